@@ -113,7 +113,7 @@ const CALLS: Readonly<Record<string, readonly (readonly [args: string, code: num
   'volume-refresh': [['volume refresh data@3', 0]],
   'volume-split': [['volume split data@3', 0]],
   // Tests of replication with two servers have followers.
-  ...{ 'volume-promote': [], 'volume-reverse': [], 'volume-demote': [], switch: [] },
+  ...{ 'volume-promote': [], 'volume-seed': [], 'volume-reverse': [], 'volume-demote': [], switch: [] },
   'volume-replicate': [['volume replicate data --to big-2 --every 1h', 0]],
   'volume-replications': [
     ['volume replications', 0],

@@ -124,8 +124,18 @@ class Scene {
     since: string | null,
     limitBytes: number | null,
     cancel = new AbortController(),
+    isCompared = false,
   ): Promise<void> {
-    const order = { volume: { name: 'db', universe: 0 }, snapshot, since, file, sizeBytes: SIZE_BYTES, fromBytes: 0, limitBytes };
+    const order = {
+      volume: { name: 'db', universe: 0 },
+      snapshot,
+      since,
+      isCompared,
+      file,
+      sizeBytes: SIZE_BYTES,
+      fromBytes: 0,
+      limitBytes,
+    };
     return this.peers.pull(SOURCE, order, (one) => this.progress.push(one), cancel.signal);
   }
 
@@ -175,6 +185,17 @@ it('pulls a snapshot and then what has changed since, over two paths', { timeout
   expect(doneBytes).toBeLessThan(5 * MIB);
   await waitFor(async () => (await scene.readBytes()) >= whole.totalBytes + doneBytes, LONG_MS, 'The source has counted the READs');
   expect(await scene.readBytes()).toBeLessThan(whole.totalBytes + 5 * MIB);
+
+  // A file of unknown content is compared, and only what differs is read.
+  const before = await scene.readBytes();
+  const carried = readFileSync(file);
+  carried.fill(0xee, 5 * MIB, 5 * MIB + 100 * KIB);
+  carried.fill(0xee, SIZE_BYTES - KIB);
+  writeFileSync(file, carried);
+  await scene.pull(second, file, null, null, new AbortController(), true);
+  expect(scene.isEqual(second, file)).toBe(true);
+  await waitFor(async () => (await scene.readBytes()) > before, LONG_MS, 'The source has counted the READs');
+  expect((await scene.readBytes()) - before).toBeLessThanOrEqual(4 * 64 * KIB);
 
   // A snapshot with another id, or a base that is not there, is refused.
   const gone = { code: 'E_UNKNOWN_SNAPSHOT' };

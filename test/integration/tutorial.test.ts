@@ -41,7 +41,7 @@ async function walk(shell: PageShell, steps: readonly Step[], masked: (text: str
   for (const { command, output } of steps) {
     const printed = await shell.run(command);
     expect(printed.code, `${command} ended with ${printed.code}: ${printed.output}`).toBe(0);
-    if (output !== null) expect({ command, output: masked(printed.output) }).toEqual({ command, output: masked(output) });
+    if (output !== null) expect(masked(printed.output), command).toBe(masked(output));
   }
   shell.end();
 }

@@ -256,8 +256,16 @@ const ROLES: readonly (readonly [seed: number, mutants: readonly string[]])[] = 
   [9, ['demoted-while-served', 'kept-in-part']],
 ];
 
+/** Mutants of followers with carried content, with the seed of the life. */
+const SEEDS: readonly (readonly [seed: number, mutants: readonly string[]])[] = [
+  [17, ['compared-from-position']],
+  [23, ['carried-not-compared', 'compared-until-cut']],
+];
+
 export const FINDER_SEEDS: readonly number[] = FINDERS.map(([seed]) => seed);
 
 export const FOUND_AT: ReadonlyMap<string, number> = new Map(
-  [...FINDERS, ...EXPLORED, ...FARMS, ...REPLICATIONS, ...ROLES].flatMap(([seed, mutants]) => mutants.map((name) => [name, seed])),
+  [...FINDERS, ...EXPLORED, ...FARMS, ...REPLICATIONS, ...ROLES, ...SEEDS].flatMap(([seed, mutants]) =>
+    mutants.map((name) => [name, seed]),
+  ),
 );

@@ -102,6 +102,11 @@ export const MIRROR_SUM_PIECE_SECTORS_MAX = (64 * KIB) / SECTOR_BYTES;
 /** MIRROR_SUMS_SECTORS_MAX and MIRROR_SUMS_PIECES_MAX: maximum number of sectors and of pieces in one ioctl MIRROR_SUMS. */
 export const MIRROR_SUMS_SECTORS_MAX = MIB / SECTOR_BYTES;
 export const MIRROR_SUMS_PIECES_MAX = 256;
+/**
+ * Maximum number of MIRROR_SUMS requests in progress on a handle. Each request needs a buffer for one piece of data. Further requests are
+ * refused.
+ */
+export const SUMS_PER_HANDLE_MAX = 4;
 /** Longest note of a volume. It is in the configuration of a mirror, or in the gate record of any other volume. */
 export const VOLUME_NOTE_MAX_CHARS = 4096;
 /** Maximum number of unanswered VOTEs of a session. The server refuses further VOTEs. */

@@ -210,7 +210,7 @@ export const IOCTL = {
    * bodies.
    */
   TERM: 8,
-  /** For a replica: checksums of a range, for a comparison with another replica. Request: MirrorSumsRequest; answer: MirrorSumsAnswer. */
+  /** For a replica or a snapshot: checksums of a range, for a comparison. Request: MirrorSumsRequest; answer: MirrorSumsAnswer. */
   MIRROR_SUMS: 9,
   /** The gate record of any volume that the client may use; no handle is needed. Request: RecordReadRequest; answer: RecordAnswer. */
   RECORD_READ: 10,

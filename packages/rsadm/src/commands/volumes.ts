@@ -65,6 +65,7 @@ export const VOLUME_SPLIT = onThisServer(IMAGES.split);
 const REPLICATIONS = replicationCommands(PROGRAM);
 export const VOLUME_REPLICATE = onThisServer(REPLICATIONS.replicate);
 export const VOLUME_REPLICATIONS = onThisServer(REPLICATIONS.replications);
+export const VOLUME_SEED = onThisServer(REPLICATIONS.seed);
 export const VOLUME_PROMOTE = onThisServer(promoteCommand(PROGRAM));
 export const VOLUME_REVERSE = onThisServer(reverseCommand(PROGRAM));
 export const VOLUME_DEMOTE = onThisServer(demoteCommand(PROGRAM));

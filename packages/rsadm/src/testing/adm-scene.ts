@@ -85,6 +85,7 @@ export const ANSWERS: Handlers = {
   'volume-replicate': () => ({ replication: replication() }),
   'volume-replicate-end': () => ({ replication: replication({ state: 'ended', nextMs: null }) }),
   'volume-reverse': () => ({ replication: 'r' }),
+  'volume-seed': () => ({ volume: volume() }),
   'volume-demote': () => ({ volumes: [volume()], kept: 'before', lostBytes: 4096, momentMs: 0 }),
   'volume-promote': () => ({ volumes: [volume()], momentMs: 0, ageMs: 12_000 }),
   'replication-list': () => ({ replications: [replication()] }),

@@ -58,6 +58,7 @@ export const ORDERS: Orders = {
   'volume-replicate': () => ({ replication: replication() }),
   'replication-list': () => ({ replications: [replication()] }),
   'volume-reverse': () => ({ replication: 'r' }),
+  'volume-seed': () => ({ volume: volume() }),
   'volume-demote': () => ({ volumes: [volume()], kept: 'before', lostBytes: 4096, momentMs: 0 }),
   'volume-promote': () => ({ volumes: [volume()], momentMs: 0, ageMs: 12_000 }),
   'volume-split': (name: { name: string; universe: number }) => ({ volume: volume({ name: name.name, universe: name.universe }) }),

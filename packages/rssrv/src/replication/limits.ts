@@ -3,8 +3,10 @@
 
 import { PEERS_MAX } from '@rsio/common/config/schema/limits';
 import { assert } from '@rsio/common/lib/assert';
+import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { ADMIN_CALLS_SENT_MAX } from '@rsio/protocol/client/limits';
 import { SEGMENT_BYTES, WINDOW_BYTES } from '@rsio/protocol/link/limits';
+import { MIRROR_SUM_PIECE_SECTORS_MAX, MIRROR_SUMS_SECTORS_MAX, SUMS_PER_HANDLE_MAX } from '@rsio/protocol/wire/limits';
 
 const MIB = 1024 * 1024;
 
@@ -57,6 +59,10 @@ export const PULL_WINDOW_BYTES = 16 * MIB;
 /** Maximum number of such bytes of all pulls from all peers together. */
 export const PULLED_MAX_BYTES = 512 * MIB;
 export const PULL_PIECE_BYTES = SEGMENT_BYTES;
+/** A pull that compares asks for the sums of this range at a time, one sum for each PULL_SUM_BYTES, and has this number of ranges in work. */
+export const PULL_COMPARE_BYTES = MIRROR_SUMS_SECTORS_MAX * SECTOR_BYTES;
+export const PULL_SUM_BYTES = MIRROR_SUM_PIECE_SECTORS_MAX * SECTOR_BYTES;
+export const PULL_COMPARES_AT_ONCE = SUMS_PER_HANDLE_MAX;
 /** Maximum length of one hole that is made at a time, and maximum number of these steps in progress. */
 export const PULL_HOLE_BYTES = 256 * MIB;
 export const PULL_HOLES_AT_ONCE = 2;
@@ -71,6 +77,8 @@ assert(PEERS_MAX * PULLS_PER_PEER_MAX * PULL_WINDOW_BYTES <= PULLED_MAX_BYTES, '
 assert(WHOLE_PULLS_PER_PEER_MAX < PULLS_PER_PEER_MAX, 'Pulls without a base must leave turns to the others');
 assert(LANE_CALLS_PER_PEER_MAX < ADMIN_CALLS_SENT_MAX, 'A poll must not wait for calls of replications');
 assert(ADMIN_CALLS_SENT_MAX < CALLS_PER_PEER_MAX, 'A command must not be refused because of replications');
+assert(2 * PULL_COMPARES_AT_ONCE * PULL_COMPARE_BYTES <= PULL_WINDOW_BYTES, 'What is compared, and read again, must fit in the window');
+assert(PULL_PIECE_BYTES % PULL_SUM_BYTES === 0, 'Whole sums must fill a piece');
 assert(PULL_WINDOW_BYTES % PULL_PIECE_BYTES === 0, 'Whole pieces must fill the window');
 
 // --- followers and sources.

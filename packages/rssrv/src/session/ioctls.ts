@@ -5,14 +5,13 @@
 import { counted } from '@rsio/common/lib/assert';
 import type { InFlight } from '@rsio/common/structures/in-flight';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
+import { EXTENTS_PER_ANSWER_MAX, SUMS_PER_HANDLE_MAX } from '@rsio/protocol/wire/limits';
 import { decodeExtentsRequest, encodeExtentsAnswer, encodeIdentifyAnswer } from '@rsio/protocol/wire/message-codec';
 import { IOCTL } from '@rsio/protocol/wire/messages';
 import { decodeMirrorSumsRequest } from '@rsio/protocol/wire/mirror-codec';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { Backend, ExtentsDone } from '../storage/io/backend.ts';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
-import { SUMS_PER_HANDLE_MAX } from './limits.ts';
 import { isMirrorIoctl, mirrorIoctl } from './mirror-ioctls.ts';
 import { mirrorSums } from './mirror-sums.ts';
 import { isSnapshotIoctl, snapshotIoctl, type SnapshotPorts } from '../snapshots/reads/snapshot-asks.ts';
@@ -88,7 +87,8 @@ function aboutMirror({ volume, backend }: IoctlHandle, number: number, body: Buf
 
 function sums(open: IoctlHandle, body: Buffer, events: IoctlEvents): void {
   const { volume, backend, sizeBytes } = open;
-  if (volume.replica === undefined) return events.refused(STATUS.UNSUPPORTED, `Volume ${volume.name} is no replica of a mirror`);
+  if (volume.replica === undefined && volume.snapshotOf === undefined)
+    return events.refused(STATUS.UNSUPPORTED, `Volume ${volume.name} is neither a replica of a mirror nor a snapshot`);
   const request = decodeMirrorSumsRequest(body, 0, body.length);
   if ((request.lba + request.sectors) * SECTOR_BYTES > sizeBytes) return refuse(events, STATUS.PAST_END);
   if (open.sumsUnderWay >= SUMS_PER_HANDLE_MAX)

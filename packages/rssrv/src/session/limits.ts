@@ -48,11 +48,6 @@ export const SPACE_RETRY_MS = 500;
 
 // IOCTLs.
 
-/**
- * Maximum number of MIRROR_SUMS requests in progress on a handle. Each request needs a buffer for one piece of data. Further requests are
- * refused.
- */
-export const SUMS_PER_HANDLE_MAX = 4;
 /** Maximum number of a session's RECORD_READs and RECORD_WRITEs in progress. The listener holds their bytes. */
 export const GATE_RECORDS_PER_SESSION_MAX = 16;
 

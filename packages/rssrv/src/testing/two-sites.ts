@@ -456,7 +456,8 @@ export class TwoSites {
   /** Writes the blocks that differ, in any order; everything before the reported position is written. */
   private async pull(pull: Pull, progress: (progress: PullProgress) => void, cancel: AbortSignal): Promise<void> {
     const wanted = this.contentAt(pull.snapshot.id);
-    const base = pull.since === null ? Buffer.alloc(wanted.length) : this.contentAt(pull.since);
+    const began = pull.isCompared ? fs.readFileSync(pull.file) : Buffer.alloc(wanted.length);
+    const base = pull.since === null ? began : this.contentAt(pull.since);
     const blocks = Array.from({ length: pull.sizeBytes / SITE_BLOCK_BYTES }, (_, index) => index);
     const differ = blocks.filter(
       (index) => index * SITE_BLOCK_BYTES >= pull.fromBytes && !blockOf(base, index).equals(blockOf(wanted, index)),
@@ -494,9 +495,8 @@ export class TwoSites {
 
 /** Puts a file of zeros in the place of a file. */
 function replaceFile(file: string): void {
-  const other = `${file}.restored`;
-  fs.writeFileSync(other, Buffer.alloc(fs.statSync(file).size));
-  fs.renameSync(other, file);
+  fs.writeFileSync(`${file}.restored`, Buffer.alloc(fs.statSync(file).size));
+  fs.renameSync(`${file}.restored`, file);
 }
 
 function blockOf(content: Buffer, index: number): Buffer {

@@ -9,6 +9,7 @@ import { momentViolationOf, violationOf } from '@rsio/protocol/testing/mirror-da
 import { repairLife } from '@rsio/protocol/testing/mirror-repair-lives';
 import { replicationLife } from '@rsio/rssrv/testing/replication-lives';
 import { roleLife } from '@rsio/rssrv/testing/role-lives';
+import { seedLife } from '@rsio/rssrv/testing/seed-lives';
 import { walk } from '@rsio/rssrv/testing/intent-scene';
 import { runFarmSeed } from '../../farm/farm-world.ts';
 import { claimWorld } from './claim-worlds.ts';
@@ -58,7 +59,8 @@ export type Explorer =
   | 'records'
   | 'farms'
   | 'replications'
-  | 'roles';
+  | 'roles'
+  | 'seeds';
 
 /** A mutant that passes this many worlds has survived. A world of an explorer takes milliseconds. */
 const EXPLORED_MAX = 3000;
@@ -67,7 +69,7 @@ const REPLICATIONS_MAX = 300;
 
 /** Returns the number of worlds in which a mutant is hunted. */
 export function exploredMax(explorer: Explorer): number {
-  return explorer === 'replications' || explorer === 'roles' ? REPLICATIONS_MAX : EXPLORED_MAX;
+  return explorer === 'replications' || explorer === 'roles' || explorer === 'seeds' ? REPLICATIONS_MAX : EXPLORED_MAX;
 }
 
 /** Runs the world of this seed. Returns the fault as a sentence; null: no fault. */
@@ -87,6 +89,7 @@ export async function explore(explorer: Explorer, options: Partial<WalkOptions>,
     if (explorer === 'farms') return (await runFarmSeed(seed, { isHunt: true })).breaches[0] ?? null;
     if (explorer === 'replications') return await replicationLife(seed);
     if (explorer === 'roles') return await roleLife(seed);
+    if (explorer === 'seeds') return await seedLife(seed);
     if (explorer === 'rereads') return await rereadWorld(seed);
     if (explorer === 'limits') return await limitedSeed(seed);
     if (explorer === 'moments') return await momentViolationOf(seed, () => undefined);

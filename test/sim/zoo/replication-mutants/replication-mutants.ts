@@ -30,6 +30,7 @@ import { SnapshotVerbs } from '@rsio/rssrv/snapshots/snapshot-verbs';
 import { override } from '../../base/override.ts';
 import { all, type Mutant, type PrivateAs } from '../mutants/mutant.ts';
 import { ROLE_MUTANTS } from './role-mutants.ts';
+import { SEED_MUTANTS } from './seed-mutants.ts';
 
 type Removal = FollowerStep & { readonly kind: 'remove' };
 
@@ -404,4 +405,4 @@ const PROMOTIONS: readonly Mutant[] = [
   },
 ];
 
-export const REPLICATION_MUTANTS: readonly Mutant[] = [...MOMENTS, ...ARRIVALS, ...KEPT, ...PROMOTIONS, ...ROLE_MUTANTS];
+export const REPLICATION_MUTANTS: readonly Mutant[] = [...MOMENTS, ...ARRIVALS, ...KEPT, ...PROMOTIONS, ...ROLE_MUTANTS, ...SEED_MUTANTS];

@@ -59,6 +59,7 @@ const READS: Readonly<Record<ServerMethodName, boolean>> = {
   'volume-promote': false,
   'volume-reverse': false,
   'volume-demote': false,
+  'volume-seed': false,
   'volume-drill': false,
   'volume-revoke': false,
   'volume-allow': false,

@@ -216,6 +216,17 @@ export const FOLLOWER_METHODS = {
     SERVER_CHANGE_MS,
     'manage',
   ),
+  'volume-seed': method(
+    'Gives a follower without a moment the content of another volume, so that its first moment copies only what differs',
+    {
+      volume: { shape: volume, what: 'an object with name and universe' },
+      from: { shape: volume, what: 'an object with name and universe' },
+      request,
+    },
+    object({ volume: VOLUME }),
+    SERVER_CHANGE_MS,
+    'manage',
+  ),
   'volume-drill': method(
     'Makes clones of followers at their newest common moment, for a drill. The followers go on',
     { volumes: volumeNames, suffix: { shape: filledText(), what: 'the end of the names of the clones' }, request },

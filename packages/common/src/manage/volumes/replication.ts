@@ -6,6 +6,7 @@ import { alignColumns, toText } from '../../cli/table.ts';
 import { duration } from '../../config/schema/value-types.ts';
 import { REPLICATION_EVERY_MAX_MS, REPLICATION_EVERY_MIN_MS, REPLICATION_KEEP_MAX } from '../../control/limits.ts';
 import { REPLICATION, type ReplicationView } from '../../control/server/replication-methods.ts';
+import { VOLUME } from '../../control/server/views.ts';
 import { escapeControls } from '../../lib/printable.ts';
 import { list, object, orNull } from '../../lib/shape.ts';
 import { isName, NAME_ALLOWED, parseWhole, printDuration, quoteText } from '../../lib/units.ts';
@@ -23,10 +24,11 @@ const KEEP_DEFAULT = 3;
 export interface ReplicationCommands {
   readonly replicate: ReplicationCommand;
   readonly replications: ReplicationCommand;
+  readonly seed: ReplicationCommand;
 }
 
 export function replicationCommands(program: VolumeProgram): ReplicationCommands {
-  return { replicate: replicateCommand(program), replications: listCommand(program) };
+  return { replicate: replicateCommand(program), replications: listCommand(program), seed: seedCommand(program) };
 }
 
 interface Settings {
@@ -149,6 +151,39 @@ lines below the table say what to do, and the exit code is 1.`,
       else door.out(replicationsTable(replications));
       for (const warning of warnings) door.note(warning);
       return code;
+    },
+  });
+}
+
+function seedCommand(given: VolumeProgram): ReplicationCommand {
+  const { program } = given;
+  return makeCommand(program, {
+    call: { by: 'words', words: 'volume seed' },
+    synopsis: 'volume seed NAME --from OTHER',
+    summary: 'gives a follower content that was carried, for its first moment',
+    details: `A first moment over a slow line takes long. Carry a disk instead: at the source,
+volume copy writes a moment of the volume to a file; at the other server,
+volume import makes volume OTHER of the file, in the pool of the follower NAME.
+This command gives the follower the content of OTHER, at once and without a
+copy. The replication then compares that content with its source by checksums,
+and copies only what differs, so that OTHER may have any age and come from
+anywhere. The follower must have no moment yet, and no client may have OTHER
+attached. OTHER is not changed, and can be removed afterwards.`,
+    options: {
+      from: { kind: 'text', value: 'OTHER', help: 'volume with the content' },
+      json: JSON_OPTION,
+    },
+    json: object({ ...given.place, volume: VOLUME }),
+    operands: { min: 1, max: 1 },
+    completes: given.completesVolumes,
+    run: async (door: VolumeDoor, { from, json }, [name = '']) => {
+      if (from === null) throw usageError('No content: give --from OTHER', program);
+      const target = await door.find(name, 'change');
+      const { volume, call, label, parse } = target;
+      const answer = await call('volume-seed', { volume, from: parse(from), request: door.newId() });
+      if (json) return printJson(door, { ...target.place, ...answer });
+      door.out(toText([`${label(volume)} begins with the content of ${label(parse(from))}: its first moment copies only what differs`]));
+      return undefined;
     },
   });
 }

@@ -159,6 +159,7 @@ export const VOLUME_SPLIT = atServer(IMAGES.split);
 const REPLICATIONS = replicationCommands(PROGRAM);
 export const VOLUME_REPLICATE = atServer(REPLICATIONS.replicate);
 export const VOLUME_REPLICATIONS = atServer(REPLICATIONS.replications);
+export const VOLUME_SEED = atServer(REPLICATIONS.seed);
 export const VOLUME_PROMOTE = atServer(promoteCommand(PROGRAM));
 export const VOLUME_REVERSE = atServer(reverseCommand(PROGRAM));
 export const VOLUME_DEMOTE = atServer(demoteCommand(PROGRAM));

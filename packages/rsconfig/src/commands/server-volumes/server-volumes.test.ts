@@ -220,6 +220,7 @@ test.each(
     'volume copy': ' oracle@monday test --background',
     'volume replicate': ' oracle --to big-8 --every 5m',
     'volume replications': '',
+    'volume seed': ' oracle --from carried',
     'volume demote': ' oracle --for big-8 --yes',
     'volume jobs': '',
     'volume jobs cancel': ' 7',

@@ -73,6 +73,7 @@ const MASKS: { readonly [M in keyof ServerMethods]?: Mask<M> } = {
   'volume-reverse': (result) => result,
   'volume-demote': ({ volumes, ...kept }, asker) => ({ ...kept, volumes: volumes.map((volume) => one({ volume }, asker).volume) }),
   'volume-promote': ({ volumes, ...moment }, asker) => ({ ...moment, volumes: volumes.map((volume) => one({ volume }, asker).volume) }),
+  'volume-seed': one,
   'volume-drill': ({ volumes, ...moment }, asker) => ({ ...moment, volumes: volumes.map((volume) => one({ volume }, asker).volume) }),
   // Nothing is removed from this result, because the method is refused if the client may not attach the volume.
   'volume-diff': (difference) => difference,

@@ -1,17 +1,18 @@
 // The files of a follower's next moment while its content arrives: `incoming`, and `incoming.json`, which says what `incoming` has.
-// Invariants: `incoming` has the whole content of the base that incoming.json names, and up to its position the whole content of the
-// snapshot that it names. Without a readable incoming.json, `incoming` counts as absent. No client ever sees either file. Rules: T2,
+// Invariants: `incoming` has the whole content of the base that incoming.json names, unless it is compared, and up to its position the whole
+// content of the snapshot that it names. Without a readable incoming.json, `incoming` counts as absent. No client ever sees either file. Rules: T2,
 // T3.
 
 import { readFile, rm, stat } from 'node:fs/promises';
 import { replaceFile, syncDirectory } from '@rsio/common/files/durable-write';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
-import { integer, object, type Of, orNull } from '@rsio/common/lib/shape';
-import { createData, type Reflink } from '../disk/data-file.ts';
+import { flag, integer, object, type Of, optional, orNull } from '@rsio/common/lib/shape';
+import { createData, extendData, type Reflink } from '../disk/data-file.ts';
+import type { Manifest } from '../disk/manifest.ts';
 import { parseContent, printContent, stamp, uuid } from '../disk/description-shapes.ts';
 import type { PoolFiles } from '../disk/pool-files.ts';
 import { poolPaths } from '../disk/pool-paths.ts';
-import { cloneAsData } from '../snapshots/file-copy.ts';
+import { checkSource, cloneAsData } from '../snapshots/file-copy.ts';
 import { systemReflink } from '../snapshots/reflink.ts';
 import { snapshotPaths } from '../snapshots/snapshot-record.ts';
 import { stampOf } from './move-files.ts';
@@ -19,14 +20,19 @@ import { stampOf } from './move-files.ts';
 const INCOMING = object({
   /** Id of the snapshot of the source whose content arrives. */
   snapshot: uuid,
-  /** Id of the snapshot of the source with whose content the file began; null if it began with zeros. */
+  /** Id of the snapshot of the source with whose content the file began; null if it began with zeros, or is compared. */
   base: orNull(uuid),
+  /** True if the file may have any content after its position, so that what is there is compared with the snapshot. */
+  isCompared: optional(flag()),
   sizeBytes: integer(),
   /** Before this offset, the file has the content of the snapshot durably. */
   positionBytes: integer(),
   stamp: orNull(stamp),
 });
 export type Incoming = Of<typeof INCOMING>;
+
+/** An rssrv that knows only format 1 would take what it does not compare for zeros. It begins again. */
+const COMPARED_FORMAT = 2;
 
 export class IncomingFiles {
   private readonly files: PoolFiles;
@@ -44,7 +50,7 @@ export class IncomingFiles {
     const file = poolPaths.incomingState(this.folder);
     let state: Incoming;
     try {
-      state = parseContent(file, await readFile(file, 'utf8'), INCOMING).fields;
+      state = parseContent(file, await readFile(file, 'utf8'), INCOMING, COMPARED_FORMAT).fields;
     } catch (thrown) {
       if (errnoName(thrown) === 'ENOENT' || thrown instanceof RsError) return null;
       throw thrown;
@@ -57,13 +63,34 @@ export class IncomingFiles {
    * Makes `incoming` as a clone of the follower's snapshot `baseName`, or of zeros if it is null. Throws E_NO_REFLINK, or a system error.
    */
   async begin(baseName: string | null, state: Omit<Incoming, 'positionBytes' | 'stamp'>): Promise<Incoming> {
+    return this.beginFrom(baseName === null ? null : snapshotPaths.data(this.folder, baseName), state);
+  }
+
+  /** Makes `incoming` as a clone of the data of another volume of the pool, which is compared with the first moment of the source. */
+  async seed({ id: volumeId, sizeBytes: fromBytes }: Pick<Manifest, 'id' | 'sizeBytes'>, sizeBytes: number): Promise<Incoming> {
+    const data = poolPaths.data(poolPaths.volume(this.files.directory, volumeId));
+    // What has arrived is not discarded for a volume that is gone.
+    await checkSource(data, fromBytes);
+    // No snapshot has the id of the volume, so that the first moment has another one, and goes on with `again`.
+    return this.beginFrom(data, { snapshot: volumeId, base: null, sizeBytes, isCompared: true });
+  }
+
+  /** Keeps the content of `incoming`, whatever it is, to be compared with another snapshot. The file is extended with zeros. */
+  async again(known: Incoming, state: Pick<Incoming, 'snapshot' | 'sizeBytes'>): Promise<Incoming> {
+    await extendData(this.files.ports, poolPaths.incoming(this.folder), known.sizeBytes, state.sizeBytes, false);
+    const whole = { ...known, ...state, base: null, isCompared: true, positionBytes: 0 };
+    await this.note(whole);
+    return whole;
+  }
+
+  private async beginFrom(data: string | null, state: Omit<Incoming, 'positionBytes' | 'stamp'>): Promise<Incoming> {
     await this.discard();
     const file = poolPaths.incoming(this.folder);
     const { sizeBytes } = state;
     const fileStamp =
-      baseName === null
+      data === null
         ? await createData(this.files.ports, 'incoming', file, sizeBytes, false)
-        : await cloneAsData(this.reflink, snapshotPaths.data(this.folder, baseName), file, sizeBytes, this.files.directory);
+        : await cloneAsData(this.reflink, data, file, sizeBytes, this.files.directory);
     await syncDirectory(this.folder);
     this.reached('incoming: begun');
     const whole = { ...state, positionBytes: 0, stamp: fileStamp };
@@ -75,7 +102,7 @@ export class IncomingFiles {
   async note(state: Incoming): Promise<void> {
     // `replaceFile` would make a folder that has vanished again.
     await stat(this.folder);
-    await replaceFile(poolPaths.incomingState(this.folder), printContent(state));
+    await replaceFile(poolPaths.incomingState(this.folder), printContent(state, state.isCompared === true ? COMPARED_FORMAT : 1));
     this.reached('incoming: noted');
   }
 

@@ -53,7 +53,8 @@ export type LaneState = ReplicationReport['state'];
 export class FollowerLane {
   readonly peer: string;
   order: ReplicationOrder;
-  state: LaneState = 'waiting';
+  /** A lane begins with the look whether something is to be copied. */
+  state: LaneState = 'copying';
   text = '';
   doneBytes = 0;
   totalBytes = 0;

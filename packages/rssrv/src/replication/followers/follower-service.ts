@@ -8,7 +8,7 @@ import type { ManagedVolumeView } from '@rsio/common/control/server/views';
 import { RsError } from '@rsio/common/lib/errors';
 import { isName, NAME_ALLOWED, quoteText } from '@rsio/common/lib/units';
 import type { Asker } from '../../pools/asker.ts';
-import { type Found, type VolumeName, volumeText } from '../../pools/catalogue.ts';
+import { findToChange, type Found, type VolumeName, volumeText } from '../../pools/catalogue.ts';
 import type { PoolVerbs } from '../../pools/pool-verbs.ts';
 import type { Changes } from '../../pools/requests/requests.ts';
 import type { SnapshotVerbs } from '../../snapshots/snapshot-verbs.ts';
@@ -37,6 +37,7 @@ type NotedChanges = Changes & { readonly by: string; note(verb: string, found: F
 
 export class FollowerService {
   readonly followers: Followers;
+  private readonly verbs: FollowerVerbs;
   private readonly promotion: Promotion;
   private readonly demotion: Demotion;
   private readonly ports: FollowerServicePorts;
@@ -49,10 +50,10 @@ export class FollowerService {
       verbs.pools.states.flatMap((pool) =>
         [...pool.volumes.values()].flatMap((manifest) => (manifest.follower === undefined ? [] : { pool, manifest })),
       );
-    const followerVerbs = new FollowerVerbs(verbs);
-    const takeOver = new TakeOver(verbs, followerVerbs, this.promotion);
+    this.verbs = new FollowerVerbs(verbs);
+    const takeOver = new TakeOver(verbs, this.verbs, this.promotion);
     this.followers = new Followers({
-      ...{ ...ports, verbs: followerVerbs, snapshots, marked },
+      ...{ ...ports, verbs: this.verbs, snapshots, marked },
       takeOver: (order, handOver) => takeOver.run(order, handOver),
     });
     this.demotion = new Demotion({ ...ports, ordersOf: (peer) => this.followers.ordersOf(peer) });
@@ -100,6 +101,15 @@ export class FollowerService {
         followers.soon();
         const now = planned.pairs.map(({ found }) => this.now(found));
         return { volumes: await noted(`demoted; its content before is ${kept}`, now), kept, lostBytes, momentMs };
+      },
+      'volume-seed': async ({ volume, from }) => {
+        const [found, seed] = [volume, from].map((name) => findToChange(this.ports.verbs.catalogue, name, asker, 'seed followers'));
+        const replication = found!.manifest.follower?.replication ?? '';
+        const what = `volume ${volumeText(volume)}, which gets the content of ${volumeText(from)} by ${changes.by}`;
+        const seeded = (): Promise<void> => changes.run(() => this.verbs.seed(this.now(found!), this.now(seed!)), what);
+        await followers.whileQuiet(replication, seeded);
+        followers.soon();
+        return { volume: (await noted(`seeded with ${volumeText(from)}`, [this.now(found!)]))[0]! };
       },
       'volume-drill': async ({ volumes, suffix, request }) => {
         if (!isName(`x${suffix}`)) throw new RsError('E_USAGE', `Wrong suffix ${quoteText(suffix)}: in a name, allowed is ${NAME_ALLOWED}`);

@@ -96,14 +96,40 @@ export class FollowerVerbs {
     { id, sizeBytes }: SourceSnapshot,
     base: CommonBase | null,
   ): Promise<{ readonly file: string; readonly state: Incoming }> {
-    const { pool } = this.find(volumeId);
+    const found = this.find(volumeId);
+    const { pool } = found;
     const since = base?.since ?? null;
     const state = await this.onDisk(pool, volumeId, async (incoming) => {
       const known = await incoming.read();
       const isFit = known !== null && known.snapshot === id && known.base === since && known.sizeBytes === sizeBytes;
-      return isFit ? known : incoming.begin(base?.own ?? null, { snapshot: id, base: since, sizeBytes });
+      if (isFit) return known;
+      if (base !== null) return incoming.begin(base.own, { snapshot: id, base: since, sizeBytes });
+      // Whatever has arrived, was carried here, or is an older moment may have much in common with the snapshot.
+      if (known !== null && known.sizeBytes <= sizeBytes) return incoming.again(known, { snapshot: id, sizeBytes });
+      const own = snapshotsOf(found).list.at(-1)?.name ?? null;
+      return incoming.begin(own, { snapshot: id, base: null, sizeBytes, isCompared: own !== null });
     });
     return { file: poolPaths.incoming(poolPaths.volume(pool.path, volumeId)), state };
+  }
+
+  /**
+   * Gives a follower without a moment the content of another volume of its pool, so that its first moment copies only what differs. Throws
+   * E_USAGE if the follower or the volume does not fit, and E_HELD if a client has the volume.
+   */
+  async seed({ pool, manifest }: Found, from: Found): Promise<void> {
+    const [text, other] = [volumeText(manifest), volumeText(from.manifest)];
+    const refuse = (why: string): RsError => new RsError('E_USAGE', `${text} cannot begin with the content of ${other}: ${why}`);
+    if (following(manifest) === null) throw refuse(`${text} follows no volume; volume replications shows the followers`);
+    if (from.manifest.id === manifest.id || following(from.manifest) !== null)
+      throw refuse(`${other} is a follower itself: name the volume with what was carried`);
+    if (snapshotsOf({ pool, manifest }).list.length > 0)
+      throw refuse(`${text} has a moment of its source already, and copies only what differs`);
+    if (from.pool.name !== pool.name)
+      throw refuse(`it is in pool ${from.pool.name}, and ${text} in pool ${pool.name}: rsadm volume move ${other} --pool ${pool.name}`);
+    if (from.manifest.layout.kind !== 'simple') throw refuse('it has several files, and would have to be copied first');
+    if (from.manifest.sizeBytes > manifest.sizeBytes) throw refuse(`it is larger than ${text}`);
+    this.verbs.checkUnheld(from);
+    await this.onDisk(pool, manifest.id, (incoming) => incoming.seed(from.manifest, manifest.sizeBytes));
   }
 
   /**

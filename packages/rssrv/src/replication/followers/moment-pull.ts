@@ -83,7 +83,15 @@ export class MomentPull {
     const wanted = { name: snapshot.snapshot, id: snapshot.id };
     const volume = { name: member.name, universe: member.universe };
     const range = { sizeBytes: snapshot.sizeBytes, fromBytes: state.positionBytes };
-    const pull = { volume, snapshot: wanted, since: base?.since ?? null, file, ...range, limitBytes: this.limitBytes };
+    const pull = {
+      volume,
+      snapshot: wanted,
+      since: base?.since ?? null,
+      isCompared: state.isCompared === true,
+      file,
+      ...range,
+      limitBytes: this.limitBytes,
+    };
     const heard = ({ positionBytes, doneBytes, totalBytes }: PullProgress): void => {
       [share.doneBytes, share.totalBytes] = [doneBytes, totalBytes];
       this.showNow();

@@ -48,6 +48,7 @@ const PULL = object({
   volume: object({ name: filledText(), universe: whole(0, 3) }),
   snapshot: object({ name: filledText(), id: filledText() }),
   since: orNull(filledText()),
+  isCompared: flag(),
   file: filledText(),
   sizeBytes: bytes,
   fromBytes: bytes,

@@ -32,6 +32,7 @@ const PULL: Pull = {
     volume: { name: 'db', universe: 0 },
     snapshot: { name: 's1', id: 'i1' },
     since: null,
+    isCompared: false,
     file: '/pool/f',
     sizeBytes: 4096,
     fromBytes: 512,

@@ -8,8 +8,10 @@ export interface Pull {
   readonly volume: { readonly name: string; readonly universe: number };
   /** NAME@snapshot is opened read-only; the pull is refused if its id is not this id. */
   readonly snapshot: { readonly name: string; readonly id: string };
-  /** Id of the snapshot at the source whose content `file` had at the beginning; null: `file` was all zeros. */
+  /** Id of the snapshot at the source whose content `file` had at the beginning; null: `file` was all zeros, or `isCompared` is true. */
   readonly since: string | null;
+  /** True if `file` may have any content: the pull compares it with the snapshot by checksums, and copies what differs. */
+  readonly isCompared: boolean;
   /** Local path of a file of at least `sizeBytes`. */
   readonly file: string;
   readonly sizeBytes: number;

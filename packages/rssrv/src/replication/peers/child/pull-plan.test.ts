@@ -16,6 +16,7 @@ interface World {
   readonly isHole: readonly boolean[];
   readonly blockBytes: number;
   readonly isWhole: boolean;
+  readonly isBlank: boolean;
 }
 
 const bounds: PullBounds = {
@@ -43,11 +44,13 @@ function world(random: SeededRandom): World {
   const isWhole = random.chance(0.4);
   const holes = runs(random, length, 0.3);
   const written = runs(random, length, 0.4);
-  const base = Array.from({ length }, () => (isWhole ? 0 : random.int(0, 3)));
+  // A file that is compared has any content, and all of it counts as changed.
+  const isBlank = isWhole && random.chance(0.5);
+  const base = Array.from({ length }, () => (isBlank ? 0 : random.int(0, 3)));
   const next = base.map((old, sector) => (holes[sector] ? 0 : isWhole || written[sector] ? random.int(0, 1_000) : old));
   const seems = runs(random, length, 0.1);
   return {
-    ...{ base, next, blockBytes: blockSectors * SECTOR, isWhole, isHole: holes },
+    ...{ base, next, blockBytes: blockSectors * SECTOR, isWhole, isBlank, isHole: holes },
     isChanged: next.map((value, sector) => value !== base[sector] || seems[sector] === true),
   };
 }
@@ -116,7 +119,7 @@ interface Pulled {
 /** Pulls until the end, or until `steps` steps were made and the process has crashed. */
 function pull(random: SeededRandom, at: World, disk: Disk, fromBytes: number, steps: number): Pulled {
   const sizeBytes = at.next.length * SECTOR;
-  const plan = new PullPlan({ sizeBytes, fromBytes, blockBytes: at.blockBytes, isWhole: at.isWhole }, bounds);
+  const plan = new PullPlan({ sizeBytes, fromBytes, blockBytes: at.blockBytes, isWhole: at.isWhole, isBlank: at.isBlank }, bounds);
   const pending: Exclude<PullStep, { kind: 'done' }>[] = [];
   const positions: number[] = [fromBytes];
   let readBytes = 0;
@@ -202,7 +205,7 @@ describe('the plan of a pull', () => {
 
   test('makes one hole of a large range, and no step for holes of a file of zeros', () => {
     const kinds = (isWhole: boolean): string[] => {
-      const plan = new PullPlan({ sizeBytes: 16 * SECTOR, fromBytes: 0, blockBytes: SECTOR, isWhole }, bounds);
+      const plan = new PullPlan({ sizeBytes: 16 * SECTOR, fromBytes: 0, blockBytes: SECTOR, isWhole, isBlank: isWhole }, bounds);
       const all: string[] = [];
       for (;;) {
         const step = plan.next(true);

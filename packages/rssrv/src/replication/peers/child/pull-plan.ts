@@ -15,8 +15,10 @@ export interface PullShape {
   readonly sizeBytes: number;
   readonly fromBytes: number;
   readonly blockBytes: number;
-  /** True if the file was all zeros: everything counts as changed, and holes need no step. */
+  /** True if everything counts as changed. */
   readonly isWhole: boolean;
+  /** True if the file was all zeros, so that holes need no step. */
+  readonly isBlank: boolean;
 }
 
 export interface PullBounds {
@@ -29,7 +31,7 @@ export interface PullBounds {
   readonly saveEveryBytes: number;
 }
 
-interface Range {
+export interface Range {
   readonly offsetBytes: number;
   readonly lengthBytes: number;
 }
@@ -254,7 +256,7 @@ export class PullPlan {
     const offsetBytes = Math.max(fromBytes, this.madeBytes);
     if (toBytes <= offsetBytes) return;
     this.madeBytes = toBytes;
-    if (kind === 'hole' && this.shape.isWhole) return;
+    if (kind === 'hole' && this.shape.isBlank) return;
     if (kind === 'read') this.total += toBytes - offsetBytes;
     const last = this.ready.at(-1);
     const isNext = last !== undefined && last.kind === kind && last.offsetBytes + last.lengthBytes === offsetBytes;

@@ -1,10 +1,12 @@
 // Tests one pull with a source and a file in memory: contents, the limit of bandwidth, patience, failures and cancellation. The choice of
 // the steps is tested in pull-plan.test.ts, and real servers in test/integration/peers.test.ts.
 
+import { createHash } from 'node:crypto';
+import { MIRROR_SUM_BYTES } from '@rsio/protocol/wire/limits';
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { PULL_PATIENCE_MS, PULL_PIECE_BYTES, PULL_SILENT_MS, PULL_WINDOW_BYTES } from '../../limits.ts';
+import { PULL_COMPARE_BYTES, PULL_PATIENCE_MS, PULL_PIECE_BYTES, PULL_SILENT_MS, PULL_SUM_BYTES, PULL_WINDOW_BYTES } from '../../limits.ts';
 import type { PullOrder } from '../messages.ts';
 import type { PullProgress } from '../peers.ts';
 import { type PullSource, SnapshotPull, type SourceEvents } from './pull.ts';
@@ -23,6 +25,11 @@ async function settle(): Promise<void> {
   for (let turn = 0; turn < 50; turn++) await Promise.resolve();
 }
 
+/** The byte with which each part of the snapshot is filled. */
+function valueAt(offsetBytes: number): number {
+  return 1 + Math.floor(offsetBytes / PULL_PIECE_BYTES);
+}
+
 class Source implements PullSource {
   isHalted = false;
   reason = 'Peer oslo-1 is not connected';
@@ -33,6 +40,10 @@ class Source implements PullSource {
   answersReads = true;
   extentsAnswer: readonly number[] | null | RsError = [SECTORS / 2, 0, SECTORS / 2, 1];
   changesAnswer: readonly number[] | RsError = [SECTORS, 1];
+  canSum = true;
+  /** Lengths of the ranges for which sums were asked. */
+  readonly asked: number[] = [];
+  readBytes = 0;
   reading = 0;
   mostReading = 0;
 
@@ -42,10 +53,11 @@ class Source implements PullSource {
 
   read(buffer: Buffer, offsetBytes: number, lengthBytes: number, done: (error: RsError | null) => void): void {
     this.reading += lengthBytes;
+    this.readBytes += lengthBytes;
     this.mostReading = Math.max(this.mostReading, this.reading);
     const answer = (): void => {
       this.reading -= lengthBytes;
-      buffer.fill(1 + offsetBytes / PULL_PIECE_BYTES, 0, lengthBytes);
+      buffer.fill(valueAt(offsetBytes), 0, lengthBytes);
       done(null);
     };
     if (this.answersReads) clock.soon(answer);
@@ -60,6 +72,19 @@ class Source implements PullSource {
     clock.soon(() => done(this.extentsAnswer));
   }
 
+  sums(offsetBytes: number, lengthBytes: number, pieceBytes: number, done: (sums: Buffer | null | RsError) => void): void {
+    const sums: Buffer[] = [];
+    for (let at = offsetBytes; at < offsetBytes + lengthBytes; at += pieceBytes)
+      sums.push(
+        createHash('sha256')
+          .update(Buffer.alloc(pieceBytes, valueAt(at)))
+          .digest()
+          .subarray(0, MIRROR_SUM_BYTES),
+      );
+    this.asked.push(lengthBytes);
+    clock.soon(() => done(this.canSum ? Buffer.concat(sums) : null));
+  }
+
   close(): void {
     this.isClosed = true;
   }
@@ -72,6 +97,11 @@ class MemoryFile {
   failure: RsError | null = null;
   /** Set while writes wait. */
   gate: Promise<void> = Promise.resolve();
+
+  async read(buffer: Buffer, lengthBytes: number, offsetBytes: number): Promise<void> {
+    await Promise.resolve();
+    this.content.copy(buffer, 0, offsetBytes, offsetBytes + lengthBytes);
+  }
 
   async write(buffer: Buffer, lengthBytes: number, offsetBytes: number): Promise<void> {
     this.steps++;
@@ -98,7 +128,15 @@ class MemoryFile {
 
 function scene(changes: Partial<PullOrder> = {}) {
   const order: PullOrder = {
-    ...{ volume: { name: 'db', universe: 0 }, snapshot: { name: 's1', id: 'i1' }, since: 'i0', file: '/f', sizeBytes: SIZE, fromBytes: 0 },
+    ...{
+      volume: { name: 'db', universe: 0 },
+      snapshot: { name: 's1', id: 'i1' },
+      since: 'i0',
+      isCompared: false,
+      file: '/f',
+      sizeBytes: SIZE,
+      fromBytes: 0,
+    },
     limitBytes: null,
     ...changes,
   };
@@ -144,6 +182,25 @@ describe('a pull', () => {
     source.extentsAnswer = null;
     await open();
     expect(progress.at(-1)?.totalBytes).toBe(SIZE);
+  });
+
+  test('compares a file of any content, reads only what differs, and makes the holes', async () => {
+    const { source, file, ends, progress, open } = scene({ since: null, isCompared: true });
+    expected.copy(file.content, 0, 0, SIZE / 2);
+    file.content.fill(0xee, PULL_SUM_BYTES, 2 * PULL_SUM_BYTES);
+    file.content.fill(0xee, 3 * PULL_PIECE_BYTES, 3 * PULL_PIECE_BYTES + 1);
+    await open();
+    expect(ends).toEqual([null]);
+    expect(file.content.equals(expected)).toBe(true);
+    expect([source.readBytes, source.asked]).toEqual([2 * PULL_SUM_BYTES, [PULL_COMPARE_BYTES]]);
+    expect(progress.at(-1)).toEqual({ positionBytes: SIZE, doneBytes: SIZE / 2, totalBytes: SIZE / 2 });
+  });
+
+  test('reads all if the peer cannot compute sums', async () => {
+    const { source, file, ends, open } = scene({ since: null, isCompared: true });
+    source.canSum = false;
+    await open();
+    expect([ends, source.readBytes, file.content.equals(expected)]).toEqual([[null], SIZE / 2, true]);
   });
 
   test('keeps the window', async () => {

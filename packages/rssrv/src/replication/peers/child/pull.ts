@@ -7,6 +7,8 @@ import { printDuration } from '@rsio/common/lib/units';
 import { SAVE_EVERY_BYTES } from '../../../jobs/limits.ts';
 import {
   PULL_ASK_BYTES,
+  PULL_COMPARE_BYTES,
+  PULL_COMPARES_AT_ONCE,
   PULL_CREDIT_MS,
   PULL_HOLE_BYTES,
   PULL_HOLES_AT_ONCE,
@@ -15,12 +17,14 @@ import {
   PULL_PIECE_BYTES,
   PULL_RANGES_AHEAD,
   PULL_SILENT_MS,
+  PULL_SUM_BYTES,
   PULL_WINDOW_BYTES,
 } from '../../limits.ts';
 import type { PullOrder } from '../messages.ts';
 import type { PullProgress } from '../peers.ts';
 import type { PulledFile } from './pulled-file.ts';
-import { type Piece, PullPlan, type PullStep } from './pull-plan.ts';
+import { differing } from './differing.ts';
+import { type Piece, PullPlan, type PullStep, type Range } from './pull-plan.ts';
 
 const BOUNDS = {
   windowBytes: PULL_WINDOW_BYTES,
@@ -31,6 +35,8 @@ const BOUNDS = {
   askBytes: PULL_ASK_BYTES,
   saveEveryBytes: SAVE_EVERY_BYTES,
 };
+/** Of a pull that compares: each piece is a request for sums, and the peer computes a few of them at a time. */
+const COMPARING = { ...BOUNDS, pieceBytes: PULL_COMPARE_BYTES, windowBytes: PULL_COMPARES_AT_ONCE * PULL_COMPARE_BYTES };
 
 export interface SourceEvents {
   /** Called when the snapshot is open, for the first time or again. */
@@ -48,6 +54,10 @@ export interface PullSource {
   changes(since: string, offsetBytes: number, lengthBytes: number, done: (pairs: readonly number[] | RsError) => void): void;
   /** Null: the peer cannot tell data from holes. */
   extents(offsetBytes: number, lengthBytes: number, done: (pairs: readonly number[] | null | RsError) => void): void;
+  /**
+   * Asks for the first MIRROR_SUM_BYTES of the SHA-256 of each piece of a range. Null: the peer cannot compute them, or not now.
+   */
+  sums(offsetBytes: number, lengthBytes: number, pieceBytes: number, done: (sums: Buffer | null | RsError) => void): void;
   close(): void;
 }
 
@@ -60,12 +70,13 @@ export interface PullEvents {
 export class SnapshotPull {
   private readonly order: PullOrder;
   private readonly source: PullSource;
-  private readonly file: Pick<PulledFile, 'write' | 'zero' | 'sync' | 'close'>;
+  private readonly file: Pick<PulledFile, 'read' | 'write' | 'zero' | 'sync' | 'close'>;
   private readonly clock: Clock;
   private readonly events: PullEvents;
   /** Null until the snapshot is open. */
   private plan: PullPlan | null = null;
   private readonly freeBuffers: Buffer[] = [];
+  private readonly freeCompared: Buffer[] = [];
   /** Steps on the file that have not ended. */
   private fileSteps = 0;
   private error: RsError | null = null;
@@ -107,9 +118,11 @@ export class SnapshotPull {
   }
 
   private opened(blockBytes: number): void {
-    const { sizeBytes, fromBytes, since } = this.order;
+    const { sizeBytes, fromBytes, since, isCompared } = this.order;
     this.alive();
-    this.plan ??= new PullPlan({ sizeBytes, fromBytes, blockBytes, isWhole: since === null }, BOUNDS);
+    const isWhole = since === null || isCompared;
+    const shape = { sizeBytes, fromBytes, blockBytes, isWhole, isBlank: isWhole && !isCompared };
+    this.plan ??= new PullPlan(shape, isCompared ? COMPARING : BOUNDS);
     this.pump();
   }
 
@@ -134,9 +147,11 @@ export class SnapshotPull {
   }
 
   private begin(plan: PullPlan, step: PullStep): void {
+    const { order } = this;
     switch (step.kind) {
       case 'read':
-        this.read(plan, step);
+        if (order.isCompared) this.compare(plan, step);
+        else this.read(step, () => plan.completed(step));
         return;
       case 'hole':
         this.onFile(this.file.zero(step.offsetBytes, step.lengthBytes), () => plan.completed(step));
@@ -161,9 +176,32 @@ export class SnapshotPull {
     }
   }
 
-  private read(plan: PullPlan, piece: Piece): void {
-    const { limitBytes } = this.order;
+  /** Reads those parts of the piece from the source whose sums differ from those of the file. */
+  private compare(plan: PullPlan, piece: Piece): void {
     const { offsetBytes, lengthBytes } = piece;
+    const buffer = this.freeCompared.pop() ?? Buffer.allocUnsafeSlow(PULL_COMPARE_BYTES);
+    this.onFile(this.file.read(buffer, lengthBytes, offsetBytes), () =>
+      this.source.sums(offsetBytes, lengthBytes, PULL_SUM_BYTES, (sums) =>
+        this.answered(sums, (known) => {
+          const parts = differing(buffer.subarray(0, lengthBytes), known, PULL_SUM_BYTES, PULL_PIECE_BYTES);
+          this.freeCompared.push(buffer);
+          let left = parts.length;
+          const ended = (): void => {
+            if (left === 0) plan.completed(piece);
+          };
+          for (const part of parts)
+            this.read({ ...part, offsetBytes: offsetBytes + part.offsetBytes }, () => {
+              left--;
+              ended();
+            });
+          ended();
+        }),
+      ),
+    );
+  }
+
+  private read({ offsetBytes, lengthBytes }: Range, then: () => void): void {
+    const { limitBytes } = this.order;
     const buffer = this.freeBuffers.pop() ?? Buffer.allocUnsafeSlow(PULL_PIECE_BYTES);
     if (limitBytes !== null) {
       const sinceMs = Math.max(this.clock.monotonicMs() - PULL_CREDIT_MS, this.freeMs);
@@ -175,7 +213,7 @@ export class SnapshotPull {
       if (error !== null) return this.end(error);
       this.onFile(this.file.write(buffer, lengthBytes, offsetBytes), () => {
         this.freeBuffers.push(buffer);
-        plan.completed(piece);
+        then();
       });
     });
   }

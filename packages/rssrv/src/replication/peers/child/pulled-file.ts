@@ -32,6 +32,19 @@ export class PulledFile {
     throw new RsError('E_STORAGE', `${path} has ${stats.size} bytes, and ${sizeBytes} are to be copied into it: create it again`, { path });
   }
 
+  /** Throws unless the file has the whole range. */
+  async read(buffer: Buffer, lengthBytes: number, offsetBytes: number): Promise<void> {
+    try {
+      for (let done = 0; done < lengthBytes; ) {
+        const { bytesRead } = await this.handle.read(buffer, done, lengthBytes - done, offsetBytes + done);
+        if (bytesRead === 0) throw new RsError('E_STORAGE', `${this.path} was made shorter: the copy begins again`, { path: this.path });
+        done += bytesRead;
+      }
+    } catch (thrown) {
+      throw thrown instanceof RsError ? thrown : failure(this.path, 'read', thrown);
+    }
+  }
+
   async write(buffer: Buffer, lengthBytes: number, offsetBytes: number): Promise<void> {
     try {
       for (let done = 0; done < lengthBytes; ) {

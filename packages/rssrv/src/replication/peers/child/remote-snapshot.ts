@@ -1,6 +1,7 @@
 // A snapshot at the peer, open read-only: READs, and the questions what has changed and what has data. The trunk sends requests again over
 // other paths and in later sessions. Invariant: data counts only while the id and the size of the open snapshot are those of the order.
 
+import { assert } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
 import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -12,6 +13,8 @@ import { SingleTarget } from '@rsio/protocol/client/single-target';
 import type { Trunk } from '@rsio/protocol/client/trunk';
 import { OP } from '@rsio/protocol/wire/frames';
 import { decodeExtentsAnswer, encodeChangesRequest, encodeExtentsRequest } from '@rsio/protocol/wire/message-codec';
+import { MIRROR_SUM_BYTES } from '@rsio/protocol/wire/limits';
+import { decodeMirrorSumsAnswer, encodeMirrorSumsRequest } from '@rsio/protocol/wire/mirror-codec';
 import { IOCTL, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS, statusEntry } from '@rsio/protocol/wire/status';
 import type { PullSource, SourceEvents } from './pull.ts';
@@ -130,6 +133,23 @@ export class RemoteSnapshot implements PullSource {
     this.target.ioctl(IOCTL.EXTENTS, body, (answer) => done(answer.status === STATUS.UNSUPPORTED ? null : this.pairsOf(answer)));
   }
 
+  sums(offsetBytes: number, lengthBytes: number, pieceBytes: number, done: (sums: Buffer | null | RsError) => void): void {
+    const [lba, sectors, pieceSectors] = [offsetBytes / SECTOR_BYTES, lengthBytes / SECTOR_BYTES, pieceBytes / SECTOR_BYTES];
+    this.target.ioctl(IOCTL.MIRROR_SUMS, encodeMirrorSumsRequest({ lba, sectors, pieceSectors }), (answer) => {
+      const { status, bodies, sentence } = answer;
+      if (status === STATUS.UNSUPPORTED || status === STATUS.OUT_OF_MEMORY) done(null);
+      else if (status !== STATUS.OK) done(this.errorOf(status, sentence));
+      else
+        done(
+          this.decoded(bodies[0], (body) => {
+            const { sums } = decodeMirrorSumsAnswer(body, 0, body.length);
+            assert(sums.length === Math.ceil(lengthBytes / pieceBytes) * MIRROR_SUM_BYTES, 'Each piece has one sum');
+            return sums;
+          }),
+        );
+    });
+  }
+
   close(): void {
     this.events = null;
     const { isRefused, isGone } = this;
@@ -138,9 +158,12 @@ export class RemoteSnapshot implements PullSource {
 
   private pairsOf({ status, bodies, sentence }: SessionAnswer): readonly number[] | RsError {
     if (status !== STATUS.OK) return this.errorOf(status, sentence);
-    const [body] = bodies;
+    return this.decoded(bodies[0], (body) => decodeExtentsAnswer(body, 0, body.length).extents);
+  }
+
+  private decoded<T>(body: Buffer = Buffer.alloc(0), decode: (body: Buffer) => T): T | RsError {
     try {
-      return decodeExtentsAnswer(body ?? Buffer.alloc(0), 0, body?.length ?? 0).extents;
+      return decode(body);
     } catch (thrown) {
       return new RsError('E_PROTOCOL', `Peer ${this.peer} sent a wrong answer about ranges: update its rssrv`, {}, thrown);
     }

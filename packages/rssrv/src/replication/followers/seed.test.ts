@@ -1,0 +1,99 @@
+// Tests which content a follower without a common moment begins with, and which volumes are refused for that. seed-lives.test.ts tests that
+// nothing of such a content stays. Rules: T11.
+
+import { readFileSync } from 'node:fs';
+import { beforeEach, expect, test } from 'vitest';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { LOCAL_ASKER } from '../../pools/asker.ts';
+import type { Found } from '../../pools/catalogue.ts';
+import { poolPaths } from '../../pools/disk/pool-paths.ts';
+import { OfferedSource } from '../../testing/offering-peers.ts';
+import { directory, scenes, usePoolDirectory } from '../../testing/pool-directory.ts';
+import { PoolScene } from '../../testing/pool-scene.ts';
+import { volumeIn, writeVolume } from '../../testing/volume-content.ts';
+import { FollowerVerbs } from './follower-verbs.ts';
+
+usePoolDirectory();
+
+const SIZE = 4096;
+const PEER = { name: 'oslo', pools: null };
+const CARRIED = Buffer.alloc(SIZE, 7);
+const source = new OfferedSource(1, ['db']);
+const [first, second] = [source.moment(1_000), source.moment(2_000)];
+let scene: PoolScene;
+let verbs: FollowerVerbs;
+
+const follower = (): Found => volumeIn(scene, 'db');
+const carried = (name = 'carried'): Found => volumeIn(scene, name);
+const seed = (from = carried()): Promise<void> => verbs.seed(follower(), from);
+const prepare = (moment = first, sizeBytes = SIZE) => verbs.prepare(follower().manifest.id, { ...moment.snapshots[0]!, sizeBytes }, null);
+
+beforeEach(async () => {
+  scene = await PoolScene.open(directory, { clock: new FakeClock(), names: ['fast', 'slow'] });
+  scenes.push(scene);
+  verbs = new FollowerVerbs(scene.verbs);
+  const order = source.order(null);
+  await verbs.create(order, order.members[0]!, PEER);
+  await scene.create({ name: 'carried', sizeBytes: SIZE, pool: 'fast' });
+  writeVolume(scene, 'carried', CARRIED);
+});
+
+/** Gives the follower the first moment, with the content of the file of the pull. */
+async function arrive(): Promise<void> {
+  const { state } = await prepare();
+  await verbs.arrived(follower().manifest.id, { ...state, positionBytes: SIZE }, 0);
+  await verbs.commit(follower().manifest.id, first, first.snapshots[0]!);
+}
+
+test('a follower begins with carried content, which is compared until it is whole, also after a restart', async () => {
+  await seed();
+  const { file, state } = await prepare();
+  expect(readFileSync(file).equals(CARRIED)).toBe(true);
+  expect(state).toMatchObject({ base: null, isCompared: true, positionBytes: 0 });
+  await verbs.arrived(follower().manifest.id, { ...state, positionBytes: 512 }, 0);
+  expect((await prepare()).state).toMatchObject({ snapshot: first.snapshots[0]!.id, isCompared: true, positionBytes: 512 });
+  // The volume that was carried is not needed any more.
+  await scene.verbs.remove({ name: 'carried', universe: 0 }, LOCAL_ASKER, null);
+  const other = await prepare(second, 2 * SIZE);
+  expect(other.state).toMatchObject({ snapshot: second.snapshots[0]!.id, isCompared: true, positionBytes: 0, sizeBytes: 2 * SIZE });
+  expect(readFileSync(other.file).equals(Buffer.concat([CARRIED, Buffer.alloc(SIZE)]))).toBe(true);
+});
+
+test('an rssrv that cannot compare does not take carried content for zeros', async () => {
+  await seed();
+  const noted = JSON.parse(readFileSync(poolPaths.incomingState(poolPaths.volume(follower().pool.path, follower().manifest.id)), 'utf8'));
+  expect(noted).toMatchObject({ version: 2 });
+});
+
+test('content that was carried again replaces what has arrived before the first moment', async () => {
+  const { state } = await prepare();
+  await verbs.arrived(follower().manifest.id, { ...state, positionBytes: 512 }, 0);
+  await seed();
+  expect((await prepare()).state).toMatchObject({ isCompared: true, positionBytes: 0 });
+});
+
+test('a follower that has no moment in common with its source any more begins with its newest one', async () => {
+  await seed();
+  await arrive();
+  const { file, state } = await prepare(second);
+  expect(state).toMatchObject({ base: null, isCompared: true, positionBytes: 0 });
+  expect(readFileSync(file).equals(CARRIED)).toBe(true);
+});
+
+test('volumes that cannot be the beginning are refused, and what has arrived stays', async () => {
+  const { state } = await prepare();
+  await verbs.arrived(follower().manifest.id, { ...state, positionBytes: 512 }, 0);
+  await scene.create({ name: 'large', sizeBytes: 2 * SIZE, pool: 'fast' });
+  await scene.create({ name: 'elsewhere', sizeBytes: SIZE, pool: 'slow' });
+  await expect(verbs.seed(carried(), carried('large'))).rejects.toThrow('carried follows no volume');
+  await expect(seed(follower())).rejects.toThrow('db is a follower itself');
+  await expect(seed(carried('large'))).rejects.toThrow('it is larger than db');
+  await expect(seed(carried('elsewhere'))).rejects.toThrow(
+    'it is in pool slow, and db in pool fast: rsadm volume move elsewhere --pool fast',
+  );
+  const gone = { ...carried(), manifest: { ...carried().manifest, id: '00000000-0000-4000-8000-000000000099' } };
+  await expect(seed(gone)).rejects.toThrow();
+  expect((await prepare()).state).toMatchObject({ positionBytes: 512 });
+  await arrive();
+  await expect(seed()).rejects.toThrow('db has a moment of its source already');
+});
