@@ -83,6 +83,7 @@ test.for<[string[], string[]]>([
       'reverse',
       'revoke',
       'rollback',
+      'seed',
       'set',
       'show',
       'snapshot',

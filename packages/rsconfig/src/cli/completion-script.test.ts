@@ -93,6 +93,7 @@ test.for<[string[], string[]]>([
       'reverse',
       'revoke',
       'rollback',
+      'seed',
       'set',
       'show',
       'snapshot',
