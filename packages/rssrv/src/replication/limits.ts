@@ -111,6 +111,8 @@ export const MOMENT_INTERVAL_MS = 500;
 export const MOMENT_REMOVALS_MAX = 64;
 /** Maximum number of snapshots in the answer to a poll, of all replications together. Each replication has the same share. */
 export const POLL_SNAPSHOTS_MAX = 16_384;
+/** Longest time for which the check before a hand-over may take, which takes no turn in the queue of changes. */
+export const HAND_OVER_CHECK_MS = 10_000;
 /** Time for which a hand-over waits for a moment in the making, and interval at which it tries again. */
 export const HAND_OVER_PATIENCE_MS = 30_000;
 export const HAND_OVER_RETRY_MS = 200;

@@ -217,7 +217,7 @@ export class OfferingPeers {
   }
 }
 
-function peerConfig(name: string): PeerConfig {
+export function peerConfig(name: string): PeerConfig {
   const fixed = { addresses: [], namespaceid: 0, nodename: 'target', nodekey: 'k', serverkey: null, tls: false, digest: false };
   return { ...fixed, name, pools: null, line: 1 };
 }

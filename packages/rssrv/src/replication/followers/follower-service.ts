@@ -12,12 +12,12 @@ import { findToChange, type Found, type VolumeName, volumeText } from '../../poo
 import type { PoolVerbs } from '../../pools/pool-verbs.ts';
 import type { Changes } from '../../pools/requests/requests.ts';
 import type { SnapshotVerbs } from '../../snapshots/snapshot-verbs.ts';
-import { REPLICATION_CALL_MS } from '../limits.ts';
+import { HAND_OVER_CHECK_MS, REPLICATION_CALL_MS } from '../limits.ts';
 import { checkedAnswer } from './follower-lane.ts';
 import { FollowerVerbs } from './follower-verbs.ts';
 import { Demotion, type DemotionPorts } from './demotion.ts';
 import { Followers, type FollowersPorts } from './followers.ts';
-import { noSource } from './no-source.ts';
+import { noAnswer, noSource } from './no-source.ts';
 import { Promotion } from './promotion.ts';
 import { TakeOver } from './take-over.ts';
 
@@ -125,16 +125,16 @@ export class FollowerService {
     const { promotion, followers, ports } = this;
     asker.needs('manage', 'exchange the roles of servers');
     const { all, replication } = promotion.wholeGroup(volumes, asker);
+    const manifests = all.map(({ manifest }) => manifest);
     const peer = followers.peerOf(replication);
     if (peer === null || ports.peers.state(peer)?.isConnected !== true)
-      throw noSource(
-        all.map(({ manifest }) => manifest),
-        peer,
-        (name) => ports.peers.state(name)?.isConnected === true,
-      );
+      throw noSource(manifests, peer, (name) => ports.peers.state(name)?.isConnected === true);
     const handOver = async (checkOnly: boolean): Promise<string> => {
       const params = { replication, server: ports.serverName(), reverse: randomUUID(), checkOnly };
-      const answer = await ports.peers.call(peer, 'replication-hand-over', params, REPLICATION_CALL_MS);
+      const withinMs = checkOnly ? HAND_OVER_CHECK_MS : REPLICATION_CALL_MS;
+      const answer = await ports.peers.call(peer, 'replication-hand-over', params, withinMs).catch((thrown: unknown) => {
+        throw noAnswer(manifests, peer, checkOnly, thrown);
+      });
       return checkedAnswer(peer, 'replication-hand-over', COPYING_METHODS['replication-hand-over'].result, answer).node;
     };
     const node = await handOver(true);

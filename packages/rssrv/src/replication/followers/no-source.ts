@@ -1,7 +1,7 @@
 // Says why followers have no source with which they could exchange the roles, and what the administrator can do. Pure. Invariant: the text
 // names the server, and a command that works in this state.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { volumeText } from '../../pools/catalogue.ts';
 import type { Manifest } from '../../pools/disk/manifest.ts';
 import { following } from '../../pools/follower-rules.ts';
@@ -26,5 +26,22 @@ export function noSource(all: readonly Follower[], peer: string | null, isConnec
     'E_UNREACHABLE',
     `Server ${server} offers no replication of ${names}: if it has just connected, try again in some seconds, otherwise ${promote}`,
     { peer: server },
+  );
+}
+
+/** Adds the remedy to the error of a call for a hand-over, if the source did not answer. A check changes nothing. */
+export function noAnswer(all: readonly Follower[], peer: string, isCheck: boolean, thrown: unknown): RsError {
+  const error = toRsError(thrown);
+  const { isOutcomeUnknown } = error.context;
+  // An error that the source has answered says nothing about the outcome of the call.
+  if (!['E_TIMEOUT', 'E_UNREACHABLE'].includes(error.code) || typeof isOutcomeUnknown !== 'boolean') return error;
+  const names = all.map(volumeText);
+  const outcome = isOutcomeUnknown && !isCheck ? `it is unknown whether it hands ${names.join(', ')} over` : 'nothing was changed';
+  return new RsError(
+    error.code,
+    `Server ${peer} does not answer, and ${outcome}: rsadm volume replications shows whether the roles are being exchanged; ` +
+      `if not, repeat rsadm volume reverse ${names.join(' ')}, or if ${peer} is lost, rsadm volume promote ${names.join(' ')}`,
+    { peer, isOutcomeUnknown: isOutcomeUnknown && !isCheck },
+    error,
   );
 }

@@ -1,0 +1,82 @@
+// Tests what an exchange of the roles says if its source stops answering, before and after it was told to hand over. The peer is a
+// stand-in, and the follower is real. roles.test.ts tests the exchange.
+
+import { RsError } from '@rsio/common/lib/errors';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { LOCAL_ASKER } from '../../pools/asker.ts';
+import { OfferedSource, peerConfig, seen } from '../../testing/offering-peers.ts';
+import { directory, scenes, usePoolDirectory } from '../../testing/pool-directory.ts';
+import { PoolScene } from '../../testing/pool-scene.ts';
+import { WHOLE_CHANGES } from '../../testing/whole-turn.ts';
+import { PEER_ANSWER_GRACE_MS } from '../limits.ts';
+import { FollowerService } from './follower-service.ts';
+
+usePoolDirectory();
+
+const CHECK_MAX_MS = 15_000;
+let service: FollowerService;
+/** What the peer answers to a check and to the order. */
+let answers: { check: Error | null; order: Error | null };
+let waitsMs: number[];
+
+beforeEach(async () => {
+  const clock = new FakeClock();
+  const scene = await PoolScene.open(directory, { clock });
+  scenes.push(scene);
+  [answers, waitsMs] = [{ check: null, order: null }, []];
+  const source = new OfferedSource(1, ['db']);
+  const call = async (_name: string, method: string, params: object, withinMs: number): Promise<unknown> => {
+    if (method === 'replication-poll') return { nowMs: clock.wallMs(), orders: [source.order(null)] };
+    if (method !== 'replication-hand-over') throw new RsError('E_BUSY', 'not now');
+    waitsMs.push(withinMs);
+    const error = (params as { checkOnly: boolean }).checkOnly ? answers.check : answers.order;
+    if (error !== null) throw error;
+    return { node: 'oslo' };
+  };
+  service = new FollowerService({
+    ...{ clock, verbs: scene.verbs, snapshots: scene.snapshots, differences: { difference: () => Promise.reject(new Error('unused')) } },
+    log: { info: () => undefined, warn: () => undefined, debug: () => undefined },
+    peers: {
+      ...{ call, pull: () => Promise.reject(new Error('unused')), closeLeft: () => Promise.resolve() },
+      state: (name) => ({ name, isConnected: true, pathsUp: 1, sinceMs: 0, trouble: null }),
+    },
+    ...{ serverName: () => 'bergen', isClient: () => true, configured: () => [peerConfig('oslo')], isRead: () => false },
+    change: (work) => work(),
+  });
+  service.followers.start();
+  await seen(() => scene.pools.states.flatMap(({ volumes }) => [...volumes.values()])).toHaveLength(1);
+});
+
+afterEach(() => service.followers.stop());
+
+const reverse = () => {
+  const changes = { ...WHOLE_CHANGES, by: 'test', note: () => undefined };
+  const handlers = service.handlers(changes, () => Promise.reject(new Error('unused')), LOCAL_ASKER);
+  return handlers['volume-reverse']({ volumes: [{ name: 'db', universe: 0 }], request: null });
+};
+const silent = (isOutcomeUnknown: boolean) => new RsError('E_TIMEOUT', 'The server did not answer', { isOutcomeUnknown });
+const WAYS =
+  'rsadm volume replications shows whether the roles are being exchanged; ' +
+  'if not, repeat rsadm volume reverse db, or if oslo is lost, rsadm volume promote db';
+
+test('a source that does not answer the check fails the command soon, and nothing was changed', async () => {
+  answers.check = silent(true);
+  const message = `Server oslo does not answer, and nothing was changed: ${WAYS}`;
+  await expect(reverse()).rejects.toMatchObject({ code: 'E_TIMEOUT', message, context: { isOutcomeUnknown: false } });
+  expect(waitsMs).toHaveLength(1);
+  expect(waitsMs[0]! + PEER_ANSWER_GRACE_MS).toBeLessThanOrEqual(CHECK_MAX_MS);
+});
+
+test('after the order to hand over, the outcome is unknown unless the order was not sent', async () => {
+  answers.order = silent(true);
+  const message = `Server oslo does not answer, and it is unknown whether it hands db over: ${WAYS}`;
+  await expect(reverse()).rejects.toMatchObject({ message, context: { isOutcomeUnknown: true } });
+  answers.order = silent(false);
+  await expect(reverse()).rejects.toThrow(`Server oslo does not answer, and nothing was changed: ${WAYS}`);
+});
+
+test('an error that the source answers is passed on', async () => {
+  answers.check = new RsError('E_UNREACHABLE', 'The source is not connected to bergen');
+  await expect(reverse()).rejects.toBe(answers.check);
+});
