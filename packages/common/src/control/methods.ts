@@ -121,6 +121,7 @@ const VOLUME = object({
   shared: flag(),
   holders: list(HOLDER, 'Clients that hold it'),
   mirror: orNull(text('Id of the mirror of which it is a replica'), 'null: it is a plain volume'),
+  follows: orNull(text('Server that it follows, or to which it is being handed over'), 'null: a client can attach it'),
 });
 
 const SERVER = object({

@@ -135,7 +135,7 @@ export class FakeRsiod {
       volumes: one.isConnected
         ? this.offered(one).map(({ sizeBytes, ...volume }) => ({
             ...volume,
-            ...{ blocks: sizeBytes / 512, blockSizeBytes: 512, readonly: false, holders: [] },
+            ...{ blocks: sizeBytes / 512, blockSizeBytes: 512, readonly: false, holders: [], follows: null },
           }))
         : [],
     }));

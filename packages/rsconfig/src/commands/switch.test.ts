@@ -15,10 +15,15 @@ const outcome = (name: string, error: string | null = null): AttachOutcome => ({
 let asked: [string, unknown][] = [];
 let refusal: string | null = null;
 let isLost = false;
+let follows: string | null = null;
 
 async function run(names: readonly string[], options: { force?: boolean; server?: string } = {}) {
   const said: string[] = [];
-  const bergen = server({ name: 'bergen', state: isLost ? 'down' : 'connected', volumes: isLost ? [] : [volume({ name: 'db', id: 'b' })] });
+  const bergen = server({
+    name: 'bergen',
+    state: isLost ? 'down' : 'connected',
+    volumes: isLost ? [] : [volume({ name: 'db', id: 'b', follows })],
+  });
   const oslo = server({ name: 'oslo', volumes: [volume({ name: 'db', id: 'o' }), volume({ name: 'log', id: 'l' })] });
   const answers: Record<string, (params: { server?: string | null; names?: string[] }) => unknown> = {
     query: () => ({ namespaces: [namespace({ servers: [oslo, bergen] })] }),
@@ -40,7 +45,7 @@ async function run(names: readonly string[], options: { force?: boolean; server?
 }
 
 beforeEach(() => {
-  [asked, refusal, isLost] = [[], null, false];
+  [asked, refusal, isLost, follows] = [[], null, false, null];
 });
 
 test.each(['db', 'osl:db', 'osl:db@0', 'db@0'])('%s is detached, and attached at the other server', async (name) => {
@@ -62,6 +67,18 @@ test('nothing is detached if the other server does not offer all volumes, or is 
     'E_NO_PATH db: Server bergen is not connected: rsconfig -m status shows the paths; nothing was detached',
   ]);
   await expect(run(['db'], { server: 'stavanger' })).rejects.toThrow('There is no server "stavanger": known are oslo, bergen');
+  expect(asked).toEqual([]);
+});
+
+test('nothing is detached, also by --force, for a follower that was not promoted', async () => {
+  follows = 'oslo';
+  expect(await run(['osl:db'], { force: true })).toEqual({
+    code: 1,
+    said: [
+      'E_VOLUME osl:db: Volume osl:db of server bergen follows server oslo, or is being handed over to it: ' +
+        'rsadm volume promote db@0 at bergen makes a follower an ordinary volume; nothing was detached',
+    ],
+  });
   expect(asked).toEqual([]);
 });
 

@@ -1,10 +1,11 @@
 // Implements switch, which detaches volumes and attaches those of another server. Invariants: nothing is detached unless the other server
-// offers all volumes. Without force, a volume that cannot be attached there is attached again where it was.
+// offers all volumes, none of them as a follower. Without force, a volume that cannot be attached there is attached again where it was.
 
 import { type AttachmentView, type AttachOutcome, CONTROL_METHODS, type NamespaceView } from '@rsio/common/control/methods';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { type CommandContext, defineCommand, usageError } from '../cli/context.ts';
 import { quoteText } from '@rsio/common/lib/units';
+import { volumeText } from '@rsio/common/manage/server-tables';
 import { checkNames, printOutcomes } from './attach.ts';
 import { reportLosses } from './forced-losses.ts';
 import { withProgress } from './volume-waiting.ts';
@@ -19,9 +20,9 @@ names. The command detaches each volume, and attaches the volume with its name
 of server S. Unmount file systems and end programs first: a volume in use is not
 detached. With --force, a volume is detached even if it is in use, or if its
 server is lost: what its programs have written and the server has not stored is
-lost then. If server S does not offer a volume, nothing is detached. If a volume
-of server S cannot be attached, the earlier one is attached again, except after
---force.`,
+lost then. If server S does not offer a volume, or has only its follower,
+nothing is detached. If a volume of server S cannot be attached, the earlier one
+is attached again, except after --force.`,
   options: {
     server: { kind: 'text', value: 'S', help: 'server with the other volumes' },
     force: { kind: 'flag', help: 'also if a volume is in use or its server is lost' },
@@ -70,16 +71,23 @@ export function notOffered(namespaces: readonly NamespaceView[], wanted: string,
     const known = [...new Set(servers.map(({ own }) => own.name))].join(', ');
     throw usageError(`There is no server ${quoteText(server)}: known are ${known}`);
   }
-  const isOffered = there.some(({ namespace, own }) =>
-    own.volumes.some(({ name, universe }) => namesOf({ namespace, name, universe }).includes(wanted)),
+  const offered = there.flatMap(({ namespace, own }) =>
+    own.volumes.filter(({ name, universe }) => namesOf({ namespace, name, universe }).includes(wanted)),
   );
-  if (isOffered) return null;
+  if (offered.some(({ follows }) => follows === null)) return null;
   const refused = (code: string, message: string): AttachOutcome => ({
     ...{ volume: wanted, done: false, already: false, device: null },
     error: { code, message: `${message}; nothing was detached` },
   });
   if (there.every(({ own }) => own.state !== 'connected'))
     return refused('E_NO_PATH', `Server ${server} is not connected: rsconfig -m status shows the paths`);
+  const [closed] = offered;
+  if (closed !== undefined)
+    return refused(
+      'E_VOLUME',
+      `Volume ${wanted} of server ${server} follows server ${closed.follows}, or is being handed over to it: ` +
+        `rsadm volume promote ${volumeText(closed)} at ${server} makes a follower an ordinary volume`,
+    );
   return refused('E_UNKNOWN_VOLUME', `Server ${server} offers no volume ${wanted} to this client: rsconfig -q lists the volumes`);
 }
 

@@ -17,6 +17,7 @@ export function volume(changes: Partial<VolumeView> = {}): VolumeView {
     shared: false,
     holders: [],
     mirror: null,
+    follows: null,
     ...changes,
   };
 }

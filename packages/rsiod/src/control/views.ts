@@ -112,6 +112,7 @@ function serverView(namespace: Namespace, { server, sections }: ServerGroup, pos
       shared: volume.shared,
       holders: volume.holders,
       mirror: volume.mirror ?? null,
+      follows: volume.follows ?? null,
     })),
     paths: routes.map((route) => pathView(route, namespace.config.tls)),
   };

@@ -94,8 +94,15 @@ const namespaces: readonly NamespaceView[] = [
         release: null,
         clockOffMs: null,
         volumes: [
-          { ...volume, name: 'oracle', shared: false, holders: [], mirror: null },
-          { ...volume, name: 'tvol1', shared: false, holders: [{ node: 'venus', address: '192.168.45.21', sinceMs: 0 }], mirror: null },
+          { ...volume, name: 'oracle', shared: false, holders: [], mirror: null, follows: null },
+          {
+            ...volume,
+            name: 'tvol1',
+            shared: false,
+            holders: [{ node: 'venus', address: '192.168.45.21', sinceMs: 0 }],
+            mirror: null,
+            follows: null,
+          },
         ],
         paths: [],
       },
