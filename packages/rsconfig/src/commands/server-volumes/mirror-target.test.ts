@@ -99,6 +99,18 @@ test('limits and halts go to all replicas, and what would change one alone is re
   expect(AT).toBe('osl/big-9');
 });
 
+test('a mirror is replicated by the orders of all its servers, and not to one of them', async () => {
+  await serve([replica('big-9'), replica('big-8')]);
+  const refused = await run('volume replicate oracle --to fast@big-8 --every 5m');
+  expect([refused.code, changes()]).toEqual([2, []]);
+  expect(refused.err).toBe(
+    'rsconfig: Server big-8 has a replica of mirror osl:oracle@0, and cannot have its follower, which needs the same name: ' +
+      'replicate the mirror to a server of another site that has no replica [E_USAGE]\n',
+  );
+  expect((await run('volume replicate oracle --to oslo --every 5m')).code).toBe(0);
+  expect(changes()).toEqual(['big-9 volume-replicate', 'big-8 volume-replicate']);
+});
+
 test('a mirror is taken away from a client by rsiod, and the command succeeds only if every server has agreed', async () => {
   const orders: object[] = [];
   let left: { server: string; reason: string }[] = [];

@@ -84,7 +84,7 @@ const WAYS: Partial<Readonly<Record<ServerMethodName, (text: string) => string>>
 /** Methods that are sent to all servers with a replica. These methods do not change the content of a replica. */
 const FOR_ALL: readonly ServerMethodName[] = [
   ...(['volume-set', 'volume-pause', 'volume-resume', 'volume-stop', 'volume-start'] as const),
-  ...(['volume-replicate', 'volume-replicate-end'] as const),
+  'volume-replicate-end',
 ];
 
 export function mirrorTarget(context: CommandContext, named: NamedMirror, one: VolumeTarget): VolumeTarget {
@@ -111,6 +111,12 @@ export function mirrorTarget(context: CommandContext, named: NamedMirror, one: V
       case 'volume-revoke':
       case 'volume-allow':
         return await accessChanged(context, named, label, method, params as ServerMethods['volume-revoke']['params']);
+      case 'volume-replicate': {
+        const { to } = params as ServerMethods['volume-replicate']['params'];
+        if (!servers.includes(to)) return await onAll(context, named, method, params);
+        const why = `Server ${to} has a replica of mirror ${label}, and cannot have its follower, which needs the same name`;
+        throw new RsError('E_USAGE', `${why}: replicate the mirror to a server of another site that has no replica`);
+      }
       default: {
         if (FOR_ALL.includes(method)) return await onAll(context, named, method, params);
         const way = WAYS[method]?.(volumeText(volume)) ?? `with --server S, the command is for the replica on server S alone`;
