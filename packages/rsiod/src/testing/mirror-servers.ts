@@ -2,6 +2,7 @@
 // decides as a voter does. A test can make a step fail before or after the server has executed it. Invariant: the fields of a server
 // contain everything that the server has.
 
+import type { ReplicationView } from '@rsio/common/control/server/replication-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { volume as volumeView } from '@rsio/common/testing/server-views';
 import type { VolumeEntry } from '@rsio/protocol/wire/messages';
@@ -56,6 +57,9 @@ export class ScriptedServer implements MirrorServer {
   readonly stock = new Map<string, ScriptedVolume>();
   /** The snapshots of the server's volume, as in the answer to `volume-show`. */
   snapshots: readonly { readonly snapshot: string; readonly readers: number }[] = [];
+  /** The replications of the server's volumes, as in the answer to `replication-list`, and the orders that it has got. */
+  replications: readonly ReplicationView[] = [];
+  readonly ordered: object[] = [];
   readonly removed = new Set<string>();
   private readonly script: Script;
   private ids = 0;
@@ -94,6 +98,8 @@ export class ScriptedServer implements MirrorServer {
       } = params as { name: string; universe: number; sizeBytes?: number; request?: string };
       const key = `${name}@${universe}`;
       const there = this.stock.get(key);
+      if (method === 'replication-list') return { replications: this.replications };
+      if (method === 'volume-replicate') return this.ordered.push(params);
       if (method === 'volume-show') return { volume: this.shown(name, universe), snapshots: this.snapshots };
       if (method === 'volume-purge') {
         this.removed.delete((params as { id?: string }).id ?? '');

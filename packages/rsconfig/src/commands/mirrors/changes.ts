@@ -22,7 +22,8 @@ export const MIRROR_ADD = defineCommand({
 votes from then on. rsiod copies the data to the replica while applications
 write; rsconfig mirror list shows the progress. A third replica takes the place
 of the witness. If server S had a replica of the mirror before, all data is
-copied again. This client must have the mirror attached.
+copied again. If the mirror is replicated, server S gets the order, too. This
+client must have the mirror attached.
 
 If NAME is a plain volume that no client has attached, it becomes a mirror. The
 volume keeps its data as the first replica. The replica on server S gets the
@@ -87,7 +88,7 @@ export const MIRROR_REPLACE = defineCommand({
   details: `Server NEW gets a replica and a vote in place of server OLD. Server OLD may be
 lost for good, but most voters must answer. rsiod copies the data to the new
 replica while applications write. NEW may be the same server as OLD if that
-server has lost its disks.
+server has lost its disks. If the mirror is replicated, NEW gets the order, too.
 
 If server OLD comes back later, its replica and its vote have no effect.
 rsconfig mirror detach NAME --server OLD --volume removes them. If the replica

@@ -3,6 +3,7 @@
 // change-failures.test.ts tests failing steps. Rules: M16, M17, G35.
 
 import { RsError } from '@rsio/common/lib/errors';
+import { replication } from '@rsio/common/testing/server-views';
 import { describe, expect, test } from 'vitest';
 import { ChangeScene } from '../../testing/change-scene.ts';
 import { votersFor } from './change.ts';
@@ -97,6 +98,38 @@ describe('add', () => {
     expect(await scene.refusal(scene.changes.detach({ ...other, volume: false }))).toMatchObject({
       message: expect.stringMatching(/^Volume osl:plain@0 is no mirror/),
     });
+  });
+});
+
+describe('a server that joins a replicated mirror', () => {
+  const volumes = [{ name: 'db', universe: 0 }];
+  const settings = { pool: 'fast', everyMs: 300_000, keep: 12, limitBytes: 1_048_576 };
+  const listed = replication({ ...settings, volumes, peer: 'oslo' });
+  async function replicated(): Promise<ChangeScene> {
+    const scene = await ChangeScene.attached();
+    for (const name of ['big-9', 'big-8'])
+      scene.server(name).replications = [listed, replication({ volumes: [{ name: 'log', universe: 0 }] })];
+    return scene;
+  }
+
+  test.each(['add', 'replace'] as const)('gets the orders of the others, by %s', async (how) => {
+    const scene = await replicated();
+    const { warnings, left } = await (how === 'add' ? scene.add('big-7') : scene.replace('big-8', 'big-7'));
+    expect(left).toEqual([]);
+    expect(warnings.filter((text) => text.includes('order'))).toEqual([]);
+    expect(scene.server('big-7').ordered).toEqual([{ volumes, to: 'oslo', ...settings, request: expect.any(String) as string }]);
+    expect(scene.steps.indexOf('big-7 volume-replicate')).toBeGreaterThan(scene.steps.lastIndexOf('big-7 place'));
+  });
+
+  test('and joins without the order if it refuses, with the command that gives it', async () => {
+    const scene = await replicated();
+    scene.fails = (step) => (step === 'big-7 volume-replicate' ? 'refused' : null);
+    const { warnings } = await scene.add('big-7');
+    expect(scene.shown.members).toBe('big-9 big-8 big-7');
+    expect(warnings).toEqual([
+      'Server big-7 lacks the order to replicate the mirror to oslo (Server big-7 did not answer volume-replicate): ' +
+        'rsconfig volume replicate osl:db@0 --to oslo --every 5m --keep 12 --limit 1048576 gives it',
+    ]);
   });
 });
 

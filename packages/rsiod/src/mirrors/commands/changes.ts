@@ -1,7 +1,8 @@
 // The commands that change the replicas and voters of an attached mirror, under I/O: add, detach, replace and witness. The mirror's own
 // decider sends the configurations. This file creates the new volumes and records on servers before the change, and removes the old ones
-// after the change. Invariants: a mirror has one change at a time. If a step fails, the error names the step, and the results of the step
-// are removed or named. A configuration that was sent counts as possibly in force.
+// after the change. Then replication-orders.ts gives a new server its orders. Invariants: a mirror has one change at a time. If a step
+// fails, the error names the step, and the results of the step are removed or named. A configuration that was sent counts as possibly in
+// force.
 
 import type { ChangedMirror } from '@rsio/common/control/mirror-methods';
 import type { ControlMethods } from '@rsio/common/control/methods';
@@ -29,6 +30,7 @@ import type { MirrorManagement } from './management.ts';
 import { type MirrorNamespace, serverNamed } from './namespaces.ts';
 import { NewServer, type NewVolume } from './new-server.ts';
 import { leftoverText, type Remains, remainsAt } from './remains.ts';
+import { orderAt } from './replication-orders.ts';
 import { runSteps, type Step } from './steps.ts';
 import { findMirrors, type NamedMirror, unknownMirror } from './survey.ts';
 
@@ -112,7 +114,8 @@ export class MirrorChanges {
       { name: failed, do: () => this.wish(change, { kind: 'add', server: serverid, ...joins.volume }) },
     ]);
     this.ports.log.info(`Mirror ${label} has a replica on server ${name}, which is being copied`);
-    return merged(await this.dismissOthers(change, voters), warningsOf(change, voters));
+    const ordered = await orderAt(joins, this.ports.newId);
+    return merged(ordered, await this.dismissOthers(change, voters), warningsOf(change, voters));
   }
 
   private async removeReplica(change: MirrorChange, name: string, removesVolume: boolean): Promise<Outcome> {
@@ -197,9 +200,10 @@ export class MirrorChanges {
       },
     ]);
     this.ports.log.info(`Server ${name} has replaced ${old} in mirror ${label}, and its replica is being copied`);
+    const ordered = await orderAt(joins, this.ports.newId);
     const dismissed = await this.dismissOthers(change, [...voters, oldId]);
     const cleared = serverid === oldId ? merged() : await this.clearReplaced(change, oldId);
-    return merged(dismissed, cleared, warningsOf(change, voters));
+    return merged(ordered, dismissed, cleared, warningsOf(change, voters));
   }
 
   private async clearReplaced(change: MirrorChange, serverid: number): Promise<Cleared> {

@@ -3,15 +3,14 @@
 // mirror does not wait for another. A moment that fails is tried again when the next one is due, and its error is logged once. A server that
 // is busy, for example with a moment that is still being copied, is no error unless it stays busy.
 
-import { type ReplicationView, SOURCE_METHODS } from '@rsio/common/control/server/replication-methods';
+import type { ReplicationView } from '@rsio/common/control/server/replication-methods';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
-import { misfit } from '@rsio/common/lib/shape';
 import { timeName } from '@rsio/common/lib/time-name';
 import type { Log } from '@rsio/common/log/log';
-import { BUSY_MOMENTS_MAX, MOMENTS_LIST_MS, MOMENTS_LOOK_MAX_MS, MOMENTS_LOOK_MIN_MS } from '../limits.ts';
-import type { MirrorServer } from './mirror-server.ts';
+import { BUSY_MOMENTS_MAX, MOMENTS_LOOK_MAX_MS, MOMENTS_LOOK_MIN_MS } from '../limits.ts';
 import type { MirrorNamespace } from './namespaces.ts';
+import { replicationsOf } from './replication-orders.ts';
 import type { MirrorSnapshots } from './snapshots.ts';
 
 export interface MomentMirror {
@@ -73,23 +72,13 @@ export class MirrorMoments {
     const { ports } = this;
     const memory = this.memories.get(mirror) ?? { isMaking: false, triedMs: null, failures: 0, trouble: null };
     this.memories.set(mirror, memory);
-    const views = await this.viewsOf(mirror);
+    const namespaces = ports.namespaces().filter(({ name }) => mirror.label.startsWith(`${name}:`));
+    const servers = namespaces.flatMap((namespace) => namespace.servers);
+    const views = await replicationsOf(mirror.driver.mirror, servers);
     const everyMs = Math.min(...views.map((view) => view.everyMs));
     const sinceMs = memory.triedMs === null ? null : ports.clock.monotonicMs() - memory.triedMs;
     if (!this.hasStopped && !memory.isMaking && isDue(views, sinceMs)) void this.make(mirror, memory);
     return everyMs;
-  }
-
-  /** Returns the replications of the mirror that its servers have. A server that cannot be asked, or is older, has none. */
-  private async viewsOf({ driver, label }: MomentMirror): Promise<readonly ReplicationView[]> {
-    const servers = this.ports.namespaces().filter(({ name }) => label.startsWith(`${name}:`));
-    const asked = servers
-      .flatMap((namespace) => namespace.servers)
-      .map(async (server) => {
-        const entry = server.volumes.find(({ mirror }) => mirror === driver.mirror);
-        return entry === undefined || server.trouble !== null ? [] : (await listed(server)).filter((view) => isOf(view, entry));
-      });
-    return (await Promise.all(asked)).flat();
   }
 
   private async make(mirror: MomentMirror, memory: Memory): Promise<void> {
@@ -119,14 +108,4 @@ export class MirrorMoments {
  */
 export function isDue(views: readonly Pick<ReplicationView, 'everyMs' | 'ageMs'>[], sinceMs: number | null): boolean {
   return views.some(({ everyMs, ageMs }) => (sinceMs === null || sinceMs >= everyMs) && (ageMs === null || ageMs >= everyMs));
-}
-
-function isOf({ direction, volumes }: ReplicationView, entry: { readonly name: string; readonly universe: number }): boolean {
-  return direction === 'out' && volumes.some(({ name, universe }) => name === entry.name && universe === entry.universe);
-}
-
-async function listed(server: MirrorServer): Promise<readonly ReplicationView[]> {
-  const { result } = SOURCE_METHODS['replication-list'];
-  const answer = await server.callAdmin('replication-list', {}, MOMENTS_LIST_MS).catch(() => null);
-  return misfit(result, answer) === null ? (answer as { readonly replications: readonly ReplicationView[] }).replications : [];
 }
