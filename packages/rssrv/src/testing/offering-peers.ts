@@ -31,6 +31,7 @@ export class OfferedSource {
   /** Pool of the followers. */
   pool = 'fast';
   keep = 9;
+  limitBytes: number | null = null;
   private lastId: number;
 
   constructor(number: number, names: readonly string[]) {
@@ -47,7 +48,7 @@ export class OfferedSource {
       pool: this.pool,
       everyMs: EVERY_MS,
       keep: this.keep,
-      limitBytes: null,
+      limitBytes: this.limitBytes,
       problem: null,
       handOver: null,
       isMirror: this.isMirror,
@@ -177,8 +178,8 @@ export class OfferingPeers {
     return { removed: 0 };
   }
 
-  private async pull(name: string, { volume, since, snapshot }: Pull, cancel: AbortSignal): Promise<void> {
-    this.pulls.push(`${name} ${volume.name} ${since === null ? 'whole' : 'difference'}`);
+  private async pull(name: string, { volume, since, snapshot, limitBytes }: Pull, cancel: AbortSignal): Promise<void> {
+    this.pulls.push(`${name} ${volume.name} ${since === null ? 'whole' : 'difference'}${limitBytes === null ? '' : ` ${limitBytes}/s`}`);
     if (this.holdsPulls) await this.gate(`pull ${volume.name} ${snapshot.name}`);
     if (cancel.aborted) throw new RsError('E_RESET', 'cancelled');
   }

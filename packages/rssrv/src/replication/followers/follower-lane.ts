@@ -73,6 +73,8 @@ export class FollowerLane {
   private working: Promise<void> | null = null;
   private timer: Timer | null = null;
   private readonly stopping = new AbortController();
+  /** Interrupts the pulls in progress, which go on with what the order says now; null: none is in progress. */
+  private pulling: AbortController | null = null;
   /** Rejects when the lane is told to end. */
   private readonly stopped: Promise<never>;
 
@@ -95,6 +97,8 @@ export class FollowerLane {
     this.peerConfig = peer;
     if (revision !== this.revision) return;
     this.newest = order;
+    // A first copy may last for days, and its limit counts from the next poll on.
+    if (order.limitBytes !== this.order.limitBytes) this.pulling?.abort();
     this.offsetMs = nowMs - this.ports.clock.wallMs();
     if (this.state !== 'failing' || this.timer === null) void this.look();
   }
@@ -227,14 +231,18 @@ export class FollowerLane {
   private async pull({ moment, pulls }: FollowerStep & { kind: 'pull' }): Promise<void> {
     const { ports, order, peer } = this;
     this.state = 'copying';
-    const work = new MomentPull(ports, { peer, order, pulls }, this.stopping.signal, (shown) => Object.assign(this, shown));
+    const pulling = new AbortController();
+    this.pulling = pulling;
+    const stopping = AbortSignal.any([this.stopping.signal, pulling.signal]);
+    const work = new MomentPull(ports, { peer, order, pulls }, stopping, (shown) => Object.assign(this, shown));
     const { arrived, error } = await work.run();
+    this.pulling = null;
     for (const { member, follower, snapshot } of arrived) {
       if (this.hasEnded) return;
       const what = `moment ${snapshot.snapshot} of volume ${volumeText(member)}`;
       await ports.change(() => ports.verbs.commit(follower.volumeId, moment, snapshot), what);
     }
-    if (error !== null) throw error;
+    if (error !== null && !pulling.signal.aborted) throw error;
   }
 
   /**

@@ -187,6 +187,21 @@ test('the volumes of a moment are pulled at the same time, and an error of one d
   await seen(() => s.pulls.slice(4).toSorted()).toEqual(['oslo db difference', 'oslo index difference', 'oslo log difference']);
 });
 
+test('a changed limit counts for a pull in progress, which is no failure', async () => {
+  s.holdsPulls = true;
+  const source = db();
+  source.limitBytes = 64;
+  s.peers.oslo.offer(source);
+  s.followers.start();
+  await seen(() => s.pulls).toEqual(['oslo db whole 64/s']);
+  source.limitBytes = 128;
+  s.holdsPulls = false;
+  await s.poll();
+  for (const gate of s.gates.values()) gate.open();
+  await seen(() => [s.state, s.pulls.slice(1)]).toEqual([['db oslo 1'], ['oslo db whole 128/s']]);
+  await seen(() => [s.warned, s.followers.views()[0]?.state]).toEqual([[], 'waiting']);
+});
+
 test('a replication that cannot make its followers is shown with the names of the source', async () => {
   const source = new OfferedSource(1, ['db', 'log']);
   source.pool = 'elsewhere';
