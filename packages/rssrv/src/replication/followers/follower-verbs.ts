@@ -137,8 +137,10 @@ export class FollowerVerbs {
    * wait.
    */
   async arrived(volumeId: string, state: Incoming, leftBytes: number): Promise<void> {
+    await this.onDisk(this.find(volumeId).pool, volumeId, (incoming) => incoming.note(state));
+    // A fast pull fills a small pool before the server looks at its space again by itself.
+    await this.verbs.pools.measure();
     const { pool, manifest } = this.find(volumeId);
-    await this.onDisk(pool, volumeId, (incoming) => incoming.note(state));
     if (usableBytes(pool) < Math.min(leftBytes, ROOM_BYTES))
       throw new RsError('E_SPACE', `The next moment of ${volumeText(manifest)} would fill pool ${pool.name}: make room there`, {
         pool: pool.name,
@@ -217,8 +219,8 @@ export class FollowerVerbs {
   }
 }
 
-/** Room that a pool must have for the pull to go on. */
-const ROOM_BYTES = 64 * 1024 * 1024;
+/** Room that a pool must have for the pull to go on, unless less is left: what a fast pull writes from one look at the space to the next. */
+const ROOM_BYTES = 256 * 1024 * 1024;
 
 /** Returns the name of the pool for a new follower; null if the server may choose it. */
 function poolFor(

@@ -2,7 +2,7 @@
 // nothing of such a content stays. Rules: T11.
 
 import { readFileSync } from 'node:fs';
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test, vi } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
 import type { Found } from '../../pools/catalogue.ts';
@@ -70,6 +70,18 @@ test('content that was carried again replaces what has arrived before the first 
   await verbs.arrived(follower().manifest.id, { ...state, positionBytes: 512 }, 0);
   await seed();
   expect((await prepare()).state).toMatchObject({ isCompared: true, positionBytes: 0 });
+});
+
+test('a pull ends before it fills the pool, by the space that the pool has now', async () => {
+  const { state } = await prepare();
+  const arrived = (): Promise<void> => verbs.arrived(follower().manifest.id, { ...state, positionBytes: 512 }, SIZE);
+  await arrived();
+  // Another program has written to the file system since the last look.
+  vi.spyOn(scene.pools, 'measure').mockImplementation(() => {
+    Object.assign(follower().pool, { space: { freeBytes: SIZE - 1, totalBytes: SIZE } });
+    return Promise.resolve();
+  });
+  await expect(arrived()).rejects.toMatchObject({ code: 'E_SPACE', message: expect.stringContaining('make room there') });
 });
 
 test('a follower that has no moment in common with its source any more begins with its newest one', async () => {
