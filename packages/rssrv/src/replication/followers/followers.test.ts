@@ -221,6 +221,14 @@ test('a demotion does not count on an order that the peer has ended since the la
   await s.followers.refresh('elsewhere');
 });
 
+test('a demotion is refused while the peer does not say what it offers', async () => {
+  await followed(s, db(), null);
+  s.peers.oslo.isConnected = false;
+  await expect(s.followers.refresh('oslo')).rejects.toMatchObject({ code: 'E_UNREACHABLE', message: expect.stringContaining('peer list') });
+  s.peers.oslo.isConnected = true;
+  await s.followers.refresh('oslo');
+});
+
 test('a demotion does not count on the answer to a poll that began before it', async () => {
   await followed(s, db(), null);
   s.holdsPolls = true;

@@ -7,7 +7,7 @@ import { REPLICATION_REPORTS_MAX } from '@rsio/common/control/limits';
 import { type ReplicationOrder, type ReplicationView, COPYING_METHODS } from '@rsio/common/control/server/replication-methods';
 import type { PeerConfig } from '@rsio/common/config/schema/types';
 import type { Timer } from '@rsio/common/lib/clock';
-import { toRsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Found } from '../../pools/catalogue.ts';
 import { following } from '../../pools/follower-rules.ts';
 import { momentIdOf } from '../../pools/mirror-sources.ts';
@@ -46,7 +46,7 @@ export class Followers {
   private timer: Timer | null = null;
   private hasStopped = false;
   /** Polls that have not ended, by peer. */
-  private readonly polling = new Map<string, Promise<void>>();
+  private readonly polling = new Map<string, Promise<boolean>>();
   /** Maps a peer to the replications in its last answer to a poll, with the orders of mirrors. */
   private readonly offers = new Map<string, ReadonlyMap<string, ReplicationOrder | null>>();
   /** Maps a replication to the last peer whose order was refused because another peer has it. */
@@ -82,12 +82,17 @@ export class Followers {
     return [...this.lanes.values()].filter((lane) => lane.peer === peer).map(({ order }) => order);
   }
 
-  /** Polls the peer, so that `ordersOf` has what the peer offers now. */
+  /**
+   * Polls the peer, so that `ordersOf` has what the peer offers now. Throws E_UNREACHABLE if the peer does not answer. A peer that is not
+   * configured has no orders.
+   */
   async refresh(peer: string): Promise<void> {
     // A poll that has begun may bring what the peer had before.
     await this.polling.get(peer);
     const config = this.ports.configured().find(({ name }) => name === peer);
-    if (config !== undefined) await this.poll(config);
+    if (config === undefined || (await this.poll(config))) return;
+    const trouble = this.ports.peers.state(peer)?.trouble ?? 'see rsadm peer list';
+    throw new RsError('E_UNREACHABLE', `Server ${peer} does not say what it replicates to this server now: ${trouble}`, { peer });
   }
 
   /** Returns the peer whose order this server carries out; null if it is not known. */
@@ -144,16 +149,16 @@ export class Followers {
     return [...this.lanes.values(), ...this.leaving.values()];
   }
 
-  /** Resolves when the peer has answered, or when its answer stays away. At most one poll of a peer runs. */
-  private poll(peer: PeerConfig): Promise<void> {
+  /** Resolves with true when the peer has answered, or with false when its answer stays away. At most one poll of a peer runs. */
+  private poll(peer: PeerConfig): Promise<boolean> {
     const known = this.polling.get(peer.name);
-    if (known !== undefined || !this.isConnected(peer.name)) return known ?? Promise.resolve();
+    if (known !== undefined || !this.isConnected(peer.name)) return known ?? Promise.resolve(false);
     const polled = this.pollNow(peer).finally(() => this.polling.delete(peer.name));
     this.polling.set(peer.name, polled);
     return polled;
   }
 
-  private async pollNow(peer: PeerConfig): Promise<void> {
+  private async pollNow(peer: PeerConfig): Promise<boolean> {
     const { ports } = this;
     try {
       const mine = [...this.lanes.values()].filter((lane) => lane.peer === peer.name);
@@ -162,8 +167,10 @@ export class Followers {
       const answer = await ports.peers.call(peer.name, 'replication-poll', { reports }, REPLICATION_CALL_MS);
       const { orders, nowMs } = checkedAnswer(peer.name, 'replication-poll', COPYING_METHODS['replication-poll'].result, answer);
       if (!this.hasStopped) this.take(peer, orders.slice(0, REPLICATION_REPORTS_MAX), nowMs, revisions);
+      return true;
     } catch (thrown) {
       ports.log.debug(`Orders of peer ${peer.name} are not known: ${toRsError(thrown).message}`);
+      return false;
     }
   }
 
