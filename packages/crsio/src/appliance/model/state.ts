@@ -47,10 +47,12 @@ export interface AppliancePorts {
   power(what: 'reboot' | 'poweroff'): Promise<void>;
 }
 
-/** A change of the appliance. `make` returns a sentence about the outcome. */
+/** A change of the appliance. */
 export interface Order {
   readonly doing: string;
-  make(ports: AppliancePorts): Promise<string>;
+  make(ports: AppliancePorts): Promise<string | void>;
+  /** Returns a sentence about the outcome. `version`: what `make` has returned. */
+  done(version: string): string;
 }
 
 export interface ApplianceState extends Machine<ApplianceState> {

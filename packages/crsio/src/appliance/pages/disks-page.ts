@@ -4,12 +4,12 @@
 import { arrayTrouble, type Disk, type DiskArray } from '@rsio/common/appliance/disks';
 import { shownSize } from '@rsio/common/manage/server-tables';
 import { open, pageOf, report, step } from '../../machine/machine.ts';
-import { EMPTY_ROW, headingRow, problemRow, textRow } from '../../machine/rows.ts';
+import { choiceRow, commandRow, EMPTY_ROW, headingRow, problemRow, textRow } from '../../machine/rows.ts';
 import { rowColumns } from '../../widgets/border.ts';
 import { tableOf } from '../../widgets/table.ts';
 import { ADD_POOL, eraseForm, removeForm, replaceMember } from '../work/forms.ts';
 import { DISKS_HELP } from '../model/help-text.ts';
-import type { ApplianceChoice, AppliancePage, ApplianceRow, ApplianceState } from '../model/state.ts';
+import type { ApplianceChoice, ApplianceCommand, AppliancePage, ApplianceRow, ApplianceState } from '../model/state.ts';
 import { asking } from '../work/ordering.ts';
 
 const DISK_COLUMNS = [
@@ -30,19 +30,15 @@ export const DISKS_PAGE: AppliancePage = pageOf<ApplianceState>('disks', (state)
       ...(arrays.length === 0 ? [textRow('No array yet')] : [headingRow('  ARRAY')]),
       ...arrays.map(
         (array): ApplianceRow => ({
-          ...{ id: `array ${array.device}`, lines: [arrayText(array)], command: open(arrayPage(array)), remove: null },
+          ...{ ...commandRow(open(arrayPage(array)), arrayText(array)), id: `array ${array.device}` },
           tone: arrayTrouble(array) === null ? 'ok' : 'problem',
         }),
       ),
       EMPTY_ROW,
       headingRow(table.heading),
-      ...disks.map(
-        (disk, index): ApplianceRow => ({
-          ...{ id: `disk ${disk.name}`, lines: [table.lines[index] ?? ''], command: diskCommand(disk), remove: null },
-        }),
-      ),
+      ...disks.map((disk, index) => ({ ...commandRow(diskCommand(disk), table.lines[index] ?? ''), id: `disk ${disk.name}` })),
       EMPTY_ROW,
-      { lines: [NEW_POOL.label], command: ADD_POOL, remove: null },
+      choiceRow(NEW_POOL),
     ],
     actions: [NEW_POOL],
     hint: arrays.length === 0 ? 'New pool makes an array, a file system and a pool' : 'Enter opens an array, or erases a disk with content',
@@ -51,17 +47,11 @@ export const DISKS_PAGE: AppliancePage = pageOf<ApplianceState>('disks', (state)
 });
 
 function diskCells({ name, sizeBytes, model, serial, use }: Disk): string[] {
-  const sign = use.kind === 'free' ? '-' : '+';
-  return [
-    `${sign} ${name}`,
-    shownSize(sizeBytes),
-    model || '-',
-    serial || '-',
-    use.what ?? (use.kind === 'system' ? 'this appliance' : use.kind),
-  ];
+  const what = use.what ?? (use.kind === 'system' ? 'this appliance' : use.kind);
+  return [`${use.kind === 'free' ? '-' : '+'} ${name}`, shownSize(sizeBytes), model || '-', serial || '-', what];
 }
 
-function diskCommand(disk: Disk): ApplianceChoice['command'] {
+function diskCommand(disk: Disk): ApplianceCommand {
   if (disk.use.kind === 'content') return eraseForm(disk.name);
   const text = disk.use.kind === 'free' ? 'It is free: New pool uses it' : `It is in use: ${disk.use.what ?? 'this appliance'}`;
   return (state) => step(report(state, `Disk ${disk.name}`, text));
@@ -70,41 +60,33 @@ function diskCommand(disk: Disk): ApplianceChoice['command'] {
 function arrayText(array: DiskArray): string {
   const { name, level, sizeBytes, activity } = array;
   const trouble = arrayTrouble(array);
-  const facts = [
-    level || 'not running',
-    shownSize(sizeBytes),
-    ...(trouble === null ? ['all disks work'] : [trouble]),
-    ...(activity === null ? [] : [activity]),
-  ];
+  const facts = [level || 'not running', shownSize(sizeBytes), trouble ?? 'all disks work', ...(activity === null ? [] : [activity])];
   return `${trouble === null ? '+' : '!'} ${name}: ${facts.join(', ')}`;
 }
 
 function changesOf(array: DiskArray): readonly ApplianceChoice[] {
   const { name, device, members, fileSystem } = array;
-  const failed = members.filter((one) => one.isFaulty).map((one) => one.disk);
+  const faulty = members.filter((one) => one.isFaulty).map((one) => one.disk);
+  const failed = faulty.join(', ');
   const out: ApplianceChoice = {
-    label: `Take ${failed.join(', ')} out`,
-    command: asking('Take the failed disks out', `${failed.join(', ')} can then be pulled or erased`, {
-      doing: `Taking ${failed.join(', ')} out`,
-      make: async (ports) => {
-        await ports.removeFailed(device);
-        return `${failed.join(', ')} is out of array ${name}`;
-      },
+    label: `Take ${failed} out`,
+    command: asking('Take the failed disks out', `${failed} can then be pulled or erased`, {
+      doing: `Taking ${failed} out`,
+      make: (ports) => ports.removeFailed(device),
+      done: () => `${failed} is out of array ${name}`,
     }),
   };
   const adopt: ApplianceChoice = {
     label: 'Use as a pool',
     command: asking('Use as a pool', 'The array is mounted, and its volumes are served', {
       doing: `Adding pool ${name}`,
-      make: async (ports) => {
-        await ports.adoptArray(device);
-        return `Pool ${name} is served, with the volumes that it has`;
-      },
+      make: (ports) => ports.adoptArray(device),
+      done: () => `Pool ${name} is served, with the volumes that it has`,
     }),
   };
   return [
     { label: 'Replace a disk', command: replaceMember(array) },
-    ...(failed.length === 0 ? [] : [out]),
+    ...(faulty.length === 0 ? [] : [out]),
     ...(fileSystem === null ? [] : [adopt]),
     { label: 'Remove', command: removeForm(array) },
   ];
@@ -120,7 +102,7 @@ function arrayPage({ name, device }: DiskArray): AppliancePage {
         ...(array === undefined ? [problemRow('! This array is not there')] : [textRow(arrayText(array))]),
         ...(array?.members.map(({ disk, isFaulty }) => (isFaulty ? problemRow(`! ${disk}: failed`) : textRow(`+ ${disk}`))) ?? []),
         EMPTY_ROW,
-        ...changes.map(({ label, command }): ApplianceRow => ({ lines: [label], command, remove: null })),
+        ...changes.map(choiceRow),
       ],
       actions: changes,
       hint: 'Enter executes the selected line, Esc goes back',

@@ -3,7 +3,7 @@
 
 import { otherSlot } from '@rsio/common/appliance/system-image';
 import { plural } from '@rsio/common/lib/units';
-import { open, pageOf } from '../../machine/machine.ts';
+import { failureText, open, pageOf } from '../../machine/machine.ts';
 import { commandRow, EMPTY_ROW, menuRows, problemRow, textRow } from '../../machine/rows.ts';
 import { CHANGE_PASSWORD, CHANGE_TIME, changeInterface, MAKE_SERVER, RESTORE_CONFIG, SAVE_CONFIG, UPGRADE } from '../work/forms.ts';
 import { APPLIANCE_HELP, SYSTEM_HELP } from '../model/help-text.ts';
@@ -35,22 +35,19 @@ const GO_BACK = asking(
   'The next boot takes the system in the other slot. If it does not come up, the boot after that takes the present one',
   {
     doing: 'Going back',
-    make: async (ports) => `Version ${await ports.goBack()} boots next. The restart makes it effective`,
+    make: (ports) => ports.goBack(),
+    done: (version) => `Version ${version} boots next. The restart makes it effective`,
   },
 );
 const RESTART = asking('Restart', 'Clients wait until the server is back', {
   doing: 'Restarting',
-  make: async (ports) => {
-    await ports.power('reboot');
-    return 'The appliance restarts';
-  },
+  make: (ports) => ports.power('reboot'),
+  done: () => 'The appliance restarts',
 });
 const POWER_OFF = asking('Power off', 'Clients have no volumes of this server until it is back', {
   doing: 'Powering off',
-  make: async (ports) => {
-    await ports.power('poweroff');
-    return 'The appliance goes off';
-  },
+  make: (ports) => ports.power('poweroff'),
+  done: () => 'The appliance goes off',
 });
 
 const SYSTEM_PAGE: AppliancePage = pageOf<ApplianceState>('system', ({ view }) => {
@@ -108,23 +105,18 @@ const LINES: readonly (ApplianceChoice & { readonly detail: (view: ApplianceLook
   { label: 'Power off', command: POWER_OFF, detail: () => '' },
 ];
 
-export const APPLIANCE_MENU: AppliancePage = {
-  ...pageOf<ApplianceState>('menu', (state) => {
-    const { view, failure } = state;
-    return {
-      title: `RSIO appliance ${view?.settings.hostname ?? ''}`.trim(),
-      rows: [
-        ...(failure === null ? [] : [problemRow(`! ${failure.message} [${failure.code}]`)]),
-        ...menuRows(LINES.map((line) => ({ ...line, detail: view === null ? '' : line.detail(view) }))),
-        EMPTY_ROW,
-        ...(view?.problems ?? []).map((one) => problemRow(`! ${one}`)),
-      ],
-      actions: null,
-      hint: nextStep(view),
-      help: { title: 'crsio on an appliance', text: APPLIANCE_HELP },
-    };
-  }),
-};
+export const APPLIANCE_MENU: AppliancePage = pageOf<ApplianceState>('menu', ({ view, failure }) => ({
+  title: `RSIO appliance ${view?.settings.hostname ?? ''}`.trim(),
+  rows: [
+    ...(failure === null ? [] : [problemRow(`! ${failureText(failure)}`)]),
+    ...menuRows(LINES.map((line) => ({ ...line, detail: view === null ? '' : line.detail(view) }))),
+    EMPTY_ROW,
+    ...(view?.problems ?? []).map((one) => problemRow(`! ${one}`)),
+  ],
+  actions: null,
+  hint: nextStep(view),
+  help: { title: 'crsio on an appliance', text: APPLIANCE_HELP },
+}));
 
 function nextStep(view: ApplianceLook | null): string {
   if (view === null) return 'Looking at the machine ...';

@@ -11,14 +11,14 @@ import { refuse } from '@rsio/common/lib/units';
 import { entryOf, formOf, type Offer, fillField, formText } from '../../machine/form.ts';
 import { withForm } from '../../machine/form-page.ts';
 import { type Popup, step, topOf, withPopup } from '../../machine/machine.ts';
-import type { ApplianceCommand, ApplianceState } from '../model/state.ts';
-import { orderForm } from './ordering.ts';
+import type { ApplianceCommand, ApplianceState, MediaFile } from '../model/state.ts';
+import { type FormOrder, orderForm } from './ordering.ts';
 
 function kindOf(kind: string, allowed: string, isValid: (text: string) => boolean, isSecret = false): ValueType<string> {
   return { kind, allowed, isSecret, parse: (text) => (isValid(text) ? text : refuse(kind, isSecret ? null : text, allowed)) };
 }
 
-export function listOf(text: string): string[] {
+function listOf(text: string): string[] {
   return text.split(/[\s,]+/).filter((one) => one !== '');
 }
 
@@ -57,37 +57,26 @@ export function changeInterface({ name: device, mac }: NetworkDevice): Appliance
       return {
         question: null,
         doing: `Configuring ${device}`,
-        make: async (ports) => {
-          await ports.setInterface(wanted, listOf(text('dns')), text('host'));
-          return `${device} ${wanted.addresses.length === 0 ? 'uses DHCP' : `has ${wanted.addresses.join(', ')}`}`;
-        },
+        make: (ports) => ports.setInterface(wanted, listOf(text('dns')), text('host')),
+        done: () => `${device} ${wanted.addresses.length === 0 ? 'uses DHCP' : `has ${wanted.addresses.join(', ')}`}`,
       };
     },
   );
 }
 
 export const CHANGE_TIME = orderForm(
-  ({ view, ports }) =>
-    formOf('Time', [
-      {
-        key: 'zone',
-        entry: entryOf(ZONE, 'Time zone of this machine', true),
-        text: view?.settings.zone ?? '',
-        offers: ports.zones().map((text) => ({ text, detail: '' })),
-      },
-      {
-        key: 'ntp',
-        entry: entryOf(SERVERS, 'Servers that tell the time', false, 'those of Debian'),
-        text: view?.settings.ntp.join(', ') ?? '',
-      },
-    ]),
+  ({ view, ports }) => {
+    const settings = view?.settings;
+    return formOf('Time', [
+      { key: 'zone', entry: entryOf(ZONE, 'Time zone of this machine', true), text: settings?.zone ?? '', offers: offersOf(ports.zones()) },
+      { key: 'ntp', entry: entryOf(SERVERS, 'Servers that tell the time', false, 'those of Debian'), text: settings?.ntp.join(', ') ?? '' },
+    ]);
+  },
   (text) => ({
     question: null,
     doing: 'Setting the time',
-    make: async (ports) => {
-      await ports.setTime(text('zone'), listOf(text('ntp')));
-      return `The time zone is ${text('zone')}`;
-    },
+    make: (ports) => ports.setTime(text('zone'), listOf(text('ntp'))),
+    done: () => `The time zone is ${text('zone')}`,
   }),
 );
 
@@ -103,10 +92,9 @@ export const CHANGE_PASSWORD = orderForm(
     return {
       question: password === '' ? 'Without a password, consoles need no login, and nobody can log in over the network' : null,
       doing: 'Setting the password',
-      make: async (ports) => {
-        await ports.setPassword(password);
-        return password === '' ? 'No password: no login over the network' : 'The password is set: root can log in over the network (SSH)';
-      },
+      make: (ports) => ports.setPassword(password),
+      done: () =>
+        password === '' ? 'No password: no login over the network' : 'The password is set: root can log in over the network (SSH)',
     };
   },
 );
@@ -125,13 +113,15 @@ export const MAKE_SERVER = orderForm(
     return {
       question: null,
       doing: 'Setting up the server',
-      make: async (ports) => {
-        await ports.makeServer(server);
-        return `Server ${server.name} runs in namespace ${server.namespace}. Next: Disks`;
-      },
+      make: (ports) => ports.makeServer(server),
+      done: () => `Server ${server.name} runs in namespace ${server.namespace}. Next: Disks`,
     };
   },
 );
+
+function offersOf(texts: readonly string[]): readonly Offer[] {
+  return texts.map((text) => ({ text, detail: '' }));
+}
 
 /** Names of the disks that may be used, with what they are. */
 function diskOffers(state: ApplianceState): readonly Offer[] {
@@ -185,10 +175,8 @@ export const ADD_POOL = orderForm(
     return {
       question,
       doing: `Making pool ${wanted.name}`,
-      make: async (ports) => {
-        await ports.makePool(wanted, question);
-        return `Pool ${wanted.name} is ready. Its array copies in the background. Next: Esc, Server, and add clients`;
-      },
+      make: (ports) => ports.makePool(wanted, question),
+      done: () => `Pool ${wanted.name} is ready. Its array copies in the background. Next: Esc, Server, and add clients`,
     };
   },
   { disks: chooseDisks },
@@ -210,10 +198,8 @@ export function replaceMember({ name: array, device, members }: DiskArray): Appl
       return {
         question,
         doing: `Replacing a disk of ${array}`,
-        make: async (ports) => {
-          await ports.replaceDisk(wanted, question);
-          return `${wanted.by} is in array ${array}, and gets the data in the background`;
-        },
+        make: (ports) => ports.replaceDisk(wanted, question),
+        done: () => `${wanted.by} is in array ${array}, and gets the data in the background`,
       };
     },
   );
@@ -228,10 +214,8 @@ export function removeForm({ name: array, device }: DiskArray): ApplianceCommand
     (text) => ({
       question: `All data of array ${array} is lost. Its disks are free then`,
       doing: `Removing array ${array}`,
-      make: async (ports) => {
-        await ports.removeArray(device, text('array'));
-        return `Array ${array} is removed, and its disks are free`;
-      },
+      make: (ports) => ports.removeArray(device, text('array')),
+      done: () => `Array ${array} is removed, and its disks are free`,
     }),
   );
 }
@@ -246,50 +230,43 @@ export function eraseForm(disk: string): ApplianceCommand {
       return {
         question,
         doing: `Erasing ${disk}`,
-        make: async (ports) => {
-          await ports.eraseDisk(disk, typed, question);
-          return `${disk} is empty`;
-        },
+        make: (ports) => ports.eraseDisk(disk, typed, question),
+        done: () => `${disk} is empty`,
       };
     },
   );
 }
 
-function mediaForm(
-  title: string,
-  preset: string,
-  question: string | null,
-  doing: string,
-  make: (ports: ApplianceState['ports'], at: { disk: string; file: string }) => Promise<string>,
-): ApplianceCommand {
+function mediaForm(title: string, preset: string, toOrder: (at: MediaFile) => FormOrder): ApplianceCommand {
   return orderForm(
     ({ view }) => {
       const media = view?.storage.media ?? [];
       return formOf(title, [
-        {
-          key: 'disk',
-          entry: entryOf(DISK, 'Removable disk or partition', true),
-          text: media[0] ?? '',
-          offers: media.map((text) => ({ text, detail: '' })),
-        },
+        { key: 'disk', entry: entryOf(DISK, 'Removable disk or partition', true), text: media[0] ?? '', offers: offersOf(media) },
         { key: 'file', entry: entryOf(FILE, 'Name of the file on it', true), text: preset },
       ]);
     },
-    (text) => ({ question, doing, make: (ports) => make(ports, { disk: text('disk'), file: text('file') }) }),
+    (text) => toOrder({ disk: text('disk'), file: text('file') }),
   );
 }
 
-export const SAVE_CONFIG = mediaForm('Save the configuration', 'rsio-config.json', null, 'Saving the configuration', async (ports, at) => {
-  await ports.save(at);
-  return `The configuration is in ${at.file} on ${at.disk}. It has keys: keep it secret`;
-});
+export const SAVE_CONFIG = mediaForm('Save the configuration', 'rsio-config.json', (at) => ({
+  question: null,
+  doing: 'Saving the configuration',
+  make: (ports) => ports.save(at),
+  done: () => `The configuration is in ${at.file} on ${at.disk}. It has keys: keep it secret`,
+}));
 
-const RESTORE_QUESTION = 'The configuration of this machine is replaced at the next boot: network, password, pools and clients';
-export const RESTORE_CONFIG = mediaForm('Restore a configuration', 'rsio-config.json', RESTORE_QUESTION, 'Restoring', async (ports, at) => {
-  await ports.restore(at);
-  return 'The configuration is accepted. The restart makes it effective';
-});
+export const RESTORE_CONFIG = mediaForm('Restore a configuration', 'rsio-config.json', (at) => ({
+  question: 'The configuration of this machine is replaced at the next boot: network, password, pools and clients',
+  doing: 'Restoring',
+  make: (ports) => ports.restore(at),
+  done: () => 'The configuration is accepted. The restart makes it effective',
+}));
 
-export const UPGRADE = mediaForm('Upgrade', '', null, 'Upgrading', async (ports, at) => {
-  return `Version ${await ports.upgrade(at)} is in the other slot. The restart tries it`;
-});
+export const UPGRADE = mediaForm('Upgrade', '', (at) => ({
+  question: null,
+  doing: 'Upgrading',
+  make: (ports) => ports.upgrade(at),
+  done: (version) => `Version ${version} is in the other slot. The restart tries it`,
+}));

@@ -33,18 +33,14 @@ function look(state: ApplianceState, isWhole: boolean): ApplianceStep {
   return step({ ...state, isLooking: true }, effect);
 }
 
-export function ordering(order: Order): ApplianceCommand {
-  return (state) => started(state, order, null);
-}
-
 function started(state: ApplianceState, order: Order, owner: object | null): ApplianceStep {
   if (state.pending !== null) return step(report(state, 'Not done', `In progress: ${state.pending.order.doing}. Wait for its end`));
   const ended = (change: (now: ApplianceState) => ApplianceState): ApplianceCommand => {
     return (now) => look(change({ ...now, pending: null }), true);
   };
-  const effect = request<ApplianceState, string>(
+  const effect = request<ApplianceState, string | void>(
     () => order.make(state.ports),
-    (sentence) => ended((now) => report(closed(now, owner), 'Done', sentence)),
+    (version) => ended((now) => report(closed(now, owner), 'Done', order.done(version ?? ''))),
     (failure) => ended((now) => report(now, 'Not done', `${order.doing}: ${failureText(failure)}`)),
   );
   return step({ ...state, pending: { order, owner, sinceMs: state.nowMs } }, effect);
@@ -58,15 +54,23 @@ function closed(state: ApplianceState, owner: object | null): ApplianceState {
 
 /** Asks before a change. The choice that has the focus at first changes nothing. */
 export function asking(label: string, text: string, order: Order): ApplianceCommand {
-  return (state) => step(question(state, label, text, ordering(order)));
+  return (state) => question(state, label, text, order, null);
 }
 
-function question(state: ApplianceState, label: string, text: string, command: ApplianceCommand): ApplianceState {
-  const answers = [
-    [label, command],
-    ['Cancel', null],
-  ] as const;
-  return ask(state, label, text, answers, 1);
+function question(state: ApplianceState, label: string, text: string, order: Order, owner: object | null): ApplianceStep {
+  const yes: ApplianceCommand = (now) => started(now, order, owner);
+  return step(
+    ask(
+      state,
+      label,
+      text,
+      [
+        [label, yes],
+        ['Cancel', null],
+      ],
+      1,
+    ),
+  );
 }
 
 /** A change that a form requests. `question`: the text of the question before the change; null: the change needs no question. */
@@ -88,7 +92,7 @@ export function orderForm(
     try {
       const order = toOrder((key) => formText(form, key), state);
       if (order.question === null) return started(state, order, owner);
-      return step(question(state, 'Yes, do it', order.question, (now) => started(now, order, owner)));
+      return question(state, 'Yes, do it', order.question, order, owner);
     } catch (thrown) {
       return step(withForm(state, () => ({ ...form, problem: failureOf(thrown).message })));
     }
