@@ -54,7 +54,7 @@ const LAYERS = {
     triggers: ['lib', 'structures', 'log', 'files', 'config'],
     cli: ['lib', 'config', 'control'],
     manage: ['lib', 'log', 'config', 'control', 'cli'],
-    appliance: ['lib', 'files', 'config', 'manage'],
+    appliance: ['lib', 'files', 'daemon', 'config', 'manage'],
   },
   protocol: {
     '': ['wire', 'auth', 'link', 'client', 'mirror', 'explorer'],

@@ -3,8 +3,9 @@
 // same part of the appliance at the same time.
 
 import { execFile } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
-import { errnoName, RsError } from '../lib/errors.ts';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { acquireCommandLock } from '../daemon/pid-file.ts';
+import { RsError } from '../lib/errors.ts';
 import { APPLIANCE_OUTPUT_MAX_BYTES, APPLIANCE_PROGRAM_MAX_MS } from './limits.ts';
 
 /** Runs a program, and returns its output. Throws E_SYSTEM. */
@@ -72,34 +73,12 @@ export type Part = 'settings' | 'slots' | 'media';
 
 /** Does `work` while no other command uses the same part of the appliance. Throws E_BUSY. */
 export async function exclusively<T>({ root }: Pick<ApplianceMachine, 'root'>, part: Part, work: () => Promise<T>): Promise<T> {
-  const { volatile } = appliancePaths(root);
-  mkdirSync(volatile, { recursive: true });
-  const lock = `${volatile}/${part}.lock`;
-  const descriptor = claimed(lock);
+  const busy = (pid: string): string => `Another command changes the appliance (process ${pid}): wait for its end, and try again`;
+  const lock = acquireCommandLock(`${appliancePaths(root).volatile}/${part}.pid`, busy);
   try {
     return await work();
   } finally {
-    closeSync(descriptor);
-    rmSync(lock, { force: true });
-  }
-}
-
-function claimed(lock: string): number {
-  for (let attempt = 0; ; attempt++) {
-    try {
-      const descriptor = openSync(lock, 'wx', 0o600);
-      writeSync(descriptor, String(process.pid));
-      return descriptor;
-    } catch (thrown) {
-      if (errnoName(thrown) !== 'EEXIST') throw thrown;
-      const owner = readFileSync(lock, 'utf8');
-      if (attempt > 0 || owner === '' || existsSync(`/proc/${owner}`))
-        throw new RsError(
-          'E_BUSY',
-          `Another command changes the appliance (process ${owner || 'unknown'}): wait for its end, and try again`,
-        );
-      rmSync(lock, { force: true });
-    }
+    lock.release();
   }
 }
 

@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto';
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { errnoName, errnoRemedy, RsError } from '../lib/errors.ts';
+import { errnoName, errnoRemedy, RsError, toRsError } from '../lib/errors.ts';
 import { bootId, startTicksOf } from './process-facts.ts';
 
 /**
@@ -62,6 +62,19 @@ export function acquirePidFile(path: string, program: string, pid: number): PidF
   }
   const isLeft = before !== undefined && before.bootId === own.bootId && serialize(before) !== serialize(own);
   return { leftBy: isLeft ? (before?.pid ?? null) : null, release: () => release(path, own) };
+}
+
+/**
+ * Takes `path` for a command of this process. `busy` returns the message of E_BUSY, which is thrown if the live process `pid` holds `path`.
+ * Throws the other errors of acquirePidFile().
+ */
+export function acquireCommandLock(path: string, busy: (pid: string) => string): PidFile {
+  try {
+    return acquirePidFile(path, 'The command', process.pid);
+  } catch (thrown) {
+    const { code, context } = toRsError(thrown);
+    throw code === 'E_ALREADY_RUNNING' ? new RsError('E_BUSY', busy(String(context['pid']))) : thrown;
+  }
 }
 
 /** Returns the pid of the live process that holds `path`; null if no live process holds `path` or the lock is unreadable. */

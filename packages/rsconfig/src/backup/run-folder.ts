@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { syncDirectory } from '@rsio/common/files/durable-write';
-import { acquirePidFile } from '@rsio/common/daemon/pid-file';
+import { acquireCommandLock, type PidFile } from '@rsio/common/daemon/pid-file';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { readChain, readHeader } from './backup-chain.ts';
 import { partFile } from './backup-files.ts';
@@ -26,27 +26,23 @@ const END = '.qcow2';
  * used without it.
  */
 export async function withBackups<T>(directory: string, volume: string, isNeeded: boolean, work: () => Promise<T>): Promise<T> {
-  const release = locked(path.join(directory, `${volume}.run`), isNeeded);
+  const lock = locked(path.join(directory, `${volume}.run`), isNeeded);
   try {
     return await work();
   } finally {
-    release();
+    lock?.release();
   }
 }
 
-function locked(file: string, isNeeded: boolean): () => void {
-  if (!isNeeded && !existsSync(path.dirname(file))) return () => undefined;
+function locked(file: string, isNeeded: boolean): PidFile | null {
+  if (!isNeeded && !existsSync(path.dirname(file))) return null;
+  const who = (pid: string): string => `Another backup, restore or verification uses these backups (process ${pid}, ${file})`;
   try {
-    const lock = acquirePidFile(file, 'rsconfig', process.pid);
-    return () => lock.release();
+    return acquireCommandLock(file, (pid) => `${who(pid)}: wait for its end, and try again`);
   } catch (thrown) {
-    const { code, context, message } = toRsError(thrown);
-    if (code === 'E_ALREADY_RUNNING')
-      throw new RsError(
-        'E_BUSY',
-        `Another backup, restore or verification uses these backups (process ${String(context['pid'])}, ${file}): wait for its end, and try again`,
-      );
-    if (!isNeeded) return () => undefined;
+    const { code, message } = toRsError(thrown);
+    if (code === 'E_BUSY') throw thrown;
+    if (!isNeeded) return null;
     throw new RsError('E_SYSTEM', `${message}; the file system must permit hard links`, {}, thrown);
   }
 }
