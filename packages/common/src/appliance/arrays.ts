@@ -31,10 +31,13 @@ function servedDevices(root: string): ReadonlySet<string> {
   return new Set([...values].map(([, path = '']) => basename(existsSync(root + path) ? realpathSync(root + path) : path)));
 }
 
-/** True if rssrvcfg has the pool, or another one with its folder. */
-export type IsServed = (pool: string) => boolean;
-/** Makes a folder a pool of rssrv. Throws the reason why rssrv cannot use it. */
-export type AddPool = (name: string, folder: string) => Promise<void>;
+/** The pools of rssrv. */
+export interface ServedPools {
+  /** True if rssrvcfg has the pool, or another one with its folder. */
+  has(name: string): boolean;
+  /** Makes a folder a pool of rssrv. Throws the reason why rssrv cannot use it. */
+  add(name: string, folder: string): Promise<void>;
+}
 type Undo = (() => Promise<unknown>)[];
 
 /** Does the steps of `work`. If one fails, undoes those before it, and throws its error. */
@@ -52,11 +55,11 @@ function undoable(machine: ApplianceMachine, work: (undo: Undo) => Promise<void>
 }
 
 /** `shown`: the question about the disks. */
-export function makePool(machine: ApplianceMachine, wanted: NewArray, shown: string, isServed: IsServed, addPool: AddPool): Promise<void> {
+export function makePool(machine: ApplianceMachine, wanted: NewArray, shown: string, served: ServedPools): Promise<void> {
   return undoable(machine, async (undo) => {
     const { run } = machine;
     const { name, level } = wanted;
-    assertFree(name, isServed);
+    assertFree(name, served);
     const storage = await storageNow(machine);
     const disks = arrayDisks(storage, wanted);
     const paths = disks.map((disk) => pathOf(disk.name));
@@ -68,33 +71,33 @@ export function makePool(machine: ApplianceMachine, wanted: NewArray, shown: str
     undo.push(() => run('mdadm', ['--stop', array]));
     await run('udevadm', ['settle']);
     await run('mkfs.xfs', ['-q', '-f', '-m', 'reflink=1', array], LONG);
-    await servePool(machine, name, array, addPool, undo);
+    await servePool(machine, name, array, served, undo);
   });
 }
 
 /** Makes an array with a file system, which another appliance or an earlier configuration has left, a pool again. */
-export function adoptArray(machine: ApplianceMachine, array: string, isServed: IsServed, addPool: AddPool): Promise<void> {
+export function adoptArray(machine: ApplianceMachine, array: string, served: ServedPools): Promise<void> {
   return undoable(machine, async (undo) => {
     const { device: md, fileSystem, name: found } = arrayIn(await storageNow(machine), array);
     if (fileSystem === null || !isPoolName(found))
       throw new RsError('E_USAGE', `Array ${found} has no file system of a pool: erase its disks, and make a new pool`);
-    assertFree(found, isServed);
-    await servePool(machine, found, pathOf(md), addPool, undo);
+    assertFree(found, served);
+    await servePool(machine, found, pathOf(md), served, undo);
   });
 }
 
 /** Throws E_EXISTS if rssrv has the pool. An entry in the settings alone is left from an array that is lost, or from a power cut. */
-function assertFree(name: string, isServed: IsServed): void {
-  if (isServed(name))
+function assertFree(name: string, served: ServedPools): void {
+  if (served.has(name))
     throw new RsError('E_EXISTS', `rssrv has a pool ${name} already: remove it in the server's part first, or choose another name`);
 }
 
-async function servePool(machine: ApplianceMachine, name: string, array: string, addPool: AddPool, undo: Undo): Promise<void> {
+async function servePool(machine: ApplianceMachine, name: string, array: string, served: ServedPools, undo: Undo): Promise<void> {
   const { root, run } = machine;
   const fileSystem = (await run('blkid', ['-p', '-o', 'value', '-s', 'UUID', array])).trim();
   // The link below /dev/disk/by-uuid, by which the unit mounts the file system, exists after this event.
   await run('udevadm', ['trigger', '--settle', '--name-match', array]);
-  undo.push(() => changeLockedSettings(machine, (now) => ({ ...now, pools: now.pools.filter((pool) => pool.name !== name) })));
+  undo.push(() => withoutPool(machine, name));
   await changeLockedSettings(machine, (now) => ({
     ...now,
     pools: [...now.pools.filter((pool) => pool.name !== name), { name, fileSystem }],
@@ -103,23 +106,27 @@ async function servePool(machine: ApplianceMachine, name: string, array: string,
   // Not start: an array that is lost may still be mounted there.
   await run('systemctl', ['restart', '--', mountUnitOf(name)]);
   mkdirSync(root + poolFolderOf(name), { recursive: true, mode: 0o700 });
-  await addPool(name, poolFolderOf(name));
+  await served.add(name, poolFolderOf(name));
+}
+
+function withoutPool(machine: ApplianceMachine, name: string): Promise<void> {
+  return changeLockedSettings(machine, (now) => ({ ...now, pools: now.pools.filter((pool) => pool.name !== name) }));
 }
 
 /** Removes an array that is no pool of rssrv any more, with all data. `typed`: the name that the administrator has typed. */
-export function removeArray(machine: ApplianceMachine, device: string, typed: string, isServed: IsServed): Promise<void> {
+export function removeArray(machine: ApplianceMachine, device: string, typed: string, served: ServedPools): Promise<void> {
   return exclusively(machine, 'settings', async () => {
     const { run } = machine;
     const array = arrayIn(await storageNow(machine), device);
     // An array may have no name, or one that nobody can type.
     if (typed !== array.name && typed !== array.device)
       throw new RsError('E_USAGE', `All data of array ${array.name} (${array.device}) would be lost: type its name to remove it`);
-    if (isServed(array.name))
+    if (served.has(array.name))
       throw new RsError('E_IN_USE', `Array ${array.name} is a pool of rssrv: remove the pool in the server's part first`);
     if ((await readSettings(machine.root)).pools.some((pool) => pool.name === array.name))
       await run('systemctl', ['stop', '--', mountUnitOf(array.name)]);
     await run('mdadm', ['--stop', pathOf(array.device)]);
-    await changeLockedSettings(machine, (now) => ({ ...now, pools: now.pools.filter((pool) => pool.name !== array.name) }));
+    await withoutPool(machine, array.name);
     await run('mdadm', ['--zero-superblock', ...array.members.map(({ disk }) => pathOf(disk))]);
     await run('udevadm', ['settle']);
   });
@@ -131,12 +138,9 @@ async function emptied(machine: ApplianceMachine, { arrays }: Storage, disks: re
   assertShown(disks, shown);
   const blocks = new Map<string, string[]>();
   for (const { name } of disks) {
-    const parts = (await run('lsblk', ['--noheadings', '--list', '--output', 'NAME,TYPE', pathOf(name)])).trim().split('\n');
-    const all = parts.map((line) => line.trim().split(/\s+/)).filter(([, type]) => type === 'disk' || type === 'part');
-    blocks.set(
-      name,
-      all.map(([block = '']) => block),
-    );
+    const listed = await run('lsblk', ['--noheadings', '--list', '--output', 'NAME,TYPE', pathOf(name)]);
+    const found = [...listed.matchAll(/^ *(\S+) +(?:disk|part) *$/gm)].map(([, block = '']) => block);
+    blocks.set(name, found);
   }
   const all = [...blocks.values()].flat();
   for (const { device, isRunning, members } of arrays)

@@ -1,13 +1,10 @@
 // Settings, their files, and the configuration as one file: wrong content is refused before anything changes, and an interrupted restore is
 // completed.
 
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { beforeEach, expect, onTestFinished, test } from 'vitest';
-import { RsError } from '../lib/errors.ts';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { beforeEach, expect, test } from 'vitest';
+import { useApplianceScene } from '../testing/appliance-scene.ts';
 import { SERVER_FILE_HEAD } from '../testing/server-views.ts';
-import { removeFolder } from '../testing/remove-folder.ts';
 import { applySettings, changeSettings } from './apply.ts';
 import { setPassword, setTime } from './changes.ts';
 import { appliancePaths, exclusively } from './machine.ts';
@@ -24,26 +21,13 @@ const SETTINGS: Settings = {
   pools: [{ name: 'fast-1', fileSystem: '2f1c9a52-7a0e-4c58-9d3b-0b6a1e4f7c21' }],
 };
 const HOST_KEY = '-----BEGIN OPENSSH PRIVATE KEY-----\nx\n';
-let root: string;
-let programs: string[];
-/** Part of the command line of a program that fails. */
-let failing: string | null;
-const run = (program: string, args: readonly string[]): Promise<string> => {
-  const line = [program, ...args].join(' ');
-  programs.push(line);
-  if (program.endsWith('hash-password')) return Promise.resolve('$6$salt$hashhashhash\n');
-  if (program === 'ssh-keygen') writeFileSync(String(args.at(-1)), HOST_KEY);
-  if (failing !== null && line.includes(failing)) return Promise.reject(new RsError('E_SYSTEM', `${program} failed`));
-  return Promise.resolve('');
-};
+const scene = useApplianceScene('etc', 'proc', 'config/dvsc', 'config/ssh');
 
 beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), 'rsio-set-'));
-  const made = root;
-  onTestFinished(() => removeFolder(made));
-  for (const folder of ['etc', 'proc', 'config/dvsc', 'config/ssh']) mkdirSync(`${root}/${folder}`, { recursive: true });
-  programs = [];
-  failing = null;
+  scene.output = (program, args) => {
+    if (program === 'ssh-keygen') writeFileSync(String(args.at(-1)), HOST_KEY);
+    return program.endsWith('hash-password') ? '$6$salt$hashhashhash\n' : '';
+  };
 });
 
 test('settings become files of the system', () => {
@@ -61,38 +45,38 @@ test('settings become files of the system', () => {
 });
 
 test('there is a login over the network only with a password', async () => {
-  await applySettings({ root, run }, true);
-  expect(programs).toContain('usermod --password ! root');
-  expect(programs).toContain('systemctl stop --no-block ssh.service');
-  await changeSettings({ root, run }, () => SETTINGS);
-  expect(programs).toContain('usermod --password $6$salt$hashhashhash root');
-  expect(programs.filter((line) => line.startsWith('networkctl'))).toEqual(['networkctl reload']);
-  expect(readFileSync(appliancePaths(root).hostKey, 'utf8')).toBe(HOST_KEY);
-  expect(readdirSync(`${root}/run/rsio-appliance`)).toEqual([]);
-  expect(programs.findIndex((line) => line.startsWith('ssh-keygen'))).toBeLessThan(
-    programs.indexOf('systemctl start --no-block ssh.service'),
+  await applySettings(scene, true);
+  expect(scene.programs).toContain('usermod --password ! root');
+  expect(scene.programs).toContain('systemctl stop --no-block ssh.service');
+  await changeSettings(scene, () => SETTINGS);
+  expect(scene.programs).toContain('usermod --password $6$salt$hashhashhash root');
+  expect(scene.programs.filter((line) => line.startsWith('networkctl'))).toEqual(['networkctl reload']);
+  expect(readFileSync(appliancePaths(scene.root).hostKey, 'utf8')).toBe(HOST_KEY);
+  expect(readdirSync(`${scene.root}/run/rsio-appliance`)).toEqual([]);
+  expect(scene.programs.findIndex((line) => line.startsWith('ssh-keygen'))).toBeLessThan(
+    scene.programs.indexOf('systemctl start --no-block ssh.service'),
   );
-  expect(readdirSync(`${root}/run/systemd/network`)).toEqual(['10-rsio-525400000006.network', '10-rsio-525400000007.network']);
-  await changeSettings({ root, run }, (now) => ({ ...now, interfaces: [] }));
-  expect(readdirSync(`${root}/run/systemd/network`)).toEqual([]);
-  programs = [];
-  await changeSettings({ root, run }, (now) => ({ ...now, zone: 'Etc/UTC', ntp: [] }));
-  expect(programs.filter((line) => /networkctl|try-restart/.test(line))).toEqual(['systemctl try-restart systemd-timesyncd.service']);
+  expect(readdirSync(`${scene.root}/run/systemd/network`)).toEqual(['10-rsio-525400000006.network', '10-rsio-525400000007.network']);
+  await changeSettings(scene, (now) => ({ ...now, interfaces: [] }));
+  expect(readdirSync(`${scene.root}/run/systemd/network`)).toEqual([]);
+  scene.programs = [];
+  await changeSettings(scene, (now) => ({ ...now, zone: 'Etc/UTC', ntp: [] }));
+  expect(scene.programs.filter((line) => /networkctl|try-restart/.test(line))).toEqual(['systemctl try-restart systemd-timesyncd.service']);
 });
 
 test('consoles that were opened without a password end when there is one', async () => {
-  const restarted = () => programs.filter((line) => line.includes('rsio-console@'));
-  await setPassword({ root, run }, 'correct horse');
+  const restarted = () => scene.programs.filter((line) => line.includes('rsio-console@'));
+  await setPassword(scene, 'correct horse');
   expect(restarted()).toEqual(['tty1', 'ttyS0'].map((tty) => `systemctl try-restart --no-block rsio-console@${tty}.service`));
-  expect(programs.join('\n')).not.toContain('horse');
-  expect((await readSettings(root)).passwordHash).toBe('$6$salt$hashhashhash');
-  programs = [];
-  await setPassword({ root, run }, '');
+  expect(scene.programs.join('\n')).not.toContain('horse');
+  expect((await readSettings(scene.root)).passwordHash).toBe('$6$salt$hashhashhash');
+  scene.programs = [];
+  await setPassword(scene, '');
   expect(restarted()).toEqual([]);
 });
 
 test('settings that are wrong or cannot be made effective change nothing', async () => {
-  await writeSettings(root, SETTINGS);
+  await writeSettings(scene.root, SETTINGS);
   const wrong: readonly Partial<Settings>[] = [
     { hostname: 'a\nb' },
     { interfaces: [{ mac: '../x', addresses: [], gateway: null }] },
@@ -107,54 +91,54 @@ test('settings that are wrong or cannot be made effective change nothing', async
     { pools: [...SETTINGS.pools, ...SETTINGS.pools] },
   ];
   for (const one of wrong)
-    await expect(changeSettings({ root, run }, (now) => ({ ...now, ...one }))).rejects.toThrow('The settings were not changed');
-  mkdirSync(`${root}/usr/share/zoneinfo/Europe`, { recursive: true });
-  writeFileSync(`${root}/usr/share/zoneinfo/leapseconds`, '#');
-  writeFileSync(`${root}/usr/share/zoneinfo/Europe/Oslo`, 'TZif2');
+    await expect(changeSettings(scene, (now) => ({ ...now, ...one }))).rejects.toThrow('The settings were not changed');
+  mkdirSync(`${scene.root}/usr/share/zoneinfo/Europe`, { recursive: true });
+  writeFileSync(`${scene.root}/usr/share/zoneinfo/leapseconds`, '#');
+  writeFileSync(`${scene.root}/usr/share/zoneinfo/Europe/Oslo`, 'TZif2');
   for (const zone of ['Europe', 'leapseconds', 'Europe/Osl', '../x'])
-    await expect(setTime({ root, run }, zone, [])).rejects.toThrow('No time zone');
-  await setTime({ root, run }, SETTINGS.zone, SETTINGS.ntp);
-  await changeSettings({ root, run }, (now) => ({
+    await expect(setTime(scene, zone, [])).rejects.toThrow('No time zone');
+  await setTime(scene, SETTINGS.zone, SETTINGS.ntp);
+  await changeSettings(scene, (now) => ({
     ...now,
     interfaces: now.interfaces.map((one) => ({ ...one, addresses: ['fd00::9/64'], gateway: 'fe80::1' })),
   }));
-  await writeSettings(root, SETTINGS);
-  failing = 'hostname venus';
-  programs = [];
-  await expect(changeSettings({ root, run }, (now) => ({ ...now, hostname: 'venus' }))).rejects.toThrow('hostname failed');
-  expect(programs[0]).toMatch(/^usermod/);
-  expect(await readSettings(root)).toEqual(SETTINGS);
-  expect(readFileSync(`${root}/etc/hostname`, 'utf8')).toBe('big-9\n');
-  const second = exclusively({ root }, 'settings', () => changeSettings({ root, run }, (now) => now));
+  await writeSettings(scene.root, SETTINGS);
+  scene.failing = 'hostname venus';
+  scene.programs = [];
+  await expect(changeSettings(scene, (now) => ({ ...now, hostname: 'venus' }))).rejects.toThrow('hostname failed');
+  expect(scene.programs[0]).toMatch(/^usermod/);
+  expect(await readSettings(scene.root)).toEqual(SETTINGS);
+  expect(readFileSync(`${scene.root}/etc/hostname`, 'utf8')).toBe('big-9\n');
+  const second = exclusively(scene, 'settings', () => changeSettings(scene, (now) => now));
   await expect(second).rejects.toThrow('Another command changes the appliance');
 });
 
 test('a configuration is saved and restored as one file, also after a power cut between its steps', async () => {
-  await writeSettings(root, SETTINGS);
-  writeFileSync(`${root}/config/dvsc/rssrvcfg`, SERVER_FILE_HEAD);
-  const saved = await presentConfig(root);
-  await writeSettings(root, FIRST_SETTINGS);
-  writeFileSync(`${root}/config/dvsc/rssrvcfg`, '# other\n');
-  writeFileSync(`${root}/config/dvsc/stray`, 'x');
+  await writeSettings(scene.root, SETTINGS);
+  writeFileSync(`${scene.root}/config/dvsc/rssrvcfg`, SERVER_FILE_HEAD);
+  const saved = await presentConfig(scene.root);
+  await writeSettings(scene.root, FIRST_SETTINGS);
+  writeFileSync(`${scene.root}/config/dvsc/rssrvcfg`, '# other\n');
+  writeFileSync(`${scene.root}/config/dvsc/stray`, 'x');
   for (const [text, why] of [
     ['x', 'it is not JSON'],
     [saved.replace('big-9', 'big-8'), 'its checksum is wrong'],
     [saved.replace('"kind"', '"sort"'), 'kind is missing'],
   ] as const) {
-    writeFileSync(`${root}/file`, text);
-    await expect(acceptConfig(root, `${root}/file`)).rejects.toThrow(why);
+    writeFileSync(`${scene.root}/file`, text);
+    await expect(acceptConfig(scene.root, `${scene.root}/file`)).rejects.toThrow(why);
   }
-  expect(existsSync(appliancePaths(root).restored)).toBe(false);
-  writeFileSync(`${root}/file`, saved);
-  await acceptConfig(root, `${root}/file`);
-  expect(await readSettings(root)).toEqual(FIRST_SETTINGS);
+  expect(existsSync(appliancePaths(scene.root).restored)).toBe(false);
+  writeFileSync(`${scene.root}/file`, saved);
+  await acceptConfig(scene.root, `${scene.root}/file`);
+  expect(await readSettings(scene.root)).toEqual(FIRST_SETTINGS);
   // The power fails after the first step.
-  await writeSettings(root, SETTINGS);
-  await finishRestore(root);
-  expect(readFileSync(`${root}/config/dvsc/rssrvcfg`, 'utf8')).toBe(SERVER_FILE_HEAD);
-  expect(readdirSync(`${root}/config/dvsc`)).toEqual(['rssrvcfg']);
-  expect(await presentConfig(root)).toBe(saved);
-  expect(existsSync(appliancePaths(root).restored)).toBe(false);
+  await writeSettings(scene.root, SETTINGS);
+  await finishRestore(scene.root);
+  expect(readFileSync(`${scene.root}/config/dvsc/rssrvcfg`, 'utf8')).toBe(SERVER_FILE_HEAD);
+  expect(readdirSync(`${scene.root}/config/dvsc`)).toEqual(['rssrvcfg']);
+  expect(await presentConfig(scene.root)).toBe(saved);
+  expect(existsSync(appliancePaths(scene.root).restored)).toBe(false);
 });
 
 test('a saved configuration with a wrong rssrvcfg is refused', async () => {
@@ -164,13 +148,13 @@ test('a saved configuration with a wrong rssrvcfg is refused', async () => {
 });
 
 test('a key of the SSH server that a power cut has left empty is not saved, and is made again', async () => {
-  await changeSettings({ root, run }, () => SETTINGS);
-  const { hostKey } = appliancePaths(root);
+  await changeSettings(scene, () => SETTINGS);
+  const { hostKey } = appliancePaths(scene.root);
   for (const left of ['', '-----BEGIN']) {
     writeFileSync(hostKey, left);
-    expect(savedContent('saved.json', await presentConfig(root)).hostKey).toBe(null);
-    await applySettings({ root, run }, true);
-    expect(savedContent('saved.json', await presentConfig(root)).hostKey).toBe(HOST_KEY);
+    expect(savedContent('saved.json', await presentConfig(scene.root)).hostKey).toBe(null);
+    await applySettings(scene, true);
+    expect(savedContent('saved.json', await presentConfig(scene.root)).hostKey).toBe(HOST_KEY);
   }
 });
 
@@ -181,23 +165,23 @@ test('what could not be restored is not saved, and what a later release has adde
     ['secret', Buffer.from([0xff]), 'secret is no text'],
     ['big', 'x'.repeat(8 * 1024 * 1024), 'they have more than'],
   ] as const) {
-    writeFileSync(`${root}/config/dvsc/${name}`, content);
-    await expect(presentConfig(root)).rejects.toThrow(`cannot be saved: ${why}`);
-    rmSync(`${root}/config/dvsc/${name}`);
+    writeFileSync(`${scene.root}/config/dvsc/${name}`, content);
+    await expect(presentConfig(scene.root)).rejects.toThrow(`cannot be saved: ${why}`);
+    rmSync(`${scene.root}/config/dvsc/${name}`);
   }
   const later = { ...SETTINGS, colour: 'red' };
   expect(savedContent('saved.json', savedText({ settings: later, server: {}, hostKey: null })).settings).toEqual(later);
 });
 
 test('a restored configuration that the disk does not take is completed at a later boot', async () => {
-  await writeSettings(root, FIRST_SETTINGS);
-  writeFileSync(`${root}/file`, savedText({ settings: SETTINGS, server: { extra: 'x' }, hostKey: null }));
-  await acceptConfig(root, `${root}/file`);
-  mkdirSync(`${root}/config/dvsc/extra/full`, { recursive: true });
-  await applySettings({ root, run }, true);
-  expect(existsSync(appliancePaths(root).restored)).toBe(true);
-  rmSync(`${root}/config/dvsc/extra`, { recursive: true });
-  await applySettings({ root, run }, true);
-  expect(readdirSync(`${root}/config/dvsc`)).toEqual(['extra']);
-  expect(existsSync(appliancePaths(root).restored)).toBe(false);
+  await writeSettings(scene.root, FIRST_SETTINGS);
+  writeFileSync(`${scene.root}/file`, savedText({ settings: SETTINGS, server: { extra: 'x' }, hostKey: null }));
+  await acceptConfig(scene.root, `${scene.root}/file`);
+  mkdirSync(`${scene.root}/config/dvsc/extra/full`, { recursive: true });
+  await applySettings(scene, true);
+  expect(existsSync(appliancePaths(scene.root).restored)).toBe(true);
+  rmSync(`${scene.root}/config/dvsc/extra`, { recursive: true });
+  await applySettings(scene, true);
+  expect(readdirSync(`${scene.root}/config/dvsc`)).toEqual(['extra']);
+  expect(existsSync(appliancePaths(scene.root).restored)).toBe(false);
 });

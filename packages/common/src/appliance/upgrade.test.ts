@@ -2,24 +2,17 @@
 // the disk are those that scripts/appliance writes and that GRUB reads.
 
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../lib/clock.ts';
-import { removeFolder } from '../testing/remove-folder.ts';
+import { useApplianceScene } from '../testing/appliance-scene.ts';
 import { exclusively } from './machine.ts';
 import { bootBlock, bootChoiceOf, bootedSlot, factsOf, PAGE_BYTES, pageOffset } from './system-image.ts';
 import { confirmSlot, goBack, slotsNow, upgrade } from './upgrade.ts';
 
-let root: string;
-let programs: string[];
-const run = (program: string, args: readonly string[]): Promise<string> => {
-  programs.push(`${program} ${args[0]}`);
-  return Promise.resolve('');
-};
-const slotFile = (slot: string): string => `${root}/dev/disk/by-partlabel/rsio-${slot}`;
-const env = (): string => readFileSync(`${root}/run/rsio-appliance/boot/grub/grubenv`, 'latin1');
+const scene = useApplianceScene('proc', 'dev/disk/by-partlabel', 'run/rsio-appliance/boot/grub');
+const slotFile = (slot: string): string => `${scene.root}/dev/disk/by-partlabel/rsio-${slot}`;
+const env = (): string => readFileSync(`${scene.root}/run/rsio-appliance/boot/grub/grubenv`, 'latin1');
 
 function systemOf(version: string, bytes: number): Buffer {
   const squashfs = Buffer.alloc(Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES, version);
@@ -32,70 +25,64 @@ function systemOf(version: string, bytes: number): Buffer {
 }
 
 function booted(slot: string, more = ''): void {
-  writeFileSync(`${root}/proc/cmdline`, `boot=rsio rsio.slot=${slot} ${more}\n`);
+  writeFileSync(`${scene.root}/proc/cmdline`, `boot=rsio rsio.slot=${slot} ${more}\n`);
 }
 
 beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), 'rsio-up-'));
-  const made = root;
-  onTestFinished(() => removeFolder(made));
-  for (const folder of ['proc', 'dev/disk/by-partlabel', 'run/rsio-appliance/boot/grub'])
-    mkdirSync(`${root}/${folder}`, { recursive: true });
-  programs = [];
   booted('a');
-  writeFileSync(`${root}/proc/mounts`, '');
+  writeFileSync(`${scene.root}/proc/mounts`, '');
   writeFileSync(slotFile('a'), systemOf('1.0', 9_000));
   writeFileSync(slotFile('b'), Buffer.alloc(100_000));
-  writeFileSync(`${root}/run/rsio-appliance/boot/grub/grubenv`, bootBlock({ good: 'a', once: null }));
-  writeFileSync(`${root}/new`, systemOf('2.0', 50_001));
+  writeFileSync(`${scene.root}/run/rsio-appliance/boot/grub/grubenv`, bootBlock({ good: 'a', once: null }));
+  writeFileSync(`${scene.root}/new`, systemOf('2.0', 50_001));
 });
 
 test('a system is written to the idle slot, read back, and tried once', async () => {
   const before = readFileSync(slotFile('a'));
-  expect(await upgrade({ root, run }, `${root}/new`, () => {})).toMatchObject({ version: '2.0' });
+  expect(await upgrade(scene, `${scene.root}/new`, () => {})).toMatchObject({ version: '2.0' });
   expect(readFileSync(slotFile('b')).subarray(0, systemOf('2.0', 50_001).length).equals(systemOf('2.0', 50_001))).toBe(true);
   expect(readFileSync(slotFile('a')).equals(before)).toBe(true);
   expect(env()).toMatch(/^# GRUB Environment Block\ngood=a\ntry=b\n#+$/);
   expect(env()).toHaveLength(1024);
-  expect(programs).toContain('blockdev --flushbufs');
+  expect(scene.programs).toContain(`blockdev --flushbufs ${slotFile('b')}`);
   booted('b', 'rsio.trial');
-  await expect(upgrade({ root, run }, `${root}/new`, () => {})).rejects.toThrow('still on trial');
-  await expect(goBack({ root, run })).rejects.toThrow('still on trial');
-  expect(await confirmSlot({ root, run }, systemClock)).toBe('b');
-  expect(await slotsNow({ root, run })).toMatchObject({
+  await expect(upgrade(scene, `${scene.root}/new`, () => {})).rejects.toThrow('still on trial');
+  await expect(goBack(scene)).rejects.toThrow('still on trial');
+  expect(await confirmSlot(scene, systemClock)).toBe('b');
+  expect(await slotsNow(scene)).toMatchObject({
     running: 'b',
     isTrial: false,
     choice: { good: 'b', once: null },
     systems: { a: { version: '1.0' } },
   });
-  expect(await goBack({ root, run })).toMatchObject({ version: '1.0' });
+  expect(await goBack(scene)).toMatchObject({ version: '1.0' });
   // The earlier system is tried too, because it may not come up either.
   expect(bootChoiceOf(env())).toEqual({ good: 'b', once: 'a' });
-  expect((await slotsNow({ root, run })).isTrial).toBe(false);
+  expect((await slotsNow(scene)).isTrial).toBe(false);
 });
 
 test('a confirmation waits while another command looks at the slots', async () => {
   booted('b', 'rsio.trial');
   let confirming: Promise<string> | undefined;
-  await exclusively({ root }, 'slots', async () => {
-    confirming = confirmSlot({ root, run }, systemClock);
+  await exclusively(scene, 'slots', async () => {
+    confirming = confirmSlot(scene, systemClock);
     await new Promise<void>((resolve) => void systemClock.after(20, resolve));
   });
   await expect(confirming).resolves.toBe('b');
   // A pool that is being made does not end the trial either.
-  expect(await exclusively({ root }, 'settings', () => confirmSlot({ root, run }, systemClock))).toBe('b');
+  expect(await exclusively(scene, 'settings', () => confirmSlot(scene, systemClock))).toBe('b');
 });
 
 test('what a command that was killed has mounted is unmounted first', async () => {
-  writeFileSync(`${root}/proc/mounts`, `/dev/sda2 ${root}/run/rsio-appliance/boot vfat ro 0 0\n`);
-  await slotsNow({ root, run });
-  expect(programs.map((line) => line.split(' ')[0])).toEqual(['umount', 'mount', 'umount']);
+  writeFileSync(`${scene.root}/proc/mounts`, `/dev/sda2 ${scene.root}/run/rsio-appliance/boot vfat ro 0 0\n`);
+  await slotsNow(scene);
+  expect(scene.programs.map((line) => line.split(' ')[0])).toEqual(['umount', 'mount', 'umount']);
 });
 
 test('a system that is larger than its slot changes nothing', async () => {
-  writeFileSync(`${root}/run/rsio-appliance/boot/grub/grubenv`, bootBlock({ good: 'a', once: 'b' }));
-  writeFileSync(`${root}/new`, systemOf('2.0', 100_001));
-  await expect(upgrade({ root, run }, `${root}/new`, () => {})).rejects.toThrow('a slot only 100000');
+  writeFileSync(`${scene.root}/run/rsio-appliance/boot/grub/grubenv`, bootBlock({ good: 'a', once: 'b' }));
+  writeFileSync(`${scene.root}/new`, systemOf('2.0', 100_001));
+  await expect(upgrade(scene, `${scene.root}/new`, () => {})).rejects.toThrow('a slot only 100000');
   expect(bootChoiceOf(env())).toEqual({ good: 'a', once: 'b' });
 });
 
@@ -108,8 +95,8 @@ test('a damaged or cut file changes nothing', async () => {
     [whole.subarray(0, 40_000), 'it has no page'],
     [Buffer.from('text'), 'it has no page'],
   ] as const) {
-    writeFileSync(`${root}/new`, content);
-    await expect(upgrade({ root, run }, `${root}/new`, () => {})).rejects.toThrow(why);
+    writeFileSync(`${scene.root}/new`, content);
+    await expect(upgrade(scene, `${scene.root}/new`, () => {})).rejects.toThrow(why);
   }
   expect(readFileSync(slotFile('b')).every((byte) => byte === 0)).toBe(true);
   expect(bootChoiceOf(env())).toEqual({ good: 'a', once: null });
@@ -120,17 +107,17 @@ test('an upgrade that ends early leaves no system in the idle slot, and the runn
   writeFileSync(slotFile('a'), Buffer.alloc(100_000));
   writeFileSync(slotFile('b'), systemOf('1.0', 9_000));
   // The earlier trial of slot A must not come back.
-  writeFileSync(`${root}/run/rsio-appliance/boot/grub/grubenv`, bootBlock({ good: 'a', once: 'a' }));
-  const failing = (program: string, args: readonly string[]): Promise<string> => {
-    if (program !== 'blockdev') return run(program, args);
+  writeFileSync(`${scene.root}/run/rsio-appliance/boot/grub/grubenv`, bootBlock({ good: 'a', once: 'a' }));
+  scene.output = (program) => {
+    if (program !== 'blockdev') return '';
     const cut = readFileSync(slotFile('a'));
     cut[40_000] = 1;
     writeFileSync(slotFile('a'), cut);
-    return Promise.resolve('');
+    return '';
   };
-  await expect(upgrade({ root, run: failing }, `${root}/new`, () => {})).rejects.toThrow('Slot A is not a usable system');
+  await expect(upgrade(scene, `${scene.root}/new`, () => {})).rejects.toThrow('Slot A is not a usable system');
   expect(bootChoiceOf(env())).toEqual({ good: 'b', once: null });
-  await expect(goBack({ root, run })).rejects.toThrow('its checksum is wrong');
+  await expect(goBack(scene)).rejects.toThrow('its checksum is wrong');
   expect(bootChoiceOf(env())).toEqual({ good: 'b', once: null });
 });
 

@@ -2,16 +2,8 @@
 // common/appliance decide their order; a change of rssrvcfg that rssrv cannot use is taken back.
 
 import { readFileSync } from 'node:fs';
-import {
-  type AddPool,
-  adoptArray,
-  eraseDisk,
-  type IsServed,
-  makePool,
-  removeArray,
-  removeFailed,
-  replaceDisk,
-} from '@rsio/common/appliance/arrays';
+import { adoptArray, eraseDisk, makePool, removeArray } from '@rsio/common/appliance/arrays';
+import { removeFailed, replaceDisk, type ServedPools } from '@rsio/common/appliance/arrays';
 import { power, setInterface, setPassword, setTime } from '@rsio/common/appliance/changes';
 import { lookAtAppliance } from '@rsio/common/appliance/look';
 import { type ApplianceMachine, exclusively, runOnMachine } from '@rsio/common/appliance/machine';
@@ -35,12 +27,7 @@ export function systemAppliancePorts({ root, configFile, controlSocket }: RssrvP
   const machine: ApplianceMachine = { root, run: runOnMachine };
   const nameOfServer = (): string | null =>
     openConfigFile(configFile).document.sections.find(({ type }) => type === 'server')?.name ?? null;
-  const addPool = addingPool(configFile, (method, params) => callServer(controlSocket, method, params));
-  const isServed: IsServed = (pool) => {
-    const pools = openConfigFile(configFile).document.sections.filter(({ type }) => type === 'pool');
-    const folder = poolFolderOf(pool);
-    return pools.some(({ name, contents }) => name === pool || contents.some(({ key, value }) => key === 'path' && value === folder));
-  };
+  const served = poolsOf(configFile, (method, params) => callServer(controlSocket, method, params));
   return {
     clock: systemClock,
     zones: () => zonesOf(root),
@@ -49,9 +36,9 @@ export function systemAppliancePorts({ root, configFile, controlSocket }: RssrvP
     setTime: (zone, ntp) => setTime(machine, zone, ntp),
     setPassword: (password) => setPassword(machine, password),
     makeServer: (server) => makeServer(machine, configFile, server),
-    makePool: (wanted, shown) => makePool(machine, wanted, shown, isServed, addPool),
-    adoptArray: (array) => adoptArray(machine, array, isServed, addPool),
-    removeArray: (array, typed) => removeArray(machine, array, typed, isServed),
+    makePool: (wanted, shown) => makePool(machine, wanted, shown, served),
+    adoptArray: (array) => adoptArray(machine, array, served),
+    removeArray: (array, typed) => removeArray(machine, array, typed, served),
     replaceDisk: (wanted, shown) => replaceDisk(machine, wanted, shown),
     removeFailed: (device) => exclusively(machine, 'settings', () => removeFailed(machine, device)),
     eraseDisk: (name, typed, shown) => eraseDisk(machine, name, typed, shown),
@@ -71,15 +58,22 @@ function zonesOf(root: string): string[] {
   return lines.flatMap((line) => /^Z (\w+\/\S+)/.exec(line)?.[1] ?? []).toSorted();
 }
 
-export function addingPool(configFile: string, call: ServerCall): AddPool {
-  return async (name, path) => {
-    const quiet = (): void => {};
-    const context = { configFile, call, out: quiet, note: quiet };
-    const { reason } = await addPoolToServer(context, { name, path, limit: null, reserve: null });
-    if (reason === null) return;
-    // The array goes too, and with the section in the file, the name could not be used again.
-    await changeServerFile(context, (document) => removeServerSection(document, 'pool', name));
-    throw new RsError('E_POOL', `rssrv cannot use pool ${name}: ${reason}`);
+export function poolsOf(configFile: string, call: ServerCall): ServedPools {
+  return {
+    has: (pool) => {
+      const pools = openConfigFile(configFile).document.sections.filter(({ type }) => type === 'pool');
+      const folder = poolFolderOf(pool);
+      return pools.some(({ name, contents }) => name === pool || contents.some(({ key, value }) => key === 'path' && value === folder));
+    },
+    add: async (name, path) => {
+      const quiet = (): void => {};
+      const context = { configFile, call, out: quiet, note: quiet };
+      const { reason } = await addPoolToServer(context, { name, path, limit: null, reserve: null });
+      if (reason === null) return;
+      // The array goes too, and with the section in the file, the name could not be used again.
+      await changeServerFile(context, (document) => removeServerSection(document, 'pool', name));
+      throw new RsError('E_POOL', `rssrv cannot use pool ${name}: ${reason}`);
+    },
   };
 }
 
