@@ -3,9 +3,9 @@
 // that a slot that was not completely written has no system; the running slot is never written; the `good` slot is one that has come up, so that
 // a slot is only ever tried.
 
-import { createHash } from 'node:crypto';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { readFileSync, realpathSync } from 'node:fs';
+import { sha256Of } from '../files/sha256.ts';
 import type { Clock } from '../lib/clock.ts';
 import { RsError, toRsError } from '../lib/errors.ts';
 import { CONFIRM_RETRY_MS, CONFIRM_WAIT_MAX_MS, SYSTEM_PART_BYTES } from './limits.ts';
@@ -25,18 +25,24 @@ const partition = (root: string, name: string): string => `${root}/dev/disk/by-p
 export async function slotsNow(machine: ApplianceMachine): Promise<Slots> {
   const { root } = machine;
   const { slot: running, isTrial: wasTried } = bootedSlot(readFileSync(`${root}/proc/cmdline`, 'utf8'));
-  const [a, b] = await Promise.all((['a', 'b'] as const).map((slot) => systemIn(partition(root, slot))));
+  const [a, b] = [await systemIn(partition(root, 'a')), await systemIn(partition(root, 'b'))];
   const choice = await atBoot(machine, null);
   // The trial ends with the confirmation, and the command line of the kernel stays.
-  return { running, isTrial: wasTried && choice.good !== running, choice, systems: { a: a ?? null, b: b ?? null } };
+  return { running, isTrial: wasTried && choice.good !== running, choice, systems: { a, b } };
 }
 
 /** Returns the facts of the system in a slot or file; null if there is none. */
-async function systemIn(path: string): Promise<SystemFacts | null> {
-  const file = await open(path, 'r');
-  try {
+function systemIn(path: string): Promise<SystemFacts | null> {
+  return withFile(path, 'r', async (file) => {
     const offset = pageOffset(await part(file, 0, PAGE_BYTES));
     return offset === null ? null : factsOf(await part(file, offset, PAGE_BYTES), offset);
+  });
+}
+
+async function withFile<T>(path: string, flags: 'r' | 'r+', work: (file: FileHandle) => Promise<T>): Promise<T> {
+  const file = await open(path, flags);
+  try {
+    return await work(file);
   } finally {
     await file.close();
   }
@@ -52,17 +58,13 @@ function atBoot(machine: ApplianceMachine, next: BootChoice | null): Promise<Boo
   const { root } = machine;
   const { boot } = appliancePaths(root);
   const args = ['-t', 'vfat', '-o', next === null ? 'ro' : 'rw,sync', partition(root, 'boot')];
-  return whileMounted(machine, args, boot, async () => {
-    const file = await open(`${boot}/grub/grubenv`, next === null ? 'r' : 'r+');
-    try {
-      // The boot loader knows the place of the block, so the file is written in place.
-      if (next !== null) await file.write(bootBlock(next), 0, 'latin1');
-      if (next !== null) await file.sync();
-      return bootChoiceOf((await part(file, 0, BOOT_BLOCK_BYTES)).toString('latin1'));
-    } finally {
-      await file.close();
-    }
-  });
+  const choose = async (file: FileHandle): Promise<BootChoice> => {
+    // The boot loader knows the place of the block, so the file is written in place.
+    if (next !== null) await file.write(bootBlock(next), 0, 'latin1');
+    if (next !== null) await file.sync();
+    return bootChoiceOf((await part(file, 0, BOOT_BLOCK_BYTES)).toString('latin1'));
+  };
+  return whileMounted(machine, args, boot, () => withFile(`${boot}/grub/grubenv`, next === null ? 'r' : 'r+', choose));
 }
 
 /** Throws E_CONFIG if the system is not complete, or E_SPACE if it does not fit `target`. */
@@ -74,15 +76,7 @@ async function verify(path: string, what: string, target: string): Promise<Syste
   if (facts === null) return refuse('it has no page with version and checksum');
   const length = facts.sizeBytes + PAGE_BYTES;
   if (length > room) throw new RsError('E_SPACE', `${what} has ${length} bytes, and a slot only ${room}: use a smaller system`);
-  const file = await open(path, 'r');
-  try {
-    const hash = createHash('sha256');
-    for (let at = 0; at < facts.sizeBytes; at += SYSTEM_PART_BYTES)
-      hash.update(await part(file, at, Math.min(SYSTEM_PART_BYTES, facts.sizeBytes - at)));
-    return hash.digest('hex') === facts.sha256 ? facts : refuse('its checksum is wrong');
-  } finally {
-    await file.close();
-  }
+  return (await sha256Of(path, facts.sizeBytes)) === facts.sha256 ? facts : refuse('its checksum is wrong');
 }
 
 /** Writes the system in `source` to the idle slot, which the next boot tries. Throws E_CONFIG, E_SPACE or E_SYSTEM. */
@@ -94,7 +88,7 @@ export function upgrade(machine: ApplianceMachine, source: string, tell: (senten
     tell(`Version ${facts.version} is complete; it is written to slot ${idle.toUpperCase()}`);
     // From here, a boot takes the running slot, whatever happens.
     await atBoot(machine, { good: running, once: null });
-    await copySystem(source, target, facts.sizeBytes + PAGE_BYTES);
+    await withFile(source, 'r', (from) => withFile(target, 'r+', (to) => copySystem(from, to, facts.sizeBytes + PAGE_BYTES)));
     // The check must read the disk and not the memory.
     await run('blockdev', ['--flushbufs', target]);
     await verify(target, `Slot ${idle.toUpperCase()}`, target);
@@ -103,23 +97,17 @@ export function upgrade(machine: ApplianceMachine, source: string, tell: (senten
   });
 }
 
-async function copySystem(source: string, target: string, length: number): Promise<void> {
-  const [from, to] = [await open(source, 'r'), await open(target, 'r+')];
-  try {
-    const head = await part(from, 0, PAGE_BYTES);
-    await to.write(Buffer.alloc(PAGE_BYTES), 0, PAGE_BYTES, 0);
-    await to.sync();
-    for (let at = PAGE_BYTES; at < length; at += SYSTEM_PART_BYTES) {
-      const bytes = await part(from, at, Math.min(SYSTEM_PART_BYTES, length - at));
-      await to.write(bytes, 0, bytes.length, at);
-    }
-    await to.sync();
-    await to.write(head, 0, PAGE_BYTES, 0);
-    await to.sync();
-  } finally {
-    await from.close();
-    await to.close();
+async function copySystem(from: FileHandle, to: FileHandle, length: number): Promise<void> {
+  const head = await part(from, 0, PAGE_BYTES);
+  await to.write(Buffer.alloc(PAGE_BYTES), 0, PAGE_BYTES, 0);
+  await to.sync();
+  for (let at = PAGE_BYTES; at < length; at += SYSTEM_PART_BYTES) {
+    const bytes = await part(from, at, Math.min(SYSTEM_PART_BYTES, length - at));
+    await to.write(bytes, 0, bytes.length, at);
   }
+  await to.sync();
+  await to.write(head, 0, PAGE_BYTES, 0);
+  await to.sync();
 }
 
 async function sizeOf(path: string): Promise<number> {

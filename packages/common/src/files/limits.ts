@@ -5,3 +5,5 @@
 export const CONFIG_SAVE_MAX_MS = 30_000;
 /** Maximum number of symbolic links in a chain that leads to a configuration file. */
 export const CONFIG_LINKS_MAX = 16;
+/** Part of a file that is read at once for its checksum. */
+export const HASHED_PIECE_BYTES = 1024 * 1024;

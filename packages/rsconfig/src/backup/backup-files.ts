@@ -1,28 +1,18 @@
 // Creates the files of a backup in a directory: NAME@SNAPSHOT.qcow2, and the record NAME@SNAPSHOT.qcow2.json. Invariants: a file with its
 // final name is complete and durable; a backup is never replaced.
 
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { syncDirectory } from '@rsio/common/files/durable-write';
 import { nameInUniverse, snapshotName } from '@rsio/common/lib/volume-name';
 import { checkFree } from './backup-chain.ts';
 import { type BackupRecord, writeRecord } from './backup-record.ts';
-import { PIECE_BYTES } from '../limits.ts';
 
 const BACKUP_MODE = 0o600;
 
 /** Returns the name of a volume in file names: `oracle`, or `oracle@1` in universe 1. */
 export function fileVolume({ name, universe }: { readonly name: string; readonly universe: number }): string {
   return universe === 0 ? name : nameInUniverse({ name, universe });
-}
-
-/** Returns the SHA-256 of a file in hexadecimal. */
-export async function sha256Of(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const bytes of createReadStream(file, { highWaterMark: PIECE_BYTES })) hash.update(bytes as Buffer);
-  return hash.digest('hex');
 }
 
 /** Returns the path of a backup. `volume`: a text such as `oracle`, or `oracle@1` for a volume in universe 1. */

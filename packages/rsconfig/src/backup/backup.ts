@@ -4,11 +4,12 @@
 
 import path from 'node:path';
 import type { AttachmentView } from '@rsio/common/control/methods';
+import { sha256Of } from '@rsio/common/files/sha256';
 import { RsError } from '@rsio/common/lib/errors';
 import { exportName, servedNameParts, volumeLabel } from '@rsio/common/lib/volume-name';
 import type { CommandContext } from '../cli/context.ts';
 import { type BackupChain, chainUri, readChain } from './backup-chain.ts';
-import { backupFile, beginBackup, dropBackup, endBackup, fileVolume, sha256Of } from './backup-files.ts';
+import { backupFile, beginBackup, dropBackup, endBackup, fileVolume } from './backup-files.ts';
 import type { RunMark } from './backup-record.ts';
 import { copyChanges } from './copy-changes.ts';
 import { PIECE_BYTES } from '../limits.ts';

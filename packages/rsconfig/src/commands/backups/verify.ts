@@ -5,11 +5,12 @@
 import path from 'node:path';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import type { SnapshotView } from '@rsio/common/control/server/views';
+import { sha256Of } from '@rsio/common/files/sha256';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { list, object, orNull, text, word } from '@rsio/common/lib/shape';
 import { parseVolumeName, volumeLabel } from '@rsio/common/lib/volume-name';
 import { type BackupChain, chainUri, readChain } from '../../backup/backup-chain.ts';
-import { fileVolume, sha256Of } from '../../backup/backup-files.ts';
+import { fileVolume } from '../../backup/backup-files.ts';
 import { readRecord } from '../../backup/backup-record.ts';
 import { compareWith } from '../../backup/backup.ts';
 import { qemuImgIn } from '../../backup/qemu-tools.ts';

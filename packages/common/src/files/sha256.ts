@@ -1,0 +1,13 @@
+// Computes the SHA-256 of a file. Invariant: the memory that this takes does not depend on the length of the file.
+
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { HASHED_PIECE_BYTES } from './limits.ts';
+
+/** Returns the SHA-256 in hexadecimal. `lengthBytes`: only this many bytes of the file count. */
+export async function sha256Of(file: string, lengthBytes = Number.POSITIVE_INFINITY): Promise<string> {
+  const hash = createHash('sha256');
+  const pieces = createReadStream(file, { end: lengthBytes - 1, highWaterMark: HASHED_PIECE_BYTES });
+  for await (const bytes of pieces) hash.update(bytes as Buffer);
+  return hash.digest('hex');
+}
