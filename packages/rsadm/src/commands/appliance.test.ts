@@ -2,6 +2,7 @@
 // functions behind the commands have tests in common/appliance.
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { bootBlock } from '@rsio/common/appliance/system-image';
 import { expect, test } from 'vitest';
 import { ANSWERS, useAdmScene } from '../testing/adm-scene.ts';
@@ -9,21 +10,16 @@ import { ANSWERS, useAdmScene } from '../testing/adm-scene.ts';
 const scene = useAdmScene();
 
 function makeAppliance(): void {
-  for (const folder of [
-    'usr/lib/rsio-appliance',
-    'proc',
-    'dev/disk/by-partlabel',
-    'run/rsio-appliance/boot/grub',
-    'config/dvsc',
-    'config/ssh',
-  ])
-    mkdirSync(`${scene.root}/${folder}`, { recursive: true });
+  for (const folder of ['config/dvsc', 'config/ssh']) mkdirSync(`${scene.root}/${folder}`, { recursive: true });
   const files = {
     ...{ 'usr/lib/rsio-appliance/release.json': '{"version":"1.2"}', 'proc/cmdline': 'rsio.slot=b rsio.trial', 'proc/mounts': '' },
     ...{ 'dev/disk/by-partlabel/rsio-a': '', 'dev/disk/by-partlabel/rsio-b': '' },
     'run/rsio-appliance/boot/grub/grubenv': bootBlock({ good: 'a', once: null }),
   };
-  for (const [name, text] of Object.entries(files)) writeFileSync(`${scene.root}/${name}`, text);
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(`${scene.root}/${name}`), { recursive: true });
+    writeFileSync(`${scene.root}/${name}`, text);
+  }
   scene.programs = (program) => Promise.resolve(program === 'lsblk' ? '{"blockdevices":[]}' : program === 'ip' ? '[]' : '');
 }
 

@@ -14,8 +14,12 @@ import { RsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { type AdmContext, defineCommand } from '../cli/context.ts';
 
-const DISK = { kind: 'text', value: 'D', help: 'partition that has FILE, such as sdb1' } as const;
-const NONE = { min: 0, max: 0 };
+const WITHOUT_FILE = { options: {}, operands: { min: 0, max: 0 } };
+const WITH_FILE = {
+  options: { disk: { kind: 'text', value: 'D', help: 'partition that has FILE, such as sdb1' } },
+  operands: { min: 1, max: 1 },
+  completes: 'files',
+} as const;
 const RESTART = 'the restart makes it effective: systemctl reboot';
 
 function machineOf({ root, run }: AdmContext): ApplianceMachine {
@@ -27,8 +31,7 @@ export const APPLIANCE_SHOW = defineCommand({
   call: { by: 'words', words: 'appliance show' },
   synopsis: 'appliance show',
   summary: 'shows the slots, arrays and problems of an appliance',
-  options: {},
-  operands: NONE,
+  ...WITHOUT_FILE,
   run: async (context) => {
     const { version, slots, storage, problems, isRestoreWaiting } = await lookAtAppliance(machineOf(context), null);
     const boots = slots?.choice.once ?? slots?.choice.good ?? '-';
@@ -53,9 +56,7 @@ export const APPLIANCE_UPGRADE = defineCommand({
   details: `Checks the file, writes it to the idle slot, and reads the slot back. The next
 boot tries the new system once. If it does not come up, the boot after that
 takes the present system again. A power cut leaves the present system bootable.`,
-  options: { disk: DISK },
-  operands: { min: 1, max: 1 },
-  completes: 'files',
+  ...WITH_FILE,
   run: async (context, { disk }, [file = '']) => {
     const machine = machineOf(context);
     const { version } = await onMedia(machine, { disk, file, isWritten: false }, (path) => upgrade(machine, path, context.note));
@@ -68,8 +69,7 @@ export const APPLIANCE_BACK = defineCommand({
   call: { by: 'words', words: 'appliance back' },
   synopsis: 'appliance back',
   summary: 'lets the next boot of an appliance try the other slot',
-  options: {},
-  operands: NONE,
+  ...WITHOUT_FILE,
   run: async (context) => {
     const { version } = await goBack(machineOf(context));
     context.out(`Version ${version} boots next; ${RESTART}\n`);
@@ -83,9 +83,7 @@ export const APPLIANCE_SAVE = defineCommand({
   summary: 'saves the configuration of an appliance in one file',
   details: `The file has the settings, rssrvcfg with the keys of clients, and the key of the
 SSH server. Keep it secret. The volumes and the state of rssrv are not in it.`,
-  options: { disk: DISK },
-  operands: { min: 1, max: 1 },
-  completes: 'files',
+  ...WITH_FILE,
   run: async (context, { disk }, [file = '']) => {
     const machine = machineOf(context);
     const text = await presentConfig(context.root);
@@ -101,9 +99,7 @@ export const APPLIANCE_RESTORE = defineCommand({
   summary: 'replaces the configuration of an appliance at its next boot',
   details: `The whole file is checked first. The next boot replaces the configuration as a
 whole, also if the power is cut while it does.`,
-  options: { disk: DISK },
-  operands: { min: 1, max: 1 },
-  completes: 'files',
+  ...WITH_FILE,
   run: async (context, { disk }, [file = '']) => {
     const machine = machineOf(context);
     await onMedia(machine, { disk, file, isWritten: false }, (path) => acceptConfig(context.root, path));
@@ -116,8 +112,7 @@ export const APPLIANCE_APPLY = defineCommand({
   call: { by: 'words', words: 'appliance apply' },
   synopsis: 'appliance apply',
   summary: 'makes the settings of an appliance effective at its boot',
-  options: {},
-  operands: NONE,
+  ...WITHOUT_FILE,
   run: async (context) => {
     await applySettings(machineOf(context), true);
     return undefined;
@@ -131,8 +126,7 @@ export const APPLIANCE_CONFIRM = defineCommand({
   details: `Fails if the configuration cannot be read, or if rssrv is configured and does
 not answer. The unit that runs the command then restarts the machine, and the
 boot loader takes the earlier slot.`,
-  options: {},
-  operands: NONE,
+  ...WITHOUT_FILE,
   run: async (context) => {
     const machine = machineOf(context);
     if (isConfigLost(context.root)) throw new RsError('E_SYSTEM', 'The configuration partition is not mounted: see its disk');

@@ -7,43 +7,45 @@ import path from 'node:path';
 import { replaceFile } from '@rsio/common/files/durable-write';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';
-import { count, integer, misfit, number, object, type Of, optional, orNull, text, textThat, word } from '@rsio/common/lib/shape';
+import { accepts, count, integer, number, object, type Of, optional, orNull, text, textThat, word } from '@rsio/common/lib/shape';
 import { RECORD_MAX_BYTES } from '../limits.ts';
 
-/** What the record of a backup says that `backup-run` makes. Only such backups, and their snapshots, may a later run remove. */
-export interface RunMark {
-  /** Id of the volume or mirror. */
-  readonly volumeId: string;
-  /** A later run of the same volume has a higher number. */
-  readonly number: number;
+const RUN = object({
+  /** Id of the volume or mirror. A later volume of the same name has another id. */
+  volumeId: text(),
+  /** A later run has a higher number, whatever the clock says. */
+  number: count(),
   /** Time at which the snapshot was made. */
-  readonly madeMs: number;
+  madeMs: number(),
   /** Id of the request for the snapshot. The server answers a repeated request with the snapshot that it has made. */
-  readonly request: string;
+  request: text(),
   /**
    * `asking`: the snapshot is being made, and its id is not known yet; `making`: the snapshot exists, and the file is being made;
    * `removing`: the file and the snapshot are being removed.
    */
-  readonly state: (typeof STATES)[number];
-}
+  state: word(['asking', 'making', 'made', 'removing']),
+});
 
-export interface BackupRecord {
+/** What the record of a backup says that `backup-run` makes. Only such backups, and their snapshots, may a later run remove. */
+export type RunMark = Of<typeof RUN>;
+
+const RECORD = object({
   /** Label of the snapshot, such as `osl:oracle@0@monday`. */
-  readonly snapshot: string;
+  snapshot: text(),
   /** Empty in the state `asking`. */
-  readonly snapshotId: string;
-  readonly sizeBytes: number;
+  snapshotId: text(),
+  sizeBytes: integer(),
   /** File name of the earlier backup on which this incremental backup is based; null for a full backup. */
-  readonly base: string | null;
+  base: orNull(textThat(isPlainName, 'a plain name')),
   /** Id of the snapshot in the base; null for a full backup, and in records of older releases. */
-  readonly baseId: string | null;
+  baseId: optional(orNull(text())),
   /** SHA-256 of the file, in hexadecimal; null if it was not computed. */
-  readonly sha256: string | null;
+  sha256: optional(orNull(text())),
   /** Null if `rsconfig backup` made the file. */
-  readonly run: RunMark | null;
-}
+  run: optional(orNull(RUN)),
+});
 
-const STATES = ['asking', 'making', 'made', 'removing'] as const;
+export type BackupRecord = Required<Of<typeof RECORD>>;
 
 export function recordFile(file: string): string {
   return `${file}.json`;
@@ -74,18 +76,8 @@ function isPlainName(base: string): boolean {
   return path.basename(base) === base && !base.includes(':') && escapeControls(base) === base;
 }
 
-const RECORD = object({
-  snapshot: text(),
-  snapshotId: text(),
-  sizeBytes: integer(),
-  base: orNull(textThat(isPlainName, 'a plain name')),
-  baseId: optional(orNull(text())),
-  sha256: optional(orNull(text())),
-  run: optional(orNull(object({ volumeId: text(), number: count(), madeMs: number(), request: text(), state: word(STATES) }))),
-});
-
 function recordOf(value: unknown): BackupRecord | null {
-  if (misfit(RECORD, value) !== null) return null;
-  const { snapshot, snapshotId, sizeBytes, base, baseId = null, sha256 = null, run = null } = value as Of<typeof RECORD>;
+  if (!accepts(RECORD, 'open')(value)) return null;
+  const { snapshot, snapshotId, sizeBytes, base, baseId = null, sha256 = null, run = null } = value;
   return base === null && baseId !== null ? null : { snapshot, snapshotId, sizeBytes, base, baseId, sha256, run };
 }

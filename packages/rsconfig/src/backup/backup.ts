@@ -73,7 +73,7 @@ export async function backUp(context: Context, snapshot: AttachmentView, request
 async function addChanges({ clock, paths }: Context, snapshot: AttachmentView, sinceId: string, part: string): Promise<number> {
   const source = await NbdClient.open(paths.nbdSocket, exportName(snapshot), `rsio:changed-since:${sinceId}`);
   try {
-    return await withImage(part, clock, async (image) => (await copyChanges(source, image)).changedBytes);
+    return await withImage(part, clock, (image) => copyChanges(source, image));
   } finally {
     source.close();
   }

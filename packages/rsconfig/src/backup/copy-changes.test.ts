@@ -37,15 +37,14 @@ test('the target becomes the source, whatever is told beyond what has changed', 
     );
     const target = Buffer.concat(list.map(([before]) => Buffer.alloc(BLOCK, before)));
     let isFlushed = false;
-    const copied = await copyChanges(source, {
+    const changedBytes = await copyChanges(source, {
       sizeBytes: target.length,
       write: async (offset, data) => void data.copy(target, offset),
       writeZeros: async (offset, length) => void target.fill(0, offset, offset + length),
       flush: async () => void (isFlushed = true),
     });
     expect(target.equals(await source.read(0, source.sizeBytes))).toBe(true);
-    expect([copied.changedBytes, isFlushed]).toEqual([dirty.size * BLOCK, true]);
-    expect(copied.dataBytes).toBeLessThanOrEqual(copied.changedBytes);
+    expect([changedBytes, isFlushed]).toEqual([dirty.size * BLOCK, true]);
   });
   await fc.assert(property);
 });

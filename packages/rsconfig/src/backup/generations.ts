@@ -5,21 +5,15 @@
 
 import { plural } from '@rsio/common/lib/units';
 import { CHAIN_FILES_MAX, FULL_EARLY_SHARE } from '../limits.ts';
+import type { RunMark } from './backup-record.ts';
 
 /** A backup that a run has made or begun, as its description and its folder say. */
-export interface RunBackup {
+export interface RunBackup extends RunMark {
   /** Name of the file in the folder. */
   readonly name: string;
   readonly snapshot: string;
   readonly snapshotId: string;
   readonly base: string | null;
-  /** Id of the volume or mirror. A later volume of the same name has another id. */
-  readonly volumeId: string;
-  /** A later run has a higher number, whatever the clock says. */
-  readonly number: number;
-  readonly madeMs: number;
-  readonly request: string;
-  readonly state: 'asking' | 'making' | 'made' | 'removing';
   readonly isThere: boolean;
   /** True if an unfinished file of this backup exists. */
   readonly hasPart: boolean;
@@ -76,13 +70,9 @@ export function freeName(base: string, isTaken: (name: string) => boolean): stri
 /** `snapshots`: those of the volume at the server. */
 export function decideKind(
   backups: readonly RunBackup[],
-  {
-    volumeId,
-    nowMs,
-    fullEveryMs,
-    snapshots,
-  }: { readonly volumeId: string; readonly nowMs: number; readonly fullEveryMs: number; readonly snapshots: readonly SeenSnapshot[] },
+  given: { readonly volumeId: string; readonly nowMs: number; readonly fullEveryMs: number; readonly snapshots: readonly SeenSnapshot[] },
 ): Kind {
+  const { volumeId, nowMs, fullEveryMs, snapshots } = given;
   const all = backups.filter((one) => !isLeftover(one)).toSorted((a, b) => b.number - a.number);
   const [newest] = all.filter((one) => one.volumeId === volumeId);
   if (newest === undefined) return full(all.length === 0 ? 'there is none yet' : 'the backups here are of an earlier volume of this name');
