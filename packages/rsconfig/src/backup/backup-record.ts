@@ -77,7 +77,8 @@ function isPlainName(base: string): boolean {
 }
 
 function recordOf(value: unknown): BackupRecord | null {
-  if (!accepts(RECORD, 'open')(value)) return null;
+  // A state that only a later release knows must not count as one in which a run was interrupted.
+  if (!accepts(RECORD)(value)) return null;
   const { snapshot, snapshotId, sizeBytes, base, baseId = null, sha256 = null, run = null } = value;
   return base === null && baseId !== null ? null : { snapshot, snapshotId, sizeBytes, base, baseId, sha256, run };
 }

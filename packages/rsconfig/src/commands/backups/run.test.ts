@@ -26,7 +26,7 @@ beforeEach(() => {
 });
 
 /** Writes a backup of the volume `oracle` that a run has made, or its description alone. */
-function write(name: string, id: string, state: 'asking' | 'made' | 'making' | 'removing', isThere: boolean): string {
+function write(name: string, id: string, state: string, isThere: boolean): string {
   const file = writeBackup(folder, `oracle@${name}.qcow2`, id, null, null);
   const record = JSON.parse(readFileSync(`${file}.json`, 'utf8')) as object;
   const mark = { volumeId: volume().id, number: 1, madeMs: Date.UTC(2010, 8, 14), request: `request-${name}`, state };
@@ -95,6 +95,7 @@ test('what interrupted runs have left is removed, with the snapshots whose ids t
   write('cut', 'id-cut', 'making', false);
   write('replaced', 'id-replaced', 'making', false);
   write('half-removed', 'id-half', 'removing', true);
+  write('kept', 'id-kept', 'a state of a later release', true);
   await begin([
     { snapshot: 'one', id: 'id-one' },
     { snapshot: 'cut', id: 'id-cut' },
@@ -105,7 +106,8 @@ test('what interrupted runs have left is removed, with the snapshots whose ids t
   expect(err).toContain('An interrupted run has left oracle@cut.qcow2: it is removed');
   expect(detached).toEqual(['osl:oracle@0@cut']);
   expect(removals()).toEqual([removal('cut', 'id-cut', 1), removal('half-removed', 'id-half', 2), removal(MADE, 'new-id', 4)]);
-  expect(readdirSync(folder).toSorted()).toEqual(['oracle@one.qcow2', 'oracle@one.qcow2.json']);
+  expect(err).toContain('oracle@kept.qcow2.json does not describe a backup');
+  expect(readdirSync(folder).toSorted()).toEqual(['kept', 'one'].flatMap((name) => [`oracle@${name}.qcow2`, `oracle@${name}.qcow2.json`]));
 });
 
 test.each([
