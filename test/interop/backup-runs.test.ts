@@ -6,23 +6,16 @@ import { spawnSync } from 'node:child_process';
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { misfit } from '@rsio/common/lib/shape';
-import { needPrograms } from '@rsio/common/testing/needs';
 import { BACKUP_RUN } from '@rsio/rsconfig/commands/backups/run';
 import { BACKUP_VERIFY } from '@rsio/rsconfig/commands/backups/verify';
-import { systemReflink } from '@rsio/rssrv/pools/snapshots/reflink';
-import { beforeEach, expect, it, type TestContext } from 'vitest';
+import { expect, it } from 'vitest';
 import { reflinkDisk } from '../support/devices/reflink-disk.ts';
-import { startClient, startServer } from '../support/hosts/configs.ts';
 import type { Host } from '../support/hosts/host.ts';
-import { useHosts } from '../support/hosts/hosts.ts';
-import { NbdIo } from '../support/io/nbd-io.ts';
-import { needTool, runWell } from '../support/programs/programs.ts';
+import type { NbdIo } from '../support/io/nbd-io.ts';
+import { BLOCK, contentOf, MIB, qemuContent, TEST_MS, useBackupScene } from '../support/scenes/backup-scene.ts';
 import { loopbackMirrorPlaces, MirrorSite } from '../support/scenes/mirror-site.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
-const MIB = 1024 * 1024;
-const BLOCK = 4096;
-const TEST_MS = 240_000;
 const SIZE_MIB = 4;
 const BEGIN_MS = 30_000;
 const DAILY = ['--full-every', '7d', '--keep', '2'];
@@ -37,54 +30,27 @@ interface Ran {
   readonly problems: readonly string[];
 }
 
-const hosts = useHosts('file');
-let begun: Promise<void> | undefined;
-let server: Host;
-let client: Host;
-
-/** Starts the scene that all tests share. Each test has its own volume and its own directory. */
-beforeEach(async (context) => {
-  needPrograms(context, 'perl');
-  needTool(context, 'qemu-img', 'qemu-utils');
-  needTool(context, 'qemu-nbd', 'qemu-utils');
-  context.skip(systemReflink().ranges === null, 'needs koffi');
-  begun ??= start(context);
-  await begun;
-}, TEST_MS);
-
-async function start(context: TestContext): Promise<void> {
-  [server, client] = [hosts.host(), hosts.host()];
-  const network = await hosts.network(2);
-  const pool = path.join(reflinkDisk(hosts, server, context), 'pool');
-  mkdirSync(pool);
-  await startServer(server, network, { volumes: {}, rights: { 'big-2': 'manage' } });
-  await server.rsadmWell('pool', 'add', 'fast', pool, '--reserve', '0%');
-  await startClient(client, network);
-}
+const scene = useBackupScene();
 
 /** Creates and attaches a volume, and returns its NBD export and an empty directory for its backups. */
 async function volumeOf(name: string): Promise<{ readonly nbd: NbdIo; readonly backups: string }> {
-  await server.rsadmWell('volume', 'create', name, '--size', `${SIZE_MIB}m`);
-  await client.rsconfigWell('-a', name);
-  const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, `osl/${name}`);
-  hosts.onClean(() => nbd.close());
-  const backups = client.file(`backups-${name}/x`).slice(0, -2);
-  return { nbd, backups };
+  const nbd = await scene.volume(name, SIZE_MIB);
+  return { nbd, backups: path.dirname(scene.client.file(`backups-${name}/x`)) };
 }
 
 async function ran(name: string, backups: string, ...args: readonly string[]): Promise<Ran> {
-  const said: unknown = JSON.parse(await client.rsconfigWell('backup-run', name, backups, ...args, '--json'));
+  const said: unknown = JSON.parse(await scene.client.rsconfigWell('backup-run', name, backups, ...args, '--json'));
   expect(misfit(BACKUP_RUN.json!, said, 'exactly')).toBeNull();
   return said as Ran;
 }
 
 async function refused(...args: readonly string[]): Promise<string> {
-  const { code, stderr } = await client.rsconfig(...args);
+  const { code, stderr } = await scene.client.rsconfig(...args);
   expect(code, stderr).not.toBe(0);
   return stderr;
 }
 
-async function snapshotsOf(name: string, host = server): Promise<string[]> {
+async function snapshotsOf(name: string, host = scene.server): Promise<string[]> {
   const { snapshots } = JSON.parse(await host.rsadmWell('volume', 'show', name, '--json')) as { snapshots: { snapshot: string }[] };
   return snapshots.map(({ snapshot }) => snapshot);
 }
@@ -112,9 +78,7 @@ const filesOf = (...runs: readonly Ran[]): string[] => runs.flatMap((one) => [na
 async function change(nbd: NbdIo, text: string, sizeMib = SIZE_MIB): Promise<Buffer> {
   for (let at = 0; at < sizeMib; at++) await nbd.write(at * MIB + BLOCK, Buffer.alloc(BLOCK, `${text} ${at} `));
   await nbd.flush();
-  const pieces: Buffer[] = [];
-  for (let at = 0; at < sizeMib; at++) pieces.push(await nbd.read(at * MIB, MIB));
-  return Buffer.concat(pieces);
+  return contentOf(nbd, sizeMib);
 }
 
 it('full, increments, a new full: old chains and snapshots go, and all that is left can be restored', { timeout: TEST_MS }, async () => {
@@ -122,7 +86,7 @@ it('full, increments, a new full: old chains and snapshots go, and all that is l
   expect(await refused('backup-run', 'db', backups, ...DAILY)).toMatch(/has no backup of osl:db@0 by backup-run: mount the disk.*--begin/);
   expect(await refused('backup-run', 'db', `${backups}-not`, ...DAILY, '--begin')).toMatch(/There is no directory .*: mount the disk/);
   expect(filesIn(backups)).toEqual([]);
-  await server.rsadmWell('volume', 'snapshot', 'db@monday');
+  await scene.server.rsadmWell('volume', 'snapshot', 'db@monday');
   const runs: Ran[] = [];
   const contents: Buffer[] = [];
   const next = async (...args: readonly string[]): Promise<Ran> => {
@@ -148,23 +112,19 @@ it('full, increments, a new full: old chains and snapshots go, and all that is l
   expect(last.removedBackups).toEqual(runs.slice(0, 3).map(nameOf).toReversed());
   expect(filesIn(backups)).toEqual([...filesOf(...runs.slice(3)), 'db@other.qcow2'].toSorted());
   expect(await snapshotsOf('db')).toEqual(['monday', last.snapshot.split('@')[2]]);
-  await server.rsadmWell('volume', 'create', 'copy', '--size', `${SIZE_MIB}m`);
-  const out = client.file('out');
+  await scene.server.rsadmWell('volume', 'create', 'copy', '--size', `${SIZE_MIB}m`);
   for (const [index, run] of runs.entries()) {
     if (index < 3) continue;
-    await client.rsconfigWell('restore', run.file, 'copy', '--yes', '--verify');
-    await client.rsconfigWell('-a', 'copy');
-    await runWell('qemu-img', ['convert', '-f', 'raw', '-O', 'raw', client.nbdUri('osl/copy'), out], {
-      cwd: client.root,
-      timeoutMs: 60_000,
-    });
-    await client.rsconfigWell('-d', 'copy');
-    expect(readFileSync(out).equals(contents[index]!), `run ${index}`).toBe(true);
+    await scene.client.rsconfigWell('restore', run.file, 'copy', '--yes', '--verify');
+    await scene.client.rsconfigWell('-a', 'copy');
+    const restored = await qemuContent(scene.client, '-f', 'raw', scene.client.nbdUri('osl/copy'));
+    await scene.client.rsconfigWell('-d', 'copy');
+    expect(restored.equals(contents[index]!), `run ${index}`).toBe(true);
   }
-  const said = await client.rsconfigWell('backup-verify', 'db', backups);
+  const said = await scene.client.rsconfigWell('backup-verify', 'db', backups);
   expect(said.match(/is whole: it has the content of its snapshot/g)).toHaveLength(1);
   expect(said.match(/is whole: its files have their checksums, and its snapshot is gone/g)).toHaveLength(2);
-  const verified: unknown = JSON.parse(await client.rsconfigWell('backup-verify', 'db', backups, '--json'));
+  const verified: unknown = JSON.parse(await scene.client.rsconfigWell('backup-verify', 'db', backups, '--json'));
   expect(misfit(BACKUP_VERIFY.json!, verified, 'exactly')).toBeNull();
   // One changed byte in the middle of a file is found, although the tables of the file are right.
   flip(runs[3]!.file, 'run 3 2 ');
@@ -173,7 +133,7 @@ it('full, increments, a new full: old chains and snapshots go, and all that is l
   expect(await refused('backup-verify', 'db', backups)).toMatch(
     new RegExp(`${nameOf(runs[4]!)}: .*${nameOf(runs[3]!)} has another content`),
   );
-  expect(await client.rsconfigWell('backup-verify', last.file)).toMatch(/has the content of its snapshot/);
+  expect(await scene.client.rsconfigWell('backup-verify', last.file)).toMatch(/has the content of its snapshot/);
   flip(last.file, 'run 5 2 ');
   expect(await refused('backup-verify', last.file)).toMatch(/Content mismatch at offset \d+/);
 });
@@ -183,7 +143,7 @@ it('a run that is killed leaves nothing that the next run does not remove, and t
   await change(nbd, 'first');
   const first = await ran('cut', backups, ...DAILY, '--begin');
   await change(nbd, 'second');
-  const running = client.beside('rsconfig', ['backup-run', 'cut', backups, ...DAILY]);
+  const running = scene.client.beside('rsconfig', ['backup-run', 'cut', backups, ...DAILY]);
   const begins = (): boolean => filesIn(backups).some((name) => name.endsWith('.json') && !name.startsWith(nameOf(first)));
   await waitFor(begins, BEGIN_MS, 'The run has begun');
   // The process is stopped, so that it cannot end before it is killed.
@@ -195,45 +155,39 @@ it('a run that is killed leaves nothing that the next run does not remove, and t
   // The description is there before the snapshot, so that the run may have been stopped before or after it.
   expect([1, 2]).toContain((await snapshotsOf('cut')).length);
   const content = await change(nbd, 'third');
-  const { code, stdout, stderr } = await client.rsconfig('backup-run', 'cut', backups, ...DAILY, '--json');
+  const { code, stdout, stderr } = await scene.client.rsconfig('backup-run', 'cut', backups, ...DAILY, '--json');
   expect([code, stderr]).toEqual([0, expect.stringMatching(/An interrupted run has left cut@backup-.*: it is removed/)]);
   const next = JSON.parse(stdout) as Ran;
   expect(next).toMatchObject({ full: null, readBytes: SIZE_MIB * BLOCK, problems: [] });
   expect(filesIn(backups)).toEqual(filesOf(first, next));
   expect(await snapshotsOf('cut')).toEqual([next.snapshot.split('@')[2]]);
-  expect(await client.rsconfigWell('-l')).not.toMatch(/cut@0@/);
-  const out = client.file('cut-out');
-  await runWell('qemu-img', ['convert', '-O', 'raw', next.file, out], { cwd: client.root, timeoutMs: 60_000 });
-  expect(readFileSync(out).equals(content)).toBe(true);
+  expect(await scene.client.rsconfigWell('-l')).not.toMatch(/cut@0@/);
+  expect((await qemuContent(scene.client, next.file)).equals(content)).toBe(true);
 });
 
 it('a full disk, a grown volume, backups by hand and another snapshot of a name', { timeout: TEST_MS }, async (context) => {
   const { nbd, backups } = await volumeOf('mixed');
   await change(nbd, 'first');
   context.skip(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=700k', 'none', backups]).status !== 0, 'needs the right to mount a tmpfs');
-  hosts.onClean(() => spawnSync('umount', ['--lazy', backups], { stdio: 'ignore' }));
+  scene.hosts.onClean(() => spawnSync('umount', ['--lazy', backups], { stdio: 'ignore' }));
   await nbd.write(0, Buffer.alloc(MIB, 'much '));
   expect(await refused('backup-run', 'mixed', backups, ...DAILY, '--begin')).toMatch(/No space left/);
   expect([filesIn(backups), await snapshotsOf('mixed')]).toEqual([[], []]);
   spawnSync('mount', ['-o', 'remount,size=64m', backups]);
   const first = await ran('mixed', backups, ...DAILY, '--begin');
   // A backup by hand stands on the chain, and its snapshot is the administrator's.
-  await client.rsconfigWell('volume', 'snapshot', 'mixed@hand');
-  await client.rsconfigWell('backup', 'mixed@hand', backups, '--since', first.snapshot.split('@')[2]!);
-  await client.rsconfigWell('volume', 'grow', 'mixed', `${SIZE_MIB + 2}m`);
-  const grown = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/mixed');
-  const content = await change(grown, 'grown', SIZE_MIB + 2);
-  grown.close();
+  await scene.client.rsconfigWell('volume', 'snapshot', 'mixed@hand');
+  await scene.client.rsconfigWell('backup', 'mixed@hand', backups, '--since', first.snapshot.split('@')[2]!);
+  await scene.client.rsconfigWell('volume', 'grow', 'mixed', `${SIZE_MIB + 2}m`);
+  const content = await change(await scene.open('mixed'), 'grown', SIZE_MIB + 2);
   const second = await ran('mixed', backups, ...DAILY, '--verify');
   expect(second).toMatchObject({ full: null, sizeBytes: (SIZE_MIB + 2) * MIB });
-  const out = client.file('mixed-out');
-  await runWell('qemu-img', ['convert', '-O', 'raw', second.file, out], { cwd: client.root, timeoutMs: 60_000 });
-  expect(readFileSync(out).equals(content)).toBe(true);
+  expect((await qemuContent(scene.client, second.file)).equals(content)).toBe(true);
   // The snapshot of the newest backup is replaced by another one of that name, which must stay.
   const name = second.snapshot.split('@')[2]!;
-  await server.rsadmWell('volume', 'remove', `mixed@${name}`, '--yes');
-  await server.rsadmWell('volume', 'snapshot', `mixed@${name}`);
-  const third = await client.rsconfigWell('backup-run', 'mixed', backups, '--full-every', '7d', '--keep', '1');
+  await scene.server.rsadmWell('volume', 'remove', `mixed@${name}`, '--yes');
+  await scene.server.rsadmWell('volume', 'snapshot', `mixed@${name}`);
+  const third = await scene.client.rsconfigWell('backup-run', 'mixed', backups, '--full-every', '7d', '--keep', '1');
   expect(third).toMatch(new RegExp(`a full backup: snapshot ${name} of the newest backup was replaced by another one of that name`));
   expect(third).not.toContain('Removed');
   expect((await snapshotsOf('mixed')).slice(0, 2)).toEqual(['hand', name]);
@@ -248,15 +202,16 @@ it('a full disk, a grown volume, backups by hand and another snapshot of a name'
 });
 
 it('a mirror has one snapshot on both servers for its newest backup', { timeout: TEST_MS }, async (context) => {
-  const places = await loopbackMirrorPlaces(hosts);
+  const places = await loopbackMirrorPlaces(scene.hosts);
   const [first, second] = places.servers as [Host, Host];
-  const parent = path.join(reflinkDisk(hosts, first, context), 'pools');
+  const parent = path.join(reflinkDisk(scene.hosts, first, context), 'pools');
   mkdirSync(parent);
-  const site = await MirrorSite.start(places, { poolParent: parent, defaults: { stall: 'forever' } }, (action) => hosts.onClean(action));
+  const site = await MirrorSite.start(places, { poolParent: parent, defaults: { stall: 'forever' } }, (action) =>
+    scene.hosts.onClean(action),
+  );
   await site.addMirror('twin', SIZE_MIB * MIB);
-  const nbd = await NbdIo.open(site.client.rsiodPaths.nbdSocket, 'osl/twin');
-  hosts.onClean(() => nbd.close());
-  const backups = site.client.file('backups/x').slice(0, -2);
+  const nbd = await scene.open('twin', site.client);
+  const backups = path.dirname(site.client.file('backups/x'));
   const next = async (...args: readonly string[]): Promise<Ran & { readonly content: Buffer }> => {
     const content = await change(nbd, `${args.length} `);
     const said = await site.client.rsconfigWell('backup-run', 'twin', backups, ...DAILY, '--verify', '--json', ...args);
@@ -267,7 +222,5 @@ it('a mirror has one snapshot on both servers for its newest backup', { timeout:
   expect(both).toMatchObject({ full: null, problems: [], readBytes: SIZE_MIB * BLOCK });
   expect(both.removedSnapshots).toHaveLength(1);
   for (const host of [first, second]) expect(await snapshotsOf('twin', host)).toEqual([both.snapshot.split('@')[2]]);
-  const out = site.client.file('out');
-  await runWell('qemu-img', ['convert', '-O', 'raw', both.file, out], { cwd: site.client.root, timeoutMs: 60_000 });
-  expect(readFileSync(out).equals(both.content)).toBe(true);
+  expect((await qemuContent(site.client, both.file)).equals(both.content)).toBe(true);
 });

@@ -3,23 +3,13 @@
 // backup reads and writes, and refusals. Needs XFS and root; otherwise skipped with a reason. Invariant: a backup has the bytes of its
 // snapshot, even under writes. Rules: G29.
 
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { callServer } from '@rsio/common/control/server/call-server';
-import { needPrograms } from '@rsio/common/testing/needs';
-import { systemReflink } from '@rsio/rssrv/pools/snapshots/reflink';
-import { beforeEach, expect, it, type TestContext } from 'vitest';
-import { reflinkDisk } from '../support/devices/reflink-disk.ts';
-import { startClient, startServer } from '../support/hosts/configs.ts';
-import type { Host } from '../support/hosts/host.ts';
-import { useHosts } from '../support/hosts/hosts.ts';
-import { NbdIo } from '../support/io/nbd-io.ts';
-import { needTool, runWell } from '../support/programs/programs.ts';
+import { expect, it } from 'vitest';
+import { BLOCK, contentOf, MIB, qemuContent, TEST_MS, useBackupScene } from '../support/scenes/backup-scene.ts';
 
-const MIB = 1024 * 1024;
-const BLOCK = 4096;
-const TEST_MS = 240_000;
 const SIZE_MIB = 8;
 /** Number of backups: a full one and several incremental ones, so that some backups are neither the first nor the last. */
 const GENERATIONS = 5;
@@ -30,108 +20,71 @@ const RESTORED = GENERATIONS - 2;
  */
 const PAUSE_MS = 2;
 
-const hosts = useHosts('file');
-let begun: Promise<void> | undefined;
-let server: Host;
-let client: Host;
-let backups: string;
-
-/** Starts the scene that all tests share. Each test has its own volumes. */
-beforeEach(async (context) => {
-  needPrograms(context, 'perl');
-  needTool(context, 'qemu-img', 'qemu-utils');
-  needTool(context, 'qemu-nbd', 'qemu-utils');
-  context.skip(systemReflink().ranges === null, 'needs koffi');
-  begun ??= start(context);
-  await begun;
-}, TEST_MS);
-
-async function start(context: TestContext): Promise<void> {
-  [server, client] = [hosts.host(), hosts.host()];
-  const network = await hosts.network(2);
-  const pool = path.join(reflinkDisk(hosts, server, context), 'pool');
-  mkdirSync(pool);
-  await startServer(server, network, { volumes: {}, rights: { 'big-2': 'manage' } });
-  await server.rsadmWell('pool', 'add', 'fast', pool, '--reserve', '0%');
-  for (const name of ['db', 'live', 'copy']) await server.rsadmWell('volume', 'create', name, '--size', `${SIZE_MIB}m`);
-  await startClient(client, network);
-  await client.rsconfigWell('-a', 'db', 'live');
-  backups = path.join(client.root, 'backups');
-}
-
-async function open(name: string): Promise<NbdIo> {
-  const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, name);
-  hosts.onClean(() => nbd.close());
-  return nbd;
-}
-
-async function contentOf(nbd: NbdIo): Promise<Buffer> {
-  const pieces: Buffer[] = [];
-  for (let at = 0; at < SIZE_MIB * MIB; at += MIB) pieces.push(await nbd.read(at, MIB));
-  return Buffer.concat(pieces);
-}
+const scene = useBackupScene();
+const backups = (): string => path.join(scene.client.root, 'backups');
+const fileOf = (name: string): string => path.join(backups(), `${name}.qcow2`);
 
 /** Makes a snapshot by a call to the server, without a process for rsadm. */
 async function snapshotOf(name: string, snapshot: string): Promise<void> {
   const snapshots = [{ name, universe: 0, snapshot }];
-  await callServer(server.rssrvPaths.controlSocket, 'volume-snapshot', { snapshots, request: null });
+  await callServer(scene.server.rssrvPaths.controlSocket, 'volume-snapshot', { snapshots, request: null });
 }
-
-const fileOf = (name: string): string => path.join(backups, `${name}.qcow2`);
 
 it('an incremental backup reads and writes what has changed, and refuses what it could not make right', {
   timeout: TEST_MS,
 }, async () => {
-  const nbd = await open('osl/db');
+  const nbd = await scene.volume('db', SIZE_MIB);
   for (let at = 0; at < SIZE_MIB * MIB; at += MIB) await nbd.write(at, Buffer.alloc(MIB, `first ${at} `));
   await snapshotOf('db', 'monday');
-  await client.rsconfigWell('backup', 'db@monday', backups);
+  await scene.client.rsconfigWell('backup', 'db@monday', backups());
   // One block in a hundred is changed.
   const changed = Math.floor((SIZE_MIB * MIB) / BLOCK / 100);
   for (let block = 0; block < changed; block++) await nbd.write(block * 100 * BLOCK, Buffer.alloc(BLOCK, `second ${block} `));
   await snapshotOf('db', 'tuesday');
-  expect((await client.call('backups', {})).backups).toMatchObject([{ namespace: 'osl', name: 'db', universe: 0, snapshot: 'monday' }]);
-  const { readBytes } = JSON.parse(await client.rsconfigWell('backup', 'db@tuesday', backups, '--since', 'monday', '--json')) as {
+  expect((await scene.client.call('backups', {})).backups).toMatchObject([
+    { namespace: 'osl', name: 'db', universe: 0, snapshot: 'monday' },
+  ]);
+  const { readBytes } = JSON.parse(await scene.client.rsconfigWell('backup', 'db@tuesday', backups(), '--since', 'monday', '--json')) as {
     readonly readBytes: number;
   };
   expect(readBytes).toBe(changed * BLOCK);
   // Besides the changed blocks, the file contains tables of qcow2.
   expect(statSync(fileOf('db@tuesday')).blocks * 512).toBeLessThan(2 * changed * BLOCK + MIB);
   const refused = async (...args: readonly string[]): Promise<string> => {
-    const { code, stderr } = await client.rsconfig('backup', ...args);
+    const { code, stderr } = await scene.client.rsconfig('backup', ...args);
     expect(code).not.toBe(0);
     return stderr;
   };
-  expect(await refused('db@tuesday', backups, '--since', 'monday')).toMatch(/exists/);
-  expect(await refused('db@tuesday', path.join(client.root, 'other'), '--since', 'monday')).toMatch(/There is no backup/);
-  expect(await refused('db@nosuch', backups)).toMatch(/has no snapshot nosuch/);
+  expect(await refused('db@tuesday', backups(), '--since', 'monday')).toMatch(/exists/);
+  expect(await refused('db@tuesday', path.join(scene.client.root, 'other'), '--since', 'monday')).toMatch(/There is no backup/);
+  expect(await refused('db@nosuch', backups())).toMatch(/has no snapshot nosuch/);
   // A later snapshot with the same name as the base must not be accepted as the base.
-  await server.rsadmWell('volume', 'remove', 'db@monday', '--yes');
+  await scene.server.rsadmWell('volume', 'remove', 'db@monday', '--yes');
   await snapshotOf('db', 'monday');
   await snapshotOf('db', 'wednesday');
-  expect(await refused('db@wednesday', backups, '--since', 'monday')).toMatch(/the older snapshot is not there any more/);
+  expect(await refused('db@wednesday', backups(), '--since', 'monday')).toMatch(/the older snapshot is not there any more/);
   // A damaged base is refused, and the attempt leaves no file.
   const described = readFileSync(`${fileOf('db@tuesday')}.json`);
   writeFileSync(`${fileOf('db@tuesday')}.json`, '{');
-  expect(await refused('db@wednesday', backups, '--since', 'tuesday')).toMatch(/does not describe a backup/);
+  expect(await refused('db@wednesday', backups(), '--since', 'tuesday')).toMatch(/does not describe a backup/);
   renameSync(fileOf('db@monday'), `${fileOf('db@monday')}.away`);
   // If the base is missing and another file has the name of the base, backups that need the base must be refused.
   writeFileSync(`${fileOf('db@tuesday')}.json`, described);
-  expect(await refused('db@monday', backups)).toMatch(/tuesday.qcow2 stands on the former db@monday.qcow2/);
-  const elsewhere = path.join(client.root, 'elsewhere');
-  await client.rsconfigWell('backup', 'db@monday', elsewhere);
+  expect(await refused('db@monday', backups())).toMatch(/tuesday.qcow2 stands on the former db@monday.qcow2/);
+  const elsewhere = path.join(scene.client.root, 'elsewhere');
+  await scene.client.rsconfigWell('backup', 'db@monday', elsewhere);
   for (const end of ['', '.json']) copyFileSync(path.join(elsewhere, `db@monday.qcow2${end}`), `${fileOf('db@monday')}${end}`);
-  const mixed = await client.rsconfig('restore', fileOf('db@tuesday'), 'copy', '--yes', '--verify');
+  const mixed = await scene.client.rsconfig('restore', fileOf('db@tuesday'), 'copy', '--yes', '--verify');
   expect([mixed.code, mixed.stderr]).toEqual([2, expect.stringMatching(/monday.qcow2 is not the backup on which .*tuesday.qcow2 stands/)]);
-  expect(await refused('db@wednesday', backups, '--since', 'tuesday')).toMatch(/monday.qcow2 is not the backup on which/);
-  expect(readdirSync(backups).filter((name) => name.includes('.part') || name.includes('wednesday'))).toEqual([]);
-  expect(await client.rsconfigWell('-l')).not.toMatch(/@monday|@tuesday|@wednesday/);
-  const made = await client.rsconfigWell('backup', 'db', backups);
+  expect(await refused('db@wednesday', backups(), '--since', 'tuesday')).toMatch(/monday.qcow2 is not the backup on which/);
+  expect(readdirSync(backups()).filter((name) => name.includes('.part') || name.includes('wednesday'))).toEqual([]);
+  expect(await scene.client.rsconfigWell('-l')).not.toMatch(/@monday|@tuesday|@wednesday/);
+  const made = await scene.client.rsconfigWell('backup', 'db', backups());
   expect(made).toMatch(new RegExp(`^osl:db@0@backup-\\d{8}-\\d{6} is backed up as .*db@backup-\\d{8}-\\d{6}\\.qcow2: ${SIZE_MIB}`));
 });
 
 it('five generations of a volume under writes, each restored and compared', { timeout: TEST_MS }, async () => {
-  const nbd = await open('osl/live');
+  const nbd = await scene.volume('live', SIZE_MIB);
   for (let at = 0; at < SIZE_MIB * MIB; at += 2 * MIB) await nbd.write(at, Buffer.alloc(MIB, `first ${at} `));
   const contents: Buffer[] = [];
   for (let generation = 0; generation < GENERATIONS; generation++) {
@@ -145,12 +98,12 @@ it('five generations of a volume under writes, each restored and compared', { ti
     })();
     const name = `g${generation}`;
     await snapshotOf('live', name);
-    await client.call('attach', { names: [`live@${name}`], readOnly: true, server: null, take: 'no' });
-    const snapshot = await open(`osl/live@${name}`);
-    contents.push(await contentOf(snapshot));
+    await scene.client.call('attach', { names: [`live@${name}`], readOnly: true, server: null, take: 'no' });
+    const snapshot = await scene.open(`live@${name}`);
+    contents.push(await contentOf(snapshot, SIZE_MIB));
     snapshot.close();
     const since = generation === 0 ? [] : ['--since', `g${generation - 1}`];
-    const said = JSON.parse(await client.rsconfigWell('backup', `live@${name}`, backups, ...since, '--json')) as {
+    const said = JSON.parse(await scene.client.rsconfigWell('backup', `live@${name}`, backups(), ...since, '--json')) as {
       readonly readBytes: number | null;
       readonly base: string | null;
     };
@@ -164,22 +117,20 @@ it('five generations of a volume under writes, each restored and compared', { ti
     await nbd.flush();
   }
   for (const [generation, content] of contents.entries()) {
-    const out = client.file('out');
-    await runWell('qemu-img', ['convert', '-O', 'raw', fileOf(`live@g${generation}`), out], { cwd: client.root, timeoutMs: 60_000 });
-    expect(readFileSync(out).equals(content), `generation ${generation}`).toBe(true);
+    const backup = await qemuContent(scene.client, fileOf(`live@g${generation}`));
+    expect(backup.equals(content), `generation ${generation}`).toBe(true);
   }
   const chain = fileOf(`live@g${RESTORED}`);
   // Restores to a volume that already has other content.
-  await client.rsconfigWell('-a', 'copy');
-  const copy = await open('osl/copy');
+  const copy = await scene.volume('copy', SIZE_MIB);
   await copy.write(0, Buffer.alloc((SIZE_MIB / 2) * MIB, 'old'));
   await copy.flush();
   copy.close();
-  expect((await client.rsconfig('restore', chain, 'copy', '--yes')).stderr).toMatch(/copy@0 is attached here: detach it first/);
-  await client.rsconfigWell('-d', 'copy');
-  expect(await client.rsconfigWell('restore', chain, 'copy', '--yes', '--verify')).toMatch(
+  expect((await scene.client.rsconfig('restore', chain, 'copy', '--yes')).stderr).toMatch(/copy@0 is attached here: detach it first/);
+  await scene.client.rsconfigWell('-d', 'copy');
+  expect(await scene.client.rsconfigWell('restore', chain, 'copy', '--yes', '--verify')).toMatch(
     new RegExp(`osl:copy@0 is restored from .*: ${SIZE_MIB}`),
   );
-  await client.rsconfigWell('-a', 'copy');
-  expect((await contentOf(await open('osl/copy'))).equals(contents[RESTORED]!)).toBe(true);
+  await scene.client.rsconfigWell('-a', 'copy');
+  expect((await contentOf(await scene.open('copy'), SIZE_MIB)).equals(contents[RESTORED]!)).toBe(true);
 });

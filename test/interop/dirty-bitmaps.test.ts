@@ -1,26 +1,17 @@
 // nbdinfo and qemu-img read the changes since an older snapshot from the export of an attached snapshot. The changes must contain every
 // block that differs, and agree with `rsadm volume diff`. Needs XFS and root; otherwise skipped with a reason.
 
-import { mkdirSync, readFileSync } from 'node:fs';
-import path from 'node:path';
-import { needPrograms } from '@rsio/common/testing/needs';
-import { systemReflink } from '@rsio/rssrv/pools/snapshots/reflink';
 import { expect, it } from 'vitest';
-import { reflinkDisk } from '../support/devices/reflink-disk.ts';
-import { startClient, startServer } from '../support/hosts/configs.ts';
-import { useHosts } from '../support/hosts/hosts.ts';
-import { NbdIo } from '../support/io/nbd-io.ts';
 import { needTool, runWell } from '../support/programs/programs.ts';
+import { BLOCK, contentOf, MIB, qemuContent, TEST_MS, useBackupScene } from '../support/scenes/backup-scene.ts';
 
 const KIB = 1024;
-const BLOCK = 4 * KIB;
 const SIZE_MIB = 4;
 /** The last block is not used, so that no write ends past the volume. */
-const BLOCKS = (SIZE_MIB * KIB * KIB) / BLOCK - 1;
-const TEST_MS = 300_000;
+const BLOCKS = (SIZE_MIB * MIB) / BLOCK - 1;
 const DIRTY = 'qemu:dirty-bitmap:';
 
-const hosts = useHosts();
+const scene = useBackupScene();
 
 interface Mapped {
   readonly offset: number;
@@ -29,28 +20,16 @@ interface Mapped {
 }
 
 it('nbdinfo and qemu-img see what has changed since each older snapshot', { timeout: TEST_MS }, async (context) => {
-  needPrograms(context, 'perl');
   needTool(context, 'nbdinfo', 'libnbd-bin');
-  needTool(context, 'qemu-img', 'qemu-utils');
-  context.skip(systemReflink().ranges === null, 'needs koffi');
-  const [server, client] = [hosts.host(), hosts.host()];
-  const network = await hosts.network(2);
-  const pool = path.join(reflinkDisk(hosts, server, context), 'pool');
-  mkdirSync(pool);
-  await startServer(server, network, { volumes: {} });
-  await server.rsadmWell('pool', 'add', 'fast', pool, '--reserve', '0%');
-  await server.rsadmWell('volume', 'create', 'db', '--size', `${SIZE_MIB}m`);
-  await startClient(client, network);
-  await client.rsconfigWell('-a', 'db');
-  const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/db');
-  hosts.onClean(() => nbd.close());
+  const { server, client } = scene;
+  const nbd = await scene.volume('db', SIZE_MIB);
   const names = ['monday', 'tuesday', 'wednesday'];
   const contents = new Map<string, Buffer>();
   for (const [generation, name] of names.entries()) {
     for (let write = 0; write < 30; write++)
       await nbd.write(((write * 7_919 * (generation + 1)) % BLOCKS) * BLOCK + 512, Buffer.alloc(3 * KIB, `${name} ${write} `));
     await server.rsadmWell('volume', 'snapshot', `db@${name}`);
-    contents.set(name, await nbd.read(0, SIZE_MIB * KIB * KIB));
+    contents.set(name, await contentOf(nbd, SIZE_MIB));
   }
   await client.rsconfigWell('-a', 'db@wednesday');
   const uri = client.nbdUri('osl/db@wednesday');
@@ -80,6 +59,5 @@ it('nbdinfo and qemu-img see what has changed since each older snapshot', { time
   // If the older snapshot was removed, the request for changes must fail. The request must not return an empty map.
   await server.rsadmWell('volume', 'remove', 'db@monday', '--yes');
   await expect(tool('nbdinfo', `--map=${DIRTY}monday`, uri)).rejects.toThrow(/rror/);
-  await tool('qemu-img', 'convert', '-f', 'raw', '-O', 'raw', uri, 'out');
-  expect(readFileSync(client.file('out')).equals(contents.get('wednesday')!)).toBe(true);
+  expect((await qemuContent(client, '-f', 'raw', uri)).equals(contents.get('wednesday')!)).toBe(true);
 });
