@@ -6,6 +6,7 @@ import path from 'node:path';
 import type { AttachmentView } from '@rsio/common/control/methods';
 import { sha256Of } from '@rsio/common/files/sha256';
 import { RsError } from '@rsio/common/lib/errors';
+import { count, orNull, text, type ValuesOf } from '@rsio/common/lib/shape';
 import { exportName, servedNameParts, volumeLabel } from '@rsio/common/lib/volume-name';
 import type { CommandContext } from '../cli/context.ts';
 import { type BackupChain, chainUri, readChain } from './backup-chain.ts';
@@ -26,13 +27,15 @@ export interface BackupRequest {
   readonly run: RunMark | null;
 }
 
-export interface Backup {
-  readonly file: string;
-  readonly sizeBytes: number;
-  /** Bytes that an incremental backup has read; null for a full backup, which reads everything except holes. */
-  readonly readBytes: number | null;
-  readonly base: string | null;
-}
+/** What the commands print about a backup. */
+export const BACKUP_MADE = {
+  file: text(),
+  sizeBytes: count('Size of the volume in the snapshot'),
+  readBytes: orNull(count('Bytes that have changed and were read; null: all of it was copied')),
+  base: orNull(text(), 'Name of the file on which it stands; null: none'),
+};
+
+export type Backup = ValuesOf<typeof BACKUP_MADE>;
 
 type Context = Pick<CommandContext, 'call' | 'clock' | 'paths' | 'note'>;
 

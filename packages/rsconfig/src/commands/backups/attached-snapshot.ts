@@ -7,11 +7,19 @@ import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { parseVolumeName, servedNameParts } from '@rsio/common/lib/volume-name';
 import type { VolumeTarget } from '@rsio/common/manage/volumes/door';
 import { type Backup, type BackupRequest, backUp } from '../../backup/backup.ts';
-import type { CommandContext } from '../../cli/context.ts';
+import { fileVolume } from '../../backup/backup-files.ts';
+import { type CommandContext, usageError } from '../../cli/context.ts';
 import { withTriggers } from '../../freeze/client-triggers.ts';
 import { findMirror } from '../server-volumes/find.ts';
 import { placesWith } from '../server-volumes/mirror-target.ts';
 import { whileAttached } from '../server-volumes/while-attached.ts';
+
+/** Returns the name of a volume as in the names of its backups. `wanted`: what the person should give. Throws E_USAGE. */
+export function volumeInFiles(name: string, wanted: string): string {
+  const parts = parseVolumeName(name);
+  if (parts === null || parts.snapshot !== null) throw usageError(`${name} is not the name of a volume: give ${wanted}`);
+  return fileVolume({ name: parts.volume, universe: parts.universe ?? 0 });
+}
 
 /** Makes a snapshot of the volume; rsiod runs the triggers of this client. `request`: the id of the request. */
 export async function makeSnapshot(

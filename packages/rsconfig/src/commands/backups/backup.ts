@@ -2,10 +2,11 @@
 // `backup-run` works with the backups of the volume at the same time.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
-import { count, object, orNull, text } from '@rsio/common/lib/shape';
+import { object, text } from '@rsio/common/lib/shape';
 import { parseVolumeName, volumeLabel } from '@rsio/common/lib/volume-name';
 import { shownSize } from '@rsio/common/manage/server-tables';
 import { fileVolume } from '../../backup/backup-files.ts';
+import { BACKUP_MADE } from '../../backup/backup.ts';
 import { withBackups } from '../../backup/run-folder.ts';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
 import { timeName } from '@rsio/common/lib/time-name';
@@ -32,13 +33,7 @@ full and incremental backups in turn, and removes old ones.`,
     verify: VERIFY_OPTION,
     json: JSON_OPTION,
   },
-  json: object({
-    snapshot: text(),
-    file: text(),
-    sizeBytes: count('Size of the volume in the snapshot'),
-    readBytes: orNull(count('Bytes that have changed and were read; null: all of it was copied')),
-    base: orNull(text(), 'Name of the file on which it stands; null: none'),
-  }),
+  json: object({ snapshot: text(), ...BACKUP_MADE }),
   operands: { min: 2, max: 2 },
   run: async (context, { since, verify, json }, [name = '', directory = '']) => {
     if (directory === '') throw usageError('The directory is empty: name one');

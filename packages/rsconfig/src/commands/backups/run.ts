@@ -7,13 +7,13 @@ import path from 'node:path';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { parseAge } from '@rsio/common/cli/since';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { count, list, object, orNull, text } from '@rsio/common/lib/shape';
+import { list, object, type Of, orNull, text } from '@rsio/common/lib/shape';
 import { parseWhole } from '@rsio/common/lib/units';
-import { parseVolumeName, volumeLabel } from '@rsio/common/lib/volume-name';
+import { volumeLabel } from '@rsio/common/lib/volume-name';
 import { shownSize } from '@rsio/common/manage/server-tables';
 import type { VolumeTarget } from '@rsio/common/manage/volumes/door';
-import { backupFile, fileVolume } from '../../backup/backup-files.ts';
-import type { Backup } from '../../backup/backup.ts';
+import { backupFile } from '../../backup/backup-files.ts';
+import { type Backup, BACKUP_MADE } from '../../backup/backup.ts';
 import { type BackupRecord, type RunMark, writeRecord } from '../../backup/backup-record.ts';
 import {
   decideKind,
@@ -33,7 +33,16 @@ import { CHAINS_KEPT_MAX, FULL_EVERY_MAX_MS, FULL_EVERY_MIN_MS } from '../../lim
 import { timeName } from '@rsio/common/lib/time-name';
 import { PROGRAM } from '../server-volumes/commands.ts';
 import { findVolume } from '../server-volumes/find.ts';
-import { backUpSnapshot, makeSnapshot } from './attached-snapshot.ts';
+import { backUpSnapshot, makeSnapshot, volumeInFiles } from './attached-snapshot.ts';
+
+const DONE = object({
+  ...{ snapshot: text(), full: orNull(text(), 'Why it is a full backup; null: it is an increment') },
+  ...BACKUP_MADE,
+  removedBackups: list(text(), 'Names of the files'),
+  removedSnapshots: list(text(), 'Names of the snapshots'),
+  problems: list(text(), 'What could not be removed; the next run tries again'),
+});
+type Done = Of<typeof DONE>;
 
 export const BACKUP_RUN = defineCommand({
   call: { by: 'words', words: 'backup-run' },
@@ -66,27 +75,14 @@ something old cannot be removed, the command says so and ends with status 1.`,
     verify: { kind: 'flag', help: 'read the new backup through its chain, and compare it\nwith the snapshot' },
     json: JSON_OPTION,
   },
-  json: object({
-    snapshot: text(),
-    file: text(),
-    full: orNull(text(), 'Why it is a full backup; null: it is an increment'),
-    sizeBytes: count('Size of the volume in the snapshot'),
-    readBytes: orNull(count('Bytes that have changed and were read; null: all of it was copied')),
-    base: orNull(text(), 'Name of the file on which it stands; null: none'),
-    removedBackups: list(text(), 'Names of the files'),
-    removedSnapshots: list(text(), 'Names of the snapshots'),
-    problems: list(text(), 'What could not be removed; the next run tries again'),
-  }),
+  json: DONE,
   operands: { min: 2, max: 2 },
   completes: PROGRAM.completesVolumes,
   run: async (context, { 'full-every': fullEvery, keep, begin, verify, json }, [name = '', directory = '']) => {
     const rules = { fullEveryMs: fullEveryOf(fullEvery), keep: keepOf(keep), begins: begin, verifies: verify };
-    const parts = parseVolumeName(name);
-    if (parts === null || parts.snapshot !== null)
-      throw usageError(`${name} is not the name of a volume: give NAME, such as oracle or osl:oracle@1`);
+    const named = volumeInFiles(name, 'NAME, such as oracle or osl:oracle@1');
     await checkDirectory(directory);
-    const named = fileVolume({ name: parts.volume, universe: parts.universe ?? 0 });
-    const done = await withBackups(directory, named, true, () => new Run(context, name, directory, named, rules).run());
+    const done = await withBackups(directory, named, true, () => new Run({ context, name, directory, named, ...rules }).run());
     for (const problem of done.problems) context.report('E_SYSTEM', problem);
     if (json) printJson(context, done);
     else context.out(textOf(done));
@@ -94,7 +90,12 @@ something old cannot be removed, the command says so and ends with status 1.`,
   },
 });
 
-interface Rules {
+interface Given {
+  readonly context: CommandContext;
+  /** The volume as the person wrote it, and as in file names. */
+  readonly name: string;
+  readonly named: string;
+  readonly directory: string;
   readonly fullEveryMs: number;
   readonly keep: number;
   readonly begins: boolean;
@@ -112,35 +113,18 @@ interface Planned {
 /** Errors with which a server refuses a request that it has not executed before. */
 const NOT_MADE: readonly string[] = ['E_EXISTS', 'E_USAGE', 'E_RIGHTS', 'E_SPACE', 'E_NO_REFLINK', 'E_UNKNOWN_VOLUME'];
 
-interface Done extends Backup {
-  readonly snapshot: string;
-  readonly full: string | null;
-  readonly removedBackups: readonly string[];
-  readonly removedSnapshots: readonly string[];
-  readonly problems: readonly string[];
-}
-
 class Run {
-  private readonly context: CommandContext;
-  private readonly name: string;
-  private readonly directory: string;
-  private readonly named: string;
-  private readonly rules: Rules;
+  private readonly given: Given;
   private readonly removedBackups: string[] = [];
   private readonly removedSnapshots: string[] = [];
   private readonly problems: string[] = [];
 
-  /** `name`: of the volume, as the person wrote it; `named`: as in file names. */
-  constructor(context: CommandContext, name: string, directory: string, named: string, rules: Rules) {
-    this.context = context;
-    this.name = name;
-    this.directory = directory;
-    this.named = named;
-    this.rules = rules;
+  constructor(given: Given) {
+    this.given = given;
   }
 
   async run(): Promise<Done> {
-    const { context, directory, named, rules } = this;
+    const { context, directory, named, fullEveryMs } = this.given;
     const target = await this.find();
     const { volume, snapshots } = await target.call('volume-show', target.volume);
     const label = target.label(target.volume);
@@ -152,7 +136,7 @@ class Run {
     }
     const volumeId = volume.mirror ?? volume.id ?? '';
     const nowMs = Math.floor(context.clock.wallMs());
-    const kind = decideKind(backups, { volumeId, nowMs, fullEveryMs: rules.fullEveryMs, snapshots });
+    const kind = decideKind(backups, { volumeId, nowMs, fullEveryMs, snapshots });
     const mark: RunMark = { volumeId, number: nextNumber(backups), madeMs: nowMs, request: context.newId(), state: 'asking' };
     const taken = [...snapshots.map((one) => one.snapshot), ...backups.map((one) => one.snapshot)];
     const files = others.map((other) => other.name);
@@ -166,23 +150,23 @@ class Run {
 
   /** Finds the volume. The target of a mirror knows only the snapshots that existed when it was found. */
   private async find(): Promise<VolumeTarget> {
-    return await findVolume(this.context, this.name, { server: null, namespace: null }, 'change');
+    return await findVolume(this.given.context, this.given.name, { server: null, namespace: null }, 'change');
   }
 
   private checkBegin(label: string, backups: readonly RunBackup[]): void {
-    const { directory, rules } = this;
+    const { directory, begins } = this.given;
     const isEmpty = !backups.some(({ state }) => state === 'made');
-    if (isEmpty && !rules.begins)
+    if (isEmpty && !begins)
       throw usageError(
         `${directory} has no backup of ${label} by backup-run: mount the disk for backups, or give --begin if this is the first run`,
       );
-    if (!isEmpty && rules.begins)
+    if (!isEmpty && begins)
       throw usageError(`${directory} has backups of ${label}: leave out --begin, which would accept an empty directory, too`);
   }
 
   /** Makes the snapshot and backs it up. If an increment turns out to be impossible, makes a full backup. After an error, nothing is left. */
   private async backUp(target: VolumeTarget, { snapshot, kind, mark, sizeBytes }: Planned): Promise<{ done: Backup; full: string | null }> {
-    const { context, directory, named, rules } = this;
+    const { context, directory, named, verifies } = this.given;
     const label = `${target.label(target.volume)}@${snapshot}`;
     const file = backupFile(directory, named, snapshot);
     const record: BackupRecord = { snapshot: label, snapshotId: '', sizeBytes, base: null, baseId: null, sha256: null, run: mark };
@@ -194,7 +178,7 @@ class Run {
       const { id: snapshotId } = await makeSnapshot(context, target, snapshot, mark.request);
       await writeRecord(file, { ...record, snapshotId, run: { ...mark, state: 'making' } });
       left = { ...left, snapshotId, state: 'making' };
-      const request = { directory, verifies: rules.verifies, run: { ...mark, state: 'made' as const } };
+      const request = { directory, verifies, run: { ...mark, state: 'made' as const } };
       const make = (since: string | null): Promise<Backup> => backUpSnapshot(context, label, snapshotId, { ...request, since });
       if (kind.base === null) return { done: await make(null), full: kind.why };
       try {
@@ -217,18 +201,19 @@ class Run {
 
   /** Removes what is not needed after the backup `name`. */
   private async removeOld(name: string): Promise<void> {
+    const { directory, named, keep } = this.given;
     await this.tried(`${name} is made, and nothing old could be removed`, async () => {
       const target = await this.find();
       const { snapshots } = await target.call('volume-show', target.volume);
-      const { backups, others } = await readRunFolder(this.directory, target.label(target.volume), this.named, () => undefined);
+      const { backups, others } = await readRunFolder(directory, target.label(target.volume), named, () => undefined);
       const newest = backups.find((one) => one.name === name);
-      if (newest === undefined) throw new RsError('E_SYSTEM', `${this.directory} does not have it any more: look at the disk for backups`);
-      await this.removeAll(target, snapshots, decideRemovals(backups, others, { newest, keep: this.rules.keep, snapshots }));
+      if (newest === undefined) throw new RsError('E_SYSTEM', `${directory} does not have it any more: look at the disk for backups`);
+      await this.removeAll(target, snapshots, decideRemovals(backups, others, { newest, keep, snapshots }));
     });
   }
 
   private async removeAll(target: VolumeTarget, snapshots: readonly SeenSnapshot[], removals: Removals): Promise<void> {
-    for (const sentence of removals.notes) this.context.note(sentence);
+    for (const sentence of removals.notes) this.given.context.note(sentence);
     for (const one of removals.backups) if (!(await this.remove(target, one, snapshots))) break;
     for (const seen of removals.snapshots) {
       if (this.removedSnapshots.includes(seen.snapshot)) continue;
@@ -243,7 +228,7 @@ class Run {
     const { name, snapshot, snapshotId, state } = backup;
     const isSeen = snapshots.some((seen) => isSnapshotOf(backup, seen)) && !this.removedSnapshots.includes(snapshot);
     return await this.tried(`${name} could not be removed`, async () => {
-      await removeBackup(this.directory, backup, async () => {
+      await removeBackup(this.given.directory, backup, async () => {
         if (state === 'asking') return await this.removeAsked(target, backup);
         if (isSeen) await this.removeSnapshot(target, snapshot, snapshotId);
       });
@@ -264,7 +249,7 @@ class Run {
   }
 
   private async removeSnapshot({ call, volume }: VolumeTarget, snapshot: string, onlyId: string): Promise<void> {
-    const { context } = this;
+    const { context } = this.given;
     // A run that was killed after its backup, but before the detach, has left the snapshot attached.
     const attached = (await context.call('local', {})).attachments.find(({ id }) => id === onlyId);
     if (attached !== undefined) await context.call('detach', { names: [volumeLabel(attached)], force: false });

@@ -7,10 +7,9 @@ import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import type { SnapshotView } from '@rsio/common/control/server/views';
 import { sha256Of } from '@rsio/common/files/sha256';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { list, object, orNull, text, word } from '@rsio/common/lib/shape';
-import { parseVolumeName, volumeLabel } from '@rsio/common/lib/volume-name';
+import { list, object, type Of, orNull, text, word } from '@rsio/common/lib/shape';
+import { volumeLabel } from '@rsio/common/lib/volume-name';
 import { type BackupChain, chainUri, readChain } from '../../backup/backup-chain.ts';
-import { fileVolume } from '../../backup/backup-files.ts';
 import { readRecord } from '../../backup/backup-record.ts';
 import { compareWith } from '../../backup/backup.ts';
 import { qemuImgIn } from '../../backup/qemu-tools.ts';
@@ -18,14 +17,15 @@ import { checkDirectory, describedFiles, withBackups } from '../../backup/run-fo
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
 import { findVolume } from '../server-volumes/find.ts';
 import { whileAttached } from '../server-volumes/while-attached.ts';
-import { checkId } from './attached-snapshot.ts';
+import { checkId, volumeInFiles } from './attached-snapshot.ts';
 import { whileKept } from './restore.ts';
 
-interface Verified {
-  readonly file: string;
-  readonly by: 'snapshot' | 'checksums' | null;
-  readonly problem: string | null;
-}
+const VERIFIED = object({
+  file: text(),
+  by: orNull(word(['snapshot', 'checksums']), 'What it was compared with; null: nothing'),
+  problem: orNull(text(), 'null: it has the content of its snapshot'),
+});
+type Verified = Of<typeof VERIFIED>;
 
 export const BACKUP_VERIFY = defineCommand({
   call: { by: 'words', words: 'backup-verify' },
@@ -42,15 +42,7 @@ this checksum when the backup is made. qemu-img also checks each chain. If a
 backup differs, is damaged or cannot be verified, the command names it and ends
 with status 1.`,
   options: { json: JSON_OPTION },
-  json: object({
-    backups: list(
-      object({
-        file: text(),
-        by: orNull(word(['snapshot', 'checksums']), 'What it was compared with; null: nothing'),
-        problem: orNull(text(), 'null: it has the content of its snapshot'),
-      }),
-    ),
-  }),
+  json: object({ backups: list(VERIFIED) }),
   operands: { min: 1, max: 2 },
   run: async (context, { json }, [first = '', directory]) => {
     const backups = directory === undefined ? await verifyFile(context, first) : await verifyAll(context, first, directory);
@@ -72,10 +64,8 @@ async function verifyFile(context: CommandContext, file: string): Promise<Verifi
 }
 
 async function verifyAll(context: CommandContext, name: string, directory: string): Promise<Verified[]> {
-  const parts = parseVolumeName(name);
-  if (parts === null || parts.snapshot !== null) throw usageError(`${name} is not the name of a volume: give NAME and DIRECTORY, or FILE`);
+  const named = volumeInFiles(name, 'NAME and DIRECTORY, or FILE');
   await checkDirectory(directory);
-  const named = fileVolume({ name: parts.volume, universe: parts.universe ?? 0 });
   return await withBackups(directory, named, false, async () => {
     const files = await describedFiles(directory, named);
     if (files.length === 0) throw usageError(`${directory} has no backup of ${name}: mount the disk for backups`);
@@ -91,7 +81,7 @@ class Verification {
   private readonly volume: string;
   private seen: { readonly label: string; readonly snapshots: readonly SnapshotView[] } | null = null;
   /** For each file whose checksum was compared: what is wrong with the file, or null. */
-  private readonly compared = new Map<string, string | null>();
+  private readonly compared = new Map<string, Promise<string | null>>();
 
   /** `volume`: the name of the volume of all backups. */
   constructor(context: CommandContext, volume: string) {
@@ -140,8 +130,9 @@ class Verification {
   private async compareChecksums({ folder, names }: BackupChain): Promise<string | null> {
     for (const name of names) {
       const file = path.join(folder, name);
-      const problem = this.compared.get(file) ?? (this.compared.has(file) ? null : await checksumProblem(file));
-      this.compared.set(file, problem);
+      const comparing = this.compared.get(file) ?? checksumProblem(file);
+      this.compared.set(file, comparing);
+      const problem = await comparing;
       if (problem !== null) return problem;
     }
     return null;
