@@ -54,11 +54,11 @@ export interface Storage {
   readonly media: readonly string[];
 }
 
-interface Block {
-  readonly name: string;
-  readonly type: string;
+const TEXTS = ['name', 'type', 'model', 'serial', 'fstype', 'label', 'uuid', 'partlabel'] as const;
+
+/** What lsblk says of a disk, partition or array. A text that lsblk does not know is empty. */
+interface Block extends Readonly<Record<(typeof TEXTS)[number], string>> {
   readonly sizeBytes: number;
-  readonly fields: Readonly<Record<'model' | 'serial' | 'fstype' | 'label' | 'uuid' | 'partlabel', string>>;
   readonly mounts: readonly string[];
   readonly isReadOnly: boolean;
   readonly children: readonly Block[];
@@ -66,25 +66,22 @@ interface Block {
 
 function blockOf(value: unknown): Block {
   const given = isRecord(value) ? value : {};
-  const texts = (key: string): readonly unknown[] => (Array.isArray(given[key]) ? (given[key] as unknown[]) : []);
-  const field = (key: string): string => (typeof given[key] === 'string' ? given[key].trim() : '');
+  const text = (key: string): string => (typeof given[key] === 'string' ? given[key].trim() : '');
   return {
-    name: field('name'),
-    type: field('type'),
+    ...(Object.fromEntries(TEXTS.map((key) => [key, text(key)])) as Record<(typeof TEXTS)[number], string>),
     sizeBytes: Number(given['size'] ?? 0),
-    fields: {
-      ...{ model: field('model'), serial: field('serial'), fstype: field('fstype') },
-      ...{ label: field('label'), uuid: field('uuid'), partlabel: field('partlabel') },
-    },
-    mounts: texts('mountpoints').filter((one) => typeof one === 'string'),
+    mounts: listIn(given, 'mountpoints').filter((one) => typeof one === 'string'),
     isReadOnly: given['ro'] === true,
-    children: texts('children').map(blockOf),
+    children: listIn(given, 'children').map(blockOf),
   };
 }
 
-function* below(block: Block): Generator<Block> {
-  yield block;
-  for (const child of block.children) yield* below(child);
+function listIn(given: unknown, key: string): readonly unknown[] {
+  return isRecord(given) && Array.isArray(given[key]) ? given[key] : [];
+}
+
+function withParts(block: Block): readonly Block[] {
+  return [block, ...block.children.flatMap(withParts)];
 }
 
 /**
@@ -98,20 +95,17 @@ export function storageOf(lsblk: string, mdstat: string, served: ReadonlySet<str
   } catch (thrown) {
     throw new RsError('E_SYSTEM', 'The output of lsblk is not JSON: run lsblk --json to see it', {}, thrown);
   }
-  const roots = isRecord(parsed) && Array.isArray(parsed['blockdevices']) ? parsed['blockdevices'].map(blockOf) : [];
+  const roots = listIn(parsed, 'blockdevices').map(blockOf);
   const disks = roots.filter(({ type, sizeBytes, name }) => type === 'disk' && sizeBytes > 0 && !/^(?:zram|fd|ram|nbd)/.test(name));
-  const arrays = arraysOf(
-    mdstat,
-    roots.flatMap((root) => [...below(root)]),
-  );
+  const arrays = arraysOf(mdstat, roots.flatMap(withParts));
   const media = disks
     .filter((disk) => useOf(disk, arrays, served).kind === 'content')
-    .flatMap((disk) => [...below(disk)])
-    .filter(({ fields }) => /^(?:vfat|exfat|ext[234]|xfs|iso9660)$/.test(fields.fstype));
+    .flatMap(withParts)
+    .filter(({ fstype }) => /^(?:vfat|exfat|ext[234]|xfs|iso9660)$/.test(fstype));
   return {
     disks: disks.map((block) => {
-      const { name, sizeBytes, fields } = block;
-      return { name, sizeBytes, model: fields.model, serial: fields.serial, use: useOf(block, arrays, served) };
+      const { name, sizeBytes, model, serial } = block;
+      return { name, sizeBytes, model, serial, use: useOf(block, arrays, served) };
     }),
     arrays,
     media: media.map(({ name }) => name),
@@ -119,18 +113,17 @@ export function storageOf(lsblk: string, mdstat: string, served: ReadonlySet<str
 }
 
 function useOf(disk: Block, arrays: readonly DiskArray[], served: ReadonlySet<string>): DiskUse {
-  const all = [...below(disk)];
-  const array = arrays.find(
-    ({ isRunning, members }) => isRunning && members.some((member) => all.some(({ name }) => name === member.disk)),
-  );
-  if (all.some(({ fields }) => fields.partlabel.startsWith(OWN_PARTITIONS))) return { kind: 'system' };
+  const all = withParts(disk);
+  const isPart = (disk: string): boolean => all.some(({ name }) => name === disk);
+  const array = arrays.find(({ isRunning, members }) => isRunning && members.some((member) => isPart(member.disk)));
+  if (all.some(({ partlabel }) => partlabel.startsWith(OWN_PARTITIONS))) return { kind: 'system' };
   if (array !== undefined) return { kind: 'array', what: `array ${array.name}` };
   if (all.some(({ name }) => served.has(name))) return { kind: 'mounted', what: 'a volume in rssrvcfg' };
   const mounted = all.find(({ mounts }) => mounts.length > 0);
   if (mounted !== undefined) return { kind: 'mounted', what: `mounted at ${mounted.mounts[0]}` };
   if (disk.isReadOnly) return { kind: 'mounted', what: 'read-only' };
-  const { fstype } = disk.fields;
-  if (fstype === 'linux_raid_member') return { kind: 'content', what: `part of array ${arrayName(disk.fields.label)}` };
+  const { fstype } = disk;
+  if (fstype === 'linux_raid_member') return { kind: 'content', what: `part of array ${arrayName(disk.label)}` };
   if (fstype !== '') return { kind: 'content', what: `file system ${fstype}` };
   return disk.children.length > 0 ? { kind: 'content', what: plural(disk.children.length, 'partition') } : { kind: 'free' };
 }
@@ -150,12 +143,12 @@ function arraysOf(mdstat: string, blocks: readonly Block[]): DiskArray[] {
       isFaulty: marks.includes('(F)'),
     }));
     const [, wanted = members.length, working = 0] = /\[(\d+)\/(\d+)\] \[[U_]+\]/.exec(paragraph) ?? [];
-    const label = blocks.find(({ name }) => members.some(({ disk }) => disk === name))?.fields.label ?? '';
+    const label = blocks.find(({ name }) => members.some(({ disk }) => disk === name))?.label ?? '';
     const block = blocks.find(({ name }) => name === device);
     return [
       {
         ...{ device, name: arrayName(label), level: level.trim(), isRunning: state === 'active', members },
-        ...{ sizeBytes: block?.sizeBytes ?? 0, fileSystem: (block?.fields.fstype === 'xfs' && block.fields.uuid) || null },
+        ...{ sizeBytes: block?.sizeBytes ?? 0, fileSystem: (block?.fstype === 'xfs' && block.uuid) || null },
         ...{ wanted: Number(wanted), working: Number(working), activity: activityOf(paragraph) },
       },
     ];

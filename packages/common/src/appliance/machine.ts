@@ -17,30 +17,18 @@ export interface ApplianceMachine {
   readonly run: RunOnMachine;
 }
 
-export interface AppliancePaths {
-  /** The file that only an appliance has. */
-  readonly release: string;
-  readonly settings: string;
-  readonly dvsc: string;
-  readonly hostKey: string;
-  /** A configuration that has been accepted, and replaces the present one at the next boot. */
-  readonly restored: string;
-  /** The program that hashes passwords. */
-  readonly hashPassword: string;
-  /** Folder of what lives until the next boot, such as locks. */
-  readonly volatile: string;
-  readonly media: string;
-  readonly boot: string;
-}
-
-export function appliancePaths(root: string): AppliancePaths {
+export function appliancePaths(root: string) {
   return {
+    /** The file that only an appliance has. */
     release: `${root}/usr/lib/rsio-appliance/release.json`,
     settings: `${root}/config/appliance.json`,
     dvsc: `${root}/config/dvsc`,
     hostKey: `${root}/config/ssh/ssh_host_ed25519_key`,
+    /** A configuration that has been accepted, and replaces the present one at the next boot. */
     restored: `${root}/config/restore.json`,
+    /** The program that hashes passwords. */
     hashPassword: `${root}/usr/lib/rsio-appliance/hash-password`,
+    /** Folder of what lives until the next boot, such as locks. */
     volatile: `${root}/run/rsio-appliance`,
     media: `${root}/run/rsio-appliance/media`,
     boot: `${root}/run/rsio-appliance/boot`,

@@ -1,15 +1,15 @@
 // The settings of the appliance: network, time, password and pools, in one file on the configuration partition. Invariant: text that could
 // leave its line in a file of the system, or a name that could leave its folder, does not fit the shape.
 
-import { BlockList, isIP, isIPv6 } from 'node:net';
+import { isIP, isIPv6 } from 'node:net';
 import { StateFile, type StateForm } from '../files/state-file.ts';
 import { atMost, checked, list, object, type Of, orNull, textThat } from '../lib/shape.ts';
+import { isSameSubnet } from '../lib/subnet.ts';
 import { isName } from '../lib/units.ts';
 import { APPLIANCE_LIST_MAX_ENTRIES } from './limits.ts';
 import { appliancePaths } from './machine.ts';
 
 const HOST_NAME = /^(?=.{1,64}$)[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*$/;
-const HOST_NAME_ALLOWED = 'a host name: letters, digits, - and dots';
 
 export const isHostName = (text: string): boolean => HOST_NAME.test(text);
 /** True for an address as systemd reads it: without brackets and zone. */
@@ -43,18 +43,15 @@ const INTERFACE = object({
 function gatewayFault({ addresses, gateway }: Of<typeof INTERFACE>): string | null {
   if (gateway === null) return null;
   if (addresses.length === 0) return 'has a gateway and no address: without addresses, DHCP gives the gateway';
-  const family = (text: string): 'ipv4' | 'ipv6' => (isIPv6(text) ? 'ipv6' : 'ipv4');
-  const near = new BlockList();
-  near.addSubnet('fe80::', 10, 'ipv6');
-  for (const one of addresses) {
+  const isNear = ['fe80::/10', ...addresses].some((one) => {
     const [address = '', length] = one.split('/');
-    near.addSubnet(address, Number(length), family(address));
-  }
-  return near.check(gateway, family(gateway)) ? null : `has the gateway ${gateway}, which is not in the network of an address`;
+    return isSameSubnet(address, Number(length), gateway);
+  });
+  return isNear ? null : `has the gateway ${gateway}, which is not in the network of an address`;
 }
 
 export const SETTINGS = object({
-  hostname: textThat(isHostName, HOST_NAME_ALLOWED),
+  hostname: textThat(isHostName, 'a host name: letters, digits, - and dots'),
   /** Interfaces without an entry use DHCP. An entry without addresses also uses DHCP. */
   interfaces: some(checked(INTERFACE, gatewayFault)),
   dns: some(textThat(isAddress, 'an address')),
