@@ -200,6 +200,12 @@ export function ask<S extends Machine<S>>(
   return withPopup(state, { title, text, choices: answers.map(([label, command]) => ({ label, command })), focus });
 }
 
+/** Asks before a command. The choice that has the focus at first changes nothing. */
+export function askBefore<S extends Machine<S>>(state: S, label: string, text: string, command: Command<S>): Step<S> {
+  const answers = [[label, command] as const, ['Cancel', null] as const];
+  return step(ask(state, label, text, answers, 1));
+}
+
 /** True if an open form has entries that count as unsaved changes. */
 export function hasTouchedForm<S extends Machine<S>>({ pages }: S): boolean {
   return pages.some((page) => page.kind === 'form' && page.isKept && isTouched(page.form));

@@ -3,9 +3,8 @@
 // taken.
 
 import type { RssrvPaths } from '@rsio/common/config/root-paths';
-import { isTouched } from '../machine/form.ts';
-import { acceptTop, dropForm } from '../machine/form-page.ts';
-import { ask, end, hasTouchedForm, type Leaving, type Role, type Step, step, topOf } from '../machine/machine.ts';
+import { immediateRole } from '../machine/immediate-role.ts';
+import { hasTouchedForm, type Leaving } from '../machine/machine.ts';
 import { LOOK_SILENT_MS, LOOK_WAIT_MS } from '../widgets/limits.ts';
 import { type ServerState, startServerState } from './model/state.ts';
 import { MENU_PAGE } from './pages/menu-page.ts';
@@ -13,7 +12,8 @@ import { systemServerPorts } from './system-ports.ts';
 
 /** Returns the first state of the part. The first command of the session is `tick`. */
 export function serverPart(given: Omit<Parameters<typeof startServerState>[0], 'role'>, leaving: Leaving): ServerState {
-  return startServerState({ ...given, role: serverRole(leaving) }, MENU_PAGE);
+  const role = immediateRole<ServerState>({ mayEnd: () => true, isUnsaved: hasTouchedForm, mark: markOf }, progress, leaving);
+  return startServerState({ ...given, role }, MENU_PAGE);
 }
 
 export function serverOf(paths: RssrvPaths): Pick<ServerState, 'ports' | 'configFile' | 'startCommand'> {
@@ -21,30 +21,9 @@ export function serverOf(paths: RssrvPaths): Pick<ServerState, 'ports' | 'config
   return { ports: systemServerPorts(paths), configFile: paths.configFile, startCommand };
 }
 
-function serverRole(leaving: Leaving): Role<ServerState> {
-  return {
-    save: (state) => (topOf(state).kind === 'form' ? acceptTop(state) : step({ ...state, note: 'Every change is in force at once' })),
-    leave,
-    mayEnd: () => true,
-    isUnsaved: hasTouchedForm,
-    mark: markOf,
-    keys: null,
-    saveKey: ({ kind }) => (kind === 'form' ? 'Apply' : null),
-    ...leaving,
-  };
-}
-
-function leave(state: ServerState): Step<ServerState> {
-  const top = topOf(state);
-  if (top.kind === 'form' && isTouched(top.form)) return dropForm(state, top);
-  if (state.pending.length === 0) return end(state);
-  const text = `In progress: ${state.pending.map(({ order }) => order.doing).join(', ')}. rssrv continues without crsio`;
-  return step(
-    ask(state, 'Leave crsio', text, [
-      ['Stay', null],
-      ['Leave', end],
-    ]),
-  );
+function progress({ pending }: ServerState): string | null {
+  if (pending.length === 0) return null;
+  return `In progress: ${pending.map(({ order }) => order.doing).join(', ')}. rssrv continues without crsio`;
 }
 
 function markOf({ pending, nowMs, askingSinceMs }: ServerState): string {

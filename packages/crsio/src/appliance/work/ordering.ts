@@ -3,7 +3,7 @@
 
 import { type Form, formText } from '../../machine/form.ts';
 import { openOrder, withForm } from '../../machine/form-page.ts';
-import { ask, type Effect, failureOf, failureText, popped, report, request, type Step, step, topOf } from '../../machine/machine.ts';
+import { askBefore, type Effect, failureOf, failureText, popped, report, request, type Step, step, topOf } from '../../machine/machine.ts';
 import { LOOK_INTERVAL_MS, TICK_MS } from '../../widgets/limits.ts';
 import type { ApplianceCommand, ApplianceLook, ApplianceState, Order } from '../model/state.ts';
 import { APPLIANCE_HELP } from '../model/help-text.ts';
@@ -52,25 +52,9 @@ function closed(state: ApplianceState, owner: object | null): ApplianceState {
   return top.kind === 'form' && top.owner === owner ? popped(state) : state;
 }
 
-/** Asks before a change. The choice that has the focus at first changes nothing. */
+/** Asks before a change. */
 export function asking(label: string, text: string, order: Order): ApplianceCommand {
-  return (state) => question(state, label, text, order, null);
-}
-
-function question(state: ApplianceState, label: string, text: string, order: Order, owner: object | null): ApplianceStep {
-  const yes: ApplianceCommand = (now) => started(now, order, owner);
-  return step(
-    ask(
-      state,
-      label,
-      text,
-      [
-        [label, yes],
-        ['Cancel', null],
-      ],
-      1,
-    ),
-  );
+  return (state) => askBefore(state, label, text, (now) => started(now, order, null));
 }
 
 /** A change that a form requests. `question`: the text of the question before the change; null: the change needs no question. */
@@ -92,7 +76,7 @@ export function orderForm(
     try {
       const order = toOrder((key) => formText(form, key), state);
       if (order.question === null) return started(state, order, owner);
-      return question(state, 'Yes, do it', order.question, order, owner);
+      return askBefore<ApplianceState>(state, 'Yes, do it', order.question, (now) => started(now, order, owner));
     } catch (thrown) {
       return step(withForm(state, () => ({ ...form, problem: failureOf(thrown).message })));
     }

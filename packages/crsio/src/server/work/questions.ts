@@ -3,7 +3,7 @@
 
 import { shownSize, volumeText } from '@rsio/common/manage/server-tables';
 import type { VolumeName } from '@rsio/common/manage/volumes/values';
-import { ask, step } from '../../machine/machine.ts';
+import { askBefore } from '../../machine/machine.ts';
 import { type ServerCommand, type Order, type ServerState, volumeIn } from '../model/state.ts';
 import { clientRemoval, interfaceRemoval, poolRemoval } from './file-orders.ts';
 import { ordering } from './ordering.ts';
@@ -53,9 +53,5 @@ export function askRemoval(name: VolumeName): ServerCommand {
 }
 
 function asking(label: string, text: string | ((state: ServerState) => string), order: Order): ServerCommand {
-  const answers = [
-    [label, ordering(order)],
-    ['Cancel', null],
-  ] as const;
-  return (state) => step(ask(state, label, typeof text === 'string' ? text : text(state), answers, 1));
+  return (state) => askBefore(state, label, typeof text === 'string' ? text : text(state), ordering(order));
 }
