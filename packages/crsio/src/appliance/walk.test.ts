@@ -31,11 +31,8 @@ test('network, time and password change', async () => {
   await walker.press('tab', { text: '10.0.0.9' }, 'save');
   expect(walker.words()).toContain('allowed is addresses with the length of the network');
   await walker.press({ text: '/24, fd00::9/64' }, 'tab', { text: '10.0.0.1' }, 'save');
-  expect(walker.calls.at(-1)?.params).toEqual([
-    { mac: '52:54:00:00:00:06', addresses: ['10.0.0.9/24', 'fd00::9/64'], gateway: '10.0.0.1' },
-    [],
-    'rsio',
-  ]);
+  const wanted = { mac: '52:54:00:00:00:06', addresses: ['10.0.0.9/24', 'fd00::9/64'], gateway: '10.0.0.1' };
+  expect(walker.calls.at(-1)?.params).toEqual([wanted, [], 'rsio']);
   await walker.press('enter', 'escape');
   await walker.choose('Time');
   await walker.press('choose', 'enter', 'save');
@@ -64,12 +61,8 @@ test('a pool is made after a question that names its disks, and content needs a 
   expect(walker.marked()).toBe('Cancel');
   walker.outcome = () => Promise.reject(new RsError('E_SYSTEM', 'mdadm failed: no'));
   await walker.choose('Yes, do it');
-  expect(walker.calls).toEqual([
-    {
-      method: 'makePool',
-      params: [{ name: 'fast', level: 'raid1', disks: ['sdb', 'sdc'], typed: ['sdc'] }, expect.stringContaining('WD-sdc')],
-    },
-  ]);
+  const wanted = { name: 'fast', level: 'raid1', disks: ['sdb', 'sdc'], typed: ['sdc'] };
+  expect(walker.calls).toEqual([{ method: 'makePool', params: [wanted, expect.stringContaining('WD-sdc')] }]);
   expect(walker.question()).toBe('Making pool fast: mdadm failed: no [E_SYSTEM]');
   await walker.press('enter');
   expect(walker.screen()).toContain('New pool');
@@ -80,25 +73,13 @@ test('a question about many disks shows those with content, and its answers', as
   const all = [...disks.slice(0, 23), { ...disks[23]!, use: { kind: 'content', what: 'file system ext4' } as const }];
   const walker = await ApplianceWalker.start({ storage: { ...VIEW.storage, disks: all } });
   await walker.choose('Disks');
-  await walker.press(
-    'action',
-    'enter',
-    { text: 'fast' },
-    'tab',
-    'tab',
-    { text: all.map(({ name }) => name).join(',') },
-    'tab',
-    { text: 'sdx' },
-    'save',
-  );
+  await walker.press('action', 'enter', { text: 'fast' }, 'tab', 'tab');
+  await walker.press({ text: all.map(({ name }) => name).join(',') }, 'tab', { text: 'sdx' }, 'save');
   expect(walker.screen()).toMatch(/sdx, .* - file system ext4[^]*\.\.\. and \d+ more lines[^]*Yes, do it[^]*> Cancel/);
 });
 
 test('a failed disk is seen, replaced and taken out', async () => {
-  const members = [
-    { disk: 'sdb', isFaulty: true },
-    { disk: 'sdc', isFaulty: false },
-  ];
+  const members = ['sdb', 'sdc'].map((disk) => ({ disk, isFaulty: disk === 'sdb' }));
   const walker = await ApplianceWalker.start({
     storage: { ...VIEW.storage, arrays: [{ ...ARRAY, members, working: 1 }] },
     problems: ['Array fast: 1 of 2 disks work; failed: sdb'],
@@ -110,10 +91,8 @@ test('a failed disk is seen, replaced and taken out', async () => {
   await walker.press({ text: 'sdd' }, 'save');
   expect(walker.question()).toBe('These disks are overwritten:\n  sdd, WDC WD40EFRX, serial WD-sdd, 3.6T');
   await walker.choose('Yes, do it');
-  expect(walker.calls.at(-1)).toEqual({
-    method: 'replaceDisk',
-    params: [{ array: 'md127', old: null, by: 'sdd', typed: [] }, expect.stringContaining('WD-sdd')],
-  });
+  const wanted = { array: 'md127', old: null, by: 'sdd', typed: [] };
+  expect(walker.calls.at(-1)).toEqual({ method: 'replaceDisk', params: [wanted, expect.stringContaining('WD-sdd')] });
   await walker.press('enter');
   await walker.choose('Take sdb out');
   await walker.choose('Take the failed disks out');

@@ -13,17 +13,8 @@ export function diskOf(name: string, use: Disk['use'] = { kind: 'free' }): Disk 
 }
 
 export const ARRAY: DiskArray = {
-  ...{
-    device: 'md127',
-    name: 'fast',
-    level: 'raid1',
-    isRunning: true,
-    sizeBytes: 4e12,
-    fileSystem: null,
-    wanted: 2,
-    working: 2,
-    activity: null,
-  },
+  ...{ device: 'md127', name: 'fast', level: 'raid1', isRunning: true, sizeBytes: 4e12 },
+  ...{ fileSystem: null, wanted: 2, working: 2, activity: null },
   members: ['sdb', 'sdc'].map((disk) => ({ disk, isFaulty: false })),
 };
 
@@ -70,9 +61,9 @@ export class ApplianceWalker extends Keyboard<ApplianceState> {
       ...{ clock: this.clock, zones: () => ['Europe/Oslo', 'Etc/UTC'], look: () => Promise.resolve(this.view) },
       ...{ setInterface: change('setInterface'), setTime: change('setTime'), setPassword: change('setPassword') },
       ...{ makeServer: change('makeServer'), makePool: change('makePool'), replaceDisk: change('replaceDisk') },
-      ...{ adoptArray: change('adoptArray'), removeArray: change('removeArray') },
-      ...{ removeFailed: change('removeFailed'), eraseDisk: change('eraseDisk'), save: change('save'), restore: change('restore') },
-      ...{ upgrade: version('upgrade'), goBack: version('goBack'), power: change('power') },
+      ...{ adoptArray: change('adoptArray'), removeArray: change('removeArray'), removeFailed: change('removeFailed') },
+      ...{ eraseDisk: change('eraseDisk'), save: change('save'), restore: change('restore'), power: change('power') },
+      ...{ upgrade: version('upgrade'), goBack: version('goBack') },
     };
   }
 }

@@ -26,16 +26,11 @@ function chains(count: number): RunBackup[] {
 const seen = (...numbers: readonly number[]) => numbers.map((number) => ({ snapshot: `b${number}`, id: `id-${number}` }));
 const numbersOf = (backups: readonly RunBackup[]): number[] => backups.map(({ number }) => number);
 
-type Case = readonly [
-  what: string,
-  backups: readonly RunBackup[],
-  why: string,
-  nowMs?: number | undefined,
-  snapshots?: ReturnType<typeof seen> | undefined,
-];
+type Case = readonly [what: string, backups: readonly RunBackup[], why: string, nowMs?: number, snapshots?: ReturnType<typeof seen>];
+const NOW_MS = 3.5 * DAY_MS;
 
 describe('a run makes', () => {
-  const kind = (backups: readonly RunBackup[], nowMs = 3.5 * DAY_MS, snapshots = seen(3), fullEveryMs = 7 * DAY_MS) => {
+  const kind = (backups: readonly RunBackup[], nowMs = NOW_MS, snapshots = seen(3), fullEveryMs = 7 * DAY_MS) => {
     const { base, why } = decideKind(backups, { volumeId: VOLUME, nowMs, fullEveryMs, snapshots });
     return base === null ? why : base.number;
   };
@@ -50,15 +45,11 @@ describe('a run makes', () => {
     ['all are of an earlier volume', chains(1).map((one) => ({ ...one, volumeId: 'former' })), 'the backups here are of an earlier volume'],
     ['the newest one is old', three, 'the newest full backup is 7 days old', 8 * DAY_MS],
     ['it is due in a few minutes', three, 'the newest full backup is 6 days old', 8 * DAY_MS - 600_000],
-    ['the snapshot is gone', three, 'snapshot b3 of the newest backup is gone from the server', undefined, seen(1, 2)],
-    ['the snapshot is another one', three, 'b3 of the newest backup was replaced', undefined, [{ snapshot: 'b3', id: 'other' }]],
+    ['the snapshot is gone', three, 'snapshot b3 of the newest backup is gone from the server', NOW_MS, seen(1, 2)],
+    ['the snapshot is another one', three, 'b3 of the newest backup was replaced', NOW_MS, [{ snapshot: 'b3', id: 'other' }]],
     ['the clock was set back', three, 'the clock says that an earlier backup was made later', 2 * DAY_MS],
     ['the chain is damaged', [...three.slice(0, 2), backup(3, 2, { problem: 'db@b2.qcow2 is damaged' })], 'db@b2.qcow2 is damaged'],
-    [
-      'the newest file is missing',
-      [...three.slice(0, 2), backup(3, 2, { isThere: false, problem: 'file db@b3.qcow2 is missing' })],
-      'is missing',
-    ],
+    ['the newest file is missing', [...three.slice(0, 2), backup(3, 2, { isThere: false, problem: 'b3 is missing' })], 'b3 is missing'],
   ];
   for (const [what, backups, why, nowMs, snapshots] of cases)
     test(`a full backup if ${what}`, () => expect(kind(backups, nowMs, snapshots)).toContain(why));
@@ -88,13 +79,8 @@ describe('a run makes', () => {
 });
 
 describe('a run removes', () => {
-  const removals = (
-    backups: readonly RunBackup[],
-    keep: number,
-    others: readonly OtherFile[] = [],
-    snapshots = seen(...numbersOf(backups)),
-  ) => {
-    const decided = decideRemovals(backups, others, { newest: backups.at(-1)!, keep, snapshots });
+  const removals = (backups: readonly RunBackup[], keep: number, others: readonly OtherFile[] = [], there = numbersOf(backups)) => {
+    const decided = decideRemovals(backups, others, { newest: backups.at(-1)!, keep, snapshots: seen(...there) });
     return { ...decided, numbers: numbersOf(decided.backups) };
   };
 
@@ -106,13 +92,13 @@ describe('a run removes', () => {
 
   test('all snapshots but that of the newest backup, and only by their ids', () => {
     expect(removals(chains(2), 9).snapshots).toEqual(seen(1, 2, 3, 4, 5));
-    const others = [{ snapshot: 'b1', id: 'other' }, { snapshot: 'monday', id: 'id-2' }, ...seen(3, 6)];
-    expect(removals(chains(2), 9, [], others).snapshots).toEqual(seen(3));
+    const snapshots = [{ snapshot: 'b1', id: 'other' }, { snapshot: 'monday', id: 'id-2' }, ...seen(3, 6)];
+    expect(decideRemovals(chains(2), [], { newest: chains(2).at(-1)!, keep: 9, snapshots }).snapshots).toEqual(seen(3));
   });
 
   test('never the snapshot of the newest backup, even if an older description names it', () => {
     const backups = [backup(1, null, { snapshot: 'b2', snapshotId: 'id-2' }), backup(2, null)];
-    expect(removals(backups, 9, [], seen(2)).snapshots).toEqual([]);
+    expect(removals(backups, 9, [], [2]).snapshots).toEqual([]);
   });
 
   test('no chain on which a backup by hand stands, and says why', () => {
@@ -144,10 +130,8 @@ describe('a run removes', () => {
   });
 
   test('nothing that it does not name: an interrupted backup has its own way', () => {
-    const backups = [
-      backup(1, null, { state: 'making', isThere: false }),
-      ...chains(2).map((one) => ({ ...one, name: `new-${one.name}`, base: null })),
-    ];
+    const others = chains(2).map((one) => ({ ...one, name: `new-${one.name}`, base: null }));
+    const backups = [backup(1, null, { state: 'making', isThere: false }), ...others];
     expect(removals(backups, 1).backups.map(({ name }) => name)).not.toContain('db@b1.qcow2');
   });
 
@@ -171,9 +155,8 @@ describe('a run removes', () => {
         left = left.filter((other) => other !== one);
         for (const { base } of left) expect(base === null || left.some(({ name }) => name === base), `seed ${seed}`).toBe(true);
       }
-      expect(left.filter(({ base }) => base === null).length).toBeGreaterThanOrEqual(
-        Math.min(keep, backups.filter(({ base }) => base === null).length),
-      );
+      const fulls = (all: readonly RunBackup[]): number => all.filter(({ base }) => base === null).length;
+      expect(fulls(left)).toBeGreaterThanOrEqual(Math.min(keep, fulls(backups)));
       expect(left).toContain(backups.at(-1));
     }
   });
