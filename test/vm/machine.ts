@@ -38,6 +38,19 @@ const CPUS = 2;
 const CONSOLE_TAIL = 3_000;
 const MONITOR_TIMEOUT_MS = 30_000;
 
+/** Arguments of QEMU for the processors and the memory. */
+export function boardArguments(): string[] {
+  const processor = Machine.accelerator() === 'kvm' ? ['-accel', 'kvm', '-cpu', 'host'] : ['-accel', 'tcg,thread=multi', '-cpu', 'max'];
+  return [...processor, '-smp', `${CPUS}`, '-m', `${MEMORY_MIB}`, '-display', 'none', '-nodefaults'];
+}
+
+export function cardArguments(cards: MachineOptions['cards']): string[] {
+  return cards.flatMap(({ ours, theirs, mac }, number) => [
+    ...['-netdev', `dgram,id=n${number},local.type=unix,local.path=${ours},remote.type=unix,remote.path=${theirs}`],
+    ...['-device', `virtio-net-pci,netdev=n${number},mac=${mac}`],
+  ]);
+}
+
 /** The members of a machine that drills use. A container also has them. */
 export type Guest = Pick<Machine, 'name' | 'run' | 'try' | 'powerOn' | 'reboot' | 'cut' | 'freeze'>;
 
@@ -106,11 +119,8 @@ export class Machine {
 
   private arguments(): string[] {
     const { image, share, checkout, cards } = this.options;
-    const accelerator = Machine.accelerator();
-    const processor = accelerator === 'kvm' ? ['-accel', 'kvm', '-cpu', 'host'] : ['-accel', 'tcg,thread=multi', '-cpu', 'max'];
     return [
-      ...processor,
-      ...['-smp', `${CPUS}`, '-m', `${MEMORY_MIB}`, '-display', 'none', '-nodefaults'],
+      ...boardArguments(),
       ...['-kernel', image.kernel, '-initrd', image.initrd],
       ...['-append', 'root=LABEL=vm rw console=ttyS0 quiet loglevel=4 panic=-1 systemd.show_status=true'],
       ...['-drive', `file=${this.file('qcow2')},if=virtio,format=qcow2,cache=unsafe`],
@@ -120,10 +130,7 @@ export class Machine {
       ...['-qmp', `unix:${this.file('monitor')},server=on,wait=off`],
       ...['-virtfs', `local,path=${share},mount_tag=share,security_model=none,readonly=on`],
       ...(checkout === undefined ? [] : ['-virtfs', `local,path=${checkout},mount_tag=checkout,security_model=none,readonly=on`]),
-      ...cards.flatMap(({ ours, theirs, mac }, number) => [
-        ...['-netdev', `dgram,id=n${number},local.type=unix,local.path=${ours},remote.type=unix,remote.path=${theirs}`],
-        ...['-device', `virtio-net-pci,netdev=n${number},mac=${mac}`],
-      ]),
+      ...cardArguments(cards),
     ];
   }
 

@@ -6,14 +6,13 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { run } from '../../support/programs/programs.ts';
-import { Machine, type MachineOptions } from '../machine.ts';
+import { boardArguments, cardArguments, type MachineOptions } from '../machine.ts';
 
 const LOOK_AGAIN_MS = 500;
 const ESCAPE_MS = 2_000;
 /** Emulated processors are ten to thirty times slower than real ones. */
 const SEES_MS = 120_000;
 const BOOT_MS = 600_000;
-const MEMORY_MIB = 1_024;
 
 export interface ConsoleDisk {
   readonly file: string;
@@ -39,27 +38,16 @@ export class ConsoleMachine {
 
   /** Starts the machine, and waits for `text` on its screen. */
   async powerOn(text: string | RegExp = 'RSIO appliance'): Promise<void> {
-    writeFileSync(
-      this.file('tmux.conf'),
-      'set -g status off\nset -s escape-time 0\nset -g default-terminal screen\nset -g remain-on-exit on\n',
-    );
-    const processor = Machine.accelerator() === 'kvm' ? ['-accel', 'kvm', '-cpu', 'host'] : ['-accel', 'tcg,thread=multi', '-cpu', 'max'];
+    const settings = ['-g status off', '-s escape-time 0', '-g default-terminal screen', '-g remain-on-exit on'];
+    writeFileSync(this.file('tmux.conf'), settings.map((one) => `set ${one}\n`).join(''));
     const disks = this.disks.flatMap(({ file, serial }, number) => [
-      ...[
-        '-drive',
-        `file=${file},id=d${number},if=none,format=raw,cache=unsafe`,
-        '-device',
-        `virtio-blk-pci,drive=d${number},serial=${serial}`,
-      ],
-    ]);
-    const cards = this.cards.flatMap(({ ours, theirs, mac }, number) => [
-      ...['-netdev', `dgram,id=n${number},local.type=unix,local.path=${ours},remote.type=unix,remote.path=${theirs}`],
-      ...['-device', `virtio-net-pci,netdev=n${number},mac=${mac}`],
+      ...['-drive', `file=${file},id=d${number},if=none,format=raw,cache=unsafe`],
+      ...['-device', `virtio-blk-pci,drive=d${number},serial=${serial}`],
     ]);
     const qemu = [
-      ...['qemu-system-x86_64', ...processor, '-smp', '2', '-m', `${MEMORY_MIB}`, '-display', 'none', '-nodefaults'],
+      ...['qemu-system-x86_64', ...boardArguments()],
       ...['-chardev', `stdio,id=console,signal=off,logfile=${this.file('console')},logappend=on`, '-serial', 'chardev:console'],
-      ...['-pidfile', this.file('pid'), '-device', 'virtio-rng-pci', ...disks, ...cards],
+      ...['-pidfile', this.file('pid'), '-device', 'virtio-rng-pci', ...disks, ...cardArguments(this.cards)],
     ];
     rmSync(this.file('pid'), { force: true });
     // The terminal outlives this process, and its machine must not.

@@ -24,7 +24,8 @@ const LONG_MS = 900_000;
 const SUMS = 'sync; echo 3 > /proc/sys/vm/drop_caches; cd /data && sha256sum --quiet --check /root/sums && wc -l < /root/sums';
 const ACKED = 'tail -1 /root/acked';
 
-export function disk(folder: string, name: string, mib: number): ConsoleDisk {
+/** Makes an empty disk. */
+export function disk(folder: string, name: string, mib = 600): ConsoleDisk {
   const file = path.join(folder, `${name}.disk`);
   execFileSync('truncate', ['-s', `${mib}M`, file]);
   return { file, serial: name };
@@ -276,7 +277,7 @@ export async function diskReplaced(scene: ApplianceScene): Promise<void> {
   const [system, first, , media] = appliance.disks;
   if (system === undefined || first === undefined || media === undefined) throw new Error('The appliance has too few disks');
   await appliance.cut();
-  const [third, fourth] = [disk(folder, 'data-3', 600), disk(folder, 'data-4', 600)];
+  const [third, fourth] = [disk(folder, 'data-3'), disk(folder, 'data-4')];
   appliance.disks = [system, first, third, fourth, media];
   await appliance.powerOn();
   await appliance.sees('Array fast: 1 of 2 disks work', LONG_MS);
@@ -314,7 +315,7 @@ export async function restored(scene: ApplianceScene): Promise<void> {
   const media = others.at(-1);
   if (system === undefined || media === undefined) throw new Error('The appliance has too few disks');
   await appliance.cut();
-  appliance.disks = [system, disk(scene.folder, 'data-3', 600), disk(scene.folder, 'data-4', 600), media];
+  appliance.disks = [system, disk(scene.folder, 'data-3'), disk(scene.folder, 'data-4'), media];
   await appliance.powerOn();
   await openForm(scene, 'Save configuration', 'saved.json');
   report.check('the configuration is one file', (await outcome(scene)).includes('saved.json'));

@@ -9,8 +9,8 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { isProgramThere } from '@rsio/common/testing/needs';
 import { imageIn } from '../image.ts';
-import { Machine, type MachineOptions } from '../machine.ts';
-import { fillShare, ROOT, runPlay } from '../play.ts';
+import { Machine } from '../machine.ts';
+import { type Cable, cardsOf, fillShare, ROOT, runPlay } from '../play.ts';
 import type { Report } from '../report.ts';
 import { ConsoleMachine } from './console-machine.ts';
 import { type ApplianceScene, clientAttached, connected, disk, diskReplaced, firstHour, mediaDisk } from './drills.ts';
@@ -23,6 +23,7 @@ keyboard of its serial console: first-hour, client, power-cut, password, upgrade
 --from goes on with the disks of an interrupted run, and --until ends after a drill.
 --folder keeps disks, images and consoles (default: below ${tmpdir()}). Needs what vm-boot and appliance need, and tmux.
 `;
+const CABLES: readonly Cable[] = [{ number: 0, ends: ['big-9', 'big-2'] }];
 const VERSIONS = ['0.0.1', '0.0.2'] as const;
 const DRILLS: readonly (readonly [string, (scene: ApplianceScene) => Promise<void>])[] = [
   ['first-hour', firstHour],
@@ -47,11 +48,8 @@ const { values } = parseArgs({
 async function play(report: Report): Promise<void> {
   if (!isProgramThere('tmux')) return report.say('Skipped: this machine has no tmux (package tmux)');
   const { folder } = values;
-  const [run, share, images] = [
-    path.join(folder, 'appliance-run'),
-    path.join(folder, 'appliance-share'),
-    values.images ?? path.join(folder, 'appliance'),
-  ];
+  const [run, share] = ['appliance-run', 'appliance-share'].map((name) => path.join(folder, name)) as [string, string];
+  const images = values.images ?? path.join(folder, 'appliance');
   const first = values.from === undefined ? 0 : DRILLS.findIndex(([name]) => name === values.from);
   if (first < 0) return report.say(`There is no drill ${values.from}: see --help`);
   if (first === 0) rmSync(run, { recursive: true, force: true });
@@ -60,28 +58,20 @@ async function play(report: Report): Promise<void> {
   if (values.images === undefined)
     for (const version of VERSIONS) {
       report.say(`making the appliance, version ${version}`);
-      execFileSync(process.execPath, [path.join(ROOT, 'scripts/appliance.mjs'), '--version', version, '--out', images], {
-        stdio: 'ignore',
-      });
+      const script = path.join(ROOT, 'scripts/appliance.mjs');
+      execFileSync(process.execPath, [script, '--version', version, '--out', images], { stdio: 'ignore' });
     }
   const [older, newer] = VERSIONS.map((version) => path.join(images, `rsio-appliance_${version}_amd64`));
   const system = path.join(run, 'system.disk');
   if (first === 0) execFileSync('cp', ['--sparse=always', `${older}.img`, system]);
-  const disks = [
-    { file: system, serial: 'system' },
-    disk(run, 'data-1', 600),
-    disk(run, 'data-2', 600),
-    mediaDisk(run, `${newer}.upgrade`),
-  ];
-  const card = (own: number): MachineOptions['cards'][number] => ({
-    ...{ ours: path.join(run, `link${own}`), theirs: path.join(run, `link${1 - own}`), mac: `52:54:00:00:00:0${own}` },
-  });
-  const appliance = new ConsoleMachine('big-9', run, disks, [card(0)]);
+  const data = ['data-1', 'data-2'].map((name) => disk(run, name));
+  const disks = [{ file: system, serial: 'system' }, ...data, mediaDisk(run, `${newer}.upgrade`)];
+  const appliance = new ConsoleMachine('big-9', run, disks, cardsOf('big-9', CABLES, run));
   const image = await imageIn(folder, 'trixie', (text) => report.say(text), {
     packages: ['nodejs', 'perl', 'adduser', 'iproute2', 'mount'],
     setup: [],
   });
-  const client = new Machine({ name: 'big-2', folder: run, image, share, cards: [card(1)] });
+  const client = new Machine({ name: 'big-2', folder: run, image, share, cards: cardsOf('big-2', CABLES, run) });
   const scene: ApplianceScene = { appliance, client, report, folder: run, image: `${older}.img`, versions: VERSIONS };
   try {
     report.say(`booting the client, ${Machine.accelerator()}, consoles in ${run}`);
