@@ -8,8 +8,7 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { makeDisk } from './appliance/disk.mjs';
-import { makeRoot } from './appliance/root.mjs';
-import { seal } from './appliance/trailer.mjs';
+import { makeSystem } from './appliance/system.mjs';
 import { ROOT } from './prepare.mjs';
 
 /** Programs of this machine, and their Debian packages. */
@@ -46,8 +45,7 @@ try {
   const debs = readdirSync(packages).filter((name) => /^rsio-(common|server)_.*\.deb$/.test(name));
   const files = join(ROOT, 'packaging/appliance');
   const system = join(work, 'system');
-  makeRoot(system, { debs: debs.map((name) => join(packages, name)), files, version, mirror, work });
-  await seal(system, version);
+  await makeSystem(system, { debs: debs.map((name) => join(packages, name)), files, version, mirror, work });
   const disk = join(work, 'disk.img');
   makeDisk(disk, { system, grubConfig: join(files, 'grub.cfg'), work });
   mkdirSync(out, { recursive: true });

@@ -307,7 +307,7 @@ export const FOLDERS = {
   'bench/scale': 'many clients, volumes and paths; a restart',
   'bench/servers': 'the servers that are compared',
   scripts: 'the programs that npm start, test, check and build run; run.mjs has the table of all other programs',
-  'scripts/appliance': 'npm run appliance: the root of the appliance, the layout of its disk',
+  'scripts/appliance': 'npm run appliance: the system of the appliance, the layout of its disk',
   'scripts/packages': 'npm run package: contents, staged trees, Debian packages, archive, images',
   bin: 'launchers, run in place after the build',
   docs: 'these pages',

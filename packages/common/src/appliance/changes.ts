@@ -8,7 +8,7 @@ import { changeSettings } from './apply.ts';
 import { type ApplianceMachine, appliancePaths } from './machine.ts';
 import { isZone, type Settings } from './settings.ts';
 
-/** Terminals with crsio, as scripts/appliance/root.mjs enables them. */
+/** Terminals with crsio, as scripts/appliance/system.mjs enables them. */
 const CONSOLES = ['tty1', 'ttyS0'];
 
 export type InterfaceSettings = Settings['interfaces'][number];

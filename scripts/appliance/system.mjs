@@ -1,10 +1,14 @@
-// Makes the root of the appliance: Debian with systemd and the packages of this checkout, as a squashfs that GRUB can read. Invariant: the
-// root has no password and no host keys, and everything that a machine writes for good is on the configuration partition.
+// Makes the system of a slot: Debian with systemd and the packages of this checkout, as a squashfs that GRUB can read, and a page with its
+// version, size and checksum. Invariants: the root has no password and no host keys, and everything that a machine writes for good is on the
+// configuration partition. The page begins at the first multiple of 4096 bytes after the squashfs, so that a slot describes itself;
+// packages/common/src/appliance/system-image.ts reads it.
 
 import { execFileSync } from 'node:child_process';
-import { openSync, closeSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { appendFileSync, closeSync, createReadStream, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
+const PAGE_BYTES = 4096;
 const SUITE = 'trixie';
 const PACKAGES = [
   ...['systemd-sysv', 'systemd-resolved', 'systemd-timesyncd', 'udev', 'dbus', 'kmod', 'tzdata', 'procps', 'iproute2', 'iputils-ping'],
@@ -67,8 +71,8 @@ function setup({ debs, files, version }) {
   ];
 }
 
-/** Makes the squashfs `file`. `mirror`: URL of Debian's packages. `work`: an empty folder. */
-export function makeRoot(file, { mirror, work, ...given }) {
+/** Makes `file`. `mirror`: URL of Debian's packages. `work`: an empty folder. */
+export async function makeSystem(file, { mirror, work, ...given }) {
   const tar = join(work, 'root.tar');
   const hooks = setup(given).map((hook) => `--customize-hook=${hook}`);
   const options = ['--quiet', '--variant=minbase', '--architectures=amd64', '--components=main', `--include=${PACKAGES.join(',')}`];
@@ -81,4 +85,16 @@ export function makeRoot(file, { mirror, work, ...given }) {
   } finally {
     closeSync(input);
   }
+  await seal(file, given.version);
+}
+
+/** Pads the squashfs and appends the page. */
+async function seal(file, version) {
+  const rest = statSync(file).size % PAGE_BYTES;
+  if (rest > 0) appendFileSync(file, Buffer.alloc(PAGE_BYTES - rest));
+  const hash = createHash('sha256');
+  for await (const part of createReadStream(file)) hash.update(part);
+  const page = Buffer.alloc(PAGE_BYTES);
+  page.write(`RSIO appliance 1\nversion=${version}\nsize=${statSync(file).size}\nsha256=${hash.digest('hex')}\n`);
+  appendFileSync(file, page);
 }
