@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { misfit } from '@rsio/common/lib/shape';
-import { BACKUP_RUN } from '@rsio/rsconfig/commands/backups/run';
+import { BACKUP_RUN, type Done as Ran } from '@rsio/rsconfig/commands/backups/run';
 import { BACKUP_VERIFY } from '@rsio/rsconfig/commands/backups/verify';
 import { expect, it } from 'vitest';
 import { reflinkDisk } from '../support/devices/reflink-disk.ts';
@@ -19,16 +19,6 @@ import { waitFor } from '../support/programs/wait-for.ts';
 const SIZE_MIB = 4;
 const BEGIN_MS = 30_000;
 const DAILY = ['--full-every', '7d', '--keep', '2'];
-
-interface Ran {
-  readonly snapshot: string;
-  readonly file: string;
-  readonly full: string | null;
-  readonly readBytes: number | null;
-  readonly removedBackups: readonly string[];
-  readonly removedSnapshots: readonly string[];
-  readonly problems: readonly string[];
-}
 
 const scene = useBackupScene();
 

@@ -7,6 +7,7 @@ import { copyFileSync, readdirSync, readFileSync, renameSync, statSync, writeFil
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { callServer } from '@rsio/common/control/server/call-server';
+import type { Backup } from '@rsio/rsconfig/backup/backup';
 import { expect, it } from 'vitest';
 import { BLOCK, contentOf, MIB, qemuContent, TEST_MS, useBackupScene } from '../support/scenes/backup-scene.ts';
 
@@ -44,10 +45,8 @@ it('an incremental backup reads and writes what has changed, and refuses what it
   expect((await scene.client.call('backups', {})).backups).toMatchObject([
     { namespace: 'osl', name: 'db', universe: 0, snapshot: 'monday' },
   ]);
-  const { readBytes } = JSON.parse(await scene.client.rsconfigWell('backup', 'db@tuesday', backups(), '--since', 'monday', '--json')) as {
-    readonly readBytes: number;
-  };
-  expect(readBytes).toBe(changed * BLOCK);
+  const tuesday = await scene.client.rsconfigWell('backup', 'db@tuesday', backups(), '--since', 'monday', '--json');
+  expect((JSON.parse(tuesday) as Backup).readBytes).toBe(changed * BLOCK);
   // Besides the changed blocks, the file contains tables of qcow2.
   expect(statSync(fileOf('db@tuesday')).blocks * 512).toBeLessThan(2 * changed * BLOCK + MIB);
   const refused = async (...args: readonly string[]): Promise<string> => {
@@ -103,10 +102,7 @@ it('five generations of a volume under writes, each restored and compared', { ti
     contents.push(await contentOf(snapshot, SIZE_MIB));
     snapshot.close();
     const since = generation === 0 ? [] : ['--since', `g${generation - 1}`];
-    const said = JSON.parse(await scene.client.rsconfigWell('backup', `live@${name}`, backups(), ...since, '--json')) as {
-      readonly readBytes: number | null;
-      readonly base: string | null;
-    };
+    const said = JSON.parse(await scene.client.rsconfigWell('backup', `live@${name}`, backups(), ...since, '--json')) as Backup;
     expect(said.base).toBe(generation === 0 ? null : `live@g${generation - 1}.qcow2`);
     if (said.readBytes !== null) expect(said.readBytes).toBeLessThan(MIB);
     goesOn = false;

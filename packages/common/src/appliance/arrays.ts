@@ -97,11 +97,8 @@ async function servePool(machine: ApplianceMachine, name: string, array: string,
   const fileSystem = (await run('blkid', ['-p', '-o', 'value', '-s', 'UUID', array])).trim();
   // The link below /dev/disk/by-uuid, by which the unit mounts the file system, exists after this event.
   await run('udevadm', ['trigger', '--settle', '--name-match', array]);
-  undo.push(() => withoutPool(machine, name));
-  await changeLockedSettings(machine, (now) => ({
-    ...now,
-    pools: [...now.pools.filter((pool) => pool.name !== name), { name, fileSystem }],
-  }));
+  undo.push(() => setPool(machine, name, null));
+  await setPool(machine, name, fileSystem);
   undo.push(() => run('systemctl', ['stop', '--', mountUnitOf(name)]));
   // Not start: an array that is lost may still be mounted there.
   await run('systemctl', ['restart', '--', mountUnitOf(name)]);
@@ -109,8 +106,10 @@ async function servePool(machine: ApplianceMachine, name: string, array: string,
   await served.add(name, poolFolderOf(name));
 }
 
-function withoutPool(machine: ApplianceMachine, name: string): Promise<void> {
-  return changeLockedSettings(machine, (now) => ({ ...now, pools: now.pools.filter((pool) => pool.name !== name) }));
+/** Replaces the entry of a pool in the settings. `fileSystem`: the UUID; null: the pool has no entry. */
+function setPool(machine: ApplianceMachine, name: string, fileSystem: string | null): Promise<void> {
+  const entry = fileSystem === null ? [] : [{ name, fileSystem }];
+  return changeLockedSettings(machine, (now) => ({ ...now, pools: [...now.pools.filter((pool) => pool.name !== name), ...entry] }));
 }
 
 /** Removes an array that is no pool of rssrv any more, with all data. `typed`: the name that the administrator has typed. */
@@ -126,7 +125,7 @@ export function removeArray(machine: ApplianceMachine, device: string, typed: st
     if ((await readSettings(machine.root)).pools.some((pool) => pool.name === array.name))
       await run('systemctl', ['stop', '--', mountUnitOf(array.name)]);
     await run('mdadm', ['--stop', pathOf(array.device)]);
-    await withoutPool(machine, array.name);
+    await setPool(machine, array.name, null);
     await run('mdadm', ['--zero-superblock', ...array.members.map(({ disk }) => pathOf(disk))]);
     await run('udevadm', ['settle']);
   });

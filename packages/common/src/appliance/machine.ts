@@ -57,10 +57,10 @@ export const runOnMachine: RunOnMachine = (program, args, { input, timeoutMs = A
   });
 
 /** What one command uses at a time: the settings and the disks, the slots with the variables of the boot loader, or a removable disk. */
-export type Part = 'settings' | 'slots' | 'media';
+type Part = 'settings' | 'slots' | 'media';
 
 /** Does `work` while no other command uses the same part of the appliance. Throws E_BUSY. */
-export async function exclusively<T>({ root }: Pick<ApplianceMachine, 'root'>, part: Part, work: () => Promise<T>): Promise<T> {
+export async function exclusively<T>({ root }: ApplianceMachine, part: Part, work: () => Promise<T>): Promise<T> {
   const busy = (pid: string): string => `Another command changes the appliance (process ${pid}): wait for its end, and try again`;
   const lock = acquireCommandLock(`${appliancePaths(root).volatile}/${part}.pid`, busy);
   try {

@@ -50,7 +50,3 @@ export async function endBackup(part: string, file: string, record: BackupRecord
   await rename(part, file);
   await syncDirectory(path.dirname(file));
 }
-
-export async function dropBackup(part: string): Promise<void> {
-  await rm(part, { force: true });
-}

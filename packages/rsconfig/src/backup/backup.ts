@@ -2,6 +2,7 @@
 // programs write and read the backup files. Invariants: a backup gets its final name only after qemu-img has checked it. A volume is
 // written to only while no program uses it, and is flushed before the command reports success.
 
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { AttachmentView } from '@rsio/common/control/methods';
 import { sha256Of } from '@rsio/common/files/sha256';
@@ -10,7 +11,7 @@ import { count, orNull, text, type ValuesOf } from '@rsio/common/lib/shape';
 import { exportName, servedNameParts, volumeLabel } from '@rsio/common/lib/volume-name';
 import type { CommandContext } from '../cli/context.ts';
 import { type BackupChain, chainUri, readChain } from './backup-chain.ts';
-import { backupFile, beginBackup, dropBackup, endBackup, fileVolume } from './backup-files.ts';
+import { backupFile, beginBackup, endBackup, fileVolume } from './backup-files.ts';
 import type { RunMark } from './backup-record.ts';
 import { copyChanges } from './copy-changes.ts';
 import { PIECE_BYTES } from '../limits.ts';
@@ -67,7 +68,7 @@ export async function backUp(context: Context, snapshot: AttachmentView, request
     await endBackup(part, file, { ...about, sha256, run: request.run });
     return { file, sizeBytes, readBytes, base };
   } catch (thrown) {
-    await dropBackup(part);
+    await rm(part, { force: true });
     throw thrown;
   }
 }

@@ -36,7 +36,8 @@ interface Chain {
   /** The backups of the chain; each stands on an earlier one of the list. */
   readonly backups: readonly RunBackup[];
   readonly number: number;
-  readonly isWhole: boolean;
+  /** Why the chain cannot be restored; null if it can. */
+  readonly problem: string | null;
 }
 
 /** What a run makes: an increment on `base`, or a full backup. `why`: the reason for a full backup. */
@@ -99,10 +100,10 @@ export function decideRemovals(
   const own = backups.filter((one) => one.volumeId === newest.volumeId && !isLeftover(one));
   const chains = chainsOf(own).toSorted((a, b) => b.number - a.number);
   // A chain that cannot be restored counts for nothing, so that it does not push out a good one.
-  const oldest = chains.filter(({ isWhole }) => isWhole)[keep - 1];
+  const oldest = chains.filter(({ problem }) => problem === null)[keep - 1];
   const notes = chains
-    .filter(({ isWhole, number }) => !isWhole && (oldest === undefined || number > oldest.number))
-    .map(({ backups: [first] }) => `The chain of ${first!.name} cannot be restored, and stays: ${problemOf(chains, first!)}`);
+    .filter(({ problem, number }) => problem !== null && (oldest === undefined || number > oldest.number))
+    .map(({ backups: [first], problem }) => `The chain of ${first!.name} cannot be restored, and stays: ${problem}`);
   const removed: RunBackup[] = [];
   for (const chain of oldest === undefined ? [] : chains.toReversed().filter(({ number }) => number < oldest.number)) {
     const names = chain.backups.map(({ name }) => name);
@@ -144,7 +145,7 @@ function chainOf(backup: RunBackup, all: readonly RunBackup[]): readonly RunBack
   return chain;
 }
 
-/** Groups the backups by the lowest backup that is known of each. If that one is no full backup, the chain is not whole. */
+/** Groups the backups by the lowest backup that is known of each. If that one is no full backup, its base is missing. */
 function chainsOf(all: readonly RunBackup[]): Chain[] {
   const groups = new Map<string, RunBackup[]>();
   for (const one of all) {
@@ -153,15 +154,9 @@ function chainsOf(all: readonly RunBackup[]): Chain[] {
   }
   return [...groups.values()].map((group) => {
     const backups = group.toSorted((a, b) => chainOf(a, all).length - chainOf(b, all).length || a.number - b.number);
-    const isWhole = backups[0]!.base === null && backups.every(({ isThere, problem }) => isThere && problem === null);
-    return { backups, number: Math.max(...backups.map(({ number }) => number)), isWhole };
+    const [first] = backups;
+    const damaged = backups.find((one) => one.problem !== null);
+    const problem = damaged?.problem ?? (first!.base === null ? null : `file ${first!.base} is missing`);
+    return { backups, number: Math.max(...backups.map(({ number }) => number)), problem };
   });
-}
-
-function problemOf(chains: readonly Chain[], first: RunBackup): string {
-  const { backups } = chains.find((chain) => chain.backups[0] === first)!;
-  return (
-    backups.find(({ problem }) => problem !== null)?.problem ??
-    `file ${backups.find(({ isThere }) => !isThere)?.name ?? first.name} is missing`
-  );
 }

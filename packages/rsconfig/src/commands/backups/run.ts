@@ -42,7 +42,7 @@ const DONE = object({
   removedSnapshots: list(text(), 'Names of the snapshots'),
   problems: list(text(), 'What could not be removed; the next run tries again'),
 });
-type Done = Of<typeof DONE>;
+export type Done = Of<typeof DONE>;
 
 export const BACKUP_RUN = defineCommand({
   call: { by: 'words', words: 'backup-run' },
