@@ -30,18 +30,17 @@ export function makeDisk(file, { system, grubConfig, work }) {
     ftruncateSync(disk, (start + 1) * MIB);
     const table = places.map(({ name, mib, type, start: at }) => `start=${at}MiB, size=${mib}MiB, type=${type}, name=${name}`);
     execFileSync('sfdisk', ['--quiet', '--no-reread', '--no-tell-kernel', file], { input: `label: gpt\n${table.join('\n')}\n` });
-    const write = (name, content) => {
-      const place = places.find((one) => one.name === name);
-      if (content.length > place.mib * MIB)
-        throw new Error(`Partition ${name} has ${place.mib} MiB, too little for ${content.length} bytes`);
-      writeSync(disk, content, 0, content.length, place.start * MIB);
+    const write = ({ name, mib, start: at }, content) => {
+      if (content.length > mib * MIB) throw new Error(`Partition ${name} has ${mib} MiB, too little for ${content.length} bytes`);
+      writeSync(disk, content, 0, content.length, at * MIB);
     };
-    const core = biosCore(work);
-    write('rsio-bios', placedCore(core, (places[0].start * MIB) / SECTOR_BYTES));
-    writeSync(disk, bootSector(disk, (places[0].start * MIB) / SECTOR_BYTES), 0, BOOT.codeBytes, 0);
-    write('rsio-boot', bootPartition(PARTITIONS[1].mib, grubConfig, work));
-    write('rsio-a', readFileSync(system));
-    write('rsio-config', configPartition(PARTITIONS[4].mib, work));
+    const [bios, boot, slotA, , config] = places;
+    const coreSector = (bios.start * MIB) / SECTOR_BYTES;
+    write(bios, biosCore(work, coreSector));
+    writeSync(disk, bootSector(coreSector), 0, BOOT.codeBytes, 0);
+    write(boot, bootPartition(boot.mib, grubConfig, work));
+    write(slotA, readFileSync(system));
+    write(config, configPartition(config.mib, work));
   } finally {
     closeSync(disk);
   }
@@ -57,21 +56,18 @@ function mkimage(format, prefix, work, out, ...more) {
   execFileSync('grub-mkimage', ['-O', format, '-o', out, '-p', prefix, '-c', early, ...MODULES, ...more]);
 }
 
-function biosCore(work) {
+/** The core image, with the place of its further sectors in the first one. */
+function biosCore(work, sector) {
   const out = join(work, 'core.img');
   mkimage('i386-pc', '(,gpt2)/grub', work, out, 'biosdisk', 'vga_text');
-  return readFileSync(out);
-}
-
-function placedCore(core, sector) {
-  const placed = Buffer.from(core);
-  placed.writeBigUInt64LE(BigInt(sector + 1), CORE_LIST);
-  placed.writeUInt16LE(Math.ceil(core.length / SECTOR_BYTES) - 1, CORE_LIST + 8);
-  return placed;
+  const core = readFileSync(out);
+  core.writeBigUInt64LE(BigInt(sector + 1), CORE_LIST);
+  core.writeUInt16LE(Math.ceil(core.length / SECTOR_BYTES) - 1, CORE_LIST + 8);
+  return core;
 }
 
 /** The boot sector without the table of partitions, which sfdisk has written. */
-function bootSector(disk, coreSector) {
+function bootSector(coreSector) {
   const boot = readFileSync(join(GRUB, 'i386-pc/boot.img'));
   boot.writeBigUInt64LE(BigInt(coreSector), BOOT.coreSector);
   // The BIOS says from which drive it booted; GRUB's own check mistrusts it for floppy disks.
@@ -83,9 +79,7 @@ function bootPartition(mib, grubConfig, work) {
   const [fat, efi, env] = ['boot.fat', 'bootx64.efi', 'grubenv'].map((name) => join(work, name));
   mkimage('x86_64-efi', '/grub', work, efi, 'efi_gop', 'all_video');
   writeFileSync(env, `# GRUB Environment Block\ngood=a\n`.padEnd(1024, '#'));
-  closeSync(openSync(fat, 'w'));
-  execFileSync('truncate', ['-s', `${mib}M`, fat]);
-  execFileSync('mkfs.vfat', ['-F', '32', '-n', 'RSIO-BOOT', fat], { stdio: 'ignore' });
+  execFileSync('mkfs.vfat', ['-F', '32', '-n', 'RSIO-BOOT', '-C', fat, `${mib * 1024}`], { stdio: 'ignore' });
   execFileSync('mmd', ['-i', fat, '::/EFI', '::/EFI/BOOT', '::/grub']);
   for (const [from, to] of [
     [efi, '::/EFI/BOOT/BOOTX64.EFI'],
