@@ -91,8 +91,12 @@ export class ConsoleMachine {
     await this.tmux('send-keys', '-l', '--', text);
   }
 
-  /** Moves to the line that contains `label`, and presses Enter. */
-  async choose(label: string): Promise<void> {
+  /** Moves to the line that contains the text, and presses Enter. Further texts are on the pages that open. */
+  async choose(...labels: readonly string[]): Promise<void> {
+    for (const label of labels) await this.chooseOne(label);
+  }
+
+  private async chooseOne(label: string): Promise<void> {
     let before = '';
     for (let screen = await this.sees(label); ; ) {
       const marked = markedLine(screen);

@@ -85,8 +85,7 @@ export async function firstHour(scene: ApplianceScene): Promise<void> {
   await appliance.powerOn();
   report.check('the bare image boots to crsio, without a login', true, seconds(performance.now() - bootMs));
   await appliance.sees('First give an interface an address');
-  await appliance.choose('Network');
-  await appliance.choose('DHCP');
+  await appliance.choose('Network', 'DHCP');
   await appliance.sees('gateway');
   await appliance.fill('big-9', '192.168.45.10/24');
   report.check('network', (await outcome(scene)).includes('has 192.168.45.10/24'));
@@ -97,8 +96,7 @@ export async function firstHour(scene: ApplianceScene): Promise<void> {
   await appliance.choose('Server');
   await appliance.fill('', 'osl', '192.168.45.10');
   report.check('server', (await outcome(scene)).includes('Server big-9 runs'));
-  await appliance.choose('Disks');
-  await appliance.choose('New pool');
+  await appliance.choose('Disks', 'New pool');
   await appliance.sees('level');
   await appliance.fill('fast', 'raid1', 'vdb, vda');
   const own = await appliance.sees('is the disk of the appliance itself');
@@ -117,9 +115,7 @@ export async function firstHour(scene: ApplianceScene): Promise<void> {
 export async function clientAttached(scene: ApplianceScene): Promise<void> {
   const { appliance, client, report } = scene;
   await appliance.press('Escape');
-  await appliance.choose('Server');
-  await appliance.choose('Clients');
-  await appliance.choose('Add client');
+  await appliance.choose('Server', 'Clients', 'Add client');
   await appliance.sees('right');
   await appliance.fill('big-2', 'manage');
   const shown = await appliance.sees(/Key of client big-2, shown only here: [a-z0-9]{32} Run on big-2/);
@@ -192,8 +188,7 @@ export async function powerCut(scene: ApplianceScene): Promise<void> {
 }
 
 async function openForm({ appliance }: ApplianceScene, label: string, file: string): Promise<void> {
-  await appliance.choose('System');
-  await appliance.choose(label);
+  await appliance.choose('System', label);
   // The focus begins in the first empty field.
   await appliance.sees(/Removable disk|Name of the file on it/);
   await appliance.fill('', file);
@@ -257,8 +252,7 @@ export async function upgrades(scene: ApplianceScene): Promise<void> {
   await intact(scene, 'after the upgrade');
   await cutAndBoot(scene);
   await runs(scene, 'after a power cut', 'B', newer);
-  await appliance.choose('System');
-  await appliance.choose('Go back');
+  await appliance.choose('System', 'Go back');
   await appliance.sees('The next boot takes the system in the other slot');
   report.check('the way back', (await confirmed(scene, 'Go back')).includes(`Version ${older} boots next`));
   await appliance.press('Escape');
@@ -282,8 +276,7 @@ export async function diskReplaced(scene: ApplianceScene): Promise<void> {
   await appliance.powerOn();
   await appliance.sees('Array fast: 1 of 2 disks work', LONG_MS);
   await intact(scene, 'with one disk of two');
-  await appliance.choose('Disks');
-  await appliance.choose('fast: raid1');
+  await appliance.choose('Disks', 'fast: raid1');
   await replaced(scene, '', 'vdc', 'data-3');
   report.check('the missing disk is replaced, and the array is whole', true);
   await replaced(scene, 'vdb', 'vdd', 'data-4');

@@ -1,4 +1,5 @@
-// Computes the SHA-256 of a file. Invariant: the memory that this takes does not depend on the length of the file.
+// Computes the SHA-256 of a file, such as a backup or the system in a slot of an appliance. Invariant: the memory that this takes does not
+// depend on the length of the file.
 
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';

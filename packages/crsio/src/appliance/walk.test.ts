@@ -26,8 +26,7 @@ test('the hint leads from the network to the pool', async () => {
 
 test('network, time and password change', async () => {
   const walker = await ApplianceWalker.start();
-  await walker.choose('Network');
-  await walker.choose('ens6');
+  await walker.choose('Network', 'ens6');
   await walker.press('tab', { text: '10.0.0.9' }, 'save');
   expect(walker.words()).toContain('allowed is addresses with the length of the network');
   await walker.press({ text: '/24, fd00::9/64' }, 'tab', { text: '10.0.0.1' }, 'save');
@@ -85,26 +84,20 @@ test('a failed disk is seen, replaced and taken out', async () => {
     problems: ['Array fast: 1 of 2 disks work; failed: sdb'],
   });
   expect(walker.words()).toContain('! Array fast: 1 of 2 disks work; failed: sdb');
-  await walker.choose('Disks');
-  await walker.choose('! fast: raid1');
-  await walker.choose('Replace a disk');
+  await walker.choose('Disks', '! fast: raid1', 'Replace a disk');
   await walker.press({ text: 'sdd' }, 'save');
   expect(walker.question()).toBe('These disks are overwritten:\n  sdd, WDC WD40EFRX, serial WD-sdd, 3.6T');
   await walker.choose('Yes, do it');
   const wanted = { array: 'md127', old: null, by: 'sdd', typed: [] };
   expect(walker.calls.at(-1)).toEqual({ method: 'replaceDisk', params: [wanted, expect.stringContaining('WD-sdd')] });
   await walker.press('enter');
-  await walker.choose('Take sdb out');
-  await walker.choose('Take the failed disks out');
+  await walker.choose('Take sdb out', 'Take the failed disks out');
   expect(walker.calls.at(-1)).toEqual({ method: 'removeFailed', params: ['md127'] });
 });
 
 test('an array that is left over becomes a pool again, or is removed if its name is typed', async () => {
   const walker = await ApplianceWalker.start({ storage: { ...VIEW.storage, arrays: [{ ...ARRAY, fileSystem: 'u' }] } });
-  await walker.choose('Disks');
-  await walker.choose('+ fast: raid1');
-  await walker.choose('Use as a pool');
-  await walker.choose('Use as a pool');
+  await walker.choose('Disks', '+ fast: raid1', 'Use as a pool', 'Use as a pool');
   expect(walker.calls.at(-1)).toEqual({ method: 'adoptArray', params: ['md127'] });
   await walker.press('enter');
   await walker.choose('Remove');
@@ -131,12 +124,10 @@ test('upgrade, way back, configuration and restart', async () => {
   await walker.press('save');
   expect(walker.question()).toContain('is replaced at the next boot');
   await walker.press('enter', 'escape');
-  await walker.choose('Go back');
-  await walker.choose('Go back');
+  await walker.choose('Go back', 'Go back');
   expect(walker.question()).toBe('Version 2.0 boots next. The restart makes it effective');
   await walker.press('enter', 'escape');
-  await walker.choose('Restart');
-  await walker.choose('Restart');
+  await walker.choose('Restart', 'Restart');
   expect(walker.calls.at(-1)).toEqual({ method: 'power', params: ['reboot'] });
 });
 
@@ -146,8 +137,7 @@ test('leaving during a change asks, and a second change waits', async () => {
   await walker.choose('Time');
   await walker.press('save', 'escape');
   expect(walker.words()).toContain('Setting the time ... 0 s');
-  await walker.choose('Power off');
-  await walker.choose('Power off');
+  await walker.choose('Power off', 'Power off');
   expect(walker.question()).toContain('In progress: Setting the time');
   await walker.press('enter', 'leave');
   expect(walker.question()).toContain('Leaving stops it before its end');

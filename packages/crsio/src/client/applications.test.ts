@@ -46,8 +46,7 @@ test('without rsapp the page says how to start it, and lists the sections of the
   expect(walker.screen()).toContain('systemctl enable --now rsapp');
   await walker.choose('pg');
   expect(walker.screen()).not.toContain('Start on this node');
-  await walker.choose('Remove it from the file');
-  await walker.choose('Remove');
+  await walker.choose('Remove it from the file', 'Remove');
   expect(walker.screen()).toContain('No application: F7 adds one');
 });
 
@@ -63,8 +62,7 @@ test('an application that is here is stopped, disabled and moved after a questio
   ] as const) {
     await walker.choose(label);
     await walker.press('enter');
-    await walker.choose(label);
-    await walker.choose(answer);
+    await walker.choose(label, answer);
   }
   const [stop, disable, move] = [
     ['stop', null],
@@ -101,8 +99,7 @@ test('one that another node has takes no orders here, and one that is disabled i
 test('a node is drained after a question, and the drain ends', async () => {
   const walker = await opened([view()]);
   await walker.press('action');
-  await walker.choose('Drain this node');
-  await walker.choose('Drain this node');
+  await walker.choose('Drain this node', 'Drain this node');
   const drained = await opened([view()], true);
   expect(drained.screen()).toContain('! This node is drained');
   await drained.press('action');
@@ -133,8 +130,7 @@ test('one that is here is not removed, and a refusal of rsapp to read the file i
   await walker.press('remove');
   expect(walker.question()).toContain('pg is on this node: rsconfig app stop pg');
   await walker.press('enter');
-  await walker.choose('pg');
-  await walker.choose('Change its section');
+  await walker.choose('pg', 'Change its section');
   await walker.press('enter', 'enter', 'cut-before', { text: '/srv/pg' }, 'action');
   await walker.choose('Apply');
   walker.world.apps!.reload = () => {

@@ -15,8 +15,7 @@ function card(device: string, address: string, changes: Partial<MachineInterface
 test('all interfaces of the machine are added at once, except existing ones and the loopback', async () => {
   const machine = [card('lo', '127.0.0.1', { isLoopback: true }), ...[45, 46, 47].map((net) => card(`eth${net}`, `192.168.${net}.20`))];
   const walker = new Walker({ machine });
-  await walker.choose('Interfaces');
-  await walker.choose('Add all 3 interfaces');
+  await walker.choose('Interfaces', 'Add all 3 interfaces');
   expect(walker.screen()).toContain('Added 3 interfaces');
   expect(walker.screen()).not.toContain('Add all');
   await walker.press('save');

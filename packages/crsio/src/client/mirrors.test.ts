@@ -164,12 +164,10 @@ test('Enter attaches, detaches and dissolves, and asks before the last two', asy
       return { namespace: 'osl', name: 'db', universe: 0, mirror: 'a'.repeat(32), volumes: [], left: [] };
     },
   });
-  await walker.choose('osl:db@0');
-  await walker.choose('Attach osl:db@0');
+  await walker.choose('osl:db@0', 'Attach osl:db@0');
   expect(seen).toEqual([{ names: ['osl:db@0'], readOnly: false, server: null, take: 'no' }]);
   expect(walker.words()).toContain('osl:db@0 attached /dev/av0/db');
-  await walker.choose('osl:db@0');
-  await walker.choose('Dissolve it');
+  await walker.choose('osl:db@0', 'Dissolve it');
   expect(seen).toHaveLength(1);
   await walker.choose('Dissolve osl:db@0');
   expect(seen[1]).toEqual({ namespace: 'osl', name: 'db', universe: 0, volumes: false, force: false, id: null });

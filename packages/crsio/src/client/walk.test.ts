@@ -99,16 +99,14 @@ test('an abandoned search adds nothing when its answer comes late', async () => 
 
 test('one change leaves every other byte of the file as the user wrote it', async () => {
   const walker = new Walker({ file: COMMENTED });
-  await walker.choose('Interfaces');
-  await walker.choose('if1');
+  await walker.choose('Interfaces', 'if1');
   await walker.press('down', 'cut-before', { text: '192.168.99.20' }, 'save');
   expect(walker.world.file).toBe(COMMENTED.replace('192.168.46.20', '192.168.99.20'));
 });
 
 test('a wrong value is reported while it is typed, and not accepted', async () => {
   const walker = new Walker();
-  await walker.choose('Interfaces');
-  await walker.choose('Add interface');
+  await walker.choose('Interfaces', 'Add interface');
   expect(walker.screen()).toContain('Allowed: the IPv4 address');
   await walker.press({ text: '192.168.300' });
   expect(walker.screen()).toContain('! Wrong value for address: allowed is the IPv4 address');
@@ -120,8 +118,7 @@ test('a wrong value is reported while it is typed, and not accepted', async () =
 
 test('conflicts with other sections are reported too: a name in use', async () => {
   const walker = new Walker({ file: SAMPLE_RSCLTCFG });
-  await walker.choose('Interfaces');
-  await walker.choose('Add interface');
+  await walker.choose('Interfaces', 'Add interface');
   await walker.press('up', 'cut-before', { text: 'if0' }, 'enter', { text: '192.168.47.20' }, 'enter', 'enter');
   expect(walker.screen()).toMatch(/! Section \[interface if0\] exists.*choose another name/);
   await walker.press('up', 'up', { text: '2' }, 'pagedown', 'enter');
@@ -130,8 +127,7 @@ test('conflicts with other sections are reported too: a name in use', async () =
 
 test('... or an address of another interface', async () => {
   const walker = new Walker({ file: SAMPLE_RSCLTCFG });
-  await walker.choose('Interfaces');
-  await walker.choose('Add interface');
+  await walker.choose('Interfaces', 'Add interface');
   await walker.press({ text: '192.168.45.20' }, 'enter', 'enter');
   expect(walker.words()).toContain('! Duplicate address 192.168.45.20: each interface needs an address of its own');
 });
@@ -139,9 +135,7 @@ test('... or an address of another interface', async () => {
 test('... or a key that is too short for encrypted paths, without the number of a line that is not saved', async () => {
   const file = SAMPLE_RSCLTCFG.replace(/^nodekey .*$/m, 'nodekey       = 0123456789abcdef\ntls           = on');
   const walker = new Walker({ file });
-  await walker.choose('Namespaces');
-  await walker.choose('osl');
-  await walker.choose('Login data');
+  await walker.choose('Namespaces', 'osl', 'Login data');
   await walker.press('down', 'down', 'down', 'cut-before', { text: '0xbig-2' }, 'pagedown', 'enter');
   expect(walker.words()).toContain('! Short nodekey with tls = on: 7 characters can be guessed, use 16 or more');
   expect(walker.world.file).toBe(file);
@@ -161,8 +155,7 @@ test('F4 offers the addresses of this machine and the values of a setting', asyn
     },
   ];
   const walker = new Walker({ machine });
-  await walker.choose('Interfaces');
-  await walker.choose('Add interface');
+  await walker.choose('Interfaces', 'Add interface');
   await walker.press('choose');
   expect(walker.screen()).toContain('> 192.168.46.20  eth1, /24, 1000 Mbit/s, no carrier');
   await walker.press('enter', 'pagedown', 'enter', 'escape');
@@ -207,8 +200,7 @@ test('leaving with changes asks: stay, discard, save', async () => {
 
 test('a filled form counts as a change, and Esc does not discard it silently', async () => {
   const walker = new Walker({ file: SAMPLE_RSCLTCFG });
-  await walker.choose('Interfaces');
-  await walker.choose('Add interface');
+  await walker.choose('Interfaces', 'Add interface');
   await walker.press({ text: '192.168.47.20' });
   expect(walker.screen()).toContain('* not saved');
   await walker.press('escape');
@@ -273,8 +265,7 @@ test('rereading the file asks before changes are lost', async () => {
   await walker.press('enter');
   expect(walker.screen()).toContain('* not saved');
   await walker.press('action');
-  await walker.choose('Reread the file');
-  await walker.choose('discard my changes');
+  await walker.choose('Reread the file', 'discard my changes');
   expect(walker.screen()).not.toContain('not saved');
 });
 

@@ -101,8 +101,7 @@ test('a client is fenced with consent and let in again, and the whole outcome is
   await walker.choose('Fence big-2');
   expect(walker.words()).toContain('big-2 is fenced: nothing of it can run on this server. It still holds oracle@0');
   expect(walker.words()).toContain('! fenced: kept out since');
-  await walker.choose('End its holds');
-  await walker.choose('End the holds of big-2');
+  await walker.choose('End its holds', 'End the holds of big-2');
   expect(walker.words()).toContain('big-2 no longer holds oracle@0');
   await walker.press('escape');
   expect(walker.screen()).toMatch(/! big-2 +fenced/);
@@ -163,8 +162,7 @@ test('pools have a bar and a percentage, and a pool its details, findings and se
   await walker.choose('Limit and reserve');
   await walker.press({ text: '1t' }, 'save');
   expect(walker.file()).toMatch(/\[pool fast\]\npath = \/srv\/fast\nlimit = 1t\nreserve = 5%\n/);
-  await walker.choose('Remove');
-  await walker.choose('Remove pool fast');
+  await walker.choose('Remove', 'Remove pool fast');
   expect(walker.file()).not.toContain('[pool');
 });
 

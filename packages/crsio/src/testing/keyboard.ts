@@ -53,15 +53,17 @@ export class Keyboard<S extends Machine<S>> {
     }
   }
 
-  /** Uses the keyboard to select the line or choice that contains the text. */
-  async choose(label: string): Promise<void> {
-    const seen = new Set<string>();
-    for (let marked = this.marked(); !marked.includes(label); marked = this.marked()) {
-      if (seen.has(marked)) throw new Error(`No line to choose with ${label}:\n${this.screen()}`);
-      seen.add(marked);
-      await this.press('down');
+  /** Uses the keyboard to select the line or choice that contains the text. Further texts are on the pages that open. */
+  async choose(...labels: readonly string[]): Promise<void> {
+    for (const label of labels) {
+      const seen = new Set<string>();
+      for (let marked = this.marked(); !marked.includes(label); marked = this.marked()) {
+        if (seen.has(marked)) throw new Error(`No line to choose with ${label}:\n${this.screen()}`);
+        seen.add(marked);
+        await this.press('down');
+      }
+      await this.press('enter');
     }
-    await this.press('enter');
   }
 
   resize(size: Size): void {

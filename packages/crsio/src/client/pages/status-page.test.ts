@@ -161,8 +161,7 @@ test('the page asks again each second, and stops when the user leaves it', async
 
 test('Enter detaches after a question, attaches at once, and shows a refusal', async () => {
   const walker = watching();
-  await walker.choose('Status');
-  await walker.choose('osl:oracle@0');
+  await walker.choose('Status', 'osl:oracle@0');
   expect(walker.question()).toContain('osl:oracle@0 will no longer be available on this machine');
   await walker.choose('Detach osl:oracle@0');
   expect(walker.screen()).toMatch(/osl:oracle@0 +not attached/);
