@@ -26,7 +26,7 @@ export interface BackupChain {
  */
 export async function readChain(file: string, isUnproven: boolean): Promise<BackupChain> {
   const real = await realpath(file).catch((thrown: unknown) => {
-    throw new RsError('E_USAGE', `There is no backup ${file} (${errnoName(thrown) ?? '?'}): name a file that rsconfig backup has made`);
+    throw unusable(`There is no backup ${file} (${errnoName(thrown) ?? '?'}): name a file that rsconfig backup has made`);
   });
   const [folder, first] = [path.dirname(real), path.basename(real)];
   const newest = await readLink(folder, first, isUnproven);
@@ -34,18 +34,16 @@ export async function readChain(file: string, isUnproven: boolean): Promise<Back
   for (let link = newest; link.record !== null && link.record.base !== null; ) {
     const { base, baseId } = link.record;
     const above = path.join(folder, names.at(-1)!);
-    if (names.includes(base)) throw new RsError('E_USAGE', `${above} stands on itself: it is no backup`);
+    if (names.includes(base)) throw unusable(`${above} stands on itself: it is no backup`);
     if (names.length === CHAIN_FILES_MAX)
-      throw new RsError('E_USAGE', `${file} stands on more than ${CHAIN_FILES_MAX} files: make one of them with qemu-img convert`);
+      throw unusable(`${file} stands on more than ${CHAIN_FILES_MAX} files: make one of them with qemu-img convert`);
     if (baseId === null && !isUnproven)
-      throw new RsError(
-        'E_USAGE',
+      throw unusable(
         `${above} does not tell which ${base} it stands on, because an older rsconfig made it: make a full backup; if that file was never replaced, restore with --unproven`,
       );
     const below = await readLink(folder, base, isUnproven);
     if (below.record === null || (baseId !== null && below.record.snapshotId !== baseId))
-      throw new RsError(
-        'E_USAGE',
+      throw unusable(
         `${path.join(folder, base)} is not the backup on which ${above} stands, but one of another snapshot of that name: only the former file makes it whole`,
       );
     names.push(base);
@@ -88,6 +86,10 @@ export async function checkFree(file: string, snapshotId: string): Promise<void>
   }
 }
 
+function unusable(why: string): RsError {
+  return new RsError('E_USAGE', why);
+}
+
 interface Link {
   readonly header: Qcow2Header;
   /** The record of this file, or null. Only a full backup may have no record. */
@@ -97,24 +99,18 @@ interface Link {
 async function readLink(folder: string, name: string, isUnproven: boolean): Promise<Link> {
   const file = path.join(folder, name);
   const header = await readHeader(file);
-  if (typeof header === 'string') throw new RsError('E_USAGE', `${file} ${header}: rsconfig backup did not make it`);
+  if (typeof header === 'string') throw unusable(`${file} ${header}: rsconfig backup did not make it`);
   const record = await readRecord(file);
   const base = record?.base ?? null;
   if (header.backing !== base) {
     const is = header.backing === null ? 'stands on no other file' : `stands on ${quoted(header.backing)}`;
     const told = base === null ? 'tells of no base' : `tells of ${base}`;
-    throw new RsError('E_USAGE', `${file} ${is}, and its description ${record === null ? 'is missing' : told}: it is not followed`);
+    throw unusable(`${file} ${is}, and its description ${record === null ? 'is missing' : told}: it is not followed`);
   }
   if (record === null && !isUnproven)
-    throw new RsError(
-      'E_USAGE',
-      `${file} has no description ${name}.json: make a full backup; if you trust the file, restore it with --unproven`,
-    );
+    throw unusable(`${file} has no description ${name}.json: make a full backup; if you trust the file, restore it with --unproven`);
   if (record !== null && record.sizeBytes !== header.sizeBytes)
-    throw new RsError(
-      'E_USAGE',
-      `${file} has ${header.sizeBytes} bytes, and its description tells of ${record.sizeBytes}: it is another file`,
-    );
+    throw unusable(`${file} has ${header.sizeBytes} bytes, and its description tells of ${record.sizeBytes}: it is another file`);
   return { header, record };
 }
 
@@ -122,7 +118,7 @@ async function readLink(folder: string, name: string, isUnproven: boolean): Prom
 export async function readHeader(file: string): Promise<Qcow2Header | string> {
   // A symbolic link is refused, because it could lead out of the folder.
   if (!(await lstat(file).catch(() => null))?.isFile())
-    throw new RsError('E_USAGE', `There is no backup ${file}: bring the file back, the backups of a chain must be in one directory`);
+    throw unusable(`There is no backup ${file}: bring the file back, the backups of a chain must be in one directory`);
   const handle = await open(file, 'r');
   try {
     const bytes = Buffer.alloc(QCOW2_HEADER_BYTES);

@@ -10,7 +10,7 @@ import { acquireCommandLock, type PidFile } from '@rsio/common/daemon/pid-file';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { readChain, readHeader } from './backup-chain.ts';
 import { partFile } from './backup-files.ts';
-import { type BackupRecord, readRecord, recordFile, writeRecord } from './backup-record.ts';
+import { readRecord, recordFile, writeRecord } from './backup-record.ts';
 import type { OtherFile, RunBackup } from './generations.ts';
 
 export interface RunFolder {
@@ -48,23 +48,18 @@ function locked(file: string, isNeeded: boolean): PidFile | null {
 }
 
 /** Reads the folder. `label`: of the volume, such as `osl:oracle@0`; `volume`: as in file names. Throws E_USAGE and system errors. */
-export async function readRunFolder(
-  directory: string,
-  label: string,
-  volume: string,
-  note: (sentence: string) => void,
-): Promise<RunFolder> {
+export async function readRunFolder(directory: string, label: string, volume: string, note: (text: string) => void): Promise<RunFolder> {
   const files = new Set(await readdir(directory));
   const backups: RunBackup[] = [];
   for (const name of describedIn(files, volume)) {
     const file = path.join(directory, name);
     const record = await readRecord(file).catch((thrown: unknown) => note(`${toRsError(thrown).message}; no run uses or removes it`));
-    const snapshot = snapshotIn(record ?? null, label);
-    if (record === null || record === undefined || record.run === null || snapshot === null) continue;
-    const [isThere, hasPart] = [files.has(name), files.has(partFile(name))];
-    const problem = record.run.state === 'made' && isThere ? await problemOf(file) : null;
+    if (!record?.snapshot.startsWith(`${label}@`) || record.run === null) continue;
     const { snapshotId, base, run } = record;
-    backups.push({ name, snapshot, snapshotId, base, ...run, isThere, hasPart, problem: isThere ? problem : `file ${name} is missing` });
+    const snapshot = record.snapshot.slice(label.length + 1);
+    const [isThere, hasPart] = [files.has(name), files.has(partFile(name))];
+    const problem = isThere ? (run.state === 'made' ? await problemOf(file) : null) : `file ${name} is missing`;
+    backups.push({ name, snapshot, snapshotId, base, ...run, isThere, hasPart, problem });
   }
   const named = new Set(backups.map(({ name }) => name));
   const others: OtherFile[] = [];
@@ -88,18 +83,11 @@ function describedIn(files: Iterable<string>, volume: string): readonly string[]
   return names.filter((name) => name.startsWith(`${volume}@`) && !name.slice(volume.length + 1).includes('@')).toSorted();
 }
 
-/** Returns the name of the snapshot if the record is of this volume, else null. */
-function snapshotIn(record: BackupRecord | null, label: string): string | null {
-  return record?.snapshot.startsWith(`${label}@`) === true ? record.snapshot.slice(label.length + 1) : null;
-}
-
-async function problemOf(file: string): Promise<string | null> {
-  try {
-    await readChain(file, false);
-    return null;
-  } catch (thrown) {
-    return toRsError(thrown).message;
-  }
+function problemOf(file: string): Promise<string | null> {
+  return readChain(file, false).then(
+    () => null,
+    (thrown: unknown) => toRsError(thrown).message,
+  );
 }
 
 /**
@@ -110,8 +98,8 @@ export async function removeBackup(directory: string, { name, state }: RunBackup
   const file = path.join(directory, name);
   const record = await readRecord(file);
   // A backup by hand has taken the name, with its snapshot.
-  if (record !== null && record.run === null) return;
-  if (record !== null && state === 'made') await writeRecord(file, { ...record, run: { ...record.run!, state: 'removing' } });
+  if (record?.run === null) return;
+  if (record !== null && state === 'made') await writeRecord(file, { ...record, run: { ...record.run, state: 'removing' } });
   if (record !== null) for (const one of [file, partFile(file)]) await rm(one, { force: true });
   await syncDirectory(directory);
   await removeSnapshot();
