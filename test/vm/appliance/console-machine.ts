@@ -87,8 +87,13 @@ export class ConsoleMachine {
     }
   }
 
-  async type(text: string): Promise<void> {
+  private async type(text: string): Promise<void> {
     await this.tmux('send-keys', '-l', '--', text);
+  }
+
+  async enter(line: string): Promise<void> {
+    await this.type(line);
+    await this.press('Enter');
   }
 
   /** Moves to the line that contains the text, and presses Enter. Further texts are on the pages that open. */

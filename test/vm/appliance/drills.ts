@@ -71,11 +71,8 @@ async function intact({ client, report }: ApplianceScene, when: string): Promise
   const before = await client.run(ACKED);
   await client.run(until(`[ $(${ACKED}) -gt ${before} ]`, 300));
   const lost = await client.run(`${SUMS}; for i in $(seq ${before}); do grep -qx $i /data/ledger || echo lost $i; done | head -3`);
-  report.check(
-    `${when}: the client writes on, and its files are intact`,
-    /^\d+$/.test(lost),
-    `${lost} files, ${before} acknowledged lines`,
-  );
+  const seen = `${lost} files, ${before} acknowledged lines`;
+  report.check(`${when}: the client writes on, and its files are intact`, /^\d+$/.test(lost), seen);
 }
 
 /** From the bare image to a pool. */
@@ -103,10 +100,8 @@ export async function firstHour(scene: ApplianceScene): Promise<void> {
   report.check('the disk of the appliance is refused', own.includes('vda'));
   await appliance.fill('fast', 'raid1', 'vdb, vdc');
   const question = await appliance.sees('These disks are overwritten');
-  report.check(
-    'the question names the disks',
-    ['serial data-1', 'serial data-2'].every((one) => question.includes(one)),
-  );
+  const areNamed = ['serial data-1', 'serial data-2'].every((one) => question.includes(one));
+  report.check('the question names the disks', areNamed);
   report.check('a RAID1 pool from two disks', (await confirmed(scene)).includes('Pool fast is ready'));
   await appliance.press('Escape');
 }
@@ -169,11 +164,9 @@ export async function password(scene: ApplianceScene): Promise<void> {
   report.check('with a password, there is one', (await client.run(until(`${ssh} | grep SSH-2`, 60))).includes('SSH-2.0'));
   await appliance.cut();
   await appliance.powerOn('login:');
-  await appliance.type('root');
-  await appliance.press('Enter');
+  await appliance.enter('root');
   await appliance.sees('Password:');
-  await appliance.type('correct horse');
-  await appliance.press('Enter');
+  await appliance.enter('correct horse');
   await appliance.sees('set: login over the network');
   report.check('the console asks for the password', true);
   await appliance.choose('Password');
@@ -211,20 +204,19 @@ async function upgraded(scene: ApplianceScene): Promise<void> {
 }
 
 async function runs({ appliance, report }: ApplianceScene, what: string, slot: string, version: string): Promise<void> {
-  const isThere = await appliance.sees(`version ${version};`).then(
-    () => true,
-    () => false,
-  );
+  const menu = await appliance.sees(`version ${version};`).catch(() => null);
   await appliance.choose('System');
-  const screen = (await appliance.sees(new RegExp(`Slot ${slot} runs: version [^ ]+(?: on trial)? Slot . waits`))).replaceAll(
-    /[|\s]+/g,
-    ' ',
-  );
-  report.check(
-    `${what}: slot ${slot}, version ${version}`,
-    isThere,
-    /Slot . runs.*?Next boot: slot .(?:, on trial)?/.exec(screen)?.[0] ?? '',
-  );
+  const screen = await appliance.sees(new RegExp(`Slot ${slot} runs: version [^ ]+(?: on trial)? Slot . waits`));
+  const [slots = ''] = /Slot . runs.*?Next boot: slot .(?:, on trial)?/.exec(screen.replaceAll(/[|\s]+/g, ' ')) ?? [];
+  report.check(`${what}: slot ${slot}, version ${version}`, menu !== null, slots);
+  await appliance.press('Escape');
+}
+
+/** Waits on the page of the system until it shows that the trial has ended. */
+async function trialEnds({ appliance, report }: ApplianceScene, shown: string | RegExp, what: string): Promise<void> {
+  await appliance.choose('System');
+  await appliance.sees(shown, LONG_MS);
+  report.check(what, true);
   await appliance.press('Escape');
 }
 
@@ -245,10 +237,7 @@ export async function upgrades(scene: ApplianceScene): Promise<void> {
   await upgraded(scene);
   await restart(scene);
   await runs(scene, 'after the upgrade', 'B', newer);
-  await appliance.choose('System');
-  await appliance.sees(/Next boot: slot B(?!, on trial)/, LONG_MS);
-  report.check('the new system is confirmed', true);
-  await appliance.press('Escape');
+  await trialEnds(scene, /Next boot: slot B(?!, on trial)/, 'the new system is confirmed');
   await intact(scene, 'after the upgrade');
   await cutAndBoot(scene);
   await runs(scene, 'after a power cut', 'B', newer);
@@ -258,10 +247,7 @@ export async function upgrades(scene: ApplianceScene): Promise<void> {
   await appliance.press('Escape');
   await restart(scene);
   await runs(scene, 'after the way back', 'A', older);
-  await appliance.choose('System');
-  await appliance.sees('Next boot: slot A', LONG_MS);
-  report.check('the earlier system is confirmed', true);
-  await appliance.press('Escape');
+  await trialEnds(scene, 'Next boot: slot A', 'the earlier system is confirmed');
   await intact(scene, 'after the way back');
 }
 
@@ -335,10 +321,7 @@ export function mediaDisk(folder: string, upgrade: string): ConsoleDisk {
   copyFileSync(upgrade, bad);
   truncateSync(bad, 10_000_000);
   execFileSync('mkfs.vfat', [made.file], { stdio: 'ignore' });
-  for (const [from, to] of [
-    [upgrade, 'new.upgrade'],
-    [bad, 'bad.upgrade'],
-  ] as const)
-    execFileSync('mcopy', ['-i', made.file, from, `::/${to}`]);
+  execFileSync('mcopy', ['-i', made.file, upgrade, '::/new.upgrade']);
+  execFileSync('mcopy', ['-i', made.file, bad, '::/bad.upgrade']);
   return made;
 }
