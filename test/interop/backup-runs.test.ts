@@ -34,11 +34,7 @@ async function ran(name: string, backups: string, ...args: readonly string[]): P
   return said as Ran;
 }
 
-async function refused(...args: readonly string[]): Promise<string> {
-  const { code, stderr } = await scene.client.rsconfig(...args);
-  expect(code, stderr).not.toBe(0);
-  return stderr;
-}
+const refused = (...args: readonly string[]): Promise<string> => scene.refused(...args);
 
 async function snapshotsOf(name: string, host = scene.server): Promise<string[]> {
   const { snapshots } = JSON.parse(await host.rsadmWell('volume', 'show', name, '--json')) as { snapshots: { snapshot: string }[] };

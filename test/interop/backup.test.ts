@@ -49,11 +49,7 @@ it('an incremental backup reads and writes what has changed, and refuses what it
   expect((JSON.parse(tuesday) as Backup).readBytes).toBe(changed * BLOCK);
   // Besides the changed blocks, the file contains tables of qcow2.
   expect(statSync(fileOf('db@tuesday')).blocks * 512).toBeLessThan(2 * changed * BLOCK + MIB);
-  const refused = async (...args: readonly string[]): Promise<string> => {
-    const { code, stderr } = await scene.client.rsconfig('backup', ...args);
-    expect(code).not.toBe(0);
-    return stderr;
-  };
+  const refused = (...args: readonly string[]): Promise<string> => scene.refused('backup', ...args);
   expect(await refused('db@tuesday', backups(), '--since', 'monday')).toMatch(/exists/);
   expect(await refused('db@tuesday', path.join(scene.client.root, 'other'), '--since', 'monday')).toMatch(/There is no backup/);
   expect(await refused('db@nosuch', backups())).toMatch(/has no snapshot nosuch/);

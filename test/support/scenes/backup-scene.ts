@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { systemReflink } from '@rsio/rssrv/pools/snapshots/reflink';
-import { beforeEach, type TestContext } from 'vitest';
+import { beforeEach, expect, type TestContext } from 'vitest';
 import { reflinkDisk } from '../devices/reflink-disk.ts';
 import { startClient, startServer } from '../hosts/configs.ts';
 import type { Host } from '../hosts/host.ts';
@@ -50,6 +50,13 @@ export class BackupScene {
     await this.server.rsadmWell('volume', 'create', name, '--size', `${sizeMib}m`);
     await this.client.rsconfigWell('-a', name);
     return this.open(name);
+  }
+
+  /** Runs rsconfig, which must fail, and returns its errors. */
+  async refused(...args: readonly string[]): Promise<string> {
+    const { code, stderr } = await this.client.rsconfig(...args);
+    expect(code, stderr).not.toBe(0);
+    return stderr;
   }
 
   /** Opens the export of an attached volume or snapshot. */

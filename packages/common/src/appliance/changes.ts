@@ -19,12 +19,9 @@ export function setInterface(
   dns: readonly string[],
   hostname: string,
 ): Promise<void> {
-  return changeSettings(machine, (now) => ({
-    ...now,
-    hostname,
-    dns,
-    interfaces: [...now.interfaces.filter(({ mac }) => mac !== wanted.mac), wanted],
-  }));
+  return changeSettings(machine, (now) => {
+    return { ...now, hostname, dns, interfaces: [...now.interfaces.filter(({ mac }) => mac !== wanted.mac), wanted] };
+  });
 }
 
 export async function setTime(machine: ApplianceMachine, zone: string, ntp: readonly string[]): Promise<void> {
@@ -46,10 +43,10 @@ export async function setPassword(machine: ApplianceMachine, password: string): 
 }
 
 async function hashOf({ root, run }: ApplianceMachine, password: string): Promise<string> {
-  const salt = `$6$${randomBytes(12)
+  const salt = randomBytes(12)
     .toString('base64')
-    .replaceAll(/[^A-Za-z0-9]/g, '.')}`;
-  return (await run(appliancePaths(root).hashPassword, [salt], { input: password })).trim();
+    .replaceAll(/[^A-Za-z0-9]/g, '.');
+  return (await run(appliancePaths(root).hashPassword, [`$6$${salt}`], { input: password })).trim();
 }
 
 export async function power({ run }: ApplianceMachine, what: 'reboot' | 'poweroff'): Promise<void> {

@@ -49,12 +49,8 @@ test('a system is written to the idle slot, read back, and tried once', async ()
   await expect(upgrade(scene, `${scene.root}/new`, () => {})).rejects.toThrow('still on trial');
   await expect(goBack(scene)).rejects.toThrow('still on trial');
   expect(await confirmSlot(scene, systemClock)).toBe('b');
-  expect(await slotsNow(scene)).toMatchObject({
-    running: 'b',
-    isTrial: false,
-    choice: { good: 'b', once: null },
-    systems: { a: { version: '1.0' } },
-  });
+  const confirmed = { running: 'b', isTrial: false, choice: { good: 'b', once: null }, systems: { a: { version: '1.0' } } };
+  expect(await slotsNow(scene)).toMatchObject(confirmed);
   expect(await goBack(scene)).toMatchObject({ version: '1.0' });
   // The earlier system is tried too, because it may not come up either.
   expect(bootChoiceOf(env())).toEqual({ good: 'b', once: 'a' });

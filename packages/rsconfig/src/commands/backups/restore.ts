@@ -4,6 +4,7 @@
 import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
+import type { AttachmentView } from '@rsio/common/control/methods';
 import { count, object, text } from '@rsio/common/lib/shape';
 import { RsError } from '@rsio/common/lib/errors';
 import { isSnapshot, parseVolumeName, volumeLabel } from '@rsio/common/lib/volume-name';
@@ -46,8 +47,7 @@ brings back a removed volume, or gives a volume the content of its image.`,
       const chain = await readChain(file, unproven);
       if (!yes) await confirm(context, file, name);
       return await whileAttached(context, name, { isReadonly: false, server: null }, async (view) => {
-        if (isSnapshot(view.name) || view.readonly) throw readonlyVolume(volumeLabel(view));
-        if (view.shared) throw sharedVolume(volumeLabel(view));
+        checkTarget(view);
         return { volume: volumeLabel(view), file, sizeBytes: await writeBack(context, chain, view, verify) };
       });
     });
@@ -64,18 +64,16 @@ export async function whileKept<T>(file: string, work: () => Promise<T>): Promis
   return volume === undefined ? await work() : await withBackups(path.dirname(real), volume, false, work);
 }
 
-function readonlyVolume(label: string): RsError {
-  const remedy = `rsconfig volume set ${label} readonly=no, or remove readonly = yes from its section in rscltcfg`;
-  return new RsError('E_USAGE', `${label} is read-only: ${remedy}, and restore it then`);
-}
-
-/**
- * Makes the error for a restore to a shared volume. During the restore, other clients could write to the volume, or read a mixture of old
- * and new data.
- */
-function sharedVolume(label: string): RsError {
-  const remedy = `rsconfig volume set ${label} shared=no, restore it, and set shared=yes again`;
-  return new RsError('E_USAGE', `${label} is shared, so that other clients may use it meanwhile: ${remedy}`);
+function checkTarget(view: AttachmentView): void {
+  const label = volumeLabel(view);
+  const refuse = (why: string): never => {
+    throw new RsError('E_USAGE', `${label} is ${why}`);
+  };
+  const set = `rsconfig volume set ${label}`;
+  if (isSnapshot(view.name) || view.readonly)
+    refuse(`read-only: ${set} readonly=no, or remove readonly = yes from its section in rscltcfg, and restore it then`);
+  // Other clients could write to the volume, or read a mixture of old and new data.
+  if (view.shared) refuse(`shared, so that other clients may use it meanwhile: ${set} shared=no, restore it, and set shared=yes again`);
 }
 
 async function confirm(context: CommandContext, file: string, name: string): Promise<void> {
