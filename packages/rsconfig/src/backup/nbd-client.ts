@@ -5,7 +5,7 @@ import { connect, type Socket } from 'node:net';
 import { RsError } from '@rsio/common/lib/errors';
 import { OPTION_REPLY_MAX_BYTES } from '../limits.ts';
 
-const OPTION_MAGIC = 0x49484156454f5054n;
+const OPTION_MAGIC = Buffer.from('IHAVEOPT');
 const OPTION = { GO: 7, STRUCTURED_REPLY: 8, SET_META_CONTEXT: 10 } as const;
 const OPTION_ANSWER = { ACK: 1, INFO: 3, META_CONTEXT: 4, ERROR: 0x80000000 } as const;
 const GREETING_BYTES = 18;
@@ -15,7 +15,8 @@ const COMMAND = { READ: 0, WRITE: 1, DISCONNECT: 2, FLUSH: 3, WRITE_ZEROES: 6, B
 const REQUEST_MAGIC = 0x25609513;
 const SIMPLE_MAGIC = 0x67446698;
 const STRUCTURED_MAGIC = 0x668e33ef;
-const [SIMPLE_BYTES, CHUNK_BYTES] = [16, 20];
+/** Length of a simple reply without its data, and of a structured one before its length. */
+const REPLY_BYTES = 16;
 const CHUNK = { OFFSET_DATA: 1, OFFSET_HOLE: 2, BLOCK_STATUS: 5, ERROR: 0x8000 } as const;
 
 /** A part of a range with the flags of the selected metadata context. */
@@ -48,7 +49,10 @@ export class NbdClient {
   private constructor(socket: Socket, what: string) {
     this.socket = socket;
     this.what = what;
-    socket.on('data', (bytes: Buffer) => this.take(bytes));
+    socket.on('data', (bytes: Buffer) => {
+      this.received = this.received.length === 0 ? bytes : Buffer.concat([this.received, bytes]);
+      this.wake?.();
+    });
     socket.on('error', (error) => this.end(error.message));
     socket.on('close', () => this.end('the connection was closed'));
   }
@@ -61,6 +65,7 @@ export class NbdClient {
     const client = new NbdClient(connect(socketPath), `${socketPath} (export ${name === '' ? 'without a name' : name})`);
     try {
       await client.negotiate(name, context);
+      void client.receive();
       return client;
     } catch (thrown) {
       client.socket.destroy();
@@ -98,9 +103,7 @@ export class NbdClient {
 
   private async negotiate(name: string, context: string | null): Promise<void> {
     await this.bytes(GREETING_BYTES);
-    const hello = Buffer.alloc(4);
-    hello.writeUInt32BE(FIXED_NEWSTYLE_NO_ZEROES);
-    this.socket.write(hello);
+    this.socket.write(u32(FIXED_NEWSTYLE_NO_ZEROES));
     if (context !== null) {
       await this.option(OPTION.STRUCTURED_REPLY, Buffer.alloc(0));
       const replies = await this.option(OPTION.SET_META_CONTEXT, Buffer.concat([sized(name), u32(1), sized(context)]));
@@ -112,18 +115,10 @@ export class NbdClient {
     }
     for (const { type, data } of await this.option(OPTION.GO, Buffer.concat([sized(name), Buffer.alloc(2)])))
       if (type === OPTION_ANSWER.INFO && data.length >= 10 && data.readUInt16BE(0) === 0) this.sizeBytes = Number(data.readBigUInt64BE(2));
-    const left = this.received;
-    this.received = Buffer.alloc(0);
-    this.wake = () => this.parse();
-    if (left.length > 0) this.take(left);
   }
 
   private async option(option: number, data: Buffer): Promise<readonly { readonly type: number; readonly data: Buffer }[]> {
-    const header = Buffer.alloc(16);
-    header.writeBigUInt64BE(OPTION_MAGIC);
-    header.writeUInt32BE(option, 8);
-    header.writeUInt32BE(data.length, 12);
-    this.socket.write(Buffer.concat([header, data]));
+    this.socket.write(Buffer.concat([OPTION_MAGIC, u32(option), u32(data.length), data]));
     const replies: { type: number; data: Buffer }[] = [];
     for (;;) {
       const answer = await this.bytes(OPTION_HEADER_BYTES);
@@ -136,7 +131,7 @@ export class NbdClient {
     }
   }
 
-  /** Resolves with the next bytes of the negotiation. */
+  /** Resolves with the next bytes from the server. Throws after the connection has ended. */
   private async bytes(length: number): Promise<Buffer> {
     while (this.received.length < length) {
       if (this.ended !== null) throw this.ended;
@@ -163,46 +158,34 @@ export class NbdClient {
     });
   }
 
-  private take(bytes: Buffer): void {
-    this.received = this.received.length === 0 ? bytes : Buffer.concat([this.received, bytes]);
-    this.wake?.();
-  }
-
-  private parse(): void {
+  /** Handles replies until the connection ends. */
+  private async receive(): Promise<void> {
     try {
-      while (this.received.length >= SIMPLE_BYTES) {
-        const taken = this.parseOne(this.received);
-        if (taken === 0) return;
-        this.received = this.received.subarray(taken);
-      }
+      for (;;) await this.reply();
     } catch (thrown) {
+      if (this.ended !== null) return;
       this.end(thrown instanceof Error ? thrown.message : String(thrown));
       this.socket.destroy();
     }
   }
 
-  /** Handles one reply. Returns the length of the reply, or 0 if the reply is incomplete. */
-  private parseOne(bytes: Buffer): number {
-    const magic = bytes.readUInt32BE(0);
-    const cookie = Number(bytes.readBigUInt64BE(8));
+  private async reply(): Promise<void> {
+    const header = await this.bytes(REPLY_BYTES);
+    const magic = header.readUInt32BE(0);
+    const cookie = Number(header.readBigUInt64BE(8));
     const pending = this.pending.get(cookie);
     if (pending === undefined || (magic !== SIMPLE_MAGIC && magic !== STRUCTURED_MAGIC)) throw new Error('it sent a reply to no request');
+    const wantedBytes = pending.into?.length ?? 0;
     if (magic === SIMPLE_MAGIC) {
-      const errno = bytes.readUInt32BE(4);
-      const length = errno === 0 ? (pending.into?.length ?? 0) : 0;
-      if (bytes.length < SIMPLE_BYTES + length) return 0;
+      const errno = header.readUInt32BE(4);
       if (errno !== 0) pending.failure = this.failure(`it answered with error ${errno}`);
-      else fill(pending, pending.offsetBytes, bytes.subarray(SIMPLE_BYTES, SIMPLE_BYTES + length));
-      this.finish(cookie, pending);
-      return SIMPLE_BYTES + length;
+      else fill(pending, pending.offsetBytes, await this.bytes(wantedBytes));
+      return this.finish(cookie, pending);
     }
-    if (bytes.length < CHUNK_BYTES) return 0;
-    const length = bytes.readUInt32BE(16);
-    if (length > (pending.into?.length ?? 0) + OPTION_REPLY_MAX_BYTES) throw new Error('it sent a chunk that is too long');
-    if (bytes.length < CHUNK_BYTES + length) return 0;
-    this.chunk(pending, bytes.readUInt16BE(6), bytes.subarray(CHUNK_BYTES, CHUNK_BYTES + length));
-    if ((bytes.readUInt16BE(4) & 1) !== 0) this.finish(cookie, pending);
-    return CHUNK_BYTES + length;
+    const length = (await this.bytes(4)).readUInt32BE(0);
+    if (length > wantedBytes + OPTION_REPLY_MAX_BYTES) throw new Error('it sent a chunk that is too long');
+    this.chunk(pending, header.readUInt16BE(6), await this.bytes(length));
+    if ((header.readUInt16BE(4) & 1) !== 0) this.finish(cookie, pending);
   }
 
   private chunk(pending: Pending, type: number, data: Buffer): void {
