@@ -49,10 +49,7 @@ try {
   const disk = join(work, 'disk.img');
   makeDisk(disk, { system, grubConfig: join(files, 'grub.cfg'), work });
   mkdirSync(out, { recursive: true });
-  for (const [made, ending] of [
-    [disk, 'img'],
-    [system, 'upgrade'],
-  ]) {
+  for (const [ending, made] of Object.entries({ img: disk, upgrade: system })) {
     const file = join(out, `rsio-appliance_${version}_amd64.${ending}`);
     // `cp` keeps holes, and the folder may be on another file system.
     execFileSync('cp', ['--sparse=always', made, `${file}.new`]);

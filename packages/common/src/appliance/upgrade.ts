@@ -3,9 +3,10 @@
 // that a slot that was not completely written has no system; the running slot is never written; the `good` slot is one that has come up, so that
 // a slot is only ever tried.
 
-import { type FileHandle, open, stat } from 'node:fs/promises';
+import { type FileHandle, stat } from 'node:fs/promises';
 import { readFileSync, realpathSync } from 'node:fs';
 import { sha256Of } from '../files/sha256.ts';
+import { withFile } from '../files/with-file.ts';
 import type { Clock } from '../lib/clock.ts';
 import { RsError, toRsError } from '../lib/errors.ts';
 import { CONFIRM_RETRY_MS, CONFIRM_WAIT_MAX_MS, SYSTEM_PART_BYTES } from './limits.ts';
@@ -37,15 +38,6 @@ function systemIn(path: string): Promise<SystemFacts | null> {
     const offset = pageOffset(await part(file, 0, PAGE_BYTES));
     return offset === null ? null : factsOf(await part(file, offset, PAGE_BYTES), offset);
   });
-}
-
-async function withFile<T>(path: string, flags: 'r' | 'r+', work: (file: FileHandle) => Promise<T>): Promise<T> {
-  const file = await open(path, flags);
-  try {
-    return await work(file);
-  } finally {
-    await file.close();
-  }
 }
 
 async function part(file: FileHandle, at: number, length: number): Promise<Buffer> {

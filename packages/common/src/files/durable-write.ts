@@ -2,17 +2,13 @@
 // processes write the same file.
 
 import { constants } from 'node:fs';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { withFile } from './with-file.ts';
 
 /** Makes changes to a directory durable, such as a new or renamed file. Throws system errors. */
 export async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+  await withFile(directory, constants.O_RDONLY | constants.O_DIRECTORY, (handle) => handle.sync());
 }
 
 /**
@@ -24,13 +20,11 @@ export async function replaceFile(file: string, text: string | Uint8Array): Prom
   await mkdir(directory, { recursive: true });
   const temporary = `${file}.new`;
   try {
-    const handle = await open(temporary, 'w', 0o600);
-    try {
+    const write = async (handle: FileHandle): Promise<void> => {
       await handle.writeFile(text);
       await handle.sync();
-    } finally {
-      await handle.close();
-    }
+    };
+    await withFile(temporary, 'w', write, 0o600);
     await rename(temporary, file);
   } catch (thrown) {
     await rm(temporary, { force: true });

@@ -3,8 +3,9 @@
 // the folder of the backup, and the qcow2 header names the same file. A base with another snapshot is refused. qemu gets the list of all
 // files and follows no file name inside a file.
 
-import { lstat, open, readdir, realpath } from 'node:fs/promises';
+import { lstat, readdir, realpath } from 'node:fs/promises';
 import path from 'node:path';
+import { withFile } from '@rsio/common/files/with-file';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
 import { type BackupRecord, readRecord } from './backup-record.ts';
 import { CHAIN_FILES_MAX, QCOW2_HEADER_BYTES } from '../limits.ts';
@@ -119,12 +120,6 @@ export async function readHeader(file: string): Promise<Qcow2Header | string> {
   // A symbolic link is refused, because it could lead out of the folder.
   if (!(await lstat(file).catch(() => null))?.isFile())
     throw unusable(`There is no backup ${file}: bring the file back, the backups of a chain must be in one directory`);
-  const handle = await open(file, 'r');
-  try {
-    const bytes = Buffer.alloc(QCOW2_HEADER_BYTES);
-    const { bytesRead } = await handle.read(bytes, 0, bytes.length, 0);
-    return parseQcow2Header(bytes.subarray(0, bytesRead));
-  } finally {
-    await handle.close();
-  }
+  const { buffer, bytesRead } = await withFile(file, 'r', (handle) => handle.read(Buffer.alloc(QCOW2_HEADER_BYTES), 0, null, 0));
+  return parseQcow2Header(buffer.subarray(0, bytesRead));
 }

@@ -4,6 +4,7 @@
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { syncDirectory } from '@rsio/common/files/durable-write';
+import { withFile } from '@rsio/common/files/with-file';
 import { nameInUniverse, snapshotName } from '@rsio/common/lib/volume-name';
 import { checkFree } from './backup-chain.ts';
 import { type BackupRecord, writeRecord } from './backup-record.ts';
@@ -39,12 +40,7 @@ export async function beginBackup(file: string, snapshotId: string, note: (sente
 
 /** Makes the backup durable, and renames it to its final name. Throws E_EXISTS as `checkFree` does. */
 export async function endBackup(part: string, file: string, record: BackupRecord): Promise<void> {
-  const handle = await open(part, 'r+');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+  await withFile(part, 'r+', (handle) => handle.sync());
   await checkFree(file, record.snapshotId);
   await writeRecord(file, record);
   await rename(part, file);
