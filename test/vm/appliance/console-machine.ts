@@ -20,20 +20,16 @@ export interface ConsoleDisk {
 }
 
 export class ConsoleMachine {
-  private readonly name: string;
-  private readonly folder: string;
-  private readonly cards: MachineOptions['cards'];
+  private readonly options: Pick<MachineOptions, 'name' | 'folder' | 'cards'>;
   disks: readonly ConsoleDisk[];
 
-  constructor(name: string, folder: string, disks: readonly ConsoleDisk[], cards: MachineOptions['cards']) {
-    this.name = name;
-    this.folder = folder;
+  constructor(options: Pick<MachineOptions, 'name' | 'folder' | 'cards'>, disks: readonly ConsoleDisk[]) {
+    this.options = options;
     this.disks = disks;
-    this.cards = cards;
   }
 
   private file(ending: string): string {
-    return path.join(this.folder, `${this.name}.${ending}`);
+    return path.join(this.options.folder, `${this.options.name}.${ending}`);
   }
 
   /** Starts the machine, and waits for `text` on its screen. */
@@ -47,7 +43,7 @@ export class ConsoleMachine {
     const qemu = [
       ...['qemu-system-x86_64', ...boardArguments()],
       ...['-chardev', `stdio,id=console,signal=off,logfile=${this.file('console')},logappend=on`, '-serial', 'chardev:console'],
-      ...['-pidfile', this.file('pid'), '-device', 'virtio-rng-pci', ...disks, ...cardArguments(this.cards)],
+      ...['-pidfile', this.file('pid'), '-device', 'virtio-rng-pci', ...disks, ...cardArguments(this.options.cards)],
     ];
     rmSync(this.file('pid'), { force: true });
     // The terminal outlives this process, and its machine must not.
@@ -106,7 +102,7 @@ export class ConsoleMachine {
     for (let screen = await this.sees(label); ; ) {
       const marked = markedLine(screen);
       if (marked.includes(label)) break;
-      if (marked === before) throw new Error(`${this.name}: no line with ${label} can be chosen:\n${screen}`);
+      if (marked === before) throw new Error(`${this.options.name}: no line with ${label} can be chosen:\n${screen}`);
       before = marked;
       await this.press('Down');
       screen = await this.sees((now) => markedLine(now) !== before);
@@ -138,7 +134,7 @@ export class ConsoleMachine {
       const screen = await this.screen();
       const words = screen.replaceAll(/[|\s]+/g, ' ');
       if (typeof text === 'function' ? text(screen) : typeof text === 'string' ? words.includes(text) : text.test(words)) return screen;
-      if (performance.now() > endMs) throw new Error(`${this.name}: the screen does not show ${String(text)}:\n${screen}`);
+      if (performance.now() > endMs) throw new Error(`${this.options.name}: the screen does not show ${String(text)}:\n${screen}`);
       await sleep(LOOK_AGAIN_MS);
     }
   }

@@ -66,7 +66,7 @@ async function play(report: Report): Promise<void> {
   if (first === 0) execFileSync('cp', ['--sparse=always', `${older}.img`, system]);
   const data = ['data-1', 'data-2'].map((name) => disk(run, name));
   const disks = [{ file: system, serial: 'system' }, ...data, mediaDisk(run, `${newer}.upgrade`)];
-  const appliance = new ConsoleMachine('big-9', run, disks, cardsOf('big-9', CABLES, run));
+  const appliance = new ConsoleMachine({ name: 'big-9', folder: run, cards: cardsOf('big-9', CABLES, run) }, disks);
   const image = await imageIn(folder, 'trixie', (text) => report.say(text), {
     packages: ['nodejs', 'perl', 'adduser', 'iproute2', 'mount'],
     setup: [],

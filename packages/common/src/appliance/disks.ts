@@ -24,11 +24,6 @@ export interface Disk {
   readonly use: DiskUse;
 }
 
-export interface ArrayMember {
-  readonly disk: string;
-  readonly isFaulty: boolean;
-}
-
 export interface DiskArray {
   /** Name of the kernel, such as `md127`. */
   readonly device: string;
@@ -39,7 +34,7 @@ export interface DiskArray {
   readonly sizeBytes: number;
   /** UUID of the file system of a pool; null if there is none. */
   readonly fileSystem: string | null;
-  readonly members: readonly ArrayMember[];
+  readonly members: readonly { readonly disk: string; readonly isFaulty: boolean }[];
   /** Number of disks that the array should have. */
   readonly wanted: number;
   readonly working: number;
