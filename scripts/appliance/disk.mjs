@@ -81,12 +81,8 @@ function bootPartition(mib, grubConfig, work) {
   writeFileSync(env, `# GRUB Environment Block\ngood=a\n`.padEnd(1024, '#'));
   execFileSync('mkfs.vfat', ['-F', '32', '-n', 'RSIO-BOOT', '-C', fat, `${mib * 1024}`], { stdio: 'ignore' });
   execFileSync('mmd', ['-i', fat, '::/EFI', '::/EFI/BOOT', '::/grub']);
-  for (const [from, to] of [
-    [efi, '::/EFI/BOOT/BOOTX64.EFI'],
-    [grubConfig, '::/grub/grub.cfg'],
-    [env, '::/grub/grubenv'],
-  ])
-    execFileSync('mcopy', ['-i', fat, from, to]);
+  for (const [from, to] of Object.entries({ [efi]: 'EFI/BOOT/BOOTX64.EFI', [grubConfig]: 'grub/grub.cfg', [env]: 'grub/grubenv' }))
+    execFileSync('mcopy', ['-i', fat, from, `::/${to}`]);
   return readFileSync(fat);
 }
 

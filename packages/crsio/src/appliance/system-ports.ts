@@ -21,7 +21,7 @@ import { systemClock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { addPoolToServer } from '@rsio/common/manage/pool-addition';
 import { changeServerFile } from '@rsio/common/manage/server-file';
-import type { AppliancePorts, FirstServer } from './model/state.ts';
+import type { AppliancePorts, OwnServer } from './model/state.ts';
 
 export function systemAppliancePorts({ root, configFile, controlSocket }: RssrvPaths): AppliancePorts {
   const machine: ApplianceMachine = { root, run: runOnMachine };
@@ -77,7 +77,7 @@ export function poolsOf(configFile: string, call: ServerCall): ServedPools {
   };
 }
 
-export function makeServer(machine: ApplianceMachine, configFile: string, { name, namespace, addresses }: FirstServer): Promise<void> {
+export function makeServer(machine: ApplianceMachine, configFile: string, { name, namespace, addresses }: OwnServer): Promise<void> {
   return exclusively(machine, 'settings', async () => {
     const { document, fingerprint } = openConfigFile(configFile);
     if (document.sections.length > 0)

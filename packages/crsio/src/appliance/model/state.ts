@@ -5,6 +5,7 @@ import type { InterfaceSettings } from '@rsio/common/appliance/changes';
 import type { NewArray, Replacement } from '@rsio/common/appliance/disks';
 import type { ApplianceView } from '@rsio/common/appliance/look';
 import type { Slots } from '@rsio/common/appliance/upgrade';
+import type { FirstServer } from '@rsio/common/config/rssrvcfg-edit';
 import type { Clock } from '@rsio/common/lib/clock';
 import { type Command, type Failure, firstState, type ListPage, type Machine } from '../../machine/machine.ts';
 import type { Choice, Row } from '../../machine/rows.ts';
@@ -12,11 +13,8 @@ import type { Choice, Row } from '../../machine/rows.ts';
 /** `server`: name of rssrv on this machine; null: rssrv has no configuration yet. */
 export type ApplianceLook = ApplianceView & { readonly server: string | null };
 
-export interface FirstServer {
-  readonly name: string;
-  readonly namespace: string;
-  readonly addresses: readonly string[];
-}
+/** The first server of a namespace, whose ids follow from its names. */
+export type OwnServer = Pick<FirstServer, 'name' | 'namespace' | 'addresses'>;
 
 /** A file on a removable disk. */
 export interface MediaFile {
@@ -31,7 +29,7 @@ export interface AppliancePorts {
   setInterface(wanted: InterfaceSettings, dns: readonly string[], hostname: string): Promise<void>;
   setTime(zone: string, ntp: readonly string[]): Promise<void>;
   setPassword(password: string): Promise<void>;
-  makeServer(server: FirstServer): Promise<void>;
+  makeServer(server: OwnServer): Promise<void>;
   /** `shown`, here and below: the question about the disks that are overwritten. An array is given by the kernel's name. */
   makePool(wanted: NewArray, shown: string): Promise<void>;
   replaceDisk(wanted: Replacement, shown: string): Promise<void>;
