@@ -6,7 +6,6 @@
 import { copyFileSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { callServer } from '@rsio/common/control/server/call-server';
 import type { Backup } from '@rsio/rsconfig/backup/backup';
 import { expect, it } from 'vitest';
 import { BLOCK, contentOf, MIB, qemuContent, TEST_MS, useBackupScene } from '../support/scenes/backup-scene.ts';
@@ -25,23 +24,17 @@ const scene = useBackupScene();
 const backups = (): string => path.join(scene.client.root, 'backups');
 const fileOf = (name: string): string => path.join(backups(), `${name}.qcow2`);
 
-/** Makes a snapshot by a call to the server, without a process for rsadm. */
-async function snapshotOf(name: string, snapshot: string): Promise<void> {
-  const snapshots = [{ name, universe: 0, snapshot }];
-  await callServer(scene.server.rssrvPaths.controlSocket, 'volume-snapshot', { snapshots, request: null });
-}
-
 it('an incremental backup reads and writes what has changed, and refuses what it could not make right', {
   timeout: TEST_MS,
 }, async () => {
   const nbd = await scene.volume('db', SIZE_MIB);
   for (let at = 0; at < SIZE_MIB * MIB; at += MIB) await nbd.write(at, Buffer.alloc(MIB, `first ${at} `));
-  await snapshotOf('db', 'monday');
+  await scene.server.rsadmWell('volume', 'snapshot', 'db@monday');
   await scene.client.rsconfigWell('backup', 'db@monday', backups());
   // One block in a hundred is changed.
   const changed = Math.floor((SIZE_MIB * MIB) / BLOCK / 100);
   for (let block = 0; block < changed; block++) await nbd.write(block * 100 * BLOCK, Buffer.alloc(BLOCK, `second ${block} `));
-  await snapshotOf('db', 'tuesday');
+  await scene.server.rsadmWell('volume', 'snapshot', 'db@tuesday');
   expect((await scene.client.call('backups', {})).backups).toMatchObject([
     { namespace: 'osl', name: 'db', universe: 0, snapshot: 'monday' },
   ]);
@@ -55,8 +48,8 @@ it('an incremental backup reads and writes what has changed, and refuses what it
   expect(await refused('db@nosuch', backups())).toMatch(/has no snapshot nosuch/);
   // A later snapshot with the same name as the base must not be accepted as the base.
   await scene.server.rsadmWell('volume', 'remove', 'db@monday', '--yes');
-  await snapshotOf('db', 'monday');
-  await snapshotOf('db', 'wednesday');
+  await scene.server.rsadmWell('volume', 'snapshot', 'db@monday');
+  await scene.server.rsadmWell('volume', 'snapshot', 'db@wednesday');
   expect(await refused('db@wednesday', backups(), '--since', 'monday')).toMatch(/the older snapshot is not there any more/);
   // A damaged base is refused, and the attempt leaves no file.
   const described = readFileSync(`${fileOf('db@tuesday')}.json`);
@@ -92,7 +85,7 @@ it('five generations of a volume under writes, each restored and compared', { ti
       }
     })();
     const name = `g${generation}`;
-    await snapshotOf('live', name);
+    await scene.server.rsadmWell('volume', 'snapshot', `live@${name}`);
     await scene.client.call('attach', { names: [`live@${name}`], readOnly: true, server: null, take: 'no' });
     const snapshot = await scene.open(`live@${name}`);
     contents.push(await contentOf(snapshot, SIZE_MIB));

@@ -123,15 +123,11 @@ export class ConsoleMachine {
     await this.press('F3');
   }
 
-  screen(): Promise<string> {
-    return this.tmux('capture-pane', '-p');
-  }
-
   /** Waits until the screen shows `text`; returns the screen. */
   async sees(text: string | RegExp | ((screen: string) => boolean), timeoutMs = SEES_MS): Promise<string> {
     const endMs = performance.now() + timeoutMs;
     for (;;) {
-      const screen = await this.screen();
+      const screen = await this.tmux('capture-pane', '-p');
       const words = screen.replaceAll(/[|\s]+/g, ' ');
       if (typeof text === 'function' ? text(screen) : typeof text === 'string' ? words.includes(text) : text.test(words)) return screen;
       if (performance.now() > endMs) throw new Error(`${this.options.name}: the screen does not show ${String(text)}:\n${screen}`);

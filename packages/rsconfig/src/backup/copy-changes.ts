@@ -6,11 +6,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { PIECE_BYTES, PIECES_AT_ONCE, STATUS_BYTES } from '../limits.ts';
 import type { NbdClient } from './nbd-client.ts';
 
-export interface Piece {
-  readonly offsetBytes: number;
-  readonly lengthBytes: number;
-}
-
+type Piece = Readonly<Record<'offsetBytes' | 'lengthBytes', number>>;
 type Source = Pick<NbdClient, 'sizeBytes' | 'read' | 'status'>;
 type Target = Pick<NbdClient, 'sizeBytes' | 'write' | 'writeZeros' | 'flush'>;
 

@@ -35,11 +35,8 @@ export function exportUri(socketPath: string, name: string): string {
 export async function withImage<T>(file: string, clock: Clock, work: (image: NbdClient) => Promise<T>): Promise<T> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'rsconfig-'));
   const socket = path.join(folder, 'image');
-  const { ended, kill } = start(
-    'qemu-nbd',
-    ['--socket', socket, '--format', 'qcow2', '--cache', 'writeback', '--export-name', 'image', file],
-    null,
-  );
+  const args = ['--socket', socket, '--format', 'qcow2', '--cache', 'writeback', '--export-name', 'image', file];
+  const { ended, kill } = start('qemu-nbd', args, null);
   let isOver = false;
   void ended.finally(() => (isOver = true)).catch(() => undefined);
   try {

@@ -22,12 +22,8 @@ export function volumeInFiles(name: string, wanted: string): string {
 }
 
 /** Makes a snapshot of the volume; rsiod runs the triggers of this client. `request`: the id of the request. */
-export async function makeSnapshot(
-  context: CommandContext,
-  { place, call, volume }: VolumeTarget,
-  snapshot: string,
-  request: string,
-): Promise<SnapshotView> {
+export async function makeSnapshot(context: CommandContext, at: VolumeTarget, snapshot: string, request: string): Promise<SnapshotView> {
+  const { place, call, volume } = at;
   const triggered = withTriggers(context, String(place['namespace']), call);
   const { snapshots } = await triggered('volume-snapshot', { snapshots: [{ ...volume, snapshot }], request });
   const [made] = snapshots;
