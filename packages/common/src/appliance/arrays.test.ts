@@ -38,7 +38,8 @@ beforeEach(() => {
   scene.output = (program, args) => {
     if (program === 'blkid') return `${UUID}\n`;
     if (program !== 'lsblk') return '';
-    return args[0] === '--json' ? JSON.stringify({ blockdevices: disks }) : `${String(args.at(-1)).slice(5)} disk\n`;
+    const name = String(args.at(-1)).slice('/dev/'.length);
+    return args[0] === '--json' ? JSON.stringify({ blockdevices: disks }) : `${name}   disk\n${name}1  part\n${name}2  lvm\n`;
   };
   disks = [diskOf('sdb'), diskOf('sdc')];
 });
@@ -84,7 +85,7 @@ test('content is erased without force, after an array that does not run was stop
   mdstat('md126 : inactive sdb[0](S)\n      614336 blocks super 1.2\n');
   disks = [diskOf('sdb', { fstype: 'linux_raid_member' }), diskOf('sdc')];
   await makePool(scene, WANTED, await shown('sdb', 'sdc'), serving());
-  expect(changes().slice(0, 2)).toEqual(['mdadm --stop /dev/md126', 'wipefs --all /dev/sdb']);
+  expect(changes().slice(0, 3)).toEqual(['mdadm --stop /dev/md126', 'wipefs --all /dev/sdb1', 'wipefs --all /dev/sdb']);
 });
 
 test('a disk is replaced by one that is large enough', async () => {
@@ -98,7 +99,8 @@ test('a disk is replaced by one that is large enough', async () => {
   writeFileSync(`${scene.root}/sys/block/md127/md/component_size`, '900000\n');
   await replaced('sdc');
   expect(changes()).toEqual([
-    ...['wipefs --all /dev/sdd', 'mdadm --manage /dev/md127 --remove failed', 'mdadm --manage /dev/md127 --remove detached'],
+    ...['wipefs --all /dev/sdd1', 'wipefs --all /dev/sdd'],
+    ...['mdadm --manage /dev/md127 --remove failed', 'mdadm --manage /dev/md127 --remove detached'],
     ...['mdadm --manage /dev/md127 --add /dev/sdd', 'mdadm --manage /dev/md127 --replace /dev/sdc --with /dev/sdd'],
   ]);
 });
