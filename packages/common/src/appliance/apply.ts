@@ -7,7 +7,7 @@ import { basename, dirname } from 'node:path';
 import { replaceFile } from '../files/durable-write.ts';
 import { RsError, toRsError } from '../lib/errors.ts';
 import { type ApplianceMachine, appliancePaths, exclusively } from './machine.ts';
-import { finishRestore, presentHostKey, refusedConfig } from './saved-config.ts';
+import { finishRestore, presentHostKey } from './saved-config.ts';
 import { readSettings, SETTINGS, type Settings, writeSettings } from './settings.ts';
 import { misfit } from '../lib/shape.ts';
 import { mountUnitOf, NETWORK_PREFIX, systemFiles } from './system-files.ts';
@@ -17,12 +17,13 @@ const NETWORK_FOLDER = '/run/systemd/network';
 /** `isBoot`: the programs that the settings concern have not started yet. */
 export async function applySettings(machine: ApplianceMachine, isBoot: boolean): Promise<void> {
   const { root, run } = machine;
+  const { restored, refused } = appliancePaths(root);
   try {
     await finishRestore(root);
   } catch (thrown) {
     // The present configuration is better than none. crsio says that the other one was refused, or waits: after an error of the disk, the
     // next boot completes it.
-    if (toRsError(thrown).code === 'E_CONFIG') renameSync(appliancePaths(root).restored, refusedConfig(root));
+    if (toRsError(thrown).code === 'E_CONFIG') renameSync(restored, refused);
   }
   const settings = await readSettings(root);
   await run('usermod', ['--password', settings.passwordHash ?? '!', 'root']);

@@ -176,7 +176,6 @@ export function eraseDisk(machine: ApplianceMachine, name: string, typed: readon
 export function replaceDisk(machine: ApplianceMachine, wanted: Replacement, shown: string): Promise<void> {
   return exclusively(machine, 'settings', async () => {
     const { root, run } = machine;
-    const { old } = wanted;
     const storage = await storageNow(machine);
     const { into, disk } = replacementIn(storage, wanted);
     const partOf = `${root}/sys/block/${into.device}/md/component_size`;
@@ -186,9 +185,9 @@ export function replaceDisk(machine: ApplianceMachine, wanted: Replacement, show
     await emptied(machine, storage, [disk], shown);
     await removeFailed(machine, into.device);
     await run('mdadm', ['--manage', pathOf(into.device), '--add', pathOf(disk.name)]);
-    const isThere = into.members.some((member) => member.disk === old && !member.isFaulty);
-    if (old !== null && isThere)
-      await run('mdadm', ['--manage', pathOf(into.device), '--replace', pathOf(old), '--with', pathOf(disk.name)]);
+    const works = into.members.find((member) => member.disk === wanted.old && !member.isFaulty);
+    if (works !== undefined)
+      await run('mdadm', ['--manage', pathOf(into.device), '--replace', pathOf(works.disk), '--with', pathOf(disk.name)]);
   });
 }
 

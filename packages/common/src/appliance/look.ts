@@ -8,7 +8,6 @@ import { toRsError } from '../lib/errors.ts';
 import { storageNow } from './arrays.ts';
 import { arrayTrouble, type Storage } from './disks.ts';
 import { type ApplianceMachine, appliancePaths, exclusively } from './machine.ts';
-import { refusedConfig } from './saved-config.ts';
 import { FIRST_SETTINGS, readSettings, type Settings } from './settings.ts';
 import { type Slots, slotsNow } from './upgrade.ts';
 
@@ -45,7 +44,7 @@ export async function lookAtAppliance(machine: ApplianceMachine, slots: Slots | 
     }
   };
   if (isConfigLost(root)) problems.push('The configuration partition cannot be mounted: settings are lost at the next boot');
-  if (existsSync(refusedConfig(root))) problems.push('The restored configuration could not be used: restore another one');
+  if (existsSync(paths.refused)) problems.push('The restored configuration could not be used: restore another one');
   const settings = await orElse('Settings', () => readSettings(root), FIRST_SETTINGS);
   const storage = await orElse('Disks', () => storageNow(machine), { disks: [], arrays: [], media: [] });
   const own = storage.disks.filter(({ use }) => use.kind === 'system').map(({ name }) => name);

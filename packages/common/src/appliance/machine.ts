@@ -26,6 +26,8 @@ export function appliancePaths(root: string) {
     hostKey: `${root}/config/ssh/ssh_host_ed25519_key`,
     /** A configuration that has been accepted, and replaces the present one at the next boot. */
     restored: `${root}/config/restore.json`,
+    /** A configuration that was accepted, and could not be used at the boot. */
+    refused: `${root}/config/restore.json.refused`,
     /** The program that hashes passwords. */
     hashPassword: `${root}/usr/lib/rsio-appliance/hash-password`,
     /** Folder of what lives until the next boot, such as locks. */

@@ -89,11 +89,6 @@ function filesIn(folder: string): string[] {
   return readdirSync(folder).filter((name) => statSync(join(folder, name)).isFile());
 }
 
-/** Where a configuration is that was accepted, and could not be used at the boot. */
-export function refusedConfig(root: string): string {
-  return `${appliancePaths(root).restored}.refused`;
-}
-
 /** Accepts a saved configuration, which the next boot makes effective. Throws E_CONFIG or E_SYSTEM. */
 export async function acceptConfig(root: string, file: string): Promise<void> {
   if (statSync(file).size > SAVED_CONFIG_MAX_BYTES)
@@ -103,8 +98,9 @@ export async function acceptConfig(root: string, file: string): Promise<void> {
     );
   const given = readFileSync(file, 'utf8');
   savedContent(file, given);
-  rmSync(refusedConfig(root), { force: true });
-  await replaceFile(appliancePaths(root).restored, given);
+  const { restored, refused } = appliancePaths(root);
+  rmSync(refused, { force: true });
+  await replaceFile(restored, given);
 }
 
 /** Replaces the configuration by an accepted one. Does nothing if there is none. */
