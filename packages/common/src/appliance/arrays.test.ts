@@ -1,7 +1,7 @@
 // Pools and replaced disks: a step that fails leaves the disks free, and nothing is erased that is used, too small, or not what the question
 // has shown.
 
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { beforeEach, expect, test } from 'vitest';
 import { RsError } from '../lib/errors.ts';
 import { useApplianceScene } from '../testing/appliance-scene.ts';
@@ -94,9 +94,14 @@ test('a disk is replaced by one that is large enough', async () => {
   disks = [diskOf('sdb'), diskOf('sdc'), diskOf('sdd', { fstype: 'ext4' })];
   const replaced = async (old: string | null) => replaceDisk(scene, { array: 'md127', old, by: 'sdd', typed: ['sdd'] }, await shown('sdd'));
   await expect(replaced(null)).rejects.toThrow('is too small: array - has');
+  // The data fit only if nothing is before them.
+  writeFileSync(`${scene.root}/sys/block/md127/md/component_size`, '900000\n');
+  mkdirSync(`${scene.root}/sys/block/md127/md/dev-sdc`);
+  writeFileSync(`${scene.root}/sys/block/md127/md/dev-sdc/offset`, '262144\n');
+  await expect(replaced(null)).rejects.toThrow('is too small: array - has 1006.9M on each disk');
   await expect(replaced('sdx')).rejects.toThrow('sdx is not in array');
   expect(changes()).toEqual([]);
-  writeFileSync(`${scene.root}/sys/block/md127/md/component_size`, '900000\n');
+  writeFileSync(`${scene.root}/sys/block/md127/md/dev-sdc/offset`, '2048\n');
   await replaced('sdc');
   expect(changes()).toEqual([
     ...['wipefs --all /dev/sdd1', 'wipefs --all /dev/sdd'],

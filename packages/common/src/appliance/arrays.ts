@@ -178,8 +178,13 @@ export function replaceDisk(machine: ApplianceMachine, wanted: Replacement, show
     const { root, run } = machine;
     const storage = await storageNow(machine);
     const { into, disk } = replacementIn(storage, wanted);
-    const partOf = `${root}/sys/block/${into.device}/md/component_size`;
-    const least = existsSync(partOf) ? Number(readFileSync(partOf, 'utf8')) * 1024 : 0;
+    const shownBy = (file: string): number => {
+      const path = `${root}/sys/block/${into.device}/md/${file}`;
+      return existsSync(path) ? Number(readFileSync(path, 'utf8')) : 0;
+    };
+    // Each disk has the description of the array, in sectors, before its part of the data, in KiB.
+    const before = Math.max(...into.members.map((member) => shownBy(`dev-${member.disk}/offset`)));
+    const least = shownBy('component_size') * 1024 + before * 512;
     if (disk.sizeBytes <= least)
       throw new RsError('E_USAGE', `${diskText(disk)} is too small: array ${into.name} has ${shownSize(least)} on each disk`);
     await emptied(machine, storage, [disk], shown);
