@@ -40,7 +40,7 @@ export const SEED_MUTANTS: readonly Mutant[] = [
     name: 'compared-from-position',
     breaks: 'a pull of another snapshot goes on at the position that the pull before has reached',
     apply: () =>
-      override<object, [Incoming, Pick<Incoming, 'snapshot' | 'sizeBytes'>], Promise<Incoming>>(
+      override<object, [Incoming, Pick<Incoming, 'snapshot' | 'sizeBytes' | 'positionBytes'>], Promise<Incoming>>(
         IncomingFiles,
         'again',
         (original) => async (self, known, state) => {

@@ -39,6 +39,8 @@ export const poolPaths = {
   /** The content of a follower's next moment while it arrives, and what has arrived (moves/incoming-files.ts). */
   incoming: (folder: string): string => join(folder, 'incoming'),
   incomingState: (folder: string): string => join(folder, 'incoming.json'),
+  /** A clone of `incoming` that is about to replace it. */
+  newIncoming: (folder: string): string => join(folder, 'incoming.new'),
   /** The intent map of a replica of a mirror. */
   map: (folder: string): string => join(folder, 'mirror.map'),
 } as const;

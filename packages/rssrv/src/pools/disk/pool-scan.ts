@@ -36,7 +36,7 @@ const MAP_NAMES = ['mirror.map', 'mirror.map.new'];
 /** Names of the gate record, and of a gate record whose writing was interrupted; the next writing replaces the latter. */
 const RECORD_NAMES = ['gate.record', 'gate.record.new'];
 /** Names of the next moment of a follower. */
-const INCOMING_NAMES = ['incoming', 'incoming.json', 'incoming.json.new'];
+const INCOMING_NAMES = ['incoming', 'incoming.new', 'incoming.json', 'incoming.json.new'];
 
 export interface RemovedVolume {
   readonly manifest: Manifest;

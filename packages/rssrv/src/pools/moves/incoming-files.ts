@@ -1,13 +1,13 @@
 // The files of a follower's next moment while its content arrives: `incoming`, and `incoming.json`, which says what `incoming` has.
 // Invariants: `incoming` has the whole content of the base that incoming.json names, unless it is compared, and up to its position the whole
-// content of the snapshot that it names. Without a readable incoming.json, `incoming` counts as absent. No client ever sees either file. Rules: T2,
-// T3.
+// content of the snapshot that it names. Without a readable incoming.json, `incoming` counts as absent. A pull that compares never
+// reads a file to which an earlier pull has written. No client ever sees a file of these. Rules: T2, T3, T11.
 
-import { readFile, rm, stat } from 'node:fs/promises';
+import { readFile, rename, rm, stat } from 'node:fs/promises';
 import { replaceFile, syncDirectory } from '@rsio/common/files/durable-write';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
 import { flag, integer, object, type Of, optional, orNull } from '@rsio/common/lib/shape';
-import { createData, extendData, type Reflink } from '../disk/data-file.ts';
+import { createData, type Reflink } from '../disk/data-file.ts';
 import type { Manifest } from '../disk/manifest.ts';
 import { parseContent, printContent, stamp, uuid } from '../disk/description-shapes.ts';
 import type { PoolFiles } from '../disk/pool-files.ts';
@@ -55,8 +55,13 @@ export class IncomingFiles {
       if (errnoName(thrown) === 'ENOENT' || thrown instanceof RsError) return null;
       throw thrown;
     }
-    const now = await stampOf(poolPaths.incoming(this.folder));
-    return now !== null && now === state.stamp ? state : null;
+    if (state.stamp === null) return null;
+    const incoming = poolPaths.incoming(this.folder);
+    if ((await stampOf(incoming)) === state.stamp) return state;
+    // A crash in `again` may have left the named file beside `incoming`.
+    if ((await stampOf(poolPaths.newIncoming(this.folder))) !== state.stamp) return null;
+    await this.replace();
+    return state;
   }
 
   /**
@@ -75,12 +80,26 @@ export class IncomingFiles {
     return this.beginFrom(data, { snapshot: volumeId, base: null, sizeBytes, isCompared: true });
   }
 
-  /** Keeps the content of `incoming`, whatever it is, to be compared with another snapshot. The file is extended with zeros. */
-  async again(known: Incoming, state: Pick<Incoming, 'snapshot' | 'sizeBytes'>): Promise<Incoming> {
-    await extendData(this.files.ports, poolPaths.incoming(this.folder), known.sizeBytes, state.sizeBytes, false);
-    const whole = { ...known, ...state, base: null, isCompared: true, positionBytes: 0 };
+  /**
+   * Keeps the content of `incoming`, whatever it is, to be compared with a snapshot from `positionBytes` on. `incoming` becomes a clone of
+   * itself: after a failed write-back, the old file would be read from memory as it should be on the disk, and would count as equal.
+   */
+  async again(known: Incoming, state: Pick<Incoming, 'snapshot' | 'sizeBytes' | 'positionBytes'>): Promise<Incoming> {
+    const clone = poolPaths.newIncoming(this.folder);
+    await rm(clone, { force: true });
+    const fileStamp = await cloneAsData(this.reflink, poolPaths.incoming(this.folder), clone, state.sizeBytes, this.files.directory);
+    await syncDirectory(this.folder);
+    this.reached('incoming: cloned');
+    const whole = { ...known, ...state, base: null, isCompared: true, stamp: fileStamp };
     await this.note(whole);
+    await this.replace();
     return whole;
+  }
+
+  private async replace(): Promise<void> {
+    await rename(poolPaths.newIncoming(this.folder), poolPaths.incoming(this.folder));
+    await syncDirectory(this.folder);
+    this.reached('incoming: replaced');
   }
 
   private async beginFrom(data: string | null, state: Omit<Incoming, 'positionBytes' | 'stamp'>): Promise<Incoming> {
@@ -106,11 +125,12 @@ export class IncomingFiles {
     this.reached('incoming: noted');
   }
 
-  /** Deletes both files. Neither need exist. */
+  /** Deletes the files. None need exist. */
   async discard(): Promise<void> {
     await rm(poolPaths.incomingState(this.folder), { force: true });
     this.reached('incoming: forgotten');
     await rm(poolPaths.incoming(this.folder), { force: true });
+    await rm(poolPaths.newIncoming(this.folder), { force: true });
     await syncDirectory(this.folder);
   }
 

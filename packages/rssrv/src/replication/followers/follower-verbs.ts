@@ -102,10 +102,11 @@ export class FollowerVerbs {
     const state = await this.onDisk(pool, volumeId, async (incoming) => {
       const known = await incoming.read();
       const isFit = known !== null && known.snapshot === id && known.base === since && known.sizeBytes === sizeBytes;
-      if (isFit) return known;
+      const isWhole = known?.positionBytes === sizeBytes;
+      if (isFit && (known.isCompared !== true || isWhole)) return known;
       if (base !== null) return incoming.begin(base.own, { snapshot: id, base: since, sizeBytes });
       // Whatever has arrived, was carried here, or is an older moment may have much in common with the snapshot.
-      if (known !== null && known.sizeBytes <= sizeBytes) return incoming.again(known, { snapshot: id, sizeBytes });
+      if (known !== null) return incoming.again(known, { snapshot: id, sizeBytes, positionBytes: isFit ? known.positionBytes : 0 });
       const own = snapshotsOf(found).list.at(-1)?.name ?? null;
       return incoming.begin(own, { snapshot: id, base: null, sizeBytes, isCompared: own !== null });
     });

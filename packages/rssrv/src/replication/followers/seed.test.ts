@@ -3,6 +3,8 @@
 
 import { readFileSync } from 'node:fs';
 import { beforeEach, expect, test, vi } from 'vitest';
+import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { beforeEach, expect, test } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
 import type { Found } from '../../pools/catalogue.ts';
@@ -90,6 +92,35 @@ test('a follower that has no moment in common with its source any more begins wi
   const { file, state } = await prepare(second);
   expect(state).toMatchObject({ base: null, isCompared: true, positionBytes: 0 });
   expect(readFileSync(file).equals(CARRIED)).toBe(true);
+});
+
+test('each pull that compares begins with a new file, of which nothing is in memory that is not on the disk', async () => {
+  await seed();
+  const { file, state } = await prepare();
+  const inode = statSync(file).ino;
+  await verbs.arrived(follower().manifest.id, { ...state, positionBytes: 512 }, 0);
+  const again = await prepare();
+  expect(statSync(again.file).ino).not.toBe(inode);
+  expect(again.state).toMatchObject({ isCompared: true, positionBytes: 512 });
+  expect(readFileSync(file).equals(CARRIED)).toBe(true);
+});
+
+test('a crash before the new file has replaced the old one costs nothing', async () => {
+  await seed();
+  const { file, state } = await prepare();
+  await verbs.arrived(follower().manifest.id, { ...state, positionBytes: 512 }, 0);
+  // As if the last step of `prepare` had not happened.
+  renameSync(file, `${file}.new`);
+  writeFileSync(file, 'old');
+  expect((await prepare()).state).toMatchObject({ isCompared: true, positionBytes: 512 });
+  expect(readFileSync(file).equals(CARRIED)).toBe(true);
+});
+
+test('carried content serves also for a moment that was made before the source grew', async () => {
+  await seed();
+  const { file, state } = await prepare(first, SIZE / 2);
+  expect(state).toMatchObject({ isCompared: true, sizeBytes: SIZE / 2, positionBytes: 0 });
+  expect(readFileSync(file).equals(CARRIED.subarray(0, SIZE / 2))).toBe(true);
 });
 
 test('volumes that cannot be the beginning are refused, and what has arrived stays', async () => {
