@@ -224,6 +224,18 @@ describe('a pull', () => {
     expect(ends).toEqual([null]);
   });
 
+  test('keeps the limit of bandwidth for what differs, and waits for it as long as that takes', async () => {
+    const { source, ends, file, open } = scene({ since: null, isCompared: true, limitBytes: PULL_PIECE_BYTES / 200 });
+    source.extentsAnswer = [SECTORS / 4, 0, (SECTORS * 3) / 4, 1];
+    await open();
+    expect(source.readBytes).toBe(PULL_PIECE_BYTES);
+    await run(199_000);
+    expect([source.readBytes, ends]).toEqual([PULL_PIECE_BYTES, []]);
+    await run(2_000);
+    expect([source.readBytes, ends]).toEqual([2 * PULL_PIECE_BYTES, [null]]);
+    expect(file.content.subarray(0, SIZE / 4).equals(expected.subarray(0, SIZE / 4))).toBe(true);
+  });
+
   test('fails if it can send nothing for long, even before the snapshot is open', async () => {
     const { source, ends } = scene();
     source.isHalted = true;

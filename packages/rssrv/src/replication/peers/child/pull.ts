@@ -77,8 +77,11 @@ export class SnapshotPull {
   private plan: PullPlan | null = null;
   private readonly freeBuffers: Buffer[] = [];
   private readonly freeCompared: Buffer[] = [];
-  /** Steps on the file that have not ended. */
+  /** Parts of compared pieces that differ, and wait for the limit of bandwidth. At most those of the pieces in work. */
+  private readonly parts: { readonly range: Range; readonly then: () => void }[] = [];
+  /** Steps on the file that have not ended, and requests for data and sums. */
   private fileSteps = 0;
+  private requests = 0;
   private error: RsError | null = null;
   private isOver = false;
   private hasEnded = false;
@@ -130,6 +133,11 @@ export class SnapshotPull {
     const { plan, order } = this;
     while (!this.isOver && plan !== null) {
       const waitMs = order.limitBytes === null ? 0 : this.freeMs - this.clock.monotonicMs();
+      const part = waitMs <= 0 ? this.parts.shift() : undefined;
+      if (part !== undefined) {
+        this.read(part.range, part.then);
+        continue;
+      }
       const step = plan.next(waitMs <= 0);
       if (step === null) {
         if (waitMs > 0) this.pumpAfter(waitMs);
@@ -180,24 +188,22 @@ export class SnapshotPull {
   private compare(plan: PullPlan, piece: Piece): void {
     const { offsetBytes, lengthBytes } = piece;
     const buffer = this.freeCompared.pop() ?? Buffer.allocUnsafeSlow(PULL_COMPARE_BYTES);
-    this.onFile(this.file.read(buffer, lengthBytes, offsetBytes), () =>
-      this.source.sums(offsetBytes, lengthBytes, PULL_SUM_BYTES, (sums) =>
+    this.onFile(this.file.read(buffer, lengthBytes, offsetBytes), () => {
+      this.requests++;
+      this.source.sums(offsetBytes, lengthBytes, PULL_SUM_BYTES, (sums) => {
+        this.requests--;
         this.answered(sums, (known) => {
           const parts = differing(buffer.subarray(0, lengthBytes), known, PULL_SUM_BYTES, PULL_PIECE_BYTES);
           this.freeCompared.push(buffer);
           let left = parts.length;
-          const ended = (): void => {
-            if (left === 0) plan.completed(piece);
+          if (left === 0) plan.completed(piece);
+          const then = (): void => {
+            if (--left === 0) plan.completed(piece);
           };
-          for (const part of parts)
-            this.read({ ...part, offsetBytes: offsetBytes + part.offsetBytes }, () => {
-              left--;
-              ended();
-            });
-          ended();
-        }),
-      ),
-    );
+          for (const part of parts) this.parts.push({ range: { ...part, offsetBytes: offsetBytes + part.offsetBytes }, then });
+        });
+      });
+    });
   }
 
   private read({ offsetBytes, lengthBytes }: Range, then: () => void): void {
@@ -207,7 +213,9 @@ export class SnapshotPull {
       const sinceMs = Math.max(this.clock.monotonicMs() - PULL_CREDIT_MS, this.freeMs);
       this.freeMs = sinceMs + (lengthBytes / limitBytes) * 1_000;
     }
+    this.requests++;
     this.source.read(buffer, offsetBytes, lengthBytes, (error) => {
+      this.requests--;
       this.alive();
       if (this.isOver) return;
       if (error !== null) return this.end(error);
@@ -268,7 +276,7 @@ export class SnapshotPull {
     const nowMs = this.clock.monotonicMs();
     const { source } = this;
     if (!source.isHalted) this.sendingMs = nowMs;
-    if (this.paceTimer !== null && this.plan?.begunCount === 0) this.alive();
+    if (this.paceTimer !== null && this.requests === 0 && this.fileSteps === 0) this.alive();
     if (nowMs - this.sendingMs >= PULL_PATIENCE_MS)
       this.end(
         new RsError(
