@@ -16,13 +16,14 @@ usePoolDirectory();
 
 const CHECK_MAX_MS = 15_000;
 let service: FollowerService;
+let scene: PoolScene;
 /** What the peer answers to a check and to the order. */
 let answers: { check: Error | null; order: Error | null };
 let waitsMs: number[];
 
 beforeEach(async () => {
   const clock = new FakeClock();
-  const scene = await PoolScene.open(directory, { clock });
+  scene = await PoolScene.open(directory, { clock });
   scenes.push(scene);
   [answers, waitsMs] = [{ check: null, order: null }, []];
   const source = new OfferedSource(1, ['db']);
@@ -79,4 +80,35 @@ test('after the order to hand over, the outcome is unknown unless the order was 
 test('an error that the source answers is passed on', async () => {
   answers.check = new RsError('E_UNREACHABLE', 'The source is not connected to bergen');
   await expect(reverse()).rejects.toBe(answers.check);
+});
+
+/** `before`: what happens while the command waits for its turn. */
+const seed = (before: () => Promise<unknown>, from = 'carried') => {
+  const run: typeof WHOLE_CHANGES.run = async (work, what) => {
+    await before();
+    return WHOLE_CHANGES.run(work, what);
+  };
+  const changes = { ...WHOLE_CHANGES, run, by: 'test', note: () => undefined };
+  const handlers = service.handlers(changes, () => Promise.reject(new Error('unused')), LOCAL_ASKER);
+  return handlers['volume-seed']({ volume: { name: 'db', universe: 0 }, from: { name: from, universe: 0 }, request: null });
+};
+const remove = (name: string) => scene.verbs.remove({ name, universe: 0 }, LOCAL_ASKER, null);
+
+test.each(['carried', 'db'])('volume %s, which was removed while volume seed waited, is named', async (name) => {
+  await scene.create({ name: 'carried', sizeBytes: 4096 });
+  await expect(seed(() => remove(name))).rejects.toMatchObject({
+    code: 'E_UNKNOWN_VOLUME',
+    message: `No volume ${name} on this server: volume list shows them`,
+  });
+});
+
+test('a refused volume seed does not interrupt the replication', async () => {
+  let isQuiet = false;
+  const { followers } = service;
+  followers.whileQuiet = async (_, work) => {
+    isQuiet = true;
+    return work();
+  };
+  await expect(seed(() => Promise.resolve(), 'db')).rejects.toThrow('db is a follower itself');
+  expect(isQuiet).toBe(false);
 });

@@ -8,7 +8,7 @@ import type { ManagedVolumeView } from '@rsio/common/control/server/views';
 import { RsError } from '@rsio/common/lib/errors';
 import { isName, NAME_ALLOWED, quoteText } from '@rsio/common/lib/units';
 import type { Asker } from '../../pools/asker.ts';
-import { findToChange, type Found, type VolumeName, volumeText } from '../../pools/catalogue.ts';
+import { findToChange, type Found, unknownVolume, type VolumeName, volumeText } from '../../pools/catalogue.ts';
 import type { PoolVerbs } from '../../pools/pool-verbs.ts';
 import type { Changes } from '../../pools/requests/requests.ts';
 import type { SnapshotVerbs } from '../../snapshots/snapshot-verbs.ts';
@@ -103,13 +103,16 @@ export class FollowerService {
         return { volumes: await noted(`demoted; its content before is ${kept}`, now), kept, lostBytes, momentMs };
       },
       'volume-seed': async ({ volume, from }) => {
-        const [found, seed] = [volume, from].map((name) => findToChange(this.ports.verbs.catalogue, name, asker, 'seed followers'));
-        const replication = found!.manifest.follower?.replication ?? '';
+        const find = (name: VolumeName): Found => findToChange(this.ports.verbs.catalogue, name, asker, 'seed followers');
+        const [found, seed] = [find(volume), find(from)];
+        // A command that is refused does not interrupt the replication.
+        this.verbs.checkSeed(found, seed);
+        const replication = found.manifest.follower?.replication ?? '';
         const what = `volume ${volumeText(volume)}, which gets the content of ${volumeText(from)} by ${changes.by}`;
-        const seeded = (): Promise<void> => changes.run(() => this.verbs.seed(this.now(found!), this.now(seed!)), what);
+        const seeded = (): Promise<void> => changes.run(() => this.verbs.seed(this.still(found), this.still(seed)), what);
         await followers.whileQuiet(replication, seeded);
         followers.soon();
-        return { volume: (await noted(`seeded with ${volumeText(from)}`, [this.now(found!)]))[0]! };
+        return { volume: (await noted(`seeded with ${volumeText(from)}`, [this.now(found)]))[0]! };
       },
       'volume-drill': async ({ volumes, suffix, request }) => {
         if (!isName(`x${suffix}`)) throw new RsError('E_USAGE', `Wrong suffix ${quoteText(suffix)}: in a name, allowed is ${NAME_ALLOWED}`);
@@ -146,6 +149,13 @@ export class FollowerService {
     await handOver(false);
     followers.soon();
     return replication;
+  }
+
+  /** As `now`. Throws E_UNKNOWN_VOLUME if the volume was removed, or has left its pool. */
+  private still(found: Found): Found {
+    const now = this.now(found);
+    if (now.pool.volumes.has(found.manifest.id)) return now;
+    throw unknownVolume(found.manifest);
   }
 
   private now(found: Found): Found {

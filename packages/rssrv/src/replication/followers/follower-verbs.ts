@@ -117,7 +117,14 @@ export class FollowerVerbs {
    * Gives a follower without a moment the content of another volume of its pool, so that its first moment copies only what differs. Throws
    * E_USAGE if the follower or the volume does not fit, and E_HELD if a client has the volume.
    */
-  async seed({ pool, manifest }: Found, from: Found): Promise<void> {
+  async seed(found: Found, from: Found): Promise<void> {
+    this.checkSeed(found, from);
+    const { pool, manifest } = found;
+    await this.onDisk(pool, manifest.id, (incoming) => incoming.seed(from.manifest, manifest.sizeBytes));
+  }
+
+  /** Throws the refusals of `seed`. */
+  checkSeed({ pool, manifest }: Found, from: Found): void {
     const [text, other] = [volumeText(manifest), volumeText(from.manifest)];
     const refuse = (why: string): RsError => new RsError('E_USAGE', `${text} cannot begin with the content of ${other}: ${why}`);
     if (following(manifest) === null) throw refuse(`${text} follows no volume; volume replications shows the followers`);
@@ -130,7 +137,6 @@ export class FollowerVerbs {
     if (from.manifest.layout.kind !== 'simple') throw refuse('it has several files, and would have to be copied first');
     if (from.manifest.sizeBytes > manifest.sizeBytes) throw refuse(`it is larger than ${text}`);
     this.verbs.checkUnheld(from);
-    await this.onDisk(pool, manifest.id, (incoming) => incoming.seed(from.manifest, manifest.sizeBytes));
   }
 
   /**
