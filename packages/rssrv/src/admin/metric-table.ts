@@ -63,7 +63,7 @@ export const SERVER_METRICS = {
   rsio_server_volume_schedule_failed: gauge('1 if the last snapshot of the schedule of the volume could not be made', 'volume'),
   rsio_server_replication_age_seconds: gauge('Age of the last moment that both servers have; absent if none', ...REPLICATION_LABELS),
   rsio_server_replication_interval_seconds: gauge('Wanted time from one moment of the replication to the next', ...REPLICATION_LABELS),
-  rsio_server_replication_backlog_bytes: gauge('Bytes of the moment in progress that are not copied yet', ...REPLICATION_LABELS),
+  rsio_server_replication_backlog_bytes: gauge('Bytes of the moment in progress still to copy or compare', ...REPLICATION_LABELS),
   rsio_server_replication_failing: gauge('1 if the replication fails or the other server is absent', ...REPLICATION_LABELS),
   rsio_server_volume_bridged_reads_total: counter('READs of the volume that its storage failed and an image answered', 'volume'),
   rsio_server_process_resident_memory_bytes: gauge('Memory of the listener process'),

@@ -35,7 +35,7 @@ export const REPLICATION = object({
   momentMs: orNull(number('Moment of the followers, by the clock of the source')),
   ageMs: orNull(number()),
   doneBytes: count(),
-  totalBytes: count('Bytes of the moment in progress that differ, as far as known'),
+  totalBytes: count('Bytes of the moment in progress that are copied or compared, as far as known'),
   nextMs: orNull(number('When the next moment is due')),
 });
 export type ReplicationView = Of<typeof REPLICATION>;

@@ -78,7 +78,7 @@ export class SnapshotPull {
   private readonly freeBuffers: Buffer[] = [];
   private readonly freeCompared: Buffer[] = [];
   /** Parts of compared pieces that differ, and wait for the limit of bandwidth. At most those of the pieces in work. */
-  private readonly parts: { readonly range: Range; readonly then: () => void }[] = [];
+  private readonly parts: { readonly range: Range; readonly read: () => void }[] = [];
   /** Steps on the file that have not ended, and requests for data and sums. */
   private fileSteps = 0;
   private requests = 0;
@@ -135,7 +135,7 @@ export class SnapshotPull {
       const waitMs = order.limitBytes === null ? 0 : this.freeMs - this.clock.monotonicMs();
       const part = waitMs <= 0 ? this.parts.shift() : undefined;
       if (part !== undefined) {
-        this.read(part.range, part.then);
+        this.read(part.range, part.read);
         continue;
       }
       const step = plan.next(waitMs <= 0);
@@ -197,10 +197,10 @@ export class SnapshotPull {
           this.freeCompared.push(buffer);
           let left = parts.length;
           if (left === 0) plan.completed(piece);
-          const then = (): void => {
+          const read = (): void => {
             if (--left === 0) plan.completed(piece);
           };
-          for (const part of parts) this.parts.push({ range: { ...part, offsetBytes: offsetBytes + part.offsetBytes }, then });
+          for (const part of parts) this.parts.push({ range: { ...part, offsetBytes: offsetBytes + part.offsetBytes }, read });
         });
       });
     });
