@@ -134,8 +134,8 @@ export class FollowerVerbs {
       throw refuse(`${text} has a moment of its source already, and copies only what differs`);
     if (from.pool.name !== pool.name)
       throw refuse(`it is in pool ${from.pool.name}, and ${text} in pool ${pool.name}: rsadm volume move ${other} --pool ${pool.name}`);
-    if (from.manifest.layout.kind !== 'simple') throw refuse('it has several files, and would have to be copied first');
-    if (from.manifest.sizeBytes > manifest.sizeBytes) throw refuse(`it is larger than ${text}`);
+    if (from.manifest.layout.kind !== 'simple')
+      throw refuse(`it has several files: rsadm volume copy ${other} NEW --pool ${pool.name} makes one with one file`);
     this.verbs.checkUnheld(from);
   }
 
