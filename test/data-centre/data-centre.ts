@@ -69,9 +69,12 @@ export class DataCentre {
     return (await this.host(client).start('rsiod')).stderr;
   }
 
-  /** Starts all daemons, and waits for every path of every client. */
+  /**
+   * Starts all daemons, and waits for every path of every client. The servers start one after the other, because the first one creates a file
+   * that two of them offer.
+   */
   async start(): Promise<void> {
-    await Promise.all(this.servers.map((server) => this.startServer(server)));
+    for (const server of this.servers) await this.startServer(server);
     await Promise.all(this.clients.map((client) => this.startClient(client)));
     await Promise.all(this.clients.map((client) => this.allPathsUp(client)));
   }

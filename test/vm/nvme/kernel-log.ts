@@ -14,6 +14,7 @@ const EXPECTED = [
   // these again.
   /: Failed to configure AEN \(cfg 900\)$/,
   /: Identify .* failed \(.*(?:-4|0xfffffffc|0x370)\)$/,
+  /: Failed to get ANA log: -4$/,
   /: Connect Invalid Data Parameter, starting byte offset: 0$/,
   /: no usable path - requeuing I\/O$|^nvme_ns_head_submit_bio: \d+ callbacks suppressed$/,
   /: rescanning namespaces|: detected capacity change from 32768 to 49152$/,
