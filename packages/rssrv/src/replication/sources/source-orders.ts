@@ -126,13 +126,25 @@ export function momentView({ group, momentMs, snapshots }: Moment): SourceMoment
   };
 }
 
-/** Returns the moment that this request has made, or the last moment before a hand-over; null if there is none. */
-export function momentBy(replication: Replication, requestId: string | null): Moment | null {
+/**
+ * Returns the moment that this request has made, or the last moment before a hand-over; null if there is none. A client that has lost the
+ * answer to another request, and asks again at once, gets the moment that it does not have yet.
+ */
+export function momentBy(replication: Replication, requestId: string | null, nowMs: number): Moment | null {
+  const moments = momentsOf(replication);
   // None is made after the last one, because the copying server copies only the newest moment, and takes over with the last one.
   const last = handOverOf(replication)?.group ?? null;
-  if (last !== null) return momentsOf(replication).find(({ group }) => group === last) ?? null;
-  if (requestId === null) return null;
-  return momentsOf(replication).find(({ snapshots }) => snapshots.every(({ request }) => isDoneBy(requestId, request))) ?? null;
+  if (last !== null) return moments.find(({ group }) => group === last) ?? null;
+  const own =
+    requestId === null ? undefined : moments.find(({ snapshots }) => snapshots.every(({ request }) => isDoneBy(requestId, request)));
+  const newest = moments.at(-1);
+  if (own !== undefined || newest === undefined || handOverOf(replication) !== null) return own ?? null;
+  const isNew = isRecent(newest, nowMs) && newest.group !== replication.order.confirmed?.group;
+  return isNew ? newest : null;
+}
+
+function isRecent({ momentMs }: Moment, nowMs: number): boolean {
+  return nowMs >= momentMs && nowMs - momentMs < MOMENT_INTERVAL_MS;
 }
 
 /** Returns the snapshots of the next moment. Throws E_BUSY if none may be made now. */
@@ -144,12 +156,12 @@ export function nextMoment(replication: Replication, isClient: IsClient, nowMs: 
     throw new RsError('E_BUSY', 'The client that has the mirror attached makes its moments');
   const moments = momentsOf(replication);
   checkUnconfirmed(replication);
-  const agoMs = nowMs - (moments.at(-1)?.momentMs ?? 0);
+  const newest = moments.at(-1);
   // The last moment before a hand-over does not wait.
-  if (agoMs >= 0 && agoMs < MOMENT_INTERVAL_MS && handOverOf(replication) === null)
+  if (newest !== undefined && isRecent(newest, nowMs) && handOverOf(replication) === null)
     throw new RsError(
       'E_BUSY',
-      `The newest moment was made ${agoMs} ms ago, and the next one can be made ${MOMENT_INTERVAL_MS} ms after it`,
+      `The newest moment was made ${nowMs - newest.momentMs} ms ago, and the next one can be made ${MOMENT_INTERVAL_MS} ms after it`,
     );
   const taken = new Set(members.flatMap(({ pool, manifest }) => namesIn(pool.snapshots.get(manifest.id))));
   const base = `replica-${timeName(nowMs)}`;

@@ -236,6 +236,8 @@ describe('a moment', () => {
     await s.begin(['db', 'log']);
     const moment = await s.moment('r');
     expect(await s.moment('r')).toEqual(moment);
+    expect(await s.moment('other'), 'the client has lost the answer').toEqual(moment);
+    await s.sources.confirm(s.only.id, moment.group, PEER);
     expect(await refusal(s.moment('other'))).toMatch(/^E_BUSY: The newest moment was made 0 ms ago/);
   });
 

@@ -80,10 +80,11 @@ export class SourceVerbs {
     requestId: string | null,
   ): { readonly made: Moment } | { readonly made: null; wanted: readonly NewSnapshot[] } {
     const replication = replicationTo(this.verbs.catalogue, id, asker);
-    const made = momentBy(replication, requestId);
+    const { nowMs } = this.verbs.stamp(null);
+    const made = momentBy(replication, requestId, nowMs);
     if (made !== null) return { made };
     for (const { manifest } of replication.members) this.checkName(manifest);
-    return { made, wanted: nextMoment(replication, this.ports.isClient, this.verbs.stamp(null).nowMs) };
+    return { made, wanted: nextMoment(replication, this.ports.isClient, nowMs) };
   }
 
   /** Makes the next moment. `snapshot`: name of its snapshots, as `next` has chosen it. */
