@@ -22,7 +22,7 @@ const hosts = useHosts('test', 'programs');
 function masked(text: string): string {
   return text
     .replaceAll(/\d{4}(?:_\d\d){2}-[\d:]+/g, 'DATE')
-    .replaceAll(/\d+s old|\b\d+s(?= +1m)/g, 'TIME')
+    .replaceAll(/\b[\dms]+(?= old| +1m )/g, 'TIME')
     .replaceAll(/ {2,}/g, ' ');
 }
 
