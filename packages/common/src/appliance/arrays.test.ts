@@ -90,7 +90,7 @@ test('content is erased without force, after an array that does not run was stop
 
 test('a disk is replaced by one that is large enough', async () => {
   mdstat('md127 : active raid1 sdc[1] sdb[0](F)\n      614336 blocks super 1.2 [2/1] [U_]\n');
-  writeFileSync(`${scene.root}/sys/block/md127/md/component_size`, `${1e9 / 1000}\n`);
+  writeFileSync(`${scene.root}/sys/block/md127/md/component_size`, '976563\n');
   disks = [diskOf('sdb'), diskOf('sdc'), diskOf('sdd', { fstype: 'ext4' })];
   const replaced = async (old: string | null) => replaceDisk(scene, { array: 'md127', old, by: 'sdd', typed: ['sdd'] }, await shown('sdd'));
   await expect(replaced(null)).rejects.toThrow('is too small: array - has');
@@ -101,7 +101,8 @@ test('a disk is replaced by one that is large enough', async () => {
   await expect(replaced(null)).rejects.toThrow('is too small: array - has 1006.9M on each disk');
   await expect(replaced('sdx')).rejects.toThrow('sdx is not in array');
   expect(changes()).toEqual([]);
-  writeFileSync(`${scene.root}/sys/block/md127/md/dev-sdc/offset`, '2048\n');
+  // A disk of the same size as the others.
+  writeFileSync(`${scene.root}/sys/block/md127/md/dev-sdc/offset`, `${(1e9 - 900_000 * 1024) / 512}\n`);
   await replaced('sdc');
   expect(changes()).toEqual([
     ...['wipefs --all /dev/sdd1', 'wipefs --all /dev/sdd'],

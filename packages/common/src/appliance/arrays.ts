@@ -182,10 +182,10 @@ export function replaceDisk(machine: ApplianceMachine, wanted: Replacement, show
       const path = `${root}/sys/block/${into.device}/md/${file}`;
       return existsSync(path) ? Number(readFileSync(path, 'utf8')) : 0;
     };
-    // Each disk has the description of the array, in sectors, before its part of the data, in KiB.
+    // Each disk has the description of the array, in sectors, before its part of the data, in KiB. A disk of this size is large enough.
     const before = Math.max(...into.members.map((member) => shownBy(`dev-${member.disk}/offset`)));
     const least = shownBy('component_size') * 1024 + before * 512;
-    if (disk.sizeBytes <= least)
+    if (disk.sizeBytes < least)
       throw new RsError('E_USAGE', `${diskText(disk)} is too small: array ${into.name} has ${shownSize(least)} on each disk`);
     await emptied(machine, storage, [disk], shown);
     await removeFailed(machine, into.device);
