@@ -279,7 +279,7 @@ export class Host {
     const pid = this.pid(program);
     const startMs = performance.now();
     process.kill(pid, how);
-    await waitFor(() => !this.owns(pid), DAEMON_END_MS, `${program} ends after ${how}`);
+    await waitFor(() => hasEnded(pid), DAEMON_END_MS, `${program} ends after ${how}`);
     return performance.now() - startMs;
   }
 
@@ -302,6 +302,12 @@ export class Host {
     const ids = text.toLowerCase().match(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g) ?? [];
     return ids.map((id) => path.join(this.rssrvPaths.memoryDir, `rsio-${id}`));
   }
+}
+
+/** A process that is exiting has no environment any more, but counts as alive until it is a zombie. */
+function hasEnded(pid: number): boolean {
+  const stat = textOrEmpty(`/proc/${pid}/stat`);
+  return stat === '' || /\) [ZX] /.test(stat);
 }
 
 function textOrEmpty(file: string): string {
