@@ -36,8 +36,10 @@ describe('a mirror', () => {
   test('is followed at one of its servers, and the other one learns what is confirmed', async () => {
     await nextMoment();
     await seen(() => [s.lanes, s.state, s.pulls.slice(1)]).toEqual([['oslo'], ['db oslo 2'], ['oslo db difference']]);
-    await s.poll();
     const groups = source.moments.map(({ group }) => group);
+    // The steps on files take real time, and only a poll after the confirmation brings it to the other server.
+    await seen(() => s.peers.oslo.confirmed).toEqual(groups);
+    for (let polls = 0; polls < 2; polls++) await s.poll();
     await seen(() => [s.peers.oslo.confirmed, s.peers.bergen.confirmed.at(-1), s.warned]).toEqual([groups, groups[1], []]);
   });
 
