@@ -1,6 +1,6 @@
-// Answers MIRROR_SUMS: checksums of a range of a replica or of a snapshot, with which a client compares it with another copy. Invariants: in
-// each turn of the event loop, the process computes the checksum of at most one piece of one volume, so that checksums do not delay I/O. A handle has
-// at most SUMS_PER_HANDLE_MAX of these requests in progress.
+// Answers MIRROR_SUMS: checksums of a range of a replica or of a snapshot, with which a client compares it with another copy. Invariants:
+// in each turn of the event loop, the process computes the checksum of at most one piece of one volume, so that checksums do not delay
+// I/O. A handle has at most SUMS_PER_HANDLE_MAX of these requests in progress.
 
 import { createHash } from 'node:crypto';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

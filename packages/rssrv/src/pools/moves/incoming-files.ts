@@ -1,7 +1,7 @@
 // The files of a follower's next moment while its content arrives: `incoming`, and `incoming.json`, which says what `incoming` has.
-// Invariants: `incoming` has the whole content of the base that incoming.json names, unless it is compared, and up to its position the whole
-// content of the snapshot that it names. Without a readable incoming.json, `incoming` counts as absent. A pull that compares never
-// reads a file to which an earlier pull has written. No client ever sees a file of these. Rules: T2, T3, T11.
+// Invariants: `incoming` has the whole content of the base that incoming.json names, unless it is compared, and up to its position the
+// whole content of the snapshot that it names. Without a readable incoming.json, `incoming` counts as absent. A pull that compares never
+// reads a file to which an earlier pull has written. No client ever sees these files. Rules: T2, T3, T11.
 
 import { readFile, rename, rm, stat } from 'node:fs/promises';
 import { replaceFile, syncDirectory } from '@rsio/common/files/durable-write';

@@ -132,15 +132,14 @@ export function momentView({ group, momentMs, snapshots }: Moment): SourceMoment
  */
 export function momentBy(replication: Replication, requestId: string | null, nowMs: number): Moment | null {
   const moments = momentsOf(replication);
+  const handOver = handOverOf(replication);
   // None is made after the last one, because the copying server copies only the newest moment, and takes over with the last one.
-  const last = handOverOf(replication)?.group ?? null;
-  if (last !== null) return moments.find(({ group }) => group === last) ?? null;
-  const own =
-    requestId === null ? undefined : moments.find(({ snapshots }) => snapshots.every(({ request }) => isDoneBy(requestId, request)));
+  if (handOver !== null && handOver.group !== null) return moments.find(({ group }) => group === handOver.group) ?? null;
+  const isOwn = ({ snapshots }: Moment): boolean => requestId !== null && snapshots.every(({ request }) => isDoneBy(requestId, request));
   const newest = moments.at(-1);
-  if (own !== undefined || newest === undefined || handOverOf(replication) !== null) return own ?? null;
-  const isNew = isRecent(newest, nowMs) && newest.group !== replication.order.confirmed?.group;
-  return isNew ? newest : null;
+  const isLost = newest !== undefined && isRecent(newest, nowMs) && newest.group !== replication.order.confirmed?.group;
+  // The last moment before a hand-over is made after all volumes are closed.
+  return moments.find(isOwn) ?? (isLost && handOver === null ? newest : null);
 }
 
 function isRecent({ momentMs }: Moment, nowMs: number): boolean {
