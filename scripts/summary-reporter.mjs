@@ -1,6 +1,6 @@
-// Counts the passed, failed and skipped tests of a vitest run for scripts/test.mjs, with the first line of each error and the reason for
-// each skipped test. vitest's own reporter shows failures in full. Invariant: a failing file or hook counts as a failed test, and each
-// failure has an entry in `failures`.
+// Counts the passed, failed and skipped tests of each file of a vitest run for scripts/test.mjs, with the first line of each error and the
+// reason for each skipped test. vitest's own reporter shows failures in full. Invariant: a failing file or hook counts as a failed test,
+// and each failure has an entry in `failures` of its file; an error outside of all tests belongs to no file (`file: null`).
 
 import { writeFileSync } from 'node:fs';
 
@@ -13,33 +13,40 @@ const ESCAPES = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, 'g');
 
 export default class SummaryReporter {
   onTestRunEnd(testModules, unhandledErrors) {
-    const summary = { passed: 0, failures: [], skipped: [] };
-    for (const error of unhandledErrors) fail(summary, 'outside of all tests', [error]);
-    for (const testModule of testModules) countModule(testModule, summary);
+    const outside = emptyCounts(null);
+    for (const error of unhandledErrors) fail(outside, 'outside of all tests', [error]);
+    const counts = testModules.map((testModule) => countModule(testModule));
     const file = process.env[SUMMARY_FILE_VARIABLE];
-    if (file !== undefined) writeFileSync(file, JSON.stringify(summary));
+    if (file !== undefined) writeFileSync(file, JSON.stringify(outside.failures.length > 0 ? [...counts, outside] : counts));
   }
 }
 
-function countModule(testModule, summary) {
+/** The counts of one test file, or those of no file: `failures` have a name and an error, `skipped` a name and a reason. */
+export function emptyCounts(file) {
+  return { file, passed: 0, failures: [], skipped: [] };
+}
+
+function countModule(testModule) {
   const file = testModule.relativeModuleId;
-  for (const error of testModule.errors()) fail(summary, file, [error]);
+  const counts = emptyCounts(file);
+  for (const error of testModule.errors()) fail(counts, file, [error]);
   for (const suite of testModule.children.allSuites()) {
-    for (const error of suite.errors()) fail(summary, `${file} > ${suite.fullName}`, [error]);
+    for (const error of suite.errors()) fail(counts, `${file} > ${suite.fullName}`, [error]);
   }
   for (const test of testModule.children.allTests()) {
     const { state, note, errors } = test.result();
     const name = `${file} > ${test.fullName}`;
-    if (state === 'passed') summary.passed += 1;
-    else if (state === 'skipped') summary.skipped.push({ name, reason: note ?? null });
-    else if (state === 'failed') fail(summary, name, errors ?? []);
-    else fail(summary, name, [{ message: 'It started but never ended' }]);
+    if (state === 'passed') counts.passed += 1;
+    else if (state === 'skipped') counts.skipped.push({ name, reason: note ?? null });
+    else if (state === 'failed') fail(counts, name, errors ?? []);
+    else fail(counts, name, [{ message: 'It started but never ended' }]);
   }
+  return counts;
 }
 
-function fail(summary, name, errors) {
+function fail(counts, name, errors) {
   const message = String(errors[0]?.message ?? 'no error given').replaceAll(ESCAPES, '');
-  summary.failures.push({ name, error: message.trim().split('\n', 1)[0] });
+  counts.failures.push({ name, error: message.trim().split('\n', 1)[0] });
 }
 
 /** One line for each failure: file, test name and error. If there are too many failures, the last line counts the rest. */

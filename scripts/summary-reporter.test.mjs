@@ -31,31 +31,37 @@ function summaryOf(modules, unhandled = []) {
   return JSON.parse(readFileSync(join(folder, 'summary.json'), 'utf8'));
 }
 
-test('counts passed and failed over all files', () => {
+test('counts passed and failed for each file', () => {
   const tests = [resultOf('passed'), resultOf('passed'), resultOf('failed')];
-  const summary = summaryOf([moduleOf({ tests }), moduleOf({ tests })]);
-  expect(summary).toMatchObject({ passed: 4, skipped: [] });
-  expect(summary.failures).toHaveLength(2);
+  const counts = summaryOf([moduleOf({ tests }), moduleOf({ tests: [resultOf('passed')] })]);
+  expect(counts).toMatchObject([{ file: 'x.test.ts', passed: 2, skipped: [] }, { passed: 1 }]);
+  expect(counts.map(({ failures }) => failures.length)).toEqual([1, 0]);
 });
 
 const ERROR = new Error('\u001b[31mexpected\u001b[39m 1 to be 2\n\n- Expected\n+ Received');
 
 test.each([
-  ['a test that fails', [moduleOf({ tests: [resultOf('failed', undefined, ERROR, new Error('y'))] })], [], 'x.test.ts > a failed test'],
-  ['a file that does not load', [moduleOf({ errors: [ERROR] })], [], 'x.test.ts'],
-  ['a hook that fails', [moduleOf({ suites: [suiteOf(), suiteOf(ERROR)] })], [], 'x.test.ts > a suite'],
-  ['an error outside of all tests', [], [ERROR], 'outside of all tests'],
-])('%s is a failure with its name and the first line of its error', (_, modules, unhandled, name) => {
-  expect(summaryOf(modules, unhandled).failures).toEqual([{ name, error: 'expected 1 to be 2' }]);
+  [
+    'a test that fails',
+    [moduleOf({ tests: [resultOf('failed', undefined, ERROR, new Error('y'))] })],
+    [],
+    'x.test.ts > a failed test',
+    'x.test.ts',
+  ],
+  ['a file that does not load', [moduleOf({ errors: [ERROR] })], [], 'x.test.ts', 'x.test.ts'],
+  ['a hook that fails', [moduleOf({ suites: [suiteOf(), suiteOf(ERROR)] })], [], 'x.test.ts > a suite', 'x.test.ts'],
+  ['an error outside of all tests', [], [ERROR], 'outside of all tests', null],
+])('%s is a failure with its name and the first line of its error', (_, modules, unhandled, name, file) => {
+  expect(summaryOf(modules, unhandled)).toEqual([{ file, passed: 0, failures: [{ name, error: 'expected 1 to be 2' }], skipped: [] }]);
 });
 
 test('a test that never ended is a failure', () => {
-  const { failures } = summaryOf([moduleOf({ tests: [resultOf('pending')] })]);
+  const [{ failures }] = summaryOf([moduleOf({ tests: [resultOf('pending')] })]);
   expect(failures).toEqual([{ name: 'x.test.ts > a pending test', error: 'It started but never ended' }]);
 });
 
 test('a failure without an error is one', () => {
-  expect(summaryOf([moduleOf({ tests: [resultOf('failed')] })]).failures[0].error).toBe('no error given');
+  expect(summaryOf([moduleOf({ tests: [resultOf('failed')] })])[0].failures[0].error).toBe('no error given');
 });
 
 test('the end of a log names each failure in a line of bounded length', () => {
@@ -71,6 +77,6 @@ test('of very many failures the end of a log says how many more there are', () =
 });
 
 test('skipped tests keep their reasons', () => {
-  const { skipped } = summaryOf([moduleOf({ tests: [resultOf('skipped', 'needs nbdkit'), resultOf('skipped')] })]);
+  const [{ skipped }] = summaryOf([moduleOf({ tests: [resultOf('skipped', 'needs nbdkit'), resultOf('skipped')] })]);
   expect(skipped.map(({ reason }) => reason)).toEqual(['needs nbdkit', null]);
 });

@@ -1,20 +1,23 @@
 // `npm test`: builds, runs the unit tests, the conformance suite, the simulator and the tests with real processes, and prints a summary.
 // Arguments are vitest's name filters. The output lists the failures at its end, because often only the end of a long log is kept. The
-// simulator only computes: it runs beside the other suites with a lower priority. A signal ends Vitest and all processes that tests have
-// started (child.mjs). Invariant: the last line is `N passed, N failed`, and the exit code is 0 if and only if something passed and nothing
-// failed. A suite over its time budget causes a warning only.
+// simulator only computes: it runs beside the other suites with a lower priority. A failed file of tests with real processes runs once more
+// at the end (second-runs.mjs). A signal ends Vitest and all processes that tests have started (child.mjs). Invariant: the last line is
+// `N passed, N failed`, and the exit code is 0 if and only if something passed and nothing failed. A suite over its time budget causes a
+// warning only.
 
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runGroup } from './child.mjs';
 import { prepare, ROOT, secondsSince, tool } from './prepare.mjs';
-import { failureLines, SUMMARY_FILE_VARIABLE } from './summary-reporter.mjs';
+import { afterSecondRuns, filesToRepeat } from './second-runs.mjs';
+import { emptyCounts, failureLines, SUMMARY_FILE_VARIABLE } from './summary-reporter.mjs';
 
+/** `hasProcesses`: the daemons are real processes, so that a test can be wrong on a busy machine. */
 const SUITES = [
   { name: 'unit', budgetSeconds: 240 },
-  { name: 'conformance', budgetSeconds: 60 },
-  { name: 'integration', budgetSeconds: 1080 },
+  { name: 'conformance', budgetSeconds: 60, hasProcesses: true },
+  { name: 'integration', budgetSeconds: 1080, hasProcesses: true },
 ];
 const SIM = { name: 'sim', budgetSeconds: 1320 };
 
@@ -32,7 +35,27 @@ const sums = [];
 const beside = runBeside(SIM);
 for (const suite of SUITES) sums.push(await runSuite(suite));
 sums.push(await beside);
+const secondRuns = await repeatFailed(sums.filter(({ name }) => SUITES.some((suite) => suite.name === name && suite.hasProcesses)));
 report(sums);
+
+/** Runs each failed file of these suites once more, alone. Returns the lines that name these files, and changes the counts of the suites. */
+async function repeatFailed(suites) {
+  const second = new Map();
+  for (const file of filesToRepeat(suites.flatMap(({ counts }) => counts))) {
+    console.log(`${file} failed, and runs once more, alone`);
+    const { name } = suites.find(({ counts }) => counts.some((one) => one.file === file));
+    const { counts } = await runSuite({ name, budgetSeconds: Infinity }, { only: [file] });
+    second.set(
+      file,
+      counts.find((one) => one.file === file),
+    );
+  }
+  return suites.flatMap((suite) => {
+    const { counts, lines } = afterSecondRuns(suite.counts, second);
+    suite.counts = counts;
+    return lines;
+  });
+}
 
 /** Runs a suite that gives way to others, and prints its output at its end. */
 async function runBeside(suite) {
@@ -46,26 +69,27 @@ async function runBeside(suite) {
   }
 }
 
-async function runSuite({ name, budgetSeconds }, options = {}) {
+async function runSuite({ name, budgetSeconds }, { only = filters, ...options } = {}) {
   const startMs = performance.now();
   const file = join(folder, `${name}.json`);
+  rmSync(file, { force: true });
   const result = await runGroup(
     tool('vitest'),
     ['run', '--project', name, '--reporter=default', `--reporter=${join(ROOT, 'scripts/summary-reporter.mjs')}`].concat(
-      filters.length > 0 ? ['--passWithNoTests', ...filters] : [],
+      only.length > 0 ? ['--passWithNoTests', ...only] : [],
     ),
     { ...options, cwd: ROOT, env: { ...process.env, [SUMMARY_FILE_VARIABLE]: file } },
   );
-  const summary = readSummary(file) ?? { passed: 0, failures: [], skipped: [] };
-  if (result.status !== 0 && summary.failures.length === 0) {
+  const counts = readCounts(file) ?? [];
+  if (result.status !== 0 && counts.every(({ failures }) => failures.length === 0)) {
     const error = `vitest ended with ${result.signal ?? `code ${result.status}`} although no test failed: counted as one failure`;
-    summary.failures.push({ name, error });
+    counts.push({ ...emptyCounts(null), failures: [{ name, error }] });
   }
   const overBudget = performance.now() - startMs > budgetSeconds * 1000;
-  return { name, ...summary, line: `${secondsSince(startMs)}${overBudget ? `, warning: over its budget of ${budgetSeconds} s` : ''}` };
+  return { name, counts, line: `${secondsSince(startMs)}${overBudget ? `, warning: over its budget of ${budgetSeconds} s` : ''}` };
 }
 
-function readSummary(file) {
+function readCounts(file) {
   try {
     return JSON.parse(readFileSync(file, 'utf8'));
   } catch {
@@ -73,15 +97,27 @@ function readSummary(file) {
   }
 }
 
-function report(sums) {
-  for (const { name, reason } of sums.flatMap(({ skipped }) => skipped)) console.log(`skipped: ${name}: ${reason ?? 'no reason given'}`);
-  for (const line of failureLines(sums.flatMap(({ failures }) => failures))) console.log(line);
-  for (const { name, passed, failures, skipped, line } of sums) {
-    console.log(`${name}: ${passed} passed, ${failures.length} failed, ${skipped.length} skipped in ${line}`);
+function report(suites) {
+  const all = suites.flatMap(({ counts }) => counts);
+  for (const { name, reason } of all.flatMap(({ skipped }) => skipped)) console.log(`skipped: ${name}: ${reason ?? 'no reason given'}`);
+  for (const line of failureLines(all.flatMap(({ failures }) => failures))) console.log(line);
+  for (const { name, counts, line } of suites) {
+    const sum = totals(counts);
+    console.log(`${name}: ${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped in ${line}`);
   }
-  const passed = sums.reduce((sum, suite) => sum + suite.passed, 0);
-  const failed = sums.reduce((sum, suite) => sum + suite.failures.length, 0);
+  for (const line of secondRuns) console.log(line);
+  const { passed, failed } = totals(all);
   ended = true;
   console.log(`${passed} passed, ${failed} failed`);
   process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
+}
+
+function totals(counts) {
+  const sum = { passed: 0, failed: 0, skipped: 0 };
+  for (const { passed, failures, skipped } of counts) {
+    sum.passed += passed;
+    sum.failed += failures.length;
+    sum.skipped += skipped.length;
+  }
+  return sum;
 }
