@@ -2,7 +2,7 @@
 // take-over-hindered.test.ts has hindered take-overs, and test/conformance/server/take-over.ts has raw clients. Tests of one volume share
 // its server and clients. At the beginning of each test, the first client has the volume. Rules: H2, H4, G8.
 
-import { readFileSync } from 'node:fs';
+import { cpSync, readFileSync } from 'node:fs';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { startClient, startServer } from '../support/hosts/configs.ts';
 import { CONTENDERS, CONTESTED, ContestedVolume } from '../support/scenes/contested-volume.ts';
@@ -80,6 +80,29 @@ describe('of three clients,', () => {
     await volume.lostTo(volume.clients[0]!, 'venus');
     await waitFor(async () => (await volume.clients[0]!.rsconfigWell('-l')) === '', 10_000, 'It is not attached any more');
   });
+});
+
+it('a copied container on the same kernel is refused while the original is alive, although its instance is later', async () => {
+  const server = hosts.host();
+  const network = await hosts.network(2);
+  await startServer(server, network, { volumes: { oracle: { path: server.file('oracle.img'), size: '4m' } } });
+  const [original, copy] = [hosts.host(), hosts.host()];
+  await startClient(original, network);
+  await original.rsconfigWell('-a', 'oracle');
+  const nbd = await NbdIo.open(original.rsiodPaths.nbdSocket, CONTESTED);
+  hosts.onClean(() => nbd.close());
+  await nbd.verify(0, 4096);
+  cpSync(original.rsiodPaths.stateDir, copy.rsiodPaths.stateDir, { recursive: true, preserveTimestamps: true });
+  copy.writeConfig('rsiod', readFileSync(original.rsiodPaths.configFile, 'utf8').replaceAll(/\.20$/gm, '.21'));
+  await copy.start('rsiod');
+  await waitFor(() => /E_OTHER_MACHINE/.test(copy.log('rsiod')), 10_000, 'The copy is refused');
+  await nbd.verify(0, 4096);
+  expect(original.log('rsiod')).not.toMatch(/E_REPLACED|was replaced/);
+  // A restart of the original is no copy, and is admitted at once, although the copy asks all the time.
+  await original.stop('rsiod');
+  await original.start('rsiod');
+  await original.pathsUp(2, 30_000);
+  await expect(original.rsconfigWell('-a', 'oracle')).resolves.toBeDefined();
 });
 
 it('a node that starts on another machine is refused while the first one is alive; then the first one is refused for good', async () => {

@@ -1,15 +1,16 @@
 // Tests the client's identity across starts of the daemon, in a real folder: the machine id stays, the instance number grows, and a damaged
 // file prevents the start. state-file.test.ts tests the durability of the file.
 
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
-import { nextIdentity } from './client-identity.ts';
+import { isSameBoot, nextIdentity } from './client-identity.ts';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const BOOT = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.\d+-\d+-\d+$/;
 let folder = '';
 let file = '';
 
@@ -26,7 +27,7 @@ test('the machine and the boot stay, the instance grows with every start', async
   const first = await next();
   expect(first).toEqual({
     machine: expect.stringMatching(UUID) as unknown,
-    boot: expect.stringMatching(UUID) as unknown,
+    boot: expect.stringMatching(BOOT) as unknown,
     instance: 1,
     process: expect.stringMatching(UUID) as unknown,
     dataProcess: 0,
@@ -41,6 +42,21 @@ test('the machine and the boot stay, the instance grows with every start', async
 test('two roots are two machines', async () => {
   const other = await nextIdentity(join(folder, 'other'));
   expect(other.machine).not.toBe((await next()).machine);
+});
+
+test('a copy of the state folder on the same kernel, as in a copied container, is another boot of the same machine', async () => {
+  const original = await next();
+  cpSync(join(folder, 'state'), join(folder, 'copy'), { recursive: true, preserveTimestamps: true });
+  const copy = await nextIdentity(join(folder, 'copy'));
+  expect(copy).toMatchObject({ machine: original.machine, instance: 2 });
+  expect(isSameBoot(copy.boot, original.boot)).toBe(false);
+  expect((await next()).boot).toBe(original.boot);
+});
+
+test('what an earlier release recorded during this boot is still of this boot', async () => {
+  const { boot } = await next();
+  const [kernel = ''] = boot.split('.');
+  expect([isSameBoot(kernel, boot), isSameBoot('', boot), isSameBoot(`${kernel.slice(0, -1)}`, boot)]).toEqual([true, false, false]);
 });
 
 test.each([

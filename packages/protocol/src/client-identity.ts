@@ -1,7 +1,9 @@
-// The identity that a client presents to servers: a stored machine id, the boot id, an instance number and a UUID for this run
-// (docs/PROTOCOL.md H4). Invariant: every start of the daemon increases the instance number; nothing ever decreases it.
+// The identity that a client presents to servers: a stored machine id, the boot, an instance number and a UUID for this run
+// (docs/PROTOCOL.md H4). Invariants: every start of the daemon increases the instance number; nothing ever decreases it. Two machines that
+// run at the same time have different boots, also if one is a copy of the other and they share a kernel, as containers do.
 
 import { randomUUID } from 'node:crypto';
+import { statSync } from 'node:fs';
 import { bootId } from '@rsio/common/daemon/process-facts';
 import { StateFile, type StateForm } from '@rsio/common/files/state-file';
 import { integer, object, type Of, text } from '@rsio/common/lib/shape';
@@ -10,6 +12,7 @@ import path from 'node:path';
 
 export interface Identity {
   readonly machine: string;
+  /** Boot id of the kernel, with what a copy of this machine does not share while both run. */
   readonly boot: string;
   /** UUID of this run of the daemon, which distinguishes copies of a machine with otherwise equal values. */
   readonly process: string;
@@ -23,6 +26,8 @@ const KEPT = object({
   instance: guarded(integer(), clientInstance, 'an instance number'),
 });
 type Kept = Of<typeof KEPT>;
+
+const PID_NAMESPACE = '/proc/self/ns/pid';
 
 const FORM: StateForm<Kept> = {
   version: 1,
@@ -40,5 +45,22 @@ export async function nextIdentity(stateDir: string): Promise<Identity> {
   kept = (await file.load()) ?? kept;
   kept = { machine: kept.machine, instance: kept.instance + 1 };
   await file.save();
-  return { ...kept, boot: bootId(), process: randomUUID(), dataProcess: 0 };
+  return { ...kept, boot: bootOf(stateDir), process: randomUUID(), dataProcess: 0 };
+}
+
+/**
+ * True if `kept` was recorded during the boot `boot`. An earlier release recorded the boot id of the kernel alone.
+ */
+export function isSameBoot(kept: string, boot: string): boolean {
+  return kept === boot || boot.startsWith(`${kept}.`);
+}
+
+/**
+ * All containers of a kernel have one boot id. A copied container has another state folder: no two folders that exist at the same time have
+ * the same device and inode. A second container with the same folder has another PID namespace.
+ */
+function bootOf(stateDir: string): string {
+  const { dev, ino } = statSync(stateDir, { bigint: true });
+  const pids = statSync(PID_NAMESPACE, { bigint: true }).ino;
+  return `${bootId()}.${dev}-${ino}-${pids}`;
 }

@@ -8,6 +8,7 @@ import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { VOLUMES_AT_ONCE } from '../sys/limits.ts';
 import { DETACHED_KEPT_MAX, REACH_LOOK_MS, RESTORE_POLL_MS, RESTORE_RETRY_MS, START_REACH_MS } from './limits.ts';
+import { isSameBoot } from '@rsio/protocol/client-identity';
 import { TAKE } from '@rsio/protocol/wire/messages';
 import type { AttachArguments } from './attach-request.ts';
 import type { AttachedContent, AttachedStore, KeptVolume } from './attached-file.ts';
@@ -49,7 +50,7 @@ export interface AttachedListPorts<V extends Attached> {
   readonly store: (current: () => AttachedContent) => AttachedStore;
   /** Maximum number of volumes that this process reattaches at a time. */
   readonly restoredAtOnce: number;
-  /** Boot id of the machine. After a reboot, only the configuration decides which volumes are attached. */
+  /** Boot of the machine, as in its identity. After a reboot, only the configuration decides which volumes are attached. */
   readonly boot: string;
   readonly attachments: AttachingPart<V>;
   /** Returns the volume's server; null if the server is no longer configured. */
@@ -111,7 +112,7 @@ export class AttachedList<V extends Attached> {
   async load(warn: (sentence: string) => void): Promise<void> {
     const { clock, log, boot, attachments } = this.ports;
     const content = await this.file.load(warn);
-    if (content === null || content.boot !== boot) return;
+    if (content === null || !isSameBoot(content.boot, boot)) return;
     for (const key of content.detached) attachments.detached.add(key);
     this.reachUntilMs = clock.monotonicMs() + START_REACH_MS;
     this.waiting = content.attached.map((kept) => {

@@ -10,6 +10,7 @@ import { accepts } from '@rsio/common/lib/shape';
 import { joinedPaths, pastPath } from '../control/joined-stats.ts';
 import { FIGURES, joinedFigures, NO_FIGURES, pastFigures, type ProcessFigures } from '../control/process-figures.ts';
 import { toRsError } from '@rsio/common/lib/errors';
+import { isSameBoot } from '@rsio/protocol/client-identity';
 import type { AttachedContent, AttachedStore, KeptVolume } from '../attachments/attached-file.ts';
 import { failure } from '../attachments/choices.ts';
 import { labelOf } from '../attachments/offers.ts';
@@ -133,7 +134,7 @@ export class DataProcesses implements NbdElsewhere {
   async load(warn: (sentence: string) => void): Promise<void> {
     const { boot, count } = this.ports;
     const saved = await this.file.load(warn);
-    const { attached, detached } = saved?.boot === boot ? saved : { attached: [], detached: [] };
+    const { attached, detached } = saved !== null && isSameBoot(saved.boot, boot) ? saved : { attached: [], detached: [] };
     for (const volume of attached) this.giveTurn(labelOf(volume));
     const pathsOf = (volume: KeptVolume): readonly string[] => this.turns.get(labelOf(volume))?.paths ?? [];
     this.list = shares(attached, count, pathsOf).map((volumes, at) => {

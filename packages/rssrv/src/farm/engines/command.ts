@@ -67,16 +67,14 @@ export class CommandEngine implements Engine {
   }
 
   /**
-   * Runs the command. For an earlier generation of this server on this machine, no command is needed: an ended loop device has no I/O, and
-   * an earlier boot has none either, because the storage drops the requests of a boot when the next boot logs in.
+   * Runs the command. For an earlier generation of this server in this boot, no command is needed, because an ended loop device has no I/O.
+   * Another boot with the name of this server needs the command: it may be a copy of this machine, or the machine it was copied from.
    */
   async fence(writer: Writer): Promise<void> {
     const { pool, server, command } = this.options;
     const past = parseClientName(writer.client);
-    if (writer.server === server) {
-      await this.fenceOwn(writer, past);
-      return;
-    }
+    const isOwn = writer.server === server;
+    if (isOwn && (await this.hasFencedOwn(writer, past))) return;
     const [program, ...args] = command;
     const { generation, client } = writer;
     const { failure, output } = await this.run(program, '', FENCE_MS, [...args, writer.server, String(generation), client], {
@@ -84,6 +82,7 @@ export class CommandEngine implements Engine {
       RSIO_SERVER: writer.server,
       RSIO_GENERATION: String(generation),
       RSIO_CLIENT: client,
+      RSIO_SELF: isOwn ? 'yes' : 'no',
     });
     if (failure === null) return;
     const said = output.trim().replaceAll(/\s*\n\s*/g, '; ');
@@ -95,7 +94,8 @@ export class CommandEngine implements Engine {
     );
   }
 
-  private async fenceOwn({ server, generation }: Writer, past: ClientName): Promise<void> {
+  /** Returns true if the writer has ended in this boot, and false if it belongs to another boot. */
+  private async hasFencedOwn({ server, generation }: Writer, past: ClientName): Promise<boolean> {
     const now = await thisMachine();
     if (past.machine !== now.machine)
       throw new RsError(
@@ -104,11 +104,13 @@ export class CommandEngine implements Engine {
           'end that machine, and let another server take the pool',
         { server, generation },
       );
-    if (past.boot === now.boot && !(await this.disk.isClear()))
+    if (past.boot !== now.boot) return false;
+    if (!(await this.disk.isClear()))
       throw new RsError(
         'E_FENCE',
         `Generation ${generation} of this server still has a loop device over ${this.options.disk}: see losetup --list, unmount it`,
         { server, generation },
       );
+    return true;
   }
 }
