@@ -27,17 +27,18 @@ it(
     copyFileSync(file, copy);
     const { size } = statSync(file);
     truncateSync(file, MIB);
-    // This write extends the file beyond the next read.
-    await nbd.write(6 * MIB, data);
-    await waitFor(() => server.log('rssrv').includes('was truncated to'), WAIT_MS, 'The server has noticed');
+    // This write extends the file beyond the next read, which follows at once.
+    const writing = nbd.write(6 * MIB, data);
     let read: Buffer | null = null;
     const reading = nbd.read(3 * MIB, MIB).then((found) => (read = found));
+    await waitFor(() => server.log('rssrv').includes('was truncated to'), WAIT_MS, 'The server has noticed');
     await server.stop('rssrv');
     await server.start('rssrv');
     await waitFor(() => client.log('rsiod').includes('and a client holds it'), WAIT_MS, 'The client knows why it waits');
     expect([read, statSync(file).size < size]).toEqual([null, true]);
     copyFileSync(copy, file);
     process.kill(server.pid('rssrv'), 'SIGHUP');
+    await writing;
     expect((await reading).equals(data)).toBe(true);
     await nbd.write(7 * MIB, data);
     await nbd.flush();

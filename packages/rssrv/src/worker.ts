@@ -12,6 +12,7 @@ import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
 import { systemDropPages } from './storage/io/drop-pages.ts';
+import { systemFileSize } from './storage/io/file-size.ts';
 import { systemNowaitRead } from './storage/io/nowait-read.ts';
 import { ThreadShares } from './storage/io/thread-shares.ts';
 import { RangeHelper, rangeScript } from './storage/files/range-helper.ts';
@@ -34,7 +35,7 @@ interface Given {
 }
 
 /** Calls on files that Node.js does not offer. A call is null if this machine does not support it. */
-type FileCalls = Pick<SessionHostPorts, 'nowait' | 'dropPages'>;
+type FileCalls = Pick<SessionHostPorts, 'nowait' | 'fileSize' | 'dropPages'>;
 
 class WorkerProcess {
   private readonly given: Given | null;
@@ -199,7 +200,7 @@ function exitSoon(code: number): void {
 
 endIfReplaced(process.env[LISTENER_VERSION]);
 // Get the calls before `confined` is called, because a confined process can no longer read the files of koffi.
-const calls = { nowait: systemNowaitRead(), dropPages: systemDropPages() };
+const calls = { nowait: systemNowaitRead(), fileSize: systemFileSize(), dropPages: systemDropPages() };
 const given = confined(process.argv[2]);
 const channel = given === null ? nodeChannel() : lineChannel();
 const worker = new WorkerProcess(given, calls, channel);

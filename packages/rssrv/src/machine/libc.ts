@@ -74,6 +74,7 @@ function load() {
     // Each of the following functions is bound when it is needed, because some C libraries lack some of these functions.
     fallocate: () => library.func('int fallocate(int file, int mode, int64_t offset, int64_t length)'),
     ioctl: () => library.func('int ioctl(int file, uint64_t request, void *structure)'),
+    lseek: () => library.func('int64_t lseek(int file, int64_t offset, int whence)'),
     posixFadvise: () => library.func('int posix_fadvise(int file, int64_t offset, int64_t length, int advice)'),
     prctl: () => library.func('int prctl(int option, uint64_t value, uint64_t zero, uint64_t zero, uint64_t zero)'),
     prctlText: () => library.func('int prctl(int option, const char *text, uint64_t zero, uint64_t zero, uint64_t zero)'),

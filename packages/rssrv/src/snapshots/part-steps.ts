@@ -10,7 +10,7 @@ import type { PoolFiles } from '../pools/disk/pool-files.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
 import type { PoolVerbs } from '../pools/pool-verbs.ts';
 import type { Pools } from '../pools/pools.ts';
-import { cloneAll, type FileCopy } from '../pools/snapshots/file-copy.ts';
+import { cloneAll, type CloneSource, type FileCopy } from '../pools/snapshots/file-copy.ts';
 import { PartSnapshots } from '../pools/snapshots/part-snapshots.ts';
 import { SnapshotFiles } from '../pools/snapshots/snapshot-files.ts';
 import { filesOf, snapshotPaths } from '../pools/snapshots/snapshot-record.ts';
@@ -151,14 +151,20 @@ export class PartSteps {
   /** Clones the files of a snapshot for a new volume, in folders that other changes do not see. */
   async cloneAside({ pool: home, record: snapshot }: FoundSnapshot, planned: Omit<Manifest, 'stamps'>): Promise<void> {
     const [firstBytes = 0, ...others] = partSizes(planned);
-    const clone = (pool: PoolState, from: string, index: number, sizeBytes: number): Promise<void> =>
+    const clone = (pool: PoolState, from: CloneSource, index: number, sizeBytes: number): Promise<void> =>
       this.pools.onDisk(pool.name, limitMs({ sizeBytes }), (files) =>
         new SnapshotFiles(files).cloneAside(planned.id, index, from, sizeBytes),
       );
     const parts = snapshotParts(this.verbs.catalogue, snapshot);
     for (const [index, { pool, record }] of parts.entries())
-      await clone(pool, poolPaths.data(poolPaths.part(pool.path, record.fileId)), index + 1, others[index] ?? 0);
-    await clone(home, snapshotPaths.data(poolPaths.volume(home.path, snapshot.volumeId), snapshot.name), 0, firstBytes);
+      await clone(
+        pool,
+        { from: poolPaths.data(poolPaths.part(pool.path, record.fileId)), fromBytes: record.sizeBytes },
+        index + 1,
+        others[index] ?? 0,
+      );
+    const from = snapshotPaths.data(poolPaths.volume(home.path, snapshot.volumeId), snapshot.name);
+    await clone(home, { from, fromBytes: partSizes(filesOf(snapshot))[0] ?? 0 }, 0, firstBytes);
   }
 
   /** Returns a function that creates a new part from a file that `cloneAside` has made. */
@@ -182,7 +188,7 @@ export class PartSteps {
   clone({ record: snapshot }: FoundSnapshot): (part: PlacedPart, index: number) => Promise<string | null> {
     const sources = snapshotParts(this.verbs.catalogue, snapshot);
     return (part, index) => {
-      const source = sources[index]?.record.fileId;
+      const source = sources[index]?.record;
       if (source === undefined) return this.verbs.zeros(false)(part);
       return this.change(part.pool, part.record, (files) => new PartSnapshots(files).cloneAsPart(source, part.record));
     };

@@ -10,6 +10,7 @@ import { systemClock } from '@rsio/common/lib/clock';
 import { ownSleeps } from '@rsio/common/daemon/process-facts';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
+import { systemFileSize } from '../storage/io/file-size.ts';
 import { systemDropPages } from '../storage/io/drop-pages.ts';
 import type { Backend } from '../storage/io/backend.ts';
 import type { BackendPorts } from '../storage/files/backend-ports.ts';
@@ -50,6 +51,7 @@ export function testPorts(helper: Partial<RangeHelperPorts> = {}): TestPorts {
     sleeps: ownSleeps,
     threads: new ThreadShares(STORAGE_THREADS),
     helper: new RangeHelper({ clock: systemClock, onLost: (reason) => lost.push(reason), ...helper }),
+    fileSize: systemFileSize(),
     dropPages: systemDropPages(),
     onError: (operation, errno) => errors.push(`${operation} ${errno}`),
     errors,

@@ -190,10 +190,32 @@ describe('truncated storage', () => {
     const [, sameContent = ''] = /set same-content = (\S+);/.exec(failure()) ?? [];
     await restart(file('a', { id, sameContent }));
     expect([names(), idOf('a')]).toEqual([['a'], held]);
-    heldIds.clear();
+  });
+
+  test.each([
+    ['made here', null],
+    ['configured', '11111111-2222-4333-8444-555555555555'],
+  ])('while rssrv was stopped is not filled up with zeros, even if no client holds it (id %s)', async (_name, id) => {
+    await start(file('a', { id }));
     truncateSync(at('a.img'), 4096);
     await restart(file('a', { id }));
+    expect([names(), size('a')]).toEqual([[], 4096]);
+    expect(failure()).toMatch(/^Volume a: .*a\.img has 4096 bytes, but the volume has 1048576: restore its content; if zeros are correct/);
+    // The length that was served stays known until the file is whole.
+    await restart(file('a', { id }));
+    expect([names(), size('a')]).toEqual([[], 4096]);
+    truncateSync(at('a.img'), MIB);
+    await restart(file('a', { id }));
+    expect(names()).toEqual(['a']);
+    // Another file is another content, and a smaller size was asked for.
+    fs.rmSync(at('a.img'));
+    fs.writeFileSync(at('other'), 'x');
+    fs.writeFileSync(at('a.img'), '');
+    await restart(file('a', { id }));
     expect([names(), size('a')]).toEqual([['a'], MIB]);
+    truncateSync(at('a.img'), 4096);
+    await restart(file('a', { id, sizeBytes: 4096 }));
+    expect([names(), size('a')]).toEqual([['a'], 4096]);
     expect(logged.join()).toContain('has 4096 bytes, and had 1048576 when it was last served');
   });
 });

@@ -10,6 +10,7 @@ import { outcomesAtOnce } from '@rsio/common/structures/concurrency';
 import type { GrownVolume, ServedVolume, VolumePools } from '../storage/io/served-volume.ts';
 import { takeLocks } from '../storage/locks/file-locks.ts';
 import { OPENED_AT_ONCE_MAX } from '../machine/limits.ts';
+import { isSameStamp } from '../storage/files/storage-identity.ts';
 import { FileSystems, storageWarnings } from './storage-warnings.ts';
 import {
   changedUnderHolders,
@@ -333,8 +334,8 @@ export class VolumeChange {
   }
 
   /**
-   * Throws if the storage of a held volume has been truncated since it was last served. Without this check, the missing part would be
-   * filled with zeros.
+   * Throws if the storage has been truncated since it was last served, and would be made as long again. Without this check, the missing
+   * part would be filled with zeros. A volume without a holder that has no `size =`, or a smaller one, gets its new size.
    */
   private async checkShrunk(storage: Storage): Promise<void> {
     const { volume, id, type, path } = storage;
@@ -346,6 +347,8 @@ export class VolumeChange {
     // file was truncated.
     if (volume.pool !== undefined) throw shortFileError(volume, path, presentBytes, servedBytes);
     if (this.ports.isHeld(id)) throw shrunkError(volume, path, presentBytes, servedBytes);
+    const isSameFile = isSameStamp(this.records.facts.get(id)?.stamp ?? null, (await storageFacts(storage)).stamp);
+    if (presentBytes < Math.min(servedBytes, sizeBytes) && isSameFile) throw shortFileError(volume, path, presentBytes, servedBytes);
     if (presentBytes < servedBytes) {
       this.warn(`Volume ${volume.name}: ${path} has ${presentBytes} bytes, and had ${servedBytes} when it was last served`, volume);
     }

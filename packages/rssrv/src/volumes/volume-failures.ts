@@ -59,7 +59,7 @@ export function shrunkError(volume: ServerVolumeConfig, location: string, presen
   );
 }
 
-/** Returns the error for a pool volume whose file is shorter than the size in its manifest. */
+/** Returns the error for a volume whose file is shorter than its content was: the size in its manifest, or the size last served. */
 export function shortFileError(volume: ServerVolumeConfig, location: string, presentBytes: number, sizeBytes: number): RsError {
   return volumeError(
     volume,

@@ -22,6 +22,8 @@ export interface CopyBase {
   /** Identifies the content. */
   readonly key: string;
   readonly file: string;
+  /** Size of the content in the file. */
+  readonly sizeBytes: number;
 }
 
 /** A file that `prepared` has made. */
@@ -57,7 +59,9 @@ export class CopyInPool {
     if (found !== null && found === state.copyStamp && (state.base ?? null) === null) return { copyStamp: found, from: null };
     if (found !== null && found === state.copyStamp && state.base === base?.key) return { copyStamp: found, from: base };
     await this.onDisk(pool, (files) => new MoveFiles(files).discard(id));
-    const isBegun = base !== null && (await this.onDisk(pool, (files) => new MoveFiles(files).beginAs(id, base.file, sizeBytes)));
+    const isBegun =
+      base !== null &&
+      (await this.onDisk(pool, (files) => new MoveFiles(files).beginAs(id, { from: base.file, fromBytes: base.sizeBytes }, sizeBytes)));
     const copyStamp = isBegun ? await stampOf(file) : await this.onDisk(pool, (files) => new MoveFiles(files).begin(id, sizeBytes, false));
     if (copyStamp === null)
       throw new RsError(

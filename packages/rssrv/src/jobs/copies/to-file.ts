@@ -92,7 +92,7 @@ export class ToFile {
     try {
       this.ports.reached('copy: part');
       if (user !== null) await file.chown(user.uid, user.gid);
-      await withSnapshotFile(source.files[0]!, user, async (from, bytes) => {
+      await withSnapshotFile(source, user, async (from, bytes) => {
         await this.step(target, () => checkFileSpace(target.path, bytes));
         job.note({ totalBytes: bytes });
         const args = ['-O', target.format, '/dev/fd/3', '/dev/fd/4'];

@@ -52,7 +52,7 @@ export class ToNbd {
     const user = this.user();
     const target = await connectedNbd(this.clock, place, uri, 'copy the volume again');
     try {
-      await withSnapshotFile(source.files[0]!, user, async (from, bytes) => {
+      await withSnapshotFile(source, user, async (from, bytes) => {
         job.note({ totalBytes: bytes, doneBytes: 0 });
         const image = `driver=raw,file.driver=nbd,file.server.type=fd,file.server.str=4,file.export=${place.exportName.replaceAll(',', ',,')}`;
         const args = ['-n', '-t', 'writethrough', '--target-image-opts', '/dev/fd/3', image];

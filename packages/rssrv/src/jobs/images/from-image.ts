@@ -87,7 +87,7 @@ export class FromImage {
     const imageFile = poolPaths.baseData(poolPaths.volume(imagePool.path, image.id));
     if ((await this.copies.onDisk(imagePool, () => stampOf(imageFile))) !== base.stamp) return null;
     const file = snapshotPaths.data(poolPaths.volume(pool.path, manifest.id), record.name);
-    return { key: `${base.snapshot} ${base.stamp}`, file, imageFile };
+    return { key: `${base.snapshot} ${base.stamp}`, file, sizeBytes: record.sizeBytes, imageFile };
   }
 
   private volumeIn(pool: PoolState, { id, name }: Restore): Manifest {

@@ -170,8 +170,8 @@ export class ImageVerbs {
         const snapshots = new SnapshotFiles(files);
         const stamp =
           typeof copy === 'string'
-            ? await snapshots.cloneOf(copy, 'copy', file, next.sizeBytes)
-            : await snapshots.finishData('copy', file, next.sizeBytes);
+            ? await snapshots.cloneOf({ from: copy, fromBytes: next.sizeBytes }, 'copy', file, next.sizeBytes)
+            : await snapshots.finishData('copy', file, next.sizeBytes, next.sizeBytes);
         return snapshots.nextIsMade('refresh', file, stamp);
       };
       stamps.push(await this.onDisk(one, finish));
@@ -213,7 +213,7 @@ export class ImageVerbs {
       await copy.sync();
       // The list of pools is empty, because the caller runs in `onDisk` and therefore already has its turn in this pool.
       await this.snapshots.takeMoment([], [copy]);
-      return await files.finishData('copy', to, sizeBytes);
+      return await files.finishData('copy', to, sizeBytes, manifest.sizeBytes);
     } finally {
       copy.close().catch((thrown: unknown) => this.log.error(toRsError(thrown).message));
     }

@@ -112,7 +112,7 @@ export class ToImage {
     const file = poolPaths.baseData(poolPaths.volume(pool.path, target.id));
     if (record === undefined || (await this.copies.onDisk(pool, () => stampOf(file))) !== base.stamp) return null;
     if (!isComparable(filesOf(record).layout, filesOf(source.record).layout)) return null;
-    return { key: `${base.snapshot} ${base.stamp}`, snapshot: record, file };
+    return { key: `${base.snapshot} ${base.stamp}`, snapshot: record, file, sizeBytes: record.sizeBytes };
   }
 
   /** Opens the files of the base in the pools of the volume. */

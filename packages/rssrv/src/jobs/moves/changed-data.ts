@@ -3,6 +3,7 @@
 // a hole or zeros in the copy. Ranges are yielded in the order of their offsets.
 
 import type { FileHandle } from 'node:fs/promises';
+import { RsError } from '@rsio/common/lib/errors';
 import type { MappedExtent, RangeCalls } from '../../pools/disk/data-file.ts';
 import { CHANGED, changedPairs } from '../../snapshots/reads/changed-ranges.ts';
 import { COPY_PIECE_BYTES, EXTENTS_AT_ONCE } from '../limits.ts';
@@ -123,14 +124,11 @@ export class RangeCopy {
     }
   }
 
-  /** Fills the buffer. Bytes beyond the end of the file read as zeros. */
+  /** Fills the buffer. Throws E_VOLUME if the file ends before, because zeros must not take the place of lost data. */
   private async readAll(offsetBytes: number, lengthBytes: number): Promise<void> {
     for (let done = 0; done < lengthBytes; ) {
       const { bytesRead } = await this.from.read(this.buffer, done, lengthBytes - done, offsetBytes + done);
-      if (bytesRead === 0) {
-        this.buffer.fill(0, done, lengthBytes);
-        return;
-      }
+      if (bytesRead === 0) throw new RsError('E_VOLUME', `A file that is copied ends at ${offsetBytes + done} bytes: restore its content`);
       done += bytesRead;
     }
   }

@@ -56,6 +56,8 @@ export async function copyRanges(
       position = end;
     });
   }
+  // A truncated file has a hole where its data was. The size shows this only afterwards.
+  await next.checkLength(toBytes);
   await copy.sync();
   return bytes;
 }

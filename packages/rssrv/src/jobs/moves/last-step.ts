@@ -19,6 +19,7 @@ import { SWITCH_DISK_MS, SWITCH_RANGES_MAX } from '../limits.ts';
 import { switchMaxBytes } from './move-plan.ts';
 import { snapshotsIn } from './move-rules.ts';
 import type { CopyPorts } from './copy-ranges.ts';
+import { VolumeContent } from './volume-content.ts';
 import { OutcomeUnknown, type VolumeSwitch } from './volume-switch.ts';
 
 /**
@@ -163,6 +164,7 @@ export class LastStep {
           () => Promise.resolve(),
           () => undefined,
         );
+      await new VolumeContent([now]).checkLength(sizeBytes);
       await to.sync();
       return true;
     } finally {

@@ -126,3 +126,20 @@ test('states are compared only if each file was one with that of the other state
   ] as const)
     expect(isComparable(base, next)).toBe(false);
 });
+
+test('content that a file has lost is no zeros: neither a read nor a hole in its place counts', async () => {
+  const [from, to] = [path.join(directory, 'from'), path.join(directory, 'to')];
+  fs.writeFileSync(from, Buffer.alloc(8192, 7));
+  fs.writeFileSync(to, '');
+  const next = await VolumeContent.open([from], { kind: 'simple' });
+  const copy = await open(to, 'r+');
+  await next.checkLength(8192);
+  fs.truncateSync(from, 4096);
+  const copier = new RangeCopy(next, copy, () => Promise.resolve(false));
+  const nothing = (): void => undefined;
+  const whole = { offsetBytes: 0, lengthBytes: 8192, isHole: false };
+  await expect(copier.copy(whole, () => Promise.resolve(), nothing)).rejects.toThrow('A file that is copied ends at 4096 bytes: restore');
+  await expect(next.checkLength(8192)).rejects.toThrow('A file that is copied has 4096 bytes, but 8192 belong to it: restore');
+  await next.checkLength(4096);
+  for (const one of [next, copy]) await one.close();
+});

@@ -3,6 +3,7 @@
 // is compared only with a clone of itself, which the caller must ensure.
 
 import { type FileHandle, open } from 'node:fs/promises';
+import { RsError } from '@rsio/common/lib/errors';
 import { LayoutMap, type LayoutShape } from '../../storage/files/layout-map.ts';
 import type { Layout } from '../../pools/disk/manifest.ts';
 import type { ChangedData, CopyRange, ReadFrom } from './changed-data.ts';
@@ -34,17 +35,23 @@ export class VolumeContent implements ReadFrom {
     for (const file of this.files) await file.close();
   }
 
-  /** Reads at least one byte, except beyond the end of a volume of one file. */
+  /** Throws E_VOLUME if a file lacks content before `endBytes`, because it was truncated. A hole in its place would be copied as zeros. */
+  async checkLength(endBytes: number): Promise<void> {
+    for (const [part, file] of this.files.entries()) {
+      const wantedBytes = this.map === null ? endBytes : this.map.bytesBefore(part, endBytes);
+      const { size } = await file.stat();
+      if (size < wantedBytes)
+        throw new RsError('E_VOLUME', `A file that is copied has ${size} bytes, but ${wantedBytes} belong to it: restore its content`);
+    }
+  }
+
+  /** Reads at least one byte, except beyond the end of a file. */
   async read(buffer: Buffer, offset: number, lengthBytes: number, positionBytes: number): Promise<{ readonly bytesRead: number }> {
     if (this.map === null) return this.files[0]!.read(buffer, offset, lengthBytes, positionBytes);
     this.map.seek(positionBytes);
     const { part, partPositionBytes, runBytes } = this.map;
     const wantedBytes = Math.min(lengthBytes, runBytes);
-    const { bytesRead } = await this.files[part]!.read(buffer, offset, wantedBytes, partPositionBytes);
-    if (bytesRead > 0) return { bytesRead };
-    // The file ends here, but the next byte of the volume may be in another file. Read the missing bytes as zeros.
-    buffer.fill(0, offset, offset + wantedBytes);
-    return { bytesRead: wantedBytes };
+    return this.files[part]!.read(buffer, offset, wantedBytes, partPositionBytes);
   }
 }
 

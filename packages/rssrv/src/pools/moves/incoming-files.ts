@@ -12,9 +12,9 @@ import type { Manifest } from '../disk/manifest.ts';
 import { parseContent, printContent, stamp, uuid } from '../disk/description-shapes.ts';
 import type { PoolFiles } from '../disk/pool-files.ts';
 import { poolPaths } from '../disk/pool-paths.ts';
-import { checkSource, cloneAsData } from '../snapshots/file-copy.ts';
+import { checkSource, cloneAsData, type CloneSource } from '../snapshots/file-copy.ts';
 import { systemReflink } from '../snapshots/reflink.ts';
-import { snapshotPaths } from '../snapshots/snapshot-record.ts';
+import { parseSnapshot, snapshotPaths } from '../snapshots/snapshot-record.ts';
 import { stampOf } from './move-files.ts';
 
 const INCOMING = object({
@@ -68,16 +68,19 @@ export class IncomingFiles {
    * Makes `incoming` as a clone of the follower's snapshot `baseName`, or of zeros if it is null. Throws E_NO_REFLINK, or a system error.
    */
   async begin(baseName: string | null, state: Omit<Incoming, 'positionBytes' | 'stamp'>): Promise<Incoming> {
-    return this.beginFrom(baseName === null ? null : snapshotPaths.data(this.folder, baseName), state);
+    if (baseName === null) return this.beginFrom(null, state);
+    const file = snapshotPaths.record(this.folder, baseName);
+    const { sizeBytes: fromBytes } = parseSnapshot(file, await readFile(file, 'utf8'));
+    return this.beginFrom({ from: snapshotPaths.data(this.folder, baseName), fromBytes }, state);
   }
 
   /** Makes `incoming` as a clone of the data of another volume of the pool, which is compared with the first moment of the source. */
   async seed({ id: volumeId, sizeBytes: fromBytes }: Pick<Manifest, 'id' | 'sizeBytes'>, sizeBytes: number): Promise<Incoming> {
-    const data = poolPaths.data(poolPaths.volume(this.files.directory, volumeId));
+    const from = poolPaths.data(poolPaths.volume(this.files.directory, volumeId));
     // What has arrived is not discarded for a volume that is gone.
-    await checkSource(data, fromBytes);
+    await checkSource(from, fromBytes);
     // No snapshot has the id of the volume, so that the first moment has another one, and goes on with `again`.
-    return this.beginFrom(data, { snapshot: volumeId, base: null, sizeBytes, isCompared: true });
+    return this.beginFrom({ from, fromBytes }, { snapshot: volumeId, base: null, sizeBytes, isCompared: true });
   }
 
   /**
@@ -87,7 +90,8 @@ export class IncomingFiles {
   async again(known: Incoming, state: Pick<Incoming, 'snapshot' | 'sizeBytes' | 'positionBytes'>): Promise<Incoming> {
     const clone = poolPaths.newIncoming(this.folder);
     await rm(clone, { force: true });
-    const fileStamp = await cloneAsData(this.reflink, poolPaths.incoming(this.folder), clone, state.sizeBytes, this.files.directory);
+    const source = { from: poolPaths.incoming(this.folder), fromBytes: known.sizeBytes };
+    const fileStamp = await cloneAsData(this.reflink, source, clone, state.sizeBytes, this.files.directory);
     await syncDirectory(this.folder);
     this.reached('incoming: cloned');
     const whole = { ...known, ...state, base: null, isCompared: true, stamp: fileStamp };
@@ -102,7 +106,7 @@ export class IncomingFiles {
     this.reached('incoming: replaced');
   }
 
-  private async beginFrom(data: string | null, state: Omit<Incoming, 'positionBytes' | 'stamp'>): Promise<Incoming> {
+  private async beginFrom(data: CloneSource | null, state: Omit<Incoming, 'positionBytes' | 'stamp'>): Promise<Incoming> {
     await this.discard();
     const file = poolPaths.incoming(this.folder);
     const { sizeBytes } = state;

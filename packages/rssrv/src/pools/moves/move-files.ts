@@ -12,7 +12,7 @@ import { createData, type Reflink, writeNew } from '../disk/data-file.ts';
 import { type Manifest, printManifest } from '../disk/manifest.ts';
 import { isThere, type PoolFiles, readRecordFile } from '../disk/pool-files.ts';
 import { poolPaths, PURGE_PREFIX } from '../disk/pool-paths.ts';
-import { checkReflink, cloneAll, FileCopy, finishCopy, SNAPSHOT_MODE } from '../snapshots/file-copy.ts';
+import { checkReflink, cloneAll, type CloneSource, FileCopy, finishCopy, SNAPSHOT_MODE } from '../snapshots/file-copy.ts';
 import { isWithoutReflink, systemReflink } from '../snapshots/reflink.ts';
 import { parseSnapshot, printSnapshot, snapshotFileOf, snapshotPaths, type SnapshotRecord } from '../snapshots/snapshot-record.ts';
 
@@ -59,7 +59,7 @@ export class MoveFiles {
   }
 
   /** Creates the copy in the new pool as a clone of another file of that pool. Returns false if the file system cannot clone. */
-  async beginAs(id: string, from: string, sizeBytes: number): Promise<boolean> {
+  async beginAs(id: string, { from, fromBytes }: CloneSource, sizeBytes: number): Promise<boolean> {
     const folder = await this.makeFolder(id);
     const file = poolPaths.data(folder);
     try {
@@ -68,7 +68,7 @@ export class MoveFiles {
       if (isWithoutReflink(errnoName(thrown))) return false;
       throw thrown;
     }
-    await finishCopy(file, sizeBytes, DATA_MODE);
+    await finishCopy(file, sizeBytes, DATA_MODE, fromBytes);
     await syncDirectory(folder);
     this.reached('move: begun');
     return true;
@@ -118,7 +118,7 @@ export class MoveFiles {
     } finally {
       await copy.close();
     }
-    await finishCopy(next, sizeBytes, DATA_MODE);
+    await finishCopy(next, sizeBytes, DATA_MODE, snapshot?.sizeBytes ?? sizeBytes);
     await syncDirectory(poolPaths.movingVolume(this.directory, id));
     this.reached('move: cloned');
     return stampOf(next);

@@ -4,11 +4,11 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { directory, usePoolDirectory } from '../../testing/pool-directory.ts';
 import { NO_HOLD, PLAIN_CLONES } from '../../testing/plain-clones.ts';
 import type { RangeCalls } from '../disk/data-file.ts';
-import { chunkBytesFor, FileCopy, finishCopy } from './file-copy.ts';
+import { chunkBytesFor, cloneAsData, FileCopy, finishCopy } from './file-copy.ts';
 import { CHUNK_MAX_BYTES, CHUNK_MIN_BYTES, CHUNKS_MAX } from '../limits.ts';
 
 const [KIB, MIB, GIB] = [1024, 1024 ** 2, 1024 ** 3];
@@ -111,3 +111,63 @@ test('without ranges, a copy is one clone', async () => {
   await copy.close();
   expect(fs.readFileSync(to)).toEqual(Buffer.alloc(1024, 1));
 });
+
+describe('a file that lost content while it was copied', () => {
+  const SIZE = 4 * MIB;
+
+  async function begun(): Promise<{ readonly copy: FileCopy; readonly from: string; readonly cut: { at: number } }> {
+    const [from, to] = [path.join(directory, 'from'), path.join(directory, 'to')];
+    fs.writeFileSync(from, Buffer.alloc(SIZE, 7));
+    const cut = { at: -1 };
+    const calls: RangeCalls = {
+      ...fileWith(every(4 * KIB, SIZE)),
+      cloneRange: async (source, target, offset, length) => {
+        const piece = Buffer.alloc(length === 0 ? SIZE - offset : length);
+        fs.writeSync(target, piece, 0, fs.readSync(source, piece, 0, piece.length, offset), offset);
+        if (offset === cut.at) fs.truncateSync(from, MIB);
+      },
+    };
+    return { copy: await FileCopy.begin({ ...PLAIN_CLONES, ranges: calls }, 'id', SIZE, from, to), from, cut };
+  }
+
+  test('gives no copy if it was cut before, between or within the clones of its chunks, even if a write made it longer again', async () => {
+    for (const when of ['before', 'between', 'within'] as const) {
+      const { copy, from, cut } = await begun();
+      expect(copy.chunks).toBeGreaterThan(2);
+      await (when === 'before' ? Promise.resolve(fs.truncateSync(from, MIB)) : copy.clone(0));
+      if (when === 'between') fs.truncateSync(from, MIB);
+      if (when === 'within') cut.at = copy.chunkBytes;
+      // A client's write behind the lost part.
+      if (when !== 'within') writeAt(from, SIZE - 8 * KIB);
+      await expect(copy.clone(1), when).rejects.toThrow(/from has \d+ bytes, but the volume has 4194304: restore its content/);
+      await copy.close();
+      fs.rmSync(path.join(directory, 'to'));
+    }
+  });
+
+  test('gives no copy if another file has taken its place', async () => {
+    const { copy, from } = await begun();
+    fs.writeFileSync(`${from}.other`, Buffer.alloc(SIZE, 9));
+    fs.renameSync(`${from}.other`, from);
+    await expect(copy.clone(0)).rejects.toThrow('from was replaced by another file while it was copied: restore the original');
+    await copy.close();
+  });
+
+  test('is not filled up with zeros as a clone, unless the clone is to be longer than the whole content', async () => {
+    const [from, to] = [path.join(directory, 'snapshot'), path.join(directory, 'clone')];
+    fs.writeFileSync(from, Buffer.alloc(MIB, 7));
+    await cloneAsData(PLAIN_CLONES, { from, fromBytes: MIB }, to, 2 * MIB, directory);
+    expect(fs.statSync(to).size).toBe(2 * MIB);
+    fs.truncateSync(from, MIB - 1);
+    fs.rmSync(to);
+    await expect(cloneAsData(PLAIN_CLONES, { from, fromBytes: MIB }, to, 2 * MIB, directory)).rejects.toThrow(
+      'clone got 1048575 of 1048576 bytes: its source was truncated; restore it, then try again',
+    );
+  });
+});
+
+function writeAt(file: string, position: number): void {
+  const descriptor = fs.openSync(file, 'r+');
+  fs.writeSync(descriptor, Buffer.alloc(4 * KIB, 1), 0, 4 * KIB, position);
+  fs.closeSync(descriptor);
+}

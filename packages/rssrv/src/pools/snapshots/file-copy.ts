@@ -1,8 +1,8 @@
 // Copies the file of a volume while clients may write to it. A file with few extents is cloned in one piece. Other files are cloned in
 // chunks, so that no write waits long. The class `Moments` decides when to clone a chunk. Invariants: the copy has exactly the size of the
-// volume. Each chunk is cloned at most once.
+// volume, and no clone succeeds if the file was truncated or replaced before it ended. Each chunk is cloned at most once.
 
-import { constants } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { chmod, type FileHandle, open, rm, stat } from 'node:fs/promises';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
 import { storageStamp } from '../../storage/files/storage-identity.ts';
@@ -27,6 +27,12 @@ export const SNAPSHOT_MODE = 0o400;
 /** Assumed size of the smallest extent. Few file systems have blocks that are smaller. */
 const EXTENT_MIN_BYTES = 4_096;
 
+/** A file that is cloned, and the size of its content. */
+export interface CloneSource {
+  readonly from: string;
+  readonly fromBytes: number;
+}
+
 export class FileCopy implements ChunkedCopy {
   readonly volumeId: string;
   readonly sizeBytes: number;
@@ -34,6 +40,7 @@ export class FileCopy implements ChunkedCopy {
   readonly chunks: number;
   private readonly work: (index: number) => Promise<void>;
   private readonly source: FileHandle;
+  private readonly from: string;
   private readonly target: FileHandle | null;
   private readonly running = new Set<Promise<void>>();
   private isClosed = false;
@@ -42,6 +49,7 @@ export class FileCopy implements ChunkedCopy {
     { volumeId, sizeBytes, chunkBytes }: Pick<ChunkedCopy, 'volumeId' | 'sizeBytes' | 'chunkBytes'>,
     work: (index: number) => Promise<void>,
     source: FileHandle,
+    from: string,
     target: FileHandle | null = null,
   ) {
     this.volumeId = volumeId;
@@ -50,6 +58,7 @@ export class FileCopy implements ChunkedCopy {
     this.chunks = Math.ceil(sizeBytes / chunkBytes);
     this.work = work;
     this.source = source;
+    this.from = from;
     this.target = target;
   }
 
@@ -65,14 +74,14 @@ export class FileCopy implements ChunkedCopy {
       const { ranges } = reflink;
       const chunkBytes = ranges === null ? sizeBytes : await chunkBytesFor(ranges, source.fd, sizeBytes).catch(wholeIfUncounted(sizeBytes));
       if (ranges === null || chunkBytes >= sizeBytes) {
-        return new FileCopy({ volumeId, sizeBytes, chunkBytes: sizeBytes }, () => reflink.cloneFile(from, to), source);
+        return new FileCopy({ volumeId, sizeBytes, chunkBytes: sizeBytes }, () => reflink.cloneFile(from, to), source, from);
       }
       target = await open(to, O_WRONLY | O_CREAT | O_EXCL, DATA_MODE);
       const [fromFd, toFd, last] = [source.fd, target.fd, Math.ceil(sizeBytes / chunkBytes) - 1];
       // The file may end within a block of the file system. The last clone must therefore have length 0, which means up to the end of the
       // file.
       const work = (index: number): Promise<void> => ranges.cloneRange(fromFd, toFd, index * chunkBytes, index === last ? 0 : chunkBytes);
-      return new FileCopy({ volumeId, sizeBytes, chunkBytes }, work, source, target);
+      return new FileCopy({ volumeId, sizeBytes, chunkBytes }, work, source, from, target);
     } catch (thrown) {
       await source.close();
       await target?.close();
@@ -83,13 +92,23 @@ export class FileCopy implements ChunkedCopy {
   clone(index: number): Promise<void> {
     // Refuse a clone after the close, because the number of a closed descriptor may already belong to another file.
     if (this.isClosed) return Promise.reject(new RsError('E_INTERNAL', `The copy of volume id ${this.volumeId} is closed`));
-    const work = this.work(index);
+    const work = this.work(index).then(() => this.checkSource());
     const ended = work.then(
       () => void this.running.delete(ended),
       () => void this.running.delete(ended),
     );
     this.running.add(ended);
     return work;
+  }
+
+  /** Throws E_VOLUME if the file has been truncated, or another file has taken its place, so that a clone may lack data. */
+  private async checkSource(): Promise<void> {
+    const stats = await checkSource(this.from, this.sizeBytes);
+    const { ino, dev } = await this.source.stat();
+    if (stats.ino === ino && stats.dev === dev) return;
+    throw new RsError('E_VOLUME', `${this.from} was replaced by another file while it was copied: restore the original, then reload`, {
+      file: this.from,
+    });
   }
 
   /** Writes the dirty data of the volume back once more, so that little is left to write while changes are held. */
@@ -119,13 +138,20 @@ export async function cloneAll(copy: ChunkedCopy): Promise<void> {
   for (let index = 0; index < copy.chunks; index++) await copy.clone(index);
 }
 
-/** Gives a finished copy its size and mode, and syncs the file, but not its folder. Returns the bytes that the file occupies. */
-export async function finishCopy(file: string, sizeBytes: number, mode: number): Promise<number> {
+/**
+ * Gives a finished copy its size and mode, and syncs the file, but not its folder. `contentBytes`: what the copy must have of its source.
+ * Throws E_VOLUME if it has less, because zeros would take the place of what the source has lost. Returns the bytes that the file occupies.
+ */
+export async function finishCopy(file: string, sizeBytes: number, mode: number, contentBytes = sizeBytes): Promise<number> {
   // A file that was cloned as a whole has the mode of its original. If the original belongs to a snapshot, this mode is read-only.
   await chmod(file, DATA_MODE);
   const handle = await open(file, 'r+');
   try {
     const { size } = await handle.stat();
+    if (size < Math.min(contentBytes, sizeBytes))
+      throw new RsError('E_VOLUME', `${file} got ${size} of ${contentBytes} bytes: its source was truncated; restore it, then try again`, {
+        file,
+      });
     if (size !== sizeBytes) await handle.truncate(sizeBytes);
     await handle.chmod(mode);
     await handle.sync();
@@ -135,20 +161,30 @@ export async function finishCopy(file: string, sizeBytes: number, mode: number):
   }
 }
 
-/** Throws E_VOLUME if the file of a volume is shorter than the volume. */
-export async function checkSource(file: string, sizeBytes: number): Promise<void> {
-  const { size } = await stat(file);
-  if (size < sizeBytes)
-    throw new RsError('E_VOLUME', `${file} has ${size} bytes, but the volume has ${sizeBytes}: restore its content, then reload`, { file });
+/** Throws E_VOLUME if the file of a volume is shorter than the volume. Returns the state of the file. */
+export async function checkSource(file: string, sizeBytes: number): Promise<Stats> {
+  const stats = await stat(file);
+  if (stats.size < sizeBytes)
+    throw new RsError('E_VOLUME', `${file} has ${stats.size} bytes, but the volume has ${sizeBytes}: restore its content, then reload`, {
+      file,
+    });
+  return stats;
 }
 
 /**
  * Makes a new data file as a clone of `from`, extended with zeros. Syncs the file, but not its folder. Returns the stamp of the new
- * file. `pool`: the directory of the pool, which the error E_NO_REFLINK names.
+ * file. `fromBytes`: size of the content of `from`. `pool`: the directory of the pool, which the error E_NO_REFLINK names. Throws E_VOLUME
+ * if `from` was truncated.
  */
-export async function cloneAsData(reflink: Reflink, from: string, to: string, sizeBytes: number, pool: string): Promise<string | null> {
+export async function cloneAsData(
+  reflink: Reflink,
+  { from, fromBytes }: CloneSource,
+  to: string,
+  sizeBytes: number,
+  pool: string,
+): Promise<string | null> {
   await reflink.cloneFile(from, to).catch(refusal(pool));
-  await finishCopy(to, sizeBytes, DATA_MODE);
+  await finishCopy(to, sizeBytes, DATA_MODE, fromBytes);
   return storageStamp(await stat(to, { bigint: true }), to);
 }
 

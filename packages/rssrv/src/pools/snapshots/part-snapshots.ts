@@ -54,10 +54,10 @@ export class PartSnapshots {
   }
 
   /** Creates a new part of a volume as a clone of another part, extended with zeros. Returns the stamp of the new part's file. */
-  cloneAsPart(sourceId: string, record: PartRecord): Promise<string | null> {
+  cloneAsPart({ fileId, sizeBytes: fromBytes }: Pick<PartRecord, 'fileId' | 'sizeBytes'>, record: PartRecord): Promise<string | null> {
     return this.parts.create(record, false, async (to) => {
-      const from = poolPaths.data(poolPaths.part(this.directory, sourceId));
-      const stamp = await cloneAsData(this.reflink, from, to, record.sizeBytes, this.directory);
+      const from = poolPaths.data(poolPaths.part(this.directory, fileId));
+      const stamp = await cloneAsData(this.reflink, { from, fromBytes }, to, record.sizeBytes, this.directory);
       this.reached('part: data');
       return stamp;
     });

@@ -12,7 +12,7 @@ import type { Reflink } from '../disk/data-file.ts';
 import { type Manifest, partSizes } from '../disk/manifest.ts';
 import type { PoolFiles } from '../disk/pool-files.ts';
 import { poolPaths } from '../disk/pool-paths.ts';
-import { checkReflink, checkSource, cloneAll, cloneAsData, FileCopy, finishCopy, SNAPSHOT_MODE } from './file-copy.ts';
+import { checkReflink, checkSource, cloneAll, type CloneSource, cloneAsData, FileCopy, finishCopy, SNAPSHOT_MODE } from './file-copy.ts';
 import { systemReflink } from './reflink.ts';
 import { filesOf, printSnapshot, printSnapshotRemoval, snapshotPaths, type SnapshotRecord } from './snapshot-record.ts';
 
@@ -35,7 +35,7 @@ export class SnapshotFiles {
 
   /** Prepares the copy of a volume for a snapshot. Clones nothing yet. Throws E_NO_REFLINK, E_EXISTS, E_VOLUME or a system error. */
   async begin(record: SnapshotRecord): Promise<FileCopy> {
-    const [sizeBytes = 0] = partSizes(filesOf(record));
+    const sizeBytes = firstSize(record);
     return this.beginCopy({ id: record.volumeId, sizeBytes }, await this.roomFor(record));
   }
 
@@ -45,7 +45,8 @@ export class SnapshotFiles {
    */
   async prepareFrom(record: SnapshotRecord, from: string): Promise<SnapshotRecord> {
     const to = await this.roomFor(record);
-    await cloneAsData(this.reflink, from, to, partSizes(filesOf(record))[0] ?? 0, this.directory);
+    const fromBytes = firstSize(record);
+    await cloneAsData(this.reflink, { from, fromBytes }, to, fromBytes, this.directory);
     return this.prepare(record);
   }
 
@@ -73,7 +74,7 @@ export class SnapshotFiles {
   /** Syncs a cloned copy. The snapshot does not exist yet when this is called. */
   async flush(record: SnapshotRecord): Promise<void> {
     const file = snapshotPaths.newData(this.folderOf(record.volumeId), record.name);
-    await finishCopy(file, partSizes(filesOf(record))[0] ?? 0, SNAPSHOT_MODE);
+    await finishCopy(file, firstSize(record), SNAPSHOT_MODE);
     this.reached('snapshot: flushed');
   }
 
@@ -81,10 +82,10 @@ export class SnapshotFiles {
    * Clones a file of a snapshot into the folder of a volume that is being created, and syncs the clone. `index`: index of the file in
    * the volume.
    */
-  async cloneAside(id: string, index: number, from: string, sizeBytes: number): Promise<void> {
+  async cloneAside(id: string, index: number, source: CloneSource, sizeBytes: number): Promise<void> {
     const folder = this.files.unfinished(id);
     if (!(await exists(folder))) await this.files.begin(id);
-    await cloneAsData(this.reflink, from, asideFile(folder, index), sizeBytes, this.directory);
+    await cloneAsData(this.reflink, source, asideFile(folder, index), sizeBytes, this.directory);
     this.reached('clone: aside');
   }
 
@@ -112,7 +113,7 @@ export class SnapshotFiles {
   async prepare(record: SnapshotRecord, otherBytes = 0): Promise<SnapshotRecord> {
     const folder = this.folderOf(record.volumeId);
     this.reached('snapshot: cloned');
-    const bytes = await finishCopy(snapshotPaths.newData(folder, record.name), partSizes(filesOf(record))[0] ?? 0, SNAPSHOT_MODE);
+    const bytes = await finishCopy(snapshotPaths.newData(folder, record.name), firstSize(record), SNAPSHOT_MODE);
     this.reached('snapshot: data');
     const whole = { ...record, usedBytes: bytes + otherBytes };
     await replaceFile(snapshotPaths.newRecord(folder, record.name), printSnapshot(whole));
@@ -176,12 +177,13 @@ export class SnapshotFiles {
    * Makes a new data file as a clone of the snapshot, extended with zeros. Syncs the file, but not its folder. Returns the stamp of
    * the file.
    */
-  cloneData({ name, volumeId }: SnapshotRecord, to: string, sizeBytes: number): Promise<string | null> {
-    return this.cloneOf(snapshotPaths.data(this.folderOf(volumeId), name), 'clone', to, sizeBytes);
+  cloneData(record: SnapshotRecord, to: string, sizeBytes: number): Promise<string | null> {
+    const from = snapshotPaths.data(this.folderOf(record.volumeId), record.name);
+    return this.cloneOf({ from, fromBytes: firstSize(record) }, 'clone', to, sizeBytes);
   }
 
   /** Like `cloneData`, but clones any file that no client writes to. `verb`: the first word of the name of the step. */
-  async cloneOf(from: string, verb: string, to: string, sizeBytes: number): Promise<string | null> {
+  async cloneOf(from: CloneSource, verb: string, to: string, sizeBytes: number): Promise<string | null> {
     const stamp = await cloneAsData(this.reflink, from, to, sizeBytes, this.directory);
     this.reached(`${verb}: data`);
     return stamp;
@@ -189,10 +191,10 @@ export class SnapshotFiles {
 
   /**
    * Makes a finished copy usable as the data file of a volume, and syncs the file, but not its folder. Returns the stamp of the file.
-   * `verb`: the first word of the name of the step.
+   * `verb`: the first word of the name of the step. `contentBytes`: what the copy must have of its source.
    */
-  async finishData(verb: string, file: string, sizeBytes: number): Promise<string | null> {
-    await finishCopy(file, sizeBytes, DATA_MODE);
+  async finishData(verb: string, file: string, sizeBytes: number, contentBytes: number): Promise<string | null> {
+    await finishCopy(file, sizeBytes, DATA_MODE, contentBytes);
     this.reached(`${verb}: data`);
     return storageStamp(await stat(file, { bigint: true }), file);
   }
@@ -276,4 +278,9 @@ async function exists(file: string): Promise<boolean> {
 /** Returns the path at which `cloneAside` makes a file. The first file has its final name from the beginning. */
 function asideFile(folder: string, index: number): string {
   return index === 0 ? poolPaths.data(folder) : `${poolPaths.data(folder)}-${index}`;
+}
+
+/** Returns the size of the first file of a snapshot. */
+function firstSize(record: SnapshotRecord): number {
+  return partSizes(filesOf(record))[0] ?? 0;
 }

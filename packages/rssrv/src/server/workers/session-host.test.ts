@@ -24,6 +24,7 @@ test('a session that has ended sends nothing more', async () => {
       helper: new RangeHelper({ clock: systemClock, onLost: () => undefined, onBack: () => undefined }),
       threads: new ThreadShares(1),
       nowait: null,
+      fileSize: null,
       dropPages: null,
       pools: { bodies: new BufferPool(WINDOW_BYTES), outputs: new OutputPool() },
       receiver: null,

@@ -19,6 +19,7 @@ import type { BackendPorts } from '../../storage/files/backend-ports.ts';
 import type { RangeHelper } from '../../storage/files/range-helper.ts';
 import { StorageErrorLog } from '../../storage/storage-error-log.ts';
 import type { DropPages } from '../../storage/io/drop-pages.ts';
+import type { FileSize } from '../../storage/io/file-size.ts';
 import type { NowaitRead } from '../../storage/io/nowait-read.ts';
 import type { ThreadShares } from '../../storage/io/thread-shares.ts';
 import { asVolumeError } from '../../storage/files/opened-file.ts';
@@ -50,6 +51,7 @@ export interface SessionHostPorts {
   /** Reads cached data without waiting; null if this machine has no system call for this. */
   readonly nowait: NowaitRead | null;
   /** Drops the kernel's cached pages of a file; null if this machine has no system call for this. */
+  readonly fileSize: FileSize | null;
   readonly dropPages: DropPages | null;
   readonly pools: ConnectionPools;
   /** Takes the descriptors that the listener passes; null if this process opens files itself. */
@@ -75,7 +77,7 @@ export class SessionHost {
   constructor(id: string, { interfaces, generation, shortPools }: Beginning, ports: SessionHostPorts) {
     this.ports = ports;
     this.failedOpens = new RateLimitedLog(systemClock, ports.log, FAILED_OPENS_LOGGED_MAX);
-    const { log, helper, threads, nowait, dropPages, pools } = ports;
+    const { log, helper, threads, nowait, fileSize, dropPages, pools } = ports;
     this.session = new Session(Buffer.from(id, 'hex'), interfaces, generation, {
       clock: systemClock,
       log,
@@ -117,7 +119,7 @@ export class SessionHost {
           files = await this.filesOf(volume);
           const onGuess = (path: string): void =>
             log.debug(`Volume ${volume.name}: the file system of ${path} cannot read without waiting, so that the time of reads decides`);
-          const parts = { helper, threads, nowait, dropPages, onGuess, onError, files: files ?? filesByPath };
+          const parts = { helper, threads, nowait, fileSize, dropPages, onGuess, onError, files: files ?? filesByPath };
           const backend = await openBackend(volume, { clock: systemClock, sleeps: ownSleeps, ...parts });
           return this.bridged(volume, await withIntents(backend, volume, { clock: systemClock, ...parts }, log));
         } catch (thrown) {

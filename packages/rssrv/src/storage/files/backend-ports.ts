@@ -3,6 +3,7 @@
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { DropPages } from '../io/drop-pages.ts';
+import type { FileSize } from '../io/file-size.ts';
 import type { NowaitRead } from '../io/nowait-read.ts';
 import type { RangeHelper } from './range-helper.ts';
 import type { ServedPart } from '../io/served-volume.ts';
@@ -19,6 +20,8 @@ export interface BackendPorts {
   readonly sleeps: () => number;
   /** Reads cached data without waiting. If `nowait` is null or undefined, measured times decide where a read runs (inline-policy.ts). */
   readonly nowait?: NowaitRead | null;
+  /** Returns the size of an open file. If `fileSize` is null or undefined, fstat(2) is used. */
+  readonly fileSize?: FileSize | null;
   /** Drops the cached pages of a file after a failed sync; null if this machine cannot drop pages. */
   readonly dropPages: DropPages | null;
   /** Called if the storage does not support `nowait`, so that measured times decide where a read runs. */

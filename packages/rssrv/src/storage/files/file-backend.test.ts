@@ -12,10 +12,12 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import { promised, servedVolume, temporaryDirectory, testPorts } from '../../testing/backend-scene.ts';
 import { type Backend, WOULD_WAIT } from '../io/backend.ts';
 import { POOL_RUN_REQUESTS, ZERO_STEP_BYTES } from '../limits.ts';
+import { fileSizeByStat } from '../io/file-size.ts';
 import { InlinePolicy } from '../io/inline-policy.ts';
 import { type NowaitRead, systemNowaitRead } from '../io/nowait-read.ts';
 import { openBackend } from '../open-backend.ts';
 import { FileBackend } from './file-backend.ts';
+import { openRegularFile } from './opened-file.ts';
 import { storageName } from './storage-identity.ts';
 import fc from 'fast-check';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
@@ -136,9 +138,9 @@ describe('a file that was truncated while it was served', () => {
   const { OK, VOLUME_UNAVAILABLE } = STATUS;
   const sector = Buffer.alloc(SECTOR_BYTES, 1);
 
-  async function served(type: 'file' | 'memory' = 'file') {
+  async function served(type: 'file' | 'memory' = 'file', nowait: NowaitRead | null = null) {
     const file = newFile(Buffer.alloc(SIZE_BYTES, 7));
-    const ports = testPorts();
+    const ports = { ...testPorts(), nowait };
     const backend = await openBackend(servedVolume({ type, path: file, sizeBytes: SIZE_BYTES }), ports);
     return { file, ports, backend, io: promised(backend) };
   }
@@ -162,10 +164,71 @@ describe('a file that was truncated while it was served', () => {
   test.each(['file', 'memory'] as const)('does not return zeros for lost data after a write has lengthened the %s again', async (type) => {
     const { file, backend, io } = await served(type);
     fs.truncateSync(file, 1000);
-    expect(await io.write(sector, 0, SECTOR_BYTES, LAST - SECTOR_BYTES)).toBe(OK);
-    expect(backend.end?.needsCheck).toBe(true);
+    expect(await io.write(sector, 0, SECTOR_BYTES, LAST - SECTOR_BYTES)).toBe(VOLUME_UNAVAILABLE);
     expect(await look(backend)).toBe('SHORT_READ');
     expect(await io.read(Buffer.alloc(SECTOR_BYTES), 0, SECTOR_BYTES, 4096)).toBe(VOLUME_UNAVAILABLE);
+    await backend.close();
+  });
+
+  /** Writes behind the lost part as another server process of a shared volume does, whose cut this backend cannot know. */
+  const writeBehind = (file: string, position = LAST - SECTOR_BYTES): void => {
+    const descriptor = fs.openSync(file, 'r+');
+    fs.writeSync(descriptor, sector, 0, SECTOR_BYTES, position);
+    fs.closeSync(descriptor);
+  };
+
+  test.each([
+    ['file', null],
+    ['file', systemNowaitRead()],
+    ['memory', null],
+  ] as const)('%s: no read of the lost part succeeds once data behind it was written, on the loop or in the pool', async (type, nowait) => {
+    for (const read of ['loop', 'pool'] as const) {
+      const { file, backend, io, ports } = await served(type, nowait);
+      const target = Buffer.alloc(SECTOR_BYTES);
+      fs.truncateSync(file, 1000);
+      writeBehind(file);
+      const tried = read === 'loop' ? backend.tryRead(target, 0, SECTOR_BYTES, 4096) : WOULD_WAIT;
+      expect(tried === WOULD_WAIT ? await io.read(target, 0, SECTOR_BYTES, 4096) : tried, read).toBe(VOLUME_UNAVAILABLE);
+      expect([backend.end?.isCut, ports.errors]).toEqual([true, ['read SHORT_READ']]);
+      await backend.close();
+    }
+  });
+
+  test('no read in pieces of the lost part succeeds, and none of a part that is still there', async () => {
+    for (const position of [0, 4096]) {
+      const file = newFile(Buffer.alloc(SIZE_BYTES, 7));
+      const backend = await openRegularFile(servedVolume({ path: file, sizeBytes: SIZE_BYTES }), testPorts());
+      fs.truncateSync(file, 1000);
+      writeBehind(file);
+      const pieces = [Buffer.alloc(512), Buffer.alloc(512)];
+      expect(backend.tryReadPieces(pieces, 1024, position)).toBe(VOLUME_UNAVAILABLE);
+      expect(await promised(backend).read(Buffer.alloc(512), 0, 512, 0)).toBe(VOLUME_UNAVAILABLE);
+      await backend.close();
+    }
+  });
+
+  test.each([
+    ['a write', (io: Io) => io.write(sector, 0, SECTOR_BYTES, 4096)],
+    ['a write with FUA', (io: Io) => io.write(sector, 0, SECTOR_BYTES, 4096, true)],
+    ['zeros', (io: Io) => io.zero(4096, SECTOR_BYTES, true)],
+    ['a write on the loop', (_io: Io, backend: Backend) => backend.tryWrite(sector, 0, SECTOR_BYTES, 4096)],
+  ])('%s behind the lost part does not succeed, and the cut stays known', async (_name, change) => {
+    const { file, backend, io } = await served();
+    fs.truncateSync(file, 1000);
+    expect(await change(io, backend)).toBe(VOLUME_UNAVAILABLE);
+    // Another program makes the file as long as it was. The lost part stays lost.
+    fs.truncateSync(file, SIZE_BYTES);
+    expect(await io.read(Buffer.alloc(SECTOR_BYTES), 0, SECTOR_BYTES, 4096 - SECTOR_BYTES)).toBe(VOLUME_UNAVAILABLE);
+    expect(await io.flush()).toBe(VOLUME_UNAVAILABLE);
+    await backend.close();
+  });
+
+  test('a read that runs in the pool while the file is cut does not succeed', async () => {
+    const { file, backend, io } = await served();
+    const reading = io.read(Buffer.alloc(SECTOR_BYTES), 0, SECTOR_BYTES, 4096);
+    fs.truncateSync(file, 1000);
+    writeBehind(file);
+    expect(await reading).toBe(VOLUME_UNAVAILABLE);
     await backend.close();
   });
 
@@ -217,6 +280,7 @@ test('full and failing storage each give their status and are reported', async (
         inline: null,
         cached: null,
         range: null,
+        fileSize: fileSizeByStat,
         dropPages: (descriptor, done) => {
           errors.push(`pages of ${descriptor > 0 ? 'the file' : 'nothing'} dropped`);
           done();
@@ -337,6 +401,7 @@ test('a closed backend does not touch a file that was given its old descriptor n
       inline: new InlinePolicy(new FakeClock(), 'sync', () => 0),
       cached: null,
       range: null,
+      fileSize: fileSizeByStat,
       dropPages: null,
     },
     () => undefined,

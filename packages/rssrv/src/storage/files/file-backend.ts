@@ -1,6 +1,6 @@
 // The backend for all storage that is accessed through a file descriptor: regular files, block devices and files in memory. The module
-// opened-file.ts opens the storage, and file-end.ts detects truncation. Invariants: a read succeeds only if it has read all requested data.
-// A successful flush covers every write that ended before the flush was requested. A successful flush also proves that the file was not
+// opened-file.ts opens the storage, and file-end.ts detects truncation. Invariants: a read succeeds only if it has read all requested data,
+// and the file then still has the size of the volume. A successful flush covers every write that ended before the flush was requested. A successful flush also proves that the file was not
 // truncated when the flush was requested. Once `close` has resolved, no system call of this backend is running. Rules: O2.
 
 import { InFlight } from '@rsio/common/structures/in-flight';
@@ -12,6 +12,7 @@ import { type BackendCapabilities, type ExtentsDone, type IoDone, type PartBacke
 import { type CachedReads, NOT_SUPPORTED } from '../io/cached-reads.ts';
 import type { DropPages } from '../io/drop-pages.ts';
 import { FileEnd } from '../io/file-end.ts';
+import type { FileSize } from '../io/file-size.ts';
 import { FlushGate } from '../io/flush-gate.ts';
 import { SyncedWrites } from '../io/synced-writes.ts';
 import type { InlinePolicy } from '../io/inline-policy.ts';
@@ -49,6 +50,8 @@ export interface FileBackendParts {
   /** Called if the storage does not support reads without waiting. */
   readonly onGuess?: (() => void) | undefined;
   readonly range: RangeFile | null;
+  /** Returns the size of the file on the calling thread. */
+  readonly fileSize: FileSize;
   /** Drops the cached pages after a failed sync; null if the storage is in memory or the machine cannot drop pages. */
   readonly dropPages: DropPages | null;
 }
@@ -79,7 +82,7 @@ export class FileBackend implements PartBackend {
     this.cached = parts.cached;
     this.onError = onError;
     this.sizeBytes = parts.sizeBytes;
-    this.end = new FileEnd(parts.descriptor, parts.sizeBytes, parts.type !== 'block');
+    this.end = new FileEnd(parts.descriptor, parts.sizeBytes, parts.type !== 'block', parts.fileSize);
     this.gate = new FlushGate(
       (end) => this.sync(end),
       (end) => this.forget(end),
@@ -100,7 +103,7 @@ export class FileBackend implements PartBackend {
     if (!this.mayRead(lengthBytes, positionBytes)) return WOULD_WAIT;
     if (this.cached !== null) {
       const end = this.cached.tryRead(this.descriptor, target, offset, lengthBytes, positionBytes);
-      if (end !== NOT_SUPPORTED) return end;
+      if (end !== NOT_SUPPORTED) return end === STATUS.OK ? this.looked('read') : end;
       this.guessFromNow();
     }
     if (!this.mayRunInline()) return WOULD_WAIT;
@@ -111,7 +114,7 @@ export class FileBackend implements PartBackend {
     if (!this.mayRead(lengthBytes, positionBytes)) return WOULD_WAIT;
     if (this.cached !== null) {
       const end = this.cached.tryReadPieces(this.descriptor, target, positionBytes);
-      if (end !== NOT_SUPPORTED) return end;
+      if (end !== NOT_SUPPORTED) return end === STATUS.OK ? this.looked('read') : end;
       this.guessFromNow();
     }
     if (!this.mayRunInline()) return WOULD_WAIT;
@@ -232,6 +235,12 @@ export class FileBackend implements PartBackend {
 
   private inlineEnded(operation: BackendOperation, lengthBytes: number, errno: string | null): Status {
     this.parts.inline?.inlineEnded(lengthBytes);
+    return errno === null ? this.looked(operation) : this.failed(operation, errno);
+  }
+
+  /** Returns the status of an operation that has succeeded on the loop: it counts only if the file still has its size. */
+  private looked(operation: BackendOperation): Status {
+    const errno = this.end.look();
     return errno === null ? STATUS.OK : this.failed(operation, errno);
   }
 
@@ -270,7 +279,14 @@ export class FileBackend implements PartBackend {
   /** Counts an operation as in progress. The caller must pass the result to the returned function, which ends the operation. */
   private begin(operation: BackendOperation, done: IoDone): IoEnd {
     this.enter();
-    return (errno) => this.ended.add(() => this.leave(done, errno === null ? STATUS.OK : this.failed(operation, errno)));
+    const leave: IoEnd = (errno) => this.leave(done, errno === null ? STATUS.OK : this.failed(operation, errno));
+    return (errno) =>
+      this.ended.add(() => {
+        if (errno !== null) leave(errno);
+        // Storage that has no reads without waiting may also let the loop wait for the size.
+        else if (this.cached === null && this.parts.inline !== null) this.end.check(leave);
+        else leave(this.end.look());
+      });
   }
 
   private enter(): void {

@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
 import type { Backend, PartBackend } from '../io/backend.ts';
 import { CachedReads } from '../io/cached-reads.ts';
+import { fileSizeByStat } from '../io/file-size.ts';
 import { InlinePolicy } from '../io/inline-policy.ts';
 import type { ServedVolume } from '../io/served-volume.ts';
 import type { BackendPorts } from './backend-ports.ts';
@@ -75,6 +76,7 @@ export async function openFile(volume: ServedVolume, kind: FileKind, ports: Back
         cached: kind.inline === null ? null : cachedReads(volume.id, ports),
         onGuess: () => ports.onGuess?.(path),
         range,
+        fileSize: ports.fileSize ?? fileSizeByStat,
         dropPages: kind.isVolatile ? null : ports.dropPages,
       },
       ports.onError,

@@ -1,9 +1,11 @@
-// Detects that the file of a volume has been truncated. Without a check, a later write could extend a truncated file to its full size, and
-// the lost part would read as zeros. The size is therefore checked before each write to the last bytes of the volume. Invariant: a backend
+// Detects that the file of a volume has been truncated. A write behind the end of a truncated file makes the file longer again, and the
+// lost part then reads as zeros. Each operation therefore looks at the size after it has run, and an operation that could give the file
+// its full size also looks before. Invariants: no read succeeds if the file was shorter than the volume when the read ended. A backend
 // that has found its file truncated treats the file as truncated until the backend is closed.
 
 import fs from 'node:fs';
 import { errnoName } from '@rsio/common/lib/errors';
+import type { FileSize } from './file-size.ts';
 import { type IoEnd, SHORT_READ } from './positioned-io.ts';
 
 /** Detects truncation of a volume's storage. */
@@ -25,14 +27,16 @@ export class FileEnd implements StorageEnd {
   private readonly descriptor: number;
   /** True if fstat returns a meaningful size for the descriptor; false for a block device. */
   private readonly hasSize: boolean;
+  private readonly sizeOf: FileSize;
   private endBytes: number;
   private wasCut = false;
   private isUsed = false;
 
-  constructor(descriptor: number, endBytes: number, hasSize: boolean) {
+  constructor(descriptor: number, endBytes: number, hasSize: boolean, sizeOf: FileSize) {
     this.descriptor = descriptor;
     this.endBytes = endBytes;
     this.hasSize = hasSize;
+    this.sizeOf = sizeOf;
   }
 
   get isCut(): boolean {
@@ -59,6 +63,16 @@ export class FileEnd implements StorageEnd {
 
   get needsCheck(): boolean {
     return this.hasSize && this.isUsed && !this.wasCut;
+  }
+
+  /**
+   * Looks at the size on the calling thread, after an operation has run. Returns SHORT_READ if the file is too short, or has been found
+   * too short before.
+   */
+  look(): string | null {
+    if (!this.hasSize) return null;
+    if (!this.wasCut && this.sizeOf(this.descriptor) < this.endBytes) this.wasCut = true;
+    return this.wasCut ? SHORT_READ : null;
   }
 
   check(end: IoEnd): void {
