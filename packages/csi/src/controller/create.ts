@@ -1,6 +1,7 @@
 // CreateVolume and DeleteVolume. A volume with content gets its name last: it is cloned or copied under another name, becomes private to
 // the driver, grows, and is then renamed. Invariants: a volume with the name of the call is complete. The driver's client is the only one
-// that may attach a new volume. However a call ends, its repetition continues where it ended.
+// that may attach a new volume. However a call ends, its repetition continues where it ended. OK says that the volume is what this call
+// wants: existing.ts compares everything that the server records, also for a volume that is not complete.
 
 import type { JobView } from '@rsio/common/control/server/views';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -10,10 +11,11 @@ import { ANSWER_TRIES_MAX, COPY_LOOK_MS, COPY_WAIT_MS, SIZE_DEFAULT_BYTES } from
 import { hashOf, parseSnapshotId, parseVolumeId, unfinishedNameOf, volumeNameOf } from '../product/ids.ts';
 import type { Orders, Site } from '../product/orders.ts';
 import { type Found, uuidOf, type Volumes } from '../product/volumes.ts';
-import { filled, invalid, isForSeveralWriters, isInRange, rangeOf, sizeIn, type SizeRange, type Use, usesOf } from '../rpc/fields.ts';
+import { filled, invalid, isForSeveralWriters, rangeOf, sizeIn, type SizeRange, type Use, usesOf } from '../rpc/fields.ts';
 import type { ContentSource, CreateVolumeRequest, CsiVolume } from '../rpc/messages.ts';
 import { CsiError } from '../rpc/status.ts';
-import { conditionOf, publishedNodes, volumeMessage } from './answers.ts';
+import { publishedNodes, volumeMessage } from './answers.ts';
+import { checkExisting, checkOrigin, jobOf, type Origin, otherPlace } from './existing.ts';
 import type { Mirrors } from './mirrors.ts';
 import { mergedSettings, mutableSettingsOf, type Parameters, parametersOf } from './parameters.ts';
 import type { SnapshotRules } from './snapshots.ts';
@@ -26,6 +28,7 @@ interface Source {
   /** Name of the snapshot; null for the volume as it is now. */
   readonly snapshot: string | null;
   readonly sizeBytes: number;
+  readonly origin: Origin;
 }
 
 interface Wanted {
@@ -70,8 +73,10 @@ export class Creation {
     const server = serverOf(site, parameters.server, source);
     const name = volumeNameOf(wanted.name);
     const before = await this.ports.volumes.named(server, name);
-    const found = before ?? (await (source === null ? this.created(site, server, wanted) : this.filled(site, server, wanted, source)));
-    return { volume: messageOf(found, site, wanted) };
+    const found = before ?? (await this.made(site, server, wanted, source));
+    checkExisting(found, site, { ...wanted, origin: source?.origin ?? null });
+    const answer = { kind: 'volume', uuid: uuidOf(found), sizeBytes: found.volume.sizeBytes ?? 0 } as const;
+    return { volume: volumeMessage(answer, site, parameters.fsType, wanted.content) };
   }
 
   async delete(volumeId: string): Promise<object> {
@@ -98,6 +103,15 @@ export class Creation {
     return {};
   }
 
+  private async made(site: Site, server: string, wanted: Wanted, source: Source | null): Promise<Found> {
+    const { volumes } = this.ports;
+    const other = await otherPlace(volumes, site, server, volumeNameOf(wanted.name));
+    if (other !== null) throw new CsiError('ALREADY_EXISTS', `Volume ${quoteText(wanted.name)} exists on server ${other}: choose another name`);
+    const unfinished = await volumes.named(server, unfinishedNameOf(wanted.name));
+    if (unfinished !== null) checkOrigin(unfinished, site, wanted.name, source?.origin ?? null);
+    return source === null ? this.created(site, server, wanted) : this.filled(site, server, wanted, source, unfinished);
+  }
+
   /**
    * Creates an empty volume. The id of the request is a hash of the name, so that a request that the server has executed, but whose answer
    * was lost, is not executed again. If the volume of that answer has been removed since, another id is used.
@@ -109,7 +123,7 @@ export class Creation {
     const { pool, thick } = parameters;
     const access = { clients: [site.nodename], takeOver: null, takeOverForce: false };
     for (let tries = 0; tries < ANSWER_TRIES_MAX; tries++) {
-      const request = tries === 0 ? hashOf('create', name, server, pool ?? '', String(sizeBytes)) : this.ports.newId();
+      const request = tries === 0 ? hashOf('create', name, server, JSON.stringify([pool, sizeBytes, thick, shared, settings])) : this.ports.newId();
       const whole = { name: volumeName, universe: 0, sizeBytes, blockSizeBytes: BLOCK_BYTES, pool, thick, readonly: false, shared };
       try {
         const { volume } = await this.ports.orders.at(server, 'volume-create', { ...whole, ...access, settings: [...settings], request });
@@ -126,8 +140,8 @@ export class Creation {
   }
 
   /** Creates a volume with content. */
-  private async filled(site: Site, server: string, wanted: Wanted, source: Source): Promise<Found> {
-    const { orders, volumes, newId } = this.ports;
+  private async filled(site: Site, server: string, wanted: Wanted, source: Source, begun: Found | null): Promise<Found> {
+    const { orders, newId } = this.ports;
     const { sizeBytes: sourceBytes } = source;
     const { name, range, uses, settings } = wanted;
     if (range.limitBytes !== null && range.limitBytes < sourceBytes)
@@ -135,7 +149,8 @@ export class Creation {
     const sizeBytes = Math.max(sourceBytes, sizeIn(range, sourceBytes));
     const unfinished = unfinishedNameOf(name);
     const universe = 0;
-    const found = (await volumes.named(server, unfinished)) ?? (await this.begun(server, unfinished, wanted, source));
+    const found = begun ?? (await this.begun(server, unfinished, wanted, source));
+    checkOrigin(found, site, name, source.origin);
     const { volume } = found;
     const at = { name: unfinished, universe };
     const isPrivate = volume.clients?.length === 1 && volume.clients[0] === site.nodename;
@@ -154,7 +169,8 @@ export class Creation {
   }
 
   /** Clones a snapshot in its pool, or copies a volume or a snapshot by a job, which this call or its repetition awaits. */
-  private async begun(server: string, newName: string, { name, parameters }: Wanted, { found, snapshot }: Source): Promise<Found> {
+  private async begun(server: string, newName: string, { name, parameters }: Wanted, source: Source): Promise<Found> {
+    const { found, snapshot, origin } = source;
     const { orders, volumes, newId } = this.ports;
     const { volume } = found;
     const from = { name: volume.name, universe: volume.universe };
@@ -170,9 +186,9 @@ export class Creation {
     }
     for (let tries = 0; tries < ANSWER_TRIES_MAX; tries++) {
       // The first request has a known id. If its job has made a volume that was removed since, another id is used.
-      const request = tries === 0 ? hashOf('copy', name, server, volume.name) : newId();
+      const request = tries === 0 ? hashOf('copy', name, server, origin.volumeId, origin.snapshotId ?? '', pool ?? '') : newId();
       const copy = { ...from, snapshot, newName, newUniverse: 0, pool, limitBytes: null, request };
-      const job = (await this.jobFor(server, newName)) ?? (await orders.at(server, 'volume-copy', copy)).job;
+      const job = (await this.jobFor(server, newName, name, source)) ?? (await orders.at(server, 'volume-copy', copy)).job;
       await this.copied(server, job);
       const copied = await volumes.named(server, newName);
       if (copied !== null) return copied;
@@ -180,9 +196,9 @@ export class Creation {
     throw new CsiError('ABORTED', `Volume ${newName} of server ${server} is not there yet: repeat the call`);
   }
 
-  private async jobFor(server: string, newName: string): Promise<JobView | null> {
+  private async jobFor(server: string, newName: string, name: string, { found, snapshot }: Source): Promise<JobView | null> {
     const { jobs } = await this.ports.orders.at(server, 'job-list', { id: null });
-    return jobs.find((job) => job.newName === newName && ['waiting', 'running'].includes(job.state)) ?? null;
+    return jobOf(jobs, newName, name, { server, volume: found.volume.name, snapshot });
   }
 
   private async copied(server: string, { id }: JobView): Promise<void> {
@@ -214,7 +230,8 @@ export class Creation {
       const id = parseSnapshotId(text);
       const found = id === null ? null : await this.ports.snapshots.find(id);
       if (found === null) throw new CsiError('NOT_FOUND', `Snapshot ${quoteText(text)} does not exist: name one that exists`);
-      return { found: found.of, snapshot: found.snapshot.snapshot, sizeBytes: found.snapshot.sizeBytes };
+      const origin = { volumeId: uuidOf(found.of), snapshotId: found.snapshot.id };
+      return { found: found.of, snapshot: found.snapshot.snapshot, sizeBytes: found.snapshot.sizeBytes, origin };
     }
     const text = filled(content.volume?.volumeId ?? '', 'volume_id');
     const id = parseVolumeId(text);
@@ -225,7 +242,7 @@ export class Creation {
       );
     const found = id === null ? null : await this.ports.volumes.byId(id.uuid);
     if (found === null) throw new CsiError('NOT_FOUND', `Volume ${quoteText(text)} does not exist: name one that exists`);
-    return { found, snapshot: null, sizeBytes: found.volume.sizeBytes ?? 0 };
+    return { found, snapshot: null, sizeBytes: found.volume.sizeBytes ?? 0, origin: { volumeId: uuidOf(found), snapshotId: null } };
   }
 }
 
@@ -249,18 +266,4 @@ function serverOf({ namespace, places }: Site, wanted: string | null, source: So
   if (only === undefined || names.length > 1)
     throw invalid(`Namespace ${namespace} has ${names.length} servers (${names.join(', ')}): name one in parameter server`);
   return only;
-}
-
-/** Returns the answer. Throws ALREADY_EXISTS if the volume is not what the call wants. */
-function messageOf(found: Found, site: Site, { name, range, uses, parameters, content }: Wanted): CsiVolume {
-  const { volume, server } = found;
-  const sizeBytes = volume.sizeBytes ?? 0;
-  const differs = (what: string): CsiError =>
-    new CsiError('ALREADY_EXISTS', `Volume ${quoteText(name)} exists on server ${server} ${what}`);
-  if (volume.owner !== site.nodename) throw differs('and was not created by this driver: choose another name');
-  if (volume.state !== 'served')
-    throw new CsiError('UNAVAILABLE', `Volume ${volume.name} of server ${server} cannot be used: ${conditionOf(volume).message}`);
-  if (!isInRange(sizeBytes, range)) throw differs(`with ${sizeBytes} bytes: ask for this size, or choose another name`);
-  if (uses.some(isForSeveralWriters) && !volume.shared) throw differs('for one node at a time: choose another name');
-  return volumeMessage({ kind: 'volume', uuid: uuidOf(found), sizeBytes }, site, parameters.fsType, content);
 }

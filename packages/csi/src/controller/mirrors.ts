@@ -14,6 +14,7 @@ import { invalid, isForSeveralWriters, isInRange, sizeIn, type SizeRange, type U
 import type { ContentSource, CsiVolume } from '../rpc/messages.ts';
 import { CsiError } from '../rpc/status.ts';
 import { publishedNodes, volumeMessage } from './answers.ts';
+import { otherPlace } from './existing.ts';
 import type { Parameters } from './parameters.ts';
 
 const BLOCK_BYTES = 512;
@@ -32,6 +33,7 @@ interface Replica {
   readonly universe: number;
   readonly clients: readonly string[] | null;
   readonly owner: string | null;
+  readonly pool: string | null;
   /** Number of its snapshots. */
   readonly snapshots: number;
 }
@@ -57,14 +59,23 @@ export class Mirrors {
       throw invalid('Only one node can have a mirror: use another access mode, or a class without parameter servers');
     const mirrorName = volumeNameOf(name);
     const found = (await this.ports.volumes.mirrorNamed(mirrorName)) ?? (await this.made(site, mirrorName, wanted, servers));
-    const sizeBytes = found.sizeBytes ?? 0;
+    if (found.sizeBytes === null)
+      throw new CsiError('UNAVAILABLE', `The size of mirror ${mirrorName} is not known, because its servers do not answer: repeat the call`);
+    const { sizeBytes } = found;
     const have = found.replicas.map(({ server }) => server);
+    const voters = found.voters.map(({ server }) => server);
+    const refusal = (what: string): CsiError => new CsiError('ALREADY_EXISTS', `Mirror ${mirrorName} exists ${what}, or choose another name`);
     if (servers.some((server) => !have.includes(server)) || !isInRange(sizeBytes, range))
-      throw new CsiError(
-        'ALREADY_EXISTS',
-        `Mirror ${mirrorName} exists on ${have.join(', ')} with ${sizeBytes} bytes: ask for these, or choose another name`,
-      );
-    for (const { server, clients, volume, universe } of await this.replicas(found)) {
+      throw refusal(`on ${have.join(', ')} with ${sizeBytes} bytes: ask for these`);
+    if (parameters.witness !== null && !voters.includes(parameters.witness))
+      throw refusal(`with the voters ${voters.join(', ')}: ask for one of them as the witness`);
+    const replicas = await this.replicas(found);
+    // A mirror of a person must not become private to the driver.
+    const stranger = replicas.find(({ owner }) => owner !== site.nodename);
+    if (stranger !== undefined) throw refusal('and was not created by this driver: ask for one that it has created');
+    const elsewhere = replicas.find(({ pool }) => parameters.pool !== null && pool !== parameters.pool);
+    if (elsewhere !== undefined) throw refusal(`in pool ${elsewhere.pool ?? ''} of server ${elsewhere.server}: ask for this pool`);
+    for (const { server, clients, volume, universe } of replicas) {
       if (clients !== null) continue;
       const at = { name: volume, universe };
       await this.ports.orders.at(server, 'volume-set', { ...at, settings: [`clients=${site.nodename}`], request: this.ports.newId() });
@@ -130,8 +141,8 @@ export class Mirrors {
 
   private async replica({ server, volume: name, universe }: MirrorSummary['replicas'][number]): Promise<Replica> {
     const { volume } = await this.ports.orders.at(server, 'volume-show', { name, universe });
-    const { clients, owner, snapshots } = volume;
-    return { server, volume: name, universe, clients, owner, snapshots };
+    const { clients, owner, pool, snapshots } = volume;
+    return { server, volume: name, universe, clients, owner, pool, snapshots };
   }
 
   private async made(site: Site, name: string, { range, parameters }: WantedMirror, servers: readonly string[]): Promise<MirrorSummary> {
@@ -139,6 +150,8 @@ export class Mirrors {
       (server) => !site.places.some((place) => place.server === server),
     );
     if (unknown !== undefined) throw invalid(`Namespace ${site.namespace} has no server ${quoteText(unknown)}: correct servers or witness`);
+    const other = await otherPlace(this.ports.volumes, site, '', name);
+    if (other !== null) throw new CsiError('ALREADY_EXISTS', `Volume ${name} exists on server ${other}: choose another name`);
     const sizeBytes = sizeIn(range, SIZE_DEFAULT_BYTES);
     const { witness, pool } = parameters;
     const whole = {

@@ -1,5 +1,6 @@
 // Snapshots, and group snapshots at one moment. A snapshot belongs to its volume, so its id names both. Invariants: a snapshot that exists
-// under the name of a call is returned and not made again. All snapshots of a group have the same moment, or the group is not made.
+// under the name of a call is returned and not made again. All snapshots of a group have the same moment, or the group is not made. A name
+// belongs to one volume or to one set of volumes; a call for others is refused.
 
 import type { SnapshotView } from '@rsio/common/control/server/views';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -37,8 +38,8 @@ interface Group {
 export class SnapshotRules {
   private readonly ports: SnapshotsPorts;
   /**
-   * For each volume, the names of its snapshots, and how many snapshots it had when the names were read. Names that are out of date only
-   * make the check for equal names weaker.
+   * For each volume, the names of its snapshots, and how many snapshots it had when the names were read. The driver forgets the names when
+   * it makes or removes a snapshot. Another client that exchanges one snapshot for another makes the check for equal names weaker.
    */
   private readonly names = new Map<string, { readonly count: number; readonly names: readonly string[] }>();
 
@@ -51,7 +52,7 @@ export class SnapshotRules {
     const source = await this.source(filled(request.sourceVolumeId, 'source_volume_id'));
     const known = source.snapshots.find(({ snapshot }) => snapshot === name);
     if (known !== undefined) return { snapshot: snapshotMessage(known, uuidOf(source)) };
-    await this.refuseSameName(name, source);
+    await this.refuseSameName(name, [source]);
     const [made] = await this.taken([source], name);
     return { snapshot: snapshotMessage(made!, uuidOf(source)) };
   }
@@ -62,6 +63,7 @@ export class SnapshotRules {
     if (found === null) return {};
     const { server, volume } = found.of;
     const { snapshot } = found.snapshot;
+    this.names.delete(uuidOf(found.of));
     try {
       const named = { name: volume.name, universe: volume.universe, snapshot };
       await this.ports.orders.at(server, 'volume-snapshot-remove', { ...named, request: this.ports.newId() });
@@ -105,8 +107,9 @@ export class SnapshotRules {
     if (servers.size > 1)
       throw invalid(`The volumes of a group snapshot are on ${[...servers].join(' and ')}: only volumes of one server can have one moment`);
     const known = sources.flatMap(({ snapshots }) => snapshots.filter(({ snapshot }) => snapshot === snapshotName));
-    if (known.length > 0 && known.length !== sources.length)
+    if (known.length > 0 && (known.length !== sources.length || new Set(known.map(({ group }) => group)).size > 1))
       throw new CsiError('ALREADY_EXISTS', `Group snapshot ${quoteText(name)} exists with other volumes: choose another name`);
+    await this.refuseSameName(snapshotName, sources);
     return { groupSnapshot: groupOf(sources, known.length > 0 ? known : await this.taken(sources, snapshotName)) };
   }
 
@@ -162,21 +165,23 @@ export class SnapshotRules {
   private async taken(sources: readonly Found[], snapshot: string): Promise<readonly SnapshotView[]> {
     const [{ server } = { server: '' }] = sources;
     const snapshots = sources.map(({ volume: { name, universe } }) => ({ name, universe, snapshot }));
+    for (const source of sources) this.names.delete(uuidOf(source));
     try {
       return (await this.ports.orders.at(server, 'volume-snapshot', { snapshots, request: this.ports.newId() })).snapshots;
     } catch (thrown) {
       if (toRsError(thrown).code !== 'E_EXISTS') throw thrown;
       // A driver that was killed may already have made the same snapshots.
-      const again = await Promise.all(sources.map(({ volume }) => this.ports.volumes.named(server, volume.name)));
+      const again = await Promise.all(sources.map((source) => this.ports.volumes.byId(uuidOf(source))));
       const made = again.flatMap((one) => one?.snapshots.filter((each) => each.snapshot === snapshot) ?? []);
-      if (made.length !== sources.length) throw thrown;
+      if (made.length !== sources.length || new Set(made.map(({ group }) => group)).size > 1) throw thrown;
       return made;
     }
   }
 
   /** Throws ALREADY_EXISTS if another volume has a snapshot with this name, because names of snapshots are unique for orchestrators. */
-  private async refuseSameName(name: string, { volume: { id } }: Found): Promise<void> {
-    const others = (await this.withSnapshots()).filter(({ volume }) => volume.id !== id);
+  private async refuseSameName(name: string, sources: readonly Found[]): Promise<void> {
+    const own = new Set(sources.map(({ volume }) => volume.id));
+    const others = (await this.withSnapshots()).filter(({ volume }) => !own.has(volume.id));
     const owner = (
       await severalAtOnce(others, ORDERS_AT_ONCE_MAX, async (one) => ((await this.namesOf(one)).includes(name) ? one : null))
     ).find((one) => one !== null);

@@ -104,9 +104,12 @@ export class FakeServer {
     return { volume: stored.view };
   }
 
-  private addCopy({ name, newName, by }: JobView): void {
-    const { view } = this.find({ name, universe: 0 });
-    this.add({ name: newName ?? '', universe: 0, sizeBytes: view.sizeBytes, clients: view.clients, owner: by, pool: view.pool });
+  private addCopy({ name, newName, by, snapshot, to }: JobView): void {
+    const { view, snapshots } = this.find({ name, universe: 0 });
+    this.add({
+      ...{ name: newName ?? '', universe: 0, sizeBytes: view.sizeBytes, clients: view.clients, owner: by, pool: to },
+      origin: { volumeId: view.id ?? '', snapshotId: snapshots.find((one) => one.snapshot === snapshot)?.id ?? null },
+    });
   }
 
   private orders(asker: string): Readonly<Record<string, (params: never) => unknown>> {
@@ -218,13 +221,16 @@ export class FakeServer {
         if (source === undefined) throw new RsError('E_UNKNOWN_SNAPSHOT', `No snapshot ${params.snapshot}`);
         const { sizeBytes } = source;
         return {
-          volume: this.add({ name: params.newName, universe: 0, sizeBytes, clients: view.clients, owner: asker, pool: view.pool }).view,
+          volume: this.add({
+            ...{ name: params.newName, universe: 0, sizeBytes, clients: view.clients, owner: asker, pool: view.pool },
+            origin: { volumeId: view.id ?? '', snapshotId: source.id },
+          }).view,
         };
       },
-      'volume-copy': (params: Named & { newName: string; snapshot: string | null }) => {
+      'volume-copy': (params: Named & { newName: string; snapshot: string | null; pool: string | null }) => {
         this.free(params.newName);
-        const { name, newName, snapshot } = params;
-        const made = job({ id: `job-${this.made++}`, kind: 'copy', name, snapshot, newName, by: asker, state: 'running', reason: null });
+        const { name, newName, snapshot, pool: to } = params;
+        const made = job({ to: to ?? 'fast', id: `job-${this.made++}`, kind: 'copy', name, snapshot, newName, by: asker, state: 'running', reason: null });
         this.jobs.push(made);
         if (!this.holdsJobs) this.finishJobs();
         return { job: made };

@@ -138,6 +138,7 @@ export function volumeView(
     takeOverForce,
     owner: manifest?.owner ?? null,
     createdMs: manifest?.createdMs ?? null,
+    ...(manifest?.origin === undefined ? {} : { origin: manifest.origin }),
     holders: status.holders,
     waitsForSpace: status.waitsForSpace,
     limits: limitsOrNull(volume.limits),

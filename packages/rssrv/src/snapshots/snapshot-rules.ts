@@ -252,7 +252,8 @@ export function decideClone(
   const rights = { clients, takeOver: null, takeOverForce: false, owner: asker.node };
   const flags = { thick: false, readonly: false, shared: false };
   const { name, universe } = to;
-  return { id, name, universe, sizeBytes, blockSizeBytes, layout, ...flags, ...rights, createdMs: nowMs, request };
+  const origin = { volumeId: source.id, snapshotId: record.id };
+  return { id, name, universe, sizeBytes, blockSizeBytes, layout, ...flags, ...rights, createdMs: nowMs, origin, request };
 }
 
 /** The manifest after a rollback, and the snapshot of the content before the rollback. */

@@ -2,7 +2,7 @@
 // meaning within a version of the interface.
 
 import { HOLDER } from '../method-table.ts';
-import { count, flag, list, number, object, type Of, orNull, text, word } from '../../lib/shape.ts';
+import { count, flag, list, number, object, type Of, optional, orNull, text, word } from '../../lib/shape.ts';
 
 const REFLINK = 'The file system clones files, which snapshots, clones, images and moves need';
 
@@ -81,6 +81,14 @@ const HALT = object({
   by: orNull(text('Client that has paused or stopped the volume; null: an administrator on the server')),
 });
 
+const ORIGIN = object(
+  {
+    volumeId: text('Id of the volume that was cloned or copied'),
+    snapshotId: orNull(text('Id of its snapshot'), 'null: the volume at the moment of the copy'),
+  },
+  'With what a clone or copy was created; missing: it was created empty, or by an earlier release',
+);
+
 export const VOLUME = object({
   name: text(),
   universe: count(),
@@ -101,6 +109,7 @@ export const VOLUME = object({
   takeOverForce: flag('A forced take-over may lose acknowledged writes'),
   owner: orNull(text('Client that created it; null: an administrator')),
   createdMs: orNull(number()),
+  origin: optional(ORIGIN),
   holders: list(HOLDER, 'Clients that hold it'),
   waitsForSpace: flag('Writes wait for space, because its pool is full or has less than its reserve free'),
   fullPool: orNull(text('Full pool, if the volume has several pools; null: not known, or one pool')),

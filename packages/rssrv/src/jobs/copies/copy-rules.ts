@@ -35,6 +35,8 @@ export interface NewVolume extends VolumeName {
    * pool with the most room.
    */
   readonly pool: string | null;
+  /** Id of the copied snapshot; null for the volume at the moment of the copy. */
+  readonly snapshotId: string | null;
 }
 
 /** Returns the pool of the new volume, and its manifest without stamps. Throws if the volume cannot be copied to this pool. */
@@ -60,9 +62,10 @@ export function decideCopy(
   const { clients } = source.manifest;
   const rights = { clients, takeOver: null, takeOverForce: false, owner: asker.node };
   const flags = { thick: false, readonly: false, shared: false };
-  const { id, name, universe } = to;
+  const { id, name, universe, snapshotId } = to;
+  const origin = { volumeId: source.manifest.id, snapshotId };
   const base = { id, name, universe, sizeBytes, blockSizeBytes, layout: { kind: 'simple' as const } };
-  return { pool, manifest: { ...base, ...flags, ...rights, createdMs: nowMs, request: null } };
+  return { pool, manifest: { ...base, ...flags, ...rights, createdMs: nowMs, origin, request: null } };
 }
 
 /** Throws unless the asker may copy the volume. */

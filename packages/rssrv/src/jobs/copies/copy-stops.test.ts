@@ -37,6 +37,13 @@ function volumesIn(at: string, pool: string): Record<string, number[]> {
   );
 }
 
+/** Returns what the only volume of the pool says about the content with which it was created. */
+function originIn(at: string, pool: string): unknown {
+  const folder = path.join(at, pool, 'volumes');
+  const [id = ''] = fs.readdirSync(folder);
+  return (JSON.parse(fs.readFileSync(path.join(folder, id, 'volume.json'), 'utf8')) as { origin?: unknown }).origin;
+}
+
 /** Returns the files that do not belong to a volume: snapshots and incomplete copies. */
 function leftIn(at: string): string[] {
   const all = fs.readdirSync(at, { recursive: true }) as string[];
@@ -60,6 +67,8 @@ test('a copy has the content of one moment, is in the other pool, and leaves not
   await wholeCopy(directory);
   expect(volumesIn(directory, 'slow')).toEqual({ new: [7, 0, 8] });
   expect(volumesIn(directory, 'fast')).toEqual({ db: [7, 99, 8] });
+  const [sourceId] = fs.readdirSync(path.join(directory, 'fast', 'volumes'));
+  expect([originIn(directory, 'slow'), originIn(directory, 'fast')]).toEqual([{ volumeId: sourceId, snapshotId: null }, undefined]);
   expect(leftIn(directory)).toEqual([]);
   const copies = await openCopies();
   expect(copies.jobs.list.map(({ state, reason }) => [state, reason])).toEqual([['done', null]]);
@@ -109,6 +118,7 @@ test('a copy of a snapshot is of its moment, and leaves the snapshot', async () 
       .map((file) => path.basename(file))
       .toSorted(),
   ).toEqual(['monday.data', 'monday.json']);
+  expect(originIn(directory, 'slow')).toEqual({ volumeId: expect.any(String), snapshotId: expect.any(String) });
 });
 
 test('a cancelled copy leaves nothing', async () => {

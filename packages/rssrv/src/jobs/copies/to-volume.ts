@@ -67,7 +67,8 @@ export class ToVolume {
   private async commit(record: JobRecord, source: CopySource, target: VolumeCopy, copyStamp: string): Promise<void> {
     const { verbs, clock } = this.ports;
     const asker = this.ports.askerOf(record.by);
-    const to = { ...target, pool: this.copies.poolOf(record).name };
+    const snapshotId = record.copy?.isOwn === true ? null : source.record.id;
+    const to = { ...target, pool: this.copies.poolOf(record).name, snapshotId };
     const { pool, manifest: planned } = decideCopy(verbs.catalogue, source, source.record, to, asker, clock.wallMs());
     const manifest: Manifest = { ...planned, stamps: [copyStamp] };
     await commitCopy(verbs, record, pool, manifest);

@@ -43,7 +43,7 @@ export class CopyHandlers {
     const { catalogue } = this.verbs;
     const found = this.sourceOf(wanted, asker);
     const id = randomUUID();
-    const { pool } = decideCopy(catalogue, found, found.record ?? found.manifest, { ...to, id, pool: toPool }, asker, 0);
+    const { pool } = decideCopy(catalogue, found, found.record ?? found.manifest, { ...to, id, pool: toPool, snapshotId: null }, asker, 0);
     const isSame = ({ copy }: JobRecord): boolean =>
       copy !== undefined && isInPool(copy.target) && copy.target.name === to.name && copy.target.universe === to.universe;
     checkNotCopied(this.newJobs.list, isSame, `volume ${volumeText(to)}`);

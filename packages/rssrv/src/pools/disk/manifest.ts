@@ -202,6 +202,9 @@ const LIMITS = object({
   burstMs: whole(BURST_MIN_MS, BURST_MAX_MS),
 });
 
+/** The content with which a volume was created: a snapshot, or (null) the volume itself at the moment of the copy. */
+const ORIGIN = object({ volumeId: uuid, snapshotId: orNull(uuid) });
+
 /** The content of POOL/volumes/ID/volume.json. */
 const MANIFEST = object({
   id: uuid,
@@ -229,6 +232,8 @@ const MANIFEST = object({
    */
   owner: nameOrNull,
   createdMs: time,
+  /** Present in a clone or copy, even if the content has changed since. An older rssrv drops it when it writes the manifest. */
+  origin: optional(ORIGIN),
   /**
    * Stamps of the data files (storage-identity.ts). A held volume is not served if the stamp of a file differs from the stamp in the
    * manifest.
