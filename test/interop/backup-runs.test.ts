@@ -29,7 +29,10 @@ async function volumeOf(name: string): Promise<{ readonly nbd: NbdIo; readonly b
 }
 
 async function ran(name: string, backups: string, ...args: readonly string[]): Promise<Ran> {
-  const said: unknown = JSON.parse(await scene.client.rsconfigWell('backup-run', name, backups, ...args, '--json'));
+  const { code, stdout, stderr } = await scene.client.rsconfig('backup-run', name, backups, ...args, '--json');
+  const said: unknown = JSON.parse(stdout);
+  // A run that reports a problem has made its backup, and ends with status 1.
+  expect([code, stderr]).toEqual((said as Ran).problems.length === 0 ? [0, expect.anything()] : [1, expect.anything()]);
   expect(misfit(BACKUP_RUN.json!, said, 'exactly')).toBeNull();
   return said as Ran;
 }
@@ -107,6 +110,9 @@ it('full, increments, a new full: old chains and snapshots go, and all that is l
     await scene.client.rsconfigWell('-d', 'copy');
     expect(restored.equals(contents[index]!), `run ${index}`).toBe(true);
   }
+  // What looks like a backup, and is none, is not passed over.
+  expect(await refused('backup-verify', 'db', backups)).toMatch(/db@other.qcow2 is not a qcow2 file/);
+  rmSync(path.join(backups, 'db@other.qcow2'));
   const said = await scene.client.rsconfigWell('backup-verify', 'db', backups);
   expect(said.match(/is whole: it has the content of its snapshot/g)).toHaveLength(1);
   expect(said.match(/is whole: its files have their checksums, and its snapshot is gone/g)).toHaveLength(2);
@@ -121,6 +127,10 @@ it('full, increments, a new full: old chains and snapshots go, and all that is l
   );
   expect(await scene.client.rsconfigWell('backup-verify', last.file)).toMatch(/has the content of its snapshot/);
   flip(last.file, 'run 5 2 ');
+  expect(await refused('backup-verify', last.file)).toMatch(/has another content than when it was made/);
+  // The content is compared with the snapshot, too, and not only with what the description says.
+  const record = JSON.parse(readFileSync(`${last.file}.json`, 'utf8')) as object;
+  writeFileSync(`${last.file}.json`, JSON.stringify({ ...record, sha256: null }));
   expect(await refused('backup-verify', last.file)).toMatch(/Content mismatch at offset \d+/);
 });
 
@@ -184,7 +194,9 @@ it('a full disk, a grown volume, backups by hand and another snapshot of a name'
   // A damaged chain is not continued.
   truncateSync(fourth.file, 100);
   appendFileSync(fourth.file, 'x');
-  expect((await ran('mixed', backups, ...DAILY)).full).toMatch(/the newest backup cannot be restored: .* is not a qcow2 file/);
+  const fifth = await ran('mixed', backups, ...DAILY);
+  expect(fifth.full).toMatch(/the newest backup cannot be restored: .* is not a qcow2 file/);
+  expect(fifth.problems).toEqual([expect.stringMatching(/The chain of mixed@.* cannot be restored, and stays: .* is not a qcow2 file/)]);
 });
 
 it('a mirror has one snapshot on both servers for its newest backup', { timeout: TEST_MS }, async (context) => {

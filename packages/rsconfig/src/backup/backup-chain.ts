@@ -1,7 +1,7 @@
 // Reads and checks the chain of an incremental backup: the file itself, its base, the base of the base, and so on. The record of each file
 // names the base of the file, and the snapshot that the base contains. Invariants: a base is opened only if the record names it, it is in
-// the folder of the backup, and the qcow2 header names the same file. A base with another snapshot is refused. qemu gets the list of all
-// files and follows no file name inside a file.
+// the folder of the backup, and the qcow2 header names the same file. A base with another snapshot, and a file of another length than when
+// it was made, are refused; link-check.ts compares the contents. qemu gets the list of all files and follows no file name inside a file.
 
 import { lstat, readdir, realpath } from 'node:fs/promises';
 import path from 'node:path';
@@ -16,8 +16,8 @@ export interface BackupChain {
   /** Names of the files in the folder: the backup, then its base, and so on. */
   readonly names: readonly [string, ...string[]];
   readonly sizeBytes: number;
-  /** The record of the first file, or null. */
-  readonly record: BackupRecord | null;
+  /** The record of each file, in the same order. Only the last file may have none. */
+  readonly records: readonly (BackupRecord | null)[];
 }
 
 /**
@@ -32,6 +32,7 @@ export async function readChain(file: string, isUnproven: boolean): Promise<Back
   const [folder, first] = [path.dirname(real), path.basename(real)];
   const newest = await readLink(folder, first, isUnproven);
   const names: [string, ...string[]] = [first];
+  const records = [newest.record];
   for (let link = newest; link.record !== null && link.record.base !== null; ) {
     const { base, baseId } = link.record;
     const above = path.join(folder, names.at(-1)!);
@@ -48,18 +49,24 @@ export async function readChain(file: string, isUnproven: boolean): Promise<Back
         `${path.join(folder, base)} is not the backup on which ${above} stands, but one of another snapshot of that name: only the former file makes it whole`,
       );
     names.push(base);
+    records.push(below.record);
     link = below;
   }
-  return { folder, names, sizeBytes: newest.header.sizeBytes, record: newest.record };
+  return { folder, names, sizeBytes: newest.header.sizeBytes, records };
 }
 
 /** Returns the name under which qemu's programs open the chain. The programs must run in the folder of the chain. */
-export function chainUri({ names }: BackupChain): string {
+export function chainUri(chain: Pick<BackupChain, 'names'>): string {
+  return `json:${JSON.stringify(chainNode(chain))}`;
+}
+
+/** Returns the description of the chain for qemu's programs, which must run in the folder of the chain. */
+export function chainNode({ names }: Pick<BackupChain, 'names'>): object {
   const node = (at: number): object => {
     const filename = names[at]!;
     return { driver: 'qcow2', file: { driver: 'file', filename }, backing: at + 1 < names.length ? node(at + 1) : null };
   };
-  return `json:${JSON.stringify(node(0))}`;
+  return node(0);
 }
 
 /**
@@ -112,6 +119,12 @@ async function readLink(folder: string, name: string, isUnproven: boolean): Prom
     throw unusable(`${file} has no description ${name}.json: make a full backup; if you trust the file, restore it with --unproven`);
   if (record !== null && record.sizeBytes !== header.sizeBytes)
     throw unusable(`${file} has ${header.sizeBytes} bytes, and its description tells of ${record.sizeBytes}: it is another file`);
+  const fileBytes = record?.fileBytes ?? null;
+  const { size } = await lstat(file);
+  if (fileBytes !== null && size !== fileBytes) {
+    const how = size < fileBytes ? 'was cut' : 'is longer';
+    throw unusable(`${file} ${how}: it has ${size} bytes, and had ${fileBytes} when it was made; bring the former file back`);
+  }
   return { header, record };
 }
 

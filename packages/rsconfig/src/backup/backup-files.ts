@@ -7,7 +7,8 @@ import { syncDirectory } from '@rsio/common/files/durable-write';
 import { withFile } from '@rsio/common/files/with-file';
 import { nameInUniverse, snapshotName } from '@rsio/common/lib/volume-name';
 import { checkFree } from './backup-chain.ts';
-import { type BackupRecord, writeRecord } from './backup-record.ts';
+import { type BackupRecord, recordFile, writeRecord } from './backup-record.ts';
+import { type FileFacts, factsOf } from './link-check.ts';
 
 const BACKUP_MODE = 0o600;
 
@@ -38,11 +39,21 @@ export async function beginBackup(file: string, snapshotId: string, note: (sente
   return part;
 }
 
-/** Makes the backup durable, and renames it to its final name. Throws E_EXISTS as `checkFree` does. */
-export async function endBackup(part: string, file: string, record: BackupRecord): Promise<void> {
+/**
+ * Makes the backup durable, adds its length and checksum to the record, and renames it to its final name. Throws E_EXISTS as `checkFree`
+ * does.
+ */
+export async function endBackup(part: string, file: string, record: Omit<BackupRecord, keyof FileFacts>): Promise<void> {
   await withFile(part, 'r+', (handle) => handle.sync());
+  const facts = await factsOf(part);
   await checkFree(file, record.snapshotId);
-  await writeRecord(file, record);
-  await rename(part, file);
+  await writeRecord(file, { ...record, ...facts });
+  try {
+    await rename(part, file);
+  } catch (thrown) {
+    // A later run removes what a run has left, but nothing removes the description of a backup by hand.
+    if (record.run === null) await rm(recordFile(file), { force: true });
+    throw thrown;
+  }
   await syncDirectory(path.dirname(file));
 }

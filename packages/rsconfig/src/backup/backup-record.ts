@@ -39,8 +39,11 @@ const RECORD = object({
   base: orNull(textThat(isPlainName, 'a plain name')),
   /** Id of the snapshot in the base; null for a full backup, and in records of older releases. */
   baseId: optional(orNull(text())),
-  /** SHA-256 of the file, in hexadecimal; null if it was not computed. */
+  /** Length and SHA-256 (in hexadecimal) of the file when it was made; null in records of older releases. */
+  fileBytes: optional(orNull(integer())),
   sha256: optional(orNull(text())),
+  /** Stamp of the file when its checksum was computed (link-check.ts); null in records of older releases. */
+  stamp: optional(orNull(text())),
   /** Null if `rsconfig backup` made the file. */
   run: optional(orNull(RUN)),
 });
@@ -79,6 +82,6 @@ function isPlainName(base: string): boolean {
 function recordOf(value: unknown): BackupRecord | null {
   // A state that only a later release knows must not count as one in which a run was interrupted.
   if (!accepts(RECORD)(value)) return null;
-  const { snapshot, snapshotId, sizeBytes, base, baseId = null, sha256 = null, run = null } = value;
-  return base === null && baseId !== null ? null : { snapshot, snapshotId, sizeBytes, base, baseId, sha256, run };
+  const { snapshot, snapshotId, sizeBytes, base, baseId = null, fileBytes = null, sha256 = null, stamp = null, run = null } = value;
+  return base === null && baseId !== null ? null : { snapshot, snapshotId, sizeBytes, base, baseId, fileBytes, sha256, stamp, run };
 }

@@ -1,22 +1,23 @@
 // Makes a full or an incremental backup of a snapshot, and restores a backup to a volume. The snapshot is read from rsiod over NBD; qemu's
 // programs write and read the backup files. Invariants: a backup gets its final name only after qemu-img has checked it. A volume is
-// written to only while no program uses it, and is flushed before the command reports success.
+// written to only while no program uses it, and is flushed before the command reports success. Until all other blocks of the backup are
+// durable, the volume begins with zeros, so that no program takes a part of a backup for the whole one.
 
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { AttachmentView } from '@rsio/common/control/methods';
-import { sha256Of } from '@rsio/common/files/sha256';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { count, orNull, text, type ValuesOf } from '@rsio/common/lib/shape';
 import { exportName, servedNameParts, volumeLabel } from '@rsio/common/lib/volume-name';
 import type { CommandContext } from '../cli/context.ts';
-import { type BackupChain, chainUri, readChain } from './backup-chain.ts';
+import { type BackupChain, chainNode, chainUri, readChain } from './backup-chain.ts';
 import { backupFile, beginBackup, endBackup, fileVolume } from './backup-files.ts';
 import type { RunMark } from './backup-record.ts';
 import { copyChanges } from './copy-changes.ts';
+import { LinkCheck, uncomparedIn } from './link-check.ts';
 import { PIECE_BYTES } from '../limits.ts';
 import { NbdClient } from './nbd-client.ts';
-import { exportUri, qemuImg, qemuImgIn, withImage } from './qemu-tools.ts';
+import { exportOptions, exportUri, qemuImg, qemuImgIn, withImage } from './qemu-tools.ts';
 
 export interface BackupRequest {
   readonly directory: string;
@@ -48,7 +49,9 @@ export async function backUp(context: Context, snapshot: AttachmentView, request
   const file = backupFile(request.directory, named, ownName);
   const sizeBytes = snapshot.blocks * snapshot.blockSizeBytes;
   const baseFile = request.since === null ? null : backupFile(request.directory, named, request.since);
-  const baseId = baseFile === null ? null : ((await readChain(baseFile, false)).record?.snapshotId ?? null);
+  const below = baseFile === null ? null : await readChain(baseFile, false);
+  if (below !== null) await checkBase(context, below, request);
+  const baseId = below?.records[0]?.snapshotId ?? null;
   const base = baseFile === null ? null : path.basename(baseFile);
   const uri = exportUri(context.paths.nbdSocket, exportName(snapshot));
   const part = await beginBackup(file, snapshot.id, context.note);
@@ -63,14 +66,31 @@ export async function backUp(context: Context, snapshot: AttachmentView, request
     }
     await qemuImg('check', '-q', '-f', 'qcow2', part);
     if (request.verifies) await qemuImg('compare', '-f', 'qcow2', '-F', 'raw', part, uri);
-    const sha256 = request.verifies || request.run !== null ? await sha256Of(part) : null;
     const about = { snapshot: volumeLabel(snapshot), snapshotId: snapshot.id, sizeBytes, base, baseId };
-    await endBackup(part, file, { ...about, sha256, run: request.run });
+    await endBackup(part, file, { ...about, run: request.run });
     return { file, sizeBytes, readBytes, base };
   } catch (thrown) {
     await rm(part, { force: true });
     throw thrown;
   }
+}
+
+/**
+ * Throws E_SYSTEM if a file of the chain on which an increment will stand is damaged. Files whose stamps are those of their records are read
+ * only with --verify: otherwise, each increment would read the whole backup. `backup-run` has compared them before.
+ */
+async function checkBase({ note }: Context, below: BackupChain, { verifies, run }: BackupRequest): Promise<void> {
+  if (run !== null) return;
+  await new LinkCheck(!verifies).check(below);
+  noteUncompared(note, below);
+}
+
+/** Says which files of the chain could not be compared with what they were when they were made. */
+export function noteUncompared(note: (sentence: string) => void, chain: BackupChain): void {
+  const names = uncomparedIn(chain);
+  if (names.length === 0) return;
+  const why = 'no description of a present rsconfig has their checksums';
+  note(`${names.join(', ')} could not be compared with what was backed up, because ${why}: damage in their data would not be noticed`);
 }
 
 /** Writes the changes since the older snapshot into the backup file. Returns the number of bytes that were read. */
@@ -88,24 +108,44 @@ export async function compareWith({ paths }: Pick<Context, 'paths'>, chain: Back
   await qemuImgIn(chain.folder, 'compare', '-F', 'raw', chainUri(chain), exportUri(paths.nbdSocket, exportName(snapshot)));
 }
 
-/** Writes a backup to an attached volume. Throws E_USAGE if the volume is too small, and E_SYSTEM. */
+/**
+ * Writes a backup to an attached volume. Throws E_USAGE if the volume is too small, and E_SYSTEM. The caller has compared the files of the
+ * chain with their checksums.
+ */
 export async function writeBack(context: Context, chain: BackupChain, volume: AttachmentView, verifies: boolean): Promise<number> {
-  const { folder, sizeBytes: imageBytes } = chain;
+  const { folder, names, sizeBytes: imageBytes } = chain;
   const sizeBytes = volume.blocks * volume.blockSizeBytes;
   if (sizeBytes < imageBytes)
     throw new RsError('E_USAGE', `${volumeLabel(volume)} has ${sizeBytes} bytes, and the backup has ${imageBytes}: grow the volume first`);
-  const uri = exportUri(context.paths.nbdSocket, exportName(volume));
-  const source = chainUri(chain);
-  await qemuImgIn(folder, 'check', '-q', source);
-  await qemuImgIn(folder, 'convert', '-q', '-n', '-O', 'raw', source, uri);
-  const target = await NbdClient.open(context.paths.nbdSocket, exportName(volume), null);
+  // Each file of the chain, because qemu-img checks only the first one of a chain.
+  for (const name of names) await qemuImgIn(folder, 'check', '-q', chainUri({ names: [name] }));
+  const { nbdSocket } = context.paths;
+  const target = await NbdClient.open(nbdSocket, exportName(volume), null);
   try {
+    const headBytes = Math.min(PIECE_BYTES, imageBytes);
+    await target.writeZeros(0, headBytes);
+    await target.flush();
+    await copyBack(chain, nbdSocket, exportName(volume), headBytes, imageBytes);
     // If the volume is larger than the backup, the rest becomes zeros, because the old content must not remain.
     for (let at = imageBytes; at < sizeBytes; at += PIECE_BYTES) await target.writeZeros(at, Math.min(PIECE_BYTES, sizeBytes - at));
     await target.flush();
+    await copyBack(chain, nbdSocket, exportName(volume), 0, headBytes);
+    await target.flush();
+  } catch (thrown) {
+    const { code, message } = toRsError(thrown);
+    throw new RsError(code, `${message}; ${volumeLabel(volume)} has only a part of the backup: restore it again`, {}, thrown);
   } finally {
     target.close();
   }
-  if (verifies) await qemuImgIn(folder, 'compare', '-F', 'raw', source, uri);
+  if (verifies) await qemuImgIn(folder, 'compare', '-F', 'raw', chainUri(chain), exportUri(nbdSocket, exportName(volume)));
   return imageBytes;
+}
+
+/** Copies one range of a backup to the same range of an export. */
+async function copyBack(chain: BackupChain, socket: string, name: string, fromBytes: number, toBytes: number): Promise<void> {
+  if (fromBytes === toBytes) return;
+  const range = { driver: 'raw', offset: fromBytes, size: toBytes - fromBytes };
+  const source = `json:${JSON.stringify({ ...range, file: chainNode(chain) })}`;
+  const target = exportOptions(range, socket, name);
+  await qemuImgIn(chain.folder, 'convert', '-q', '-n', '--target-image-opts', source, target);
 }

@@ -2,7 +2,16 @@
 // test removes one file after the other and stops anywhere. Rules: G29, G49.
 
 import { describe, expect, test } from 'vitest';
-import { decideKind, decideRemovals, freeName, isLeftover, nextNumber, type OtherFile, type RunBackup } from './generations.ts';
+import {
+  decideCompared,
+  decideKind,
+  decideRemovals,
+  freeName,
+  isLeftover,
+  nextNumber,
+  type OtherFile,
+  type RunBackup,
+} from './generations.ts';
 import { CHAIN_FILES_MAX } from '../limits.ts';
 
 const DAY_MS = 86_400_000;
@@ -117,16 +126,16 @@ describe('a run removes', () => {
 
   test('no good chain in favour of a damaged one, and the damaged one when it is old', () => {
     const damaged = chains(3).map((one) => (one.number === 5 ? { ...one, problem: 'db@b5.qcow2 is damaged' } : one));
-    const { numbers, notes } = removals(damaged, 2);
+    const { numbers, damage } = removals(damaged, 2);
     expect(numbers).toEqual([]);
-    expect(notes).toEqual(['The chain of db@b4.qcow2 cannot be restored, and stays: db@b5.qcow2 is damaged']);
+    expect(damage).toEqual(['The chain of db@b4.qcow2 cannot be restored, and stays: db@b5.qcow2 is damaged']);
     expect(removals(damaged, 1).numbers).toEqual([3, 2, 1, 6, 5, 4]);
   });
 
   test('a chain without its full backup when it is old, and counts it for nothing before', () => {
     const cut = chains(3).filter(({ number }) => number !== 4);
     const why = 'The chain of db@b5.qcow2 cannot be restored, and stays: file db@b4.qcow2 is missing';
-    expect(removals(cut, 2)).toMatchObject({ numbers: [], notes: [why] });
+    expect(removals(cut, 2)).toMatchObject({ numbers: [], notes: [], damage: [why] });
     expect(removals(cut, 1).numbers).toEqual([3, 2, 1, 6, 5]);
   });
 
@@ -139,6 +148,23 @@ describe('a run removes', () => {
   test('by numbers and not by times, if the clock was set back', () => {
     const backups = [backup(1, null, { madeMs: 9 * DAY_MS }), backup(2, null, { madeMs: DAY_MS })];
     expect(removals(backups, 1).numbers).toEqual([1]);
+  });
+
+  test.each([
+    ['nothing is damaged', [], 2, [3, 2, 1, 6, 5, 4], [7, 8, 9, 10, 11]],
+    ['a chain that would stay is damaged', [8], 2, [3, 2, 1], [7, 8, 9, 10, 11, 4, 5, 6]],
+    ['each chain that would stay is damaged', [5, 8], 2, [], [7, 8, 9, 10, 11, 4, 5, 6]],
+    ['the chain of the newest backup is damaged', [10], 1, [6, 5, 4, 3, 2, 1], [10, 11, 7, 8, 9]],
+    ['nothing would be removed', [8], 4, [], []],
+  ])('only what chains that were compared replace: %s', async (_, damaged, keep, expected, expectedRead) => {
+    const backups = chains(4);
+    const read: number[] = [];
+    const problemOf = async ({ number }: RunBackup): Promise<string | null> => {
+      read.push(number);
+      return damaged.includes(number) ? 'has another content' : null;
+    };
+    const removed = await decideCompared(backups, [], { newest: backups.at(-1)!, keep, snapshots: [] }, problemOf);
+    expect([new Set(numbersOf(removed.backups)), new Set(read)]).toEqual([new Set(expected), new Set(expectedRead)]);
   });
 
   test('in an order after each step of which all that is left of a chain can be restored', () => {

@@ -1,7 +1,8 @@
 // Decides what a run of `backup-run` does: a full backup or an increment, which chains and snapshots are removed afterwards, and which
 // leftovers of interrupted runs. A chain is a full backup and all increments on it. Pure. Invariants: only backups of runs, of one volume,
-// are ever chosen for removal. A chain is chosen as a whole, newest increment first, so that the rest can be restored after each step. The
-// chain of the newest backup, and a chain on which another file stands, are never chosen. A snapshot is chosen by name and id together.
+// are ever chosen for removal, and only in favour of chains whose files were compared with their checksums. A chain is chosen as a whole,
+// newest increment first, so that the rest can be restored after each step. The chain of the newest backup, and a chain on which another
+// file stands, are never chosen. A snapshot is chosen by name and id together.
 
 import { plural } from '@rsio/common/lib/units';
 import { CHAIN_FILES_MAX, FULL_EARLY_SHARE } from '../limits.ts';
@@ -47,8 +48,10 @@ export interface Removals {
   /** Backups to remove, in this order. */
   readonly backups: readonly RunBackup[];
   readonly snapshots: readonly SeenSnapshot[];
-  /** What stays although it is old or damaged, and why. */
+  /** What stays although it is old, and why. */
   readonly notes: readonly string[];
+  /** Chains that stay and cannot be restored, and why. */
+  readonly damage: readonly string[];
 }
 
 /** True for a backup that an interrupted run has begun to make or to remove. The next run removes its files and its snapshot. */
@@ -101,9 +104,10 @@ export function decideRemovals(
   const chains = chainsOf(own).toSorted((a, b) => b.number - a.number);
   // A chain that cannot be restored counts for nothing, so that it does not push out a good one.
   const oldest = chains.filter(({ problem }) => problem === null)[keep - 1];
-  const notes = chains
+  const damage = chains
     .filter(({ problem, number }) => problem !== null && (oldest === undefined || number > oldest.number))
     .map(({ backups: [first], problem }) => `The chain of ${first!.name} cannot be restored, and stays: ${problem}`);
+  const notes: string[] = [];
   const removed: RunBackup[] = [];
   for (const chain of oldest === undefined ? [] : chains.toReversed().filter(({ number }) => number < oldest.number)) {
     const names = chain.backups.map(({ name }) => name);
@@ -116,7 +120,33 @@ export function decideRemovals(
   if (foreign > 0)
     notes.push(`${plural(foreign, 'backup')} here ${foreign === 1 ? 'is' : 'are'} of an earlier volume of this name: no run removes them`);
   const unneeded = own.filter(({ name, snapshotId }) => name !== newest.name && snapshotId !== newest.snapshotId);
-  return { backups: removed, snapshots: snapshots.filter((seen) => unneeded.some((one) => isSnapshotOf(one, seen))), notes };
+  return { backups: removed, snapshots: snapshots.filter((seen) => unneeded.some((one) => isSnapshotOf(one, seen))), notes, damage };
+}
+
+/**
+ * Decides as `decideRemovals`, and counts a chain only after its files were compared: `problemOf` reads a file, and returns what is wrong
+ * with it, or null. If nothing would be removed, no file is read.
+ */
+export async function decideCompared(
+  backups: readonly RunBackup[],
+  others: readonly OtherFile[],
+  given: Parameters<typeof decideRemovals>[2],
+  problemOf: (backup: RunBackup) => Promise<string | null>,
+): Promise<Removals> {
+  const found = new Map<string, string | null>([[given.newest.name, given.newest.problem]]);
+  for (;;) {
+    const now = backups.map((one) => ({ ...one, problem: one.problem ?? found.get(one.name) ?? null }));
+    const removals = decideRemovals(now, others, given);
+    const removed = new Set(removals.backups.map(({ name }) => name));
+    // After a damaged chain was found, an older one counts in its place, and has to be compared, too.
+    const unread = now.filter((one) => {
+      return (
+        one.volumeId === given.newest.volumeId && !isLeftover(one) && one.problem === null && !removed.has(one.name) && !found.has(one.name)
+      );
+    });
+    if (removed.size === 0 || unread.length === 0) return removals;
+    for (const one of unread) found.set(one.name, await problemOf(one));
+  }
 }
 
 export function isSnapshotOf(backup: RunBackup, { snapshot, id }: SeenSnapshot): boolean {

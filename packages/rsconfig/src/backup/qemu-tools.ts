@@ -31,6 +31,14 @@ export function exportUri(socketPath: string, name: string): string {
   return `nbd+unix:///${encodeURI(name)}?socket=${encodeURIComponent(socketPath)}`;
 }
 
+/** Returns the options with which qemu-img opens a range of an export on a Unix socket. */
+export function exportOptions(range: Readonly<Record<string, string | number>>, socketPath: string, name: string): string {
+  const options = { ...range, 'file.driver': 'nbd', 'file.server.type': 'unix', 'file.server.path': socketPath, 'file.export': name };
+  return Object.entries(options)
+    .map(([key, value]) => `${key}=${String(value).replaceAll(',', ',,')}`)
+    .join(',');
+}
+
 /** Opens a qcow2 file for writing with qemu-nbd while `work` runs. */
 export async function withImage<T>(file: string, clock: Clock, work: (image: NbdClient) => Promise<T>): Promise<T> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'rsconfig-'));

@@ -71,16 +71,33 @@ export async function readRunFolder(directory: string, label: string, volume: st
   return { backups, others };
 }
 
-/** Returns the names of the files with a description that backups of the volume have. */
-export async function describedFiles(directory: string, volume: string): Promise<readonly string[]> {
-  const files = await readdir(directory);
-  return describedIn(files, volume).filter((name) => files.includes(name));
+/**
+ * Returns the names of all backups of the volume: of those with a file, of those with a description, and of those with both. What an
+ * interrupted run or backup has left is no backup; `note` is told of it.
+ */
+export async function filesToVerify(directory: string, volume: string, note: (text: string) => void): Promise<readonly string[]> {
+  const files = new Set(await readdir(directory));
+  const names = new Set([...describedIn(files, volume), ...namesOf(files, volume, END)]);
+  const verified: string[] = [];
+  for (const name of [...names].toSorted()) {
+    const record = await readRecord(path.join(directory, name)).catch(() => null);
+    const state = record?.run?.state ?? 'made';
+    const isLeft = state !== 'made' || (!files.has(name) && files.has(partFile(name)));
+    if (isLeft) note(`${name} was left by an interrupted backup, and is no backup`);
+    else verified.push(name);
+  }
+  return verified;
 }
 
 /** The snapshot of a file name has no @, so that `oracle@1@monday` is not of volume `oracle` in universe 0. */
+function namesOf(files: Iterable<string>, volume: string, end: string): readonly string[] {
+  const isOf = (name: string): boolean => name.startsWith(`${volume}@`) && !name.slice(volume.length + 1).includes('@');
+  return [...files].filter((name) => name.endsWith(end) && isOf(name)).toSorted();
+}
+
+/** Returns the names of the files that have a description. */
 function describedIn(files: Iterable<string>, volume: string): readonly string[] {
-  const names = [...files].filter((one) => one.endsWith(`${END}.json`)).map((one) => one.slice(0, -'.json'.length));
-  return names.filter((name) => name.startsWith(`${volume}@`) && !name.slice(volume.length + 1).includes('@')).toSorted();
+  return namesOf(files, volume, `${END}.json`).map((name) => name.slice(0, -'.json'.length));
 }
 
 function problemOf(file: string): Promise<string | null> {

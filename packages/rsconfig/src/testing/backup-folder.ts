@@ -1,8 +1,9 @@
 // Writes backups without content for tests of the chain. Each backup consists of a qcow2 header and a record. Invariant: unless a test
 // demands otherwise, the files have the form that qemu-img and `rsconfig backup` write.
 
-import { writeFileSync } from 'node:fs';
+import { readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { factsOf } from '../backup/link-check.ts';
 
 export const BACKUP_BYTES = 1024 * 1024;
 
@@ -50,4 +51,11 @@ export function writeBackup(folder: string, name: string, snapshotId: string, ba
   const record = { snapshot: `osl:db@0@${snapshotId}`, snapshotId, sizeBytes: BACKUP_BYTES, base, baseId };
   writeFileSync(`${file}.json`, JSON.stringify(record));
   return file;
+}
+
+/** Adds to the record of a backup its length and checksum, as a present rsconfig does. The time of the file becomes one in whole seconds. */
+export async function sealBackup(file: string): Promise<void> {
+  utimesSync(file, 1_284_476_552, 1_284_476_552);
+  const record = JSON.parse(readFileSync(`${file}.json`, 'utf8')) as object;
+  writeFileSync(`${file}.json`, JSON.stringify({ ...record, ...(await factsOf(file)) }));
 }

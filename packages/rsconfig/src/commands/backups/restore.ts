@@ -5,12 +5,13 @@ import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import type { AttachmentView } from '@rsio/common/control/methods';
-import { count, object, text } from '@rsio/common/lib/shape';
+import { count, list, object, text } from '@rsio/common/lib/shape';
 import { RsError } from '@rsio/common/lib/errors';
 import { isSnapshot, parseVolumeName, volumeLabel } from '@rsio/common/lib/volume-name';
 import { shownSize } from '@rsio/common/manage/server-tables';
 import { readChain } from '../../backup/backup-chain.ts';
-import { writeBack } from '../../backup/backup.ts';
+import { noteUncompared, writeBack } from '../../backup/backup.ts';
+import { LinkCheck, uncomparedIn, whileUnchanged } from '../../backup/link-check.ts';
 import { withBackups } from '../../backup/run-folder.ts';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
 import { whileAttached } from '../server-volumes/while-attached.ts';
@@ -25,8 +26,13 @@ same directory. The description of each file names its snapshot and its backing
 file. A file that does not agree with its description is refused. The old
 content of the volume is lost. The volume must not be attached here, no client
 may hold it, and it must not be shared. The volume may be larger than the
-backup; the rest of the volume becomes zeros. The command attaches the volume,
-and detaches it at the end. rsconfig volume restore is another command: it
+backup; the rest of the volume becomes zeros. Before the command overwrites
+anything, it reads all files, and compares them with the lengths and checksums
+in their descriptions. It refuses a file that differs. It names each file that
+an older rsconfig has made without a checksum, and restores it. --verify also
+compares the volume with the backup at the end. A restore that is interrupted
+leaves a volume that begins with zeros: restore it again. The command attaches
+the volume, and detaches it at the end. rsconfig volume restore is another command: it
 brings back a removed volume, or gives a volume the content of its image.`,
   options: {
     yes: { kind: 'flag', help: 'do not ask' },
@@ -37,7 +43,10 @@ brings back a removed volume, or gives a volume the content of its image.`,
     verify: VERIFY_OPTION,
     json: JSON_OPTION,
   },
-  json: object({ volume: text(), file: text(), sizeBytes: count('Size of the backup') }),
+  json: object({
+    ...{ volume: text(), file: text(), sizeBytes: count('Size of the backup') },
+    uncompared: list(text(), 'Names of the files of the chain that have no checksum'),
+  }),
   operands: { min: 2, max: 2 },
   run: async (context, { yes, verify, unproven, json }, [file = '', name = '']) => {
     const parts = parseVolumeName(name);
@@ -46,9 +55,14 @@ brings back a removed volume, or gives a volume the content of its image.`,
     const result = await whileKept(file, async () => {
       const chain = await readChain(file, unproven);
       if (!yes) await confirm(context, file, name);
-      return await whileAttached(context, name, { isReadonly: false, server: null }, async (view) => {
-        checkTarget(view);
-        return { volume: volumeLabel(view), file, sizeBytes: await writeBack(context, chain, view, verify) };
+      return await whileUnchanged(chain, async () => {
+        await new LinkCheck(false).check(chain);
+        noteUncompared(context.note, chain);
+        return await whileAttached(context, name, { isReadonly: false, server: null }, async (view) => {
+          checkTarget(view);
+          const sizeBytes = await writeBack(context, chain, view, verify);
+          return { volume: volumeLabel(view), file, sizeBytes, uncompared: uncomparedIn(chain) };
+        });
       });
     });
     if (json) return printJson(context, result);

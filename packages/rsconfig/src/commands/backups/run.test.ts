@@ -1,12 +1,12 @@
 // Tests `backup-run` up to the copy itself, which needs qemu: refusals, the orders to the server, and what a failed run leaves. Complete
 // runs are in test/interop/backup-runs.test.ts. Rules: G49.
 
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { RsError } from '@rsio/common/lib/errors';
 import { snapshot, volume } from '@rsio/common/testing/server-views';
 import { beforeEach, expect, test } from 'vitest';
-import { writeBackup } from '../../testing/backup-folder.ts';
+import { sealBackup, writeBackup } from '../../testing/backup-folder.ts';
 import { root, run } from '../../testing/rsconfig-run.ts';
 import { attachment } from '../../testing/views.ts';
 import { asked, type Machine, machine, serve, useServerVolumes } from '../../testing/server-volumes-scene.ts';
@@ -81,13 +81,31 @@ test.each([
 });
 
 test('if no increment is possible, a full backup is tried; a failed run removes its own snapshot, by its id, and its files', async () => {
-  write('one', 'id-one', 'made', true);
+  await sealBackup(write('one', 'id-one', 'made', true));
   await begin([{ snapshot: 'one', id: 'id-one' }]);
   const { code, err } = await again();
   expect([code, err]).toEqual([1, expect.stringContaining(`No snapshot osl:oracle@0@${MADE} [E_UNKNOWN_SNAPSHOT]`)]);
   expect(attached).toHaveLength(2);
   expect(removals()).toEqual([removal(MADE, 'new-id', 2)]);
   expect(readdirSync(folder).toSorted()).toEqual(['oracle@one.qcow2', 'oracle@one.qcow2.json']);
+});
+
+test.each([
+  ['is longer than it was', (file: string) => appendFileSync(file, 'x')],
+  ['was changed in its middle', (file: string) => writeFileSync(file, readFileSync(file).fill(1, 900))],
+  [
+    'has no checksum',
+    (file: string) => writeFileSync(`${file}.json`, readFileSync(`${file}.json`, 'utf8').replace(/"sha256":"\w+"/, '"sha256":null')),
+  ],
+] as const)('no increment is made on a file that %s', async (_, damage) => {
+  const file = write('one', 'id-one', 'made', true);
+  await sealBackup(file);
+  damage(file);
+  await begin([{ snapshot: 'one', id: 'id-one' }]);
+  const { code } = await again();
+  expect(code).toBe(1);
+  // One attempt: a full backup. The increment would have been the first of two.
+  expect(attached).toHaveLength(1);
 });
 
 test('what interrupted runs have left is removed, with the snapshots whose ids their descriptions name', async () => {

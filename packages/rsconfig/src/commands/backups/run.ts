@@ -1,7 +1,7 @@
 // Implements `backup-run`: makes the next backup of a volume, full or incremental, and removes old chains and the snapshots that no later
 // run needs. generations.ts decides, and run-folder.ts changes the files. Invariants: nothing is removed before the new backup is complete,
-// except leftovers of interrupted runs. A snapshot is removed only by the id that a description names. Each failure is reported, and ends
-// the command with an error.
+// except leftovers of interrupted runs, and no backup before the files of those that stay were compared with their checksums. A snapshot is
+// removed only by the id that a description names. Each failure and each damaged chain is reported, and ends the command with an error.
 
 import path from 'node:path';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
@@ -13,11 +13,12 @@ import { volumeLabel } from '@rsio/common/lib/volume-name';
 import { shownSize } from '@rsio/common/manage/server-tables';
 import type { VolumeTarget } from '@rsio/common/manage/volumes/door';
 import { backupFile } from '../../backup/backup-files.ts';
+import { readChain } from '../../backup/backup-chain.ts';
 import { type Backup, BACKUP_MADE } from '../../backup/backup.ts';
 import { type BackupRecord, type RunMark, writeRecord } from '../../backup/backup-record.ts';
 import {
+  decideCompared,
   decideKind,
-  decideRemovals,
   freeName,
   isLeftover,
   isSnapshotOf,
@@ -27,6 +28,7 @@ import {
   type RunBackup,
   type SeenSnapshot,
 } from '../../backup/generations.ts';
+import { LinkCheck, uncomparedIn } from '../../backup/link-check.ts';
 import { checkDirectory, readRunFolder, removeBackup, withBackups } from '../../backup/run-folder.ts';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
 import { CHAINS_KEPT_MAX, FULL_EVERY_MAX_MS, FULL_EVERY_MIN_MS } from '../../limits.ts';
@@ -40,7 +42,7 @@ const DONE = object({
   ...BACKUP_MADE,
   removedBackups: list(text(), 'Names of the files'),
   removedSnapshots: list(text(), 'Names of the snapshots'),
-  problems: list(text(), 'What could not be removed; the next run tries again'),
+  problems: list(text(), 'What could not be removed, so that the next run tries again, and which chains are damaged'),
 });
 export type Done = Of<typeof DONE>;
 
@@ -54,8 +56,14 @@ a run has made. It is full if the newest full backup is as old as --full-every,
 or if no increment is possible, for example because the snapshot of the newest
 backup is gone from the server. The output has the reason.
 
+Before an increment, the command compares the files of the chain with their
+descriptions: their lengths, and the checksums of those that the file system
+shows as written to. With --verify, it compares the checksums of all, so that it
+finds damage by the disk, too. If a file differs, the backup is full.
+
 A chain is a full backup and the increments on it. After a successful backup,
-the command keeps the newest N chains that can be restored. It removes older
+the command keeps the newest N chains that can be restored. Before it removes
+any, it compares all files that stay with their checksums. It removes older
 chains as a whole, newest increment first, and all snapshots of earlier runs,
 because only the snapshot of the newest backup is needed. It never removes a
 backup, file or snapshot that no run has made, nor a chain on which such a file
@@ -67,12 +75,13 @@ backup of the volume is refused, because its disk may not be mounted.
 
 If another command uses the backups of the volume, the command fails. Only one
 machine may back up a volume to a directory. If the backup is made, but
-something old cannot be removed, the command says so and ends with status 1.`,
+something old cannot be removed, or a chain is damaged, the command says so and
+ends with status 1.`,
   options: {
     'full-every': { kind: 'text', value: 'T', help: 'make a full backup when the newest one is this old,\nsuch as 7d or 12h' },
     keep: { kind: 'text', value: 'N', help: 'number of chains to keep, including the new one' },
     begin: { kind: 'flag', help: 'begin in a directory without backups of the volume' },
-    verify: { kind: 'flag', help: 'read the new backup through its chain, and compare it\nwith the snapshot' },
+    verify: { kind: 'flag', help: 'compare all files of the chain with their checksums,\nand the new backup with the snapshot' },
     json: JSON_OPTION,
   },
   json: DONE,
@@ -110,6 +119,7 @@ interface Planned {
   readonly sizeBytes: number;
 }
 
+const NO_FILE = { fileBytes: null, sha256: null, stamp: null };
 /** Errors with which a server refuses a request that it has not executed before. */
 const NOT_MADE: readonly string[] = ['E_EXISTS', 'E_USAGE', 'E_RIGHTS', 'E_SPACE', 'E_NO_REFLINK', 'E_UNKNOWN_VOLUME'];
 
@@ -118,6 +128,9 @@ class Run {
   private readonly removedBackups: string[] = [];
   private readonly removedSnapshots: string[] = [];
   private readonly problems: string[] = [];
+  /** What this run has found out about the chains of backups, by the name of the file, beyond what the folder shows. */
+  private readonly damaged = new Map<string, string>();
+  private readonly links = new LinkCheck(false);
 
   constructor(given: Given) {
     this.given = given;
@@ -136,7 +149,7 @@ class Run {
     }
     const volumeId = volume.mirror ?? volume.id ?? '';
     const nowMs = Math.floor(context.clock.wallMs());
-    const kind = decideKind(backups, { volumeId, nowMs, fullEveryMs, snapshots });
+    const kind = await this.decide(backups, { volumeId, nowMs, fullEveryMs, snapshots });
     const mark: RunMark = { volumeId, number: nextNumber(backups), madeMs: nowMs, request: context.newId(), state: 'asking' };
     const taken = [...snapshots.map((one) => one.snapshot), ...backups.map((one) => one.snapshot)];
     const files = others.map((other) => other.name);
@@ -164,12 +177,39 @@ class Run {
       throw usageError(`${directory} has backups of ${label}: leave out --begin, which would accept an empty directory, too`);
   }
 
+  /** Decides on a full backup if a file on which the increment would stand has changed. */
+  private async decide(backups: readonly RunBackup[], given: Parameters<typeof decideKind>[1]): Promise<Kind> {
+    const kind = decideKind(backups, given);
+    // Without --verify, an increment that reads all files below it would take as long as a full backup.
+    const links = this.given.verifies ? this.links : new LinkCheck(true);
+    if (kind.base === null || (await this.baseProblem(kind.base, links)) === null) return kind;
+    return decideKind(backups.map(this.withDamage), given);
+  }
+
+  private readonly withDamage = (backup: RunBackup): RunBackup => ({
+    ...backup,
+    problem: backup.problem ?? this.damaged.get(backup.name) ?? null,
+  });
+
+  /** Returns what is wrong with the chain of a backup, and remembers it; null if its files are as they were made. */
+  private async baseProblem({ name }: RunBackup, links: LinkCheck): Promise<string | null> {
+    const problem = await this.chainProblem(name, links).catch((thrown: unknown) => toRsError(thrown).message);
+    if (problem !== null) this.damaged.set(name, problem);
+    return problem;
+  }
+
+  private async chainProblem(name: string, links: LinkCheck): Promise<string | null> {
+    const chain = await readChain(path.join(this.given.directory, name), false);
+    const [missing] = uncomparedIn(chain);
+    return missing === undefined ? await links.problemOf(chain) : `the description of ${missing} has no checksum`;
+  }
+
   /** Makes the snapshot and backs it up. If an increment turns out to be impossible, makes a full backup. After an error, nothing is left. */
   private async backUp(target: VolumeTarget, { snapshot, kind, mark, sizeBytes }: Planned): Promise<{ done: Backup; full: string | null }> {
     const { context, directory, named, verifies } = this.given;
     const label = `${target.label(target.volume)}@${snapshot}`;
     const file = backupFile(directory, named, snapshot);
-    const record: BackupRecord = { snapshot: label, snapshotId: '', sizeBytes, base: null, baseId: null, sha256: null, run: mark };
+    const record: BackupRecord = { snapshot: label, snapshotId: '', sizeBytes, base: null, baseId: null, ...NO_FILE, run: mark };
     let left: RunBackup | null = null;
     try {
       // Both records are written before the next step, so that an interrupted run leaves nothing unknown.
@@ -208,7 +248,10 @@ class Run {
       const { backups, others } = await readRunFolder(directory, target.label(target.volume), named, () => undefined);
       const newest = backups.find((one) => one.name === name);
       if (newest === undefined) throw new RsError('E_SYSTEM', `${directory} does not have it any more: look at the disk for backups`);
-      await this.removeAll(target, snapshots, decideRemovals(backups, others, { newest, keep, snapshots }));
+      const known = backups.map(this.withDamage);
+      const removals = await decideCompared(known, others, { newest, keep, snapshots }, (one) => this.baseProblem(one, this.links));
+      this.problems.push(...removals.damage);
+      await this.removeAll(target, snapshots, removals);
     });
   }
 

@@ -1,19 +1,18 @@
-// Implements `backup-verify`: reads backups through their chains, as a restore reads them, and compares them with their snapshots. If the
-// snapshot of a backup is gone, the files of its chain are compared with the checksums in their descriptions. Invariant: a backup of which
-// neither can be said is an error.
+// Implements `backup-verify`: compares the files of each chain with the checksums in their descriptions, reads backups through their chains,
+// as a restore reads them, and compares them with their snapshots. Invariants: a backup that can be compared with neither is an error; no
+// file and no description that looks like a backup of the volume is passed over in silence.
 
 import path from 'node:path';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import type { SnapshotView } from '@rsio/common/control/server/views';
-import { sha256Of } from '@rsio/common/files/sha256';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { list, object, type Of, orNull, text, word } from '@rsio/common/lib/shape';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import { type BackupChain, chainUri, readChain } from '../../backup/backup-chain.ts';
-import { readRecord } from '../../backup/backup-record.ts';
 import { compareWith } from '../../backup/backup.ts';
+import { LinkCheck, uncomparedIn } from '../../backup/link-check.ts';
 import { qemuImgIn } from '../../backup/qemu-tools.ts';
-import { checkDirectory, describedFiles, withBackups } from '../../backup/run-folder.ts';
+import { checkDirectory, filesToVerify, withBackups } from '../../backup/run-folder.ts';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
 import { findVolume } from '../server-volumes/find.ts';
 import { whileAttached } from '../server-volumes/while-attached.ts';
@@ -32,15 +31,14 @@ export const BACKUP_VERIFY = defineCommand({
   synopsis: 'backup-verify FILE\nbackup-verify NAME DIRECTORY',
   summary: 'reads backups back and compares them',
   details: `With FILE, the command verifies one backup. With NAME and DIRECTORY, it verifies
-all backups of the volume there. If the snapshot of a backup still exists at the
-server, the command reads the backup through its chain, as rsconfig restore
-does, and compares all of it with the snapshot. The snapshot of the newest
-backup of rsconfig backup-run always exists. If the snapshot is gone, the
-command reads each file of the chain, and compares it with the SHA-256 in its
-description. rsconfig backup-run, and rsconfig backup with --verify, compute
-this checksum when the backup is made. qemu-img also checks each chain. If a
-backup differs, is damaged or cannot be verified, the command names it and ends
-with status 1.`,
+all backups of the volume there. The command reads each file of the chain, and
+compares it with the length and the SHA-256 in its description, which were
+computed when the backup was made. If the snapshot of a backup still exists at
+the server, the command also reads the backup through its chain, as rsconfig
+restore does, and compares all of it with the snapshot. The snapshot of the
+newest backup of rsconfig backup-run always exists. qemu-img also checks each
+chain. If a backup differs, is damaged, lacks its file or its description, or
+cannot be verified, the command names it and ends with status 1.`,
   options: { json: JSON_OPTION },
   json: object({ backups: list(VERIFIED) }),
   operands: { min: 1, max: 2 },
@@ -53,11 +51,12 @@ with status 1.`,
   },
 });
 
+const NO_CHECKSUM = 'has no checksum in its description: only a new backup can be verified';
 const SAID = { snapshot: 'it has the content of its snapshot', checksums: 'its files have their checksums, and its snapshot is gone' };
 
 async function verifyFile(context: CommandContext, file: string): Promise<Verified[]> {
   return await whileKept(file, async () => {
-    const { record } = await readChain(file, false);
+    const [record = null] = (await readChain(file, false)).records;
     const [, label = ''] = /^(.*)@[^@]+$/.exec(record?.snapshot ?? '') ?? [];
     return [await new Verification(context, label).verify(file)];
   });
@@ -67,7 +66,7 @@ async function verifyAll(context: CommandContext, name: string, directory: strin
   const named = volumeInFiles(name, 'NAME and DIRECTORY, or FILE');
   await checkDirectory(directory);
   return await withBackups(directory, named, false, async () => {
-    const files = await describedFiles(directory, named);
+    const files = await filesToVerify(directory, named, context.note);
     if (files.length === 0) throw usageError(`${directory} has no backup of ${name}: mount the disk for backups`);
     const verification = new Verification(context, name);
     const verified: Verified[] = [];
@@ -80,8 +79,7 @@ class Verification {
   private readonly context: CommandContext;
   private readonly volume: string;
   private seen: { readonly label: string; readonly snapshots: readonly SnapshotView[] } | null = null;
-  /** For each file whose checksum was compared: what is wrong with the file, or null. */
-  private readonly compared = new Map<string, Promise<string | null>>();
+  private readonly links = new LinkCheck(false);
 
   /** `volume`: the name of the volume of all backups. */
   constructor(context: CommandContext, volume: string) {
@@ -93,9 +91,12 @@ class Verification {
     let by: Verified['by'] = null;
     try {
       const chain = await readChain(file, false);
+      const damage = await this.links.problemOf(chain);
+      if (damage !== null) return { file, by: 'checksums', problem: damage };
       await qemuImgIn(chain.folder, 'check', '-q', chainUri(chain));
       by = (await this.compareSnapshot(chain)) ? 'snapshot' : 'checksums';
-      const problem = by === 'snapshot' ? null : await this.compareChecksums(chain);
+      const missing = by === 'snapshot' ? [] : uncomparedIn(chain);
+      const problem = missing.length === 0 ? null : `its snapshot is gone, and ${missing.join(', ')} ${NO_CHECKSUM}`;
       return { file, by, problem };
     } catch (thrown) {
       return { file, by, problem: toRsError(thrown).message };
@@ -106,7 +107,8 @@ class Verification {
   private async compareSnapshot(chain: BackupChain): Promise<boolean> {
     const { context } = this;
     const { label, snapshots } = (this.seen ??= await this.snapshots());
-    const seen = snapshots.find(({ id, snapshot }) => id === chain.record?.snapshotId && chain.record.snapshot === `${label}@${snapshot}`);
+    const [record = null] = chain.records;
+    const seen = snapshots.find(({ id, snapshot }) => id === record?.snapshotId && record.snapshot === `${label}@${snapshot}`);
     if (seen === undefined) return false;
     await whileAttached(context, `${label}@${seen.snapshot}`, { isReadonly: true, server: null }, async (view) => {
       checkId(view, seen.id, volumeLabel(view));
@@ -126,24 +128,4 @@ class Verification {
       throw thrown;
     }
   }
-
-  private async compareChecksums({ folder, names }: BackupChain): Promise<string | null> {
-    for (const name of names) {
-      const file = path.join(folder, name);
-      const comparing = this.compared.get(file) ?? checksumProblem(file);
-      this.compared.set(file, comparing);
-      const problem = await comparing;
-      if (problem !== null) return problem;
-    }
-    return null;
-  }
-}
-
-async function checksumProblem(file: string): Promise<string | null> {
-  const sha256 = (await readRecord(file))?.sha256 ?? null;
-  const name = path.basename(file);
-  if (sha256 === null) return `its snapshot is gone, and the description of ${name} has no checksum: only a new backup can be verified`;
-  return (await sha256Of(file)) === sha256
-    ? null
-    : `${name} has another content than when it was made: the backups on it are lost, make a full one`;
 }
