@@ -176,3 +176,65 @@ it('a volume with data is never formatted: file systems, signatures at the end, 
     await driver.client.call('Node', 'NodeUnstageVolume', request);
   }
 });
+
+it('a file system that failed is seen, checked and mounted again, and its journal is replayed also for readers, with each file system', {
+  timeout: LONG_MS,
+}, async (context) => {
+  const scene = await begin(context);
+  const { devices, host, driver } = scene;
+  const { client } = driver;
+  const shell = devices.devices;
+  for (const fsType of ['ext4', 'xfs']) {
+    const volumeId = await volume(scene, `failed-${fsType}`);
+    const request = requestFor(scene, volumeId, fsType);
+    /** Writes a file durably, so that it may be only in the journal, and then shuts the file system down. */
+    const fail = async (name: string): Promise<void> => {
+      await shell.well('echo "$2" > "$1/$2" && sync "$1/$2" "$1"', request.stagingTargetPath, name);
+      // FS_IOC_SHUTDOWN without a flush of the log.
+      await shell.well(
+        'perl -e \'open my $d, "<", $ARGV[0]; my $how = pack "L", 2; ioctl $d, 0x8004587d, $how or die $!\' "$1"',
+        request.stagingTargetPath,
+      );
+    };
+    for (const method of ['NodeStageVolume', 'NodePublishVolume']) await client.call('Node', method, request);
+    await fail('first');
+    expect((await client.call('Node', 'NodeGetVolumeStats', request)).volumeCondition).toMatchObject({
+      abnormal: true,
+      message: expect.stringContaining('The file system has failed') as string,
+    });
+    const second = { ...request, targetPath: host.file('kubelet/pods/two/mount') };
+    expect(await client.refusal('Node', 'NodePublishVolume', second)).toBe('FAILED_PRECONDITION');
+    await client.call('Node', 'NodeUnpublishVolume', request);
+    await client.call('Node', 'NodePublishVolume', second);
+    expect(await shell.well('cat "$1/first"', second.targetPath)).toBe('first\n');
+    expect((await client.call('Node', 'NodeGetVolumeStats', { ...request, volumePath: second.targetPath })).volumeCondition.abnormal).toBe(
+      false,
+    );
+    await client.call('Node', 'NodeUnpublishVolume', second);
+    await fail('second');
+    await client.call('Node', 'NodeUnstageVolume', request);
+    const volumeCapability = { ...capability(fsType), accessMode: { mode: 'MULTI_NODE_READER_ONLY' } };
+    const reader = { ...request, volumeCapability, publishContext: { readonly: 'yes' } };
+    for (let times = 0; times < 2; times++) await client.call('Node', 'NodeStageVolume', reader);
+    const files = await shell.shell('cat "$1/first" "$1/second"; echo x > "$1/third"', request.stagingTargetPath);
+    expect([files.stdout, files.code]).toEqual(['first\nsecond\n', 2]);
+    expect((await host.call('local', {})).attachments).toMatchObject([{ readonly: true }]);
+    await client.call('Node', 'NodeUnstageVolume', reader);
+  }
+});
+
+it('after a crash, records that nothing confirms block no volume', { timeout: LONG_MS }, async (context) => {
+  const scene = await begin(context);
+  const { devices, host, driver } = scene;
+  const request = requestFor(scene, await volume(scene, 'pvc-1'));
+  await driver.client.call('Node', 'NodeStageVolume', request);
+  await devices.devices.well('echo kept > "$1/file" && sync "$1/file" && umount "$1"', request.stagingTargetPath);
+  const elsewhere = { ...request, stagingTargetPath: host.file('kubelet/staging/after') };
+  await driver.client.call('Node', 'NodeStageVolume', elsewhere);
+  expect(await devices.devices.well('cat "$1/file"', elsewhere.stagingTargetPath)).toBe('kept\n');
+  await devices.devices.well('umount "$1"', elsewhere.stagingTargetPath);
+  const volumeCapability = { ...capability('ext4'), accessMode: { mode: 'SINGLE_NODE_READER_ONLY' } };
+  await driver.client.call('Node', 'NodeStageVolume', { ...request, volumeCapability, publishContext: { readonly: 'yes' } });
+  expect((await host.call('local', {})).attachments).toMatchObject([{ readonly: true }]);
+  await driver.client.call('Node', 'NodeUnstageVolume', request);
+});

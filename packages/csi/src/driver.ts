@@ -30,7 +30,7 @@ export class Driver {
     const { clock, log } = ports;
     [this.setup, this.ports] = [setup, ports];
     const rsiod: RsiodCall = (method, params) => callControl(setup.rsiod, method, params, { clock });
-    const records = new RecordFiles(setup.state);
+    const records = new RecordFiles(setup.state, log);
     const calls: Calls = new Calls({ clock, log, ended: (method, status, tookMs) => this.metrics.ended(method, status, tookMs) });
     this.metrics = new CsiMetrics({
       clock,

@@ -54,6 +54,8 @@ export const GROUP_VOLUMES_MAX = 64;
 
 /** At each end of a device, this many bytes must be zero before a file system is made. */
 export const DEVICE_ENDS_BYTES = MIB;
+/** Size of the mark on a device whose file system is not complete. */
+export const DEVICE_MARK_BYTES = 4_096;
 /** Time limits of programs. Making a file system on a large volume takes longest. */
 export const MKFS_MAX_MS = 600_000;
 export const RESIZE_MAX_MS = 600_000;
@@ -65,8 +67,10 @@ export const GROWN_WAIT_MS = 10_000;
 export const GROWN_LOOK_MS = 200;
 /** Maximum number of mounts on top of each other that one call removes. */
 export const STACKED_MOUNTS_MAX = 16;
+/** A file system that does not answer within this time counts as waiting, not as failed. */
 export const STATFS_MAX_MS = 5_000;
 
 assert(CSI_TEXT_MAX_BYTES > NAME_MAX_BYTES, 'A name of CSI can be longer than a name of RSIO, so that it must be shortened');
+assert(DEVICE_MARK_BYTES <= DEVICE_ENDS_BYTES / 2, 'The mark must lie within the end of a device');
 assert(ORDERS_AT_ONCE_MAX < 16, 'rsiod must have room for the requests of other programs');
 assert(COPY_LOOK_MS < COPY_WAIT_MS && GROWN_LOOK_MS < GROWN_WAIT_MS, 'A wait must look more than once');

@@ -106,7 +106,8 @@ export class Creation {
   private async made(site: Site, server: string, wanted: Wanted, source: Source | null): Promise<Found> {
     const { volumes } = this.ports;
     const other = await otherPlace(volumes, site, server, volumeNameOf(wanted.name));
-    if (other !== null) throw new CsiError('ALREADY_EXISTS', `Volume ${quoteText(wanted.name)} exists on server ${other}: choose another name`);
+    if (other !== null)
+      throw new CsiError('ALREADY_EXISTS', `Volume ${quoteText(wanted.name)} exists on server ${other}: choose another name`);
     const unfinished = await volumes.named(server, unfinishedNameOf(wanted.name));
     if (unfinished !== null) checkOrigin(unfinished, site, wanted.name, source?.origin ?? null);
     return source === null ? this.created(site, server, wanted) : this.filled(site, server, wanted, source, unfinished);
@@ -123,7 +124,8 @@ export class Creation {
     const { pool, thick } = parameters;
     const access = { clients: [site.nodename], takeOver: null, takeOverForce: false };
     for (let tries = 0; tries < ANSWER_TRIES_MAX; tries++) {
-      const request = tries === 0 ? hashOf('create', name, server, JSON.stringify([pool, sizeBytes, thick, shared, settings])) : this.ports.newId();
+      const request =
+        tries === 0 ? hashOf('create', name, server, JSON.stringify([pool, sizeBytes, thick, shared, settings])) : this.ports.newId();
       const whole = { name: volumeName, universe: 0, sizeBytes, blockSizeBytes: BLOCK_BYTES, pool, thick, readonly: false, shared };
       try {
         const { volume } = await this.ports.orders.at(server, 'volume-create', { ...whole, ...access, settings: [...settings], request });

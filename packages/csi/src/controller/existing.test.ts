@@ -1,5 +1,6 @@
 // Tests that CreateVolume, CreateSnapshot and CreateVolumeGroupSnapshot answer OK for a name that exists only if the object is what the call
 // wants. Each pair of content sources is tried with a complete volume, with a volume that a killed driver has left, and with a running copy.
+// Rules: G45.
 
 import { describe, expect, test } from 'vitest';
 import type { CsiClient } from '../testing/csi-client.ts';

@@ -53,7 +53,10 @@ export function checkOrigin(found: Found, { nodename }: Pick<Site, 'nodename'>, 
   if (volume.owner !== nodename) throw refusal(found, name)(`as ${volume.name}, and was not created by this driver: choose another name`);
   const has = volume.origin ?? null;
   if (has?.volumeId === wanted?.volumeId && has?.snapshotId === wanted?.snapshotId) return;
-  throw refusal(found, name)(
+  throw refusal(
+    found,
+    name,
+  )(
     `as ${volume.name}, created ${originText(has)}, and ${originText(wanted)} is asked for: choose another name, ` +
       `or remove it there (rsadm volume remove ${volume.name} on ${server}) if nothing needs it`,
   );

@@ -60,11 +60,15 @@ export class Mirrors {
     const mirrorName = volumeNameOf(name);
     const found = (await this.ports.volumes.mirrorNamed(mirrorName)) ?? (await this.made(site, mirrorName, wanted, servers));
     if (found.sizeBytes === null)
-      throw new CsiError('UNAVAILABLE', `The size of mirror ${mirrorName} is not known, because its servers do not answer: repeat the call`);
+      throw new CsiError(
+        'UNAVAILABLE',
+        `The size of mirror ${mirrorName} is not known, because its servers do not answer: repeat the call`,
+      );
     const { sizeBytes } = found;
     const have = found.replicas.map(({ server }) => server);
     const voters = found.voters.map(({ server }) => server);
-    const refusal = (what: string): CsiError => new CsiError('ALREADY_EXISTS', `Mirror ${mirrorName} exists ${what}, or choose another name`);
+    const refusal = (what: string): CsiError =>
+      new CsiError('ALREADY_EXISTS', `Mirror ${mirrorName} exists ${what}, or choose another name`);
     if (servers.some((server) => !have.includes(server)) || !isInRange(sizeBytes, range))
       throw refusal(`on ${have.join(', ')} with ${sizeBytes} bytes: ask for these`);
     if (parameters.witness !== null && !voters.includes(parameters.witness))

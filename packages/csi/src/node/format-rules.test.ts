@@ -1,12 +1,13 @@
-// Tests the decision whether a file system is made, for every combination of what a device has and what the node knows. Above all, no
+// Tests the decision whether a file system is made, for every combination of what a device has and what the call wants. Above all, no
 // device with data is formatted. Rules: G45.
 
 import { expect, test } from 'vitest';
 import { toCsiError } from '../rpc/status.ts';
-import { type DeviceLook, formatStep, type Wish } from './format-rules.ts';
+import { checkMeaning, type DeviceLook, formatStep, type Wish } from './format-rules.ts';
 
-const EMPTY: DeviceLook = { signature: null, isEmpty: true, isXfsBegun: false };
-const WISH: Wish = { label: 'osl:one@0', fsType: 'ext4', isReadonly: false, wasBegun: false };
+const EMPTY: DeviceLook = { signature: null, isEmpty: true, isXfsBegun: false, begunFor: null, needsReplay: false };
+const ID = 'volume.one';
+const WISH: Wish = { volumeId: ID, label: 'osl:one@0', fsType: 'ext4', isReadonly: false };
 
 function outcome(look: Partial<DeviceLook>, wish: Partial<Wish> = {}): string {
   try {
@@ -28,23 +29,34 @@ test('a file system is mounted as it is, and another one is refused', () => {
   expect(outcome({ signature: '?', isEmpty: false })).toContain('another signature');
 });
 
-test('data without a signature is refused, unless this node has begun a file system there', () => {
+test('data without a signature is refused, unless the device has the mark of this volume', () => {
   expect(outcome({ isEmpty: false })).toContain('has data without a known signature, and is not formatted');
-  expect(outcome({ isEmpty: false }, { wasBegun: true })).toBe('format');
+  expect(outcome({ isEmpty: false, begunFor: ID })).toBe('format');
+  expect(outcome({ isEmpty: false, begunFor: 'volume.two' })).toContain('is not formatted');
+  expect(outcome({ isEmpty: false, begunFor: ID }, { isReadonly: true })).toContain('has no file system');
 });
 
-test('what mkfs may not have completed is checked, and an xfs that was never completed is made again by the node that began it', () => {
-  expect(outcome({ signature: 'ext4', isEmpty: false }, { wasBegun: true })).toBe('check');
+test('an xfs that was never completed is made again only with the mark of this volume, and no refusal advises wipefs', () => {
+  expect(outcome({ signature: 'ext4', isEmpty: false, begunFor: ID })).toBe('mount');
   const begun = { signature: 'xfs', isEmpty: false, isXfsBegun: true };
-  expect(outcome(begun, { fsType: 'xfs', wasBegun: true })).toBe('format');
+  expect(outcome({ ...begun, begunFor: ID }, { fsType: 'xfs' })).toBe('format');
   expect(outcome(begun, { fsType: 'xfs' })).toContain('was never completed');
-  expect(outcome(begun, { fsType: 'xfs', wasBegun: true, isReadonly: true })).toContain('was never completed');
+  expect(outcome({ ...begun, begunFor: 'volume.two' }, { fsType: 'xfs' })).toContain('was never completed');
+  expect(outcome({ ...begun, begunFor: ID }, { fsType: 'xfs', isReadonly: true })).toContain('was never completed');
+  for (const look of [begun, { isEmpty: false }, { isEmpty: false, signature: '?' }]) expect(outcome(look)).not.toContain('wipefs');
+});
+
+test('the exit code of a check is a sum of bits', () => {
+  expect([0, 1, 2, 3].map(checkMeaning)).toEqual(['good', 'good', 'good', 'good']);
+  expect([4, 5, 12, 4 + 32].map(checkMeaning)).toEqual(['broken', 'broken', 'broken', 'broken']);
+  expect([8, 16, 32, 128].map(checkMeaning)).toEqual(['failed', 'failed', 'failed', 'failed']);
+  expect(checkMeaning(null)).toBe('late');
 });
 
 test('nothing that has a signature is ever formatted', () => {
   for (const signature of ['ext4', 'xfs', 'btrfs', '?'])
     for (const fsType of ['ext4', 'xfs'] as const)
-      for (const wasBegun of [false, true])
+      for (const begunFor of [null, ID])
         for (const isReadonly of [false, true])
-          expect(outcome({ signature, isEmpty: false }, { fsType, wasBegun, isReadonly })).not.toBe('format');
+          expect(outcome({ signature, isEmpty: false, begunFor }, { fsType, isReadonly })).not.toBe('format');
 });

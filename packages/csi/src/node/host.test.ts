@@ -13,9 +13,9 @@ a line that cannot be read
 
 test('mounts are read with their device, root and options', () => {
   expect(parseMounts(TEXT)).toEqual([
-    { device: '0:21', root: '/', mountPoint: '/proc', type: 'proc', isReadonly: false },
-    { device: '7:3', root: '/', mountPoint: '/var/lib/kubelet/staging', type: 'xfs', isReadonly: false },
-    { device: '7:3', root: '/', mountPoint: '/var/lib/kubelet/pods/my pod/mount', type: 'xfs', isReadonly: true },
-    { device: '0:5', root: '/loop4', mountPoint: '/var/lib/kubelet/block', type: 'devtmpfs', isReadonly: false },
+    { device: '0:21', root: '/', mountPoint: '/proc', type: 'proc', isReadonly: false, options: ['rw'] },
+    { device: '7:3', root: '/', mountPoint: '/var/lib/kubelet/staging', type: 'xfs', isReadonly: false, options: ['rw', 'attr2'] },
+    { device: '7:3', root: '/', mountPoint: '/var/lib/kubelet/pods/my pod/mount', type: 'xfs', isReadonly: true, options: ['rw', 'attr2'] },
+    { device: '0:5', root: '/loop4', mountPoint: '/var/lib/kubelet/block', type: 'devtmpfs', isReadonly: false, options: ['rw'] },
   ]);
 });

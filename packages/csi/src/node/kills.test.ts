@@ -22,16 +22,34 @@ test.each([
   const steps = await killedAtEachStep(
     () => after(),
     (client, world) => client.call('Node', 'NodeStageVolume', stageRequest(world, { volumeCapability })),
-    ({ host, records, volumeId }) => {
+    ({ host, records, rsiod, volumeId }) => {
       const device = host.device(DEVICE);
-      expect(device).toMatchObject({ signature: type, isXfsBegun: false });
+      expect(device).toMatchObject({ signature: type, isXfsBegun: false, begunFor: null });
       expect(device.made).toBeLessThanOrEqual(2);
       expect(host.mounted.map(({ mountPoint }) => mountPoint)).toEqual([STAGING]);
-      expect(records.all.get(volumeId)?.phase).toBe('ready');
+      expect([records.all.has(volumeId), rsiod.attached.length]).toEqual([true, 1]);
     },
     nodeServices,
   );
   expect(steps).toBeGreaterThan(15);
+});
+
+test('a read-only clone with a journal: it is replayed, and then attached read-only', async () => {
+  await killedAtEachStep(
+    async () => {
+      const world = nodeWorld();
+      Object.assign(world.host.device(DEVICE), { signature: 'xfs', hasBytes: true, needsReplay: true });
+      return world;
+    },
+    (client, world) =>
+      client.call('Node', 'NodeStageVolume', stageRequest(world, { volumeCapability: XFS, publishContext: { readonly: 'yes' } })),
+    ({ host, rsiod }) => {
+      expect(host.mounted).toMatchObject([{ mountPoint: STAGING, isReadonly: true }]);
+      expect(rsiod.attached).toMatchObject([{ readonly: true }]);
+      expect(host.device(DEVICE)).toMatchObject({ made: 0, needsReplay: false });
+    },
+    nodeServices,
+  );
 });
 
 test('publish: one bind mount, read-only if that was asked for', async () => {

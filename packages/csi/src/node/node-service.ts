@@ -82,7 +82,7 @@ class Care {
     if (record.kind === 'mount') {
       if (record.isReadonly)
         throw new CsiError('FAILED_PRECONDITION', `Volume ${record.label} is attached read-only: its file system cannot grow here`);
-      await this.staging.enlarge(record.fsType, attached.device, path);
+      await this.staging.fileSystems.enlarge(record.fsType, attached.device, path);
     }
     return { capacityBytes: sizeBytes };
   }
@@ -93,15 +93,26 @@ class Care {
       return { usage: [], volumeCondition: { abnormal: true, message: `The I/O of the volume waits: ${attached.waitsFor}` } };
     const volumeCondition = { abnormal: false, message: 'The volume is attached' };
     if (record.kind === 'block') return { usage: [{ unit: 'BYTES', total: attached.sizeBytes }], volumeCondition };
+    const mounts = await this.ports.host.mounts();
+    const mounted = mountAt(mounts, record.stagingPath) ?? mountAt(mounts, path);
+    const fault = mounted === null ? null : await this.staging.fileSystems.faultOf(mounted);
+    if (fault !== null) return { usage: [], volumeCondition: { abnormal: true, message: `The file system has failed: ${fault}` } };
     const usage = await this.inTime(this.ports.host.usageOf(path));
     if (usage === null) return { usage: [], volumeCondition: { abnormal: true, message: `The file system at ${path} does not answer` } };
+    const errors = record.fsType === 'ext4' ? await this.ports.host.errorsOf(attached.device) : 0;
     const { totalBytes, availableBytes, usedBytes, totalInodes, freeInodes } = usage;
     return {
       usage: [
         { unit: 'BYTES', total: totalBytes, available: availableBytes, used: usedBytes },
         { unit: 'INODES', total: totalInodes, available: freeInodes, used: totalInodes - freeInodes },
       ],
-      volumeCondition,
+      volumeCondition:
+        errors === 0
+          ? volumeCondition
+          : {
+              abnormal: true,
+              message: `ext4 has recorded ${errors} errors: delete the pods that use it, and it is checked before the next one`,
+            },
     };
   }
 

@@ -110,28 +110,140 @@ test('a volume with data is never formatted, and the refusal says why', async ()
   expect(await world.client.refusal('Node', 'NodeStageVolume', stageRequest(world))).toBe('UNAVAILABLE');
 });
 
-test('a file system that mkfs may not have completed is used only if a check passes', async () => {
+test('a record that the kernel does not confirm blocks nothing: other paths, kinds and modes after a crash or a power cut', async () => {
+  const kept = (world: NodeWorld, changes: object): void => {
+    const record = {
+      label: 'osl:one@0',
+      kind: 'mount',
+      fsType: 'ext4',
+      isReadonly: false,
+      mode: 'x',
+      stagingPath: '/old',
+      ...changes,
+    } as const;
+    world.records.all.set(world.volumeId, { volumeId: world.volumeId, ...record });
+  };
+  for (const isAttached of [false, true])
+    for (const changes of [{}, { kind: 'block' }, { isReadonly: true }, { stagingPath: STAGING, isReadonly: true }]) {
+      const world = await started();
+      if (isAttached) await world.rsiod.call('attach', { names: ['osl:one@0'], readOnly: true, server: null, take: 'no' });
+      kept(world, { isReadonly: isAttached, ...changes });
+      await world.client.call('Node', 'NodeStageVolume', stageRequest(world));
+      expect(world.host.mounted).toMatchObject([{ mountPoint: STAGING, isReadonly: false }]);
+      expect(world.rsiod.attached).toMatchObject([{ readonly: false }]);
+      expect(world.records.all.get(world.volumeId)).toMatchObject({ stagingPath: STAGING, kind: 'mount' });
+    }
+});
+
+test('a record that the kernel confirms refuses another way, and a published raw volume too', async () => {
+  const world = await started();
+  const { client, host } = world;
+  await client.call('Node', 'NodeStageVolume', stageRequest(world));
+  const other = stageRequest(world, { stagingTargetPath: '/other' });
+  expect(await client.refusal('Node', 'NodeStageVolume', other)).toBe('ALREADY_EXISTS');
+  const raw = await started();
+  const block = { volumeCapability: BLOCK_WRITER };
+  await raw.client.call('Node', 'NodeStageVolume', stageRequest(raw, block));
+  await raw.client.call('Node', 'NodePublishVolume', publishRequest(raw, block));
+  expect(await raw.client.refusal('Node', 'NodeStageVolume', stageRequest(raw))).toBe('ALREADY_EXISTS');
+  expect(host.device(DEVICE).made).toBe(1);
+});
+
+test('a mount of a device that the volume had earlier is replaced, and a strange mount is refused', async () => {
+  const world = await started();
+  await world.client.call('Node', 'NodeStageVolume', stageRequest(world));
+  world.host.mounted[0] = { ...world.host.mounted[0]!, device: '7:99' };
+  await world.client.call('Node', 'NodeStageVolume', stageRequest(world));
+  expect(world.host.mounted).toMatchObject([{ mountPoint: STAGING, device: world.host.device(DEVICE).number }]);
+  const strange = await started();
+  strange.host.mounted.push({ device: '8:1', root: '/', mountPoint: STAGING, type: 'ext4', isReadonly: false, options: ['rw'] });
+  expect(await strange.client.refusal('Node', 'NodeStageVolume', stageRequest(strange))).toBe('FAILED_PRECONDITION');
+});
+
+test('a good volume that once was half formatted elsewhere is mounted, and one with the mark of this volume is made again', async () => {
   const world = await started();
   const device = world.host.device(DEVICE);
-  [device.signature, device.hasBytes, device.isBroken] = ['ext4', true, true];
-  const begun = {
-    volumeId: world.volumeId,
-    label: 'osl:one@0',
-    kind: 'mount',
-    fsType: 'ext4',
-    phase: 'formatting',
-    isReadonly: false,
-    mode: 'x',
-    stagingPath: STAGING,
-  } as const;
-  world.records.all.set(world.volumeId, begun);
-  await expect(world.client.call('Node', 'NodeStageVolume', stageRequest(world))).rejects.toMatchObject({
-    status: 'FAILED_PRECONDITION',
-    message: expect.stringContaining('wipefs -a on its device removes it, if the volume has no data') as string,
-  });
-  device.isBroken = false;
+  Object.assign(device, { signature: 'ext4', hasBytes: true, needsReplay: true });
   await world.client.call('Node', 'NodeStageVolume', stageRequest(world));
-  expect([device.made, world.records.all.get(world.volumeId)?.phase]).toEqual([0, 'ready']);
+  expect(device).toMatchObject({ made: 0, needsReplay: false });
+  const half = await started();
+  Object.assign(half.host.device(DEVICE), { hasBytes: true, begunFor: half.volumeId });
+  await half.client.call('Node', 'NodeStageVolume', stageRequest(half));
+  expect(half.host.device(DEVICE)).toMatchObject({ made: 1, begunFor: null, signature: 'ext4' });
+});
+
+test('ext4 is checked before each mount for writing, and what the check does not correct is not mounted', async () => {
+  const cases: readonly (readonly [code: number | null, status: string])[] = [
+    [0, 'OK'],
+    [1, 'OK'],
+    [2, 'OK'],
+    [4, 'FAILED_PRECONDITION'],
+    [12, 'FAILED_PRECONDITION'],
+    [8, 'UNAVAILABLE'],
+    [null, 'DEADLINE_EXCEEDED'],
+  ];
+  for (const [code, status] of cases) {
+    const world = await started();
+    Object.assign(world.host.device(DEVICE), { signature: 'ext4', hasBytes: true });
+    world.host.answers.set('e2fsck', { code, stdout: 'said', stderr: '' });
+    expect(await world.client.refusal('Node', 'NodeStageVolume', stageRequest(world))).toBe(status);
+    expect(world.host.mounted).toHaveLength(status === 'OK' ? 1 : 0);
+    expect(world.host.ran).toContain(`e2fsck -p ${DEVICE}`);
+  }
+});
+
+test('a file system that has failed is seen, is given to no further pod, and is checked and mounted again when no pod has it', async () => {
+  for (const fail of [
+    (world: NodeWorld) => void (world.host.device(DEVICE).fault = 'EIO'),
+    ...['ro', 'shutdown', 'emergency_ro'].map((option) => ({ host }: NodeWorld) => {
+      for (const [at, one] of host.mounted.entries()) host.mounted[at] = { ...one, options: ['rw', option] };
+    }),
+  ]) {
+    const world = await started();
+    const { client, host, volumeId } = world;
+    await client.call('Node', 'NodeStageVolume', stageRequest(world));
+    await client.call('Node', 'NodePublishVolume', publishRequest(world));
+    fail(world);
+    const { volumeCondition } = await client.call('Node', 'NodeGetVolumeStats', { volumeId, volumePath: TARGET });
+    expect(volumeCondition).toMatchObject({ abnormal: true, message: expect.stringContaining('The file system has failed') as string });
+    for (const method of ['NodeStageVolume', 'NodePublishVolume'])
+      expect(await client.refusal('Node', method, publishRequest(world, { targetPath: `${TARGET}-2` }))).toBe('FAILED_PRECONDITION');
+    await client.call('Node', 'NodeUnpublishVolume', { volumeId, targetPath: TARGET });
+    await client.call('Node', 'NodePublishVolume', publishRequest(world));
+    expect(host.mounted.map(({ mountPoint, options }) => [mountPoint, options])).toEqual([
+      [STAGING, ['rw']],
+      [TARGET, ['rw']],
+    ]);
+    expect(host.ran).toContain(`e2fsck -p ${DEVICE}`);
+    host.device(DEVICE).errors = 3;
+    const stats = await client.call('Node', 'NodeGetVolumeStats', { volumeId, volumePath: TARGET });
+    expect(stats).toMatchObject({ usage: [{ unit: 'BYTES' }, { unit: 'INODES' }], volumeCondition: { abnormal: true } });
+  }
+});
+
+test('a file system that its class mounts read-only has not failed', async () => {
+  const world = await started();
+  await world.client.call('Node', 'NodeStageVolume', stageRequest(world));
+  world.host.mounted[0] = { ...world.host.mounted[0]!, isReadonly: true, options: ['ro'] };
+  await world.client.call('Node', 'NodeStageVolume', stageRequest(world));
+});
+
+test('a crash-consistent clone is mounted read-only after its journal was replayed, never without it', async () => {
+  for (const fsType of ['ext4', 'xfs']) {
+    const request = { volumeCapability: { ...READER, mount: { fsType, mountFlags: [] } } };
+    const world = await started();
+    Object.assign(world.host.device(DEVICE), { signature: fsType, hasBytes: true, needsReplay: true });
+    await world.client.call('Node', 'NodeStageVolume', stageRequest(world, request));
+    expect(world.host.mounted).toMatchObject([{ mountPoint: STAGING, isReadonly: true }]);
+    expect([world.rsiod.attached[0]?.readonly, world.host.device(DEVICE).needsReplay]).toEqual([true, false]);
+    expect(world.host.ran.join(' ')).not.toMatch(/noload|norecovery/);
+    const held = await started();
+    Object.assign(held.host.device(DEVICE), { signature: fsType, hasBytes: true, needsReplay: true });
+    const stored = held.rsiod.server.named('one')!;
+    stored.view = { ...stored.view, holders: [{ node: 'node-2' } as never] };
+    expect(await held.client.refusal('Node', 'NodeStageVolume', stageRequest(held, request))).toBe('UNAVAILABLE');
+    expect([held.host.mounted, held.rsiod.attached]).toEqual([[], []]);
+  }
 });
 
 test('a read-only publication cannot write, also after a call that was killed before the remount', async () => {

@@ -1,11 +1,13 @@
-// The state of the node: one file for each staged volume. It says which volume is staged where, and whether a file system was being made.
-// Invariant: a record exists before a file system is begun, and until the volume is detached.
+// The state of the node: one file for each staged volume, which says where the volume is staged and how. It is a hint for later calls: the
+// kernel says what is attached and mounted, and the device says whether its file system is complete. Invariants: a record exists before a
+// volume is mounted, and until it is detached. A file that cannot be used counts as missing, and is kept under another name.
 
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StateFile, type StateForm } from '@rsio/common/files/state-file';
 import { assert } from '@rsio/common/lib/assert';
-import { errnoName } from '@rsio/common/lib/errors';
+import { errnoName, toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
 import { flag, object, type Of, text, word } from '@rsio/common/lib/shape';
 import { parseVolumeId } from '../product/ids.ts';
 
@@ -14,7 +16,6 @@ const RECORD = object({
   label: text('Name of the volume for rsiod when it was attached'),
   kind: word(['block', 'mount']),
   fsType: word(['ext4', 'xfs']),
-  phase: word(['formatting', 'ready'], 'formatting: mkfs was begun, and its end is not known'),
   isReadonly: flag(),
   mode: text('Access mode of the staged capability'),
   stagingPath: text(),
@@ -25,7 +26,7 @@ export type StageRecord = Of<typeof RECORD>;
 const FORM: StateForm<StageRecord> = {
   version: 1,
   shape: RECORD,
-  remedy: 'unmount and detach the volume by hand (umount, rsconfig -d), then remove the file',
+  remedy: 'it counts as missing',
 };
 
 export interface Records {
@@ -39,9 +40,11 @@ export interface Records {
 /** The records in a folder. */
 export class RecordFiles implements Records {
   private readonly folder: string;
+  private readonly log: Pick<Log, 'warn'>;
 
-  constructor(folder: string) {
+  constructor(folder: string, log: Pick<Log, 'warn'>) {
     this.folder = folder;
+    this.log = log;
   }
 
   async load(volumeId: string): Promise<StageRecord | null> {
@@ -50,7 +53,11 @@ export class RecordFiles implements Records {
     const loading = new StateFile(file, FORM, () => {
       throw new Error('A record is loaded, and not saved');
     });
-    return loading.load();
+    return loading.load().catch(async (thrown: unknown) => {
+      await rename(file, `${file}.unusable`);
+      this.log.warn(`${toRsError(thrown).message}; it is kept as ${file}.unusable`);
+      return null;
+    });
   }
 
   async save(record: StageRecord): Promise<void> {

@@ -1,5 +1,5 @@
 // NodePublishVolume and NodeUnpublishVolume: a bind mount from the staged volume to the folder or device file of a pod. Invariants: a
-// read-only publication cannot write, even if the volume is attached read-write. The bind mount and the check of its options may be
+// read-only publication cannot write, even if the volume is attached read-write. No pod gets a file system that has failed. The bind mount and the check of its options may be
 // repeated.
 
 import { MOUNT_MAX_MS } from '../limits.ts';
@@ -26,7 +26,7 @@ export class Targets {
     const stagingPath = pathOf(request.stagingTargetPath, 'staging_target_path');
     const record = await records.load(volumeId);
     const attached = record === null ? null : await devices.find(volumeId);
-    if (record === null || attached === null || record.phase !== 'ready')
+    if (record === null || attached === null)
       throw new CsiError('FAILED_PRECONDITION', `Volume ${volumeId} is not staged on this node: stage it first`);
     if (record.kind !== use.kind || record.stagingPath !== stagingPath)
       throw new CsiError(
@@ -45,6 +45,10 @@ export class Targets {
     const source = isBlock ? null : mountAt(mounts, stagingPath);
     if (!isBlock && source?.device !== device)
       throw new CsiError('FAILED_PRECONDITION', `Volume ${record.label} is not mounted at ${stagingPath}: stage it first`);
+    if (source !== null && attached.waitsFor === null) {
+      const fault = await this.staging.fileSystems.faultOf(source);
+      if (fault !== null) await this.staging.mountAgain(attached, record, use.mountFlags, fault);
+    }
     await this.refuseSecondTarget(mounts, use.mode, { volume: record.label, device, stagingPath, target, isBlock });
     await this.bind({ from: isBlock ? attached.device : stagingPath, target, device, isBlock, isReadonly });
     return {};
@@ -75,21 +79,16 @@ export class Targets {
     let mounted = mountAt(await host.mounts(), target);
     if (mounted === null) {
       await (isBlock ? host.makeFile(target) : host.makeFolder(target));
-      await this.staging.run('mount', ['--bind', from, target], MOUNT_MAX_MS);
+      await this.staging.fileSystems.run('mount', ['--bind', from, target], MOUNT_MAX_MS);
       mounted = mountAt(await host.mounts(), target);
     }
-    const isOwn = isBlock ? await this.isDevice(target, device) : mounted?.device === device;
+    const isOwn = isBlock ? await this.staging.isDevice(target, device) : mounted?.device === device;
     if (!isOwn) throw new CsiError('FAILED_PRECONDITION', `Something else is mounted at ${target}: unmount it`);
     // A call that was killed between the two steps has left a mount that can write. The options of a device file have no effect.
     if (!isBlock && isReadonly && mounted?.isReadonly === false)
-      await this.staging.run('mount', ['-o', 'remount,bind,ro', target], MOUNT_MAX_MS);
+      await this.staging.fileSystems.run('mount', ['-o', 'remount,bind,ro', target], MOUNT_MAX_MS);
     if (!isBlock && !isReadonly && mounted?.isReadonly === true)
       throw new CsiError('ALREADY_EXISTS', `The volume is published read-only at ${target}: unpublish it first`);
-  }
-
-  private async isDevice(path: string, device: string): Promise<boolean> {
-    const found = await this.ports.host.kindOf(path);
-    return found.kind === 'device' && found.device === device;
   }
 
   /** Throws FAILED_PRECONDITION if the volume is for one pod, and another target has it. */
@@ -106,17 +105,10 @@ export class Targets {
   ): Promise<void> {
     if (mode !== 'SINGLE_NODE_SINGLE_WRITER') return;
     const others = isBlock
-      ? await this.devicesAmong(mounts, device)
+      ? await this.staging.targetsOf(mounts, device)
       : mounts.filter((one) => one.device === device).map(({ mountPoint }) => mountPoint);
     const other = others.find((path) => path !== target && path !== stagingPath);
     if (other !== undefined)
       throw new CsiError('FAILED_PRECONDITION', `Volume ${volume} is for one pod, and is published at ${other}: unpublish it there first`);
-  }
-
-  /** Returns the files that the device is mounted on. */
-  private async devicesAmong(mounts: readonly HostMount[], device: string): Promise<string[]> {
-    const files = mounts.filter(({ root }) => root !== '/').map(({ mountPoint }) => mountPoint);
-    const found = await Promise.all(files.map(async (path) => ((await this.isDevice(path, device)) ? path : null)));
-    return found.flatMap((path) => (path === null ? [] : [path]));
   }
 }

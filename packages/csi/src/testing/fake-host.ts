@@ -15,6 +15,13 @@ interface FakeDevice {
   isBroken: boolean;
   /** True while mkfs.xfs has not completed. */
   isXfsBegun: boolean;
+  /** The volume on which a file system was begun. */
+  begunFor: string | null;
+  /** True if the journal must be replayed, which needs writes. */
+  needsReplay: boolean;
+  /** Error of a file system that has failed. */
+  fault: string | null;
+  errors: number;
   /** How often a file system was made. */
   made: number;
   /** Size of the file system after the last enlargement. */
@@ -41,7 +48,18 @@ export class FakeHost implements NodeHost {
 
   device(path: string): FakeDevice {
     let device = this.devices.get(path);
-    const fresh = { signature: null, hasBytes: false, isBroken: false, isXfsBegun: false, made: 0, enlarged: 0 };
+    const fresh = {
+      signature: null,
+      hasBytes: false,
+      isBroken: false,
+      isXfsBegun: false,
+      made: 0,
+      enlarged: 0,
+      begunFor: null,
+      needsReplay: false,
+      fault: null,
+      errors: 0,
+    };
     if (device === undefined) this.devices.set(path, (device = { number: `7:${this.devices.size}`, ...fresh }));
     return device;
   }
@@ -71,8 +89,25 @@ export class FakeHost implements NodeHost {
   }
 
   async endsOf(device: string): Promise<DeviceEnds> {
-    const { hasBytes, isXfsBegun } = this.device(device);
-    return { isEmpty: !hasBytes, isXfsBegun };
+    const { hasBytes, isXfsBegun, begunFor, needsReplay } = this.device(device);
+    return { isEmpty: !hasBytes, isXfsBegun, begunFor, needsReplay };
+  }
+
+  mark(device: string, volumeId: string): Promise<void> {
+    return this.rsiod.kills.through(() => void (this.device(device).begunFor = volumeId));
+  }
+
+  unmark(device: string): Promise<void> {
+    return this.rsiod.kills.through(() => void (this.device(device).begunFor = null));
+  }
+
+  async probe(folder: string): Promise<string | null> {
+    const mounted = this.mounted.findLast(({ mountPoint }) => mountPoint === folder);
+    return [...this.devices.values()].find(({ number }) => number === mounted?.device)?.fault ?? null;
+  }
+
+  async errorsOf(device: string): Promise<number> {
+    return this.device(device).errors;
   }
 
   async makeFolder(path: string): Promise<void> {
@@ -104,8 +139,9 @@ export class FakeHost implements NodeHost {
       case 'mkfs.xfs':
         return this.format(last, program.slice('mkfs.'.length));
       case 'e2fsck':
-      case 'xfs_repair':
-        return this.device(last).isBroken ? { code: 4, stdout: 'Errors found\n', stderr: '' } : OK;
+        if (this.device(last).isBroken) return { code: 4, stdout: 'Errors found\n', stderr: '' };
+        this.device(last).needsReplay = false;
+        return OK;
       case 'mount':
         return this.mount(args);
       case 'umount':
@@ -140,7 +176,7 @@ export class FakeHost implements NodeHost {
     if (args[0] === '--bind') {
       this.mounted.push(
         bound === undefined
-          ? { device: '0:5', root: from, mountPoint: to, type: 'devtmpfs', isReadonly: false }
+          ? { device: '0:5', root: from, mountPoint: to, type: 'devtmpfs', isReadonly: false, options: ['rw'] }
           : { ...bound, mountPoint: to },
       );
       return OK;
@@ -148,7 +184,12 @@ export class FakeHost implements NodeHost {
     const device = this.device(from);
     const type = args[args.indexOf('-t') + 1] ?? '';
     if (device.signature !== type || device.isXfsBegun) return { code: 32, stdout: '', stderr: `mount: ${to}: wrong fs type` };
-    this.mounted.push({ device: device.number, root: '/', mountPoint: to, type, isReadonly: options.split(',').includes('ro') });
+    const isReadonly = options.split(',').includes('ro');
+    const isFixed = this.rsiod.attached.some(({ blockDevice, readonly }) => blockDevice === from && readonly);
+    if (device.needsReplay && isFixed) return { code: 32, stdout: '', stderr: `mount: ${to}: cannot mount ${from} read-only.` };
+    // A new mount has forgotten the failure of an earlier one.
+    [device.needsReplay, device.fault] = [false, null];
+    this.mounted.push({ device: device.number, root: '/', mountPoint: to, type, isReadonly, options: [isReadonly ? 'ro' : 'rw'] });
     return OK;
   }
 

@@ -230,7 +230,17 @@ export class FakeServer {
       'volume-copy': (params: Named & { newName: string; snapshot: string | null; pool: string | null }) => {
         this.free(params.newName);
         const { name, newName, snapshot, pool: to } = params;
-        const made = job({ to: to ?? 'fast', id: `job-${this.made++}`, kind: 'copy', name, snapshot, newName, by: asker, state: 'running', reason: null });
+        const made = job({
+          to: to ?? 'fast',
+          id: `job-${this.made++}`,
+          kind: 'copy',
+          name,
+          snapshot,
+          newName,
+          by: asker,
+          state: 'running',
+          reason: null,
+        });
         this.jobs.push(made);
         if (!this.holdsJobs) this.finishJobs();
         return { job: made };
