@@ -23,7 +23,9 @@ nbd+unix:///EXPORT?socket=PATH. The job never changes SOURCE. The format of a
 file is raw, or qcow2 if its name ends in .qcow2. A raw file on the file system
 of pool P is cloned, which takes no time and no space; everything else is
 copied. Without --pool, the job prefers a pool that can clone the file. qcow2
-and NBD need qemu-img on the server.
+and NBD need qemu-img on the server. A source that was cut is refused: a raw one
+whose length is no number of sectors of 512 bytes, or is less than its table of
+partitions needs, and a qcow2 file that qemu-img check does not pass.
 The volume does not exist until it is complete: a job that fails or is cancelled
 leaves nothing. After a restart of the server, the job starts over. No program
 may write to SOURCE during the job. A file that a section [volume] serves is

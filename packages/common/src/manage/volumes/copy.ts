@@ -24,7 +24,8 @@ leaves nothing. The job continues after a restart of the server.`;
 
 const OTHERS = `If TARGET is a path that begins with / or ./, the copy is a file on the server:
 raw if the name ends in .raw or .img, qcow2 if it ends in .qcow2. The file gets
-its name when it is complete and on disk. Zeros take no space.
+its name when it is complete and on disk, and has the length of the volume or
+passes qemu-img check. Zeros take no space.
 If TARGET is a URI, the copy goes to an NBD server: nbd://HOST[:PORT]/EXPORT, or
 nbd+unix:///EXPORT?socket=PATH. The export must be at least as large as the
 volume. If the copy fails, the export contains a part of the content.

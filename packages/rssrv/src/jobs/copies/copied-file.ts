@@ -6,48 +6,55 @@ import { type FileHandle, open } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
-import { partSizes } from '../../pools/disk/manifest.ts';
-import { filesOf } from '../../pools/snapshots/snapshot-record.ts';
-import { VolumeContent } from '../moves/volume-content.ts';
-import type { CopySource } from './copy-source.ts';
 import { FILE_STEP_MS } from '../limits.ts';
+import type { CopySource } from './copy-source.ts';
 import type { ProgramUser } from './program.ts';
 
 const MODE = 0o400;
 const GROUP_MODE = 0o440;
 
 /**
- * Executes the work with two arguments: the open file of a snapshot, and the number of bytes that the file occupies. Throws E_VOLUME if the
- * file has lost content when the work ends, because the program then copied less.
+ * Executes the work with two arguments: the open file of a snapshot, and the number of bytes that the file occupies. Throws E_STORAGE if the
+ * file is shorter than its snapshot, before or after the work, because what it lacks would be copied as zeros.
  */
 export async function withSnapshotFile<T>(
-  source: CopySource,
+  { files: [file = ''], record }: Pick<CopySource, 'files' | 'record'>,
   user: ProgramUser | null,
   work: (source: FileHandle, bytes: number) => Promise<T>,
 ): Promise<T> {
-  const { files, record } = source;
-  const [file = ''] = files;
-  const handle = await open(file, 'r');
+  const source = await open(file, 'r');
   try {
-    const { size, blocks, uid } = await handle.stat();
+    const { size, blocks, uid } = await source.stat();
+    checkLength(file, size, record.sizeBytes);
     // The program opens the file again through /dev/fd, so the user of the program needs the right to read the file.
     if (user !== null) {
-      await handle.chown(uid, user.gid);
-      await handle.chmod(GROUP_MODE);
+      await source.chown(uid, user.gid);
+      await source.chmod(GROUP_MODE);
     }
     try {
-      const result = await work(handle, Math.min(size, blocks * 512));
-      await new VolumeContent([handle]).checkLength(partSizes(filesOf(record))[0] ?? 0);
+      const result = await work(source, Math.min(size, blocks * 512));
+      checkLength(file, (await source.stat()).size, record.sizeBytes);
       return result;
     } finally {
       if (user !== null) {
-        await handle.chmod(MODE);
-        await handle.chown(uid, process.getegid?.() ?? uid);
+        await source.chmod(MODE);
+        await source.chown(uid, process.getegid?.() ?? uid);
       }
     }
   } finally {
-    await handle.close();
+    await source.close();
   }
+}
+
+export function checkLength(file: string, bytes: number, neededBytes: number): void {
+  if (bytes >= neededBytes) return;
+  throw new RsError(
+    'E_STORAGE',
+    `${file} was cut: it has ${bytes} of ${neededBytes} bytes; bring the former file back, or copy another snapshot`,
+    {
+      file,
+    },
+  );
 }
 
 /** Resolves with the result of `work`. Throws E_SYSTEM after `limitMs`; the work then continues, and its result is ignored. */

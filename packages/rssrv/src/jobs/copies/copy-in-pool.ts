@@ -2,8 +2,9 @@
 // the content of an image for its volume (from-image.ts). The file is in the pool's folder `moving` until it is complete. Invariant: a job
 // continues only a file that the job itself has made.
 
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { RsError } from '@rsio/common/lib/errors';
+import { checkLength } from './copied-file.ts';
 import { type CopySource, stateOf } from './copy-source.ts';
 import type { JobRecord } from '../job-record.ts';
 import { JobEnds, type RunningJob } from '../jobs.ts';
@@ -78,6 +79,7 @@ export class CopyInPool {
     const next = await VolumeContent.open(source.files, filesOf(source.record).layout);
     const files: { close(): Promise<void> }[] = [next];
     try {
+      await checkFiles(source);
       const copy = await open(poolPaths.data(poolPaths.movingVolume(this.poolOf(job.record).path, id)), 'r+');
       files.push(copy);
       // The volume that gets the copy may have grown since the copy was begun.
@@ -132,5 +134,14 @@ export class CopyInPool {
 
   onDisk<T>({ name }: PoolState, work: (files: PoolFiles) => Promise<T>): Promise<T> {
     return this.pools.onDisk(name, MOVE_STEP_MS, work);
+  }
+}
+
+/** Throws E_STORAGE if a file of the snapshot was cut, because a copy reads as zeros what a file lacks. */
+async function checkFiles({ files, record }: CopySource): Promise<void> {
+  const { layout } = filesOf(record);
+  for (const [at, file] of files.entries()) {
+    const { size } = await stat(file);
+    checkLength(file, size, layout.kind === 'simple' ? record.sizeBytes : (layout.parts[at]?.sizeBytes ?? 0));
   }
 }

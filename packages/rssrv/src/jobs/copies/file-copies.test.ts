@@ -9,9 +9,9 @@ import { systemClock } from '@rsio/common/lib/clock';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
-import { type CopyHooks, CopyScene } from '../../testing/copy-scene.ts';
+import { type CopyHooks, CopyScene, DB } from '../../testing/copy-scene.ts';
 import { PoolScene, type SceneOptions } from '../../testing/pool-scene.ts';
-import { WHOLE_CHANGES } from '../../testing/whole-turn.ts';
+import { WHOLE_CHANGES, WHOLE_TURN } from '../../testing/whole-turn.ts';
 import { formatOf } from './file-place.ts';
 import type { Convert } from './program.ts';
 import { nbdPlace } from './to-nbd.ts';
@@ -104,6 +104,44 @@ test('after a stop at each step, the next start finishes the copy', { timeout: S
   };
   const steps = await eachStop(run, check, { isLeftOut });
   for (const step of ['copy: part', 'copy: written', 'copy: durable', 'copy: linked', 'copy: named']) expect(steps).toContain(step);
+});
+
+// Regression: qemu-img copies as zeros what a file lacks, and the copy of a snapshot whose file was cut succeeded.
+test('a copy of a snapshot whose file was cut fails, and so does one that is not whole at its end', async () => {
+  const cutting: Convert = async (order) => {
+    await convert(order);
+    fs.ftruncateSync(order.target as number, SIZE_BYTES - 512);
+  };
+  const failing = async (options: CopyHooks['ports'], target: string, at = directory): Promise<string | null> => {
+    const copies = await created(await open(at, {}, options));
+    await copies.export(target);
+    await copies.run();
+    await copies.scene.pools.close();
+    expect(fs.readdirSync(backup)).toEqual([]);
+    return copies.jobs.find('1').reason;
+  };
+  expect(await failing({ convert: cutting }, file)).toMatch(/has 1048064 bytes, and the snapshot has 1048576: check the disk/);
+  const check = async ({ text, remedy }: { text: string; remedy: string }): Promise<void> => {
+    throw new Error(`${text} is cut; ${remedy}`);
+  };
+  const qcow2 = path.join(backup, 'db.qcow2');
+  expect(await failing({ check }, qcow2, `${directory}-2`)).toBe(`${qcow2} is cut; check the disk, and copy it again`);
+  for (const target of ['file', 'volume']) {
+    const at = `${directory}-${target}`;
+    const copies = await created(await open(at));
+    await copies.scene.snapshots.snapshot([{ ...DB, snapshot: 'cut' }], LOCAL_ASKER, null, WHOLE_TURN);
+    const [data] = left(at).filter((name) => name.endsWith('.data'));
+    fs.truncateSync(path.join(at, data!), 4_096);
+    const orders = copies.service.handlers(LOCAL_ASKER, WHOLE_CHANGES);
+    const order = { ...DB, snapshot: 'cut', limitBytes: null, request: null };
+    if (target === 'file') await orders['volume-export']({ ...order, target: file, format: null, force: false });
+    else await orders['volume-copy']({ ...order, newName: 'new', newUniverse: 0, pool: 'fast' });
+    await copies.run();
+    const [job] = copies.jobs.list;
+    const why = expect.stringMatching(/was cut: it has 4096 of 1048576 bytes; bring the former file back/);
+    expect([target, job?.state, job?.reason]).toEqual([target, 'failed', why]);
+    expect([fs.readdirSync(backup), copies.scene.served.size]).toEqual([[], 1]);
+  }
 });
 
 test('a copy that fails or is cancelled leaves nothing, and a restart goes back to its beginning', async () => {

@@ -1,6 +1,6 @@
 // Opens and checks the source of an import: a file, a block device, or an export of an NBD server. Invariants: the source is never written
 // to. Files of volumes and devices in use are refused. A qcow2 file that names other files is refused, because it could name any file of
-// the server.
+// the server. A raw file that cannot be a whole disk is refused.
 
 import { constants, type BigIntStats } from 'node:fs';
 import { type FileHandle, open, realpath, stat } from 'node:fs/promises';
@@ -8,6 +8,7 @@ import path from 'node:path';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
 import { blockDeviceFacts } from '../../storage/files/block-device.ts';
+import { DISK_HEAD_BYTES, neededBytes } from './disk-length.ts';
 import type { GuardedPlaces } from './file-place.ts';
 import { TARGET_MAX_CHARS } from '../limits.ts';
 import { nbdPlace } from './to-nbd.ts';
@@ -55,7 +56,9 @@ export async function openSource(
       throw new RsError('E_USAGE', `${file} is neither a regular file nor a block device: give one`, { file });
     await checkUnused(file, stats, guarded);
     if (format === 'qcow2') return { handle, stats, sizeBytes: await diskBytes(file, handle) };
-    return { handle, stats, sizeBytes: stats.isFile() ? Number(stats.size) : (blockDeviceFacts(stats.rdev).sizeBytes ?? 0) };
+    const sizeBytes = stats.isFile() ? Number(stats.size) : (blockDeviceFacts(stats.rdev).sizeBytes ?? 0);
+    await checkWhole(file, handle, sizeBytes);
+    return { handle, stats, sizeBytes };
   } catch (thrown) {
     await handle.close();
     throw thrown;
@@ -94,6 +97,25 @@ async function checkUnused(file: string, stats: BigIntStats, { pools, volumes }:
         { file },
       );
   }
+}
+
+/** Throws E_USAGE if the length of a raw file or device shows that it is a part of a disk. */
+async function checkWhole(file: string, handle: FileHandle, sizeBytes: number): Promise<void> {
+  const pad = `if it is whole, truncate -s %${SECTOR_BYTES} pads it with zeros`;
+  if (sizeBytes % SECTOR_BYTES !== 0)
+    throw new RsError(
+      'E_USAGE',
+      `${file} has ${sizeBytes} bytes, which is no number of whole sectors: give a file that was not cut; ${pad}`,
+      { file },
+    );
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(DISK_HEAD_BYTES), 0, DISK_HEAD_BYTES, 0);
+  const needed = neededBytes(buffer.subarray(0, bytesRead));
+  if (needed > sizeBytes)
+    throw new RsError(
+      'E_USAGE',
+      `${file} has ${sizeBytes} bytes, and its table of partitions needs ${needed}: give a file that was not cut, or correct the table first`,
+      { file },
+    );
 }
 
 /** Returns the size of the disk in a qcow2 file. */

@@ -121,9 +121,41 @@ test('a program that tells no progress is ended, with a small limit later', asyn
 test('no more than the bound run at once', async () => {
   const programs = new Programs(systemClock, `${directory}:/usr/bin:/bin`);
   const running = Array.from({ length: PROGRAMS_MAX }, () => run('exec sleep 600', programs).catch(() => undefined));
-  expect(() => void run('exit 0', programs)).toThrow(JobEnds);
+  await expect(run('exit 0', programs)).rejects.toBeInstanceOf(JobEnds);
   cancelled = true;
   await Promise.all(running);
   cancelled = false;
   await run('exit 0', programs);
+});
+
+test.each([
+  ['leaked clusters', 3, '{"image-end-offset": 100, "allocated-clusters": 1}', null],
+  [
+    'a damaged table',
+    2,
+    'ERROR: wrong refcount',
+    /^disk.qcow2 does not pass qemu-img check: ERROR in disk.qcow2; ERROR: 2 errors; give another$/,
+  ],
+  [
+    'a cut in the last cluster',
+    0,
+    '{"image-end-offset": 65536, "allocated-clusters": 1}',
+    /it was cut: its last cluster ends at byte 65536/,
+  ],
+  ['an empty disk', 0, '{"image-end-offset": 65536, "allocated-clusters": 0}', null],
+  ['compressed clusters', 0, '{"image-end-offset": 65536, "allocated-clusters": 1, "compressed-clusters": 1}', null],
+  ['no qemu-img', 127, '', /qemu-img is not installed/],
+])('a check of a file with %s', async (_, code, out, message) => {
+  const list = path.join(directory, 'list');
+  const script = `echo "$@" > ${list}; echo '${out}'; [ ${code} != 2 ] || printf 'ERROR in /dev/fd/3\nERROR: 2 errors\n' >&2; exit ${code}`;
+  fs.writeFileSync(path.join(directory, 'setpriv'), `#!/bin/sh\n${script}\n`, { mode: 0o700 });
+  const file = await fs.promises.open(path.join(directory, 'setpriv'), 'r');
+  try {
+    const programs = new Programs(systemClock, `${directory}:/usr/bin:/bin`);
+    const checked = programs.check({ job: job(), user: null, file, text: 'disk.qcow2', remedy: 'give another' });
+    await (message === null ? checked : expect(checked).rejects.toThrow(message));
+    expect(fs.readFileSync(list, 'utf8')).toContain('qemu-img check --output=json -f qcow2 /dev/fd/3');
+  } finally {
+    await file.close();
+  }
 });

@@ -1,9 +1,11 @@
-// Runs qemu-img, which copies a snapshot to a file or an NBD server, or the content of a file or an NBD server to a volume. The program
-// runs as the user of the workers, cannot get new privileges, and works on descriptors that this process has opened. Because of setpriv(1),
-// the kernel kills the program when this server exits. Invariants: at most PROGRAMS_MAX programs are running; a program is killed if it
-// makes no progress or its job has to end. The run then ends after at most PROGRAM_KILL_WAIT_MS, even if the program hangs.
+// Runs qemu-img, which copies a snapshot to a file or an NBD server, or the content of a file or an NBD server to a volume, and which checks
+// qcow2 files. The program runs as the user of the workers, cannot get new privileges, and works on descriptors that this process has
+// opened. Because of setpriv(1), the kernel kills the program when this server exits. Invariants: at most PROGRAMS_MAX programs are running; a
+// program is killed if it makes no progress or its job has to end. The run then ends after at most PROGRAM_KILL_WAIT_MS, even if the program
+// hangs.
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import type { FileHandle } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { killChild } from '@rsio/common/lib/kill-child';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -47,7 +49,39 @@ export interface ConvertOrder {
 /** Runs the program. Throws JobEnds, or the failure of the program. */
 export type Convert = (order: ConvertOrder) => Promise<void>;
 
+/** A qcow2 file whose tables the program checks. */
+export interface CheckOrder extends Pick<ConvertOrder, 'job' | 'user'> {
+  readonly file: FileHandle;
+  /** Name of the file for messages, and what a person should do if the file is damaged. */
+  readonly text: string;
+  readonly remedy: string;
+}
+
+/** Checks a qcow2 file. Throws JobEnds, or E_SYSTEM if the file is damaged or was cut. */
+export type CheckImage = (order: CheckOrder) => Promise<void>;
+
+/** What the program that runs is for. */
+interface Run {
+  readonly job: RunningJob;
+  readonly args: readonly string[];
+  readonly source: number | Socket;
+  readonly target: number | Socket | 'ignore';
+  readonly user: ProgramUser | null;
+  /** Storage to check if the program makes no progress. */
+  readonly storage: string;
+  /** Number of bytes to copy; 0 if the number is not known. */
+  readonly bytes: number;
+  readonly accepts: readonly number[];
+  failed(said: string, code: number | null, signal: string | null): Error;
+}
+
+const ALL_WELL = [0];
+/** qemu-img check ends with 3 if clusters are allocated and not used, which harms nothing. */
+const WELL_OR_LEAKED = [0, 3];
+
 const PROGRESS = /\((\d+(?:\.\d+)?)\/100%\)/g;
+/** Exit code of setpriv if it does not find the program. */
+const NOT_FOUND = 127;
 const SEARCH_PATH = '/usr/local/bin:/usr/bin:/bin';
 const INSTALL = 'install qemu-utils (Debian), qemu-img (Fedora) or the like';
 
@@ -62,12 +96,35 @@ export class Programs {
     this.searchPath = searchPath;
   }
 
-  readonly convert: Convert = (order) => {
-    if (this.running.size >= PROGRAMS_MAX)
-      throw new JobEnds({ kind: 'waits', reason: `${PROGRAMS_MAX} programs of earlier copies have not ended: their storage hangs` });
+  readonly convert: Convert = async (order) => {
     const { limitBytes } = order.job.record;
     const rate = limitBytes === null ? [] : ['-r', String(limitBytes)];
-    const child = spawn('setpriv', [...privileges(order.user), 'qemu-img', 'convert', '-p', ...order.from, ...rate, ...order.args], {
+    const { job, source, target, user, targetText } = order;
+    await this.run({
+      ...{ job, source, target, user, storage: targetText, accepts: ALL_WELL },
+      args: ['convert', '-p', ...order.from, ...rate, ...order.args],
+      // The number may become known only while the program runs.
+      get bytes() {
+        return order.bytes;
+      },
+      failed: (said, code, signal) => failure(said, code, signal, order),
+    });
+  };
+
+  readonly check: CheckImage = async ({ job, user, file, text, remedy }) => {
+    const out = await this.run({
+      ...{ job, user, source: file.fd, target: 'ignore', storage: text, bytes: (await file.stat()).size, accepts: WELL_OR_LEAKED },
+      args: ['check', '--output=json', '-f', 'qcow2', '/dev/fd/3'],
+      failed: (said, code) => (code === NOT_FOUND ? notInstalled() : notPassed(text, said.replaceAll('/dev/fd/3', text).trim(), remedy)),
+    });
+    const why = endProblem(out, (await file.stat()).size);
+    if (why !== null) throw notPassed(text, why, remedy);
+  };
+
+  private run(order: Run): Promise<string> {
+    if (this.running.size >= PROGRAMS_MAX)
+      throw new JobEnds({ kind: 'waits', reason: `${PROGRAMS_MAX} programs of earlier copies have not ended: their storage hangs` });
+    const child = spawn('setpriv', [...privileges(order.user), 'qemu-img', ...order.args], {
       stdio: ['ignore', 'pipe', 'pipe', order.source, order.target],
       cwd: '/',
       env: { PATH: this.searchPath, LC_ALL: 'C' },
@@ -76,13 +133,14 @@ export class Programs {
     child.once('close', () => void this.running.delete(child));
     child.once('error', () => void this.running.delete(child));
     return this.ended(child, order);
-  };
+  }
 
-  private ended(child: ChildProcess, order: ConvertOrder): Promise<void> {
+  /** Resolves with the last part of the output. */
+  private ended(child: ChildProcess, order: Run): Promise<string> {
     const { clock } = this;
-    const { job, targetText, sourceText } = order;
+    const { job } = order;
     return new Promise((resolve, reject) => {
-      let [said, percent, copiedBytes, movedMs] = ['', 0, 0, clock.monotonicMs()];
+      let [out, said, percent, copiedBytes, movedMs] = ['', '', 0, 0, clock.monotonicMs()];
       let killed: Error | null = null;
       let timer: Timer | null = null;
       const kill = (why: Error): void => {
@@ -98,7 +156,7 @@ export class Programs {
           if (silentMs > silentMaxMs(order.bytes, job.record.limitBytes))
             throw new RsError(
               'E_SYSTEM',
-              `qemu-img has made no progress for ${printDuration(silentMs)}: check the storage of ${targetText}`,
+              `qemu-img has made no progress for ${printDuration(silentMs)}: check the storage of ${order.storage}`,
             );
         } catch (thrown) {
           timer.cancel();
@@ -106,7 +164,9 @@ export class Programs {
         }
       };
       child.stdout?.on('data', (data: Buffer) => {
-        const last = [...data.toString('latin1').matchAll(PROGRESS)].at(-1);
+        const text = data.toString('latin1');
+        out = (out + text).slice(-COPY_PROGRAM_TEXT_MAX_CHARS);
+        const last = [...text.matchAll(PROGRESS)].at(-1);
         const now = last === undefined ? percent : Math.min(100, Number(last[1]));
         if (now <= percent) return;
         const before = copiedBytes;
@@ -121,8 +181,8 @@ export class Programs {
       child.once('close', (code, signal) => {
         timer?.cancel();
         if (killed !== null) reject(killed);
-        else if (code === 0) resolve();
-        else reject(failure(said, code, signal, { targetText, sourceText }));
+        else if (code !== null && order.accepts.includes(code)) resolve(out);
+        else reject(order.failed(said, code, signal));
       });
       look();
     });
@@ -149,7 +209,7 @@ function failure(
   signal: string | null,
   { targetText, sourceText }: Pick<ConvertOrder, 'targetText' | 'sourceText'>,
 ): RsError {
-  if (code === 127) return new RsError('E_SYSTEM', `qemu-img is not installed on this server: ${INSTALL}`);
+  if (code === NOT_FOUND) return notInstalled();
   const text = said
     .trim()
     .replaceAll('/dev/fd/4', targetText)
@@ -158,4 +218,29 @@ function failure(
   const why = text !== '' ? text : signal === null ? `exit code ${code ?? '?'}` : `it was ended by ${signal}`;
   const what = /No space left/.test(text) ? 'make room there' : 'correct that';
   return new RsError('E_SYSTEM', `The copy to ${targetText} failed: ${why}; ${what}, and copy it again`);
+}
+
+function notInstalled(): RsError {
+  return new RsError('E_SYSTEM', `qemu-img is not installed on this server: ${INSTALL}`);
+}
+
+function notPassed(file: string, why: string, remedy: string): RsError {
+  const text = why === '' ? 'it is damaged' : why.replaceAll(/\s*\n\s*/g, '; ');
+  return new RsError('E_SYSTEM', `${file} does not pass qemu-img check: ${text}; ${remedy}`, { file });
+}
+
+/**
+ * Returns why the file cannot be whole by the output of `qemu-img check`; null if it can. qemu-img reads as zeros what a file lacks of its
+ * last cluster, and finds only the lack of whole clusters. Each program writes whole clusters, unless they are compressed. A part of a
+ * compressed cluster cannot be read at all.
+ */
+function endProblem(output: string, fileBytes: number): string | null {
+  const value = (key: string): number => Number(new RegExp(`"${key}": *(\\d+)`).exec(output)?.[1] ?? 0);
+  const [endBytes, allocated, compressed] = ['image-end-offset', 'allocated-clusters', 'compressed-clusters'].map(value) as [
+    number,
+    number,
+    number,
+  ];
+  if (endBytes <= fileBytes || allocated === 0 || compressed > 0) return null;
+  return `it was cut: its last cluster ends at byte ${endBytes}, and the file has ${fileBytes}`;
 }

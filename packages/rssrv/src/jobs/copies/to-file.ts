@@ -18,12 +18,13 @@ import { withSnapshotFile, within } from './copied-file.ts';
 import { type CopySource, stateOf } from './copy-source.ts';
 import { checkFilePlace, checkFileSpace, type GuardedPlaces, PART_PREFIX } from './file-place.ts';
 import { FILE_STEPS_MAX, FILE_STEPS_MOUNT_MAX, FILE_SYNC_MS } from '../limits.ts';
-import type { Convert, ProgramUser } from './program.ts';
+import type { CheckImage, Convert, ProgramUser } from './program.ts';
 
 export interface ToFilePorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'warn'>;
   readonly convert: Convert;
+  readonly check: CheckImage;
   /** Returns the user of the program; null if the program runs as the user of this process. */
   user(): ProgramUser | null;
   guarded(): GuardedPlaces;
@@ -92,6 +93,7 @@ export class ToFile {
     try {
       this.ports.reached('copy: part');
       if (user !== null) await file.chown(user.uid, user.gid);
+      const { sizeBytes } = source.record;
       await withSnapshotFile(source, user, async (from, bytes) => {
         await this.step(target, () => checkFileSpace(target.path, bytes));
         job.note({ totalBytes: bytes });
@@ -108,6 +110,7 @@ export class ToFile {
           bytes,
         });
       });
+      await this.compare(job, file, target, sizeBytes, user);
       this.ports.reached('copy: written');
       if (user !== null) await file.chown(process.geteuid?.() ?? 0, process.getegid?.() ?? 0);
       await this.step(target, () => file.sync(), FILE_SYNC_MS);
@@ -116,6 +119,24 @@ export class ToFile {
       this.unclosed.add(file);
       await this.step(target, () => file.close().finally(() => this.unclosed.delete(file)));
     }
+  }
+
+  /** Throws E_SYSTEM if the new file does not have the form and the length of the snapshot. */
+  private async compare(
+    job: RunningJob,
+    file: FileHandle,
+    target: FileCopyTarget,
+    sizeBytes: number,
+    user: ProgramUser | null,
+  ): Promise<void> {
+    if (target.format === 'qcow2')
+      return this.ports.check({ job, user, file, text: target.path, remedy: 'check the disk, and copy it again' });
+    const { size } = await this.step(target, () => file.stat());
+    if (size >= sizeBytes) return;
+    const { path: place } = target;
+    throw new RsError('E_SYSTEM', `${place} has ${size} bytes, and the snapshot has ${sizeBytes}: check the disk, and copy it again`, {
+      file: place,
+    });
   }
 
   private async name(part: string, { path: file, isForced }: FileCopyTarget): Promise<void> {

@@ -30,9 +30,9 @@ beforeEach(() => {
   file = path.join(parent, 'disk.raw');
 });
 
-/** Returns data, a hole of several pieces, more data, and half a sector at the end. */
+/** Returns data, a hole of several pieces, and more data that ends in the middle of a piece. */
 function content(): Buffer {
-  const bytes = Buffer.alloc(3 * IMPORT_PIECE_BYTES + SECTOR + 100);
+  const bytes = Buffer.alloc(3 * IMPORT_PIECE_BYTES + SECTOR);
   bytes.fill('begin', 0, 70_000);
   bytes.fill('end', 3 * IMPORT_PIECE_BYTES);
   return bytes;
@@ -160,6 +160,13 @@ test('what is served, in a pool, missing, empty or no file is refused, and so is
     });
   const other = path.join(parent, 'empty');
   fs.writeFileSync(other, '');
+  const [odd, partitioned] = [path.join(parent, 'odd'), path.join(parent, 'partitioned')];
+  fs.writeFileSync(odd, Buffer.alloc(1_000));
+  const disk = Buffer.alloc(1_024);
+  disk.writeUInt16LE(0xaa55, 510);
+  disk[450] = 0x83;
+  disk.writeUInt32LE(2_048, 458);
+  fs.writeFileSync(partitioned, disk);
   const cases: readonly [string, RegExp, 'qcow2'?][] = [
     [path.join(directory, 'fast/pool.json'), /is in pool fast: volume clone and volume copy/],
     [path.join(parent, 'none'), /cannot be read \(ENOENT\)/],
@@ -168,6 +175,8 @@ test('what is served, in a pool, missing, empty or no file is refused, and so is
     ['disk.raw', /Wrong NBD URI/],
     [`${parent}/../x`, /without \. and \.\./],
     [other, /is no qcow2 file/, 'qcow2'],
+    [odd, /has 1000 bytes, which is no number of whole sectors: .* truncate -s %512 pads it/],
+    [partitioned, /has 1024 bytes, and its table of partitions needs 1048576: give a file that was not cut/],
   ];
   for (const [source, message, format] of cases)
     await expect(ask(copies, source, format === undefined ? {} : { format })).rejects.toMatchObject({
@@ -189,6 +198,23 @@ test('a qcow2 file becomes a volume of the size of its disk; one that names anot
   await copies.run();
   expect(copies.jobs.find('1')).toMatchObject({ state: 'done', reason: null });
   expect(imported(copies)!.equals(fs.readFileSync(file))).toBe(true);
+});
+
+// Regression: qemu-img reads what a file lacks as zeros, and the import of a file that was cut succeeded.
+test.for([
+  ['cut by clusters', 2 * 65_536, /does not pass qemu-img check: .*exceeding the end of the file/],
+  ['cut in its last cluster', 4_096, /does not pass qemu-img check: it was cut: its last cluster ends at byte \d+, and the file has \d+/],
+] as const)('a qcow2 file that was %s is not imported', async ([, lostBytes, message], context) => {
+  needPrograms(context, 'qemu-img');
+  fs.writeFileSync(file, Buffer.alloc(2 * IMPORT_PIECE_BYTES, 'data'));
+  const image = path.join(parent, 'disk.qcow2');
+  qemuImg('convert', '-f', 'raw', '-O', 'qcow2', file, image);
+  fs.truncateSync(image, fs.statSync(image).size - lostBytes);
+  const copies = await opened();
+  await ask(copies, image);
+  await copies.run();
+  expect(copies.jobs.find('1')).toMatchObject({ state: 'failed', reason: expect.stringMatching(message) });
+  expect([imported(copies), moving(), leftInVolumes()]).toEqual([null, [], []]);
 });
 
 test('an export of an NBD server becomes a volume', async (context) => {

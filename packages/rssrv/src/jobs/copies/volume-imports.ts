@@ -8,7 +8,7 @@ import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
 import { within } from './copied-file.ts';
 import { CopyInPool } from './copy-in-pool.ts';
 import type { GuardedPlaces } from './file-place.ts';
-import type { Convert, ConvertOrder, ProgramUser } from './program.ts';
+import type { CheckImage, Convert, ConvertOrder, ProgramUser } from './program.ts';
 import { connectedNbd, nbdPlace } from './to-nbd.ts';
 import { commitCopy, type ToVolumePorts } from './to-volume.ts';
 import { isPassing } from './volume-copies.ts';
@@ -26,6 +26,7 @@ import { checkUnchanged, openSource, type OpenSource, volumeBytes } from './impo
 
 export interface VolumeImportsPorts extends Omit<ToVolumePorts, 'changedData' | 'punch'> {
   readonly convert: Convert;
+  readonly check: CheckImage;
   /** Calls that clone ranges of files; null if this machine cannot clone ranges. */
   readonly ranges: RangeCalls | null;
   /** Returns the user of the program that reads from an NBD server; null if the program runs as the user of this process. */
@@ -130,6 +131,9 @@ export class VolumeImports {
         else await this.converted(job, source.path, from, copy);
       }
       await checkUnchanged(source.path, from);
+      const { size } = await copy.stat();
+      if (size !== from.sizeBytes)
+        throw new RsError('E_SYSTEM', `The copy of ${source.path} has ${size} bytes instead of ${from.sizeBytes}: import it again`);
     } finally {
       await from.handle.close();
     }
@@ -177,6 +181,9 @@ export class VolumeImports {
   private async converted(job: RunningJob, file: string, { handle, stats, sizeBytes }: OpenSource, copy: FileHandle): Promise<void> {
     const isRoot = process.geteuid?.() === 0;
     const user = isRoot ? { uid: Number(stats.uid), gid: Number(stats.gid) } : null;
+    // The program copies zeros in place of what a damaged file lacks.
+    const remedy = 'give a whole file, or make one of what it has with qemu-img convert -O qcow2';
+    await this.ports.check({ job, user, file: handle, text: file, remedy });
     const from = ['-f', 'qcow2'];
     await this.program(job, copy, { from, args: ['/dev/fd/3'], source: handle.fd, sourceText: file, user, bytes: sizeBytes });
   }

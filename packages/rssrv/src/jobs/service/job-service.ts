@@ -12,7 +12,7 @@ import type { Log } from '@rsio/common/log/log';
 import { checkNotCopied } from '../copies/copy-rules.ts';
 import { CopySources, type Exclusive } from '../copies/copy-source.ts';
 import { type GuardedPlaces } from '../copies/file-place.ts';
-import { type Convert, Programs, type ProgramUser } from '../copies/program.ts';
+import { type CheckImage, type Convert, Programs, type ProgramUser } from '../copies/program.ts';
 import { ToFile } from '../copies/to-file.ts';
 import { ToNbd } from '../copies/to-nbd.ts';
 import { ToVolume } from '../copies/to-volume.ts';
@@ -60,6 +60,8 @@ export interface JobServicePorts {
   readonly reached: (step: string) => void;
   /** Runs the conversion program; if missing, jobs run qemu-img. */
   readonly convert?: Convert;
+  /** Checks qcow2 files; if missing, jobs run qemu-img. */
+  readonly check?: CheckImage;
   /** Calls with which an import clones files. If missing, imports use the calls of this machine. */
   readonly importRanges?: RangeCalls;
   /** Calls that compare files and make holes. If missing, jobs use the calls of this machine. */
@@ -94,10 +96,11 @@ export class JobService {
       volumeSwitch: ports.volumeSwitch,
       moving: () => new Set(this.jobs.list.filter(isOpen).flatMap(volumeIdsOf)),
     });
-    const convert = ports.convert ?? new Programs(clock).convert;
+    const programs = new Programs(clock);
+    const { convert = programs.convert, check = programs.check } = ports;
     const guarded = (): GuardedPlaces => ({ pools: pools.states, volumes: ports.volumeFiles() });
     const copying = { clock, verbs, ...data, exclusive, askerOf };
-    const toFile = new ToFile({ clock, log, convert, user, guarded, reached });
+    const toFile = new ToFile({ clock, log, convert, check, user, guarded, reached });
     this.copies = new VolumeCopies(log, new CopySources(pools, snapshots, triggers, exclusive, log), {
       volume: new ToVolume(copying),
       image: new ToImage(copying, snapshots, log),
@@ -105,7 +108,7 @@ export class JobService {
       file: toFile,
       nbd: new ToNbd(clock, convert, user),
     });
-    this.imports = new VolumeImports({ ...copying, convert, user, guarded, ranges: ports.importRanges ?? systemReflink().ranges });
+    this.imports = new VolumeImports({ ...copying, convert, check, user, guarded, ranges: ports.importRanges ?? systemReflink().ranges });
     const runs = { move: this.moves, copy: this.copies, import: this.imports };
     const run: JobsPorts['run'] = (job) => runs[job.record.kind].run(job);
     this.jobs = new Jobs({ clock, log, file: ports.file, run });
