@@ -1,5 +1,6 @@
 // Lays out the disk of the appliance: GRUB for BIOS and UEFI, a boot partition, two slots and the configuration partition. No root and no loop
-// device is needed. Invariant: slot B is empty, so that the boot menu has one system until the first upgrade.
+// device is needed. Invariants: slot B is empty, so that the boot menu has one system until the first upgrade; the ids of the partitions are
+// those by which the first boot knows that it has to replace them (packaging/appliance/initramfs-boot).
 
 import { execFileSync } from 'node:child_process';
 import { closeSync, ftruncateSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
@@ -15,7 +16,10 @@ const PARTITIONS = [
   { name: 'rsio-b', mib: 640, type: '0FC63DAF-8483-4772-8E79-3D69D8477DE4' },
   { name: 'rsio-config', mib: 256, type: '0FC63DAF-8483-4772-8E79-3D69D8477DE4' },
 ];
-const MODULES = 'part_gpt fat squash4 gzio normal configfile linux loadenv serial terminal echo test regexp reboot minicmd'.split(' ');
+const MODULES = 'part_gpt fat squash4 gzio normal configfile linux loadenv serial terminal echo test regexp probe reboot minicmd'.split(
+  ' ',
+);
+const IMAGE_IDS = '52534f49-0000-4000-8000-';
 const GRUB = '/usr/lib/grub';
 /** Offsets in GRUB's boot.img and in the first sector of its core image (the list of blocks that follow). */
 const BOOT = { coreSector: 0x5c, driveCheck: 0x66, codeBytes: 440 };
@@ -28,7 +32,10 @@ export function makeDisk(file, { system, grubConfig, work }) {
   const disk = openSync(file, 'w+');
   try {
     ftruncateSync(disk, (start + 1) * MIB);
-    const table = places.map(({ name, mib, type, start: at }) => `start=${at}MiB, size=${mib}MiB, type=${type}, name=${name}`);
+    const table = places.map(({ name, mib, type, start: at }, index) => {
+      const id = `${IMAGE_IDS}${String(index + 1).padStart(12, '0')}`;
+      return `start=${at}MiB, size=${mib}MiB, type=${type}, name=${name}, uuid=${id}`;
+    });
     execFileSync('sfdisk', ['--quiet', '--no-reread', '--no-tell-kernel', file], { input: `label: gpt\n${table.join('\n')}\n` });
     const write = ({ name, mib, start: at }, content) => {
       if (content.length > mib * MIB) throw new Error(`Partition ${name} has ${mib} MiB, too little for ${content.length} bytes`);

@@ -12,7 +12,7 @@ const PAGE_BYTES = 4096;
 const SUITE = 'trixie';
 const PACKAGES = [
   ...['systemd-sysv', 'systemd-resolved', 'systemd-timesyncd', 'udev', 'dbus', 'kmod', 'tzdata', 'procps', 'iproute2', 'iputils-ping'],
-  ...['linux-image-amd64', 'initramfs-tools', 'busybox', 'zstd', 'e2fsprogs', 'dosfstools', 'xfsprogs', 'mdadm', 'openssh-server'],
+  ...['linux-image-amd64', 'initramfs-tools', 'busybox', 'zstd', 'fdisk', 'e2fsprogs', 'dosfstools', 'xfsprogs', 'mdadm', 'openssh-server'],
   ...['adduser', 'nodejs', 'perl', 'less', 'login', 'logrotate'],
 ];
 /** Folders of drivers that no storage server needs. */

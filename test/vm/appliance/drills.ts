@@ -95,10 +95,10 @@ export async function firstHour(scene: ApplianceScene): Promise<void> {
   report.check('server', (await outcome(scene)).includes('Server big-9 runs'));
   await appliance.choose('Disks', 'New pool');
   await appliance.sees('level');
-  await appliance.fill('fast', 'raid1', 'vdb, vda');
+  await appliance.fill('fast', 'raid1', 'vdb, vda', 'vdb, vda');
   const own = await appliance.sees('is the disk of the appliance itself');
   report.check('the disk of the appliance is refused', own.includes('vda'));
-  await appliance.fill('fast', 'raid1', 'vdb, vdc');
+  await appliance.fill('fast', 'raid1', 'vdb, vdc', 'vdb, vdc');
   const question = await appliance.sees('These disks are overwritten');
   const areNamed = ['serial data-1', 'serial data-2'].every((one) => question.includes(one));
   report.check('the question names the disks', areNamed);
@@ -280,7 +280,7 @@ async function replaced(scene: ApplianceScene, old: string, by: string, serial: 
   const { appliance, report } = scene;
   await appliance.choose('Replace a disk');
   await appliance.sees('takes its place');
-  await appliance.fill(old, by);
+  await appliance.fill(old, by, by);
   report.check('the question names the new disk', (await appliance.sees('These disks are overwritten')).includes(`serial ${serial}`));
   await confirmed(scene);
   const isWhole = old === '' ? /all disks work(?!, (?:recovery|resync|waits))/ : `${old}: failed`;

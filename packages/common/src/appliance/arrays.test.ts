@@ -6,7 +6,7 @@ import { beforeEach, expect, test } from 'vitest';
 import { RsError } from '../lib/errors.ts';
 import { useApplianceScene } from '../testing/appliance-scene.ts';
 import { adoptArray, eraseDisk, makePool, removeArray, replaceDisk, storageNow } from './arrays.ts';
-import { overwriteText } from './disks.ts';
+import { overwriteText, UNKNOWN_CONTENT } from './disks.ts';
 import { readSettings, writeSettings, FIRST_SETTINGS } from './settings.ts';
 
 const scene = useApplianceScene('etc', 'proc', 'dev', 'sys/block/md127/md', 'config/dvsc');
@@ -64,6 +64,15 @@ test('a pool is made from free disks, and a step that fails leaves them free', a
   expect(scene.programs.some((line) => line.startsWith('mkfs'))).toBe(false);
 });
 
+test('the disk from which the appliance was started is refused', async () => {
+  const id = '0b6a1e4f-7c21-4c58-9d3b-2f1c9a527a0e';
+  mkdirSync(`${scene.root}/run/rsio-appliance`, { recursive: true });
+  writeFileSync(`${scene.root}/run/rsio-appliance/partitions`, `boot=${id}\na=\n`);
+  disks = [diskOf('sdb'), diskOf('sdc', { children: [diskOf('sdc1', { type: 'part', partuuid: id })] })];
+  await expect(makePool(scene, WANTED, await shown('sdb', 'sdc'), serving())).rejects.toThrow('sdc, unknown model, serial S-sdc');
+  expect(changes()).toEqual([]);
+});
+
 test('nothing is overwritten if a name has got another disk since the question', async () => {
   const question = await shown('sdb', 'sdc');
   disks = [diskOf('sdb', { serial: 'S-other' }), diskOf('sdc')];
@@ -76,9 +85,14 @@ test('nothing is overwritten if a name has got another disk since the question',
 });
 
 test('the device of a volume of rssrv is in use', async () => {
-  writeFileSync(`${scene.root}/config/dvsc/rssrvcfg`, '# path = /dev/sdb\n[volume raw]\npath = /dev/sdc\n');
+  disks = ['sdb', 'sdc', 'sdd', 'sde'].map((name) => diskOf(name));
+  writeFileSync(
+    `${scene.root}/config/dvsc/rssrvcfg`,
+    '# path = /dev/sdb\n[volume raw]\npath = /dev/sdc\n[pool far]\ndisks=/dev/sdd, /dev/sde\n',
+  );
   const { disks: found } = await storageNow(scene);
-  expect(found.map(({ use }) => use.what)).toEqual([undefined, 'a volume in rssrvcfg']);
+  const served = 'a volume in rssrvcfg';
+  expect(found.map(({ use }) => use.what)).toEqual([UNKNOWN_CONTENT, served, served, served]);
 });
 
 test('content is erased without force, after an array that does not run was stopped', async () => {

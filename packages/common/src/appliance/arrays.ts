@@ -11,7 +11,7 @@ import { changeLockedSettings } from './apply.ts';
 import { arrayDisks, arrayIn, assertShown, type Disk, diskText, LSBLK, type NewArray, type Replacement } from './disks.ts';
 import { replacementIn, type Storage, storageOf, usableDisk } from './disks.ts';
 import { APPLIANCE_LONG_MAX_MS } from './limits.ts';
-import { type ApplianceMachine, appliancePaths, exclusively } from './machine.ts';
+import { type ApplianceMachine, appliancePaths, exclusively, ownPartitions } from './machine.ts';
 import { isPoolName, readSettings } from './settings.ts';
 import { mountUnitOf, poolFolderOf } from './system-files.ts';
 
@@ -21,14 +21,16 @@ const pathOf = (name: string): string => `/dev/${name}`;
 export async function storageNow({ root, run }: ApplianceMachine): Promise<Storage> {
   const mdstat = `${root}/proc/mdstat`;
   // The file is missing until the kernel has loaded its module for arrays.
-  return storageOf(await run('lsblk', LSBLK), existsSync(mdstat) ? readFileSync(mdstat, 'utf8') : '', servedDevices(root));
+  const used = { served: servedDevices(root), own: new Set(Object.values(ownPartitions(root))) };
+  return storageOf(await run('lsblk', LSBLK), existsSync(mdstat) ? readFileSync(mdstat, 'utf8') : '', used);
 }
 
 /** Names of the devices that rssrvcfg names: the device of a volume is free for lsblk while no client uses the volume. */
 function servedDevices(root: string): ReadonlySet<string> {
   const file = `${appliancePaths(root).dvsc}/rssrvcfg`;
-  const values = existsSync(file) ? readFileSync(file, 'utf8').matchAll(/^[^#;=\n]*=\s*(\/dev\/\S+)/gm) : [];
-  return new Set([...values].map(([, path = '']) => basename(existsSync(root + path) ? realpathSync(root + path) : path)));
+  const lines = (existsSync(file) ? readFileSync(file, 'utf8') : '').split('\n').filter((line) => !/^\s*[#;]/.test(line));
+  const paths = lines.flatMap((line) => line.match(/\/dev\/[^\s,;"']+/g) ?? []);
+  return new Set(paths.map((path) => basename(existsSync(root + path) ? realpathSync(root + path) : path)));
 }
 
 /** The pools of rssrv. */
@@ -131,7 +133,7 @@ export function removeArray(machine: ApplianceMachine, device: string, typed: st
   });
 }
 
-/** Erases the disks that have content. Throws E_CHANGED or E_IN_USE before it erases anything. */
+/** Erases the disks. Throws E_CHANGED or E_IN_USE before it erases anything. */
 async function emptied(machine: ApplianceMachine, { arrays }: Storage, disks: readonly Disk[], shown: string): Promise<void> {
   const { root, run } = machine;
   assertShown(disks, shown);
@@ -145,8 +147,7 @@ async function emptied(machine: ApplianceMachine, { arrays }: Storage, disks: re
   for (const { device, isRunning, members } of arrays)
     if (!isRunning && members.some(({ disk }) => all.includes(disk))) await run('mdadm', ['--stop', pathOf(device)]);
   for (const { name } of disks) await assertUnused(root + pathOf(name));
-  for (const { name, use } of disks) {
-    if (use.kind !== 'content') continue;
+  for (const { name } of disks) {
     // Without --force, wipefs refuses what is in use.
     for (const block of blocks.get(name)?.toReversed() ?? []) await run('wipefs', ['--all', pathOf(block)]);
     await run('blockdev', ['--rereadpt', pathOf(name)]);
@@ -164,7 +165,7 @@ async function assertUnused(path: string): Promise<void> {
   }
 }
 
-/** Erases a disk with content whose name was typed. An array that does not run is stopped first. `shown`: the question about the disk. */
+/** Erases a disk whose name was typed. An array that does not run is stopped first. `shown`: the question about the disk. */
 export function eraseDisk(machine: ApplianceMachine, name: string, typed: readonly string[], shown: string): Promise<void> {
   return exclusively(machine, 'settings', async () => {
     const storage = await storageNow(machine);

@@ -12,7 +12,7 @@ const plain = (name: string, more: object = {}) => ({ ...member(name, ''), fstyp
 const MD = { name: 'md127', type: 'raid1', size: 4_000_000_000_000, fstype: 'xfs', uuid: 'f5', mountpoints: ['/srv/fast'] };
 const LSBLK = JSON.stringify({
   blockdevices: [
-    plain('sda', { children: [plain('sda1', { type: 'part', partlabel: 'rsio-a' })] }),
+    plain('sda', { children: [plain('sda1', { type: 'part', partlabel: 'rsio-a', partuuid: 'id-a' })] }),
     member('sdb', 'any:fast', [MD]),
     member('sdc', 'any:fast', [MD]),
     plain('sdd'),
@@ -27,15 +27,19 @@ const WELL = `${HEAD}md127 : active raid1 sdc[1] sdb[0]\n      614336 blocks sup
 const REBUILT = `${HEAD}md127 : active raid1 sdh[2] sdc[1](F) sdb[0]\n      614336 blocks super 1.2 [2/1] [U_]\n      [==>..................]  recovery = 12.6% (13/61) finish=0.2min speed=65K/sec\n\nunused devices: <none>\n`;
 const IDLE = `${HEAD}md126 : inactive sdg[0](S)\n      614336 blocks super 1.2\n\nunused devices: <none>\n`;
 
-const seen = (mdstat: string) => storageOf(LSBLK, mdstat, new Set());
+const OWN = new Set(['id-a']);
+const NONE: ReadonlySet<string> = new Set<string>();
+const seen = (mdstat: string) => storageOf(LSBLK, mdstat, { served: NONE, own: OWN });
+const usesIn = (blockdevices: readonly object[], own: ReadonlySet<string> = OWN, served = NONE) =>
+  storageOf(JSON.stringify({ blockdevices }), '', { served, own }).disks.map(({ use }) => use.what ?? use.kind);
 
-test('each disk is free, in use, or has content', () => {
+test('each disk is in use, or may have content', () => {
   const { disks, media } = seen(WELL);
   expect(disks.map(({ name, use }) => [name, use.kind, use.what])).toEqual([
     ['sda', 'system', undefined],
     ['sdb', 'array', 'array fast'],
     ['sdc', 'array', 'array fast'],
-    ['sdd', 'free', undefined],
+    ['sdd', 'content', 'unknown content, or none'],
     ['sde', 'content', '1 partition'],
     ['sdf', 'mounted', 'mounted at /mnt'],
     ['sdg', 'content', 'part of array slow'],
@@ -57,11 +61,17 @@ test('an array is shown with its members, its missing disks and its recovery', (
   expect(seen('').arrays).toEqual([]);
 });
 
-test('only a free disk, or one whose name was typed, may be overwritten', () => {
+// Regression: a disk on which no program recognised anything was overwritten without a typed name, and had the data of a raw volume.
+test('a disk is overwritten only if its name was typed, whatever is recognised on it', () => {
   const storage = seen(WELL);
-  expect(usableDisk(storage, 'sdd', []).name).toBe('sdd');
-  expect(() => usableDisk(storage, 'sde', [])).toThrow('has content (1 partition), which would be lost: type its name to erase it');
-  expect(usableDisk(storage, 'sde', ['sde']).name).toBe('sde');
+  for (const [name, what] of [
+    ['sdd', 'unknown content, or none'],
+    ['sde', '1 partition'],
+  ] as const) {
+    expect(() => usableDisk(storage, name, [])).toThrow(`would be lost (${what}): type its name to overwrite it`);
+    expect(() => usableDisk(storage, name, ['sdg'])).toThrow('type its name');
+    expect(usableDisk(storage, name, [name]).name).toBe(name);
+  }
   for (const [name, why] of [
     ['sda', 'disk of the appliance itself'],
     ['sdb', 'in use (array fast)'],
@@ -73,11 +83,32 @@ test('only a free disk, or one whose name was typed, may be overwritten', () => 
 
 test('a new array needs a free name and enough different disks', () => {
   const storage = seen(WELL);
-  const made = (change: object) => arrayDisks(storage, { name: 'new', level: 'raid1', disks: ['sdd', 'sdg'], typed: ['sdg'], ...change });
+  const made = (change: object) =>
+    arrayDisks(storage, { name: 'new', level: 'raid1', disks: ['sdd', 'sdg'], typed: ['sdd', 'sdg'], ...change });
   expect(made({}).map(({ name }) => name)).toEqual(['sdd', 'sdg']);
-  expect(() => made({ typed: [] })).toThrow('part of array slow');
+  expect(() => made({ typed: ['sdd'] })).toThrow('part of array slow');
+  expect(() => made({ typed: ['sdg'] })).toThrow('unknown content');
   expect(() => made({ name: 'fast' })).toThrow('There already is an array fast');
   expect(() => made({ name: '../x' })).toThrow('Wrong name');
   expect(() => made({ disks: ['sdd', 'sdd'] })).toThrow('named twice');
   expect(() => made({ level: 'raid6' })).toThrow('raid6 needs at least 4 disks, not 2');
+});
+
+// Regression: a client of a raw volume could write a partition with the name of one of the appliance.
+test('the disk of the appliance is known by the ids of its partitions', () => {
+  const part = (name: string, partuuid: string) =>
+    plain(name, { children: [plain(`${name}1`, { type: 'part', partlabel: 'rsio-config', partuuid })] });
+  const both = [part('sda', 'id-a'), part('sdb', 'id-x')];
+  expect(usesIn(both)).toEqual(['system', 'another appliance']);
+  expect(usesIn(both.toReversed())).toEqual(['another appliance', 'system']);
+  // If the ids are not known, neither may be overwritten.
+  expect(usesIn(both, NONE)).toEqual(['system', 'system']);
+});
+
+test('a disk is in use if it is the same disk as one that is in use', () => {
+  const paths = ['sdb', 'sdc', 'sdd'].map((name) => plain(name, { wwn: name === 'sdd' ? '0x2' : '0x1' }));
+  const same = ['a volume in rssrvcfg', 'the same disk as sdb', 'unknown content, or none'];
+  expect(usesIn(paths, OWN, new Set(['sdb']))).toEqual(same);
+  expect(usesIn(paths)).toEqual(['unknown content, or none', 'unknown content, or none', 'unknown content, or none']);
+  expect(usesIn([plain('sdb', { mountpoints: ['/x'] }), plain('sdc')])).toEqual(['mounted at /x', 'unknown content, or none']);
 });

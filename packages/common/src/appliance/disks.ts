@@ -1,5 +1,7 @@
-// The disks and arrays of the machine, from the output of lsblk and from /proc/mdstat, and what may be done with them. Pure. Invariant: a disk
-// that is part of anything is never free; a disk with content is used only if its name was typed.
+// The disks and arrays of the machine, from the output of lsblk and from /proc/mdstat, and what may be done with them. Pure. Invariants: a disk
+// that is part of anything is never overwritten; any other disk is overwritten only if its name was typed, because a disk on which no program
+// recognises anything may have the data of a raw volume. The disk of the appliance is known by the ids of its partitions, and not by their
+// names, which each client of a raw volume can write to another disk.
 
 import { RsError } from '../lib/errors.ts';
 import { isRecord } from '../lib/shape.ts';
@@ -7,13 +9,21 @@ import { plural } from '../lib/units.ts';
 import { shownSize } from '../manage/server-tables.ts';
 import { isPoolName } from './settings.ts';
 
-export const LSBLK = ['--json', '--bytes', '--output', 'NAME,TYPE,SIZE,MODEL,SERIAL,FSTYPE,LABEL,UUID,PARTLABEL,MOUNTPOINTS,RO'];
-/** Begins the labels of the partitions of the appliance itself. */
-const OWN_PARTITIONS = 'rsio-';
+export const LSBLK = [
+  '--json',
+  '--bytes',
+  '--output',
+  'NAME,TYPE,SIZE,MODEL,SERIAL,WWN,FSTYPE,LABEL,UUID,PARTLABEL,PARTUUID,MOUNTPOINTS,RO',
+];
+/** Begins the labels of the partitions of an appliance. */
+const APPLIANCE_PARTITIONS = 'rsio-';
+const ANOTHER_APPLIANCE = 'another appliance';
+/** What a disk has on which nothing is recognised. */
+export const UNKNOWN_CONTENT = 'unknown content, or none';
 
-/** `content`: the disk has a file system, partitions or an array that does not run. */
+/** `content`: nothing uses the disk. It may have content: a file system, partitions, an array that does not run, or any data. */
 export type DiskUse =
-  | { readonly kind: 'free' | 'system'; readonly what?: undefined }
+  | { readonly kind: 'system'; readonly what?: undefined }
   | { readonly kind: 'array' | 'mounted' | 'content'; readonly what: string };
 
 export interface Disk {
@@ -49,7 +59,7 @@ export interface Storage {
   readonly media: readonly string[];
 }
 
-const TEXTS = ['name', 'type', 'model', 'serial', 'fstype', 'label', 'uuid', 'partlabel'] as const;
+const TEXTS = ['name', 'type', 'model', 'serial', 'wwn', 'fstype', 'label', 'uuid', 'partlabel', 'partuuid'] as const;
 
 /** What lsblk says of a disk, partition or array. A text that lsblk does not know is empty. */
 interface Block extends Readonly<Record<(typeof TEXTS)[number], string>> {
@@ -79,11 +89,14 @@ function withParts(block: Block): readonly Block[] {
   return [block, ...block.children.flatMap(withParts)];
 }
 
-/**
- * Parses the output of `lsblk` with the arguments LSBLK, and the text of /proc/mdstat. `served`: names of the devices in rssrvcfg. Throws
- * E_SYSTEM if lsblk's output is not JSON.
- */
-export function storageOf(lsblk: string, mdstat: string, served: ReadonlySet<string>): Storage {
+/** What lsblk cannot know: names of the devices in rssrvcfg, and ids of the partitions from which the appliance was started. */
+export interface UsedDisks {
+  readonly served: ReadonlySet<string>;
+  readonly own: ReadonlySet<string>;
+}
+
+/** Parses the output of `lsblk` with the arguments LSBLK, and the text of /proc/mdstat. Throws E_SYSTEM if lsblk's output is not JSON. */
+export function storageOf(lsblk: string, mdstat: string, used: UsedDisks): Storage {
   let parsed: unknown;
   try {
     parsed = JSON.parse(lsblk);
@@ -93,25 +106,38 @@ export function storageOf(lsblk: string, mdstat: string, served: ReadonlySet<str
   const roots = listIn(parsed, 'blockdevices').map(blockOf);
   const disks = roots.filter(({ type, sizeBytes, name }) => type === 'disk' && sizeBytes > 0 && !/^(?:zram|fd|ram|nbd)/.test(name));
   const arrays = arraysOf(mdstat, roots.flatMap(withParts));
+  const uses = usesOf(disks, arrays, used);
   const media = disks
-    .filter((disk) => useOf(disk, arrays, served).kind === 'content')
+    .filter((disk) => uses.get(disk)?.kind === 'content')
     .flatMap(withParts)
     .filter(({ fstype }) => /^(?:vfat|exfat|ext[234]|xfs|iso9660)$/.test(fstype));
   return {
     disks: disks.map((block) => {
       const { name, sizeBytes, model, serial } = block;
-      return { name, sizeBytes, model, serial, use: useOf(block, arrays, served) };
+      return { name, sizeBytes, model, serial, use: uses.get(block)! };
     }),
     arrays,
     media: media.map(({ name }) => name),
   };
 }
 
-function useOf(disk: Block, arrays: readonly DiskArray[], served: ReadonlySet<string>): DiskUse {
+/** A disk that is reached on several ways has several names, and one WWN. If one of its names is in use, all are. */
+function usesOf(disks: readonly Block[], arrays: readonly DiskArray[], used: UsedDisks): ReadonlyMap<Block, DiskUse> {
+  const uses = new Map(disks.map((disk) => [disk, useOf(disk, arrays, used)]));
+  for (const [disk, { kind }] of uses) {
+    const same = disks.find((other) => other.wwn !== '' && other.wwn === disk.wwn && uses.get(other)?.kind !== 'content');
+    if (kind === 'content' && same !== undefined) uses.set(disk, { kind: 'mounted', what: `the same disk as ${same.name}` });
+  }
+  return uses;
+}
+
+function useOf(disk: Block, arrays: readonly DiskArray[], { served, own }: UsedDisks): DiskUse {
   const all = withParts(disk);
   const isPart = (disk: string): boolean => all.some(({ name }) => name === disk);
   const array = arrays.find(({ isRunning, members }) => isRunning && members.some((member) => isPart(member.disk)));
-  if (all.some(({ partlabel }) => partlabel.startsWith(OWN_PARTITIONS))) return { kind: 'system' };
+  const isAppliance = all.some(({ partlabel }) => partlabel.startsWith(APPLIANCE_PARTITIONS));
+  // Without the ids, no disk with such names may be overwritten.
+  if (all.some(({ partuuid }) => own.has(partuuid)) || (isAppliance && own.size === 0)) return { kind: 'system' };
   if (array !== undefined) return { kind: 'array', what: `array ${array.name}` };
   if (all.some(({ name }) => served.has(name))) return { kind: 'mounted', what: 'a volume in rssrvcfg' };
   const mounted = all.find(({ mounts }) => mounts.length > 0);
@@ -120,7 +146,8 @@ function useOf(disk: Block, arrays: readonly DiskArray[], served: ReadonlySet<st
   const { fstype } = disk;
   if (fstype === 'linux_raid_member') return { kind: 'content', what: `part of array ${arrayName(disk.label)}` };
   if (fstype !== '') return { kind: 'content', what: `file system ${fstype}` };
-  return disk.children.length > 0 ? { kind: 'content', what: plural(disk.children.length, 'partition') } : { kind: 'free' };
+  if (isAppliance) return { kind: 'content', what: ANOTHER_APPLIANCE };
+  return { kind: 'content', what: disk.children.length > 0 ? plural(disk.children.length, 'partition') : UNKNOWN_CONTENT };
 }
 
 /** The label of a member is `HOST:NAME` or `NAME`. */
@@ -170,16 +197,20 @@ export function usableDisk({ disks }: Storage, name: string, typed: readonly str
   if (disk === undefined)
     throw new RsError('E_USAGE', `No disk ${JSON.stringify(name)}: the disks are ${disks.map((one) => one.name).join(', ')}`);
   const { use } = disk;
-  if (use.kind === 'free') return disk;
   if (use.kind === 'system') throw new RsError('E_IN_USE', `${diskText(disk)} is the disk of the appliance itself: choose another disk`);
   if (use.kind !== 'content') throw new RsError('E_IN_USE', `${diskText(disk)} is in use (${use.what}): choose another disk`);
   if (typed.includes(name)) return disk;
-  throw new RsError('E_IN_USE', `${diskText(disk)} has content (${use.what}), which would be lost: type its name to erase it`);
+  throw new RsError('E_IN_USE', `All data on ${diskText(disk)} would be lost (${use.what}): type its name to overwrite it`);
 }
 
-/** The question before disks are overwritten. Those that lose content come first, because a small screen does not show many disks. */
+/** The names of the disks that have another appliance, which the machine might boot. */
+export function otherAppliances({ disks }: Storage): readonly string[] {
+  return disks.filter(({ use }) => use.what === ANOTHER_APPLIANCE).map(({ name }) => name);
+}
+
+/** The question before disks are overwritten. Those with known content come first, because a small screen does not show many disks. */
 export function overwriteText(given: readonly Disk[]): string {
-  const disks = given.toSorted((a, b) => Number(a.use.kind === 'free') - Number(b.use.kind === 'free'));
+  const disks = given.toSorted((a, b) => Number(a.use.what === UNKNOWN_CONTENT) - Number(b.use.what === UNKNOWN_CONTENT));
   return `These disks are overwritten:\n${disks.map((disk) => `  ${diskText(disk)}${disk.use.what === undefined ? '' : ` - ${disk.use.what}`}`).join('\n')}`;
 }
 

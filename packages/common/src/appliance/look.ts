@@ -6,10 +6,13 @@ import { networkInterfaces } from 'node:os';
 import { isRecord } from '../lib/shape.ts';
 import { toRsError } from '../lib/errors.ts';
 import { storageNow } from './arrays.ts';
-import { arrayTrouble, type Storage } from './disks.ts';
-import { type ApplianceMachine, appliancePaths, exclusively } from './machine.ts';
+import { arrayTrouble, otherAppliances, type Storage } from './disks.ts';
+import { type ApplianceMachine, appliancePaths, exclusively, ownPartitions } from './machine.ts';
 import { FIRST_SETTINGS, readSettings, type Settings } from './settings.ts';
 import { type Slots, slotsNow } from './upgrade.ts';
+
+/** Begins the ids of partitions in an image, as scripts/appliance/disk.mjs writes them. */
+const IMAGE_IDS = '52534f49-0000-4000-8000-';
 
 export interface NetworkDevice {
   readonly name: string;
@@ -47,9 +50,12 @@ export async function lookAtAppliance(machine: ApplianceMachine, slots: Slots | 
   if (existsSync(paths.refused)) problems.push('The restored configuration could not be used: restore another one');
   const settings = await orElse('Settings', () => readSettings(root), FIRST_SETTINGS);
   const storage = await orElse('Disks', () => storageNow(machine), { disks: [], arrays: [], media: [] });
-  const own = storage.disks.filter(({ use }) => use.kind === 'system').map(({ name }) => name);
-  if (own.length > 1)
-    problems.push(`The disks ${own.join(', ')} all have an appliance: take all out but its own, or the boot may take a wrong one`);
+  const others = otherAppliances(storage);
+  if (others.length > 0)
+    problems.push(`Another appliance is on ${others.join(', ')}: take it out or erase it, or the machine may start from it`);
+  // The boot replaces these ids, unless the disk cannot be written to.
+  if (Object.values(ownPartitions(root)).some((id) => id.startsWith(IMAGE_IDS)))
+    problems.push('The partitions of the appliance have the ids of its image, which others know: restart it, or use another system disk');
   for (const array of storage.arrays) {
     const trouble = arrayTrouble(array);
     if (trouble !== null) problems.push(`Array ${array.name}: ${trouble}`);

@@ -32,9 +32,32 @@ export function appliancePaths(root: string) {
     hashPassword: `${root}/usr/lib/rsio-appliance/hash-password`,
     /** Folder of what lives until the next boot, such as locks. */
     volatile: `${root}/run/rsio-appliance`,
+    /** Ids of the partitions from which the appliance was started; packaging/appliance/initramfs-boot writes it. */
+    partitions: `${root}/run/rsio-appliance/partitions`,
     media: `${root}/run/rsio-appliance/media`,
     boot: `${root}/run/rsio-appliance/boot`,
   };
+}
+
+const OWN_PARTITIONS = ['boot', 'a', 'b', 'config'] as const;
+type OwnPartition = (typeof OWN_PARTITIONS)[number];
+
+/** Returns the ids (PARTUUID) of the appliance's partitions. Those that the boot has not found are missing. */
+export function ownPartitions(root: string): Readonly<Partial<Record<OwnPartition, string>>> {
+  const { partitions } = appliancePaths(root);
+  const text = existsSync(partitions) ? readFileSync(partitions, 'utf8') : '';
+  const found = OWN_PARTITIONS.map((name) => [name, new RegExp(`^${name}=([0-9a-f-]{36})$`, 'm').exec(text)?.[1]] as const);
+  return Object.fromEntries(found.filter(([, id]) => id !== undefined));
+}
+
+/** Returns the path of a partition of the appliance. Throws E_SYSTEM if the boot has not found it. */
+export function ownPartition(root: string, name: OwnPartition): string {
+  const id = ownPartitions(root)[name];
+  if (id !== undefined) return `${root}/dev/disk/by-partuuid/${id}`;
+  throw new RsError(
+    'E_SYSTEM',
+    `The boot has not found partition ${name} of the appliance: restart it, and look at the messages of the boot`,
+  );
 }
 
 export function isAppliance(root: string): boolean {

@@ -10,8 +10,10 @@ import { exclusively } from './machine.ts';
 import { bootBlock, bootChoiceOf, bootedSlot, factsOf, PAGE_BYTES, pageOffset } from './system-image.ts';
 import { confirmSlot, goBack, slotsNow, upgrade } from './upgrade.ts';
 
-const scene = useApplianceScene('proc', 'dev/disk/by-partlabel', 'run/rsio-appliance/boot/grub');
-const slotFile = (slot: string): string => `${scene.root}/dev/disk/by-partlabel/rsio-${slot}`;
+const scene = useApplianceScene('proc', 'dev/disk/by-partlabel', 'dev/disk/by-partuuid', 'run/rsio-appliance/boot/grub');
+const idOf = (slot: string): string => `0b6a1e4f-7c21-4c58-9d3b-2f1c9a527a0${slot}`;
+const slotFile = (slot: string): string => `${scene.root}/dev/disk/by-partuuid/${idOf(slot)}`;
+const partitions = (): string => `${scene.root}/run/rsio-appliance/partitions`;
 const env = (): string => readFileSync(`${scene.root}/run/rsio-appliance/boot/grub/grubenv`, 'latin1');
 
 function systemOf(version: string, bytes: number): Buffer {
@@ -30,6 +32,9 @@ function booted(slot: string, more = ''): void {
 
 beforeEach(() => {
   booted('a');
+  writeFileSync(partitions(), ['a', 'b', 'boot', 'config'].map((name, at) => `${name}=${idOf('abcd'[at]!)}\n`).join(''));
+  // A client of a raw volume has given its partitions the names of the appliance's.
+  for (const one of ['a', 'b', 'boot', 'config']) writeFileSync(`${scene.root}/dev/disk/by-partlabel/rsio-${one}`, 'of a client');
   writeFileSync(`${scene.root}/proc/mounts`, '');
   writeFileSync(slotFile('a'), systemOf('1.0', 9_000));
   writeFileSync(slotFile('b'), Buffer.alloc(100_000));
@@ -128,4 +133,12 @@ test('texts on the disk that are damaged mean slot A, or no system', () => {
   expect(factsOf(page, 8_192)).toBeNull();
   expect(() => bootedSlot('root=/dev/sda1')).toThrow('not started from a slot');
   expect(bootedSlot('x rsio.slot=b rsio.trial')).toEqual({ slot: 'b', isTrial: true });
+});
+
+test('without the ids of the boot, no partition is used', async () => {
+  for (const text of ['', `a=${idOf('a')}\nb=../../sdb\n`]) {
+    writeFileSync(partitions(), text);
+    await expect(slotsNow(scene)).rejects.toThrow(/The boot has not found partition [ab] of the appliance/);
+  }
+  expect(scene.programs).toEqual([]);
 });

@@ -10,7 +10,7 @@ import { withFile } from '../files/with-file.ts';
 import type { Clock } from '../lib/clock.ts';
 import { RsError, toRsError } from '../lib/errors.ts';
 import { CONFIRM_RETRY_MS, CONFIRM_WAIT_MAX_MS, SYSTEM_PART_BYTES } from './limits.ts';
-import { type ApplianceMachine, appliancePaths, exclusively, whileMounted } from './machine.ts';
+import { type ApplianceMachine, appliancePaths, exclusively, ownPartition, whileMounted } from './machine.ts';
 import { BOOT_BLOCK_BYTES, bootBlock, type BootChoice, bootChoiceOf, bootedSlot, factsOf, otherSlot } from './system-image.ts';
 import { PAGE_BYTES, pageOffset, type Slot, type SystemFacts } from './system-image.ts';
 
@@ -21,12 +21,10 @@ export interface Slots {
   readonly systems: Readonly<Record<Slot, SystemFacts | null>>;
 }
 
-const partition = (root: string, name: string): string => `${root}/dev/disk/by-partlabel/rsio-${name}`;
-
 export async function slotsNow(machine: ApplianceMachine): Promise<Slots> {
   const { root } = machine;
   const { slot: running, isTrial: wasTried } = bootedSlot(readFileSync(`${root}/proc/cmdline`, 'utf8'));
-  const [a, b] = [await systemIn(partition(root, 'a')), await systemIn(partition(root, 'b'))];
+  const [a, b] = [await systemIn(ownPartition(root, 'a')), await systemIn(ownPartition(root, 'b'))];
   const choice = await atBoot(machine, null);
   // The trial ends with the confirmation, and the command line of the kernel stays.
   return { running, isTrial: wasTried && choice.good !== running, choice, systems: { a, b } };
@@ -49,7 +47,7 @@ async function part(file: FileHandle, at: number, length: number): Promise<Buffe
 function atBoot(machine: ApplianceMachine, next: BootChoice | null): Promise<BootChoice> {
   const { root } = machine;
   const { boot } = appliancePaths(root);
-  const args = ['-t', 'vfat', '-o', next === null ? 'ro' : 'rw,sync', partition(root, 'boot')];
+  const args = ['-t', 'vfat', '-o', next === null ? 'ro' : 'rw,sync', ownPartition(root, 'boot')];
   const choose = async (file: FileHandle): Promise<BootChoice> => {
     // The boot loader knows the place of the block, so the file is written in place.
     if (next !== null) await file.write(bootBlock(next), 0, 'latin1');
@@ -128,7 +126,7 @@ async function confirmedSlots(machine: ApplianceMachine): Promise<{ running: Slo
       'The running system is still on trial: wait until it is confirmed, some minutes after the boot, or restart to have the earlier one',
     );
   const idle = otherSlot(running);
-  return { running, idle, target: partition(machine.root, idle) };
+  return { running, idle, target: ownPartition(machine.root, idle) };
 }
 
 /** Makes the running slot the one that boots, after it has come up. Waits while crsio looks at the slots. */

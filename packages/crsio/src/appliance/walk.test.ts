@@ -51,16 +51,19 @@ test('a pool is made after a question that names its disks, and content needs a 
   await walker.press('action', 'enter', { text: 'fast' }, 'tab', 'tab', 'choose');
   expect(walker.screen()).not.toContain('[ ] sda');
   await walker.press({ text: ' ' }, 'down', { text: ' ' }, 'enter', 'save');
-  expect(walker.words()).toContain('sdc, WDC WD40EFRX, serial WD-sdc, 3.6T has content (file system ext4)');
   expect(walker.calls).toEqual([]);
-  await walker.press('tab', { text: 'sdc' }, 'save');
+  // The name of a disk on which nothing is recognised has to be typed, too.
+  await walker.press({ text: 'sdc' }, 'save');
+  expect(walker.words()).toContain('All data on sdb, WDC WD40EFRX, serial WD-sdb, 3.6T would be lost (unknown content, or none)');
+  expect(walker.calls).toEqual([]);
+  await walker.press({ text: ', sdb' }, 'save');
   expect(walker.question()).toBe(
-    'These disks are overwritten:\n  sdc, WDC WD40EFRX, serial WD-sdc, 3.6T - file system ext4\n  sdb, WDC WD40EFRX, serial WD-sdb, 3.6T',
+    'These disks are overwritten:\n  sdc, WDC WD40EFRX, serial WD-sdc, 3.6T - file system ext4\n  sdb, WDC WD40EFRX, serial WD-sdb, 3.6T - unknown content, or none',
   );
   expect(walker.marked()).toBe('Cancel');
   walker.outcome = () => Promise.reject(new RsError('E_SYSTEM', 'mdadm failed: no'));
   await walker.choose('Yes, do it');
-  const wanted = { name: 'fast', level: 'raid1', disks: ['sdb', 'sdc'], typed: ['sdc'] };
+  const wanted = { name: 'fast', level: 'raid1', disks: ['sdb', 'sdc'], typed: ['sdc', 'sdb'] };
   expect(walker.calls).toEqual([{ method: 'makePool', params: [wanted, expect.stringContaining('WD-sdc')] }]);
   expect(walker.question()).toBe('Making pool fast: mdadm failed: no [E_SYSTEM]');
   await walker.press('enter');
@@ -73,7 +76,7 @@ test('a question about many disks shows those with content, and its answers', as
   const walker = await ApplianceWalker.start({ storage: { ...VIEW.storage, disks: all } });
   await walker.choose('Disks');
   await walker.press('action', 'enter', { text: 'fast' }, 'tab', 'tab');
-  await walker.press({ text: all.map(({ name }) => name).join(',') }, 'tab', { text: 'sdx' }, 'save');
+  await walker.press({ text: all.map(({ name }) => name).join(',') }, 'tab', { text: all.map(({ name }) => name).join(',') }, 'save');
   expect(walker.screen()).toMatch(/sdx, .* - file system ext4[^]*\.\.\. and \d+ more lines[^]*Yes, do it[^]*> Cancel/);
 });
 
@@ -85,10 +88,10 @@ test('a failed disk is seen, replaced and taken out', async () => {
   });
   expect(walker.words()).toContain('! Array fast: 1 of 2 disks work; failed: sdb');
   await walker.choose('Disks', '! fast: raid1', 'Replace a disk');
-  await walker.press({ text: 'sdd' }, 'save');
-  expect(walker.question()).toBe('These disks are overwritten:\n  sdd, WDC WD40EFRX, serial WD-sdd, 3.6T');
+  await walker.press({ text: 'sdd' }, 'tab', { text: 'sdd' }, 'save');
+  expect(walker.question()).toBe('These disks are overwritten:\n  sdd, WDC WD40EFRX, serial WD-sdd, 3.6T - unknown content, or none');
   await walker.choose('Yes, do it');
-  const wanted = { array: 'md127', old: null, by: 'sdd', typed: [] };
+  const wanted = { array: 'md127', old: null, by: 'sdd', typed: ['sdd'] };
   expect(walker.calls.at(-1)).toEqual({ method: 'replaceDisk', params: [wanted, expect.stringContaining('WD-sdd')] });
   await walker.press('enter');
   await walker.choose('Take sdb out', 'Take the failed disks out');

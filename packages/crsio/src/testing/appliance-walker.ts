@@ -1,14 +1,14 @@
 // Simulates a user of crsio's part for the appliance. The test determines the view and the outcome of each change. Invariant: only the ports
 // are made for tests; all other code is production code.
 
-import type { Disk, DiskArray } from '@rsio/common/appliance/disks';
+import { type Disk, type DiskArray, UNKNOWN_CONTENT } from '@rsio/common/appliance/disks';
 import { FIRST_SETTINGS } from '@rsio/common/appliance/settings';
 import { appliancePart } from '../appliance/appliance-part.ts';
 import type { ApplianceLook, AppliancePorts, ApplianceState } from '../appliance/model/state.ts';
 import { tick } from '../appliance/work/ordering.ts';
 import { Keyboard, settled } from './keyboard.ts';
 
-export function diskOf(name: string, use: Disk['use'] = { kind: 'free' }): Disk {
+export function diskOf(name: string, use: Disk['use'] = { kind: 'content', what: UNKNOWN_CONTENT }): Disk {
   return { name, sizeBytes: 4e12, model: 'WDC WD40EFRX', serial: `WD-${name}`, use };
 }
 

@@ -8,12 +8,14 @@ import { expect, test } from 'vitest';
 import { ANSWERS, useAdmScene } from '../testing/adm-scene.ts';
 
 const scene = useAdmScene();
+const idOf = (one: string): string => `0b6a1e4f-7c21-4c58-9d3b-2f1c9a527a0${one}`;
 
 function makeAppliance(): void {
   for (const folder of ['config/dvsc', 'config/ssh']) mkdirSync(`${scene.root}/${folder}`, { recursive: true });
   const files = {
     ...{ 'usr/lib/rsio-appliance/release.json': '{"version":"1.2"}', 'proc/cmdline': 'rsio.slot=b rsio.trial', 'proc/mounts': '' },
-    ...{ 'dev/disk/by-partlabel/rsio-a': '', 'dev/disk/by-partlabel/rsio-b': '' },
+    ...Object.fromEntries(['a', 'b'].map((slot) => [`dev/disk/by-partuuid/${idOf(slot)}`, ''])),
+    'run/rsio-appliance/partitions': ['boot', 'a', 'b', 'config'].map((name, at) => `${name}=${idOf('cabd'[at]!)}\n`).join(''),
     'run/rsio-appliance/boot/grub/grubenv': bootBlock({ good: 'a', once: null }),
   };
   for (const [name, text] of Object.entries(files)) {
@@ -47,11 +49,17 @@ test('the state is shown, and a configuration is saved and accepted', async () =
   makeAppliance();
   const shown = await scene.run(['appliance', 'show']);
   expect(shown.out).toBe('version 1.2, slot b on trial\nslot a: -, slot b: -; the next boot takes a\n');
-  const disk = (name: string) => ({ name, type: 'disk', size: 1e9, partlabel: 'rsio-a', mountpoints: [] });
+  const ids = { sda: idOf('a'), sdb: 'of another appliance' };
+  const disk = (name: string) => ({ name, type: 'disk', size: 1e9, partlabel: 'rsio-a', partuuid: ids[name as 'sda'], mountpoints: [] });
   const { programs } = scene;
   scene.programs = (program, args) =>
     program === 'lsblk' ? Promise.resolve(JSON.stringify({ blockdevices: ['sda', 'sdb'].map(disk) })) : programs(program, args);
-  expect((await scene.run(['appliance', 'show'])).out).toContain('! The disks sda, sdb all have an appliance');
+  expect((await scene.run(['appliance', 'show'])).out).toContain('! Another appliance is on sdb: take it out or erase it');
+  const partitions = `${scene.root}/run/rsio-appliance/partitions`;
+  const known = readFileSync(partitions, 'utf8');
+  writeFileSync(partitions, known.replace(idOf('d'), '52534f49-0000-4000-8000-000000000005'));
+  expect((await scene.run(['appliance', 'show'])).out).toContain('! The partitions of the appliance have the ids of its image');
+  writeFileSync(partitions, known);
   scene.programs = programs;
   expect(await scene.run(['appliance', 'save', `${scene.root}/saved`])).toMatchObject({ code: 0 });
   expect(await scene.run(['appliance', 'restore', `${scene.root}/saved`])).toMatchObject({ code: 0 });

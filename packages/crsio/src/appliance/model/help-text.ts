@@ -17,7 +17,7 @@ export const DISKS_HELP = `A pool is an array (RAID) of whole disks with the fil
 
 raid1: copies on all disks. raid5: one disk may fail. raid6: two may fail. raid10: copies, striped.
 
-To replace a disk, open its array. A disk that still works stays in the array until its content is on the new disk. A disk that is in use is refused. A disk that has content is erased only if you type its name.`;
+To replace a disk, open its array. A disk that still works stays in the array until its content is on the new disk. A disk that is in use is refused. Any other disk is overwritten only if you type its name, because a disk on which nothing is recognised may have data.`;
 
 export const SYSTEM_HELP = `The appliance has two slots. An upgrade is written to the slot that is not running, and boots once on trial. If it does not come up, the boot after that takes the earlier slot. "Go back" tries the other slot in the same way.
 

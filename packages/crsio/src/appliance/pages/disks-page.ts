@@ -1,7 +1,7 @@
 // The pages of arrays and disks, from which pools are made and disks are replaced. Pure. Invariant: the state of an array is in its text, so
 // that it is readable without colours.
 
-import { arrayTrouble, type Disk, type DiskArray } from '@rsio/common/appliance/disks';
+import { arrayTrouble, type Disk, type DiskArray, UNKNOWN_CONTENT } from '@rsio/common/appliance/disks';
 import { shownSize } from '@rsio/common/manage/server-tables';
 import { open, pageOf, report, step } from '../../machine/machine.ts';
 import { choiceRow, commandRow, EMPTY_ROW, headingRow, problemRow, textRow } from '../../machine/rows.ts';
@@ -41,19 +41,19 @@ export const DISKS_PAGE: AppliancePage = pageOf<ApplianceState>('disks', (state)
       choiceRow(NEW_POOL),
     ],
     actions: [NEW_POOL],
-    hint: arrays.length === 0 ? 'New pool makes an array, a file system and a pool' : 'Enter opens an array, or erases a disk with content',
+    hint: arrays.length === 0 ? 'New pool makes an array, a file system and a pool' : 'Enter opens an array, or erases a disk',
     help: { title: 'Disks', text: DISKS_HELP },
   };
 });
 
 function diskCells({ name, sizeBytes, model, serial, use }: Disk): string[] {
-  const what = use.what ?? (use.kind === 'system' ? 'this appliance' : use.kind);
-  return [`${use.kind === 'free' ? '-' : '+'} ${name}`, shownSize(sizeBytes), model || '-', serial || '-', what];
+  const what = use.what ?? 'this appliance';
+  return [`${use.what === UNKNOWN_CONTENT ? '-' : '+'} ${name}`, shownSize(sizeBytes), model || '-', serial || '-', what];
 }
 
 function diskCommand(disk: Disk): ApplianceCommand {
   if (disk.use.kind === 'content') return eraseForm(disk.name);
-  const text = disk.use.kind === 'free' ? 'It is free: New pool uses it' : `It is in use: ${disk.use.what ?? 'this appliance'}`;
+  const text = `It is in use: ${disk.use.what ?? 'this appliance'}`;
   return (state) => step(report(state, `Disk ${disk.name}`, text));
 }
 

@@ -39,7 +39,7 @@ const DISKS = kindOf('disks', 'names of disks, separated by commas', (text) => l
 const DISK = kindOf('disk', 'the name of a disk', (text) => listOf(text).length === 1);
 const ARRAY = kindOf('array', 'the name of the array', (text) => text !== '');
 const FILE = kindOf('file', 'the name of a file on the disk', (text) => !text.split('/').includes('..'));
-const ERASE_HELP = 'To overwrite disks that have content, type their names here; everything on them is lost';
+const ERASE_HELP = 'Type the name of each disk again; everything on it is lost';
 
 export function changeInterface({ name: device, mac }: NetworkDevice): ApplianceCommand {
   return orderForm(
@@ -125,7 +125,7 @@ function offersOf(texts: readonly string[]): readonly Offer[] {
 
 /** Names of the disks that may be used, with what they are. */
 function diskOffers(state: ApplianceState): readonly Offer[] {
-  const disks = state.view?.storage.disks.filter(({ use }) => use.kind === 'free' || use.kind === 'content') ?? [];
+  const disks = state.view?.storage.disks.filter(({ use }) => use.kind === 'content') ?? [];
   return disks.map((disk) => ({
     text: disk.name,
     detail: `${diskText(disk).slice(disk.name.length + 2)}${disk.use.what === undefined ? '' : `, has ${disk.use.what}`}`,
@@ -164,7 +164,7 @@ export const ADD_POOL = orderForm(
       { key: 'name', entry: entryOf(POOL, 'Name of the pool and of its array', true) },
       { key: 'level', entry: entryOf(choice(...(Object.keys(LEVELS) as Level[])), 'How the disks secure the data', false, 'raid1') },
       { key: 'disks', entry: entryOf(DISKS, 'Whole disks; F4 lists them', true) },
-      { key: 'erase', entry: entryOf(DISKS, ERASE_HELP, false, 'none') },
+      { key: 'erase', entry: entryOf(DISKS, ERASE_HELP, true) },
     ]),
   (text, state) => {
     const level = (Object.keys(LEVELS) as Level[]).find((one) => one === text('level')) ?? 'raid1';
@@ -189,7 +189,7 @@ export function replaceMember({ name: array, device, members }: DiskArray): Appl
       return formOf(`Replace a disk of ${array}`, [
         { key: 'old', entry: entryOf(DISK, 'The disk to replace', false, 'the failed or missing one'), offers },
         { key: 'new', entry: entryOf(DISK, 'The disk that takes its place', true), offers: diskOffers(state) },
-        { key: 'erase', entry: entryOf(DISK, ERASE_HELP, false, 'none') },
+        { key: 'erase', entry: entryOf(DISK, ERASE_HELP, true) },
       ]);
     },
     (text, state) => {
@@ -212,10 +212,10 @@ export function removeForm({ name: array, device }: DiskArray): ApplianceCommand
         { key: 'array', entry: entryOf(ARRAY, `Type the name of the array, or ${device}; all its volumes are lost`, true) },
       ]),
     (text) => ({
-      question: `All data of array ${array} is lost. Its disks are free then`,
+      question: `All data of array ${array} is lost. Its disks can then be used again`,
       doing: `Removing array ${array}`,
       make: (ports) => ports.removeArray(device, text('array')),
-      done: () => `Array ${array} is removed, and its disks are free`,
+      done: () => `Array ${array} is removed, and its disks can be used again`,
     }),
   );
 }
@@ -231,7 +231,7 @@ export function eraseForm(disk: string): ApplianceCommand {
         question,
         doing: `Erasing ${disk}`,
         make: (ports) => ports.eraseDisk(disk, typed, question),
-        done: () => `${disk} is empty`,
+        done: () => `${disk} is erased`,
       };
     },
   );
