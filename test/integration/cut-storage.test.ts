@@ -2,7 +2,7 @@
 // restores the content and reloads, even over a restart of rssrv. The program never reads zeros in place of its data.
 // files/file-backend.test.ts tests which I/O detects the truncation. Rules: N5 in docs/GUARANTEES.md.
 
-import { copyFileSync, statSync, truncateSync } from 'node:fs';
+import { closeSync, copyFileSync, openSync, statSync, truncateSync, writeSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { NbdIo } from '../support/io/nbd-io.ts';
@@ -27,8 +27,10 @@ it(
     copyFileSync(file, copy);
     const { size } = statSync(file);
     truncateSync(file, MIB);
-    // This write extends the file beyond the next read, which follows at once.
-    const writing = nbd.write(6 * MIB, data);
+    // A write behind the lost part, as of another client of a shared volume, makes the file longer again. The read follows at once.
+    const behind = openSync(file, 'r+');
+    writeSync(behind, data, 0, MIB, 6 * MIB);
+    closeSync(behind);
     let read: Buffer | null = null;
     const reading = nbd.read(3 * MIB, MIB).then((found) => (read = found));
     await waitFor(() => server.log('rssrv').includes('was truncated to'), WAIT_MS, 'The server has noticed');
@@ -38,7 +40,6 @@ it(
     expect([read, statSync(file).size < size]).toEqual([null, true]);
     copyFileSync(copy, file);
     process.kill(server.pid('rssrv'), 'SIGHUP');
-    await writing;
     expect((await reading).equals(data)).toBe(true);
     await nbd.write(7 * MIB, data);
     await nbd.flush();

@@ -165,6 +165,7 @@ export function removedVolume(changes: Partial<RemovedVolumeView> = {}): Removed
     clients: null,
     removedMs: 0,
     by: null,
+    ageMs: 0,
     untilMs: 86_400_000,
     ...changes,
   };

@@ -55,7 +55,9 @@ export class Inventory {
     return {
       volumes: entries.map(({ volume, manifest }, index) => this.volumeView(volume, manifest, used[index] ?? null)),
       removed: states
-        .flatMap((state) => [...state.removed.values()].map((removed) => removedView(state, removed)))
+        .flatMap((state) =>
+          [...state.removed.values()].map((removed) => removedView(state, removed, this.verbs.removedTimes(state, removed))),
+        )
         .toSorted((a, b) => byName(a, b) || b.removedMs - a.removedMs),
     };
   }

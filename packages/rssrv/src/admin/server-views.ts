@@ -25,7 +25,6 @@ import type { Fences } from '../volumes/fences.ts';
 import type { PoolAway } from '../farm/farms.ts';
 import { rightsOf } from '../pools/asker.ts';
 import { type Catalogue, type PoolState, promisedBytes, usableBytes } from '../pools/catalogue.ts';
-import { REMOVED_KEPT_MS } from '../pools/limits.ts';
 import { sourceOf } from '../jobs/images/image-rules.ts';
 import { ownedByNode } from '../pools/snapshots/owned-bytes.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
@@ -185,10 +184,15 @@ export function snapshotView({ manifest, record }: FoundSnapshot, usedBytes: num
   return { name, universe, snapshot: record.name, id, sizeBytes, usedBytes, createdMs, by: creator, group: group.id, readers, moment };
 }
 
-export function removedView(pool: PoolState, { manifest, removal }: RemovedVolume): RemovedVolumeView {
+/** `times`: `PoolVerbs.removedTimes`. */
+export function removedView(
+  pool: PoolState,
+  { manifest, removal }: RemovedVolume,
+  times: Pick<RemovedVolumeView, 'ageMs' | 'untilMs'>,
+): RemovedVolumeView {
   const { name, universe, id, sizeBytes, owner, clients } = manifest;
   const { removedMs, by } = removal;
-  return { name, universe, id, sizeBytes, pool: pool.name, owner, removedMs, by, untilMs: removedMs + REMOVED_KEPT_MS, clients };
+  return { name, universe, id, sizeBytes, pool: pool.name, owner, removedMs, by, ...times, clients };
 }
 
 /** The facts, besides the configuration, that `clientViews` needs. */

@@ -17,6 +17,7 @@ import {
 } from './catalogue.ts';
 import { POOL_VOLUMES_MAX, POOL_VOLUMES_PER_CLIENT_MAX, PURGED_AT_ONCE_MAX } from './limits.ts';
 import type { Manifest } from './disk/manifest.ts';
+import type { RemovedVolume } from './disk/pool-scan.ts';
 import { decidePurge, decideRestore } from './removed-volumes.ts';
 import { createRequest } from '../testing/pool-scene.ts';
 
@@ -318,8 +319,9 @@ test('volumes that a client creates and removes count until they are deleted for
 describe('deleting removed volumes for good', () => {
   const removed = removedOf(manifest('a', { owner: 'big-2' }), manifest('b'), manifest('a', { id: 'id-a2', universe: 1 }));
   const where = catalogue(pool('fast', { removed }), pool('dead', { trouble: 'silent', removed: removedOf(manifest('c')) }));
+  const ageOf = (_pool: PoolState, { removal }: RemovedVolume): number => 12 - removal.removedMs;
   const ids = (volume: string | null, olderMs: number, asker = LOCAL_ASKER, id: string | null = null) =>
-    decidePurge(where, { volume: volume === null ? null : { name: volume, universe: 0 }, id, olderMs }, asker, 12).chosen.map(
+    decidePurge(where, { volume: volume === null ? null : { name: volume, universe: 0 }, id, olderMs }, asker, ageOf).chosen.map(
       ({ manifest: { id } }) => id,
     );
 
@@ -343,7 +345,7 @@ describe('deleting removed volumes for good', () => {
   test('one request deletes a bounded number, and tells how many are left', () => {
     const many = Array.from({ length: PURGED_AT_ONCE_MAX + 3 }, (_, index) => manifest(`v${index}`));
     const all = { volume: null, id: null, olderMs: 0 };
-    const { chosen, left } = decidePurge(catalogue(pool('fast', { removed: removedOf(...many) })), all, LOCAL_ASKER, 0);
+    const { chosen, left } = decidePurge(catalogue(pool('fast', { removed: removedOf(...many) })), all, LOCAL_ASKER, () => 0);
     expect([chosen.length, left]).toEqual([PURGED_AT_ONCE_MAX, 3]);
   });
 });

@@ -9,8 +9,12 @@ export const POOL_VOLUMES_MAX = 10_000;
 export const POOL_VOLUMES_PER_CLIENT_MAX = 2_500;
 /** Maximum number of removed volumes that one request deletes for good. */
 export const PURGED_AT_ONCE_MAX = 256;
-/** Time for which a removed volume can be restored. */
+/** Time for which a removed volume can be restored, as the servers of its pool have seen it pass. */
 export const REMOVED_KEPT_MS = 24 * 60 * 60 * 1_000;
+/** The age of a removed volume is saved when it has grown by this much. A restart forgets at most this much, and the time until a look. */
+export const REMOVED_AGE_STEP_MS = 10 * 60 * 1_000;
+/** Maximum number of removed volumes whose ages one look saves. */
+export const REMOVED_AGES_SAVED_MAX = 64;
 /** Longest time for which the server waits until a pool's file system reports its free space. */
 export const SPACE_WAIT_MS = 1_000;
 /** Longest time for a change of a pool's files. The allocation of a thick volume may take longer. */

@@ -33,9 +33,11 @@ import { isDoneBy } from './requests/request-stamp.ts';
 import { isRequestId } from './disk/description-shapes.ts';
 import { type Manifest, otherParts, partSizes } from './disk/manifest.ts';
 import type { PoolFiles } from './disk/pool-files.ts';
+import type { RemovedVolume } from './disk/pool-scan.ts';
 import { volumeConfigOf } from './pool-volume.ts';
 import { mayBeLeft } from './repair/move-repair.ts';
 import { stampedFile } from './disk/stamped-file.ts';
+import { type AgedRemoval, agesToSave, RemovalAges } from './removal-ages.ts';
 import type { Pools } from './pools.ts';
 import { checkGrower, checkNoReplica } from './replica-rules.ts';
 import { checkNoFollower, checkRemovable } from './follower-rules.ts';
@@ -67,12 +69,14 @@ export interface PoolVerbsPorts {
 export class PoolVerbs {
   readonly pools: Pools;
   private readonly ports: PoolVerbsPorts;
+  private readonly ages: RemovalAges;
   /** Ids of volumes that a change has stopped serving. Until the change ends, it is unknown whether the pool still has these volumes. */
   private readonly doubtful = new Set<string>();
 
   constructor(ports: PoolVerbsPorts) {
     this.pools = ports.pools;
     this.ports = ports;
+    this.ages = new RemovalAges(ports.clock);
   }
 
   get catalogue(): Catalogue {
@@ -266,7 +270,9 @@ export class PoolVerbs {
     this.doubtful.add(manifest.id);
     await this.onDisk(pool, POOL_CHANGE_MS, (files) => files.remove(manifest.id, removal));
     this.doubtful.delete(manifest.id);
-    this.pools.remove(pool.name, { manifest, removal });
+    const removed = { manifest, removal };
+    this.pools.remove(pool.name, removed);
+    this.ages.of(pool, removed);
     return found;
   }
 
@@ -281,21 +287,34 @@ export class PoolVerbs {
     return { pool, manifest };
   }
 
-  /** Deletes volumes that were removed more than REMOVED_KEPT_MS ago. Failures are logged. */
+  /** Deletes removed volumes whose age is REMOVED_KEPT_MS, and saves the ages of others. Failures are logged. */
   async purgeExpired(): Promise<void> {
-    const nowMs = this.ports.clock.wallMs();
-    for (const pool of this.pools.states) {
-      for (const { manifest, removal } of pool.removed.values()) {
-        // The pool may have stopped answering during the purge of the previous volume.
-        if (this.pools.states.find(({ name }) => name === pool.name)?.trouble !== null) break;
-        if (nowMs - removal.removedMs < REMOVED_KEPT_MS || mayBeLeft(manifest, this.pools.states)) continue;
-        try {
-          await this.purge(pool, manifest);
-        } catch (thrown) {
-          this.ports.log.error(
-            `Removed volume ${volumeText(manifest)} of pool ${pool.name} cannot be deleted: ${toRsError(thrown).message}`,
-          );
-        }
+    const all = this.ages.all(this.pools.states);
+    const isExpired = ({ ageMs, manifest }: AgedRemoval): boolean => ageMs >= REMOVED_KEPT_MS && !mayBeLeft(manifest, this.pools.states);
+    const saved = agesToSave(all.filter((one) => !isExpired(one)));
+    await this.eachRemoved(all.filter(isExpired), 'cannot be deleted', ({ pool, manifest }) => this.purge(pool, manifest));
+    await this.eachRemoved(saved, 'is kept for longer, because its age cannot be saved', async ({ pool, manifest, removal, ageMs }) => {
+      const noted = { ...removal, seenMs: ageMs };
+      await this.onDisk(pool, POOL_CHANGE_MS, (files) => files.noteRemoval(manifest.id, noted));
+      this.pools.remove(pool.name, { manifest, removal: noted });
+    });
+  }
+
+  /** Returns the age of a removal, and the time by the wall clock at which it is to be deleted. Only shown: `purgeExpired` decides. */
+  removedTimes(pool: PoolState, removed: RemovedVolume): { readonly ageMs: number; readonly untilMs: number } {
+    const ageMs = this.ages.of(pool, removed);
+    return { ageMs, untilMs: this.ports.clock.wallMs() + Math.max(0, REMOVED_KEPT_MS - ageMs) };
+  }
+
+  private async eachRemoved(all: readonly AgedRemoval[], failure: string, work: (one: AgedRemoval) => Promise<void>): Promise<void> {
+    for (const one of all) {
+      // The pool may have stopped answering during the work before.
+      if (this.pools.states.find(({ name }) => name === one.pool.name)?.trouble !== null) continue;
+      try {
+        await work(one);
+      } catch (thrown) {
+        const text = `Removed volume ${volumeText(one.manifest)} of pool ${one.pool.name} ${failure}`;
+        this.ports.log.error(`${text}: ${toRsError(thrown).message}`);
       }
     }
   }
@@ -305,7 +324,7 @@ export class PoolVerbs {
    * `left`: number of matching volumes that remain.
    */
   async purgeRemoved(wanted: Purge, asker: Asker): Promise<{ readonly purged: readonly FoundRemoved[]; readonly left: number }> {
-    const { chosen, left } = decidePurge(this.catalogue, wanted, asker, this.ports.clock.wallMs());
+    const { chosen, left } = decidePurge(this.catalogue, wanted, asker, this.ages.of);
     for (const { pool, manifest } of chosen) await this.purge(pool, manifest);
     return { purged: chosen, left };
   }

@@ -16,6 +16,7 @@ import {
   volumeText,
 } from './catalogue.ts';
 import type { Manifest, Removal } from './disk/manifest.ts';
+import type { RemovedVolume } from './disk/pool-scan.ts';
 import { PURGED_AT_ONCE_MAX } from './limits.ts';
 import { mayBeLeft } from './repair/move-repair.ts';
 
@@ -68,7 +69,7 @@ export interface Purge {
   readonly volume: VolumeName | null;
   /** Selects the removed volume with this id among several with the same name; null selects all. */
   readonly id: string | null;
-  /** Selects volumes that were removed at least this long ago; 0 selects all. */
+  /** Selects volumes whose removals have at least this age; 0 selects all. */
   readonly olderMs: number;
 }
 
@@ -77,22 +78,21 @@ export interface FoundRemoved extends Found {
 }
 
 /**
- * Returns the removed volumes to delete for good, the earliest removal first, and the number left for another request. A client deletes
+ * Returns the removed volumes to delete for good, the earliest removal first (`ageOf`: RemovalAges), and the number left for another request. A client deletes
  * only volumes that it has created. Throws E_UNKNOWN_VOLUME if no volume with the given name can be deleted.
  */
 export function decidePurge(
   { pools }: Catalogue,
   { volume, id, olderMs }: Purge,
   asker: Asker,
-  nowMs: number,
+  ageOf: (pool: PoolState, removed: RemovedVolume) => number,
 ): { readonly chosen: readonly FoundRemoved[]; readonly left: number } {
   asker.needs('manage', 'delete removed volumes');
   const all = pools
     .flatMap((pool) => [...pool.removed.values()].map((one): FoundRemoved => ({ pool, ...one })))
-    .filter(({ manifest, removal }) => {
+    .filter(({ pool, manifest, removal }) => {
       const isNamed = volume === null || (manifest.name === volume.name && manifest.universe === volume.universe);
-      // With 0, the times are not compared, because the time of a removal may be in the future if the clock was set back.
-      const isOld = olderMs === 0 || nowMs - removal.removedMs >= olderMs;
+      const isOld = ageOf(pool, { manifest, removal }) >= olderMs;
       return isNamed && isOld && (id === null || manifest.id === id) && (asker.role === 'admin' || manifest.owner === asker.node);
     })
     .filter(({ pool, manifest }) => pool.trouble === null && !mayBeLeft(manifest, pools))

@@ -248,3 +248,21 @@ test('a replica of a mirror gets no snapshots, no program is started for it, and
   const { name, universe } = manifest;
   await expect(verbs.set({ name, universe }, { schedule: 'daily keep 2' }, LOCAL_ASKER, null)).rejects.toThrow('cannot have a schedule');
 });
+
+test('a clock that jumps to and fro does not make a rule remove its history', async () => {
+  const one = await bench();
+  await one.scene.create();
+  await schedule(one, 'hourly keep 4');
+  for (let hour = 0; hour < 5; hour++) await one.pass(HOUR_MS);
+  const before = one.names();
+  expect(before).toHaveLength(4);
+  for (let jump = 0; jump < 24; jump++) {
+    one.clock.jumpWall(jump % 2 === 0 ? 30 * 24 * HOUR_MS : -30 * 24 * HOUR_MS);
+    await one.pass(60_000);
+  }
+  // 24 jumps make no more snapshots than a clock that was wrong and was corrected.
+  expect(one.names().filter((name) => before.includes(name))).toHaveLength(2);
+  expect(one.state()?.failure).toBe('the clock of this server jumps, so that more are due than periods have passed: correct the clock');
+  for (let hour = 0; hour < 4; hour++) await one.pass(HOUR_MS);
+  expect([one.names().length, one.state()?.failure]).toEqual([4, null]);
+});

@@ -12,6 +12,7 @@ import { type Found, type PoolState, volumeText } from '../pools/catalogue.ts';
 import { closedFor } from '../pools/follower-rules.ts';
 import { SNAPSHOT_GROUP_MAX } from '../pools/limits.ts';
 import { planSchedule, type SchedulePlan } from '../pools/schedules/plan.ts';
+import { RulePace } from '../pools/schedules/rule-pace.ts';
 import { parseSchedule } from '../pools/schedules/schedule.ts';
 import { SCHEDULE_LOOK_MS, SCHEDULE_NAMED_MAX, SCHEDULE_RETRY_MAX_MS, SCHEDULE_RETRY_MS } from './limits.ts';
 import type { SnapshotsToMake } from '@rsio/common/triggers/triggers';
@@ -59,6 +60,7 @@ interface Memory {
   isAlone: boolean;
   skipped: string | null;
   removalMs: number;
+  readonly pace: RulePace;
 }
 
 interface DueSnapshot {
@@ -152,8 +154,9 @@ export class ScheduleRunner {
         this.noteReplica(found, memory);
         continue;
       }
-      const { due, stuck } = this.planOf(found);
+      const { stuck } = this.planOf(found);
       if (stuck !== null) this.noteStuck(found, stuck);
+      const due = this.dueNow(found);
       // Skip a volume while a command is making a snapshot of it in the background.
       if (due.length === 0 || now < memory.retryMs || snapshotsOf(found).making.length > 0) continue;
       let group = memory.isAlone ? undefined : open.get(found.pool.name);
@@ -202,14 +205,30 @@ export class ScheduleRunner {
     return this.scheduled()
       .filter(({ manifest }) => wanted.has(manifest.id))
       .flatMap((found) =>
-        this.planOf(found)
-          .due.slice(0, 1)
+        this.dueNow(found)
+          .slice(0, 1)
           .map((due) => ({ found, snapshot: newSnapshot(found, due) })),
       );
   }
 
+  /** Returns what is due by the clock, as far as the time that has passed allows it (rule-pace.ts). */
+  private dueNow(found: Found): SchedulePlan['due'] {
+    const [nowMs, memory] = [this.ports.clock.monotonicMs(), this.memoryOf(found.manifest.id)];
+    return this.planOf(found).due.filter(({ label }) => {
+      const isPaced = memory.pace.mayMake(label, periodOf(found, label), nowMs);
+      if (!isPaced)
+        this.noteNone(found, label, 'the clock of this server jumps, so that more are due than periods have passed: correct the clock');
+      return isPaced;
+    });
+  }
+
   private succeeded(made: readonly DueSnapshot[]): void {
-    for (const { found } of made) Object.assign(this.memoryOf(found.manifest.id), { failure: null, retryMs: 0, waitMs: 0, isAlone: false });
+    const nowMs = this.ports.clock.monotonicMs();
+    for (const { found, snapshot } of made) {
+      const memory = this.memoryOf(found.manifest.id);
+      Object.assign(memory, { failure: null, retryMs: 0, waitMs: 0, isAlone: false });
+      memory.pace.made(snapshot.schedule ?? '', periodOf(found, snapshot.schedule ?? ''), nowMs);
+    }
     const [first] = made;
     if (first === undefined) return;
     const text = namesText(made.map(({ snapshot }) => snapshotText(snapshot)));
@@ -250,13 +269,14 @@ export class ScheduleRunner {
     this.ports.log.warn(whole, eventOf(objectText({ pool, manifest }, 1), '-', 'snapshot failed', whole));
   }
 
-  /**
-   * Records that the volume gets no further snapshots because old snapshots cannot be removed. The time of the next attempt does not
-   * change.
-   */
   private noteStuck(found: Found, label: string): void {
+    const { skipped } = this.memoryOf(found.manifest.id);
+    this.noteNone(found, label, `too many old ${label} snapshots could not be removed (${skipped ?? 'see the log of rssrv'})`);
+  }
+
+  /** Records why the volume gets no further snapshots of a rule. The time of the next attempt does not change. */
+  private noteNone(found: Found, label: string, text: string): void {
     const memory = this.memoryOf(found.manifest.id);
-    const text = `too many old ${label} snapshots could not be removed (${memory.skipped ?? 'see the log of rssrv'})`;
     if (memory.failure === null) {
       const whole = `Volume ${volumeText(found.manifest)} gets no further ${label} snapshots: ${text}`;
       this.ports.log.warn(whole, eventOf(objectText(found, 1), '-', 'snapshot failed', whole));
@@ -322,7 +342,7 @@ export class ScheduleRunner {
   private memoryOf(id: string): Memory {
     let memory = this.memories.get(id);
     if (memory === undefined) {
-      memory = { plan: null, failure: null, retryMs: 0, waitMs: 0, isAlone: false, skipped: null, removalMs: 0 };
+      memory = { plan: null, failure: null, retryMs: 0, waitMs: 0, isAlone: false, skipped: null, removalMs: 0, pace: new RulePace() };
       this.memories.set(id, memory);
     }
     return memory;
@@ -337,6 +357,10 @@ export class ScheduleRunner {
     const nextMs = this.scheduled().reduce((next, found) => Math.min(next, this.planOf(found).nextMs), Number.POSITIVE_INFINITY);
     return Math.min(SCHEDULE_LOOK_MS, Math.max(1, nextMs - nowMs));
   }
+}
+
+function periodOf({ manifest }: Found, label: string): number {
+  return parseSchedule(manifest.schedule ?? 'none').find((rule) => rule.label === label)?.periodMs ?? 1;
 }
 
 function newSnapshot({ manifest: { name, universe } }: Found, due: SchedulePlan['due'][number]): NewSnapshot {

@@ -98,15 +98,16 @@ test('a rollback of a concat to a snapshot from before it went on in another poo
 
 test('a volume that is deleted for good takes the files of its snapshots along, also from a pool that was absent', async () => {
   let nowMs = 1_000;
-  const clock = { ...systemClock, wallMs: () => nowMs };
+  const clock = { ...systemClock, wallMs: () => nowMs, monotonicMs: () => nowMs };
   const scene = await openAll({ clock });
   await scene.create(CONCAT);
   await scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, null, WHOLE_TURN);
   await scene.verbs.remove(DB, LOCAL_ASKER, null);
   await scene.pools.close();
   fs.renameSync(path.join(directory, 'b'), path.join(directory, 'away'));
-  nowMs += REMOVED_KEPT_MS;
   const without = await openAll({ clock, absent: ['b'] });
+  await without.verbs.purgeExpired();
+  nowMs += REMOVED_KEPT_MS;
   await without.verbs.purgeExpired();
   await without.pools.close();
   fs.renameSync(path.join(directory, 'away'), path.join(directory, 'b'));

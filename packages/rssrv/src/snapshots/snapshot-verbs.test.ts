@@ -301,7 +301,7 @@ describe('when the volume', () => {
 
   test('is deleted for good, they are, too', async () => {
     let nowMs = 0;
-    const scene = await PoolScene.open(directory, { clock: { ...systemClock, wallMs: () => nowMs } });
+    const scene = await PoolScene.open(directory, { clock: { ...systemClock, monotonicMs: () => nowMs } });
     await scene.create();
     await scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, null, WHOLE_TURN);
     await scene.verbs.remove(DB, LOCAL_ASKER, null);

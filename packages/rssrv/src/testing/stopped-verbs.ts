@@ -141,7 +141,7 @@ export async function stopped(
   const run: Run = async (directory, reached) => {
     let [number, timeMs] = [0, 1_000_000_000_000];
     const newId = (): string => `00000000-0000-4000-9000-${String(++number).padStart(12, '0')}`;
-    options = { clock: { ...systemClock, wallMs: () => timeMs++ }, names };
+    options = { clock: { ...systemClock, wallMs: () => timeMs++, monotonicMs: () => timeMs }, names };
     let isOn = false;
     const scene = await PoolScene.open(directory, { ...options, newId, reached: (step) => void (isOn && reached(step)) });
     await prepare(scene, (ms) => void (timeMs += ms));

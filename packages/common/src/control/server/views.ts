@@ -155,7 +155,8 @@ export const REMOVED = object({
   owner: orNull(text()),
   removedMs: number(),
   by: orNull(text('Client that removed it; null: an administrator')),
-  untilMs: number('When it is deleted for good'),
+  ageMs: number('Time that the server has seen pass since the removal'),
+  untilMs: number('When it is deleted for good, if the server runs until then'),
   clients: orNull(list(text()), 'Clients that may attach it once it is restored; null: all'),
 });
 

@@ -36,7 +36,7 @@ export interface Wanted {
 }
 
 export interface VolumeDoor extends Output {
-  readonly clock: Pick<Clock, 'wallMs' | 'after'>;
+  readonly clock: Pick<Clock, 'wallMs' | 'monotonicMs' | 'after'>;
   /** Asks the person at the terminal, and returns the answer; null if stdin is not a terminal. */
   readonly ask: ((question: string) => Promise<string>) | null;
   /** Returns an id for a request that changes something. */

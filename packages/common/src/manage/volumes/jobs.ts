@@ -145,7 +145,7 @@ export async function followed(
 
 /** Waits until a job ends, and shows its progress. */
 async function ended(door: VolumeDoor, target: VolumeTarget, id: string, waitMs: number | null): Promise<JobView> {
-  const untilMs = waitMs === null ? Number.POSITIVE_INFINITY : door.clock.wallMs() + waitMs;
+  const untilMs = waitMs === null ? Number.POSITIVE_INFINITY : door.clock.monotonicMs() + waitMs;
   let shown = '';
   for (;;) {
     const { jobs } = await target.call('job-list', { id });
@@ -155,7 +155,7 @@ async function ended(door: VolumeDoor, target: VolumeTarget, id: string, waitMs:
     const text = `Job ${id}: ${progressText(job)}${job.reason === null ? '' : `: ${job.reason}`}`;
     if (text !== shown) door.note(text);
     shown = text;
-    if (door.clock.wallMs() >= untilMs)
+    if (door.clock.monotonicMs() >= untilMs)
       throw new RsError('E_TIMEOUT', `Job ${id} goes on, and nothing was undone: ${progressText(job)}`, { job: id });
     await new Promise<void>((resolve) => void door.clock.after(JOB_LOOK_MS, () => resolve()));
   }

@@ -71,14 +71,13 @@ async function targetOf(door: VolumeDoor, name: string | undefined, program: str
 }
 
 async function consents(
-  { ask, clock }: VolumeDoor,
+  { ask }: VolumeDoor,
   { call, volume, label }: Pick<Whole, 'call' | 'volume' | 'label'>,
   olderMs: number,
 ): Promise<boolean> {
   const { removed } = await call('volume-list', { pool: null });
   const meant = removed.filter(
-    (one) =>
-      (volume === null || (one.name === volume.name && one.universe === volume.universe)) && clock.wallMs() - one.removedMs >= olderMs,
+    (one) => (volume === null || (one.name === volume.name && one.universe === volume.universe)) && (olderMs === 0 || one.ageMs >= olderMs),
   );
   const bytes = meant.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   const what = `Delete ${plural(meant.length, 'removed volume')}${volume === null ? '' : ` ${label(volume)}`}, ${shownSize(bytes)}, for good`;

@@ -261,7 +261,10 @@ export type Manifest = Of<typeof MANIFEST>;
 
 /** The content of POOL/removed/ID/removed.json. */
 const REMOVAL = object({
+  /** When the volume was removed, by the wall clock. Shown, and later than that of each earlier removal of the same name. */
   removedMs: time,
+  /** Time that servers have seen pass since the removal (removal-ages.ts); absent until it is first saved. */
+  seenMs: optional(integer()),
   /** Client that removed the volume; null if an administrator removed it on the server. */
   by: nameOrNull,
   request: requestOrNull,
@@ -303,8 +306,8 @@ export function parseManifest(file: string, text: string): Manifest {
 }
 
 /** Throws E_USAGE, naming the field, if `parseRemoval` would refuse the file. */
-export function printRemoval({ removedMs, by, request }: Removal): string {
-  return readable(printContent({ removedMs, by, request }), parseRemoval);
+export function printRemoval(removal: Removal): string {
+  return readable(printContent(removal), parseRemoval);
 }
 
 /** Throws E_VOLUME naming `file`. */

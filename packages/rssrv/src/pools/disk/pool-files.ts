@@ -215,6 +215,15 @@ export class PoolFiles {
     this.reached('remove: durable');
   }
 
+  /** Replaces the description of a removal, also on a full file system. */
+  async noteRemoval(id: string, removal: Removal): Promise<void> {
+    const folder = poolPaths.removedVolume(this.directory, id);
+    // `replaceFile` would make a folder that has vanished again.
+    await stat(folder);
+    await this.spare.replaceFile(poolPaths.removal(folder), printRemoval(removal));
+    this.reached('remove: age');
+  }
+
   /** Moves a removed volume back to the folder of volumes, with `manifest` as its manifest. */
   async restore(manifest: Manifest): Promise<void> {
     const from = poolPaths.removedVolume(this.directory, manifest.id);
