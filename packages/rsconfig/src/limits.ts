@@ -67,8 +67,6 @@ export const INVENTORY_WAIT_MS = 15_000;
 export const SERVERS_ASKED_AT_ONCE_MAX = 16;
 /** If rsiod exits during a change, the command repeats the request until this time is over. */
 export const CALL_AGAIN_FOR_MS = 60_000;
-/** If rsiod exits while a command has a volume attached, the command waits this long for a new rsiod that can detach the volume. */
-export const RESTART_WAIT_MS = 10_000;
 /** After this time, a command reports which server it is waiting for. */
 export const SLOW_CALL_MS = 3_000;
 /** VOLUME_PROGRESS_MS is the interval between updates of the progress line while volumes are being attached or detached. */

@@ -219,7 +219,7 @@ describe('attaching and detaching', () => {
       out: 'osl:oracle@0 attached /dev/av0/oracle\n',
       err: 'rsconfig: osl:data@0: Held by venus 192.168.45.21 for 3 h: ask for it [E_HELD]\n',
     });
-    expect(asked).toEqual([{ names: [], readOnly: false, server: null, take: 'no' }]);
+    expect(asked).toEqual([{ names: [], readOnly: false, server: null, take: 'no', owner: 'person' }]);
   });
 
   test('an already attached or detached volume is success', async () => {
@@ -233,8 +233,8 @@ describe('attaching and detaching', () => {
     const { out } = await run(['-d', 'oracle', '--force']);
     expect(out).toBe('osl:oracle@0 detached\n');
     expect(asked).toEqual([
-      { names: ['oracle', 'osl:events@1'], readOnly: true, server: 'big-9', take: 'no' },
-      { names: ['oracle'], force: true },
+      { names: ['oracle', 'osl:events@1'], readOnly: true, server: 'big-9', take: 'no', owner: 'person' },
+      { names: ['oracle'], force: true, owner: null },
     ]);
   });
 
@@ -243,8 +243,8 @@ describe('attaching and detaching', () => {
     await run(['-a', '--take-over', 'oracle']);
     await run(['-a', 'oracle', '--force', '--take-over', '--read-only']);
     expect(asked).toEqual([
-      { names: ['oracle'], readOnly: false, server: null, take: 'over' },
-      { names: ['oracle'], readOnly: true, server: null, take: 'force' },
+      { names: ['oracle'], readOnly: false, server: null, take: 'over', owner: 'person' },
+      { names: ['oracle'], readOnly: true, server: null, take: 'force', owner: 'person' },
     ]);
   });
 

@@ -6,7 +6,7 @@ import { daemonPaths, rsiodPaths } from '@rsio/common/config/root-paths';
 import { helpOf, overview } from '@rsio/common/cli/help-texts';
 import { personAtTerminal } from '@rsio/common/cli/person';
 import { callApp } from '@rsio/common/control/call-app';
-import { callControl } from '@rsio/common/control/control-client';
+import { callControl, holdControl } from '@rsio/common/control/control-client';
 import type { Invocation, ProgramSpec } from '@rsio/common/daemon/arguments';
 import { type Clock, systemClock } from '@rsio/common/lib/clock';
 import type { OptionValues } from '@rsio/common/cli/command';
@@ -62,6 +62,7 @@ export async function rsconfig(
     {
       call: (method, params, timeoutMs) =>
         callControl(paths.controlSocket, method, params, timeoutMs === undefined ? { signal } : { signal, timeoutMs }),
+      hold: (method, params) => holdControl(paths.controlSocket, method, params, { signal }),
       callApp: (method, params) => callApp(appSocket, method, params, { signal }),
       ...ports,
       paths,

@@ -16,7 +16,7 @@ import { Attachments } from './attachments/attachments.ts';
 import { flushAll, whyInUse } from './attachments/final-flush.ts';
 import { GateOffers } from './attachments/gate-offers.ts';
 import { RESTORED_AT_ONCE } from './attachments/limits.ts';
-import { labelOf } from './attachments/offers.ts';
+import { labelOf, twinsOf } from './attachments/offers.ts';
 import { Backups } from './control/backups.ts';
 import { ClientSnapshots } from './control/client-snapshots.ts';
 import { controlHandlers } from './control/control-handlers.ts';
@@ -118,6 +118,7 @@ export class ClientDaemon {
       config: () => this.config,
       changed: (...event) => this.notifications.add(...event),
       isOffered: (label) => this.attachments.offers.some((offer) => labelOf(offer) === label),
+      twinsOf: (label) => twinsOf(this.attachments.offers, label),
       reached: () => void this.attachWanted(false),
     });
     this.notifications.heard = (event) => {
@@ -141,6 +142,7 @@ export class ClientDaemon {
       instance: identity.instance,
       note: (...event) => this.notifications.add(...event),
       elsewhere: this.role.processes,
+      attachesWanted: !this.role.isData,
     });
     this.configure(config);
     this.attached = new AttachedList({
@@ -426,7 +428,7 @@ export class ClientDaemon {
     this.mirrorMoments = mirrors.mirrorMoments;
     this.mirrorMoments.start();
     const own = controlHandlers({
-      ...{ clock, beganMs, attachments, attached, notifications, probes },
+      ...{ clock, log, beganMs, attachments, attached, notifications, probes },
       serverCalls: new ServerCalls({
         namespaces: () => this.namespaces,
         log,

@@ -13,7 +13,8 @@ import { isSamePlace, openLog } from '@rsio/common/log/log';
 import { ClientDaemon } from './daemon.ts';
 import { MainChannel } from './processes/main-channel.ts';
 import { lossObstacles } from './reloader.ts';
-import { TAKE } from '@rsio/protocol/wire/messages';
+import type { AttachOutcome } from '@rsio/common/control/methods';
+import { TAKES } from './control/control-handlers.ts';
 import type { AttachOrder } from './processes/data-processes.ts';
 import { type Begin, OWN_METHODS, type ToProcess } from './processes/messages.ts';
 
@@ -48,9 +49,15 @@ function begin(first: Begin): void {
     handlers,
     ownMethods: {
       [OWN_METHODS.refusal]: async () => ({ reason: await daemon.refusal() }),
-      [OWN_METHODS.attachAny]: async ({ names, readOnly, server }: Pick<AttachOrder, 'readOnly' | 'server'> & { names: string[] }) => {
+      [OWN_METHODS.attach]: async ({ names, readOnly, server, take, by, owner }: AttachOrder & { names: readonly string[] }) => {
         await handlers.query({ refresh: true });
-        return { outcomes: await daemon.attached.attach(names, readOnly, server, TAKE.NO, 'any') };
+        if (owner.kind === 'lasting') return { outcomes: await daemon.attached.attach(names, readOnly, server, TAKES[take], by, owner) };
+        const attachFor = (name: string): Promise<AttachOutcome> => daemon.attached.attachFor(owner, name, readOnly, server);
+        return { outcomes: await Promise.all(names.map(attachFor)) };
+      },
+      [OWN_METHODS.endOrder]: async ({ ticket, isGone }: { ticket: string; isGone: boolean }) => {
+        await daemon.attached.endOrder(ticket, isGone);
+        return {};
       },
       [OWN_METHODS.figures]: () => daemon.figures(),
       [OWN_METHODS.obstacles]: ({ config: next }: { config: Begin['config'] }) => ({

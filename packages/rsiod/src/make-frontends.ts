@@ -60,7 +60,7 @@ export function makeFrontends(ports: FrontendsPorts): MadeFrontends {
     attached: () => ports.attached(),
     // If the configuration changes to `device = none` while a volume has devices, the volume stays exported over NBD until its devices are
     // removed.
-    mayExport: (volume) => settingsOf(volume).device !== 'none' || devices.shownAs(volume) !== null,
+    mayExport: (volume) => volume.isForOrders === true || settingsOf(volume).device !== 'none' || devices.shownAs(volume) !== null,
     log,
     clock,
     ...role.nbdOptions(() => nbd),

@@ -216,7 +216,7 @@ export class SimClient {
     const [, attachments] = this.placeOf(user);
     user.leaves(force);
     const name = user.attachedName;
-    const outcome = await this.settled(() => attachments.detach([name], force));
+    const outcome = await this.settled(() => attachments.detach([name], force, null));
     if (process.isKilled) return;
     this.ports.trace.note(EVENT.DETACHED, user.oracle.volume, outcome.done ? 1 : 0, force ? 1 : 0);
     if (this.ports.trace.isOn) this.ports.trace.say(`${user.name}: detach: ${outcome.error?.message ?? 'done'}`);

@@ -207,7 +207,7 @@ export class MirrorUser {
     this.isLeaving = true;
     const term = volume === null ? 0 : termOf(volume);
     const covered = oracle.flushBegins();
-    const [outcome] = await attachments.detach([name], force);
+    const [outcome] = await attachments.detach([name], force, null);
     if (process.isKilled) return;
     if (trace.isOn)
       trace.say(

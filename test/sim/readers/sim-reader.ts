@@ -170,7 +170,7 @@ export class SimReader implements ClientReader {
     const { client, judge, random, trace } = this.ports;
     this.state = 'detaching';
     judge.left(this.name);
-    const asked = client.attachments.detach([this.label], false).then(([outcome]) => outcome!);
+    const asked = client.attachments.detach([this.label], false, null).then(([outcome]) => outcome!);
     this.heard(asked, ({ error }) => {
       if (trace.isOn) trace.say(`${this.name}: detach ${this.label}: ${error?.message ?? 'done'}`);
       if (client.attachments.list.includes(this.volume!)) {

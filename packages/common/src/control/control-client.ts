@@ -40,6 +40,24 @@ export function callControl<M extends ControlMethodName>(
   return callMethod(CONTROL_METHODS, socketPath, method, params, options);
 }
 
+/** The answer to a request whose connection stays open. */
+export interface HeldAnswer<R> {
+  readonly result: R;
+  /** Closes the connection, which ends what the daemon does for it. */
+  close(): void;
+}
+
+/** Like `callControl`, but leaves the connection open after the answer. The daemon also sees the end of this process by it. */
+export async function holdControl<M extends ControlMethodName>(
+  socketPath: string,
+  method: M,
+  params: ControlMethods[M]['params'],
+  options: CallOptions,
+): Promise<HeldAnswer<ControlMethods[M]['result']>> {
+  const { socket, result } = await openCall(CONTROL_METHODS, socketPath, method, params, options);
+  return { result, close: () => void socket.destroy() };
+}
+
 /** Sends a request, as `callControl` does, to a daemon with the given table of methods. */
 export async function callMethod<T extends MethodTable, M extends keyof MethodsOf<T> & string>(
   table: T,
@@ -48,6 +66,18 @@ export async function callMethod<T extends MethodTable, M extends keyof MethodsO
   params: MethodsOf<T>[M]['params'],
   options: CallOptions,
 ): Promise<MethodsOf<T>[M]['result']> {
+  const { socket, result } = await openCall(table, socketPath, method, params, options);
+  socket.destroy();
+  return result;
+}
+
+async function openCall<T extends MethodTable, M extends keyof MethodsOf<T> & string>(
+  table: T,
+  socketPath: string,
+  method: M,
+  params: MethodsOf<T>[M]['params'],
+  options: CallOptions,
+): Promise<{ readonly socket: Socket; readonly result: MethodsOf<T>[M]['result'] }> {
   const { waitMs, result } = table[method]!;
   checkSocketPath(socketPath);
   const { timeoutMs = waitMs, clock = systemClock, by, signal } = options;
@@ -59,8 +89,9 @@ export async function callMethod<T extends MethodTable, M extends keyof MethodsO
   try {
     const greeting = timeoutMs > CONTROL_ANSWER_MS ? requestLine(GREETING_ID, 'daemon', {}) : '';
     const line = await exchange(socket, greeting + requestLine(REQUEST_ID, method, params, by), daemon, () => patience.heard());
-    return resultOf(line, method, result, daemon) as MethodsOf<T>[M]['result'];
+    return { socket, result: resultOf(line, method, result, daemon) as MethodsOf<T>[M]['result'] };
   } catch (error) {
+    socket.destroy();
     if (patience.endedAfterMs === null) throw explain(error, socketPath, daemon);
     const seconds = patience.endedAfterMs / 1_000;
     const sentence = patience.isHeard
@@ -70,7 +101,6 @@ export async function callMethod<T extends MethodTable, M extends keyof MethodsO
   } finally {
     patience.end();
     signal?.removeEventListener('abort', abort);
-    socket.destroy();
   }
 }
 

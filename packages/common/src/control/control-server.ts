@@ -23,9 +23,15 @@ import { CONTROL_VERSION, type MethodsOf, type MethodTable, type Param } from '.
 import type { CONTROL_METHODS } from './methods.ts';
 import { misfit } from '../lib/shape.ts';
 
-/** The functions that execute the methods of a table. */
+/**
+ * The functions that execute the methods of a table. `gone`: aborted when the connection of the request is closed; undefined if the request
+ * came over no connection of its own.
+ */
 export type HandlersOf<T extends MethodTable> = {
-  readonly [M in keyof MethodsOf<T>]: (params: MethodsOf<T>[M]['params']) => Promise<MethodsOf<T>[M]['result']> | MethodsOf<T>[M]['result'];
+  readonly [M in keyof MethodsOf<T>]: (
+    params: MethodsOf<T>[M]['params'],
+    gone?: AbortSignal,
+  ) => Promise<MethodsOf<T>[M]['result']> | MethodsOf<T>[M]['result'];
 };
 
 export type ControlHandlers = HandlersOf<typeof CONTROL_METHODS>;
@@ -35,7 +41,7 @@ export interface Service {
   readonly handlers: Readonly<Record<string, Handler | undefined>>;
 }
 
-type Handler = (params: never) => unknown;
+type Handler = (params: never, gone?: AbortSignal) => unknown;
 
 export interface ControlServer {
   /** Closes all connections, but continues to accept new connections. */
@@ -132,6 +138,7 @@ class ControlConnection {
   private readonly log: Log;
   private readonly wrote: () => void;
   private readonly splitter: LineSplitter;
+  private readonly gone = new AbortController();
   /** Received requests that wait because the maximum number of requests is in progress. */
   private readonly waiting: string[] = [];
   private unanswered = 0;
@@ -150,6 +157,7 @@ class ControlConnection {
   start(): void {
     this.socket.on('error', (error) => this.log.debug(`Control connection failed: ${error.message}`));
     this.socket.on('data', (chunk) => this.receive(chunk));
+    this.socket.on('close', () => this.gone.abort());
     this.socket.on('end', () => {
       const rest = this.splitter.takeRest();
       if (rest !== '') this.waiting.push(rest);
@@ -177,7 +185,7 @@ class ControlConnection {
 
   private take(line: string): void {
     this.unanswered++;
-    void handleLine(this.service, line, this.log, this.bounds).then((answer) => {
+    void handleLine(this.service, line, this.log, this.bounds, this.gone.signal).then((answer) => {
       if (!this.socket.writable) return;
       this.socket.write(answer, () => this.answered());
       this.wrote();
@@ -199,13 +207,13 @@ class ControlConnection {
 }
 
 /** Executes the request in `line` and returns the answer line. Never rejects. */
-async function handleLine(service: Service, line: string, log: Log, { isTrusted }: ControlBounds): Promise<string> {
+async function handleLine(service: Service, line: string, log: Log, { isTrusted }: ControlBounds, gone: AbortSignal): Promise<string> {
   let id: RequestId = null;
   try {
     const request = parseRequest(line);
     id = request.id;
     checkVersion(request);
-    const execute = checkedCall(service, request.method, request.params);
+    const execute = checkedCall(service, request.method, request.params, gone);
     // A program such as rsweb sends requests for people whom this daemon does not know.
     if (request.by !== null && isTrusted) log.info(`${request.by} asks for ${request.method}`, { audit: true, by: request.by });
     const answer = answerLine(id, { result: await execute() });
@@ -259,7 +267,7 @@ function checkVersion({ method, version }: Request): void {
 }
 
 /** Returns a function that executes the request. Throws E_USAGE for an unknown method or wrong parameters. */
-function checkedCall({ table, handlers }: Service, method: string, params: unknown): () => unknown {
+function checkedCall({ table, handlers }: Service, method: string, params: unknown, gone: AbortSignal): () => unknown {
   const entry = Object.hasOwn(table, method) ? table[method] : undefined;
   const handler = entry !== undefined && Object.hasOwn(handlers, method) ? handlers[method] : undefined;
   if (entry === undefined || handler === undefined) {
@@ -269,7 +277,7 @@ function checkedCall({ table, handlers }: Service, method: string, params: unkno
   }
   // The method is known only at run time, so checkedParams, and not TypeScript, checks that the parameters match the handler.
   const checked = checkedParams(method, entry.params, params);
-  return () => handler(checked as never);
+  return () => handler(checked as never, gone);
 }
 
 function errorAnswer(error: RsError): { code: string; message: string; context: unknown } {

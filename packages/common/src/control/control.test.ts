@@ -97,7 +97,7 @@ describe('callControl and startControlServer', () => {
     });
     const params = { names: ['osl:oracle', '😀'], readOnly: true, server: null, take: 'over' } as const;
     const result = await callControl(path, 'attach', params);
-    expect(seen).toEqual([params]);
+    expect(seen).toEqual([{ ...params, owner: 'person' }]);
     expect(result.outcomes[0]?.volume).toBe('osl:ä\n');
   });
 

@@ -369,6 +369,13 @@ const nameOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'a
  * write of the holder is lost. `force`: the volume is taken over even if writes of the holder are lost.
  */
 const takeWord: Param<'no' | 'over' | 'force'> = { shape: word(['no', 'over', 'force']), what: 'no, over or force', default: 'no' };
+/** A name of `person` is that of everybody who gives none. */
+const ownerName: Param<string | undefined> = { shape: filledText(), what: 'the name of a program', default: 'person' };
+const ownerOrNull: Param<string | null | undefined> = {
+  shape: orNull(filledText()),
+  what: 'the name of a program, which then leaves a volume to its other owners, or null',
+  default: null,
+};
 const serverName: Param<string> = { shape: filledText(), what: 'the name of a server' };
 const namespaceName: Param<string> = { shape: filledText(), what: 'the name of a namespace' };
 
@@ -381,8 +388,8 @@ export const CONTROL_METHODS = {
     LIST_WAIT_MS + CONTROL_ANSWER_MS,
   ),
   local: method(
-    'Volumes attached on this machine',
-    {},
+    'Volumes attached on this machine; with orders, also those that only an order has',
+    { orders: flagParam as Param<boolean | undefined> },
     object({
       attachments: list(ATTACHMENT),
       awaited: list(AWAITED, 'Volumes that were attached before rsiod restarted and will be attached again'),
@@ -390,13 +397,31 @@ export const CONTROL_METHODS = {
   ),
   attach: method(
     'Attaches volumes by name; without names, all',
-    { names, readOnly: flagParam, server: nameOrNull, take: takeWord },
+    { names, readOnly: flagParam, server: nameOrNull, take: takeWord, owner: ownerName },
     object({ outcomes: list(ATTACH_OUTCOME) }),
+    CONTROL_TIMEOUT_MS,
+  ),
+  'order-attach': method(
+    'Attaches one volume for an order until order-detach, or until the connection of this request is closed',
+    {
+      name: { shape: filledText(), what: 'the name of a volume' } as Param<string>,
+      readOnly: flagParam,
+      server: nameOrNull,
+      alone: flagParam,
+      what: { shape: filledText(), what: 'the command, for people' } as Param<string>,
+    },
+    object({ ticket: text('For order-detach'), outcome: ATTACH_OUTCOME }),
+    CONTROL_TIMEOUT_MS,
+  ),
+  'order-detach': method(
+    'Ends an order, and detaches its volume unless it has another owner',
+    { ticket: { shape: filledText(), what: 'the ticket of order-attach' } as Param<string> },
+    object({}),
     CONTROL_TIMEOUT_MS,
   ),
   detach: method(
     'Detaches volumes by name; without names, all',
-    { names, force: flagParam },
+    { names, force: flagParam, owner: ownerOrNull },
     object({ outcomes: list(ATTACH_OUTCOME) }),
     CONTROL_TIMEOUT_MS,
   ),

@@ -4,6 +4,7 @@
 import { type Command, type CommandSpec, makeCommand, type OptionSpecs, usageError as usageErrorOf } from '@rsio/common/cli/command';
 import type { RsiodPaths } from '@rsio/common/config/root-paths';
 import type { AppCall } from '@rsio/common/control/app-methods';
+import type { HeldAnswer } from '@rsio/common/control/control-client';
 import type { ControlMethodName, ControlMethods } from '@rsio/common/control/methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import type { RsError } from '@rsio/common/lib/errors';
@@ -19,6 +20,11 @@ export interface CommandContext {
     params: ControlMethods[M]['params'],
     timeoutMs?: number,
   ) => Promise<ControlMethods[M]['result']>;
+  /** Calls the daemon, and keeps the connection, by which the daemon sees the end of this process. The caller closes it. */
+  readonly hold: <M extends ControlMethodName>(
+    method: M,
+    params: ControlMethods[M]['params'],
+  ) => Promise<HeldAnswer<ControlMethods[M]['result']>>;
   /** Calls rsapp, which runs the applications. */
   readonly callApp: AppCall;
   readonly clock: Clock;

@@ -4,6 +4,7 @@
 import type { AttachOutcome } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';
 import type { Take } from '@rsio/protocol/wire/messages';
+import type { Owner } from './owners.ts';
 
 export interface AttachRequest {
   readonly readOnly: boolean;
@@ -20,7 +21,7 @@ export interface AttachRequest {
 
 /**
  * `by`: by default, `any` if there are no names, otherwise `name`. For an order without names, the main process sends its data processes
- * the names of the volumes, with `by` set to `any`.
+ * the names of the volumes, with `by` set to `any`. `owner`: for whom the volumes are attached; by default, for a person.
  */
 export type AttachArguments = readonly [
   names: readonly string[],
@@ -28,6 +29,7 @@ export type AttachArguments = readonly [
   server: string | null,
   take?: Take,
   by?: 'name' | 'any',
+  owner?: Owner,
 ];
 
 /** The volumes of the data processes of this rsiod. */
@@ -38,7 +40,7 @@ export interface AttachedElsewhere {
   has(label: string): boolean;
   attach(
     labels: readonly string[],
-    order: { readonly readOnly: false; readonly server: null; readonly take: 'no'; readonly by: 'any' },
+    order: { readonly readOnly: false; readonly server: null; readonly take: 'no'; readonly by: 'any'; readonly owner: Owner },
   ): Promise<AttachOutcome[]>;
 }
 

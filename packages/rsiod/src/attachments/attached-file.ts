@@ -5,7 +5,7 @@
 import { rename } from 'node:fs/promises';
 import { StateFile, type StateForm } from '@rsio/common/files/state-file';
 import { toRsError } from '@rsio/common/lib/errors';
-import { flag, integer, list, misfit, object, type Of, text } from '@rsio/common/lib/shape';
+import { flag, integer, list, misfit, object, type Of, optional, text } from '@rsio/common/lib/shape';
 import type { Log } from '@rsio/common/log/log';
 
 const KEPT = object({
@@ -18,6 +18,8 @@ const KEPT = object({
   /** The server from which the volume was attached. This server may still be executing requests on the volume. */
   serverid: integer(),
   server: text(),
+  /** Names of the lasting owners (owners.ts). Empty: only orders had it, so it is closed. Absent in older files: a person had it. */
+  owners: optional(list(text())),
 });
 export type KeptVolume = Of<typeof KEPT>;
 

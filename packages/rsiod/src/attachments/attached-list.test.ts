@@ -12,7 +12,9 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AttachedFile } from './attached-file.ts';
 import { AttachedList } from './attached-list.ts';
+import type { AttachArguments } from './attach-request.ts';
 import { labelOf } from './offers.ts';
+import { type Order, type Owner, Owners, PERSON } from './owners.ts';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { TAKE } from '@rsio/protocol/wire/messages';
 
@@ -45,6 +47,7 @@ class DaemonRun {
   readonly clock = new FakeClock();
   readonly list: TestVolume[] = [];
   readonly detached = new Set<string>();
+  readonly owners = new Owners();
   readonly asked: string[] = [];
   readonly said: string[] = [];
   readonly warned: string[] = [];
@@ -63,6 +66,8 @@ class DaemonRun {
   readonly released: string[] = [];
   /** Names of volumes whose server reports that this node holds them. */
   readonly holding = new Set<string>();
+  /** Labels of volumes that cannot be closed. */
+  readonly uncloseable = new Set<string>();
   /** Volumes whose hold has ended. */
   readonly closed: string[] = [];
   /** The fake attachments complete an attach only after this promise has resolved. */
@@ -120,7 +125,16 @@ class DaemonRun {
     return this.list.map((one) => `${labelOf(one)} ${one.id}${one.wantsReadonly ? ' readonly' : ''}`);
   }
 
-  async attach(names: readonly string[], readOnly: boolean, server: string | null): Promise<AttachOutcome[]> {
+  async attach(...[names, readOnly, server, _take, _by, owner = PERSON]: AttachArguments): Promise<AttachOutcome[]> {
+    return await this.attachFor(names, readOnly, server, owner);
+  }
+
+  private async attachFor(
+    names: readonly string[],
+    readOnly: boolean,
+    server: string | null,
+    owner: Owner | null,
+  ): Promise<AttachOutcome[]> {
     this.asked.push(...names.map((name) => `${name}${readOnly ? ' readonly' : ''} of ${server ?? 'any'}`));
     await this.held;
     return names.map((name) => {
@@ -128,7 +142,8 @@ class DaemonRun {
       const found = this.offered.find((one) => labelOf(one.volume) === name && (server === null || server === `big-${one.serverid}`));
       const error = code === null ? null : { code, message: `It cannot (${code})` };
       if (error === null && found !== undefined) {
-        this.list.push({ ...found.volume, wantsReadonly: readOnly });
+        if (!this.list.some(({ id }) => id === found.volume.id)) this.list.push({ ...found.volume, wantsReadonly: readOnly });
+        if (owner !== null) this.owners.settle(this.owners.claim(name, found.volume.id, owner));
         this.detached.delete(`${name} ${found.volume.id}`);
       }
       return { volume: name, done: error === null, already: false, device: null, error };
@@ -136,8 +151,18 @@ class DaemonRun {
   }
 
   async attachAgain(label: string, readOnly: boolean, server: string): Promise<AttachOutcome> {
-    const [outcome] = await this.attach([label], readOnly, server);
+    const [outcome] = await this.attachFor([label], readOnly, server, null);
     return outcome!;
+  }
+
+  async endOrder(ticket: string): Promise<void> {
+    const label = this.owners.end(ticket);
+    if (label !== null) await this.closeUnowned(label);
+  }
+
+  async closeUnowned(label: string): Promise<void> {
+    if (this.uncloseable.has(label)) throw new RsError('E_NO_PATH', 'There is no path');
+    if (this.owners.isFree(label)) await this.detach([label]);
   }
 
   detach(names: readonly string[]): Promise<AttachOutcome[]> {
@@ -145,6 +170,7 @@ class DaemonRun {
       const at = this.list.findIndex((one) => labelOf(one) === name || one.name === name);
       const [gone] = at < 0 ? [] : this.list.splice(at, 1);
       if (gone !== undefined) {
+        this.owners.drop(labelOf(gone));
         this.detached.add(`${labelOf(gone)} ${gone.id}`);
         this.closed.push(labelOf(gone));
       }
@@ -218,7 +244,7 @@ test('an orderly shutdown also keeps the list while a write of the file has not 
 
 test('a detached volume stays detached, and the configuration respects that', async () => {
   const first = await runWith(volume('oracle'), volume('tvol1'));
-  await first.attached.detach(['osl:oracle@0'], false);
+  await first.attached.detach(['osl:oracle@0'], false, null);
   const next = await DaemonRun.after(first);
   expect(next.attached.awaited.map(({ name }) => name)).toEqual(['tvol1']);
   expect([...next.detached]).toEqual(['osl:oracle@0 id-oracle']);
@@ -226,7 +252,7 @@ test('a detached volume stays detached, and the configuration respects that', as
 
 test('after another boot only the configuration counts', async () => {
   const first = await runWith(volume('oracle'));
-  await first.attached.detach(['nothing'], false);
+  await first.attached.detach(['nothing'], false, null);
   const next = await DaemonRun.after(first, 'boot-2');
   expect(next.attached.awaited).toEqual([]);
   expect(next.detached.size).toBe(0);
@@ -355,7 +381,7 @@ test('a volume that another data process of this client still uses is awaited, w
 describe('detaching an awaited volume stops the wait', () => {
   test.each(['oracle', 'osl:oracle', 'osl:oracle@0'])('by the name %s', async (name) => {
     const next = await DaemonRun.after(await runWith(volume('oracle'), volume('tvol1')));
-    const outcomes = await next.attached.detach([name], false);
+    const outcomes = await next.attached.detach([name], false, null);
     expect(outcomes).toEqual([{ volume: 'osl:oracle@0', done: true, already: false, device: null, error: null }]);
     next.offer(volume('oracle'));
     await next.attached.restore();
@@ -368,7 +394,7 @@ describe('detaching an awaited volume stops the wait', () => {
   test('one whose server is in reach is attached first: only what is attached can give up the hold that the earlier daemon left', async () => {
     const next = await DaemonRun.after(await runWith(volume('oracle')));
     next.offer(volume('oracle'));
-    expect(await next.attached.detach(['oracle'], false)).toMatchObject([{ volume: 'osl:oracle@0', done: true, already: false }]);
+    expect(await next.attached.detach(['oracle'], false, null)).toMatchObject([{ volume: 'osl:oracle@0', done: true, already: false }]);
     expect(next.closed).toEqual(['osl:oracle@0']);
     expect([next.labels, next.attached.awaited, (await DaemonRun.after(next)).attached.awaited]).toEqual([[], [], []]);
   });
@@ -376,8 +402,8 @@ describe('detaching an awaited volume stops the wait', () => {
   test('one that this daemon has had is detached already, although the list of its server is older', async () => {
     const run = await runWith(volume('oracle'));
     run.holding.add('oracle');
-    expect(await run.attached.detach(['oracle'], false)).toMatchObject([{ done: true, already: false }]);
-    expect(await run.attached.detach(['oracle'], false)).toMatchObject([{ done: true, already: true }]);
+    expect(await run.attached.detach(['oracle'], false, null)).toMatchObject([{ done: true, already: false }]);
+    expect(await run.attached.detach(['oracle'], false, null)).toMatchObject([{ done: true, already: true }]);
     expect([run.closed, run.asked.length]).toEqual([['osl:oracle@0'], 1]);
   });
 
@@ -387,7 +413,7 @@ describe('detaching an awaited volume stops the wait', () => {
   ])('a detach right after the start waits for the server: one %s', async (_, looks, closed) => {
     const next = await DaemonRun.started(await runWith(volume('oracle')));
     let isOver = false;
-    const detaching = next.attached.detach(['oracle'], false).finally(() => (isOver = true));
+    const detaching = next.attached.detach(['oracle'], false, null).finally(() => (isOver = true));
     for (let look = 0; look < looks; look++) {
       await new Promise(setImmediate);
       expect(isOver).toBe(false);
@@ -400,7 +426,7 @@ describe('detaching an awaited volume stops the wait', () => {
 
   test('a daemon that stops does not wait, and attaches nothing', async () => {
     const next = await DaemonRun.started(await runWith(volume('oracle')));
-    const detaching = next.attached.detach(['oracle'], false);
+    const detaching = next.attached.detach(['oracle'], false, null);
     next.offer(volume('oracle'));
     next.attached.stop();
     next.clock.advance(REACH_LOOK_MS);
@@ -410,20 +436,20 @@ describe('detaching an awaited volume stops the wait', () => {
 
   test('by force, it does not wait', async () => {
     const next = await DaemonRun.started(await runWith(volume('oracle')));
-    expect(await next.attached.detach(['oracle'], true)).toMatchObject([{ volume: 'osl:oracle@0', done: true, already: false }]);
+    expect(await next.attached.detach(['oracle'], true, null)).toMatchObject([{ volume: 'osl:oracle@0', done: true, already: false }]);
   });
 
   test('one that was detached while its server was away gives up the hold when it is detached again', async () => {
     const next = await DaemonRun.after(await runWith(volume('oracle')));
-    expect(await next.attached.detach(['oracle'], false)).toMatchObject([{ done: true, already: false }]);
+    expect(await next.attached.detach(['oracle'], false, null)).toMatchObject([{ done: true, already: false }]);
     next.offer(volume('oracle'));
     next.holding.add('oracle');
-    expect(await next.attached.detach(['oracle'], false)).toMatchObject([{ volume: 'osl:oracle@0', done: true, already: false }]);
+    expect(await next.attached.detach(['oracle'], false, null)).toMatchObject([{ volume: 'osl:oracle@0', done: true, already: false }]);
     next.holding.clear();
-    expect(await next.attached.detach(['oracle'], false)).toMatchObject([{ done: true, already: true }]);
+    expect(await next.attached.detach(['oracle'], false, null)).toMatchObject([{ done: true, already: true }]);
     next.holding.add('oracle');
     next.failures.set('osl:oracle@0', 'E_HELD');
-    expect(await next.attached.detach(['oracle'], false)).toMatchObject([{ done: true, already: true }]);
+    expect(await next.attached.detach(['oracle'], false, null)).toMatchObject([{ done: true, already: true }]);
     expect([next.closed, next.labels, next.asked[0]]).toEqual([['osl:oracle@0'], [], 'osl:oracle@0 readonly of big-1']);
   });
 
@@ -431,7 +457,7 @@ describe('detaching an awaited volume stops the wait', () => {
     const next = await DaemonRun.after(await runWith(volume('oracle')));
     next.offer(volume('oracle'));
     next.failures.set('osl:oracle@0', 'E_TIMEOUT');
-    expect(await next.attached.detach(['oracle'], false)).toMatchObject([{ volume: 'osl:oracle@0', done: true, already: false }]);
+    expect(await next.attached.detach(['oracle'], false, null)).toMatchObject([{ volume: 'osl:oracle@0', done: true, already: false }]);
     expect([next.asked.length, next.attached.awaited, next.released]).toEqual([1, [], ['oracle: detached by rsconfig -d']]);
   });
 
@@ -439,7 +465,7 @@ describe('detaching an awaited volume stops the wait', () => {
     const next = await DaemonRun.after(await runWith(volume('oracle'), volume('tvol1')));
     next.offer(volume('tvol1'));
     await next.attached.restore();
-    const outcomes = await next.attached.detach([], false);
+    const outcomes = await next.attached.detach([], false, null);
     expect(outcomes.map(({ volume: label, done }) => `${label} ${done}`)).toEqual(['osl:tvol1@0 true', 'osl:oracle@0 true']);
     expect((await DaemonRun.after(next)).attached.awaited).toEqual([]);
   });
@@ -452,7 +478,7 @@ describe('detaching an awaited volume stops the wait', () => {
       release = resolve;
     });
     const restoring = next.attached.restore();
-    const detaching = next.attached.detach(['oracle'], false);
+    const detaching = next.attached.detach(['oracle'], false, null);
     release();
     expect(await detaching).toMatchObject([{ volume: 'osl:oracle@0', done: true, already: false }]);
     await restoring;
@@ -464,12 +490,12 @@ describe('detaching an awaited volume stops the wait', () => {
     const next = await DaemonRun.after(await runWith(volume('oracle')));
     next.offer(volume('oracle', 'id-lab', 'lab'));
     await next.attached.attach(['lab:oracle@0'], false, null, TAKE.NO);
-    expect(await next.attached.detach(['oracle'], false)).toMatchObject([{ done: false, error: { code: 'E_AMBIGUOUS' } }]);
+    expect(await next.attached.detach(['oracle'], false, null)).toMatchObject([{ done: false, error: { code: 'E_AMBIGUOUS' } }]);
   });
 
   test('a name that matches no awaited volume is looked up among the attached ones', async () => {
     const next = await DaemonRun.after(await runWith(volume('oracle')));
-    expect(await next.attached.detach(['nosuch'], false)).toMatchObject([{ volume: 'nosuch', already: true }]);
+    expect(await next.attached.detach(['nosuch'], false, null)).toMatchObject([{ volume: 'nosuch', already: true }]);
     expect(next.attached.awaited).toHaveLength(1);
   });
 });
@@ -510,15 +536,80 @@ test('devices of the previous process are removed once their volume is no longer
   const first = await runWith(volume('oracle'), volume('lab'), volume('mail'));
   const next = await DaemonRun.after(first);
   next.usedDevices.add('oracle');
-  expect(await next.attached.detach(['oracle'], false)).toMatchObject([{ done: false, error: { code: 'E_IN_USE' } }]);
+  expect(await next.attached.detach(['oracle'], false, null)).toMatchObject([{ done: false, error: { code: 'E_IN_USE' } }]);
   expect(
     next.attached.awaited.map(({ name }) => name),
     'still awaited',
   ).toContain('oracle');
-  expect(await next.attached.detach(['oracle'], true)).toMatchObject([{ done: true }]);
+  expect(await next.attached.detach(['oracle'], true, null)).toMatchObject([{ done: true }]);
   next.failures.set('osl:lab@0', 'E_HELD');
   next.offer(volume('lab'));
   next.offer(volume('mail'));
   await next.attached.restore();
   expect(next.released).toEqual(['oracle: detached by rsconfig -d', 'lab: It cannot (E_HELD)']);
+});
+
+describe('orders', () => {
+  const order = (isAlone: boolean): Order => ({ kind: 'order', ticket: 'ticket', what: 'rsconfig restore', isAlone });
+
+  test.each([
+    ['is attached again for no one, and closed, after a restart', (): void => undefined, ['osl:db@0']],
+    ['is closed before the next order opens it', (): void => undefined, ['osl:db@0']],
+  ])('what only an order had %s', async (how, _none, closed) => {
+    const first = await DaemonRun.after(null);
+    first.offer(volume('db'));
+    expect(await first.attached.attachFor(order(true), 'osl:db@0', false, null)).toMatchObject({ done: true });
+    const next = await DaemonRun.after(first);
+    next.offer(volume('db'));
+    expect(next.attached.awaited).toEqual([]);
+    if (how.startsWith('is closed')) await next.attached.attachFor(order(true), 'osl:db@0', false, null);
+    else await next.attached.restore();
+    expect([next.closed, next.labels.length, next.said]).toEqual([closed, how.startsWith('is closed') ? 1 : 0, []]);
+  });
+
+  test('an order beside an awaited volume attaches it again, and its end leaves the volume attached', async () => {
+    const next = await DaemonRun.after(await runWith(volume('db')));
+    next.offer(volume('db'));
+    await next.attached.attachFor(order(false), 'osl:db@0', false, null);
+    await next.attached.endOrder('ticket', false);
+    expect([next.labels, next.closed]).toEqual([['osl:db@0 id-db'], []]);
+    const third = await DaemonRun.after(next);
+    expect(third.attached.awaited.map(({ name }) => name)).toEqual(['db']);
+  });
+
+  test('a volume without an owner that cannot be closed is closed later', async () => {
+    const run = await DaemonRun.after(null);
+    run.offer(volume('db'));
+    await run.attached.attachFor(order(true), 'osl:db@0', false, null);
+    run.uncloseable.add('osl:db@0');
+    await expect(run.attached.endOrder('ticket', true)).rejects.toMatchObject({ code: 'E_NO_PATH' });
+    expect(run.labels).toEqual(['osl:db@0 id-db']);
+    run.uncloseable.clear();
+    await run.pass(RESTORE_POLL_MS);
+    expect([run.labels, run.closed]).toEqual([[], ['osl:db@0']]);
+  });
+
+  test('another client took what an order had: nothing is said, because nobody here wants it', async () => {
+    const first = await DaemonRun.after(null);
+    first.offer(volume('db'));
+    await first.attached.attachFor(order(true), 'osl:db@0', false, null);
+    const next = await DaemonRun.after(first);
+    next.offer(volume('db'));
+    next.failures.set('osl:db@0', 'E_HELD');
+    await next.attached.restore();
+    expect([next.said, next.released, next.attached.awaited]).toEqual([[], [], []]);
+  });
+
+  test('a program that detaches leaves the volume to its other owners, also before it is attached again', async () => {
+    const run = await DaemonRun.after(null);
+    run.offer(volume('db'));
+    await run.attached.attach(['osl:db@0'], false, null, TAKE.NO);
+    await run.attached.attach(['osl:db@0'], false, null, TAKE.NO, 'name', { kind: 'lasting', name: 'csi' });
+    const next = await DaemonRun.after(run);
+    expect(await next.attached.detach(['osl:db@0'], false, 'csi')).toMatchObject([{ done: true, already: false }]);
+    expect(next.attached.awaited.length).toBe(1);
+    next.offer(volume('db'));
+    await next.attached.restore();
+    expect(await next.attached.detach(['osl:db@0'], false, 'csi')).toMatchObject([{ done: true }]);
+  });
 });

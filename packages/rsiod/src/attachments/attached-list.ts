@@ -12,11 +12,12 @@ import { isSameBoot } from '@rsio/protocol/client-identity';
 import { TAKE } from '@rsio/protocol/wire/messages';
 import type { AttachArguments } from './attach-request.ts';
 import type { AttachedContent, AttachedStore, KeptVolume } from './attached-file.ts';
-import { isApplied, isLeftHeld, isMeant } from './choices.ts';
+import { isApplied, isLeftHeld, isMeant, leftToOthers } from './choices.ts';
 import { chooseVolume, type HeldOffer, isCalledLike, isOffer, labelOf, type Offer } from './offers.ts';
 import { ownersOf } from './pool-owner.ts';
 import { isSnapshot, servedNameParts } from '@rsio/common/lib/volume-name';
 import { severalAtOnce } from '@rsio/common/structures/concurrency';
+import { type Order, type Owners, PERSON } from './owners.ts';
 
 type Listed = Pick<KeptVolume, 'namespace' | 'name' | 'universe' | 'id'>;
 
@@ -38,9 +39,12 @@ export interface AttachingPart<V extends Attached> {
   readonly list: readonly V[];
   readonly offers: readonly Offered[];
   readonly detached: Set<string>;
+  readonly owners: Owners;
   attach(...order: AttachArguments): Promise<AttachOutcome[]>;
   attachAgain(label: string, readOnly: boolean, server: string, id: string): Promise<AttachOutcome>;
-  detach(names: readonly string[], force: boolean): Promise<AttachOutcome[]>;
+  detach(names: readonly string[], force: boolean, owner: string | null): Promise<AttachOutcome[]>;
+  endOrder(ticket: string, isGone: boolean): Promise<void>;
+  closeUnowned(label: string, isForced: boolean): Promise<void>;
 }
 
 export interface AttachedListPorts<V extends Attached> {
@@ -103,7 +107,9 @@ export class AttachedList<V extends Attached> {
   }
 
   get awaited(): AwaitedView[] {
-    return this.waiting.map(({ namespace, name, universe, id, readonly, server, reason }) => {
+    // What only orders had is attached again for no one.
+    const wanted = this.waiting.filter((one) => this.isOwned(one));
+    return wanted.map(({ namespace, name, universe, id, readonly, server, reason }) => {
       return { namespace, name, universe, id, readonly, server, reason };
     });
   }
@@ -118,7 +124,14 @@ export class AttachedList<V extends Attached> {
     this.waiting = content.attached.map((kept) => {
       return { ...kept, reason: outOfReach(kept.server), notBeforeMs: 0, failures: 0, underWay: null };
     });
-    if (this.waiting.length > 0) log.info(`Attached before, to be attached again: ${this.waiting.map(labelOf).join(', ')}`);
+    for (const one of this.waiting)
+      for (const name of one.owners ?? [PERSON.name]) {
+        const id = isSnapshot(one.name) ? '' : one.id;
+        attachments.owners.settle(attachments.owners.claim(labelOf(one), id, { kind: 'lasting', name }));
+      }
+    const [again, left] = [this.waiting.filter((one) => this.isOwned(one)), this.waiting.filter((one) => !this.isOwned(one))];
+    if (again.length > 0) log.info(`Attached before, to be attached again: ${again.map(labelOf).join(', ')}`);
+    if (left.length > 0) log.info(`Attached before by orders, to be closed: ${left.map(labelOf).join(', ')}`);
   }
 
   /** Tries once to attach each awaited volume, and then resolves. If a volume cannot be attached yet, a timer starts the next attempt. */
@@ -135,10 +148,33 @@ export class AttachedList<V extends Attached> {
       else if (nowMs >= one.notBeforeMs) await (one.underWay = this.bringBack(one, found).finally(() => (one.underWay = null)));
     });
     await Promise.all(this.waiting.flatMap(({ underWay }) => underWay ?? []));
+    await this.closeUnowned();
     // The file is written once, after all attempts. During the attempts, the file lists the newly attached volumes as awaited, which is
     // safe: the next daemon reattaches both kinds alike.
     if (this.hasChanged) await this.record();
-    if (this.waiting.length > 0 && this.atEnd === null) this.timer ??= this.ports.clock.after(RESTORE_POLL_MS, () => void this.restore());
+    this.lookLater();
+  }
+
+  private lookLater(): void {
+    const isNeeded = this.waiting.length > 0 || this.unowned.length > 0;
+    if (isNeeded && this.atEnd === null) this.timer ??= this.ports.clock.after(RESTORE_POLL_MS, () => void this.restore());
+  }
+
+  private isOwned(one: Listed): boolean {
+    return !this.ports.attachments.owners.isFree(labelOf(one));
+  }
+
+  /** The labels of attached volumes without an owner: an order has ended, and the volume could not be closed then. */
+  private get unowned(): string[] {
+    return this.ports.attachments.list.filter((one) => !this.isOwned(one)).map(labelOf);
+  }
+
+  private async closeUnowned(): Promise<void> {
+    const { attachments, log } = this.ports;
+    await severalAtOnce(this.unowned, VOLUMES_AT_ONCE, async (label) => {
+      await attachments.closeUnowned(label, true).catch((thrown: unknown) => log.debug(`${label}: ${toRsError(thrown).message}`));
+      this.hasChanged = true;
+    });
   }
 
   /** Like `Attachments.attach`. */
@@ -148,12 +184,35 @@ export class AttachedList<V extends Attached> {
     return outcomes;
   }
 
-  /** Detaches volumes. An awaited volume is only removed from the list, so that it is not reattached. */
-  async detach(names: readonly string[], force: boolean): Promise<AttachOutcome[]> {
+  /**
+   * Attaches a volume for an order, until `endOrder`. An awaited volume is first attached again, in its previous mode. What only orders of
+   * an earlier process had is closed first, so that its server keeps no hold that would refuse this order.
+   */
+  async attachFor(order: Order, name: string, readOnly: boolean, server: string | null): Promise<AttachOutcome> {
+    const one = this.waiting.length === 0 ? null : this.awaitedOf(name);
+    if (one !== null && !(order.isAlone && this.isOwned(one))) await this.broughtBack(one);
+    const [outcome] = await this.attach([name], readOnly, server, TAKE.NO, 'name', order);
+    return outcome ?? failure(name, new Error('No outcome'));
+  }
+
+  /** Ends an order (`Attachments.endOrder`). If its volume cannot be closed now, this is tried again until it succeeds. */
+  async endOrder(ticket: string, isGone: boolean): Promise<void> {
+    try {
+      await this.ports.attachments.endOrder(ticket, isGone);
+    } finally {
+      await this.record();
+      this.lookLater();
+    }
+  }
+
+  /**
+   * Detaches volumes. An awaited volume is only removed from the list, so that it is not reattached. `owner`: as for `Attachments.detach`.
+   */
+  async detach(names: readonly string[], force: boolean, owner: string | null): Promise<AttachOutcome[]> {
     const all = (): string[] => [...this.ports.attachments.list, ...this.waiting].map(labelOf);
     // Names are handled one at a time, because several names may mean the same volume.
     const outcomes = await severalAtOnce(names.length > 0 ? names : all(), names.length > 0 ? 1 : VOLUMES_AT_ONCE, (name) =>
-      this.detachOne(name, force),
+      this.detachOne(name, force, owner),
     );
     await this.record();
     return outcomes;
@@ -221,13 +280,15 @@ export class AttachedList<V extends Attached> {
     if (!this.waiting.includes(one)) return;
     if (error === null || (isSure && LOST_CODES.includes(error.code))) {
       this.waiting = this.waiting.filter((other) => other !== one);
-      if (error !== null) {
+      if (error !== null && !this.isOwned(one)) this.ports.log.info(`${label}, which an order had: ${error.message}`);
+      else if (error !== null) {
+        attachments.owners.drop(label);
         const remedy = isApplied(one, this.ports.applications())
           ? 'rsapp attaches it when it is to run here'
           : 'attach it with rsconfig -a';
         this.report(one, 'given-up', `${error.message}: ${remedy}`);
         await this.ports.release(one, error.message, true);
-      }
+      } else await this.closeUnowned();
       this.hasChanged = true;
       return;
     }
@@ -248,18 +309,21 @@ export class AttachedList<V extends Attached> {
     this.ports.log.warn(`${labelOf(one)}, attached before this daemon was started: ${reason}`);
   }
 
-  private async detachOne(name: string, force: boolean): Promise<AttachOutcome> {
+  private async detachOne(name: string, force: boolean, owner: string | null): Promise<AttachOutcome> {
     const { attachments } = this.ports;
     try {
       const one = this.awaitedOf(name);
-      if (one === null) return await this.detachHeld(name, force);
+      if (one === null) return owner === null ? await this.detachHeld(name, force) : await this.detachAttached(name, force, owner);
       const label = labelOf(one);
+      const left = owner === null ? null : leftToOthers(attachments.owners, label, owner);
+      if (left !== null) return left;
       if (!force) await this.untilInReach(one);
       await this.broughtBack(one);
       const isAttached = attachments.list.some((volume) => labelOf(volume) === label && volume.id === one.id);
       if (isAttached) return await this.detachAttached(label, force);
       await this.ports.release(one, 'detached by rsconfig -d', force);
       this.waiting = this.waiting.filter((other) => other !== one);
+      attachments.owners.drop(label);
       if (!isSnapshot(one.name)) attachments.detached.add(`${label} ${one.id}`);
       this.ports.log.info(`${label} is not attached again: detached by rsconfig -d (${one.reason})`);
       return { volume: label, done: true, already: false, device: null, error: null };
@@ -268,8 +332,8 @@ export class AttachedList<V extends Attached> {
     }
   }
 
-  private async detachAttached(name: string, force: boolean): Promise<AttachOutcome> {
-    return (await this.ports.attachments.detach([name], force))[0] ?? failure(name, new Error('No outcome'));
+  private async detachAttached(name: string, force: boolean, owner: string | null = null): Promise<AttachOutcome> {
+    return (await this.ports.attachments.detach([name], force, owner))[0] ?? failure(name, new Error('No outcome'));
   }
 
   /**
@@ -323,17 +387,29 @@ export class AttachedList<V extends Attached> {
 
   private content(): AttachedContent {
     const { boot, attachments } = this.ports;
+    const owned = (volume: Listed): string[] => attachments.owners.lastingOf(labelOf(volume));
     const attached = attachments.list.flatMap((volume): KeptVolume[] => {
       const server = this.ports.serverOf(volume);
       const { namespace, name, universe, id, wantsReadonly: asksReadonly } = volume;
       return server === null
         ? []
-        : [{ namespace, name, universe, id, readonly: asksReadonly, serverid: server.serverid, server: server.name }];
+        : [
+            {
+              namespace,
+              name,
+              universe,
+              id,
+              readonly: asksReadonly,
+              serverid: server.serverid,
+              server: server.name,
+              owners: owned(volume),
+            },
+          ];
     });
     const labels = new Set(attached.map(labelOf));
     const waiting = this.waiting.flatMap((one): KeptVolume[] => {
       const { namespace, name, universe, id, readonly, serverid, server } = one;
-      return labels.has(labelOf(one)) ? [] : [{ namespace, name, universe, id, readonly, serverid, server }];
+      return labels.has(labelOf(one)) ? [] : [{ namespace, name, universe, id, readonly, serverid, server, owners: owned(one) }];
     });
     return { boot, attached: [...attached, ...waiting], detached: [...attachments.detached].slice(-DETACHED_KEPT_MAX) };
   }

@@ -58,7 +58,7 @@ describe('attaching', () => {
     expect(await unknown).toMatchObject([
       { done: false, error: { code: 'E_UNKNOWN_VOLUME', message: 'Volume oracle has no snapshot sunday' } },
     ]);
-    const detached = scene.attachments.detach(['oracle@monday'], true);
+    const detached = scene.attachments.detach(['oracle@monday'], true, null);
     await scene.pass();
     await scene.answer(OP.CLOSE, STATUS.OK);
     await detached;
@@ -211,7 +211,7 @@ test('a volume keeps one name, also after a detach and a new session', async () 
   const shown = (): string => attachmentView(scene.attachments.list[0]!, { raw: null, block: null }, scene.attachments.offers).byId;
   await scene.attached();
   expect(shown()).toBe('rsio-1-id');
-  const detached = scene.attachments.detach(['oracle'], false);
+  const detached = scene.attachments.detach(['oracle'], false, null);
   for (const op of [OP.FLUSH, OP.CLOSE]) {
     await scene.pass(500);
     await scene.pass(500);

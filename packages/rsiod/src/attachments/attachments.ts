@@ -29,6 +29,9 @@
 // them after a later attach (E1, S11). A mirror is recorded as cleanly detached only after its last flush (M13). If a snapshot has been
 // replaced by another snapshot with the same name, the new snapshot is not reattached in place of the old one (N3).
 //
+// owners.ts records who has each volume, from before its OPEN until its end; leave() closes a volume for an order that has ended only if
+// nobody else has it. An attach of a volume that is being detached waits for the end of the detach, and then opens the volume again.
+//
 // Never done here:
 // - No volume is taken over unless a request names it. The configuration and a restart never take over.
 // - Two volumes of one namespace, name and universe are never attached together.
@@ -77,11 +80,16 @@ import {
   isSnapshotChoice,
   isWanted,
   keyOf,
+  goneMeanwhile,
+  leftToOthers,
+  refuseOverwriting,
+  wantedUnless,
 } from './choices.ts';
 import { ATTACH_WAIT_MS, MOVED_TRIES_MAX, REPLAY_SLABS_POOLED_MAX, STOP_VOLUME_MS, STOP_WAIT_MS } from './limits.ts';
 import { LogTrimmer } from './log-trimmer.ts';
 import { MissingNames } from './missing-names.ts';
 import { Openings } from './openings.ts';
+import { type Claim, type Owner, Owners, PERSON } from './owners.ts';
 import { keepHold, serverOf, serverWith } from './volume-servers.ts';
 import {
   type Choice,
@@ -114,6 +122,8 @@ export interface AttachmentsPorts {
   note(object: string, from: string, to: string, sentence: string): void;
   /** The volumes of the data processes; null if this process itself attaches the volumes that the configuration wants. */
   readonly elsewhere: AttachedElsewhere | null;
+  /** False in a data process, because the main process attaches what the configuration wants, and refuses orders for it. */
+  readonly attachesWanted?: boolean;
   /** Called after volumes went to other servers, or a mirror to another client. */
   moved(): void;
   /** Called when a forced detach of a volume loses data. */
@@ -141,6 +151,7 @@ export class Attachments {
   /** Detaches in progress; each volume has at most one. */
   private readonly leaving = new Map<Volume, Promise<void>>();
   private readonly opening = new Map<string, Opening>();
+  readonly owners = new Owners();
   private readonly openings: Openings;
   private readonly missing: MissingNames;
   /**
@@ -197,10 +208,10 @@ export class Attachments {
    * Attaches the named volumes, or all offered volumes if no name is given. Returns one outcome for each name or offered volume, in order.
    * A take-over requires names.
    */
-  async attach(...[names, readOnly, server, take = TAKE.NO, by]: AttachArguments): Promise<AttachOutcome[]> {
+  async attach(...[names, readOnly, server, take = TAKE.NO, by, owner = PERSON]: AttachArguments): Promise<AttachOutcome[]> {
     const ask: AttachRequest = { readOnly, take, by: by ?? (names.length > 0 ? 'name' : 'any') };
     const attachNamed = async (name: string): Promise<AttachOutcome> => {
-      const outcome = await this.attachOne(name, () => chooseToAttach(this.offers, name, server), ask);
+      const outcome = await this.attachOne(name, () => chooseToAttach(this.offers, name, server), ask, owner);
       if (outcome.error?.code !== 'E_UNKNOWN_VOLUME') return outcome;
       const why = await whyMissing(this.ports.namespaces(), this.offers, name, server);
       return why === null ? outcome : failure(name, new RsError('E_VOLUME', why));
@@ -209,16 +220,19 @@ export class Attachments {
     if (take !== TAKE.NO) return await Promise.all(names.map(attachNamed));
     if (names.length > 0) return await severalAtOnce(names, VOLUMES_AT_ONCE, attachNamed);
     const all = volumesOf(this.offers, server);
-    return await severalAtOnce(all, VOLUMES_AT_ONCE, (choice) => this.attachOne(choice.label, () => unambiguous(choice, all), ask));
+    return await severalAtOnce(all, VOLUMES_AT_ONCE, (choice) => this.attachOne(choice.label, () => unambiguous(choice, all), ask, owner));
   }
 
   /** Attaches the volume with this id for a gate. */
   async takeOver(label: string, id: string, take: Take): Promise<AttachOutcome> {
-    return await this.attachOne(label, () => chooseById(this.offers, label, id), { readOnly: false, take, by: 'name' });
+    const ask: AttachRequest = { readOnly: false, take, by: 'name' };
+    return await this.attachOne(label, () => chooseById(this.offers, label, id), ask, { kind: 'lasting', name: 'gate' });
   }
 
+  /** Attaches a volume for the owners that it has already; if it has none, the caller closes it. */
   async attachAgain(label: string, readOnly: boolean, server: string, id: string): Promise<AttachOutcome> {
-    return await this.attachOne(label, () => chooseToAttach(this.offers, label, server), { readOnly, take: TAKE.NO, by: 'before', id });
+    const ask: AttachRequest = { readOnly, take: TAKE.NO, by: 'before', id };
+    return await this.attachOne(label, () => chooseToAttach(this.offers, label, server), ask, null);
   }
 
   /**
@@ -234,24 +248,44 @@ export class Attachments {
       this.ports.namespaces().map(({ config }) => config),
       this.offers,
     );
-    const detached = elsewhere?.detached ?? this.detached;
-    const wanted = missing.filter((choice) => !detached.has(keyOf(choice)));
+    const wanted = missing.filter((choice) => wantedUnless(this.ports, this.detached)?.has(keyOf(choice)) !== true);
     for (const choice of isVerbose ? missing.filter((one) => !wanted.includes(one)) : []) {
       this.ports.log.info(
         `${choice.label} is not attached although the configuration says so, because it was detached since: rsconfig -a ${choice.label}`,
       );
     }
     const ask: AttachRequest = { readOnly: false, take: TAKE.NO, by: 'any' };
-    const attachHere = (label: string): Promise<AttachOutcome> => this.attachOne(label, () => chooseVolume(this.offers, label, null), ask);
+    const owner = { kind: 'lasting', name: 'configuration' } as const;
+    const attachHere = (label: string): Promise<AttachOutcome> =>
+      this.attachOne(label, () => chooseVolume(this.offers, label, null), ask, owner);
     const labels = wanted.map(({ label }) => label);
-    const order = { readOnly: false, server: null, take: 'no', by: 'any' } as const;
+    const order = { readOnly: false, server: null, take: 'no', by: 'any', owner } as const;
     const outcomes = await (elsewhere?.attach(labels, order) ?? severalAtOnce(labels, VOLUMES_AT_ONCE, attachHere));
     for (const { volume, error } of outcomes)
       if (error !== null) this.ports.log.warn(`${volume} was not attached: ${error.message} [${error.code}]`);
   }
 
-  async detach(names: readonly string[], force: boolean): Promise<AttachOutcome[]> {
-    return await severalAtOnce(names.length > 0 ? names : this.list.map(labelOf), VOLUMES_AT_ONCE, (name) => this.detachOne(name, force));
+  /** `owner`: the lasting owner that no longer wants the volumes; null: nobody does. */
+  async detach(names: readonly string[], force: boolean, owner: string | null): Promise<AttachOutcome[]> {
+    return await severalAtOnce(names.length > 0 ? names : this.list.map(labelOf), VOLUMES_AT_ONCE, (name) =>
+      this.detachOne(name, force, owner),
+    );
+  }
+
+  /**
+   * Ends an order, and closes its volume unless somebody else has it. `isGone`: the command was killed, so that nobody waits for the
+   * programs that it has left. Throws the errors of a detach.
+   */
+  async endOrder(ticket: string, isGone: boolean): Promise<void> {
+    const label = this.owners.end(ticket);
+    if (label !== null) await this.closeUnowned(label, isGone);
+  }
+
+  /** Closes the volume with this label if it is attached, and nobody has it. Throws the errors of a detach. */
+  async closeUnowned(label: string, isForced: boolean): Promise<void> {
+    const volume = this.volumes.find((one) => labelOf(one) === label);
+    // Without a path, only a later CLOSE can end the hold.
+    if (volume !== undefined) await this.leave(volume, label, isForced && volume.target.pathCount > 0, 'unowned');
   }
 
   /** Returns the labels of the volumes in a namespace that are attached, being attached or being detached. */
@@ -280,7 +314,7 @@ export class Attachments {
   async stop(): Promise<void> {
     const { clock, log } = this.ports;
     // The list is copied, because detaching removes volumes from it.
-    const all = Promise.all([...this.volumes].map((volume) => this.detachOne(labelOf(volume), true)));
+    const all = Promise.all([...this.volumes].map((volume) => this.detachOne(labelOf(volume), true, null)));
     const waitMs = Math.min(STOP_WAIT_MS + STOP_VOLUME_MS * this.volumes.length, STOP_WAIT_MAX_MS);
     const outcomes = await new Promise<AttachOutcome[] | null>((resolve, reject) => {
       const timer = clock.after(waitMs, () => resolve(null));
@@ -310,31 +344,56 @@ export class Attachments {
     // Another client may have written to the volume, so rsiod no longer attaches the volume automatically.
     for (const volume of at < 0 ? [] : this.volumes.splice(at, 1)) {
       if (!isSnapshot(volume.name)) this.detached.add(`${labelOf(volume)} ${volume.id}`);
+      this.owners.drop(labelOf(volume));
       void this.ports.frontends.drop(volume);
     }
   }
 
   /**
    * If the server answers that it no longer owns the pool of the volume, and another server has become the owner of its pool by then,
-   * the volume is attached from there.
+   * the volume is attached from there. `owner`: null if the volume has its owners already.
    */
-  private async attachOne(name: string, choose: () => Choice<ServerOffer>, asked: AttachRequest, tries = 1): Promise<AttachOutcome> {
+  private async attachOne(
+    name: string,
+    choose: () => Choice<ServerOffer>,
+    asked: AttachRequest,
+    owner: Owner | null,
+    tries = 1,
+  ): Promise<AttachOutcome> {
     let label = name;
     let claims: ReadonlySet<string> = new Set();
+    let claim: Claim | null = null;
     try {
       const choice = choose();
       label = choice.label;
       claims = claimsOf(choice.offers);
-      const ask = isSnapshotChoice(choice) ? { ...asked, readOnly: true } : asked;
-      const attached = this.opening.has(keyOf(choice)) ? undefined : this.find(choice);
+      const isOfSnapshot = isSnapshotChoice(choice);
+      claim = owner === null ? null : this.owners.claim(label, isOfSnapshot ? '' : (choice.offers[0]?.id ?? ''), owner);
+      if (owner?.kind === 'order' && owner.isAlone) refuseOverwriting(choice, wantedUnless(this.ports, this.detached));
+      const ask = isOfSnapshot ? { ...asked, readOnly: true } : asked;
+      const attached = this.opening.has(keyOf(choice)) ? undefined : await this.findStaying(choice);
       const volume = attached ?? (await this.openOnce(choice, ask));
       refuseOtherMode(label, volume.wantsReadonly, ask, isConfiguredReadonly(choice));
+      if (volume.isForOrders && this.owners.lastingOf(label).length > 0) await this.show(volume, label);
+      else if (!this.volumes.includes(volume)) throw goneMeanwhile(label);
+      if (claim !== null) this.owners.settle(claim);
       return { volume: label, done: true, already: attached !== undefined, device: this.ports.frontends.deviceOf(volume), error: null };
     } catch (thrown) {
       const error = toRsError(thrown);
+      if (claim !== null) this.owners.giveUp(claim);
       const hasMoved =
-        error.code === 'E_MOVED' && tries < MOVED_TRIES_MAX && [...claimsOf(offersOf(choose))].some((claim) => !claims.has(claim));
-      return hasMoved ? await this.attachOne(name, choose, asked, tries + 1) : failure(label, error);
+        error.code === 'E_MOVED' && tries < MOVED_TRIES_MAX && [...claimsOf(offersOf(choose))].some((one) => !claims.has(one));
+      return hasMoved ? await this.attachOne(name, choose, asked, owner, tries + 1) : failure(label, error);
+    }
+  }
+
+  /** Returns the attached volume; undefined if it is not attached. If it is being detached, the function waits for the end of the detach. */
+  private async findStaying(choice: Choice<ServerOffer>): Promise<Volume | undefined> {
+    for (;;) {
+      const found = this.find(choice);
+      const leaving = found && this.leaving.get(found);
+      if (leaving === undefined) return found;
+      await leaving.catch(() => undefined);
     }
   }
 
@@ -413,46 +472,57 @@ export class Attachments {
     return volume;
   }
 
-  /** If a frontend cannot make the volume's device, the volume is detached. */
+  /**
+   * Shows the volume to its users: to the order alone, or also to programs of this machine. If a frontend cannot make the volume's device,
+   * the volume is detached, unless an order has it.
+   */
   private async show(volume: Volume, label: string): Promise<void> {
+    volume.isForOrders = this.owners.lastingOf(label).length === 0;
     try {
       await this.ports.frontends.show(volume);
     } catch (thrown) {
-      await this.leave(volume, label, true, false);
+      if (this.owners.ordersOf(label).length === 0) await this.leave(volume, label, true, 'unshown');
+      else volume.isForOrders = true;
       throw thrown;
     }
-    if (!this.volumes.includes(volume)) throw new RsError('E_VOLUME', `${label} was detached while it was being attached`);
+    if (!this.volumes.includes(volume)) throw goneMeanwhile(label);
   }
 
   private replayLogOf(sizeBytes: number): ReplayLog | null {
     return sizeBytes === 0 ? null : new ReplayLog(sizeBytes, this.slabs, this.logTotal);
   }
 
-  private async detachOne(name: string, force: boolean): Promise<AttachOutcome> {
+  private async detachOne(name: string, force: boolean, owner: string | null): Promise<AttachOutcome> {
     let label = name;
     try {
       const choice = chooseVolume(this.volumes.map(asOffer), name, null);
       label = choice.label;
       const volume = this.find(choice);
-      const isDetached = volume !== undefined && (await this.leave(volume, label, force, true));
+      const left = owner === null ? null : leftToOthers(this.owners, label, owner);
+      if (left !== null) return left;
+      const isDetached = volume !== undefined && (await this.leave(volume, label, force, 'asked'));
       return { volume: label, done: true, already: !isDetached, device: null, error: null };
     } catch (thrown) {
       const error = toRsError(thrown);
       // A volume that is offered but not attached counts as already detached.
-      if (error.code !== 'E_UNKNOWN_VOLUME' || !this.offers.some((offer) => isMeant(offer, name))) return failure(label, error);
+      const offered = this.offers.filter((offer) => isMeant(offer, name));
+      if (error.code !== 'E_UNKNOWN_VOLUME' || offered.length === 0) return failure(label, error);
+      // The configuration must not attach it a moment later.
+      for (const choice of distinctVolumes(offered)) if (isWanted(choice)) this.detached.add(keyOf(choice));
       return { volume: name, done: true, already: true, device: null, error: null };
     }
   }
 
   /**
    * Detaches a volume. If another request is already detaching the volume, the function first waits for that detach, which may fail.
-   * Returns false if the volume is no longer attached after the wait. The configuration key `attach` continues to apply to the volume
-   * unless `isAsked` is true.
+   * Returns false if the volume is no longer attached after the wait. `why`: `asked` by a person or program, so that the configuration key
+   * `attach` no longer applies to the volume; `unowned`: an order was its last owner, so that it stays if it has another one by now;
+   * `unshown`: no device could be made.
    */
-  private async leave(volume: Volume, label: string, force: boolean, isAsked: boolean): Promise<boolean> {
+  private async leave(volume: Volume, label: string, force: boolean, why: 'asked' | 'unowned' | 'unshown'): Promise<boolean> {
     for (let other = this.leaving.get(volume); other !== undefined; other = this.leaving.get(volume)) await other.catch(() => undefined);
-    if (!this.volumes.includes(volume)) return false;
-    const closed = this.close(volume, label, force, isAsked).finally(() => this.leaving.delete(volume));
+    if (!this.volumes.includes(volume) || (why === 'unowned' && !this.owners.isFree(label))) return false;
+    const closed = this.close(volume, label, force, why === 'asked').finally(() => this.leaving.delete(volume));
     this.leaving.set(volume, closed);
     await closed;
     return true;
@@ -460,7 +530,7 @@ export class Attachments {
 
   private async close(volume: Volume, label: string, force: boolean, isAsked: boolean): Promise<void> {
     const { frontends, clock } = this.ports;
-    const users = await frontends.usersOf(volume);
+    const users = [...(isAsked ? this.owners.ordersOf(label) : []), ...(await frontends.usersOf(volume))];
     if (users.length > 0 && !force) throw inUse(users);
     if (volume.target.pathCount === 0 && !force) {
       throw new RsError(
@@ -496,6 +566,7 @@ export class Attachments {
     if (force && (mirror === null || !isFlushed)) volume.abandon();
     const at = this.volumes.indexOf(volume);
     if (at >= 0) this.volumes.splice(at, 1);
+    this.owners.drop(label);
     if (isAsked && !isSnapshot(volume.name)) this.detached.add(`${label} ${volume.id}`);
     // Without force, the server is reachable, because the volume has just been flushed. A detach without force succeeds only if the server
     // has released the hold.

@@ -3,10 +3,12 @@
 
 import { effectiveVolume, wantsAttached } from '@rsio/common/config/effective-volume';
 import type { AttachOutcome } from '@rsio/common/control/methods';
-import type { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/common/lib/errors';
 import { isSnapshot } from '@rsio/common/lib/volume-name';
 import type { Volume } from '../volumes/volume.ts';
 import { type Choice, labelOf, type Offer, type ServerOffer } from './offers.ts';
+import type { AttachedElsewhere } from './attach-request.ts';
+import type { Owners } from './owners.ts';
 import { claimKey, ownersOf } from './pool-owner.ts';
 
 /** The name by which the server of an offer knows this client. */
@@ -51,6 +53,43 @@ export function isConfiguredReadonly({ offers }: Choice<ServerOffer>): boolean {
 
 export function isWanted({ offers }: Choice<ServerOffer>): boolean {
   return offers.slice(0, 1).some((offer) => wantsAttached(offer.config, offer));
+}
+
+/** Returns the volumes to which the key `attach` does not apply; null in a data process, where the key does not matter. */
+export function wantedUnless(
+  { elsewhere, attachesWanted = true }: { readonly elsewhere: AttachedElsewhere | null; readonly attachesWanted?: boolean },
+  own: ReadonlySet<string>,
+): ReadonlySet<string> | null {
+  return attachesWanted ? (elsewhere?.detached ?? own) : null;
+}
+
+/** Throws E_IN_USE if the configuration wants the volume attached, so that no order may overwrite it. `detached`: see `Attachments`. */
+export function refuseWanted(choice: Choice<ServerOffer>, detached: ReadonlySet<string>): void {
+  if (isWanted(choice) && !detached.has(keyOf(choice)))
+    throw new RsError('E_IN_USE', `The configuration wants it attached here: detach it first (rsconfig -d ${choice.label})`);
+}
+
+/**
+ * Throws E_IN_USE if an order must not overwrite the volume although nobody has it attached here: the configuration wants it attached, or
+ * its server still keeps a hold of this client, so that what had it may still have it. `detached`: null if the configuration does not matter.
+ */
+export function refuseOverwriting(choice: Choice<ServerOffer>, detached: ReadonlySet<string> | null): void {
+  if (detached !== null) refuseWanted(choice, detached);
+  const left = choice.offers.find(isLeftHeld);
+  if (left !== undefined)
+    throw new RsError('E_IN_USE', `Server ${left.server} says that this client holds it: detach it first (rsconfig -d ${choice.label})`);
+}
+
+/** Ends the claim of one lasting owner, and returns the outcome, if the volume has others; null if nobody else wants it attached. */
+export function leftToOthers(owners: Owners, label: string, owner: string): AttachOutcome | null {
+  const lasting = owners.lastingOf(label);
+  if (lasting.every((one) => one === owner)) return null;
+  owners.release(label, owner);
+  return { volume: label, done: true, already: !lasting.includes(owner), device: null, error: null };
+}
+
+export function goneMeanwhile(label: string): RsError {
+  return new RsError('E_VOLUME', `${label} was detached while it was being attached`);
 }
 
 export function asOffer(volume: Volume): Offer {

@@ -16,7 +16,7 @@ describe('detaching by force', () => {
     const scene = new Scene();
     await scene.attached();
     const statuses = await scene.write(1);
-    const detached = scene.attachments.detach(['oracle'], true);
+    const detached = scene.attachments.detach(['oracle'], true, null);
     await scene.pass(DETACH_WAIT_MS - 1000);
     expect(statuses).toEqual([]);
     const session = scene.namespace.servers.get(1)!.trunk.session!.id;
@@ -36,7 +36,7 @@ describe('detaching by force', () => {
     const scene = new Scene();
     await scene.attached();
     const statuses = await scene.write(1);
-    const detached = scene.attachments.detach(['oracle'], true);
+    const detached = scene.attachments.detach(['oracle'], true, null);
     await scene.answer(OP.WRITE, STATUS.OK);
     await scene.pass();
     expect([statuses, scene.asked(OP.FLUSH).length]).toEqual([[STATUS.OK], 1]);
@@ -56,7 +56,7 @@ describe('users are refused from before the last flush', () => {
     const scene = new Scene();
     await scene.attached();
     const [volume] = scene.attachments.list;
-    const detached = scene.attachments.detach(['oracle'], force);
+    const detached = scene.attachments.detach(['oracle'], force, null);
     await scene.pass(500);
     expect(scene.asked(OP.FLUSH)).toHaveLength(1);
     const writes = await scene.write(1);
@@ -74,7 +74,7 @@ describe('users are refused from before the last flush', () => {
   test('and are served again if the detach fails', async () => {
     const scene = new Scene();
     await scene.attached();
-    const detached = scene.attachments.detach(['oracle'], false);
+    const detached = scene.attachments.detach(['oracle'], false, null);
     await scene.pass(500);
     await scene.answer(OP.FLUSH, STATUS.IO_ERROR);
     expect(await detached).toMatchObject([{ done: false }]);
@@ -89,7 +89,7 @@ describe('a second request to detach a volume waits for the first', () => {
   test('and finds the volume detached: the server is asked for one FLUSH and one CLOSE', async () => {
     const scene = new Scene();
     await scene.attached();
-    const both = Promise.all([1, 2].map(() => scene.attachments.detach(['oracle'], false)));
+    const both = Promise.all([1, 2].map(() => scene.attachments.detach(['oracle'], false, null)));
     for (const op of [OP.FLUSH, OP.CLOSE]) {
       await scene.pass(500);
       await scene.pass(500);
@@ -107,10 +107,10 @@ describe('a second request to detach a volume waits for the first', () => {
   test('and detaches the volume itself, by force, if the first one has failed', async () => {
     const scene = new Scene();
     await scene.attached();
-    const first = scene.attachments.detach(['oracle'], false);
+    const first = scene.attachments.detach(['oracle'], false, null);
     await scene.pass();
     let isOver = false;
-    const second = scene.attachments.detach(['oracle'], true).finally(() => (isOver = true));
+    const second = scene.attachments.detach(['oracle'], true, null).finally(() => (isOver = true));
     await scene.pass(DETACH_WAIT_MS - 1000);
     expect(isOver).toBe(false);
     await scene.answer(OP.FLUSH, STATUS.IO_ERROR);
@@ -132,7 +132,7 @@ test('a volume that another client takes during a detach is not shown again', as
   const frontend = new FakeFrontend();
   const scene = new Scene('none', [frontend]);
   await scene.attached();
-  const detached = scene.attachments.detach(['oracle'], false);
+  const detached = scene.attachments.detach(['oracle'], false, null);
   await scene.pass(500);
   await scene.answer(OP.FLUSH, STATUS.STALE);
   await scene.pass(REOPEN_RETRY_MS);
@@ -145,7 +145,7 @@ test('a volume that another client takes during a detach is not shown again', as
 test('a detach that the server does not confirm fails, and the error says that the hold may remain', async () => {
   const scene = new Scene();
   await scene.attached();
-  const detached = scene.attachments.detach(['oracle'], false);
+  const detached = scene.attachments.detach(['oracle'], false, null);
   await scene.pass(500);
   await scene.answer(OP.FLUSH, STATUS.OK);
   await scene.pass(500);

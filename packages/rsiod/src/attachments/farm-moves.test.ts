@@ -156,7 +156,7 @@ test('a detach after the move ends at the new server', async () => {
   await scene.grant(two, 6);
   one.path.connection.close('The machine is off', true);
   one.scripted.decide = () => undefined;
-  const detaching = scene.attachments.detach(['oracle'], false);
+  const detaching = scene.attachments.detach(['oracle'], false, null);
   await scene.pass();
   scene.say(two, two.asked(OP.IOCTL)[0]!, STATUS.OK, Buffer.alloc(0));
   two.path.answerIo(two.asked(OP.FLUSH)[0]!, STATUS.OK);
@@ -372,7 +372,7 @@ test('a different volume of the same name is closed and its hold ends, although 
   await scene.pass(10);
   await scene.grant(one, null, 'other');
   await first;
-  const detached = scene.attachments.detach(['oracle'], false);
+  const detached = scene.attachments.detach(['oracle'], false, null);
   for (let turn = 0; turn < 3; turn++) {
     for (const frame of [...one.asked(OP.FLUSH), ...one.asked(OP.IOCTL)]) scene.say(one, frame, STATUS.OK, Buffer.alloc(0));
     await scene.pass(10);

@@ -49,6 +49,12 @@ export function labelOf({ namespace, name, universe }: Pick<Offer, 'namespace' |
   return volumeLabel({ namespace, name, universe });
 }
 
+/** Returns the other labels under which servers offer the volume with this label, through other namespaces. */
+export function twinsOf(offers: readonly Offer[], label: string): string[] {
+  const ids = new Set(offers.flatMap((offer) => (labelOf(offer) === label ? [offer.id] : [])));
+  return offers.flatMap((offer) => (ids.has(offer.id) && labelOf(offer) !== label ? [labelOf(offer)] : []));
+}
+
 export function isCalledLike(
   one: Pick<Offer, 'namespace' | 'name' | 'universe'>,
   other: Pick<Offer, 'namespace' | 'name' | 'universe'>,

@@ -8,6 +8,7 @@ import type { MIRROR_METHODS } from '@rsio/common/control/mirror-methods';
 import { CONTROL_VERSION } from '@rsio/common/control/method-table';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
 import { programVersion } from '@rsio/common/lib/version';
 import { LIST_WAIT_MS } from '@rsio/common/control/limits';
 import { TAKE } from '@rsio/protocol/wire/messages';
@@ -26,6 +27,8 @@ import type { MirrorSnapshots } from '../mirrors/commands/snapshots.ts';
 import type { MirrorForcing } from '../mirrors/commands/forcing.ts';
 import type { MirrorManagement } from '../mirrors/commands/management.ts';
 import type { VolumeNotes } from '../notes/volume-notes.ts';
+import { PERSON } from '../attachments/owners.ts';
+import { orderHandlers } from './order-handlers.ts';
 import { Messages } from './messages.ts';
 import type { Notifications } from './notifications.ts';
 import type { PathProbes } from './path-probes.ts';
@@ -35,6 +38,7 @@ import type { Volume } from '../volumes/volume.ts';
 
 export interface ControlHandlersPorts {
   readonly clock: Clock;
+  readonly log: Pick<Log, 'warn'>;
   readonly beganMs: number;
   readonly attachments: Attachments;
   readonly attached: AttachedList<Volume>;
@@ -66,7 +70,8 @@ export interface ControlHandlersPorts {
   readonly end: (isForced: boolean) => Promise<void>;
 }
 
-const TAKES = { no: TAKE.NO, over: TAKE.OVER, force: TAKE.FORCE } as const;
+/** The values of the parameter `take`. */
+export const TAKES = { no: TAKE.NO, over: TAKE.OVER, force: TAKE.FORCE } as const;
 
 export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
   const { clock, attachments, attached, frontends, notifications, probes, namespaces } = ports;
@@ -88,20 +93,15 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
       if (refresh) await lists();
       return { namespaces: namespaces().map((namespace, position) => namespaceView(namespace, position)) };
     },
-    local: () => ({
-      attachments: attachments.list.map((volume) => {
+    local: ({ orders = false }) => ({
+      attachments: attachments.list.flatMap((volume) => {
+        if (volume.isForOrders && !orders) return [];
         const offers = attachments.offers.filter((offer) => isOffer(offer, volume));
         return { ...attachmentView(volume, frontends.shownAs(volume), offers), gates: ports.gates.placesOf(volume) };
       }),
       awaited: attached.awaited,
     }),
-    attach: async ({ names, readOnly, server, take }) => {
-      if (take !== 'no' && names.length === 0)
-        throw new RsError('E_USAGE', 'A take-over takes volumes from their holders: name the volumes');
-      await lists();
-      return { outcomes: await attached.attach(names, readOnly, server, TAKES[take]) };
-    },
-    detach: async ({ names, force }) => ({ outcomes: await attached.detach(names, force) }),
+    ...attachHandlers(ports, lists),
     status: () => {
       const mirrors = attachments.list.flatMap(({ target }) => attachments.mirrors.of(target)?.status ?? []);
       return { ...statusView(ports.config(), namespaces(), attachments.list, mirrors, clock), awaited: attached.awaited };
@@ -136,6 +136,29 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
     ...mirrorHandlers(ports),
   };
   return handlers;
+}
+
+function attachHandlers(
+  { attached, log }: ControlHandlersPorts,
+  lists: () => Promise<unknown>,
+): Pick<ControlHandlers, 'attach' | 'detach' | 'order-attach' | 'order-detach'> {
+  return {
+    attach: async ({ names, readOnly, server, take, owner = PERSON.name }) => {
+      if (take !== 'no' && names.length === 0)
+        throw new RsError('E_USAGE', 'A take-over takes volumes from their holders: name the volumes');
+      await lists();
+      return { outcomes: await attached.attach(names, readOnly, server, TAKES[take], undefined, { kind: 'lasting', name: owner }) };
+    },
+    detach: async ({ names, force, owner = null }) => ({ outcomes: await attached.detach(names, force, owner) }),
+    ...orderHandlers({
+      log: log,
+      attachFor: async (...order) => {
+        await lists();
+        return await attached.attachFor(...order);
+      },
+      endOrder: (...ended) => attached.endOrder(...ended),
+    }),
+  };
 }
 
 function mirrorHandlers(ports: ControlHandlersPorts): Pick<ControlHandlers, keyof typeof MIRROR_METHODS> {

@@ -20,6 +20,8 @@ export interface FrontendEvents {
 export interface Frontend {
   /** True if the daemon refuses to stop without force while programs use a volume through this frontend. */
   readonly needsUnused: boolean;
+  /** True if orders use volumes through this frontend. Other frontends do not show a volume that only orders have. */
+  readonly isForOrders?: boolean;
   /** Volumes that an earlier process offered through this frontend, and that have not been attached again yet. */
   readonly leftVolumes: readonly FrontendVolume[];
   /** Called before any volume is shown. Throws E_ALREADY_RUNNING, E_CONFIG, E_RIGHTS, E_SOCKET_PATH, E_SYSTEM. */

@@ -28,7 +28,8 @@ export class Frontends implements Frontend {
   }
 
   async show(volume: FrontendVolume): Promise<void> {
-    await Promise.all(this.backwards.map((frontend) => frontend.show(volume)));
+    const shown = this.backwards.filter(({ isForOrders }) => isForOrders === true || volume.isForOrders !== true);
+    await Promise.all(shown.map((frontend) => frontend.show(volume)));
   }
 
   shownAs(volume: FrontendVolume): ShownAs | null {

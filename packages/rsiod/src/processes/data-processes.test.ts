@@ -17,9 +17,10 @@ import {
   PROCESS_SILENCE_MS,
   PROCESS_START_MS,
 } from './limits.ts';
+import { PERSON } from '../attachments/owners.ts';
 import { OWN_METHODS } from './messages.ts';
 
-const RW = { readOnly: false, server: null, take: 'no', by: 'name' } as const;
+const RW = { readOnly: false, server: null, take: 'no', by: 'name', owner: PERSON } as const;
 const names = (...list: string[]): string[] => list.map((name) => `osl:${name}@0`);
 const settle = async (): Promise<void> => {
   for (let turn = 0; turn < 20; turn++) await Promise.resolve();
@@ -31,7 +32,7 @@ test('volumes go to the process with the fewest, stay there, and are saved befor
   expect(outcomes.map(({ volume, done }) => `${volume} ${done}`)).toEqual(names('a', 'b', 'c', 'd').map((name) => `${name} true`));
   expect(scene.placed).toEqual({ 1: ['a', 'd'], 2: ['b'], 3: ['c'] });
   expect(scene.file?.attached.map(({ name }) => name)).toEqual(['a', 'b', 'c', 'd']);
-  await scene.processes.detach(names('a', 'd'), false);
+  await scene.processes.detach(names('a', 'd'), false, null);
   await scene.processes.attach(names('b'), RW);
   expect(scene.placed).toEqual({ 1: [], 2: ['b'], 3: ['c'] });
   await scene.processes.attach(names('e'), RW);
@@ -116,7 +117,7 @@ test('volumes whose devices would have one path are in one process, which refuse
   scene.paths['osl:d@0'] = '/dev/d';
   await scene.processes.attach(names('f'), RW);
   expect(scene.placed[2]).toEqual(['c', 'd', 'e', 'f']);
-  await scene.processes.detach(names('d', 'e', 'f'), false);
+  await scene.processes.detach(names('d', 'e', 'f'), false, null);
   await scene.processes.attach(names('e', 'd'), RW);
   expect(scene.placed).toEqual({ 1: ['a', 'b', 'd'], 2: ['c', 'e'] });
 });
@@ -134,7 +135,7 @@ test('a process that dies is started again with its volumes; its calls fail, tho
   await scene.processes.attach(names('a', 'b'), RW);
   const first = scene.running(1)!;
   first.answers = false;
-  const lost = scene.processes.detach(names('a'), false);
+  const lost = scene.processes.detach(names('a'), false, null);
   first.exit('signal SIGSEGV');
   expect((await lost)[0]?.error).toMatchObject({ code: 'E_SYSTEM' });
   expect(scene.lines.at(-1)).toContain('Data process 1 has ended (signal SIGSEGV)');

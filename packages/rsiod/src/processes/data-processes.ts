@@ -14,6 +14,7 @@ import { isSameBoot } from '@rsio/protocol/client-identity';
 import type { AttachedContent, AttachedStore, KeptVolume } from '../attachments/attached-file.ts';
 import { failure } from '../attachments/choices.ts';
 import { labelOf } from '../attachments/offers.ts';
+import type { Owner } from '../attachments/owners.ts';
 import type { NbdElsewhere } from '../frontends/nbd/nbd-frontend.ts';
 import type { PassedConnection } from '../frontends/nbd/passed-connection.ts';
 import { exportKey, type NbdExport } from '../frontends/nbd/wire/nbd-export.ts';
@@ -33,6 +34,8 @@ export interface DataProcessesPorts extends Omit<DataProcessPorts, 'saveLists'> 
   readonly store: (current: () => AttachedContent) => AttachedStore;
   /** True if a server offers the volume with this label to the main process. */
   isOffered(label: string): boolean;
+  /** Other labels of the volume with this label. One process has them all, because it decides who may have the volume together. */
+  twinsOf(label: string): readonly string[];
   /** The paths that the devices of the volume with this label would have; empty if it gets no devices. */
   pathsOf(label: string): readonly string[];
 }
@@ -66,6 +69,7 @@ export interface AttachOrder {
   readonly take: 'no' | 'over' | 'force';
   /** `any`: the administrator has not named the volumes, so that a volume that is attached already may keep its mode. */
   readonly by: 'name' | 'any';
+  readonly owner: Owner;
 }
 
 export class DataProcesses implements NbdElsewhere {
@@ -182,11 +186,10 @@ export class DataProcesses implements NbdElsewhere {
    * Attaches volumes, each in its process. `labels`: complete labels, or names that no server offers; for such a name, a process returns
    * the error.
    */
-  async attach(labels: readonly string[], { by, ...order }: AttachOrder): Promise<AttachOutcome[]> {
-    const method = by === 'any' ? OWN_METHODS.attachAny : 'attach';
+  async attach(labels: readonly string[], order: AttachOrder): Promise<AttachOutcome[]> {
     const placed = labels.map((label) => ({ label, process: this.place(label) }));
     const call = (asked: readonly Order[]): Promise<AttachOutcome[]> =>
-      this.outcomes(asked, (process, names) => process.call(method, { ...order, names }));
+      this.outcomes(asked, (process, names) => process.call(OWN_METHODS.attach, { ...order, names }));
     const { clock } = this.ports;
     const endMs = clock.monotonicMs() + PROCESS_REACH_MS;
     try {
@@ -203,11 +206,19 @@ export class DataProcesses implements NbdElsewhere {
     }
   }
 
-  /** Detaches volumes. A volume that no process has may still be held by this client; a process then ends the hold. */
-  async detach(labels: readonly string[], force: boolean): Promise<AttachOutcome[]> {
+  /** Ends an order in the process that has its volume; an order of a process that has ended is over. */
+  async endOrder(label: string, ticket: string, isGone: boolean): Promise<void> {
+    await this.processOf(label)?.call(OWN_METHODS.endOrder, { ticket, isGone });
+  }
+
+  /**
+   * Detaches volumes. A volume that no process has may still be held by this client; a process then ends the hold. `owner`: as for
+   * `Attachments.detach`.
+   */
+  async detach(labels: readonly string[], force: boolean, owner: string | null): Promise<AttachOutcome[]> {
     const placed = labels.map((label) => ({ label, process: this.place(label) }));
     try {
-      return await this.outcomes(placed, (process, names) => process.call('detach', { names, force }));
+      return await this.outcomes(placed, (process, names) => process.call('detach', { names, force, owner }));
     } finally {
       for (const label of labels) this.settle(label);
     }
@@ -343,7 +354,9 @@ export class DataProcesses implements NbdElsewhere {
   private place(label: string): DataProcess {
     const process = this.processOf(label);
     if (!this.turns.has(label)) this.giveTurn(label);
-    const known = this.coming.get(label) ?? { process: process ?? this.rivalsProcess(label) ?? this.emptiest, attempts: 0 };
+    const twin = this.ports.twinsOf(label).find((other) => this.has(other));
+    const placed = process ?? (twin === undefined ? this.rivalsProcess(label) : this.processOf(twin)) ?? this.emptiest;
+    const known = this.coming.get(label) ?? { process: placed, attempts: 0 };
     known.attempts++;
     this.coming.set(label, known);
     return known.process;

@@ -74,10 +74,10 @@ export const OWN_METHODS = {
   end: 'process-end',
   /** Ends the process so that another one continues with its devices. The process answers when its volumes are flushed. */
   handOver: 'process-hand-over',
-  /**
-   * Attaches volumes like `attach`, for an order without names: `{names, readOnly, server}`. A volume that is attached already keeps its mode.
-   */
-  attachAny: 'process-attach-any',
+  /** Attaches volumes: an `AttachOrder` with `names`. */
+  attach: 'process-attach',
+  /** Ends an order: `{ticket, isGone}`. */
+  endOrder: 'process-end-order',
   /** Returns the figures of the process for the metrics. */
   figures: 'process-figures',
   /** Returns `{obstacles}`: why the configuration in `{config}` cannot replace the current one now. */

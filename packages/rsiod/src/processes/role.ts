@@ -55,6 +55,8 @@ export interface RolePorts {
   changed(object: string, from: string, to: string, reason: string): void;
   /** True if a server offers the volume with this label to this process. */
   isOffered(label: string): boolean;
+  /** Other labels of the volume with this label. */
+  twinsOf(label: string): readonly string[];
   /** Called when a data process has reached a server. */
   reached(): void;
 }
@@ -154,6 +156,7 @@ export class ProcessRole {
     if (this.processes === null) return own;
     return routed(own, {
       processes: this.processes,
+      log: this.options.log,
       offers: () => attachments.offers,
       whyMissing: (name, server) => whyMissing(namespaces(), attachments.offers, name, server),
     });
@@ -180,6 +183,7 @@ function newProcesses(
       };
     },
     isOffered: (label) => ports.isOffered(label),
+    twinsOf: (label) => ports.twinsOf(label),
     pathsOf: pathsOfDevices,
     reached: () => ports.reached(),
     event: ({ object, from, to, reason }) => ports.changed(object, from, to, reason),

@@ -1,6 +1,7 @@
 // The control methods while volumes are in data processes, with fake processes: which process gets a request, and how answers are joined.
 // Invariant: a name that means two volumes is refused, even if two processes have these volumes.
 
+import { quietLog } from '@rsio/common/log/log';
 import type { ControlHandlers } from '@rsio/common/control/control-server';
 import { NO_LATENCY } from '@rsio/common/structures/latency-figures';
 import { expect, test } from 'vitest';
@@ -28,6 +29,7 @@ class RoutedScene extends ProcessScene {
     } as unknown as ControlHandlers,
     {
       processes: this.processes,
+      log: quietLog,
       offers: () => this.offers,
       whyMissing: (name) => Promise.resolve(name === 'stopped' ? 'Server big-9 cannot offer it: its file is missing' : null),
     },
@@ -59,7 +61,7 @@ test('attach without names attaches each offered volume once, spread over the pr
   expect(scene.asked).toEqual(['query']);
   await scene.attach('b');
   const methods = scene.running(2)!.received.flatMap((message) => (message.type === 'call' ? message.method : []));
-  expect(methods).toEqual([OWN_METHODS.attachAny, 'attach']);
+  expect(methods).toEqual([OWN_METHODS.attach, OWN_METHODS.attach]);
 });
 
 test('outcomes have the order of the names; a name that no server offers is refused, and no process gets it', async () => {

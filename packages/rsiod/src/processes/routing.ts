@@ -14,8 +14,11 @@ import {
 import { MIRROR_METHODS } from '@rsio/common/control/mirror-methods';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { misfit } from '@rsio/common/lib/shape';
-import { failure } from '../attachments/choices.ts';
+import type { Log } from '@rsio/common/log/log';
+import { failure, refuseWanted } from '../attachments/choices.ts';
 import { chooseVolume, chooseToAttach, labelOf, type Offer, type ServerOffer, volumesOf } from '../attachments/offers.ts';
+import { PERSON } from '../attachments/owners.ts';
+import { orderHandlers } from '../control/order-handlers.ts';
 import type { DataProcess } from './data-process.ts';
 import type { DataProcesses } from './data-processes.ts';
 import { isSamePath, joinedPaths } from '../control/joined-stats.ts';
@@ -25,50 +28,48 @@ type Result<M extends Method> = Awaited<ReturnType<ControlHandlers[M]>>;
 
 export interface RoutingPorts {
   readonly processes: DataProcesses;
+  readonly log: Pick<Log, 'warn'>;
   /** The volumes that the servers offer to the main process. */
   readonly offers: () => readonly ServerOffer[];
   /** Resolves with the reason why a server that has the volume cannot offer it; null if no server reports a reason. */
   readonly whyMissing: (name: string, server: string | null) => Promise<string | null>;
 }
 
-export function routed(own: ControlHandlers, { processes, offers, whyMissing }: RoutingPorts): ControlHandlers {
+export function routed(own: ControlHandlers, ports: RoutingPorts): ControlHandlers {
+  const { processes, offers, whyMissing } = ports;
   const askAll = async <M extends Method>(method: M, params: object = {}): Promise<Result<M>[]> =>
     (await processes.callAll(method, params)).map((answer) => checkedAnswer(method, answer));
   return {
     ...own,
-    local: async () => {
-      const answers = await processes.askAll('local', {});
+    local: async (params) => {
+      const answers = await processes.askAll('local', params);
       const views = answers.map(({ process, answer }) => (answer === null ? missing(process) : checkedAnswer('local', answer)));
       return {
         attachments: processes.inTurn(views.flatMap(({ attachments }) => attachments)),
         awaited: views.flatMap(({ awaited }) => awaited),
       };
     },
-    attach: async ({ names, readOnly, server, take }) => {
+    attach: async ({ names, readOnly, server, take, owner: name = PERSON.name }) => {
+      const owner = { kind: 'lasting', name } as const;
       if (take !== 'no' && names.length === 0)
         throw new RsError('E_USAGE', 'A take-over takes volumes from their holders: name the volumes');
       await own.query({ refresh: true });
-      if (names.length === 0)
-        return {
-          outcomes: await processes.attach(
-            volumesOf(offers(), server).map(({ label }) => label),
-            { readOnly, server, take, by: 'any' },
-          ),
-        };
+      const all = names.length > 0 ? [] : volumesOf(offers(), server).map(({ label }) => label);
+      if (names.length === 0) return { outcomes: await processes.attach(all, { readOnly, server, take, by: 'any', owner }) };
       const choose = (name: string): string => chooseToAttach(offers(), name, server).label;
       const attach = (labels: readonly string[]): Promise<AttachOutcome[]> =>
-        processes.attach(labels, { readOnly, server, take, by: 'name' });
-      return { outcomes: await resolved(names, choose, attach, (name) => whyMissing(name, server)) };
+        processes.attach(labels, { readOnly, server, take, by: 'name', owner });
+      return { outcomes: await resolved(names, choose, attach, (missed) => whyMissing(missed, server)) };
     },
-    detach: async ({ names, force }) => {
+    detach: async ({ names, force, owner = null }) => {
       const there = processes.volumes.map((volume) => ({ ...volume, server: '', isConnected: true }));
-      if (names.length === 0) return { outcomes: await processes.detach(there.map(labelOf), force) };
+      if (names.length === 0) return { outcomes: await processes.detach(there.map(labelOf), force, owner) };
       const choose = (name: string): string => labelHereOr(there, name, () => chooseToAttach(offers(), name, null).label);
       return {
         outcomes: await resolved(
           names,
           choose,
-          (labels) => processes.detach(labels, force),
+          (labels) => processes.detach(labels, force, owner),
           () => Promise.resolve(null),
         ),
       };
@@ -98,8 +99,38 @@ export function routed(own: ControlHandlers, { processes, offers, whyMissing }: 
       processes.mirrors = (await askAll('status')).flatMap(({ mirrors }) => mirrors);
       return await own.mirrors(params);
     },
+    ...orderRoutes(own, ports),
     ...mirrorRoutes(own, processes),
   };
+}
+
+/** Orders, each in the process of its volume. This process refuses those that would overwrite what the configuration wants attached. */
+function orderRoutes(
+  own: ControlHandlers,
+  { processes, offers, whyMissing, log }: RoutingPorts,
+): Pick<ControlHandlers, 'order-attach' | 'order-detach'> {
+  const labels = new Map<string, string>();
+  return orderHandlers({
+    log,
+    attachFor: async (order, name, readOnly, server) => {
+      await own.query({ refresh: true });
+      const choose = (): string => {
+        const choice = chooseToAttach(offers(), name, server);
+        if (order.isAlone) refuseWanted(choice, processes.detached);
+        return choice.label;
+      };
+      const attach = (found: readonly string[]): Promise<AttachOutcome[]> =>
+        processes.attach(found, { readOnly, server, take: 'no', by: 'name', owner: order });
+      const [outcome] = await resolved([name], choose, attach, (missed) => whyMissing(missed, server));
+      if (outcome?.error === null) labels.set(order.ticket, outcome.volume);
+      return outcome ?? failure(name, new RsError('E_INTERNAL', 'No outcome'));
+    },
+    endOrder: async (ticket, isGone) => {
+      const label = labels.get(ticket);
+      labels.delete(ticket);
+      if (label !== undefined) await processes.endOrder(label, ticket, isGone);
+    },
+  });
 }
 
 /** The process that has the volume writes its note. The main process refuses a volume that no process has. */
@@ -118,9 +149,11 @@ async function writeNote(
 /** Volumes of a process that does not answer wait until the process answers or is restarted. */
 function missing({ number, pid, content }: DataProcess): Result<'local'> {
   const reason = `Data process ${number} ${pid === null ? 'is being started again' : 'does not answer'}`;
-  const awaited = content.attached.map(({ namespace, name, universe, id, readonly, server }) => {
-    return { namespace, name, universe, id, readonly, server, reason };
-  });
+  const awaited = content.attached
+    .filter(({ owners }) => owners?.length !== 0)
+    .map(({ namespace, name, universe, id, readonly, server }) => {
+      return { namespace, name, universe, id, readonly, server, reason };
+    });
   return { attachments: [], awaited };
 }
 

@@ -79,7 +79,7 @@ export class FakeProcess {
       .filter((label) => !this.unreached.has(label) && !this.busy.has(label))
       .map((label) => label.replace(/^osl:|@0$/g, ''));
     const others = this.attached.filter(({ name }) => !plain.includes(name));
-    this.attached = method === 'attach' || method === OWN_METHODS.attachAny ? [...others, ...plain.map(kept)] : others;
+    this.attached = method === OWN_METHODS.attach ? [...others, ...plain.map(kept)] : others;
     this.report();
     const outcome = (volume: string): AttachOutcome =>
       this.unreached.has(volume)
@@ -109,6 +109,8 @@ export class ProcessScene {
   readonly unoffered = new Set<string>();
   /** The path of the device of each volume, by its label. */
   readonly paths: Record<string, string> = {};
+  /** Other labels of the volumes, by their labels. */
+  readonly twins: Record<string, string[]> = {};
   reached = 0;
   /** Errors with which the next starts fail, in order. */
   readonly startErrors: Error[] = [];
@@ -143,6 +145,7 @@ export class ProcessScene {
       },
       begin: (number, attached) => ({ type: 'begin', attached, processes: count, identity: { dataProcess: number } }) as unknown as Begin,
       isOffered: (label) => !this.unoffered.has(label),
+      twinsOf: (label) => this.twins[label] ?? [],
       pathsOf: (label) => (this.paths[label] === undefined ? [] : [this.paths[label]]),
       reached: () => this.reached++,
       event: ({ object, to }) => this.events.push(`${object}: ${to}`),

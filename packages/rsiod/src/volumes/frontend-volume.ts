@@ -84,6 +84,8 @@ export interface FrontendVolume extends VolumeIdentity {
   /** True if several clients may have the volume at the same time. */
   readonly shared: boolean;
   readonly canDiscard: boolean;
+  /** True while only orders have the volume (attachments/owners.ts): it has an NBD export for them, but no device, and no gate offers it. */
+  readonly isForOrders?: boolean;
   /** True while no I/O can be sent, because the volume has no path. */
   readonly isHalted: boolean;
   submit(io: VolumeIo): void;

@@ -65,6 +65,8 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   private notedLife = '';
   /** See FrontendVolume. Set before any frontend shows the volume. */
   olderSnapshots: readonly OlderSnapshot[] = [];
+  /** See FrontendVolume. Set before any frontend shows the volume. */
+  isForOrders = false;
   readonly record: Required<FrontendVolume>['record'];
   /** Time (monotonic ms) since which I/O is outstanding and none has completed; null if no I/O is outstanding. */
   waitingSinceMs: number | null = null;

@@ -35,7 +35,7 @@ export async function makeSnapshot(context: CommandContext, at: VolumeTarget, sn
 /** Attaches the snapshot, backs it up, and reports this to rsiod. `id`: that of the snapshot; null if any snapshot of the name is meant. */
 export async function backUpSnapshot(context: CommandContext, label: string, id: string | null, request: BackupRequest): Promise<Backup> {
   const server = request.since === null ? null : await serverWithBoth(context, label, request.since);
-  return await whileAttached(context, label, { isReadonly: true, server }, async (view) => {
+  return await whileAttached(context, label, { as: 'read', server, what: 'rsconfig backup' }, async (view) => {
     checkId(view, id, label);
     const made = await backUp(context, view, request);
     await note(context, view);

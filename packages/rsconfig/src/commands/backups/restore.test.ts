@@ -20,13 +20,13 @@ test('a shared volume is not restored, because other clients may have it, and is
     call: async (method) => {
       called.push(method);
       if (method === 'local') return { attachments: [attachment({ shared: true })], awaited: [] };
-      return { outcomes: [{ volume: 'osl:oracle@0', done: true, already: false, device: null, error: null }] };
+      return { ticket: 't', outcome: { volume: 'osl:oracle@0', done: true, already: false, device: null, error: null } };
     },
   });
   const options = { yes: true, verify: false, unproven: false, json: false };
   await expect(RESTORE.run(context, options, [file, 'oracle'])).rejects.toThrow(
     'osl:oracle@0 is shared, so that other clients may use it meanwhile: rsconfig volume set osl:oracle@0 shared=no, restore it',
   );
-  expect(called).toEqual(['attach', 'local', 'detach']);
+  expect(called).toEqual(['order-attach', 'local', 'order-detach']);
   await removeFolder(folder);
 });

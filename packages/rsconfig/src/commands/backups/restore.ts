@@ -1,5 +1,5 @@
 // Implements `restore`, which attaches a volume and writes a backup to it. Invariants: `restore` writes to a volume only after the user has
-// confirmed, and only if the volume was not attached here before. No run of `backup-run` removes the backup meanwhile.
+// confirmed, and only if nobody else has it attached here, or will have it attached again. No run of `backup-run` removes the backup meanwhile.
 
 import { realpath } from 'node:fs/promises';
 import path from 'node:path';
@@ -58,7 +58,7 @@ brings back a removed volume, or gives a volume the content of its image.`,
       return await whileUnchanged(chain, async () => {
         await new LinkCheck(false).check(chain);
         noteUncompared(context.note, chain);
-        return await whileAttached(context, name, { isReadonly: false, server: null }, async (view) => {
+        return await whileAttached(context, name, { as: 'overwrite', server: null, what: 'rsconfig restore' }, async (view) => {
           checkTarget(view);
           const sizeBytes = await writeBack(context, chain, view, verify);
           return { volume: volumeLabel(view), file, sizeBytes, uncompared: uncomparedIn(chain) };

@@ -50,10 +50,10 @@ async function begin(snapshots: readonly { snapshot: string; id: string }[], ord
       detached.push(...names);
       return { outcomes: names.map((name) => ({ volume: name, done: true, already: false, device: null, error: null })) };
     },
-    attach: ({ names: [name = ''], server }) => {
+    'order-attach': ({ name, server }) => {
       attached.push(server);
       const error = { code: 'E_UNKNOWN_SNAPSHOT', message: `No snapshot ${name}` };
-      return { outcomes: [{ volume: name, done: false, already: false, device: null, error }] };
+      return { ticket: 't', outcome: { volume: name, done: false, already: false, device: null, error } };
     },
   });
 }

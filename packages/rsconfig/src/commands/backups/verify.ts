@@ -110,10 +110,15 @@ class Verification {
     const [record = null] = chain.records;
     const seen = snapshots.find(({ id, snapshot }) => id === record?.snapshotId && record.snapshot === `${label}@${snapshot}`);
     if (seen === undefined) return false;
-    await whileAttached(context, `${label}@${seen.snapshot}`, { isReadonly: true, server: null }, async (view) => {
-      checkId(view, seen.id, volumeLabel(view));
-      await compareWith(context, chain, view);
-    });
+    await whileAttached(
+      context,
+      `${label}@${seen.snapshot}`,
+      { as: 'read', server: null, what: 'rsconfig backup-verify' },
+      async (view) => {
+        checkId(view, seen.id, volumeLabel(view));
+        await compareWith(context, chain, view);
+      },
+    );
     return true;
   }
 

@@ -27,7 +27,7 @@ describe('create --attach', () => {
     expect(await run('volume create db --size 20g --attach --read-only')).toEqual({ code: 0, out, err: '' });
     expect(seen).toEqual([
       { namespace: 'osl', server: 'big-9', id: volume().id },
-      { names: ['osl:db@0'], readOnly: true, server: 'big-9', take: 'no' },
+      { names: ['osl:db@0'], readOnly: true, server: 'big-9', take: 'no', owner: 'person' },
     ]);
   });
 

@@ -79,8 +79,8 @@ test('each attempt makes a snapshot of its own', async () => {
   const label = `${view.namespace}:db@${view.universe}`;
   const context = contextOf({
     call: async (method, params) => {
-      if (method === 'attach' || method === 'detach')
-        return { outcomes: [{ volume: label, done: true, already: false, device: null, error: null }] };
+      if (method === 'order-attach' || method === 'order-detach')
+        return { ticket: 't', outcome: { volume: label, done: true, already: false, device: null, error: null } };
       if (method === 'local') return { attachments: [view] };
       ids.push((params as { id: unknown }).id);
       throw new RsError('E_BUSY', 'Not now');

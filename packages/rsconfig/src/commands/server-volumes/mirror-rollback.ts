@@ -15,6 +15,8 @@ import type { CommandContext } from '../../cli/context.ts';
 import { timeName } from '@rsio/common/lib/time-name';
 import { whileAttached } from './while-attached.ts';
 
+const WHAT = 'rsconfig volume rollback';
+
 export interface Rollback {
   readonly namespace: string;
   readonly label: string;
@@ -29,19 +31,19 @@ type Target = Pick<NbdClient, 'sizeBytes' | 'write' | 'writeZeros' | 'flush'>;
 /** Returns the snapshot with the content before the rollback. */
 export async function rollBackMirror(context: CommandContext, asked: Rollback): Promise<MirrorSnapshot> {
   const { label, namespace, volume, snapshot } = asked;
-  return whileAttached(context, label, { isReadonly: false, server: null }, async (view) => {
+  return whileAttached(context, label, { as: 'overwrite', server: null, what: WHAT }, async (view) => {
     if (view.readonly) throw new RsError('E_USAGE', `${label} is read-only on this client (rscltcfg): roll it back on another one`);
     const name = `before-rollback-${timeName(context.clock.wallMs())}`;
     // --wait may repeat the rollback. Each attempt has a new id, because it needs its own snapshot of the content before its first write.
     const before = await context.call('mirror-snapshot', { ...volume, namespace, snapshot: name, id: randomUUID() });
     const common = asked.servers.find((one) => before.servers.includes(one)) ?? null;
     const [server = null] = asked.servers;
-    await whileAttached(context, `${label}@${snapshot}`, { isReadonly: true, server: common ?? server }, async (source) => {
+    await whileAttached(context, `${label}@${snapshot}`, { as: 'read', server: common ?? server, what: WHAT }, async (source) => {
       const open: Open = (of, since) => NbdClient.open(context.paths.nbdSocket, exportName(of), since);
       const copy = (changed: AttachmentView | null): Promise<void> =>
         writeBack(context.note, open, asked, name, { mirror: view, from: source, changed });
       // If no server has both snapshots, the differences are unknown, so the rollback writes everything.
-      await (common === null ? copy(null) : whileAttached(context, `${label}@${name}`, { isReadonly: true, server: common }, copy));
+      await (common === null ? copy(null) : whileAttached(context, `${label}@${name}`, { as: 'read', server: common, what: WHAT }, copy));
     });
     return before;
   });

@@ -138,25 +138,25 @@ test('a mirror is taken away from a client by rsiod, and the command succeeds on
 test('a roll back of a mirror that a client has ends before anything is made', async () => {
   const names: string[][] = [];
   await serve([replica('big-9', proven('x', 1)), replica('big-8', proven('x', 1))], {
-    attach: ({ names: wanted }) => {
-      names.push([...wanted]);
+    'order-attach': ({ name, alone }) => {
+      names.push([name, alone ? 'alone' : 'beside others']);
       const error = { code: 'E_HELD', message: 'Client big-3 has the mirror' } as const;
-      return { outcomes: [{ volume: wanted[0]!, done: false, already: false, device: null, error }] };
+      return { ticket: 't', outcome: { volume: name, done: false, already: false, device: null, error } };
     },
   });
   const { code, err } = await run('volume rollback oracle@x');
   expect({ code, err }).toEqual({ code: 1, err: 'rsconfig: Client big-3 has the mirror [E_HELD]\n' });
-  expect(names).toEqual([['osl:oracle@0']]);
+  expect(names).toEqual([['osl:oracle@0', 'alone']]);
   expect((await run('volume rollback oracle@none')).err).toContain('has no snapshot none: volume show lists them');
 });
 
 test('an incremental backup attaches from a server that has both snapshots', async () => {
   const servers: (string | null)[] = [];
   await serve([replica('big-9', proven('new', 2)), replica('big-8', proven('old', 1), proven('new', 2))], {
-    attach: ({ names: [name = ''], server }) => {
+    'order-attach': ({ name, server }) => {
       servers.push(server);
       const error = { code: 'E_NO_PATH', message: 'Not here' } as const;
-      return { outcomes: [{ volume: name, done: false, already: false, device: null, error }] };
+      return { ticket: 't', outcome: { volume: name, done: false, already: false, device: null, error } };
     },
   });
   await run('backup oracle@new /tmp/none --since old');
@@ -175,14 +175,14 @@ test('a mirror that is attached nowhere is attached for its snapshot, and one th
       const base = { namespace: 'osl', name: 'oracle', universe: 0, snapshot: 'x', id: params.id, sizeBytes: 1024 ** 2, usedBytes: null };
       return { ...base, createdMs: 0, mirror: MIRROR, term: 3, number: 1, servers: ['big-9', 'big-8'], missing: [] };
     },
-    attach: ({ names: [name = ''] }) => {
+    'order-attach': ({ name }) => {
       if (holder === null) calls.push('attach');
-      return { outcomes: [{ volume: name, done: holder === null, already: false, device: null, error: holder }] };
+      return { ticket: 't', outcome: { volume: name, done: holder === null, already: false, device: null, error: holder } };
     },
     local: () => ({ attachments: [attachment({ namespace: 'osl', name: 'oracle', universe: 0 })], awaited: [] }),
-    detach: ({ names: [name = ''] }) => {
+    'order-detach': () => {
       calls.push('detach');
-      return { outcomes: [{ volume: name, done: true, already: false, device: null, error: null }] };
+      return {};
     },
   });
   expect((await run('volume snapshot oracle@x')).code).toBe(0);

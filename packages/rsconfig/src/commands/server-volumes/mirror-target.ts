@@ -166,7 +166,7 @@ async function snapshotOf(
     if (toRsError(thrown).code !== 'E_UNKNOWN_VOLUME') throw thrown;
     // This client has not attached the mirror, so the command attaches it for the duration of the snapshot. Attaching fails if another
     // client has the mirror.
-    return whileAttached(context, label, { isReadonly: false, server: null }, make);
+    return whileAttached(context, label, { as: 'share', server: null, what: 'rsconfig volume snapshot' }, make);
   });
   for (const { server, reason } of made.missing) context.note(`Server ${server} does not have ${label}@${wanted.snapshot}: ${reason}`);
   context.note(`${label}@${wanted.snapshot} is on ${made.servers.join(' and ')}`);
