@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
-import { announce } from '@rsio/rsiod/frontends/devices/loop-device';
+import { announce } from '@rsio/rsiod/frontends/devices/block-attributes';
 
 const RULE = readFileSync(new URL('../../packaging/rsio.rules', import.meta.url), 'utf8');
 
@@ -39,6 +39,17 @@ it('a loop device on a raw device has the name of the link that leads to it, and
   writeFileSync(path.join(folder, 'other'), '');
   expect(aliasOf(path.join(folder, 'rother'), '/dev/loop7')).toBe('');
   expect(aliasOf(path.join(folder, 'rmissing'), '/dev/loop7')).toBe('');
+});
+
+it('a partition has the name of the link that leads to it', () => {
+  const [, quoted = ''] = /PROGRAM=="\/bin\/sh -c '(.*)' sh \$attr\{loop\/backing_file\} \$devnode \$attr\{partition\}"/m.exec(RULE) ?? [];
+  const script = quoted.replaceAll('\\"', '"').replaceAll('$$', '$').replaceAll('%%', '%');
+  const alias = (raw: string, device: string, number: string): string =>
+    spawnSync('/bin/sh', ['-c', script, 'sh', path.join(folder, raw), device, number], { encoding: 'utf8' }).stdout.trimEnd();
+  symlinkSync('/dev/loop7p1', path.join(folder, 'dbp1'));
+  expect(alias('rdb', '/dev/loop7p1', '1')).toBe(path.join(folder, 'dbp1'));
+  expect(alias('rdb', '/dev/loop8p1', '1')).toBe('');
+  expect(alias('rdb', '/dev/loop7p2', '2')).toBe('');
 });
 
 it('rsiod asks for an event of the device that its link leads to, and goes on where it cannot', async () => {

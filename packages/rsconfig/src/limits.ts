@@ -118,7 +118,5 @@ export const FREEZE_MAX_S = 30;
 export const FREEZE_WAIT_MS = 60_000;
 /** Time limit for thawing the file systems. */
 export const THAW_WAIT_MS = 15_000;
-/** Maximum number of devices stacked between a volume and a file system. */
-export const STACKED_DEVICES_MAX = 64;
 /** Maximum number of file systems that are frozen at a time. */
 export const FROZEN_MAX = 64;

@@ -4,7 +4,8 @@
 // one fails.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { loopDevices, ofBlock } from '@rsio/rsiod/frontends/devices/loop-device';
+import { loopDevices } from '@rsio/rsiod/frontends/devices/loop-device';
+import { MachineDevices, mountsOn, stackOn } from '@rsio/common/daemon/block-stack';
 import { mountTable } from '@rsio/common/daemon/mount-table';
 import { isRawMount } from '@rsio/rsiod/frontends/fuse/raw-device';
 import { findTool } from '../machine/machine-tools.ts';
@@ -16,8 +17,8 @@ import type { Shell } from '../machine/shell.ts';
  * that use it are named.
  */
 export async function releaseMounts(root: string, shell: Shell, screen: Screen): Promise<void> {
-  for (const mountPoint of await mountsOn(root)) await attempt(shell, 'umount', mountPoint);
-  for (const mountPoint of await mountsOn(root)) {
+  for (const mountPoint of await mountPointsOf(root)) await attempt(shell, 'umount', mountPoint);
+  for (const mountPoint of await mountPointsOf(root)) {
     const users = usersBelow(mountPoint);
     if (users.length > 0) screen.bad(`In use by ${users.join(', ')}: what that has there gives errors from now on, until it ends`);
     await attempt(shell, 'umount', '-l', mountPoint);
@@ -35,16 +36,17 @@ export async function releaseDevices(root: string, shell: Shell): Promise<string
 
 /** Returns the mount points that are left. A folder that contains a mount point must not be removed. */
 export async function stillMounted(root: string): Promise<string[]> {
-  return [...(await mountsOn(root)), ...(await rawsBelow(root))];
+  return [...(await mountPointsOf(root)), ...(await rawsBelow(root))];
 }
 
 /** Returns the mount points on the devices of the demo or below its root, the latest mount first. */
-async function mountsOn(root: string): Promise<string[]> {
-  const numbers = await Promise.all((await loopsBelow(root)).map((loop) => ofBlock(loop, 'dev')));
-  const mounts = (await mountTable()).filter(
-    (entry) => !isRawMount(entry) && (numbers.includes(entry.device) || isBelow(root, entry.mountPoint)),
-  );
-  return mounts.map(({ mountPoint }) => mountPoint).reverse();
+async function mountPointsOf(root: string): Promise<string[]> {
+  const facts = new MachineDevices();
+  const devices = (await loopsBelow(root)).flatMap((loop) => facts.numberOf(loop) ?? []);
+  const numbers = new Set(devices.flatMap((device) => [...stackOn(device, facts).numbers]));
+  const others = (await mountTable()).filter((entry) => !isRawMount(entry));
+  const ours = new Set([...mountsOn(numbers, others, facts), ...others.filter(({ mountPoint }) => isBelow(root, mountPoint))]);
+  return others.flatMap((entry) => (ours.has(entry) ? [entry.mountPoint] : [])).reverse();
 }
 
 async function rawsBelow(root: string): Promise<string[]> {

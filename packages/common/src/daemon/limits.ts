@@ -6,3 +6,8 @@ export const DAEMON_START_TIMEOUT_MS = 60_000;
 export const DAEMON_END_GRACE_MS = 2_000;
 
 export const UNIX_PATH_MAX_BYTES = 107;
+
+/** Maximum number of devices that stand on a volume's device, such as partitions and stacked devices. */
+export const STACKED_DEVICES_MAX = 64;
+/** Maximum number of symbolic links from a path to a block device. */
+export const DEVICE_LINKS_MAX = 4;

@@ -3,6 +3,7 @@
 
 import path from 'node:path';
 import { realpathSync } from 'node:fs';
+import { MachineDevices } from '@rsio/common/daemon/block-stack';
 import { mountTable } from '@rsio/common/daemon/mount-table';
 import { rssrvPaths } from '@rsio/common/config/root-paths';
 import type { ServerCall } from '@rsio/common/control/server/call-server';
@@ -11,7 +12,6 @@ import { RsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
 import type { VolumeName } from '@rsio/common/manage/volumes/values';
 import type { CommandContext } from '../cli/context.ts';
-import { systemDevices } from './device-facts.ts';
 import { whileFrozen } from './freezer.ts';
 import { type FrozenMount, type FrozenVolume, mountsToFreeze } from './frozen-mounts.ts';
 
@@ -42,7 +42,7 @@ async function findMounts(context: CommandContext, namespace: string, wanted: re
       );
     return { label, device: here.blockDevice };
   });
-  return mountsToFreeze(volumes, await mountTable(), ourFolders(context), systemDevices);
+  return mountsToFreeze(volumes, await mountTable(), ourFolders(context), new MachineDevices());
 }
 
 /** Returns the folders to which rsiod and rssrv on this machine write. */

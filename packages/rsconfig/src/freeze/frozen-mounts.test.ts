@@ -2,23 +2,34 @@
 // tests the refusals before anything is frozen. Freezing itself is tested in test/integration/freeze.test.ts.
 
 import { expect, test } from 'vitest';
-import { type DeviceFacts, mountsToFreeze } from './frozen-mounts.ts';
+import type { DeviceFacts } from '@rsio/common/daemon/block-stack';
+import { mountsToFreeze } from './frozen-mounts.ts';
 
 const NUMBERS: Readonly<Record<string, string>> = {
   '/dev/av0/db': '7:1',
   '/dev/loop1': '7:1',
   '/dev/av0/wal': '7:2',
   '/dev/av0/lv': '7:3',
+  '/dev/av0/part': '7:5',
+  '/dev/loop5': '7:5',
+  '/dev/loop6': '7:6',
 };
 const ABOVE: Readonly<Record<string, readonly string[]>> = { '7:1': ['259:1'], '7:2': ['253:0'], '7:3': ['253:0'] };
 const BELOW: Readonly<Record<string, readonly string[]>> = { '253:0': ['7:2', '7:3'] };
+/** A btrfs file system over two devices. */
+const PAIR = ['7:5', '7:6'];
 const FACTS: DeviceFacts = {
   numberOf: (path) => NUMBERS[path] ?? null,
   above: (number) => ABOVE[number] ?? [],
   below: (number) => BELOW[number] ?? [],
+  isPartition: () => false,
+  nameOf: (number) => number,
+  members: (number) => (PAIR.includes(number) ? PAIR : [number]),
+  fileSystemOn: () => null,
 };
 const DB = { label: 'osl:db@0', device: '/dev/av0/db' };
 const WAL = { label: 'osl:wal@0', device: '/dev/av0/wal' };
+const PART = { label: 'osl:part@0', device: '/dev/av0/part' };
 const LV = { label: 'osl:lv@0', device: '/dev/av0/lv' };
 
 function mount(device: string, mountPoint: string, source = '/dev/x') {
@@ -41,6 +52,15 @@ test.each([
   ['one of two volumes that is not', [DB, WAL], [mount('7:1', '/a')], 'E_USAGE', 'no file system of osl:wal@0'],
   ['a volume without a block device', [{ label: 'x', device: 'nbd+unix:///x' }], [ROOT], 'E_USAGE', 'x has no block device here'],
   ['LVM over another volume', [WAL], [mount('253:0', '/lvm')], 'E_IN_USE', '/lvm (/dev/x) is also on device 7:3'],
+  ['btrfs over another volume', [PART], [mount('0:44', '/btrfs', '/dev/loop5')], 'E_IN_USE', '/btrfs (/dev/loop5) is also on device 7:6'],
+  ['btrfs whose mount names the other device', [PART], [mount('0:44', '/btrfs', '/dev/loop6')], 'E_IN_USE', 'is also on device 7:6'],
+  [
+    'a subvolume beside that with our log',
+    [DB],
+    [mount('0:44', '/a', '/dev/loop1'), mount('0:45', '/var/log', '/dev/loop1')],
+    'E_IN_USE',
+    '/var/log/rsio is on /a',
+  ],
   ['a file system with our log', [DB], [ROOT, mount('7:1', '/var/log')], 'E_IN_USE', '/var/log/rsio is on /var/log'],
   ['our log through another mount of it', [DB], [ROOT, mount('7:1', '/a'), mount('7:1', '/var/log/rsio')], 'E_IN_USE', 'is on /a'],
 ] as const)('%s is refused', (_what, volumes, mounts, code, text) => {

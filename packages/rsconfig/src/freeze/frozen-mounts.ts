@@ -2,19 +2,11 @@
 // Invariants: a file system that also uses other devices is refused, because its snapshot would not be of one moment. A file system with
 // files of rsiod or rssrv is refused, because these programs would wait for themselves.
 
+import { type DeviceFacts, deviceOfMount, mountHolding, mountsOn, stackOn } from '@rsio/common/daemon/block-stack';
+import { STACKED_DEVICES_MAX } from '@rsio/common/daemon/limits';
 import type { MountEntry } from '@rsio/common/daemon/mount-table';
 import { RsError } from '@rsio/common/lib/errors';
-import { FROZEN_MAX, STACKED_DEVICES_MAX } from '../limits.ts';
-
-/** Facts about block devices. A device number is a text such as `7:3`. */
-export interface DeviceFacts {
-  /** Returns the number of a block device; null if the path is not a block device. */
-  numberOf(path: string): string | null;
-  /** Returns the numbers of a device's partitions and of the devices stacked on it. */
-  above(number: string): readonly string[];
-  /** Returns the numbers of the devices below a stacked device; an empty list for a partition. */
-  below(number: string): readonly string[];
-}
+import { FROZEN_MAX } from '../limits.ts';
 
 export interface FrozenVolume {
   readonly label: string;
@@ -39,27 +31,33 @@ export function mountsToFreeze(
 ): readonly FrozenMount[] {
   const stacks = volumes.map((volume) => ({ volume, numbers: stackOf(volume, facts) }));
   const all = new Set(stacks.flatMap(({ numbers }) => [...numbers]));
-  const found = new Map<string, FrozenMount & { readonly device: string }>();
+  const found = new Map<string, FrozenMount>();
   for (const { volume, numbers } of stacks) {
-    const own = mounts.filter((mount) => numbers.has(numberOf(mount, facts)));
+    const own = mountsOn(numbers, mounts, facts);
     if (own.length === 0)
       throw new RsError(
         'E_USAGE',
         `Nothing was frozen, because no file system of ${volume.label} (${volume.device}) is mounted here: mount it, or leave --freeze out`,
       );
     for (const { mountPoint, type, source, device } of own) {
-      const number = numberOf({ source, device }, facts);
-      if (!found.has(number)) found.set(number, { mountPoint, type, source, device });
+      const number = fileSystemOf({ source, device }, facts);
+      if (!found.has(number)) found.set(number, { mountPoint, type, source });
     }
   }
   for (const [number, mount] of found) {
-    const strange = facts.below(number).find((below) => !all.has(below));
+    const strange = facts
+      .members(number)
+      .flatMap((member) => [member, ...facts.below(member)])
+      .find((other) => !all.has(other));
     if (strange !== undefined)
       throw new RsError(
         'E_IN_USE',
         `Nothing was frozen, because ${mount.mountPoint} (${mount.source}) is also on device ${strange}, which is none of these volumes: name all volumes of it`,
       );
-    const own = ours.find((folder) => mountOf(folder, mounts)?.device === mount.device);
+    const own = ours.find((folder) => {
+      const holding = mountHolding(folder, mounts);
+      return holding !== undefined && fileSystemOf(holding, facts) === number;
+    });
     if (own !== undefined)
       throw new RsError(
         'E_IN_USE',
@@ -79,30 +77,16 @@ function stackOf({ label, device }: FrozenVolume, facts: DeviceFacts): ReadonlyS
       'E_USAGE',
       `Nothing was frozen, because ${label} has no block device here (${device}): attach it with a block device (device in rscltcfg), or leave --freeze out`,
     );
-  const numbers = new Set([first]);
-  for (const number of numbers) {
-    for (const above of facts.above(number)) numbers.add(above);
-    if (numbers.size > STACKED_DEVICES_MAX)
-      throw new RsError('E_LIMIT', `More than ${STACKED_DEVICES_MAX} devices stand on ${label}: freeze its file systems with fsfreeze(8)`);
-  }
+  const { numbers, isComplete } = stackOn(first, facts);
+  if (!isComplete)
+    throw new RsError('E_LIMIT', `More than ${STACKED_DEVICES_MAX} devices stand on ${label}: freeze its file systems with fsfreeze(8)`);
   return numbers;
 }
 
-/**
- * Returns the number of the device on which a file system is mounted. In the mount table, a file system such as btrfs has its own device
- * number, so the number of its source device is used.
- */
-function numberOf({ device, source }: Pick<MountEntry, 'device' | 'source'>, facts: DeviceFacts): string {
-  return device.startsWith('0:') && source.startsWith('/') ? (facts.numberOf(source) ?? device) : device;
-}
-
-/** Returns the mount that contains a folder. */
-function mountOf(folder: string, mounts: readonly MountEntry[]): MountEntry | undefined {
-  const within = mounts.filter(({ mountPoint }) => folder === mountPoint || folder.startsWith(mountPoint === '/' ? '/' : `${mountPoint}/`));
-  return within.reduce<MountEntry | undefined>(
-    (best, mount) => (best === undefined || mount.mountPoint.length >= best.mountPoint.length ? mount : best),
-    undefined,
-  );
+/** Returns the first device of a mounted file system. It is the same for all mounts of the file system, also those of its subvolumes. */
+function fileSystemOf(mount: Pick<MountEntry, 'device' | 'source'>, facts: DeviceFacts): string {
+  const device = deviceOfMount(mount, facts);
+  return facts.members(device)[0] ?? device;
 }
 
 function lastIndexOf(mounts: readonly MountEntry[], { mountPoint }: FrozenMount): number {

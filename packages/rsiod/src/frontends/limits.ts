@@ -25,6 +25,9 @@ export const DEVICE_USERS_AGAIN_MS = 150;
 /** Interval at which rsiod checks whether there is swap space on its devices. */
 export const SWAP_LOOK_MS = 10_000;
 
+/** Interval at which rsiod looks whether its block devices are still there, and which partitions they have. */
+export const DEVICE_UPKEEP_MS = 10_000;
+
 /** Pause after a program that grows devices has failed, before it is started again. */
 export const DEVICE_GROW_AGAIN_MS = 5_000;
 

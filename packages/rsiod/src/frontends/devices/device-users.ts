@@ -1,16 +1,20 @@
-// Lists the users of a volume's devices as readable texts. Users are mount points (also in other mount namespaces), stacked devices, swap
-// and processes. One walk through /proc and /sys finds the users of all devices. Requests that arrive before a walk begins share the result
-// of that walk. The list may be incomplete, but the kernel refuses to remove a device that is in use. A process that only inspects a device
-// (losetup, blkid, a udev worker) does not count as a user: it has the device open for a moment, often right after an umount. Invariants: a
-// walk reads only files that the kernel keeps in memory, and therefore causes no I/O on rsiod's own devices; a process counts as a user
-// only if each of several walks finds it.
+// Looks at the machine for the users of volumes' devices. Users are what device-use.ts finds in the tables of the kernel, and processes that
+// have a device open. One walk through /proc and /sys finds the users of all devices. Requests that arrive before a walk begins share the
+// result of that walk. A claim of the kernel that no table shows also counts, because the kernel knows every claim. A process that only
+// inspects a device (losetup, blkid, a udev worker) does not count as a user: it has the device open for a moment, often right after an
+// umount. Invariants: a walk reads only files that the kernel keeps in memory, and therefore causes no I/O on rsiod's own devices; a process
+// counts as a user only if each of several walks finds it.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { baseName, loopDevices, ofBlock } from './loop-device.ts';
-import { type MountEntry, mountTable } from '@rsio/common/daemon/mount-table';
+import { MachineDevices } from '@rsio/common/daemon/block-stack';
+import { mountTable, unescaped } from '@rsio/common/daemon/mount-table';
 import type { Clock } from '@rsio/common/lib/clock';
+import { claimedDevices } from './loop-commands.ts';
+import { devicePathsOn, type KernelTables, type SeenMount, unwrittenOn, usesOf } from './device-use.ts';
+import { loopDevices } from './loop-device.ts';
+import { runCommand } from '../system/device-commands.ts';
 import { SharedLook } from '../system/shared-look.ts';
 import { DEVICE_USERS_AGAIN_MS, DEVICE_USERS_LOOKED_MAX, DEVICE_USERS_LOOKS_MAX, DEVICE_USERS_NAMED_MAX } from '../limits.ts';
 
@@ -29,7 +33,22 @@ interface Users {
 /** If only processes use the device, the call takes up to DEVICE_USERS_LOOKS_MAX times DEVICE_USERS_AGAIN_MS. */
 export async function deviceUsers(device: UsedDevices, clock: Clock): Promise<string[]> {
   const { lasting, processes } = await lastingUsers(() => usersNow(device), clock);
-  return [...lasting, ...someOf(processes)];
+  const users = [...lasting, ...someOf(processes)];
+  const claimed = users.length > 0 || device.loop === null ? [] : await claimedDevices(clock, device.loop);
+  return [...users, ...claimed.map((one) => `a user in the kernel that has claimed ${one}`)];
+}
+
+/**
+ * Writes back the file systems on a loop device and on the devices above it, also those of other mount namespaces, and then the devices. A
+ * device that cannot be written back does not keep the others from it.
+ */
+export async function writeBack(loop: string, clock: Clock): Promise<void> {
+  const tables = await kernelTables();
+  const number = tables.facts.numberOf(loop);
+  if (number === null) return;
+  const { folders, devices } = unwrittenOn(number, tables);
+  for (const folder of folders) await runCommand(clock, 'sync', ['--file-system', folder]).catch(() => undefined);
+  for (const device of devices) await runCommand(clock, 'blockdev', ['--flushbufs', device]).catch(() => undefined);
 }
 
 export async function lastingUsers(look: () => Promise<Users>, clock: Clock): Promise<Users> {
@@ -43,20 +62,13 @@ export async function lastingUsers(look: () => Promise<Users>, clock: Clock): Pr
 }
 
 async function usersNow({ rawFile, loop }: UsedDevices): Promise<Users> {
-  const use = await machineUse();
-  const others = (use.loops.get(rawFile) ?? []).filter((device) => device !== loop);
-  const ofLoop = loop === null ? [] : await loopUsers(use, loop);
-  const files = [rawFile, ...(loop === null ? [] : [loop])];
-  const processes = [...new Set(files.flatMap((file) => use.openFiles.get(file) ?? []))];
-  return { lasting: [...ofLoop, ...others.map((device) => `loop device ${device}`)], processes };
-}
-
-async function loopUsers({ mounts }: MachineUse, loop: string): Promise<string[]> {
-  const number = await ofBlock(loop, 'dev');
-  const holders = await readdir(`/sys/block/${baseName(loop)}/holders`).catch(() => []);
-  const swaps = await readFile('/proc/swaps', 'utf8').catch(() => '');
-  const isSwap = swaps.split('\n').some((line) => line.split(/\s/)[0] === loop);
-  return [...(mounts.get(number ?? '') ?? []), ...holders.map((name) => `device ${name}`), ...(isSwap ? ['swap'] : [])];
+  const { tables, loops, openFiles } = await looks.ask();
+  const { facts } = tables;
+  const others = (loops.get(rawFile) ?? []).filter((device) => device !== loop);
+  const all = [...(loop === null ? [] : [loop]), ...others].flatMap((device) => facts.numberOf(device) ?? []);
+  const files = [rawFile, ...all.flatMap((number) => devicePathsOn(number, facts))];
+  const processes = [...new Set(files.flatMap((file) => openFiles.get(file) ?? []))];
+  return { lasting: usesOf(all, new Set(loop === null ? [] : [facts.numberOf(loop) ?? '']), tables), processes };
 }
 
 function someOf(processes: readonly string[]): string[] {
@@ -64,35 +76,22 @@ function someOf(processes: readonly string[]): string[] {
   return more > 0 ? [...processes.slice(0, DEVICE_USERS_NAMED_MAX), `${more} more processes`] : [...processes];
 }
 
-export interface MachineUse {
+interface MachineUse {
   /** Key: path of a file. Value: the processes that have the file open, for example `process 4711 (dd)`. */
   readonly openFiles: ReadonlyMap<string, readonly string[]>;
-  /** Key: device number, such as `7:3`. Value: the mount points of the device in the mount namespaces of all processes. */
-  readonly mounts: ReadonlyMap<string, readonly string[]>;
   /** Key: path of a file. Value: the loop devices that use the file as their backing file. */
   readonly loops: ReadonlyMap<string, readonly string[]>;
+  readonly tables: KernelTables;
 }
 
 const looks = new SharedLook(look);
 
-export function machineUse(): Promise<MachineUse> {
-  return looks.ask();
-}
-
 async function look(): Promise<MachineUse> {
   const openFiles = new Lists();
-  const mounts = new Lists();
   const loops = new Lists();
   for (const [file, device] of await loopDevices()) loops.add(file, device);
-  await addMounts(mounts, 'self', '');
-  const seen = new Set([setOfMounts('self')]);
   let looked = 0;
   for (const pid of numbersIn('/proc')) {
-    const set = setOfMounts(pid);
-    if (set !== '' && !seen.has(set)) {
-      seen.add(set);
-      await addMounts(mounts, pid, ` of ${processName(pid)}`);
-    }
     // The search skips rsiod's own process, because rsiod never opens its own devices.
     if (looked > DEVICE_USERS_LOOKED_MAX || pid === String(process.pid)) continue;
     // Each event-loop turn examines one process with synchronous calls, because asynchronous calls would cost ten times as much.
@@ -103,7 +102,34 @@ async function look(): Promise<MachineUse> {
     for (const file of files) openFiles.add(file, name);
     await nextTurn();
   }
-  return { openFiles: openFiles.all, mounts: mounts.all, loops: loops.all };
+  return { openFiles: openFiles.all, loops: loops.all, tables: await kernelTables() };
+}
+
+/** Reads the mounts of all mount namespaces that a process has, the swap space, and the block devices. */
+async function kernelTables(): Promise<KernelTables> {
+  const { mounts, swaps, facts } = await ownTables();
+  const seen = new Set([setOfMounts('self')]);
+  for (const pid of numbersIn('/proc')) {
+    const set = setOfMounts(pid);
+    if (set === '' || seen.has(set)) continue;
+    seen.add(set);
+    mounts.push(...(await mountsOf(pid, ` of ${processName(pid)}`, `/proc/${pid}/root`)));
+  }
+  return { mounts, swaps, facts };
+}
+
+/** As `kernelTables`, but only with the mounts that rsiod sees. */
+export async function ownTables(): Promise<KernelTables & { readonly mounts: SeenMount[] }> {
+  const text = await readFile('/proc/swaps', 'utf8').catch(() => '');
+  const lines = text.split('\n').filter((line) => line.startsWith('/'));
+  // The kernel appends the mark to the path of a device or file whose name was removed.
+  const swaps = lines.map((line) => unescaped(line.split(/\s/)[0] ?? '').replace(/ \(deleted\)$/, ''));
+  return { mounts: await mountsOf('self', '', ''), swaps, facts: new MachineDevices() };
+}
+
+async function mountsOf(process: string, whose: string, root: string): Promise<SeenMount[]> {
+  const table = await mountTable(process).catch(() => []);
+  return table.map((mount) => ({ ...mount, whose, root }));
 }
 
 class Lists {
@@ -114,11 +140,6 @@ class Lists {
     if (list === undefined) this.all.set(key, [value]);
     else if (!list.includes(value)) list.push(value);
   }
-}
-
-async function addMounts(mounts: Lists, process: string, whose: string): Promise<void> {
-  const table = await mountTable(process).catch((): MountEntry[] => []);
-  for (const { device, mountPoint } of table) mounts.add(device, `mount point ${mountPoint}${whose}`);
 }
 
 /** Identifies the mount namespace of a process. Empty if rsiod cannot see the namespace or the process has exited. */

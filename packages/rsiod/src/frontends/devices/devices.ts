@@ -11,6 +11,7 @@ import { isLifeKnown, isNewLife } from '@rsio/protocol/mirror/io/lives';
 import type { KeptDevices, LeftDevice } from '../../keeper/kept-devices.ts';
 import { LoopNodes } from './loop-nodes.ts';
 import { chooseDevice, type DeviceFacts } from '../system/device-choice.ts';
+import { DeviceUpkeep } from './device-upkeep.ts';
 import { DeviceGrowth } from './device-growth.ts';
 import { type DevicePlaces, devicePlaces, overlaps } from './device-paths.ts';
 import type { FrontendVolume, VolumeIdentity } from '../../volumes/frontend-volume.ts';
@@ -19,6 +20,7 @@ import { type Frontend, type FrontendEvents, inUse } from '../frontend.ts';
 import { InheritedDevices } from './inherited-devices.ts';
 import { FuseBatch } from '../fuse/fuse-batch.ts';
 import { FuseBuffers } from '../fuse/fuse-buffers.ts';
+import { removePartitionLink } from './partition-links.ts';
 import { SwapWatch } from './swap-watch.ts';
 import { type ShownDevices, VolumeDevices, type VolumeDevicesPorts } from './volume-devices.ts';
 
@@ -47,6 +49,7 @@ export class DeviceFrontend implements Frontend {
   private readonly nodes: LoopNodes;
   private readonly swaps: SwapWatch;
   private readonly growth: DeviceGrowth;
+  private readonly upkeep: DeviceUpkeep<FrontendVolume>;
   private readonly left: InheritedDevices;
   private readonly made = new Map<FrontendVolume, VolumeDevices>();
   private readonly claims = new Map<FrontendVolume, DevicePlaces>();
@@ -90,6 +93,11 @@ export class DeviceFrontend implements Frontend {
       label,
       grow: (volume) => this.inTurn(volume, async () => await this.made.get(volume)?.grow()),
     });
+    this.upkeep = new DeviceUpkeep({
+      clock,
+      volumes: () => [...this.made.keys()],
+      keepUp: (volume) => this.inTurn(volume, () => this.keepUp(volume)),
+    });
     this.left = new InheritedDevices({ ...this.ofVolume, sourcePrefix, settingsOf, events, isOwn });
   }
 
@@ -100,6 +108,7 @@ export class DeviceFrontend implements Frontend {
   /** Removes the devices that a crash has left behind, unless the keeper holds them. Starts to serve the devices that the keeper holds. */
   async start(): Promise<void> {
     this.swaps.start();
+    this.upkeep.start();
     await this.left.clean();
   }
 
@@ -133,6 +142,7 @@ export class DeviceFrontend implements Frontend {
 
   handOver(): Promise<void> {
     this.swaps.stop();
+    this.upkeep.stop();
     this.growth.stop();
     for (const devices of [...this.made.values(), ...this.left.list]) devices.pause();
     return Promise.resolve();
@@ -140,6 +150,7 @@ export class DeviceFrontend implements Frontend {
 
   async stop(): Promise<void> {
     this.swaps.stop();
+    this.upkeep.stop();
     this.growth.stop();
     await this.nodes.settle();
   }
@@ -156,9 +167,13 @@ export class DeviceFrontend implements Frontend {
       if (why !== null) log.info(`${name} is shown by ${kind === 'raw' ? 'a raw device' : 'the NBD socket'} only: ${why}`);
       if (kind === 'none' || kind === 'nbd-socket') return;
       try {
-        const devices = await VolumeDevices.make(volume, kind, this.claim(volume, path), this.ofVolume);
+        const places = this.claim(volume, path);
+        // A link to a partition of another volume gives way to the devices of a volume.
+        for (const place of [places.raw, places.block]) await removePartitionLink(place);
+        const devices = await VolumeDevices.make(volume, kind, places, this.ofVolume);
         this.made.set(volume, devices);
         await devices.hold();
+        await this.keepUp(volume);
         const { raw, block } = devices.shown ?? { raw: '', block: null };
         log.info(`${name} is shown as ${block === null ? raw : `${block} and ${raw}`}`);
       } catch (thrown) {
@@ -208,6 +223,12 @@ export class DeviceFrontend implements Frontend {
     return [...this.made].flatMap(([volume, { loopDevice }]) =>
       loopDevice === null ? [] : [{ label: this.ports.label(volume), device: loopDevice }],
     );
+  }
+
+  private async keepUp(volume: FrontendVolume): Promise<void> {
+    const isTaken = (place: string): boolean =>
+      [...this.claims].some(([other, { raw, block }]) => other !== volume && (place === raw || place === block));
+    await this.made.get(volume)?.keepUp(isTaken);
   }
 
   private forget(volume: FrontendVolume): void {

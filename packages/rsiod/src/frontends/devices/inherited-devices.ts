@@ -8,7 +8,7 @@ import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { LeftDevice } from '../../keeper/kept-devices.ts';
 import { StandInVolume } from '../../keeper/stand-in-volume.ts';
-import { loopDevicesOn, removeLink } from './loop-device.ts';
+import { loopDevicesOn, removeLinks } from './loop-device.ts';
 import { runCommand } from '../system/device-commands.ts';
 import { type FrontendEvents, inUse } from '../frontend.ts';
 import { deviceUsers } from './device-users.ts';
@@ -60,12 +60,12 @@ export class InheritedDevices {
     const left = ours.filter(({ mountPoint }) => !kept.left.some(({ note }) => note.raw === mountPoint));
     for (const { mountPoint: rawFile } of left) {
       const loops = await loopDevicesOn(rawFile);
-      const users = (await Promise.all(loops.map((loop) => deviceUsers({ rawFile, loop }, clock)))).flat();
+      const users = await deviceUsers({ rawFile, loop: loops[0] ?? null }, clock);
       try {
         for (const loop of loops) await runCommand(clock, 'losetup', ['--detach', loop]);
         await unmountLazily(clock, rawFile);
         await removeFile(rawFile);
-        await removeLink(blockBeside(rawFile));
+        await removeLinks(blockBeside(rawFile));
         log.info(`Raw device ${rawFile}, left by a crash, was removed`);
         if (users.length > 0)
           events.dataLost(

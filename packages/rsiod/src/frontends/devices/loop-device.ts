@@ -2,14 +2,16 @@
 // kernel does the I/O. Invariant: rsiod changes a loop device only while the backing file is rsiod's raw device. After a detach, another
 // program may already be using the loop device.
 
-import { lstat, readdir, readFile, readlink, symlink, unlink, writeFile } from 'node:fs/promises';
+import { lstat, readdir, readlink, symlink, unlink } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';
 import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
 import { DEVICE_GONE_POLL_MS, DEVICE_GONE_WAIT_MS } from '../limits.ts';
 import type { LoopNote } from '../../keeper/device-note.ts';
 import { runCommand } from '../system/device-commands.ts';
-import { mountTable } from '@rsio/common/daemon/mount-table';
+import { announce, ofBlock } from './block-attributes.ts';
+import { detachUnused, keepAttached } from './loop-commands.ts';
 import type { LoopNodes } from './loop-nodes.ts';
+import { removePartitionLink, setPartitionLinks } from './partition-links.ts';
 
 export interface LoopDeviceOptions {
   readonly clock: Clock;
@@ -45,7 +47,8 @@ export class LoopDevice {
   static async make(options: LoopDeviceOptions): Promise<LoopDevice> {
     const { clock, rawFile, blockSizeBytes, node, nodes } = options;
     await clearPlace(node, rawFile);
-    const flags = ['--direct-io=on', '--sector-size', String(blockSizeBytes), ...(options.readonly ? ['--read-only'] : [])];
+    // With --partscan, partitions appear as /dev/loop3p1, and the kernel removes them together with the loop device.
+    const flags = ['--direct-io=on', '--partscan', '--sector-size', String(blockSizeBytes), ...(options.readonly ? ['--read-only'] : [])];
     const find = (): Promise<string> => runCommand(clock, 'losetup', ['--find', '--show', ...flags, rawFile]);
     const { device, isNew } = await nodes.watch(find).catch(async (thrown: unknown) => {
       // A losetup command that has timed out may still have created a loop device.
@@ -82,8 +85,15 @@ export class LoopDevice {
     );
   }
 
+  /** Makes the links of the partitions that the device has now. */
+  async linkPartitions(isTaken: (place: string) => boolean): Promise<void> {
+    await setPartitionLinks(this.options.node, this.device, isTaken);
+  }
+
   /** Makes a new loop device to replace a removed one. Throws the same errors as `make`. */
   async again(): Promise<LoopDevice> {
+    // The link may lead to a device that another program uses by now.
+    await removeLinks(this.options.node);
     return await LoopDevice.make(this.options);
   }
 
@@ -91,41 +101,33 @@ export class LoopDevice {
     if (await this.isOurs()) await runCommand(this.options.clock, 'losetup', ['--set-capacity', this.device]);
   }
 
-  /** Syncs the file systems that are mounted from the device in rsiod's mount namespace. */
-  async sync(): Promise<void> {
-    const number = await ofBlock(this.device, 'dev');
-    const mounted = (await mountTable()).filter(({ device }) => device === number);
-    for (const { mountPoint } of mounted) await runCommand(this.options.clock, 'sync', ['--file-system', mountPoint]);
-  }
-
-  /** Detaches the loop device. Throws E_IN_USE if the device is open; the kernel then detaches the device when its last user closes it. */
+  /**
+   * Detaches the loop device. Throws E_IN_USE if the device is in use. The device then stays; without Perl, the kernel removes it when its
+   * last user closes it.
+   */
   async remove(): Promise<void> {
     const { clock, node, nodes } = this.options;
-    if (await this.isOurs()) await runCommand(clock, 'losetup', ['--detach', this.device]);
+    const isClaimed = (await this.isOurs()) && (await detachUnused(clock, this.device)) === 'claimed';
+    if (isClaimed) throw new RsError('E_IN_USE', `${this.device} is in use: end what uses it, or use --force`);
     const endMs = clock.monotonicMs() + DEVICE_GONE_WAIT_MS;
     while (await this.isOurs()) {
-      if (clock.monotonicMs() > endMs) throw new RsError('E_IN_USE', `${this.device} is still open: end what uses it, or use --force`);
+      if (clock.monotonicMs() > endMs) {
+        const after = (await keepAttached(clock, this.device)) ? '' : ', and the kernel removes it when its last user closes it';
+        throw new RsError('E_IN_USE', `${this.device} is still open${after}: end what uses it, or use --force`);
+      }
       await new Promise<void>((resolve) => void clock.after(DEVICE_GONE_POLL_MS, resolve));
     }
     if (this.isNew) nodes.release(this.device);
-    await removeLink(node);
+    await removeLinks(node);
   }
 
   /** If the loop device is open, the kernel detaches the loop device when its last user closes it. */
   async abandon(): Promise<void> {
     const { clock, node, nodes } = this.options;
-    await removeLink(node);
+    await removeLinks(node);
     if (await this.isOurs()) await runCommand(clock, 'losetup', ['--detach', this.device]);
     if (this.isNew) nodes.release(this.device);
   }
-}
-
-/**
- * Makes the kernel announce the loop device again after its link has been created. The udev rule in packaging/rsio.rules then tells systemd
- * the name of the link, for units that wait for the device. In a container without udev, the call does nothing.
- */
-export async function announce(device: string, sysBlock = '/sys/block'): Promise<void> {
-  await writeFile(`${sysBlock}/${baseName(device)}/uevent`, 'change', { flag: 'r+' }).catch(() => undefined);
 }
 
 /** Returns the error to throw when losetup has made no device. */
@@ -147,14 +149,15 @@ export async function loopDevicesOn(file: string): Promise<string[]> {
   return (await loopDevices()).flatMap(([behind, device]) => (behind === file ? [device] : []));
 }
 
-/** Removes `node` if it is a link to a loop device; leaves anything else unchanged. */
-export async function removeLink(node: string): Promise<void> {
-  const target = await readlink(node).catch(() => '');
-  if (LOOP_FORM.test(target)) await unlink(node).catch(() => undefined);
+/** Removes the link to a loop device, and those to its partitions; leaves anything else unchanged. */
+export async function removeLinks(node: string): Promise<void> {
+  await removeLink(node);
+  await setPartitionLinks(node, null, () => false);
 }
 
-export function baseName(device: string): string {
-  return device.slice(device.lastIndexOf('/') + 1);
+async function removeLink(node: string): Promise<void> {
+  const target = await readlink(node).catch(() => '');
+  if (LOOP_FORM.test(target)) await unlink(node).catch(() => undefined);
 }
 
 /**
@@ -162,6 +165,7 @@ export function baseName(device: string): string {
  * file. Throws E_IN_USE if anything else is at the path.
  */
 async function clearPlace(node: string, rawFile: string): Promise<void> {
+  await removePartitionLink(node);
   const target = await readlink(node).catch(() => '');
   const behind = LOOP_FORM.test(target) ? await ofLoop(target, 'backing_file') : '';
   if (behind === null || behind === rawFile) await removeLink(node);
@@ -176,15 +180,4 @@ async function clearPlace(node: string, rawFile: string): Promise<void> {
 /** Reads an attribute of a loop device without accessing its backing file. Returns null if there is no backing file. */
 async function ofLoop(device: string, what: 'backing_file' | 'dio'): Promise<string | null> {
   return await ofBlock(device, `loop/${what}`);
-}
-
-/**
- * Reads an attribute of a block device in /sys/block. The attribute `dev`, for example, is the device number, such as `7:3`. Returns null
- * if the device or the attribute does not exist.
- */
-export async function ofBlock(device: string, what: string): Promise<string | null> {
-  return await readFile(`/sys/block/${baseName(device)}/${what}`, 'utf8').then(
-    (text) => text.replace(/\n$/, ''),
-    () => null,
-  );
 }

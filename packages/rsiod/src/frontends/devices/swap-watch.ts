@@ -5,40 +5,13 @@
 import { readFile } from 'node:fs/promises';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { SWAP_LOOK_MS } from '../limits.ts';
-import { ofBlock } from './loop-device.ts';
-import { type MountEntry, mountTable, unescaped } from '@rsio/common/daemon/mount-table';
-
-export interface SwapTarget {
-  readonly label: string;
-  readonly device: string;
-  /** The device number, such as `7:3`; null if the device is gone. */
-  readonly number: string | null;
-}
+import { swapsOn } from './device-use.ts';
+import { ownTables } from './device-users.ts';
 
 export interface SwapWatchPorts {
   readonly clock: Clock;
   readonly devices: () => readonly { readonly label: string; readonly device: string }[];
   readonly report: (label: string, sentence: string) => void;
-}
-
-/**
- * Finds the swap spaces that are on volumes. A swap space can be the volume's device, a partition of the device, or a file on a mounted
- * file system. `text` is the content of /proc/swaps.
- */
-export function swapsOn(text: string, targets: readonly SwapTarget[], mounts: readonly MountEntry[]): { label: string; swap: string }[] {
-  const files = text
-    .split('\n')
-    .slice(1)
-    .flatMap((line) => (line.startsWith('/') ? [unescaped(line.split(/\s/)[0] ?? '')] : []));
-  return files.flatMap((swap) => {
-    const [mount] = mounts
-      .filter(({ mountPoint }) => mountPoint === '/' || swap.startsWith(`${mountPoint}/`))
-      .toSorted((left, right) => right.mountPoint.length - left.mountPoint.length);
-    const isPart = (device: string): boolean =>
-      swap === device || (swap.startsWith(`${device}p`) && /^\d+$/.test(swap.slice(device.length + 1)));
-    const target = targets.find(({ device, number }) => isPart(device) || (number !== null && mount?.device === number));
-    return target === undefined ? [] : [{ label: target.label, swap }];
-  });
 }
 
 export class SwapWatch {
@@ -69,8 +42,11 @@ export class SwapWatch {
     const text = devices.length === 0 ? '' : await readFile('/proc/swaps', 'utf8').catch(() => '');
     // The first line of /proc/swaps is a heading.
     if (text.trimEnd().split('\n').length < 2) return this.reported.clear();
-    const targets = await Promise.all(devices.map(async (one) => ({ ...one, number: await ofBlock(one.device, 'dev') })));
-    const found = swapsOn(text, targets, await mountTable().catch(() => []));
+    const tables = await ownTables();
+    const found = devices.flatMap(({ label, device }) => {
+      const number = tables.facts.numberOf(device);
+      return number === null ? [] : swapsOn(number, tables).map((swap) => ({ label, swap }));
+    });
     for (const one of this.reported) if (!found.some(({ label, swap }) => one === `${label} ${swap}`)) this.reported.delete(one);
     for (const { label, swap } of found) {
       if (this.reported.has(`${label} ${swap}`)) continue;

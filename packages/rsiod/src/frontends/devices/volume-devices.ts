@@ -13,7 +13,7 @@ import type { StandInVolume } from '../../keeper/stand-in-volume.ts';
 import { LoopDevice } from './loop-device.ts';
 import type { LoopNodes } from './loop-nodes.ts';
 import type { DevicePlaces } from './device-paths.ts';
-import { deviceUsers } from './device-users.ts';
+import { deviceUsers, writeBack } from './device-users.ts';
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import type { FuseBatch } from '../fuse/fuse-batch.ts';
 import type { FuseBuffers } from '../fuse/fuse-buffers.ts';
@@ -50,6 +50,8 @@ export class VolumeDevices {
   /** The id under which the keeper holds the raw device; null if the keeper does not hold it. */
   private keptId: number | null = null;
   private isUnmounted = false;
+  /** True if the block device is gone and could not be made again. */
+  private isBroken = false;
 
   private constructor(volume: FrontendVolume, standIn: StandInVolume | null, places: DevicePlaces, ports: VolumeDevicesPorts) {
     this.shownVolume = volume;
@@ -215,10 +217,11 @@ export class VolumeDevices {
     }
   }
 
-  /** Gives file systems on the block device up to DEVICE_FORCE_MS to write their data. */
+  /** Gives everything on the block device up to DEVICE_FORCE_MS to write its data. */
   async written(): Promise<void> {
-    const timer = this.ports.clock.after(DEVICE_FORCE_MS, () => this.rawDevice.fail());
-    await this.loop?.sync().catch(() => undefined);
+    const { clock } = this.ports;
+    const timer = clock.after(DEVICE_FORCE_MS, () => this.rawDevice.fail());
+    if (this.loop !== null && (await this.loop.isOurs())) await writeBack(this.loop.device, clock);
     timer.cancel();
   }
 
@@ -235,8 +238,31 @@ export class VolumeDevices {
     await this.unkeep();
   }
 
-  private async repairLoop(): Promise<void> {
-    if (this.loop !== null && !(await this.loop.isOurs())) this.loop = await this.loop.again();
+  /**
+   * Makes a block device again that another program has detached, and the links of its partitions. `isTaken`: true for a path that belongs
+   * to another volume. Never rejects; a failure is logged once until it ends.
+   */
+  async keepUp(isTaken: (place: string) => boolean): Promise<void> {
+    const { log, label } = this.ports;
+    if (this.loop === null || this.isUnmounted) return;
+    try {
+      if (await this.repairLoop())
+        log.warn(`${this.places.block} of ${label(this.shownVolume)} was detached by another program: it is ${this.loop.device} now`);
+      this.isBroken = false;
+      await this.loop.linkPartitions(isTaken);
+    } catch (thrown) {
+      const sentence = `${this.places.block} of ${label(this.shownVolume)} was detached by another program, and cannot be made again`;
+      if (!this.isBroken) log.error(`${sentence}: ${toRsError(thrown).message}`);
+      this.isBroken = true;
+    }
+  }
+
+  /** Returns true if the block device was gone and has been made again. */
+  private async repairLoop(): Promise<boolean> {
+    if (this.loop === null || (await this.loop.isOurs())) return false;
+    this.loop = await this.loop.again();
+    this.note();
+    return true;
   }
 
   private async unkeep(): Promise<void> {

@@ -1,0 +1,31 @@
+// Orders to loop devices for which losetup has no option; helpers/loop-devices.pl has the system calls. Without Perl, losetup detaches the
+// devices, and no claim is found. Invariant: a device in use is not marked for removal at its last close, unless the caller wants that.
+
+import type { Clock } from '@rsio/common/lib/clock';
+import { helperFile } from '../../sys/helper-files.ts';
+import { runCommand } from '../system/device-commands.ts';
+
+/** The result of an attempt to detach a loop device: `claimed` if a user in the kernel has claimed it, and nothing was changed. */
+export type Detach = 'asked' | 'claimed';
+
+async function helper(clock: Clock, order: 'claims' | 'detach' | 'keep', device: string): Promise<string | null> {
+  return await runCommand(clock, 'perl', [helperFile('loop-devices.pl'), order, device]).catch(() => null);
+}
+
+/** Returns the device if the kernel has given it to an exclusive user, such as a file system in a hidden mount namespace. */
+export async function claimedDevices(clock: Clock, device: string): Promise<string[]> {
+  return (await helper(clock, 'claims', device)) === 'claimed' ? [device] : [];
+}
+
+/** Detaches an unused device. The kernel detaches a device that is only open when its last user closes it: see `keepAttached`. */
+export async function detachUnused(clock: Clock, device: string): Promise<Detach> {
+  const said = await helper(clock, 'detach', device);
+  if (said === 'claimed') return 'claimed';
+  if (said === null) await runCommand(clock, 'losetup', ['--detach', device]);
+  return 'asked';
+}
+
+/** Takes back a detach that the kernel has not carried out yet. Returns false if that is not possible. */
+export async function keepAttached(clock: Clock, device: string): Promise<boolean> {
+  return (await helper(clock, 'keep', device)) === 'kept';
+}
