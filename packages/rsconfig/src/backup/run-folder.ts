@@ -47,13 +47,16 @@ function locked(file: string, isNeeded: boolean): PidFile | null {
   }
 }
 
-/** Reads the folder. `label`: of the volume, such as `osl:oracle@0`; `volume`: as in file names. Throws E_USAGE and system errors. */
+/** Reads the folder. `label`: of the volume, such as `osl:oracle@0`; `volume`: as in file names. `note` gets what cannot be used. Throws E_USAGE and system errors. */
 export async function readRunFolder(directory: string, label: string, volume: string, note: (text: string) => void): Promise<RunFolder> {
   const files = new Set(await readdir(directory));
   const backups: RunBackup[] = [];
   for (const name of describedIn(files, volume)) {
     const file = path.join(directory, name);
-    const record = await readRecord(file).catch((thrown: unknown) => note(`${toRsError(thrown).message}; no run uses or removes it`));
+    const record = await readRecord(file).catch((thrown: unknown) => {
+      note(`${toRsError(thrown).message}; no run uses or removes it`);
+      return null;
+    });
     if (!record?.snapshot.startsWith(`${label}@`) || record.run === null) continue;
     const { snapshotId, base, run } = record;
     const snapshot = record.snapshot.slice(label.length + 1);

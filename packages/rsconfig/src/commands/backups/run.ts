@@ -141,7 +141,7 @@ class Run {
     const target = await this.find();
     const { volume, snapshots } = await target.call('volume-show', target.volume);
     const label = target.label(target.volume);
-    const { backups, others } = await readRunFolder(directory, label, named, context.note);
+    const { backups, others } = await readRunFolder(directory, label, named, (problem) => this.problems.push(problem));
     this.checkBegin(label, backups);
     for (const left of backups.filter(isLeftover)) {
       context.note(`An interrupted run has left ${left.name}: it is removed`);

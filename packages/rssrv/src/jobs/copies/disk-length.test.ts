@@ -1,4 +1,5 @@
-// Tests which length a table of partitions demands, with tables as sfdisk writes them. Rules: G30.
+// Tests which length a table of partitions demands, with tables as sfdisk writes them. Invariant: what is no table demands nothing, because a
+// raw volume may begin with any bytes. Rules: G30.
 
 import { crc32 } from 'node:zlib';
 import { expect, test } from 'vitest';
