@@ -2,8 +2,9 @@
 // children have left their session, and a stand-in for systemctl. Every part that comes up goes down again, even if a stranger uses the
 // mount.
 
-import { existsSync, mkdirSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { parsePrefixedAddress } from '@rsio/common/lib/units';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { beforeAll, expect, it } from 'vitest';
 import { DeviceHost, needDevices } from '../support/devices/devices.ts';
@@ -149,4 +150,52 @@ it('a systemd unit is started, found to have failed, and killed if it does not s
   writeFileSync(state, 'failed');
   expect(await stepOf('state')).toMatchObject({ service: 'failed' });
   await waitFor(() => existsSync(log), WAIT_MS, 'The stand-in was used');
+});
+
+it('an IPv6 address that is written in another way is usable when the service starts, and leaves with it; a duplicate is named', {
+  timeout: 120_000,
+}, async (context) => {
+  needDevices(context);
+  context.skip(CGROUPS === undefined, 'needs control groups of version 2');
+  await devices.well(
+    'ip link set eth8 up; for dev in eth8 eth9; do echo 1 > /proc/sys/net/ipv6/conf/$dev/accept_dad; done; ip addr add fd00:78::1/64 dev eth9',
+  );
+  const seen = devices.host.file('seen');
+  const start = program('start6', `ip -o -6 addr show dev eth9 > ${seen}\nexec sleep 1000`);
+  const service = { kind: 'programs', start, stop: null };
+  const { address } = parsePrefixedAddress('FD00:78:0::20');
+  const config = configOf(service, { mounts: [], address: { address, prefix: 64, device: null } });
+  const shown = (): Promise<string> => devices.well('ip -o -6 addr show to fd00:78::20');
+  expect(await step(config, 'up')).toEqual([]);
+  await waitFor(() => existsSync(seen), WAIT_MS, 'The service has started');
+  const lineAtStart = readFileSync(seen, 'utf8').match(/^.*fd00:78::20.*$/m)?.[0] ?? '';
+  expect(lineAtStart).toContain('fd00:78::20/64');
+  expect(lineAtStart).not.toContain('tentative');
+  expect(await step(config, 'state')).toMatchObject({ hasAddress: true, service: 'running' });
+  expect(await step(config, 'down')).toBeNull();
+  expect([await shown(), await step(config, 'state')]).toEqual(['', { mounted: 0, hasAddress: false, service: 'stopped' }]);
+  await devices.well('ip addr add fd00:78::20/64 dev eth8 nodad');
+  const other = configOf(service, { mounts: [], address: { address, prefix: 64, device: 'eth8' } });
+  expect(await step(other, 'state'), 'an address of a person counts too').toMatchObject({ hasAddress: true });
+  await devices.well('ip addr del fd00:78::20/64 dev eth8; ip link set eth8 down; ip addr flush dev eth9 to fd00:78::20');
+  expect(await step({ ...other, startTimeoutMs: 1000 }, 'up')).toEqual({
+    error: expect.stringContaining('is still tentative after 10 s: check that eth8 has a carrier') as string,
+  });
+  expect(await step(other, 'kill')).toBeNull();
+  expect(await shown()).toBe('');
+  // The other end of the cable has the address, in a network of its own, as another machine has it.
+  await devices.well(
+    'unshare --net sleep 600 > /dev/null 2>&1 & echo $! > "$1"; sleep 0.5; ip link set eth8 netns "$(cat "$1")"',
+    devices.host.file('peer'),
+  );
+  const inPeer = 'nsenter --net="/proc/$(cat "$1")/ns/net"';
+  await devices.well(
+    `${inPeer} ip link set eth8 up; ${inPeer} ip addr add fd00:78::20/64 dev eth8 nodad; ip link set eth9 up; sleep 1`,
+    devices.host.file('peer'),
+  );
+  await devices.well('ip addr show dev eth9 | grep -q fd00:78::1 || ip addr add fd00:78::1/64 dev eth9 nodad');
+  expect(await step(config, 'up')).toEqual({ error: expect.stringContaining('Another machine has address fd00:78::20') as string });
+  expect(await step(config, 'kill')).toBeNull();
+  expect(await shown()).toBe('');
+  await devices.well('kill "$(cat "$1")"', devices.host.file('peer'));
 });

@@ -48,6 +48,9 @@ export const COMMAND_WAIT_MS = 300_000;
 export const LEAVE_MAX_MS = 240_000;
 /** Maximum number of commands whose orders wait for one application. */
 export const COMMANDS_WAITING_MAX = 16;
+/** How long the kernel may check whether another machine has an IPv6 address, which usually takes one to two seconds. */
+export const ADDRESS_USABLE_MAX_MS = 10_000;
+export const ADDRESS_LOOK_MS = 100;
 /** How many gratuitous ARP packets announce an address. */
 export const ARP_PACKETS = 3;
 

@@ -18,8 +18,8 @@ describe('sameSubnet', () => {
     ['fd00:1::1', 64, 'fd00:1:0:0:ffff::2', true],
     ['fd00:1::1', 64, 'fd00:1:0:1::1', false],
     ['fd00::1', 128, 'fd00:0:0:0:0:0:0:1', true],
-    ['::ffff:10.0.0.1', 120, '::ffff:a00:2', true],
-    ['::ffff:10.0.0.1', 96, '10.0.0.1', false],
+    ['::ffff:10.0.0.1', 24, '::ffff:a00:2', true],
+    ['::ffff:10.0.0.1', 32, '10.0.0.1', true],
     ['10.0.0.1', 0, '::', false],
   ])('%s/%i and %s: %s', (address, prefixLength, other, same) => {
     expect(isSameSubnet(address, prefixLength, other)).toBe(same);

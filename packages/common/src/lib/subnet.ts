@@ -1,9 +1,9 @@
 // Computes subnets of IPv4 and IPv6 addresses. The functions are pure. Invariant: addresses of different families are never in the same
-// subnet. An IPv4 address that is written as IPv6 (::ffff:a.b.c.d) counts as IPv6.
+// subnet. An IPv4 address that is written as IPv6 (::ffff:a.b.c.d) counts as IPv4, as in its canonical form.
 
 import { isIPv4, isIPv6 } from 'node:net';
 import { SOURCE_PREFIX_LENGTH_6 } from './limits.ts';
-import { assert } from './assert.ts';
+import { groupsOf, toAddress } from './address.ts';
 
 /** Tests simulate several hosts on addresses in 127/8; the prefix length 24 puts these hosts into several subnets. */
 const LOOPBACK_PREFIX_LENGTH = 24;
@@ -42,8 +42,7 @@ export function networkOf(address: string, prefixLength: number): string {
 
 /** Returns a key that is the same for all spellings of an address. */
 export function addressKey(address: string): string {
-  // IPv4 addresses have only one spelling.
-  return isIPv4(address) ? address : Buffer.from(addressBytes(address)).toString('hex');
+  return toAddress(address) ?? address;
 }
 
 /**
@@ -51,7 +50,8 @@ export function addressKey(address: string): string {
  * have a zone.
  */
 export function sourceKey(address: string): string {
-  const [plain = ''] = address.split('%');
+  const [bare = ''] = address.split('%');
+  const plain = toAddress(bare) ?? bare;
   return isIPv6(plain) ? networkOf(plain, SOURCE_PREFIX_LENGTH_6) : plain;
 }
 
@@ -74,21 +74,7 @@ export function isLoopback(address: string): boolean {
 }
 
 /** Returns the 4 or 16 bytes of a valid address that has no zone. */
-function addressBytes(address: string): readonly number[] {
-  if (isIPv4(address)) return address.split('.').map(Number);
-  const [head = '', tail] = address.split('::');
-  const left = groupBytes(head);
-  const right = groupBytes(tail ?? '');
-  const missing = 16 - left.length - right.length;
-  assert(missing >= 0 && (tail !== undefined || missing === 0), `Not an address: ${address}`);
-  return [...left, ...Array.from({ length: missing }, () => 0), ...right];
-}
-
-function groupBytes(text: string): number[] {
-  if (text === '') return [];
-  return text.split(':').flatMap((group) => {
-    if (group.includes('.')) return group.split('.').map(Number);
-    const value = Number.parseInt(group, 16);
-    return [value >> 8, value & 0xff];
-  });
+function addressBytes(text: string): readonly number[] {
+  const address = toAddress(text) ?? text;
+  return isIPv4(address) ? address.split('.').map(Number) : groupsOf(address).flatMap((group) => [group >> 8, group & 0xff]);
 }

@@ -3,6 +3,7 @@
 // wrong, a parser throws E_USAGE, and `context.allowed` says what is allowed. Invariant: parse(print(value)) === value.
 
 import { isIP } from 'node:net';
+import { type Address, isMapped, MAPPED_BITS, toAddress } from './address.ts';
 import { NAME_MAX_BYTES, PORT_MAX } from './limits.ts';
 import { RsError } from './errors.ts';
 import { escapeControls } from './printable.ts';
@@ -116,16 +117,16 @@ export function parseName(text: string, what = 'name'): string {
   return isName(text) ? text : refuse(what, text, NAME_ALLOWED);
 }
 
-/** Returns the IP address. Removes the brackets that may surround an IPv6 address. Throws E_USAGE. */
-export function parseAddress(text: string): string {
+/** Returns the IP address in its canonical form. Removes the brackets that may surround an IPv6 address. Throws E_USAGE. */
+export function parseAddress(text: string): Address {
   const bare = /^\[(.*)\]$/.exec(text)?.[1] ?? text;
-  const family = bare.includes('%') ? 0 : isIP(bare);
-  if (family === 0 || (family === 4 && bare !== text)) refuse('address', text, ADDRESS_ALLOWED);
-  return bare;
+  const address = toAddress(bare);
+  if (address === null || (isIP(bare) === 4 && bare !== text)) refuse('address', text, ADDRESS_ALLOWED);
+  return address;
 }
 
 export interface PrefixedAddress {
-  readonly address: string;
+  readonly address: Address;
   readonly prefixLength: number | null;
 }
 
@@ -135,14 +136,16 @@ export function parsePrefixedAddress(text: string): PrefixedAddress {
   const address = accepted(() => parseAddress(slash < 0 ? text : text.slice(0, slash)));
   if (address === undefined) refuse('address', text, PREFIXED_ADDRESS_ALLOWED);
   if (slash < 0) return { address, prefixLength: null };
-  const prefixLength = parseWhole(text.slice(slash + 1));
+  const given = parseWhole(text.slice(slash + 1));
+  // The length of an IPv4 address that is written as IPv6 counts the bits before it too.
+  const prefixLength = given === undefined ? -1 : given - (isMapped(text.slice(0, slash).replace(/^\[(.*)\]$/, '$1')) ? MAPPED_BITS : 0);
   const longest = isIP(address) === 4 ? 32 : 128;
-  if (prefixLength === undefined || prefixLength > longest) refuse('address', text, PREFIXED_ADDRESS_ALLOWED);
+  if (prefixLength < 0 || prefixLength > longest) refuse('address', text, PREFIXED_ADDRESS_ALLOWED);
   return { address, prefixLength };
 }
 
 export interface Endpoint {
-  readonly address: string;
+  readonly address: Address;
   readonly port: number | null;
 }
 

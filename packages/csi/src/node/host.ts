@@ -140,7 +140,7 @@ export const systemHost: NodeHost = {
   probe: async (folder) => {
     try {
       const file = await open(folder, 'r');
-      await file.sync().finally(() => file.close());
+      await file.sync().finally(async () => file.close());
       return null;
     } catch (error) {
       return errnoName(error) ?? String(error);

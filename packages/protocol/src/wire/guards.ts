@@ -2,6 +2,7 @@
 // form. message-codec.ts defines the fields of each message. Invariants: the result is bounded, has no control characters, and shares no
 // memory with the received object or the receive buffer. An error never repeats received data.
 
+import { type Address, toAddress } from '@rsio/common/lib/address';
 import { RsError } from '@rsio/common/lib/errors';
 import { NAME_MAX_BYTES, UNIVERSE_MAX } from '@rsio/common/lib/limits';
 import { checked, type Shape } from '@rsio/common/lib/shape';
@@ -140,15 +141,13 @@ export const termNumber = integer(1, TERM_NUMBER_MAX);
 
 export const universe = integer(0, UNIVERSE_MAX);
 
-const OCTET = '(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])';
-const IPV4 = new RegExp(`^${OCTET}(?:\\.${OCTET}){3}$`);
-const IPV6_CHARACTERS = /^[0-9a-fA-F:.]+$/;
-
-/** An IPv4 address, or an IPv6 address without a zone, because a zone has no meaning on another machine. */
-export const ipAddress: Guard<string> = (value, field) => {
-  if (typeof value !== 'string' || value.length > SHORT_TEXT_MAX_CHARS) return wrong(field, 'an IP address');
-  const isAddress = IPV4.test(value) || (IPV6_CHARACTERS.test(value) && URL.canParse(`tcp://[${value}]`));
-  return isAddress ? value : wrong(field, 'an IP address');
+/**
+ * An IPv4 address, or an IPv6 address without a zone, because a zone has no meaning on another machine. Returns the canonical form, so that
+ * a peer that writes an address in another way names no second address.
+ */
+export const ipAddress: Guard<Address> = (value, field) => {
+  const address = typeof value !== 'string' || value.length > SHORT_TEXT_MAX_CHARS ? null : toAddress(value);
+  return address ?? wrong(field, 'an IP address');
 };
 
 const PLAIN = /^[ -~]*$/;

@@ -3,6 +3,7 @@
 
 import fc from 'fast-check';
 import { Packr } from 'msgpackr';
+import { toAddress } from '@rsio/common/lib/address';
 import { describe, expect, test } from 'vitest';
 import { RsError } from '@rsio/common/lib/errors';
 import { BODY_MAX_BYTES, INTERFACES_MAX, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
@@ -34,7 +35,8 @@ const u16 = fc.integer({ min: 1, max: 0xffff });
 const u32 = fc.integer({ min: 0, max: 0xffffffff });
 const counter = fc.maxSafeNat();
 const milliseconds = fc.double({ min: 0, max: 2 ** 50, noNaN: true }).map((value) => value + 0);
-const address = fc.oneof(fc.ipV4(), fc.ipV6());
+// The decoder returns the canonical form; a test below has other spellings.
+const address = fc.oneof(fc.ipV4(), fc.ipV6()).map((text) => toAddress(text) ?? text);
 const sentence = fc.string({ unit: 'binary', maxLength: 600 }).map((text) => cleanText(text, SENTENCE_MAX_CHARS));
 const universe = fc.integer({ min: 0, max: 3 });
 const sizeBytes = fc.integer({ min: 0, max: VOLUME_MAX_BYTES });
@@ -431,6 +433,13 @@ describe('bounds', () => {
       expect(refusalOf(() => codec.decodeHello(claim, 0, claim.length))).toMatch(/must be one MessagePack map/);
     }
   });
+});
+
+test('a server that writes one address in two ways names one address', () => {
+  const spellings = ['FD00:78:0::20', 'fd00:0078::0020', 'fd00:78::20', '::ffff:10.0.0.1', '0:0:0:0:0:FFFF:A00:1'];
+  const body = plain.pack({ generation: 1, interfaces: spellings.map((address) => ({ name: 'if1', address, port: 5000 })), volumes: [] });
+  const { interfaces } = codec.decodeListAnswer(body, 0, body.length);
+  expect(interfaces.map((one) => one.address)).toEqual(['fd00:78::20', 'fd00:78::20', 'fd00:78::20', '10.0.0.1', '10.0.0.1']);
 });
 
 test.each(['10.0.0.256', '10.0.0', '10.0.0.01', 'host', '', ':::', '1::2::3', 'fe80::1%eth0', '::1]', '1:2:3:4:5:6:7:8:9', 10])(

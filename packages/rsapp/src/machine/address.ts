@@ -1,35 +1,46 @@
 // Adds and removes the address that moves along with an application, and announces it to the network (gratuitous ARP), so that other machines
-// send to this one. Invariant: removing is complete only when no device of this machine has the address.
+// send to this one. Invariants: removing is complete only when no device of this machine has the address, however it is written. An address
+// counts as added only when programs can use it, because the kernel first asks whether another machine has an IPv6 address.
 
+import { type Address, toAddress } from '@rsio/common/lib/address';
+import type { Clock } from '@rsio/common/lib/clock';
+import { isSameSubnet } from '@rsio/common/lib/subnet';
 import { RsError } from '@rsio/common/lib/errors';
-import { ARP_PACKETS } from '../limits.ts';
+import { ADDRESS_LOOK_MS, ADDRESS_USABLE_MAX_MS, ARP_PACKETS } from '../limits.ts';
 import { helperFile } from './helper-files.ts';
 import { type RunProgram, runWell } from './programs.ts';
 
 export interface MovingAddress {
-  readonly address: string;
+  readonly address: Address;
   readonly prefix: number;
   readonly device: string | null;
 }
 
 interface Place {
   readonly device: string;
-  readonly address: string;
+  readonly address: Address;
   readonly prefix: number;
+  /** `checked`: the kernel asks whether another machine has it. `duplicate`: another machine has it. */
+  readonly state: 'usable' | 'checked' | 'duplicate';
 }
 
 export class Addresses {
   private readonly run: RunProgram;
+  private readonly clock: Clock;
 
-  constructor(run: RunProgram) {
+  constructor(run: RunProgram, clock: Clock) {
     this.run = run;
+    this.clock = clock;
   }
 
   async isHere({ address }: MovingAddress): Promise<boolean> {
     return (await this.places()).some((place) => place.address === address);
   }
 
-  /** Returns a warning if the address could not be announced; null if it was. */
+  /**
+   * Resolves when programs can use the address. Returns a warning if the address could not be announced; null if it was. Throws E_SYSTEM if
+   * another machine has the address, or if the kernel does not make it usable in time.
+   */
   async add(moving: MovingAddress): Promise<string | null> {
     const { address, prefix } = moving;
     const places = await this.places();
@@ -39,7 +50,30 @@ export class Addresses {
       throw new RsError('E_CONFIG', `No device of this machine has an address of the subnet of ${address}/${prefix}: set address-device`);
     if (there === undefined)
       await runWell(this.run, `Adding address ${address}`, 'ip', ['address', 'add', `${address}/${prefix}`, 'dev', device]);
-    return address.includes(':') ? null : await this.announce(address, device);
+    if (!address.includes(':')) return await this.announce(address, device);
+    await this.usable(address, device);
+    return null;
+  }
+
+  private async usable(address: Address, device: string): Promise<void> {
+    const untilMs = this.clock.monotonicMs() + ADDRESS_USABLE_MAX_MS;
+    for (;;) {
+      const state = (await this.places()).find((place) => place.address === address)?.state;
+      if (state === 'usable') return;
+      if (state === 'duplicate')
+        throw new RsError(
+          'E_SYSTEM',
+          `Another machine has address ${address} on the network of ${device} (duplicate address): remove it there`,
+        );
+      if (state === undefined)
+        throw new RsError('E_SYSTEM', `Address ${address} was removed from ${device} by another program: stop that program`);
+      if (this.clock.monotonicMs() >= untilMs)
+        throw new RsError(
+          'E_SYSTEM',
+          `Address ${address} on ${device} is still tentative after ${ADDRESS_USABLE_MAX_MS / 1000} s: check that ${device} has a carrier (ip link)`,
+        );
+      await new Promise<void>((resolve) => void this.clock.after(ADDRESS_LOOK_MS, resolve));
+    }
   }
 
   private async announce(address: string, device: string): Promise<string | null> {
@@ -62,27 +96,18 @@ export class Addresses {
   }
 }
 
-/** Reads lines such as `2: eth0    inet 10.0.0.5/24 brd 10.0.0.255 scope global eth0`. */
+/** Reads lines such as `2: eth0    inet6 fd00::5/64 scope global dadfailed tentative`. */
 export function placesIn(text: string): Place[] {
-  return [...text.matchAll(/^\d+: (\S+)\s+inet6? ([0-9a-fA-F.:]+)(?: peer \S+?)?\/(\d+) /gm)].map(
-    ([, device = '', address = '', prefix]) => ({
-      device: device.replace(/@.*$/, ''),
-      address,
-      prefix: Number(prefix),
-    }),
+  return [...text.matchAll(/^\d+: (\S+)\s+inet6? ([0-9a-fA-F.:]+)(?: peer \S+?)?\/(\d+) (.*)$/gm)].flatMap(
+    ([, device = '', written = '', prefix, rest = '']) => {
+      const address = toAddress(written);
+      const words = rest.split(/[\s\\]+/);
+      const state = words.includes('dadfailed') ? 'duplicate' : words.includes('tentative') ? 'checked' : 'usable';
+      return address === null ? [] : [{ device: device.replace(/@.*$/, ''), address, prefix: Number(prefix), state }];
+    },
   );
 }
 
 function deviceFor({ address, prefix }: MovingAddress, places: readonly Place[]): string | null {
-  const own = networkOf(address, prefix);
-  if (own === null) return null;
-  return places.find((place) => place.prefix === prefix && networkOf(place.address, prefix) === own)?.device ?? null;
-}
-
-/** The network of an IPv4 address as a number; null for IPv6, which needs `address-device`. */
-function networkOf(address: string, prefix: number): number | null {
-  const parts = address.split('.').map(Number);
-  if (parts.length !== 4) return null;
-  const number = parts.reduce((sum, part) => sum * 256 + part, 0);
-  return Math.floor(number / 2 ** (32 - prefix));
+  return places.find((place) => place.prefix === prefix && isSameSubnet(place.address, prefix, address))?.device ?? null;
 }

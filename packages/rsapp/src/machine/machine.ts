@@ -53,7 +53,7 @@ export class AppMachine implements Machine {
     this.app = app;
     this.run = run;
     this.mounts = new Mounts(run, clock, mountsFile(runDir, app.name));
-    this.addresses = new Addresses(run);
+    this.addresses = new Addresses(run, clock);
     this.service =
       app.service.kind === 'unit'
         ? new UnitService(app.service.unit, run)

@@ -2,7 +2,7 @@
 // each path, followed by the error, if any, and by remarks. Invariants: the exit code is 1 if a requested path cannot be used; no control
 // character from a name or a peer's message reaches the terminal; a value that could not be measured is printed as `-`.
 
-import { isIP } from 'node:net';
+import { toAddress } from '@rsio/common/lib/address';
 import { CONTROL_METHODS, type LeftOutView, type ProbeView } from '@rsio/common/control/methods';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { type CommandContext, defineCommand, usageError } from '../cli/context.ts';
@@ -73,7 +73,7 @@ export function parsePath(text: string): PathName {
 
 function addressOf(text: string): string | null {
   const bare = /^\[?([^[\]/]*)\]?(?:\/\d+)?$/.exec(text)?.[1] ?? '';
-  return isIP(bare) === 0 ? null : bare;
+  return toAddress(bare);
 }
 
 // Example of the output:

@@ -2,7 +2,7 @@
 // Only one `probe` request is executed at a time. A `probe` request is answered before rsconfig stops waiting. Once a server has refused
 // the client's login to a namespace, the remaining probes of that namespace do not log in.
 
-import { isIP } from 'node:net';
+import { toAddress } from '@rsio/common/lib/address';
 import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
 import type { ControlMethods, LeftOutView, ProbeView } from '@rsio/common/control/methods';
 import { probeCandidate } from '@rsio/protocol/explorer/probe';
@@ -108,7 +108,7 @@ function isMeant({ local, remote }: ProbedRoute, request: Request): boolean {
 
 function isCalled(request: string | null, { name, address }: { readonly name: string; readonly address: string }): boolean {
   if (request === null || request === name) return true;
-  return isIP(request) !== 0 && addressKey(request) === addressKey(address);
+  return toAddress(request) !== null && addressKey(request) === addressKey(address);
 }
 
 function omitted({ leftOut }: ProbedNamespace, request: Request): LeftOutView[] {

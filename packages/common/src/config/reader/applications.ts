@@ -1,6 +1,7 @@
 // Reads the sections [application NAME] of rscltcfg. The schema checks single values; this file checks what must fit together: each volume,
 // folder and address belongs to one application, and an application has one service.
 
+import { isIPv6 } from 'node:net';
 import { quoteText } from '../../lib/units.ts';
 import type { APPLICATION_SECTION } from '../schema/application-section.ts';
 import { APPLICATIONS_MAX } from '../schema/limits.ts';
@@ -46,7 +47,7 @@ function readOne(reader: Reader, findings: Findings): ApplicationConfig | null {
   if (volumes === null || nodes === null || service === null) return null;
   return {
     ...{ name: reader.name, volumes, mounts, mountOptions: reader.value('mount-options'), service, check: reader.value('check') },
-    address: address === null ? null : { address: address.address, prefix: address.prefixLength ?? 32, device },
+    address: address === null ? null : { address: address.address, prefix: address.prefixLength ?? (isIPv6(address.address) ? 128 : 32), device },
     nodes,
     silentMs: reader.value('silent'),
     startDelayMs: reader.value('start-delay'),

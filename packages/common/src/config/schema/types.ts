@@ -1,6 +1,7 @@
 // Types for the content of the two configuration files, checked and with defaults filled in. Durations are in milliseconds, and sizes are
 // in bytes.
 
+import type { Address } from '../../lib/address.ts';
 export type StallPolicy = number | 'forever' | 'fail';
 /**
  * `confirmed`: a READ of a mirror is answered after the other servers have confirmed that this client still holds the mirror. `local`: one
@@ -379,7 +380,7 @@ export interface ApplicationConfig {
     | { readonly kind: 'unit'; readonly unit: string }
     | { readonly kind: 'programs'; readonly start: string; readonly stop: string | null };
   readonly check: string | null;
-  readonly address: { readonly address: string; readonly prefix: number; readonly device: string | null } | null;
+  readonly address: { readonly address: Address; readonly prefix: number; readonly device: string | null } | null;
   readonly nodes: readonly string[];
   readonly silentMs: number;
   readonly startDelayMs: number;
