@@ -16,7 +16,7 @@ import {
 } from '@rsio/protocol/auth/handshake-server';
 import type { BufferPool } from '@rsio/common/structures/buffer-pool';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { toRsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { HANDSHAKE_MESSAGE_MAX_BYTES, PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
 import { LAST_WORDS_TIMEOUT_MS } from '@rsio/protocol/link/limits';
 import { stopReading } from '@rsio/protocol/link/tcp-transport';
@@ -29,6 +29,8 @@ export interface UnprovenConnectionPorts {
   readonly pool: BufferPool;
   readonly lookup: NodeLookup;
   readonly secretOf: SecretLookup;
+  /** Runs work for this connection in a later turn of the event loop, fairly between sources (source-turns.ts). */
+  turn(work: () => void): void;
   /** Returns the delay that earlier wrong proofs impose on the client's proof; null if there is no delay. */
   limitOf(hello: Hello): ProofLimit | null;
   /** Called for a proven connection. The socket is paused and has no listeners. The callee becomes the owner of the socket. */
@@ -50,6 +52,7 @@ export class UnprovenConnection {
   private readonly handshake: ServerHandshake;
   private readonly decoder: Decoder;
   private readonly timer: Timer;
+  private isGreeted = false;
   private hello: Hello | null = null;
   private outcome: Proven | null = null;
   private isOver = false;
@@ -112,10 +115,25 @@ export class UnprovenConnection {
       this.drop('It sent a frame before it was welcomed');
       return;
     }
-    try {
+    const { hello } = this;
+    this.orDrop(() => {
+      if (this.isGreeted && hello === null) throw new RsError('E_PROTOCOL', 'It sent a frame before it was challenged');
       const frame = wholeFrame(header, body, offset);
-      if (this.hello === null) this.onHello(frame);
-      else this.onProof(frame, this.hello);
+      if (hello !== null) {
+        this.onProof(frame, hello);
+        return;
+      }
+      // The answer to a HELLO costs a key pair and several macs, and any peer can ask for it.
+      this.isGreeted = true;
+      this.ports.turn(() => {
+        if (!this.isOver) this.orDrop(() => this.onHello(frame));
+      });
+    });
+  }
+
+  private orDrop(work: () => void): void {
+    try {
+      work();
     } catch (error) {
       this.drop(toRsError(error).message);
     }

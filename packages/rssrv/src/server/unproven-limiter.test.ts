@@ -45,6 +45,8 @@ class Site {
   readonly known = new Set<string>();
   readonly keys: Record<string, string[]> = Object.fromEntries(Object.entries(KEYS).map(([node, key]) => [node, [key]]));
   readonly gate: UnprovenLimiter;
+  /** Called before the server computes the answer to a HELLO. */
+  computes: () => void = () => undefined;
   port = 0;
 
   constructor() {
@@ -56,7 +58,15 @@ class Site {
           this.said.push({ text, ...fields });
         },
       },
-      newHandshake: () => new ServerHandshake(SERVER, randomBytes),
+      newHandshake: () => {
+        const handshake = new ServerHandshake(SERVER, randomBytes);
+        const onHello = handshake.onHello.bind(handshake);
+        handshake.onHello = (frame, lookup) => {
+          this.computes();
+          return onHello(frame, lookup);
+        };
+        return handshake;
+      },
       keysOf: (node) => this.keys[node] ?? [],
       secretOf: (session, node) => (SESSION.equals(session) ? (this.living.get(node) ?? null) : null),
       currentSecretOf: (node) => this.living.get(node) ?? null,
@@ -188,6 +198,39 @@ test('idle sockets from many addresses do not exclude a client', async () => {
   const site = await new Site().open();
   for (let count = 0; count < UNPROVEN_MAX + 8; count++) await site.connect(`127.54.2.${1 + (count % 250)}`);
   expect(await site.enter(as('mars'))).toBe('proven');
+});
+
+test('a flood from several addresses ends its own connections, not the login of a client that has only one', async () => {
+  const site = await new Site().open();
+  const slow = await site.connect('127.54.3.1');
+  for (let count = 0; count < 2 * UNPROVEN_MAX; count++)
+    await site.connect(`127.54.2.${1 + (count % (UNPROVEN_MAX / UNPROVEN_PER_ADDRESS_MAX))}`);
+  expect(await enterBy(slow, as('mars'))).toBe('proven');
+});
+
+test('a flood of HELLOs is computed one by one, so that the other work of the server goes on between', async () => {
+  const site = await new Site().open();
+  const flood: net.Socket[] = [];
+  for (let count = 0; count < UNPROVEN_PER_ADDRESS_MAX; count++) flood.push(await site.connect('127.54.2.1'));
+  let [turn, isOver] = [0, false];
+  const next = (): void => void (isOver || (turn++, setImmediate(next)));
+  next();
+  const computedIn = new Map<number, number>();
+  site.computes = () => computedIn.set(turn, (computedIn.get(turn) ?? 0) + 1);
+  for (const socket of flood) socket.write(new ClientHandshake(as('nobody'), randomBytes).start());
+  expect(await site.enter(as('mars'))).toBe('proven');
+  await expect.poll(() => [...computedIn.values()].reduce((sum, count) => sum + count, 0)).toBe(UNPROVEN_PER_ADDRESS_MAX + 1);
+  isOver = true;
+  expect(Math.max(...computedIn.values())).toBe(1);
+});
+
+test('a frame that comes before the challenge ends the connection', async () => {
+  const site = await new Site().open();
+  const socket = await site.connect();
+  const hello = new ClientHandshake(as('mars'), randomBytes).start();
+  socket.resume().write(Buffer.concat([hello, hello]));
+  await new Promise((resolve) => socket.on('close', resolve));
+  expect(site.proven).toEqual([]);
 });
 
 // Regression: a peer with invented names filled the list of events, and started the programs of triggers 246 times.

@@ -1,6 +1,6 @@
 // Admission control for unproven connections: limits their number per address and in total, and delays further proofs after wrong proofs.
 // Invariants: no connection is refused because of its address before its PROOF. If there is no room for a new connection, the server evicts
-// the oldest connection from the same address, or the oldest of all connections. Wrong proofs for one node do not affect other nodes. A
+// the oldest connection from the same address, or the oldest of the address with the most connections. Answers to HELLO take turns. Wrong proofs for one node do not affect other nodes. A
 // peer without a proof causes no event.
 
 import type { Socket } from 'node:net';
@@ -13,6 +13,7 @@ import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import type { Log } from '@rsio/common/log/log';
 import { sourceKey } from '@rsio/common/lib/subnet';
 import { REFUSALS_LOGGED_MAX, UNPROVEN_MAX, WRONG_PROOFS_LOGGED_MAX, UNPROVEN_PER_ADDRESS_MAX, UNPROVEN_POOL_BYTES } from './limits.ts';
+import { SourceTurns } from './source-turns.ts';
 import { UnprovenConnection } from './unproven-connection.ts';
 import type { ListeningSocket } from './listening-sockets.ts';
 
@@ -48,6 +49,7 @@ export class UnprovenLimiter {
   private readonly wrongProofs: RateLimitedLog;
   /** Limits the total number of log lines about wrong proofs, because a peer can invent any number of names. */
   private readonly allProofs: RateLimitedLog;
+  private readonly turns = new SourceTurns((work) => void setImmediate(work));
   private readonly bodies = new BufferPool(UNPROVEN_POOL_BYTES);
   /** Connections by source address, oldest first. */
   private readonly bySource = new Map<string, Set<UnprovenConnection>>();
@@ -67,10 +69,11 @@ export class UnprovenLimiter {
     const address = socket.remoteAddress ?? '';
     const source = sourceKey(address);
     // Evict the oldest connection, not the newest; otherwise, an attacker that holds every slot could lock everyone out. Honest clients
-    // prove their identity quickly.
+    // prove their identity quickly. If all places are taken, the source with the most connections loses one, so that a flood from several
+    // addresses ends its own connections.
     const sameSource = this.bySource.get(source);
     if ((sameSource?.size ?? 0) >= UNPROVEN_PER_ADDRESS_MAX) sameSource?.values().next().value?.evict();
-    if (this.connections.size >= UNPROVEN_MAX) this.connections.values().next().value?.evict();
+    if (this.connections.size >= UNPROVEN_MAX) this.largestSource()?.values().next().value?.evict();
     const { name } = listeningSocket.config;
     let keys: readonly string[] = [];
     const connection = new UnprovenConnection(socket, this.ports.newHandshake(), {
@@ -81,6 +84,7 @@ export class UnprovenLimiter {
         return keys.length === 0 ? null : keys;
       },
       secretOf,
+      turn: (work) => this.turns.run(source, work),
       limitOf: ({ node, machine, dataProcess = 0 }) => {
         const waitMs = this.limits.waitMs({ address, node, machine });
         return waitMs > 0 ? { waitMs, livingSecret: this.ports.currentSecretOf(node, dataProcess) } : null;
@@ -117,6 +121,12 @@ export class UnprovenLimiter {
     this.refusals.close();
     this.wrongProofs.close();
     this.allProofs.close();
+  }
+
+  private largestSource(): Set<UnprovenConnection> | undefined {
+    let largest: Set<UnprovenConnection> | undefined;
+    for (const set of this.bySource.values()) if (set.size > (largest?.size ?? 0)) largest = set;
+    return largest;
   }
 
   private remove(connection: UnprovenConnection, source: string): void {
