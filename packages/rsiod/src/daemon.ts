@@ -17,6 +17,7 @@ import { flushAll, whyInUse } from './attachments/final-flush.ts';
 import { GateOffers } from './attachments/gate-offers.ts';
 import { RESTORED_AT_ONCE } from './attachments/limits.ts';
 import { labelOf, twinsOf } from './attachments/offers.ts';
+import { UNCHECKED_ORIGINS, VolumeOrigins } from './attachments/volume-origins.ts';
 import { Backups } from './control/backups.ts';
 import { ClientSnapshots } from './control/client-snapshots.ts';
 import { controlHandlers } from './control/control-handlers.ts';
@@ -90,6 +91,7 @@ export class ClientDaemon {
   private readonly probes: PathProbes;
   private readonly metrics: ClientMetrics;
   private readonly backups: Backups;
+  private readonly origins: VolumeOrigins;
   private reloading: Promise<unknown> = Promise.resolve();
   private configuredMs: number;
   private control: ControlServer | null = null;
@@ -131,6 +133,7 @@ export class ClientDaemon {
     this.config = config;
     this.locals = this.localsOf(config);
     ({ all: this.frontends, nbd: this.nbd, gates: this.gates, aoeGates: this.aoeGates } = this.makeFrontends());
+    this.origins = new VolumeOrigins(`${paths.stateDir}/origins.json`, log);
     this.attachments = new Attachments({
       ...{ clock, log },
       namespaces: () => this.namespaces,
@@ -143,6 +146,8 @@ export class ClientDaemon {
       note: (...event) => this.notifications.add(...event),
       elsewhere: this.role.processes,
       attachesWanted: !this.role.isData,
+      // The main process checks for its data processes.
+      origins: this.role.isData ? UNCHECKED_ORIGINS : this.origins,
     });
     this.configure(config);
     this.attached = new AttachedList({
@@ -179,7 +184,7 @@ export class ClientDaemon {
     const { paths, log, warn } = this.options;
     const { warning } = this.unkept(this.config);
     if (warning !== null) warn(warning);
-    await Promise.all([this.attached.load(warn), this.backups.load(), this.role.load()]);
+    await Promise.all([this.attached.load(warn), this.backups.load(), this.role.load(), this.role.isData ? null : this.origins.load()]);
     await this.frontends.start();
     try {
       if (!this.role.isData) this.control = await startControlServer(paths.controlSocket, CONTROL_METHODS, this.handlers(), log);
@@ -445,7 +450,7 @@ export class ClientDaemon {
       restart: () => this.restart(),
       end: (isForced) => this.end(isForced),
     });
-    return this.role.handlers(own, attachments, () => this.namespaces);
+    return this.role.handlers(own, attachments, this.origins, () => this.namespaces);
   }
 
   /** Restarts the daemon after the answer to the request has been sent. Throws E_SHUTTING_DOWN and E_SYSTEM. */

@@ -11,6 +11,7 @@ import type { LivenessTimes } from '@rsio/protocol/client/paths/path-verdict';
 import { TAKE, type Take } from '@rsio/protocol/wire/messages';
 import { STATUS, statusEntry } from '@rsio/protocol/wire/status';
 import { Attachments } from '@rsio/rsiod/attachments/attachments';
+import { UNCHECKED_ORIGINS } from '@rsio/rsiod/attachments/volume-origins';
 import { Namespace, type NamespacePorts } from '@rsio/rsiod/network/namespace';
 import { Frontends } from '@rsio/rsiod/frontends/frontends';
 import { NO_LOG } from '../base/no-log.ts';
@@ -91,7 +92,7 @@ export class FarmClient {
     this.instance++;
     const { process, node, instance } = this;
     this.attachments = new Attachments({
-      ...{ clock: process, log: NO_LOG, instance, elsewhere: null, frontends: new Frontends([]) },
+      ...{ clock: process, log: NO_LOG, instance, elsewhere: null, origins: UNCHECKED_ORIGINS, frontends: new Frontends([]) },
       namespaces: () => [this.namespace],
       moved: () => {
         this.moves++;

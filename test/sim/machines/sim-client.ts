@@ -16,6 +16,7 @@ import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
 import { TAKE, type Take } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { Attachments } from '@rsio/rsiod/attachments/attachments';
+import { UNCHECKED_ORIGINS } from '@rsio/rsiod/attachments/volume-origins';
 import type { Identity } from '@rsio/protocol/client-identity';
 import { Namespace, type NamespacePorts } from '@rsio/rsiod/network/namespace';
 import type { LocalInterface } from '@rsio/rsiod/network/route-plan';
@@ -326,6 +327,7 @@ export class SimClient {
       instance: identity.instance,
       note: (object, from, to) => this.noted(object, from, to),
       elsewhere: null,
+      origins: UNCHECKED_ORIGINS,
       stalled: (volume, word) => {
         // Passes on only the stall events of plain volumes. Other events need no judge: waiting for a slow server is not a breach, and an
         // error of the storage is the correct answer.

@@ -145,6 +145,10 @@ const NAMESPACE = object({
   namespaceid: count(),
   nodename: text('Name of this client on the servers'),
   servers: list(SERVER),
+  /** Missing if there are none, and before release 0.3.0. */
+  copies: optional(
+    list(object({ volume: text(), why: text() }), 'Volumes that may be copies, so that they are attached only with --server'),
+  ),
 });
 
 const ATTACHMENT = object({

@@ -119,7 +119,7 @@ export interface VolumeEntry {
    * the volume in one pool, the one with the higher generation is the owner. The generations of different pools cannot be compared.
    */
   readonly poolGeneration?: number | undefined;
-  /** Id of the shared pool. Omitted if the server is too old to send it, or if the volume is in no shared pool. */
+  /** Id of the pool, which only this server uses unless `poolGeneration` is given. Omitted by older servers, and for a volume in no pool. */
   readonly poolId?: string | undefined;
   /** Name of the server with the source if the volume is a follower, which no client can open; otherwise omitted. */
   readonly follows?: string | undefined;

@@ -120,7 +120,7 @@ export function doctorFacts(changes: Partial<DoctorFacts> = {}): DoctorFacts {
       livePid: 4711,
       openFilesMax: 1_048_576,
     },
-    volumes: { failing: [], deadMounts: [], inSharedPools: [] },
+    volumes: { failing: [], deadMounts: [], inSharedPools: [], copies: [] },
     mirrors: [],
     servers: [],
     gates: [],

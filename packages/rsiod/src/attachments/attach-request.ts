@@ -15,6 +15,8 @@ export interface AttachRequest {
    * reattached in its previous mode, even if the configuration has changed.
    */
   readonly by: 'name' | 'any' | 'before';
+  /** True if a person has named the server, and so decides between servers that offer one id. */
+  readonly isPlaced?: boolean;
   /** For a request `before`: the id of the attached snapshot, so that no other snapshot with the same name is attached. */
   readonly id?: string;
 }

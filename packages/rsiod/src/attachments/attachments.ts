@@ -90,6 +90,7 @@ import { LogTrimmer } from './log-trimmer.ts';
 import { MissingNames } from './missing-names.ts';
 import { Openings } from './openings.ts';
 import { type Claim, type Owner, Owners, PERSON } from './owners.ts';
+import type { Origins } from './volume-origins.ts';
 import { keepHold, serverOf, serverWith } from './volume-servers.ts';
 import {
   type Choice,
@@ -124,6 +125,8 @@ export interface AttachmentsPorts {
   readonly elsewhere: AttachedElsewhere | null;
   /** False in a data process, because the main process attaches what the configuration wants, and refuses orders for it. */
   readonly attachesWanted?: boolean;
+  /** The servers from which volumes were attached. */
+  readonly origins: Origins;
   /** Called after volumes went to other servers, or a mirror to another client. */
   moved(): void;
   /** Called when a forced detach of a volume loses data. */
@@ -204,12 +207,17 @@ export class Attachments {
     return this.offerList.of(this.ports.namespaces());
   }
 
+  /** Returns the offered volumes that are not attached, because one of their offers may be a copy. */
+  copiesIn(namespace: string): { readonly volume: string; readonly why: string }[] {
+    return this.ports.origins.copies(this.offers.filter((offer) => offer.namespace === namespace));
+  }
+
   /**
    * Attaches the named volumes, or all offered volumes if no name is given. Returns one outcome for each name or offered volume, in order.
    * A take-over requires names.
    */
   async attach(...[names, readOnly, server, take = TAKE.NO, by, owner = PERSON]: AttachArguments): Promise<AttachOutcome[]> {
-    const ask: AttachRequest = { readOnly, take, by: by ?? (names.length > 0 ? 'name' : 'any') };
+    const ask: AttachRequest = { readOnly, take, by: by ?? (names.length > 0 ? 'name' : 'any'), isPlaced: server !== null };
     const attachNamed = async (name: string): Promise<AttachOutcome> => {
       const outcome = await this.attachOne(name, () => chooseToAttach(this.offers, name, server), ask, owner);
       if (outcome.error?.code !== 'E_UNKNOWN_VOLUME') return outcome;
@@ -260,7 +268,14 @@ export class Attachments {
       this.attachOne(label, () => chooseVolume(this.offers, label, null), ask, owner);
     const labels = wanted.map(({ label }) => label);
     const order = { readOnly: false, server: null, take: 'no', by: 'any', owner } as const;
-    const outcomes = await (elsewhere?.attach(labels, order) ?? severalAtOnce(labels, VOLUMES_AT_ONCE, attachHere));
+    const outcomes = await (elsewhere === null
+      ? severalAtOnce(labels, VOLUMES_AT_ONCE, attachHere)
+      : this.ports.origins.guarded(
+          labels,
+          null,
+          () => this.offers,
+          (some) => elsewhere.attach(some, order),
+        ));
     for (const { volume, error } of outcomes)
       if (error !== null) this.ports.log.warn(`${volume} was not attached: ${error.message} [${error.code}]`);
   }
@@ -423,6 +438,7 @@ export class Attachments {
       throw nameTaken(choice, rival === undefined ? null : (this.serverOf(rival)?.name ?? null));
     const replaced = choice.offers.find(({ from }) => from.replaced !== null)?.from.replaced ?? null;
     if (replaced !== null && !choice.offers.some(({ isConnected }) => isConnected)) throw new RsError('E_REPLACED', replaced);
+    this.ports.origins.check(choice, this.offers, ask.isPlaced === true);
     const turn = this.turnsGiven++;
     const mirror = named?.mirror ?? null;
     const volume =
@@ -468,6 +484,7 @@ export class Attachments {
     const volume = new Volume(offer.config, target, this.ports.clock, settings.stall, this.notify, sourceText);
     volume.busyPoll = this.busyPoll;
     this.offeredIds.set(volume, offer.id);
+    await this.ports.origins.attached(offer);
     if (isSnapshotChoice(choice)) volume.olderSnapshots = await olderSnapshots(from.trunk, attachment, this.ports.clock);
     return volume;
   }

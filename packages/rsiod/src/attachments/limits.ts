@@ -36,6 +36,10 @@ export const RESTORE_RETRY_MS = 5_000;
  * ones.
  */
 export const DETACHED_KEPT_MAX = 16_384;
+/** Maximum number of volumes of which rsiod remembers the server. The one attached least recently is forgotten. */
+export const ORIGINS_KEPT_MAX = 16_384;
+/** Maximum number of addresses that rsiod remembers of the server of a volume. */
+export const ORIGIN_ADDRESSES_MAX = 8;
 
 /** How long a forced detach of a mirror, or a stop of the daemon, waits until the voters have recorded the detach. */
 export const MIRROR_FORCED_WAIT_MS = 3_000;

@@ -34,7 +34,10 @@ export interface HeldOffer extends Offer {
   readonly follows?: string;
   /** If the volume lies in a shared pool: the generation under which the server owns the pool. Otherwise null, and null for a replica. */
   readonly poolGeneration: number | null;
-  /** Id of this pool; null also if the server is too old to name it. */
+  /**
+   * Id of the pool of the volume, which only this server uses if there is no generation; null if there is none, or the server is too old to
+   * name it.
+   */
   readonly poolId: string | null;
 }
 

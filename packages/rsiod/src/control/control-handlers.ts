@@ -91,7 +91,11 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
     }),
     query: async ({ refresh }) => {
       if (refresh) await lists();
-      return { namespaces: namespaces().map((namespace, position) => namespaceView(namespace, position)) };
+      return {
+        namespaces: namespaces().map((namespace, position) =>
+          namespaceView(namespace, position, attachments.copiesIn(namespace.config.name)),
+        ),
+      };
     },
     local: ({ orders = false }) => ({
       attachments: attachments.list.flatMap((volume) => {

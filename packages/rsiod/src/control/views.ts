@@ -78,10 +78,11 @@ function serverGroups(namespace: Namespace): ServerGroup[] {
   return groups;
 }
 
-export function namespaceView(namespace: Namespace, position: number): NamespaceView {
+/** `copies`: `Attachments.copiesIn`. */
+export function namespaceView(namespace: Namespace, position: number, copies: NamespaceView['copies'] = []): NamespaceView {
   const { name, namespaceid, nodename } = namespace.config;
   const servers = serverGroups(namespace).map((group, index) => serverView(namespace, group, index));
-  return { position, name, namespaceid, nodename, servers };
+  return { position, name, namespaceid, nodename, servers, ...(copies.length === 0 ? {} : { copies }) };
 }
 
 function serverView(namespace: Namespace, { server, sections }: ServerGroup, position: number): ServerView {

@@ -14,6 +14,7 @@ import type { DaemonLog } from '@rsio/common/log/log';
 import { type AttachedContent, AttachedFile, type AttachedStore } from '../attachments/attached-file.ts';
 import type { Attachments } from '../attachments/attachments.ts';
 import { labelOf, whyMissing } from '../attachments/offers.ts';
+import type { VolumeOrigins } from '../attachments/volume-origins.ts';
 import { devicePlaces } from '../frontends/devices/device-paths.ts';
 import { NBD_FRONTEND_BYTES_MAX, NBD_FRONTEND_RESERVE_BYTES } from '../frontends/limits.ts';
 import type { NbdFrontend, NbdFrontendOptions } from '../frontends/nbd/nbd-frontend.ts';
@@ -152,11 +153,17 @@ export class ProcessRole {
     this.processes?.tell({ type: 'log', way: this.options.log.way });
   }
 
-  handlers(own: ControlHandlers, attachments: Pick<Attachments, 'offers'>, namespaces: () => readonly Namespace[]): ControlHandlers {
+  handlers(
+    own: ControlHandlers,
+    attachments: Pick<Attachments, 'offers'>,
+    origins: Pick<VolumeOrigins, 'guarded'>,
+    namespaces: () => readonly Namespace[],
+  ): ControlHandlers {
     if (this.processes === null) return own;
     return routed(own, {
       processes: this.processes,
       log: this.options.log,
+      origins,
       offers: () => attachments.offers,
       whyMissing: (name, server) => whyMissing(namespaces(), attachments.offers, name, server),
     });

@@ -17,6 +17,7 @@ import { decodeOpenRequest, encodeFailureAnswer, encodeListAnswers, encodeOpenAn
 import type { Holder, OpenRequest, VolumeEntry } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { expect } from 'vitest';
+import { UNCHECKED_ORIGINS } from '../attachments/volume-origins.ts';
 import { Attachments } from '../attachments/attachments.ts';
 import type { FrontendVolume, VolumeIo } from '../volumes/frontend-volume.ts';
 import { Namespace } from '../network/namespace.ts';
@@ -67,6 +68,7 @@ export class Scene {
       instance: 1,
       note: (...event) => notifications.add(...event),
       elsewhere: null,
+      origins: UNCHECKED_ORIGINS,
     });
     this.namespace = new Namespace(
       { whole: config, config: config.namespaces[0]!, locals },

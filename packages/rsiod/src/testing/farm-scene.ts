@@ -16,6 +16,7 @@ import { encodeFailureAnswer, encodeListAnswers, encodeOpenAnswer } from '@rsio/
 import type { VolumeEntry } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { AttachedList } from '../attachments/attached-list.ts';
+import { UNCHECKED_ORIGINS } from '../attachments/volume-origins.ts';
 import { Attachments } from '../attachments/attachments.ts';
 import { Notifications } from '../control/notifications.ts';
 import { stallNotification } from '../control/views.ts';
@@ -94,6 +95,7 @@ export class FarmScene {
       instance: 1,
       note: (...event) => notifications.add(...event),
       elsewhere: null,
+      origins: UNCHECKED_ORIGINS,
     });
     const attached = { record: () => Promise.resolve() } as unknown as AttachedList<Volume>;
     const parts = { clock, log, hasDataProcesses: false, attachments: this.attachments, attached, frontends, notifications };

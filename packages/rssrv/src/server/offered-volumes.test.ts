@@ -58,8 +58,8 @@ test('an OPEN of a volume whose pool is not available names no path, and a hidde
   expect(sentence('secret')).toBe(sentence('missing'));
 });
 
-test('the list names the pool of a volume and its generation, if the pool is shared', () => {
-  const entry = (pool: Partial<ServedVolume['pool']>) =>
+test('the list names the pool of a volume, and its generation if the pool is shared', () => {
+  const entry = (pool: Partial<ServedVolume['pool']> | undefined) =>
     listFor(
       { client: { node: 'big-2' }, generation: 1 } as ServedSession,
       [],
@@ -67,5 +67,7 @@ test('the list names the pool of a volume and its generation, if the pool is sha
       () => ({ holders: [] }),
     ).volumes[0];
   expect(entry({ ids: ['fast', 'other'], ownership: { generation: 7, life: 5 } })).toMatchObject({ poolId: 'fast', poolGeneration: 7 });
-  for (const field of ['poolId', 'poolGeneration']) expect(entry({ ids: ['fast'] })).not.toHaveProperty(field);
+  expect(entry({ ids: ['fast'] })).toMatchObject({ poolId: 'fast' });
+  expect(entry({ ids: ['fast'] })).not.toHaveProperty('poolGeneration');
+  for (const field of ['poolId', 'poolGeneration']) expect(entry(undefined)).not.toHaveProperty(field);
 });

@@ -52,7 +52,8 @@ function volumeEntry(volume: ServedVolume, facts: Pick<VolumeEntry, 'holders' | 
     ...{ name, id, universe, sizeBytes, blockSizeBytes, readonly, shared, ...facts },
     ...(mirror === undefined ? {} : { mirror }),
     ...(follows === undefined ? {} : { follows: follows.server }),
-    ...(pool?.ownership === undefined ? {} : { poolGeneration: pool.ownership.generation, poolId: pool.ids[0] }),
+    ...(pool === undefined ? {} : { poolId: pool.ids[0] }),
+    ...(pool?.ownership === undefined ? {} : { poolGeneration: pool.ownership.generation }),
   };
 }
 

@@ -100,6 +100,7 @@ describe('volumes', () => {
         failing: [{ volume: 'volume osl:docs@0', sinceMs: AT_MS, reason: 'A write ended with ENOSPC' }],
         deadMounts: [{ mountPoint: "/srv/it's", device: '/dev/loop3' }],
         inSharedPools: [],
+        copies: [],
       },
     });
     expect(found.map(({ object, what, commands }) => [object, what, ...commands])).toEqual([

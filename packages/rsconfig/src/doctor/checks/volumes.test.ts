@@ -6,7 +6,7 @@ import { doctorFacts, fileFacts, SAMPLE } from '../../testing/facts.ts';
 import { checkVolumes } from './volumes.ts';
 
 const oracle = { namespace: 'osl', name: 'oracle', universe: 0 };
-const shared = { failing: [], deadMounts: [], inSharedPools: [oracle] };
+const shared = { failing: [], deadMounts: [], inSharedPools: [oracle], copies: [] };
 
 function said(stall: string): (readonly [string, string, string])[] {
   const text = `${SAMPLE}\n[volume oracle]\nstall = ${stall}\n`;
@@ -30,4 +30,10 @@ test.each(['45s', '600s', 'forever'])('a stall of %s is long enough', (stall) =>
 test('says nothing about `stall` if the file has no configuration', () => {
   const facts = doctorFacts({ volumes: shared });
   expect(checkVolumes({ ...facts, file: { ...facts.file, config: null } }).map(({ severity }) => severity)).toEqual(['ok']);
+});
+
+test('a volume that may be a copy is an error, with the text that names both servers', () => {
+  const copies = [{ volume: 'osl:oracle@0', why: 'Servers oslo and bergen both offer it' }];
+  const [found] = checkVolumes(doctorFacts({ volumes: { ...shared, inSharedPools: [], copies } }));
+  expect([found?.severity, found?.object, found?.what]).toEqual(['error', 'volume osl:oracle@0', 'Servers oslo and bergen both offer it']);
 });

@@ -1,4 +1,4 @@
-// Checks the attached volumes for waiting I/O, failing storage on a server, file systems on devices that no longer exist, and a `stall`
+// Checks the volumes for waiting I/O, copies of servers, failing storage on a server, file systems on devices that no longer exist, and a `stall`
 // that is too short for a move of the volume to another server. The reason why a server is unreachable is reported by reach.ts and
 // authentication.ts.
 
@@ -23,6 +23,10 @@ export function checkVolumes({ daemon, volumes, file }: DoctorFacts): Finding[] 
   for (const { volume, sinceMs, reason } of volumes.failing) {
     const what = `Its storage has been failing since ${formatTime(sinceMs)}: ${reason}`;
     findings.error(volume, what, where, 'repair it on the server: its log (rsslogcat) names the file and what to do');
+  }
+  for (const { volume, why } of volumes.copies) {
+    const remedy = 'keep the right server, and stop the other one; after that, or with --server, the volume can be attached';
+    findings.error(`volume ${volume}`, why, where, remedy);
   }
   for (const { mountPoint, device } of volumes.deadMounts) {
     const what = `The file system on ${device} is dead because its volume is no longer attached`;

@@ -91,6 +91,8 @@ export interface VolumesFacts {
   readonly failing: readonly { readonly volume: string; readonly sinceMs: number; readonly reason: string }[];
   /** Attached volumes in pools on shared disks, which can move to another server. */
   readonly inSharedPools: readonly { readonly namespace: string; readonly name: string; readonly universe: number }[];
+  /** Volumes that may be copies, so that they are not attached, and why (docs/GUARANTEES.md G15). */
+  readonly copies: readonly { readonly volume: string; readonly why: string }[];
   /** Mounted file systems on devices whose volume is no longer attached. */
   readonly deadMounts: readonly { readonly mountPoint: string; readonly device: string }[];
 }

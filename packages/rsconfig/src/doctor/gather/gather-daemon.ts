@@ -35,7 +35,7 @@ export async function gatherDaemon({ call, paths }: CommandContext): Promise<Dae
   }
 }
 
-const NOTHING_KNOWN: VolumesFacts = { failing: [], deadMounts: [], inSharedPools: [] };
+const NOTHING_KNOWN: VolumesFacts = { failing: [], deadMounts: [], inSharedPools: [], copies: [] };
 
 /** Gathers the facts about volumes. If the daemon did not answer, the lists are empty, because the attached volumes are unknown. */
 export async function gatherVolumes({ call, paths }: CommandContext, daemon: DaemonFacts): Promise<VolumesFacts> {
@@ -45,11 +45,13 @@ export async function gatherVolumes({ call, paths }: CommandContext, daemon: Dae
   try {
     const { events } = await call('events', { count: EVENTS_KEPT }, DOCTOR_ANSWER_TIMEOUT_MS);
     const { attachments } = await call('local', {}, DOCTOR_ANSWER_TIMEOUT_MS);
+    const { namespaces } = await call('query', { refresh: false }, DOCTOR_ANSWER_TIMEOUT_MS);
     const attached = attachments.flatMap(({ rawDevice }) => rawDevice ?? []);
     return {
       failing: failingIn(events.filter(({ atMs }) => atMs >= startedMs)),
       deadMounts: deadMounts(textOfFile, paths.devDir, attached),
       inSharedPools: attachments.filter(({ sharedPool }) => sharedPool === true),
+      copies: namespaces.flatMap(({ copies = [] }) => copies),
     };
   } catch {
     return NOTHING_KNOWN;
