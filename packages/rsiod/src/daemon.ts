@@ -16,8 +16,7 @@ import { Attachments } from './attachments/attachments.ts';
 import { flushAll, whyInUse } from './attachments/final-flush.ts';
 import { GateOffers } from './attachments/gate-offers.ts';
 import { RESTORED_AT_ONCE } from './attachments/limits.ts';
-import { labelOf, twinsOf } from './attachments/offers.ts';
-import { UNCHECKED_ORIGINS, VolumeOrigins } from './attachments/volume-origins.ts';
+import { labelOf } from './attachments/offers.ts';
 import { Backups } from './control/backups.ts';
 import { ClientSnapshots } from './control/client-snapshots.ts';
 import { controlHandlers } from './control/control-handlers.ts';
@@ -91,7 +90,6 @@ export class ClientDaemon {
   private readonly probes: PathProbes;
   private readonly metrics: ClientMetrics;
   private readonly backups: Backups;
-  private readonly origins: VolumeOrigins;
   private reloading: Promise<unknown> = Promise.resolve();
   private configuredMs: number;
   private control: ControlServer | null = null;
@@ -119,8 +117,7 @@ export class ClientDaemon {
     this.role = new ProcessRole(options, {
       config: () => this.config,
       changed: (...event) => this.notifications.add(...event),
-      isOffered: (label) => this.attachments.offers.some((offer) => labelOf(offer) === label),
-      twinsOf: (label) => twinsOf(this.attachments.offers, label),
+      offers: () => this.attachments.offers,
       reached: () => void this.attachWanted(false),
     });
     this.notifications.heard = (event) => {
@@ -133,7 +130,6 @@ export class ClientDaemon {
     this.config = config;
     this.locals = this.localsOf(config);
     ({ all: this.frontends, nbd: this.nbd, gates: this.gates, aoeGates: this.aoeGates } = this.makeFrontends());
-    this.origins = new VolumeOrigins(`${paths.stateDir}/origins.json`, log);
     this.attachments = new Attachments({
       ...{ clock, log },
       namespaces: () => this.namespaces,
@@ -146,8 +142,7 @@ export class ClientDaemon {
       note: (...event) => this.notifications.add(...event),
       elsewhere: this.role.processes,
       attachesWanted: !this.role.isData,
-      // The main process checks for its data processes.
-      origins: this.role.isData ? UNCHECKED_ORIGINS : this.origins,
+      origins: this.role.origins,
     });
     this.configure(config);
     this.attached = new AttachedList({
@@ -184,7 +179,7 @@ export class ClientDaemon {
     const { paths, log, warn } = this.options;
     const { warning } = this.unkept(this.config);
     if (warning !== null) warn(warning);
-    await Promise.all([this.attached.load(warn), this.backups.load(), this.role.load(), this.role.isData ? null : this.origins.load()]);
+    await Promise.all([this.attached.load(warn), this.backups.load(), this.role.load()]);
     await this.frontends.start();
     try {
       if (!this.role.isData) this.control = await startControlServer(paths.controlSocket, CONTROL_METHODS, this.handlers(), log);
@@ -450,7 +445,7 @@ export class ClientDaemon {
       restart: () => this.restart(),
       end: (isForced) => this.end(isForced),
     });
-    return this.role.handlers(own, attachments, this.origins, () => this.namespaces);
+    return this.role.handlers(own, attachments, () => this.namespaces);
   }
 
   /** Restarts the daemon after the answer to the request has been sent. Throws E_SHUTTING_DOWN and E_SYSTEM. */

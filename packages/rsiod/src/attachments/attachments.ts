@@ -155,7 +155,7 @@ export class Attachments {
   private readonly leaving = new Map<Volume, Promise<void>>();
   private readonly opening = new Map<string, Opening>();
   readonly owners = new Owners();
-  private readonly openings: Openings;
+  readonly openings: Openings;
   private readonly missing: MissingNames;
   /**
    * Volumes that the administrator has detached or another client has taken, and that have not been attached since. The configuration key
@@ -169,8 +169,11 @@ export class Attachments {
   readonly mirrors: Mirrors;
   readonly farm: FarmMoves;
 
+  readonly origins: Origins;
+
   constructor(ports: AttachmentsPorts) {
     this.ports = ports;
+    this.origins = ports.origins;
     this.openings = new Openings(ports.clock);
     this.missing = new MissingNames(ports.log);
     this.busyPoll = new BusyPoll({ clock: ports.clock, nextTurn: setImmediate, cpuMs: processCpuMs });
@@ -205,11 +208,6 @@ export class Attachments {
 
   get offers(): readonly ServerOffer[] {
     return this.offerList.of(this.ports.namespaces());
-  }
-
-  /** Returns the offered volumes that are not attached, because one of their offers may be a copy. */
-  copiesIn(namespace: string): { readonly volume: string; readonly why: string }[] {
-    return this.ports.origins.copies(this.offers.filter((offer) => offer.namespace === namespace));
   }
 
   /**
@@ -268,14 +266,7 @@ export class Attachments {
       this.attachOne(label, () => chooseVolume(this.offers, label, null), ask, owner);
     const labels = wanted.map(({ label }) => label);
     const order = { readOnly: false, server: null, take: 'no', by: 'any', owner } as const;
-    const outcomes = await (elsewhere === null
-      ? severalAtOnce(labels, VOLUMES_AT_ONCE, attachHere)
-      : this.ports.origins.guarded(
-          labels,
-          null,
-          () => this.offers,
-          (some) => elsewhere.attach(some, order),
-        ));
+    const outcomes = await (elsewhere?.attach(labels, order) ?? severalAtOnce(labels, VOLUMES_AT_ONCE, attachHere));
     for (const { volume, error } of outcomes)
       if (error !== null) this.ports.log.warn(`${volume} was not attached: ${error.message} [${error.code}]`);
   }
@@ -438,7 +429,6 @@ export class Attachments {
       throw nameTaken(choice, rival === undefined ? null : (this.serverOf(rival)?.name ?? null));
     const replaced = choice.offers.find(({ from }) => from.replaced !== null)?.from.replaced ?? null;
     if (replaced !== null && !choice.offers.some(({ isConnected }) => isConnected)) throw new RsError('E_REPLACED', replaced);
-    this.ports.origins.check(choice, this.offers, ask.isPlaced === true);
     const turn = this.turnsGiven++;
     const mirror = named?.mirror ?? null;
     const volume =
@@ -471,7 +461,7 @@ export class Attachments {
 
   private async openSingle(choice: Choice<ServerOffer>, ask: AttachRequest): Promise<Volume> {
     const offered = isSnapshotChoice(choice) ? await provenChoice(choice) : choice;
-    const { offer, attachment } = await openFirst(offered, this.offers, ask, this.openings, (sizeBytes) => this.replayLogOf(sizeBytes));
+    const { offer, attachment } = await openFirst(offered, this.offers, ask, this, (sizeBytes) => this.replayLogOf(sizeBytes));
     const settings = effectiveVolume(offer.config, offer.name);
     const { from } = offer;
     const otherId = isSnapshotChoice(choice) && ask.id !== undefined && attachment.volume?.id !== ask.id;
@@ -484,7 +474,6 @@ export class Attachments {
     const volume = new Volume(offer.config, target, this.ports.clock, settings.stall, this.notify, sourceText);
     volume.busyPoll = this.busyPoll;
     this.offeredIds.set(volume, offer.id);
-    await this.ports.origins.attached(offer);
     if (isSnapshotChoice(choice)) volume.olderSnapshots = await olderSnapshots(from.trunk, attachment, this.ports.clock);
     return volume;
   }

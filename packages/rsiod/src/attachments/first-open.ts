@@ -11,16 +11,18 @@ import { claimsOf, mayBeElsewhere } from './choices.ts';
 import { MOVED_TRIES_MAX } from './limits.ts';
 import { type Choice, type ServerOffer, serverFor } from './offers.ts';
 import type { Openings } from './openings.ts';
+import type { Origins } from './volume-origins.ts';
 
-/** `all`: every offer, including those that are not in `choice`. Throws the errors of `serverFor` and `Openings.open`. */
+/** `all`: every offer, including those that are not in `choice`. Throws the errors of `serverFor`, `Openings.open` and `VolumeOrigins.check`. */
 export async function openFirst(
   choice: Choice<ServerOffer>,
   all: readonly ServerOffer[],
   ask: AttachRequest,
-  openings: Openings,
+  { openings, origins }: { readonly openings: Openings; readonly origins: Origins },
   replayLogOf: (sizeBytes: number) => ReplayLog | null,
 ): Promise<{ offer: ServerOffer; attachment: Attachment }> {
   const [first] = choice.offers;
+  origins.check(choice, all, ask.isPlaced === true);
   // The whole list is searched once for each volume, because a start may open a thousand volumes.
   const same = all.filter(({ namespace, id }) => namespace === first?.namespace && id === first.id);
   const pools = claimsOf(same).size;
@@ -33,6 +35,7 @@ export async function openFirst(
       const replayLog = isReadonly ? null : replayLogOf(settings.logSizeBytes);
       const attachment = new Attachment(offer.name, offer.universe, isReadonly, ask.take, replayLog);
       await openings.open(offer.from, attachment, choice.label);
+      await origins.attached(offer);
       return { offer, attachment };
     } catch (thrown) {
       const error = toRsError(thrown);

@@ -155,7 +155,7 @@ describe('what is remembered', () => {
       asked.push(...labels);
       return Promise.resolve(labels.map((volume) => ({ volume, done: true, already: false, device: null, error: null })));
     };
-    const outcomes = await origins.guarded(['n:a@0', 'n:b@0', 'n:c@0'], null, () => offers, attach);
+    const outcomes = await origins.guarded(['n:a@0', 'n:b@0', 'n:c@0'], null, offers, attach);
     expect([asked, outcomes.map(({ volume, error }) => [volume, error?.code])]).toEqual([
       ['n:b@0', 'n:c@0'],
       [
@@ -164,7 +164,7 @@ describe('what is remembered', () => {
         ['n:c@0', undefined],
       ],
     ]);
-    expect((await origins.guarded(['n:a@0'], 'bergen', () => offers, attach))[0]?.error).toBeNull();
-    expect((await origins.guarded(['n:a@0'], null, () => offers, attach))[0]?.error).toBeNull();
+    expect((await origins.guarded(['n:a@0'], 'bergen', offers, attach))[0]?.error).toBeNull();
+    expect((await origins.guarded(['n:a@0'], null, offers, attach))[0]?.error).toBeNull();
   });
 });

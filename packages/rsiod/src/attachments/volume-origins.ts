@@ -19,6 +19,8 @@ export type Origin = Of<typeof ORIGIN>;
 const CONTENT = map(ORIGIN);
 const REMEDY = 'remove it; copies of servers are then noticed only while both servers are there';
 
+/** Attaches volumes in other processes. */
+export type AttachLabels = (labels: readonly string[]) => Promise<AttachOutcome[]>;
 export type PlacedOffer = HeldOffer & { readonly from: { readonly metAt: ReadonlySet<string> } };
 
 /**
@@ -113,10 +115,11 @@ export class VolumeOrigins {
     }
   }
 
-  /** Returns the volumes among these offers that are not attached without --server, and why. */
-  copies(offers: readonly PlacedOffer[]): { readonly volume: string; readonly why: string }[] {
+  /** Returns the volumes of a namespace that are not attached without --server, and why. */
+  copiesIn(namespace: string, all: readonly PlacedOffer[]): { readonly volume: string; readonly why: string }[] {
     const byKey = new Map<string, PlacedOffer[]>();
-    for (const offer of offers) {
+    for (const offer of all) {
+      if (offer.namespace !== namespace) continue;
       const same = byKey.get(keyOf(offer));
       if (same === undefined) byKey.set(keyOf(offer), [offer]);
       else same.push(offer);
@@ -132,16 +135,16 @@ export class VolumeOrigins {
   async guarded(
     labels: readonly string[],
     server: string | null,
-    offers: () => readonly ServerOffer[],
-    attach: (labels: readonly string[]) => Promise<AttachOutcome[]>,
+    offers: readonly ServerOffer[],
+    attach: AttachLabels,
   ): Promise<AttachOutcome[]> {
     const refused = new Map<string, AttachOutcome>();
     const choices = new Map<string, Choice<ServerOffer>>();
     for (const label of labels) {
       try {
-        const choice = chooseVolume(offers(), label, server);
+        const choice = chooseVolume(offers, label, server);
         choices.set(label, choice);
-        this.check(choice, offers(), server !== null);
+        this.check(choice, offers, server !== null);
       } catch (thrown) {
         const error = toRsError(thrown);
         // A name that fits no volume or several is the business of the process that attaches.
@@ -158,11 +161,12 @@ export class VolumeOrigins {
   }
 }
 
-export type Origins = Pick<VolumeOrigins, 'check' | 'attached' | 'guarded' | 'copies'>;
+export type Origins = Pick<VolumeOrigins, 'load' | 'check' | 'attached' | 'guarded' | 'copiesIn'>;
 
 /** For a data process, whose main process has checked what it is to attach. */
 export const UNCHECKED_ORIGINS: Origins = {
-  copies: () => [],
+  load: () => Promise.resolve(),
+  copiesIn: () => [],
   check: () => undefined,
   attached: () => Promise.resolve(),
   guarded: (labels, _server, _offers, attach) => attach(labels),

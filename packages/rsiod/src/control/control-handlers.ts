@@ -33,7 +33,7 @@ import { Messages } from './messages.ts';
 import type { Notifications } from './notifications.ts';
 import type { PathProbes } from './path-probes.ts';
 import type { ServerCalls } from './server-calls.ts';
-import { attachmentView, namespaceView, statsView, statusView } from './views.ts';
+import { attachmentView, namespaceViews, statsView, statusView } from './views.ts';
 import type { Volume } from '../volumes/volume.ts';
 
 export interface ControlHandlersPorts {
@@ -91,11 +91,7 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
     }),
     query: async ({ refresh }) => {
       if (refresh) await lists();
-      return {
-        namespaces: namespaces().map((namespace, position) =>
-          namespaceView(namespace, position, attachments.copiesIn(namespace.config.name)),
-        ),
-      };
+      return { namespaces: namespaceViews(namespaces(), (name) => attachments.origins.copiesIn(name, attachments.offers)) };
     },
     local: ({ orders = false }) => ({
       attachments: attachments.list.flatMap((volume) => {

@@ -54,6 +54,8 @@ export function pathView({ local, remote, port, supervisor, replacement }: Route
   };
 }
 
+type Copies = NonNullable<NamespaceView['copies']>;
+
 interface ServerGroup {
   readonly server: Server | null;
   readonly sections: ClientServerConfig[];
@@ -78,11 +80,18 @@ function serverGroups(namespace: Namespace): ServerGroup[] {
   return groups;
 }
 
-/** `copies`: `Attachments.copiesIn`. */
-export function namespaceView(namespace: Namespace, position: number, copies: NamespaceView['copies'] = []): NamespaceView {
+/** `copiesIn` returns the volumes of a namespace that may be copies (attachments/volume-origins.ts). */
+export function namespaceViews(namespaces: readonly Namespace[], copiesIn: (namespace: string) => Copies): NamespaceView[] {
+  return namespaces.map((namespace, position) => {
+    const copies = copiesIn(namespace.config.name);
+    return { ...namespaceView(namespace, position), ...(copies.length === 0 ? {} : { copies }) };
+  });
+}
+
+export function namespaceView(namespace: Namespace, position: number): NamespaceView {
   const { name, namespaceid, nodename } = namespace.config;
   const servers = serverGroups(namespace).map((group, index) => serverView(namespace, group, index));
-  return { position, name, namespaceid, nodename, servers, ...(copies.length === 0 ? {} : { copies }) };
+  return { position, name, namespaceid, nodename, servers };
 }
 
 function serverView(namespace: Namespace, { server, sections }: ServerGroup, position: number): ServerView {

@@ -12,6 +12,7 @@ import { FIGURES, joinedFigures, NO_FIGURES, pastFigures, type ProcessFigures } 
 import { toRsError } from '@rsio/common/lib/errors';
 import { isSameBoot } from '@rsio/protocol/client-identity';
 import type { AttachedContent, AttachedStore, KeptVolume } from '../attachments/attached-file.ts';
+import type { AttachLabels } from '../attachments/volume-origins.ts';
 import { failure } from '../attachments/choices.ts';
 import { labelOf } from '../attachments/offers.ts';
 import type { Owner } from '../attachments/owners.ts';
@@ -36,6 +37,8 @@ export interface DataProcessesPorts extends Omit<DataProcessPorts, 'saveLists'> 
   isOffered(label: string): boolean;
   /** Other labels of the volume with this label. One process has them all, because it decides who may have the volume together. */
   twinsOf(label: string): readonly string[];
+  /** Attaches the volumes that may be attached (attachments/volume-origins.ts). */
+  readonly guarded: (labels: readonly string[], server: string | null, attach: AttachLabels) => Promise<AttachOutcome[]>;
   /** The paths that the devices of the volume with this label would have; empty if it gets no devices. */
   pathsOf(label: string): readonly string[];
 }
@@ -186,7 +189,11 @@ export class DataProcesses implements NbdElsewhere {
    * Attaches volumes, each in its process. `labels`: complete labels, or names that no server offers; for such a name, a process returns
    * the error.
    */
-  async attach(labels: readonly string[], order: AttachOrder): Promise<AttachOutcome[]> {
+  attach(labels: readonly string[], order: AttachOrder): Promise<AttachOutcome[]> {
+    return this.ports.guarded(labels, order.server, (some) => this.attachNow(some, order));
+  }
+
+  private async attachNow(labels: readonly string[], order: AttachOrder): Promise<AttachOutcome[]> {
     const placed = labels.map((label) => ({ label, process: this.place(label) }));
     const call = (asked: readonly Order[]): Promise<AttachOutcome[]> =>
       this.outcomes(asked, (process, names) => process.call(OWN_METHODS.attach, { ...order, names }));

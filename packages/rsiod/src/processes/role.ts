@@ -13,8 +13,8 @@ import type { Clock } from '@rsio/common/lib/clock';
 import type { DaemonLog } from '@rsio/common/log/log';
 import { type AttachedContent, AttachedFile, type AttachedStore } from '../attachments/attached-file.ts';
 import type { Attachments } from '../attachments/attachments.ts';
-import { labelOf, whyMissing } from '../attachments/offers.ts';
-import type { VolumeOrigins } from '../attachments/volume-origins.ts';
+import { labelOf, type ServerOffer, twinsOf, whyMissing } from '../attachments/offers.ts';
+import { type Origins, UNCHECKED_ORIGINS, VolumeOrigins } from '../attachments/volume-origins.ts';
 import { devicePlaces } from '../frontends/devices/device-paths.ts';
 import { NBD_FRONTEND_BYTES_MAX, NBD_FRONTEND_RESERVE_BYTES } from '../frontends/limits.ts';
 import type { NbdFrontend, NbdFrontendOptions } from '../frontends/nbd/nbd-frontend.ts';
@@ -54,10 +54,8 @@ export interface RolePorts {
   config(): RscltConfig;
   /** Called with each change that a data process reports. */
   changed(object: string, from: string, to: string, reason: string): void;
-  /** True if a server offers the volume with this label to this process. */
-  isOffered(label: string): boolean;
-  /** Other labels of the volume with this label. */
-  twinsOf(label: string): readonly string[];
+  /** The volumes that servers offer to this process. */
+  offers(): readonly ServerOffer[];
   /** Called when a data process has reached a server. */
   reached(): void;
 }
@@ -66,6 +64,8 @@ const NO_STORE: AttachedStore = { load: () => Promise.resolve(null), save: () =>
 
 export class ProcessRole {
   readonly processes: DataProcesses | null;
+  /** The servers from which volumes were attached. The main process checks them for its data processes. */
+  readonly origins: Origins;
   /** The devices that the keeper holds for this process. */
   readonly kept: KeptDevices;
   private readonly options: RoleOptions;
@@ -73,10 +73,11 @@ export class ProcessRole {
   constructor(options: RoleOptions, ports: RolePorts) {
     const { keeper, log, part } = options;
     this.options = options;
+    this.origins = part === null ? new VolumeOrigins(`${options.paths.stateDir}/origins.json`, log) : UNCHECKED_ORIGINS;
     this.processes =
       options.processes === null
         ? null
-        : newProcesses(options, options.processes, ports, (label) => {
+        : newProcesses(options, options.processes, ports, this.origins, (label) => {
             const note = this.kept.left.find((device) => labelOf(device.note) === label)?.note;
             return note === undefined ? pathsOf(label, ports.config(), options.paths) : [note.raw, note.block];
           });
@@ -123,6 +124,7 @@ export class ProcessRole {
   /** Reads the lists of the data processes, and gives the devices that the keeper holds to the processes that reattach their volumes. */
   async load(): Promise<void> {
     const { processes, kept } = this;
+    await this.origins.load();
     if (processes === null) return;
     await processes.load(this.options.warn);
     for (const device of [...kept.left]) {
@@ -153,17 +155,11 @@ export class ProcessRole {
     this.processes?.tell({ type: 'log', way: this.options.log.way });
   }
 
-  handlers(
-    own: ControlHandlers,
-    attachments: Pick<Attachments, 'offers'>,
-    origins: Pick<VolumeOrigins, 'guarded'>,
-    namespaces: () => readonly Namespace[],
-  ): ControlHandlers {
+  handlers(own: ControlHandlers, attachments: Pick<Attachments, 'offers'>, namespaces: () => readonly Namespace[]): ControlHandlers {
     if (this.processes === null) return own;
     return routed(own, {
       processes: this.processes,
       log: this.options.log,
-      origins,
       offers: () => attachments.offers,
       whyMissing: (name, server) => whyMissing(namespaces(), attachments.offers, name, server),
     });
@@ -174,6 +170,7 @@ function newProcesses(
   { clock, log, identity, paths, warn, keeper }: RoleOptions,
   { count, spawn }: NonNullable<RoleOptions['processes']>,
   ports: RolePorts,
+  origins: Origins,
   pathsOfDevices: (label: string) => readonly string[],
 ): DataProcesses {
   return new DataProcesses({
@@ -189,8 +186,9 @@ function newProcesses(
         processes: count,
       };
     },
-    isOffered: (label) => ports.isOffered(label),
-    twinsOf: (label) => ports.twinsOf(label),
+    isOffered: (label) => ports.offers().some((offer) => labelOf(offer) === label),
+    twinsOf: (label) => twinsOf(ports.offers(), label),
+    guarded: (labels, server, attach) => origins.guarded(labels, server, ports.offers(), attach),
     pathsOf: pathsOfDevices,
     reached: () => ports.reached(),
     event: ({ object, from, to, reason }) => ports.changed(object, from, to, reason),

@@ -2,7 +2,6 @@
 // Invariant: a name that means two volumes is refused, even if two processes have these volumes.
 
 import { quietLog } from '@rsio/common/log/log';
-import { UNCHECKED_ORIGINS } from '../attachments/volume-origins.ts';
 import type { ControlHandlers } from '@rsio/common/control/control-server';
 import { NO_LATENCY } from '@rsio/common/structures/latency-figures';
 import { expect, test } from 'vitest';
@@ -32,7 +31,6 @@ class RoutedScene extends ProcessScene {
       processes: this.processes,
       log: quietLog,
       offers: () => this.offers,
-      origins: UNCHECKED_ORIGINS,
       whyMissing: (name) => Promise.resolve(name === 'stopped' ? 'Server big-9 cannot offer it: its file is missing' : null),
     },
   );

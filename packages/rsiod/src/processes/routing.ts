@@ -19,7 +19,6 @@ import { failure, refuseWanted } from '../attachments/choices.ts';
 import { chooseVolume, chooseToAttach, labelOf, type Offer, type ServerOffer, volumesOf } from '../attachments/offers.ts';
 import { PERSON } from '../attachments/owners.ts';
 import { orderHandlers } from '../control/order-handlers.ts';
-import type { VolumeOrigins } from '../attachments/volume-origins.ts';
 import type { DataProcess } from './data-process.ts';
 import type { DataProcesses } from './data-processes.ts';
 import { isSamePath, joinedPaths } from '../control/joined-stats.ts';
@@ -32,13 +31,12 @@ export interface RoutingPorts {
   readonly log: Pick<Log, 'warn'>;
   /** The volumes that the servers offer to the main process. */
   readonly offers: () => readonly ServerOffer[];
-  readonly origins: Pick<VolumeOrigins, 'guarded'>;
   /** Resolves with the reason why a server that has the volume cannot offer it; null if no server reports a reason. */
   readonly whyMissing: (name: string, server: string | null) => Promise<string | null>;
 }
 
 export function routed(own: ControlHandlers, ports: RoutingPorts): ControlHandlers {
-  const { processes, offers, origins, whyMissing } = ports;
+  const { processes, offers, whyMissing } = ports;
   const askAll = async <M extends Method>(method: M, params: object = {}): Promise<Result<M>[]> =>
     (await processes.callAll(method, params)).map((answer) => checkedAnswer(method, answer));
   return {
@@ -56,13 +54,13 @@ export function routed(own: ControlHandlers, ports: RoutingPorts): ControlHandle
       if (take !== 'no' && names.length === 0)
         throw new RsError('E_USAGE', 'A take-over takes volumes from their holders: name the volumes');
       await own.query({ refresh: true });
-      const attachBy =
-        (by: 'any' | 'name') =>
-        (labels: readonly string[]): Promise<AttachOutcome[]> =>
-          origins.guarded(labels, server, offers, (some) => processes.attach(some, { readOnly, server, take, by, owner }));
-      if (names.length === 0) return { outcomes: await attachBy('any')(volumesOf(offers(), server).map(({ label }) => label)) };
+      if (names.length === 0) {
+        const all = volumesOf(offers(), server).map(({ label }) => label);
+        return { outcomes: await processes.attach(all, { readOnly, server, take, by: 'any', owner }) };
+      }
       const choose = (missed: string): string => chooseToAttach(offers(), missed, server).label;
-      const attach = attachBy('name');
+      const attach = (labels: readonly string[]): Promise<AttachOutcome[]> =>
+        processes.attach(labels, { readOnly, server, take, by: 'name', owner });
       return { outcomes: await resolved(names, choose, attach, (missed) => whyMissing(missed, server)) };
     },
     detach: async ({ names, force, owner = null }) => {
@@ -111,7 +109,7 @@ export function routed(own: ControlHandlers, ports: RoutingPorts): ControlHandle
 /** Orders, each in the process of its volume. This process refuses those that would overwrite what the configuration wants attached. */
 function orderRoutes(
   own: ControlHandlers,
-  { processes, offers, origins, whyMissing, log }: RoutingPorts,
+  { processes, offers, whyMissing, log }: RoutingPorts,
 ): Pick<ControlHandlers, 'order-attach' | 'order-detach'> {
   const labels = new Map<string, string>();
   return orderHandlers({
@@ -124,9 +122,7 @@ function orderRoutes(
         return choice.label;
       };
       const attach = (found: readonly string[]): Promise<AttachOutcome[]> =>
-        origins.guarded(found, server, offers, (some) =>
-          processes.attach(some, { readOnly, server, take: 'no', by: 'name', owner: order }),
-        );
+        processes.attach(found, { readOnly, server, take: 'no', by: 'name', owner: order });
       const [outcome] = await resolved([name], choose, attach, (missed) => whyMissing(missed, server));
       if (outcome?.error === null) labels.set(order.ticket, outcome.volume);
       return outcome ?? failure(name, new RsError('E_INTERNAL', 'No outcome'));

@@ -146,6 +146,7 @@ export class ProcessScene {
       begin: (number, attached) => ({ type: 'begin', attached, processes: count, identity: { dataProcess: number } }) as unknown as Begin,
       isOffered: (label) => !this.unoffered.has(label),
       twinsOf: (label) => this.twins[label] ?? [],
+      guarded: (labels, _server, attach) => attach(labels),
       pathsOf: (label) => (this.paths[label] === undefined ? [] : [this.paths[label]]),
       reached: () => this.reached++,
       event: ({ object, to }) => this.events.push(`${object}: ${to}`),

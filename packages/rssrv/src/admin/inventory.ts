@@ -56,7 +56,7 @@ export class Inventory {
       volumes: entries.map(({ volume, manifest }, index) => this.volumeView(volume, manifest, used[index] ?? null)),
       removed: states
         .flatMap((state) =>
-          [...state.removed.values()].map((removed) => removedView(state, removed, this.verbs.removedTimes(state, removed))),
+          [...state.removed.values()].map((removed) => removedView(state, removed, this.verbs.ages.times(state, removed))),
         )
         .toSorted((a, b) => byName(a, b) || b.removedMs - a.removedMs),
     };

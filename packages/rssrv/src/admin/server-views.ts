@@ -184,7 +184,7 @@ export function snapshotView({ manifest, record }: FoundSnapshot, usedBytes: num
   return { name, universe, snapshot: record.name, id, sizeBytes, usedBytes, createdMs, by: creator, group: group.id, readers, moment };
 }
 
-/** `times`: `PoolVerbs.removedTimes`. */
+/** `times`: `RemovalAges.times`. */
 export function removedView(
   pool: PoolState,
   { manifest, removal }: RemovedVolume,

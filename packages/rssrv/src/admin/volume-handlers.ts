@@ -45,7 +45,7 @@ export function volumeHandlers(
       const pool = inventory.catalogue.pools.find((one) => one.name === found.pool.name) ?? found.pool;
       const removed = pool.removed.get(found.manifest.id);
       if (removed === undefined) throw new RsError('E_INTERNAL', `Volume ${name} was removed, and is not among the removed volumes`);
-      return { removed: removedView(pool, removed, verbs.removedTimes(pool, removed)) };
+      return { removed: removedView(pool, removed, verbs.ages.times(pool, removed)) };
     },
     'volume-restore': ({ name, universe, request }) =>
       changes.change('restored', { name, universe }, () => verbs.restore({ name, universe }, asker, request)),
@@ -54,7 +54,7 @@ export function volumeHandlers(
       const what = `removed volumes, which ${changes.by} deletes for good`;
       const { purged, left } = await changes.run(() => verbs.purgeRemoved({ volume, id, olderMs }, asker), what);
       for (const one of purged) changes.note('deleted for good', one);
-      return { purged: purged.map(({ pool, ...one }) => removedView(pool, one, verbs.removedTimes(pool, one))), left };
+      return { purged: purged.map(({ pool, ...one }) => removedView(pool, one, verbs.ages.times(pool, one))), left };
     },
   };
 }

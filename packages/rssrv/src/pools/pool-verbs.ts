@@ -33,18 +33,17 @@ import { isDoneBy } from './requests/request-stamp.ts';
 import { isRequestId } from './disk/description-shapes.ts';
 import { type Manifest, otherParts, partSizes } from './disk/manifest.ts';
 import type { PoolFiles } from './disk/pool-files.ts';
-import type { RemovedVolume } from './disk/pool-scan.ts';
 import { volumeConfigOf } from './pool-volume.ts';
 import { mayBeLeft } from './repair/move-repair.ts';
 import { stampedFile } from './disk/stamped-file.ts';
-import { type AgedRemoval, agesToSave, RemovalAges } from './removal-ages.ts';
+import { RemovalAges } from './removal-ages.ts';
 import type { Pools } from './pools.ts';
 import { checkGrower, checkNoReplica } from './replica-rules.ts';
 import { checkNoFollower, checkRemovable } from './follower-rules.ts';
 import { checkNoSource } from './source-marks.ts';
 import type { Settings } from './settings.ts';
 import { decidePurge, decideRestore, type FoundRemoved, type Purge, removalMs } from './removed-volumes.ts';
-import { POOL_CHANGE_MS, PURGE_SNAPSHOT_MS, REMOVED_KEPT_MS, REQUEST_ID_MAX_CHARS } from './limits.ts';
+import { POOL_CHANGE_MS, PURGE_SNAPSHOT_MS, REQUEST_ID_MAX_CHARS } from './limits.ts';
 
 export interface PoolVerbsPorts {
   readonly pools: Pools;
@@ -69,7 +68,7 @@ export interface PoolVerbsPorts {
 export class PoolVerbs {
   readonly pools: Pools;
   private readonly ports: PoolVerbsPorts;
-  private readonly ages: RemovalAges;
+  readonly ages: RemovalAges;
   /** Ids of volumes that a change has stopped serving. Until the change ends, it is unknown whether the pool still has these volumes. */
   private readonly doubtful = new Set<string>();
 
@@ -287,36 +286,18 @@ export class PoolVerbs {
     return { pool, manifest };
   }
 
-  /** Deletes removed volumes whose age is REMOVED_KEPT_MS, and saves the ages of others. Failures are logged. */
+  /** Deletes removed volumes whose time is over, and saves the ages of others. Failures are logged. */
   async purgeExpired(): Promise<void> {
-    const all = this.ages.all(this.pools.states);
-    const isExpired = ({ ageMs, manifest }: AgedRemoval): boolean => ageMs >= REMOVED_KEPT_MS && !mayBeLeft(manifest, this.pools.states);
-    const saved = agesToSave(all.filter((one) => !isExpired(one)));
-    await this.eachRemoved(all.filter(isExpired), 'cannot be deleted', ({ pool, manifest }) => this.purge(pool, manifest));
-    await this.eachRemoved(saved, 'is kept for longer, because its age cannot be saved', async ({ pool, manifest, removal, ageMs }) => {
-      const noted = { ...removal, seenMs: ageMs };
-      await this.onDisk(pool, POOL_CHANGE_MS, (files) => files.noteRemoval(manifest.id, noted));
-      this.pools.remove(pool.name, { manifest, removal: noted });
+    await this.ages.tend({
+      pools: () => this.pools.states,
+      isKept: (manifest) => mayBeLeft(manifest, this.pools.states),
+      purge: ({ pool, manifest }) => this.purge(pool, manifest),
+      save: async ({ pool, manifest }, removal) => {
+        await this.onDisk(pool, POOL_CHANGE_MS, (files) => files.noteRemoval(manifest.id, removal));
+        this.pools.remove(pool.name, { manifest, removal });
+      },
+      failed: (text) => this.ports.log.error(text),
     });
-  }
-
-  /** Returns the age of a removal, and the time by the wall clock at which it is to be deleted. Only shown: `purgeExpired` decides. */
-  removedTimes(pool: PoolState, removed: RemovedVolume): { readonly ageMs: number; readonly untilMs: number } {
-    const ageMs = this.ages.of(pool, removed);
-    return { ageMs, untilMs: this.ports.clock.wallMs() + Math.max(0, REMOVED_KEPT_MS - ageMs) };
-  }
-
-  private async eachRemoved(all: readonly AgedRemoval[], failure: string, work: (one: AgedRemoval) => Promise<void>): Promise<void> {
-    for (const one of all) {
-      // The pool may have stopped answering during the work before.
-      if (this.pools.states.find(({ name }) => name === one.pool.name)?.trouble !== null) continue;
-      try {
-        await work(one);
-      } catch (thrown) {
-        const text = `Removed volume ${volumeText(one.manifest)} of pool ${one.pool.name} ${failure}`;
-        this.ports.log.error(`${text}: ${toRsError(thrown).message}`);
-      }
-    }
   }
 
   /**

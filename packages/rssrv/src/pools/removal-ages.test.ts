@@ -21,7 +21,7 @@ async function started(clock: FakeClock): Promise<PoolScene> {
 
 const removedIn = (scene: PoolScene): number => scene.pools.states.reduce((sum, { removed }) => sum + removed.size, 0);
 const agesIn = (scene: PoolScene): number[] =>
-  scene.pools.states.flatMap((pool) => [...pool.removed.values()].map((one) => scene.verbs.removedTimes(pool, one).ageMs));
+  scene.pools.states.flatMap((pool) => [...pool.removed.values()].map((one) => scene.verbs.ages.times(pool, one).ageMs));
 
 /** Lets time pass as the server sees it, with its look every ten minutes. */
 async function live(scene: PoolScene, clock: FakeClock, ms: number): Promise<void> {

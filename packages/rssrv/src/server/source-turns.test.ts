@@ -1,4 +1,5 @@
-// Tests the order in which sources of unproven connections get their work done. unproven-limiter.test.ts tests real connections. Rules: G9.
+// Tests the order in which sources of unproven connections get their work done. unproven-limiter.test.ts tests real connections. The event
+// loop is a list of turns here. Rules: G9.
 
 import { expect, test } from 'vitest';
 import { SourceTurns } from './source-turns.ts';
