@@ -29,7 +29,7 @@
 // them after a later attach (E1, S11). A mirror is recorded as cleanly detached only after its last flush (M13). If a snapshot has been
 // replaced by another snapshot with the same name, the new snapshot is not reattached in place of the old one (N3).
 //
-// owners.ts records who has each volume, from before its OPEN until its end; leave() closes a volume for an order that has ended only if
+// owners.ts records who has each volume, from before its OPEN until its end; leaving.ts closes a volume for an order that has ended only if
 // nobody else has it. An attach of a volume that is being detached waits for the end of the detach, and then opens the volume again.
 //
 // Never done here:
@@ -53,7 +53,6 @@ import { ReplayLog } from '@rsio/protocol/client/replay/replay-log';
 import { SingleTarget } from '@rsio/protocol/client/single-target';
 import { TAKE_OVER_WAIT_MS } from '@rsio/protocol/link/limits';
 import { TAKE, type Take } from '@rsio/protocol/wire/messages';
-import { inUse } from '../frontends/frontend.ts';
 import type { Frontends } from '../frontends/frontends.ts';
 import type { Namespace } from '../network/namespace.ts';
 import { Mirrors } from '../mirrors/mirrors.ts';
@@ -65,10 +64,8 @@ import { olderSnapshots } from '../volumes/older-snapshots.ts';
 import { Volume, type VolumeEvent } from '../volumes/volume.ts';
 import type { AttachArguments, AttachedElsewhere, AttachRequest } from './attach-request.ts';
 import { isSameRequest, refuseOtherMode, wantsReadonly } from './attach-request.ts';
-import { closeAtServer, endMirror } from './closing.ts';
 import { FarmMoves } from './farm-moves.ts';
 import { openFirst } from './first-open.ts';
-import { flushForLast, lossByForce } from './final-flush.ts';
 import {
   anotherSnapshot,
   asOffer,
@@ -86,6 +83,7 @@ import {
   wantedUnless,
 } from './choices.ts';
 import { ATTACH_WAIT_MS, MOVED_TRIES_MAX, REPLAY_SLABS_POOLED_MAX, STOP_VOLUME_MS, STOP_WAIT_MS } from './limits.ts';
+import { Leaving } from './leaving.ts';
 import { LogTrimmer } from './log-trimmer.ts';
 import { MissingNames } from './missing-names.ts';
 import { Openings } from './openings.ts';
@@ -151,8 +149,7 @@ export class Attachments {
   private turnsGiven = 0;
   private readonly notify = (volume: Volume, event: VolumeEvent): void => this.ports.stalled(volume, event);
   private readonly offerList = new OfferList();
-  /** Detaches in progress; each volume has at most one. */
-  private readonly leaving = new Map<Volume, Promise<void>>();
+  private readonly leaving: Leaving;
   private readonly opening = new Map<string, Opening>();
   readonly owners = new Owners();
   readonly openings: Openings;
@@ -191,6 +188,10 @@ export class Attachments {
       },
       grown: (target) => this.volumes.forEach((volume) => void (volume.target === target && ports.frontends.grown(volume))),
       note: (...event) => ports.note(...event),
+    });
+    this.leaving = new Leaving({
+      ...{ ports, volumes: this.volumes, owners: this.owners, mirrors: this.mirrors, detached: this.detached },
+      serverOf: (volume) => this.serverOf(volume),
     });
     this.logTrimmer = new LogTrimmer(ports.clock, this.logTotal, () => this.volumes);
     this.farm = new FarmMoves(ports, this, (volume) => this.offeredIds.get(volume) ?? volume.id);
@@ -291,7 +292,7 @@ export class Attachments {
   async closeUnowned(label: string, isForced: boolean): Promise<void> {
     const volume = this.volumes.find((one) => labelOf(one) === label);
     // Without a path, only a later CLOSE can end the hold.
-    if (volume !== undefined) await this.leave(volume, label, isForced && volume.target.pathCount > 0, 'unowned');
+    if (volume !== undefined) await this.leaving.leave(volume, label, isForced && volume.target.pathCount > 0, 'unowned');
   }
 
   /** Returns the labels of the volumes in a namespace that are attached, being attached or being detached. */
@@ -397,7 +398,7 @@ export class Attachments {
   private async findStaying(choice: Choice<ServerOffer>): Promise<Volume | undefined> {
     for (;;) {
       const found = this.find(choice);
-      const leaving = found && this.leaving.get(found);
+      const leaving = found && this.leaving.of(found);
       if (leaving === undefined) return found;
       await leaving.catch(() => undefined);
     }
@@ -487,7 +488,7 @@ export class Attachments {
     try {
       await this.ports.frontends.show(volume);
     } catch (thrown) {
-      if (this.owners.ordersOf(label).length === 0) await this.leave(volume, label, true, 'unshown');
+      if (this.owners.ordersOf(label).length === 0) await this.leaving.leave(volume, label, true, 'unshown');
       else volume.isForOrders = true;
       throw thrown;
     }
@@ -506,7 +507,7 @@ export class Attachments {
       const volume = this.find(choice);
       const left = owner === null ? null : leftToOthers(this.owners, label, owner);
       if (left !== null) return left;
-      const isDetached = volume !== undefined && (await this.leave(volume, label, force, 'asked'));
+      const isDetached = volume !== undefined && (await this.leaving.leave(volume, label, force, 'asked'));
       return { volume: label, done: true, already: !isDetached, device: null, error: null };
     } catch (thrown) {
       const error = toRsError(thrown);
@@ -517,74 +518,6 @@ export class Attachments {
       for (const choice of distinctVolumes(offered)) if (isWanted(choice)) this.detached.add(keyOf(choice));
       return { volume: name, done: true, already: true, device: null, error: null };
     }
-  }
-
-  /**
-   * Detaches a volume. If another request is already detaching the volume, the function first waits for that detach, which may fail.
-   * Returns false if the volume is no longer attached after the wait. `why`: `asked` by a person or program, so that the configuration key
-   * `attach` no longer applies to the volume; `unowned`: an order was its last owner, so that it stays if it has another one by now;
-   * `unshown`: no device could be made.
-   */
-  private async leave(volume: Volume, label: string, force: boolean, why: 'asked' | 'unowned' | 'unshown'): Promise<boolean> {
-    for (let other = this.leaving.get(volume); other !== undefined; other = this.leaving.get(volume)) await other.catch(() => undefined);
-    if (!this.volumes.includes(volume) || (why === 'unowned' && !this.owners.isFree(label))) return false;
-    const closed = this.close(volume, label, force, why === 'asked').finally(() => this.leaving.delete(volume));
-    this.leaving.set(volume, closed);
-    await closed;
-    return true;
-  }
-
-  private async close(volume: Volume, label: string, force: boolean, isAsked: boolean): Promise<void> {
-    const { frontends, clock } = this.ports;
-    const users = [...(isAsked ? this.owners.ordersOf(label) : []), ...(await frontends.usersOf(volume))];
-    if (users.length > 0 && !force) throw inUse(users);
-    if (volume.target.pathCount === 0 && !force) {
-      throw new RsError(
-        'E_NO_PATH',
-        `There is no path to ${volume.serverText}, which must be informed: wait for a path (rsconfig -m status -v), or use --force`,
-      );
-    }
-    const isReachable = volume.target.standing !== 'halted';
-    let isFlushed = false;
-    try {
-      await frontends.hide(volume, force);
-      // Programs that are still connected, or that connect now, must not write after the final flush.
-      volume.refuseUsers();
-      if (isReachable || !force) {
-        await flushForLast(volume, label, clock);
-        isFlushed = true;
-      }
-    } catch (error) {
-      if (!force) {
-        volume.admitUsers();
-        // The devices must not be shown again if another client has taken the volume during the detach.
-        if (this.volumes.includes(volume)) {
-          await frontends.show(volume).catch((thrown: unknown) => this.ports.log.warn(`${label}: ${toRsError(thrown).message}`));
-        }
-        throw error;
-      }
-    }
-    volume.refuseUsers();
-    const loss = force ? lossByForce(users, isFlushed ? 0 : volume.unflushedBytes, volume.serverText) : null;
-    if (loss !== null) this.ports.cut(volume, loss);
-    // Abandon the requests in flight, because the server could execute them after the next attach and overwrite newer data.
-    const mirror = this.mirrors.of(volume.target);
-    if (force && (mirror === null || !isFlushed)) volume.abandon();
-    const at = this.volumes.indexOf(volume);
-    if (at >= 0) this.volumes.splice(at, 1);
-    this.owners.drop(label);
-    if (isAsked && !isSnapshot(volume.name)) this.detached.add(`${label} ${volume.id}`);
-    // Without force, the server is reachable, because the volume has just been flushed. A detach without force succeeds only if the server
-    // has released the hold.
-    const closed =
-      mirror === null
-        ? closeAtServer(this.serverOf(volume), volume, label, isReachable || !force, clock)
-        : endMirror(mirror, this.mirrors, isFlushed, force);
-    await closed.catch((error: unknown) => {
-      if (!force) throw error;
-      this.ports.log.warn(toRsError(error).message);
-    });
-    this.ports.log.info(`Detached ${label}`);
   }
 
   /** The server of the volume; for a mirror, a server of one of its replicas. */
