@@ -245,6 +245,21 @@ test('a server that has the OPEN and does not answer is waited for; one that ref
 });
 
 test.each([
+  ['UNKNOWN_VOLUME', 'barred'],
+  ['TAKEN', 'taken'],
+  ['UNCLAIMED', 'unclaimed'],
+  ['HELD', 'refused'],
+] as const)('an OPEN that is answered with %s has failed: %s', (status, reason) => {
+  const scene = new Scene().start();
+  scene.order({ kind: 'open', identity: ID, server: 1, volume: 'db', universe: 0, number: 7 });
+  scene.take();
+  scene.driver.failed(scene.servers[0]!.added[0]!, STATUS[status], 'No');
+  scene.driver.look();
+  scene.clock.advance(0);
+  expect(scene.take()).toEqual([{ kind: 'open-failed', identity: ID, reason, sentence: 'No' }]);
+});
+
+test.each([
   ['returning', ['lost'], 1],
   ['joining', ['lost'], 1],
   ['member', [], 0],

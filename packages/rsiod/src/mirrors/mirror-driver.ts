@@ -54,8 +54,16 @@ interface ReplicaSession {
   isUsed: boolean;
 }
 
+type OpenFailed = Extract<MembershipEvent, { kind: 'open-failed' }>;
 type OpenOrder = Extract<MembershipOrder, { kind: 'open' }>;
 type VoteOrder = Extract<MembershipOrder, { kind: 'vote' }>;
+
+/** Why an OPEN failed, by its status; any other status means that the server refused it. */
+const REASONS: ReadonlyMap<number, OpenFailed['reason']> = new Map([
+  [STATUS.UNCLAIMED, 'unclaimed'],
+  [STATUS.TAKEN, 'taken'],
+  [STATUS.UNKNOWN_VOLUME, 'barred'],
+]);
 
 export class MirrorDriver {
   readonly mirror: string;
@@ -353,7 +361,7 @@ export class MirrorDriver {
   private takeFailed({ identity, isOpen, isUsed, attachment }: ReplicaSession, status: number, sentence: string): void {
     if (this.isOver) return;
     if (isUsed) this.ports.data.giveUp(identity);
-    const reason = status === STATUS.UNCLAIMED ? 'unclaimed' : status === STATUS.TAKEN ? 'taken' : 'refused';
+    const reason = REASONS.get(status) ?? 'refused';
     if (isOpen || attachment.volume !== null) this.take({ kind: 'lost', identity, sentence });
     this.take({ kind: 'open-failed', identity, reason, sentence });
   }

@@ -68,13 +68,13 @@ export type MembershipEvent =
   /** The replica has a session, or answers again after `silent`. */
   | { readonly kind: 'opened'; readonly identity: string; readonly sizeBytes: number }
   /**
-   * The OPEN failed. `unclaimed`: the status was STATUS.UNCLAIMED. `taken`: a higher term is promised. The decider orders the next `open`
-   * after `retry`.
+   * The OPEN failed. `unclaimed`: the status was STATUS.UNCLAIMED. `taken`: a higher term is promised. `barred`: the server does not offer
+   * the replica to this client. The decider orders the next `open` after `retry`.
    */
   | {
       readonly kind: 'open-failed';
       readonly identity: string;
-      readonly reason: 'unclaimed' | 'taken' | 'refused';
+      readonly reason: 'unclaimed' | 'taken' | 'barred' | 'refused';
       readonly sentence: string;
     }
   /**

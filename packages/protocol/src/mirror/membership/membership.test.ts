@@ -76,6 +76,9 @@ class Voter {
 class Scene {
   readonly voters = [new Voter(0), new Voter(1), new Voter(2)];
   readonly down = new Set<number>();
+  /** Servers that do not answer an OPEN, and servers that do not offer their replica to this client. */
+  readonly unanswered = new Set<number>();
+  readonly barred = new Set<number>();
   readonly orders: MembershipOrder[] = [];
   readonly membership: Membership;
 
@@ -96,9 +99,24 @@ class Scene {
         const answer = this.down.has(order.server) ? null : (this.voters[order.server]?.answer(order.request) ?? null);
         this.send({ kind: 'voted', server: order.server, order: order.order, answer });
       }
-      if (order.kind === 'open' && !this.down.has(order.server)) this.send({ kind: 'opened', identity: order.identity, sizeBytes: 4096 });
+      if (order.kind === 'open' && this.unanswered.has(order.server)) continue;
+      if (order.kind === 'open' && this.barred.has(order.server)) this.bar(order.server);
+      else if (order.kind === 'open' && !this.down.has(order.server))
+        this.send({ kind: 'opened', identity: order.identity, sizeBytes: 4096 });
     }
     return this;
+  }
+
+  /** The server answers the OPEN of its replica: it does not offer the replica to this client. */
+  bar(server: number): void {
+    this.send({ kind: 'open-failed', identity: MEMBERS[server]!.identity, reason: 'barred', sentence: `Server ${server} offers none` });
+  }
+
+  /** The server has revoked the session of its replica, and refuses another one. */
+  revoke(server: number): void {
+    this.barred.add(server);
+    for (const kind of ['lost', 'open-failed'] as const)
+      this.send({ kind, identity: MEMBERS[server]!.identity, reason: 'taken', sentence: 'It was taken away' } as MembershipEvent);
   }
 
   wish(wish: MirrorWish): this {
@@ -407,5 +425,71 @@ describe('notes', () => {
     scene.send({ kind: 'retry' });
     expect(sentences(scene)).toEqual(['', '']);
     expect(scene.voters.map(({ stored }) => stored?.config.note)).toEqual(['two', 'two', 'one']);
+  });
+});
+
+// Regression: a client that was still opening one replica when the mirror was taken away from it believed for ever that it had the mirror,
+// because that replica was neither open nor lost.
+describe('the mirror is taken away while a replica is being opened', () => {
+  const ended = { kind: 'end', code: 'E_VOLUME', sentence: 'No replica of mirror db is left that is in sync: It was taken away' };
+
+  test.each([
+    ['the open replica first', ['revoke 0', 'bar 1']],
+    ['the replica that is being opened first', ['bar 1', 'revoke 0']],
+    ['the attempt to open it is repeated', ['bar 1', 'retry', 'revoke 0']],
+    ['it is repeated after that', ['revoke 0', 'retry', 'bar 1', 'retry']],
+    ['another server takes no part', ['revoke 0', 'down 2', 'bar 1']],
+  ])('%s: the client ends', (_, events) => {
+    const scene = new Scene();
+    scene.unanswered.add(1);
+    scene.start();
+    expect(scene.roles()).toEqual(['member open counts', 'member opening counts']);
+    for (const event of events) {
+      expect(scene.of('end')).toEqual([]);
+      const [what, server] = [event.split(' ')[0], Number(event.split(' ')[1])];
+      if (what === 'bar') {
+        scene.unanswered.delete(server);
+        scene.barred.add(server);
+        scene.bar(server);
+      } else if (what === 'revoke') scene.revoke(server);
+      else if (what === 'down') scene.send({ kind: 'server-down', server });
+      else scene.send({ kind: 'retry' });
+      if (scene.of('end').length > 0) break;
+    }
+    expect(scene.of('end')).toEqual([ended]);
+  });
+
+  test('a replica that another server does not open now, or that was offered again, keeps the mirror', () => {
+    const scene = new Scene();
+    scene.unanswered.add(1);
+    scene.start();
+    const identity = MEMBERS[1]!.identity;
+    scene.send({ kind: 'open-failed', identity, reason: 'refused', sentence: 'Its pool is away' });
+    scene.revoke(0);
+    expect(scene.of('end')).toEqual([]);
+    scene.unanswered.delete(1);
+    scene.send({ kind: 'retry' });
+    expect([scene.of('end'), scene.roles()[1]]).toEqual([[], 'member open counts']);
+  });
+
+  test('a server whose voter does not say that it has the replica proves nothing', () => {
+    const scene = new Scene();
+    scene.unanswered.add(1);
+    scene.start();
+    scene.down.add(1);
+    scene.bar(1);
+    scene.revoke(0);
+    expect(scene.of('end')).toEqual([]);
+  });
+
+  test('while one replica is open, the mirror goes on', () => {
+    const scene = new Scene();
+    scene.unanswered.add(1);
+    scene.start();
+    scene.barred.add(1);
+    scene.unanswered.delete(1);
+    scene.bar(1);
+    scene.send({ kind: 'retry' });
+    expect([scene.of('end'), scene.roles()[0]]).toEqual([[], 'member open counts']);
   });
 });

@@ -121,11 +121,11 @@ export class Membership {
         if (replica.session === 'none') return;
         // A silent replica stays open, so keep the size that its OPEN reported.
         if (replica.session === 'opening') replica.foundBytes = event.sizeBytes;
-        Object.assign(replica, { session: 'open', isSilent: false, sizeBytes: event.sizeBytes, growsTo: 0, sentence: '' });
+        Object.assign(replica, { session: 'open', isSilent: false, isBarred: false, sizeBytes: event.sizeBytes, growsTo: 0, sentence: '' });
         return;
       case 'open-failed':
         if (replica.session === 'none') return;
-        return this.#openFailed(identity, event.sentence);
+        return this.#openFailed(identity, event.reason === 'barred', event.sentence);
       case 'silent':
         if (this.#isInSync(identity)) Object.assign(replica, { isSilent: true, sentence: event.sentence });
         else lostSession(state, identity, event.sentence);
@@ -156,9 +156,9 @@ export class Membership {
   /**
    * Asks the server for its record, because the server may have lost the record, may have other data, or may have promised another term.
    */
-  #openFailed(identity: string, sentence: string): void {
+  #openFailed(identity: string, isBarred: boolean, sentence: string): void {
     const state = this.#state;
-    Object.assign(replicaOf(state, identity), { session: 'none', mustWait: true, sentence });
+    Object.assign(replicaOf(state, identity), { session: 'none', mustWait: true, isBarred, sentence });
     const server = serverOfMember(state, identity);
     if (server !== null) Object.assign(server, { isKnown: false, mustWait: false });
   }

@@ -4,7 +4,7 @@
 
 import { end, giveUp, send } from './configs.ts';
 import type { MembershipRules } from './rules.ts';
-import { reasonToLeave } from './sessions.ts';
+import { isUsable, reasonToLeave } from './sessions.ts';
 import { latestOf, type MembershipState, replicaOf } from './state.ts';
 import { planWish } from './wishes.ts';
 
@@ -12,7 +12,7 @@ import { planWish } from './wishes.ts';
 export function plan(state: MembershipState, rules: MembershipRules): boolean {
   if (state.phase !== 'serving' || state.base === null || state.pending?.clean === true) return false;
   if (remove(state, rules)) return true;
-  if (endIfAllLost(state)) return false;
+  if (endIfAllLost(state, rules)) return false;
   if (state.pending !== null) return false;
   const { config } = state.base;
   if (config.nextVoters !== null) {
@@ -46,12 +46,14 @@ function remove(state: MembershipState, rules: MembershipRules): boolean {
 
 /**
  * Ends the membership if all replicas in sync are lost, because a replica can no longer return with its replay log. A new attachment can
- * use the data on disk.
+ * use the data on disk. Beside a lost replica, another one counts as lost if its server has it, with this term promised, and does not offer
+ * it to this client: the mirror was taken away from this client while the replica was being opened (H6).
  */
-function endIfAllLost(state: MembershipState): boolean {
-  const lost = (latestOf(state)?.inSync ?? []).map((identity) => replicaOf(state, identity));
-  if (!lost.every(({ isLost }) => isLost)) return false;
-  end(state, 'E_VOLUME', `No replica of mirror ${state.seed.name} is left that is in sync: ${lost[0]?.sentence ?? ''}`);
+function endIfAllLost(state: MembershipState, rules: MembershipRules): boolean {
+  const inSync = (latestOf(state)?.inSync ?? []).map((identity) => replicaOf(state, identity));
+  const lost = inSync.find(({ isLost }) => isLost);
+  if (lost === undefined || !inSync.every((one) => one.isLost || (one.isBarred && isUsable(state, rules, one.identity)))) return false;
+  end(state, 'E_VOLUME', `No replica of mirror ${state.seed.name} is left that is in sync: ${lost.sentence}`);
   return true;
 }
 

@@ -37,6 +37,8 @@ export interface ReplicaState {
   isSilent: boolean;
   /** True if the replica's session has ended for good; if so, the replica must leave the replicas in sync before it is opened again. */
   isLost: boolean;
+  /** True if the last OPEN was answered so that this client may not open the replica. */
+  isBarred: boolean;
   joining: boolean;
   joinFlushed: boolean;
   sizeBytes: number;
@@ -139,6 +141,7 @@ export function replicaOf(state: MembershipState, identity: string): ReplicaStat
     mustWait: false,
     isSilent: false,
     isLost: false,
+    isBarred: false,
     joining: false,
     joinFlushed: false,
     sizeBytes: 0,
