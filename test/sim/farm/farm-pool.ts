@@ -7,6 +7,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { Ownership } from '@rsio/rssrv/farm/shared-pool-ports';
 import type { PoolState } from '@rsio/rssrv/pools/catalogue';
+import type { PoolId } from '@rsio/rssrv/pools/disk/ids';
 import type { PoolFiles } from '@rsio/rssrv/pools/disk/pool-files';
 import { POOL_CHANGE_MS } from '@rsio/rssrv/pools/limits';
 import { PoolWork } from '@rsio/rssrv/pools/pool-work';
@@ -81,7 +82,7 @@ export class FarmPool {
       replaceLedger: (text: string) => this.replaceLedger(mount, text),
       markLedger: () => Promise.resolve(),
     } as unknown as PoolFiles;
-    const identity = { id: POOL_ID, createdMs: 0, hasLedger: true };
+    const identity = { id: POOL_ID as PoolId, createdMs: 0, hasLedger: true };
     const state = {
       ...{
         name: POOL,

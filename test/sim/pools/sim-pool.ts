@@ -15,6 +15,7 @@ import type { ClientIdentity } from '@rsio/rssrv/volumes/holds/grants';
 import { ConfigInForce, type ConfigInForcePorts } from '@rsio/rssrv/server/config-in-force';
 import { LOCAL_ASKER } from '@rsio/rssrv/pools/asker';
 import type { Found, PoolState } from '@rsio/rssrv/pools/catalogue';
+import type { VolumeId } from '@rsio/rssrv/pools/disk/ids';
 import type { Manifest } from '@rsio/rssrv/pools/disk/manifest';
 import type { PoolFiles } from '@rsio/rssrv/pools/disk/pool-files';
 import { PoolVerbs } from '@rsio/rssrv/pools/pool-verbs';
@@ -99,7 +100,7 @@ export class SimPools extends Pools {
 
   override async settleParts(): Promise<void> {}
 
-  override async onDisk<T>(_name: string, _limitMs: number, work: (files: PoolFiles) => Promise<T>): Promise<T> {
+  override async onDisk<T>(_pool: unknown, _limitMs: number, work: (files: PoolFiles) => Promise<T>): Promise<T> {
     try {
       return await work(this.files);
     } catch (thrown) {
@@ -125,7 +126,7 @@ export class SimPools extends Pools {
       ...POOL,
       limitBytes: null,
       reserve: 0,
-      identity: { id: 'pool', createdMs: 0 },
+      identity: { id: '00000000-0000-4000-8000-00000000000a', createdMs: 0 },
       isShared: false,
       ownership: null,
       isOpen: true,
@@ -250,7 +251,7 @@ const CREATED = {
   takeOverForce: true,
 } as const;
 
-function uuidOf(random: SeededRandom): string {
+function uuidOf(random: SeededRandom): VolumeId {
   const digits = random.bytes(16).toString('hex');
-  return [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20), digits.slice(20)].join('-');
+  return `${digits.slice(0, 8)}-${digits.slice(8, 12)}-${digits.slice(12, 16)}-${digits.slice(16, 20)}-${digits.slice(20)}` as const;
 }

@@ -20,6 +20,7 @@ import { VolumeMoves } from '@rsio/rssrv/jobs/moves/volume-moves';
 import { VolumeSwitch } from '@rsio/rssrv/jobs/moves/volume-switch';
 import { LOCAL_ASKER } from '@rsio/rssrv/pools/asker';
 import { type Found, findVolume } from '@rsio/rssrv/pools/catalogue';
+import type { VolumeId } from '@rsio/rssrv/pools/disk/ids';
 import { PoolVerbs } from '@rsio/rssrv/pools/pool-verbs';
 import { volumeConfigsOf } from '@rsio/rssrv/pools/pool-volume';
 import { Pools } from '@rsio/rssrv/pools/pools';
@@ -231,7 +232,7 @@ function wholeClock(process: SimProcess): Clock {
   };
 }
 
-function uuidOf(random: SeededRandom): string {
+function uuidOf(random: SeededRandom): VolumeId {
   const digits = random.bytes(16).toString('hex');
-  return [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20), digits.slice(20)].join('-');
+  return `${digits.slice(0, 8)}-${digits.slice(8, 12)}-${digits.slice(12, 16)}-${digits.slice(16, 20)}-${digits.slice(20)}` as const;
 }

@@ -226,7 +226,7 @@ export class SimStoreManager {
     const take = moments.asks(drawn.map(({ volume }) => volume.oracle));
     const wanted = drawn.map((one) => ({ name: one.name, universe: 0, snapshot: name }));
     const made = await this.ask(`snapshot ${keys.join(' ')}`, (store, id, turn) => store.snapshots.snapshot(wanted, LOCAL_ASKER, id, turn));
-    const contents = new Map((made ?? []).map(({ pool, record: { volumeId } }) => [volumeId, contentOf(pool.path, volumeId, name)]));
+    const contents = new Map((made ?? []).map(({ pool, record: { volumeId: id } }) => [id as string, contentOf(pool.path, id, name)]));
     for (const { record } of made ?? [])
       this.isThere(drawn.find(({ volume }) => volume.id === record.volumeId)!, record, contents.get(record.volumeId)!);
     judge.answered(new Map([...contents].map(([id, content]) => [keyOf(id, name), content])));

@@ -151,8 +151,8 @@ export class SimStoresOfWorld {
     if (!isPool) return files;
     for (const folder of ['volumes', 'removed']) files.make([folder], true);
     const identity = files.make(['pool.json'], false);
-    const digits = random.bytes(6).toString('hex');
-    identity.text = printIdentity({ id: `00000000-0000-4000-8000-${digits}`, createdMs: 0 });
+    const id = `00000000-0000-4000-8000-${random.bytes(6).toString('hex')}` as const;
+    identity.text = printIdentity({ id, createdMs: 0 });
     identity.sizeBytes = identity.text.length;
     files.sync(identity);
     return files;

@@ -262,10 +262,16 @@ const SEEDS: readonly (readonly [seed: number, mutants: readonly string[]])[] = 
   [23, ['carried-not-compared', 'compared-until-cut']],
 ];
 
+/** Mutants of orders that name volumes, with the seed of the life. */
+const NAMES: readonly (readonly [seed: number, mutants: readonly string[]])[] = [
+  [1, ['scheduled-by-name']],
+  [3, ['retained-by-name']],
+];
+
 export const FINDER_SEEDS: readonly number[] = FINDERS.map(([seed]) => seed);
 
 export const FOUND_AT: ReadonlyMap<string, number> = new Map(
-  [...FINDERS, ...EXPLORED, ...FARMS, ...REPLICATIONS, ...ROLES, ...SEEDS].flatMap(([seed, mutants]) =>
+  [...FINDERS, ...EXPLORED, ...FARMS, ...REPLICATIONS, ...ROLES, ...SEEDS, ...NAMES].flatMap(([seed, mutants]) =>
     mutants.map((name) => [name, seed]),
   ),
 );

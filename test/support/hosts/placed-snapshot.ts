@@ -3,11 +3,12 @@
 
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import type { VolumeId } from '@rsio/rssrv/pools/disk/ids';
 import { printSnapshot } from '@rsio/rssrv/pools/snapshots/snapshot-record';
 
 /** Makes a snapshot of the volume `name` in this pool. `createdMs`: the time of the snapshot. Returns the data file of the snapshot. */
 export function placeSnapshot(pool: string, name: string, snapshot: string, createdMs = Date.now()): string {
-  for (const volumeId of readdirSync(path.join(pool, 'volumes'))) {
+  for (const volumeId of readdirSync(path.join(pool, 'volumes')) as VolumeId[]) {
     const folder = path.join(pool, 'volumes', volumeId);
     const manifest = JSON.parse(readFileSync(path.join(folder, 'volume.json'), 'utf8')) as {
       readonly name: string;

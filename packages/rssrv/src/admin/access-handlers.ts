@@ -5,7 +5,7 @@
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { ACCESS_METHODS } from '@rsio/common/control/server/volume-methods';
 import type { Asker } from '../pools/asker.ts';
-import { volumeText } from '../pools/catalogue.ts';
+import { volumeText, type WantedVolume } from '../pools/catalogue.ts';
 import type { PoolVerbs } from '../pools/pool-verbs.ts';
 import type { Fences } from '../volumes/fences.ts';
 import type { Revocations } from '../volumes/holds/revocations.ts';
@@ -27,18 +27,18 @@ export function accessHandlers(
       changes.checkWanted();
       const named = { name, universe };
       const found = verbs.toRevoke(named, client, asker, request);
-      const unlist = (id: string | null) =>
-        changes.change(`taken away from client ${client}`, named, () => verbs.setAccess({ ...named, id }, client, false, asker, request));
-      if (found === null) return { ...(await unlist(null)), client, wasHeld: false };
+      const unlist = (of: WantedVolume) =>
+        changes.change(`taken away from client ${client}`, named, () => verbs.setAccess(of, client, false, asker, request));
+      if (found === null) return { ...(await unlist(named)), client, wasHeld: false };
       const { id } = found.manifest;
       const volume = { id, name: volumeText(named) };
       // If the asker is fenced during the wait, the fence is answered only when this order has ended.
-      const { wasHeld, left } = await fences.order(asker.node, () => revocations.take(volume, client, () => unlist(id)));
+      const { wasHeld, left } = await fences.order(asker.node, () => revocations.take(volume, client, () => unlist({ id })));
       return { ...left, client, wasHeld };
     },
     'volume-allow': async ({ name, universe, client, request }) => {
       const named = { name, universe };
-      const allow = () => verbs.setAccess({ ...named, id: null }, client, true, asker, request);
+      const allow = () => verbs.setAccess(named, client, true, asker, request);
       return { ...(await changes.change(`given to client ${client}`, named, allow)), client };
     },
   };

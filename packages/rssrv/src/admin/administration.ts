@@ -437,7 +437,7 @@ export class Administration {
   /** Returns the ids of the open jobs that read or write a volume of the pool. */
   jobsIn(name: string): readonly string[] {
     const state = this.pools.states.find((pool) => pool.name === name);
-    return this.jobs.idsIn(name, new Set(state?.volumes.keys() ?? []));
+    return this.jobs.idsIn({ name, id: state?.identity?.id ?? null }, new Set(state?.volumes.keys() ?? []));
   }
 
   get poolStates(): readonly PoolState[] {

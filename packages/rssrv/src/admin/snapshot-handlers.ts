@@ -39,17 +39,18 @@ export function snapshotHandlers(
       const texts = wanted.map(snapshotText).join(', ');
       const what = `snapshot ${texts}, which is being made by ${changes.by}`;
       const names = wanted.map(({ name, universe, snapshot }) => ({ name, universe, snapshot }));
-      const make = () => changes.run((turn) => snapshots.snapshot(names, asker, request, turn), what);
-      // Check the request first, so that no trigger program is started for a snapshot that is then refused.
-      const isNew = snapshots.check(names, asker, request);
+      // Check the request first, so that no trigger program is started for a snapshot that is then refused. While the programs run, another
+      // volume may get the name.
+      const orders = snapshots.check(names, asker, request);
+      const make = () => changes.run((turn) => snapshots.snapshot(orders ?? names, asker, request, turn), what);
       const facts = { snapshots: names, by: asker.node, isScheduled: false };
-      const made = isNew ? await triggers.around(facts, () => changes.checkWanted(), make) : await make();
+      const made = orders !== null ? await triggers.around(facts, () => changes.checkWanted(), make) : await make();
       for (const one of made) changes.note(`snapshot ${one.record.name} made`, one);
       return { snapshots: await inventory.snapshotViews(made) };
     },
     ...replicaSnapshotHandlers(snapshots, changes, voters, inventory, asker),
     'volume-snapshot-remove': async ({ request, onlyId = null, ...name }) => {
-      return changes.change(`rid of snapshot ${name.snapshot}`, name, () => snapshots.remove(name, asker, request, onlyId));
+      return changes.change(`rid of snapshot ${name.snapshot}`, name, () => snapshots.remove({ ...name, onlyId }, asker, request));
     },
     'volume-clone': async ({ newName, newUniverse, request, ...name }) => {
       const to = { name: newName, universe: newUniverse };

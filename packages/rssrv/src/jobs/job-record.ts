@@ -13,10 +13,12 @@ import {
   oneOf,
   optional,
   orNull,
+  type Shape,
   text,
   variants,
   word,
 } from '@rsio/common/lib/shape';
+import type { PoolId, VolumeId } from '../pools/disk/ids.ts';
 import { JOBS_KEPT_MAX, JOBS_OPEN_MAX } from './limits.ts';
 
 const textOrNull = orNull(text());
@@ -33,7 +35,9 @@ export type MoveState = Of<typeof MOVE>;
 
 const format = word(['raw', 'qcow2']);
 export type ImageFormat = Of<typeof format>;
-const named = { id: text(), name: text(), universe: integer() };
+const volumeId = text() as Shape<VolumeId>;
+const poolId = text() as Shape<PoolId | ''>;
+const named = { id: volumeId, name: text(), universe: integer() };
 
 /** Target of a copy. */
 const TARGET = variants('kind', {
@@ -94,7 +98,7 @@ const FIELDS = object({
   /** Id of the job: a small number as a text. The id of a job is never used again. */
   id: text(),
   kind: word(['move', 'copy', 'import']),
-  volumeId: text(),
+  volumeId,
   /** Name of the volume when the job began. */
   name: text(),
   universe: integer(),
@@ -103,9 +107,9 @@ const FIELDS = object({
    * target, and `toId` is empty.
    */
   from: text(),
-  fromId: text(),
+  fromId: poolId,
   to: text(),
-  toId: text(),
+  toId: poolId,
   /** Client that asked for the job; null for an administrator on the server. */
   by: textOrNull,
   createdMs: integer(),
@@ -120,7 +124,7 @@ const FIELDS = object({
   totalBytes: integer(),
   move: orNull(MOVE),
   /** Id of the volume's home pool, if the job moves only files of a volume over several pools. Absent if the whole volume moves. */
-  homeId: optional(text()),
+  homeId: optional(poolId),
   /** Progress of a copy. Only the records of copies have this field. */
   copy: optional(COPY),
   /** Only the records of imports have this field. In these records, `from` is the path or the URI of the source, and `fromId` is empty. */

@@ -108,8 +108,8 @@ test('a bounded number runs at once, in order, and each has an end', async () =>
 
 test('one job of a volume, and no more jobs than the bound; a refused job leaves nothing', async () => {
   const jobs = await open();
-  await jobs.add(newJob(jobs, { volumeId: 'v' }));
-  await expect(jobs.add(newJob(jobs, { volumeId: 'v' }))).rejects.toMatchObject({ code: 'E_BUSY' });
+  await jobs.add(newJob(jobs, { volumeId: 'v-v-v-v-v' }));
+  await expect(jobs.add(newJob(jobs, { volumeId: 'v-v-v-v-v' }))).rejects.toMatchObject({ code: 'E_BUSY' });
   for (let count = 1; count < JOBS_OPEN_MAX; count++) await jobs.add(newJob(jobs));
   await expect(jobs.add(newJob(jobs))).rejects.toMatchObject({ code: 'E_LIMIT' });
   await expect(jobs.add(newJob(jobs, { limitBytes: 1 }))).rejects.toMatchObject({ code: 'E_USAGE' });

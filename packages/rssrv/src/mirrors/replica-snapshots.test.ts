@@ -9,7 +9,7 @@ import { mirrorReplicationId } from '../pools/mirror-sources.ts';
 import { replicationsIn } from '../pools/source-marks.ts';
 import { MOMENTS_UNCONFIRMED_MAX } from '../pools/limits.ts';
 import { orderOf } from '../replication/sources/source-orders.ts';
-import { isUuid } from '../pools/disk/description-shapes.ts';
+import { isUuid } from '../pools/disk/ids.ts';
 import { ReplicaStore } from './replica-verbs.ts';
 import { DB, directory, MIB, open, usePoolDirectory } from '../testing/pool-directory.ts';
 import { PoolScene } from '../testing/pool-scene.ts';

@@ -128,7 +128,7 @@ it('what its mirror does not do to a replica is refused, with the mirror and the
   await expect(verbs.set(DB, { sameContent: 'other' }, LOCAL_ASKER, null)).rejects.toThrow(sentence);
   const catalogue = { pools: scene.pools.states, configured: [] };
   const found = findVolume(catalogue, DB, LOCAL_ASKER);
-  const stamp = { id: '', newId: () => '', request: null, nowMs: 0 };
+  const stamp = { id: '00000000-0000-4000-8000-000000000099' as const, newId: () => '', request: null, nowMs: 0 };
   expect(() => decideOtherContent(catalogue, found, null, stamp, 'rollback')).toThrow(sentence);
   expect(() => decideMove(catalogue, found, 'slow', LOCAL_ASKER)).toThrow(sentence);
   const grows = `replica of mirror ${MIRROR}, and grows with it: rsconfig mirror grow db SIZE`;

@@ -62,7 +62,7 @@ export class ReplicaStore {
           await files.replaceManifest(marked);
           return marked;
         });
-        verbs.pools.put(pool.name, manifest);
+        verbs.pools.put(pool, manifest);
       });
       log.info(`Volume ${volumeText(was)} is a replica of mirror ${mirror} now; its data is ${identity}`, { audit: true });
       return { identity };
@@ -107,7 +107,7 @@ export class ReplicaStore {
         await rm(poolPaths.map(poolPaths.volume(files.directory, plain.id)), { force: true });
         files.ports.reached?.('unplace: map');
       });
-      verbs.pools.put(pool.name, plain);
+      verbs.pools.put(pool, plain);
     });
     log.info(`Volume ${volumeText(plain)} is no replica of mirror ${replica?.mirror ?? ''} any more`, { audit: true });
     return plain;

@@ -10,7 +10,7 @@ import { stampOf } from './requests/request-stamp.ts';
 usePoolDirectory();
 
 const STAMPS = ['1', '2'].map((id) => stampOf({ node: null, id, method: 'volume-revoke', params: {} }));
-const ANY = { ...DB, id: null };
+const ANY = DB;
 const OPS = clientAsker('ops', [{ name: 'ops', role: 'manage', pools: null, limitBytes: null, line: 1 }]);
 
 test('the client leaves the list durably, and comes back into it; a request is executed once', async () => {
@@ -51,5 +51,7 @@ test('a list of all clients already has the client, and another volume of the na
   const scene = await open();
   await scene.create({ clients: null });
   expect((await scene.verbs.setAccess(ANY, 'big-2', true, LOCAL_ASKER, null)).manifest.clients).toBeNull();
-  await expect(scene.verbs.setAccess({ ...DB, id: 'another' }, 'big-2', true, LOCAL_ASKER, null)).rejects.toMatchObject({ code: 'E_BUSY' });
+  await expect(scene.verbs.setAccess({ id: '0-0-0-0-0' }, 'big-2', true, LOCAL_ASKER, null)).rejects.toMatchObject({
+    code: 'E_UNKNOWN_VOLUME',
+  });
 });

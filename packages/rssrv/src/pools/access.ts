@@ -4,29 +4,16 @@
 import { CLIENTS_MAX } from '@rsio/common/config/schema/limits';
 import { RsError } from '@rsio/common/lib/errors';
 import type { Asker } from './asker.ts';
-import { type Found, type VolumeName, volumeText } from './catalogue.ts';
+import { type Found, volumeText } from './catalogue.ts';
 import type { Manifest } from './disk/manifest.ts';
-
-/** The name of a volume. `id`: the id that the volume must have; null if any volume with this name is meant. */
-export interface MeantVolume extends VolumeName {
-  readonly id: string | null;
-}
 
 /**
  * Returns the manifest with or without the client in its list of clients. Throws E_USAGE if the client would be removed from the list
- * `all`, E_LIMIT if the list is full, and E_BUSY if the volume has another id.
+ * `all`, and E_LIMIT if the list is full.
  */
-export function decideAccess(
-  { manifest }: Found,
-  node: string,
-  mayAttach: boolean,
-  asker: Asker,
-  request: string | null,
-  id: string | null,
-): Manifest {
+export function decideAccess({ manifest }: Found, node: string, mayAttach: boolean, asker: Asker, request: string | null): Manifest {
   const { clients } = manifest;
   const text = volumeText(manifest);
-  if (id !== null && manifest.id !== id) throw new RsError('E_BUSY', `Volume ${text} was replaced by another one meanwhile: try again`);
   if (clients === null && !mayAttach)
     throw new RsError(
       'E_USAGE',

@@ -10,12 +10,13 @@ import {
   decideCreate,
   decideGrow,
   decideRename,
-  decideSet,
   findToChange,
   findVolume,
   type PoolState,
 } from './catalogue.ts';
+import { decideSet } from './settings.ts';
 import { POOL_VOLUMES_MAX, POOL_VOLUMES_PER_CLIENT_MAX, PURGED_AT_ONCE_MAX } from './limits.ts';
+import type { VolumeId } from './disk/ids.ts';
 import type { Manifest } from './disk/manifest.ts';
 import type { RemovedVolume } from './disk/pool-scan.ts';
 import { decidePurge, decideRestore } from './removed-volumes.ts';
@@ -24,11 +25,11 @@ import { createRequest } from '../testing/pool-scene.ts';
 const GIB = 1024 ** 3;
 let fileIds = 0;
 const newId = (): string => `00000000-0000-4000-9000-${String(++fileIds).padStart(12, '0')}`;
-const STAMP = { id: '00000000-0000-4000-8000-000000000001', newId, request: null, nowMs: 5 };
+const STAMP = { id: '00000000-0000-4000-8000-000000000001' as const, newId, request: null, nowMs: 5 };
 
 function manifest(name: string, changes: Partial<Manifest> = {}): Manifest {
   return {
-    id: `id-${name}`,
+    id: `id-${name}` as VolumeId,
     name,
     universe: 0,
     sizeBytes: GIB,
@@ -256,7 +257,7 @@ describe('rights', () => {
   });
 
   test('a client with a limit cannot get space beyond it by growing or restoring what others created', () => {
-    const others = manifest('others', { id: 'id-others', owner: null });
+    const others = manifest('others', { id: 'id-others' as VolumeId, owner: null });
     const removed = { manifest: { ...others, name: 'gone' }, removal: { removedMs: 1, by: null, request: null } };
     const both = catalogue(pool('fast', { removed: new Map([['id-gone', removed]]) }, [others]));
     const target = findVolume(both, { name: 'others', universe: 0 }, LOCAL_ASKER);
@@ -317,7 +318,7 @@ test('volumes that a client creates and removes count until they are deleted for
 });
 
 describe('deleting removed volumes for good', () => {
-  const removed = removedOf(manifest('a', { owner: 'big-2' }), manifest('b'), manifest('a', { id: 'id-a2', universe: 1 }));
+  const removed = removedOf(manifest('a', { owner: 'big-2' }), manifest('b'), manifest('a', { id: 'id-a2' as VolumeId, universe: 1 }));
   const where = catalogue(pool('fast', { removed }), pool('dead', { trouble: 'silent', removed: removedOf(manifest('c')) }));
   const ageOf = (_pool: PoolState, { removal }: RemovedVolume): number => 12 - removal.removedMs;
   const ids = (volume: string | null, olderMs: number, asker = LOCAL_ASKER, id: string | null = null) =>

@@ -7,13 +7,12 @@ import { RsError } from '@rsio/common/lib/errors';
 import { isName, NAME_ALLOWED, printSize, quoteText } from '@rsio/common/lib/units';
 import type { Asker } from './asker.ts';
 import { PARTS_MAX, POOL_VOLUMES_MAX, POOL_VOLUMES_PER_CLIENT_MAX } from './limits.ts';
+import type { VolumeId } from './disk/ids.ts';
 import { type Layout, type Manifest, otherParts, type PartRecord, partSizes, type PoolIdentity } from './disk/manifest.ts';
 import { checkGrowable, checkSettled } from './repair/image-repair.ts';
 import type { FoundPart, RemovedVolume } from './disk/pool-scan.ts';
-import { checkReplicaSettings } from './replica-rules.ts';
 import { ownedByNode } from './snapshots/owned-bytes.ts';
 import type { VolumeSnapshots } from './snapshots/snapshot-scan.ts';
-import { hasLimits, type Settings, withLimits } from './settings.ts';
 import { checkSize, grownLayout, newConcat, newStripe } from './disk/layouts.ts';
 
 const MIB = 1024 * 1024;
@@ -72,7 +71,16 @@ export interface Catalogue {
 /** A volume of a section of rssrvcfg. `clients`: the clients that may use the volume; null for all clients. */
 export type ConfiguredVolume = NamedVolume & { readonly clients: readonly string[] | null };
 
+/** A volume by its name, as people and clients give it. A handler looks it up once, in the turn of the change. */
 export type VolumeName = NamedVolume;
+
+/** A volume by its id. Orders inside the server name volumes only in this way: a name may mean another volume when the order is executed. */
+export interface VolumeRef {
+  readonly id: VolumeId;
+}
+
+/** A value that has an id, such as a manifest, means the volume with this id, and never another one with its name. */
+export type WantedVolume = (VolumeName & { readonly id?: VolumeId }) | VolumeRef;
 
 export interface CreateRequest extends VolumeName {
   readonly sizeBytes: number;
@@ -105,7 +113,7 @@ export interface PlacedPart {
 }
 
 export interface Stamp {
-  readonly id: string;
+  readonly id: VolumeId;
   /** Returns a new id, for example for a further file, a snapshot or a group. */
   readonly newId: () => string;
   readonly request: string | null;
@@ -121,10 +129,12 @@ const OF_SECTION =
   'a volume of a pool of its file: rsadm volume import FILE NEW';
 
 /**
- * Returns the volume with this name. Throws E_UNKNOWN_VOLUME if no volume has the name, and E_VOLUME if the pool of the volume cannot be
- * used. A volume that the asker may not attach counts as unknown, even if its pool cannot be used.
+ * Returns the volume with this id or name. Throws E_UNKNOWN_VOLUME if there is none, and E_VOLUME if the pool of the volume cannot be used.
+ * A volume that the asker may not attach counts as unknown, even if its pool cannot be used. If two volumes have the name, the name means
+ * the one that clients get by it.
  */
-export function findVolume(catalogue: Catalogue, wanted: VolumeName, asker: Asker): Found {
+export function findVolume(catalogue: Catalogue, wanted: WantedVolume, asker: Asker): Found {
+  if (wanted.id !== undefined || !('name' in wanted)) return findById(catalogue, wanted.id!, asker);
   const isWanted = (one: ConfiguredVolume): boolean =>
     one.name === wanted.name && one.universe === wanted.universe && asker.mayAttach(one.clients);
   for (const pool of catalogue.pools) {
@@ -141,10 +151,32 @@ export function findVolume(catalogue: Catalogue, wanted: VolumeName, asker: Aske
   throw unknownVolume(wanted);
 }
 
+function findById({ pools }: Catalogue, id: VolumeId, asker: Asker): Found {
+  const all = pools.flatMap((pool) => {
+    const manifest = pool.volumes.get(id);
+    return manifest === undefined || !asker.mayAttach(manifest.clients) ? [] : { pool, manifest };
+  });
+  // In the last step of a move, both pools have the volume, and the old one says so.
+  const [found = all[0], second] = all.filter(({ manifest }) => manifest.movedTo === undefined);
+  const gone = `No volume with id ${id} on this server: it was removed meanwhile, or its pool is not open`;
+  if (found === undefined) throw new RsError('E_UNKNOWN_VOLUME', gone, { volume: id });
+  if (second !== undefined) {
+    const names = [found, second].map(({ pool }) => pool.name).join(' and ');
+    throw new RsError(
+      'E_AMBIGUOUS',
+      `Pools ${names} both have volume ${volumeText(found.manifest)} with id ${id}, because one was copied from the other: rsadm pool remove NAME takes the copy away`,
+      { volume: volumeText(found.manifest) },
+    );
+  }
+  if (found.pool.trouble !== null) throw unusable(found.pool);
+  checkSettled(found.manifest);
+  return found;
+}
+
 /**
  * Returns a volume that the asker may change. Throws E_RIGHTS, and the errors of `findVolume`. `what`: the change, such as `grow volumes`.
  */
-export function findToChange(catalogue: Catalogue, wanted: VolumeName, asker: Asker, what: string): Found {
+export function findToChange(catalogue: Catalogue, wanted: WantedVolume, asker: Asker, what: string): Found {
   const found = findVolume(catalogue, wanted, asker);
   checkChange(catalogue, asker, found.pool, found.manifest, what);
   return found;
@@ -331,25 +363,6 @@ export function decideRename(catalogue: Catalogue, { pool, manifest }: Found, to
   checkNotBusy({ pool, manifest });
   checkName(catalogue, to, manifest.id);
   return { ...manifest, name: to.name, universe: to.universe, request };
-}
-
-/** Returns the manifest with the new settings. `file`: the index of the file whose content the settings confirm. */
-export function decideSet({ manifest }: Found, settings: Settings, asker: Asker, request: string | null, file: number): Manifest {
-  checkReplicaSettings(manifest, settings);
-  if (settings.takeOverForce === true) asker.needs('admin', 'permit forced take-over');
-  // Only an administrator may lift limits that an administrator has set.
-  if (hasLimits(settings)) asker.needs('admin', 'set limits of I/O');
-  const { sameContent, schedule, iops: _iops, bytesPerSecond: _bytes, burstMs: _burst, ...others } = settings;
-  const stamps = sameContent === undefined ? manifest.stamps : manifest.stamps.with(file, sameContent);
-  const next = withSchedule({ ...withLimits(manifest, settings), ...others, stamps, request }, schedule);
-  asker.checkOwnAccess(manifest.name, next.clients);
-  return next;
-}
-
-function withSchedule(manifest: Manifest, wanted: string | null | undefined): Manifest {
-  if (wanted === undefined) return manifest;
-  const { schedule: _before, ...others } = manifest;
-  return wanted === null ? others : { ...others, schedule: wanted };
 }
 
 /** Returns the pool with this name. Throws E_UNKNOWN_POOL. */

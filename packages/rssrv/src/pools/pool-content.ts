@@ -52,7 +52,7 @@ export function contentOf({ volumes, removed, snapshots, purging, parts, unreada
  * folders.
  */
 export function lostIn({ path, volumes, parts }: PoolState, scan: Pick<PoolContentScan, 'volumes' | 'removed' | 'parts'>): string | null {
-  const present = new Set([...scan.volumes, ...scan.removed.map(({ manifest }) => manifest)].map(({ id }) => id));
+  const present = new Set<string>([...scan.volumes, ...scan.removed.map(({ manifest }) => manifest)].map(({ id }) => id));
   const volume = [...volumes.keys()].find((id) => !present.has(id));
   if (volume !== undefined) return poolPaths.volume(path, volume);
   const files = new Set(scan.parts.map(({ record }) => record.fileId));

@@ -2,13 +2,14 @@
 // further reports. Real file systems are tested in test/integration/full-pool.test.ts. Rules: G16.
 
 import { expect, test } from 'vitest';
+import type { PoolId } from './disk/ids.ts';
 import { PoolSpace } from './pool-space.ts';
 
 const GIB = 1024 ** 3;
 const ID = '00000000-0000-4000-8000-00000000000a';
 
 /** Returns a pool of 100 GiB with a reserve of 5 GiB. */
-function pool(freeGib: number | null, { name = 'fast', id = ID, reserve = 0.05 } = {}) {
+function pool(freeGib: number | null, { name = 'fast', id = ID as PoolId, reserve = 0.05 } = {}) {
   const space = freeGib === null ? null : { totalBytes: 100 * GIB, freeBytes: freeGib * GIB };
   return { name, identity: { id, createdMs: 0 }, space, reserve };
 }

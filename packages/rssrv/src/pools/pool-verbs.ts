@@ -9,7 +9,7 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { allocateLimitMs } from './disk/allocate.ts';
-import { decideAccess, type MeantVolume } from './access.ts';
+import { decideAccess } from './access.ts';
 import type { Asker } from './asker.ts';
 import {
   type Catalogue,
@@ -18,7 +18,6 @@ import {
   decideCreate,
   decideGrow,
   decideRename,
-  decideSet,
   findToChange,
   type Found,
   partsOf,
@@ -28,9 +27,11 @@ import {
   type VolumeName,
   volumeText,
   type ConfiguredVolume,
+  type WantedVolume,
 } from './catalogue.ts';
 import { isDoneBy } from './requests/request-stamp.ts';
 import { isRequestId } from './disk/description-shapes.ts';
+import type { Uuid } from './disk/ids.ts';
 import { type Manifest, otherParts, partSizes } from './disk/manifest.ts';
 import type { PoolFiles } from './disk/pool-files.ts';
 import { volumeConfigOf } from './pool-volume.ts';
@@ -41,7 +42,7 @@ import type { Pools } from './pools.ts';
 import { checkGrower, checkNoReplica } from './replica-rules.ts';
 import { checkNoFollower, checkRemovable } from './follower-rules.ts';
 import { checkNoSource } from './source-marks.ts';
-import type { Settings } from './settings.ts';
+import { decideSet, type Settings } from './settings.ts';
 import { decidePurge, decideRestore, type FoundRemoved, type Purge, removalMs } from './removed-volumes.ts';
 import { POOL_CHANGE_MS, PURGE_SNAPSHOT_MS, REQUEST_ID_MAX_CHARS } from './limits.ts';
 
@@ -50,7 +51,7 @@ export interface PoolVerbsPorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   /** Returns a new random UUID in lower case. */
-  readonly newId: () => string;
+  readonly newId: () => Uuid;
   /** Volumes of sections [volume]. */
   configured(): readonly ConfiguredVolume[];
   /**
@@ -82,7 +83,7 @@ export class PoolVerbs {
     return { pools: this.pools.states, configured: this.ports.configured() };
   }
 
-  private found(name: VolumeName, asker: Asker, what: string): Found {
+  private found(name: WantedVolume, asker: Asker, what: string): Found {
     return findToChange(this.catalogue, name, asker, what);
   }
 
@@ -101,7 +102,7 @@ export class PoolVerbs {
     const limitMs = allocateMs(request.thick ? (partSizes(wanted)[0] ?? 0) : 0);
     const manifest = await this.withNewParts(parts, this.zeros(request.thick), async (stamps) => {
       const created = await this.onDisk(pool, limitMs, (files) => files.create(wanted, stamps));
-      this.pools.put(pool.name, created);
+      this.pools.put(pool, created);
       return created;
     });
     const { created } = this.pools;
@@ -129,7 +130,7 @@ export class PoolVerbs {
       const stamps: (string | null)[] = [];
       for (const [index, part] of parts.entries()) {
         stamps.push(await make(part, index));
-        this.pools.putPart(part.pool.name, { record: part.record, isNew: true });
+        this.pools.putPart(part.pool, { record: part.record, isNew: true });
       }
       return await commit(stamps);
     } finally {
@@ -148,7 +149,7 @@ export class PoolVerbs {
    * replica; null for a volume that is not a replica.
    */
   async grow(
-    name: VolumeName,
+    name: WantedVolume,
     sizeBytes: number,
     asker: Asker,
     requestId: string | null,
@@ -193,11 +194,11 @@ export class PoolVerbs {
       await this.onDisk(part.pool, allocateMs(was.thick ? sizeBytes - fromBytes : 0), (files) =>
         files.parts.extend(record, fromBytes, was.thick),
       );
-      this.pools.putPart(part.pool.name, { record, isNew: false });
+      this.pools.putPart(part.pool, { record, isNew: false });
     }
   }
 
-  async rename(name: VolumeName, to: VolumeName, asker: Asker, requestId: string | null): Promise<Found> {
+  async rename(name: WantedVolume, to: VolumeName, asker: Asker, requestId: string | null): Promise<Found> {
     const done = this.doneBy(requestId);
     if (done !== null) return done;
     const found = this.found(name, asker, 'rename volumes');
@@ -206,34 +207,30 @@ export class PoolVerbs {
     return this.replace(found, manifest);
   }
 
-  async set(name: VolumeName, settings: Settings, asker: Asker, requestId: string | null): Promise<Found> {
+  async set(name: WantedVolume, settings: Settings, asker: Asker, requestId: string | null): Promise<Found> {
     const done = this.doneBy(requestId);
     if (done !== null) return done;
     const found = this.found(name, asker, 'change volumes');
-    const file = await this.confirmedFile(found, settings);
-    const manifest = decideSet(found, settings, asker, requestId, file);
-    return this.replace(found, manifest);
+    return this.replace(found, decideSet(found, settings, asker, requestId, await this.confirmedFile(found, settings)));
   }
 
   /**
    * Returns the volume that an order takes away from a client, or null if this request has already done so. Throws if the order would be
    * refused.
    */
-  toRevoke(name: VolumeName, node: string, asker: Asker, requestId: string | null): Found | null {
+  toRevoke(name: WantedVolume, node: string, asker: Asker, requestId: string | null): Found | null {
     if (this.doneBy(requestId) !== null) return null;
     const found = this.found(name, asker, 'take volumes away from clients');
-    decideAccess(found, node, false, asker, requestId, null);
+    decideAccess(found, node, false, asker, requestId);
     return found;
   }
 
-  /**
-   * Adds a client to the clients of a volume, or removes it.
-   */
-  async setAccess(name: MeantVolume, node: string, mayAttach: boolean, asker: Asker, requestId: string | null): Promise<Found> {
+  /** Adds a client to the clients of a volume, or removes it. */
+  async setAccess(name: WantedVolume, node: string, mayAttach: boolean, asker: Asker, requestId: string | null): Promise<Found> {
     const done = this.doneBy(requestId);
     if (done !== null) return done;
     const found = this.found(name, asker, 'change volumes');
-    return this.replace(found, decideAccess(found, node, mayAttach, asker, requestId, name.id));
+    return this.replace(found, decideAccess(found, node, mayAttach, asker, requestId));
   }
 
   /**
@@ -252,7 +249,7 @@ export class PoolVerbs {
   }
 
   /** Moves the volume to the removed volumes, where it stays for REMOVED_KEPT_MS. */
-  async remove(name: VolumeName, asker: Asker, requestId: string | null): Promise<Found> {
+  async remove(name: WantedVolume, asker: Asker, requestId: string | null): Promise<Found> {
     const before = this.removedBy(requestId);
     if (before !== null) return before;
     const found = this.found(name, asker, 'remove volumes');
@@ -270,7 +267,7 @@ export class PoolVerbs {
     await this.onDisk(pool, POOL_CHANGE_MS, (files) => files.remove(manifest.id, removal));
     this.doubtful.delete(manifest.id);
     const removed = { manifest, removal };
-    this.pools.remove(pool.name, removed);
+    this.pools.remove(pool, removed);
     this.ages.of(pool, removed);
     return found;
   }
@@ -281,7 +278,7 @@ export class PoolVerbs {
     if (done !== null) return done;
     const { pool, manifest } = decideRestore(this.catalogue, name, asker, requestId);
     await this.onDisk(pool, POOL_CHANGE_MS, (files) => files.restore(manifest));
-    this.pools.put(pool.name, manifest);
+    this.pools.put(pool, manifest);
     await this.serve(pool, null, manifest);
     return { pool, manifest };
   }
@@ -313,7 +310,7 @@ export class PoolVerbs {
   private async purge(pool: PoolState, manifest: Manifest): Promise<void> {
     const snapshots = pool.snapshots.get(manifest.id)?.list.length ?? 0;
     await this.onDisk(pool, POOL_CHANGE_MS + snapshots * PURGE_SNAPSHOT_MS, (files) => files.purge(manifest));
-    this.pools.purge(pool.name, manifest);
+    this.pools.purge(pool, manifest);
     await this.pools.settleParts();
     this.ports.log.info(`Removed volume ${volumeText(manifest)} of pool ${pool.name} was deleted for good`);
   }
@@ -322,7 +319,7 @@ export class PoolVerbs {
   private async replace({ pool, manifest: was }: Found, manifest: Manifest): Promise<Found> {
     this.check({ pool, manifest: was }, manifest);
     await this.onDisk(pool, POOL_CHANGE_MS, (files) => files.replaceManifest(manifest));
-    this.pools.put(pool.name, manifest);
+    this.pools.put(pool, manifest);
     await this.pools.settleParts();
     try {
       await this.serve(pool, was, manifest);
@@ -338,14 +335,16 @@ export class PoolVerbs {
    * begun to use the volume. If the new manifest stayed, the next start would serve the volume with different settings. A failure is
    * logged.
    */
-  private async takeBack({ name }: PoolState, was: Manifest, tried: Manifest): Promise<void> {
+  private async takeBack(pool: PoolState, was: Manifest, tried: Manifest): Promise<void> {
     try {
       await this.doubtParts(was, tried);
-      await this.pools.onDisk(name, POOL_CHANGE_MS, (files) => files.replaceManifest(was));
-      this.pools.put(name, was);
+      await this.pools.onDisk(pool, POOL_CHANGE_MS, (files) => files.replaceManifest(was));
+      this.pools.put(pool, was);
       await this.pools.settleParts();
     } catch (thrown) {
-      this.ports.log.error(`Volume ${volumeText(was)} of pool ${name} is served as before, but not on disk: ${toRsError(thrown).message}`);
+      this.ports.log.error(
+        `Volume ${volumeText(was)} of pool ${pool.name} is served as before, but not on disk: ${toRsError(thrown).message}`,
+      );
     }
   }
 
@@ -356,8 +355,8 @@ export class PoolVerbs {
     if (added.length === 0) return;
     for (const { pool, record } of partsOf(this.catalogue, tried)) {
       if (known.has(record.fileId)) continue;
-      await this.pools.onDisk(pool.name, POOL_CHANGE_MS, (files) => files.parts.doubt(record.fileId));
-      this.pools.putPart(pool.name, { record, isNew: true });
+      await this.pools.onDisk(pool, POOL_CHANGE_MS, (files) => files.parts.doubt(record.fileId));
+      this.pools.putPart(pool, { record, isNew: true });
     }
   }
 
@@ -464,13 +463,13 @@ export class PoolVerbs {
   }
 
   /** Changes the files of a pool. A step may fail after the commit point, so only the disk shows the outcome. */
-  async onDisk<T>({ name }: PoolState, limitMs: number, work: (files: PoolFiles) => Promise<T>): Promise<T> {
+  async onDisk<T>(pool: PoolState, limitMs: number, work: (files: PoolFiles) => Promise<T>): Promise<T> {
     try {
-      return await this.pools.onDisk(name, limitMs, work);
+      return await this.pools.onDisk(pool, limitMs, work);
     } catch (thrown) {
       // A pool that does not answer is read when it answers again.
-      const isUsable = this.pools.states.some((pool) => pool.name === name && pool.trouble === null);
-      if (isUsable) await this.readAgain(name);
+      const now = this.pools.states.find(({ identity, trouble }) => identity?.id === pool.identity?.id && trouble === null);
+      if (now !== undefined) await this.readAgain(now.name);
       throw thrown;
     }
   }

@@ -65,6 +65,18 @@ export interface PoolsChange {
   undo(): Promise<void>;
 }
 
+/** A pool by its state at some earlier time, or by its name now. A reload may give a name to another pool while a job or a step aside runs. */
+type PoolKey = Pick<PoolState, 'name' | 'identity'> | string;
+
+function isPool({ name, identity }: PoolState, key: PoolKey): boolean {
+  if (typeof key === 'string') return name === key;
+  return key.identity === null ? name === key.name : identity?.id === key.identity.id;
+}
+
+function nameOf(key: PoolKey): string {
+  return typeof key === 'string' ? key : key.name;
+}
+
 export class Pools {
   readonly space = new PoolSpace();
   /** Ids of volumes that are being created, and whose files no worker has opened yet. */
@@ -179,8 +191,9 @@ export class Pools {
   }
 
   /** Throws E_POOL if the pool cannot be changed. */
-  private usable(name: string): OpenPool {
-    const pool = this.list.find(({ state }) => state.name === name);
+  private usable(key: PoolKey): OpenPool {
+    const pool = this.list.find(({ state }) => isPool(state, key));
+    const name = pool?.state.name ?? nameOf(key);
     const silence = pool !== undefined && this.silent.has(pool.files) ? 'its file system does not answer' : null;
     const trouble = pool === undefined || pool.lock === null ? 'it is not open' : (pool.state.trouble ?? silence);
     if (pool === undefined || trouble !== null) throw new RsError('E_POOL', `Pool ${name} cannot be used: ${trouble}`, { pool: name });
@@ -188,30 +201,30 @@ export class Pools {
   }
 
   /** Records a volume that was created or changed on disk. */
-  put(name: string, manifest: Manifest): void {
-    this.change(name, (state) => withVolume(state, manifest));
+  put(pool: PoolKey, manifest: Manifest): void {
+    this.change(pool, (state) => withVolume(state, manifest));
     this.ports.changed();
   }
 
   /** Records that a volume was moved to the removed volumes. */
-  remove(name: string, removed: RemovedVolume): void {
-    this.change(name, (state) => withRemoved(state, removed));
+  remove(pool: PoolKey, removed: RemovedVolume): void {
+    this.change(pool, (state) => withRemoved(state, removed));
     this.ports.changed();
   }
 
   /** Records that a removed volume was deleted for good. Parts of a volume of several files may still exist. */
-  purge(name: string, manifest: Manifest): void {
-    this.change(name, (state) => withPurged(state, manifest));
+  purge(pool: PoolKey, manifest: Manifest): void {
+    this.change(pool, (state) => withPurged(state, manifest));
   }
 
   /** Records a part that was created, or changed on disk. */
-  putPart(name: string, part: FoundPart): void {
-    this.change(name, (state) => withPart(state, part));
+  putPart(pool: PoolKey, part: FoundPart): void {
+    this.change(pool, (state) => withPart(state, part));
   }
 
   /** Records a change of the snapshots of a volume. */
-  putSnapshots(name: string, volumeId: string, change: (snapshots: VolumeSnapshots) => VolumeSnapshots): void {
-    this.change(name, (state) => withSnapshots(state, volumeId, change(state.snapshots.get(volumeId) ?? NO_SNAPSHOTS)));
+  putSnapshots(pool: PoolKey, volumeId: string, change: (snapshots: VolumeSnapshots) => VolumeSnapshots): void {
+    this.change(pool, (state) => withSnapshots(state, volumeId, change(state.snapshots.get(volumeId) ?? NO_SNAPSHOTS)));
   }
 
   /**
@@ -330,8 +343,8 @@ export class Pools {
    * After E_TIMEOUT the outcome is unknown. No further change of the pool begins until this change has ended and the pool has been
    * read again.
    */
-  async onDisk<T>(name: string, limitMs: number, work: (files: PoolFiles) => Promise<T>): Promise<T> {
-    return this.limited(this.usable(name), limitMs, work);
+  async onDisk<T>(pool: PoolKey, limitMs: number, work: (files: PoolFiles) => Promise<T>): Promise<T> {
+    return this.limited(this.usable(pool), limitMs, work);
   }
 
   /**
@@ -490,8 +503,8 @@ export class Pools {
         .catch((thrown: unknown) => this.ports.log.error(toRsError(thrown).message));
   }
 
-  private change(name: string, change: (state: PoolState) => PoolState): void {
-    for (const pool of this.list) if (pool.state.name === name) pool.state = change(pool.state);
+  private change(key: PoolKey, change: (state: PoolState) => PoolState): void {
+    for (const pool of this.list) if (isPool(pool.state, key)) pool.state = change(pool.state);
     account(this.list);
   }
 

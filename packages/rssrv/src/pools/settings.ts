@@ -1,4 +1,4 @@
-// Parses the settings of a volume that a command can change, in the syntax of a section [volume] of rssrvcfg. Pure. Invariant: if one
+// Parses the settings of a volume that a command can change, in the syntax of a section [volume] of rssrvcfg, and applies them. Pure. Invariant: if one
 // setting of a request is invalid, none of its settings is used.
 
 import { clientNames, mayChoice, stamp, type ValueType, yesNo } from '@rsio/common/config/schema/value-types';
@@ -14,6 +14,10 @@ import {
 } from '@rsio/common/config/schema/io-limits';
 import { RsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
+import type { Asker } from './asker.ts';
+import type { Found } from './catalogue.ts';
+import type { Manifest } from './disk/manifest.ts';
+import { checkReplicaSettings } from './replica-rules.ts';
 import { scheduleText } from './schedules/schedule.ts';
 
 /** The new values of settings. A setting that is absent does not change. */
@@ -71,12 +75,12 @@ export function parseSettings(words: readonly string[]): Settings {
   return settings;
 }
 
-export function hasLimits({ iops, bytesPerSecond, burstMs }: Settings): boolean {
+function hasLimits({ iops, bytesPerSecond, burstMs }: Settings): boolean {
   return iops !== undefined || bytesPerSecond !== undefined || burstMs !== undefined;
 }
 
 /** Returns the volume with the limits of I/O in the settings; absent limits do not change. */
-export function withLimits<T extends { readonly limits?: IoLimits }>(
+function withLimits<T extends { readonly limits?: IoLimits }>(
   volume: T,
   settings: Settings,
 ): Omit<T, 'limits'> & { readonly limits?: IoLimits } {
@@ -90,4 +94,23 @@ export function parseLimits(words: readonly string[]): { readonly limits?: IoLim
   const other = words.find((word) => !isLimitKey(word.replace(/=.*$/s, '')));
   if (other === undefined) return withLimits({}, parseSettings(words));
   throw new RsError('E_USAGE', `Wrong setting ${quoteText(other)} of a new volume: allowed are ${LIMIT_KEYS.join(', ')}`);
+}
+
+/** Returns the manifest with the new settings. `file`: the index of the file whose content the settings confirm. */
+export function decideSet({ manifest }: Found, settings: Settings, asker: Asker, request: string | null, file: number): Manifest {
+  checkReplicaSettings(manifest, settings);
+  if (settings.takeOverForce === true) asker.needs('admin', 'permit forced take-over');
+  // Only an administrator may lift limits that an administrator has set.
+  if (hasLimits(settings)) asker.needs('admin', 'set limits of I/O');
+  const { sameContent, schedule, iops: _iops, bytesPerSecond: _bytes, burstMs: _burst, ...others } = settings;
+  const stamps = sameContent === undefined ? manifest.stamps : manifest.stamps.with(file, sameContent);
+  const next = withSchedule({ ...withLimits(manifest, settings), ...others, stamps, request }, schedule);
+  asker.checkOwnAccess(manifest.name, next.clients);
+  return next;
+}
+
+function withSchedule(manifest: Manifest, wanted: string | null | undefined): Manifest {
+  if (wanted === undefined) return manifest;
+  const { schedule: _before, ...others } = manifest;
+  return wanted === null ? others : { ...others, schedule: wanted };
 }

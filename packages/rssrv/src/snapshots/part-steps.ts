@@ -43,7 +43,7 @@ export class PartSteps {
    */
   async writeBack(found: FoundSnapshot): Promise<void> {
     for (const { pool, path } of this.sources(found))
-      await this.pools.onDisk(pool.name, limitMs(found.record), async () => {
+      await this.pools.onDisk(pool, limitMs(found.record), async () => {
         const handle = await open(path, 'r');
         try {
           await handle.datasync();
@@ -60,13 +60,13 @@ export class PartSteps {
     const parts = snapshotParts(this.verbs.catalogue, record);
     const files: { pool: PoolState; copy: FileCopy }[] = [];
     try {
-      const first = await pools.onDisk(home.name, limitMs(record), (one) => new SnapshotFiles(one).begin(record));
+      const first = await pools.onDisk(home, limitMs(record), (one) => new SnapshotFiles(one).begin(record));
       files.push({ pool: home, copy: first });
       for (const [index, { pool, record: part }] of parts.entries()) {
         const source = sources[index]?.record.fileId ?? '';
         // A failed `begin` may leave a part behind. `change` therefore reads the pool again after a failure.
         files.push({ pool, copy: await this.change(pool, part, (one) => new PartSnapshots(one).begin(source, part)) });
-        pools.putPart(pool.name, { record: part, isNew: true });
+        pools.putPart(pool, { record: part, isNew: true });
       }
     } catch (thrown) {
       for (const { copy } of files) await copy.close();
@@ -78,14 +78,14 @@ export class PartSteps {
 
   /** Writes back the dirty data of the files a second time, so that little is left to write while changes are held. */
   async sync({ files }: OpenCopy): Promise<void> {
-    for (const { pool, copy } of files) await this.pools.onDisk(pool.name, limitMs(copy), () => copy.sync());
+    for (const { pool, copy } of files) await this.pools.onDisk(pool, limitMs(copy), () => copy.sync());
   }
 
   /** Returns the bytes that the files of a volume occupy now. */
   async usedBytes(found: Found): Promise<number> {
     let sum = 0;
     for (const { pool, path } of this.sources(found))
-      sum += await this.pools.onDisk(pool.name, SNAPSHOT_CHANGE_MS, async () => (await stat(path)).blocks * SECTOR_OF_STAT_BYTES);
+      sum += await this.pools.onDisk(pool, SNAPSHOT_CHANGE_MS, async () => (await stat(path)).blocks * SECTOR_OF_STAT_BYTES);
     return sum;
   }
 
@@ -107,8 +107,8 @@ export class PartSteps {
   async flush({ pool: home, record }: FoundSnapshot): Promise<void> {
     const { pools } = this;
     for (const { pool, record: part } of snapshotParts(this.verbs.catalogue, record))
-      await pools.onDisk(pool.name, limitMs(part), (files) => new PartSnapshots(files).flush(part));
-    await pools.onDisk(home.name, limitMs(record), (files) => new SnapshotFiles(files).flush(record));
+      await pools.onDisk(pool, limitMs(part), (files) => new PartSnapshots(files).flush(part));
+    await pools.onDisk(home, limitMs(record), (files) => new SnapshotFiles(files).flush(record));
   }
 
   /**
@@ -120,9 +120,9 @@ export class PartSteps {
     const { pool: home, record } = found;
     let usedBytes = 0;
     for (const { pool, record: part } of snapshotParts(this.verbs.catalogue, record))
-      usedBytes += await pools.onDisk(pool.name, limitMs(part), (files) => new PartSnapshots(files).prepare(part));
-    const whole = await pools.onDisk(home.name, limitMs(record), (files) => new SnapshotFiles(files).prepare(record, usedBytes));
-    pools.putSnapshots(home.name, record.volumeId, (snapshots) => withPending(snapshots, whole));
+      usedBytes += await pools.onDisk(pool, limitMs(part), (files) => new PartSnapshots(files).prepare(part));
+    const whole = await pools.onDisk(home, limitMs(record), (files) => new SnapshotFiles(files).prepare(record, usedBytes));
+    pools.putSnapshots(home, record.volumeId, (snapshots) => withPending(snapshots, whole));
     return { ...found, record: whole };
   }
 
@@ -133,7 +133,7 @@ export class PartSteps {
   async makePrepared(found: FoundSnapshot): Promise<FoundSnapshot> {
     const { copy, files } = await this.begin(found);
     try {
-      for (const one of files) await this.pools.onDisk(one.pool.name, limitMs(one.copy), () => cloneAll(one.copy));
+      for (const one of files) await this.pools.onDisk(one.pool, limitMs(one.copy), () => cloneAll(one.copy));
     } finally {
       await copy.close();
     }
@@ -144,7 +144,7 @@ export class PartSteps {
   async doubt(parts: readonly PlacedPart[]): Promise<void> {
     for (const { pool, record } of parts) {
       await this.change(pool, { sizeBytes: 0 }, (files) => files.parts.doubt(record.fileId));
-      this.pools.putPart(pool.name, { record, isNew: true });
+      this.pools.putPart(pool, { record, isNew: true });
     }
   }
 
@@ -152,9 +152,7 @@ export class PartSteps {
   async cloneAside({ pool: home, record: snapshot }: FoundSnapshot, planned: Omit<Manifest, 'stamps'>): Promise<void> {
     const [firstBytes = 0, ...others] = partSizes(planned);
     const clone = (pool: PoolState, from: CloneSource, index: number, sizeBytes: number): Promise<void> =>
-      this.pools.onDisk(pool.name, limitMs({ sizeBytes }), (files) =>
-        new SnapshotFiles(files).cloneAside(planned.id, index, from, sizeBytes),
-      );
+      this.pools.onDisk(pool, limitMs({ sizeBytes }), (files) => new SnapshotFiles(files).cloneAside(planned.id, index, from, sizeBytes));
     const parts = snapshotParts(this.verbs.catalogue, snapshot);
     for (const [index, { pool, record }] of parts.entries())
       await clone(
@@ -177,8 +175,8 @@ export class PartSteps {
 
   /** Deletes the folders that `cloneAside` has left in the pools. */
   async dropAside(id: string, pools: readonly PoolState[]): Promise<void> {
-    for (const name of new Set(pools.map((pool) => pool.name)))
-      await this.pools.onDisk(name, SNAPSHOT_CHANGE_MS, (files) => files.drop(id));
+    for (const pool of new Map(pools.map((one) => [one.name, one])).values())
+      await this.pools.onDisk(pool, SNAPSHOT_CHANGE_MS, (files) => files.drop(id));
   }
 
   /**

@@ -106,6 +106,26 @@ test('a schedule makes its first snapshots at once, then one in each period, and
   expect(one.state()).toBeNull();
 });
 
+test('the schedule of a volume rests while another volume has its name, and leaves the other one alone', async () => {
+  const one = await bench(START_MS, ['fast', 'slow']);
+  const { scene } = one;
+  await scene.create({ pool: 'fast' });
+  const { pool, manifest } = await scene.create({ name: 'log', pool: 'slow' });
+  await schedule(one, 'hourly keep 2', 'log');
+  const scheduled = one.names('log');
+  // A pool that was brought from another server has volume db.
+  const twin = { ...scene.pools.states[1]!.volumes.get(manifest.id)!, name: 'db' };
+  await scene.verbs.onDisk(pool, 10_000, (files) => files.replaceManifest(twin));
+  scene.pools.put(pool, twin);
+  for (let hour = 0; hour < 3; hour++) await one.pass(HOUR_MS);
+  const found = { pool: scene.pools.states[1]!, manifest: twin };
+  expect([snapshotsOf(found).list.map(({ name }) => name), one.names('db')]).toEqual([scheduled, []]);
+  expect(one.runner.stateOf(found)?.failure).toMatch(/^a volume of pool fast has its name, .*rsadm volume rename db NEW/);
+  await scene.verbs.rename(DB, { name: 'other', universe: 0 }, LOCAL_ASKER, null);
+  await one.pass(HOUR_MS);
+  expect(snapshotsOf({ pool: scene.pools.states[1]!, manifest: twin }).list).toHaveLength(2);
+});
+
 test('the schedule of a volume rests while it follows a volume of another server', async () => {
   const one = await bench();
   await one.scene.create();

@@ -1,5 +1,5 @@
 // Makes and removes the snapshots of schedules. planSchedule decides; SnapshotVerbs makes each change in its turn of the change queue.
-// Invariants: at most one change of the runner runs or waits, so that late changes never pile up. planSchedule decides again when the
+// Invariants: an order names its volume by the id (ADR 0118). At most one change of the runner runs or waits, so that late changes never pile up. planSchedule decides again when the
 // change begins. For each volume, a failure is logged once, shown until the next success, and retried after growing delays.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -10,6 +10,7 @@ import { eventOf } from '../events/event-log.ts';
 import { LOCAL_ASKER } from '../pools/asker.ts';
 import { type Found, type PoolState, volumeText } from '../pools/catalogue.ts';
 import { closedFor } from '../pools/follower-rules.ts';
+import { namesakeOf } from '../pools/namesakes.ts';
 import { SNAPSHOT_GROUP_MAX } from '../pools/limits.ts';
 import { planSchedule, type SchedulePlan } from '../pools/schedules/plan.ts';
 import { RulePace } from '../pools/schedules/rule-pace.ts';
@@ -17,13 +18,13 @@ import { parseSchedule } from '../pools/schedules/schedule.ts';
 import { SCHEDULE_LOOK_MS, SCHEDULE_NAMED_MAX, SCHEDULE_RETRY_MAX_MS, SCHEDULE_RETRY_MS } from './limits.ts';
 import type { SnapshotsToMake } from '@rsio/common/triggers/triggers';
 import type { Turn } from '../pools/requests/turn.ts';
-import { type NewSnapshot, snapshotsOf, snapshotText } from './snapshot-rules.ts';
-import type { SnapshotVerbs } from './snapshot-verbs.ts';
+import { type SnapshotOrder, snapshotsOf, snapshotText } from './snapshot-rules.ts';
+import type { SnapshotOrders } from './snapshot-verbs.ts';
 
 export interface ScheduleRunnerPorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn' | 'debug'>;
-  readonly snapshots: Pick<SnapshotVerbs, 'snapshot' | 'remove'>;
+  readonly snapshots: SnapshotOrders;
   pools(): readonly PoolState[];
   /** Runs the triggers that precede a snapshot, then `make`, which makes the snapshots, then the triggers that follow a snapshot. */
   around<T>(wanted: SnapshotsToMake, make: () => Promise<T>): Promise<T>;
@@ -65,7 +66,7 @@ interface Memory {
 
 interface DueSnapshot {
   readonly found: Found;
-  readonly snapshot: NewSnapshot;
+  readonly snapshot: SnapshotOrder;
 }
 
 export class ScheduleRunner {
@@ -136,7 +137,7 @@ export class ScheduleRunner {
         ),
       );
     if (this.memories.size > found.length) {
-      const ids = new Set(found.map(({ manifest }) => manifest.id));
+      const ids = new Set<string>(found.map(({ manifest }) => manifest.id));
       for (const id of this.memories.keys()) if (!ids.has(id)) this.memories.delete(id);
     }
     return found;
@@ -150,10 +151,7 @@ export class ScheduleRunner {
     for (const found of this.scheduled()) {
       const { id } = found.manifest;
       const memory = this.memoryOf(id);
-      if (found.manifest.replica !== undefined) {
-        this.noteReplica(found, memory);
-        continue;
-      }
+      if (this.noteResting(found, memory)) continue;
       const { stuck } = this.planOf(found);
       if (stuck !== null) this.noteStuck(found, stuck);
       const due = this.dueNow(found);
@@ -255,18 +253,27 @@ export class ScheduleRunner {
   }
 
   /**
-   * Records that a replica gets no scheduled snapshots, because only the holder of the mirror knows whether the replica has all writes
-   * (M22).
+   * Returns true, and records why, if the volume gets no scheduled snapshots. Only the holder of a mirror knows whether a replica has all
+   * writes (M22). No client can change a volume whose name means another one, and new snapshots would only push out its older ones.
    */
-  private noteReplica({ manifest, pool }: Found, memory: Memory): void {
-    if (memory.failure !== null) return;
+  private noteResting(found: Found, memory: Memory): boolean {
+    const { manifest, pool } = found;
     const name = volumeText(manifest);
+    const other = namesakeOf(this.ports.pools(), found);
     const text =
-      `the volume is a replica of a mirror, whose snapshots are made on the client that has it attached: ` +
-      `run rsconfig volume snapshot ${name}@NAME there from a timer`;
+      manifest.replica !== undefined
+        ? `the volume is a replica of a mirror, whose snapshots are made on the client that has it attached: ` +
+          `run rsconfig volume snapshot ${name}@NAME there from a timer`
+        : other === null
+          ? null
+          : `a volume of pool ${other.name} has its name, so that no client can use this one of pool ${pool.name}: ` +
+            `rsadm volume rename ${name} NEW gives that one another name, then run rsadm reload`;
+    if (text === null) return false;
+    if (memory.failure?.text === text) return true;
     memory.failure = { atMs: this.ports.clock.wallMs(), text };
     const whole = `Volume ${name} gets no snapshots by schedule: ${text}`;
-    this.ports.log.warn(whole, eventOf(objectText({ pool, manifest }, 1), '-', 'snapshot failed', whole));
+    this.ports.log.warn(whole, eventOf(objectText(found, 1), '-', 'snapshot failed', whole));
+    return true;
   }
 
   private noteStuck(found: Found, label: string): void {
@@ -298,8 +305,9 @@ export class ScheduleRunner {
         await this.ports.change(async () => {
           const found = find();
           if (found === undefined || !this.planOf(found).excess.includes(name)) return;
-          const { name: volume, universe } = found.manifest;
-          await snapshots.remove({ name: volume, universe, snapshot: name }, LOCAL_ASKER, null);
+          const record = snapshotsOf(found).list.find((one) => one.name === name);
+          if (record === undefined) return;
+          await snapshots.remove({ id, snapshotId: record.id }, LOCAL_ASKER, null);
           log.info(`Removed by schedule: snapshot ${volumeText(found.manifest)}@${name}`);
         }, `removing snapshot ${name} by schedule`);
       } catch (thrown) {
@@ -363,16 +371,16 @@ function periodOf({ manifest }: Found, label: string): number {
   return parseSchedule(manifest.schedule ?? 'none').find((rule) => rule.label === label)?.periodMs ?? 1;
 }
 
-function newSnapshot({ manifest: { name, universe } }: Found, due: SchedulePlan['due'][number]): NewSnapshot {
-  return { name, universe, snapshot: due.name, schedule: due.label };
+function newSnapshot({ manifest: { id, name, universe } }: Found, due: SchedulePlan['due'][number]): SnapshotOrder {
+  return { id, name, universe, snapshot: due.name, schedule: due.label };
 }
 
 /**
- * Returns a key by which a due snapshot is recognised later. The key does not contain the name of the snapshot, because the time in
- * the name may change while the change waits for its turn.
+ * Returns a key by which a due snapshot is recognised later. The key contains no name: the volume may be renamed while the change waits
+ * for its turn, and the name of the snapshot contains the time.
  */
 function keyOf({ found, snapshot }: DueSnapshot): string {
-  return `${found.manifest.id} ${snapshot.name}@${snapshot.universe} ${snapshot.schedule}`;
+  return `${found.manifest.id} ${snapshot.schedule}`;
 }
 
 function objectText({ pool, manifest }: Found, count: number): string {

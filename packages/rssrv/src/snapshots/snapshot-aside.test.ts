@@ -303,12 +303,12 @@ test('a snapshot whose pool was closed and opened again before its files are beg
   // The pool of the second volume is closed and opened while the files of the first volume are written back.
   const onDisk = scene.pools.onDisk.bind(scene.pools);
   let isSlow = true;
-  scene.pools.onDisk = async (name, limitMs, work) => {
-    if (isSlow && name === 'a') {
+  scene.pools.onDisk = async (pool, limitMs, work) => {
+    if (isSlow && typeof pool !== 'string' && pool.name === 'a') {
       isSlow = false;
       await gate.pass();
     }
-    return onDisk(name, limitMs, work);
+    return onDisk(pool, limitMs, work);
   };
   const group = [MONDAY, { ...MONDAY, name: 'log' }];
   const snapshot = server.change((turn) => scene.snapshots.snapshot(group, LOCAL_ASKER, null, turn));

@@ -11,6 +11,7 @@ import {
   checkCount,
   checkName,
   checkNotBusy,
+  checkOnce,
   checkPromise,
   findToChange,
   findVolume,
@@ -22,9 +23,10 @@ import {
   totalBytes,
   unusable,
   type VolumeName,
+  type VolumeRef,
   volumeText,
 } from '../pools/catalogue.ts';
-import { isUuid } from '../pools/disk/description-shapes.ts';
+import { isUuid, type VolumeId } from '../pools/disk/ids.ts';
 import { type Layout, type Manifest, partSizes } from '../pools/disk/manifest.ts';
 import { SNAPSHOT_GROUP_MAX, SNAPSHOTS_ALL_MAX, SNAPSHOTS_MAX, SNAPSHOTS_PER_CLIENT_MAX } from '../pools/limits.ts';
 import { countSnapshots, isForOwner } from '../pools/snapshots/owned-bytes.ts';
@@ -45,7 +47,15 @@ export interface SnapshotName extends VolumeName {
   readonly snapshot: string;
 }
 
+/** A snapshot by the ids of its volume and of itself. Orders inside the server name snapshots only in this way. */
+export type SnapshotRef = VolumeRef & { readonly snapshotId: string };
+
+/** An order inside the server to make a snapshot. Its name is for texts and triggers. */
+export type SnapshotOrder = NewSnapshot & VolumeRef;
+
+/** `id`: id of the volume; absent if a person or a client names the volume. */
 export interface NewSnapshot extends SnapshotName {
+  readonly id?: VolumeId;
   /** The label of the schedule's rule that makes the snapshot; absent if a command makes the snapshot. */
   readonly schedule?: string;
   /** Id of the replication whose moment the snapshot belongs to; absent if it belongs to none. */
@@ -91,10 +101,8 @@ export function decideSnapshots(
       'E_USAGE',
       `Snapshots of 1 to ${SNAPSHOT_GROUP_MAX} volumes can be made at one moment, and ${wanted.length} are given`,
     );
-  const texts = wanted.map(volumeText);
-  const twice = texts.find((text, index) => texts.indexOf(text) !== index);
-  if (twice !== undefined) throw new RsError('E_USAGE', `Volume ${twice} is given twice: give each volume once`);
   const found = wanted.map((name) => ({ name, ...findToChange(catalogue, name, asker, 'make snapshots') }));
+  checkOnce(found.map(({ manifest }) => manifest));
   for (const one of found) checkNew(catalogue, one, one.name);
   const total = countSnapshots(catalogue.pools, null);
   if (total + wanted.length > SNAPSHOTS_ALL_MAX)
@@ -178,8 +186,9 @@ function checkNew(catalogue: Catalogue, found: Found, name: NewSnapshot): void {
   if (name.replication === undefined) checkNoFollower(found.manifest, 'have snapshots other than its moments');
   snapshotSources(catalogue, found.manifest);
   const { list, pending } = snapshotsOf(found);
+  const text = snapshotText({ ...found.manifest, snapshot: name.snapshot });
   if ([...list, ...pending].some((one) => one.name === name.snapshot))
-    throw new RsError('E_EXISTS', `Snapshot ${snapshotText(name)} exists: choose another name`, { snapshot: snapshotText(name) });
+    throw new RsError('E_EXISTS', `Snapshot ${text} exists: choose another name`, { snapshot: text });
   checkNotBusy(found);
   checkRoom(found.manifest, list);
 }
@@ -200,7 +209,8 @@ export function findSnapshot(catalogue: Catalogue, wanted: SnapshotName, asker: 
 }
 
 /** Like `findSnapshot`, but also returns unproven snapshots, which can only be proven or removed. */
-export function findAnySnapshot(catalogue: Catalogue, wanted: SnapshotName, asker: Asker, what: string): FoundSnapshot {
+export function findAnySnapshot(catalogue: Catalogue, wanted: SnapshotName | SnapshotRef, asker: Asker, what: string): FoundSnapshot {
+  if ('snapshotId' in wanted) return recordById(findToChange(catalogue, wanted, asker, what), wanted);
   return recordIn(findToChange(catalogue, wanted, asker, what), wanted);
 }
 
@@ -219,6 +229,15 @@ export function proven(found: FoundSnapshot): FoundSnapshot {
 export function findReadable(catalogue: Catalogue, wanted: SnapshotName, asker: Asker): FoundSnapshot {
   const found = findVolume(catalogue, wanted, asker);
   return proven(recordIn(found, wanted));
+}
+
+function recordById(found: Found, { snapshotId }: SnapshotRef): FoundSnapshot {
+  const record = snapshotsOf(found).list.find(({ id }) => id === snapshotId);
+  if (record !== undefined) return { ...found, record };
+  const text = volumeText(found.manifest);
+  throw new RsError('E_UNKNOWN_SNAPSHOT', `Volume ${text} has no snapshot with id ${snapshotId} any more: volume show ${text} lists them`, {
+    volume: text,
+  });
 }
 
 function recordIn(found: Found, wanted: SnapshotName): FoundSnapshot {

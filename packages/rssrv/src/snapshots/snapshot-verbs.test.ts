@@ -357,7 +357,7 @@ test('a removal that names an id removes no other snapshot of that name', async 
   const seen = first!.record.id;
   await scene.snapshots.remove({ ...DB, snapshot: 'tuesday' }, LOCAL_ASKER, null);
   await scene.snapshots.snapshot([{ ...DB, snapshot: 'tuesday' }], LOCAL_ASKER, null, WHOLE_TURN);
-  const again = scene.snapshots.remove({ ...DB, snapshot: 'tuesday' }, LOCAL_ASKER, 'gone', seen);
+  const again = scene.snapshots.remove({ ...DB, snapshot: 'tuesday', onlyId: seen }, LOCAL_ASKER, 'gone');
   await expect(again).rejects.toMatchObject({ code: 'E_UNKNOWN_SNAPSHOT', message: expect.stringContaining('a later one of that name') });
   expect(namesOf(scene)).toEqual(['monday', 'tuesday']);
 });

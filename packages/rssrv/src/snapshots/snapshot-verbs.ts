@@ -64,7 +64,9 @@ import {
   proven,
   type SnapshotCosts,
   type SnapshotName,
+  type SnapshotOrder,
   snapshotParts,
+  type SnapshotRef,
   snapshotsOf,
   snapshotText,
 } from './snapshot-rules.ts';
@@ -88,13 +90,21 @@ export interface RolledBack extends Found {
 }
 
 interface WantedClone {
-  readonly wanted: SnapshotName;
   readonly source: FoundSnapshot;
   readonly to: VolumeName;
   readonly asker: Asker;
   readonly stamp: Stamp;
   readonly planned: Omit<Manifest, 'stamps'>;
 }
+
+/** What orders inside the server may do with snapshots: they name volumes and snapshots by ids. */
+export interface SnapshotOrders {
+  snapshot(wanted: readonly SnapshotOrder[], asker: Asker, requestId: null, turn: Turn): Promise<readonly FoundSnapshot[]>;
+  remove(wanted: SnapshotRef, asker: Asker, requestId: null): Promise<Found>;
+}
+
+/** `onlyId`: the id that the named snapshot must have; null if any snapshot with the name is meant. */
+type SnapshotToRemove = SnapshotName | (SnapshotName & { readonly onlyId: string | null }) | SnapshotRef;
 
 export class SnapshotVerbs {
   private readonly pools: Pools;
@@ -110,14 +120,14 @@ export class SnapshotVerbs {
   }
 
   /**
-   * Returns false if this request has already made its snapshots. Throws if a rule or a limit forbids the snapshots. Does not access the
-   * disk.
+   * Returns the orders for the snapshots, or null if this request has already made them. Throws if a rule or a limit forbids the snapshots.
+   * Does not access the disk.
    */
-  check(wanted: readonly NewSnapshot[], asker: Asker, requestId: string | null): boolean {
+  check(wanted: readonly NewSnapshot[], asker: Asker, requestId: string | null): readonly SnapshotOrder[] | null {
     asker.needs('manage', 'make snapshots');
-    if (this.answer(wanted, requestId) !== null) return false;
-    decideSnapshots(this.verbs.catalogue, wanted, asker, this.verbs.stamp(requestId), this.costs(new Map()));
-    return true;
+    if (this.answer(wanted, requestId) !== null) return null;
+    const found = decideSnapshots(this.verbs.catalogue, wanted, asker, this.verbs.stamp(requestId), this.costs(new Map()));
+    return wanted.map((one, index) => ({ ...one, id: found[index]!.manifest.id }));
   }
 
   /** Makes snapshots of several volumes at one moment (P1). */
@@ -171,9 +181,8 @@ export class SnapshotVerbs {
   /** Copies the volumes at one moment. */
   private async copy(opened: readonly OpenCopy[]): Promise<void> {
     for (const one of opened) await this.steps.sync(one);
-    const names = opened.flatMap(({ files }) => files.map(({ pool }) => pool.name));
     await this.takeMoment(
-      [...new Set(names)],
+      opened.flatMap(({ files }) => files.map(({ pool }) => pool)),
       opened.map(({ copy }) => copy),
     );
   }
@@ -220,30 +229,29 @@ export class SnapshotVerbs {
     if (moment.isProven) return found;
     const proven: SnapshotRecord = { ...record, moment: { ...moment, isProven: true } };
     await verbs.onDisk(pool, SNAPSHOT_CHANGE_MS, (files) => new SnapshotFiles(files).rewrite(proven));
-    pools.putSnapshots(pool.name, manifest.id, (all) => withSnapshot({ ...all, list: all.list.filter((one) => one.id !== id) }, proven));
+    pools.putSnapshots(pool, manifest.id, (all) => withSnapshot({ ...all, list: all.list.filter((one) => one.id !== id) }, proven));
     return { pool: this.poolNow(pool), manifest, record: proven };
   }
 
-  /** `onlyId`: the id that the snapshot must have; null: any. Throws E_UNKNOWN_SNAPSHOT if the snapshot has another id. */
-  async remove(wanted: SnapshotName, asker: Asker, requestId: string | null, onlyId: string | null = null): Promise<Found> {
+  /** Throws E_UNKNOWN_SNAPSHOT if the snapshot does not have the id `onlyId`. */
+  async remove(wanted: SnapshotToRemove, asker: Asker, requestId: string | null): Promise<Found> {
+    const onlyId = 'onlyId' in wanted ? wanted.onlyId : null;
     asker.needs('manage', 'remove snapshots');
     const done = this.removedBy(requestId);
     if (done !== null) return done;
     const found = this.found(wanted, asker, 'remove snapshots');
     const { pool, manifest, record } = found;
+    const text = snapshotText({ ...manifest, snapshot: record.name });
     if (onlyId !== null && record.id !== onlyId)
-      throw new RsError(
-        'E_UNKNOWN_SNAPSHOT',
-        `Snapshot ${snapshotText(wanted)} is not the one with id ${onlyId}, but a later one of that name: it stays`,
-      );
+      throw new RsError('E_UNKNOWN_SNAPSHOT', `Snapshot ${text} is not the one with id ${onlyId}, but a later one of that name: it stays`);
     checkUnneeded(this.pools.states, found, asker);
     const parts = snapshotParts(this.verbs.catalogue, record);
-    await this.ports.whileUnread(record, snapshotText(wanted), async () => {
+    await this.ports.whileUnread(record, text, async () => {
       try {
         await this.steps.doubt(parts);
         await this.verbs.onDisk(pool, limitMs(record), (files) => new SnapshotFiles(files).remove(record, requestId));
         const removal = { id: record.id, name: record.name, request: requestId };
-        this.pools.putSnapshots(pool.name, manifest.id, (snapshots) => withoutSnapshot(snapshots, removal));
+        this.pools.putSnapshots(pool, manifest.id, (snapshots) => withoutSnapshot(snapshots, removal));
       } finally {
         if (parts.length > 0) await this.pools.settleParts();
       }
@@ -261,13 +269,13 @@ export class SnapshotVerbs {
     const source = proven(found);
     const stamp = this.verbs.stamp(requestId);
     const planned = decideClone(this.verbs.catalogue, source, to, asker, stamp);
-    return this.cloneAside({ wanted, source, to, asker, stamp, planned }, turn);
+    return this.cloneAside({ source, to, asker, stamp, planned }, turn);
   }
 
   /**
    * Makes the files of the new volume in `turn.aside`. Before the commit, checks again that the name is free and that the pools have room.
    */
-  private async cloneAside({ wanted, source, to, asker, stamp, planned }: WantedClone, turn: Turn): Promise<Found> {
+  private async cloneAside({ source, to, asker, stamp, planned }: WantedClone, turn: Turn): Promise<Found> {
     const { pools, verbs } = this;
     const { id } = planned;
     const places = [source.pool, ...snapshotParts(this.verbs.catalogue, source.record).map(({ pool }) => pool)];
@@ -275,15 +283,14 @@ export class SnapshotVerbs {
     let manifest: Manifest;
     try {
       await turn.aside(() => this.steps.cloneAside(source, planned));
-      const found = this.found(wanted, asker, 'clone snapshots');
-      const now = proven(found);
-      if (now.record.id !== source.record.id || now.pool.identity?.id !== source.pool.identity?.id)
-        throw new RsError('E_BUSY', `Snapshot ${snapshotText(wanted)} was replaced while it was cloned: try again`);
+      const now = this.found({ id: source.manifest.id, snapshotId: source.record.id }, asker, 'clone snapshots');
+      if (now.pool.identity?.id !== source.pool.identity?.id)
+        throw new RsError('E_BUSY', `Volume ${source.manifest.name} changed its pool while its snapshot was cloned: try again`);
       const { pool } = now;
       const whole = decideClone(this.verbs.catalogue, now, to, asker, stamp);
       manifest = await verbs.withNewParts(partsOf(this.verbs.catalogue, whole), this.steps.putAside(id), async (stamps) => {
         const created = await verbs.onDisk(pool, SNAPSHOT_CHANGE_MS, (files) => new SnapshotFiles(files).commitAside(whole, stamps));
-        pools.put(pool.name, created);
+        pools.put(pool, created);
         return created;
       });
     } finally {
@@ -335,7 +342,7 @@ export class SnapshotVerbs {
           await this.steps.makePrepared({ pool, manifest: was, record: kept });
           await this.steps.doubt(replaced);
           await onDisk((files) => files.replaceManifest(manifest));
-          pools.put(pool.name, manifest);
+          pools.put(pool, manifest);
           await onDisk((files) => new SnapshotFiles(files).putNext(was.id));
         });
       } finally {
@@ -360,13 +367,14 @@ export class SnapshotVerbs {
   }
 
   /**
-   * Copies volumes at one moment. The first parameter has the names of the pools of the volumes. Nests one call of `onDisk` for each
+   * Copies volumes at one moment. The first parameter has the pools of the volumes. Nests one call of `onDisk` for each
    * pool. `onDisk` refuses a pool that does not answer, and throws E_TIMEOUT if the moment takes too long.
    */
-  takeMoment([name, ...others]: readonly string[], copies: readonly VolumeCopy[]): Promise<void> {
-    if (name === undefined) return this.ports.moments.take(copies);
+  takeMoment([pool, ...others]: readonly PoolState[], copies: readonly VolumeCopy[]): Promise<void> {
+    if (pool === undefined) return this.ports.moments.take(copies);
     const sizeBytes = copies.reduce((sum, copy) => sum + copy.sizeBytes, 0);
-    return this.pools.onDisk(name, MOMENT_WAIT_MS + limitMs({ sizeBytes }), () => this.takeMoment(others, copies));
+    const rest = others.filter(({ name }) => name !== pool.name);
+    return this.pools.onDisk(pool, MOMENT_WAIT_MS + limitMs({ sizeBytes }), () => this.takeMoment(rest, copies));
   }
 
   /**
@@ -377,15 +385,15 @@ export class SnapshotVerbs {
     await this.verbs.onDisk(pool, SNAPSHOT_CHANGE_MS, (files) =>
       new SnapshotFiles(files).commit(record.name, poolPaths.volume(pool.path, manifest.id)),
     );
-    this.pools.putSnapshots(pool.name, manifest.id, (snapshots) => withSnapshot(snapshots, record));
+    this.pools.putSnapshots(pool, manifest.id, (snapshots) => withSnapshot(snapshots, record));
   }
 
   private note(pool: PoolState, record: SnapshotRecord): void {
     this.putRecord(pool, record, withPending);
   }
 
-  private putRecord({ name }: PoolState, record: SnapshotRecord, change: typeof withPending): void {
-    this.pools.putSnapshots(name, record.volumeId, (snapshots) => change(snapshots, record));
+  private putRecord(pool: PoolState, record: SnapshotRecord, change: typeof withPending): void {
+    this.pools.putSnapshots(pool, record.volumeId, (snapshots) => change(snapshots, record));
   }
 
   /** Returns the finished snapshot. Throws E_POOL if `settleParts` could not finish the snapshot. */
@@ -406,7 +414,9 @@ export class SnapshotVerbs {
   private async usedBytes(wanted: readonly NewSnapshot[], asker: Asker): Promise<ReadonlyMap<string, number>> {
     const used = new Map<string, number>();
     for (const { pool, manifest } of this.volumes) {
-      const one = wanted.find(({ name, universe }) => name === manifest.name && universe === manifest.universe);
+      const isMeant = ({ id, name, universe }: NewSnapshot): boolean =>
+        id === undefined ? name === manifest.name && universe === manifest.universe : id === manifest.id;
+      const one = wanted.find(isMeant);
       if (one === undefined || pool.trouble !== null) continue;
       const limitBytes = !isForOwner(one) ? asker.rights.limitBytes : manifest.owner === null ? null : this.ports.limitOf(manifest.owner);
       if (limitBytes !== null) used.set(manifest.id, await this.steps.usedBytes({ pool, manifest }));
@@ -414,12 +424,12 @@ export class SnapshotVerbs {
     return used;
   }
 
-  private found(wanted: SnapshotName, asker: Asker, what: string): FoundSnapshot {
+  private found(wanted: SnapshotName | SnapshotRef, asker: Asker, what: string): FoundSnapshot {
     return findAnySnapshot(this.verbs.catalogue, wanted, asker, what);
   }
 
   private poolNow(pool: PoolState): PoolState {
-    return this.pools.states.find(({ name }) => name === pool.name) ?? pool;
+    return this.pools.states.find(({ identity }) => identity !== null && identity.id === pool.identity?.id) ?? pool;
   }
 
   /**

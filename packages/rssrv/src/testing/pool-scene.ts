@@ -24,7 +24,7 @@ import { NO_HOLD, PLAIN_CLONES } from './plain-clones.ts';
 import { NO_LEDGERS } from './no-ledgers.ts';
 
 /** Ids of the pools, in the order of their names. */
-export const POOL_IDS = ['a', 'b', 'c'].map((digit) => `00000000-0000-4000-8000-00000000000${digit}`);
+export const POOL_IDS = ['a', 'b', 'c'].map((digit) => `00000000-0000-4000-8000-00000000000${digit}` as const);
 
 export interface SceneOptions {
   readonly clock: Clock;
@@ -36,7 +36,7 @@ export interface SceneOptions {
   readonly check?: PoolVerbsPorts['check'];
   readonly apply?: PoolVerbsPorts['apply'];
   /** Returns new ids; without this function, ids are random. */
-  readonly newId?: () => string;
+  readonly newId?: PoolVerbsPorts['newId'];
   readonly moments?: Moments;
   /** Clones files; without this function, clones are plain copies. */
   readonly reflink?: Reflink;
@@ -138,7 +138,7 @@ export class PoolScene {
     for (const [index, { path: pool }] of scene.configs.entries()) {
       if (fs.existsSync(path.join(pool, 'pool.json')) || options.absent?.includes(path.basename(pool)) === true) continue;
       fs.mkdirSync(pool, { recursive: true });
-      await new PoolFiles(pool, { allocate: async () => undefined }).makePool({ id: POOL_IDS[index] ?? '', createdMs: 0 });
+      await new PoolFiles(pool, { allocate: async () => undefined }).makePool({ id: POOL_IDS[index]!, createdMs: 0 });
     }
     await (await scene.pools.prepare(scene.configs)).commit();
     for (const volume of volumeConfigsOf(scene.pools.states)) scene.served.set(volumeKey(volume), volume);

@@ -8,6 +8,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { systemClock } from '@rsio/common/lib/clock';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
+import type { Uuid } from '../pools/disk/ids.ts';
 import { PoolScene, type SceneOptions } from './pool-scene.ts';
 
 const ZEROS = Buffer.alloc(65_536);
@@ -140,7 +141,7 @@ export async function stopped(
   let options: SceneOptions = { clock: systemClock, names };
   const run: Run = async (directory, reached) => {
     let [number, timeMs] = [0, 1_000_000_000_000];
-    const newId = (): string => `00000000-0000-4000-9000-${String(++number).padStart(12, '0')}`;
+    const newId = (): Uuid => `00000000-0000-4000-9000-${String(++number).padStart(12, '0')}`;
     options = { clock: { ...systemClock, wallMs: () => timeMs++, monotonicMs: () => timeMs }, names };
     let isOn = false;
     const scene = await PoolScene.open(directory, { ...options, newId, reached: (step) => void (isOn && reached(step)) });

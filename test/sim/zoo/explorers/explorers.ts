@@ -7,6 +7,7 @@ import { beyondLife } from '@rsio/protocol/testing/mirror-beyond-lives';
 import { live } from '@rsio/protocol/testing/mirror-copy-lives';
 import { momentViolationOf, violationOf } from '@rsio/protocol/testing/mirror-data-worlds';
 import { repairLife } from '@rsio/protocol/testing/mirror-repair-lives';
+import { nameLife } from '@rsio/rssrv/testing/name-lives';
 import { replicationLife } from '@rsio/rssrv/testing/replication-lives';
 import { roleLife } from '@rsio/rssrv/testing/role-lives';
 import { seedLife } from '@rsio/rssrv/testing/seed-lives';
@@ -34,7 +35,7 @@ import { ANY, type WalkOptions, World } from '../../../mirrors/world.ts';
  * `lost-writes`: holders and claims of a mirror, while machines crash. `copied-sources`: a piece that is copied from storage that loses
  * content. `data-processes`: the listener, with clients that have several data processes. `gates`: a gate whose process stands still at
  * times. `gate-pairs`: two gates of one volume. `records`: the gate record of a volume that changes its holder. `farms`: several servers
- * over a shared disk. `replications`: two servers, one of which has followers of volumes of the other. `roles`: the same servers, which
+ * over a shared disk. `names`: schedules of volumes that change their names. `replications`: two servers, one of which has followers of volumes of the other. `roles`: the same servers, which
  * change their roles.
  */
 export type Explorer =
@@ -58,6 +59,7 @@ export type Explorer =
   | 'gate-pairs'
   | 'records'
   | 'farms'
+  | 'names'
   | 'replications'
   | 'roles'
   | 'seeds';
@@ -69,7 +71,9 @@ const REPLICATIONS_MAX = 300;
 
 /** Returns the number of worlds in which a mutant is hunted. */
 export function exploredMax(explorer: Explorer): number {
-  return explorer === 'replications' || explorer === 'roles' || explorer === 'seeds' ? REPLICATIONS_MAX : EXPLORED_MAX;
+  return explorer === 'names' || explorer === 'replications' || explorer === 'roles' || explorer === 'seeds'
+    ? REPLICATIONS_MAX
+    : EXPLORED_MAX;
 }
 
 /** Runs the world of this seed. Returns the fault as a sentence; null: no fault. */
@@ -87,6 +91,7 @@ export async function explore(explorer: Explorer, options: Partial<WalkOptions>,
     if (explorer === 'records') return await recordWorld(seed);
     if (explorer === 'gate-pairs') return await gatePairWorld(seed);
     if (explorer === 'farms') return (await runFarmSeed(seed, { isHunt: true })).breaches[0] ?? null;
+    if (explorer === 'names') return await nameLife(seed);
     if (explorer === 'replications') return await replicationLife(seed);
     if (explorer === 'roles') return await roleLife(seed);
     if (explorer === 'seeds') return await seedLife(seed);

@@ -270,7 +270,9 @@ const ARRIVALS: readonly Mutant[] = [
     apply: () =>
       override<LaneInner, [], readonly FollowerFacts[]>(FollowerLane, 'facts', (original) => (self) => {
         const { replication, members } = self.order;
-        const marks = new Map(self.ports.verbs.of(replication).map(({ manifest }) => [manifest.id, manifest.follower]));
+        const marks = new Map<string, Manifest['follower']>(
+          self.ports.verbs.of(replication).map(({ manifest }) => [manifest.id, manifest.follower]),
+        );
         return original(self).map((one) => {
           const name = marks.get(one.volumeId)?.sourceName;
           return { ...one, sourceId: members.find((member) => member.name === name)?.id ?? one.sourceId };

@@ -132,8 +132,8 @@ export class CopyInPool {
     return this.pools.states.find((one) => one.isOpen && one.trouble === null && one.identity?.id === toId);
   }
 
-  onDisk<T>({ name }: PoolState, work: (files: PoolFiles) => Promise<T>): Promise<T> {
-    return this.pools.onDisk(name, MOVE_STEP_MS, work);
+  onDisk<T>(pool: PoolState, work: (files: PoolFiles) => Promise<T>): Promise<T> {
+    return this.pools.onDisk(pool, MOVE_STEP_MS, work);
   }
 }
 

@@ -20,6 +20,7 @@ import {
   type VolumeName,
   volumeText,
 } from '../../pools/catalogue.ts';
+import type { VolumeId } from '../../pools/disk/ids.ts';
 import type { Manifest } from '../../pools/disk/manifest.ts';
 
 /** Size and block size of the volume or snapshot that is copied. */
@@ -29,7 +30,7 @@ export interface CopiedSize {
 }
 
 export interface NewVolume extends VolumeName {
-  readonly id: string;
+  readonly id: VolumeId;
   /**
    * Name of the pool for the new volume. If null, the server chooses among the pools that have no file of the copied volume, and takes the
    * pool with the most room.

@@ -11,8 +11,8 @@ import { checkNotMoving } from '../../pools/repair/move-repair.ts';
 import { checkNotBusy, type Found } from '../../pools/catalogue.ts';
 import type { Pools } from '../../pools/pools.ts';
 import type { Turn } from '../../pools/requests/turn.ts';
-import { type FoundSnapshot, snapshotFiles, type SnapshotName, snapshotsOf } from '../../snapshots/snapshot-rules.ts';
-import type { SnapshotVerbs } from '../../snapshots/snapshot-verbs.ts';
+import { type FoundSnapshot, snapshotFiles, snapshotsOf } from '../../snapshots/snapshot-rules.ts';
+import type { SnapshotOrders } from '../../snapshots/snapshot-verbs.ts';
 import type { Triggers } from '@rsio/common/triggers/triggers';
 
 /** Executes a change when no other change is in progress. `what` names the change in messages to requests that wait for it. */
@@ -26,12 +26,12 @@ export interface CopySource extends FoundSnapshot {
 
 export class CopySources {
   private readonly pools: Pools;
-  private readonly snapshots: SnapshotVerbs;
+  private readonly snapshots: SnapshotOrders;
   private readonly triggers: Pick<Triggers, 'around'>;
   private readonly exclusive: Exclusive;
   private readonly log: Pick<Log, 'warn'>;
 
-  constructor(pools: Pools, snapshots: SnapshotVerbs, triggers: Pick<Triggers, 'around'>, exclusive: Exclusive, log: Pick<Log, 'warn'>) {
+  constructor(pools: Pools, snapshots: SnapshotOrders, triggers: Pick<Triggers, 'around'>, exclusive: Exclusive, log: Pick<Log, 'warn'>) {
     this.pools = pools;
     this.snapshots = snapshots;
     this.triggers = triggers;
@@ -72,10 +72,11 @@ export class CopySources {
       return;
     }
     const found = this.openVolume(record);
-    if (found === null || this.recordOf(found, state) === undefined) return;
-    const name = nameOf(found, state.snapshot);
+    const snapshot = found === null ? undefined : this.recordOf(found, state);
+    if (found === null || snapshot === undefined) return;
+    const own = { id: found.manifest.id, snapshotId: snapshot.id };
     try {
-      await this.exclusive(() => this.snapshots.remove(name, LOCAL_ASKER, null), `the copy of volume ${record.name}`);
+      await this.exclusive(() => this.snapshots.remove(own, LOCAL_ASKER, null), `the copy of volume ${record.name}`);
     } catch (thrown) {
       if (thrown instanceof RsError) throw new JobEnds({ kind: 'waits', reason: thrown.message });
       throw thrown;
@@ -84,7 +85,8 @@ export class CopySources {
 
   private async make(job: RunningJob, found: Found, { snapshot }: CopyState): Promise<void> {
     const { record } = job;
-    const wanted = [nameOf(found, snapshot)];
+    const { id, name, universe } = found.manifest;
+    const wanted = [{ id, name, universe, snapshot }];
     try {
       checkNotBusy(found);
     } catch (thrown) {
@@ -125,10 +127,6 @@ export class CopySources {
 export function stateOf({ id, copy }: JobRecord): CopyState {
   if (copy === undefined) throw new RsError('E_INTERNAL', `Job ${id} is no copy`);
   return copy;
-}
-
-function nameOf({ manifest: { name, universe } }: Found, snapshot: string): SnapshotName {
-  return { name, universe, snapshot };
 }
 
 function lost({ name }: JobRecord, { snapshot }: CopyState): RsError {

@@ -99,7 +99,7 @@ export async function commitCopy(verbs: PoolVerbs, { toId, to }: JobRecord, pool
       throw new JobEnds({ kind: 'waits', reason: `whether volume ${volumeText(manifest)} is in pool ${to} is not known yet` });
     throw thrown;
   }
-  pools.put(pool.name, manifest);
+  pools.put(pool, manifest);
   try {
     await verbs.serve(pool, null, manifest);
   } catch (thrown) {

@@ -17,6 +17,7 @@ import { JobEnds, type RunningJob } from '../jobs.ts';
 import { IMPORT_PIECE_BYTES, IMPORT_SYNC_BYTES } from '../limits.ts';
 import type { Asker } from '../../pools/asker.ts';
 import { type CreateRequest, decideCreate, type PoolState, usableBytes, type VolumeName } from '../../pools/catalogue.ts';
+import type { VolumeId } from '../../pools/disk/ids.ts';
 import type { Manifest } from '../../pools/disk/manifest.ts';
 import type { RangeCalls } from '../../pools/disk/data-file.ts';
 import { poolPaths } from '../../pools/disk/pool-paths.ts';
@@ -66,7 +67,7 @@ export class VolumeImports {
   }
 
   /** Returns the pool of the new volume. Throws if the volume cannot be made. */
-  async poolFor(wanted: WantedImport, seen: Awaited<ReturnType<VolumeImports['look']>>, id: string, asker: Asker): Promise<PoolState> {
+  async poolFor(wanted: WantedImport, seen: Awaited<ReturnType<VolumeImports['look']>>, id: VolumeId, asker: Asker): Promise<PoolState> {
     asker.needs('admin', 'import files');
     const sizeBytes = seen === null ? wanted.blockSizeBytes : volumeBytes(seen.sizeBytes, wanted.blockSizeBytes);
     const near = wanted.pool ?? (seen === null ? null : await this.poolOn(seen.device));
@@ -251,7 +252,7 @@ export class VolumeImports {
   private decide(
     { name, universe, blockSizeBytes, pool }: Omit<WantedImport, 'source'>,
     sizeBytes: number,
-    id: string,
+    id: VolumeId,
     asker: Asker,
     nowMs: number,
   ): ReturnType<typeof decideCreate> {

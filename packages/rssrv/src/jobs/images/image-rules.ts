@@ -20,7 +20,9 @@ import {
   unusable,
   type VolumeName,
   volumeText,
+  type WantedVolume,
 } from '../../pools/catalogue.ts';
+import type { VolumeId } from '../../pools/disk/ids.ts';
 import type { ImageRelation, Manifest, PreparedRefresh } from '../../pools/disk/manifest.ts';
 import { checkNoFollower } from '../../pools/follower-rules.ts';
 import { refreshed } from '../../pools/repair/image-repair.ts';
@@ -70,7 +72,7 @@ export function decideCopiedImage(
   catalogue: Catalogue,
   { pool: home, manifest: was }: Found,
   pool: PoolState,
-  { id, name, universe, refresh }: VolumeName & { readonly id: string; readonly refresh: string },
+  { id, name, universe, refresh }: VolumeName & { readonly id: VolumeId; readonly refresh: string },
   asker: Asker,
   nowMs: number,
 ): ImageManifest {
@@ -102,13 +104,13 @@ export function decideCopiedImage(
  */
 export function decideCopiedRefresh(
   catalogue: Catalogue,
-  wanted: VolumeName & { readonly id: string },
+  wanted: VolumeName & { readonly id: VolumeId },
   source: Found,
   asker: Asker,
 ): Found & { readonly relation: ImageRelation } {
   const found = findImage(catalogue, wanted, asker, 'refresh images');
   const pair = pairOf(catalogue, found, asker, 'refresh images');
-  if (found.manifest.id !== wanted.id || pair.source.manifest.id !== source.manifest.id)
+  if (pair.source.manifest.id !== source.manifest.id)
     throw new RsError('E_UNKNOWN_VOLUME', `Image ${volumeText(wanted)} is another one now: repeat the command`, {
       volume: volumeText(wanted),
     });
@@ -206,14 +208,14 @@ export function decideImageRestore(
 /** Plans to restore a volume from its image in another pool. Throws if the restore is not possible, or no longer possible. */
 export function decideCopiedRestore(
   catalogue: Catalogue,
-  wanted: VolumeName & { readonly id: string },
+  wanted: VolumeName & { readonly id: VolumeId },
   image: Found,
   asker: Asker,
   stamp: Stamp,
 ): { readonly source: Found; readonly planned: PlannedRollback } {
   const source = findToChange(catalogue, wanted, asker, 'restore volumes');
   checkChange(catalogue, asker, image.pool, image.manifest, 'restore volumes');
-  if (source.manifest.id !== wanted.id || image.manifest.image?.ofId !== wanted.id)
+  if (image.manifest.image?.ofId !== wanted.id)
     throw new RsError('E_UNKNOWN_VOLUME', `${volumeText(image.manifest)} is no image of volume ${volumeText(wanted)} any more`, {
       volume: volumeText(wanted),
     });
@@ -264,8 +266,8 @@ export function imagesOf({ pools }: Catalogue, volumeId: string): Found[] {
   );
 }
 
-/** Finds an image by its name. Throws E_USAGE if the volume with this name is not an image. Throws the errors of `findVolume`. */
-function findImage(catalogue: Catalogue, wanted: VolumeName, asker: Asker, what: string): Found {
+/** Finds an image. Throws E_USAGE if the volume is not an image. Throws the errors of `findVolume`. */
+function findImage(catalogue: Catalogue, wanted: WantedVolume, asker: Asker, what: string): Found {
   const found = findToChange(catalogue, wanted, asker, what);
   relationOf(found);
   return found;
@@ -292,12 +294,7 @@ function pairOf(catalogue: Catalogue, image: Found, asker: Asker, what: string):
         throw new RsError('E_UNKNOWN_VOLUME', `Image ${text} is one of a volume that is not for this client: ask an administrator`, {
           volume: text,
         });
-      const source = findVolume(catalogue, present.found.manifest, asker);
-      // A pool that was brought from another server may have a volume of the same name.
-      if (source.manifest.id !== relation.ofId)
-        throw new RsError('E_AMBIGUOUS', `Two volumes are called ${of}, and image ${text} belongs to one of them: rename the other one`, {
-          volume: of,
-        });
+      const source = findVolume(catalogue, { id: relation.ofId }, asker);
       checkChange(catalogue, asker, source.pool, source.manifest, what);
       return { image, relation, source };
     }

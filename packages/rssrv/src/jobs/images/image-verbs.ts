@@ -64,7 +64,7 @@ export class ImageVerbs {
     const manifest = await verbs.onDisk(pool, limitMs(planned), (files) =>
       files.create(planned, [], (file) => this.cloneWith(new SnapshotFiles(files), source, file, planned.sizeBytes)),
     );
-    pools.put(pool.name, manifest);
+    pools.put(pool, manifest);
     await verbs.serve(pool, null, manifest);
     return this.now(manifest.id) ?? { pool, manifest };
   }
@@ -124,7 +124,7 @@ export class ImageVerbs {
       await files.replaceManifest(now);
       await rm(poolPaths.baseData(poolPaths.volume(pool.path, now.id)), { force: true });
     });
-    pools.put(pool.name, now);
+    pools.put(pool, now);
     return { pool: this.now(now.id)?.pool ?? pool, manifest: now };
   }
 
@@ -135,7 +135,10 @@ export class ImageVerbs {
       for (const one of plan) copied.push(await this.begin(one, copied));
       const copies = copiesOf(copied);
       for (const copy of copies) await copy.sync();
-      await snapshots.takeMoment([...new Set(plan.map(({ image }) => image.pool.name))], copies);
+      await snapshots.takeMoment(
+        plan.map(({ image }) => image.pool),
+        copies,
+      );
       await this.commit(copied);
     } catch (thrown) {
       await this.dropUnused(plan);
@@ -179,7 +182,7 @@ export class ImageVerbs {
     const replace = async (one: Copied, manifest: Manifest): Promise<void> => {
       const { pool } = one.image;
       await verbs.onDisk(pool, limitMs(manifest), (files) => files.replaceManifest(manifest));
-      pools.put(pool.name, manifest);
+      pools.put(pool, manifest);
     };
     for (const [index, one] of copied.entries()) if (index > 0) await replace(one, preparedManifest(one, stamps[index] ?? ''));
     const [home] = copied;
@@ -224,7 +227,7 @@ export class ImageVerbs {
    * because settleParts undoes the change.
    */
   private onDisk<T>({ image, next }: PlannedRefresh, work: (files: PoolFiles) => Promise<T>): Promise<T> {
-    return this.pools.onDisk(image.pool.name, limitMs(next), work);
+    return this.pools.onDisk(image.pool, limitMs(next), work);
   }
 
   /** Throws E_POOL if the refresh of an image could not be finished. */

@@ -24,7 +24,7 @@ import { isWithoutReflink } from '../../pools/snapshots/reflink.ts';
 import { SnapshotFiles } from '../../pools/snapshots/snapshot-files.ts';
 import { filesOf, type SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
 import { snapshotFiles, snapshotsOf } from '../../snapshots/snapshot-rules.ts';
-import type { SnapshotVerbs } from '../../snapshots/snapshot-verbs.ts';
+import type { SnapshotOrders } from '../../snapshots/snapshot-verbs.ts';
 import { decideCopiedImage, decideCopiedRefresh } from './image-rules.ts';
 
 type ImageCopy = Extract<CopyTarget, { kind: 'image' }>;
@@ -36,11 +36,11 @@ interface Base extends CopyBase {
 
 export class ToImage {
   private readonly ports: ToVolumePorts;
-  private readonly snapshots: SnapshotVerbs;
+  private readonly snapshots: Pick<SnapshotOrders, 'remove'>;
   private readonly log: Pick<Log, 'warn'>;
   private readonly copies: CopyInPool;
 
-  constructor(ports: ToVolumePorts, snapshots: SnapshotVerbs, log: Pick<Log, 'warn'>) {
+  constructor(ports: ToVolumePorts, snapshots: Pick<SnapshotOrders, 'remove'>, log: Pick<Log, 'warn'>) {
     this.ports = ports;
     this.snapshots = snapshots;
     this.log = log;
@@ -97,9 +97,9 @@ export class ToImage {
     const record =
       pool === undefined || now === undefined ? undefined : snapshotsOf({ pool, manifest: now }).list.find(({ id }) => id === snapshotId);
     if (now === undefined || record === undefined) return;
-    const name = { name: now.name, universe: now.universe, snapshot: record.name };
+    const old = { id: now.id, snapshotId };
     await this.ports
-      .exclusive(() => snapshots.remove(name, LOCAL_ASKER, null), `snapshot ${record.name} of volume ${now.name}`)
+      .exclusive(() => snapshots.remove(old, LOCAL_ASKER, null), `snapshot ${record.name} of volume ${now.name}`)
       .catch((thrown: unknown) => log.warn(`Snapshot ${record.name} of volume ${now.name} stays: ${toRsError(thrown).message}`));
   }
 
@@ -174,7 +174,7 @@ export class ToImage {
       const change = <T>(work: (files: PoolFiles) => Promise<T>): Promise<T> => verbs.onDisk(pool, COPY_COMMIT_MS, work);
       await change((files) => this.takeOver(files, was, copyStamp));
       await change((files) => files.replaceManifest(manifest));
-      verbs.pools.put(pool.name, manifest);
+      verbs.pools.put(pool, manifest);
       await change((files) => new SnapshotFiles(files).putNext(was.id, 'refresh'));
     });
   }

@@ -53,20 +53,20 @@ export class LastStep {
     const { id } = manifest;
     const copyStamp = await this.checkFiles({ found, target }, record, manifest.stamps[0] ?? null);
     const snapshots = snapshotsIn(pool, id).list;
-    const carried = await pools.onDisk(target.name, SWITCH_DISK_MS, (files) => new MoveFiles(files).carried(id));
+    const carried = await pools.onDisk(target, SWITCH_DISK_MS, (files) => new MoveFiles(files).carried(id));
     if (snapshots.some((one) => !carried.has(one.id))) throw new TooMuchLeft();
     // Delete the copies of snapshots that were removed after they had been copied to the new pool.
-    await pools.onDisk(target.name, SWITCH_DISK_MS, (files) => new MoveFiles(files).keepOnly(id, snapshots));
+    await pools.onDisk(target, SWITCH_DISK_MS, (files) => new MoveFiles(files).keepOnly(id, snapshots));
     const marked: Manifest = { ...manifest, movedTo: target.identity?.id ?? '' };
     let isTried = false;
     try {
       await verbs.onDisk(pool, SWITCH_DISK_MS, (files) => files.replaceManifest(marked));
-      pools.put(pool.name, marked);
+      pools.put(pool, marked);
       const reason = `it is changing to pool ${target.name}: its clients wait a moment`;
       return await volumeSwitch.run(id, reason, async () => {
         const maxBytes = switchMaxBytes(bytesPerSecond);
-        if (!(await pools.onDisk(target.name, SWITCH_DISK_MS, () => this.copyRest(found, target, maxBytes)))) throw new TooMuchLeft();
-        await pools.onDisk(target.name, SWITCH_DISK_MS, (files) => new MoveFiles(files).carryRecord(id, pool.path));
+        if (!(await pools.onDisk(target, SWITCH_DISK_MS, () => this.copyRest(found, target, maxBytes)))) throw new TooMuchLeft();
+        await pools.onDisk(target, SWITCH_DISK_MS, (files) => new MoveFiles(files).carryRecord(id, pool.path));
         const { movedTo: _to, ...others } = marked;
         const moved: Manifest = { ...others, stamps: [copyStamp], movedFrom: pool.identity?.id ?? '' };
         const snapshotIds = snapshots.map((one) => one.id);
@@ -74,8 +74,8 @@ export class LastStep {
           isTried = true;
           return this.commit(target, moved);
         });
-        pools.putSnapshots(target.name, id, () => ({ ...NO_SNAPSHOTS, list: snapshots }));
-        pools.put(target.name, moved);
+        pools.putSnapshots(target, id, () => ({ ...NO_SNAPSHOTS, list: snapshots }));
+        pools.put(target, moved);
         return verbs.configOf(target, moved);
       });
     } catch (thrown) {
@@ -120,8 +120,8 @@ export class LastStep {
   private async unmark(pool: PoolState, manifest: Manifest): Promise<void> {
     const { pools } = this;
     try {
-      await pools.onDisk(pool.name, SWITCH_DISK_MS, (files) => files.replaceManifest(manifest));
-      pools.put(pool.name, manifest);
+      await pools.onDisk(pool, SWITCH_DISK_MS, (files) => files.replaceManifest(manifest));
+      pools.put(pool, manifest);
     } catch {
       // `settleParts` tries again to remove the mark, both in this call of `run` and after each start.
     }
@@ -155,7 +155,7 @@ export class LastStep {
       }
       const { size } = await to.stat();
       if (size < sizeBytes && thick) return false;
-      await this.pools.onDisk(pool.name, SWITCH_DISK_MS, (one) => new MoveFiles(one).spendBase(id));
+      await this.pools.onDisk(pool, SWITCH_DISK_MS, (one) => new MoveFiles(one).spendBase(id));
       if (size < sizeBytes) await to.truncate(sizeBytes);
       const copier = new RangeCopy(now, to, this.copying.punch);
       for (const range of ranges)

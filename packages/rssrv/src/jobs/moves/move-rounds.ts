@@ -98,8 +98,8 @@ export class MoveRounds {
     return { state: next, isNew: true };
   }
 
-  private onDisk<T>({ name }: PoolState, work: (files: MoveFiles) => Promise<T>): Promise<T> {
-    return this.pools.onDisk(name, MOVE_STEP_MS, (files) => work(this.place.files(files)));
+  private onDisk<T>(pool: PoolState, work: (files: MoveFiles) => Promise<T>): Promise<T> {
+    return this.pools.onDisk(pool, MOVE_STEP_MS, (files) => work(this.place.files(files)));
   }
 
   private async cloned(pool: PoolState, id: string, sizeBytes: number, snapshot: SnapshotRecord | null): Promise<string | null> {

@@ -35,14 +35,14 @@ export class PartLastStep extends LastStep {
     const { id } = home.manifest;
     const copyStamp = await this.checkFiles(step, record, home.manifest.stamps[index] ?? null);
     const ids = [...moved.snapshots.keys()];
-    const carried = await pools.onDisk(target.name, SWITCH_DISK_MS, (files) => new PartMoveFiles(files, moved).carried());
+    const carried = await pools.onDisk(target, SWITCH_DISK_MS, (files) => new PartMoveFiles(files, moved).carried());
     if (ids.some((one) => !carried.has(one))) throw new TooMuchLeft();
     const kept = pools.states.flatMap(({ snapshots }) => snapshots.get(id)?.list ?? []).filter((one) => moved.snapshots.has(one.id));
-    await pools.onDisk(target.name, SWITCH_DISK_MS, (files) => new PartMoveFiles(files, moved).keepOnly(id, kept));
+    await pools.onDisk(target, SWITCH_DISK_MS, (files) => new PartMoveFiles(files, moved).keepOnly(id, kept));
     try {
       return await volumeSwitch.run(id, `a file of it is changing to pool ${target.name}: its clients wait a moment`, async () => {
         const maxBytes = switchMaxBytes(bytesPerSecond);
-        if (!(await pools.onDisk(target.name, SWITCH_DISK_MS, () => this.copyRest(found, target, maxBytes)))) throw new TooMuchLeft();
+        if (!(await pools.onDisk(target, SWITCH_DISK_MS, () => this.copyRest(found, target, maxBytes)))) throw new TooMuchLeft();
         try {
           return verbs.configOf(home.pool, await this.change(found.pool, target, copyStamp));
         } catch (thrown) {
@@ -66,13 +66,13 @@ export class PartLastStep extends LastStep {
     const { home, index, moved } = this.place;
     const all: readonly PartRecord[] = [moved.record, ...moved.snapshots.values()];
     await verbs.onDisk(target, SWITCH_DISK_MS, (files) => new PartMoveFiles(files, moved).install());
-    for (const record of all) pools.putPart(target.name, { record, isNew: true });
+    for (const record of all) pools.putPart(target, { record, isNew: true });
     await verbs.onDisk(source, SWITCH_DISK_MS, (files) => files.parts.doubtAll(all.map(({ fileId }) => fileId)));
-    for (const record of all) pools.putPart(source.name, { record: { ...record, poolId: source.identity?.id ?? '' }, isNew: true });
+    for (const record of all) pools.putPart(source, { record: { ...record, poolId: source.identity?.id ?? '' }, isNew: true });
     const next = movedManifest(home.manifest, index, moved.record.poolId, copyStamp);
     await this.commitHome(home, next, index);
-    pools.put(home.pool.name, next);
-    pools.putSnapshots(home.pool.name, next.id, (snapshots) => ({ ...snapshots, list: snapshots.list.map((one) => placedAs(one, next)) }));
+    pools.put(home.pool, next);
+    pools.putSnapshots(home.pool, next.id, (snapshots) => ({ ...snapshots, list: snapshots.list.map((one) => placedAs(one, next)) }));
     await this.confirm(target, all);
     return next;
   }
@@ -108,7 +108,7 @@ export class PartLastStep extends LastStep {
     } catch {
       throw new OutcomeUnknown(`Pool ${target.name}, which has a file of the volume now, does not answer`);
     }
-    for (const record of left) pools.putPart(target.name, { record, isNew: false });
+    for (const record of left) pools.putPart(target, { record, isNew: false });
   }
 }
 

@@ -83,7 +83,7 @@ export class VolumeMoves {
         if (!(await isThere(folder))) continue;
         const kept = this.ports.moving();
         for (const id of await readdir(folder))
-          if (!kept.has(id)) await this.pools.onDisk(pool.name, POOL_CHANGE_MS, (files) => new MoveFiles(files).discard(id));
+          if (!kept.has(id)) await this.pools.onDisk(pool, POOL_CHANGE_MS, (files) => new MoveFiles(files).discard(id));
       } catch (thrown) {
         this.ports.log.warn(`What a move has left in pool ${pool.name} cannot be deleted: ${toRsError(thrown).message}`);
       }
@@ -164,7 +164,7 @@ export class VolumeMoves {
   private async nextSnapshot(place: MovePlace): Promise<SnapshotRecord | null> {
     const { found, target, snapshots } = place;
     if (snapshots.length === 0) return null;
-    const carried = await this.pools.onDisk(target.name, MOVE_STEP_MS, (pool) => place.files(pool).carried(found.manifest.id));
+    const carried = await this.pools.onDisk(target, MOVE_STEP_MS, (pool) => place.files(pool).carried(found.manifest.id));
     return snapshots.find((one) => !carried.has(one.id)) ?? null;
   }
 
@@ -183,7 +183,7 @@ export class VolumeMoves {
     if (record.doneBytes > 0) return;
     const { pool, manifest } = place.found;
     const { snapshots: list, target } = place;
-    const usedBytes = await this.pools.onDisk(pool.name, MOVE_STEP_MS, (one) => {
+    const usedBytes = await this.pools.onDisk(pool, MOVE_STEP_MS, (one) => {
       const files = [...list, null].map((snapshot) => place.files(one).source(manifest.id, snapshot));
       return spaceOf(changes, files, usableBytes(target));
     });
@@ -214,7 +214,7 @@ export class VolumeMoves {
     for (const pool of [source, target]) {
       if (pool === null) continue;
       const work = (files: PoolFiles): Promise<void> => new MoveFiles(files).discard(record.volumeId);
-      await this.pools.onDisk(pool.name, MOVE_STEP_MS, work).catch((thrown: unknown) => this.ports.log.warn(toRsError(thrown).message));
+      await this.pools.onDisk(pool, MOVE_STEP_MS, work).catch((thrown: unknown) => this.ports.log.warn(toRsError(thrown).message));
     }
   }
 

@@ -9,11 +9,11 @@ import { checkNotCopied } from '../copies/copy-rules.ts';
 import { decideCopiedRefresh, decideCopiedRestore, decideImage, findPairs, findRestore, isInOtherPool } from '../images/image-rules.ts';
 import type { CopyTarget, JobRecord } from '../job-record.ts';
 import { type Asker, LOCAL_ASKER } from '../../pools/asker.ts';
-import { type Found, type PoolState, type VolumeName, volumeText } from '../../pools/catalogue.ts';
+import { findVolume, type Found, type PoolState, type VolumeName, volumeText } from '../../pools/catalogue.ts';
 import type { PoolVerbs } from '../../pools/pool-verbs.ts';
 import type { Changes } from '../../pools/requests/requests.ts';
 import type { FoundSnapshot } from '../../snapshots/snapshot-rules.ts';
-import type { SnapshotVerbs } from '../../snapshots/snapshot-verbs.ts';
+import type { SnapshotOrders } from '../../snapshots/snapshot-verbs.ts';
 import type { Triggers } from '@rsio/common/triggers/triggers';
 import { inPool, isInPool, type NewJobs } from './new-jobs.ts';
 
@@ -35,11 +35,11 @@ interface ImageOrder {
 export class ImageJobs {
   private readonly newJobs: NewJobs;
   private readonly verbs: PoolVerbs;
-  private readonly snapshots: SnapshotVerbs;
+  private readonly snapshots: SnapshotOrders;
   private readonly triggers: Pick<Triggers, 'around'>;
   private readonly log: Pick<Log, 'warn'>;
 
-  constructor(newJobs: NewJobs, verbs: PoolVerbs, snapshots: SnapshotVerbs, triggers: Pick<Triggers, 'around'>, log: Pick<Log, 'warn'>) {
+  constructor(newJobs: NewJobs, verbs: PoolVerbs, snapshots: SnapshotOrders, triggers: Pick<Triggers, 'around'>, log: Pick<Log, 'warn'>) {
     this.newJobs = newJobs;
     this.verbs = verbs;
     this.snapshots = snapshots;
@@ -105,8 +105,9 @@ export class ImageJobs {
     if (!isInOtherPool(pair)) return null;
     const begin = (): Promise<JobRecord> => {
       const { catalogue } = this.verbs;
-      const { image, source } = findRestore(catalogue, wanted, universe, asker);
-      decideCopiedRestore(catalogue, source.manifest, image, asker, this.verbs.stamp(null));
+      // The names may mean other volumes by now.
+      const image = findVolume(catalogue, pair.image.manifest, asker);
+      const { source } = decideCopiedRestore(catalogue, pair.source.manifest, image, asker, this.verbs.stamp(null));
       this.verbs.checkUnheld(source);
       const { id, name, universe: of } = source.manifest;
       const target = { kind: 'restore' as const, id, name, universe: of, keptId: randomUUID() };
@@ -121,7 +122,7 @@ export class ImageJobs {
     const { snapshots, triggers } = this;
     for (const { target } of all) this.checkFree(target);
     const snapshot = `image-${randomBytes(6).toString('hex')}`;
-    const wanted = all.map(({ source: { manifest } }) => ({ name: manifest.name, universe: manifest.universe, snapshot }));
+    const wanted = all.map(({ source: { manifest } }) => ({ id: manifest.id, name: manifest.name, universe: manifest.universe, snapshot }));
     const what = `snapshots ${snapshot}, which are being made for images`;
     const make = (): Promise<readonly FoundSnapshot[]> => changes.run((turn) => snapshots.snapshot(wanted, LOCAL_ASKER, null, turn), what);
     const made = await triggers.around({ snapshots: wanted, by: asker.node, isScheduled: false }, () => changes.checkWanted(), make);
@@ -136,11 +137,11 @@ export class ImageJobs {
     } catch (thrown) {
       // Cancel all jobs that have begun, because either all images must get the content of the moment, or none of them.
       for (const { id } of begun) await this.newJobs.jobs.cancel(id).catch(() => undefined);
-      for (const name of wanted.slice(begun.length))
+      for (const { manifest, record } of made.slice(begun.length))
         await changes
-          .run(() => snapshots.remove(name, LOCAL_ASKER, null), what)
+          .run(() => snapshots.remove({ id: manifest.id, snapshotId: record.id }, LOCAL_ASKER, null), what)
           .catch((failure: unknown) =>
-            this.log.warn(`Snapshot ${name.snapshot} of volume ${name.name} stays: ${toRsError(failure).message}`),
+            this.log.warn(`Snapshot ${record.name} of volume ${manifest.name} stays: ${toRsError(failure).message}`),
           );
       throw thrown;
     }

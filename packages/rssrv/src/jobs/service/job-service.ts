@@ -137,11 +137,13 @@ export class JobService {
       throw new RsError('E_HELD', `Volume ${job.name} is being copied by job ${job.id}: wait for it, or cancel it`, { job: job.id });
   }
 
-  /** Returns the ids of the jobs that have not ended and use one of the volumes, or write to the pool with this name. */
-  idsIn(pool: string, volumeIds: ReadonlySet<string>): readonly string[] {
+  /** Returns the ids of the jobs that have not ended and use one of the volumes, or write to the pool. `id` is null for a closed pool. */
+  idsIn({ name, id }: { readonly name: string; readonly id: string | null }, volumeIds: ReadonlySet<string>): readonly string[] {
     return this.jobs.list
-      .filter((job) => isOpen(job) && (job.to === pool || volumeIdsOf(job).some((id) => volumeIds.has(id))))
-      .map(({ id }) => id);
+      .filter(
+        (job) => isOpen(job) && ((id === null ? job.to === name : job.toId === id) || volumeIdsOf(job).some((id) => volumeIds.has(id))),
+      )
+      .map((job) => job.id);
   }
 
   /** Returns the methods about jobs for one asker. `changes` is the queue of changes, with the limits of the asker. */

@@ -10,6 +10,7 @@ import type { CopyState, CopyTarget, ImportState, JobRecord } from '../job-recor
 import type { Jobs } from '../jobs.ts';
 import type { Asker } from '../../pools/asker.ts';
 import { type Found, type PoolState, volumeText } from '../../pools/catalogue.ts';
+import type { VolumeId } from '../../pools/disk/ids.ts';
 import { isDoneBy } from '../../pools/requests/request-stamp.ts';
 import { type FoundSnapshot, snapshotsOf } from '../../snapshots/snapshot-rules.ts';
 
@@ -65,9 +66,9 @@ export class NewJobs {
   }
 
   /** Begins an import. The volume does not exist yet. */
-  async import(id: string, state: ImportState, place: JobPlace, asker: Asker): Promise<JobRecord> {
+  async import(id: VolumeId, state: ImportState, place: JobPlace, asker: Asker): Promise<JobRecord> {
     const from = state.source.kind === 'file' ? state.source.path : state.source.uri;
-    const volume = { volumeId: id, name: volumeText(state), universe: state.universe, from, fromId: '' };
+    const volume = { volumeId: id, name: volumeText(state), universe: state.universe, from, fromId: '' as const };
     return this.add({ ...this.newRecord(volume, asker), ...place, kind: 'import', import: state });
   }
 

@@ -15,6 +15,7 @@ import {
   misfit,
   object,
   type ObjectShape,
+  type Shape,
   oneOf,
   orNull,
   textThat,
@@ -23,16 +24,12 @@ import {
   whole,
 } from '@rsio/common/lib/shape';
 import { isName } from '@rsio/common/lib/units';
+import { isUuid, type PoolId, type VolumeId } from './ids.ts';
 import { MANIFEST_MAX_BYTES, PARTS_MAX, REQUEST_ID_MAX_CHARS, STRIPE_CHUNK_MAX_BYTES, STRIPE_CHUNK_MIN_BYTES } from '../limits.ts';
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** The last time that a Date can show. */
 const TIME_MAX_MS = 8_640_000_000_000_000;
 const SECTOR_BYTES = 512;
-
-export function isUuid(value: string): boolean {
-  return UUID.test(value);
-}
 
 export function isRequestId(value: string): boolean {
   return value.length > 0 && value.length <= REQUEST_ID_MAX_CHARS && /^[\x21-\x7e]+$/.test(value);
@@ -49,6 +46,8 @@ export function isSize(value: number, blockSizeBytes: number): boolean {
 }
 
 export const uuid = textThat(isUuid, 'a UUID');
+export const volumeId = uuid as Shape<VolumeId>;
+export const poolId = uuid as Shape<PoolId>;
 /** Id of a mirror, or of the data of a replica. */
 export const mirrorId = textThat((value) => /^[0-9a-f]{32}$/.test(value), 'an id of 32 hexadecimal digits');
 export const nameText = textThat(isName, 'a name');

@@ -27,6 +27,7 @@ import {
   nameText,
   parseContent,
   PART,
+  poolId,
   printContent,
   readable,
   requestOrNull,
@@ -34,6 +35,7 @@ import {
   time,
   universe,
   uuid,
+  volumeId,
 } from './description-shapes.ts';
 import { PARTS_MAX, SNAPSHOT_GROUP_MAX } from '../limits.ts';
 
@@ -57,7 +59,7 @@ const SIMPLE_VERSION = 1;
  * The content of POOL/pool.json. The file is written once and never replaced, because the lock of the pool is on this file. Pools with a
  * ledger have format 2, because an older rssrv would ignore the ledger and treat held volumes as free.
  */
-const IDENTITY = object({ id: uuid, createdMs: time });
+const IDENTITY = object({ id: poolId, createdMs: time });
 const LEDGER_VERSION = 2;
 export type PoolIdentity = Of<typeof IDENTITY>;
 /** `hasLedger`: false for a pool that only earlier releases have used, which kept its holders in the state directory of the server. */
@@ -71,7 +73,7 @@ const PART_RECORD = object({
   ...PART.form.fields,
   /** Id of the pool that contains the manifest of the volume. */
   homeId: uuid,
-  volumeId: uuid,
+  volumeId,
   /** If the file belongs to a snapshot of the volume: id of the snapshot. Absent if the file belongs to the volume itself. */
   snapshotId: optional(uuid),
 });
@@ -111,7 +113,7 @@ const IMAGE_BASE = object({
 /** The mark of an image, which is a copy of another volume at one moment. Refreshes bring the copy up to date. */
 const IMAGE = object({
   /** The volume that this image copies: the id of the volume, and its name and universe at the last refresh. */
-  ofId: uuid,
+  ofId: volumeId,
   ofName: nameText,
   ofUniverse: universe,
   /** The moment of the content that the last refresh has copied. */
@@ -207,7 +209,7 @@ const ORIGIN = object({ volumeId: uuid, snapshotId: orNull(uuid) });
 
 /** The content of POOL/volumes/ID/volume.json. */
 const MANIFEST = object({
-  id: uuid,
+  id: volumeId,
   name: nameText,
   universe,
   sizeBytes: integer(),
@@ -329,7 +331,10 @@ export function partSizes({ layout, sizeBytes }: Pick<Manifest, 'layout' | 'size
 }
 
 /** Returns the error in the list of files of a volume or snapshot, or null. */
-export function layoutMismatch({ id, sizeBytes, layout }: Pick<Manifest, 'id' | 'sizeBytes' | 'layout'>, version: number): string | null {
+export function layoutMismatch(
+  { id, sizeBytes, layout }: Pick<Manifest, 'sizeBytes' | 'layout'> & { readonly id: string },
+  version: number,
+): string | null {
   if (layout.kind === 'simple') return null;
   if (version === 1) return 'format 1 has no volumes of several files';
   const { parts } = layout;

@@ -40,7 +40,7 @@ test('syncs the folders of a pool and of its volumes before it tells what is the
   await scene.verbs.remove({ name: 'gone', universe: 0 }, LOCAL_ASKER, null);
   await scene.pools.close();
   const pool = path.join(directory, 'fast');
-  const identity = { id: 'pool', createdMs: 0 };
+  const identity = { id: '00000000-0000-4000-8000-00000000000a' as const, createdMs: 0 };
   synced.length = 0;
   await scanPool(pool, identity, false);
   expect(synced).toEqual([]);

@@ -10,7 +10,7 @@ import { syncDirectory } from '@rsio/common/files/durable-write';
 import { errnoName, errnoRemedy, RsError, toRsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { MANIFEST_MAX_BYTES, MANIFEST_READS_MAX, POOL_FINDINGS_MAX } from '../limits.ts';
-import { isUuid } from './description-shapes.ts';
+import { isUuid } from './ids.ts';
 import {
   type Manifest,
   otherParts,

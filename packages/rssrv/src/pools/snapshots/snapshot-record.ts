@@ -20,6 +20,7 @@ import {
   stamp,
   time,
   uuid,
+  volumeId,
 } from '../disk/description-shapes.ts';
 import { layoutMismatch, type Manifest } from '../disk/manifest.ts';
 
@@ -64,7 +65,7 @@ export type MirrorMoment = Omit<ReplicaMoment, 'isProven'>;
 const SNAPSHOT = object({
   id: uuid,
   name: snapshotName,
-  volumeId: uuid,
+  volumeId,
   sizeBytes: integer(),
   blockSizeBytes: blockSize,
   /**

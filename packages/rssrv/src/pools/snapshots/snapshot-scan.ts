@@ -82,7 +82,7 @@ export async function scanContent(
     return { ...one, snapshots: isAny ? { ...snapshots, list: placed(snapshots.list), pending: placed(snapshots.pending) } : snapshots };
   });
   const findings = found.flatMap((one) => one.findings);
-  const snapshots = new Map(
+  const snapshots = new Map<string, VolumeSnapshots>(
     found.flatMap((one, index) => (one.snapshots === NO_SNAPSHOTS ? [] : [[folders[index]!.manifest.id, one.snapshots] as const])),
   );
   for (const [id, one] of before)

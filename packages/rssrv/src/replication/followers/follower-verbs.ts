@@ -165,7 +165,7 @@ export class FollowerVerbs {
     const record: SnapshotRecord = {
       id: verbs.stamp(null).newId(),
       name: freeName([...list, ...pending], from.snapshot),
-      volumeId,
+      volumeId: manifest.id,
       sizeBytes: from.sizeBytes,
       blockSizeBytes: manifest.blockSizeBytes,
       createdMs: Math.max(momentMs, (list.at(-1)?.createdMs ?? -1) + 1),

@@ -137,7 +137,7 @@ test('volumes that cannot be the beginning are refused, and what has arrived sta
   await expect(seed(carried('elsewhere'))).rejects.toThrow(
     'it is in pool slow, and db in pool fast: rsadm volume move elsewhere --pool fast',
   );
-  const gone = { ...carried(), manifest: { ...carried().manifest, id: '00000000-0000-4000-8000-000000000099' } };
+  const gone = { ...carried(), manifest: { ...carried().manifest, id: '00000000-0000-4000-8000-000000000099' as const } };
   await expect(seed(gone)).rejects.toThrow();
   expect((await prepare()).state).toMatchObject({ positionBytes: 512 });
   await arrive();

@@ -7,7 +7,7 @@ import type { ReversedVolume } from '@rsio/common/control/server/replication-met
 import { RsError } from '@rsio/common/lib/errors';
 import type { Asker } from '../../pools/asker.ts';
 import { type Found, volumeText } from '../../pools/catalogue.ts';
-import { isUuid } from '../../pools/disk/description-shapes.ts';
+import { isUuid } from '../../pools/disk/ids.ts';
 import type { HandOverMark, Manifest } from '../../pools/disk/manifest.ts';
 import { checkNoReplica } from '../../pools/replica-rules.ts';
 import { POOL_CHANGE_MS } from '../../pools/limits.ts';
@@ -124,7 +124,7 @@ export class HandOver {
 
   /** Returns the ids of the members that are neither in open pools nor followers already. */
   private missingMembers({ members, memberIds }: Replication, handOver: HandOverMark): readonly string[] {
-    const there = new Set(members.map(({ manifest }) => manifest.id));
+    const there = new Set<string>(members.map(({ manifest }) => manifest.id));
     for (const { volumes } of this.ports.verbs.pools.states)
       for (const { id, follower } of volumes.values()) if (follower?.replication === handOver.replication) there.add(id);
     return memberIds.filter((id) => !there.has(id));

@@ -166,7 +166,7 @@ export function nextMoment(replication: Replication, isClient: IsClient, nowMs: 
   const base = `replica-${timeName(nowMs)}`;
   let snapshot = base;
   for (let number = 2; taken.has(snapshot); number++) snapshot = `${base}-${number}`;
-  return members.map(({ manifest: { name, universe } }) => ({ name, universe, snapshot, replication: id }));
+  return members.map(({ manifest: { id: volumeId, name, universe } }) => ({ id: volumeId, name, universe, snapshot, replication: id }));
 }
 
 interface Named {

@@ -6,7 +6,7 @@
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { type Asker, LOCAL_ASKER } from '../../pools/asker.ts';
-import { findVolume, type Found, type VolumeName, volumeText } from '../../pools/catalogue.ts';
+import { type Found, type VolumeName, volumeText } from '../../pools/catalogue.ts';
 import type { ManifestOrder } from '../../pools/disk/manifest.ts';
 import { POOL_CHANGE_MS } from '../../pools/limits.ts';
 import type { PoolVerbs } from '../../pools/pool-verbs.ts';
@@ -83,7 +83,6 @@ export class SourceVerbs {
     const { nowMs } = this.verbs.stamp(null);
     const made = momentBy(replication, requestId, nowMs);
     if (made !== null) return { made };
-    for (const { manifest } of replication.members) this.checkName(manifest);
     return { made, wanted: nextMoment(replication, this.ports.isClient, nowMs) };
   }
 
@@ -129,17 +128,7 @@ export class SourceVerbs {
   }
 
   private async remove({ manifest, record }: MemberSnapshot): Promise<void> {
-    this.checkName(manifest);
-    const { name, universe } = manifest;
-    await this.ports.snapshots.remove({ name, universe, snapshot: record.name }, LOCAL_ASKER, null);
-  }
-
-  /** Throws E_AMBIGUOUS if the name means another volume, because two pools have volumes of one name. */
-  private checkName(manifest: VolumeName & { readonly id: string }): void {
-    if (findVolume(this.verbs.catalogue, manifest, LOCAL_ASKER).manifest.id === manifest.id) return;
-    throw new RsError('E_AMBIGUOUS', `Two volumes of this server are called ${volumeText(manifest)}: rename one of them`, {
-      volume: volumeText(manifest),
-    });
+    await this.ports.snapshots.remove({ id: manifest.id, snapshotId: record.id }, LOCAL_ASKER, null);
   }
 
   private async write({ pool, manifest }: Found): Promise<void> {
