@@ -115,7 +115,7 @@ test('a mirror of a person, or with another witness or pool, is refused and stay
   const { client } = await controllerScene(rsiod);
   const status = (name: string, parameters: object): Promise<string> =>
     client.refusal('Controller', 'CreateVolume', newVolume(name, { parameters: { servers: 'pi-1,pi-2', ...parameters } }));
-  rsiod.mirrors.create('somebody', { name: 'own', sizeBytes: GIB, servers: ['pi-1', 'pi-2'], witness: null });
+  rsiod.mirrors.create('another', { name: 'own', sizeBytes: GIB, servers: ['pi-1', 'pi-2'], witness: null });
   expect(await status('own', {})).toBe('ALREADY_EXISTS');
   expect(rsiod.servers.get('pi-1')?.named('own')?.view.clients).toBe(null);
   expect(await status('db', { witness: 'pi-3' })).toBe('OK');

@@ -96,7 +96,7 @@ export class FileSystems {
     if (step === 'mount' && fsType === 'ext4' && !isMounted) await this.check(device, label);
   }
 
-  /** Replays the journal and corrects what is safe to correct. Throws if errors are left. */
+  /** Replays the journal and corrects errors that are safe to correct. Throws if errors are left. */
   private async check(device: string, label: string): Promise<void> {
     const { code, stdout, stderr } = await this.ports.host.run('e2fsck', ['-p', device], MKFS_MAX_MS);
     const meaning = checkMeaning(code);

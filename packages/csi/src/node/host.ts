@@ -140,7 +140,11 @@ export const systemHost: NodeHost = {
   probe: async (folder) => {
     try {
       const file = await open(folder, 'r');
-      await file.sync().finally(async () => file.close());
+      try {
+        await file.sync();
+      } finally {
+        await file.close();
+      }
       return null;
     } catch (error) {
       return errnoName(error) ?? String(error);

@@ -1,5 +1,5 @@
 // The state of the node: one file for each staged volume, which says where the volume is staged and how. It is a hint for later calls: the
-// kernel says what is attached and mounted, and the device says whether its file system is complete. Invariants: a record exists before a
+// kernel knows the attached and mounted volumes, and the device says whether its file system is complete. Invariants: a record exists before a
 // volume is mounted, and until it is detached. A file that cannot be used counts as missing, and is kept under another name.
 
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';

@@ -128,7 +128,8 @@ export class FakeServer {
       'client-list': () => ({ clients: this.nodes.map((name) => client({ name })) }),
       'job-list': ({ id }: { readonly id: string | null }) => ({ jobs: this.jobs.filter((one) => id === null || one.id === id) }),
       ...this.volumeOrders(asker),
-      ...this.snapshotOrders(asker),
+      ...this.copyOrders(asker),
+      ...this.snapshotOrders(),
     };
   }
 
@@ -179,7 +180,43 @@ export class FakeServer {
     };
   }
 
-  private snapshotOrders(asker: string): Readonly<Record<string, (params: never) => unknown>> {
+  private copyOrders(asker: string): Readonly<Record<string, (params: never) => unknown>> {
+    return {
+      'volume-clone': (params: Named & { snapshot: string; newName: string }) => {
+        this.free(params.newName);
+        const { view, snapshots } = this.find(params);
+        const source = snapshots.find(({ snapshot }) => snapshot === params.snapshot);
+        if (source === undefined) throw new RsError('E_UNKNOWN_SNAPSHOT', `No snapshot ${params.snapshot}`);
+        const { sizeBytes } = source;
+        return {
+          volume: this.add({
+            ...{ name: params.newName, universe: 0, sizeBytes, clients: view.clients, owner: asker, pool: view.pool },
+            origin: { volumeId: view.id ?? '', snapshotId: source.id },
+          }).view,
+        };
+      },
+      'volume-copy': (params: Named & { newName: string; snapshot: string | null; pool: string | null }) => {
+        this.free(params.newName);
+        const { name, newName, snapshot, pool: to } = params;
+        const made = job({
+          to: to ?? 'fast',
+          id: `job-${this.made++}`,
+          kind: 'copy',
+          name,
+          snapshot,
+          newName,
+          by: asker,
+          state: 'running',
+          reason: null,
+        });
+        this.jobs.push(made);
+        if (!this.holdsJobs) this.finishJobs();
+        return { job: made };
+      },
+    };
+  }
+
+  private snapshotOrders(): Readonly<Record<string, (params: never) => unknown>> {
     return {
       'volume-snapshot': ({ snapshots }: { readonly snapshots: readonly (Named & { readonly snapshot: string })[] }) => {
         const group = `00000000-0000-4000-9000-${String(this.made++).padStart(12, '0')}`;
@@ -213,37 +250,6 @@ export class FakeServer {
         if (at < 0) throw new RsError('E_UNKNOWN_SNAPSHOT', `No snapshot ${params.snapshot}`);
         stored.snapshots.splice(at, 1);
         return this.set(params, { snapshots: stored.snapshots.length });
-      },
-      'volume-clone': (params: Named & { snapshot: string; newName: string }) => {
-        this.free(params.newName);
-        const { view, snapshots } = this.find(params);
-        const source = snapshots.find(({ snapshot }) => snapshot === params.snapshot);
-        if (source === undefined) throw new RsError('E_UNKNOWN_SNAPSHOT', `No snapshot ${params.snapshot}`);
-        const { sizeBytes } = source;
-        return {
-          volume: this.add({
-            ...{ name: params.newName, universe: 0, sizeBytes, clients: view.clients, owner: asker, pool: view.pool },
-            origin: { volumeId: view.id ?? '', snapshotId: source.id },
-          }).view,
-        };
-      },
-      'volume-copy': (params: Named & { newName: string; snapshot: string | null; pool: string | null }) => {
-        this.free(params.newName);
-        const { name, newName, snapshot, pool: to } = params;
-        const made = job({
-          to: to ?? 'fast',
-          id: `job-${this.made++}`,
-          kind: 'copy',
-          name,
-          snapshot,
-          newName,
-          by: asker,
-          state: 'running',
-          reason: null,
-        });
-        this.jobs.push(made);
-        if (!this.holdsJobs) this.finishJobs();
-        return { job: made };
       },
       'volume-diff': ({
         snapshot,

@@ -51,7 +51,11 @@ export const systemFacts: InterfaceFacts = {
       (list ?? [])
         // A link-local address is valid on its own link only, so it cannot be used in a configuration.
         .filter((info) => info.family === 'IPv4' || info.scopeid === 0)
-        .map(({ address, cidr }) => ({ device, address: toAddress(address) ?? address, prefixLength: Number(cidr?.split('/')[1] ?? (isIPv4(address) ? 32 : 128)) })),
+        .map(({ address, cidr }) => ({
+          device,
+          address: toAddress(address) ?? address,
+          prefixLength: Number(cidr?.split('/')[1] ?? (isIPv4(address) ? 32 : 128)),
+        })),
     ),
   devices: () => {
     try {

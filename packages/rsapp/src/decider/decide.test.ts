@@ -54,6 +54,7 @@ const WRONG: Readonly<Record<string, Wrong>> = {
   'never returns': { failsBack: () => false },
   'keeps what it has lost': { mustClean: () => false },
   'cleans what it has': { mustClean: ({ local }) => local.isUp },
+  'takes an application whose note was lost for new': { known: () => null },
 };
 
 describe('a wrong decider is noticed: it', () => {
@@ -77,7 +78,7 @@ function facts(
   const { local, ...others } = more;
   return {
     ...{ me, nowMs: 100_000, wallMs: 5_000_000, isDrained: false, isOrdered: false },
-    seen: seen === null ? null : { isSure: true, holder: null, note: NOTE, silentMs: { a: 0, b: 0, c: 0 }, ...seen },
+    seen: seen === null ? null : { isSure: true, volumeId: 'v', holder: null, note: NOTE, silentMs: { a: 0, b: 0, c: 0 }, ...seen },
     ...others,
     local: { holds: false, isUp: false, isRunning: false, failure: null, ...local },
   };
@@ -91,7 +92,26 @@ describe('scenes', () => {
   const openSince = (sinceMs: number, holder = ''): Memory => ({ ...newMemory(0), open: { holder, sinceMs } });
 
   const alone = (note: Note, silentMs: Record<string, number>): string =>
-    whyAlone(APP, 5_000_000, { isSure: true, holder: 'a', note, silentMs }, note);
+    whyAlone(APP, 5_000_000, { isSure: true, volumeId: 'v', holder: 'a', note, silentMs }, note);
+
+  it('a note that was lost or reverted is written again by the holder, and is taken for new by nobody', () => {
+    const known = changed(withFailure(NOTE, 'b', 4_900_000, false, 'broken'), {});
+    const memory: Memory = { ...newMemory(0), known: { volumeId: 'v', note: known } };
+    for (const note of [null, NOTE])
+      for (const isRunning of [false, true])
+        expect(ordered(facts('a', { holder: 'a', note }, { local: { holds: true, isUp: isRunning, isRunning } }), memory)).toEqual({
+          kind: 'save',
+          note: changed(known, {}),
+        });
+    expect(ordered(facts('a', { note: null }), memory)).toMatchObject({ kind: 'none', why: expect.stringContaining('was lost') as string });
+    expect(ordered(facts('a', { note: null, holder: 'b' }, { local: { isUp: true } }), memory)).toMatchObject({ kind: 'clean' });
+    expect(ordered(facts('a', { note: null, holder: 'b' }, { local: { isUp: true } }))).toMatchObject({ kind: 'none' });
+    const other = facts('a', { holder: 'a', note: null, volumeId: 'new' }, { local: { holds: true, isUp: true, isRunning: true } });
+    expect(ordered(other, memory)).toEqual({ kind: 'save', note: newNote('pg') });
+    // Another node may have started it again, by the order of a person.
+    const elsewhere = decide(APP, memory, facts('a', { holder: 'b', note: NOTE }));
+    expect(elsewhere.memory.known?.note).toEqual(NOTE);
+  });
 
   it('the first node begins at once, the second one after the start delay, the third one after two', () => {
     expect(ordered(facts('a', {}))).toMatchObject({ kind: 'start', from: null });

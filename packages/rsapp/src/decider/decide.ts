@@ -1,6 +1,7 @@
 // Decides what a node does about one application. Pure: equal facts and an equal memory give an equal decision. Invariants: a node starts an
 // application only if its note, which enough servers have confirmed, wants that; it takes it from another node only if the servers agree
-// that this node is silent; what this node does not hold is removed from this machine before anything else.
+// that this node is silent; what this node does not hold is removed from this machine before anything else. A note that is
+// lost does not make an application new: its holder writes the last one again, and no other node starts it without an order.
 
 import type { AppRules, Decision, Facts, Memory, Order, Seen } from './facts.ts';
 import { changed, newNote, type Note, withFailure, withPassed } from './note.ts';
@@ -8,9 +9,10 @@ import { RULES } from './rules.ts';
 
 const NEVER_STARTED = 'It was never started: rsconfig app start NAME';
 const FAILED = 'It failed on all nodes';
+const LOST = 'Its note at the first volume was lost, and it is not taken for new: rsconfig app start NAME';
 
 export function newMemory(beganMs: number): Memory {
-  return { beganMs, open: null, isolatedMs: null, firstNodeMs: null };
+  return { beganMs, open: null, isolatedMs: null, firstNodeMs: null, known: null };
 }
 
 export function decide(app: AppRules, before: Memory, facts: Facts): Decision {
@@ -29,12 +31,13 @@ function remembered(app: AppRules, before: Memory, facts: Facts): Memory {
     open: !isOpen ? null : before.open?.holder === holder ? before.open : { holder, sinceMs: nowMs },
     isolatedMs: isCutOff ? (before.isolatedMs ?? nowMs) : null,
     firstNodeMs: isFirstThere ? (before.firstNodeMs ?? nowMs) : null,
+    known: RULES.known(before.known, facts),
   };
 }
 
 function orderFor(app: AppRules, memory: Memory, facts: Facts): Order {
   const { seen, local } = facts;
-  if (RULES.mustClean(facts)) return { kind: 'clean', why: heldElsewhere(app, facts) };
+  if (RULES.mustClean(facts, memory)) return { kind: 'clean', why: heldElsewhere(app, facts) };
   if (seen === null || !seen.isSure) {
     if (!RULES.isIsolated(app, facts, memory)) return none(seen === null ? 'rsiod or its servers do not answer' : 'Too few servers answer');
     return local.isUp ? { kind: 'halt', why: 'No server is in reach' } : none('No server is in reach');
@@ -53,6 +56,9 @@ function heldElsewhere({ name }: AppRules, { seen }: Facts): string {
 
 function whileHeld(app: AppRules, memory: Memory, facts: Facts, seen: Seen, noted: Note | null): Order {
   const { me, wallMs, local, isDrained } = facts;
+  const known = memory.known?.note ?? null;
+  // `known` is the note that the volume has, unless that one was lost.
+  if (known !== null && known.changes > (noted?.changes ?? -1)) return { kind: 'save', note: changed(known, {}) };
   // Either a person has attached the volume, or rsapp has attached it and then could not write the first note.
   if (noted === null) return local.isRunning ? { kind: 'save', note: newNote(app.name) } : none(NEVER_STARTED);
   if (!RULES.isWanted(noted)) return local.isUp ? stop(null, whyUnwanted(noted)) : none(whyUnwanted(noted));
@@ -90,8 +96,9 @@ function afterFailure(app: AppRules, facts: Facts, seen: Seen, note: Note): Orde
 
 function whileElsewhere(app: AppRules, memory: Memory, facts: Facts, seen: Seen, found: Note | null): Order {
   const { me, nowMs, wallMs, isDrained, isOrdered } = facts;
-  const noted = isOrdered ? startedNote(app.name, found) : found;
-  if (noted === null) return none(NEVER_STARTED);
+  const lost = found === null ? (memory.known?.note ?? null) : null;
+  const noted = isOrdered ? startedNote(app.name, found ?? lost) : found;
+  if (noted === null) return none(lost === null ? NEVER_STARTED : LOST);
   if (!RULES.isWanted(noted)) return none(whyUnwanted(noted));
   // After a reboot, this node may still have the hold. Other nodes do not take the hold while servers see this node.
   const refuse = (why: string): Order => (seen.holder === me ? stop(null, why) : none(why));

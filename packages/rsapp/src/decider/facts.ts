@@ -19,6 +19,8 @@ export interface Seen {
   /** Enough servers have answered to say who holds the first volume. */
   readonly isSure: boolean;
   readonly holder: string | null;
+  /** Id of the first volume. */
+  readonly volumeId: string;
   /** `unreadable`: another rsapp has written it. */
   readonly note: Note | null | 'unreadable';
   /** Maps each other node to how long the servers have agreed that its paths are gone. A missing node is not known to be silent. */
@@ -58,6 +60,11 @@ export interface Memory {
   readonly isolatedMs: number | null;
   /** Since when the first node has been in reach. */
   readonly firstNodeMs: number | null;
+  /**
+   * The note that this node saw last, and the volume that had it. While this node holds the volume, nobody else may write the note, so that a
+   * missing or older note is one that was lost.
+   */
+  readonly known: { readonly volumeId: string; readonly note: Note } | null;
 }
 
 export type Order =

@@ -83,6 +83,20 @@ export const RULES = {
     nowMs - memory.firstNodeMs >= FAIL_BACK_MS &&
     RULES.barredMs(app, note, app.nodes[0] ?? '', wallMs) === null,
 
+  /**
+   * The note that the application has or has lost, as far as this node knows. While this node holds the volume, the newest one counts; else the
+   * one that the servers have. A new volume begins without a note.
+   */
+  known: (before: Memory['known'], { seen, local }: Facts): Memory['known'] => {
+    if (seen === null || !seen.isSure || seen.note === 'unreadable') return before;
+    const { volumeId, note } = seen;
+    const kept = before?.volumeId === volumeId ? before : null;
+    if (note === null) return kept;
+    const isOlder = kept !== null && local.holds === true && kept.note.changes > note.changes;
+    return isOlder ? kept : { volumeId, note };
+  },
+
   /** The remains of an application that this node does not hold are removed. Before the first start, nothing here is rsapp's. */
-  mustClean: ({ local, seen }: Facts): boolean => local.holds === false && local.isUp && !(seen?.isSure === true && seen.note === null),
+  mustClean: ({ local, seen }: Facts, { known }: Memory): boolean =>
+    local.holds === false && local.isUp && !(seen?.isSure === true && seen.note === null && known === null),
 };

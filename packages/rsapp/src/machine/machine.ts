@@ -8,6 +8,7 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { Addresses } from './address.ts';
 import { ControlGroup } from './control-group.ts';
+import { KnownNote } from './known-note.ts';
 import { Mounts, mountsFile } from './mounts.ts';
 import type { RunProgram } from './programs.ts';
 import { type AppService, failedCheck, ProgramService, UnitService } from './service.ts';
@@ -32,6 +33,8 @@ export interface MachineState {
 export type Manner = 'orderly' | 'at once';
 
 export interface Machine {
+  /** Keeps the note that this node saw last. */
+  readonly known: Pick<KnownNote, 'read' | 'keep'>;
   state(): Promise<MachineState>;
   /** Why the service is not well according to its check; null if it is well, or if there is no check. */
   check(): Promise<string | null>;
@@ -43,6 +46,7 @@ export interface Machine {
 }
 
 export class AppMachine implements Machine {
+  readonly known: KnownNote;
   private readonly app: ApplicationConfig;
   private readonly run: RunProgram;
   private readonly mounts: Mounts;
@@ -53,6 +57,7 @@ export class AppMachine implements Machine {
     this.app = app;
     this.run = run;
     this.mounts = new Mounts(run, clock, mountsFile(runDir, app.name));
+    this.known = new KnownNote(`${runDir}/note-${app.name}`, app.name);
     this.addresses = new Addresses(run, clock);
     this.service =
       app.service.kind === 'unit'

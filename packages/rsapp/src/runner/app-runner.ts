@@ -11,11 +11,11 @@ import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { decide, newMemory, whyAlone } from '../decider/decide.ts';
 import type { AppRules, Facts, Local, Memory, Order, Seen } from '../decider/facts.ts';
-import { changed, type Note, parseNote } from '../decider/note.ts';
+import { changed, type Note } from '../decider/note.ts';
 import { RULES } from '../decider/rules.ts';
 import { CLEAN_RETRY_MS, MOVE_RENEW_MS } from '../limits.ts';
 import type { Machine, Manner } from '../machine/machine.ts';
-import { isNamed, type Sight, type VolumeFacts, type Volumes } from '../sight/rsiod-sight.ts';
+import { isNamed, type Sight, type Volumes } from '../sight/rsiod-sight.ts';
 import { type AppFigures, AppNews, failedNodes } from './app-news.ts';
 import { Commands } from './commands.ts';
 import { Holding, isWaiting } from './holding.ts';
@@ -69,7 +69,7 @@ export class AppRunner {
     this.news = new AppNews(app.name, (change) => ports.tell(change));
     const { name, nodes, silentMs, startDelayMs, restarts, failBack, onIsolation } = app;
     this.rules = { name, nodes, silentMs, startDelayMs, restarts, failBack, stopsInIsolation: onIsolation === 'stop' };
-    this.memory = newMemory(ports.clock.monotonicMs());
+    this.memory = { ...newMemory(ports.clock.monotonicMs()), known: machine.known.read() };
     this.sinceMs = ports.clock.wallMs();
     this.commands = new Commands(this);
   }
@@ -85,6 +85,7 @@ export class AppRunner {
     const nowMs = clock.monotonicMs();
     if (this.seen?.isSure === true && (await this.commands.next())) return this.noteShown('');
     const { memory, order } = decide(this.rules, this.memory, this.facts(nowMs));
+    await this.machine.known.keep(this.memory.known, memory.known);
     this.memory = memory;
     const isDue = order.kind !== 'none' && nowMs >= this.notBeforeMs;
     if (isDue) await this.execute(order);
@@ -128,10 +129,15 @@ export class AppRunner {
 
   // --- for commands
 
+  /** The note at the first volume, or the last one if that was lost, so that an order changes what was there. */
   get note(): Note | null {
-    const note = this.seen?.note ?? null;
-    if (note === 'unreadable') throw new RsError('E_VOLUME', `The note of ${this.app.name} cannot be read: see the log of rsapp`);
-    return note;
+    return this.storedNote ?? this.memory.known?.note ?? null;
+  }
+
+  private get storedNote(): Note | null {
+    if (this.seen?.note === 'unreadable')
+      throw new RsError('E_VOLUME', `The note of ${this.app.name} cannot be read: see the log of rsapp`);
+    return this.readNote;
   }
 
   get holder(): string | null {
@@ -199,7 +205,7 @@ export class AppRunner {
   async writeAs(note: Note, keeps: boolean): Promise<void> {
     const { holding } = this;
     if (this.isHeld) return await this.write(note);
-    await holding.takeFirst(null, this.note);
+    await holding.takeFirst(null, this.storedNote);
     try {
       await this.write(note);
     } catch (thrown) {
@@ -282,28 +288,14 @@ export class AppRunner {
   }
 
   private async see(holds: boolean): Promise<Seen | null> {
-    const { sight } = this.ports;
-    let facts: VolumeFacts;
     try {
-      facts = await sight.facts(this.holding.first, !holds);
-      this.me = facts.node;
-      const others = this.app.nodes.filter((node) => node !== facts.node);
-      const silentMs = await sight.silentMs(this.holding.first, [
-        ...new Set([...others, ...(facts.holder === null ? [] : [facts.holder])]),
-      ]);
-      return { isSure: facts.isSure, holder: holds ? facts.node : facts.holder, note: this.noteOf(facts), silentMs };
+      const { node, seen, trouble } = await this.holding.seen(holds);
+      this.me = node;
+      if (trouble !== null) this.trouble = trouble;
+      return seen;
     } catch (thrown) {
       this.trouble = toRsError(thrown);
       return null;
-    }
-  }
-
-  private noteOf({ note }: VolumeFacts): Note | null | 'unreadable' {
-    try {
-      return parseNote(note, this.app.name);
-    } catch (thrown) {
-      this.trouble = toRsError(thrown);
-      return 'unreadable';
     }
   }
 
@@ -381,7 +373,7 @@ export class AppRunner {
     const { name } = this.app;
     if (!this.isHeld) {
       if (from !== null) log.warn(`${name}: node ${from} is silent, and its volumes are taken over`);
-      await this.holding.takeFirst(from, this.note);
+      await this.holding.takeFirst(from, this.storedNote);
     }
     try {
       await this.write(note);
@@ -464,7 +456,7 @@ export class AppRunner {
   }
 
   private async write(note: Note): Promise<void> {
-    const written = await this.holding.write(note, this.note);
+    const written = await this.holding.write(note, this.storedNote);
     if (this.seen !== null) this.seen = { ...this.seen, note: written };
   }
 

@@ -5,6 +5,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ApplicationConfig } from '@rsio/common/config/schema/types';
 import { type ErrorCode, RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Seen } from '../decider/facts.ts';
 import { changed, type Note, parseNote, printNote } from '../decider/note.ts';
 import { type Attached, isNamed, type Sight } from '../sight/rsiod-sight.ts';
 
@@ -12,16 +13,30 @@ import { type Attached, isNamed, type Sight } from '../sight/rsiod-sight.ts';
 const WAITING: readonly ErrorCode[] = ['E_HELD', 'E_TAKEN', 'E_BUSY', 'E_MOVED'];
 
 export class Holding {
-  private readonly app: Pick<ApplicationConfig, 'name' | 'volumes' | 'silentMs'>;
+  private readonly app: Pick<ApplicationConfig, 'name' | 'nodes' | 'volumes' | 'silentMs'>;
   private readonly sight: Sight;
 
-  constructor(app: Pick<ApplicationConfig, 'name' | 'volumes' | 'silentMs'>, sight: Sight) {
+  constructor(app: Pick<ApplicationConfig, 'name' | 'nodes' | 'volumes' | 'silentMs'>, sight: Sight) {
     this.app = app;
     this.sight = sight;
   }
 
   get first(): string {
     return this.app.volumes[0] ?? '';
+  }
+
+  /** Returns what the servers say about the first volume. `trouble`: why its note cannot be read; null if it can. */
+  async seen(holds: boolean): Promise<{ readonly node: string; readonly seen: Seen; readonly trouble: RsError | null }> {
+    const { first, sight, app } = this;
+    const { id: volumeId, node, isSure, holder, note } = await sight.facts(first, !holds);
+    const others = app.nodes.filter((one) => one !== node);
+    const silentMs = await sight.silentMs(first, [...new Set([...others, ...(holder === null ? [] : [holder])])]);
+    const seen = { isSure, volumeId, holder: holds ? node : holder, silentMs };
+    try {
+      return { node, seen: { ...seen, note: parseNote(note, app.name) }, trouble: null };
+    } catch (thrown) {
+      return { node, seen: { ...seen, note: 'unreadable' }, trouble: toRsError(thrown) };
+    }
   }
 
   /**

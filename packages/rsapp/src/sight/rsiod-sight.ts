@@ -9,6 +9,7 @@ import { RSIOD_ANSWER_MS, RSIOD_CHANGE_MS } from '../limits.ts';
 
 /** What the servers say about the first volume of an application. */
 export interface VolumeFacts {
+  readonly id: string;
   /** Name of this node on the servers of the volume. */
   readonly node: string;
   readonly isSure: boolean;

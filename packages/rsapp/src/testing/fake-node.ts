@@ -91,7 +91,7 @@ export class FakeNode {
       facts: (volume) => {
         if (this.sightError !== null) return Promise.reject(this.sightError);
         const [holder, note] = volume === 'db' ? [this.holder, this.note] : [this.other, null];
-        return Promise.resolve({ node: 'a', isSure: this.isSure, holder, note, why: null });
+        return Promise.resolve({ id: `id-${volume}`, node: 'a', isSure: this.isSure, holder, note, why: null });
       },
       silentMs: () => Promise.resolve(this.silentMs),
       writeNote: async (_volume, note) => {
@@ -120,6 +120,7 @@ export class FakeNode {
 
   machine(): Machine {
     return {
+      known: { read: () => null, keep: () => Promise.resolve() },
       state: () => {
         if (this.machineError !== null) return Promise.reject(this.machineError);
         return Promise.resolve({ mounted: this.isUp ? 1 : 0, hasAddress: false, service: this.service });

@@ -16,6 +16,8 @@ const CALM_STEPS = 150;
 /** How long the application may be down although a node could run it, and how long remains may stay. */
 const DOWN_MAX_MS = 160_000;
 const LATE_MS = 30_000;
+/** While a node is busy, it does not see the changes of a person; they are lost together with the note. */
+const UNSEEN_CHANGES = 3;
 /** Once for this many causes, a server may refuse a start because another node was faster. */
 const CAUSES_EACH = 6;
 const RESTARTS_MS = 100_000;
@@ -61,6 +63,8 @@ export class World {
   /** What servers answer in this step. */
   private told: { holder: string | null; note: Note | null } = { holder: null, note: null };
   private target: string | null = null;
+  /** Number of changes of the newest note that was lost. */
+  private highest = 0;
 
   constructor(seed: number) {
     this.random = new SeededRandom(seed);
@@ -147,7 +151,7 @@ export class World {
     return {
       ...{ me: node.name, nowMs: this.nowMs, wallMs: this.nowMs, isDrained: node.isDrained },
       isOrdered: node.orderedFrom !== null && node.orderedFrom === this.told.holder,
-      seen: isReached ? { isSure: true, ...this.told, silentMs } : null,
+      seen: isReached ? { isSure: true, volumeId: 'v', ...this.told, silentMs } : null,
       local: {
         holds: isReached ? node.isAttached && this.holder === node.name : 'unknown',
         ...{ isUp: node.isUp, isRunning: node.isRunning, failure: node.failure },
@@ -203,7 +207,7 @@ export class World {
   private fault(): void {
     const node = this.random.pick(this.nodes);
     this.causes += 2;
-    switch (this.random.int(0, 10)) {
+    switch (this.random.int(0, 11)) {
       case 0:
         return this.turnOff(node);
       case 1:
@@ -233,6 +237,11 @@ export class World {
         this.turnOn(node);
         Object.assign(node, { isCut: false, isDrained: false, isBroken: true, repairedMs: this.nowMs + REPAIR_MS });
         this.causes += 4;
+        return;
+      case 8:
+        // Another writer of the record has overwritten the note.
+        this.highest = Math.max(this.highest, this.note?.changes ?? 0);
+        this.note = null;
         return;
       default:
         return this.administer();
@@ -286,7 +295,8 @@ export class World {
   }
 
   private judgeStart(node: SimNode, { from }: Extract<Order, { kind: 'start' }>): void {
-    if (this.note === null) this.report(`${node.name} starts what nobody has started`);
+    if (this.note === null && node.orderedFrom === null) this.report(`${node.name} starts what nobody has started`);
+    else if (this.note === null) return;
     else if (!this.note.enabled || !(this.note.started || node.orderedFrom !== null))
       this.report(`${node.name} starts what is disabled or stopped`);
     if (node.isDrained) this.report(`${node.name} starts although it is drained`);
@@ -331,6 +341,8 @@ export class World {
       const isStopped = node.isOn && node.isCut && this.app.stopsInIsolation;
       this.last(isStopped && node.isRunning, `${node.name} runs on in isolation`, this.app.silentMs + LATE_MS);
     }
+    if (this.note !== null && this.note.changes < this.highest - UNSEEN_CHANGES)
+      this.report('it was taken for new after its note was lost');
     const runs = this.nodes.some(({ isRunning, name }) => isRunning && this.holder === name);
     this.last(isWanted && !runs && this.nodes.some((node) => this.isAble(node)), 'it does not run', DOWN_MAX_MS);
     if (this.starts > 3 * this.causes + 6) this.report(`${this.starts} starts for ${this.causes} causes`);

@@ -47,7 +47,8 @@ function readOne(reader: Reader, findings: Findings): ApplicationConfig | null {
   if (volumes === null || nodes === null || service === null) return null;
   return {
     ...{ name: reader.name, volumes, mounts, mountOptions: reader.value('mount-options'), service, check: reader.value('check') },
-    address: address === null ? null : { address: address.address, prefix: address.prefixLength ?? (isIPv6(address.address) ? 128 : 32), device },
+    address:
+      address === null ? null : { address: address.address, prefix: address.prefixLength ?? (isIPv6(address.address) ? 128 : 32), device },
     nodes,
     silentMs: reader.value('silent'),
     startDelayMs: reader.value('start-delay'),
