@@ -131,7 +131,7 @@ export class ClientDaemon {
     this.locals = this.localsOf(config);
     ({ all: this.frontends, nbd: this.nbd, gates: this.gates, aoeGates: this.aoeGates } = this.makeFrontends());
     this.attachments = new Attachments({
-      ...{ clock, log },
+      ...{ clock, log, origins: this.role.origins },
       namespaces: () => this.namespaces,
       frontends: this.frontends,
       stalled: (volume, event) => this.notifications.stalled(volume, event),
@@ -142,7 +142,6 @@ export class ClientDaemon {
       note: (...event) => this.notifications.add(...event),
       elsewhere: this.role.processes,
       attachesWanted: !this.role.isData,
-      origins: this.role.origins,
     });
     this.configure(config);
     this.attached = new AttachedList({
@@ -434,7 +433,7 @@ export class ClientDaemon {
         log,
         callAdmin: (server, ...call) => server.callAdmin(...call),
       }),
-      ...{ snapshots: this.snapshots, backups: this.backups },
+      ...{ snapshots: this.snapshots, backups: this.backups, origins: this.role.origins },
       ...mirrors,
       notes: notesOf({ clock, attachments, gates: this.gates, namespaces: () => this.namespaces }),
       ...{ config: () => this.config, configuredMs: () => this.configuredMs, namespaces: () => this.namespaces },

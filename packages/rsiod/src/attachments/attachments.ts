@@ -88,7 +88,6 @@ import { LogTrimmer } from './log-trimmer.ts';
 import { MissingNames } from './missing-names.ts';
 import { Openings } from './openings.ts';
 import { type Claim, type Owner, Owners, PERSON } from './owners.ts';
-import type { Origins } from './volume-origins.ts';
 import { keepHold, serverOf, serverWith } from './volume-servers.ts';
 import {
   type Choice,
@@ -124,7 +123,7 @@ export interface AttachmentsPorts {
   /** False in a data process, because the main process attaches what the configuration wants, and refuses orders for it. */
   readonly attachesWanted?: boolean;
   /** The servers from which volumes were attached. */
-  readonly origins: Origins;
+  readonly origins: Openings['origins'];
   /** Called after volumes went to other servers, or a mirror to another client. */
   moved(): void;
   /** Called when a forced detach of a volume loses data. */
@@ -152,7 +151,7 @@ export class Attachments {
   private readonly leaving: Leaving;
   private readonly opening = new Map<string, Opening>();
   readonly owners = new Owners();
-  readonly openings: Openings;
+  private readonly openings: Openings;
   private readonly missing: MissingNames;
   /**
    * Volumes that the administrator has detached or another client has taken, and that have not been attached since. The configuration key
@@ -166,12 +165,9 @@ export class Attachments {
   readonly mirrors: Mirrors;
   readonly farm: FarmMoves;
 
-  readonly origins: Origins;
-
   constructor(ports: AttachmentsPorts) {
     this.ports = ports;
-    this.origins = ports.origins;
-    this.openings = new Openings(ports.clock);
+    this.openings = new Openings(ports.clock, ports.origins);
     this.missing = new MissingNames(ports.log);
     this.busyPoll = new BusyPoll({ clock: ports.clock, nextTurn: setImmediate, cpuMs: processCpuMs });
     this.mirrors = new Mirrors({
@@ -462,9 +458,8 @@ export class Attachments {
 
   private async openSingle(choice: Choice<ServerOffer>, ask: AttachRequest): Promise<Volume> {
     const offered = isSnapshotChoice(choice) ? await provenChoice(choice) : choice;
-    const { offer, attachment } = await openFirst(offered, this.offers, ask, this, (sizeBytes) => this.replayLogOf(sizeBytes));
-    const settings = effectiveVolume(offer.config, offer.name);
-    const { from } = offer;
+    const { offer, attachment } = await openFirst(offered, this.offers, ask, this.openings, (sizeBytes) => this.replayLogOf(sizeBytes));
+    const [settings, { from }] = [effectiveVolume(offer.config, offer.name), offer];
     const otherId = isSnapshotChoice(choice) && ask.id !== undefined && attachment.volume?.id !== ask.id;
     if (otherId) {
       from.opener.close(attachment, () => undefined);

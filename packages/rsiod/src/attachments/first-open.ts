@@ -11,18 +11,17 @@ import { claimsOf, mayBeElsewhere } from './choices.ts';
 import { MOVED_TRIES_MAX } from './limits.ts';
 import { type Choice, type ServerOffer, serverFor } from './offers.ts';
 import type { Openings } from './openings.ts';
-import type { Origins } from './volume-origins.ts';
 
 /** `all`: every offer, including those that are not in `choice`. Throws the errors of `serverFor`, `Openings.open` and `VolumeOrigins.check`. */
 export async function openFirst(
   choice: Choice<ServerOffer>,
   all: readonly ServerOffer[],
   ask: AttachRequest,
-  { openings, origins }: { readonly openings: Openings; readonly origins: Origins },
+  openings: Openings,
   replayLogOf: (sizeBytes: number) => ReplayLog | null,
 ): Promise<{ offer: ServerOffer; attachment: Attachment }> {
   const [first] = choice.offers;
-  origins.check(choice, all, ask.isPlaced === true);
+  openings.origins.check(choice, all, ask.isPlaced === true);
   // The whole list is searched once for each volume, because a start may open a thousand volumes.
   const same = all.filter(({ namespace, id }) => namespace === first?.namespace && id === first.id);
   const pools = claimsOf(same).size;
@@ -35,7 +34,7 @@ export async function openFirst(
       const replayLog = isReadonly ? null : replayLogOf(settings.logSizeBytes);
       const attachment = new Attachment(offer.name, offer.universe, isReadonly, ask.take, replayLog);
       await openings.open(offer.from, attachment, choice.label);
-      await origins.attached(offer);
+      await openings.origins.attached(offer);
       return { offer, attachment };
     } catch (thrown) {
       const error = toRsError(thrown);

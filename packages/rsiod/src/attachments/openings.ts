@@ -9,6 +9,7 @@ import { TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { Server } from '../network/server.ts';
 import { ATTACH_WAIT_MS } from './limits.ts';
+import type { Origins } from './volume-origins.ts';
 
 interface PendingOpen {
   resolve(): void;
@@ -25,11 +26,14 @@ const CODES: Readonly<Record<number, ErrorCode>> = {
 };
 
 export class Openings {
+  /** The servers from which volumes were attached. */
+  readonly origins: Origins;
   private readonly clock: Clock;
   private readonly pending = new Map<Attachment, PendingOpen>();
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, origins: Origins) {
     this.clock = clock;
+    this.origins = origins;
   }
 
   /** Resolves when the server has opened the volume. Throws the error of the server, or E_TIMEOUT. */

@@ -14,6 +14,7 @@ import { LIST_WAIT_MS } from '@rsio/common/control/limits';
 import { TAKE } from '@rsio/protocol/wire/messages';
 import { isOffer } from '../attachments/offers.ts';
 import type { AttachedList } from '../attachments/attached-list.ts';
+import type { Origins } from '../attachments/volume-origins.ts';
 import type { Attachments } from '../attachments/attachments.ts';
 import type { Backups } from './backups.ts';
 import type { Namespace } from '../network/namespace.ts';
@@ -47,6 +48,7 @@ export interface ControlHandlersPorts {
   readonly serverCalls: ServerCalls;
   readonly snapshots: ClientSnapshots;
   readonly backups: Backups;
+  readonly origins: Pick<Origins, 'copiesIn'>;
   readonly mirrors: MirrorManagement;
   readonly mirrorChanges: MirrorChanges;
   readonly forcing: MirrorForcing;
@@ -91,7 +93,7 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
     }),
     query: async ({ refresh }) => {
       if (refresh) await lists();
-      return { namespaces: namespaceViews(namespaces(), (name) => attachments.origins.copiesIn(name, attachments.offers)) };
+      return { namespaces: namespaceViews(namespaces(), (name) => ports.origins.copiesIn(name, attachments.offers)) };
     },
     local: ({ orders = false }) => ({
       attachments: attachments.list.flatMap((volume) => {
