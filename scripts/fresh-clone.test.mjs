@@ -26,7 +26,7 @@ test.each([...new Set(FIRST)])('%s begins without installed modules', (script) =
 });
 
 describe.each(['rsio-server', 'rsio-client'])('a machine with %s', (name) => {
-  const all = [name, ...PRODUCTS[name].sameVersion].map((one) => PRODUCTS[one]);
+  const all = [name, ...PRODUCTS[name].beside].map((one) => PRODUCTS[one]);
 
   test('has crsio, rsio(7), the guide, the guarantees and the examples', () => {
     expect(all.flatMap(({ programs }) => Object.keys(programs))).toContain('crsio');

@@ -58,7 +58,7 @@ try {
     console.log(relative(process.cwd(), debs[name]));
   }
   for (const name of values.images === true ? Object.keys(IMAGES) : []) {
-    const needed = [name, ...PRODUCTS[name].sameVersion].map((one) => debs[one]);
+    const needed = [name, ...PRODUCTS[name].beside].map((one) => debs[one]);
     console.log(relative(process.cwd(), packImage(name, release, needed, { work, folder: out, mirror: values.mirror ?? null })));
   }
   console.log(relative(process.cwd(), packTarball(release, all, out)));

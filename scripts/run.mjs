@@ -51,6 +51,7 @@ export const PROGRAMS = {
   'web-load': { run: 'source', entry: 'test/web/load.ts', what: 'measures how fast the pages of rsweb load in Chromium' },
   'web-screens': { run: 'source', entry: 'test/web/screens.ts', what: 'writes screenshots of the pages of rsweb into docs/screens' },
   'vm-boot': { run: 'source', entry: 'test/vm/main.ts', what: 'the packages under systemd in two virtual machines' },
+  upgrades: { run: 'source', entry: 'test/vm/upgrades/main.ts', what: 'upgrades from the last release, under systemd and a writer' },
   'vm-lun': { run: 'source', entry: 'test/vm/lun/main.ts', what: 'a farm on a LUN of an iSCSI target in three virtual machines' },
   'vm-applications': {
     run: 'source',

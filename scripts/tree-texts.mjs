@@ -287,6 +287,7 @@ export const FOLDERS = {
   'test/vm/appliance': 'npm run vm-appliance: the appliance by the keyboard of its serial console, with a client beside it',
   'test/vm/applications':
     'npm run vm-applications: an application that moves between two nodes, by systemd in three virtual machines or containers',
+  'test/vm/upgrades': 'npm run upgrades: upgrades from the last release in containers with a systemd, under a verified load',
   'test/vm/lun': 'npm run vm-lun: a farm on a LUN with reservations, in three virtual machines',
   'test/vm/iscsi': 'npm run drills: Linux as an iSCSI host in a small virtual machine, with dm-multipath and ALUA',
   'test/vm/multipath': 'Linux as a host with several paths: paths that are cut, a verified load, the hazard of two paths',

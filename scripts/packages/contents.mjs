@@ -8,8 +8,9 @@ export const LIBRARY = 'usr/lib/rsio';
  * `programs`: maps a launcher to [package, file without extension]. `packages`: the programs' folders below LIBRARY. `files`: maps a source
  * to its place on the target. `folders`: source folders of packages/ that also lie below LIBRARY. `libraries`: libraries whose files are
  * copied, in addition to those that the programs contain. `settings`: the first configuration file, which the maintainer scripts copy to
- * its place if no such file exists; null: the package has no such file. `sameVersion`: packages that this package needs in exactly the same
- * version. `formerly`: packages that had some of these files before this version.
+ * its place if no such file exists; null: the package has no such file. `beside`: packages of RSIO that belong beside this one. They are
+ * recommended, in any version: with a dependency or a version, packages could not be installed and upgraded in each order. `formerly`: the
+ * last versions of packages that had some of these files. dpkg lets this package take the files over, and removes nothing.
  */
 export const PRODUCTS = {
   'rsio-common': {
@@ -40,8 +41,8 @@ export const PRODUCTS = {
       'packaging/examples/trigger-webhook': 'usr/share/doc/rsio-common/examples/trigger-webhook',
     },
     depends: ['nodejs (>= 20.19)'],
-    sameVersion: [],
-    formerly: ['rsio-client'],
+    beside: [],
+    formerly: ['rsio-client (<= 0.2.0)'],
     recommends: [],
     suggests: ['rsio-server', 'rsio-client'],
     isNative: false,
@@ -70,7 +71,7 @@ export const PRODUCTS = {
     libraries: ['koffi'],
     scripts: { 'packaging/fence_rsio': 'usr/sbin/fence_rsio', 'packaging/ocf-pool': 'usr/lib/ocf/resource.d/rsio/pool' },
     depends: ['nodejs (>= 20.19)', 'libc6 (>= 2.28)', 'adduser', 'perl:any'],
-    sameVersion: ['rsio-common'],
+    beside: ['rsio-common'],
     formerly: [],
     recommends: ['logrotate', 'qemu-utils'],
     suggests: [
@@ -108,7 +109,7 @@ export const PRODUCTS = {
     libraries: ['koffi'],
     scripts: { 'packaging/ocf-volume': 'usr/lib/ocf/resource.d/rsio/volume' },
     depends: ['nodejs (>= 20.19)', 'libc6 (>= 2.28)', 'iproute2', 'mount', 'perl:any'],
-    sameVersion: ['rsio-common'],
+    beside: ['rsio-common'],
     formerly: [],
     recommends: ['logrotate'],
     suggests: ['qemu-utils', 'nbd-client'],
@@ -132,7 +133,7 @@ export const PRODUCTS = {
     libraries: ['uplot'],
     scripts: {},
     depends: ['nodejs (>= 20.19)', 'adduser'],
-    sameVersion: [],
+    beside: [],
     formerly: [],
     recommends: ['logrotate'],
     suggests: ['rsio-server', 'rsio-client'],
@@ -162,7 +163,7 @@ export const PRODUCTS = {
     libraries: [],
     scripts: {},
     depends: ['nodejs (>= 20.19)', 'e2fsprogs', 'xfsprogs', 'mount'],
-    sameVersion: [],
+    beside: [],
     formerly: [],
     recommends: [],
     suggests: ['rsio-client'],

@@ -32,17 +32,16 @@ export function packDeb(name, product, release, libraries, tree, folder) {
   const files = filesOf(tree);
   const kibibytes = files.reduce((sum, file) => sum + Math.ceil(statSync(join(tree, file)).size / 1024), 0);
   const isNative = product.isNative === true;
-  const formerly = product.formerly.map((one) => `${one} (<< ${version})`).join(', ');
   const fields = {
     Package: name,
     Version: version,
     Architecture: isNative ? architecture : 'all',
     Maintainer: MAINTAINER,
     'Installed-Size': kibibytes,
-    Depends: [...product.depends, ...product.sameVersion.map((one) => `${one} (= ${version})`)].join(', '),
-    Breaks: formerly,
-    Replaces: formerly,
-    Recommends: product.recommends.join(', '),
+    Depends: product.depends.join(', '),
+    // No Breaks: apt would remove a package that it cannot upgrade in the same run.
+    Replaces: product.formerly.join(', '),
+    Recommends: [...product.beside, ...product.recommends].join(', '),
     Suggests: product.suggests.join(', '),
     Section: 'admin',
     Priority: 'optional',

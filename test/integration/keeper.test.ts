@@ -131,6 +131,37 @@ it(
 );
 
 it(
+  'a restart that would cut off a mounted file system is refused, until the keeper holds its device',
+  async (context) => {
+    needDevices(context);
+    needResend(context);
+    needTool(context, 'mkfs.ext4', 'e2fsprogs');
+    needTool(context, 'prlimit', 'util-linux');
+    const scene = await DeviceScene.begin(hosts, 'block');
+    const { devices, host, block } = scene;
+    // The keeper has no free descriptor, and therefore refuses the device.
+    const limit = (number: string): Promise<string> => devices.well('prlimit --pid "$1" --nofile="$2:"', `${host.pid('rsiod')}`, number);
+    await limit('3');
+    await host.rsconfigWell('-a', 'oracle');
+    await host.logged('rsiod', /roracle does not outlive a restart or a crash of rsiod/);
+    const mount = scene.folder('mnt');
+    await devices.well('mkfs.ext4 -q "$1"; mount "$1" "$2"', block, mount);
+    const before = await workingProcess(scene);
+    const refused = await host.rsconfig('restart');
+    expect(refused).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('E_IN_USE') });
+    expect(refused.stderr).toContain(`osl:oracle@0 is in use by mount point ${mount}, and a restart would cut it off (`);
+    expect(refused.stderr).toContain('end that first, and run rsconfig restart again; rsiod goes on until then');
+    expect(await workingProcess(scene)).toBe(before);
+    await devices.well('echo more > "$1"/file; sync "$1"/file', mount);
+    await limit('1024');
+    await host.rsconfigWell('restart');
+    expect(await devices.well('sync -f "$1"; cat "$1"/file; umount "$1"', mount)).toBe('more\n');
+    expect(await workingProcess(scene)).not.toBe(before);
+  },
+  TEST_MS,
+);
+
+it(
   'devices wait for a lost server when their process dies; after a detach or a stop they are removed, and users get errors',
   async (context) => {
     needDevices(context);

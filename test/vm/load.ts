@@ -1,7 +1,7 @@
 // The verified load on a mounted file system: fio runs as a unit of systemd, writes blocks with checksums and reads them back. The longest
 // I/O of fio shows the longest gap that an application would see.
 
-import type { Machine } from './machine.ts';
+import type { Guest } from './machine.ts';
 
 export interface LoadResult {
   /** Error with which fio ended: 0, an errno, or EILSEQ for a block with wrong content. */
@@ -19,14 +19,14 @@ const JOB = [
 ].join(' ');
 const ENDED_S = 300;
 
-export async function beginLoad(machine: Machine): Promise<void> {
+export async function beginLoad(machine: Guest): Promise<void> {
   // If the program of a unit was interrupted, the unit stays in the state failed. The name of the unit can be used again only after a
   // reset.
   const unit = 'systemd-run --quiet --unit=load --property=RemainAfterExit=yes';
   await machine.run(`rm -f /root/load.json; systemctl reset-failed load 2>/dev/null; ${unit} fio ${JOB} && sleep 5`);
 }
 
-export async function endLoad(machine: Machine): Promise<LoadResult> {
+export async function endLoad(machine: Guest): Promise<LoadResult> {
   const wait = `for i in $(seq ${ENDED_S}); do systemctl show load -p SubState | grep -q running || break; sleep 1; done`;
   await machine.try(`systemctl kill --signal=INT load; ${wait}; sleep 1`, (ENDED_S + 60) * 1_000);
   const output = await machine.run(

@@ -13,7 +13,7 @@ import { machineInterfaces, systemFacts } from '@rsio/protocol/explorer/interfac
 import { STATUS } from '@rsio/protocol/wire/status';
 import { AttachedList } from './attachments/attached-list.ts';
 import { Attachments } from './attachments/attachments.ts';
-import { flushAll, whyInUse } from './attachments/final-flush.ts';
+import { flushAll, whyInUse, whyNotReplaced } from './attachments/final-flush.ts';
 import { GateOffers } from './attachments/gate-offers.ts';
 import { RESTORED_AT_ONCE } from './attachments/limits.ts';
 import { labelOf } from './attachments/offers.ts';
@@ -42,7 +42,7 @@ import { Namespace, type NamespacePorts, type NamespaceSetup } from './network/n
 import type { LocalInterface } from './network/route-plan.ts';
 import { unreachableServers, unreachedSections } from './network/unreachable-servers.ts';
 import { isSameLogin } from './config-changes.ts';
-import { OWN_METHODS } from './processes/messages.ts';
+import { type Ending, OWN_METHODS } from './processes/messages.ts';
 import { reloadConfig } from './reloader.ts';
 import type { InterfaceEvent } from './sys/interface-table.ts';
 import { InterfaceWatcher } from './sys/interface-watcher.ts';
@@ -220,10 +220,11 @@ export class ClientDaemon {
     await this.control?.close();
   }
 
-  /** Resolves with the reason if devices in use prevent a stop; null if the daemon may stop. */
-  async refusal(): Promise<string | null> {
-    if (this.isForced) return null;
-    return (await whyInUse(this.attachments.list, this.frontends)) ?? (await this.role.processes?.refusal()) ?? null;
+  /** Resolves with the reason if devices in use prevent the end of this process; null if it may end. */
+  async refusal(ending: Ending): Promise<string | null> {
+    if (this.isForced && ending === 'stop') return null;
+    const why = ending === 'stop' ? whyInUse : whyNotReplaced;
+    return (await why(this.attachments.list, this.frontends)) ?? (await this.role.processes?.refusal(ending)) ?? null;
   }
 
   /** Detaches volumes and closes paths and sockets. Stopping takes a bounded time even if servers do not answer. */
@@ -447,14 +448,16 @@ export class ClientDaemon {
     return this.role.handlers(own, attachments, () => this.namespaces);
   }
 
-  /** Restarts the daemon after the answer to the request has been sent. Throws E_SHUTTING_DOWN and E_SYSTEM. */
-  private restart(): void {
+  /** Restarts the daemon after the answer to the request has been sent. Throws E_SHUTTING_DOWN, E_SYSTEM and E_IN_USE. */
+  private async restart(): Promise<void> {
+    if (this.options.keeper === null)
+      throw new RsError('E_SYSTEM', 'This rsiod has no keeper, which a restart needs: stop it and start it again');
+    const refusal = this.state === 'running' ? await this.refusal('restart') : null;
     // A second request during a restart needs no second restart, because the next process has read neither the program nor the
     // configuration yet.
     if (this.state === 'restarting') return;
     if (this.state !== 'running') throw new RsError('E_SHUTTING_DOWN', 'rsiod is starting or ending: try again');
-    if (this.options.keeper === null)
-      throw new RsError('E_SYSTEM', 'This rsiod has no keeper, which a restart needs: stop it and start it again');
+    if (refusal !== null) throw new RsError('E_IN_USE', refusal);
     this.state = 'restarting';
     this.options.clock.after(RESTART_ANSWER_MS, () => void this.options.restart());
   }
@@ -462,7 +465,7 @@ export class ClientDaemon {
   /** Stops the daemon after the answer to the request has been sent. Throws E_IN_USE. */
   private async end(isForced: boolean): Promise<void> {
     this.isForced ||= isForced;
-    const refusal = await this.refusal();
+    const refusal = await this.refusal('stop');
     if (refusal !== null) throw new RsError('E_IN_USE', refusal);
     this.options.clock.after(RESTART_ANSWER_MS, () => this.options.stop());
   }

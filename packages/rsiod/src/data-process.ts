@@ -16,7 +16,7 @@ import { lossObstacles } from './reloader.ts';
 import type { AttachOutcome } from '@rsio/common/control/methods';
 import { TAKES } from './control/control-handlers.ts';
 import type { AttachOrder } from './processes/data-processes.ts';
-import { type Begin, OWN_METHODS, type ToProcess } from './processes/messages.ts';
+import { type Begin, type Ending, OWN_METHODS, type ToProcess } from './processes/messages.ts';
 
 function begin(first: Begin): void {
   const { config, identity, node, root, log: way } = first;
@@ -48,7 +48,8 @@ function begin(first: Begin): void {
   const user = {
     handlers,
     ownMethods: {
-      [OWN_METHODS.refusal]: async () => ({ reason: await daemon.refusal() }),
+      // A main process of an earlier release asks only before it stops, and names no ending.
+      [OWN_METHODS.refusal]: async ({ ending = 'stop' }: { ending?: Ending }) => ({ reason: await daemon.refusal(ending) }),
       [OWN_METHODS.attach]: async ({ names, readOnly, server, take, by, owner }: AttachOrder & { names: readonly string[] }) => {
         await handlers.query({ refresh: true });
         if (owner.kind === 'lasting') return { outcomes: await daemon.attached.attach(names, readOnly, server, TAKES[take], by, owner) };

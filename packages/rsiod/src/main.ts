@@ -125,7 +125,7 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
       isStopping = true;
       return client.stop(reason);
     },
-    refusal: () => client.refusal(),
+    refusal: () => client.refusal('stop'),
     reload: () => client.hangUp(),
   };
   await runService(daemon, log, service, 'The client is shutting down');

@@ -5,7 +5,6 @@
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Image } from '../image.ts';
 import type { Guest, Outcome } from '../machine.ts';
@@ -15,7 +14,7 @@ import { waitFor } from '../../support/programs/wait-for.ts';
 const PROGRAM = fileURLToPath(new URL('container.sh', import.meta.url));
 const GROUPS = ['/sys/fs/cgroup/unified', '/sys/fs/cgroup'].find((folder) => existsSync(path.join(folder, 'cgroup.procs')));
 const BOOT_MS = 120_000;
-const KILLED_MS = 1_500;
+const KILLED_MS = 60_000;
 const OUTPUT_MAX_BYTES = 64 * 1024 * 1024;
 const ENVIRONMENT = [
   'HOME=/root',
@@ -141,7 +140,8 @@ export class Container implements Guest {
   async cut(): Promise<void> {
     const { text } = await this.try('find -L /dev/av0 -type b -exec stat -L -c %Lr {} + 2> /dev/null');
     writeFileSync(path.join(this.group, 'cgroup.kill'), '1');
-    await sleep(KILLED_MS);
+    const isEmpty = (): boolean => readFileSync(path.join(this.group, 'cgroup.events'), 'utf8').includes('populated 0');
+    await waitFor(isEmpty, KILLED_MS, `${this.name} has ended`);
     // The loop devices of this kernel outlive the container.
     for (const number of text.split('\n').filter(Boolean))
       quietly(() => execFileSync('losetup', ['-d', `/dev/loop${number}`], { stdio: 'ignore' }));

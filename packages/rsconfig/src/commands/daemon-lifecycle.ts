@@ -52,11 +52,13 @@ export const RESTART = defineCommand({
   call: { by: 'words', words: 'restart' },
   synopsis: 'restart [--wait[=T]]',
   summary: 'restarts rsiod while programs keep using its devices',
-  details: `Programs that use the devices wait for a moment and see no error. Clients of the
-NBD socket must reconnect. The command returns when the new rsiod process
-answers. If a restart is already in progress, the command waits for it to
-finish. With --wait, the command also waits until every path is up. The exit
-code is 1 if a path is not up in time.`,
+  details: `Programs that use the devices wait for a moment and see no error. If a device in
+use would end with the process, rsiod refuses to restart, and the error names
+its users: the kernel is older than Linux 6.9, or the keeper has refused the
+device. Clients of the NBD socket must reconnect. The command returns when the
+new rsiod process answers. If a restart is already in progress, the command
+waits for it to finish. With --wait, the command also waits until every path is
+up. The exit code is 1 if a path is not up in time.`,
   options: { wait: WAIT_OPTION },
   operands: { min: 0, max: 0 },
   run: async (context, { wait }) => {

@@ -54,6 +54,24 @@ export async function whyInUse(attached: readonly FrontendVolume[], frontends: F
   return used.length === 0 ? null : `${used.join('; ')}: end that first, or use rsconfig stop --force`;
 }
 
+/**
+ * Resolves with a text that names the volumes in use whose devices would end with this process, although another process replaces it; null
+ * if there are none. The previous process's devices, which wait for their volumes, are held by the keeper.
+ */
+export async function whyNotReplaced(attached: readonly FrontendVolume[], frontends: Frontends): Promise<string | null> {
+  const cut = await Promise.all(
+    attached.map(async (volume) => {
+      const lack = await frontends.lackAtRestart(volume);
+      const users = lack === null ? [] : await frontends.usersAtEnd(volume);
+      return users.length === 0 ? [] : [`${labelOf(volume)} is in use by ${users.join(', ')}, and a restart would cut it off (${lack})`];
+    }),
+  );
+  const sentences = cut.flat();
+  return sentences.length === 0
+    ? null
+    : `${sentences.join('; ')}: end that first, and run rsconfig restart again; rsiod goes on until then`;
+}
+
 /** Flushes as many volumes as possible within HAND_OVER_WAIT_MS, and logs failures. */
 export async function flushAll(volumes: readonly Volume[], clock: Clock, log: Log): Promise<void> {
   const flushes = volumes.map((volume) =>

@@ -67,7 +67,7 @@ export interface ControlHandlersPorts {
    */
   readonly reload: () => Promise<string[]>;
   /** Throws E_SHUTTING_DOWN and E_SYSTEM. */
-  readonly restart: () => void;
+  readonly restart: () => Promise<void>;
   /** Throws E_IN_USE. */
   readonly end: (isForced: boolean) => Promise<void>;
 }
@@ -112,8 +112,8 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
     gates: () => ({ gates: ports.gates.views(), aoe: ports.aoeGates.views() }),
     events: (wanted) => notifications.read(wanted),
     reload: async () => ({ applied: await ports.reload() }),
-    restart: () => {
-      ports.restart();
+    restart: async () => {
+      await ports.restart();
       return {};
     },
     stop: async ({ force }) => {

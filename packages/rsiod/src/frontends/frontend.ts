@@ -39,6 +39,11 @@ export interface Frontend {
   /** Human-readable list of a volume's users, for example `mount point /mnt` or `2 NBD connections to /run/rsiod/nbd`. */
   usersOf(volume: FrontendVolume): Promise<readonly string[]>;
   /**
+   * Returns why the users of a volume would get errors if another process replaced this one; null if they would not. A frontend whose users
+   * reconnect does not have this method.
+   */
+  lackAtRestart?(volume: FrontendVolume): Promise<string | null>;
+  /**
    * Makes a volume unavailable to programs. Without `force`, throws E_IN_USE if the volume is in use. With `force`, programs that use the
    * volume get I/O errors.
    */

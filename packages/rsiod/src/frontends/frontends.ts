@@ -65,6 +65,15 @@ export class Frontends implements Frontend {
     );
   }
 
+  /** Returns why users of a volume would get errors at a restart; null if they would not. */
+  async lackAtRestart(volume: FrontendVolume): Promise<string | null> {
+    for (const frontend of this.list) {
+      const lack = (await frontend.lackAtRestart?.(volume)) ?? null;
+      if (lack !== null) return lack;
+    }
+    return null;
+  }
+
   /** If `hide` throws, the caller must call `show` again, because some frontends may already have hidden the volume. */
   async hide(volume: FrontendVolume, force: boolean): Promise<void> {
     for (const frontend of this.backwards) await frontend.hide(volume, force);

@@ -23,6 +23,12 @@ function keptBy(inherited: DeviceNote | null): { readonly kept: KeptDevices; rea
   return { kept: new KeptDevices(link, list, quietLog), said };
 }
 
+test('a device that the keeper refuses has a reason, and so has one without a keeper', async () => {
+  const refusing = { keep: () => Promise.reject(new Error('full')), note: () => undefined, drop: () => Promise.resolve() };
+  expect(await new KeptDevices(refusing, [], quietLog).keep(9, NOTE)).toContain('full');
+  expect(await new KeptDevices(null, [], quietLog).keep(9, NOTE)).toBe('there is no keeper');
+});
+
 test('a device that is resumed unchanged needs no new note, and each change is told', () => {
   const { kept, said } = keptBy(NOTE);
   kept.note(7, NOTE);

@@ -55,19 +55,20 @@ export class KeptDevices {
   }
 
   /**
-   * Lets the keeper hold a device, and returns the keeper's id for the device. Returns null if the keeper does not hold the device; the
-   * device then stops working when this process exits. If there is a keeper, the reason is logged.
+   * Lets the keeper hold a device, and returns the keeper's id for the device. Returns the reason as a text if the keeper does not hold the
+   * device; the device then stops working when this process exits. If there is a keeper, the reason is logged.
    */
-  async keep(fd: number, note: DeviceNote): Promise<number | null> {
-    if (this.link === null) return null;
+  async keep(fd: number, note: DeviceNote): Promise<number | string> {
+    if (this.link === null) return 'there is no keeper';
     try {
       const text = writeDeviceNote(note);
       const id = await this.link.keep(fd, text);
       this.told.set(id, text);
       return id;
     } catch (thrown) {
-      this.log.warn(`${note.raw} does not outlive a crash of rsiod: ${toRsError(thrown).message}`);
-      return null;
+      const { message } = toRsError(thrown);
+      this.log.warn(`${note.raw} does not outlive a restart or a crash of rsiod: ${message}`);
+      return message;
     }
   }
 

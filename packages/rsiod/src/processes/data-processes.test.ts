@@ -259,12 +259,12 @@ test('events, refusals and obstacles come from all processes', async () => {
   const scene = await new ProcessScene(2).start();
   scene.running(2)!.say({ type: 'event', object: 'volume osl:b@0', from: 'open', to: 'waiting', reason: '' });
   expect(scene.events).toEqual(['volume osl:b@0: waiting']);
-  expect(await scene.processes.refusal()).toBeNull();
+  expect(await scene.processes.refusal('stop')).toBeNull();
   scene.running(1)!.results[OWN_METHODS.refusal] = { reason: 'osl:a@0 is in use by mount point /mnt' };
-  expect(await scene.processes.refusal()).toBe('osl:a@0 is in use by mount point /mnt');
+  expect(await scene.processes.refusal('stop')).toBe('osl:a@0 is in use by mount point /mnt');
   await scene.processes.attach(names('a', 'b'), RW);
   scene.running(2)!.answers = false;
-  const silent = scene.processes.refusal();
+  const silent = scene.processes.refusal('stop');
   scene.clock.advance(PROCESS_REFUSAL_MS);
   expect(await silent).toContain('Data process 2 does not answer, and has osl:b@0: try again');
   scene.running(2)!.answers = true;

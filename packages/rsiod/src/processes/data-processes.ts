@@ -23,7 +23,7 @@ import { writeDeviceNote } from '../keeper/device-note.ts';
 import type { LeftDevice } from '../keeper/kept-devices.ts';
 import { DataProcess, type DataProcessPorts } from './data-process.ts';
 import { PROCESS_ANSWER_MS, PROCESS_REFUSAL_MS, PROCESS_REACH_LOOK_MS, PROCESS_REACH_MS, PROCESS_START_MS } from './limits.ts';
-import { OWN_METHODS } from './messages.ts';
+import { type Ending, OWN_METHODS } from './messages.ts';
 import { PastCounters } from './past-counters.ts';
 import { leastLoaded, shares } from './placement.ts';
 
@@ -298,13 +298,13 @@ export class DataProcesses implements NbdElsewhere {
    * Resolves with the reason why rsiod must not end now: volumes of a data process are in use, or may be in use in a process that does not
    * answer. Resolves with null if rsiod may end.
    */
-  async refusal(): Promise<string | null> {
-    const answers = await this.askAll(OWN_METHODS.refusal, {}, PROCESS_REFUSAL_MS);
+  async refusal(ending: Ending): Promise<string | null> {
+    const answers = await this.askAll(OWN_METHODS.refusal, { ending }, PROCESS_REFUSAL_MS);
     const reasons = answers.flatMap(({ process, answer }) => {
       if (answer !== null) return typeof answer['reason'] === 'string' ? [answer['reason']] : [];
       const labels = process.content.attached.map(labelOf);
       if (labels.length === 0) return [];
-      const remedy = 'try again when it has been started again, or use rsconfig stop --force';
+      const remedy = `try again when it has been started again${ending === 'stop' ? ', or use rsconfig stop --force' : ''}`;
       return [`Data process ${process.number} does not answer, and has ${labels.join(', ')}: ${remedy}`];
     });
     return reasons.length === 0 ? null : reasons.join('; ');

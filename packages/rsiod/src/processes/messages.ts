@@ -66,9 +66,12 @@ export type ToProcess =
   /** The list with this number is saved. */
   | { readonly type: 'saved'; readonly number: number };
 
+/** How rsiod ends: for good, or so that another process continues with its devices. */
+export type Ending = 'stop' | 'restart';
+
 /** Methods of data processes that the control socket does not offer. */
 export const OWN_METHODS = {
-  /** Returns `{reason}`: why this process must not end now, or null. */
+  /** Returns `{reason}`: why this process must not end now in the way of `{ending}`, or null. */
   refusal: 'process-refusal',
   /** Ends the process: `{reason}`. The process answers when its sessions and frontends are closed. */
   end: 'process-end',

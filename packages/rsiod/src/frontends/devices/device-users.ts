@@ -11,7 +11,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { MachineDevices } from '@rsio/common/daemon/block-stack';
 import { mountTable, unescaped } from '@rsio/common/daemon/mount-table';
 import type { Clock } from '@rsio/common/lib/clock';
-import { claimedDevices } from './loop-commands.ts';
+import { Claims } from './loop-commands.ts';
 import { devicePathsOn, type KernelTables, type SeenMount, unwrittenOn, usesOf } from './device-use.ts';
 import { loopDevices } from './loop-device.ts';
 import { runCommand } from '../system/device-commands.ts';
@@ -34,8 +34,8 @@ interface Users {
 export async function deviceUsers(device: UsedDevices, clock: Clock): Promise<string[]> {
   const { lasting, processes } = await lastingUsers(() => usersNow(device), clock);
   const users = [...lasting, ...someOf(processes)];
-  const claimed = users.length > 0 || device.loop === null ? [] : await claimedDevices(clock, device.loop);
-  return [...users, ...claimed.map((one) => `a user in the kernel that has claimed ${one}`)];
+  const isClaimed = users.length === 0 && device.loop !== null && (await claimsWith(clock).has(device.loop));
+  return isClaimed ? [`a user in the kernel that has claimed ${device.loop}`] : users;
 }
 
 /**
@@ -74,6 +74,14 @@ async function usersNow({ rawFile, loop }: UsedDevices): Promise<Users> {
 function someOf(processes: readonly string[]): string[] {
   const more = processes.length - DEVICE_USERS_NAMED_MAX;
   return more > 0 ? [...processes.slice(0, DEVICE_USERS_NAMED_MAX), `${more} more processes`] : [...processes];
+}
+
+const claims = new WeakMap<Clock, Claims>();
+
+function claimsWith(clock: Clock): Claims {
+  const made = claims.get(clock) ?? Claims.ofMachine(clock);
+  claims.set(clock, made);
+  return made;
 }
 
 interface MachineUse {

@@ -189,6 +189,10 @@ export class DeviceFrontend implements Frontend {
     return devices === undefined ? [] : await devices.users();
   }
 
+  async lackAtRestart(volume: FrontendVolume): Promise<string | null> {
+    return await this.inTurn(volume, async () => (await this.made.get(volume)?.lackAtRestart()) ?? null);
+  }
+
   async grown(volume: FrontendVolume): Promise<void> {
     await this.growth.grow(volume);
   }

@@ -4,17 +4,40 @@
 import type { Clock } from '@rsio/common/lib/clock';
 import { helperFile } from '../../sys/helper-files.ts';
 import { runCommand } from '../system/device-commands.ts';
+import { SharedLook } from '../system/shared-look.ts';
 
 /** The result of an attempt to detach a loop device: `claimed` if a user in the kernel has claimed it, and nothing was changed. */
 export type Detach = 'asked' | 'claimed';
 
-async function helper(clock: Clock, order: 'claims' | 'detach' | 'keep', device: string): Promise<string | null> {
-  return await runCommand(clock, 'perl', [helperFile('loop-devices.pl'), order, device]).catch(() => null);
+async function helper(clock: Clock, order: 'claims' | 'detach' | 'keep', ...devices: readonly string[]): Promise<string | null> {
+  return await runCommand(clock, 'perl', [helperFile('loop-devices.pl'), order, ...devices]).catch(() => null);
 }
 
-/** Returns the device if the kernel has given it to an exclusive user, such as a file system in a hidden mount namespace. */
-export async function claimedDevices(clock: Clock, device: string): Promise<string[]> {
-  return (await helper(clock, 'claims', device)) === 'claimed' ? [device] : [];
+/**
+ * Asks the kernel whether it has given devices to an exclusive user, such as a file system in a hidden mount namespace. Questions that arrive
+ * while the helper runs share its next run, because rsiod asks about all of its devices before it ends.
+ */
+export class Claims {
+  private readonly wanted = new Set<string>();
+  private readonly looks: SharedLook<ReadonlySet<string>>;
+
+  /** `ask`: returns those of the devices that are claimed. */
+  constructor(ask: (devices: readonly string[]) => Promise<readonly string[]>) {
+    this.looks = new SharedLook(async () => {
+      const devices = [...this.wanted];
+      this.wanted.clear();
+      return new Set(await ask(devices));
+    });
+  }
+
+  static ofMachine(clock: Clock): Claims {
+    return new Claims(async (devices) => (await helper(clock, 'claims', ...devices))?.split('\n') ?? []);
+  }
+
+  async has(device: string): Promise<boolean> {
+    this.wanted.add(device);
+    return (await this.looks.ask()).has(device);
+  }
 }
 
 /** Detaches an unused device. The kernel detaches a device that is only open when its last user closes it: see `keepAttached`. */

@@ -49,6 +49,8 @@ export class VolumeDevices {
   private readonly standIn: StandInVolume | null;
   /** The id under which the keeper holds the raw device; null if the keeper does not hold it. */
   private keptId: number | null = null;
+  /** Why the keeper does not hold the raw device; null if the keeper holds it or was not asked. */
+  private lack: string | null = null;
   private isUnmounted = false;
   /** True if the block device is gone and could not be made again. */
   private isBroken = false;
@@ -132,11 +134,22 @@ export class VolumeDevices {
    * never answer the requests that the crashed process had read.
    */
   async hold(): Promise<void> {
-    if (!this.rawDevice.file.canResend || this.isUnmounted) return;
-    this.keptId = await this.ports.kept.keep(this.rawDevice.fd, this.asNote());
+    if (this.isUnmounted || this.keptId !== null) return;
+    if (!this.rawDevice.file.canResend) {
+      this.lack = 'this kernel sends no request again; Linux 6.9 does';
+      return;
+    }
+    const kept = await this.ports.kept.keep(this.rawDevice.fd, this.asNote());
+    [this.keptId, this.lack] = typeof kept === 'number' ? [kept, null] : [null, kept];
     // While `keep` waited for the keeper, the device may have been unmounted, or its attributes may have changed.
     if (this.isUnmounted) await this.unkeep();
     else this.note();
+  }
+
+  /** Returns why the devices would end with this process; null if they outlive it. A keeper that refused the device is asked again. */
+  async lackAtRestart(): Promise<string | null> {
+    await this.hold();
+    return this.lack;
   }
 
   note(): void {
