@@ -3,6 +3,7 @@
 
 import fc from 'fast-check';
 import { Packr } from 'msgpackr';
+import { toAddress } from '@rsio/common/lib/address';
 import { describe, expect, test } from 'vitest';
 import { discoveryKey } from '../auth/keys.ts';
 import { DISCOVERY_REQUEST_BYTES, DATAGRAM_MAX_BYTES } from './limits.ts';
@@ -43,7 +44,7 @@ const offers = fc.record({
   interfaces: fc.array(
     fc.record({
       name,
-      address: fc.oneof(fc.ipV4(), fc.ipV6()),
+      address: fc.oneof(fc.ipV4(), fc.ipV6()).map((text) => toAddress(text) ?? text),
       port: fc.integer({ min: 1, max: 65535 }),
       linkMbps: u32,
       mtuBytes: u32,
