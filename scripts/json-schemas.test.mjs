@@ -83,8 +83,8 @@ test('with its references followed, each schema is the complete one', () => {
   for (const [name, schema] of Object.entries(complete)) expect(followed(schemas[name]), name).toEqual(schema);
 });
 
-test('the schemas fit into 245 KB', () => {
-  expect(Object.values(schemas).reduce((sum, schema) => sum + schemaText(schema).length, 0)).toBeLessThan(245_000);
+test('the schemas fit into 250 KB', () => {
+  expect(Object.values(schemas).reduce((sum, schema) => sum + schemaText(schema).length, 0)).toBeLessThan(250_000);
 });
 
 test.each(Object.keys(complete))('%s is a schema of draft 2020-12', (name) => {

@@ -1,6 +1,8 @@
 // A gate for AoE of a real rsiod, used by the aoe module of Linux in a virtual machine, with frames of 9,000 bytes: a snapshot is read and
 // cannot be written; a volume with unsafe writes carries a verified load while rsiod is killed; a volume grows. Rules: N15.
 
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import { beforeEach, expect, it } from 'vitest';
 import { AoeMachine, SHELF } from '../support/aoe/aoe-machine.ts';
 import { placeSnapshot } from '../support/hosts/placed-snapshot.ts';
@@ -83,7 +85,7 @@ it('Linux finds both disks, uses frames of 8,704 bytes, reads the snapshot, and 
   expect((await gate.gate()).hosts).toHaveLength(1);
 });
 
-it('a verified load with unsafe writes goes on while rsiod is killed, and other programs see its data', async () => {
+it('a verified load with unsafe writes goes on while rsiod is killed, and the server has its data', async () => {
   await has(0);
   const load = machine.run(`disk=/dev/etherd/e7.0\nrm -f /run/stop /run/round\n${LOAD}`, LOAD_MS);
   load.catch(() => undefined);
@@ -97,9 +99,11 @@ it('a verified load with unsafe writes goes on while rsiod is killed, and other 
   await goesOn(await rounds());
   await machine.run(': > /run/stop');
   const last = Number(await load);
-  const io = await NbdIo.open(gate.host.rsiodPaths.nbdSocket, 'osl/oracle');
-  const seen = await io.read((last % 8) * 65536, 65536);
-  io.close();
+  // Hosts that may write have the volume alone, so that no program of the gate can read it.
+  const [id = ''] = readdirSync(path.join(gate.pool, 'volumes'));
+  const seen = readFileSync(path.join(gate.pool, 'volumes', id, 'data'))
+    .subarray((last % 8) * 65536)
+    .subarray(0, 65536);
   expect(seen.toString('latin1').startsWith(`round ${last}\nround ${last}\n`)).toBe(true);
   report('load of a Linux host by AoE', { rounds: last, figures: JSON.stringify((await gate.gate()).figures) });
 });

@@ -43,8 +43,21 @@ beforeAll(async () => {
   writeFileSync(file, lines.map((line) => `${line}\n`).join(''), { mode: 0o600 });
   [, secret = ''] = lines[0]!.split(' ');
   greedySecret = lines[1]!.split(' ')[1] ?? '';
-  await client.rsconfigWell('gate', 'add', 'plain', `127.0.0.1:${ports.nvme}`, '--hosts', 'all');
-  await client.rsconfigWell('gate', 'add', 'hv', `127.0.0.1:${ports.iscsi}`, '--hosts', 'all', '--iscsi', '--secrets', file, '--reload');
+  await client.rsconfigWell('gate', 'add', 'plain', `127.0.0.1:${ports.nvme}`, '--hosts', 'all', '--offers', 'oracle');
+  await client.rsconfigWell(
+    'gate',
+    'add',
+    'hv',
+    `127.0.0.1:${ports.iscsi}`,
+    '--hosts',
+    'all',
+    '--offers',
+    'oracle',
+    '--iscsi',
+    '--secrets',
+    file,
+    '--reload',
+  );
   const areOpen = async (): Promise<boolean> => {
     const found = (await client.call('gates', {})).gates;
     return found.length === 2 && found.every(({ listening, volumes: shown }) => listening.length === 1 && shown.length === 1);

@@ -73,7 +73,7 @@ async function startGate(): Promise<void> {
   await client.pathsUp(2);
   await client.rsconfigWell('-a', 'oracle');
   const addresses = targets.map((target) => `${target.address}:${target.port}`).join();
-  await client.rsconfigWell('gate', 'add', 'g1', addresses, '--hosts', 'all', '--reload');
+  await client.rsconfigWell('gate', 'add', 'g1', addresses, '--hosts', 'all', '--offers', 'oracle,oracle@monday', '--reload');
   await waitFor(async () => (await gate()).listening.length === 2, WAIT_MS, 'The gate listens');
   nqn = (await gate()).nqn;
   paths = await guestPaths(hosts, targets);

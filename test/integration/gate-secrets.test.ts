@@ -36,7 +36,19 @@ beforeAll(async () => {
   await client.start('rsiod');
   for (const one of [HOST_NQN, OTHER]) lines.set(one, await client.rsconfigWell('gate', 'secret', one));
   save(HOST_NQN, OTHER);
-  await client.rsconfigWell('gate', 'add', 'g1', `${address}:${port}`, '--hosts', 'all', '--secrets', file, '--reload');
+  await client.rsconfigWell(
+    'gate',
+    'add',
+    'g1',
+    `${address}:${port}`,
+    '--hosts',
+    'all',
+    '--offers',
+    'oracle',
+    '--secrets',
+    file,
+    '--reload',
+  );
   ({ nqn } = (await client.call('gates', {})).gates[0]!);
   lines.set(nqn, await client.rsconfigWell('gate', 'secret', nqn));
   save(HOST_NQN, OTHER, nqn);

@@ -39,7 +39,20 @@ beforeAll(async () => {
   const file = client.file('gate.secrets');
   const line = await client.rsconfigWell('gate', 'secret', HOST_NQN, '--tls');
   writeFileSync(file, line, { mode: 0o600 });
-  await client.rsconfigWell('gate', 'add', 'g1', `${address}:${port}`, '--hosts', 'all', '--secrets', file, '--tls', '--reload');
+  await client.rsconfigWell(
+    'gate',
+    'add',
+    'g1',
+    `${address}:${port}`,
+    '--hosts',
+    'all',
+    '--offers',
+    'oracle',
+    '--secrets',
+    file,
+    '--tls',
+    '--reload',
+  );
   ({ nqn } = (await client.call('gates', {})).gates[0]!);
   await waitFor(async () => (await client.call('gates', {})).gates[0]?.listening.length === 1, WAIT_MS, 'The gate listens');
   const key = parseTlsKey(line.trim().split(' ')[1]!)!;

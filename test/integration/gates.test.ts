@@ -1,7 +1,7 @@
 // A gate of a real rsiod, used by a raw NVMe/TCP host: the same data as over NBD, paths that fail, a server that dies, and an rsiod that
 // stands still, is killed, or loses the gate by a reload. Rules: D1, G40.
 
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, readFileSync } from 'node:fs';
 import { beforeAll, expect, it } from 'vitest';
 import { GATE_GAP_MS } from '@rsio/rsiod/gates/limits';
 import { capsule } from '@rsio/rsiod/gates/nvme/testing/nvme-host';
@@ -31,7 +31,17 @@ beforeAll(async () => {
   ports = [await freePort(address), await freePort(address)];
   client.writeConfig('rsiod', clientConfig(network, { defaults: { attach: 'all' } }));
   await client.start('rsiod');
-  await client.rsconfigWell('gate', 'add', 'g1', `${address}:${ports[0]},${address}:${ports[1]}`, '--hosts', 'all', '--reload');
+  await client.rsconfigWell(
+    'gate',
+    'add',
+    'g1',
+    `${address}:${ports[0]},${address}:${ports[1]}`,
+    '--hosts',
+    'all',
+    '--offers',
+    'oracle',
+    '--reload',
+  );
   nqn = (await gate()).nqn;
   await waitFor(async () => (await gate()).listening.length === 2, WAIT_MS, 'The gate listens');
 });
@@ -58,15 +68,17 @@ function write(cid: number, data: Buffer): Buffer {
   return capsule({ opcode: 1, cid, nsid: 1, dwords: [0, 0, BLOCK / 512 - 1], data });
 }
 
-it('a host and an NBD client see the same data, and the host is named as the user of the volume', async () => {
+it('programs of the gate do not get the volume, and the host is named as its user', async () => {
   const { io } = await login();
   expect(await io.writeBlock(5, 8, block('gate'))).toBe(0);
-  const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/oracle');
-  hosts.onClean(() => nbd.close());
-  expect((await nbd.read(BLOCK, BLOCK)).equals(block('gate'))).toBe(true);
-  await nbd.write(2 * BLOCK, block('nbd'));
-  expect((await io.readBlock(6, 16, BLOCK)).equals(block('nbd'))).toBe(true);
-  nbd.close();
+  expect((await io.readBlock(6, 8, BLOCK)).equals(block('gate'))).toBe(true);
+  await expect(NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/oracle')).rejects.toThrow();
+  expect(
+    readFileSync(server.file('oracle.img'))
+      .subarray(BLOCK, 2 * BLOCK)
+      .equals(block('gate')),
+  ).toBe(true);
+  expect(await client.rsconfigWell('-l', '-vv')).not.toContain('nbd+unix');
   const shown = await client.rsconfigWell('gate', 'show', 'g1');
   expect(JSON.parse(await client.rsconfigWell('gate', 'show', 'g1', '--json'))).toMatchObject({ name: 'g1', nqn, volumes: [{ nsid: 1 }] });
   expect(shown).toMatch(/^NSID {2}VOLUME +SIZE {2}STATE\n +1 {2}osl:oracle@0 +16m {2}active$/m);

@@ -78,7 +78,6 @@ beforeAll(async () => {
   await server.rsadmWell('volume', 'create', 'db', '--size', '64m', '--pool', 'ssd');
   await startClient(client, network, { defaults: { metrics: `${onClient}:${PORT}` } });
   await client.rsconfigWell('-a', 'oracle');
-  await client.rsconfigWell('gate', 'add', 'g1', onClient, '--hosts', 'all', '--reload');
   const io = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/oracle');
   hosts.onClean(() => io.close());
   for (let index = 0; index < 50; index++) {
@@ -86,6 +85,10 @@ beforeAll(async () => {
     await io.read(index * 4_096, 4_096);
   }
   await io.flush();
+  io.close();
+  await client.rsconfigWell('gate', 'add', 'g1', onClient, '--hosts', 'all', '--offers', 'oracle', '--reload');
+  const hasIt = async (): Promise<boolean> => (await client.call('gates', {})).gates[0]?.volumes.length === 1;
+  await waitFor(hasIt, TEST_MS, 'The gate has taken the volume from the program that has ended');
 }, TEST_MS);
 
 it('both daemons show what they do, in the order and with the types of their tables', { timeout: TEST_MS }, async () => {

@@ -66,6 +66,13 @@ function nbd(): Promise<NbdIo> {
   return NbdIo.open(gate.host.rsiodPaths.nbdSocket, 'osl/oracle');
 }
 
+/** Hosts read the volume from now on, and programs of the gate have it again. */
+async function forPrograms(): Promise<void> {
+  await gate.changeGate('--offers', 'oracle');
+  await gate.host.rsconfigWell('-d', '--force', 'oracle');
+  await gate.host.rsconfigWell('-a', 'oracle');
+}
+
 function pattern(seed: number, bytes = FRAME_BYTES): Buffer {
   return Buffer.from(Array.from({ length: bytes }, (_, index) => (index * 13 + (index >> 8) + seed) & 255));
 }
@@ -123,13 +130,15 @@ it('what hosts store, and the slot, survive a kill of rsiod', async () => {
   await card.ask(reserve(1, [], own()));
 });
 
-it('unsafe writes are there for other users of the volume', async () => {
+it('hosts with unsafe writes have the volume alone, and their writes are there for programs afterwards', async () => {
   await gate.changeGate('--offers', 'oracle', '--unsafe-writes');
   expect(ataOf(await card.ask(writeSectors(5, pattern(5), own()))).status).toBe(0x40);
+  await expect(nbd()).rejects.toThrow();
+  expect((await gate.host.rsconfig('doctor')).stdout).toMatch(/warning: gate boot: Hosts of AoE can write osl:oracle@0/);
+  await forPrograms();
   const io = await nbd();
   expect((await io.read(0, 16384)).subarray(2560, 2560 + FRAME_BYTES).equals(pattern(5))).toBe(true);
   io.close();
-  expect((await gate.host.rsconfig('doctor')).stdout).toMatch(/warning: gate boot: Hosts of AoE can write osl:oracle@0/);
 });
 
 it('what lay unread while rsiod stood still is not executed (D1), and no old write is', async () => {
@@ -151,6 +160,7 @@ it('what lay unread while rsiod stood still is not executed (D1), and no old wri
 });
 
 it('a flood of frames disturbs neither programs on the gate nor its control socket', async () => {
+  await forPrograms();
   const flood = await FrameCard.open(host.command, AOE_CARD, true);
   const before = (await gate.gate()).figures.commands;
   flood.send(readSectors(0, FRAME_SECTORS, own()));

@@ -127,9 +127,9 @@ export class ClientDaemon {
         this.triggers.event(event);
       }
     };
-    this.config = config;
-    this.locals = this.localsOf(config);
-    ({ all: this.frontends, nbd: this.nbd, gates: this.gates, aoeGates: this.aoeGates } = this.makeFrontends());
+    [this.config, this.locals] = [config, this.localsOf(config)];
+    const made = this.makeFrontends();
+    ({ all: this.frontends, nbd: this.nbd, gates: this.gates, aoeGates: this.aoeGates } = made);
     this.attachments = new Attachments({
       ...{ clock, log, origins: this.role.origins },
       namespaces: () => this.namespaces,
@@ -138,10 +138,8 @@ export class ClientDaemon {
       moved: () => void this.attached.record(),
       cut: (volume, sentence) => this.notifications.cut(volume, sentence),
       random: () => randomBytes(4).readUInt32LE() / 2 ** 32,
-      instance: identity.instance,
+      ...{ instance: identity.instance, elsewhere: this.role.processes, attachesWanted: !this.role.isData, shownTo: made.shownTo },
       note: (...event) => this.notifications.add(...event),
-      elsewhere: this.role.processes,
-      attachesWanted: !this.role.isData,
     });
     this.configure(config);
     this.attached = new AttachedList({

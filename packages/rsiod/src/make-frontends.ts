@@ -15,9 +15,11 @@ import { Frontends } from './frontends/frontends.ts';
 import { NbdFrontend } from './frontends/nbd/nbd-frontend.ts';
 import { deviceFacts } from './frontends/system/device-choice.ts';
 import { AoeGates } from './gates/aoe/aoe-gates.ts';
+import { decideAudience, takeFromPrograms } from './gates/from-programs.ts';
 import { Gates } from './gates/gates.ts';
 import type { ProcessRole } from './processes/role.ts';
-import type { FrontendVolume } from './volumes/frontend-volume.ts';
+import type { Audience, FrontendVolume } from './volumes/frontend-volume.ts';
+import { isSnapshot } from '@rsio/common/lib/volume-name';
 
 export interface FrontendsPorts {
   readonly paths: RsiodPaths;
@@ -37,6 +39,8 @@ export interface MadeFrontends {
   readonly nbd: NbdFrontend;
   readonly gates: Gates;
   readonly aoeGates: AoeGates;
+  /** Decides whether programs of this machine or hosts of its gates get a volume; undefined: both, because nobody can write to it. */
+  readonly shownTo: (volume: FrontendVolume, isAgain: boolean) => Promise<Audience | undefined>;
 }
 
 export function makeFrontends(ports: FrontendsPorts): MadeFrontends {
@@ -60,20 +64,42 @@ export function makeFrontends(ports: FrontendsPorts): MadeFrontends {
     attached: () => ports.attached(),
     // If the configuration changes to `device = none` while a volume has devices, the volume stays exported over NBD until its devices are
     // removed.
-    mayExport: (volume) => volume.isForOrders === true || settingsOf(volume).device !== 'none' || devices.shownAs(volume) !== null,
+    mayExport: (volume) => {
+      const isExported = settingsOf(volume).device !== 'none' || devices.shownAs(volume) !== null;
+      return volume.shownTo === 'orders' || (volume.shownTo !== 'gates' && isExported);
+    },
     log,
     clock,
     ...role.nbdOptions(() => nbd),
   });
+  const fromPrograms = takeFromPrograms([nbd, devices]);
   const gates = new Gates({
     ...{ clock, log, version: programVersion(), numbersFile: paths.gatesFile, gates: role.isData ? [] : config.gates },
     isSettled: () => ports.isSettled(),
     servers: ports.gateOffers,
+    takeFromPrograms: fromPrograms,
     nodeOf: (namespace) => ports.config().namespaces.find(({ name }) => name === namespace)?.nodename ?? '',
     namespaceid: () => ports.config().namespaces[0]?.namespaceid ?? 0,
   });
   const aoeGates = new AoeGates({
     ...{ clock, log, version: programVersion(), notesFile: paths.aoeFile, gates: role.isData ? [] : config.aoeGates },
+    takeFromPrograms: fromPrograms,
   });
-  return { all: new Frontends([devices, nbd, gates, aoeGates]), nbd, gates, aoeGates };
+  const shownTo = async (volume: FrontendVolume, isAgain: boolean): Promise<Audience | undefined> => {
+    const left = devices.leftVolumes.find(({ id }) => id === volume.id);
+    const hasDevice = settingsOf(volume).device !== 'none';
+    const audience = decideAudience({
+      isReadonly: volume.readonly || isSnapshot(volume.name),
+      hasDevice,
+      isClaimed: gates.claims(volume, isAgain) || aoeGates.claims(volume),
+      users: left === undefined ? [] : await devices.usersOf(left),
+    });
+    if (audience !== 'gates') return audience;
+    await devices.release(volume, 'a gate of this machine offers it to hosts', true);
+    const label = labelOf(volume);
+    const remedy = `to use it here, remove it from volumes of its [gate], then run rsconfig reload, rsconfig -d ${label} and rsconfig -a ${label}`;
+    if (hasDevice) log.info(`${label} has no device here, because a gate offers it to hosts: ${remedy}`);
+    return 'gates';
+  };
+  return { all: new Frontends([devices, nbd, gates, aoeGates]), nbd, gates, aoeGates, shownTo };
 }

@@ -55,7 +55,21 @@ export class AoeMachine {
 
   /** Adds the gate, and waits until it answers. */
   async addGate(card: string, ...options: readonly string[]): Promise<void> {
-    await this.host.rsconfigWell('gate', 'add', 'boot', card, '--aoe', '--shelf', `${SHELF}`, '--hosts', 'all', ...options, '--reload');
+    const offers = options.includes('--offers') ? [] : ['--offers', 'all'];
+    await this.host.rsconfigWell(
+      'gate',
+      'add',
+      'boot',
+      card,
+      '--aoe',
+      '--shelf',
+      `${SHELF}`,
+      '--hosts',
+      'all',
+      ...offers,
+      ...options,
+      '--reload',
+    );
     await this.answers();
   }
 

@@ -50,11 +50,11 @@ test('a gate is added, and removed again, byte for byte', async () => {
 
 test.each([
   ['gate add esx 127.45.0.20', 'No hosts: name them with --hosts NQN,..., or admit every host with --hosts all', 2],
-  ['gate add esx 127.45.0.20 --hosts bob', 'Wrong value "bob" for hosts: allowed is all, or 1 to 64 NQNs of hosts', 1],
-  ['gate add esx 0.0.0.0 --hosts all', 'Wrong value "0.0.0.0" for address', 1],
-  ['gate add esx 127.45.0.20 --hosts all --nqn esx', 'Wrong value "esx" for nqn: allowed is an NQN', 1],
+  ['gate add esx 127.45.0.20 --hosts bob --offers a', 'Wrong value "bob" for hosts: allowed is all, or 1 to 64 NQNs of hosts', 1],
+  ['gate add esx 0.0.0.0 --hosts all --offers a', 'Wrong value "0.0.0.0" for address', 1],
+  ['gate add esx 127.45.0.20 --hosts all --offers a --nqn esx', 'Wrong value "esx" for nqn: allowed is an NQN', 1],
   [
-    'gate add esx 127.45.0.20 --hosts all --member 2',
+    'gate add esx 127.45.0.20 --hosts all --offers all --member 2',
     'A gate with the key member needs the names of its volumes: add volumes = NAME,...',
     1,
   ],
@@ -63,6 +63,7 @@ test.each([
     'Wrong value "9" for member: allowed is a whole number from 1 to 8',
     1,
   ],
+  ['gate add esx 127.45.0.20 --hosts all', 'No volumes: name those that the gate offers with --offers NAME,...', 2],
   ['gate remove esx', 'No section [gate esx] in the file: there is no [gate] section', 1],
 ])('%s is refused', async (line, reason, code) => {
   const result = await run(line);
@@ -83,7 +84,7 @@ test('gates are listed; one that does not listen is no success', async () => {
 
 test('a gate for iSCSI is added, and shown with its target and units', async () => {
   const host = 'iqn.2026-01.org.example:host';
-  expect(await run(`gate add hv 127.45.0.20 --hosts ${host} --iscsi`)).toMatchObject({ code: 0 });
+  expect(await run(`gate add hv 127.45.0.20 --hosts ${host} --offers all --iscsi`)).toMatchObject({ code: 0 });
   expect(readFileSync(file, 'utf8')).toContain(`[gate hv]\nprotocol      = iscsi\naddress       = 127.45.0.20\nhosts         = ${host}\n`);
   await serve({ gates: () => ({ gates: [{ ...GATE, name: 'hv', protocol: 'iscsi', nqn: 'iqn.2026-01.org.example:g' }] }) });
   const { out } = await run('gate show hv');
@@ -121,7 +122,7 @@ test('a gate is shown with its hosts and volumes', async () => {
 
 test('a gate with secrets is added, and its secrets are checked', async () => {
   const secrets = join(root, 'etc/esx.secrets');
-  expect(await run(`gate add esx 127.45.0.20 --hosts ${HOST} --secrets ${secrets}`)).toMatchObject({ code: 0 });
+  expect(await run(`gate add esx 127.45.0.20 --hosts ${HOST} --offers all --secrets ${secrets}`)).toMatchObject({ code: 0 });
   expect(readFileSync(file, 'utf8')).toContain(`secret-file   = ${secrets}\n`);
   expect((await run('check')).out).toContain(`fault: The secret-file of gate esx cannot be used: No configuration file ${secrets}`);
   const { out } = await run(`gate secret ${HOST}`);
@@ -136,7 +137,7 @@ test('a gate with secrets is added, and its secrets are checked', async () => {
 
 test('a gate with TLS is added, and its keys are checked', async () => {
   const secrets = join(root, 'etc/esx.secrets');
-  const add = `gate add esx 127.45.0.20 --hosts ${HOST}`;
+  const add = `gate add esx 127.45.0.20 --hosts ${HOST} --offers all`;
   expect(await run(`${add} --tls`)).toMatchObject({ code: 2, err: expect.stringContaining('--tls without keys') });
   expect(await run(`${add} --secrets ${secrets} --tls`)).toMatchObject({ code: 0 });
   expect(readFileSync(file, 'utf8')).toMatch(/^tls +=? ?= required$/m);
@@ -177,7 +178,7 @@ test('a gate for AoE is added', async () => {
   expect(await run(`${line} --unsafe-writes`)).toMatchObject({ code: 0 });
   expect(readFileSync(file, 'utf8')).toMatch(/^aoe-writes +=? ?= unsafe$/m);
   await run('gate remove boot');
-  expect(await run('gate add boot eth1 --aoe --hosts all')).toMatchObject({
+  expect(await run('gate add boot eth1 --aoe --hosts all --offers all')).toMatchObject({
     code: 1,
     err: expect.stringContaining('No shelf in [gate boot]'),
   });

@@ -19,7 +19,7 @@ const COMPLETES_GATE = '"${ask[@]}" gate list | tail -n +2 | cut -d " " -f 1';
 export const GATE_ADD = defineCommand({
   call: { by: 'words', words: 'gate add' },
   synopsis:
-    'gate add NAME ADDRESS[:PORT][,...]|INTERFACE --hosts HOST[,...]\n[--offers NAME[,...]] [--member N] [--iscsi|--aoe]\n[--nqn NQN] [--iqn IQN] [--secrets FILE [--tls]]\n[--shelf N] [--slots NAME=N[,...]] [--unsafe-writes]\n[--reload]',
+    'gate add NAME ADDRESS[:PORT][,...]|INTERFACE --hosts HOST[,...]\n--offers NAME[,...] [--member N] [--iscsi|--aoe]\n[--nqn NQN] [--iqn IQN] [--secrets FILE [--tls]]\n[--shelf N] [--slots NAME=N[,...]] [--unsafe-writes]\n[--reload]',
   summary: 'adds a gate for hosts without rsiod to rscltcfg',
   details: `Hosts use the volumes of the gate by NVMe/TCP, with the initiator of their own
 kernel. A Linux host shows its NQN with cat /etc/nvme/hostnqn. With --iscsi,
@@ -33,7 +33,11 @@ over Ethernet, which nothing protects: read rsio-aoe(7), above all before
     hosts: { kind: 'text', value: 'HOST[,...]', help: 'hosts that may log in, by NQN or IQN, or by MAC address\nfor AoE; all: every host' },
     iscsi: { kind: 'flag', help: 'hosts use iSCSI in place of NVMe/TCP' },
     aoe: { kind: 'flag', help: 'hosts use ATA over Ethernet in place of NVMe/TCP' },
-    offers: { kind: 'text', value: 'NAME[,...]', help: 'attached volumes that the gate offers; default: all' },
+    offers: {
+      kind: 'text',
+      value: 'NAME[,...]',
+      help: 'attached volumes that the gate offers, and that get\nno device here; all: those with device = none',
+    },
     member: { kind: 'text', value: 'N', help: 'number among the gates of this NAME on several machines' },
     nqn: { kind: 'text', value: 'NQN', help: 'name of the subsystem for hosts; default: made from the\nnamespaceid and NAME' },
     iqn: { kind: 'text', value: 'IQN', help: 'the same for iSCSI' },
@@ -57,6 +61,8 @@ over Ethernet, which nothing protects: read rsio-aoe(7), above all before
     if (hosts === null)
       throw new RsError('E_USAGE', `No hosts: name them with --hosts ${aoe ? 'MAC' : 'NQN'},..., or admit every host with --hosts all`);
     if (tls && secrets === null) throw new RsError('E_USAGE', '--tls without keys: name the file that has them with --secrets FILE');
+    if (given.offers === null)
+      throw new RsError('E_USAGE', 'No volumes: name those that the gate offers with --offers NAME,...; programs here do not get them');
     const keys = givenKeys({
       protocol: aoe ? 'aoe' : iscsi ? 'iscsi' : null,
       ...{ [aoe ? 'interface' : 'address']: place, hosts, volumes: given.offers, member: given.member, nqn: given.nqn, iqn: given.iqn },

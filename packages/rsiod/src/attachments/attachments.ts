@@ -61,6 +61,7 @@ import { STOP_WAIT_MAX_MS, VOLUMES_AT_ONCE } from '../sys/limits.ts';
 import { BusyPoll, processCpuMs } from '../volumes/busy-poll.ts';
 import { provenChoice } from './snapshot-offers.ts';
 import { olderSnapshots } from '../volumes/older-snapshots.ts';
+import type { Audience } from '../volumes/frontend-volume.ts';
 import { Volume, type VolumeEvent } from '../volumes/volume.ts';
 import type { AttachArguments, AttachedElsewhere, AttachRequest } from './attach-request.ts';
 import { isSameRequest, refuseOtherMode, wantsReadonly } from './attach-request.ts';
@@ -120,6 +121,8 @@ export interface AttachmentsPorts {
   note(object: string, from: string, to: string, sentence: string): void;
   /** The volumes of the data processes; null if this process itself attaches the volumes that the configuration wants. */
   readonly elsewhere: AttachedElsewhere | null;
+  /** Decides who may use a volume that a lasting owner has. `isAgain`: it was attached before a restart. */
+  shownTo?(volume: Volume, isAgain: boolean): Promise<Audience | undefined>;
   /** False in a data process, because the main process attaches what the configuration wants, and refuses orders for it. */
   readonly attachesWanted?: boolean;
   /** The servers from which volumes were attached. */
@@ -377,7 +380,7 @@ export class Attachments {
       const attached = this.opening.has(keyOf(choice)) ? undefined : await this.findStaying(choice);
       const volume = attached ?? (await this.openOnce(choice, ask));
       refuseOtherMode(label, volume.wantsReadonly, ask, isConfiguredReadonly(choice));
-      if (volume.isForOrders && this.owners.lastingOf(label).length > 0) await this.show(volume, label);
+      if (volume.shownTo === 'orders' && this.owners.lastingOf(label).length > 0) await this.show(volume, label, false);
       else if (!this.volumes.includes(volume)) throw goneMeanwhile(label);
       if (claim !== null) this.owners.settle(claim);
       return { volume: label, done: true, already: attached !== undefined, device: this.ports.frontends.deviceOf(volume), error: null };
@@ -435,7 +438,7 @@ export class Attachments {
     this.volumes.splice(before + 1, 0, volume);
     this.farm.look();
     volume.renewed = () => this.ports.frontends.incarnationChanged(volume);
-    await this.show(volume, choice.label);
+    await this.show(volume, choice.label, ask.by === 'before');
     this.ports.log.info(
       `Attached ${choice.label} of ${volume.serverText}: ${volume.sizeBytes} bytes${volume.readonly ? ', read-only' : ''}`,
     );
@@ -475,16 +478,17 @@ export class Attachments {
   }
 
   /**
-   * Shows the volume to its users: to the order alone, or also to programs of this machine. If a frontend cannot make the volume's device,
+   * Shows the volume to its users: to the order alone, or to programs of this machine or hosts of its gates. If a frontend cannot make the volume's device,
    * the volume is detached, unless an order has it.
    */
-  private async show(volume: Volume, label: string): Promise<void> {
-    volume.isForOrders = this.owners.lastingOf(label).length === 0;
+  private async show(volume: Volume, label: string, isAgain: boolean): Promise<void> {
+    const isForOrders = this.owners.lastingOf(label).length === 0;
+    volume.shownTo = isForOrders ? 'orders' : await this.ports.shownTo?.(volume, isAgain);
     try {
       await this.ports.frontends.show(volume);
     } catch (thrown) {
       if (this.owners.ordersOf(label).length === 0) await this.leaving.leave(volume, label, true, 'unshown');
-      else volume.isForOrders = true;
+      else volume.shownTo = 'orders';
       throw thrown;
     }
     if (!this.volumes.includes(volume)) throw goneMeanwhile(label);

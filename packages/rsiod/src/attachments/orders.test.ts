@@ -10,7 +10,7 @@ import { FakeFrontend, Scene } from '../testing/attachments-scene.ts';
 import type { Order } from './owners.ts';
 
 class OrderFrontend extends FakeFrontend {
-  readonly isForOrders = true;
+  readonly audience = ['programs', 'orders'] as const;
 }
 
 const order = (isAlone: boolean, ticket = 't'): Order => ({ kind: 'order', ticket, what: 'rsconfig restore', isAlone });

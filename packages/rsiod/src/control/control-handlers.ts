@@ -97,7 +97,7 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
     },
     local: ({ orders = false }) => ({
       attachments: attachments.list.flatMap((volume) => {
-        if (volume.isForOrders && !orders) return [];
+        if (volume.shownTo === 'orders' && !orders) return [];
         const offers = attachments.offers.filter((offer) => isOffer(offer, volume));
         return { ...attachmentView(volume, frontends.shownAs(volume), offers), gates: ports.gates.placesOf(volume) };
       }),

@@ -3,7 +3,7 @@
 // never taken away without force.
 
 import { RsError } from '@rsio/common/lib/errors';
-import type { FrontendVolume, VolumeIdentity } from '../volumes/frontend-volume.ts';
+import type { Audience, FrontendVolume, VolumeIdentity } from '../volumes/frontend-volume.ts';
 
 /** Where programs find a volume. A field is null if the volume has no device of that kind. */
 export interface ShownAs {
@@ -20,8 +20,8 @@ export interface FrontendEvents {
 export interface Frontend {
   /** True if the daemon refuses to stop without force while programs use a volume through this frontend. */
   readonly needsUnused: boolean;
-  /** True if orders use volumes through this frontend. Other frontends do not show a volume that only orders have. */
-  readonly isForOrders?: boolean;
+  /** Who uses volumes through this frontend, which shows no other volumes. The default is programs and gates. */
+  readonly audience?: readonly Audience[];
   /** Volumes that an earlier process offered through this frontend, and that have not been attached again yet. */
   readonly leftVolumes: readonly FrontendVolume[];
   /** Called before any volume is shown. Throws E_ALREADY_RUNNING, E_CONFIG, E_RIGHTS, E_SOCKET_PATH, E_SYSTEM. */

@@ -2,8 +2,10 @@
 // of the first frontend that shows the volume. Invariant: the daemon starts to show a volume in all frontends at the same time, or shows
 // the volume in none.
 
-import type { FrontendVolume, VolumeIdentity } from '../volumes/frontend-volume.ts';
+import type { Audience, FrontendVolume, VolumeIdentity } from '../volumes/frontend-volume.ts';
 import type { Frontend, ShownAs } from './frontend.ts';
+
+const BOTH: readonly Audience[] = ['programs', 'gates'];
 
 export class Frontends implements Frontend {
   private readonly list: readonly Frontend[];
@@ -28,7 +30,8 @@ export class Frontends implements Frontend {
   }
 
   async show(volume: FrontendVolume): Promise<void> {
-    const shown = this.backwards.filter(({ isForOrders }) => isForOrders === true || volume.isForOrders !== true);
+    const { shownTo } = volume;
+    const shown = this.backwards.filter(({ audience = BOTH }) => shownTo === undefined || audience.includes(shownTo));
     await Promise.all(shown.map((frontend) => frontend.show(volume)));
   }
 

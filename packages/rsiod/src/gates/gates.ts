@@ -17,6 +17,7 @@ import { MemoryBudget } from '../frontends/streams/memory-budget.ts';
 import { BatchPool } from '../frontends/streams/transport.ts';
 import type { FrontendVolume } from '../volumes/frontend-volume.ts';
 import { ActiveNamespace } from './active-namespace.ts';
+import type { TakeFromPrograms } from './from-programs.ts';
 import { GapWatch } from './gap-watch.ts';
 import { Door } from './door.ts';
 import { Gate, type GateLog } from './gate.ts';
@@ -37,7 +38,7 @@ import type { NvmePools } from './nvme/connection-ports.ts';
 import { HostBudgets } from './ports/host-budgets.ts';
 import type { AnaState, GateNamespace } from './ports/gate-namespace.ts';
 import { Offering } from './offering.ts';
-import { StandbyNamespace, type StandbyServers, Standbys } from './standbys.ts';
+import { offers, StandbyNamespace, type StandbyServers, Standbys } from './standbys.ts';
 
 export interface GatesOptions {
   readonly clock: Clock;
@@ -52,6 +53,7 @@ export interface GatesOptions {
   /** True when the volumes that were attached before the start have been attached again. */
   readonly isSettled: () => boolean;
   readonly servers: StandbyServers;
+  readonly takeFromPrograms: TakeFromPrograms;
 }
 
 export class Gates implements Frontend {
@@ -111,7 +113,16 @@ export class Gates implements Frontend {
       },
     );
     const standbys = new Standbys({ clock, log, lines: this.lines, servers: options.servers }, () => this.withPartners());
-    this.offering = new Offering({ clock, log, standbys, numbers: this.numbers, gates: () => this.gates.values(), nodeOf: options.nodeOf });
+    const { takeFromPrograms } = options;
+    this.offering = new Offering({
+      clock,
+      log,
+      standbys,
+      takeFromPrograms,
+      numbers: this.numbers,
+      gates: () => this.gates.values(),
+      nodeOf: options.nodeOf,
+    });
   }
 
   async start(): Promise<void> {
@@ -127,6 +138,15 @@ export class Gates implements Frontend {
     this.config = config;
     this.turn = this.turn.then(() => this.apply());
     return this.turn;
+  }
+
+  /**
+   * True if a gate is to have the volume, so that programs of this machine do not get it. `volumes = all` names no volume: such a gate has
+   * what has no device here, and, after a restart (`isAgain`), what it has offered before.
+   */
+  claims(volume: FrontendVolume, isAgain: boolean): boolean {
+    const hadIt = isAgain && this.numbers.knows(volume.id);
+    return this.config.some((config) => (config.volumes === 'all' ? hadIt : offers(config, volume)));
   }
 
   async show(volume: FrontendVolume): Promise<void> {

@@ -9,6 +9,8 @@ import type { ClientGateConfig } from '@rsio/common/config/schema/types';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { MemoryVolume } from '../frontends/nbd/testing/memory-volume.ts';
+import { FakeFrontend } from '../testing/attachments-scene.ts';
+import { takeFromPrograms } from './from-programs.ts';
 import { Gates } from './gates.ts';
 import { GATE_IDS_EACH, GATE_RECORD_LOOK_MS, GATE_SETTLE_MS, GATE_VOLUMES_MAX } from './limits.ts';
 import type { OfferedVolume } from './standbys.ts';
@@ -24,6 +26,8 @@ let offered: OfferedVolume[];
 let records: Map<string, Buffer>;
 let readRecord: (volume: OfferedVolume) => Promise<Buffer | null>;
 const lines: string[] = [];
+/** How programs of this machine use volumes. */
+let programs: FakeFrontend;
 
 /** A volume that this rsiod has, with its record. */
 class Held extends MemoryVolume {
@@ -88,11 +92,12 @@ async function make(config: readonly ClientGateConfig[]): Promise<void> {
     take: () => Promise.resolve('not now'),
   };
   const own = { version: '1.0', isSettled: () => true, namespaceid: () => 7, nodeOf: () => 'big-2', servers, gates: config };
-  gates = new Gates({ clock, log, numbersFile: join(folder, 'gates.json'), ...own });
+  gates = new Gates({ takeFromPrograms: takeFromPrograms([programs]), clock, log, numbersFile: join(folder, 'gates.json'), ...own });
   await gates.start();
 }
 
 beforeEach(() => {
+  programs = new FakeFrontend();
   folder = mkdtempSync(join(tmpdir(), 'offering-'));
   clock = new FakeClock();
   offered = [];
@@ -234,4 +239,17 @@ it('a record that is never read does not keep a volume from the hosts for ever',
   await gates.show(held('v3'));
   await pass(GATE_SETTLE_MS + 2_000);
   await expect.poll(() => states(0), POLL).toEqual(['8192 active osl:v3@0']);
+});
+
+// Regression: a gate offered what programs of its machine had mounted, and a host wrote over the file system.
+it('a volume that a program uses is offered when the program has ended', async () => {
+  await make([{ ...gate(0), volumes: ['oracle'] }]);
+  const volume = Object.assign(held('oracle'), { shownTo: 'programs' as const });
+  programs.usersOf = () => Promise.resolve(['mount point /mnt']);
+  await gates.show(volume);
+  expect(gates.placesOf(volume)).toEqual([]);
+  expect(lines.join()).toContain('programs of this machine use it (mount point /mnt): end that, and the gate takes it by itself');
+  programs.usersOf = () => Promise.resolve([]);
+  await gates.follow([{ ...gate(0), volumes: ['oracle'] }]);
+  expect([gates.placesOf(volume).length, volume.shownTo]).toEqual([1, 'gates']);
 });

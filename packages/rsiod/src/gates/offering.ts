@@ -8,6 +8,7 @@ import { isSnapshot, nameInUniverse, volumeLabel } from '@rsio/common/lib/volume
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { FrontendVolume } from '../volumes/frontend-volume.ts';
 import { ActiveNamespace } from './active-namespace.ts';
+import type { TakeFromPrograms } from './from-programs.ts';
 import type { Gate, GateLog } from './gate.ts';
 import { GateRecord } from './gate-record.ts';
 import { GATE_IDS_EACH, GATE_LOOK_MS, GATE_RECORD_LOOK_MS, GATE_SETTLE_MS, GATE_UNITS_EACH, GATE_VOLUMES_MAX } from './limits.ts';
@@ -20,6 +21,7 @@ export interface OfferingPorts {
   readonly log: GateLog;
   readonly numbers: NamespaceNumbers;
   readonly standbys: Standbys;
+  readonly takeFromPrograms: TakeFromPrograms;
   gates(): Iterable<Gate>;
   /** Name of this client in a namespace. */
   nodeOf(namespace: string): string;
@@ -190,6 +192,7 @@ export class Offering {
     shown.triedMs = this.ports.clock.monotonicMs();
     try {
       this.refuse(gate, volume);
+      await this.ports.takeFromPrograms(config, volume);
       const record = await this.recordOf(volume, shown);
       const recorded = record?.idAt(nqn) ?? null;
       const isInUse = (id: string): boolean => this.isShown(id);

@@ -63,6 +63,12 @@ export interface OlderSnapshot {
   readonly id: string;
 }
 
+/**
+ * `orders`: only orders have the volume (attachments/owners.ts). `programs`: programs of this machine, through devices and NBD. `gates`: hosts
+ * of the gates of this machine. Programs and hosts exclude each other, because neither knows what the other one writes.
+ */
+export type Audience = 'orders' | 'programs' | 'gates';
+
 /** `namespace`, `universe` and `name` together identify a volume; `id` identifies its content. */
 export interface VolumeIdentity {
   /** `namespace` is the client's name for the namespace; `name` is the server's name for the volume. */
@@ -84,8 +90,8 @@ export interface FrontendVolume extends VolumeIdentity {
   /** True if several clients may have the volume at the same time. */
   readonly shared: boolean;
   readonly canDiscard: boolean;
-  /** True while only orders have the volume (attachments/owners.ts): it has an NBD export for them, but no device, and no gate offers it. */
-  readonly isForOrders?: boolean;
+  /** Who may use the volume here; undefined: programs and gates, because nobody can write to it. */
+  shownTo?: Audience | undefined;
   /** True while no I/O can be sent, because the volume has no path. */
   readonly isHalted: boolean;
   submit(io: VolumeIo): void;

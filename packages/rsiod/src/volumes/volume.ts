@@ -18,7 +18,7 @@ import { CHANGE, EXTENT, IOCTL, type OpenAnswer } from '@rsio/protocol/wire/mess
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { BusyPoll } from './busy-poll.ts';
 import { PartialBlocks } from './partial-blocks.ts';
-import type { Change, FrontendVolume, Extent, OlderSnapshot, VolumeIo } from './frontend-volume.ts';
+import type { Audience, Change, FrontendVolume, Extent, OlderSnapshot, VolumeIo } from './frontend-volume.ts';
 import { COUNT_MAX } from './limits.ts';
 import { RangeEntry } from './range-lock.ts';
 import { StallWatch, type StallEvent } from './path-stall.ts';
@@ -65,8 +65,8 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   private notedLife = '';
   /** See FrontendVolume. Set before any frontend shows the volume. */
   olderSnapshots: readonly OlderSnapshot[] = [];
-  /** See FrontendVolume. Set before any frontend shows the volume. */
-  isForOrders = false;
+  /** See FrontendVolume. */
+  shownTo: Audience | undefined = undefined;
   readonly record: Required<FrontendVolume>['record'];
   /** Time (monotonic ms) since which I/O is outstanding and none has completed; null if no I/O is outstanding. */
   waitingSinceMs: number | null = null;
@@ -89,8 +89,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   ) {
     ({ name: this.namespace, namespaceid: this.namespaceid } = namespace);
     this.target = target;
-    this.clock = clock;
-    this.sourceText = sourceText;
+    [this.clock, this.sourceText] = [clock, sourceText];
     this.counters = new VolumeCounters();
     const records = new RecordCalls(clock, (...all) => this.target.ioctl(...all));
     this.record = { read: () => records.read(this.id), write: (record) => records.write(record) };

@@ -52,6 +52,8 @@ export function readGates(readers: readonly Reader[], processes: number | 'auto'
     uniques.claim(`name ${reader.name}`, reader.line, `gate name ${quoteText(reader.name)}`, 'give each gate a name of its own');
     const protocol = reader.value('protocol');
     checkKeys(reader, protocol, findings);
+    if (!reader.isSet('volumes'))
+      findings.warn(reader.line, `No volumes in [gate ${reader.name}]: add volumes = NAME,... Until then, it offers as with volumes = all`);
     if (protocol === 'aoe') aoeGates.push(...readAoe(reader, uniques, findings));
     else gates.push(...readGate(reader, protocol, uniques, findings));
   }
@@ -93,7 +95,7 @@ function readGate(reader: Reader, protocol: 'nvme' | 'iscsi', uniques: Uniques, 
     );
   }
   const member = reader.value('member');
-  if (member !== null && reader.value('volumes') === 'all')
+  if (member !== null && volumesOf(reader) === 'all')
     findings.problem(reader.lineOf('member'), 'A gate with the key member needs the names of its volumes: add volumes = NAME,...');
   if (addresses === null) return [];
   return [
@@ -103,7 +105,7 @@ function readGate(reader: Reader, protocol: 'nvme' | 'iscsi', uniques: Uniques, 
       nqn,
       addresses,
       hosts: reader.value('hosts'),
-      volumes: reader.value('volumes'),
+      volumes: volumesOf(reader),
       member,
       secretFile,
       // load-config.ts reads the file. Until then, no host has a secret, so no host can log in.
@@ -115,7 +117,7 @@ function readGate(reader: Reader, protocol: 'nvme' | 'iscsi', uniques: Uniques, 
 }
 
 function readAoe(reader: Reader, uniques: Uniques, findings: Findings): AoeGateConfig[] {
-  const [name, shelf, volumes, slots] = [reader.value('interface'), reader.value('shelf'), reader.value('volumes'), reader.value('slots')];
+  const [name, shelf, volumes, slots] = [reader.value('interface'), reader.value('shelf'), volumesOf(reader), reader.value('slots')];
   if (shelf !== null) uniques.claim(`shelf ${shelf}`, reader.lineOf('shelf'), `shelf ${shelf}`, 'give each gate a shelf of its own');
   const strange = [...(slots?.keys() ?? [])].find((one) => volumes !== 'all' && !volumes.includes(one));
   if (strange !== undefined)
@@ -128,12 +130,17 @@ function readAoe(reader: Reader, uniques: Uniques, findings: Findings): AoeGateC
   return [{ name: reader.name, interface: name, shelf, hosts, volumes, slots: slots ?? new Map(), hasUnsafeWrites }];
 }
 
+/** Files of earlier releases may lack the key, which had the default `all`. Refusing them would take all volumes of the machine away. */
+function volumesOf(reader: Reader): ClientGateConfig['volumes'] {
+  return reader.value('volumes') ?? 'all';
+}
+
 function checkWriters(readers: readonly Reader[], findings: Findings): void {
   for (const writer of readers) {
     if (writer.value('protocol') !== 'aoe' || writer.value('aoe-writes') !== 'unsafe') continue;
-    const own = writer.value('volumes');
+    const own = volumesOf(writer);
     for (const other of readers) {
-      const theirs = other.value('volumes');
+      const theirs = volumesOf(other);
       const both = own === 'all' ? [] : own.filter((name) => theirs === 'all' || theirs.includes(name));
       if (other !== writer && both.length > 0)
         findings.problem(

@@ -405,7 +405,10 @@ export const SCHEMA = {
         ),
         nqn: optional(types.nqn, 'NQN of the subsystem that hosts see. Default: made from the namespaceid and NAME'),
         iqn: optional(types.iqn, 'IQN of the target that hosts of iscsi see. Default: made from the namespaceid and NAME'),
-        volumes: withDefault(types.volumeNames, 'all', 'Attached volumes that the gate offers to its hosts'),
+        volumes: optional(
+          types.volumeNames,
+          'Needed: names of attached volumes that the gate offers to its hosts; they get no device here. all: volumes that have device = none',
+        ),
         member: optional(
           types.integer(1, GATE_MEMBERS_MAX),
           'Number of this gate among the gates of the same NAME on several machines: one of them has a volume, and another one takes it over when hosts ask',

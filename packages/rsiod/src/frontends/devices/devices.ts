@@ -44,6 +44,7 @@ export interface DeviceFrontendPorts {
 
 export class DeviceFrontend implements Frontend {
   readonly needsUnused = true;
+  readonly audience = ['programs'] as const;
   private readonly ports: DeviceFrontendPorts;
   private readonly ofVolume: VolumeDevicesPorts;
   private readonly nodes: LoopNodes;

@@ -91,7 +91,7 @@ interface Client {
 
 export class NbdFrontend implements Frontend {
   readonly needsUnused = false;
-  readonly isForOrders = true;
+  readonly audience = ['programs', 'orders'] as const;
   readonly leftVolumes: readonly FrontendVolume[] = [];
   private readonly options: NbdFrontendOptions;
   private readonly shown = new Set<FrontendVolume>();

@@ -11,6 +11,8 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { MemoryVolume } from '../../frontends/nbd/testing/memory-volume.ts';
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import { GATE_GAP_MS } from '../limits.ts';
+import { FakeFrontend } from '../../testing/attachments-scene.ts';
+import { takeFromPrograms } from '../from-programs.ts';
 import { AoeGates } from './aoe-gates.ts';
 
 const GATE: AoeGateConfig = {
@@ -21,11 +23,13 @@ let folder: string;
 let clock: FakeClock;
 let lines: string[];
 let gates: AoeGates;
+let programs: FakeFrontend;
 
 beforeEach(async () => {
   folder = mkdtempSync(path.join(tmpdir(), 'rsio-aoe-'));
   clock = new FakeClock();
   lines = [];
+  programs = new FakeFrontend();
   gates = made([GATE]);
   await gates.start();
 });
@@ -38,7 +42,14 @@ afterEach(async () => {
 function made(config: readonly AoeGateConfig[]): AoeGates {
   const say = (message: string): unknown => lines.push(message);
   const log = { info: say, warn: say, error: say };
-  return new AoeGates({ clock, log, notesFile: path.join(folder, 'aoe.json'), version: '1', gates: config });
+  return new AoeGates({
+    takeFromPrograms: takeFromPrograms([programs]),
+    clock,
+    log,
+    notesFile: path.join(folder, 'aoe.json'),
+    version: '1',
+    gates: config,
+  });
 }
 
 function volume(name: string, more: Partial<FrontendVolume> = {}): FrontendVolume {
@@ -127,4 +138,16 @@ it('hosts that have used a volume keep it from being detached for a minute', asy
   await expect(gates.hide(one, false)).rejects.toThrow('It is in use by 1 host of gate boot');
   await gates.hide(one, true);
   expect(shown()).toEqual([]);
+});
+
+it('only a gate with unsafe writes takes a volume from programs, and none that a program uses', async () => {
+  const shown = volume('oracle', { shownTo: 'programs' });
+  programs.usersOf = () => Promise.resolve(['mount point /mnt']);
+  await gates.show(shown);
+  expect(gates.views()[0]?.volumes).toHaveLength(1);
+  await gates.follow([{ ...GATE, volumes: ['oracle'], hasUnsafeWrites: true }]);
+  expect([gates.views()[0]?.volumes, shown.shownTo]).toEqual([[], 'programs']);
+  programs.usersOf = () => Promise.resolve([]);
+  await gates.follow([{ ...GATE, volumes: ['oracle'], hasUnsafeWrites: true }]);
+  expect([gates.views()[0]?.volumes.length, shown.shownTo]).toEqual([1, 'gates']);
 });

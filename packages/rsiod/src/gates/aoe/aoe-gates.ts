@@ -12,6 +12,7 @@ import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import { GapWatch } from '../gap-watch.ts';
 import type { GateLog } from '../gate.ts';
 import { GATE_RECORD_LOOK_MS } from '../limits.ts';
+import type { TakeFromPrograms } from '../from-programs.ts';
 import { offers } from '../standbys.ts';
 import { AoeGate } from './aoe-gate.ts';
 import { AoeNotes } from './aoe-notes.ts';
@@ -22,6 +23,7 @@ export interface AoeGatesOptions {
   readonly notesFile: string;
   readonly version: string;
   readonly gates: readonly AoeGateConfig[];
+  readonly takeFromPrograms: TakeFromPrograms;
 }
 
 export class AoeGates implements Frontend {
@@ -66,6 +68,11 @@ export class AoeGates implements Frontend {
   follow(config: readonly AoeGateConfig[]): Promise<void> {
     this.config = config;
     return this.inTurn(() => this.apply());
+  }
+
+  /** True if hosts may write to the volume, so that programs of this machine do not get it. */
+  claims(volume: FrontendVolume): boolean {
+    return this.config.some((config) => config.hasUnsafeWrites && offers(config, volume));
   }
 
   show(volume: FrontendVolume): Promise<void> {
@@ -176,7 +183,12 @@ export class AoeGates implements Frontend {
       const gate = known ?? this.newGate(config);
       known?.change(config);
       for (const target of [...gate.engine.targets.values()])
-        if (!offers(config, target.volume) || (slotIn(config, target.volume) ?? target.slot) !== target.slot) gate.hide(target);
+        if (
+          !offers(config, target.volume) ||
+          isOfPrograms(config, target.volume) ||
+          (slotIn(config, target.volume) ?? target.slot) !== target.slot
+        )
+          gate.hide(target);
       gate.listen();
     }
     await this.offerAll();
@@ -220,6 +232,7 @@ export class AoeGates implements Frontend {
     const { config } = gate;
     try {
       refuse(volume);
+      if (isOfPrograms(config, volume)) await this.options.takeFromPrograms(config, volume);
       const configured = slotIn(config, volume);
       const others = new Set([...config.slots.values()].filter((slot) => slot !== configured));
       const { slot, ...notes } = await this.notes.of(config.shelf, volume.id, configured, (one) => others.has(one));
@@ -243,6 +256,11 @@ export class AoeGates implements Frontend {
 /** The slot that the configuration gives to a volume; null if it gives none. */
 function slotIn({ slots }: AoeGateConfig, volume: Pick<FrontendVolume, 'name' | 'universe'>): number | null {
   return slots.get(nameInUniverse(volume)) ?? (volume.universe === 0 ? (slots.get(volume.name) ?? null) : null);
+}
+
+/** True if hosts could write to a volume that programs of this machine may write. */
+function isOfPrograms({ hasUnsafeWrites }: AoeGateConfig, { shownTo }: FrontendVolume): boolean {
+  return hasUnsafeWrites && shownTo === 'programs';
 }
 
 /** Several clients may read a snapshot, because no client can write to it. */

@@ -69,6 +69,7 @@ export class GatesScene {
     const log = { info: say, warn: say, error: (message: string, { error }: { error: unknown }) => say(`${message} ${String(error)}`) };
     const made = new Gates({
       ...{ clock, log, gates, numbersFile: join(this.folder, 'gates.json'), version: '1.0', isSettled: () => true },
+      takeFromPrograms: () => Promise.resolve(),
       ...{ namespaceid: () => NAMESPACE_ID, nodeOf: () => 'big-2' },
       servers: { offered: () => [], readRecord: () => Promise.resolve(null), take: () => Promise.resolve('not here') },
       ...changes,
