@@ -219,6 +219,10 @@ it('two servers exchange their roles without loss, and after a disaster what wou
   await source.rsadmWell('volume', 'replicate', ...NAMES, '--to', `safe@${TARGET}`, '--every', '1s', '--keep', '2');
   await sites.nextMoment();
   await sites.write(1);
+  // Without the consent of a person at the source, no order of another server closes its volumes.
+  expect((await target.rsadm('volume', 'reverse', ...NAMES)).stderr).toContain('--reversible PEER there allows it');
+  const settings = ['--to', `safe@${TARGET}`, '--every', '1s', '--keep', '2'];
+  await source.rsadmWell('volume', 'replicate', ...NAMES, ...settings, '--reversible', TARGET);
   const held = await target.rsadm('volume', 'reverse', ...NAMES);
   expect(held.stderr).toContain('big-2');
   await sites.write(2);

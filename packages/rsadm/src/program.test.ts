@@ -573,7 +573,7 @@ describe('wrong usage', () => {
     ],
     [
       ['volume', 'replicate'],
-      'Too few arguments for volume replicate: use rsadm volume replicate NAME... --to [POOL@]CLIENT --every TIME [--keep N] [--limit RATE] or rsadm volume replicate NAME... --end [--force]',
+      'Too few arguments for volume replicate: use rsadm volume replicate NAME... --to [POOL@]CLIENT --every TIME [--keep N] [--limit RATE] [--reversible PEER] or rsadm volume replicate NAME... --end [--force]',
     ],
     [['client', 'add'], 'Too few arguments for client add: use rsadm client add NAME [--key-file F|-] [--rights R]'],
     [['status', 'x'], 'Unexpected argument x: this command takes no names'],

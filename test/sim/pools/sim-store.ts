@@ -170,6 +170,7 @@ export class SimStore {
 
   private newServed({ sessions, holds }: StorePorts<StoredVolume>): ServedSnapshots {
     return new ServedSnapshots({
+      isCopying: () => false,
       pools: () => this.pools.states,
       volumes: () => this.inForce?.config.volumes ?? [],
       holdersOf: (id) => holds().holdersOf(id),

@@ -60,6 +60,8 @@ export const REPLICATION_EVERY_MIN_MS = 1_000;
 export const REPLICATION_EVERY_MAX_MS = 30 * 24 * 3_600_000;
 /** Maximum number of moments of a replication that both servers keep. */
 export const REPLICATION_KEEP_MAX = 500;
+/** Maximum number of volumes that share the moments of a replication. */
+export const REPLICATION_VOLUMES_MAX = 64;
 /** Maximum number of replications from one server to one other server, which reports them in one request. */
 export const REPLICATION_REPORTS_MAX = 256;
 

@@ -11,7 +11,7 @@ import { count, flag, list, number, object, type Of, orNull, type Shape, text, w
 export const CONTROL_VERSION = 1;
 
 /** The rights of clients, as in the section [rights] of rssrvcfg. Each right includes the rights that come before it in this list. */
-export type RemoteRight = 'use' | 'manage' | 'admin';
+export type RemoteRight = 'copy' | 'use' | 'manage' | 'admin';
 
 export interface Param<T = unknown> {
   readonly shape: Shape<T>;

@@ -31,6 +31,8 @@ export function witnessWarnings(records: ServerMethods['witness-list']['result']
   return records.flatMap(({ mirror, trouble }) => (trouble === null ? [] : [`This server does not vote for mirror ${mirror}: ${trouble}`]));
 }
 
+/** States of a replication that only an order ends. */
+const STUCK: readonly ReplicationView['state'][] = ['refused', 'closed', 'diverged', 'split'];
 /** A replication is late if its moment is older than this number of its intervals. */
 const LATE_INTERVALS = 2;
 
@@ -41,6 +43,8 @@ export function replicationWarnings(replications: readonly ReplicationView[]): s
     const what = `The replication of ${names} ${direction === 'out' ? 'to' : 'from'} ${peer}`;
     if (state === 'absent') return [`${what} stands still: ${text}`];
     if (state === 'failing') return [`${what} fails: ${text}`];
+    if (state === 'ended' && direction === 'in') return [`${what} has ended: ${text}`];
+    if (STUCK.includes(state)) return [`${what} is ${state}: ${text}`];
     if (state === 'ended' || state === 'promoted' || ageMs === null || ageMs <= LATE_INTERVALS * everyMs) return [];
     const since = `its last moment is ${momentAge(ageMs)} old, and a moment is wanted every ${printDuration(everyMs)}`;
     return [

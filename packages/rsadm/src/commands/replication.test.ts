@@ -20,10 +20,24 @@ describe('volume replicate', () => {
       out: 'db@0, log@1: replicated to big-8 every 5m, 3 moments are kept\n',
       err: '',
     });
-    await scene.run(['volume', 'replicate', 'db', '--to', 'fast@big-8', '--every', '1h', '--keep', '12', '--limit', '50m']);
+    await scene.run([
+      'volume',
+      'replicate',
+      'db',
+      '--to',
+      'fast@big-8',
+      '--every',
+      '1h',
+      '--keep',
+      '12',
+      '--limit',
+      '50m',
+      '--reversible',
+      'bergen',
+    ]);
     const request = expect.any(String) as string;
-    const first = { to: 'big-8', pool: null, everyMs: 300_000, keep: 3, limitBytes: null, request };
-    const second = { to: 'big-8', pool: 'fast', everyMs: 3_600_000, keep: 12, limitBytes: 50 * 1024 ** 2, request };
+    const first = { to: 'big-8', pool: null, everyMs: 300_000, keep: 3, limitBytes: null, reversible: null, request };
+    const second = { to: 'big-8', pool: 'fast', everyMs: 3_600_000, keep: 12, limitBytes: 50 * 1024 ** 2, reversible: 'bergen', request };
     expect(scene.asked).toEqual([
       ['volume-replicate', { volumes, ...first }],
       ['volume-replicate', { volumes: volumes.slice(0, 1), ...second }],
@@ -69,7 +83,7 @@ describe('volume replications', () => {
     view({ volumes }),
     view({ peer: 'big-7', state: 'copying', ageMs: 7_800_000, everyMs: 3_600_000 * 2, doneBytes: 3, totalBytes: 4 }),
     view({ direction: 'in', peer: 'big-1', state: 'waiting', ageMs: null }),
-    view({ direction: 'in', peer: 'big-1', state: 'ended', ageMs: 900_000_000, everyMs: 0, volumes: [] }),
+    view({ direction: 'out', peer: 'big-1', state: 'ended', ageMs: 900_000_000, everyMs: 0, volumes: [] }),
   ];
 
   test('prints a table, and nothing else if all is well', async () => {
@@ -80,7 +94,7 @@ describe('volume replications', () => {
 out  db@0,log@1  big-8         12s     5m  waiting
 out  oracle@0    big-7      2h 10m     2h  copying (75 %)
 in   oracle@0    big-1           -     5m  waiting
-in   -           big-1     10d 10h      -  ended
+out  -           big-1     10d 10h      -  ended
 `,
       err: '',
     });
@@ -93,6 +107,8 @@ in   -           big-1     10d 10h      -  ended
       view({ ageMs: 600_001 }),
       view({ ageMs: 600_000 }),
       view({ ageMs: 600_001, state: 'promoted' }),
+      view({ direction: 'in', state: 'ended', text: 'replicate it there' }),
+      view({ direction: 'in', state: 'diverged', text: 'promote it' }),
     ];
     await scene.serve({ 'replication-list': () => ({ replications }) });
     const { code, err } = await scene.run(['volume', 'replications']);
@@ -101,6 +117,8 @@ in   -           big-1     10d 10h      -  ended
       `rsadm: The replication of oracle@0 to big-8 fails: Pool fast cannot be used: it is not mounted
 rsadm: The replication of oracle@0 from big-8 stands still: server big-8 is not connected
 rsadm: The replication of oracle@0 to big-8 is late, its last moment is 10m old, and a moment is wanted every 5m: check the network and the pools of both servers, or choose a longer time (volume replicate --every)
+rsadm: The replication of oracle@0 from big-8 has ended: replicate it there
+rsadm: The replication of oracle@0 from big-8 is diverged: promote it
 `,
     ]);
     expect((await scene.run(['volume', 'replications', '--json'])).code).toBe(1);

@@ -159,7 +159,7 @@ export class Administration {
     });
     this.readSocket = new ReadSocket(ports.paths.readSocket, this.localHandlers(), clock, log);
     this.verbs = new PoolVerbs({
-      ...{ pools, clock, log, newId: randomUUID, configured: () => this.inventory.sectionVolumes },
+      ...{ pools, clock, log, newId: () => randomUUID({ disableEntropyCache: true }), configured: () => this.inventory.sectionVolumes },
       check: (was, now) => {
         if (was !== null && now === null) this.jobs.checkNotCopied(was.id);
         ports.check(was, now);

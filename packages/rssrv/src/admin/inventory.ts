@@ -10,7 +10,7 @@ import { type Manifest, otherParts } from '../pools/disk/manifest.ts';
 import { volumeConfigOf } from '../pools/pool-volume.ts';
 import type { PoolVerbs } from '../pools/pool-verbs.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
-import { filesOf, snapshotPaths } from '../pools/snapshots/snapshot-record.ts';
+import { filesOf, madeMs, snapshotPaths } from '../pools/snapshots/snapshot-record.ts';
 import type { ScheduleRunner, ScheduleState } from '../snapshots/schedule-runner.ts';
 import { type FoundSnapshot, snapshotsOf } from '../snapshots/snapshot-rules.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
@@ -99,7 +99,7 @@ export class Inventory {
     const manifest = id === null ? undefined : state?.volumes.get(id);
     if (state === undefined || manifest === undefined) return null;
     const found = { pool: state, manifest };
-    return { createdMs: snapshotsOf(found).list.map(({ createdMs }) => createdMs), schedule: this.schedules.stateOf(found) };
+    return { createdMs: snapshotsOf(found).list.map(madeMs), schedule: this.schedules.stateOf(found) };
   }
 
   async viewOf(pool: PoolState, manifest: Manifest): Promise<ManagedVolumeView> {
@@ -128,7 +128,7 @@ export class Inventory {
     const snapshots = pool === undefined || manifest === null ? [] : snapshotsOf({ pool, manifest }).list;
     const schedule = pool === undefined || manifest === null ? null : this.schedules.stateOf({ pool, manifest });
     const image = manifest === null ? null : imageView(this.catalogue, manifest);
-    const follows = manifest === null ? null : followsView(manifest, snapshots.at(-1)?.createdMs ?? null);
+    const follows = manifest === null ? null : followsView(manifest, snapshots.map(madeMs).at(-1) ?? null);
     const status = this.server.statusOf(volume);
     const relations = { image, follows };
     return volumeView(volume, manifest, status, usedBytes, snapshots.length, schedule, relations, pool?.hasReflink ?? null);

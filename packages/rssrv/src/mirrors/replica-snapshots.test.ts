@@ -67,6 +67,7 @@ function served(scene: PoolScene) {
   return new ServedSnapshots({
     pools: () => pools.states,
     volumes: () => volumeConfigsOf(pools.states),
+    isCopying: () => false,
     holdersOf: none,
     opening: none,
   });

@@ -36,6 +36,17 @@ export function checkNoFollower(manifest: Marked, what: string): void {
   );
 }
 
+/** Throws E_USAGE if the volume has several files: a follower has one, and the first file alone is no content of the volume. */
+export function checkOneFile(manifest: Marked & Pick<Manifest, 'layout'>, what: string): void {
+  if (manifest.layout.kind === 'simple') return;
+  const text = textOf(manifest);
+  throw new RsError(
+    'E_USAGE',
+    `Volume ${text} has several files, and cannot ${what}, because a follower has one: volume copy first makes a volume of one file`,
+    { volume: text },
+  );
+}
+
 /** As above, for the removal. A follower without snapshots has no moment, cannot be promoted, and nobody needs its content. */
 export function checkRemovable(manifest: Marked, snapshots: number): void {
   if (following(manifest) === null || snapshots > 0) checkNoFollower(manifest, 'be removed');

@@ -1,12 +1,12 @@
 // The moments of a replication: groups of snapshots, one of each member. Pure. Invariants: a moment is complete, so that it has a snapshot of
-// every member that is known. A moment that the other server has confirmed, and each later one, is needed for its next copy. Rules: T1, T6.
+// every member that is known. Moments are in the order in which they were made, whatever the clocks said. A moment that the other server has confirmed, and each later one, is needed for its next copy. Rules: T1, T6.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Asker } from './asker.ts';
 import { type Found, type PoolState, volumeText } from './catalogue.ts';
 import { MOMENTS_UNCONFIRMED_MAX } from './limits.ts';
 import { momentIdOf } from './mirror-sources.ts';
-import { isReadable, type SnapshotRecord } from './snapshots/snapshot-record.ts';
+import { isReadable, madeMs, type SnapshotRecord } from './snapshots/snapshot-record.ts';
 import { endText, homeAway, type Replication, replicationOf } from './source-marks.ts';
 
 export interface Moment {
@@ -31,7 +31,7 @@ export function momentsOf({ id, members }: Pick<Replication, 'id' | 'members'>):
   });
   return [...(home ?? [])].flatMap(([group, first]) => {
     const rest = others.flatMap((its) => its.get(group) ?? []);
-    return rest.length < others.length ? [] : { group, momentMs: first.createdMs, snapshots: [first, ...rest] };
+    return rest.length < others.length ? [] : { group, momentMs: madeMs(first), snapshots: [first, ...rest] };
   });
 }
 
@@ -50,16 +50,26 @@ export function excessOf(replication: Replication): readonly MemberSnapshot[] {
   return members
     .flatMap((member) => snapshotsOf(member).map((record) => ({ ...member, record })))
     .filter(({ record }) => record.replication === id && record.origin === undefined)
-    .filter(({ record }) => record.createdMs < confirmed.momentMs && !kept.has(momentIdOf(record)))
+    .filter(({ manifest, record }) => {
+      const last = moments[at]?.snapshots.find(({ volumeId }) => volumeId === manifest.id);
+      return last !== undefined && record.createdMs < last.createdMs && !kept.has(momentIdOf(record));
+    })
     .toSorted((a, b) => a.record.createdMs - b.record.createdMs);
+}
+
+/** T12: returns true if the snapshot is of a complete moment of a replication to this client. */
+export function isMomentFor(pools: readonly PoolState[], client: string, record: Pick<SnapshotRecord, 'id' | 'volumeId'>): boolean {
+  const manifest = pools.flatMap(({ volumes }) => volumes.get(record.volumeId) ?? [])[0];
+  const replication = manifest === undefined ? null : replicationOf(pools, manifest);
+  if (replication === null || replication === 'unknown' || replication.order.to !== client) return false;
+  return momentsOf(replication).some(({ snapshots }) => snapshots.some(({ id }) => id === record.id));
 }
 
 /** Throws E_BUSY if as many moments as allowed are not confirmed. */
 export function checkUnconfirmed(replication: Replication): void {
-  const { confirmed } = replication.order;
-  const unconfirmed = momentsOf(replication).filter(({ momentMs, snapshots }) => {
-    return snapshots.every((one) => one.replication === replication.id) && (confirmed === null || momentMs > confirmed.momentMs);
-  });
+  const moments = momentsOf(replication);
+  const at = placeOf(replication, moments);
+  const unconfirmed = moments.slice(at + 1).filter(({ snapshots }) => snapshots.every((one) => one.replication === replication.id));
   if (unconfirmed.length >= MOMENTS_UNCONFIRMED_MAX)
     throw new RsError('E_BUSY', `The last ${unconfirmed.length} moments are not confirmed: copy and confirm the newest one first`);
 }
@@ -69,15 +79,21 @@ export function checkUnneeded(pools: readonly PoolState[], { manifest, record }:
   const replication = replicationOf(pools, manifest);
   if (replication === 'unknown' && record.replication === manifest.replication?.id) throw homeAway(pools, manifest);
   if (replication === null || replication === 'unknown') return;
-  const { confirmed, to } = replication.order;
-  const moment = momentsOf(replication).find(({ snapshots }) => snapshots.some(({ id }) => id === record.id));
-  if (moment === undefined || (confirmed !== null && moment.momentMs < confirmed.momentMs)) return;
+  const { to } = replication.order;
+  const moments = momentsOf(replication);
+  const index = moments.findIndex(({ snapshots }) => snapshots.some(({ id }) => id === record.id));
+  if (index < Math.max(0, placeOf(replication, moments))) return;
   const text = `${volumeText(manifest)}@${record.name}`;
   throw new RsError(
     'E_USAGE',
     `Snapshot ${text} is a moment that client ${to} needs for its next copy: remove it when ${to} has a later one, or ${endText(replication, asker)}`,
     { snapshot: text },
   );
+}
+
+/** Returns the index of the moment that was confirmed last; -1 if there is none. */
+function placeOf({ order: { confirmed } }: Pick<Replication, 'order'>, moments: readonly Moment[]): number {
+  return moments.findIndex(({ group }) => group === confirmed?.group);
 }
 
 function snapshotsOf({ pool, manifest: { id } }: Found): readonly SnapshotRecord[] {

@@ -1,11 +1,13 @@
 // Bounds of replication, for all folders in this one. Units are in the names. Invariant: each bound is defined once, and relations between
 // bounds are asserted here.
 
+import { REPLICATION_VOLUMES_MAX } from '@rsio/common/control/limits';
 import { PEERS_MAX } from '@rsio/common/config/schema/limits';
 import { assert } from '@rsio/common/lib/assert';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { ADMIN_CALLS_SENT_MAX } from '@rsio/protocol/client/limits';
 import { SEGMENT_BYTES, WINDOW_BYTES } from '@rsio/protocol/link/limits';
+import { SNAPSHOT_GROUP_MAX } from '../pools/limits.ts';
 import { MIRROR_SUM_PIECE_SECTORS_MAX, MIRROR_SUMS_SECTORS_MAX, SUMS_PER_HANDLE_MAX } from '@rsio/protocol/wire/limits';
 
 const MIB = 1024 * 1024;
@@ -113,8 +115,11 @@ export const MOMENT_REMOVALS_MAX = 64;
 export const POLL_SNAPSHOTS_MAX = 16_384;
 /** Longest time for which the check before a hand-over may take, which takes no turn in the queue of changes. */
 export const HAND_OVER_CHECK_MS = 10_000;
+/** Time after a refused hand-over until the source is asked again, while it is still wanted. */
+export const GRANT_AGAIN_MS = 30_000;
 /** Time for which a hand-over waits for a moment in the making, and interval at which it tries again. */
 export const HAND_OVER_PATIENCE_MS = 30_000;
 export const HAND_OVER_RETRY_MS = 200;
 
 assert(AHEAD_MIN_MS > 2 * REPLICATION_POLL_MS, 'A server that was polled before another one is not behind it');
+assert(REPLICATION_VOLUMES_MAX === SNAPSHOT_GROUP_MAX, 'A moment has as many snapshots as can be made at once');

@@ -106,6 +106,7 @@ test('a poll has the members, and the complete moments, the oldest first', async
     shared: null,
     handOver: null,
     isMirror: false,
+    granted: null,
   };
   expect(answer.orders).toEqual([{ ...settings, members, moments: made }]);
   const group = made[0]!.group;
@@ -143,7 +144,7 @@ test('the moments that volumes got as followers are listed with their originals'
   expect((await poll(PEER)).orders[0]?.confirmed).toBe(group);
 });
 
-test('a poll lists a bounded number of moments, and always the confirmed one', async () => {
+test('a poll lists a bounded number of moments, and always the confirmed one and all later ones', async () => {
   const id = await begin(['db']);
   const groups: string[] = [];
   for (let count = 0; count < 4; count++) {
@@ -154,7 +155,7 @@ test('a poll lists a bounded number of moments, and always the confirmed one', a
   await as(PEER)['replication-confirm']({ replication: id, group: groups[1]!, request: null });
   const bounded = (max: number) => orderOf(s.only, () => true, max).moments.map(({ group }) => groups.indexOf(group));
   expect([bounded(1), bounded(2), bounded(9)]).toEqual([
-    [1, 3],
+    [1, 2, 3],
     [1, 2, 3],
     [0, 1, 2, 3],
   ]);
@@ -234,12 +235,12 @@ test('orders are noted for each volume, and the end shows the replication as it 
 test('a hand-over waits for a moment in the making before it records the last one', async () => {
   const id = await begin(['db']);
   const recorded: string[] = [];
-  const last = async (_id: string, group: string): Promise<void> => {
+  const last = async (_id: string, _wanted: string, group: string): Promise<void> => {
     recorded.push(group);
     if (recorded.length === 1) throw new RsError('E_BUSY', 'A snapshot is being made');
   };
   const handOver = { check: () => 'bergen', close: () => Promise.resolve(), lastOf: () => null, last } as unknown as HandOver;
   ports = { ...ports, handOver };
-  const asked = as(PEER)['replication-hand-over']({ ...{ replication: id, server: 'oslo', reverse: id }, checkOnly: false, request: null });
+  const asked = as(PEER)['replication-grant']({ replication: id, wanted: id, checkOnly: false, request: null });
   expect([await asked, recorded.length, new Set(recorded).size]).toEqual([{ node: 'bergen' }, 2, 1]);
 });

@@ -5,7 +5,7 @@
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { COPYING_METHODS, REPLICATION_ORDER, ReplicationView, SOURCE_METHODS } from '@rsio/common/control/server/replication-methods';
 import type { Clock } from '@rsio/common/lib/clock';
-import { toRsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Of } from '@rsio/common/lib/shape';
 import type { Triggers } from '@rsio/common/triggers/triggers';
 import type { Asker } from '../pools/asker.ts';
@@ -109,21 +109,24 @@ export function copyingHandlers(ports: ReplicationPorts, changes: Changes, asker
       const confirm = (): Promise<number> => sources.confirm(replication, group, asker);
       return { removed: await changes.run(confirm, `a moment of a replication that ${asker.by} confirms`) };
     },
-    'replication-hand-over': async ({ replication, server, reverse, checkOnly, request }) => {
-      const node = handOver.check(replication, server, asker);
+    'replication-hand-over': () => {
+      throw new RsError('E_USAGE', 'This server runs a later release of RSIO, with which yours exchanges no roles: update yours first');
+    },
+    'replication-grant': async ({ replication, wanted, checkOnly, request }) => {
+      const node = handOver.check(replication, asker);
       if (checkOnly) return { node };
-      const what = `volumes that are being handed over to server ${server}`;
+      const what = `volumes that are being handed over to ${asker.by}`;
       // A moment that the client has asked for before may still be in the making.
-      await patiently(clock, () => changes.run(() => handOver.close(replication, server, reverse, asker), what));
+      await patiently(clock, () => changes.run(() => handOver.close(replication, wanted, asker), what));
       if (handOver.lastOf(replication, asker) === null) {
         const { group } = await patiently(clock, () => moment(replication, request));
         // The copying server may ask for another moment now.
-        await patiently(clock, () => changes.run(() => handOver.last(replication, group, asker), what));
+        await patiently(clock, () => changes.run(() => handOver.last(replication, wanted, group, asker), what));
       }
       return { node };
     },
-    'replication-handed-over': async ({ replication, volumes }) => {
-      await changes.run(() => handOver.done(replication, volumes, asker), `volumes that ${asker.by} has taken over`);
+    'replication-release': async ({ replication, granted }) => {
+      await changes.run(() => handOver.release(replication, granted, asker), `volumes that ${asker.by} does not take over`);
       return {};
     },
   };

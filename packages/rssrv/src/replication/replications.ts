@@ -35,7 +35,7 @@ export interface ReplicatingServer {
   readonly readers: Pick<ServedSnapshots, 'readerCount'>;
   readonly changes: { runOwn<T>(work: () => Promise<T>, what: string): Promise<T> };
   readonly differences: Pick<SnapshotAnswers, 'difference'>;
-  config(): Pick<RssrvConfig, 'clients' | 'peers' | 'server'>;
+  config(): Pick<RssrvConfig, 'clients' | 'peers'>;
 }
 
 /** The queue of changes, and the log of changes. */
@@ -54,7 +54,6 @@ export class Replications {
     this.service = new FollowerService({
       ...{ clock, log, peers, verbs, snapshots, isClient },
       differences: server.differences,
-      serverName: () => server.config().server.name,
       configured: () => peersHere(server.config().peers, verbs.pools.states),
       isRead: (id) => readers.readerCount(id) > 0,
       change: (work, what) => changes.runOwn(work, what),

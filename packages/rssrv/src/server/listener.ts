@@ -28,6 +28,7 @@ import { type DiscoveryService, systemDiscovery } from './discovery-service.ts';
 import { fileSystemOf } from '../machine/file-system.ts';
 import { ListeningSockets, addressMissingText, toInterface } from './listening-sockets.ts';
 import { ServerLogs } from './server-logs.ts';
+import { rightsOf } from '../pools/asker.ts';
 import { announceList, checkTls, identityOf } from './offered-volumes.ts';
 import { ProvenConnections } from './proven-connections.ts';
 import type { UnprovenLimiter } from './unproven-limiter.ts';
@@ -315,10 +316,9 @@ export class Listener {
 
   private newSnapshots(): ServedSnapshots {
     return new ServedSnapshots({
-      pools: () => this.administration.poolStates,
-      volumes: () => this.config.volumes,
-      holdersOf: (id) => this.holds.holdersOf(id),
-      opening: () => this.admissions.opening,
+      ...{ pools: () => this.administration.poolStates, volumes: () => this.config.volumes },
+      ...{ holdersOf: (id) => this.holds.holdersOf(id), opening: () => this.admissions.opening },
+      isCopying: (node) => rightsOf(node, this.config.rights).role === 'copy',
     });
   }
 

@@ -106,12 +106,14 @@ export class SessionRequests {
   }
 
   async answer(session: ServedSession, request: SessionRequest): Promise<ListenerAnswer> {
-    const { holds, rights, volumes, shortage, moments, bandwidth } = this.ports;
+    const { holds, rights, shortage, moments, bandwidth } = this.ports;
+    const refused = this.ports.snapshots.isCopying(session.client.node) ? refusedToCopying(request) : null;
+    if (refused !== null) return refused;
     switch (request.what) {
       case 'files':
         return rights.files.answer(session, request.volumeId);
       case 'list':
-        return listFor(session, this.ports.interfaces(), volumes.served, ({ id }) => ({
+        return listFor(session, this.ports.interfaces(), this.offered(session.client.node), ({ id }) => ({
           holders: holds.holdersOf(id),
           waitsForSpace: shortage.has(id),
           ...heldField(bandwidth.heldBy(session.id, id)),
@@ -237,8 +239,13 @@ export class SessionRequests {
 
   /** Returns the volume or snapshot that an OPEN means, if the client may attach it. */
   private meant(node: string, request: OpenRequest): ServedVolume | null {
-    const { volumes, snapshots } = this.ports;
-    return isSnapshot(request.name) ? snapshots.find(node, request) : meantVolume(offeredTo(node, volumes.served), request);
+    const { snapshots } = this.ports;
+    return isSnapshot(request.name) ? snapshots.find(node, request) : meantVolume(this.offered(node), request);
+  }
+
+  /** Returns the volumes that the client may attach; none for a client with the right `copy` (T12). */
+  private offered(node: string): readonly ServedVolume[] {
+    return this.ports.snapshots.isCopying(node) ? [] : offeredTo(node, this.ports.volumes.served);
   }
 
   private newOpens(): Opens {
@@ -279,4 +286,15 @@ function replicasOf({ administration }: Pick<SessionRequestPorts, 'administratio
     place: (volumeId, mirror) => administration().replicas.place(volumeId, mirror),
     unplace: (volumeId) => administration().replicas.unplace(volumeId),
   };
+}
+
+/** T12: returns the refusal of what a client with the right `copy` may not ask for; null for all other requests, which look at its volumes. */
+function refusedToCopying({ what }: SessionRequest): ListenerAnswer | null {
+  const [status, sentence] = [
+    STATUS.UNKNOWN_VOLUME,
+    'This client has the right copy, and reads only moments of replications to it',
+  ] as const;
+  if (what === 'vote') return { voteStatus: status, sentence };
+  if (what === 'nodes-seen') return { nodesStatus: status, sentence, silentMs: [] };
+  return what === 'record-read' || what === 'record-write' ? { recordStatus: status, sentence, record: null } : null;
 }

@@ -60,6 +60,8 @@ export interface NewSnapshot extends SnapshotName {
   readonly schedule?: string;
   /** Id of the replication whose moment the snapshot belongs to; absent if it belongs to none. */
   readonly replication?: string;
+  /** True if the snapshot keeps what a demotion gives up, also of a volume that is closed for a hand-over. */
+  readonly isKept?: boolean;
   /**
    * The moment of the mirror, and the id of the snapshot; absent if the volume is not a replica. The holder of the mirror chooses the same
    * id for all replicas.
@@ -113,7 +115,7 @@ export function decideSnapshots(
   const createdMs = Math.max(...found.map((one) => timeAfter(snapshotsOf(one), nowMs)));
   return found.map(({ name: { snapshot, schedule, moment, replication }, pool, manifest }) => {
     const { id: volumeId, sizeBytes, blockSizeBytes } = manifest;
-    const base = { volumeId, sizeBytes, blockSizeBytes, createdMs, creator: asker.node, group, rollback: null, request };
+    const base = { volumeId, sizeBytes, blockSizeBytes, ...timesOf(createdMs, nowMs), creator: asker.node, group, rollback: null, request };
     const made = {
       ...(schedule === undefined ? {} : { schedule }),
       ...(moment === undefined ? {} : { moment: unproven(moment) }),
@@ -183,7 +185,7 @@ function checkNew(catalogue: Catalogue, found: Found, name: NewSnapshot): void {
   if (!isSnapshotName(name.snapshot))
     throw new RsError('E_USAGE', `Wrong snapshot name ${quoteText(name.snapshot)}: allowed is ${SNAPSHOT_NAME_ALLOWED}`);
   checkMoment(catalogue, found.manifest, name.moment);
-  if (name.replication === undefined) checkNoFollower(found.manifest, 'have snapshots other than its moments');
+  if (name.replication === undefined && name.isKept !== true) checkNoFollower(found.manifest, 'have snapshots other than its moments');
   snapshotSources(catalogue, found.manifest);
   const { list, pending } = snapshotsOf(found);
   const text = snapshotText({ ...found.manifest, snapshot: name.snapshot });
@@ -196,6 +198,11 @@ function checkNew(catalogue: Catalogue, found: Found, name: NewSnapshot): void {
 function checkRoom(manifest: Manifest, list: readonly SnapshotRecord[]): void {
   if (list.length >= SNAPSHOTS_MAX)
     throw new RsError('E_LIMIT', `Volume ${volumeText(manifest)} has ${SNAPSHOTS_MAX} snapshots, and no more are allowed: remove some`);
+}
+
+/** Returns the place of a snapshot, and the time to show if the place is not that time. */
+export function timesOf(createdMs: number, shownMs: number): Pick<SnapshotRecord, 'createdMs' | 'shownMs'> {
+  return createdMs === shownMs ? { createdMs } : { createdMs, shownMs };
 }
 
 /** Returns the current time, or a time just after the last snapshot of the volume if the clock was set back. */
@@ -312,7 +319,7 @@ export function decideOtherContent(
   const createdMs = timeAfter(snapshots, nowMs);
   const name = freeName(snapshots, `before-${verb}-${timeName(createdMs)}`);
   const group = { id: newId(), poolId: pool.identity?.id ?? '', volumeId };
-  const base = { volumeId, sizeBytes, blockSizeBytes, createdMs, creator, group, rollback: null, request };
+  const base = { volumeId, sizeBytes, blockSizeBytes, ...timesOf(createdMs, nowMs), creator, group, rollback: null, request };
   const id = newId();
   const layout = withNewFiles(manifest.layout, volumeId, newId);
   return { manifest: { ...manifest, layout, thick: false, request }, kept: { ...base, ...ownFiles(manifest, id, newId), id, name } };

@@ -52,30 +52,45 @@ class RoleLife {
     await back.close();
   }
 
-  /** Exchanges the roles. */
+  /** Exchanges the roles. The order may be given up and given again meanwhile. */
   private async reverse(): Promise<TwoSites> {
     const { sites } = this;
     const { source, target, random } = sites;
+    const back = sites.reversed();
+    let wanted: string | null = null;
     for (let tries = 0; tries < TRIES; tries++) {
-      if (tries < TRIES - CALM_TRIES) [source.stepsLeft, target.stepsLeft] = [random(CRASH_STEPS), random(CRASH_STEPS)];
-      // After the source was handed over, it has no replication any more.
-      await sites.handOver().catch(() => undefined);
-      await sites.work().catch(() => undefined);
+      const isCalm = tries >= TRIES - CALM_TRIES;
+      if (!isCalm) [source.stepsLeft, target.stepsLeft] = [random(CRASH_STEPS), random(CRASH_STEPS)];
+      const isGivenUp = wanted !== null && !isCalm && random(3) === 0;
+      if (isGivenUp) wanted = null;
+      else wanted ??= `00000000-0000-4000-8000-${String(tries + 1).padStart(12, '0')}`;
+      // Once the followers are promoted, nothing is wanted any more.
+      await sites.want(wanted).catch(() => undefined);
+      if (sites.hasSource) await sites.work().catch(() => undefined);
+      await sites.restartCrashed();
+      sites.write();
+      this.checkOpen();
+      if (back.hasSource) await back.work().catch(() => undefined);
       await sites.restartCrashed();
       sites.write();
       this.checkOpen();
       if (this.followsAll()) {
         await sites.quiet();
-        return sites.reversed();
+        return back;
       }
+      await sites.later(MINUTE_MS);
     }
     throw new Violation('The hand-over does not end');
   }
 
-  /** The new source is lost before the old one has got a moment from it: the old one has the last moment, and is promoted with it. */
+  /** The new source is lost: the old one has the last moment, or a later one of the new source, and is promoted with it. */
   private async returned(back: TwoSites): Promise<void> {
     const { scene } = this.sites.source;
-    const before = SITE_VOLUMES.map((name) => volumeContent(scene, name));
+    const later = back.newest();
+    const before = SITE_VOLUMES.map((name) => {
+      const sourceId = volumeIn(scene, name).manifest.follower?.sourceId ?? '';
+      return later?.get(sourceId) ?? volumeContent(scene, name);
+    });
     await back.promotion.promote(WANTED, LOCAL_ASKER, null);
     for (const [index, name] of SITE_VOLUMES.entries())
       if (this.followsAll() || !volumeContent(scene, name).equals(before[index]!))

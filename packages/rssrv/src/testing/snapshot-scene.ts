@@ -25,14 +25,15 @@ export async function snapshotScene(directory: string, names: readonly string[],
     return { ...base, id: crypto.randomUUID(), name };
   });
   for (const one of records) pools.pools.putSnapshots('fast', volumeId, (before) => withSnapshot(before, one));
-  const held = new Set<string>();
+  const [held, copying] = [new Set<string>(), new Set<string>()];
   const opening: (Holder & { id: string })[] = [];
   let volumes: readonly ServerVolumeConfig[] = volumeConfigsOf(pools.pools.states);
   const snapshots = new ServedSnapshots({
     pools: () => pools.pools.states,
     volumes: () => volumes,
+    isCopying: (node) => copying.has(node),
     holdersOf: (id) => (held.has(id) ? [SNAPSHOT_HOLDER] : []),
     opening: () => opening,
   });
-  return { pools, manifest, records, held, opening, snapshots, unserve: () => (volumes = []) };
+  return { pools, manifest, records, held, copying, opening, snapshots, unserve: () => (volumes = []) };
 }

@@ -20,7 +20,7 @@ export function named(...names: readonly string[]): { readonly name: string; rea
 
 /** Returns the order of a replication of these volumes to PEER. */
 export function order(names: readonly string[], changes: Partial<WantedReplication> = {}): WantedReplication {
-  return { volumes: named(...names), to: 'big-8', pool: null, everyMs: 60_000, keep: 2, limitBytes: null, ...changes };
+  return { volumes: named(...names), to: 'big-8', pool: null, everyMs: 60_000, keep: 2, limitBytes: null, reversible: null, ...changes };
 }
 
 export class SourceScene {

@@ -4,8 +4,7 @@
 // at each moment that the source has made. Rules: T1 to T6.
 
 import fs from 'node:fs';
-import path from 'node:path';
-import type { ReplicationOrder, ReversedVolume, SourceMoment } from '@rsio/common/control/server/replication-methods';
+import type { ReplicationOrder, SourceMoment } from '@rsio/common/control/server/replication-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { PeerConfig } from '@rsio/common/config/schema/types';
@@ -24,10 +23,11 @@ import { HandOver } from '../replication/sources/hand-over.ts';
 import { momentView, orderOf } from '../replication/sources/source-orders.ts';
 import { SourceVerbs } from '../replication/sources/source-verbs.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
-import type { ChunkedCopy, Moments } from '../pools/snapshots/moment.ts';
+import { momentIdOf } from '../pools/mirror-sources.ts';
+import type { ChunkedCopy } from '../pools/snapshots/moment.ts';
 import { snapshotsOf } from '../snapshots/snapshot-rules.ts';
 import { NO_HOLD } from './plain-clones.ts';
-import { PoolScene } from './pool-scene.ts';
+import { Site } from './site.ts';
 import { snapshotContent, volumeContent, volumeIn, writeVolume } from './volume-content.ts';
 import { WHOLE_TURN } from './whole-turn.ts';
 
@@ -36,8 +36,6 @@ const SITE_BLOCKS = 4;
 export const SITE_VOLUMES = ['db', 'log'];
 const EVERY_MS = 60_000;
 const KEEP = 2;
-/** Id of the replication in the other direction, after the roles were exchanged. */
-const REVERSE = '00000000-0000-4000-8000-0000000000aa';
 const ORDER_MOMENTS_MAX = 10;
 /** The source crashes at a step below this number while the replication begins, which takes two steps for each volume. */
 const BEGIN_STEPS = 6;
@@ -60,65 +58,12 @@ export function randomFrom(seed: number): Random {
 
 interface CallParams {
   readonly group?: string;
-  readonly volumes?: readonly ReversedVolume[];
+  readonly wanted?: string;
+  readonly granted?: string;
 }
 
 /** What a replication must never do. */
 export class Violation extends Error {}
-
-/** One of the two servers. */
-export class Site {
-  private opened: PoolScene | null = null;
-  /** Number of steps on disk after which the server crashes; 0: it does not. */
-  stepsLeft = 0;
-  private isDead = false;
-  /** Takes the moments of this server. */
-  take: Moments['take'] = (copies) => NO_HOLD.take(copies);
-  /** Called before each step on disk. */
-  onStep: () => void = () => undefined;
-  readonly name: string;
-  private readonly directory: string;
-  private readonly clock: FakeClock;
-
-  constructor(name: string, directory: string, clock: FakeClock) {
-    this.name = name;
-    this.directory = path.join(directory, name);
-    this.clock = clock;
-  }
-
-  /** Returns true if a client could open the volume now. */
-  canOpen(name: string): boolean {
-    return this.scene.served.has(`${name}@0`) && closedFor(volumeIn(this.scene, name).manifest) === null;
-  }
-
-  get scene(): PoolScene {
-    if (this.opened === null) throw new Error('The site is not open');
-    return this.opened;
-  }
-
-  get hasCrashed(): boolean {
-    return this.isDead || this.scene.pools.states.some(({ trouble }) => trouble !== null);
-  }
-
-  async close(): Promise<void> {
-    await this.opened?.pools.close();
-    this.opened = null;
-    [this.isDead, this.stepsLeft] = [false, 0];
-  }
-
-  async restart(): Promise<void> {
-    await this.close();
-    const { clock } = this;
-    const moments: Moments = { take: (copies) => this.take(copies) };
-    this.opened = await PoolScene.open(this.directory, { clock, moments, reached: () => this.reached(), names: ['fast'] });
-  }
-
-  private reached(): void {
-    if (!this.isDead) this.onStep();
-    if (this.stepsLeft > 0 && --this.stepsLeft === 0) this.isDead = true;
-    if (this.isDead) throw Object.assign(new Error('EIO'), { code: 'EIO' });
-  }
-}
 
 export class TwoSites {
   readonly clock: FakeClock;
@@ -127,7 +72,7 @@ export class TwoSites {
   /** Content of each volume at each moment, by group and id of the source. */
   readonly model = new Map<string, ReadonlyMap<string, Buffer>>();
   /** True if the followers were the source before, so that they have snapshots of their own. */
-  private readonly isBack: boolean;
+  isBack: boolean;
   /** Number of blocks after which the next pull is cut; null: it is not cut. */
   cutAfter: number | null = null;
   /** Whether another file takes the place of the file of the next pull when the pull has written everything. */
@@ -180,7 +125,7 @@ export class TwoSites {
 
   replicate(): Promise<unknown> {
     const volumes = SITE_VOLUMES.map((name) => ({ name, universe: 0 }));
-    const settings = { to: this.target.name, pool: 'fast', everyMs: EVERY_MS, keep: KEEP, limitBytes: null };
+    const settings = { to: this.target.name, pool: 'fast', everyMs: EVERY_MS, keep: KEEP, limitBytes: null, reversible: this.target.name };
     return this.sources.replicate({ volumes, ...settings }, LOCAL_ASKER, null);
   }
 
@@ -230,14 +175,56 @@ export class TwoSites {
       if (this.newest()?.get(id)?.equals(content) !== true) throw new Violation(`The follower of volume ${id} lacks the last writes`);
   }
 
-  /** Asks the source to hand its volumes over, and to make the last moment. */
-  async handOver(): Promise<void> {
+  /** An order at the target: it wants to become the source; null: it wants that no more. */
+  async want(replication: string | null): Promise<void> {
+    const wish = replication === null ? null : { replication, node: this.source.name, reversible: true };
+    const [first] = this.followers();
+    if (first?.manifest.follower === undefined) throw new Error('There is no follower yet');
+    await new FollowerVerbs(this.target.scene.verbs).want(first.manifest.follower.replication, wish);
+  }
+
+  /** What the servers show of the replication in this direction. */
+  get state(): string | null {
+    return this.lane?.state ?? null;
+  }
+
+  /** True while no volume of the source is closed. */
+  get isQuiet(): boolean {
+    return this.hasSource && this.replication.members.every(({ manifest }) => closedFor(manifest) === null);
+  }
+
+  /** Group of the newest moment that all followers have; null if there is none. */
+  newestGroup(): string | null {
+    return this.commonGroups().at(-1) ?? null;
+  }
+
+  /** True if a server has the moment for all volumes, with its content. */
+  hasGroup(group: string): boolean {
+    return [this.source, this.target].some(({ scene }) =>
+      SITE_VOLUMES.every((name) => {
+        const found = volumeIn(scene, name);
+        const wanted = [...(this.model.get(group)?.values() ?? [])];
+        return snapshotsOf(found).list.some(
+          (one) => momentIdOf(one) === group && wanted.some((content) => snapshotContent(scene, name, one).equals(content)),
+        );
+      }),
+    );
+  }
+
+  /** True if the source has the order of a replication, so that the target can poll it. */
+  get hasSource(): boolean {
+    return replicationsIn(this.source.scene.pools.states).length > 0;
+  }
+
+  /** Closes the source for a hand-over, and makes the last moment. */
+  private async grant(wanted: string): Promise<{ readonly node: string }> {
     const { id } = this.replication;
     const { handOvers, asker } = this;
-    await handOvers.close(id, this.target.name, REVERSE, asker);
-    if (handOvers.lastOf(id, asker) !== null) return;
+    await handOvers.close(id, wanted, asker);
+    if (handOvers.lastOf(id, asker) !== null) return { node: this.source.name };
     const { moment } = await this.moment();
-    await handOvers.last(id, moment.group, asker);
+    await handOvers.last(id, wanted, moment.group, asker);
+    return { node: this.source.name };
   }
 
   private get handOvers(): HandOver {
@@ -400,9 +387,13 @@ export class TwoSites {
     );
   }
 
-  private async call(method: string, { group = '', volumes = [] }: CallParams): Promise<unknown> {
+  private async call(method: string, { group = '', wanted = '', granted = '' }: CallParams): Promise<unknown> {
     if (method === 'replication-moment') return this.moment();
-    if (method === 'replication-handed-over') return this.handOvers.done(this.replication.id, volumes, this.asker);
+    if (method === 'replication-grant') return this.grant(wanted);
+    if (method === 'replication-release') {
+      await this.handOvers.release(this.replication.id, granted, this.asker);
+      return {};
+    }
     if (!this.commonGroups().includes(group) && !this.isOwn(group)) this.breach ??= 'A moment is confirmed that a follower lacks';
     return { removed: await this.sources.confirm(this.replication.id, group, this.asker) };
   }

@@ -73,7 +73,7 @@ const PICTURE = object({
       address: texts,
       sinceMs: dates,
       version: texts,
-      role: orNull(word(['use', 'manage', 'admin'])),
+      role: orNull(word(['copy', 'use', 'manage', 'admin'])),
       fencedMs: dates,
       volumes: list(text()),
       load: LOAD,

@@ -93,7 +93,7 @@ export interface Client {
   readonly sinceMs: number | null;
   readonly version: string | null;
   /** Right of the client on its servers; null if unknown. */
-  readonly role: 'use' | 'manage' | 'admin' | null;
+  readonly role: 'copy' | 'use' | 'manage' | 'admin' | null;
   readonly fencedMs: number | null;
   /** Ids of the volumes that the client has attached or holds. */
   readonly volumes: readonly string[];

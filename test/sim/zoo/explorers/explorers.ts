@@ -9,6 +9,7 @@ import { momentViolationOf, violationOf } from '@rsio/protocol/testing/mirror-da
 import { repairLife } from '@rsio/protocol/testing/mirror-repair-lives';
 import { nameLife } from '@rsio/rssrv/testing/name-lives';
 import { replicationLife } from '@rsio/rssrv/testing/replication-lives';
+import { consentLife } from '@rsio/rssrv/testing/consent-lives';
 import { roleLife } from '@rsio/rssrv/testing/role-lives';
 import { seedLife } from '@rsio/rssrv/testing/seed-lives';
 import { walk } from '@rsio/rssrv/testing/intent-scene';
@@ -35,8 +36,9 @@ import { ANY, type WalkOptions, World } from '../../../mirrors/world.ts';
  * `lost-writes`: holders and claims of a mirror, while machines crash. `copied-sources`: a piece that is copied from storage that loses
  * content. `data-processes`: the listener, with clients that have several data processes. `gates`: a gate whose process stands still at
  * times. `gate-pairs`: two gates of one volume. `records`: the gate record of a volume that changes its holder. `farms`: several servers
- * over a shared disk. `names`: schedules of volumes that change their names. `replications`: two servers, one of which has followers of volumes of the other. `roles`: the same servers, which
- * change their roles.
+ * over a shared disk. `names`: schedules of volumes that change their names. `replications`: two servers, one of which has followers of
+ * volumes of the other. `roles`: the same servers, which change their roles. `consents`: the same servers, of which one may come back from
+ * an old image.
  */
 export type Explorer =
   | 'walks'
@@ -62,6 +64,7 @@ export type Explorer =
   | 'names'
   | 'replications'
   | 'roles'
+  | 'consents'
   | 'seeds';
 
 /** A mutant that passes this many worlds has survived. A world of an explorer takes milliseconds. */
@@ -71,9 +74,7 @@ const REPLICATIONS_MAX = 300;
 
 /** Returns the number of worlds in which a mutant is hunted. */
 export function exploredMax(explorer: Explorer): number {
-  return explorer === 'names' || explorer === 'replications' || explorer === 'roles' || explorer === 'seeds'
-    ? REPLICATIONS_MAX
-    : EXPLORED_MAX;
+  return ['names', 'replications', 'roles', 'consents', 'seeds'].includes(explorer) ? REPLICATIONS_MAX : EXPLORED_MAX;
 }
 
 /** Runs the world of this seed. Returns the fault as a sentence; null: no fault. */
@@ -94,6 +95,7 @@ export async function explore(explorer: Explorer, options: Partial<WalkOptions>,
     if (explorer === 'names') return await nameLife(seed);
     if (explorer === 'replications') return await replicationLife(seed);
     if (explorer === 'roles') return await roleLife(seed);
+    if (explorer === 'consents') return await consentLife(seed);
     if (explorer === 'seeds') return await seedLife(seed);
     if (explorer === 'rereads') return await rereadWorld(seed);
     if (explorer === 'limits') return await limitedSeed(seed);

@@ -29,6 +29,7 @@ import { snapshotsOf } from '@rsio/rssrv/snapshots/snapshot-rules';
 import { SnapshotVerbs } from '@rsio/rssrv/snapshots/snapshot-verbs';
 import { override } from '../../base/override.ts';
 import { all, type Mutant, type PrivateAs } from '../mutants/mutant.ts';
+import { CONSENT_MUTANTS } from './consent-mutants.ts';
 import { ROLE_MUTANTS } from './role-mutants.ts';
 import { SEED_MUTANTS } from './seed-mutants.ts';
 
@@ -407,4 +408,12 @@ const PROMOTIONS: readonly Mutant[] = [
   },
 ];
 
-export const REPLICATION_MUTANTS: readonly Mutant[] = [...MOMENTS, ...ARRIVALS, ...KEPT, ...PROMOTIONS, ...ROLE_MUTANTS, ...SEED_MUTANTS];
+export const REPLICATION_MUTANTS: readonly Mutant[] = [
+  ...MOMENTS,
+  ...ARRIVALS,
+  ...KEPT,
+  ...PROMOTIONS,
+  ...ROLE_MUTANTS,
+  ...CONSENT_MUTANTS,
+  ...SEED_MUTANTS,
+];

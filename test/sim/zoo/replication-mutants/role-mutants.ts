@@ -5,6 +5,7 @@ import type { Found } from '@rsio/rssrv/pools/catalogue';
 import type { HandOverMark, Manifest } from '@rsio/rssrv/pools/disk/manifest';
 import { PoolVerbs } from '@rsio/rssrv/pools/pool-verbs';
 import { FollowerLane } from '@rsio/rssrv/replication/followers/follower-lane';
+import { FollowerVerbs } from '@rsio/rssrv/replication/followers/follower-verbs';
 import { commonGroups, type FollowerFacts, type FollowerStep } from '@rsio/rssrv/replication/followers/follower-plan';
 import { HandOver } from '@rsio/rssrv/replication/sources/hand-over';
 import type { NewSnapshot } from '@rsio/rssrv/snapshots/snapshot-rules';
@@ -53,14 +54,14 @@ export const ROLE_MUTANTS: readonly Mutant[] = [
     breaks: 'the volume with the order becomes a follower before the other volumes',
     apply: () => {
       const late = new WeakMap<object, (readonly [Found, Manifest])[]>();
-      return override<object, [Found, Manifest], Promise<void>>(HandOver, 'write', (original) => async (self, member, manifest) => {
+      return override<object, [Found, Manifest], Promise<void>>(FollowerVerbs, 'replace', (original) => async (self, found, manifest) => {
         const others = late.get(self) ?? [];
         late.set(self, others);
-        if (manifest.follower !== undefined && member.manifest.replication?.order === null) {
-          others.push([member, manifest]);
+        if (manifest.follower !== undefined && found.manifest.replication?.order === null) {
+          others.push([found, manifest]);
           return;
         }
-        await original(self, member, manifest);
+        await original(self, found, manifest);
         for (const other of others.splice(0)) await original(self, ...other);
       });
     },

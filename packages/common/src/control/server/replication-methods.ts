@@ -1,6 +1,6 @@
 // The methods of rssrv about replication to servers of other sites. The rules for changing a table are in docs/CONTROL.md. Invariant: rssrv
-// has a handler for each method (replication/replication-handlers.ts). A server that copies volumes calls replication-poll,
-// replication-moment and replication-confirm at their source; all other methods are for administrators.
+// has a handler for each method (replication/replication-handlers.ts). A server that copies volumes calls the methods of COPYING_METHODS at
+// their source; all other methods are for administrators.
 
 import {
   REPLICATION_EVERY_MAX_MS,
@@ -8,14 +8,35 @@ import {
   REPLICATION_KEEP_MAX,
   REPLICATION_REPORTS_MAX,
   SERVER_CHANGE_MS,
+  REPLICATION_VOLUMES_MAX,
 } from '../limits.ts';
-import { UNIVERSE_MAX } from '../../lib/limits.ts';
+import { UNIVERSE_MAX, VOLUME_MAX_BYTES } from '../../lib/limits.ts';
 import { flagParam, method, type Param } from '../method-table.ts';
-import { atMost, count, filledText, flag, list, number, object, type Of, orNull, text, whole, word } from '../../lib/shape.ts';
+import {
+  atMost,
+  count,
+  filledText,
+  flag,
+  list,
+  number,
+  object,
+  type Of,
+  oneOf,
+  optional,
+  orNull,
+  type Shape,
+  text,
+  textThat,
+  whole,
+  word,
+} from '../../lib/shape.ts';
+import { TIME_MAX_MS } from '../../log/log-line.ts';
+import { isName, isSnapshotName } from '../../lib/units.ts';
 import { bytesPerSecond, poolOrNull, request, volumeNames } from './params.ts';
 import { VOLUME } from './views.ts';
 
 const volume = object({ name: text(), universe: count() });
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** A replication as a source (`out`) or as the server that copies (`in`) shows it. */
 export const REPLICATION = object({
@@ -28,8 +49,9 @@ export const REPLICATION = object({
   keep: count('Moments that both servers keep'),
   limitBytes: orNull(count('Most bytes in a second; null: no limit')),
   state: word(
-    ['waiting', 'copying', 'failing', 'absent', 'ended', 'promoted', 'handing-over'],
-    'failing: it is tried again; absent: the other server is not connected; ended: by its source; handing-over: the roles are being exchanged',
+    ['waiting', 'copying', 'failing', 'absent', 'ended', 'promoted', 'handing-over', 'refused', 'closed', 'diverged', 'split'],
+    'failing: it is tried again; absent: the other server is not connected; ended: by its source; handing-over: the roles are being exchanged; ' +
+      'the last four go on only by an order, which `text` names',
   ),
   text: text(),
   momentMs: orNull(number('Moment of the followers, by the clock of the source')),
@@ -40,36 +62,48 @@ export const REPLICATION = object({
 });
 export type ReplicationView = Of<typeof REPLICATION>;
 
-/** A moment of a source: one snapshot of each volume of a replication. */
+const uuid = textThat((value) => UUID.test(value), 'a UUID');
+const name = textThat(isName, 'a name');
+const time = whole(0, TIME_MAX_MS);
+const size = whole(512, VOLUME_MAX_BYTES);
+const blockSize: Shape<number> = oneOf(512, 4096);
+
+/** A moment of a source: one snapshot of each volume of a replication. The follower's server writes it to its disk, so that all is bounded. */
 export const SOURCE_MOMENT = object({
-  group: text('Id that the snapshots of the moment have in common'),
-  momentMs: number(),
+  group: uuid,
+  momentMs: time,
   place: orNull(
     object({ term: count(), number: count() }),
     'Term of the client that made the moment of a mirror, and number within the term: later moments have higher ones; null: of no mirror',
   ),
-  snapshots: list(
-    object({
-      volumeId: text(),
-      id: text(),
-      snapshot: text('Name of the snapshot'),
-      sizeBytes: count(),
-      blockSizeBytes: count(),
-      origin: orNull(text('Id of the snapshot of which it is a copy')),
-    }),
+  snapshots: atMost(
+    REPLICATION_VOLUMES_MAX,
+    list(
+      object({
+        volumeId: uuid,
+        id: uuid,
+        snapshot: textThat(isSnapshotName, 'the name of a snapshot'),
+        sizeBytes: size,
+        blockSizeBytes: blockSize,
+        origin: orNull(uuid, 'Id of the snapshot of which it is a copy'),
+      }),
+    ),
   ),
 });
 export type SourceMoment = Of<typeof SOURCE_MOMENT>;
 
 /** The order of a source to the server that copies. */
 export const REPLICATION_ORDER = object({
-  replication: text('Id of the replication'),
-  pool: orNull(text()),
-  everyMs: number(),
-  keep: count(),
-  limitBytes: orNull(count()),
+  replication: uuid,
+  pool: orNull(name),
+  everyMs: whole(REPLICATION_EVERY_MIN_MS, REPLICATION_EVERY_MAX_MS),
+  keep: whole(1, REPLICATION_KEEP_MAX),
+  limitBytes: orNull(whole(1, null)),
   confirmed: orNull(text('Group of the last moment that was confirmed')),
-  members: list(object({ id: text(), name: text(), universe: count(), sizeBytes: count(), blockSizeBytes: count() })),
+  members: atMost(
+    REPLICATION_VOLUMES_MAX,
+    list(object({ id: uuid, name, universe: whole(0, UNIVERSE_MAX), sizeBytes: size, blockSizeBytes: blockSize })),
+  ),
   moments: list(SOURCE_MOMENT, 'Complete ones, the oldest first'),
   problem: orNull(text('Why the source can make no moment now')),
   shared: orNull(
@@ -78,19 +112,18 @@ export const REPLICATION_ORDER = object({
   ),
   handOver: orNull(
     object({
-      replication: text('Id of the replication in the other direction'),
+      replication: uuid,
       group: text('Group of the last moment'),
       node: text('Name of the source as a client of the server that copies'),
     }),
-    'The source is closed, and the server that copies becomes the source; null: not',
+    'The source is closed, has made its last moment, and waits for the server that copies to take over; null: not',
+  ),
+  granted: optional(
+    orNull(uuid, 'Id of the hand-over for which the source is closed, perhaps without a last moment yet; null: it is open'),
   ),
   isMirror: flag('The client that has the mirror attached makes the moments'),
 });
 export type ReplicationOrder = Of<typeof REPLICATION_ORDER>;
-
-/** A volume after a change of the roles: `sourceId` was the source, and `id` is the source now. */
-const REVERSED = object({ sourceId: filledText(), id: filledText(), name: filledText(), universe: whole(0, UNIVERSE_MAX) });
-export type ReversedVolume = Of<typeof REVERSED>;
 
 /** What the server that copies tells its source about a replication. */
 export const REPLICATION_REPORT = object({
@@ -108,6 +141,7 @@ const every: Param<number> = {
   what: `a time in ms from ${REPLICATION_EVERY_MIN_MS} to ${REPLICATION_EVERY_MAX_MS}`,
 };
 const keep: Param<number> = { shape: whole(1, REPLICATION_KEEP_MAX), what: `a whole number from 1 to ${REPLICATION_KEEP_MAX}` };
+const nameOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'a name or null', default: null };
 const one = object({ replication: REPLICATION });
 
 /** Methods of a source. */
@@ -121,6 +155,7 @@ export const SOURCE_METHODS = {
       everyMs: every,
       keep,
       limitBytes: bytesPerSecond,
+      reversible: nameOrNull,
       request,
     },
     one,
@@ -150,24 +185,24 @@ export const COPYING_METHODS = {
     { reports: { shape: atMost(REPLICATION_REPORTS_MAX, list(REPLICATION_REPORT)), what: 'a list of reports', default: [] } },
     object({ nowMs: number('Time of the clock of the source'), orders: list(REPLICATION_ORDER) }),
     SERVER_CHANGE_MS,
-    'use',
+    'copy',
   ),
   'replication-moment': method(
     'For a server that copies: makes the next moment',
     { replication: id, request },
     object({ nowMs: number(), moment: SOURCE_MOMENT }),
     SERVER_CHANGE_MS,
-    'use',
+    'copy',
   ),
   'replication-confirm': method(
     'For a server that copies: it has the moment, so that the source may remove earlier ones',
     { replication: id, group: { shape: filledText(), what: 'the group of a moment' }, request },
     object({ removed: count('Snapshots that were removed') }),
     SERVER_CHANGE_MS,
-    'use',
+    'copy',
   ),
   'replication-hand-over': method(
-    'For a server that copies: closes the volumes for clients, and makes a last moment, so that the two servers can exchange their roles',
+    'Of an earlier release, which exchanged the roles in another way: it is refused',
     {
       replication: id,
       server: { shape: filledText(), what: 'the name of the server that asks' },
@@ -175,31 +210,38 @@ export const COPYING_METHODS = {
       checkOnly: flagParam,
       request,
     },
+    object({ node: text() }),
+    SERVER_CHANGE_MS,
+    'copy',
+  ),
+  'replication-grant': method(
+    'For a server that copies: its administrator wants to exchange the roles. If the source allows it, it closes, and makes a last moment',
+    { replication: id, wanted: { shape: uuid, what: 'the id of the hand-over' }, checkOnly: flagParam, request },
     object({ node: text('Name of this server as a client of the server that asks') }),
     SERVER_CHANGE_MS,
-    'use',
+    'copy',
   ),
-  'replication-handed-over': method(
-    'For a server that copies: it has promoted its followers, and replicates them to this server, whose volumes become followers',
-    { replication: id, volumes: { shape: list(REVERSED), what: 'a list of objects with sourceId, id, name and universe' }, request },
+  'replication-release': method(
+    'For a server that copies: it will never take over with this hand-over, so that the source may open again',
+    { replication: id, granted: { shape: uuid, what: 'the id of the hand-over' }, request },
     object({}),
     SERVER_CHANGE_MS,
-    'use',
+    'copy',
   ),
 } as const;
 
 /** Methods of a server with followers. */
 export const FOLLOWER_METHODS = {
   'volume-promote': method(
-    'Makes followers ordinary volumes with the content of their newest common moment',
-    { volumes: volumeNames, request },
+    'Makes followers ordinary volumes with the content of their newest common moment, or of snapshots with the name `from`',
+    { volumes: volumeNames, from: nameOrNull, request },
     object({ volumes: list(VOLUME), momentMs: number('By the clock of the source'), ageMs: number('Age of that moment') }),
     SERVER_CHANGE_MS,
     'manage',
   ),
   'volume-reverse': method(
-    'Exchanges the roles of two servers without loss: the source is closed, its last moment is copied, and the followers are promoted',
-    { volumes: volumeNames, request },
+    'Exchanges the roles of two servers without loss: the source is closed, its last moment is copied, and the followers are promoted. `cancel` gives that up',
+    { volumes: volumeNames, client: nameOrNull, reversible: nameOrNull, cancel: flagParam, request },
     object({ replication: text('Id of the replication that is being reversed') }),
     SERVER_CHANGE_MS,
     'manage',
@@ -211,7 +253,7 @@ export const FOLLOWER_METHODS = {
       volumes: list(VOLUME),
       kept: orNull(text('Name of the snapshots with the present content; null: only checked')),
       lostBytes: count('Bytes that differ from the last moment that both servers have, and are only in those snapshots'),
-      momentMs: number('That moment'),
+      momentMs: orNull(number('That moment'), 'null: they have none in common'),
     }),
     SERVER_CHANGE_MS,
     'manage',

@@ -162,7 +162,7 @@ export const REMOVED = object({
 
 export const CLIENT = object({
   name: text(),
-  role: word(['use', 'manage', 'admin']),
+  role: word(['copy', 'use', 'manage', 'admin']),
   pools: orNull(list(text()), 'Pools that it may use; null: all'),
   limitBytes: orNull(count()),
   limits: orNull(IO_LIMITS, 'Limits of its I/O, over all volumes; null: none'),

@@ -15,17 +15,20 @@ export function promoteCommand(given: VolumeProgram): Command<VolumeDoor> {
   const { program } = given;
   return makeCommand(program, {
     call: { by: 'words', words: 'volume promote' },
-    synopsis: 'volume promote NAME... [--drill [--suffix SUFFIX]]',
+    synopsis: 'volume promote NAME... [--from SNAPSHOT]\nvolume promote NAME... --drill [--suffix SUFFIX]',
     summary: 'makes followers usable, for good or for a drill',
     details: `After a disaster, the command makes followers ordinary volumes. All volumes of a
 replication must be named, and get the newest moment that all of them have. What
 was written at the source after that moment is not in them. The replication ends
-here. volume allow NAME CLIENT then lets a client attach a volume.
+here. volume allow NAME CLIENT then lets a client attach a volume. With --from,
+they get the content of another snapshot that each of them has, for example
+before-demotion-..., which a demotion has kept.
 
 With --drill, the followers go on. The command makes clones of them at that
 moment, named with SUFFIX at the end, by default ${DRILL_SUFFIX}. Remove the clones with
 volume remove.`,
     options: {
+      from: { kind: 'text', value: 'SNAPSHOT', help: 'take the content of this snapshot in place of the newest\nmoment' },
       drill: { kind: 'flag', help: 'make clones; the followers go on' },
       suffix: { kind: 'text', value: 'SUFFIX', help: `end of the names of the clones; default: ${DRILL_SUFFIX}` },
       json: JSON_OPTION,
@@ -38,7 +41,8 @@ volume remove.`,
     }),
     operands: { min: 1, max: Number.POSITIVE_INFINITY },
     completes: given.completesVolumes,
-    run: async (door: VolumeDoor, { drill, suffix, json }, names) => {
+    run: async (door: VolumeDoor, { from, drill, suffix, json }, names) => {
+      if (drill && from !== null) throw usageError('Both --drill and --from are given: give one of them', program);
       if (!drill && suffix !== null) throw usageError('--suffix is given without --drill', program);
       const found: VolumeTarget[] = [];
       for (const name of names) found.push(await door.find(name, 'change'));
@@ -47,7 +51,7 @@ volume remove.`,
       const request = door.newId();
       const answer = drill
         ? { ...(await target.call('volume-drill', { volumes, suffix: suffix ?? DRILL_SUFFIX, request })), ageMs: null }
-        : await target.call('volume-promote', { volumes, request });
+        : await target.call('volume-promote', { volumes, from, request });
       if (json) return printJson(door, { ...target.place, ...answer });
       const labels = answer.volumes.map((volume) => target.label(volume)).join(', ');
       const moment = formatTime(answer.momentMs);

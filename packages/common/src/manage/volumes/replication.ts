@@ -36,6 +36,7 @@ interface Settings {
   readonly every: string | null;
   readonly keep: string | null;
   readonly limit: string | null;
+  readonly reversible: string | null;
 }
 
 function replicateCommand(given: VolumeProgram): ReplicationCommand {
@@ -43,7 +44,7 @@ function replicateCommand(given: VolumeProgram): ReplicationCommand {
   return makeCommand(program, {
     call: { by: 'words', words: 'volume replicate' },
     synopsis:
-      'volume replicate NAME... --to [POOL@]CLIENT --every TIME\n[--keep N] [--limit RATE]\nvolume replicate NAME... --end [--force]',
+      'volume replicate NAME... --to [POOL@]CLIENT --every TIME\n[--keep N] [--limit RATE] [--reversible PEER]\nvolume replicate NAME... --end [--force]',
     summary: 'keeps copies of volumes on another server',
     details: `The other server is a client of this one: CLIENT is its name in [clients], and
 it may attach the volumes. Its rssrvcfg has a section [peer] of this server. It
@@ -54,7 +55,12 @@ other server chooses the pool. Both servers keep the last N moments, by default
 ${KEEP_DEFAULT}. Clients may write all the time. The pools need a file system with
 reflink. A mirror is replicated alone, by rsconfig on its client.
 
-The same command with other values of --every, --keep or --limit changes them.
+With --reversible, the other server, which has the section [peer PEER] here, may
+take the volumes over without loss (volume reverse there): this server then
+closes them and follows. Without it, no order of another server closes them.
+
+The same command with other values of --every, --keep, --limit or --reversible
+changes them.
 Followers stay in the pool in which they are; another POOL counts for new ones.
 A volume has at most one replication. With --end, the command ends the
 replication of the volumes, which must all be named. The other server keeps the
@@ -70,6 +76,7 @@ them here: the other server may then have promoted its followers already.`,
       },
       keep: { kind: 'text', value: 'N', help: `moments that both servers keep; default: ${KEEP_DEFAULT}` },
       limit: { kind: 'text', value: 'RATE', help: 'copy at most RATE bytes per second, such as 50m' },
+      reversible: { kind: 'text', value: 'PEER', help: 'let the server with this section [peer] take the\nvolumes over (volume reverse)' },
       end: { kind: 'flag', help: 'end the replication' },
       force: { kind: 'flag', help: 'with --end: also while the volumes are being handed over' },
       json: JSON_OPTION,
@@ -98,7 +105,7 @@ them here: the other server may then have promoted its followers already.`,
 }
 
 /** Returns the parameters of the method. Throws E_USAGE. */
-function settingsOf({ to, every, keep, limit }: Settings, program: string) {
+function settingsOf({ to, every, keep, limit, reversible }: Settings, program: string) {
   if (to === null) throw usageError('No server: give --to [POOL@]CLIENT', program);
   if (every === null) throw usageError('No time: give --every TIME, such as --every 5m', program);
   const [, pool = null, client = ''] = /^(?:(.*)@)?([^@]*)$/s.exec(to) ?? [];
@@ -108,7 +115,7 @@ function settingsOf({ to, every, keep, limit }: Settings, program: string) {
   if (number === undefined || number < 1 || number > REPLICATION_KEEP_MAX)
     throw usageError(`Wrong --keep ${quoteText(keep ?? '')}: allowed is 1 to ${REPLICATION_KEEP_MAX}`, program);
   const limitBytes = limit === null ? null : sizeOf('--limit', limit, program);
-  return { to: client, pool, everyMs: valueOf('--every', every, EVERY, program), keep: number, limitBytes };
+  return { to: client, pool, everyMs: valueOf('--every', every, EVERY, program), keep: number, limitBytes, reversible };
 }
 
 /** Throws E_USAGE if a setting is given. */
@@ -136,9 +143,12 @@ is the other server. MOMENT AGE is the age of the newest moment that both
 servers have: writes since that moment would be lost with the server of the
 volumes. STATE promoted: volumes here were followers; the row stays as long as
 they do. STATE handing-over: the volumes are closed, and the roles are being
-exchanged. STATE ended: the other server replicates no more, and volume promote
-makes the followers ordinary volumes. If a replication fails, or is late, the
-lines below the table say what to do, and the exit code is 1.`,
+exchanged. Five states go on only by an order: ended (the other server
+replicates no more), refused (it does not hand over), diverged (it does not know
+the newest moment here), split (both servers have the volumes as source), and
+closed (they were closed for a hand-over that did not happen). If an order is
+needed, or a replication fails or is late, the lines below the table say what to
+do, and the exit code is 1.`,
     options: { json: JSON_OPTION },
     json: object({ ...given.place, replications: list(REPLICATION) }),
     run: async (door: VolumeDoor, { json }) => {

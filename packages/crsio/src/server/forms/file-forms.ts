@@ -100,7 +100,8 @@ function orNull(form: Form, key: string): string | null {
 function rightsFields(state: ServerState, client: string | null): FieldSpec[] {
   const own = state.view?.clients.find((each) => each.name === client);
   const pools = (state.view?.pools ?? []).map(({ name: text }) => ({ text, detail: '' }));
-  const rightHelp = 'use: attach volumes; manage: also create and change volumes; admin: everything that rsadm can do';
+  const rightHelp =
+    'copy: replicate volumes; use: attach volumes; manage: also create and change volumes; admin: everything that rsadm can do';
   const limitType = size(SECTOR_BYTES, VOLUME_MAX_BYTES);
   return [
     { key: 'right', entry: entryOf(choice(...CLIENT_ROLES), rightHelp, false, 'use'), text: own?.role ?? '' },

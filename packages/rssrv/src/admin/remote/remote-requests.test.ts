@@ -13,7 +13,7 @@ import type { AdminReply, AdminRequest } from '../../session/session-admin.ts';
 import { REMOTE_BURST, REMOTE_READS_AT_ONCE_MAX, REMOTE_REQUESTS_MAX, REMOTE_REST_MAX_MS } from '../limits.ts';
 import { type AskingSession, type RemoteAsker, RemoteRequests } from './remote-requests.ts';
 
-const ROLES: readonly ClientRole[] = ['use', 'manage', 'admin'];
+const ROLES: readonly ClientRole[] = ['copy', 'use', 'manage', 'admin'];
 /** Valid parameters for each method. */
 const PARAMS: Readonly<Record<string, object>> = {
   'volume-show': { name: 'db' },
@@ -44,7 +44,8 @@ const PARAMS: Readonly<Record<string, object>> = {
   'replication-moment': { replication: 'r' },
   'replication-confirm': { replication: 'r', group: 'g' },
   'replication-hand-over': { replication: 'r', server: 's', reverse: 'i' },
-  'replication-handed-over': { replication: 'r', volumes: [] },
+  'replication-grant': { replication: 'r', wanted: '00000000-0000-4000-8000-0000000000aa' },
+  'replication-release': { replication: 'r', granted: '00000000-0000-4000-8000-0000000000aa' },
 };
 
 class RemoteScene {
@@ -232,7 +233,7 @@ test('the methods that a client is told are those that it may call', async () =>
   scene.results = { daemon: { program: 'rssrv', methods: METHODS } };
   const { result } = await scene.call('daemon');
   const { methods } = result as { methods: ServerMethodName[] };
-  expect(methods.every((method) => SERVER_METHODS[method].remote === 'use')).toBe(true);
+  expect(methods.every((method) => ['copy', 'use'].includes(SERVER_METHODS[method].remote ?? ''))).toBe(true);
   expect(methods).toContain('volume-list');
 });
 

@@ -149,6 +149,8 @@ const REPLICATION_ORDER = object({
   limitBytes: orNull(whole(1, null)),
   createdMs: time,
   confirmed: orNull(CONFIRMED),
+  /** Name of the peer that may take the volumes over (T9); absent: no server may. An older rssrv drops this consent. */
+  reversible: optional(nameText),
 });
 export type ManifestOrder = Of<typeof REPLICATION_ORDER>;
 
@@ -157,7 +159,7 @@ export type ManifestOrder = Of<typeof REPLICATION_ORDER>;
  * this mark.
  */
 const HAND_OVER = object({
-  /** Id of the replication in the other direction. */
+  /** The id that the other server has chosen for this hand-over: that of the replication in the other direction. */
   replication: uuid,
   /** Name of the server that gets the volumes, and name of this server as its client. */
   server: nameText,
@@ -179,6 +181,17 @@ const REPLICATION_MARK = object({
   handOver: optional(HAND_OVER),
 });
 
+/** The order of a person at the server with the followers to take the roles over. All followers of the replication have the same one. */
+const WISH = object({
+  /** Random id of the hand-over, and of the replication in the other direction. */
+  replication: uuid,
+  /** Name of the old source as a client of this server. */
+  node: nameText,
+  /** True if the old source may take the volumes back. */
+  reversible: flag(),
+});
+export type WishMark = Of<typeof WISH>;
+
 /** The mark of a follower, which gets the moments of a volume of another server. The moments are its snapshots. */
 const FOLLOWER_MARK = object({
   /** Id of the replication. */
@@ -193,6 +206,13 @@ const FOLLOWER_MARK = object({
   members: atMost(SNAPSHOT_GROUP_MAX, list(uuid)),
   /** Group of the moment with which a volume that was the source began to follow; absent for a volume that has followed from the start. */
   base: optional(uuid),
+  /**
+   * Place of the newest snapshot (its createdMs, which grows from snapshot to snapshot) when a volume that was the source began to follow:
+   * only later snapshots, and the base, are moments. Absent for a volume that has followed from the start.
+   */
+  after: optional(time),
+  /** Absent unless a hand-over is wanted. An older rssrv drops the wish. */
+  wanted: optional(WISH),
   /** The moment with which the follower became an ordinary volume; null while it follows. */
   promoted: orNull(object({ group: uuid, momentMs: time, atMs: time })),
 });

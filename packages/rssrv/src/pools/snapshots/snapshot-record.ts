@@ -78,7 +78,13 @@ const SNAPSHOT = object({
    * client. In a description of an earlier build, `usedBytes` is absent, and the size of the snapshot counts.
    */
   usedBytes: optional(integer()),
+  /**
+   * The place of the snapshot among those of its volume: it grows from snapshot to snapshot, also if the clock is set back. It is the time of
+   * the snapshot, unless `shownMs` says otherwise.
+   */
   createdMs: time,
+  /** Time that the clock showed, or for a copy the clock of its source, if that is not `createdMs`. It decides nothing. */
+  shownMs: optional(time),
   /** Client that made the snapshot; null if an administrator made it on the server. */
   creator: nameOrNull,
   group: GROUP,
@@ -158,6 +164,11 @@ export function placedAs(record: SnapshotRecord, { layout: { kind, ...volume } }
   if (layout === undefined || layout.kind === 'simple' || kind === 'simple' || !('parts' in volume)) return record;
   const parts = layout.parts.map((part, index) => ({ ...part, poolId: volume.parts[index]?.poolId ?? part.poolId }));
   return { ...record, layout: { ...layout, parts } };
+}
+
+/** Returns the time at which the snapshot was made, as people read it. */
+export function madeMs({ createdMs, shownMs }: Pick<SnapshotRecord, 'createdMs' | 'shownMs'>): number {
+  return shownMs ?? createdMs;
 }
 
 /** Returns false for a snapshot of a replica that the mirror's holder has not proven (M22). */

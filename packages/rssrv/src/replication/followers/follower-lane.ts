@@ -2,12 +2,7 @@
 // runs. A failed step is tried again after growing delays, and its error is what the replication shows until a step succeeds. After `end`
 // has resolved, the lane changes nothing.
 
-import {
-  type ReplicationOrder,
-  type ReplicationReport,
-  type ReversedVolume,
-  COPYING_METHODS,
-} from '@rsio/common/control/server/replication-methods';
+import { type ReplicationOrder, type ReplicationReport, COPYING_METHODS } from '@rsio/common/control/server/replication-methods';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { type Shape, misfit } from '@rsio/common/lib/shape';
@@ -15,10 +10,12 @@ import type { Log } from '@rsio/common/log/log';
 import { eventOf } from '../../events/event-log.ts';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
 import { volumeText } from '../../pools/catalogue.ts';
+import { momentsIn } from '../../pools/follower-moments.ts';
 import { following } from '../../pools/follower-rules.ts';
 import { snapshotsOf } from '../../snapshots/snapshot-rules.ts';
 import type { SnapshotVerbs } from '../../snapshots/snapshot-verbs.ts';
 import {
+  GRANT_AGAIN_MS,
   REPLICATION_CALL_MS,
   REPLICATION_LOOK_MS,
   REPLICATION_RETRY_MAX_MS,
@@ -26,9 +23,10 @@ import {
   REPORT_TEXT_MAX_CHARS,
 } from '../limits.ts';
 import type { Peers } from '../peers/peers.ts';
-import { type FollowerFacts, type FollowerStep, type HandOverOrder, type LaneNow, nextStep } from './follower-plan.ts';
+import { type FollowerFacts, type FollowerStep, type HandOverOrder, type LaneNow, nextStep, type StuckWord } from './follower-plan.ts';
 import type { FollowerVerbs, OrderingPeer } from './follower-verbs.ts';
 import { MomentPull } from './moment-pull.ts';
+import { earlierRelease } from './no-source.ts';
 import type { PeerTurns } from './peer-turns.ts';
 
 export interface LanePorts {
@@ -43,12 +41,12 @@ export interface LanePorts {
   /** Returns true if a client has the snapshot with this id open. */
   isRead(snapshotId: string): boolean;
   /** Makes the followers the source of a replication in the other direction. */
-  takeOver(order: ReplicationOrder, handOver: HandOverOrder): Promise<readonly ReversedVolume[]>;
+  takeOver(order: ReplicationOrder, handOver: HandOverOrder): Promise<void>;
   /** Executes a change in its turn in the queue of changes. */
   change<T>(work: () => Promise<T>, what: string): Promise<T>;
 }
 
-export type LaneState = ReplicationReport['state'];
+export type LaneState = ReplicationReport['state'] | StuckWord | 'refused';
 
 export class FollowerLane {
   readonly peer: string;
@@ -69,6 +67,8 @@ export class FollowerLane {
   /** The order for the next step; null if it has not changed. */
   private newest: ReplicationOrder | null = null;
   private failures = 0;
+  /** Why the source has refused the hand-over, and the monotonic time of the refusal; null: it has not. */
+  private refusal: { readonly text: string; readonly atMs: number } | null = null;
   private hasEnded = false;
   private working: Promise<void> | null = null;
   private timer: Timer | null = null;
@@ -109,7 +109,8 @@ export class FollowerLane {
   }
 
   get report(): ReplicationReport {
-    const { state, text, doneBytes, totalBytes } = this;
+    const { text, doneBytes, totalBytes } = this;
+    const state = reported(this.state);
     return { replication: this.order.replication, state, text: text.slice(0, REPORT_TEXT_MAX_CHARS), doneBytes, totalBytes };
   }
 
@@ -163,7 +164,9 @@ export class FollowerLane {
     const { peer } = this;
     const { clock } = this.ports;
     const sinceMomentMs = this.momentGotMs === null ? null : clock.monotonicMs() - this.momentGotMs;
-    return { peer, nowMs: clock.wallMs() + this.offsetMs, sinceMomentMs };
+    const { refusal } = this;
+    const mayAskGrant = refusal === null || clock.monotonicMs() - refusal.atMs >= GRANT_AGAIN_MS;
+    return { peer, nowMs: clock.wallMs() + this.offsetMs, sinceMomentMs, old: this.ports.verbs.oldSources(this.order, peer), mayAskGrant };
   }
 
   private get name(): string {
@@ -174,19 +177,30 @@ export class FollowerLane {
   private async step(step: FollowerStep): Promise<number> {
     const { ports, order } = this;
     switch (step.kind) {
-      case 'promoted':
-        [this.state, this.text] = ['promoted', 'its followers were promoted'];
+      case 'stuck':
+        this.stuck(step.word, step.text);
         return REPLICATION_LOOK_MS;
       case 'take-over': {
         const what = `followers that become the source, because server ${this.peer} hands its volumes over`;
-        const volumes = await ports.change(() => ports.takeOver(order, step.handOver), what);
-        await this.call('replication-handed-over', { replication: order.replication, volumes });
+        await ports.change(() => ports.takeOver(order, step.handOver), what);
         return REPLICATION_LOOK_MS;
       }
+      case 'follow':
+        await ports.change(() => ports.verbs.followHanded(order, this.peer), `volumes that server ${this.peer} has taken over`);
+        return 0;
+      case 'grant':
+        return this.grant(step.wanted);
+      case 'release':
+        await this.call('replication-release', { replication: order.replication, granted: step.granted });
+        this.order = { ...order, handOver: null, granted: null };
+        ports.log.info(`${this.name}: the hand-over is called off`);
+        return 0;
       case 'problem':
         throw new RsError('E_BUSY', step.text);
       case 'wait':
-        [this.state, this.text] = ['waiting', step.text];
+        // A wish that was given up cannot be refused any more.
+        if (this.facts().every((one) => one.wanted === null)) this.refusal = null;
+        [this.state, this.text] = this.refusal === null ? ['waiting', step.text] : ['refused', this.refusal.text];
         return Math.max(1, step.ms);
       case 'adopt': {
         const { follower, from } = step;
@@ -220,11 +234,40 @@ export class FollowerLane {
     }
   }
 
+  /** Shows a state that only an order ends, and logs it once. */
+  private stuck(word: StuckWord, text: string): void {
+    const isNew = this.state !== word || this.text !== text;
+    [this.state, this.text] = [word, text];
+    if (isNew) this.ports.log.warn(`${this.name} is ${word}: ${text}`, eventOf(`replication ${this.order.replication}`, '-', word, text));
+  }
+
+  /**
+   * Asks the source to close. A refusal does not keep the followers from getting moments meanwhile. Otherwise the next poll brings the last
+   * moment. Returns the time until the next look.
+   */
+  private async grant(wanted: string): Promise<number> {
+    const { order, ports } = this;
+    try {
+      await this.call('replication-grant', { replication: order.replication, wanted, checkOnly: false });
+      this.refusal = null;
+      [this.state, this.text] = ['waiting', ''];
+      return REPLICATION_LOOK_MS;
+    } catch (thrown) {
+      if (this.hasEnded) throw thrown;
+      const cancel = `rsadm volume reverse ${this.facts().map(volumeText).join(' ')} --cancel`;
+      this.refusal = {
+        text: `the source does not hand over: ${toRsError(thrown).message}; ${cancel} gives the wish up`,
+        atMs: ports.clock.monotonicMs(),
+      };
+      return 0;
+    }
+  }
+
   private remove({ follower, snapshot }: FollowerStep & { kind: 'remove' }): Promise<unknown> {
     const { ports } = this;
     return ports.change(async () => {
-      const { name, universe } = ports.verbs.find(follower.volumeId).manifest;
-      await ports.snapshots.remove({ name, universe, snapshot: snapshot.name }, LOCAL_ASKER, null);
+      const { id } = ports.verbs.find(follower.volumeId).manifest;
+      await ports.snapshots.remove({ id, snapshotId: snapshot.id }, LOCAL_ASKER, null);
     }, `moment ${snapshot.name}, which is not kept any more`);
   }
 
@@ -253,7 +296,11 @@ export class FollowerLane {
     const { peers, callTurns } = this.ports;
     const turn = { peer: this.peer, isLong: false, cancel: this.stopping.signal };
     // The turn lasts until the peer has answered, even if the lane ends before.
-    const asked = callTurns.run(turn, () => peers.call(this.peer, method, params, REPLICATION_CALL_MS));
+    const asked = callTurns
+      .run(turn, () => peers.call(this.peer, method, params, REPLICATION_CALL_MS))
+      .catch((thrown: unknown) => {
+        throw earlierRelease(this.peer, thrown);
+      });
     const answer = await Promise.race([asked, this.stopped]);
     this.revision++;
     return checkedAnswer(this.peer, method, RESULTS[method] as Shape<ResultOf<M>>, answer);
@@ -263,23 +310,33 @@ export class FollowerLane {
     const { ports } = this;
     return ports.verbs.of(this.order.replication).map((found) => {
       const { list } = snapshotsOf(found);
+      const { id, name, universe, follower, replication } = found.manifest;
+      const isPromoted = following(found.manifest) === null;
       return {
-        sourceId: found.manifest.follower?.sourceId ?? '',
-        volumeId: found.manifest.id,
-        isPromoted: following(found.manifest) === null,
-        peer: found.manifest.follower?.peer ?? '',
+        ...{ name, universe, isPromoted },
+        sourceId: follower?.sourceId ?? '',
+        volumeId: id,
+        peer: follower?.peer ?? '',
         snapshots: list,
-        base: found.manifest.follower?.base ?? null,
-        inUse: new Set(list.filter(({ id }) => ports.isRead(id)).map(({ id }) => id)),
+        moments: follower === undefined ? [] : momentsIn(follower, list),
+        wanted: (isPromoted ? replication?.id : follower?.wanted?.replication) ?? null,
+        inUse: new Set(list.filter((one) => ports.isRead(one.id)).map((one) => one.id)),
       };
     });
   }
 }
 
+/** The word that servers of earlier releases know as well. */
+function reported(state: LaneState): ReplicationReport['state'] {
+  if (state === 'refused') return 'waiting';
+  return state === 'diverged' ? 'failing' : state === 'split' || state === 'closed' ? 'promoted' : state;
+}
+
 const RESULTS = {
   'replication-moment': COPYING_METHODS['replication-moment'].result,
   'replication-confirm': COPYING_METHODS['replication-confirm'].result,
-  'replication-handed-over': COPYING_METHODS['replication-handed-over'].result,
+  'replication-grant': COPYING_METHODS['replication-grant'].result,
+  'replication-release': COPYING_METHODS['replication-release'].result,
 } as const;
 type ResultOf<M extends keyof typeof RESULTS> = (typeof RESULTS)[M] extends Shape<infer R> ? R : never;
 

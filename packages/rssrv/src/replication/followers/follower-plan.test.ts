@@ -1,5 +1,5 @@
 // Tests the decisions about a replication: which step follows, with which base, and which moments are kept. replication-lives.test.ts tests
-// the steps themselves.
+// the steps themselves. Rules: T4, T13.
 
 import type { ReplicationOrder, SourceMoment } from '@rsio/common/control/server/replication-methods';
 import { describe, expect, test } from 'vitest';
@@ -17,6 +17,7 @@ import {
 
 const EVERY_MS = 60_000;
 const MEMBERS = ['db', 'log'];
+const LANE = { peer: 'oslo', old: [], mayAskGrant: true };
 
 /** Moment `number` is at 1,000 * number ms. */
 function moment(number: number, origin: (volume: string) => string | null = () => null): SourceMoment {
@@ -63,7 +64,10 @@ function follower(volume: string, numbers: readonly number[], changes: Partial<F
     isPromoted: false,
     peer: 'oslo',
     snapshots,
-    base: null,
+    moments: (changes.snapshots ?? snapshots).filter(({ origin, replication }) => origin !== undefined && replication === 'r'),
+    wanted: null,
+    name: volume,
+    universe: 0,
     inUse: new Set(),
     ...changes,
   };
@@ -75,7 +79,7 @@ function nextStep(
   nowMs: number,
   sinceMomentMs: number | null = null,
 ): FollowerStep {
-  return decide(all, followers, { peer: 'oslo', nowMs, sinceMomentMs });
+  return decide(all, followers, { ...LANE, nowMs, sinceMomentMs });
 }
 
 /** Returns a snapshot that was made at this server. */
@@ -96,7 +100,7 @@ test('a problem of the source prevents only the next moment, and nothing follows
   expect(nextStep(order([1], { problem: 'gone' }), both([]), 0)).toMatchObject({ kind: 'pull', pulls: [{ base: null }, { base: null }] });
   expect(nextStep(order([1], { problem: 'gone', confirmed: 'g1' }), both([1]), EVERY_MS + 1_000).kind).toBe('problem');
   const promoted = [follower('db', [1], { isPromoted: true }), follower('log', [])];
-  expect(nextStep(order([1], { problem: 'gone' }), promoted, 0)).toEqual({ kind: 'promoted' });
+  expect(nextStep(order([1], { problem: 'gone' }), promoted, 0)).toMatchObject({ kind: 'stuck', word: 'split' });
 });
 
 /** Returns the snapshot and the base of each pull. */
@@ -107,12 +111,41 @@ function pullsOf(step: FollowerStep): readonly unknown[] {
 test('each follower pulls the newest moment, on the newest content that both servers have', () => {
   expect(pullsOf(nextStep(order([1]), both([]), 0))).toEqual(MEMBERS.map((volume) => [`${volume}-1`, null, null]));
   expect(pullsOf(nextStep(order([1, 2, 3]), both([1, 2]), 0))).toEqual(MEMBERS.map((volume) => [`${volume}-3`, 'm2', `${volume}-2`]));
-  // The source has removed moment 2.
-  expect(pullsOf(nextStep(order([1, 3]), both([1, 2]), 0))).toEqual(MEMBERS.map((volume) => [`${volume}-3`, 'm1', `${volume}-1`]));
-  // The source has only a moment that this follower never had.
-  expect(pullsOf(nextStep(order([3]), both([1, 2]), 0))).toEqual(MEMBERS.map((volume) => [`${volume}-3`, null, null]));
   const uneven = [follower('db', [1, 2]), follower('log', [1])];
   expect(pullsOf(nextStep(order([1, 2]), uneven, 0))).toEqual([['log-2', 'm1', 'log-1']]);
+});
+
+test('a follower whose newest moment the source does not know gets nothing, and loses nothing, until an order', () => {
+  // The source was restored from an old image, and has made other moments since then.
+  for (const known of [[1, 3], [1], [], [3]]) {
+    const all = [{ ...follower('db', [1, 2]), name: 'renamed' }, follower('log', [1, 2])];
+    const step = nextStep(order(known, { keep: 1, confirmed: 'g3' }), all, 999_000);
+    expect(step).toMatchObject({ kind: 'stuck', word: 'diverged', text: expect.stringContaining('rsadm volume promote renamed log') });
+  }
+  // One of two followers is enough, and a problem of the source hides its moments.
+  expect(nextStep(order([1]), [follower('db', [1]), follower('log', [1, 2])], 0).kind).toBe('stuck');
+  expect(nextStep(order([], { problem: 'gone' }), both([1]), 0).kind).toBe('problem');
+  // A roll back at the source leaves its moments.
+  expect(nextStep(order([1, 2, 3]), both([1, 2]), 0).kind).toBe('pull');
+});
+
+test('volumes that were the source follow only in the change of roles that this server has granted', () => {
+  const old = MEMBERS.map((name) => ({ sourceId: name, name: `my-${name}`, universe: 0, granted: 'r' as string | null, hasLast: true }));
+  const step = (changes: Partial<(typeof old)[number]>) =>
+    decide(order([1]), [], { ...LANE, nowMs: 0, sinceMomentMs: null, old: old.map((one) => ({ ...one, ...changes })) });
+  expect(step({})).toEqual({ kind: 'follow' });
+  expect(step({ granted: 'other' })).toMatchObject({
+    kind: 'stuck',
+    word: 'closed',
+    text: expect.stringContaining('my-db my-log --end --force'),
+  });
+  expect(step({ hasLast: false })).toMatchObject({ kind: 'stuck', word: 'closed' });
+  const split = step({ granted: null });
+  expect(split).toMatchObject({
+    kind: 'stuck',
+    word: 'split',
+    text: expect.stringContaining('rsadm volume demote my-db my-log --for oslo'),
+  });
 });
 
 test('with a limit of bandwidth, one volume is pulled after the other', () => {
@@ -230,7 +263,7 @@ describe('a server of a mirror', () => {
     });
   };
   const step = (wanted: ReplicationOrder, snapshots: readonly OwnSnapshot[]): FollowerStep =>
-    decide(wanted, [follower('db', [], { snapshots })], { peer: 'oslo', nowMs: 1_000 * 1_000, sinceMomentMs: null });
+    decide(wanted, [follower('db', [], { snapshots })], { ...LANE, nowMs: 1_000 * 1_000, sinceMomentMs: null });
 
   test('never gives the followers a moment that is earlier than theirs, and may remove its own', () => {
     const [early, late] = [mirror([[3, 9]]), mirror([[4, 1]])];

@@ -1,10 +1,12 @@
 // Decides what a replication does next at the server with the followers. Pure: follower-lane.ts carries the step out. Invariants: a pull
 // names the snapshot of the source by its id, and begins with content that both servers have. A moment is confirmed only when every
-// follower has it. The newest moment that all followers have is never removed. No step is planned for a promoted follower. Rules: T4 to T6,
-// T8.
+// follower has it. The newest moment that all followers have is never removed. No step is planned for a promoted follower. A follower whose
+// newest moment the source does not know gets nothing. What the source says changes a role only as an order at this server has allowed.
+// Rules: T4 to T6, T8, T9, T13.
 
 import type { ReplicationOrder, SourceMoment } from '@rsio/common/control/server/replication-methods';
-import type { Found } from '../../pools/catalogue.ts';
+import { type Found, type VolumeName, volumeText } from '../../pools/catalogue.ts';
+import { commonMoments, momentsIn } from '../../pools/follower-moments.ts';
 import { momentIdOf } from '../../pools/mirror-sources.ts';
 import { snapshotsOf } from '../../snapshots/snapshot-rules.ts';
 import type { SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
@@ -17,7 +19,7 @@ type SourceSnapshot = SourceMoment['snapshots'][number];
 export type OwnSnapshot = Pick<SnapshotRecord, 'id' | 'name' | 'origin' | 'group' | 'createdMs' | 'replication' | 'moment'>;
 
 /** A follower as it is now. */
-export interface FollowerFacts {
+export interface FollowerFacts extends VolumeName {
   readonly sourceId: string;
   /** Id of the follower. */
   readonly volumeId: string;
@@ -26,8 +28,10 @@ export interface FollowerFacts {
   readonly peer: string;
   /** Its snapshots, the oldest first. */
   readonly snapshots: readonly OwnSnapshot[];
-  /** Group of its own moment with which it began to follow; null if it has copies only. */
-  readonly base: string | null;
+  /** Those that are moments of its source. */
+  readonly moments: readonly OwnSnapshot[];
+  /** Id of the hand-over that an order at this server wants, or with which the volume was promoted; null: none. */
+  readonly wanted: string | null;
   /** Ids of snapshots that clients have open. */
   readonly inUse: ReadonlySet<string>;
 }
@@ -46,8 +50,29 @@ export interface MemberPull {
   readonly base: CommonBase | null;
 }
 
+/** A volume of this server that is no follower, and has a moment of a volume of the order, or was closed to be handed over. */
+export interface OldSource {
+  readonly sourceId: string;
+  readonly name: string;
+  readonly universe: number;
+  /** Id of the hand-over for which it is closed; null: clients may open it. */
+  readonly granted: string | null;
+  /** True if it has its own last moment, so that it can follow. */
+  readonly hasLast: boolean;
+}
+
+/** States that do not go on without an order. */
+export type StuckWord = 'diverged' | 'split' | 'closed';
+
 export type FollowerStep =
-  | { readonly kind: 'promoted' }
+  /** The followers were promoted, and the source has this replication still. */
+  | { readonly kind: 'stuck'; readonly word: StuckWord; readonly text: string }
+  /** The closed source at this server follows the server that has taken over. */
+  | { readonly kind: 'follow' }
+  /** The followers want to take over, and the source is asked to close. */
+  | { readonly kind: 'grant'; readonly wanted: string }
+  /** The source is closed for a hand-over that is not wanted here any more. */
+  | { readonly kind: 'release'; readonly granted: string }
   /** The source is closed, and the followers have its last moment: they become the source. */
   | { readonly kind: 'take-over'; readonly handOver: HandOverOrder }
   | { readonly kind: 'problem'; readonly text: string }
@@ -67,27 +92,42 @@ export interface LaneNow {
   readonly nowMs: number;
   /** Time since this server got the last moment; null if it has got none since its start. */
   readonly sinceMomentMs: number | null;
+  /** Volumes of this server that were the source. */
+  readonly old: readonly OldSource[];
+  /** False for some time after the source has refused the hand-over. */
+  readonly mayAskGrant: boolean;
 }
 
-export function nextStep(
-  order: ReplicationOrder,
-  followers: readonly FollowerFacts[],
-  { peer, nowMs, sinceMomentMs }: LaneNow,
-): FollowerStep {
+export function nextStep(order: ReplicationOrder, followers: readonly FollowerFacts[], lane: LaneNow): FollowerStep {
+  const { peer, nowMs, sinceMomentMs } = lane;
   const mine = order.members.map((member) => ({ member, follower: followers.find(({ sourceId }) => sourceId === member.id) }));
   const { handOver } = order;
+  // A source of an earlier release says only in `handOver` for what it is closed.
+  const granted = order.granted ?? handOver?.replication ?? null;
+  const isWanted = handOver !== null && mine.some(({ follower }) => follower?.wanted === handOver.replication);
   if (mine.some(({ follower }) => follower?.isPromoted === true))
-    return handOver === null || mine.some(({ follower }) => follower === undefined)
-      ? { kind: 'promoted' }
+    return !isWanted || mine.some(({ follower }) => follower === undefined)
+      ? promotedStep(
+          mine.flatMap(({ follower }) => follower ?? []),
+          peer,
+          granted !== null,
+        )
       : { kind: 'take-over', handOver };
   for (const { follower } of mine)
     if (follower !== undefined && follower.peer !== peer) return { kind: 'adopt', follower, from: follower.peer };
   const newest = order.moments.at(-1);
-  for (const { member, follower } of mine) if (follower === undefined) return { kind: 'create', member };
+  for (const { member, follower } of mine)
+    if (follower === undefined) return lane.old.length > 0 ? oldSourceStep(order, lane) : { kind: 'create', member };
   const all = mine.flatMap(({ follower }) => follower ?? []);
   const ask: FollowerStep =
     order.problem !== null ? { kind: 'problem', text: order.problem } : order.isMirror ? HOLDERS_TURN : { kind: 'ask' };
-  if (newest === undefined) return ask;
+  // A mirror has other moments at each server. Their places tell which one is later.
+  const lost = order.isMirror || order.problem !== null ? undefined : all.find((one) => !isKnown(order, one));
+  const wanted = all[0]?.wanted ?? null;
+  if (granted !== null && granted !== wanted) return { kind: 'release', granted };
+  if (lost !== undefined) return divergedStep(all, peer);
+  const grant: FollowerStep | null = wanted !== null && handOver === null && lane.mayAskGrant ? { kind: 'grant', wanted } : null;
+  if (newest === undefined) return grant ?? ask;
   const pulls = mine.flatMap(({ member, follower }): MemberPull | readonly MemberPull[] => {
     const snapshot = newest.snapshots.find(({ volumeId }) => volumeId === member.id);
     if (snapshot === undefined || follower === undefined || hasCopy(follower, snapshot) || isPassed(order, follower, newest)) return [];
@@ -96,10 +136,12 @@ export function nextStep(
   // Each pull may use the whole limit of the order.
   const pullsMax = order.limitBytes === null ? pulls.length : 1;
   if (pulls.length > 0) return { kind: 'pull', moment: newest, pulls: pulls.slice(0, pullsMax) };
-  if (handOver !== null && commonGroups(all).includes(handOver.group)) return { kind: 'take-over', handOver };
+  if (isWanted && all.every((one) => one.wanted === wanted) && commonGroups(all).at(-1) === handOver.group)
+    return { kind: 'take-over', handOver };
   if (order.confirmed !== newest.group) return { kind: 'confirm', group: newest.group };
   const excess = excessOf(order, all, newest.group);
   if (excess !== null) return { kind: 'remove', ...excess };
+  if (grant !== null) return grant;
   // If the clock of the source was set back, the moments are in its future, and only the time here says when the next one is due.
   const isBack = nowMs < newest.momentMs;
   const waitMs = isBack ? order.everyMs - (sinceMomentMs ?? order.everyMs) : newest.momentMs + order.everyMs - nowMs;
@@ -107,6 +149,55 @@ export function nextStep(
   if (order.isMirror && waitMs < -order.everyMs - HOLDER_LATE_MS) return { kind: 'problem', text: isOld ? OUT_OF_SYNC : HOLDER_LATE };
   if (isOld) return { kind: 'wait', ms: Math.max(waitMs, REPLICATION_LOOK_MS), text: OUT_OF_SYNC };
   return waitMs <= 0 ? ask : { kind: 'wait', ms: waitMs, text: '' };
+}
+
+/** The followers were promoted, and their source has not noticed, or serves as well. */
+function promotedStep(promoted: readonly VolumeName[], peer: string, isClosed: boolean): FollowerStep {
+  const names = promoted.map(volumeText).join(' ');
+  if (isClosed) {
+    const here = `rsadm volume replicate ${names} here and then rsadm volume demote at ${peer} make it follow`;
+    return {
+      kind: 'stuck',
+      word: 'closed',
+      text: `volumes here were promoted while server ${peer} is closed for a hand-over: to keep this content, ${here}; rsadm volume replicate --end --force at ${peer} opens it again`,
+    };
+  }
+  const [keep, give] = [
+    `rsadm volume replicate ${names} here, then rsadm volume demote at ${peer}`,
+    `rsadm volume demote ${names} --for ${peer}`,
+  ];
+  const text = `server ${peer} and this server both have these volumes as source: to keep the content of this server, ${keep}; to keep that of ${peer}, ${give}`;
+  return { kind: 'stuck', word: 'split', text };
+}
+
+/** The order offers volumes that were followers of volumes here. These follow only if this server has granted just this change of roles. */
+function oldSourceStep(order: ReplicationOrder, { old, peer }: LaneNow): FollowerStep {
+  const closed = old.filter(({ granted }) => granted === order.replication);
+  if (closed.length === old.length && closed.every(({ hasLast }) => hasLast)) return { kind: 'follow' };
+  const names = old.map(volumeText).join(' ');
+  const isClosed = old.some(({ granted }) => granted !== null);
+  const end = `rsadm volume replicate ${names} --end${isClosed ? ' --force' : ''}`;
+  const text =
+    `volumes ${names} of this server were the source, and server ${peer} has others of the same content as its own: ` +
+    `to keep the content of ${peer}, rsadm volume demote ${names} --for ${peer}; to keep that of this server, ${end}, and demote those of ${peer}`;
+  return { kind: 'stuck', word: isClosed ? 'closed' : 'split', text };
+}
+
+function divergedStep(all: readonly VolumeName[], peer: string): FollowerStep {
+  const names = all.map(volumeText).join(' ');
+  const text =
+    `server ${peer} does not know the newest moment here, so that it has perhaps come back from an old backup; nothing is copied or removed: ` +
+    `rsadm volume promote ${names} keeps the content of this server; then rsadm volume demote ${names} --for ${peer} takes that of ${peer}, and keeps this one as a snapshot`;
+  return { kind: 'stuck', word: 'diverged', text };
+}
+
+/** T4: returns true if the source knows the newest moment of the follower, or if the follower has none. */
+export function isKnown(
+  { moments }: Pick<ReplicationOrder, 'moments'>,
+  { moments: own, sourceId }: Pick<FollowerFacts, 'moments' | 'sourceId'>,
+): boolean {
+  const newest = own.at(-1);
+  return newest === undefined || moments.some(({ snapshots }) => snapshots.some((one) => one.volumeId === sourceId && isSame(newest, one)));
 }
 
 const OUT_OF_SYNC =
@@ -193,20 +284,17 @@ export function commonBase(
   return null;
 }
 
-/**
- * Returns the groups of the moments that all followers have, the oldest first. The other snapshots of a volume that was the source are no
- * moments of its source now.
- */
-export function commonGroups(followers: readonly Pick<FollowerFacts, 'snapshots' | 'base'>[]): readonly string[] {
-  const [first, ...others] = followers.map(({ snapshots, base }) =>
-    snapshots.filter((one) => one.origin !== undefined || momentIdOf(one) === base).map((one) => momentIdOf(one)),
-  );
-  return first === undefined ? [] : first.filter((group) => others.every((groups) => groups.includes(group)));
+/** Returns the groups of the moments that all followers have, the oldest first. */
+export function commonGroups(followers: readonly Pick<FollowerFacts, 'moments'>[]): readonly string[] {
+  return commonMoments(followers.map(({ moments }) => moments));
 }
 
 /** Returns what commonGroups needs of volumes that are or were followers. */
-export function copiesOf(all: readonly Found[]): readonly Pick<FollowerFacts, 'snapshots' | 'base'>[] {
-  return all.map((found) => ({ snapshots: snapshotsOf(found).list, base: found.manifest.follower?.base ?? null }));
+export function copiesOf(all: readonly Found[]): readonly Pick<FollowerFacts, 'moments'>[] {
+  return all.map((found) => {
+    const { follower } = found.manifest;
+    return { moments: follower === undefined ? [] : momentsIn(follower, snapshotsOf(found).list) };
+  });
 }
 
 /**
@@ -214,16 +302,17 @@ export function copiesOf(all: readonly Found[]): readonly Pick<FollowerFacts, 's
  * followers have.
  */
 function excessOf(
-  order: Pick<ReplicationOrder, 'replication' | 'keep'>,
+  order: Pick<ReplicationOrder, 'keep'>,
   followers: readonly FollowerFacts[],
   newest: string,
 ): { readonly follower: FollowerFacts; readonly snapshot: OwnSnapshot } | null {
   const kept = new Set([...commonGroups(followers).slice(-order.keep), newest]);
-  for (const follower of followers)
-    for (const snapshot of follower.snapshots) {
-      const { origin, replication, id } = snapshot;
-      if (origin === undefined || replication !== order.replication || kept.has(origin.group) || follower.inUse.has(id)) continue;
-      return { follower, snapshot };
-    }
+  for (const follower of followers) {
+    const end = follower.moments.findIndex((one) => momentIdOf(one) === newest);
+    // Own moments of a volume that was the source stay.
+    for (const snapshot of follower.moments.slice(0, Math.max(0, end)))
+      if (snapshot.origin !== undefined && !kept.has(snapshot.origin.group) && !follower.inUse.has(snapshot.id))
+        return { follower, snapshot };
+  }
   return null;
 }

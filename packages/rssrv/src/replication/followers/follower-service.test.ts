@@ -29,7 +29,7 @@ beforeEach(async () => {
   const source = new OfferedSource(1, ['db']);
   const call = async (_name: string, method: string, params: object, withinMs: number): Promise<unknown> => {
     if (method === 'replication-poll') return { nowMs: clock.wallMs(), orders: [source.order(null)] };
-    if (method !== 'replication-hand-over') throw new RsError('E_BUSY', 'not now');
+    if (method !== 'replication-grant') throw new RsError('E_BUSY', 'not now');
     waitsMs.push(withinMs);
     const error = (params as { checkOnly: boolean }).checkOnly ? answers.check : answers.order;
     if (error !== null) throw error;
@@ -42,7 +42,7 @@ beforeEach(async () => {
       ...{ call, pull: () => Promise.reject(new Error('unused')), closeLeft: () => Promise.resolve() },
       state: (name) => ({ name, isConnected: true, pathsUp: 1, sinceMs: 0, trouble: null }),
     },
-    ...{ serverName: () => 'bergen', isClient: () => true, configured: () => [peerConfig('oslo')], isRead: () => false },
+    ...{ isClient: () => true, configured: () => [peerConfig('oslo')], isRead: () => false },
     change: (work) => work(),
   });
   service.followers.start();
@@ -54,12 +54,18 @@ afterEach(() => service.followers.stop());
 const reverse = () => {
   const changes = { ...WHOLE_CHANGES, by: 'test', note: () => undefined };
   const handlers = service.handlers(changes, () => Promise.reject(new Error('unused')), LOCAL_ASKER);
-  return handlers['volume-reverse']({ volumes: [{ name: 'db', universe: 0 }], request: null });
+  return handlers['volume-reverse']({
+    volumes: [{ name: 'db', universe: 0 }],
+    client: null,
+    reversible: null,
+    cancel: false,
+    request: null,
+  });
 };
 const silent = (isOutcomeUnknown: boolean) => new RsError('E_TIMEOUT', 'The server did not answer', { isOutcomeUnknown });
 const WAYS =
   'rsadm volume replications shows whether the roles are being exchanged; ' +
-  'if not, repeat rsadm volume reverse db, or if oslo is lost, rsadm volume promote db';
+  'rsadm volume reverse db --cancel gives it up, or if oslo is lost, rsadm volume promote db';
 
 test('a source that does not answer the check fails the command soon, and nothing was changed', async () => {
   answers.check = silent(true);

@@ -5,19 +5,22 @@ import { randomUUID } from 'node:crypto';
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import { COPYING_METHODS, type FOLLOWER_METHODS } from '@rsio/common/control/server/replication-methods';
 import type { ManagedVolumeView } from '@rsio/common/control/server/views';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { isName, NAME_ALLOWED, quoteText } from '@rsio/common/lib/units';
 import type { Asker } from '../../pools/asker.ts';
+import type { WishMark } from '../../pools/disk/manifest.ts';
+import { checkOneFile, following } from '../../pools/follower-rules.ts';
 import { findToChange, type Found, unknownVolume, type VolumeName, volumeText } from '../../pools/catalogue.ts';
 import type { PoolVerbs } from '../../pools/pool-verbs.ts';
 import type { Changes } from '../../pools/requests/requests.ts';
+import { madeMs } from '../../pools/snapshots/snapshot-record.ts';
 import type { SnapshotVerbs } from '../../snapshots/snapshot-verbs.ts';
 import { HAND_OVER_CHECK_MS, REPLICATION_CALL_MS } from '../limits.ts';
 import { checkedAnswer } from './follower-lane.ts';
 import { FollowerVerbs } from './follower-verbs.ts';
 import { Demotion, type DemotionPorts } from './demotion.ts';
 import { Followers, type FollowersPorts } from './followers.ts';
-import { noAnswer, noSource } from './no-source.ts';
+import { earlierRelease, noAnswer, noSource } from './no-source.ts';
 import { Promotion } from './promotion.ts';
 import { TakeOver } from './take-over.ts';
 
@@ -26,8 +29,6 @@ export interface FollowerServicePorts
     Pick<DemotionPorts, 'differences'> {
   readonly verbs: PoolVerbs;
   readonly snapshots: SnapshotVerbs;
-  /** Name of this server. */
-  serverName(): string;
   /** Returns true if this server has a client with this name. */
   isClient(name: string): boolean;
 }
@@ -70,22 +71,30 @@ export class FollowerService {
       return views;
     };
     return {
-      'volume-promote': async ({ volumes, request }) => {
+      'volume-promote': async ({ volumes, from, request }) => {
         const { replication } = promotion.wholeGroup(volumes, asker);
         const what = `volumes ${volumes.map(volumeText).join(', ')}, which are being promoted by ${changes.by}`;
         // A step of the replication may wait for its turn in the queue of changes. The replication is therefore stopped before.
-        const made = await followers.whileQuiet(replication, () => changes.run(() => promotion.promote(volumes, asker, request), what));
+        const made = await followers.whileQuiet(replication, () =>
+          changes.run(() => promotion.promote(volumes, asker, request, undefined, from), what),
+        );
+        // A moment of a clock that was ahead has no age that is known.
         const ageMs = Math.max(0, this.ports.clock.wallMs() - made.momentMs);
         return { volumes: await noted('promoted', made.volumes), momentMs: made.momentMs, ageMs };
       },
-      'volume-reverse': async ({ volumes }) => ({ replication: await this.reverse(volumes, asker) }),
+      'volume-reverse': async ({ volumes, client, reversible, cancel }) => ({
+        replication: cancel
+          ? await this.cancel(volumes, changes, asker)
+          : await this.reverse(volumes, { client, reversible }, changes, asker),
+      }),
       'volume-demote': async ({ volumes, peer, checkOnly }) => {
         const { demotion } = this;
         // A volume must not follow an order that the peer has ended since the last poll.
         await followers.refresh(peer);
         const planned = demotion.plan(volumes, peer, asker);
         const lostBytes = await demotion.lostBytes(planned);
-        const momentMs = planned.pairs.find(({ base }) => base !== null)?.base?.createdMs ?? 0;
+        const base = planned.pairs.find((one) => one.base !== null)?.base ?? null;
+        const momentMs = base === null ? null : madeMs(base);
         if (checkOnly)
           return {
             volumes: await noted(
@@ -123,31 +132,77 @@ export class FollowerService {
     };
   }
 
-  /** Closes the source, whose last moment the followers then get. The lane of the replication does the rest. Returns the id of the replication. */
-  private async reverse(volumes: readonly VolumeName[], asker: Asker): Promise<string> {
+  /**
+   * Records that the followers are to become the source, and asks the source to close. The lane of the replication does the rest, and asks
+   * again if no answer came. Returns the id of the replication.
+   */
+  private async reverse(
+    volumes: readonly VolumeName[],
+    { client, reversible }: { readonly client: string | null; readonly reversible: string | null },
+    changes: NotedChanges,
+    asker: Asker,
+  ): Promise<string> {
     const { promotion, followers, ports } = this;
     asker.needs('manage', 'exchange the roles of servers');
     const { all, replication } = promotion.wholeGroup(volumes, asker);
     const manifests = all.map(({ manifest }) => manifest);
+    for (const manifest of manifests) checkOneFile(manifest, 'become the source');
     const peer = followers.peerOf(replication);
-    if (peer === null || ports.peers.state(peer)?.isConnected !== true)
+    if (peer === null || ports.peers.state(peer)?.isConnected !== true || manifests.some((one) => following(one) === null))
       throw noSource(manifests, peer, (name) => ports.peers.state(name)?.isConnected === true);
-    const handOver = async (checkOnly: boolean): Promise<string> => {
-      const params = { replication, server: ports.serverName(), reverse: randomUUID(), checkOnly };
-      const withinMs = checkOnly ? HAND_OVER_CHECK_MS : REPLICATION_CALL_MS;
-      const answer = await ports.peers.call(peer, 'replication-hand-over', params, withinMs).catch((thrown: unknown) => {
-        throw noAnswer(manifests, peer, checkOnly, thrown);
-      });
-      return checkedAnswer(peer, 'replication-hand-over', COPYING_METHODS['replication-hand-over'].result, answer).node;
-    };
-    const node = await handOver(true);
+    if (reversible !== null && reversible !== peer)
+      throw new RsError(
+        'E_USAGE',
+        `The source is at server ${peer}, and not at ${reversible}: --reversible ${peer} lets it take the volumes back`,
+      );
+    const node = client ?? peer;
     if (!ports.isClient(node))
       throw new RsError(
         'E_USAGE',
-        `Server ${peer} would have no followers, because this server has no client ${node}: rsadm client add ${node} adds it`,
+        `Server ${peer} would have no followers, because this server has no client ${node}: rsadm client add ${node} adds it, or --client names it`,
       );
-    await handOver(false);
+    const known = manifests[0]?.follower?.wanted?.replication;
+    const wanted = known ?? randomUUID({ disableEntropyCache: true });
+    const grant = async (checkOnly: boolean): Promise<string> => {
+      const withinMs = checkOnly ? HAND_OVER_CHECK_MS : REPLICATION_CALL_MS;
+      const answer = await ports.peers
+        .call(peer, 'replication-grant', { replication, wanted, checkOnly }, withinMs)
+        .catch((thrown: unknown) => {
+          throw noAnswer(manifests, peer, checkOnly, earlierRelease(peer, thrown));
+        });
+      return checkedAnswer(peer, 'replication-grant', COPYING_METHODS['replication-grant'].result, answer).node;
+    };
+    const itself = await grant(true);
+    if (itself !== node)
+      throw new RsError(
+        'E_USAGE',
+        `Server ${peer} connects to this server as client ${itself}, and not as ${node}: give --client ${itself} if it is to get the volumes`,
+      );
+    const what = `volumes ${volumes.map(volumeText).join(', ')}, which are to become the source by ${changes.by}`;
+    const want = (wish: WishMark | null): Promise<void> => changes.run(() => this.verbs.want(replication, wish), what);
+    await want({ replication: wanted, node, reversible: reversible !== null });
+    try {
+      await grant(false);
+    } catch (thrown) {
+      // A source that has refused has not closed. Without an answer, it may have, and the lane asks again.
+      if (toRsError(thrown).context['isOutcomeUnknown'] !== true) await want(null);
+      throw thrown;
+    }
     followers.soon();
+    return replication;
+  }
+
+  /** Gives a hand-over up. The lane then lets the source open again. */
+  private async cancel(volumes: readonly VolumeName[], changes: NotedChanges, asker: Asker): Promise<string> {
+    asker.needs('manage', 'exchange the roles of servers');
+    const { all, replication } = this.promotion.wholeGroup(volumes, asker);
+    const promoted = all.find(({ manifest }) => following(manifest) === null);
+    if (promoted !== undefined)
+      throw new RsError('E_USAGE', `Volume ${volumeText(promoted.manifest)} is the source already: volume replications shows both servers`);
+    if (all.every(({ manifest }) => manifest.follower?.wanted === undefined))
+      throw new RsError('E_USAGE', `No hand-over of ${all.map(({ manifest }) => volumeText(manifest)).join(', ')} is wanted`);
+    await changes.run(() => this.verbs.want(replication, null), `a hand-over that ${changes.by} gives up`);
+    this.followers.soon();
     return replication;
   }
 

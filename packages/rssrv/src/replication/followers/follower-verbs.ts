@@ -1,23 +1,26 @@
 // Changes followers on disk: makes them, begins and commits their moments. The caller makes one change at a time, except for `incoming`.
 // Invariants: a moment exists once the description of its snapshot is committed, which happens only when its content has arrived whole and
-// durably. An order is bound to the ids that it names; a follower that was promoted meanwhile is not changed. Rules: T2, T3, T8.
+// durably. An order is bound to the ids that it names; a follower that was promoted meanwhile is not changed. A volume that was the source
+// becomes the follower, and never gets a second one beside it. Rules: T2, T3, T8, T9, T12.
 
 import type { ReplicationOrder, SourceMoment } from '@rsio/common/control/server/replication-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { Asker } from '../../pools/asker.ts';
 import { checkName, decideCreate, type Found, type PoolState, unusable, usableBytes, volumeText } from '../../pools/catalogue.ts';
-import type { Manifest } from '../../pools/disk/manifest.ts';
+import type { Manifest, WishMark } from '../../pools/disk/manifest.ts';
 import { poolPaths } from '../../pools/disk/pool-paths.ts';
-import { following } from '../../pools/follower-rules.ts';
+import { momentsIn } from '../../pools/follower-moments.ts';
+import { checkOneFile, following } from '../../pools/follower-rules.ts';
 import { SNAPSHOTS_MAX } from '../../pools/limits.ts';
+import { momentIdOf } from '../../pools/mirror-sources.ts';
 import { type Incoming, IncomingFiles } from '../../pools/moves/incoming-files.ts';
 import type { PoolVerbs } from '../../pools/pool-verbs.ts';
 import { withPending, withSnapshot } from '../../pools/repair/snapshot-repair.ts';
 import { SnapshotFiles } from '../../pools/snapshots/snapshot-files.ts';
 import type { SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
-import { snapshotsOf } from '../../snapshots/snapshot-rules.ts';
+import { snapshotsOf, timesOf } from '../../snapshots/snapshot-rules.ts';
 import { FOLLOWER_STEP_MS } from '../limits.ts';
-import { type CommonBase, commonBase } from './follower-plan.ts';
+import { type CommonBase, commonBase, type OldSource } from './follower-plan.ts';
 
 export type OrderMember = ReplicationOrder['members'][number];
 export type SourceSnapshot = SourceMoment['snapshots'][number];
@@ -50,9 +53,10 @@ export class FollowerVerbs {
     const { verbs } = this;
     await verbs.pools.measure();
     const { catalogue } = verbs;
+    if (await this.goOn(order, member, peer.name)) return;
     const pool = poolFor(catalogue.pools, order, peer);
     const { name, universe, sizeBytes } = member;
-    checkNotOld(catalogue.pools, order, member, peer.name);
+    checkNotOld(this.oldSources(order, peer.name), order, peer.name);
     const remedy = `the follower needs its name, and rsadm volume rename ${volumeText(member)} NEW gives the volume another one`;
     checkName(catalogue, member, null, remedy);
     const blockSizeBytes = member.blockSizeBytes === 4096 ? 4096 : 512;
@@ -79,6 +83,97 @@ export class FollowerVerbs {
     }
   }
 
+  /**
+   * Returns the volumes of this server that the order would make followers of their own content: those that were closed for this change of
+   * roles, and those that have a moment of a volume of the order, whatever their names are.
+   */
+  oldSources(order: ReplicationOrder, peer: string): readonly OldSource[] {
+    const all = this.verbs.pools.states.flatMap((pool) => [...pool.volumes.values()].map((manifest): Found => ({ pool, manifest })));
+    const candidates = all.filter(({ manifest }) => following(manifest) === null && manifest.follower?.replication !== order.replication);
+    const group = closedFor(candidates, order, peer).flatMap(({ manifest }) => manifest.replication?.handOver?.group ?? [])[0];
+    return order.members.flatMap(({ id: sourceId }) => {
+      if (all.some(({ manifest }) => manifest.follower?.replication === order.replication && manifest.follower.sourceId === sourceId))
+        return [];
+      for (const found of candidates) {
+        const base = baseOf(found, order, sourceId);
+        if (base === null) continue;
+        const { name, universe, replication } = found.manifest;
+        const granted = replication?.handOver?.replication ?? null;
+        return { sourceId, name, universe, granted, hasLast: group !== undefined && momentIdOf(base) === group };
+      }
+      return [];
+    });
+  }
+
+  /**
+   * T9: makes the closed volumes of this server followers of those that have taken over. The home, whose manifest has the order, changes
+   * last, so that an interrupted change goes on. Throws E_BUSY unless this server has granted just this, and has its last moment itself.
+   */
+  async followHanded(order: ReplicationOrder, peer: string): Promise<void> {
+    const all = this.verbs.pools.states.flatMap((pool) => [...pool.volumes.values()].map((manifest): Found => ({ pool, manifest })));
+    const closed = closedFor(all, order, peer);
+    const handOver = closed.flatMap(({ manifest }) => manifest.replication?.handOver ?? []).find(({ group }) => group !== null);
+    const members = order.members.map(({ id }) => id);
+    const left = order.members.filter(({ id }) => !this.of(order.replication).some(({ manifest }) => manifest.follower?.sourceId === id));
+    const pairs = left.map((member) => {
+      const found = closed.find((one) => handOver !== undefined && isLast(one, order, member.id, handOver.group));
+      if (found !== undefined && handOver !== undefined) return { found, member, handOver };
+      throw new RsError('E_BUSY', `Volume ${volumeText(member)} has no closed source here that has the last moment`);
+    });
+    const isHome = ({ found }: (typeof pairs)[number]): boolean => (found.manifest.replication?.order ?? null) !== null;
+    for (const { found, member, handOver } of [...pairs.filter((one) => !isHome(one)), ...pairs.filter(isHome)]) {
+      const { replication: _order, ...own } = found.manifest;
+      const source = { sourceId: member.id, sourceName: member.name, sourceUniverse: member.universe };
+      const begun = { ...(handOver.group === null ? {} : { base: handOver.group }), after: newestPlace(found) };
+      const manifest: Manifest = {
+        ...own,
+        follower: { replication: order.replication, peer, ...source, members, ...begun, promoted: null },
+      };
+      await this.verbs.whileUnserved(found, () => this.replace(found, manifest));
+    }
+  }
+
+  /** Returns the followers of this volume of the peer under an earlier replication, which the peer has ended. */
+  private earlier(order: ReplicationOrder, sourceId: string, peer: string): readonly Found[] {
+    return this.verbs.pools.states.flatMap((pool) =>
+      [...pool.volumes.values()].flatMap((manifest) => {
+        const mark = following(manifest);
+        return mark !== null && mark.sourceId === sourceId && mark.peer === peer && mark.replication !== order.replication
+          ? { pool, manifest }
+          : [];
+      }),
+    );
+  }
+
+  /**
+   * T8: lets the follower of an ended replication go on with the new replication of the same volume, with its newest moment as its base.
+   * Returns false if there is none.
+   */
+  private async goOn(order: ReplicationOrder, { id: sourceId }: OrderMember, peer: string): Promise<boolean> {
+    const [found] = this.earlier(order, sourceId, peer);
+    if (found?.manifest.follower === undefined) return false;
+    const { base: _base, after: _after, wanted: _wanted, ...mark } = found.manifest.follower;
+    const newest = momentsIn(found.manifest.follower, snapshotsOf(found).list).at(-1);
+    const begun = newest === undefined ? {} : { base: momentIdOf(newest), after: newestPlace(found) };
+    const follower = { ...mark, ...begun, replication: order.replication, members: order.members.map(({ id }) => id) };
+    await this.replace(found, { ...found.manifest, follower });
+    return true;
+  }
+
+  /** Records at all followers what an order at this server wants; null: nothing any more. */
+  async want(replication: string, wanted: WishMark | null): Promise<void> {
+    for (const { pool, manifest: was } of this.of(replication)) {
+      if (following(was) === null || was.follower === undefined) continue;
+      const { wanted: _before, ...follower } = was.follower;
+      await this.replace({ pool, manifest: was }, { ...was, follower: wanted === null ? follower : { ...follower, wanted } });
+    }
+  }
+
+  private async replace({ pool }: Found, manifest: Manifest): Promise<void> {
+    await this.verbs.onDisk(pool, FOLLOWER_STEP_MS, (files) => files.replaceManifest(manifest));
+    this.verbs.pools.put(pool.name, manifest);
+  }
+
   /** Notes that the source of the follower is at this peer now. */
   async adopt(volumeId: string, peer: string): Promise<void> {
     const { verbs } = this;
@@ -98,6 +193,8 @@ export class FollowerVerbs {
   ): Promise<{ readonly file: string; readonly state: Incoming }> {
     const found = this.find(volumeId);
     const { pool } = found;
+    // An earlier release has made followers of volumes of several files. Their first file is no base.
+    checkOneFile(found.manifest, 'get moments');
     const since = base?.since ?? null;
     const state = await this.onDisk(pool, volumeId, async (incoming) => {
       const known = await incoming.read();
@@ -168,7 +265,7 @@ export class FollowerVerbs {
       volumeId: manifest.id,
       sizeBytes: from.sizeBytes,
       blockSizeBytes: manifest.blockSizeBytes,
-      createdMs: Math.max(momentMs, (list.at(-1)?.createdMs ?? -1) + 1),
+      ...timesOf(Math.max(Math.min(momentMs, verbs.stamp(null).nowMs), (list.at(-1)?.createdMs ?? -1) + 1), momentMs),
       creator: null,
       group: { id: group, poolId: pool.identity?.id ?? '', volumeId },
       rollback: null,
@@ -247,19 +344,41 @@ function poolFor(
   return wanted;
 }
 
-/** Throws E_EXISTS if the volume with the name was the source earlier, so that it can become the follower. */
-function checkNotOld(pools: readonly PoolState[], order: ReplicationOrder, member: OrderMember, peer: string): void {
-  for (const pool of pools)
-    for (const manifest of pool.volumes.values()) {
-      if (manifest.name !== member.name || manifest.universe !== member.universe) continue;
-      if (commonBase(order, { sourceId: member.id, snapshots: snapshotsOf({ pool, manifest }).list }) === null) continue;
-      const names = order.members.map(volumeText).join(' ');
-      throw new RsError(
-        'E_EXISTS',
-        `Volume ${volumeText(manifest)} exists, and has a moment of its source: rsadm volume demote ${names} --for ${peer} makes it the follower`,
-        { volume: volumeText(manifest) },
-      );
-    }
+/** T8: throws E_EXISTS if this server has a volume that was the source, so that it would get a second one. */
+function checkNotOld(old: readonly OldSource[], order: ReplicationOrder, peer: string): void {
+  const [first] = old;
+  if (first === undefined) return;
+  const names = order.members.flatMap(({ id }) => old.find(({ sourceId }) => sourceId === id) ?? []).map(volumeText);
+  throw new RsError(
+    'E_EXISTS',
+    `Volume ${volumeText(first)} exists, and has a moment of its source: rsadm volume demote ${names.join(' ')} --for ${peer} makes it the follower`,
+    { volume: volumeText(first) },
+  );
+}
+
+/** Returns the volumes that this server has closed for the peer that offers this order. */
+function closedFor(all: readonly Found[], { replication }: ReplicationOrder, peer: string): readonly Found[] {
+  return all.filter(({ manifest }) => {
+    const handOver = manifest.replication?.handOver;
+    return handOver !== undefined && handOver.replication === replication && handOver.server === peer;
+  });
+}
+
+/** Returns the newest snapshot of a volume whose content the volume of the order has as well; null if there is none. */
+function baseOf(found: Found, order: ReplicationOrder, sourceId: string): SnapshotRecord | null {
+  const { list } = snapshotsOf(found);
+  const common = commonBase(order, { sourceId, snapshots: list });
+  return common === null ? null : (list.find(({ name }) => name === common.own) ?? null);
+}
+
+function isLast(found: Found, order: ReplicationOrder, sourceId: string, group: string | null): boolean {
+  const base = baseOf(found, order, sourceId);
+  return base !== null && momentIdOf(base) === group;
+}
+
+/** Returns the place of the newest snapshot: later ones are made after a role has changed. */
+export function newestPlace(found: Found): number {
+  return snapshotsOf(found).list.at(-1)?.createdMs ?? 0;
 }
 
 function freeName(taken: readonly Pick<SnapshotRecord, 'name'>[], name: string): string {

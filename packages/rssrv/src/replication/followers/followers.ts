@@ -8,10 +8,12 @@ import { type ReplicationOrder, type ReplicationView, COPYING_METHODS } from '@r
 import type { PeerConfig } from '@rsio/common/config/schema/types';
 import type { Timer } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
-import type { Found } from '../../pools/catalogue.ts';
+import { type Found, volumeText } from '../../pools/catalogue.ts';
 import { following } from '../../pools/follower-rules.ts';
 import { momentIdOf } from '../../pools/mirror-sources.ts';
+import { madeMs } from '../../pools/snapshots/snapshot-record.ts';
 import { snapshotsOf } from '../../snapshots/snapshot-rules.ts';
+import { MomentAges } from '../moment-ages.ts';
 import {
   LANE_CALLS_PER_PEER_MAX,
   PULLS_PER_PEER_MAX,
@@ -55,8 +57,11 @@ export class Followers {
   private readonly confirming = new Set<string>();
   private readonly stopping = new AbortController();
 
+  private readonly ages: MomentAges;
+
   constructor(ports: FollowersPorts) {
     this.ports = ports;
+    this.ages = new MomentAges(ports.clock);
   }
 
   /** Polls all peers now, and again after every REPLICATION_POLL_MS. */
@@ -294,21 +299,24 @@ export class Followers {
       left.set(id, [...(left.get(id) ?? []), found]);
     }
     const ids = new Set([...this.lanes.keys(), ...left.keys()]);
+    this.ages.follow(ids);
     return [...ids].map((id) => this.view(id, left.get(id) ?? []));
   }
 
   private view(id: string, found: readonly Found[]): ReplicationView {
-    const { clock, peers } = this.ports;
+    const { peers } = this.ports;
     const lane = this.lanes.get(id);
     const peer = lane?.peer ?? found[0]?.manifest.follower?.peer ?? '';
     const isConnected = this.isConnected(peer);
     const isPromoted = found.some(({ manifest }) => following(manifest) === null);
-    const now = lane?.state === 'waiting' && lane.lastOrder.handOver !== null ? 'handing-over' : lane?.state;
-    const state = isPromoted ? 'promoted' : !isConnected ? 'absent' : (now ?? 'ended');
+    const isHandedOver = (lane?.lastOrder.granted ?? lane?.lastOrder.handOver ?? null) !== null;
+    const now = lane?.state === 'waiting' && isHandedOver ? 'handing-over' : lane?.state;
+    const isOffered = isConnected && now !== undefined;
+    const state = isPromoted && !isOffered ? 'promoted' : !isConnected ? 'absent' : (now ?? (this.offers.has(peer) ? 'ended' : 'waiting'));
     const trouble = peers.state(peer)?.trouble ?? `server ${peer} is not connected: see rsadm peer list`;
     const group = commonGroups(copiesOf(found)).at(-1);
     const moment = found[0] === undefined ? undefined : snapshotsOf(found[0]).list.find((one) => momentIdOf(one) === group);
-    const momentMs = group === undefined ? null : (moment?.createdMs ?? null);
+    const momentMs = moment === undefined ? null : madeMs(moment);
     const order = lane?.order;
     return {
       id,
@@ -324,12 +332,17 @@ export class Followers {
       keep: order?.keep ?? 0,
       limitBytes: order?.limitBytes ?? null,
       state,
-      text: state === 'absent' ? trouble : (lane?.text ?? ''),
+      text: state === 'absent' ? trouble : state === 'ended' ? endedText(found, peer) : (lane?.text ?? ''),
       momentMs,
-      ageMs: momentMs === null ? null : Math.max(0, clock.wallMs() - momentMs),
+      ageMs: momentMs === null || group === undefined ? null : this.ages.ageMs(id, group, momentMs),
       doneBytes: lane?.doneBytes ?? 0,
       totalBytes: lane?.totalBytes ?? 0,
       nextMs: order === undefined || momentMs === null || state !== 'waiting' ? null : momentMs + order.everyMs,
     };
   }
+}
+
+function endedText(found: readonly Found[], peer: string): string {
+  const names = found.map(({ manifest }) => volumeText(manifest)).join(' ');
+  return `server ${peer} replicates them no more: volume replicate there lets them go on, or rsadm volume promote ${names} makes them ordinary volumes`;
 }

@@ -29,6 +29,18 @@ export function noSource(all: readonly Follower[], peer: string | null, isConnec
   );
 }
 
+/** Replaces the error of a server of an earlier release, which does not know the order. */
+export function earlierRelease(peer: string, thrown: unknown): RsError {
+  const error = toRsError(thrown);
+  if (error.code !== 'E_USAGE' || !error.message.startsWith('Unknown method')) return error;
+  return new RsError(
+    'E_USAGE',
+    `Server ${peer} runs an earlier release of RSIO, with which this one exchanges no roles: update it first (copies go on meanwhile)`,
+    { peer },
+    error,
+  );
+}
+
 /** Adds the remedy to the error of a call for a hand-over, if the source did not answer. A check changes nothing. */
 export function noAnswer(all: readonly Follower[], peer: string, isCheck: boolean, thrown: unknown): RsError {
   const error = toRsError(thrown);
@@ -40,7 +52,7 @@ export function noAnswer(all: readonly Follower[], peer: string, isCheck: boolea
   return new RsError(
     error.code,
     `Server ${peer} does not answer, and ${outcome}: rsadm volume replications shows whether the roles are being exchanged; ` +
-      `if not, repeat rsadm volume reverse ${names.join(' ')}, or if ${peer} is lost, rsadm volume promote ${names.join(' ')}`,
+      `rsadm volume reverse ${names.join(' ')} --cancel gives it up, or if ${peer} is lost, rsadm volume promote ${names.join(' ')}`,
     { peer, isOutcomeUnknown: isOutcomeUnknown && !isCheck },
     error,
   );

@@ -3,6 +3,7 @@
 // interrupted goes on with the moment with which it began. Rules: T7.
 
 import { RsError } from '@rsio/common/lib/errors';
+import { quoteText } from '@rsio/common/lib/units';
 import type { Asker } from '../../pools/asker.ts';
 import { checkName, checkNotBusy, checkOnce, findToChange, type Found, type VolumeName, volumeText } from '../../pools/catalogue.ts';
 import type { Manifest } from '../../pools/disk/manifest.ts';
@@ -13,7 +14,7 @@ import type { PoolVerbs } from '../../pools/pool-verbs.ts';
 import { keyOf, stampOf } from '../../pools/requests/request-stamp.ts';
 import type { Turn } from '../../pools/requests/turn.ts';
 import { SnapshotFiles } from '../../pools/snapshots/snapshot-files.ts';
-import type { SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
+import { madeMs, type SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
 import { snapshotsOf } from '../../snapshots/snapshot-rules.ts';
 import type { SnapshotVerbs } from '../../snapshots/snapshot-verbs.ts';
 import { FOLLOWER_STEP_MS } from '../limits.ts';
@@ -40,16 +41,18 @@ export class Promotion {
 
   /**
    * Promotes all followers of a replication. Nothing else may change them meanwhile. `also` adds to the manifest of a promoted volume, in
-   * the same step.
+   * the same step; without it, the volume wants no hand-over any more. `from`: name of snapshots that were made at one moment; null: the
+   * newest moment that all followers have.
    */
   async promote(
     wanted: readonly VolumeName[],
     asker: Asker,
     request: string | null,
-    also: (manifest: Manifest) => Manifest = (manifest) => manifest,
+    also: (manifest: Manifest) => Manifest = withoutWish,
+    from: string | null = null,
   ): Promise<Promoted> {
     asker.needs('manage', 'promote volumes');
-    const { all, group } = this.moment(wanted, asker);
+    const { all, group } = this.moment(wanted, asker, from);
     // A volume that an interrupted promotion has finished needs no moment any more.
     const plan = this.plan(
       all.filter(({ manifest }) => following(manifest) !== null),
@@ -62,7 +65,7 @@ export class Promotion {
   /** Makes a clone of each follower. The clones get the names of the followers with the suffix. */
   async drill(wanted: readonly VolumeName[], suffix: string, asker: Asker, request: string | null, turn: Turn): Promise<Promoted> {
     asker.needs('manage', 'clone volumes');
-    const { all, group } = this.moment(wanted, asker);
+    const { all, group } = this.moment(wanted, asker, null);
     const plan = this.plan(all, group);
     const made: Found[] = [];
     const clones = plan.map(({ found: { manifest }, record }, index) => {
@@ -78,7 +81,7 @@ export class Promotion {
     for (const { to, stamp } of clones)
       if (this.verbs.doneBy(stamp) === null) checkName(this.verbs.catalogue, to, null, 'give another --suffix');
     for (const { from, to, stamp } of clones) made.push(await this.snapshots.clone(from, to, asker, stamp, turn));
-    return { volumes: made, momentMs: plan[0]?.record.createdMs ?? 0 };
+    return { volumes: made, momentMs: plan[0] === undefined ? 0 : madeMs(plan[0].record) };
   }
 
   /** Returns the followers, and the id of their replication. Throws unless they are all its followers. */
@@ -109,12 +112,17 @@ export class Promotion {
   }
 
   /** Returns the followers and the group of their newest common moment. A promotion that was interrupted names the moment. */
-  private moment(wanted: readonly VolumeName[], asker: Asker): { readonly all: readonly Found[]; readonly group: string } {
+  private moment(
+    wanted: readonly VolumeName[],
+    asker: Asker,
+    from: string | null,
+  ): { readonly all: readonly Found[]; readonly group: string } {
     const { all } = this.wholeGroup(wanted, asker);
     if (all.every(({ manifest }) => following(manifest) === null))
       throw new RsError('E_USAGE', `${volumesText(all)} promoted already: rsadm volume replications shows the followers`);
+    for (const { manifest } of all) checkWhole(manifest);
     const begun = all.find(({ manifest }) => manifest.follower?.promoted !== null)?.manifest.follower?.promoted ?? null;
-    const group = begun?.group ?? commonGroups(copiesOf(all)).at(-1);
+    const group = begun?.group ?? (from === null ? commonGroups(copiesOf(all)).at(-1) : groupNamed(all, from));
     if (group === undefined) throw noMoment(all[0]!);
     return { all, group };
   }
@@ -142,7 +150,7 @@ export class Promotion {
     const { follower } = was;
     if (follower === undefined || follower.promoted !== null) return;
     checkNotBusy({ pool, manifest: was });
-    const promoted = { group, momentMs: record.createdMs, atMs: verbs.stamp(null).nowMs };
+    const promoted = { group, momentMs: madeMs(record), atMs: verbs.stamp(null).nowMs };
     await verbs.whileUnserved({ pool, manifest: was }, async () => {
       const stamp = await verbs.onDisk(pool, FOLLOWER_STEP_MS, async (files) => {
         // A later moment that was arriving may have filled the pool.
@@ -167,12 +175,44 @@ export class Promotion {
   }
 }
 
+/** Throws E_USAGE if an earlier release has made a volume of several files a follower: its moments are copies of one file. */
+function checkWhole(manifest: Manifest): void {
+  if (manifest.layout.kind === 'simple') return;
+  const text = volumeText(manifest);
+  throw new RsError(
+    'E_USAGE',
+    `Volume ${text} has several files, and its moments have one: rsadm volume clone ${text}@SNAPSHOT NEW makes a volume of a snapshot that it had before it followed`,
+    { volume: text },
+  );
+}
+
+/** Returns the group of the snapshots with this name. Throws E_UNKNOWN_SNAPSHOT, or E_USAGE if they are not of one moment. */
+function groupNamed(all: readonly Found[], from: string): string {
+  const groups = all.map((found) => {
+    const record = snapshotsOf(found).list.find(({ name }) => name === from);
+    if (record !== undefined) return momentIdOf(record);
+    const text = volumeText(found.manifest);
+    throw new RsError('E_UNKNOWN_SNAPSHOT', `Volume ${text} has no snapshot ${quoteText(from)}: volume show ${text} lists them`, {
+      volume: text,
+    });
+  });
+  const [first] = groups;
+  if (first !== undefined && groups.every((one) => one === first)) return first;
+  throw new RsError('E_USAGE', `The snapshots ${quoteText(from)} of these volumes were not made at one moment: name others`);
+}
+
+function withoutWish(manifest: Manifest): Manifest {
+  if (manifest.follower === undefined) return manifest;
+  const { wanted: _wanted, ...follower } = manifest.follower;
+  return { ...manifest, follower };
+}
+
 function noMoment(found: Found): RsError {
   const text = volumeText(found.manifest);
   const remedy =
     snapshotsOf(found).list.length === 0
       ? `rsadm volume remove ${text} removes it`
-      : `rsadm volume clone ${text}@SNAPSHOT NEW makes a volume of a snapshot that it has (rsadm volume show ${text})`;
+      : `rsadm volume promote ${text} --from SNAPSHOT takes the content of a snapshot that it has (rsadm volume show ${text})`;
   return new RsError(
     'E_VOLUME',
     `Volume ${text} has no complete moment yet: wait for the first one (rsadm volume replications); if its source is lost, ${remedy}`,

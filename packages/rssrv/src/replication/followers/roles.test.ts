@@ -55,7 +55,9 @@ function sourceOrder(changes: Partial<ReplicationOrder> = {}): ReplicationOrder 
   };
 }
 
-const HAND_OVER = { replication: REVERSE, group: GROUP, node: 'oslo' };
+const HAND_OVER = { replication: REVERSE, group: GROUP, node: 'elsewhere' };
+const WISH = { replication: REVERSE, node: 'oslo', reversible: false };
+const LANE = { peer: 'oslo', nowMs: 2_000, sinceMomentMs: null, old: [], mayAskGrant: true };
 
 /** Makes followers with the last moment. `count`: number of followers that get it. */
 async function follow(count: number): Promise<void> {
@@ -81,9 +83,21 @@ beforeEach(async () => {
 const takeOver = () => new TakeOver(s.scene.verbs, followers, new Promotion(s.scene.verbs, s.scene.snapshots));
 const manifests = () => NAMES.map((name) => s.volume(name).manifest);
 
+test('no server takes over unless an order here wants just this hand-over', async () => {
+  await follow(2);
+  const order = sourceOrder({ handOver: HAND_OVER, granted: REVERSE });
+  await expect(takeOver().run(order, HAND_OVER)).rejects.toMatchObject({ code: 'E_BUSY' });
+  await followers.want(order.replication, { ...WISH, replication: uuid('7') });
+  await expect(takeOver().run(order, HAND_OVER)).rejects.toMatchObject({ code: 'E_BUSY' });
+  expect(manifests().map((one) => following(one)?.wanted?.replication)).toEqual([uuid('7'), uuid('7')]);
+  await followers.want(order.replication, null);
+  expect(manifests().map((one) => following(one)?.wanted)).toEqual([undefined, undefined]);
+});
+
 test('a source that is closed is taken over when all followers have its last moment, and the order is the other way round', async () => {
   await follow(1);
   const order = sourceOrder({ handOver: HAND_OVER });
+  await followers.want(order.replication, WISH);
   await expect(takeOver().run(order, HAND_OVER)).rejects.toMatchObject({ code: 'E_BUSY' });
   expect(manifests().every((one) => following(one) !== null)).toBe(true);
 });
@@ -91,8 +105,8 @@ test('a source that is closed is taken over when all followers have its last mom
 test('after a take-over, the volumes are ordinary, and are replicated to the old source, which may attach them', async () => {
   await follow(2);
   const order = sourceOrder({ handOver: HAND_OVER });
-  const volumes = await takeOver().run(order, HAND_OVER);
-  expect(volumes.map(({ sourceId, name }) => [sourceId, name])).toEqual(order.members.map(({ id, name }) => [id, name]));
+  await followers.want(order.replication, WISH);
+  await takeOver().run(order, HAND_OVER);
   expect(manifests().map((one) => [following(one), one.clients])).toEqual([
     [null, ['oslo']],
     [null, ['oslo']],
@@ -105,11 +119,12 @@ test('after a take-over, the volumes are ordinary, and are replicated to the old
   expect(manifests()).toEqual(before);
 });
 
-test('followers that a command has promoted meanwhile are replicated to the old source too', async () => {
+test('followers that a command has promoted meanwhile do not take over, because the promotion has forgotten the wish', async () => {
   await follow(2);
+  await followers.want(uuid('9'), WISH);
   await new Promotion(s.scene.verbs, s.scene.snapshots).promote(named(...NAMES), LOCAL_ASKER, null);
-  await takeOver().run(sourceOrder({ handOver: HAND_OVER }), HAND_OVER);
-  expect(s.only.members).toHaveLength(2);
+  await expect(takeOver().run(sourceOrder({ handOver: HAND_OVER }), HAND_OVER)).rejects.toMatchObject({ code: 'E_BUSY' });
+  expect(s.all).toEqual([]);
   const again = new Promotion(s.scene.verbs, s.scene.snapshots).promote(named(...NAMES), LOCAL_ASKER, null);
   await expect(again).rejects.toThrow('Volumes db, log are promoted already: rsadm volume replications');
 });
@@ -117,6 +132,7 @@ test('followers that a command has promoted meanwhile are replicated to the old 
 test('a take-over that is repeated late changes no other replication of the volumes', async () => {
   await follow(2);
   const order = sourceOrder({ handOver: HAND_OVER });
+  await followers.want(order.replication, WISH);
   await takeOver().run(order, HAND_OVER);
   // The old source was away for long, and the volumes were replicated to a third server.
   await s.sources.end(named(...NAMES), LOCAL_ASKER, null, false);
@@ -125,16 +141,6 @@ test('a take-over that is repeated late changes no other replication of the volu
   const before = manifests();
   await expect(takeOver().run(order, HAND_OVER)).rejects.toMatchObject({ code: 'E_EXISTS' });
   expect(manifests()).toEqual(before);
-});
-
-test('followers that were promoted before they had the last moment do not take over, because the source has what they lack', async () => {
-  await follow(2);
-  await new Promotion(s.scene.verbs, s.scene.snapshots).promote(named(...NAMES), LOCAL_ASKER, null);
-  const later = { ...HAND_OVER, group: uuid('8') };
-  await expect(takeOver().run(sourceOrder({ handOver: later }), later)).rejects.toThrow(
-    'rsadm volume replicate db log --end --force there',
-  );
-  expect(s.all).toEqual([]);
 });
 
 test('a promotion that was interrupted ends although the moment of a promoted volume was removed', async () => {
@@ -153,23 +159,35 @@ test('a promotion that was interrupted ends although the moment of a promoted vo
 
 test('the plan takes over only with the last moment, and again after an interruption', async () => {
   const order = sourceOrder({ handOver: HAND_OVER });
-  const at = { peer: 'oslo', nowMs: 2_000, sinceMomentMs: null };
-  const facts = (numbers: readonly number[], isPromoted = false) =>
+  const at = LANE;
+  const momentsOf = <T>(snapshots: readonly T[]) => ({ snapshots, moments: snapshots });
+  const facts = (numbers: readonly number[], isPromoted = false, wanted: string | null = REVERSE) =>
     order.members.map(({ id }, index) => ({
-      ...{ sourceId: id, volumeId: `f${index}`, isPromoted, base: null, peer: 'oslo', inUse: new Set<string>() },
-      snapshots: numbers.includes(index)
-        ? [
-            {
-              ...{ id: `own${index}`, name: 'last', createdMs: 1_000, replication: order.replication },
-              ...{ origin: { snapshot: uuid(String(index + 3)), group: GROUP }, group: { id: GROUP, poolId: '', volumeId: '' } },
-            },
-          ]
-        : [],
+      ...{ sourceId: id, volumeId: `f${index}`, isPromoted, wanted, peer: 'oslo', inUse: new Set<string>() },
+      ...{ name: 'db', universe: 0 },
+      ...momentsOf(
+        numbers.includes(index)
+          ? [
+              {
+                ...{ id: `own${index}`, name: 'last', createdMs: 1_000, replication: order.replication },
+                ...{ origin: { snapshot: uuid(String(index + 3)), group: GROUP }, group: { id: GROUP, poolId: '', volumeId: '' } },
+              },
+            ]
+          : [],
+      ),
     }));
   expect(nextStep(order, facts([0]), at).kind).toBe('pull');
   expect(nextStep(order, facts([0, 1]), at)).toEqual({ kind: 'take-over', handOver: HAND_OVER });
   expect(nextStep(order, facts([0, 1], true), at).kind).toBe('take-over');
-  expect(nextStep({ ...order, handOver: null }, facts([0, 1], true), at).kind).toBe('promoted');
+  expect(nextStep({ ...order, handOver: null }, facts([0, 1], true), at)).toMatchObject({ kind: 'stuck', word: 'split' });
+  // Nothing is wanted here any more, so that the source may open again; what was promoted by a command leaves it closed.
+  const closed = { ...order, granted: REVERSE };
+  expect(nextStep(closed, facts([0, 1], false, null), at)).toEqual({ kind: 'release', granted: REVERSE });
+  expect(nextStep(closed, facts([0, 1], false, uuid('7')), at)).toEqual({ kind: 'release', granted: REVERSE });
+  expect(nextStep(closed, facts([0, 1], true, null), at)).toMatchObject({ kind: 'stuck', word: 'closed' });
+  const open = { ...order, handOver: null, granted: null, confirmed: GROUP };
+  expect(nextStep(open, facts([0, 1]), at)).toEqual({ kind: 'grant', wanted: REVERSE });
+  expect(nextStep(open, facts([0, 1]), { ...at, mayAskGrant: false }).kind).toBe('wait');
 });
 
 /** Demotes volumes in favour of a peer with these orders. */
@@ -235,7 +253,7 @@ test('a demotion that was interrupted goes on with the volumes that do not follo
   expect(() => made.plan(named(...NAMES), 'oslo', LOCAL_ASKER)).toThrow('follow server oslo already');
 });
 
-test('volumes are refused that are held, are not all of the order, or only have the names of its volumes', async () => {
+test('volumes are refused that are held or are not all of the order, and so is a peer that hands over itself', async () => {
   const order = await promotedOrder();
   const plan =
     (names: readonly string[], orders = [order], peer = 'oslo') =>
@@ -247,7 +265,11 @@ test('volumes are refused that are held, are not all of the order, or only have 
     ...order,
     moments: order.moments.map((one) => ({ ...one, snapshots: one.snapshots.map((each) => ({ ...each, origin: null })) })),
   };
-  expect(plan(NAMES, [unrelated])).toThrow('have a moment of db, log');
+  // A person names them: their content is kept, and then everything is compared.
+  expect(plan(NAMES, [unrelated])()).toMatchObject({ pairs: [{ base: null }, { base: null }] });
+  const others = { ...unrelated, members: unrelated.members.map((one) => ({ ...one, name: `other-${one.name}` })) };
+  expect(plan(NAMES, [others])).toThrow('have a moment or the name of db, log');
+  expect(plan(NAMES, [{ ...order, granted: REVERSE }])).toThrow('replicates no volumes to this server');
   s.scene.used.add(s.volume('log').manifest.id);
   expect(plan(NAMES)).toThrow('is in use');
 });

@@ -1,10 +1,10 @@
-// Tests a hand-over at the source: what is closed for clients and when, what is refused meanwhile, a stop after each step, and what the
-// volumes become. The other server's part is tested in followers/roles.test.ts.
+// Tests a hand-over at the source: who may ask for it, what is closed for clients and when, what is refused meanwhile, and how it is called
+// off. followers/roles.test.ts tests the other server's part, and how the volumes follow. Rules: T9, T12.
 
 import { beforeEach, expect, test } from 'vitest';
 import type { PeerConfig } from '@rsio/common/config/schema/types';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
-import { closedFor, following } from '../../pools/follower-rules.ts';
+import { closedFor } from '../../pools/follower-rules.ts';
 import { directory, scenes, usePoolDirectory } from '../../testing/pool-directory.ts';
 import { named, openSources, order, OTHER_PEER, PEER, type SourceScene, SourceTime } from '../../testing/source-scene.ts';
 import { FailingStep } from '../../testing/stopped-verbs.ts';
@@ -16,7 +16,7 @@ usePoolDirectory();
 
 const SERVER = 'oslo';
 const REVERSE = '00000000-0000-4000-8000-0000000000aa';
-const NEW_IDS = ['b', 'c'].map((digit) => `00000000-0000-4000-8000-00000000000${digit}`);
+const OTHER_ID = '00000000-0000-4000-8000-0000000000bb';
 let time: SourceTime;
 let s: SourceScene;
 let isConnected: boolean;
@@ -30,7 +30,7 @@ beforeEach(async () => {
   s = await openSources(directory, time, { reached: failing.reached });
   scenes.push(s.scene);
   for (const name of ['db', 'log']) await s.scene.create({ name });
-  ({ id } = await s.begin(['db', 'log']));
+  ({ id } = await s.begin(['db', 'log'], { reversible: SERVER }));
   handOver = new HandOver({
     verbs: s.scene.verbs,
     peers: () => [{ name: SERVER, nodename: 'bergen' } as PeerConfig],
@@ -38,17 +38,14 @@ beforeEach(async () => {
   });
 });
 
-const close = (): Promise<void> => handOver.close(id, SERVER, REVERSE, PEER);
+const close = (): Promise<void> => handOver.close(id, REVERSE, PEER);
 /** Closes the volumes, and makes the last moment. */
 async function closeWithLast(): Promise<void> {
   await close();
-  await handOver.last(id, (await s.moment()).group, PEER);
+  await handOver.last(id, REVERSE, (await s.moment()).group, PEER);
 }
 const closed = (name: string): string | undefined => closedFor(s.volume(name).manifest)?.server;
 const handed = (momentsMax = 9) => orderOf(s.only, () => true, momentsMax).handOver;
-const reversed = () =>
-  ['db', 'log'].map((name, index) => ({ sourceId: s.volume(name).manifest.id, id: NEW_IDS[index] ?? '', name, universe: 0 }));
-
 test('closes all members, makes a last moment, and the order names it only then', async () => {
   await close();
   expect(['db', 'log'].map(closed)).toEqual([SERVER, SERVER]);
@@ -57,7 +54,7 @@ test('closes all members, makes a last moment, and the order names it only then'
   // The last moment does not wait, although another one was just made.
   await s.moment();
   const last = await s.moment();
-  await handOver.last(id, last.group, PEER);
+  await handOver.last(id, REVERSE, last.group, PEER);
   expect(handed()).toEqual({ replication: REVERSE, group: last.group, node: 'bergen' });
   await s.confirm(last);
   expect(handed()?.group).toBe(last.group);
@@ -67,7 +64,7 @@ test('the last moment is the newest one, and none is made after it, because only
   await close();
   const asked = await s.moment();
   const newest = await s.moment();
-  await handOver.last(id, asked.group, PEER);
+  await handOver.last(id, REVERSE, asked.group, PEER);
   expect(handed()?.group).toBe(newest.group);
   expect((await s.moment()).group).toBe(newest.group);
 });
@@ -79,17 +76,58 @@ test('refuses while a client has a member, and leaves none closed', async () => 
 });
 
 test('refuses a client that is not the one of the order, an unknown server, and a server that is not connected', async () => {
-  await expect(handOver.close(id, SERVER, REVERSE, OTHER_PEER)).rejects.toMatchObject({ code: 'E_UNKNOWN_VOLUME' });
-  expect(() => handOver.check(id, 'elsewhere', PEER)).toThrow('rsadm peer add elsewhere');
+  await expect(handOver.close(id, REVERSE, OTHER_PEER)).rejects.toMatchObject({ code: 'E_UNKNOWN_VOLUME' });
   isConnected = false;
-  expect(() => handOver.check(id, SERVER, PEER)).toThrow('not connected');
+  expect(() => handOver.check(id, PEER)).toThrow('not connected');
+  await s.sources.replicate(order(['db', 'log'], { reversible: 'elsewhere' }), LOCAL_ASKER, null);
+  expect(() => handOver.check(id, PEER)).toThrow('rsadm peer add elsewhere');
   expect(closed('db')).toBe(undefined);
 });
 
-test('a repeated request goes on with the first one', async () => {
+test('closes for nobody without the consent of a person here, whatever the right of the client is', async () => {
+  await s.sources.replicate(order(['db', 'log']), LOCAL_ASKER, null);
+  await expect(close()).rejects.toMatchObject({ code: 'E_RIGHTS', message: expect.stringContaining('--keep 2 --reversible PEER') });
+  expect(closed('db')).toBe(undefined);
+});
+
+test('a volume of several files is not handed over, because its first file would follow', async () => {
+  await s.sources.end(named('db', 'log'), LOCAL_ASKER, null, false);
+  const { pool, manifest } = s.volume('db');
+  const parts = [{ poolId: manifest.id, fileId: manifest.id, sizeBytes: 512 }] as const;
+  s.scene.pools.put(pool.name, { ...manifest, layout: { kind: 'concat', parts } } as unknown as typeof manifest);
+  const asked = s.sources.replicate(order(['db'], { reversible: SERVER }), LOCAL_ASKER, null);
+  await expect(asked).rejects.toThrow('Volume db has several files, and cannot be handed over');
+});
+
+test('a repeated request goes on with the first one, and another one is refused until the first is given up', async () => {
   await close();
-  await handOver.close(id, SERVER, NEW_IDS[0] ?? '', PEER);
+  await close();
+  await expect(handOver.close(id, OTHER_ID, PEER)).rejects.toMatchObject({ code: 'E_USAGE' });
   expect(s.volume('db').manifest.replication?.handOver?.replication).toBe(REVERSE);
+});
+
+test('opens again for exactly the hand-over that is given up, also after an interruption', async () => {
+  await closeWithLast();
+  await handOver.release(id, OTHER_ID, PEER);
+  expect(['db', 'log'].map(closed)).toEqual([SERVER, SERVER]);
+  failing.isOn = true;
+  await expect(handOver.release(id, REVERSE, PEER)).rejects.toThrow('EIO');
+  // The order still names the hand-over, so that the request is repeated.
+  await s.scene.pools.readAgain('fast');
+  expect(orderOf(s.only, () => true, 9).granted).toBe(REVERSE);
+  await handOver.release(id, REVERSE, PEER);
+  expect(['db', 'log'].map(closed)).toEqual([undefined, undefined]);
+  expect(orderOf(s.only, () => true, 9).granted).toBe(null);
+});
+
+test('a last moment that was made before the hand-over was called off is recorded for no other one', async () => {
+  await close();
+  const { group } = await s.moment();
+  await handOver.release(id, REVERSE, PEER);
+  await expect(handOver.last(id, REVERSE, group, PEER)).rejects.toMatchObject({ code: 'E_USAGE' });
+  await handOver.close(id, OTHER_ID, PEER);
+  await expect(handOver.last(id, REVERSE, group, PEER)).rejects.toMatchObject({ code: 'E_USAGE' });
+  expect(handed()).toBe(null);
 });
 
 test('what would change the content is refused meanwhile, and so are other settings and the end', async () => {
@@ -105,44 +143,4 @@ test('what would change the content is refused meanwhile, and so are other setti
   await handOver.cancel(s.only.members);
   expect(['db', 'log'].map(closed)).toEqual([undefined, undefined]);
   await s.sources.end(named('db', 'log'), LOCAL_ASKER, null, false);
-});
-
-test('makes the members followers of the volumes that have taken over, the home last', async () => {
-  await expect(handOver.done(id, reversed(), PEER)).rejects.toMatchObject({ code: 'E_USAGE' });
-  await close();
-  // Without the last moment, the other server cannot have the content.
-  await expect(handOver.done(id, reversed(), PEER)).rejects.toMatchObject({ code: 'E_USAGE' });
-  await closeWithLast();
-  await expect(handOver.done(id, reversed().slice(0, 1), PEER)).rejects.toMatchObject({ code: 'E_USAGE' });
-  expect(s.all).toHaveLength(1);
-  await handOver.done(id, reversed(), PEER);
-  const marks = ['db', 'log'].map((name) => following(s.volume(name).manifest));
-  expect(marks).toMatchObject(NEW_IDS.map((sourceId) => ({ replication: REVERSE, peer: SERVER, sourceId, members: NEW_IDS })));
-  expect(s.all).toEqual([]);
-  expect(['db', 'log'].map((name) => s.volume(name).manifest.replication)).toEqual([undefined, undefined]);
-});
-
-test('goes on after an interruption, also after a restart, when one volume follows already', async () => {
-  await closeWithLast();
-  failing.isOn = true;
-  await expect(handOver.done(id, reversed(), PEER)).rejects.toThrow('EIO');
-  expect(['db', 'log'].map((name) => following(s.volume(name).manifest) === null)).toEqual([true, false]);
-  expect(handed()?.replication).toBe(REVERSE);
-  await s.scene.pools.readAgain('fast');
-  await handOver.done(id, reversed(), PEER);
-  expect(['db', 'log'].map((name) => following(s.volume(name).manifest)?.sourceId)).toEqual(NEW_IDS);
-  expect(s.all).toEqual([]);
-});
-
-test('waits for a member whose pool is not open', async () => {
-  await closeWithLast();
-  const { pool, manifest } = s.volume('log');
-  const volumes = new Map([...pool.volumes].filter(([key]) => key !== manifest.id));
-  const verbs = Object.create(s.scene.verbs, {
-    pools: { value: Object.create(s.scene.pools, { states: { value: [{ ...pool, volumes }] } }) },
-    catalogue: { value: { ...s.scene.verbs.catalogue, pools: [{ ...pool, volumes }] } },
-  });
-  const away = new HandOver({ verbs, peers: () => [], peerState: () => null });
-  await expect(away.done(id, reversed(), PEER)).rejects.toMatchObject({ code: 'E_BUSY' });
-  expect(s.all).toHaveLength(1);
 });

@@ -1,14 +1,15 @@
-// Exchanges the roles of two servers at the source: closes the volumes for clients, makes a last moment, and makes the volumes followers when
-// the other server has promoted its own. Invariants: the last moment is made only when no client can write to any member. The volumes become
-// followers only when the other server has taken them over. Until then, they stay closed, after a restart as well. Rules: T9.
+// Hands the volumes of a source over: closes them for clients, and makes a last moment; opens them again when the other server will not take
+// over. Invariants: the source closes only for the server that its own order names, and the last moment is made only when no client can write
+// to any member. It stays closed, also over restarts, until it follows (followers/follower-verbs.ts), or the other server has given just this
+// hand-over up, or an administrator decides. Rules: T9, T12.
 
 import type { PeerConfig } from '@rsio/common/config/schema/types';
-import type { ReversedVolume } from '@rsio/common/control/server/replication-methods';
 import { RsError } from '@rsio/common/lib/errors';
+import { printDuration } from '@rsio/common/lib/units';
 import type { Asker } from '../../pools/asker.ts';
 import { type Found, volumeText } from '../../pools/catalogue.ts';
-import { isUuid } from '../../pools/disk/ids.ts';
 import type { HandOverMark, Manifest } from '../../pools/disk/manifest.ts';
+import { checkOneFile } from '../../pools/follower-rules.ts';
 import { checkNoReplica } from '../../pools/replica-rules.ts';
 import { POOL_CHANGE_MS } from '../../pools/limits.ts';
 import type { PoolVerbs } from '../../pools/pool-verbs.ts';
@@ -32,34 +33,50 @@ export class HandOver {
   }
 
   /** Returns the name of this server as a client of the other one. Throws if the roles cannot be exchanged now. */
-  check(id: string, server: string, asker: Asker): string {
-    const replication = replicationTo(this.ports.verbs.catalogue, id, asker);
-    const peer = this.ports.peers().find(({ name }) => name === server);
-    const remedy = `the server with the source needs a section [peer ${server}]: rsadm peer add ${server} there`;
-    if (peer === undefined) throw new RsError('E_USAGE', `The roles cannot be exchanged, because ${remedy}`);
-    if (this.ports.peerState(server)?.isConnected !== true)
-      throw new RsError(
-        'E_UNREACHABLE',
-        `The roles cannot be exchanged, because the server with the source is not connected to ${server}: see rsadm peer list there`,
-      );
-    this.checkMembers(replication);
-    return peer.nodename;
+  check(id: string, asker: Asker): string {
+    return this.peerOf(replicationTo(this.ports.verbs.catalogue, id, asker)).nodename;
   }
 
-  /** Closes all members for clients. Throws E_HELD, naming the clients, if a client has one of them. */
-  async close(id: string, server: string, reverse: string, asker: Asker): Promise<void> {
-    const node = this.check(id, server, asker);
-    if (!isUuid(reverse)) throw new RsError('E_USAGE', 'The id of the replication in the other direction is a UUID');
+  private peerOf(replication: Replication): PeerConfig {
+    const { order, members } = replication;
+    const names = members.map(({ manifest }) => volumeText(manifest)).join(' ');
+    if (order.reversible === undefined)
+      throw new RsError(
+        'E_RIGHTS',
+        `The source does not allow that another server takes ${names} over: rsadm volume replicate ${names} --to ${order.to} --every ${printDuration(order.everyMs)} --keep ${order.keep} --reversible PEER there allows it`,
+      );
+    const peer = this.ports.peers().find(({ name }) => name === order.reversible);
+    if (peer === undefined)
+      throw new RsError(
+        'E_USAGE',
+        `The roles cannot be exchanged, because the server with the source needs a section [peer ${order.reversible}]: rsadm peer add ${order.reversible} there`,
+      );
+    if (this.ports.peerState(peer.name)?.isConnected !== true)
+      throw new RsError(
+        'E_UNREACHABLE',
+        `The roles cannot be exchanged, because the server with the source is not connected to ${peer.name}: see rsadm peer list there`,
+      );
+    this.checkMembers(replication);
+    return peer;
+  }
+
+  /**
+   * Closes all members for clients. Throws E_HELD, naming the clients, if a client has one of them, and E_BUSY if they are closed for another
+   * hand-over. A repeated request goes on with what the first one began.
+   */
+  async close(id: string, wanted: string, asker: Asker): Promise<void> {
     const replication = replicationTo(this.ports.verbs.catalogue, id, asker);
-    const known = replication.home.manifest.replication?.handOver;
-    // A repeated request continues what the first one began, with the id of that one.
-    const handOver: HandOverMark = known ?? { replication: reverse, server, node, group: null };
+    const known = replication.members.flatMap(({ manifest }) => manifest.replication?.handOver ?? [])[0];
+    if (known !== undefined && known.replication !== wanted)
+      throw new RsError('E_USAGE', 'The source is closed for another hand-over, which its server gives up first');
+    const { name, nodename } = this.peerOf(replication);
+    const handOver: HandOverMark = known ?? { replication: wanted, server: name, node: nodename, group: null };
     const closed: Found[] = [];
     try {
       for (const member of replication.members) {
         if (member.manifest.replication?.handOver !== undefined) continue;
         closed.push(member);
-        await this.mark(member, handOver);
+        await this.mark(member, { ...handOver, group: null });
       }
     } catch (thrown) {
       for (const member of closed) await this.mark(member, null).catch(() => undefined);
@@ -71,14 +88,26 @@ export class HandOver {
    * Records the last moment. `group`: a moment that was made after `close`. The copying server asks for moments meanwhile, and copies only
    * the newest one, which has the same content.
    */
-  async last(id: string, group: string, asker: Asker): Promise<void> {
+  async last(id: string, wanted: string, group: string, asker: Asker): Promise<void> {
     const replication = replicationTo(this.ports.verbs.catalogue, id, asker);
     const { home } = replication;
-    const handOver = home.manifest.replication?.handOver;
-    if (handOver === undefined || handOver.group === group) return;
+    const handOver = handOverOf(replication);
+    // The hand-over may have been called off meanwhile, so that clients have written since the moment.
+    if (handOver === null || handOver.replication !== wanted)
+      throw new RsError('E_USAGE', 'The source is not closed for this hand-over any more');
+    if (handOver.group !== null) return;
     const moments = momentsOf(replication);
     if (!moments.some((one) => one.group === group)) throw new RsError('E_UNKNOWN_SNAPSHOT', 'The last moment was removed');
     await this.write(home, withHandOver(home.manifest, { ...handOver, group: moments.at(-1)?.group ?? group }));
+  }
+
+  /** T9: opens the members again, because the copying server will never take over with this hand-over. Any other one stays as it is. */
+  async release(id: string, granted: string, asker: Asker): Promise<void> {
+    const { home, members } = replicationTo(this.ports.verbs.catalogue, id, asker);
+    const closed = members.filter(({ manifest }) => manifest.replication?.handOver?.replication === granted);
+    const isHome = ({ manifest }: Found): boolean => manifest.id === home.manifest.id;
+    // The home is last, so that an interrupted request is repeated.
+    await this.cancel([...closed.filter((one) => !isHome(one)), ...closed.filter(isHome)]);
   }
 
   /** Returns the group of the last moment; null if it is not made yet. */
@@ -86,54 +115,16 @@ export class HandOver {
     return handOverOf(replicationTo(this.ports.verbs.catalogue, id, asker))?.group ?? null;
   }
 
-  /**
-   * Makes the members followers of the volumes of the other server. The home, whose manifest has the order, changes last, so that a repeated
-   * request goes on after an interruption.
-   */
-  async done(id: string, volumes: readonly ReversedVolume[], asker: Asker): Promise<void> {
-    const replication = replicationTo(this.ports.verbs.catalogue, id, asker);
-    const handOver = handOverOf(replication);
-    if (handOver === null || handOver.group === null)
-      throw new RsError('E_USAGE', 'The volumes are not being handed over: volume reverse begins that');
-    if (this.missingMembers(replication, handOver).length > 0) throw poolAway();
-    const [home, ...others] = replication.members;
-    const members = volumes.map((one) => one.id);
-    for (const member of [...others, home!]) {
-      const { manifest } = member;
-      const source = volumes.find(({ sourceId }) => sourceId === manifest.id);
-      if (source === undefined || !isUuid(source.id))
-        throw new RsError('E_USAGE', `The answer lacks the volume that volume ${volumeText(manifest)} is to follow`);
-      const { replication: _order, ...own } = manifest;
-      const place = { sourceId: source.id, sourceName: source.name, sourceUniverse: source.universe };
-      const follower = {
-        replication: handOver.replication,
-        peer: handOver.server,
-        ...place,
-        members,
-        base: handOver.group,
-        promoted: null,
-      };
-      await this.write(member, { ...own, follower });
-    }
-  }
-
   /** Opens the members for clients again. */
   async cancel(members: readonly Found[]): Promise<void> {
     for (const member of members) await this.mark(member, null);
-  }
-
-  /** Returns the ids of the members that are neither in open pools nor followers already. */
-  private missingMembers({ members, memberIds }: Replication, handOver: HandOverMark): readonly string[] {
-    const there = new Set<string>(members.map(({ manifest }) => manifest.id));
-    for (const { volumes } of this.ports.verbs.pools.states)
-      for (const { id, follower } of volumes.values()) if (follower?.replication === handOver.replication) there.add(id);
-    return memberIds.filter((id) => !there.has(id));
   }
 
   private checkMembers({ members, memberIds }: Replication): void {
     if (members.length < memberIds.length) throw poolAway();
     for (const member of members) {
       checkNoReplica(member.manifest, 'be handed over');
+      checkOneFile(member.manifest, 'be handed over');
       this.ports.verbs.checkUnheld(member);
     }
   }

@@ -81,6 +81,7 @@ export function orderOf(replication: Replication, isClient: IsClient, momentsMax
     problem: problem?.forClient ?? null,
     shared: sharedOf(home),
     handOver: handOver === null ? null : handOverView(handOver),
+    granted: members.flatMap(({ manifest }) => manifest.replication?.handOver?.replication ?? [])[0] ?? null,
     isMirror: replication.home.manifest.replica !== undefined,
   };
   if (!isVisible) return { ...base, members: [], moments: [] };
@@ -101,10 +102,14 @@ function memberOf({ manifest }: Found): ReplicationOrder['members'][number] {
   return { id: sourceIdOf(manifest), name, universe, sizeBytes, blockSizeBytes };
 }
 
-/** Returns the newest moments, and always the one that was confirmed, because the next copy begins with it. */
+/**
+ * Returns the newest moments, and always the one that was confirmed, because the next copy begins with it, and all later ones: the newest
+ * moment of a follower must be among them (T4).
+ */
 function newestOf(moments: readonly Moment[], confirmed: string | null, max: number): readonly Moment[] {
   const from = moments.length - max;
-  return moments.filter(({ group }, index) => index >= from || group === confirmed);
+  const at = moments.findIndex(({ group }) => group === confirmed);
+  return moments.filter((_moment, index) => index >= from || (at >= 0 && index >= at));
 }
 
 /** The only member of the replication of a mirror is the mirror. */
@@ -188,7 +193,8 @@ export function confirmedOrder(replication: Replication, group: string): Manifes
   if (moment === undefined || replication.members.length < replication.memberIds.length)
     throw new RsError('E_UNKNOWN_SNAPSHOT', `The replication has no complete moment ${quoteText(group)}: copy the newest one`);
   const { momentMs } = moment;
-  if (confirmed !== null && momentMs < confirmed.momentMs)
+  const all = momentsOf(replication);
+  if (all.findIndex((one) => one.group === group) < all.findIndex((one) => one.group === confirmed?.group))
     throw new RsError('E_USAGE', `Moment ${quoteText(group)} is older than the moment that was confirmed last: confirm the newest one`);
   return { ...order, confirmed: { group, momentMs } };
 }

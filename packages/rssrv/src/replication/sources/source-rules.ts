@@ -11,12 +11,15 @@ import {
   findToChange,
   type Found,
   partsOf,
+  type PoolState,
   type Stamp,
   type VolumeName,
   volumeText,
 } from '../../pools/catalogue.ts';
 import type { Manifest, ManifestOrder } from '../../pools/disk/manifest.ts';
-import { checkNoFollower } from '../../pools/follower-rules.ts';
+import { checkNoFollower, checkOneFile } from '../../pools/follower-rules.ts';
+import { checkNoReplica } from '../../pools/replica-rules.ts';
+import type { SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
 import { SNAPSHOT_GROUP_MAX } from '../../pools/limits.ts';
 import { mirrorReplicationId } from '../../pools/mirror-sources.ts';
 import { endText, homeAway, type Replication, replicationOf, replicationsIn } from '../../pools/source-marks.ts';
@@ -32,6 +35,8 @@ export interface WantedReplication {
   readonly everyMs: number;
   readonly keep: number;
   readonly limitBytes: number | null;
+  /** Peer that may take the volumes over; null: none. */
+  readonly reversible: string | null;
 }
 
 /** New manifests, in the order in which they must be written. The manifest of the home is the commit point. */
@@ -50,33 +55,37 @@ export function decideReplicate(
   { id, request, nowMs }: Stamp,
 ): MarkedMembers {
   const { pools } = catalogue;
-  const { to, pool, everyMs, keep, limitBytes } = wanted;
+  const { to, pool, everyMs, keep, limitBytes, reversible } = wanted;
   const found = findMembers(catalogue, wanted.volumes, asker, 'replicate volumes');
   if (pool !== null && !isName(pool)) throw new RsError('E_USAGE', `Wrong pool name ${quoteText(pool)}: allowed is ${NAME_ALLOWED}`);
   for (const one of found) checkSource(catalogue, one, found.length === 1);
   checkOneOwner(found);
   checkClient(found, to, asker, isClient);
+  if (reversible !== null) checkReversible(found, reversible);
   const settings = { to, everyMs, keep, limitBytes };
+  const consent = reversible === null ? {} : { reversible };
   const existing = found.flatMap(({ manifest }) => known(catalogue, manifest) ?? []);
   const [same] = existing;
   if (same !== undefined) checkNotHandedOver(same);
   if (same !== undefined && same.order.to === to && isSameSet(same, found)) {
-    const order: ManifestOrder = { ...same.order, ...settings, pool: pool ?? same.order.pool };
+    const { reversible: _before, ...earlier } = same.order;
+    const order: ManifestOrder = { ...earlier, ...settings, ...consent, pool: pool ?? same.order.pool };
     return { home: withMark(same.home, { id: same.id, members: same.memberIds, order }, request), others: [] };
   }
   if (same !== undefined) throw hasOther(found, same, asker);
   if (replicationsIn(pools).length >= REPLICATIONS_MAX)
     throw new RsError('E_LIMIT', `This server has ${REPLICATIONS_MAX} replications, and no more are allowed: replicate volumes together`);
   const members = found.map(({ manifest }) => manifest.id);
-  const order: ManifestOrder = { ...settings, pool, createdMs: nowMs, confirmed: null };
+  const order: ManifestOrder = { ...settings, ...consent, pool, createdMs: nowMs, confirmed: null };
   const [home, ...others] = found;
   const { replica } = home!.manifest;
   if (replica !== undefined)
     return { home: withMark(home!, { id: mirrorReplicationId(replica.mirror, to), members, order }, request), others: [] };
+  const again = earlierId(pools, found) ?? id;
   return {
-    home: withMark(home!, { id, members, order }, request),
+    home: withMark(home!, { id: again, members, order }, request),
     // The others keep the stamps of their last requests, because this request is executed only once its order is in the home.
-    others: others.map((one) => withMark(one, { id, members, order: null }, one.manifest.request)),
+    others: others.map((one) => withMark(one, { id: again, members, order: null }, one.manifest.request)),
   };
 }
 
@@ -120,7 +129,7 @@ function checkNotHandedOver({ members }: Replication): void {
   const text = volumeText(handed);
   throw new RsError(
     'E_BUSY',
-    `Volume ${text} is being handed over to server ${server}: wait for its end (volume replications); if ${server} is lost for ever, volume replicate ${text} --end --force keeps the volumes here`,
+    `Volume ${text} is being handed over to server ${server}: wait for its end (volume replications), or volume reverse --cancel there gives it up; if ${server} is lost for ever, volume replicate ${text} --end --force keeps the volumes here`,
     { volume: text, server },
   );
 }
@@ -194,6 +203,35 @@ function checkClient(found: readonly Found[], to: string, asker: Asker, isClient
       `No client ${name} in [clients] of rssrvcfg: rsadm client add lets the server connect that copies the volumes`,
     );
   throw new RsError('E_RIGHTS', `Client ${name} may not attach volume ${text}: volume allow ${text} ${to} lets it`, { volume: text });
+}
+
+/** Throws unless a person at this server may consent to a hand-over, and the volumes could follow afterwards. */
+function checkReversible(found: readonly Found[], reversible: string): void {
+  if (!isName(reversible)) throw new RsError('E_USAGE', `Wrong name of a peer ${quoteText(reversible)}: allowed is ${NAME_ALLOWED}`);
+  for (const { manifest } of found) {
+    checkOneFile(manifest, 'be handed over');
+    checkNoReplica(manifest, 'be handed over');
+  }
+}
+
+/**
+ * T8: returns the id of the replication whose newest moment these volumes have, if they are all of its volumes, and it has ended. With the same
+ * id, its followers go on. Null: a new replication begins.
+ */
+function earlierId(pools: readonly PoolState[], found: readonly Found[]): string | null {
+  const [newest] = found.map((one) => listOf(one).findLast(({ replication }) => replication !== undefined));
+  const { replication, group, origin } = newest ?? {};
+  // After copies of another server, this one begins a replication of its own.
+  if (replication === undefined || group === undefined || origin !== undefined) return null;
+  const owners = pools.flatMap((pool) =>
+    [...pool.volumes.keys()].filter((id) => (pool.snapshots.get(id)?.list ?? []).some((one) => one.group.id === group.id)),
+  );
+  const isWhole = owners.length === found.length && found.every(({ manifest }) => owners.includes(manifest.id));
+  return isWhole && !replicationsIn(pools).some(({ id }) => id === replication) ? replication : null;
+}
+
+function listOf({ pool, manifest }: Found): readonly SnapshotRecord[] {
+  return pool.snapshots.get(manifest.id)?.list ?? [];
 }
 
 function isSameSet({ memberIds }: Replication, found: readonly Found[]): boolean {

@@ -95,7 +95,11 @@ describe('a command that works', () => {
   test('volume refresh and volume split of an image that is replicated', async () => {
     await s.scene.images.image(DB, 1, LOCAL_ASKER, null);
     const image = { name: 'db', universe: 1 };
-    await s.sources.replicate({ volumes: [image], to: 'big-7', pool: null, everyMs: 60_000, keep: 2, limitBytes: null }, LOCAL_ASKER, null);
+    await s.sources.replicate(
+      { volumes: [image], to: 'big-7', pool: null, everyMs: 60_000, keep: 2, limitBytes: null, reversible: null },
+      LOCAL_ASKER,
+      null,
+    );
     const mark = (): unknown => s.all.find(({ order }) => order.to === 'big-7')?.memberIds;
     const before = mark();
     await s.scene.images.refresh([image], LOCAL_ASKER, null);

@@ -13,6 +13,7 @@ import type { PoolVerbs } from '../../pools/pool-verbs.ts';
 import type { Turn } from '../../pools/requests/turn.ts';
 import { type Replication, replicationOf } from '../../pools/source-marks.ts';
 import { excessOf, type MemberSnapshot, type Moment } from '../../pools/source-moments.ts';
+import { madeMs } from '../../pools/snapshots/snapshot-record.ts';
 import type { NewSnapshot } from '../../snapshots/snapshot-rules.ts';
 import type { SnapshotVerbs } from '../../snapshots/snapshot-verbs.ts';
 import { MOMENT_REMOVALS_MAX } from '../limits.ts';
@@ -93,8 +94,8 @@ export class SourceVerbs {
     const wanted = next.wanted.map((one) => ({ ...one, snapshot }));
     const found = await this.ports.snapshots.snapshot(wanted, LOCAL_ASKER, requestId, turn);
     const snapshots = found.map(({ record }) => record);
-    const [{ group, createdMs: momentMs }] = snapshots as [(typeof snapshots)[number]];
-    return { group: group.id, momentMs, snapshots };
+    const [first] = snapshots as [(typeof snapshots)[number]];
+    return { group: first.group.id, momentMs: madeMs(first), snapshots };
   }
 
   /** Records that the client has a moment for good. Returns the number of snapshots of earlier moments that were removed. */

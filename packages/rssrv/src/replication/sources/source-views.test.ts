@@ -79,10 +79,15 @@ test('an interrupted hand-over is shown with both ways out, and one that goes on
   };
   const { state, text } = handed(null);
   expect(state).toBe('failing');
-  expect(text).toContain('repeat volume reverse at big-8, or keep the volumes here (rsadm volume replicate db --end --force)');
+  expect(text).toContain(
+    'volume reverse --cancel at big-8 gives it up, or keep the volumes here (rsadm volume replicate db --end --force)',
+  );
   expect(handed('g')).toMatchObject({ state: 'handing-over', text: '' });
   reports.polled(['r'], [report({ state: 'promoted' })]);
-  expect(handed('g').state, 'until its own volumes follow').toBe('handing-over');
+  expect(handed('g'), 'a command has promoted the followers').toMatchObject({
+    state: 'closed',
+    text: expect.stringContaining('rsadm volume replicate db --end --force'),
+  });
   reports.polled(['r'], [report()]);
   expect(handed('g').state, 'with its progress').toBe('copying');
 });

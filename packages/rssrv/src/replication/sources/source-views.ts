@@ -8,6 +8,7 @@ import { printDuration } from '@rsio/common/lib/units';
 import { type Found, volumeText } from '../../pools/catalogue.ts';
 import type { Replication } from '../../pools/source-marks.ts';
 import { REPLICATION_SILENT_MS, REPORT_TEXT_MAX_CHARS } from '../limits.ts';
+import { MomentAges } from '../moment-ages.ts';
 import type { SourceProblem } from './source-orders.ts';
 
 /** What is known of the client of a replication. */
@@ -20,14 +21,17 @@ interface Heard {
 
 export class SourceReports {
   private readonly clock: Pick<Clock, 'monotonicMs' | 'wallMs'>;
+  private readonly ages: MomentAges;
   private readonly heard = new Map<string, Heard>();
 
   constructor(clock: Pick<Clock, 'monotonicMs' | 'wallMs'>) {
     this.clock = clock;
+    this.ages = new MomentAges(clock);
   }
 
   /** Forgets replications that have ended, and begins to wait for the clients of new ones. */
   follow(ids: ReadonlySet<string>): void {
+    this.ages.follow(ids);
     for (const id of this.heard.keys()) if (!ids.has(id)) this.heard.delete(id);
     for (const id of ids) if (!this.heard.has(id)) this.heard.set(id, { pollMs: null, sinceMs: this.clock.monotonicMs(), report: null });
   }
@@ -52,7 +56,7 @@ export class SourceReports {
       ...{ id, direction: 'out', peer: to, pool, everyMs, keep, limitBytes, momentMs },
       volumes: members.map(({ manifest: { name, universe } }) => ({ name, universe })),
       ...this.stateOf(id, to, members, problem?.text ?? interrupted(members)),
-      ageMs: momentMs === null ? null : Math.max(0, this.clock.wallMs() - momentMs),
+      ageMs: confirmed === null ? null : this.ages.ageMs(id, confirmed.group, confirmed.momentMs),
       doneBytes: report?.doneBytes ?? 0,
       totalBytes: report?.totalBytes ?? 0,
       nextMs: momentMs === null ? null : momentMs + everyMs,
@@ -74,7 +78,15 @@ export class SourceReports {
       text: `waits for the first report of ${to}`,
     };
     const isClosed = members.some(({ manifest }) => manifest.replication?.handOver !== undefined);
-    return { state: isClosed && (state === 'waiting' || state === 'promoted') ? 'handing-over' : state, text };
+    if (state === 'promoted') {
+      const names = members.map(({ manifest }) => volumeText(manifest)).join(' ');
+      const what = isClosed ? 'and this server is closed for a hand-over' : 'and this server is the source as well';
+      const end = `rsadm volume replicate ${names} --end${isClosed ? ' --force' : ''}`;
+      const own = `to keep the content of this server, ${end}, replicate it again, and demote the volumes of ${to}`;
+      const theirs = `to keep that of ${to}, volume replicate there, then rsadm volume demote ${names} --for PEER here`;
+      return { state: isClosed ? 'closed' : 'split', text: `${to} has promoted its followers, ${what}: ${own}; ${theirs}` };
+    }
+    return { state: isClosed && state === 'waiting' ? 'handing-over' : state, text };
   }
 }
 
@@ -84,6 +96,6 @@ function interrupted(members: readonly Found[]): string | null {
   const isClosing = members.every(({ manifest }) => (manifest.replication?.handOver?.group ?? null) === null);
   if (server === undefined || !isClosing) return null;
   const names = members.map(({ manifest }) => volumeText(manifest)).join(' ');
-  const ways = `repeat volume reverse at ${server}, or keep the volumes here (rsadm volume replicate ${names} --end --force)`;
+  const ways = `volume reverse --cancel at ${server} gives it up, or keep the volumes here (rsadm volume replicate ${names} --end --force)`;
   return `Volumes are closed for clients, because they are being handed over to server ${server}: if this lasts, ${ways}`;
 }

@@ -1,5 +1,5 @@
 // Tests which snapshots a client can open by name, which snapshot an id identifies, and that no snapshot is removed while a client has it
-// open or is opening it. The pool is real and has descriptions of snapshots; there are no sessions. Rules: N1, N2, G25.
+// open or is opening it. The pool is real and has descriptions of snapshots; there are no sessions. Rules: N1, N2, T12, G25.
 
 import { expect, test } from 'vitest';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
@@ -38,6 +38,22 @@ test('a snapshot is served to the clients of its volume, read-only and shared, u
   expect(snapshots.whyMissing('venus', { name: 'db@sunday', universe: 0 })).toBeNull();
   unserve();
   expect([snapshots.find('big-2', { name: 'db@monday', universe: 0 }), snapshots.byId(monday!.id)]).toEqual([null, null]);
+});
+
+test('a client with the right copy opens the moments of the replications to it, and no other snapshot', async () => {
+  const { snapshots, copying, pools, manifest, records } = await snapshotScene(directory, ['monday', 'moment'], ['big-2']);
+  const order = { to: 'big-2', pool: null, everyMs: 60_000, keep: 3, limitBytes: null, createdMs: 0, confirmed: null };
+  const replication = { id: crypto.randomUUID(), members: [manifest.id], order };
+  const mark = (to: string): void => pools.pools.put('fast', { ...manifest, replication: { ...replication, order: { ...order, to } } });
+  mark('big-2');
+  const moment = { ...records[1]!, replication: replication.id };
+  pools.pools.putSnapshots('fast', manifest.id, (all) => ({ ...all, list: [records[0]!, moment] }));
+  const found = (node = 'big-2') => ['monday', 'moment'].map((name) => snapshots.find(node, { name: `db@${name}`, universe: 0 }) !== null);
+  expect(found()).toEqual([true, true]);
+  copying.add('big-2');
+  expect([found(), snapshots.whyMissing('big-2', { name: 'db@monday', universe: 0 })]).toEqual([[false, true], null]);
+  mark('venus');
+  expect(found()).toEqual([false, false]);
 });
 
 test('a snapshot that a client has or is opening is not removed, and one that is being removed is not opened', async () => {

@@ -1,7 +1,7 @@
 // Serves snapshots of pool volumes to the clients of these volumes. A client opens a snapshot by its name. A snapshot is read-only and
 // shared, and has its own id. Lists of volumes do not include snapshots. Invariants: a snapshot is found only while its volume is in the
 // configuration in force and the pool has the snapshot. A snapshot that a client has open or is opening is not removed (N2). No client can
-// open a snapshot during its removal. Rules: N1.
+// open a snapshot during its removal. Rules: N1, T12.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
@@ -11,6 +11,7 @@ import { isFor, type ServedVolume } from '../../storage/io/served-volume.ts';
 import type { PoolState } from '../../pools/catalogue.ts';
 import { otherParts, partSizes } from '../../pools/disk/manifest.ts';
 import { poolPaths } from '../../pools/disk/pool-paths.ts';
+import { isMomentFor } from '../../pools/source-moments.ts';
 import { filesOf, isReadable, snapshotPaths, type SnapshotRecord, unprovenText } from '../../pools/snapshots/snapshot-record.ts';
 import { readersRefusal, type SnapshotReader } from '../../volumes/volume-plan.ts';
 
@@ -18,6 +19,8 @@ export interface ServedSnapshotsPorts {
   pools(): readonly PoolState[];
   /** All volumes of the configuration in force. */
   volumes(): readonly ServerVolumeConfig[];
+  /** Returns true if the client has the right `copy`, and therefore opens only moments of the replications to it (T12). */
+  isCopying(node: string): boolean;
   /** Clients that hold the snapshot with this id. */
   holdersOf(id: string): readonly Holder[];
   /** The OPENs that are in progress in all sessions. */
@@ -62,6 +65,11 @@ export class ServedSnapshots {
     this.ports = ports;
   }
 
+  /** Returns true if the client has the right `copy`. */
+  isCopying(node: string): boolean {
+    return this.ports.isCopying(node);
+  }
+
   /** Returns the snapshot that an OPEN of this client names, or null. */
   find(node: string, { name, universe }: Pick<OpenRequest, 'name' | 'universe'>): ServedVolume | null {
     const { volume: volumeName, snapshot } = servedNameParts(name);
@@ -70,9 +78,13 @@ export class ServedSnapshots {
     if (volume === null) return null;
     for (const pool of this.ports.pools()) {
       const record = this.listOf(pool, volume.id).find((one) => one.name === snapshot && isReadable(one));
-      if (record !== undefined && !this.leaving.has(record.id)) return this.served(pool, volume, record);
+      if (record !== undefined && !this.leaving.has(record.id) && this.mayRead(node, record)) return this.served(pool, volume, record);
     }
     return null;
+  }
+
+  private mayRead(node: string, record: SnapshotRecord): boolean {
+    return !this.ports.isCopying(node) || isMomentFor(this.ports.pools(), node, record);
   }
 
   byId(id: string): ServedVolume | null {
@@ -101,7 +113,7 @@ export class ServedSnapshots {
   whyMissing(node: string, { name, universe }: Pick<OpenRequest, 'name' | 'universe'>): string | null {
     const { volume, snapshot } = servedNameParts(name);
     const found = this.volumeOf(node, volume, universe);
-    if (found === null) return null;
+    if (found === null || this.ports.isCopying(node)) return null;
     const record = this.recordsOf(found.id ?? '').find((one) => one.name === snapshot);
     if (record !== undefined && !isReadable(record)) return unprovenText(name);
     const lost = record === undefined ? undefined : this.placeOf(record.id)?.files.find(({ path }) => path === null);

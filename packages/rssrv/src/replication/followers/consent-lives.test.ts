@@ -1,0 +1,14 @@
+// Tests random lives of two servers with old images, wishes that are given up, set clocks and full pools, which testing/consent-lives.ts makes and
+// judges. RUNS sets the number of lives, and SEED sets the first seed. Rules: T1, T4, T6, T8, T9, T12, T13, G48.
+
+import { expect, test } from 'vitest';
+import { consentLife } from '../../testing/consent-lives.ts';
+
+const RUNS = Number(process.env['RUNS'] ?? 6);
+const SEED = Number(process.env['SEED'] ?? 1);
+
+test('nothing that only one server has is lost, and nobody takes a role without an order there', {
+  timeout: 60_000 + RUNS * 3_000,
+}, async () => {
+  for (let seed = SEED; seed < SEED + RUNS; seed++) expect(await consentLife(seed), `seed ${seed}`).toBe(null);
+});

@@ -1,0 +1,242 @@
+// Tests what becomes of volumes that were the source: they follow the server that has taken over, whatever their names are, and never get a
+// second volume beside them. A follower goes on after the end of its replication, and its newest moment cannot be removed. Rules: T4, T6,
+// T8, T9.
+
+import type { PeerConfig } from '@rsio/common/config/schema/types';
+import type { ReplicationOrder } from '@rsio/common/control/server/replication-methods';
+import { beforeEach, expect, test } from 'vitest';
+import { LOCAL_ASKER } from '../../pools/asker.ts';
+import type { Found } from '../../pools/catalogue.ts';
+import { closedFor, following } from '../../pools/follower-rules.ts';
+import type { Moment } from '../../pools/source-moments.ts';
+import { directory, scenes, usePoolDirectory } from '../../testing/pool-directory.ts';
+import { named, openSources, order, PEER, type SourceScene, SourceTime } from '../../testing/source-scene.ts';
+import { FailingStep } from '../../testing/stopped-verbs.ts';
+import { HandOver } from '../sources/hand-over.ts';
+import { type FollowerFacts, nextStep } from './follower-plan.ts';
+import { FollowerVerbs } from './follower-verbs.ts';
+
+usePoolDirectory();
+
+const uuid = (digits: string): string => `00000000-0000-4000-8000-${digits.padStart(12, '0')}`;
+const [REVERSE, OTHER] = [uuid('aa'), uuid('bb')];
+const AT = { peer: 'bergen', nowMs: 0, sinceMomentMs: null, mayAskGrant: true };
+const SOURCE = { name: 'bergen', pools: null };
+let s: SourceScene;
+let time: SourceTime;
+let failing: FailingStep;
+let followers: FollowerVerbs;
+
+beforeEach(async () => {
+  [time, failing] = [new SourceTime(), new FailingStep('change: commit')];
+  s = await openSources(directory, time, { reached: failing.reached });
+  scenes.push(s.scene);
+  followers = new FollowerVerbs(s.scene.verbs);
+  for (const name of ['db', 'log']) await s.scene.create({ name });
+});
+
+const rename = (from: string, to: string) => s.scene.verbs.rename(named(from)[0]!, named(to)[0]!, LOCAL_ASKER, null);
+const all = (): readonly Found[] =>
+  s.scene.pools.states.flatMap((pool) => [...pool.volumes.values()].map((manifest): Found => ({ pool, manifest })));
+const handOvers = (): HandOver =>
+  new HandOver({
+    verbs: s.scene.verbs,
+    peers: () => [{ name: 'bergen', nodename: 'oslo' } as PeerConfig],
+    peerState: (name) => ({ name, isConnected: true, pathsUp: 1, sinceMs: 0, trouble: null }),
+  });
+
+/** The order of a server whose volumes db and log are copies of these at this moment. */
+function orderAt({ group, momentMs, snapshots }: Moment, changes: Partial<ReplicationOrder> = {}): ReplicationOrder {
+  const members = ['db', 'log'].map((name, index) => ({
+    id: uuid(`${index + 1}`),
+    name,
+    universe: 0,
+    sizeBytes: 1_048_576,
+    blockSizeBytes: 512,
+  }));
+  const copies = members.map(({ id, sizeBytes, blockSizeBytes }, index) => ({
+    ...{ volumeId: id, id: uuid(`c${index}`), snapshot: 'm', sizeBytes, blockSizeBytes, origin: snapshots[index]?.id ?? null },
+  }));
+  const fixed = {
+    replication: REVERSE,
+    pool: null,
+    everyMs: 60_000,
+    keep: 3,
+    limitBytes: null,
+    problem: null,
+    isMirror: false,
+    shared: null,
+  };
+  return {
+    ...fixed,
+    confirmed: group,
+    handOver: null,
+    members,
+    moments: [{ group, momentMs, place: null, snapshots: copies }],
+    ...changes,
+  };
+}
+
+/** Closes the volumes for a hand-over with this id, and makes the last moment. */
+async function handOver(wanted = REVERSE): Promise<Moment> {
+  await s.begin(['db', 'log'], { reversible: 'bergen' });
+  const { id } = s.only;
+  await s.moment();
+  time.later(60_000);
+  await handOvers().close(id, wanted, PEER);
+  const last = await s.moment();
+  await handOvers().last(id, wanted, last.group, PEER);
+  return last;
+}
+
+const step = (wanted: ReplicationOrder) => nextStep(wanted, [], { ...AT, old: followers.oldSources(wanted, 'bergen') });
+
+// Regression: the poll found no volume of the name, and made a second follower beside the renamed source, so that no site served.
+test.each([false, true])(
+  'a closed source follows the server that has taken over, and gets no second volume; renamed: %s',
+  async (isRenamed) => {
+    if (isRenamed) for (const name of ['db', 'log']) await rename(name, `old-${name}`);
+    const names = isRenamed ? ['old-db', 'old-log'] : ['db', 'log'];
+    await s.begin(names, { reversible: 'bergen' });
+    await handOvers().close(s.only.id, REVERSE, PEER);
+    const last = await s.moment();
+    await handOvers().last(s.only.id, REVERSE, last.group, PEER);
+    const taken = orderAt(last);
+    await expect(followers.create(taken, taken.members[0]!, SOURCE)).rejects.toMatchObject({ code: 'E_EXISTS' });
+    expect(step(taken)).toEqual({ kind: 'follow' });
+    await followers.followHanded(taken, 'bergen');
+    expect(all().map(({ manifest }) => [manifest.name, following(manifest)?.replication, following(manifest)?.base])).toEqual(
+      names.map((name) => [name, REVERSE, last.group]),
+    );
+    expect([s.all, followers.oldSources(taken, 'bergen')]).toEqual([[], []]);
+  },
+);
+
+test('a closed source follows nobody but the server that it has closed for, in just that hand-over, and with its own last moment', async () => {
+  const last = await handOver();
+  const busy = { code: 'E_BUSY' };
+  const other = orderAt(last, { replication: OTHER });
+  expect(step(other)).toMatchObject({ kind: 'stuck', word: 'closed' });
+  await expect(followers.followHanded(other, 'bergen')).rejects.toMatchObject(busy);
+  await expect(followers.followHanded(orderAt(last), 'elsewhere')).rejects.toMatchObject(busy);
+  // The image from which this server was restored lacks the last moment.
+  const [first] = s.only.members.map(({ pool, manifest }) => pool.snapshots.get(manifest.id)!.list[0]!);
+  const without = orderAt({
+    group: first!.group.id,
+    momentMs: 0,
+    snapshots: s.only.members.map(({ pool, manifest }) => pool.snapshots.get(manifest.id)!.list[0]!),
+  });
+  expect(step(without)).toMatchObject({ kind: 'stuck', word: 'closed' });
+  await expect(followers.followHanded(without, 'bergen')).rejects.toMatchObject(busy);
+  expect(all().every(({ manifest }) => following(manifest) === null && closedFor(manifest) !== null)).toBe(true);
+});
+
+test('a change of roles that was interrupted goes on, also after a restart, and the volume with the order is last', async () => {
+  const taken = orderAt(await handOver());
+  failing.isOn = true;
+  await expect(followers.followHanded(taken, 'bergen')).rejects.toThrow('EIO');
+  await s.scene.pools.readAgain('fast');
+  expect(
+    all()
+      .map(({ manifest }) => `${manifest.name} ${following(manifest) !== null}`)
+      .toSorted((one, other) => (one < other ? -1 : 1)),
+  ).toEqual(['db false', 'log true']);
+  expect(step(taken)).toEqual({ kind: 'follow' });
+  await followers.followHanded(taken, 'bergen');
+  expect(all().every(({ manifest }) => following(manifest)?.replication === REVERSE)).toBe(true);
+});
+
+test('an open source gets no follower beside it, although it was renamed, and both ways out name it', async () => {
+  await s.begin(['db', 'log']);
+  const promoted = orderAt(await s.moment());
+  for (const name of ['db', 'log']) await rename(name, `old-${name}`);
+  expect(step(promoted)).toMatchObject({
+    kind: 'stuck',
+    word: 'split',
+    text: expect.stringContaining('rsadm volume demote old-db old-log --for bergen'),
+  });
+  await expect(followers.create(promoted, promoted.members[0]!, SOURCE)).rejects.toThrow('rsadm volume demote old-db old-log --for bergen');
+  expect(all()).toHaveLength(2);
+});
+
+test('a replication that has ended begins again with the id that its followers know', async () => {
+  const { id } = await s.begin(['db', 'log']);
+  await s.moment();
+  await s.sources.end(named('db', 'log'), LOCAL_ASKER, null, false);
+  expect((await s.begin(['db', 'log'])).id).toBe(id);
+  await s.sources.end(named('db', 'log'), LOCAL_ASKER, null, false);
+  // Other volumes share the moments now, and a replication without a moment has no followers with one.
+  expect((await s.begin(['db'])).id).not.toBe(id);
+});
+
+/** Makes a follower of volume db of bergen, with these moments, the oldest first. */
+async function follow(moments: readonly number[], replication = REVERSE): Promise<string> {
+  const member = { id: uuid('1'), name: 'copy', universe: 0, sizeBytes: 4_096, blockSizeBytes: 512 };
+  const wanted = orderAt({ group: uuid('e'), momentMs: 0, snapshots: [] }, { replication, members: [member] });
+  await followers.create(wanted, member, SOURCE);
+  const { id } = followers.of(replication)[0]!.manifest;
+  for (const number of moments) {
+    const snapshot = {
+      volumeId: member.id,
+      id: uuid(`d${number}`),
+      snapshot: `m${number}`,
+      sizeBytes: 4_096,
+      blockSizeBytes: 512,
+      origin: null,
+    };
+    const { state } = await followers.prepare(id, snapshot, null);
+    await followers.arrived(id, { ...state, positionBytes: 4_096 }, 0);
+    await followers.commit(id, { group: uuid(`f${number}`), momentMs: number, place: null, snapshots: [snapshot] }, snapshot);
+  }
+  return id;
+}
+
+test('a follower goes on under the next replication of its source, with its newest moment as its base', async () => {
+  const id = await follow([1, 2]);
+  const next = orderAt(
+    { group: uuid('f2'), momentMs: 2, snapshots: [] },
+    { replication: OTHER, members: [{ id: uuid('1'), name: 'new', universe: 0, sizeBytes: 4_096, blockSizeBytes: 512 }] },
+  );
+  await followers.create(next, next.members[0]!, { name: 'elsewhere', pools: null });
+  expect(followers.of(OTHER).map(({ manifest }) => manifest.name)).toEqual(['new']);
+  await followers.create({ ...next, replication: uuid('cc') }, next.members[0]!, SOURCE);
+  expect(followers.of(uuid('cc')).map(({ manifest }) => [manifest.id, manifest.name, manifest.follower?.base])).toEqual([
+    [id, 'copy', uuid('f2')],
+  ]);
+});
+
+// Regression: volume remove db@MOMENT removed the only moment of a follower, and its source was lost.
+test('the newest moment of a follower cannot be removed by a command, and earlier ones can', async () => {
+  await follow([1, 2]);
+  const remove = (snapshot: string) => s.scene.snapshots.remove({ name: 'copy', universe: 0, snapshot }, LOCAL_ASKER, null);
+  await expect(remove('m2')).rejects.toMatchObject({ code: 'E_USAGE', message: expect.stringContaining('rsadm volume promote copy') });
+  await remove('m1');
+  await expect(remove('m2')).rejects.toMatchObject({ code: 'E_USAGE' });
+});
+
+test('the base of a volume that follows after a hand-over cannot be removed', async () => {
+  const last = await handOver();
+  await followers.followHanded(orderAt(last), 'bergen');
+  const remove = (snapshot: string) => s.scene.snapshots.remove({ name: 'db', universe: 0, snapshot }, LOCAL_ASKER, null);
+  const [older, base] = s.snapshotsOf('db');
+  await expect(remove(base ?? '')).rejects.toMatchObject({ code: 'E_USAGE' });
+  await remove(older ?? '');
+});
+
+test('a moment of a clock that was ahead is a moment like any other, and the next one is later', async () => {
+  await s.begin(['db', 'log']);
+  time.later(3_600_000);
+  const ahead = await s.moment();
+  await s.confirm(ahead);
+  time.later(-3_600_000);
+  const now = await s.moment();
+  expect(now.momentMs).toBe(time.nowMs);
+  await s.confirm(now);
+  expect(s.only.order.confirmed).toEqual({ group: now.group, momentMs: time.nowMs });
+  const facts: FollowerFacts = {
+    ...{ sourceId: uuid('1'), volumeId: 'f', name: 'db', universe: 0, isPromoted: false, peer: 'bergen', wanted: null },
+    ...{ snapshots: [], moments: [], inUse: new Set<string>() },
+  };
+  expect(nextStep(orderAt(now), [facts, { ...facts, sourceId: uuid('2') }], { ...AT, old: [] }).kind).toBe('pull');
+  await s.sources.replicate(order(['db', 'log'], { keep: 1 }), LOCAL_ASKER, null);
+});
