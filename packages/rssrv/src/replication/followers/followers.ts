@@ -13,7 +13,7 @@ import { following } from '../../pools/follower-rules.ts';
 import { momentIdOf } from '../../pools/mirror-sources.ts';
 import { madeMs } from '../../pools/snapshots/snapshot-record.ts';
 import { snapshotsOf } from '../../snapshots/snapshot-rules.ts';
-import { MomentAges } from '../moment-ages.ts';
+import { MomentAges } from '../../snapshots/moment-ages.ts';
 import {
   LANE_CALLS_PER_PEER_MAX,
   PULLS_PER_PEER_MAX,

@@ -8,7 +8,7 @@ import { printDuration } from '@rsio/common/lib/units';
 import { type Found, volumeText } from '../../pools/catalogue.ts';
 import type { Replication } from '../../pools/source-marks.ts';
 import { REPLICATION_SILENT_MS, REPORT_TEXT_MAX_CHARS } from '../limits.ts';
-import { MomentAges } from '../moment-ages.ts';
+import { MomentAges } from '../../snapshots/moment-ages.ts';
 import type { SourceProblem } from './source-orders.ts';
 
 /** What is known of the client of a replication. */

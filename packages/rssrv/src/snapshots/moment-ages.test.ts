@@ -1,4 +1,5 @@
-// Tests the age of a moment under clocks that are set. Rules: T5.
+// Tests the age of the newest moment of a replication under clocks that are set. The moments are ids here; replication/followers and
+// replication/sources find them. Rules: T5.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';
