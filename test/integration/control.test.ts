@@ -213,6 +213,8 @@ const PARAMS: Readonly<Partial<Record<ControlMethodName, object>>> = {
   'message-send': { to: 'venus', text: 'hello' },
   'backup-done': { namespace: 'osl', name: 'db', universe: 0, snapshot: 'monday' },
   detach: { names: ['nosuch'] },
+  'order-attach': { name: 'nosuch', what: 'a test' },
+  'order-detach': { ticket: 'of nobody' },
   'server-call': { method: 'volume-list' },
   'snapshot-begin': { snapshots: [{ namespace: 'osl', name: 'oracle', universe: 0, snapshot: 'monday' }] },
   'snapshot-end': { ticket: 1 },
