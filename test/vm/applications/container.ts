@@ -3,7 +3,7 @@
 // ends, no container runs, and no network namespace, mount or loop device of a container is left.
 
 import { execFile, execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Image } from '../image.ts';
@@ -139,9 +139,13 @@ export class Container implements Guest {
 
   async cut(): Promise<void> {
     const { text } = await this.try('find -L /dev/av0 -type b -exec stat -L -c %Lr {} + 2> /dev/null');
+    // If rsiod were the last process of its mount namespace, the kernel would unmount the file systems on volumes in it, and wait for it for
+    // ever. The namespace therefore outlives the processes; then nothing answers its devices any more, and the unmounts end with errors.
+    const mounts = this.pid === '' ? null : openSync(`/proc/${this.pid}/ns/mnt`, 'r');
     writeFileSync(path.join(this.group, 'cgroup.kill'), '1');
     const isEmpty = (): boolean => readFileSync(path.join(this.group, 'cgroup.events'), 'utf8').includes('populated 0');
     await waitFor(isEmpty, KILLED_MS, `${this.name} has ended`);
+    if (mounts !== null) closeSync(mounts);
     // The loop devices of this kernel outlive the container.
     for (const number of text.split('\n').filter(Boolean))
       quietly(() => execFileSync('losetup', ['-d', `/dev/loop${number}`], { stdio: 'ignore' }));
