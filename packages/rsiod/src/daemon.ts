@@ -436,11 +436,8 @@ export class ClientDaemon {
       ...mirrors,
       notes: notesOf({ clock, attachments, gates: this.gates, namespaces: () => this.namespaces }),
       ...{ config: () => this.config, configuredMs: () => this.configuredMs, namespaces: () => this.namespaces },
-      frontends: this.frontends,
-      gates: this.gates,
-      aoeGates: this.aoeGates,
-      reload: () => this.reload(),
-      restart: () => this.restart(),
+      ...{ frontends: this.frontends, gates: this.gates, aoeGates: this.aoeGates },
+      ...{ reload: () => this.reload(), restart: () => this.restart() },
       end: (isForced) => this.end(isForced),
     });
     return this.role.handlers(own, attachments, () => this.namespaces);

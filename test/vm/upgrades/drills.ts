@@ -123,12 +123,15 @@ function orders(): Order[] {
   return [[names], [names.toReversed()], ...each.map((order) => order.map((name) => [name]))];
 }
 
-/** A copy of the machine's root, in which no systemd and no daemon runs, so that each order begins with the last release. */
+/**
+ * Each order begins with the last release, in a copy of the machine's root, in which no systemd and no daemon runs. Nothing is compiled there,
+ * because that would take longer than everything else.
+ */
 export async function eachOrder({ both, report, after }: UpgradeScene): Promise<void> {
   const old = await versionOf(both, 'client');
   const expected = (await both.run(`dpkg-deb -f ${after}/rsio-common_*.deb Version`)).trim();
   const begin =
-    'o=/run/order; mkdir -p $o; mount -t tmpfs order $o; mkdir $o/up $o/work $o/all; mount -t overlay -o lowerdir=/,upperdir=$o/up,workdir=$o/work overlay $o/all; mkdir -p $o/all/share; mount --bind /share $o/all/share; mount -t proc proc $o/all/proc; mount --rbind /dev $o/all/dev; mount --make-rslave $o/all/dev';
+    'o=/run/order; mkdir -p $o; mount -t tmpfs order $o; mkdir $o/up $o/work $o/all; mount -t overlay -o lowerdir=/,upperdir=$o/up,workdir=$o/work overlay $o/all; mkdir -p $o/all/share; mount --bind /share $o/all/share; ln -sf /bin/true $o/all/usr/bin/node; mount -t proc proc $o/all/proc; mount --rbind /dev $o/all/dev; mount --make-rslave $o/all/dev';
   const end = 'umount -l $o/all/dev $o/all/proc $o/all/share; umount -l $o/all; umount -l $o';
   const tools: readonly (readonly [string, readonly Order[]])[] = [
     ['apt-get install --yes', PAIRS],
