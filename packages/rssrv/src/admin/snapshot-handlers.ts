@@ -8,7 +8,7 @@ import type { Triggers } from '@rsio/common/triggers/triggers';
 import { replicaSnapshotHandlers } from '../mirrors/replica-snapshot-handlers.ts';
 import type { Voters } from '../mirrors/voters.ts';
 import type { Asker } from '../pools/asker.ts';
-import { checkNoFollower } from '../pools/follower-rules.ts';
+import { checkVerb } from '../pools/verb-table.ts';
 import { volumeConfigOf } from '../pools/pool-volume.ts';
 import type { SnapshotAnswers } from '../snapshots/reads/snapshot-answers.ts';
 import { findReadable, snapshotText } from '../snapshots/snapshot-rules.ts';
@@ -65,7 +65,7 @@ export function snapshotHandlers(
     'volume-diff': async ({ until, offsetBytes, ...name }) => {
       const { catalogue } = inventory;
       const target = findReadable(catalogue, name, asker);
-      if (until === null) checkNoFollower(target.manifest, 'be compared without the name of a second moment');
+      if (until === null) checkVerb('compare', target, { pools: catalogue.pools, asker });
       const later = until === null ? null : findReadable(catalogue, { ...name, snapshot: until }, asker).record;
       if (later !== null && later.createdMs < target.record.createdMs)
         throw new RsError('E_USAGE', `Snapshot ${later.name} is older than ${name.snapshot}: name the older one first`);

@@ -15,7 +15,7 @@ import { checkSettled } from '../pools/repair/image-repair.ts';
 import { POOL_CHANGE_MS } from '../pools/limits.ts';
 import type { PoolVerbs } from '../pools/pool-verbs.ts';
 import { checkPlace } from '../pools/replica-rules.ts';
-import { checkNoSource } from '../pools/source-marks.ts';
+import { checkVerb } from '../pools/verb-table.ts';
 import { makeMap, regionsOf } from './map-file.ts';
 
 /** Executes a change of pools in its turn in the queue of changes. `what`: see ChangeInProgress. */
@@ -44,10 +44,9 @@ export class ReplicaStore {
     return this.change(async () => {
       const found = this.find(volumeId);
       const { pool, manifest: was } = found;
-      checkPlace(was, mirror, pool.isShared);
       checkSettled(was);
-      // The replication of a mirror is that of each of its replicas.
-      if (was.replica === undefined) checkNoSource(verbs.pools.states, was, LOCAL_ASKER, 'become a replica of a mirror');
+      checkVerb('become a replica', found, { pools: verbs.pools.states, asker: LOCAL_ASKER });
+      checkPlace(was, mirror, pool.isShared);
       const identity = newIdentity();
       await verbs.whileUnserved(found, async () => {
         const manifest = await verbs.onDisk(pool, POOL_CHANGE_MS, async (files) => {

@@ -9,7 +9,7 @@ import type { Asker } from './asker.ts';
 import { PARTS_MAX, POOL_VOLUMES_MAX, POOL_VOLUMES_PER_CLIENT_MAX } from './limits.ts';
 import type { VolumeId } from './disk/ids.ts';
 import { type Layout, type Manifest, otherParts, type PartRecord, partSizes, type PoolIdentity } from './disk/manifest.ts';
-import { checkGrowable, checkSettled } from './repair/image-repair.ts';
+import { checkSettled } from './repair/image-repair.ts';
 import type { FoundPart, RemovedVolume } from './disk/pool-scan.ts';
 import { ownedByNode } from './snapshots/owned-bytes.ts';
 import type { VolumeSnapshots } from './snapshots/snapshot-scan.ts';
@@ -320,10 +320,8 @@ export function decideGrow(
   request: string | null,
   onto: { readonly pool: string; readonly newId: () => string } | null,
 ): Manifest {
-  checkNotBusy({ pool, manifest });
   checkSize(sizeBytes, manifest.blockSizeBytes);
   const text = volumeText(manifest);
-  checkGrowable(manifest);
   if (sizeBytes <= manifest.sizeBytes)
     throw new RsError(
       'E_VOLUME',
@@ -359,8 +357,7 @@ export function partsOf({ pools }: Catalogue, manifest: Pick<Manifest, 'id' | 'l
 }
 
 /** Returns the manifest with the new name. Throws if the name cannot be used. */
-export function decideRename(catalogue: Catalogue, { pool, manifest }: Found, to: VolumeName, request: string | null): Manifest {
-  checkNotBusy({ pool, manifest });
+export function decideRename(catalogue: Catalogue, { manifest }: Found, to: VolumeName, request: string | null): Manifest {
   checkName(catalogue, to, manifest.id);
   return { ...manifest, name: to.name, universe: to.universe, request };
 }
@@ -378,11 +375,14 @@ export function poolNamed({ pools }: Catalogue, name: string): PoolState {
  * Throws E_BUSY while a snapshot of the volume is being made in the background, because the files of the volume must not be replaced
  * or extended during that time.
  */
-export function checkNotBusy({ pool, manifest }: Found): void {
+export function checkNotBusy(found: Found): void {
+  const text = busyText(found);
+  if (text !== null) throw new RsError('E_BUSY', text, { volume: volumeText(found.manifest) });
+}
+
+export function busyText({ pool, manifest }: Found): string | null {
   const [one] = pool.snapshots.get(manifest.id)?.making ?? [];
-  if (one === undefined) return;
-  const snapshot = `${volumeText(manifest)}@${one.name}`;
-  throw new RsError('E_BUSY', `Snapshot ${snapshot} is being made: try again when it is there`, { volume: volumeText(manifest), snapshot });
+  return one === undefined ? null : `Snapshot ${volumeText(manifest)}@${one.name} is being made: try again when it is there`;
 }
 
 /** Throws unless the asker may change the volume. `what`: the change, such as `grow volumes`. */

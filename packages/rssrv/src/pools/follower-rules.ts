@@ -16,24 +16,11 @@ export function following({ follower }: Pick<Manifest, 'follower'>): FollowerMar
  * refused change, such as `be removed`.
  */
 export function checkNoFollower(manifest: Marked, what: string): void {
-  const mark = following(manifest);
-  const text = textOf(manifest);
+  const volume = textOf(manifest);
   const server = manifest.replication?.handOver?.server;
-  if (server !== undefined)
-    throw new RsError(
-      'E_BUSY',
-      `Volume ${text} is being handed over to server ${server}, and cannot ${what}: wait for its end (volume replications)`,
-      {
-        volume: text,
-        peer: server,
-      },
-    );
-  if (mark === null) return;
-  throw new RsError(
-    'E_USAGE',
-    `Volume ${text} follows volume ${mark.sourceName} of server ${mark.peer}, and cannot ${what}: rsadm volume promote ${text} makes it an ordinary volume`,
-    { volume: text, peer: mark.peer },
-  );
+  if (server !== undefined) throw new RsError('E_BUSY', handedOverText(manifest, what), { volume, peer: server });
+  const mark = following(manifest);
+  if (mark !== null) throw new RsError('E_USAGE', followsText(manifest, what), { volume, peer: mark.peer });
 }
 
 /** Throws E_USAGE if the volume has several files: a follower has one, and the first file alone is no content of the volume. */
@@ -47,9 +34,15 @@ export function checkOneFile(manifest: Marked & Pick<Manifest, 'layout'>, what: 
   );
 }
 
-/** As above, for the removal. A follower without snapshots has no moment, cannot be promoted, and nobody needs its content. */
-export function checkRemovable(manifest: Marked, snapshots: number): void {
-  if (following(manifest) === null || snapshots > 0) checkNoFollower(manifest, 'be removed');
+export function handedOverText(manifest: Marked, what: string): string {
+  const server = manifest.replication?.handOver?.server ?? '';
+  return `Volume ${textOf(manifest)} is being handed over to server ${server}, and cannot ${what}: wait for its end (volume replications)`;
+}
+
+export function followsText(manifest: Marked, what: string): string {
+  const text = textOf(manifest);
+  const { sourceName = '', peer = '' } = manifest.follower ?? {};
+  return `Volume ${text} follows volume ${sourceName} of server ${peer}, and cannot ${what}: rsadm volume promote ${text} makes it an ordinary volume`;
 }
 
 /** Returns why no client can open the volume, and the server from which its content comes or to which it goes; null if clients can. */

@@ -10,10 +10,9 @@ import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { allocateLimitMs } from './disk/allocate.ts';
 import { decideAccess } from './access.ts';
-import type { Asker } from './asker.ts';
+import { type Asker, LOCAL_ASKER } from './asker.ts';
 import {
   type Catalogue,
-  checkNotBusy,
   type CreateRequest,
   decideCreate,
   decideGrow,
@@ -39,9 +38,8 @@ import { mayBeLeft } from './repair/move-repair.ts';
 import { stampedFile } from './disk/stamped-file.ts';
 import { RemovalAges } from './removal-ages.ts';
 import type { Pools } from './pools.ts';
-import { checkGrower, checkNoReplica } from './replica-rules.ts';
-import { checkNoFollower, checkRemovable } from './follower-rules.ts';
-import { checkNoSource } from './source-marks.ts';
+import { checkGrower } from './replica-rules.ts';
+import { checkVerb, type Verb } from './verb-table.ts';
 import { decideSet, type Settings } from './settings.ts';
 import { decidePurge, decideRestore, type FoundRemoved, type Purge, removalMs } from './removed-volumes.ts';
 import { POOL_CHANGE_MS, PURGE_SNAPSHOT_MS, REQUEST_ID_MAX_CHARS } from './limits.ts';
@@ -81,6 +79,10 @@ export class PoolVerbs {
 
   get catalogue(): Catalogue {
     return { pools: this.pools.states, configured: this.ports.configured() };
+  }
+
+  private checkVerb(verb: Verb, found: Found, asker: Asker): void {
+    checkVerb(verb, found, { pools: this.pools.states, asker });
   }
 
   private found(name: WantedVolume, asker: Asker, what: string): Found {
@@ -161,8 +163,8 @@ export class PoolVerbs {
     await this.pools.measure();
     const found = this.found(name, asker, 'grow volumes');
     const { manifest: was } = found;
-    checkGrower(was, mirror);
-    checkNoFollower(was, 'grow by a command');
+    if (mirror !== null) checkGrower(was, mirror);
+    this.checkVerb(mirror === null ? 'grow' : 'grow with its mirror', found, asker);
     if (mirror !== null && was.sizeBytes >= sizeBytes) return found;
     const { newId } = this.ports;
     const manifest = decideGrow(this.catalogue, found, sizeBytes, asker, requestId, onto === null ? null : { pool: onto, newId });
@@ -202,9 +204,8 @@ export class PoolVerbs {
     const done = this.doneBy(requestId);
     if (done !== null) return done;
     const found = this.found(name, asker, 'rename volumes');
-    const manifest = decideRename(this.catalogue, found, to, requestId);
-    checkNoReplica(found.manifest, 'be renamed');
-    return this.replace(found, manifest);
+    this.checkVerb('rename', found, asker);
+    return this.replace(found, decideRename(this.catalogue, found, to, requestId));
   }
 
   async set(name: WantedVolume, settings: Settings, asker: Asker, requestId: string | null): Promise<Found> {
@@ -254,10 +255,7 @@ export class PoolVerbs {
     if (before !== null) return before;
     const found = this.found(name, asker, 'remove volumes');
     const { pool, manifest } = found;
-    checkNotBusy(found);
-    checkNoReplica(manifest, 'be removed');
-    checkRemovable(manifest, pool.snapshots.get(manifest.id)?.list.length ?? 0);
-    checkNoSource(this.pools.states, manifest, asker, 'be removed');
+    this.checkVerb('remove', found, asker);
     const was = this.configOf(pool, manifest);
     this.ports.check(was, null);
     const removedMs = removalMs(this.catalogue, manifest, this.ports.clock.wallMs());
@@ -437,7 +435,7 @@ export class PoolVerbs {
    * clients, if clients use the volume.
    */
   async whileUnserved<T>({ pool, manifest }: Found, work: () => Promise<T>): Promise<T> {
-    checkNotBusy({ pool, manifest });
+    this.checkVerb('stop serving', { pool, manifest }, LOCAL_ASKER);
     const was = this.configOf(pool, manifest);
     this.ports.check(was, null);
     await this.ports.apply(was, null);

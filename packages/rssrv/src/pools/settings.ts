@@ -17,8 +17,8 @@ import { quoteText } from '@rsio/common/lib/units';
 import type { Asker } from './asker.ts';
 import type { Found } from './catalogue.ts';
 import type { Manifest } from './disk/manifest.ts';
-import { checkReplicaSettings } from './replica-rules.ts';
 import { scheduleText } from './schedules/schedule.ts';
+import { checkVerb } from './verb-table.ts';
 
 /** The new values of settings. A setting that is absent does not change. */
 export interface Settings {
@@ -97,8 +97,12 @@ export function parseLimits(words: readonly string[]): { readonly limits?: IoLim
 }
 
 /** Returns the manifest with the new settings. `file`: the index of the file whose content the settings confirm. */
-export function decideSet({ manifest }: Found, settings: Settings, asker: Asker, request: string | null, file: number): Manifest {
-  checkReplicaSettings(manifest, settings);
+export function decideSet(found: Found, settings: Settings, asker: Asker, request: string | null, file: number): Manifest {
+  const { manifest } = found;
+  const asked = { pools: [found.pool], asker };
+  if (typeof settings.schedule === 'string') checkVerb('set a schedule', found, asked);
+  if (settings.shared === true || settings.readonly === true) checkVerb('set shared or read-only', found, asked);
+  if (settings.sameContent !== undefined) checkVerb('confirm another file', found, asked);
   if (settings.takeOverForce === true) asker.needs('admin', 'permit forced take-over');
   // Only an administrator may lift limits that an administrator has set.
   if (hasLimits(settings)) asker.needs('admin', 'set limits of I/O');

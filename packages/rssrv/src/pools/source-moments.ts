@@ -1,7 +1,8 @@
 // The moments of a replication: groups of snapshots, one of each member. Pure. Invariants: a moment is complete, so that it has a snapshot of
-// every member that is known. Moments are in the order in which they were made, whatever the clocks said. A moment that the other server has confirmed, and each later one, is needed for its next copy. Rules: T1, T6.
+// every member that is known. Moments are in the order in which they were made, whatever the clocks said. A moment that the other server
+// has confirmed, and each later one, is needed for its next copy. Rules: T1, T6.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
 import type { Asker } from './asker.ts';
 import { type Found, type PoolState, volumeText } from './catalogue.ts';
 import { MOMENTS_UNCONFIRMED_MAX } from './limits.ts';
@@ -74,21 +75,25 @@ export function checkUnconfirmed(replication: Replication): void {
     throw new RsError('E_BUSY', `The last ${unconfirmed.length} moments are not confirmed: copy and confirm the newest one first`);
 }
 
-/** Throws E_USAGE if the other server needs the snapshot: it belongs to the moment that was confirmed, or to a later one. */
-export function checkUnneeded(pools: readonly PoolState[], { manifest, record }: MemberSnapshot, asker: Asker): void {
+/** The other server needs the moment that was confirmed, and each later one, for its next copy. */
+export function sourceNeed(
+  pools: readonly PoolState[],
+  { manifest, record }: MemberSnapshot,
+  asker: Asker,
+): { readonly code: ErrorCode; readonly text: string } | null {
   const replication = replicationOf(pools, manifest);
-  if (replication === 'unknown' && record.replication === manifest.replication?.id) throw homeAway(pools, manifest);
-  if (replication === null || replication === 'unknown') return;
+  if (replication === 'unknown' && record.replication === manifest.replication?.id)
+    return { code: 'E_POOL', text: homeAway(pools, manifest).message };
+  if (replication === null || replication === 'unknown') return null;
   const { to } = replication.order;
   const moments = momentsOf(replication);
   const index = moments.findIndex(({ snapshots }) => snapshots.some(({ id }) => id === record.id));
-  if (index < Math.max(0, placeOf(replication, moments))) return;
+  if (index < Math.max(0, placeOf(replication, moments))) return null;
   const text = `${volumeText(manifest)}@${record.name}`;
-  throw new RsError(
-    'E_USAGE',
-    `Snapshot ${text} is a moment that client ${to} needs for its next copy: remove it when ${to} has a later one, or ${endText(replication, asker)}`,
-    { snapshot: text },
-  );
+  return {
+    code: 'E_USAGE',
+    text: `Snapshot ${text} is a moment that client ${to} needs for its next copy: remove it when ${to} has a later one, or ${endText(replication, asker)}`,
+  };
 }
 
 /** Returns the index of the moment that was confirmed last; -1 if there is none. */

@@ -5,12 +5,11 @@
 import { RsError } from '@rsio/common/lib/errors';
 import { timeName } from '@rsio/common/lib/time-name';
 import { isSnapshotName, quoteText, SNAPSHOT_NAME_ALLOWED } from '@rsio/common/lib/units';
-import { Asker } from '../pools/asker.ts';
+import { Asker, LOCAL_ASKER } from '../pools/asker.ts';
 import {
   type Catalogue,
   checkCount,
   checkName,
-  checkNotBusy,
   checkOnce,
   checkPromise,
   findToChange,
@@ -31,8 +30,7 @@ import { type Layout, type Manifest, partSizes } from '../pools/disk/manifest.ts
 import { SNAPSHOT_GROUP_MAX, SNAPSHOTS_ALL_MAX, SNAPSHOTS_MAX, SNAPSHOTS_PER_CLIENT_MAX } from '../pools/limits.ts';
 import { countSnapshots, isForOwner } from '../pools/snapshots/owned-bytes.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
-import { checkNoFollower } from '../pools/follower-rules.ts';
-import { checkNoReplica } from '../pools/replica-rules.ts';
+import { checkVerb, type Verb } from '../pools/verb-table.ts';
 import {
   filesOf,
   isReadable,
@@ -105,7 +103,7 @@ export function decideSnapshots(
     );
   const found = wanted.map((name) => ({ name, ...findToChange(catalogue, name, asker, 'make snapshots') }));
   checkOnce(found.map(({ manifest }) => manifest));
-  for (const one of found) checkNew(catalogue, one, one.name);
+  for (const one of found) checkNew(catalogue, one, one.name, asker);
   const total = countSnapshots(catalogue.pools, null);
   if (total + wanted.length > SNAPSHOTS_ALL_MAX)
     throw new RsError('E_LIMIT', `The volumes of this server have ${total} snapshots, and ${SNAPSHOTS_ALL_MAX} are allowed: remove some`);
@@ -131,20 +129,11 @@ function unproven({ mirror, term, number }: MirrorMoment): NonNullable<SnapshotR
 }
 
 /**
- * M22: throws if a snapshot of a replica has no moment of its mirror, or if a snapshot of any other volume has a moment. Only the
- * holder of the mirror can say whether a replica lacks writes.
+ * M22: throws if the snapshot of a mirror is not one of its replica. Only the holder of the mirror can say whether a replica lacks writes.
  */
 function checkMoment(catalogue: Catalogue, { name, universe, replica }: Manifest, moment: NewSnapshot['moment']): void {
   const text = volumeText({ name, universe });
-  if (moment === undefined) {
-    if (replica === undefined) return;
-    throw new RsError(
-      'E_USAGE',
-      `Volume ${text} is a replica of mirror ${replica.mirror}, which may lack writes: snapshots of the mirror are made on the client that has it attached ` +
-        `(rsconfig volume snapshot ${text}@NAME, without --server)`,
-      { volume: text, mirror: replica.mirror },
-    );
-  }
+  if (moment === undefined) return;
   if (replica?.mirror !== moment.mirror)
     throw new RsError('E_USAGE', `Volume ${text} is no replica of mirror ${moment.mirror}`, { volume: text, mirror: moment.mirror });
   if (!isUuid(moment.id)) throw new RsError('E_USAGE', `Wrong id of a snapshot ${quoteText(moment.id)}: it is a UUID`);
@@ -181,18 +170,23 @@ function checkLimits(
   }
 }
 
-function checkNew(catalogue: Catalogue, found: Found, name: NewSnapshot): void {
+function checkNew(catalogue: Catalogue, found: Found, name: NewSnapshot, asker: Asker): void {
   if (!isSnapshotName(name.snapshot))
     throw new RsError('E_USAGE', `Wrong snapshot name ${quoteText(name.snapshot)}: allowed is ${SNAPSHOT_NAME_ALLOWED}`);
   checkMoment(catalogue, found.manifest, name.moment);
-  if (name.replication === undefined && name.isKept !== true) checkNoFollower(found.manifest, 'have snapshots other than its moments');
-  snapshotSources(catalogue, found.manifest);
   const { list, pending } = snapshotsOf(found);
   const text = snapshotText({ ...found.manifest, snapshot: name.snapshot });
   if ([...list, ...pending].some((one) => one.name === name.snapshot))
     throw new RsError('E_EXISTS', `Snapshot ${text} exists: choose another name`, { snapshot: text });
-  checkNotBusy(found);
+  checkVerb(verbOf(name), found, { pools: catalogue.pools, asker });
+  snapshotSources(catalogue, found.manifest);
   checkRoom(found.manifest, list);
+}
+
+function verbOf({ moment, replication, isKept }: NewSnapshot): Verb {
+  const isMoment = replication !== undefined || isKept === true;
+  if (moment === undefined) return isMoment ? 'make a moment' : 'snapshot';
+  return isMoment ? 'make a moment with its mirror' : 'snapshot with its mirror';
 }
 
 function checkRoom(manifest: Manifest, list: readonly SnapshotRecord[]): void {
@@ -310,9 +304,7 @@ export function decideOtherContent(
   verb: 'rollback' | 'restore',
 ): PlannedRollback {
   snapshotSources(catalogue, manifest);
-  checkNoReplica(manifest, 'get other content');
-  checkNoFollower(manifest, 'get other content');
-  checkNotBusy({ pool, manifest });
+  checkVerb('change the content', { pool, manifest }, { pools: catalogue.pools, asker: LOCAL_ASKER });
   const snapshots = snapshotsOf({ pool, manifest });
   checkRoom(manifest, snapshots.list);
   const { id: volumeId, sizeBytes, blockSizeBytes } = manifest;

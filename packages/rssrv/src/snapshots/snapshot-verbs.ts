@@ -44,8 +44,7 @@ import { checkStamp, type PoolVerbs } from '../pools/pool-verbs.ts';
 import type { Pools } from '../pools/pools.ts';
 import type { Moments } from '../pools/snapshots/moment.ts';
 import { isForOwner } from '../pools/snapshots/owned-bytes.ts';
-import { checkNotOnlyCopy } from '../pools/follower-moments.ts';
-import { checkUnneeded } from '../pools/source-moments.ts';
+import { checkUnneeded } from '../pools/snapshot-needs.ts';
 import { SnapshotFiles } from '../pools/snapshots/snapshot-files.ts';
 import type { SnapshotRecord } from '../pools/snapshots/snapshot-record.ts';
 import { withMaking, withoutMaking, withoutSnapshot, withPending, withSnapshot } from '../pools/repair/snapshot-repair.ts';
@@ -246,7 +245,6 @@ export class SnapshotVerbs {
     if (onlyId !== null && record.id !== onlyId)
       throw new RsError('E_UNKNOWN_SNAPSHOT', `Snapshot ${text} is not the one with id ${onlyId}, but a later one of that name: it stays`);
     checkUnneeded(this.pools.states, found, asker);
-    checkNotOnlyCopy(this.pools.states, found, record);
     const parts = snapshotParts(this.verbs.catalogue, record);
     await this.ports.whileUnread(record, text, async () => {
       try {

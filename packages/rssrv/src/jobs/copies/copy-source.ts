@@ -2,13 +2,13 @@
 // saves the name of its own snapshot before it makes the snapshot, so that the job finds the snapshot after a restart; the job removes no
 // other snapshot.
 
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import type { CopyState, JobRecord } from '../job-record.ts';
 import { JobEnds, type RunningJob } from '../jobs.ts';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
 import { checkNotMoving } from '../../pools/repair/move-repair.ts';
-import { checkNotBusy, type Found } from '../../pools/catalogue.ts';
+import { busyText, type Found } from '../../pools/catalogue.ts';
 import type { Pools } from '../../pools/pools.ts';
 import type { Turn } from '../../pools/requests/turn.ts';
 import { type FoundSnapshot, snapshotFiles, snapshotsOf } from '../../snapshots/snapshot-rules.ts';
@@ -87,11 +87,8 @@ export class CopySources {
     const { record } = job;
     const { id, name, universe } = found.manifest;
     const wanted = [{ id, name, universe, snapshot }];
-    try {
-      checkNotBusy(found);
-    } catch (thrown) {
-      throw new JobEnds({ kind: 'waits', reason: toRsError(thrown).message });
-    }
+    const reason = busyText(found);
+    if (reason !== null) throw new JobEnds({ kind: 'waits', reason });
     const facts = { snapshots: wanted, by: record.by, isScheduled: false };
     const check = (): void => job.check();
     await this.triggers.around(facts, check, () =>

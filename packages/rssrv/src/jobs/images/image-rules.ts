@@ -24,8 +24,8 @@ import {
 } from '../../pools/catalogue.ts';
 import type { VolumeId } from '../../pools/disk/ids.ts';
 import type { ImageRelation, Manifest, PreparedRefresh } from '../../pools/disk/manifest.ts';
-import { checkNoFollower } from '../../pools/follower-rules.ts';
 import { refreshed } from '../../pools/repair/image-repair.ts';
+import { checkVerb } from '../../pools/verb-table.ts';
 import { decideOtherContent, type PlannedRollback } from '../../snapshots/snapshot-rules.ts';
 import { IMAGES_AT_ONCE_MAX } from '../limits.ts';
 
@@ -79,8 +79,7 @@ export function decideCopiedImage(
   checkChange(catalogue, asker, home, was, 'make images');
   asker.checkPool(pool.name);
   if (pool.trouble !== null || pool.identity === null) throw unusable(pool);
-  checkOneFile(was);
-  checkNoFollower(was, 'have images');
+  checkVerb('make an image', { pool: home, manifest: was }, { pools: catalogue.pools, asker });
   if (universe === was.universe)
     throw new RsError('E_USAGE', `Volume ${volumeText(was)} is in universe ${universe} itself: give the image another one`, {
       volume: volumeText(was),
@@ -114,7 +113,7 @@ export function decideCopiedRefresh(
     throw new RsError('E_UNKNOWN_VOLUME', `Image ${volumeText(wanted)} is another one now: repeat the command`, {
       volume: volumeText(wanted),
     });
-  checkOneFile(source.manifest);
+  checkVerb('refresh an image', source, { pools: catalogue.pools, asker });
   checkGrowth(catalogue, pair, asker);
   return { ...found, relation: named(pair.relation, pair.source) };
 }
@@ -161,7 +160,7 @@ export function decideRefresh(
         'E_USAGE',
         `Image ${volumeText(image.manifest)} is one of image ${volumeText(source.manifest)}: refresh that one first, with a command of its own`,
       );
-    checkOneFile(image.manifest);
+    checkVerb('refresh an image', image, { pools: catalogue.pools, asker });
     checkGrowth(catalogue, pair, asker);
   }
   return pairs.map((pair) => {
@@ -200,7 +199,7 @@ export function decideImageRestore(
   stamp: Stamp,
 ): ImagePair & { readonly planned: PlannedRollback } {
   const { source, image, relation } = findRestore(catalogue, wanted, universe, asker);
-  checkOneFile(source.manifest);
+  checkVerb('restore from an image', source, { pools: catalogue.pools, asker });
   checkSamePool({ image, relation, source });
   return { image, relation, source, planned: decideOtherContent(catalogue, source, asker.node, stamp, 'restore') };
 }
@@ -219,7 +218,7 @@ export function decideCopiedRestore(
     throw new RsError('E_UNKNOWN_VOLUME', `${volumeText(image.manifest)} is no image of volume ${volumeText(wanted)} any more`, {
       volume: volumeText(wanted),
     });
-  checkOneFile(source.manifest);
+  checkVerb('restore from an image', source, { pools: catalogue.pools, asker });
   return { source, planned: decideOtherContent(catalogue, source, asker.node, stamp, 'restore') };
 }
 
@@ -338,12 +337,4 @@ function checkSamePool({ image, source }: ImagePair): void {
     `Image ${text} is in pool ${image.pool.name} and its volume ${of} in pool ${source.pool.name}: volume copy ${text} NEW --pool ${source.pool.name} makes a volume of it there`,
     { volume: text },
   );
-}
-
-/** Throws E_USAGE if the volume has several files. */
-function checkOneFile(manifest: Manifest): void {
-  if (manifest.layout.kind === 'simple') return;
-  const text = volumeText(manifest);
-  const what = `Volume ${text} has several files (${manifest.layout.kind}), and images are of volumes of one file`;
-  throw new RsError('E_USAGE', `${what}: volume copy ${text} NEW makes such a volume of it`, { volume: text });
 }

@@ -8,7 +8,6 @@ import {
   type Catalogue,
   checkChange,
   checkNoShared,
-  checkNotBusy,
   checkRoom,
   type Found,
   type PoolState,
@@ -19,6 +18,7 @@ import {
 import { type Manifest, otherParts, type Part } from '../../pools/disk/manifest.ts';
 import type { SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
 import { checkSourceMove } from '../../pools/source-marks.ts';
+import { checkVerb } from '../../pools/verb-table.ts';
 
 /** A file of a volume that is to be moved. */
 export interface PlannedPartMove {
@@ -43,11 +43,7 @@ export function decidePartMove(catalogue: Catalogue, home: Found, from: string, 
   checkSourceMove(catalogue.pools, home, target, asker);
   const found = partIn(manifest, source.identity?.id ?? '');
   if (found === null) throw notThere(catalogue, home, source, target);
-  checkNotBusy(home);
-  if (snapshotsIn(pool, manifest.id).pending.length > 0)
-    throw new RsError('E_BUSY', `A snapshot of volume ${text} is not finished, because another pool is absent: see rsadm pool check`, {
-      volume: text,
-    });
+  checkVerb('move a file', home, { pools: catalogue.pools, asker });
   const ids = [found.part.fileId, ...snapshotParts(snapshotsIn(pool, manifest.id).list, found.index).map(({ part }) => part.fileId)];
   if (ids.some((id) => target.parts.has(id) || target.unreadable.has(id)))
     throw new RsError(

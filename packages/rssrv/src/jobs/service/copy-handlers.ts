@@ -11,7 +11,7 @@ import type { CopyTarget, ImageFormat, JobRecord } from '../job-record.ts';
 import type { Asker } from '../../pools/asker.ts';
 import { findVolume, type VolumeName, volumeText } from '../../pools/catalogue.ts';
 import type { PoolVerbs } from '../../pools/pool-verbs.ts';
-import { checkNoFollower } from '../../pools/follower-rules.ts';
+import { checkVerb } from '../../pools/verb-table.ts';
 import { findSnapshot } from '../../snapshots/snapshot-rules.ts';
 import { type FoundSource, inPool, type InPool, isInPool, type NewJobs } from './new-jobs.ts';
 
@@ -41,7 +41,7 @@ export class CopyHandlers {
     asker.needs('manage', 'copy volumes');
     await this.verbs.pools.measure();
     const { catalogue } = this.verbs;
-    const found = this.sourceOf(wanted, asker);
+    const found = this.sourceOf(wanted, asker, 'copy');
     const id = randomUUID();
     const { pool } = decideCopy(catalogue, found, found.record ?? found.manifest, { ...to, id, pool: toPool, snapshotId: null }, asker, 0);
     const isSame = ({ copy }: JobRecord): boolean =>
@@ -68,33 +68,21 @@ export class CopyHandlers {
 
   private exported(wanted: Wanted, asker: Asker): FoundSource {
     asker.needs('admin', 'copy volumes to files and NBD servers');
-    const found = this.sourceOf(wanted, asker);
-    checkExported(found);
-    return found;
+    return this.sourceOf(wanted, asker, 'export');
   }
 
   /** Returns the volume or snapshot to copy. Throws if the asker may not copy this volume. */
-  private sourceOf({ name, universe, snapshot }: Wanted, asker: Asker): FoundSource {
+  private sourceOf({ name, universe, snapshot }: Wanted, asker: Asker, verb: 'copy' | 'export'): FoundSource {
     const { catalogue } = this.verbs;
     const found =
       snapshot === null
         ? findVolume(catalogue, { name, universe }, asker)
         : findSnapshot(catalogue, { name, universe, snapshot }, asker, 'copy snapshots');
     checkSource(catalogue, found, asker);
-    if (snapshot === null) checkNoFollower(found.manifest, 'be copied without the name of a moment (NAME@MOMENT)');
+    if (snapshot === null) checkVerb(verb, found, { pools: catalogue.pools, asker });
+    else if (verb === 'export') checkVerb('export a snapshot', found, { pools: catalogue.pools, asker });
     return found;
   }
-}
-
-/** Throws E_USAGE if the volume has several files, because qemu-img can read only one file. */
-function checkExported({ manifest }: FoundSource): void {
-  if (manifest.layout.kind === 'simple') return;
-  const text = volumeText(manifest);
-  throw new RsError(
-    'E_USAGE',
-    `Volume ${text} has several files (${manifest.layout.kind}), and a file or NBD server gets copies of one file: volume copy ${text} NEW --pool P first makes a volume of one file`,
-    { volume: text },
-  );
 }
 
 /** Parses `target`, which is an absolute path or an NBD URI. Throws E_USAGE for any other text. */

@@ -8,25 +8,21 @@ import { checkNotMoving } from './move-repair.ts';
 import { SnapshotFiles } from '../snapshots/snapshot-files.ts';
 import type { ImagePool, Perform, RepairedPool } from './repaired-pool.ts';
 
-/** Throws E_BUSY if a refresh of the image is unfinished. */
-export function checkNotRefreshing({ name, universe, image }: Manifest): void {
-  if (image?.next === undefined) return;
-  const text = `${name}@${universe}`;
-  throw new RsError('E_BUSY', `Image ${text} waits for another image to tell whether their refresh was made: ${REMEDY}`, { volume: text });
-}
-
 /** Throws E_BUSY if a move or a refresh of the volume is unfinished. */
 export function checkSettled(manifest: Manifest): void {
   checkNotMoving(manifest);
-  checkNotRefreshing(manifest);
+  if (manifest.image?.next !== undefined)
+    throw new RsError('E_BUSY', refreshingText(manifest), { volume: `${manifest.name}@${manifest.universe}` });
 }
 
-/** Throws E_USAGE if the volume is an image, because images grow only by a refresh. */
-export function checkGrowable({ name, universe, image }: Manifest): void {
-  if (image === undefined) return;
+export function refreshingText({ name, universe }: Manifest): string {
+  return `Image ${name}@${universe} waits for another image to tell whether their refresh was made: ${REMEDY}`;
+}
+
+/** Images grow only by a refresh. */
+export function growsByRefresh({ name, universe }: Manifest): string {
   const text = `${name}@${universe}`;
-  const what = `Volume ${text} is an image, and grows when it is refreshed: volume split ${text} makes it an ordinary volume`;
-  throw new RsError('E_USAGE', what, { volume: text });
+  return `Volume ${text} is an image, and grows when it is refreshed: volume split ${text} makes it an ordinary volume`;
 }
 
 const REMEDY = 'mount the pool of that image, then run rsadm reload';

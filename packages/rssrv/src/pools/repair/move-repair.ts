@@ -8,12 +8,13 @@ import { MoveFiles } from '../moves/move-files.ts';
 import type { MovePool, Perform, RepairedPool } from './repaired-pool.ts';
 
 /** Throws E_BUSY if the last step of a move of the volume is unfinished, because the volume may then be in either pool. */
-export function checkNotMoving({ name, universe, movedTo }: Manifest): void {
-  if (movedTo === undefined) return;
+export function checkNotMoving(manifest: Manifest): void {
+  if (manifest.movedTo !== undefined) throw new RsError('E_BUSY', movingText(manifest), { volume: manifest.name });
+}
+
+export function movingText({ name, universe }: Manifest): string {
   const text = universe === 0 ? name : `${name}@${universe}`;
-  throw new RsError('E_BUSY', `Volume ${text} is in the last step of its move to another pool: try again when it is there`, {
-    volume: text,
-  });
+  return `Volume ${text} is in the last step of its move to another pool: try again when it is there`;
 }
 
 /** Returns true if the new pool has the volume, false if it does not have the volume, and null if the new pool cannot be read. */
