@@ -140,6 +140,9 @@ test('volumes that were the source follow only in the change of roles that this 
     text: expect.stringContaining('my-db my-log --end --force'),
   });
   expect(step({ hasLast: false })).toMatchObject({ kind: 'stuck', word: 'closed' });
+  // Of a server that has taken over in part, or whose pool is away, the moments are not known.
+  const hidden = order([], { problem: 'gone' });
+  expect(decide(hidden, [], { ...LANE, nowMs: 0, sinceMomentMs: null })).toEqual({ kind: 'problem', text: 'gone' });
   const split = step({ granted: null });
   expect(split).toMatchObject({
     kind: 'stuck',

@@ -117,7 +117,11 @@ export function nextStep(order: ReplicationOrder, followers: readonly FollowerFa
     if (follower !== undefined && follower.peer !== peer) return { kind: 'adopt', follower, from: follower.peer };
   const newest = order.moments.at(-1);
   for (const { member, follower } of mine)
-    if (follower === undefined) return lane.old.length > 0 ? oldSourceStep(order, lane) : { kind: 'create', member };
+    if (follower === undefined) {
+      if (lane.old.length > 0) return oldSourceStep(order, lane);
+      // A source that hides its moments may have them in common with a volume here.
+      return order.problem === null ? { kind: 'create', member } : { kind: 'problem', text: order.problem };
+    }
   const all = mine.flatMap(({ follower }) => follower ?? []);
   const ask: FollowerStep =
     order.problem !== null ? { kind: 'problem', text: order.problem } : order.isMirror ? HOLDERS_TURN : { kind: 'ask' };

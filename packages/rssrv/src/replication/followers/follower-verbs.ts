@@ -56,7 +56,7 @@ export class FollowerVerbs {
     if (await this.goOn(order, member, peer.name)) return;
     const pool = poolFor(catalogue.pools, order, peer);
     const { name, universe, sizeBytes } = member;
-    checkNotOld(this.oldSources(order, peer.name), order, peer.name);
+    checkNotOld(this.oldSources(order, peer.name), peer.name);
     const remedy = `the follower needs its name, and rsadm volume rename ${volumeText(member)} NEW gives the volume another one`;
     checkName(catalogue, member, null, remedy);
     const blockSizeBytes = member.blockSizeBytes === 4096 ? 4096 : 512;
@@ -90,8 +90,9 @@ export class FollowerVerbs {
   oldSources(order: ReplicationOrder, peer: string): readonly OldSource[] {
     const all = this.verbs.pools.states.flatMap((pool) => [...pool.volumes.values()].map((manifest): Found => ({ pool, manifest })));
     const candidates = all.filter(({ manifest }) => following(manifest) === null && manifest.follower?.replication !== order.replication);
-    const group = closedFor(candidates, order, peer).flatMap(({ manifest }) => manifest.replication?.handOver?.group ?? [])[0];
-    return order.members.flatMap(({ id: sourceId }) => {
+    const closed = closedFor(candidates, order, peer);
+    const group = closed.flatMap(({ manifest }) => manifest.replication?.handOver?.group ?? [])[0];
+    const paired = order.members.flatMap(({ id: sourceId }): readonly OldSource[] => {
       if (all.some(({ manifest }) => manifest.follower?.replication === order.replication && manifest.follower.sourceId === sourceId))
         return [];
       for (const found of candidates) {
@@ -99,10 +100,14 @@ export class FollowerVerbs {
         if (base === null) continue;
         const { name, universe, replication } = found.manifest;
         const granted = replication?.handOver?.replication ?? null;
-        return { sourceId, name, universe, granted, hasLast: group !== undefined && momentIdOf(base) === group };
+        return [{ sourceId, name, universe, granted, hasLast: group !== undefined && momentIdOf(base) === group }];
       }
       return [];
     });
+    // What was closed for this change of roles is never passed by, although the other server hides its moments.
+    return paired.length > 0
+      ? paired
+      : closed.map(({ manifest: { name, universe } }) => ({ sourceId: '', name, universe, granted: order.replication, hasLast: false }));
   }
 
   /**
@@ -160,8 +165,14 @@ export class FollowerVerbs {
     return true;
   }
 
-  /** Records at all followers what an order at this server wants; null: nothing any more. */
+  /**
+   * Records at all followers what an order at this server wants; null: nothing any more. Throws E_USAGE once one of them is promoted: a
+   * take-over that has begun goes on with the hand-over with which it began.
+   */
   async want(replication: string, wanted: WishMark | null): Promise<void> {
+    const promoted = this.of(replication).find(({ manifest }) => following(manifest) === null);
+    if (promoted !== undefined)
+      throw new RsError('E_USAGE', `Volume ${volumeText(promoted.manifest)} is the source already: volume replications shows both servers`);
     for (const { pool, manifest: was } of this.of(replication)) {
       if (following(was) === null || was.follower === undefined) continue;
       const { wanted: _before, ...follower } = was.follower;
@@ -345,10 +356,10 @@ function poolFor(
 }
 
 /** T8: throws E_EXISTS if this server has a volume that was the source, so that it would get a second one. */
-function checkNotOld(old: readonly OldSource[], order: ReplicationOrder, peer: string): void {
+function checkNotOld(old: readonly OldSource[], peer: string): void {
   const [first] = old;
   if (first === undefined) return;
-  const names = order.members.flatMap(({ id }) => old.find(({ sourceId }) => sourceId === id) ?? []).map(volumeText);
+  const names = old.map(volumeText);
   throw new RsError(
     'E_EXISTS',
     `Volume ${volumeText(first)} exists, and has a moment of its source: rsadm volume demote ${names.join(' ')} --for ${peer} makes it the follower`,

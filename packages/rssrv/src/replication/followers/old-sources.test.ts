@@ -131,6 +131,13 @@ test('a closed source follows nobody but the server that it has closed for, in j
   expect(all().every(({ manifest }) => following(manifest) === null && closedFor(manifest) !== null)).toBe(true);
 });
 
+test('a closed source gets no follower while the other server hides its moments', async () => {
+  const taken = orderAt(await handOver(), { problem: 'gone', moments: [] });
+  for (const name of ['db', 'log']) await rename(name, `old-${name}`);
+  expect(step(taken)).toMatchObject({ kind: 'stuck', word: 'closed' });
+  await expect(followers.create(taken, taken.members[0]!, SOURCE)).rejects.toMatchObject({ code: 'E_EXISTS' });
+});
+
 test('a change of roles that was interrupted goes on, also after a restart, and the volume with the order is last', async () => {
   const taken = orderAt(await handOver());
   failing.isOn = true;
