@@ -250,11 +250,12 @@ const REPLICATIONS: readonly (readonly [seed: number, mutants: readonly string[]
 
 /** Mutants of role changes, with the seed of the life. */
 const ROLES: readonly (readonly [seed: number, mutants: readonly string[]])[] = [
-  [1, ['taken-over-early']],
-  [2, ['half-closed']],
-  [5, ['home-follows-first']],
+  [1, ['taken-over-early', 'half-closed', 'home-follows-first', 'last-unclosed']],
   [9, ['demoted-while-served', 'kept-in-part']],
 ];
+
+/** Mutants of consent, with the seed of the life. */
+const CONSENTS: readonly (readonly [seed: number, mutants: readonly string[]])[] = [[1, ['remove-free']]];
 
 /** Mutants of followers with carried content, with the seed of the life. */
 const SEEDS: readonly (readonly [seed: number, mutants: readonly string[]])[] = [
@@ -271,7 +272,7 @@ const NAMES: readonly (readonly [seed: number, mutants: readonly string[]])[] = 
 export const FINDER_SEEDS: readonly number[] = FINDERS.map(([seed]) => seed);
 
 export const FOUND_AT: ReadonlyMap<string, number> = new Map(
-  [...FINDERS, ...EXPLORED, ...FARMS, ...REPLICATIONS, ...ROLES, ...SEEDS, ...NAMES].flatMap(([seed, mutants]) =>
+  [...FINDERS, ...EXPLORED, ...FARMS, ...REPLICATIONS, ...ROLES, ...CONSENTS, ...SEEDS, ...NAMES].flatMap(([seed, mutants]) =>
     mutants.map((name) => [name, seed]),
   ),
 );

@@ -58,7 +58,7 @@ export function excessOf(replication: Replication): readonly MemberSnapshot[] {
     .toSorted((a, b) => a.record.createdMs - b.record.createdMs);
 }
 
-/** T12: returns true if the snapshot is of a complete moment of a replication to this client. */
+/** T8: returns true if the snapshot is of a complete moment of a replication to this client. */
 export function isMomentFor(pools: readonly PoolState[], client: string, record: Pick<SnapshotRecord, 'id' | 'volumeId'>): boolean {
   const manifest = pools.flatMap(({ volumes }) => volumes.get(record.volumeId) ?? [])[0];
   const replication = manifest === undefined ? null : replicationOf(pools, manifest);

@@ -1,6 +1,6 @@
 // Tests which CLOSEs of a session end the client's hold, and what a client with the right `copy` is refused. Holds and admissions are stand-ins. The file data-processes.test.ts
 // tests two sessions that use one volume. Invariant: the CLOSE of one data process never ends a hold that another data process uses.
-// Rules: T12.
+// Rules: T8.
 
 import { expect, test } from 'vitest';
 import { VolumeUses } from '../volumes/holds/volume-uses.ts';

@@ -243,7 +243,7 @@ export class SessionRequests {
     return isSnapshot(request.name) ? snapshots.find(node, request) : meantVolume(this.offered(node), request);
   }
 
-  /** Returns the volumes that the client may attach; none for a client with the right `copy` (T12). */
+  /** Returns the volumes that the client may attach; none for a client with the right `copy` (T8). */
   private offered(node: string): readonly ServedVolume[] {
     return this.ports.snapshots.isCopying(node) ? [] : offeredTo(node, this.ports.volumes.served);
   }
@@ -288,7 +288,7 @@ function replicasOf({ administration }: Pick<SessionRequestPorts, 'administratio
   };
 }
 
-/** T12: returns the refusal of what a client with the right `copy` may not ask for; null for all other requests, which look at its volumes. */
+/** T8: returns the refusal of what a client with the right `copy` may not ask for; null for all other requests, which look at its volumes. */
 function refusedToCopying({ what }: SessionRequest): ListenerAnswer | null {
   const [status, sentence] = [
     STATUS.UNKNOWN_VOLUME,

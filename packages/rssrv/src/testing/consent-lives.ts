@@ -2,7 +2,7 @@
 // are exchanged, clocks are set, pools are full for a moment, and both servers crash. A life reports the first violation: a moment that only the
 // followers have is lost, a server closes or takes over although nobody has allowed it there, both servers open a volume without a restore, a
 // second volume follows beside an old source, a command removes what may be the only copy, or no order ends a state that does not go on.
-// Invariant: the seed determines what happens. Rules: T1, T4, T6, T8, T9, T12, T13.
+// Invariant: the seed determines what happens. Rules: T1, T4, T6, T8, T9.
 
 import { LOCAL_ASKER } from '../pools/asker.ts';
 import { closedFor, following } from '../pools/follower-rules.ts';

@@ -56,6 +56,10 @@ interface SourceInner {
   readonly write: PrivateAs<SourceVerbs['write'], (one: Found) => Promise<void>>;
 }
 
+interface ExcessInner {
+  readonly remove: PrivateAs<SourceVerbs['remove'], (one: Found & { readonly record: SnapshotRecord }) => Promise<void>>;
+}
+
 interface PromotionInner {
   readonly wholeGroup: PrivateAs<
     Promotion['wholeGroup'],
@@ -94,14 +98,23 @@ function withConfirmed(manifest: Manifest, change: (confirmed: Confirmed) => Con
   return { ...manifest, replication: { ...replication, order: { ...order, confirmed: change(order.confirmed) } } };
 }
 
-/** Notes that the confirmed moment is earlier than the moment that was confirmed last. */
+/** A command that removes a snapshot does not see that its volume is replicated. */
 function unprotected(): () => void {
-  return override<object, [Found], Promise<void>>(
-    SourceVerbs,
-    'write',
+  return override<object, [VolumeName, Asker, string | null, string | null], Promise<unknown>>(
+    SnapshotVerbs,
+    'remove',
     (original) =>
-      (self, { pool, manifest }) =>
-        original(self, { pool, manifest: withConfirmed(manifest, (one) => ({ ...one, momentMs: one.momentMs + 1 })) }),
+      (self, ...asked) => {
+        const { states } = (self as { readonly pools: { readonly states: readonly { readonly volumes: Map<string, Manifest> }[] } }).pools;
+        const marked = states.flatMap(({ volumes }) => [...volumes.values()].map((manifest) => ({ volumes, manifest })));
+        for (const { volumes, manifest } of marked) {
+          const { replication: _mark, ...plain } = manifest;
+          volumes.set(manifest.id, plain);
+        }
+        const removing = original(self, ...asked);
+        for (const { volumes, manifest } of marked) volumes.set(manifest.id, manifest);
+        return removing;
+      },
   );
 }
 
@@ -343,11 +356,13 @@ const KEPT: readonly Mutant[] = [
     apply: () =>
       all(
         unprotected(),
-        override<object, [Replication], Promise<number>>(
-          SourceVerbs,
-          'removeExcess',
-          (original) => (self, one) => original(self, { ...one, order: { ...one.order, keep: 0 } }),
-        ),
+        override<ExcessInner, [Replication], Promise<number>>(SourceVerbs, 'removeExcess', (original) => async (self, one) => {
+          const removed = await original(self, { ...one, order: { ...one.order, keep: 0 } });
+          for (const member of one.members)
+            for (const record of snapshotsOf(member).list)
+              if (record.group.id === one.order.confirmed?.group) await self.remove({ ...member, record });
+          return removed;
+        }),
       ),
   },
 ];

@@ -51,18 +51,18 @@ export const ROLE_MUTANTS: readonly Mutant[] = [
     ...LIVES,
     name: 'home-follows-first',
     rule: 'T9',
-    breaks: 'the volume with the order becomes a follower before the other volumes',
+    breaks: 'the volume with the order becomes a follower before the other volumes, and the server stops between them',
     apply: () => {
-      const late = new WeakMap<object, (readonly [Found, Manifest])[]>();
+      const others = new WeakMap<object, number>();
       return override<object, [Found, Manifest], Promise<void>>(FollowerVerbs, 'replace', (original) => async (self, found, manifest) => {
-        const others = late.get(self) ?? [];
-        late.set(self, others);
-        if (manifest.follower !== undefined && found.manifest.replication?.order === null) {
-          others.push([found, manifest]);
+        const isOther = manifest.follower !== undefined && found.manifest.replication?.order === null;
+        if (isOther && found.manifest.replication?.handOver !== undefined) {
+          // The home is written in the place of the first other volume.
+          others.set(self, 1);
           return;
         }
         await original(self, found, manifest);
-        for (const other of others.splice(0)) await original(self, ...other);
+        if (others.delete(self)) throw new Error('The server stops');
       });
     },
   },

@@ -1,5 +1,5 @@
 // Tests random lives of two servers with old images, wishes that are given up, set clocks and full pools, which testing/consent-lives.ts makes and
-// judges. RUNS sets the number of lives, and SEED sets the first seed. Rules: T1, T4, T6, T8, T9, T12, T13, G48.
+// judges. RUNS sets the number of lives, and SEED sets the first seed. Rules: T1, T4, T6, T8, T9, G48.
 
 import { expect, test } from 'vitest';
 import { consentLife } from '../../testing/consent-lives.ts';

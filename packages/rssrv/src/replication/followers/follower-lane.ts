@@ -218,7 +218,8 @@ export class FollowerLane {
         this.order = { ...order, moments: [...order.moments.filter(({ group }) => group !== moment.group), moment] };
         this.offsetMs = nowMs - ports.clock.wallMs();
         this.momentGotMs = ports.clock.monotonicMs();
-        return 0;
+        // A source that is closed makes no further one, which the next poll says.
+        return order.moments.at(-1)?.group === moment.group ? REPLICATION_LOOK_MS : 0;
       }
       case 'confirm':
         await this.call('replication-confirm', { replication: order.replication, group: step.group });

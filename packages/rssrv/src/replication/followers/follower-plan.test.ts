@@ -1,5 +1,5 @@
 // Tests the decisions about a replication: which step follows, with which base, and which moments are kept. replication-lives.test.ts tests
-// the steps themselves. Rules: T4, T13.
+// the steps themselves. Rules: T4.
 
 import type { ReplicationOrder, SourceMoment } from '@rsio/common/control/server/replication-methods';
 import { describe, expect, test } from 'vitest';

@@ -2,7 +2,7 @@
 // names the snapshot of the source by its id, and begins with content that both servers have. A moment is confirmed only when every
 // follower has it. The newest moment that all followers have is never removed. No step is planned for a promoted follower. A follower whose
 // newest moment the source does not know gets nothing. What the source says changes a role only as an order at this server has allowed.
-// Rules: T4 to T6, T8, T9, T13.
+// Rules: T4 to T6, T8, T9.
 
 import type { ReplicationOrder, SourceMoment } from '@rsio/common/control/server/replication-methods';
 import { type Found, type VolumeName, volumeText } from '../../pools/catalogue.ts';

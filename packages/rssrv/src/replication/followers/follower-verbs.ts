@@ -1,7 +1,7 @@
 // Changes followers on disk: makes them, begins and commits their moments. The caller makes one change at a time, except for `incoming`.
 // Invariants: a moment exists once the description of its snapshot is committed, which happens only when its content has arrived whole and
 // durably. An order is bound to the ids that it names; a follower that was promoted meanwhile is not changed. A volume that was the source
-// becomes the follower, and never gets a second one beside it. Rules: T2, T3, T8, T9, T12.
+// becomes the follower, and never gets a second one beside it. Rules: T2, T3, T8, T9.
 
 import type { ReplicationOrder, SourceMoment } from '@rsio/common/control/server/replication-methods';
 import { RsError } from '@rsio/common/lib/errors';

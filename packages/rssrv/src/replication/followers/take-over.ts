@@ -1,7 +1,7 @@
 // Makes the followers of a replication the source of a replication in the other direction, when their source has handed its volumes over.
 // Invariants: a volume becomes an ordinary one only with the last moment of its closed source, and only if an order at this server wants just
 // this hand-over. The replication in the other direction exists when that is done for all volumes; a take-over that was interrupted goes on.
-// The order of this server, and nothing that the source says, decides which client gets the volumes. Rules: T9, T12.
+// The order of this server, and nothing that the source says, decides which client gets the volumes. Rules: T9.
 
 import type { ReplicationOrder } from '@rsio/common/control/server/replication-methods';
 import { RsError } from '@rsio/common/lib/errors';

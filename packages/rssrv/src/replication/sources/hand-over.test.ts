@@ -1,5 +1,5 @@
 // Tests a hand-over at the source: who may ask for it, what is closed for clients and when, what is refused meanwhile, and how it is called
-// off. followers/roles.test.ts tests the other server's part, and how the volumes follow. Rules: T9, T12.
+// off. followers/roles.test.ts tests the other server's part, and how the volumes follow. Rules: T9.
 
 import { beforeEach, expect, test } from 'vitest';
 import type { PeerConfig } from '@rsio/common/config/schema/types';

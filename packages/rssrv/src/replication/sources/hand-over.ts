@@ -1,7 +1,7 @@
 // Hands the volumes of a source over: closes them for clients, and makes a last moment; opens them again when the other server will not take
 // over. Invariants: the source closes only for the server that its own order names, and the last moment is made only when no client can write
 // to any member. It stays closed, also over restarts, until it follows (followers/follower-verbs.ts), or the other server has given just this
-// hand-over up, or an administrator decides. Rules: T9, T12.
+// hand-over up, or an administrator decides. Rules: T9.
 
 import type { PeerConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';

@@ -1,5 +1,5 @@
 // Tests which snapshots a client can open by name, which snapshot an id identifies, and that no snapshot is removed while a client has it
-// open or is opening it. The pool is real and has descriptions of snapshots; there are no sessions. Rules: N1, N2, T12, G25.
+// open or is opening it. The pool is real and has descriptions of snapshots; there are no sessions. Rules: N1, N2, T8, G25.
 
 import { expect, test } from 'vitest';
 import { LOCAL_ASKER } from '../../pools/asker.ts';

@@ -1,7 +1,7 @@
 // Serves snapshots of pool volumes to the clients of these volumes. A client opens a snapshot by its name. A snapshot is read-only and
 // shared, and has its own id. Lists of volumes do not include snapshots. Invariants: a snapshot is found only while its volume is in the
 // configuration in force and the pool has the snapshot. A snapshot that a client has open or is opening is not removed (N2). No client can
-// open a snapshot during its removal. Rules: N1, T12.
+// open a snapshot during its removal. Rules: N1, T8.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
@@ -19,7 +19,7 @@ export interface ServedSnapshotsPorts {
   pools(): readonly PoolState[];
   /** All volumes of the configuration in force. */
   volumes(): readonly ServerVolumeConfig[];
-  /** Returns true if the client has the right `copy`, and therefore opens only moments of the replications to it (T12). */
+  /** Returns true if the client has the right `copy`, and therefore opens only moments of the replications to it (T8). */
   isCopying(node: string): boolean;
   /** Clients that hold the snapshot with this id. */
   holdersOf(id: string): readonly Holder[];
