@@ -47,7 +47,7 @@ const GATE_FIGURES = object({
   waiting: count('Commands that wait for memory'),
   waitedMs: number('For how long one has waited; 0: none does'),
   refused: count('Connections that were refused, or ended without a login'),
-  cut: count('Connections that were cut off because rsiod stood still'),
+  cut: count('Connections that were closed unread, because their hosts may have given them up'),
 });
 export type GateFigures = Of<typeof GATE_FIGURES>;
 

@@ -4,6 +4,7 @@
 
 import type { FrontendVolume } from '../volumes/frontend-volume.ts';
 import { GATE_PATHLESS_MS } from './limits.ts';
+import type { VolumeOrder } from './order/volume-order.ts';
 import type { Reservations } from './reservations/reservations.ts';
 import type { AnaState, GateNamespace } from './ports/gate-namespace.ts';
 
@@ -12,10 +13,12 @@ export class ActiveNamespace implements GateNamespace {
   readonly nsid: number;
   readonly volume: FrontendVolume;
   readonly reservations: Reservations | null;
+  readonly order: VolumeOrder;
   ana: AnaState = 'optimized';
   private pathlessMs: number | null = null;
 
-  constructor(nsid: number, volume: FrontendVolume, reservations: Reservations | null) {
+  constructor(nsid: number, volume: FrontendVolume, reservations: Reservations | null, order: VolumeOrder) {
+    this.order = order;
     this.nsid = nsid;
     this.volume = volume;
     this.reservations = reservations;

@@ -1,6 +1,5 @@
-// One gate: its listening sockets, and the connections of hosts. Its protocol has the target with the volumes. Invariants: bytes
-// that arrived before a gap of the event loop are never executed (rule D1), because their hosts may have repeated them elsewhere and written
-// newer data since; all sockets of a gate that has been closed are closed.
+// One gate: its listening sockets, and the connections of hosts. Its protocol has the target with the volumes. Invariant: all sockets of a
+// gate that has been closed are closed.
 
 import { createServer, type Server, type Socket } from 'node:net';
 import type { ClientGateConfig, EndpointConfig } from '@rsio/common/config/schema/types';
@@ -13,7 +12,7 @@ import type { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import { transportOf, withDataEvents, withReceiveBuffer } from '../frontends/streams/socket.ts';
 import type { StreamTransport } from '../frontends/streams/transport.ts';
 import type { Door, DoorPlace } from './door.ts';
-import type { GapWatch } from './gap-watch.ts';
+import type { GateClock } from './gate-clock.ts';
 import { GATE_LISTEN_RETRY_MS, GATE_LOGIN_MS, GATE_STOP_MS, GATE_TCP_KEEP_ALIVE_MS } from './limits.ts';
 import type { GateConnection, GateProtocol, GateTarget } from './ports/gate-protocol.ts';
 import { IscsiProtocol } from './iscsi-protocol.ts';
@@ -33,7 +32,7 @@ export interface GatePorts {
   readonly log: GateLog;
   readonly lines: RateLimitedLog;
   readonly pools: NvmePools;
-  readonly gaps: GapWatch;
+  readonly time: GateClock;
   readonly door: Door;
   /** All sockets of all gates share it, because received bytes are decoded or copied before the next read. */
   readonly receiveBuffer: Buffer;
@@ -72,7 +71,7 @@ export class Gate {
       name: nqn,
       version: ports.version,
       config: () => this.config,
-      nowMs: () => ports.clock.monotonicMs(),
+      nowMs: () => ports.time.nowMs(),
       note: (sentence: string) =>
         ports.lines.note(`Hosts of gate ${config.name}`, () => ports.log.info(`Gate ${this.config.name}: ${sentence}`)),
     };
@@ -145,7 +144,7 @@ export class Gate {
   }
 
   tick(): void {
-    const nowMs = this.ports.clock.monotonicMs();
+    const nowMs = this.ports.time.nowMs();
     for (const { connection } of this.clients) connection.tick(nowMs);
     this.protocol.tick();
   }
@@ -165,12 +164,6 @@ export class Gate {
     let most = 0;
     for (const { connection } of this.clients) most = Math.max(most, connection.watch.waitedMs);
     return most;
-  }
-
-  /** Cuts all connections off, because this process stood still. */
-  cutOff(why: string): void {
-    this.counts.cut += this.clients.size;
-    this.cutAll(why);
   }
 
   private cutAll(why: string): void {
@@ -248,7 +241,7 @@ export class Gate {
   }
 
   private serve(accepted: Socket, place: DoorPlace): GateConnection {
-    const { clock, log, lines, gaps, receiveBuffer } = this.ports;
+    const { clock, log, lines, receiveBuffer } = this.ports;
     const from = printEndpoint(accepted.remoteAddress ?? '?', accepted.remotePort ?? null);
     const say = (sentence: string): string => `Gate ${this.config.name}, host at ${from}: ${sentence}`;
     const refused = (sentence: string): void =>
@@ -257,8 +250,7 @@ export class Gate {
     const receive = (bytes: Buffer, end: number): void => {
       this.counts.receivedBytes += end;
       if (!client.isProven) place.heard();
-      // If the kernel reports this socket before the timer, the gap is first noticed here.
-      if (!gaps.look()) connection.receive(bytes, 0, end);
+      connection.receive(bytes, 0, end);
     };
     const plain = tls === null ? withReceiveBuffer(accepted, receiveBuffer, receive) : undefined;
     const socket = plain ?? withDataEvents(tls?.socket ?? accepted, receive);
@@ -271,9 +263,10 @@ export class Gate {
       },
     };
     const events = {
+      source: sourceKey(accepted.remoteAddress ?? ''),
       proven: (host: string | null) => this.proven(client, host),
       refused,
-      stoodStill: () => gaps.look(),
+      cut: () => void this.counts.cut++,
       closing: (why: string) =>
         lines.note(`Connections of gate ${this.config.name}`, () => log.info(say(`the connection was closed: ${why}`))),
       failed: (error: unknown) =>

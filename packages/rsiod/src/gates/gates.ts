@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
 import type { GateView } from '@rsio/common/control/methods';
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 import { printEndpoint, printSize } from '@rsio/common/lib/units';
 import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
@@ -18,7 +18,8 @@ import { BatchPool } from '../frontends/streams/transport.ts';
 import type { FrontendVolume } from '../volumes/frontend-volume.ts';
 import { ActiveNamespace } from './active-namespace.ts';
 import type { TakeFromPrograms } from './from-programs.ts';
-import { GapWatch } from './gap-watch.ts';
+import { GateClock } from './gate-clock.ts';
+import { GateOrder } from './order/gate-order.ts';
 import { Door } from './door.ts';
 import { Gate, type GateLog } from './gate.ts';
 import { gateNqn } from './nvme-protocol.ts';
@@ -31,6 +32,7 @@ import {
   GATE_RECEIVE_BYTES,
   GATE_RESERVE_BYTES,
   GATE_SETTLE_MS,
+  GATE_TICK_MS,
 } from './limits.ts';
 import { NamespaceNumbers } from './namespace-numbers.ts';
 import { DhTurns } from './nvme/auth/dh-turns.ts';
@@ -65,7 +67,8 @@ export class Gates implements Frontend {
   private readonly offering: Offering;
   private readonly numbers: NamespaceNumbers;
   private readonly lines: RateLimitedLog;
-  private readonly gaps: GapWatch;
+  private readonly time: GateClock;
+  private timer: Timer | null = null;
   private readonly door = new Door();
   private readonly data: DataBuffers;
   private readonly pools: NvmePools;
@@ -96,22 +99,15 @@ export class Gates implements Frontend {
       smallBytes: DataBuffers.memoryBytes(GATE_COPY_MAX_BYTES),
     };
     this.turns = new DhTurns(clock);
+    this.time = new GateClock(clock);
+    const order = new GateOrder();
     let sequence = randomBytes(4).readUInt32LE();
     this.pools = {
       ...{ data: this.data, batches: new BatchPool(), budget: new MemoryBudget(bounds, setImmediate), schedule: setImmediate },
+      order,
       hosts: new HostBudgets({ ...bounds, limitBytes: GATE_HOST_BYTES_MAX, reserveBytes: 0 }, setImmediate),
       auth: { random: randomBytes, turns: this.turns, sequence: () => (sequence = (sequence % 0xffff_ffff) + 1) },
     };
-    this.gaps = new GapWatch(
-      clock,
-      (lengthMs) => this.cutAll(lengthMs),
-      () => {
-        this.openLater();
-        this.offering.look();
-        for (const gate of this.gates.values()) gate.tick();
-        this.watchMemory();
-      },
-    );
     const standbys = new Standbys({ clock, log, lines: this.lines, servers: options.servers }, () => this.withPartners());
     const { takeFromPrograms } = options;
     this.offering = new Offering({
@@ -119,6 +115,7 @@ export class Gates implements Frontend {
       log,
       standbys,
       takeFromPrograms,
+      order,
       numbers: this.numbers,
       gates: () => this.gates.values(),
       nodeOf: options.nodeOf,
@@ -256,16 +253,19 @@ export class Gates implements Frontend {
     else log.info('Gates have memory for the commands of their hosts again');
   }
 
-  private cutAll(lengthMs: number): void {
-    let count = 0;
-    for (const gate of this.gates.values()) {
-      count += gate.protocol.logins;
-      gate.cutOff(`this process stood still for ${(lengthMs / 1000).toFixed(1)} s`);
-    }
-    if (count > 0)
-      this.options.log.warn(
-        `rsiod stood still for ${(lengthMs / 1000).toFixed(1)} s: the gates have cut off ${count} logins, so that nothing older is executed`,
-      );
+  private tickLater(): void {
+    this.timer = this.options.clock.after(GATE_TICK_MS, () => {
+      this.tickLater();
+      this.openLater();
+      this.offering.look();
+      for (const gate of this.gates.values()) gate.tick();
+      this.watchMemory();
+    });
+  }
+
+  private stopTicks(): void {
+    this.timer?.cancel();
+    this.timer = null;
   }
 
   private async apply(): Promise<void> {
@@ -277,8 +277,8 @@ export class Gates implements Frontend {
     );
     for (const { nqn } of gone) this.gates.delete(nqn);
     await Promise.all(gone.map((gate) => gate.close()));
-    if (wanted.length > 0) this.gaps.start();
-    else this.gaps.stop();
+    if (wanted.length === 0) this.stopTicks();
+    else if (this.timer === null) this.tickLater();
     for (const config of wanted) {
       const known = this.gates.get(this.nqnOf(config));
       const gate = known ?? this.newGate(config);
@@ -324,10 +324,10 @@ export class Gates implements Frontend {
 
   private newGate(config: ClientGateConfig): Gate {
     const { clock, log, version } = this.options;
-    const { lines, pools, gaps, door } = this;
+    const { lines, pools, time, door } = this;
     this.receiveBuffer ??= Buffer.allocUnsafeSlow(GATE_RECEIVE_BYTES);
     const nqn = this.nqnOf(config);
-    const gate = new Gate(config, nqn, { clock, log, lines, pools, gaps, door, receiveBuffer: this.receiveBuffer, version });
+    const gate = new Gate(config, nqn, { clock, time, log, lines, pools, door, receiveBuffer: this.receiveBuffer, version });
     this.gates.set(nqn, gate);
     return gate;
   }

@@ -16,6 +16,7 @@ import { Sessions } from './iscsi/sessions.ts';
 import type { TargetEntry } from './iscsi/target-texts.ts';
 import type { EnteringSession, IscsiTargetView } from './iscsi/target-view.ts';
 import { LOGIN_STATUS } from './iscsi/wire/constants.ts';
+import type { GatePath } from './order/gate-path.ts';
 import type { ScsiNexus, TaskOwner } from './scsi/port.ts';
 
 /** Returns the IQN of a gate. Gates of the same name and namespace, on any machine, are one target for hosts. */
@@ -102,10 +103,10 @@ export class IscsiProtocol implements GateProtocol, IscsiTargetView {
     this.sessions.enter(session, names, this.ports.nowMs());
   }
 
-  begin({ initiatorName, isid, targetName }: LoginNames, owner: TaskOwner): ScsiNexus {
+  begin({ initiatorName, isid, targetName }: LoginNames, path: GatePath, owner: TaskOwner): ScsiNexus {
     assert(targetName !== null, 'A session that looks for targets has no nexus');
     this.ports.note(`host ${initiatorName} has logged in`);
-    return this.target.begin({ initiatorName, initiatorPort: `${initiatorName},i,0x${isid}`, targetPort: this.portalGroup, owner });
+    return this.target.begin({ initiatorName, initiatorPort: `${initiatorName},i,0x${isid}`, targetPort: this.portalGroup, path, owner });
   }
 
   left(session: EnteringSession): void {

@@ -91,16 +91,27 @@ export const GATE_SMALL_LOG_BYTES = 4 * KIB;
 export const GATE_CHANGED_MAX = 1_024;
 
 /**
- * After a gap of the event loop of this length, all connections are closed, and nothing that they had sent is read (rule D1): their hosts
- * may have repeated the same commands over other connections.
+ * A gap of the event loop of this length, or a step of the wall clock by it, counts as a time in which the machine was suspended. AoE gates
+ * then drop what has arrived; for other gates, paths are older by this time.
  */
 export const GATE_GAP_MS = 2_000;
 export const GATE_TICK_MS = 250;
+/** Shortest keep-alive time of a host; a shorter one is refused, because a process that stands still for a moment would lose its hosts. */
+export const GATE_KEEP_ALIVE_MIN_MS = 4_000;
 /**
- * Shortest keep-alive time of a host; a shorter one is refused. It is longer than the gap, so that no host gives up before the gate notices
- * a gap.
+ * Number of parts of a volume for which the latest change is known (rule D1). The parts only decide which changes are looked at more
+ * closely.
  */
-export const GATE_KEEP_ALIVE_MIN_MS = 2 * GATE_GAP_MS;
+export const GATE_ORDER_REGIONS = 1_024;
+/**
+ * A host that answers the events of the gate, and whose proof moment is older than two keep-alive times and this time, has its controller
+ * ended. An event is sent once in a keep-alive time.
+ */
+export const GATE_PROOF_SLACK_MS = 1_000;
+/** Most answers of a queue of which the gate remembers the moment. */
+export const GATE_REPLIES_MAX = 64;
+/** When one of its I/O queues has ended, a controller ends after this time, in which its host may shut it down or reset it. */
+export const GATE_QUEUE_END_MS = 1_000;
 /** If a volume has not completed a command in this time, the command is answered with Command Interrupted, and the host repeats it. */
 export const GATE_BUSY_MS = 20_000;
 /** If a reset, an abort or a reservation has to wait longer than this for I/O, it gets no answer, and the connection is closed. */
@@ -170,11 +181,11 @@ export const GATE_LOGIN_SEGMENT_BYTES = 8 * KIB;
 export const GATE_PING_BYTES = 8 * KIB;
 export const GATE_UNSENT_TEXTS_MAX = 128;
 /**
- * A gate pings a host that has been silent for GATE_PING_MS, and closes the connection unread when the host has been silent for
- * GATE_SILENT_MS (rule D1). Hosts must not give up a connection earlier.
+ * A gate pings a host of iSCSI whose proof moment is older than GATE_PING_MS, and closes the connection unread when it is older than
+ * GATE_PROOF_MS (rule D1), whatever else has arrived.
  */
 export const GATE_PING_MS = 2_000;
-export const GATE_SILENT_MS = 8_000;
+export const GATE_PROOF_MS = 8_000;
 /** Number of unit numbers that each gate of a target can give. */
 export const GATE_UNITS_EACH = 2_047;
 /** Length of a gate's challenges, and the most bytes of a host's challenge. */
@@ -214,7 +225,7 @@ assert(GATE_UNPROVEN_EACH_MAX * 2 <= GATE_UNPROVEN_MAX && GATE_UNPROVEN_MAX * 2 
 assert(GATE_HOST_LOGINS_MAX * (1 + GATE_QUEUES_MAX) < GATE_CONNECTIONS_MAX, 'One host leaves places to the others');
 assert(GATE_HOST_BYTES_MAX > SCSI_TRANSFER_MAX_BYTES + KIB, 'The largest command of a host has room');
 assert(GATE_FIRST_BURST_BYTES <= GATE_BURST_BYTES, 'RFC 7143, 13.14');
-assert(GATE_PING_MS > GATE_GAP_MS - 1 && GATE_SILENT_MS > GATE_PING_MS + GATE_GAP_MS, 'A host has time to answer');
+assert(GATE_PROOF_MS >= 2 * GATE_PING_MS + GATE_GAP_MS, 'A host has time to answer');
 assert(GATE_MEMBERS_MAX * GATE_IDS_EACH <= GATE_NAMESPACE_ID_MAX, 'Each gate has namespace ids of its own');
 assert(GATE_MEMBERS_MAX * GATE_CONTROLLER_IDS < 0xfff0, 'The last ids of controllers have meanings of their own');
 assert(

@@ -37,15 +37,12 @@ export class NvmeProtocol implements GateProtocol {
       version: ports.version,
       isHostAllowed: (hostNqn: string) => isAllowed(ports.config(), nqn, hostNqn),
       nowMs: () => ports.nowMs(),
+      order: pools.order,
       random: pools.auth.random,
       note: (sentence: string) => ports.note(sentence),
     };
     this.target = new Subsystem({ ...options, nqn, discovery: null });
     this.discovery = new Subsystem({ ...options, nqn: DISCOVERY_NQN, discovery: () => this.entries() });
-  }
-
-  get logins(): number {
-    return this.target.controllers.size;
   }
 
   connect(transport: StreamTransport, events: ConnectionEvents, admits: (target: string, host: string) => boolean): GateConnection {

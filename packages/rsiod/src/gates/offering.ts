@@ -11,6 +11,8 @@ import { ActiveNamespace } from './active-namespace.ts';
 import type { TakeFromPrograms } from './from-programs.ts';
 import type { Gate, GateLog } from './gate.ts';
 import { GateRecord } from './gate-record.ts';
+import type { GateOrder } from './order/gate-order.ts';
+import { VolumeOrder } from './order/volume-order.ts';
 import { GATE_IDS_EACH, GATE_LOOK_MS, GATE_RECORD_LOOK_MS, GATE_SETTLE_MS, GATE_UNITS_EACH, GATE_VOLUMES_MAX } from './limits.ts';
 import type { NamespaceNumbers } from './namespace-numbers.ts';
 import { Reservations } from './reservations/reservations.ts';
@@ -22,6 +24,7 @@ export interface OfferingPorts {
   readonly numbers: NamespaceNumbers;
   readonly standbys: Standbys;
   readonly takeFromPrograms: TakeFromPrograms;
+  readonly order: GateOrder;
   gates(): Iterable<Gate>;
   /** Name of this client in a namespace. */
   nodeOf(namespace: string): string;
@@ -31,6 +34,8 @@ interface Shown {
   /** The gate record; null if the volume's server keeps none. */
   record: Promise<GateRecord | null> | null;
   reservations: Reservations | null;
+  /** Made when the volume has come: that counts as a change of every block (rule D3). */
+  readonly order: VolumeOrder;
   /** The time (monotonic ms) at which the gates last tried to offer the volume. */
   triedMs: number;
   readonly sinceMs: number;
@@ -55,6 +60,7 @@ export class Offering {
     const known = this.shown.get(volume) ?? {
       record: null,
       reservations: null,
+      order: new VolumeOrder(this.ports.order, volume.sizeBytes),
       triedMs: 0,
       sinceMs: this.ports.clock.monotonicMs(),
       refusals: new Map(),
@@ -72,20 +78,23 @@ export class Offering {
    * next client that attaches it.
    */
   async hide(volume: FrontendVolume): Promise<void> {
-    const { record } = this.shown.get(volume) ?? { record: null };
+    const shown = this.shown.get(volume);
     this.shown.delete(volume);
     this.ports.standbys.forgetId(volume.id);
     for (const [gate, { nsid }] of this.placesOf(volume)) gate.hide(nsid);
-    await this.takeNoteBack(volume, record);
+    shown?.order.close();
+    await this.takeNoteBack(volume, shown?.record ?? null);
   }
 
   /** Another client has the volume now, perhaps as another gate for the same hosts. The hosts then keep their devices. */
   drop(volume: FrontendVolume): void {
     const ids = [...this.placesOf(volume)].flatMap(([gate, { nsid }]) => (gate.hasPartner ? [[gate.nqn, nsid] as const] : []));
+    const shown = this.shown.get(volume);
     this.shown.delete(volume);
     const { namespace, name, universe, id, sizeBytes, blockSizeBytes } = volume;
     if (ids.length > 0) this.ports.standbys.lost({ namespace, name, universe, id, sizeBytes, blockSizeBytes }, new Map(ids));
     for (const [gate, { nsid }] of this.placesOf(volume)) gate.hide(nsid);
+    shown?.order.close();
   }
 
   grown(volume: FrontendVolume): void {
@@ -214,7 +223,7 @@ export class Offering {
       // Other volumes may have been added meanwhile.
       this.refuse(gate, volume);
       const isWanted = this.shown.get(volume) === shown && gate.isServing && offers(gate.config, volume);
-      if (isWanted && this.placeIn(gate, volume) === null) gate.show(new ActiveNamespace(nsid, volume, shown.reservations));
+      if (isWanted && this.placeIn(gate, volume) === null) gate.show(new ActiveNamespace(nsid, volume, shown.reservations, shown.order));
     } catch (thrown) {
       const { message } = toRsError(thrown);
       if (shown.refusals.get(config.name) !== message)

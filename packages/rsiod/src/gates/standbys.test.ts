@@ -153,6 +153,7 @@ it('the first I/O of a host takes the volume over once, by its id; while that la
     ana: 'optimized',
     isElsewhere: false,
     reservations: null,
+    order: null,
     wanted: () => undefined,
   } as const;
   gate.show(here3);
@@ -233,7 +234,15 @@ it('a volume that no server offers for a moment keeps its devices at hosts; one 
 
 it('an id that means another volume here is refused with the remedy', async () => {
   const other = { ...ORACLE, id: 'id-2', readonly: false, canDiscard: true, submit: () => undefined, extents: () => undefined };
-  gate.namespaces.set(3, { nsid: 3, volume: other, ana: 'optimized', isElsewhere: false, reservations: null, wanted: () => undefined });
+  gate.namespaces.set(3, {
+    nsid: 3,
+    volume: other,
+    ana: 'optimized',
+    isElsewhere: false,
+    reservations: null,
+    order: null,
+    wanted: () => undefined,
+  });
   await look();
   expect([gate.namespaces.get(3)?.volume.id, [...new Set(lines)]]).toEqual([
     'id-2',
@@ -264,6 +273,7 @@ it('a volume that is here keeps its place at one gate while another gate cannot 
     ana: 'optimized',
     isElsewhere: false,
     reservations: null,
+    order: null,
     wanted: () => undefined,
   } as const;
   gate.show(here3);

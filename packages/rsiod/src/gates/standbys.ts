@@ -102,6 +102,7 @@ export class StandbyNamespace implements GateNamespace {
   readonly nsid: number;
   readonly volume: StandbyVolume;
   readonly wanted: () => void;
+  readonly order = null;
   /**
    * Present so that hosts see support for reservations at each path. Reservation commands do not get this far, because a standby answers
    * them with its state.

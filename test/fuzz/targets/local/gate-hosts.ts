@@ -5,6 +5,8 @@
 
 import { DataBuffers } from '@rsio/rsiod/frontends/streams/data-buffers';
 import { MemoryBudget } from '@rsio/rsiod/frontends/streams/memory-budget';
+import { GateOrder } from '@rsio/rsiod/gates/order/gate-order';
+import { VolumeOrder } from '@rsio/rsiod/gates/order/volume-order';
 import { HostBudgets } from '@rsio/rsiod/gates/ports/host-budgets';
 import { BatchPool } from '@rsio/rsiod/frontends/streams/transport';
 import { MemoryTransport } from '@rsio/rsiod/frontends/nbd/testing/memory-transport';
@@ -73,7 +75,8 @@ class Host {
       parties: () => null,
       unproven: () => undefined,
       connected: () => undefined,
-      stoodStill: () => scene.look(),
+      source: 'a',
+      cut: () => undefined,
       closing: () => {
         this.executedAtEnd ??= scene.executed;
       },
@@ -164,6 +167,7 @@ class Host {
 class Scene {
   readonly data = new DataBuffers();
   readonly batches = new BatchPool();
+  readonly order = new GateOrder();
   readonly budget = new MemoryBudget(BUDGET, (fire) => this.turns.push(fire));
   readonly shares = new HostBudgets({ ...BUDGET, limitBytes: DataBuffers.memoryBytes(MIB), reserveBytes: 0 }, (fire) =>
     this.turns.push(fire),
@@ -173,6 +177,7 @@ class Scene {
     batches: this.batches,
     budget: this.budget,
     hosts: this.shares,
+    order: this.order,
     schedule: (fire: () => void) => void this.turns.push(fire),
     // No host has to authenticate.
     auth: { random: () => Buffer.alloc(0), sequence: () => 0, turns: { run: () => undefined, forget: () => undefined } },
@@ -196,16 +201,13 @@ class Scene {
       version: '1.0',
       isHostAllowed: () => true,
       nowMs: () => this.nowMs,
+      order: this.order,
       random: (bytes) => Buffer.alloc(bytes, RANDOM_BYTE),
       note: () => undefined,
     });
     this.subsystem.add({
-      ana: 'optimized',
-      isElsewhere: false,
-      wanted: () => undefined,
-      reservations: null,
-      nsid: 1,
-      volume: storage.volume,
+      ...{ ana: 'optimized', isElsewhere: false, wanted: () => undefined, reservations: null, nsid: 1, volume: storage.volume },
+      order: new VolumeOrder(this.order, VOLUME_BYTES),
     });
     this.hosts = Array.from({ length: HOSTS }, () => new Host(this));
   }
@@ -214,11 +216,11 @@ class Scene {
     return this.storage.volume.seen.length;
   }
 
-  /** Ends all connections if the process has stood still, as a gate does before it executes anything. */
+  /** Ends all connections if it is time for that, as a reload does. */
   look(): boolean {
     if (!this.hasGap) return false;
     this.hasGap = false;
-    for (const { connection } of this.hosts) connection.close('a gap');
+    for (const { connection } of this.hosts) connection.close('a reload');
     return true;
   }
 

@@ -6,6 +6,8 @@ import type { ClientGateConfig } from '@rsio/common/config/schema/types';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { DataBuffers } from '@rsio/rsiod/frontends/streams/data-buffers';
 import { MemoryBudget } from '@rsio/rsiod/frontends/streams/memory-budget';
+import { GateOrder } from '@rsio/rsiod/gates/order/gate-order';
+import { VolumeOrder } from '@rsio/rsiod/gates/order/volume-order';
 import { HostBudgets } from '@rsio/rsiod/gates/ports/host-budgets';
 import { BatchPool } from '@rsio/rsiod/frontends/streams/transport';
 import { MemoryTransport } from '@rsio/rsiod/frontends/nbd/testing/memory-transport';
@@ -57,7 +59,8 @@ class Host {
     this.connection = scene.protocol.connect(this.transport, {
       proven: () => undefined,
       refused: () => undefined,
-      stoodStill: () => scene.look(),
+      source: 'a',
+      cut: () => undefined,
       closing: () => {
         this.executedAtEnd ??= scene.executed;
       },
@@ -154,6 +157,7 @@ class Host {
 class Scene {
   readonly data = new DataBuffers();
   readonly batches = new BatchPool();
+  readonly order = new GateOrder();
   readonly budget = new MemoryBudget(BUDGET, (fire) => this.turns.push(fire));
   readonly shares = new HostBudgets({ ...BUDGET, limitBytes: DataBuffers.memoryBytes(4 * MIB), reserveBytes: 0 }, (fire) =>
     this.turns.push(fire),
@@ -173,6 +177,7 @@ class Scene {
       batches: this.batches,
       budget: this.budget,
       hosts: this.shares,
+      order: this.order,
       schedule: (fire: () => void) => void this.turns.push(fire),
     };
     const ports = { name: TARGET, version: '1.0', config: () => CONFIG, nowMs: () => this.nowMs, note: () => undefined };
@@ -180,6 +185,7 @@ class Scene {
     this.protocol.target.add({
       ...{ ana: 'optimized', isElsewhere: false, wanted: () => undefined, nsid: LUN, volume: storage.volume },
       reservations: new Reservations(null, () => Promise.resolve()),
+      order: new VolumeOrder(this.order, VOLUME_BYTES),
     });
     this.hosts = Array.from({ length: HOSTS }, () => new Host(this));
   }
@@ -188,11 +194,11 @@ class Scene {
     return this.storage.volume.seen.length;
   }
 
-  /** Ends all connections if the process has stood still, as a gate does before it executes anything. */
+  /** Ends all connections if it is time for that, as a reload does. */
   look(): boolean {
     if (!this.hasGap) return false;
     this.hasGap = false;
-    for (const { connection } of this.hosts) connection.close('a gap');
+    for (const { connection } of this.hosts) connection.close('a reload');
     return true;
   }
 

@@ -1,21 +1,20 @@
-// A host with a path to each of two gates on two machines, and a server with one volume. The processes of the gates stand still at times,
-// and their messages to the server are delayed. The host gives up a gate that does not answer within the keep-alive time, and repeats its
-// write at the other gate. The host does not heed the states of its paths, so that gates are asked more often than by real hosts. Invariant
-// (D1, D3): the volume has the last write that the host got an answer for, or the next one, and no read shows an older one.
+// A host with paths to each of two gates on two machines, and a server with one volume. The processes of the gates stand still at times, their
+// messages to the server are delayed, and so is each direction of each connection of the host. The host gives a path up at any time, and
+// repeats its write over another one. It does not heed the states of its paths, so that gates are asked more often than by real hosts.
+// Invariant (D1, D3): the volume has the last write that the host got an answer for, or the next one, and no read shows an older one.
 
 import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { StallingClock } from '@rsio/common/testing/stalling-clock';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
-import { GapWatch } from '@rsio/rsiod/gates/gap-watch';
-import { GATE_SWITCH_MS } from '@rsio/rsiod/gates/limits';
-import { capsule } from '@rsio/rsiod/gates/nvme/testing/nvme-host';
+import { GATE_SWITCH_MS, GATE_TICK_MS } from '@rsio/rsiod/gates/limits';
 import { GateRig, NQN } from '@rsio/rsiod/gates/nvme/testing/nvme-rig';
+import { VolumeOrder } from '@rsio/rsiod/gates/order/volume-order';
 import type { GateNamespace } from '@rsio/rsiod/gates/ports/gate-namespace';
 import { type OfferedVolume, type StandbyGate, Standbys } from '@rsio/rsiod/gates/standbys';
 import type { VolumeIo } from '@rsio/rsiod/volumes/frontend-volume';
-import { closeLogin, gateLogin, type GateLogin, readOne, sendOver } from './gate-logins.ts';
+import { Network, NvmeWire, type Told, type WireWorld } from './gate-wires.ts';
 
 const [WRITES, STEPS_MAX, BLOCK] = [30, 4_000, 512];
 const KEEP_ALIVE_MS = 5_000;
@@ -25,7 +24,7 @@ const RECORD = Buffer.from(JSON.stringify({ version: 1, ids: [{ nqn: NQN, nsid: 
 const LOG = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /** The server. It executes what comes on the handle of the holder, and nothing that comes on an earlier handle (H2). */
-class Server {
+export class PairServer {
   readonly content = Buffer.alloc(BLOCK);
   /** Number of the last grant, which is the handle of the holder. */
   handle = 0;
@@ -76,11 +75,11 @@ class PairGate implements StandbyGate {
   };
   readonly process: StallingClock;
   readonly rig: GateRig;
-  readonly watch: GapWatch;
-  readonly logins: GateLogin[] = [];
+  readonly wires: NvmeWire[] = [];
   isStill = false;
   stillUntilMs = 0;
-  delayedUntilMs = 0;
+  private tickedMs = 0;
+  private order: VolumeOrder | null = null;
   /** The handle of the volume here; null while this gate is a standby. */
   private handle: number | null = null;
   private readonly standbys: Standbys;
@@ -88,9 +87,9 @@ class PairGate implements StandbyGate {
   private take: { readonly arrivesMs: number; readonly end: (why: string | null) => void } | null = null;
   private readonly clock: FakeClock;
   private readonly random: SeededRandom;
-  private readonly server: Server;
+  private readonly server: PairServer;
 
-  constructor(member: number, clock: FakeClock, random: SeededRandom, server: Server) {
+  constructor(member: number, clock: FakeClock, random: SeededRandom, server: PairServer) {
     this.clock = clock;
     this.random = random;
     this.server = server;
@@ -101,15 +100,6 @@ class PairGate implements StandbyGate {
       new Promise((end) => (this.take = { arrivesMs: clock.monotonicMs() + random.int(10, 2_000), end }));
     const servers = { offered: () => [VOLUME], readRecord: () => Promise.resolve(RECORD), take };
     this.standbys = new Standbys({ clock: this.process, log: LOG, lines: new RateLimitedLog(this.process, LOG), servers }, () => [this]);
-    this.watch = new GapWatch(
-      this.process,
-      () => this.logins.forEach(closeLogin),
-      () => {
-        this.standbys.look(() => this.handle !== null);
-        this.rig.subsystem.tick();
-      },
-    );
-    this.watch.start();
   }
 
   get subsystem(): StandbyGate['subsystem'] {
@@ -124,12 +114,6 @@ class PairGate implements StandbyGate {
     this.rig.subsystem.remove(nsid);
   }
 
-  login(): GateLogin {
-    const login = gateLogin(this.rig, this.clock.monotonicMs(), KEEP_ALIVE_MS);
-    this.logins.push(login);
-    return login;
-  }
-
   step(): void {
     const nowMs = this.clock.monotonicMs();
     this.rig.nowMs = nowMs;
@@ -137,17 +121,33 @@ class PairGate implements StandbyGate {
       if (one.status === null && nowMs >= one.arrivesMs) one.status = this.server.execute(one.io, one.handle);
     if (this.isStill && nowMs >= this.stillUntilMs) this.resume();
     else if (!this.isStill && this.random.chance(0.02)) this.pause();
-    if (this.random.chance(0.01)) this.delayedUntilMs = nowMs + this.random.int(500, 15_000);
     if (!this.isStill) this.run();
   }
 
   private run(): void {
-    if (this.watch.look()) return;
+    const isTickFirst = this.random.chance(0.5);
+    if (isTickFirst) this.tick();
     this.hearServer();
-    const hasGap = (): boolean => this.watch.look();
-    for (let count = this.random.int(1, READS_MAX); count > 0; count--)
-      readOne(this.rig, this.logins, this.clock.monotonicMs(), this.random, hasGap);
+    for (let count = this.random.int(1, READS_MAX); count > 0; count--) {
+      const open = this.wires.filter((wire) => wire.isOpen);
+      if (open.length > 0) this.random.pick(open).gateReads();
+      this.settle();
+    }
+    if (!isTickFirst) this.tick();
+  }
+
+  private tick(): void {
+    if (this.clock.monotonicMs() - this.tickedMs < GATE_TICK_MS) return;
+    this.tickedMs = this.clock.monotonicMs();
+    this.standbys.look(() => this.handle !== null);
+    this.rig.subsystem.tick();
+    this.settle();
+  }
+
+  private settle(): void {
     this.rig.settle();
+    for (const wire of this.wires) wire.settles();
+    for (let at = this.wires.length - 1; at >= 0; at--) if (!this.wires[at]!.isOpen && !this.wires[at]!.isHeld) this.wires.splice(at, 1);
   }
 
   /** The process reads the answers of the server, one after the other. */
@@ -172,6 +172,7 @@ class PairGate implements StandbyGate {
   private lose(): void {
     this.handle = null;
     this.standbys.lost(VOLUME, new Map([[NQN, 1]]));
+    this.order?.close();
   }
 
   private active(handle: number): GateNamespace {
@@ -188,7 +189,8 @@ class PairGate implements StandbyGate {
       submit,
       extents: () => undefined,
     };
-    return { nsid: 1, volume, ana: 'optimized', isElsewhere: false, wanted: () => undefined, reservations: null };
+    this.order = new VolumeOrder(this.rig.order, VOLUME.sizeBytes);
+    return { nsid: 1, volume, ana: 'optimized', isElsewhere: false, wanted: () => undefined, reservations: null, order: this.order };
   }
 
   private pause(): void {
@@ -205,30 +207,40 @@ class PairGate implements StandbyGate {
   }
 }
 
-class PairWorld {
+class PairWorld implements WireWorld {
   acknowledged = 0;
   stale: string | null = null;
-  private readonly random: SeededRandom;
+  readonly random: SeededRandom;
   private readonly clock = new FakeClock();
-  private readonly server: Server;
+  private readonly server: PairServer;
   private readonly gates: readonly PairGate[];
-  /** The logins of the host: one for each gate, null until it has logged in again. */
-  private readonly logins: (GateLogin | null)[] = [null, null];
+  /** The networks of the paths: two to each gate. */
+  private readonly networks: readonly Network[];
+  private readonly paths: (NvmeWire | null)[] = [null, null, null, null];
+  private readonly hasKeepAlive: boolean;
+  private keptAliveMs = 0;
   private at = 0;
   private write = 1;
   /** The command of the host; null between commands. */
-  private command: { readonly cid: number; readonly isRead: boolean; readonly sentMs: number } | null = null;
-  private cid = 1;
+  private command: { readonly tag: number; readonly isRead: boolean; readonly sentMs: number } | null = null;
+  private tag = 1_000;
   private nextMs = 0;
 
   constructor(seed: number) {
     this.random = new SeededRandom(seed);
-    this.server = new Server();
+    this.server = new PairServer();
     this.gates = [1, 2].map((member) => new PairGate(member, this.clock, this.random, this.server));
+    this.networks = this.paths.map(() => new Network(this.random, () => this.now()));
+    this.hasKeepAlive = this.random.chance(0.5);
+  }
+
+  now(): number {
+    return this.clock.monotonicMs();
   }
 
   step(): void {
     this.clock.advance(this.random.pick([20, 100, 400]));
+    for (const network of this.networks) network.step();
     this.host();
     for (const gate of this.gates) gate.step();
   }
@@ -241,64 +253,66 @@ class PairWorld {
     return `D1, D3: the volume has write ${has}, and the host got an answer for write ${this.acknowledged}`;
   }
 
-  private get now(): number {
-    return this.clock.monotonicMs();
-  }
-
   private host(): void {
-    for (const [at, gate] of this.gates.entries()) {
-      const login = this.logins[at] ?? null;
-      if (login?.isOpen !== true) this.logins[at] = gate.isStill ? null : gate.login();
-      else if (this.now - login.keptAliveMs > KEEP_ALIVE_MS / 2) {
-        login.keptAliveMs = this.now;
-        this.send(at, login, true, capsule({ opcode: 0x18, cid: 9_000 }));
-      }
+    for (const wire of this.paths) for (const told of wire?.hostReads() ?? []) this.hear(told);
+    if (this.now() - this.keptAliveMs > KEEP_ALIVE_MS / 2) {
+      this.keptAliveMs = this.now();
+      for (const wire of this.paths) if (wire?.isHeld === true) wire.keepAlive();
     }
-    const login = this.logins[this.at] ?? null;
-    if (login === null) this.at = 1 - this.at;
-    else if (this.command === null) this.begin(login);
-    else this.hear(login, this.command);
+    for (const [at, wire] of this.paths.entries()) if (wire?.isHeld !== true) this.paths[at] = this.login(at);
+    const wire = this.paths[this.at]!;
+    if (this.command === null) this.begin(wire);
+    else if (wire === null || !wire.isHeld || this.now() - this.command.sentMs > KEEP_ALIVE_MS || this.random.chance(0.005))
+      this.giveUp(wire);
   }
 
-  private begin(login: GateLogin): void {
-    if (this.now < this.nextMs) return;
+  /** A login needs the process of the gate. */
+  private login(at: number): NvmeWire | null {
+    const gate = this.gates[at % 2]!;
+    if (gate.isStill) return null;
+    const options = { keepAliveMs: this.hasKeepAlive ? KEEP_ALIVE_MS : 0, isHasty: false };
+    const wire = new NvmeWire(this, this.networks[at]!.delay, gate.rig, options);
+    gate.wires.push(wire);
+    return wire;
+  }
+
+  private begin(wire: NvmeWire | null): void {
+    if (this.now() < this.nextMs) return;
+    if (wire === null) return this.moves();
     const isRead = this.random.chance(0.3);
-    this.command = { cid: this.cid, isRead, sentMs: this.now };
-    this.cid = (this.cid % 8_000) + 1;
-    const { cid } = this.command;
-    const entry = { cid, nsid: 1, dwords: [0, 0, 0] };
-    const data = Buffer.alloc(BLOCK, this.write);
-    this.send(this.at, login, false, capsule(isRead ? { ...entry, opcode: 2, transferBytes: BLOCK } : { ...entry, opcode: 1, data }));
+    // A read before the write: if both arrive late, the read makes the gate take the volume.
+    if (!isRead && this.random.chance(0.3)) wire.read(this.tag++);
+    this.command = { tag: this.tag++, isRead, sentMs: this.now() };
+    if (isRead) wire.read(this.command.tag);
+    else wire.write(this.command.tag, 0, this.write, this.random.chance(0.2));
   }
 
-  private hear(login: GateLogin, { cid, isRead, sentMs }: NonNullable<PairWorld['command']>): void {
-    for (const answer of login.io.take()) {
-      if (answer.kind === 'data' && answer.cid === cid) this.read(answer.data[0]!);
-      if (answer.kind !== 'done' || answer.cid !== cid) continue;
-      this.command = null;
-      if (answer.status === 0 && !isRead) this.acknowledged = this.write++;
-      else if (answer.status !== 0) {
-        // A path error: the host repeats the command at this gate or at the other one.
-        this.nextMs = this.now + this.random.int(50, 1_000);
-        if (this.random.chance(0.5)) this.at = 1 - this.at;
-      }
-      return;
+  private hear({ tag, what, value }: Told): void {
+    const { command } = this;
+    if (command?.tag !== tag || (command.isRead && what === 'done' && value === null)) return;
+    this.command = null;
+    if (what === 'done' && command.isRead) this.read(value!);
+    else if (what === 'done') this.acknowledged = this.write++;
+    else {
+      // A path error: the host repeats the command at this gate or at the other one.
+      this.nextMs = this.now() + this.random.int(50, 1_000);
+      if (this.random.chance(0.5)) this.moves();
     }
-    if (this.command !== null && (this.now - sentMs > KEEP_ALIVE_MS || !login.isOpen)) {
-      // The host gives the login up. The gate hears of that late or not at all.
-      this.logins[this.at] = null;
-      this.command = null;
-      this.at = 1 - this.at;
-    }
+  }
+
+  private giveUp(wire: NvmeWire | null): void {
+    if (wire?.isHeld === true) wire.giveUp();
+    this.command = null;
+    this.moves();
+  }
+
+  private moves(): void {
+    this.at = this.random.int(0, this.paths.length - 1);
   }
 
   private read(value: number): void {
     if (value !== this.acknowledged && value !== this.write)
       this.stale = `D3: a read shows write ${value}, and the host got an answer for write ${this.acknowledged}`;
-  }
-
-  private send(at: number, login: GateLogin, isAdmin: boolean, bytes: Buffer): void {
-    sendOver(login, this.now, this.gates[at]!.delayedUntilMs, isAdmin, bytes);
   }
 }
 

@@ -1,25 +1,21 @@
-// A host with two paths to one gate. The network delays what the host has sent over a path, and the process of the gate stands still at
-// times. The host gives up a path that does not answer within its keep-alive time, and repeats its write over the other path. The
-// messages on the first path still arrive later. Invariant (D1): the volume has the last write that the host got an answer for, or the next
-// one.
+// A host with several paths to one gate, by NVMe or iSCSI. Each direction of each connection has any delay of its own, the process of the gate
+// stands still at times, and the host gives paths up at any time, for any reason. A hasty host repeats its write over another path at once, and
+// goes on. A careful host uses compare and write: it waits, or ends the lost controller over another one, reads, and only then repeats.
+// Invariants (D1): each block has the last write that the host got an answer for, or the one that is under way; what a careful host compares
+// never differs; a path changes nothing once its host has reset it, or has given it up for as long as a careful host waits.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
-import { StallingClock } from '@rsio/common/testing/stalling-clock';
-import { GapWatch } from '@rsio/rsiod/gates/gap-watch';
-import { capsule } from '@rsio/rsiod/gates/nvme/testing/nvme-host';
+import { IscsiRig } from '@rsio/rsiod/gates/iscsi/testing/iscsi-rig';
+import { GATE_HOST_LOGINS_MAX, GATE_PROOF_MS, GATE_TICK_MS } from '@rsio/rsiod/gates/limits';
 import { GateRig } from '@rsio/rsiod/gates/nvme/testing/nvme-rig';
-import { closeLogin, gateLogin, type GateLogin, readOne, sendOver } from './gate-logins.ts';
+import { IscsiWire, Network, NvmeWire, type Told, type Wire, type WireWorld } from './gate-wires.ts';
 
-const [WRITES, STEPS_MAX, BLOCK] = [40, 3_000, 512];
+const [WRITES, STEPS_MAX, BLOCK] = [60, 2_500, 512];
 const KEEP_ALIVE_MS = 5_000;
-/** A process reads one message after the other, while others arrive. */
-const READS_MAX = 3;
-
-/** A login over one path. */
-interface Login extends GateLogin {
-  readonly path: number;
-}
+const FIRST_TAG = 1_000;
+/** A host gives a path up that has not answered for this time, and often earlier. */
+const PATIENCE_MS = 3_000;
 
 /** Runs the world of this seed. Returns the fault as a sentence; null: no fault. */
 export function gateWorld(seed: number): string | null {
@@ -32,114 +28,213 @@ export function gateWorld(seed: number): string | null {
   return null;
 }
 
-class GateWorld {
-  /** Number of the last write that the host got an answer for. */
+interface Command {
+  readonly kind: 'write' | 'read' | 'reset';
+  readonly tag: number;
+  readonly wire: Wire;
+  readonly sentMs: number;
+  readonly block: number;
+}
+
+class GateWorld implements WireWorld {
   acknowledged = 0;
-  private readonly random: SeededRandom;
-  /** A host without a keep-alive gives a path up after the same time; the network of its world delays nothing. */
-  private readonly hasKeepAlive: boolean;
+  readonly random: SeededRandom;
+  private readonly isIscsi: boolean;
+  private readonly isCareful: boolean;
+  private readonly isHasty: boolean;
+  /** How often the host changes to another path without a reason. */
+  private readonly restless: number;
   private readonly clock = new FakeClock();
-  private readonly process = new StallingClock(this.clock);
-  private readonly rig = new GateRig();
-  private readonly logins: Login[] = [];
-  private readonly watch: GapWatch;
-  /** Times until which the process stands still, and until which the network delays each path. */
+  private readonly nvme = new GateRig();
+  private readonly iscsi = new IscsiRig();
+  private readonly networks: readonly Network[];
+  private readonly wires: { readonly wire: Wire; readonly path: number }[] = [];
+  private sessions = 0;
   private stillUntilMs = 0;
-  private isStill = false;
-  private readonly delayedUntilMs = [0, 0];
-  private current: Login;
-  /** The login over the other path; null until the host has logged in again. */
-  private standby: Login | null;
+  private tickedMs = 0;
+  private keptAliveMs = 0;
+  /** The value that the host got an answer for, and the one under way, by block. */
+  private readonly blocks: { acknowledged: number; next: number }[] = [{ acknowledged: 0, next: 0 }, { acknowledged: 0, next: 0 }]; // biome-ignore format: pairs
   private write = 1;
-  private sentMs: number | null = null;
+  private tag = FIRST_TAG;
+  private path = 0;
+  private command: Command | null = null;
+  /** Lost paths over which a write of a careful host may still arrive, with the time of their loss. */
+  private readonly lost: { readonly wire: Wire; readonly sinceMs: number }[] = [];
+  /** True if a careful host does not know whether its write was executed. */
+  private isUnsure = false;
+  private mistake: string | null = null;
 
   constructor(seed: number) {
     this.random = new SeededRandom(seed);
-    this.hasKeepAlive = this.random.chance(0.5);
-    this.current = this.login(0);
-    this.standby = this.login(1);
-    this.watch = new GapWatch(
-      this.process,
-      () => this.logins.forEach(closeLogin),
-      () => this.rig.subsystem.tick(),
-    );
-    this.watch.start();
+    this.isIscsi = this.random.chance(0.5);
+    this.isCareful = this.random.chance(0.4);
+    this.isHasty = this.random.chance(0.3);
+    this.restless = this.random.pick([0.02, 0.1, 0.5]);
+    this.networks = Array.from({ length: this.random.int(2, 3) }, () => new Network(this.random, () => this.now()));
   }
 
-  step(): void {
-    this.clock.advance(this.random.pick([20, 100, 400]));
-    this.rig.nowMs = this.clock.monotonicMs();
-    if (this.isStill && this.now >= this.stillUntilMs) this.resume();
-    else if (!this.isStill && this.random.chance(0.03)) this.pause();
-    for (const path of this.hasKeepAlive ? [0, 1] : [])
-      if (this.random.chance(0.01)) this.delayedUntilMs[path] = this.now + this.random.int(500, 15_000);
-    this.host();
-    if (!this.isStill) this.read();
-  }
-
-  fault(): string | null {
-    const has = this.rig.volume.content[0]!;
-    if (has === this.acknowledged || has === this.write) return null;
-    return `D1: the volume has write ${has}, and the host got an answer for write ${this.acknowledged}`;
-  }
-
-  private get now(): number {
+  now(): number {
     return this.clock.monotonicMs();
   }
 
-  private login(path: number): Login {
-    const login = { ...gateLogin(this.rig, this.now, this.hasKeepAlive ? KEEP_ALIVE_MS : 0), path };
-    this.logins.push(login);
-    return login;
+  step(): void {
+    this.clock.advance(this.random.pick([5, 20, 100, 400]));
+    this.nvme.nowMs = this.now();
+    this.iscsi.nowMs = this.now();
+    for (const network of this.networks) network.step();
+    this.host();
+    if (this.now() >= this.stillUntilMs) this.gate();
+    if (this.random.chance(0.02)) this.stillUntilMs = this.now() + this.random.int(200, 14_000);
   }
 
-  private pause(): void {
-    this.isStill = true;
-    this.stillUntilMs = this.now + this.random.int(200, 9_000);
-    this.process.stall();
+  fault(): string | null {
+    if (this.mistake !== null) return this.mistake;
+    const { content } = this.isIscsi ? this.iscsi.volume : this.nvme.volume;
+    for (const [block, { acknowledged, next }] of this.blocks.entries()) {
+      const has = content[block * BLOCK]!;
+      if (has !== acknowledged && has !== next)
+        return `D1: block ${block} has write ${has}, and the host got an answer for write ${acknowledged}`;
+    }
+    return null;
   }
 
-  /** The kernel reports sockets and timers in any order. */
-  private resume(): void {
-    this.isStill = false;
-    if (this.random.chance(0.5)) this.read();
-    this.process.goOn();
+  // --- The process of the gate. The kernel reports sockets and timers in any order.
+
+  private gate(): void {
+    const isTickFirst = this.random.chance(0.5);
+    if (isTickFirst) this.tick();
+    for (let count = this.random.int(1, 4); count > 0; count--) {
+      const open = this.wires.filter(({ wire }) => wire.isOpen);
+      if (open.length === 0) break;
+      this.reads(this.random.pick(open).wire);
+    }
+    if (!isTickFirst) this.tick();
   }
 
-  /** The process of the gate reads its sockets, in any order, and answers. */
-  private read(): void {
-    const hasGap = (): boolean => this.watch.look();
-    for (let count = this.random.int(1, READS_MAX); count > 0; count--)
-      if (!readOne(this.rig, this.logins, this.now, this.random, hasGap)) return;
+  private reads(wire: Wire): void {
+    const before = this.content;
+    wire.gateReads();
+    this.settle();
+    const { gaveUpMs, isReset } = wire;
+    const isOver = isReset || (this.isIscsi && gaveUpMs !== null && this.now() - gaveUpMs > GATE_PROOF_MS);
+    if (isOver && this.content !== before) this.mistake ??= 'D1: a path has changed something that its host knew to be at its end';
   }
+
+  /** What both blocks have. */
+  private get content(): string {
+    const { content } = this.isIscsi ? this.iscsi.volume : this.nvme.volume;
+    return `${content[0]} ${content[BLOCK]}`;
+  }
+
+  private tick(): void {
+    if (this.now() - this.tickedMs < GATE_TICK_MS) return;
+    this.tickedMs = this.now();
+    if (this.isIscsi) this.iscsi.protocol.tick();
+    else this.nvme.subsystem.tick();
+    for (const { wire } of this.wires) if (wire instanceof IscsiWire) wire.tick(this.now());
+    this.settle();
+  }
+
+  private settle(): void {
+    for (let round = 0; round < 2; round++) {
+      this.nvme.settle();
+      this.iscsi.settle();
+      for (const { wire } of this.wires) wire.settles();
+    }
+    for (let at = this.wires.length - 1; at >= 0; at--)
+      if (!this.wires[at]!.wire.isOpen && !this.wires[at]!.wire.isHeld) this.wires.splice(at, 1);
+  }
+
+  // --- The host
 
   private host(): void {
-    const { current } = this;
-    for (const login of [current, this.standby])
-      if (login !== null && this.now - login.keptAliveMs > KEEP_ALIVE_MS / 2) {
-        login.keptAliveMs = this.now;
-        this.send(login, true, capsule({ opcode: 0x18, cid: 900 }));
-      }
-    if (this.standby?.isOpen !== true && !this.isStill) this.standby = this.login(1 - current.path);
-    if (this.sentMs === null) {
-      this.sentMs = this.now;
-      return this.send(
-        current,
-        false,
-        capsule({ opcode: 1, cid: this.write, nsid: 1, dwords: [0, 0, 0], data: Buffer.alloc(BLOCK, this.write) }),
-      );
+    for (const { wire } of [...this.wires]) for (const told of wire.hostReads()) this.hears(told);
+    if (this.now() - this.keptAliveMs > 1_500) {
+      this.keptAliveMs = this.now();
+      for (const { wire } of this.wires) if (wire.isHeld) wire.keepAlive();
     }
-    if (current.io.take().some((one) => one.kind === 'done' && one.cid === this.write && one.status === 0)) {
-      this.acknowledged = this.write++;
-      this.sentMs = null;
-    } else if (this.standby !== null && (this.now - this.sentMs > KEEP_ALIVE_MS || !current.isOpen)) {
-      this.current = this.standby;
-      this.standby = null;
-      this.sentMs = null;
+    const { command } = this;
+    if (command !== null) {
+      const isLate = this.now() - command.sentMs > PATIENCE_MS || this.random.chance(0.02);
+      if (!command.wire.isHeld || isLate) this.givesUp(command);
+      return;
     }
+    if (this.random.chance(this.restless)) this.path = this.random.int(0, this.networks.length - 1);
+    const wire = this.wireOf(this.path);
+    if (wire !== null) this.begins(wire);
   }
 
-  private send(login: Login, isAdmin: boolean, bytes: Buffer): void {
-    sendOver(login, this.now, this.delayedUntilMs[login.path]!, isAdmin, bytes);
+  /** Returns the login over a path; null if the host cannot log in now, because the gate stands still or has its earlier logins. */
+  private wireOf(path: number): Wire | null {
+    const known = this.wires.find((one) => one.path === path && one.wire.isHeld);
+    if (known !== undefined) return known.wire;
+    const logins = this.wires.filter(({ wire }) => wire.isOpen).length;
+    if (this.now() < this.stillUntilMs || logins >= GATE_HOST_LOGINS_MAX) return null;
+    const { delay } = this.networks[path]!;
+    const wire = this.isIscsi
+      ? new IscsiWire(this, delay, this.iscsi, `4000013700${(this.sessions++ % 256).toString(16).padStart(2, '0')}`)
+      : new NvmeWire(this, delay, this.nvme, { keepAliveMs: this.isHasty ? 0 : KEEP_ALIVE_MS, isHasty: this.isHasty });
+    this.wires.push({ wire, path });
+    return wire;
+  }
+
+  private begins(wire: Wire): void {
+    const tag = this.tag++;
+    const sent = { tag, wire, sentMs: this.now() };
+    const [first] = this.lost;
+    if (this.isCareful && first !== undefined) {
+      if (first.wire instanceof NvmeWire && wire instanceof NvmeWire) {
+        wire.reset(tag, first.wire.instance);
+        this.command = { ...sent, kind: 'reset', block: 0 };
+      } else if (this.now() - first.sinceMs > GATE_PROOF_MS) this.lost.shift();
+      return;
+    }
+    if (this.isUnsure) {
+      wire.read(tag);
+      this.command = { ...sent, kind: 'read', block: 0 };
+      return;
+    }
+    const block = this.isCareful ? 0 : this.write % 2;
+    const state = this.blocks[block]!;
+    state.next = this.write;
+    if (this.isCareful) wire.compareAndWrite(tag, state.acknowledged, this.write);
+    else wire.write(tag, block, this.write, this.random.chance(0.3));
+    this.command = { ...sent, kind: 'write', block };
+  }
+
+  private givesUp({ wire, kind }: Command): void {
+    if (wire.isHeld) wire.giveUp();
+    if (this.isCareful && kind === 'write') {
+      this.lost.push({ wire, sinceMs: this.now() });
+      this.isUnsure = true;
+    }
+    this.command = null;
+    this.path = this.random.int(0, this.networks.length - 1);
+  }
+
+  private hears({ tag, what, value }: Told): void {
+    const { command } = this;
+    if (command?.tag !== tag) return;
+    if (command.kind === 'read' && value === null) return;
+    this.command = null;
+    const state = this.blocks[command.block]!;
+    if (what === 'differs')
+      this.mistake = `D1: the block differs from write ${state.acknowledged}, which a careful host has just read or written`;
+    else if (command.kind === 'reset' && what === 'done') this.resets();
+    else if (command.kind === 'read' && what === 'done') {
+      this.isUnsure = false;
+      if (value === this.write) this.acknowledges(state);
+    } else if (command.kind === 'write' && what === 'done') this.acknowledges(state);
+  }
+
+  private resets(): void {
+    const [first] = this.lost.splice(0, 1);
+    if (first !== undefined) first.wire.isReset = true;
+  }
+
+  private acknowledges(state: { acknowledged: number; next: number }): void {
+    state.acknowledged = this.write;
+    this.acknowledged = this.write++;
   }
 }

@@ -1,37 +1,245 @@
 // Mutants of the rules of gates (D1, D3). The zoo runs them against explorers/gate-worlds.ts and explorers/gate-pair-worlds.ts.
 // Invariant: each breaks one condition of a rule.
 
+import { BlockOrder, type Change, Hold } from '@rsio/rsiod/gates/order/block-order';
+import { GateOrder } from '@rsio/rsiod/gates/order/gate-order';
+import { GatePath, type HeldChange, type Moment, type PathPorts } from '@rsio/rsiod/gates/order/gate-path';
+import { IscsiConnection } from '@rsio/rsiod/gates/iscsi/iscsi-connection';
+import { GATE_PROOF_MS } from '@rsio/rsiod/gates/limits';
 import { Controller } from '@rsio/rsiod/gates/nvme/controller';
-import { GapWatch } from '@rsio/rsiod/gates/gap-watch';
+import { CrossResets } from '@rsio/rsiod/gates/nvme/cross-resets';
+import type { NvmeCommand } from '@rsio/rsiod/gates/nvme/nvme-command';
+import type { Queue } from '@rsio/rsiod/gates/nvme/queue';
 import { type StandbyGate, StandbyNamespace, Standbys, StandbyVolume } from '@rsio/rsiod/gates/standbys';
 import type { AnaState } from '@rsio/rsiod/gates/ports/gate-namespace';
+import type { Status } from '@rsio/protocol/wire/status';
 import type { VolumeIo } from '@rsio/rsiod/volumes/frontend-volume';
 import { override, overrideGetter } from '../../base/override.ts';
+import { PairServer } from '../explorers/gate-pair-worlds.ts';
 import { all, type Mutant, type PrivateAs } from '../mutants/mutant.ts';
-
-interface ControllerInner {
-  isSilent: PrivateAs<Controller['isSilent'], () => boolean>;
-}
 
 interface StandbysInner {
   volumes: PrivateAs<Standbys['volumes'], Map<string, StandbyVolume>>;
   gates: PrivateAs<Standbys['gates'], () => Iterable<StandbyGate>>;
 }
 
+interface PathInner {
+  provenStep: number;
+  holds: Set<HeldChange>;
+  order: PrivateAs<GatePath['order'], GateOrder>;
+  provesStep(step: number): void;
+}
+
+interface ConnectionInner {
+  path: PrivateAs<IscsiConnection['path'], GatePath | null>;
+  ping: PrivateAs<IscsiConnection['ping'], { tag: number; moment: Moment } | null>;
+  phase: PrivateAs<IscsiConnection['phase'], string>;
+  sendPing: PrivateAs<IscsiConnection['sendPing'], () => void>;
+  close(why: string): void;
+}
+
+interface ControllerInner {
+  path: GatePath;
+  admin: PrivateAs<Controller['admin'], Queue>;
+  csts: PrivateAs<Controller['csts'], number>;
+  subsystem: PrivateAs<Controller['subsystem'], { left(controller: unknown): void }>;
+}
+
+interface BlockOrderInner {
+  whole: PrivateAs<BlockOrder['whole'], { step: number; path: number }>;
+  holds: PrivateAs<BlockOrder['holds'], Set<Hold>>;
+}
+
+const KEEP_ALIVE = 0x18;
+
 export const GATE_MUTANTS: readonly Mutant[] = [
   {
-    name: 'gap-unheeded',
+    name: 'arrival',
     rule: 'D1',
-    breaks: 'A gate executes what has lain unread while its process stood still',
+    breaks: 'The arrival of an answer counts as the proof moment, and not the time when the gate sent what it answers',
     explorer: 'gates',
-    apply: () => override<GapWatch, [], boolean>(GapWatch, 'look', () => () => false),
+    apply: () => override<PathInner, [number], void>(GatePath, 'provesStep', (original) => (self) => original(self, self.order.now)),
   },
   {
-    name: 'late-heard',
+    name: 'own-ping',
     rule: 'D1',
-    breaks: 'A gate executes what arrives after the keep-alive time of its host',
+    breaks: 'A ping that the host sends by itself counts as a proof',
     explorer: 'gates',
-    apply: () => override<ControllerInner, [], boolean>(Controller, 'isSilent', () => () => false),
+    apply: () =>
+      override<ConnectionInner, [], void>(IscsiConnection, 'echo', (original) => (self) => {
+        if (self.path !== null) self.path.proves(self.path.moment);
+        original(self);
+      }),
+  },
+  {
+    name: 'no-seq',
+    rule: 'D1',
+    breaks: 'Several pings have one tag, so that the answer to an early one counts for a later one',
+    explorer: 'gates',
+    apply: () =>
+      all(
+        override<ConnectionInner, [], void>(IscsiConnection, 'sendPing', (original) => (self) => {
+          self.ping = null;
+          original(self);
+        }),
+        override<ConnectionInner, [number], void>(IscsiConnection, 'pong', (original) => (self) => original(self, self.ping?.tag ?? 0)),
+      ),
+  },
+  {
+    name: 'present-ka',
+    rule: 'D1',
+    breaks: 'A Keep Alive that has just come counts as a proof',
+    explorer: 'gates',
+    apply: () =>
+      override<ControllerInner, [NvmeCommand], void>(Controller, 'execute', (original) => (self, command) => {
+        if (command.opcode === KEEP_ALIVE) self.path.proves(self.path.moment);
+        original(self, command);
+      }),
+  },
+  {
+    name: 'any-path',
+    rule: 'D1',
+    breaks: 'The proof of one path counts for all paths',
+    explorer: 'gates',
+    apply: () => {
+      const paths = new WeakMap<GateOrder, GatePath[]>();
+      return all(
+        override<GateOrder, [PathPorts], GatePath>(GateOrder, 'newPath', (original) => (self, ports) => {
+          const path = original(self, ports);
+          paths.set(self, [...(paths.get(self) ?? []), path]);
+          return path;
+        }),
+        override<PathInner, [number], void>(GatePath, 'provesStep', (original) => (self, step) => {
+          for (const path of paths.get(self.order) ?? []) original(path as unknown as PathInner, step);
+        }),
+      );
+    },
+  },
+  {
+    name: 'spdk-ka',
+    rule: 'D1',
+    breaks: 'Any Keep Alive proves that the host has received the answer to the one before',
+    explorer: 'gates',
+    apply: () => {
+      const before = new WeakMap<ControllerInner, Moment>();
+      return override<ControllerInner, [NvmeCommand], void>(Controller, 'execute', (original) => (self, command) => {
+        if (command.opcode === KEEP_ALIVE) {
+          const moment = before.get(self);
+          before.set(self, self.path.moment);
+          if (moment !== undefined) self.path.proves(moment);
+        }
+        original(self, command);
+      });
+    },
+  },
+  {
+    name: 'no-grant',
+    rule: 'D1',
+    also: ['D3'],
+    breaks: 'A gate that has got the volume does not count that as a change of every block',
+    explorer: 'gate-pairs',
+    apply: () =>
+      override<BlockOrderInner, [GatePath, Change, number, number], boolean>(BlockOrder, 'admits', (original) => (self, ...args) => {
+        if (self.whole.path === 0) self.whole.step = 0;
+        return original(self, ...args);
+      }),
+  },
+  {
+    name: 'old-ping',
+    rule: 'D1',
+    breaks: 'A ping that was sent before the change of the other path counts as a proof',
+    explorer: 'gates',
+    apply: () =>
+      override<PathInner, [number], void>(GatePath, 'provesStep', (original) => (self, step) => {
+        for (const hold of self.holds) if (hold instanceof Hold) hold.needed = 0;
+        original(self, step);
+      }),
+  },
+  {
+    name: 'no-recheck',
+    rule: 'D1',
+    breaks: 'A change that is held does not see what other paths change meanwhile',
+    explorer: 'gates',
+    apply: () =>
+      override<BlockOrderInner, [GatePath, number, number], void>(BlockOrder, 'executed', (original) => (self, ...args) => {
+        const needed = new Map([...self.holds].map((hold) => [hold, hold.needed]));
+        original(self, ...args);
+        for (const [hold, step] of needed) hold.needed = step;
+      }),
+  },
+  {
+    name: 'stale-data',
+    rule: 'D1',
+    breaks: 'Data that a host was asked for is executed, whatever other paths have changed since the request',
+    explorer: 'gates',
+    apply: () =>
+      all(
+        overrideGetter<PathInner, number>(GatePath, 'step', () => Infinity),
+        override<PathInner, [number], void>(
+          GatePath,
+          'provesStep',
+          (original) => (self, step) => original(self, Math.min(step, self.order.now)),
+        ),
+      ),
+  },
+  {
+    name: 'cached-clock',
+    rule: 'D1',
+    breaks: 'The age of a path is taken with the time of the last tick, which is old when the process has stood still',
+    explorer: 'gates',
+    apply: () => {
+      const ticks = new WeakMap<ConnectionInner, number>();
+      return all(
+        override<ConnectionInner, [number], void>(IscsiConnection, 'tick', (original) => (self, nowMs) => {
+          ticks.set(self, nowMs);
+          original(self, nowMs);
+        }),
+        override<ConnectionInner, [], boolean>(IscsiConnection, 'closesUnproven', () => (self) => {
+          const nowMs = ticks.get(self);
+          if (self.phase !== 'serving' || self.path === null || nowMs === undefined) return false;
+          if (self.path.unprovenMs(nowMs) < GATE_PROOF_MS) return false;
+          self.close('a mutant');
+          return true;
+        }),
+      );
+    },
+  },
+  {
+    name: 'early-ccr',
+    rule: 'D1',
+    breaks: 'A cross-controller reset is answered before the connections of the lost controller are closed',
+    explorer: 'gates',
+    apply: () =>
+      override<
+        { ports: PrivateAs<CrossResets['ports'], { answer(command: NvmeCommand, code: number, low: number): void }> },
+        [NvmeCommand],
+        number | null
+      >(CrossResets, 'execute', () => (self, command) => {
+        self.ports.answer(command, 0, 1);
+        return null;
+      }),
+  },
+  {
+    name: 'admin-only',
+    rule: 'D1',
+    breaks: 'A controller that ends closes its admin connection alone',
+    explorer: 'gates',
+    apply: () =>
+      all(
+        override<ControllerInner, [(queue: Queue) => void], void>(Controller, 'close', () => (self, each) => each(self.admin)),
+        override<ControllerInner, [Queue], void>(Controller, 'left', (original) => (self, queue) => {
+          original(self, queue);
+          if (queue === self.admin) self.subsystem.left(self);
+        }),
+      ),
+  },
+  {
+    name: 'no-proof',
+    rule: 'D3',
+    breaks: 'The volume is given to the other gate while writes of the first one are under way',
+    explorer: 'gate-pairs',
+    apply: () =>
+      override<PairServer, [VolumeIo, number], Status>(PairServer, 'execute', (original) => (self, io) => original(self, io, self.handle)),
   },
   {
     name: 'standby-keeps',

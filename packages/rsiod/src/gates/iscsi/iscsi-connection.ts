@@ -1,6 +1,6 @@
 // One connection of an initiator, from its login to its end: decodes requests, and encodes answers. Sans-I/O. A session has one connection.
-// Invariants: the connection never stops reading, so that nothing lies unread while a host repeats it elsewhere (rule D1); after `close`,
-// nothing that arrives is executed; a host that was silent for GATE_SILENT_MS is never read again, because it may have given up.
+// A session is one path (rule D1): only an answer to a ping of the gate, and data that the gate has asked for, show that its host holds it.
+// Invariants: after `close`, nothing that arrives is executed; a path that is unproven for GATE_PROOF_MS is never read again.
 
 import { counted } from '@rsio/common/lib/assert';
 import type { StreamTransport } from '../../frontends/streams/transport.ts';
@@ -11,13 +11,14 @@ import {
   GATE_LOGIN_SEGMENT_BYTES,
   GATE_PING_BYTES,
   GATE_PING_MS,
+  GATE_PROOF_MS,
   GATE_QUIESCE_MS,
   GATE_SEGMENT_BYTES,
-  GATE_SILENT_MS,
   GATE_TEXT_MAX_BYTES,
   GATE_UNSENT_MAX,
   GATE_UNSENT_TEXTS_MAX,
 } from '../limits.ts';
+import type { GatePath, Moment } from '../order/gate-path.ts';
 import { lunNumber } from '../scsi/lun.ts';
 import { AnswerWriter } from './answer-writer.ts';
 import { IscsiSession, type SessionPorts } from './iscsi-session.ts';
@@ -51,8 +52,9 @@ import { PduDecoder, type PduSink } from './wire/pdu-decoder.ts';
 type Phase = 'login' | 'entering' | 'serving' | 'leaving' | 'closed' | 'finished';
 
 const NO_DATA = Buffer.alloc(0);
-/** The tag of a ping that the gate sends, and of a request for the rest of a text. */
+/** The tag of a request for the rest of a text. */
 const OWN_TAG = 1;
+const PING_TAG_MAX = 0x7fff_ffff;
 
 export class IscsiConnection implements GateConnection, EnteringSession, PduSink, OutputEvents, SessionPorts {
   dataTargetOffset = 0;
@@ -76,8 +78,13 @@ export class IscsiConnection implements GateConnection, EnteringSession, PduSink
   private body = NO_DATA;
   /** Task management requests without an answer. */
   private managing = 0;
-  private heardMs: number;
-  private hasPinged = false;
+  /** Null until the session begins. */
+  private path: GatePath | null = null;
+  /** The ping without an answer; each has a tag of its own, so that the answer to an earlier one proves nothing later. */
+  private ping: { readonly tag: number; readonly moment: Moment } | null = null;
+  private lastPing = 0;
+  /** The moment of the last answer of the login, until something shows that the host has received it. */
+  private greeting: Moment | null = null;
   private leavingMs: number | null = null;
   private hasDied = false;
   private nexusEnd: 'none' | 'ending' | 'ended' = 'none';
@@ -89,7 +96,6 @@ export class IscsiConnection implements GateConnection, EnteringSession, PduSink
     this.target = target;
     this.output = new OrderedOutput(transport, pools.batches, this, pools.schedule);
     this.writer = new AnswerWriter(this.output, this.numbers);
-    this.heardMs = target.nowMs();
     const ports = {
       ...{ writer: this.writer, numbers: this.numbers, login: target.loginPorts(events) },
       done: (names: LoginNames) => this.enter(names),
@@ -109,9 +115,7 @@ export class IscsiConnection implements GateConnection, EnteringSession, PduSink
 
   receive(bytes: Buffer, start: number, end: number): void {
     try {
-      if (!this.isOpen || this.closesSilent()) return;
-      this.heardMs = this.target.nowMs();
-      this.hasPinged = false;
+      if (!this.isOpen || this.closesUnproven()) return;
       this.decoder.feed(bytes, start, end);
     } catch (thrown) {
       this.failed(thrown);
@@ -141,13 +145,11 @@ export class IscsiConnection implements GateConnection, EnteringSession, PduSink
 
   /** Pings a silent host, and ends a connection that is stuck. Called now and then. */
   tick(nowMs: number): void {
-    const { session } = this;
+    const { session, path } = this;
     if (this.leavingMs !== null && nowMs - this.leavingMs > GATE_QUIESCE_MS) this.close('its I/O did not end after its logout');
-    if (this.closesSilent()) return;
-    if (this.phase === 'serving' && session !== null && !this.hasPinged && nowMs - this.heardMs >= GATE_PING_MS) {
-      this.hasPinged = true;
-      this.writer.short({ opcode: RESPONSE.NOP_IN, tag: NO_TAG, transferTag: OWN_TAG, isAnswer: false });
-    }
+    if (this.closesUnproven()) return;
+    if (path?.isStuck(nowMs) === true) return this.cut(`a write waited ${GATE_QUIESCE_MS} ms for a sign that its host holds the path`);
+    if (path !== null && path.unprovenMs(nowMs) >= GATE_PING_MS) this.sendPing();
     const tasks = session?.tasks ?? [];
     const begun = tasks.reduce((sum, { phase }) => sum + (phase === 'idle' ? 0 : 1), 0);
     const why = this.watch.stuck(nowMs, tasks, begun + this.writer.unsent, this.isOpen, session?.firstWaiting);
@@ -164,6 +166,8 @@ export class IscsiConnection implements GateConnection, EnteringSession, PduSink
       this.decoder.fail('its host has sent something before the end of its login');
       return null;
     }
+    if (this.greeting !== null) this.path?.proves(this.greeting);
+    this.greeting = null;
     if (this.writer.unsent > GATE_UNSENT_MAX) {
       this.decoder.fail('its host does not take its answers');
       return null;
@@ -208,7 +212,7 @@ export class IscsiConnection implements GateConnection, EnteringSession, PduSink
   // --- SessionPorts
 
   mayContinue(): boolean {
-    return this.isOpen && !this.events.stoodStill() && !this.closesSilent() && this.isOpen;
+    return this.isOpen && !this.closesUnproven();
   }
 
   reject(reason: number, head: Buffer): void {
@@ -232,13 +236,16 @@ export class IscsiConnection implements GateConnection, EnteringSession, PduSink
     const { names } = this;
     if (this.phase !== 'entering' || names === null) return;
     const { parameters } = this.login;
+    const path = this.pools.order.newPath({ nowMs: () => this.target.nowMs(), roundTrip: () => this.sendPing() });
+    this.path = path;
     if (names.targetName !== null) {
-      this.session = new IscsiSession(this, names.initiatorName, parameters, this.pools);
-      this.session.nexus = this.target.begin(names, this.session);
+      this.session = new IscsiSession(this, path, names.initiatorName, parameters, this.pools);
+      this.session.nexus = this.target.begin(names, path, this.session);
       this.session.offer();
     } else this.numbers.offer(1);
     this.phase = 'serving';
     this.login.welcome(tsih);
+    this.greeting = path.moment;
     this.writer.digests = { header: parameters.hasHeaderDigest, data: parameters.hasDataDigest };
     this.decoder.digests = this.writer.digests;
     this.decoder.dataMaxBytes = GATE_SEGMENT_BYTES;
@@ -279,12 +286,14 @@ export class IscsiConnection implements GateConnection, EnteringSession, PduSink
 
   private request(): void {
     const { head } = this;
-    // A discovery session has a window of one request.
-    if (this.session === null) this.numbers.offer(1);
-    else this.session.offer();
+    // A discovery session has a window of one request. It gets no pings, and has no volumes.
+    if (this.session === null) {
+      this.numbers.offer(1);
+      this.path?.proves(this.path.moment);
+    } else this.session.offer();
     switch (head[0]! & OPCODE_MASK) {
       case REQUEST.NOP_OUT:
-        return this.ping();
+        return this.echo();
       case REQUEST.TEXT:
         return this.text();
       case REQUEST.TASK_MANAGEMENT:
@@ -298,12 +307,28 @@ export class IscsiConnection implements GateConnection, EnteringSession, PduSink
     }
   }
 
-  private ping(): void {
+  private echo(): void {
     const tag = this.head.readUInt32BE(16);
-    // This answers a ping of the gate.
-    if (tag === NO_TAG) return;
+    if (tag === NO_TAG) return this.pong(this.head.readUInt32BE(20));
     const data = this.body.subarray(0, this.login.parameters.segmentBytes);
     this.writer.short({ opcode: RESPONSE.NOP_IN, tag, transferTag: NO_TAG, data }, (bytes, at) => this.head.copy(bytes, at + 8, 8, 16));
+  }
+
+  /** Sends a ping, unless one is under way. */
+  private sendPing(): void {
+    const { path } = this;
+    if (path === null || this.ping !== null || this.phase !== 'serving' || this.session === null) return;
+    this.lastPing = (this.lastPing % PING_TAG_MAX) + 1;
+    this.ping = { tag: this.lastPing, moment: path.moment };
+    this.writer.short({ opcode: RESPONSE.NOP_IN, tag: NO_TAG, transferTag: this.lastPing, isAnswer: false });
+  }
+
+  /** The host has answered the ping with this tag. */
+  private pong(tag: number): void {
+    const { ping } = this;
+    if (ping === null || ping.tag !== tag) return;
+    this.ping = null;
+    this.path?.proves(ping.moment);
   }
 
   private text(): void {
@@ -362,12 +387,18 @@ export class IscsiConnection implements GateConnection, EnteringSession, PduSink
 
   // --- End
 
-  /** Closes the connection and returns true if the host was silent for so long that it may have given the connection up. */
-  private closesSilent(): boolean {
-    const { phase } = this;
-    if (phase !== 'serving' || this.target.nowMs() - this.heardMs < GATE_SILENT_MS) return false;
-    this.close(`its host was silent for ${GATE_SILENT_MS / 1000} s`);
+  /** Closes the connection and returns true if its host has answered nothing for so long that it may have given the session up. */
+  private closesUnproven(): boolean {
+    const { path } = this;
+    if (this.phase !== 'serving' || path === null || path.unprovenMs(this.target.nowMs()) < GATE_PROOF_MS) return false;
+    this.cut(`its host has answered no ping for ${GATE_PROOF_MS / 1000} s`);
     return true;
+  }
+
+  /** Closes the connection unread (rule D1). */
+  private cut(why: string): void {
+    this.events.cut();
+    this.close(why);
   }
 
   /** Sends the answers that are already written, and closes the connection. Nothing is read any more. */

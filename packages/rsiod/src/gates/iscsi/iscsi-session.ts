@@ -15,6 +15,7 @@ import { type AnswerWriter, budgetOf } from './answer-writer.ts';
 import { IscsiTask } from './iscsi-task.ts';
 import type { SessionParameters } from './login/negotiation.ts';
 import { COMMAND, FINAL, IMMEDIATE, NO_TAG, REJECT } from './wire/constants.ts';
+import type { GatePath } from '../order/gate-path.ts';
 import type { GatePools } from '../ports/gate-protocol.ts';
 
 /** Tasks of a session, including tasks that were answered late and that a volume still executes. */
@@ -44,6 +45,7 @@ export class IscsiSession implements TaskOwner, BudgetUser {
   targetOffset = 0;
   nexus: ScsiNexus | null = null;
   private readonly ports: SessionPorts;
+  private readonly path: GatePath;
   private readonly parameters: SessionParameters;
   private readonly pools: GatePools;
   private readonly memory: MemoryShare;
@@ -58,8 +60,9 @@ export class IscsiSession implements TaskOwner, BudgetUser {
   private arriving = 0;
   private isFinal = false;
 
-  constructor(ports: SessionPorts, host: string, parameters: SessionParameters, pools: GatePools) {
+  constructor(ports: SessionPorts, path: GatePath, host: string, parameters: SessionParameters, pools: GatePools) {
     this.ports = ports;
+    this.path = path;
     this.parameters = parameters;
     this.pools = pools;
     this.memory = new MemoryShare(pools, this);
@@ -117,6 +120,8 @@ export class IscsiSession implements TaskOwner, BudgetUser {
     if (!isInOrder || task.arrivedBytes + dataBytes > task.sequenceEnd) return this.fault('has sent data out of order');
     // A number is missing. The command is answered when the rest of its data has arrived.
     if (!task.isRefused && head.readUInt32BE(36) !== task.dataSn) this.refuse(task, DATA_PHASE_ERROR);
+    // The host has received the request for this data (rule D1).
+    if (task.dataSn === 0 && task.transferTag !== NO_TAG) this.path.provesStep(task.askedStep);
     task.dataSn++;
     this.isFinal = (head[1]! & FINAL) !== 0;
     return this.receive(task, dataBytes);
@@ -282,6 +287,7 @@ export class IscsiSession implements TaskOwner, BudgetUser {
       task.phase = 'receiving';
       task.transferTag = task.index;
       task.dataSn = 0;
+      task.askedStep = this.path.step;
       task.sequenceEnd = Math.min(task.outBytes, task.arrivedBytes + this.parameters.burstBytes);
       return this.ports.writer.readyToTransfer(task);
     }

@@ -34,6 +34,8 @@ export class IscsiTask extends ScsiTask implements WatchedCommand {
   requestSn = 0;
   /** Bytes that it has taken from the budget. */
   budgetBytes = 0;
+  /** The step in which its latest data was asked for. */
+  askedStep = 0;
   held: DataBuffer | null = null;
   readonly dataSent: () => void;
 

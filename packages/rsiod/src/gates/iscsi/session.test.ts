@@ -8,7 +8,7 @@ import {
   GATE_PING_MS,
   GATE_QUIESCE_MS,
   GATE_SESSION_COMMANDS,
-  GATE_SILENT_MS,
+  GATE_PROOF_MS,
   GATE_TRANSFER_MS,
   GATE_UNSENT_MAX,
 } from '../limits.ts';
@@ -264,11 +264,12 @@ describe('rule D1', () => {
   it('a silent host is pinged, and is never read again after its time', () => {
     const rig = new IscsiRig();
     const host = rig.ready();
+    host.answersPings = false;
     rig.nowMs += GATE_PING_MS;
     host.connection.tick(rig.nowMs);
     const [ping] = host.answers();
     expect([ping?.opcode, ping?.tag]).toEqual([0x20, NO_TAG]);
-    rig.nowMs += GATE_SILENT_MS;
+    rig.nowMs += GATE_PROOF_MS;
     host.receive(host.command(write10(0, 1), { bytes: 512, data: Buffer.alloc(512, 'o') }));
     rig.settle();
     expect(host.transport.destroyed).toBe(true);
@@ -281,20 +282,76 @@ describe('rule D1', () => {
     for (let round = 0; round < 5; round++) {
       rig.nowMs += GATE_PING_MS;
       host.connection.tick(rig.nowMs);
-      const [ping] = host.answers();
-      host.receive(host.bytes({ opcode: 0, isImmediate: true, tag: NO_TAG, words: { 20: ping!.head.readUInt32BE(20) } }));
+      host.answers();
     }
     expect(host.send(host.command(read10(0, 1), { bytes: 512 })).map(statusOf)).toEqual(['data 0']);
   });
 
-  it('a command that waits for memory is not executed after the process stood still', () => {
-    const rig = new IscsiRig({ memoryBytes: 64 * KIB });
+  it('a host that sends pings of its own and commands, but answers no ping of the gate, does not stay', () => {
+    const rig = new IscsiRig();
     const host = rig.ready();
-    host.receive(Buffer.concat([host.command(read10(0, 100), { bytes: 51_200 }), host.command(write10(0, 100), { bytes: 51_200 })]));
-    rig.hasStoodStill = true;
-    host.answers();
+    host.answersPings = false;
+    for (let round = 0; round < 2 * (GATE_PROOF_MS / GATE_PING_MS) && !host.transport.destroyed; round++) {
+      rig.nowMs += GATE_PING_MS / 2;
+      host.connection.tick(rig.nowMs);
+      host.send(host.bytes({ opcode: 0, isImmediate: true, tag: 9, words: { 20: NO_TAG } }));
+      host.send(host.command(read10(0, 1), { bytes: 512 }));
+    }
+    expect([host.transport.destroyed, rig.cut]).toEqual([true, 1]);
+    expect(rig.log.at(-1)).toBe('closed: its host has answered no ping for 8 s');
+  });
+
+  it('a write behind a newer one of another path waits for the answer to a ping that was sent later, by its tag', () => {
+    const rig = new IscsiRig();
+    const [old, other] = [rig.ready(), rig.ready({}, { isid: '400001370001' })];
+    const write = (host: typeof old, byte: string): Buffer => host.command(write10(0, 1), { bytes: 512, data: Buffer.alloc(512, byte) });
+    old.send(write(old, 'a'));
+    old.answersPings = false;
+    // A ping is under way when the other path writes.
+    rig.nowMs += GATE_PING_MS;
+    old.connection.tick(rig.nowMs);
+    const tagOf = (pdu: TargetPdu | undefined): number => pdu?.head.readUInt32BE(20) ?? 0;
+    const early = tagOf(old.answers()[0]);
+    expect(other.send(write(other, 'b')).map(statusOf)).toEqual(['response 0']);
+    expect(old.send(write(old, 'z'))).toEqual([]);
+    old.pong(early);
+    const [late] = old.answers();
+    expect(rig.volume.content[0]).toBe('b'.charCodeAt(0));
+    // The answer to the early ping again proves nothing.
+    old.pong(early);
+    expect(old.answers()).toEqual([]);
+    // A newer write of the other path, of the same block: one more round trip. Other blocks do not matter.
+    other.send(write(other, 'c'));
+    old.pong(tagOf(late));
+    const [last] = old.answers();
+    expect(rig.volume.content[0]).toBe('c'.charCodeAt(0));
+    expect(other.send(other.command(write10(1, 1), { bytes: 512, data: Buffer.alloc(512, 'n') })).map(statusOf)).toEqual(['response 0']);
+    old.pong(tagOf(last));
+    expect(old.answers().map(statusOf)).toEqual(['response 0']);
+    expect(rig.volume.content[0]).toBe('z'.charCodeAt(0));
+  });
+
+  it('what waits for a host that answers nothing is never executed, and its session is closed unread', () => {
+    const rig = new IscsiRig();
+    const [old, other] = [rig.ready(), rig.ready({}, { isid: '400001370001' })];
+    old.answersPings = false;
+    const { tag } = r2tOf(old.send(old.command(write10(0, 1), { bytes: 512, tag: 78 }))[0]);
+    other.send(other.command(write10(0, 1), { bytes: 512, data: Buffer.alloc(512, 'b') }));
+    old.receive(old.command(write10(0, 1), { bytes: 512, data: Buffer.alloc(512, 'a') }));
+    old.answers();
+    rig.nowMs += GATE_PROOF_MS - 1;
+    for (const host of [old, other]) host.connection.tick(rig.nowMs);
+    other.answers();
+    expect(old.transport.destroyed).toBe(false);
+    // Data that was asked for proves the path, but only up to the request.
+    old.receive(old.dataOut(78, tag, 0, Buffer.alloc(512, 'x')));
     rig.settle();
-    expect(rig.volume.seen.filter((one) => one.startsWith('write'))).toEqual([]);
+    rig.nowMs += 2;
+    old.connection.tick(rig.nowMs);
+    old.vanish();
+    expect([old.transport.destroyed, rig.volume.content[0], rig.cut]).toEqual([true, 'b'.charCodeAt(0), 1]);
+    other.vanish();
+    expect(rig.inUse).toBe(0);
   });
 });
 

@@ -2,6 +2,7 @@
 // Invariant: a session begins only when the earlier session of the same host, with the same ISID, has no I/O left.
 
 import type { ConnectionEvents } from '../ports/gate-protocol.ts';
+import type { GatePath } from '../order/gate-path.ts';
 import type { ScsiNexus, TaskOwner } from '../scsi/port.ts';
 import type { LoginNames, LoginPorts } from './login/login.ts';
 import type { TargetEntry } from './target-texts.ts';
@@ -27,7 +28,7 @@ export interface IscsiTargetView {
    * Calls `entered` of the session when it may begin, or `turnedAway` if there is no room; calls neither if the session is closed earlier.
    */
   enter(session: EnteringSession, names: LoginNames): void;
-  begin(names: LoginNames, owner: TaskOwner): ScsiNexus;
+  begin(names: LoginNames, path: GatePath, owner: TaskOwner): ScsiNexus;
   /** The connection has finished, and nothing uses its session any more. */
   left(session: EnteringSession): void;
 }

@@ -2,6 +2,7 @@
 // volume here is kept until the volume is here, or until an attempt to take it over has failed.
 
 import type { GateNamespace } from '../ports/gate-namespace.ts';
+import type { VolumeOrder } from '../order/volume-order.ts';
 import type { Reservations } from '../reservations/reservations.ts';
 import type { AccessState, ScsiVolume, UnitPort } from '../scsi/unit-port.ts';
 
@@ -26,13 +27,17 @@ export class UnitAccess implements UnitPort {
     return this.namespace.reservations;
   }
 
+  get order(): VolumeOrder | null {
+    return this.namespace.order;
+  }
+
   get access(): AccessState {
     const { ana } = this.namespace;
     if (ana === 'optimized') return 'active';
     return ana === 'change' || this.ordered !== 'no' ? 'transitioning' : 'standby';
   }
 
-  order(): boolean {
+  orderHere(): boolean {
     if (this.namespace.ana === 'optimized') return true;
     // The volume is here but has no path, so that its hosts should use another gate.
     if (!this.namespace.isElsewhere) return false;

@@ -32,7 +32,7 @@ describe('the log of states', () => {
   it('has a group for each namespace, and counts changes', () => {
     const rig = new GateRig();
     const admin = rig.login();
-    rig.subsystem.add(Object.assign(new RigNamespace(9, new MemoryVolume()), { ana: 'non-optimized' }));
+    rig.subsystem.add(Object.assign(new RigNamespace(9, new MemoryVolume(), rig.order), { ana: 'non-optimized' }));
     const log = dataOf(admin, anaLog(16 + 2 * 36));
     expect([log.readBigUInt64LE(0), log.readUInt16LE(8)]).toEqual([2n, 2]);
     expect([log.readUInt32LE(16), log.readUInt32LE(20), log.readBigUInt64LE(24), log[32], log.readUInt32LE(48)]).toEqual([1, 1, 1n, 1, 1]);
@@ -46,7 +46,7 @@ describe('the log of states', () => {
 
   it('leaves the namespaces out if the host wants only groups', () => {
     const rig = new GateRig();
-    rig.subsystem.add(new RigNamespace(9, new MemoryVolume()));
+    rig.subsystem.add(new RigNamespace(9, new MemoryVolume(), rig.order));
     const log = dataOf(rig.login(), anaLog(16 + 2 * 32, 0x100));
     expect([log.readUInt32LE(16), log.readUInt32LE(20), log.readUInt32LE(48), log.readUInt32LE(52)]).toEqual([1, 0, 9, 0]);
   });
@@ -63,7 +63,7 @@ describe('the log of states', () => {
 
   it('fits into one answer with as many namespaces as a gate may have, as long as hosts ask for', () => {
     const rig = new GateRig();
-    for (let nsid = 2; nsid <= 1024; nsid++) rig.subsystem.add(new RigNamespace(nsid, rig.volume));
+    for (let nsid = 2; nsid <= 1024; nsid++) rig.subsystem.add(new RigNamespace(nsid, rig.volume, rig.order));
     // Linux asks for the header, NANAGRPID groups and MNAN ids.
     const log = dataOf(rig.login(), anaLog(16 + 1024 * 32 + 1024 * 4));
     expect([log.readUInt16LE(8), log.readUInt32LE(16 + 1023 * 36)]).toEqual([1024, 1024]);
@@ -77,7 +77,7 @@ it('Identify announces states, for controllers with volumes only', () => {
   expect([page[76], page[342], page[343], page.readUInt32LE(344), page.readUInt32LE(348), page.readUInt32LE(92)]).toEqual([
     0xb, 85, 0x57, 65_535, 1024, 0x10_0900,
   ]);
-  rig.subsystem.add(new RigNamespace(77, new MemoryVolume()));
+  rig.subsystem.add(new RigNamespace(77, new MemoryVolume(), rig.order));
   expect(dataOf(admin, { opcode: 6, cid: 1, nsid: 77, dwords: [0], transferBytes: 4096 }).readUInt32LE(92)).toBe(77);
 });
 
@@ -100,7 +100,7 @@ describe('the event of a changed state', () => {
     const rig = new GateRig();
     const admin = rig.login();
     admin.run(ENABLE);
-    rig.subsystem.add(new RigNamespace(5, new MemoryVolume()));
+    rig.subsystem.add(new RigNamespace(5, new MemoryVolume(), rig.order));
     expect(admin.run(LISTEN, { ...LISTEN, cid: 101 }, { ...LISTEN, cid: 102 })).toMatchObject([
       { cid: 100, low: 0x04_00_02 },
       { cid: 101, low: 0x0c_03_02 },
@@ -155,7 +155,7 @@ describe('I/O', () => {
   it('of another object for the same namespace goes to that one', () => {
     const rig = new GateRig();
     const io = rig.queue(rig.login());
-    const standby = Object.assign(new RigNamespace(1, new MemoryVolume()), { ana: 'non-optimized' });
+    const standby = Object.assign(new RigNamespace(1, new MemoryVolume(), rig.order), { ana: 'non-optimized' });
     rig.subsystem.add(standby);
     expect(io.codes(READ)).toEqual(['#1 303']);
     expect([standby.asked, rig.namespace.asked]).toEqual([1, 0]);
@@ -163,7 +163,7 @@ describe('I/O', () => {
     expect(io.codes(READ)).toEqual(['#1 0']);
     const other = new MemoryVolume();
     Object.assign(other, { id: 'other' });
-    expect(() => rig.subsystem.add(new RigNamespace(1, other))).toThrow('the same volume');
+    expect(() => rig.subsystem.add(new RigNamespace(1, other, rig.order))).toThrow('the same volume');
   });
 
   it('of a namespace that goes away ends so that the host tries another path', () => {
@@ -244,6 +244,6 @@ it('a volume whose server says a size that is no number of blocks ends no login'
   const rig = new GateRig();
   const admin = rig.login();
   const volume = Object.assign(new MemoryVolume({ blockSizeBytes: 4096 }), { sizeBytes: 4096 + 512 });
-  rig.subsystem.add(new RigNamespace(3, volume));
+  rig.subsystem.add(new RigNamespace(3, volume, rig.order));
   expect(dataOf(admin, { opcode: 6, cid: 1, nsid: 3, dwords: [0], transferBytes: 4096 }).readBigUInt64LE(0)).toBe(1n);
 });

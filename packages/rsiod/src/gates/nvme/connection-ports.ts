@@ -12,6 +12,8 @@ export interface NvmePools extends GatePools {
 }
 
 export interface NvmeConnectionEvents {
+  /** The address of the host, or the network that it belongs to; strangers share by it what a login costs. */
+  readonly source: string;
   /** Finds the subsystem that a host names; null if it is not at this gate, or not for this connection. */
   subsystem(request: ConnectRequest): Subsystem | null;
   /** Returns how an allowed host proves itself at a subsystem; null if it need not. */
@@ -20,8 +22,8 @@ export interface NvmeConnectionEvents {
   unproven(hostNqn: string, fault: AuthFault): void;
   /** Called once, when the host has logged in and, if it has to, has proven itself. */
   connected(request: ConnectRequest): void;
-  /** Returns true if the process has just stood still; all connections are then closed (rule D1). */
-  stoodStill(): boolean;
+  /** The connection is closed unread, because its host may have given its path up (rule D1). */
+  cut(): void;
   /** Called when the connection is closed, with the reason. */
   closing(why: string): void;
   failed(thrown: unknown): void;

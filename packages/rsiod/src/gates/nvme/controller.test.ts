@@ -167,7 +167,7 @@ describe('logs', () => {
     rig.subsystem.changed(1);
     expect(admin.answers()).toEqual([]);
     expect(admin.codes({ opcode: 9, cid: 1, dwords: [0x0b, 1 << 8] })).toEqual(['#1 0']);
-    rig.subsystem.add(new RigNamespace(7, rig.volume));
+    rig.subsystem.add(new RigNamespace(7, rig.volume, rig.order));
     rig.subsystem.changed(1);
     expect(admin.answers()).toMatchObject([{ kind: 'done', cid: 100, status: 0, low: 0x04_0002 }]);
     const kept = pageOf(admin, log(2, 4, 4096, [], 0x8000));

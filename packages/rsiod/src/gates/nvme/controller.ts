@@ -1,14 +1,25 @@
 // A controller: one login of a host with its admin queue and its I/O queues. It executes admin commands. Invariants: a reset or a shutdown
 // is answered only when no volume is executing a command of the controller any more, and an abort only when the command that it aborts has
-// ended. If that takes longer than GATE_QUIESCE_MS, the host gets no answer, because its connections are closed.
+// ended. If that takes longer than GATE_QUIESCE_MS, the host gets no answer, because its connections are closed. A controller is one path:
+// when one of its I/O queues ends, all of them do, and nothing of the others is read (rule D1).
 
-import { GATE_CHANGED_MAX, GATE_KEEP_ALIVE_MIN_MS, GATE_QUEUE_ENTRIES, GATE_QUEUES_MAX, GATE_QUIESCE_MS } from '../limits.ts';
+import {
+  GATE_CHANGED_MAX,
+  GATE_KEEP_ALIVE_MIN_MS,
+  GATE_PROOF_SLACK_MS,
+  GATE_QUEUE_END_MS,
+  GATE_QUEUE_ENTRIES,
+  GATE_QUEUES_MAX,
+  GATE_QUIESCE_MS,
+} from '../limits.ts';
+import type { GatePath } from '../order/gate-path.ts';
 import { anaCode } from './ana.ts';
 import { ControllerInstance, CrossResets } from './cross-resets.ts';
 import { identify } from './identify.ts';
 import { logPage } from './logs.ts';
 import { Notices } from './notices.ts';
 import type { NvmeCommand } from './nvme-command.ts';
+import type { Moment } from '../order/gate-path.ts';
 import type { Queue } from './queue.ts';
 import { ReservationNotices } from './reservation-notices.ts';
 import { reservationCode } from './reservation-commands.ts';
@@ -36,6 +47,7 @@ export class Controller {
   readonly reserved = new ReservationNotices();
   readonly instance: ControllerInstance;
   readonly crossResets: CrossResets;
+  readonly path: GatePath;
   private readonly subsystem: ControllerOwner;
   private readonly admin: Queue;
   /** All queues whose connections have not finished, including the admin queue. */
@@ -43,6 +55,10 @@ export class Controller {
   private cc = 0;
   private csts = 0;
   private heardMs: number;
+  /** True once the host has proven the path by its next event request; it then has to go on doing so. */
+  private answersEvents = false;
+  /** When an I/O queue ended, unless the host has reset the controller since. */
+  private queueEndMs: number | null = null;
   private hasEnded = false;
   /** The command that waits until all I/O queues have finished. */
   private quieting: { readonly command: NvmeCommand; readonly sinceMs: number } | null = null;
@@ -67,6 +83,7 @@ export class Controller {
     this.heardMs = subsystem.options.nowMs();
     this.queues.add(admin);
     const { options } = subsystem;
+    this.path = options.order.newPath({ nowMs: () => options.nowMs(), roundTrip: () => void this.notices.probe() });
     this.instance = new ControllerInstance((bytes) => options.random(bytes));
     this.crossResets = new CrossResets({
       own: this,
@@ -83,16 +100,20 @@ export class Controller {
     return (this.csts & CSTS.READY) !== 0;
   }
 
-  /** Admits an I/O queue. Returns null, or the code that refuses it. */
-  admit(queue: Queue, { qid, hostNqn, hostId }: ConnectRequest): Code | null {
+  /** Returns the code that refuses an I/O queue now; null if there is none. */
+  refusal({ qid, hostNqn, hostId }: ConnectRequest): Code | null {
     if (hostNqn !== this.hostNqn || hostId !== this.hostId) return CODE.CONNECT_PARAMETERS | DNR;
     // Without DNR, because the host has done nothing wrong and will log in again (subsystem.ts).
-    if (this.hasEnded) return CODE.CONNECT_PARAMETERS;
+    if (this.hasEnded || this.queueEndMs !== null) return CODE.CONNECT_PARAMETERS;
     if (this.quieting !== null || this.csts !== CSTS.READY) return CODE.SEQUENCE_ERROR | DNR;
     if (qid > GATE_QUEUES_MAX) return CODE.CONNECT_PARAMETERS | DNR;
     for (const one of this.queues) if (one.qid === qid) return CODE.SEQUENCE_ERROR | DNR;
-    this.queues.add(queue);
     return null;
+  }
+
+  /** Admits an I/O queue that is not refused. */
+  admit(queue: Queue): void {
+    this.queues.add(queue);
   }
 
   /** Called when a connection has finished, so that no volume and no socket uses its memory any more. */
@@ -101,6 +122,23 @@ export class Controller {
     if (queue === this.admin) this.end('its admin connection has ended');
     this.settle();
     if (this.queues.size === 0) this.subsystem.left(this);
+  }
+
+  /**
+   * An I/O connection has been closed. A host that drops one queue could repeat its commands over another one of the same path, whose order
+   * proves nothing; so all I/O queues end. The admin queue stays for a moment, because hosts close their I/O queues before they shut a
+   * controller down.
+   */
+  queueClosed(): void {
+    if (this.hasEnded || this.quieting !== null || this.queueEndMs !== null) return;
+    this.queueEndMs = this.subsystem.options.nowMs();
+    for (const queue of [...this.queues]) if (queue !== this.admin) queue.close('another queue of its controller has ended');
+  }
+
+  /** The host has received what the gate sent at this moment; `isEvent`: the answer to an event request. */
+  proves(moment: Moment, isEvent: boolean): void {
+    if (isEvent) this.answersEvents = true;
+    this.path.proves(moment);
   }
 
   /** Called when the admin connection has been closed: its commands get no answers any more. */
@@ -113,25 +151,40 @@ export class Controller {
   }
 
   end(why: string): void {
+    this.close((queue) => queue.close(why));
+  }
+
+  /** As `end`, because the host may have given the controller up (rule D1). */
+  private cut(why: string): void {
+    this.close((queue) => queue.close(why, true));
+  }
+
+  private close(each: (queue: Queue) => void): void {
     if (this.hasEnded) return;
     this.hasEnded = true;
     this.csts = 0;
-    for (const queue of [...this.queues]) queue.close(why);
+    for (const queue of [...this.queues]) each(queue);
   }
 
   /**
-   * Called before a command, its data or its next step is executed. Returns false if the keep-alive time has run out: the host may have given
-   * the controller up, and may have repeated the command elsewhere (rule D1). The controller then ends. Only Keep Alive counts as a sign of
-   * the host, because only missing answers to Keep Alive make a host give up, whatever it receives over other connections.
+   * Called before a command, its data or its next step is executed. Returns false if the host was silent, or has not shown for too long that
+   * it holds this path (rule D1). The controller then ends. The clock is read each time, because the process may have stood still.
    */
   mayContinue(): boolean {
-    if (this.isSilent()) this.end(this.silence());
+    const why = this.lateness(this.subsystem.options.nowMs());
+    if (why !== null) this.cut(why);
     return !this.hasEnded;
   }
 
   tick(): void {
     const nowMs = this.subsystem.options.nowMs();
-    if (this.isSilent()) return this.end(this.silence());
+    const why = this.path.isStuck(nowMs)
+      ? `a write waited ${GATE_QUIESCE_MS} ms for a sign that its host holds the path`
+      : this.lateness(nowMs);
+    if (why !== null) return this.cut(why);
+    if (this.keepAliveMs > 0 && this.path.unprovenMs(nowMs) >= this.keepAliveMs) this.notices.probe();
+    if (this.queueEndMs !== null && this.quieting === null && nowMs - this.queueEndMs >= GATE_QUEUE_END_MS)
+      return this.end('one of its I/O queues has ended');
     this.settle();
     this.crossResets.tick();
     for (const { reservations } of this.reserving) reservations.proceed();
@@ -140,12 +193,14 @@ export class Controller {
     if (nowMs - oldestMs > GATE_QUIESCE_MS) this.end(`a reset, an abort or a reservation waited ${GATE_QUIESCE_MS} ms for its I/O`);
   }
 
-  private isSilent(): boolean {
-    return this.keepAliveMs > 0 && this.subsystem.options.nowMs() - this.heardMs >= this.keepAliveMs;
-  }
-
-  private silence(): string {
-    return `its host was silent for its keep-alive time, ${this.keepAliveMs} ms`;
+  /** Why the host may have given the controller up; null if it has not. */
+  private lateness(nowMs: number): string | null {
+    const { keepAliveMs } = this;
+    if (keepAliveMs === 0) return null;
+    if (nowMs - this.heardMs >= keepAliveMs) return `its host was silent for its keep-alive time, ${keepAliveMs} ms`;
+    const limitMs = 2 * keepAliveMs + GATE_PROOF_SLACK_MS;
+    const isLate = this.answersEvents && this.notices.mayProbe && this.path.unprovenMs(nowMs) >= limitMs;
+    return isLate ? `its host has answered nothing for ${limitMs} ms` : null;
   }
 
   namespaceChanged(nsid: number): void {
@@ -166,6 +221,7 @@ export class Controller {
   logRead(log: number): void {
     if (log === LOG.CHANGED) this.changedIds.clear();
     this.notices.read(log);
+    this.path.ask();
     if (log === LOG.RESERVATIONS && this.reserved.read()) this.notices.raise('reservations');
   }
 
@@ -191,7 +247,7 @@ export class Controller {
       case ADMIN.GET_FEATURES:
         return this.getFeature(command);
       case ADMIN.ASYNC_EVENT:
-        return this.notices.listen(command);
+        return this.listen(command);
       case ADMIN.ABORT:
         return this.abort(command);
       case ADMIN.CROSS_RESET:
@@ -199,6 +255,12 @@ export class Controller {
       default:
         return CODE.INVALID_OPCODE | DNR;
     }
+  }
+
+  private listen(command: NvmeCommand): Code | null {
+    const code = this.notices.listen(command);
+    this.path.ask();
+    return code;
   }
 
   private send(command: NvmeCommand, content: Buffer | Code): Code | null {
@@ -260,6 +322,7 @@ export class Controller {
     const isShutdown = (value & CC.SHUTDOWN) !== 0 && (was & CC.SHUTDOWN) === 0;
     const isReset = (value & CC.ENABLE) === 0 && (was & CC.ENABLE) !== 0;
     if (!isShutdown && !isReset) return CODE.OK;
+    this.queueEndMs = null;
     this.quieting = { command, sinceMs: this.subsystem.options.nowMs() };
     for (const queue of [...this.queues]) if (queue !== this.admin) queue.close('its host has reset the controller');
     this.settle();
@@ -359,15 +422,18 @@ export class Controller {
     }
     const wait = { sinceMs: this.subsystem.options.nowMs(), reservations };
     this.reserving.add(wait);
+    command.goesOn = () => this.execute(command);
     reservations.execute({
       hostId: this.hostId,
       hostNqn: this.hostNqn,
       action: { verb: 'persist', ptpl },
-      isWanted: () => this.mayContinue(),
+      // Not executed now; it is tried again when the path is proven.
+      isWanted: () => this.mayContinue() && namespace.order?.orders.executes(this.path, command, 0, 1) !== false,
       dropped: () => void this.reserving.delete(wait),
       ended: (outcome) => {
         this.reserving.delete(wait);
-        if (!this.hasEnded) this.admin.answer(command, reservationCode(outcome));
+        if (outcome === 'unknown') this.end('nobody knows whether its reservation was saved');
+        else if (!this.hasEnded) this.admin.answer(command, reservationCode(outcome));
       },
     });
     return null;

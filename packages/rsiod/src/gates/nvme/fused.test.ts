@@ -112,20 +112,33 @@ describe('that are no pair', () => {
 describe('in a volume', () => {
   it('that fails: the write is not called aborted, because it may have been executed', () => {
     const { rig, io } = scene();
-    rig.volume.fail = STATUS.OUTCOME_UNKNOWN;
-    expect(io.codes(compare(1), write(2))).toEqual([`#1 ${FAILED}`, '#2 21']);
     rig.volume.fail = STATUS.UNSUPPORTED;
     expect(io.codes(compare(1), write(2))).toEqual([`#1 ${FAILED}`, '#2 4001']);
   });
 
-  it('that is slow are answered late, both', () => {
+  it.each(['OUTCOME_UNKNOWN', 'STALE', 'OUT_OF_MEMORY'] as const)(
+    'with an unknown outcome (%s) get no answer after which they are repeated',
+    (name) => {
+      const { rig, io } = scene();
+      rig.volume.fail = STATUS[name];
+      expect(io.codes(compare(1), write(2))).toEqual([]);
+      expect([io.transport.destroyed, rig.log.at(-1)]).toEqual([true, 'closed: nobody knows whether its compare and write was executed']);
+      io.vanish();
+      expect(rig.inUse).toBe(0);
+    },
+  );
+
+  it('that is slow are answered when they have ended, and never called interrupted, whatever the state of the volume', () => {
     const { rig, io } = scene();
     io.send(compare(1), write(2));
-    rig.nowMs += 20_001;
-    io.connection.tick(rig.nowMs);
-    rig.turn();
-    expect(io.take()).toMatchObject([{ cid: 1, status: 0x21 }, { cid: 2, status: 0x21 }]); // biome-ignore format: pairs
-    expect(io.answers()).toEqual([]);
+    for (let round = 0; round < 3; round++) {
+      rig.nowMs += 20_001;
+      io.connection.tick(rig.nowMs);
+      rig.namespace.ana = 'inaccessible';
+      rig.turn();
+      expect(io.take()).toEqual([]);
+    }
+    expect(io.answers()).toMatchObject([{ cid: 1, status: 0 }, { cid: 2, status: 0 }]); // biome-ignore format: pairs
     expect([content(rig), rig.inUse]).toEqual(['n', 0]);
   });
 

@@ -1,15 +1,17 @@
 // Executes the I/O commands of one queue: admits them to their namespace, submits them to its volume, and decides the answers.
-// nvme-connection.ts moves bytes and owns the memory. Invariant: every request is admitted in the same turn of the event loop in which the
-// volume gets it, even the later requests of a command.
+// nvme-connection.ts moves bytes and owns the memory. Invariants: every request is admitted in the same turn of the event loop in which the
+// volume gets it, even the later requests of a command, and only in its order among the changes of other paths (rule D1); a fused pair that
+// a volume has is answered when the volume has completed it, and never with a code that makes its host repeat it.
 
 import { counted } from '@rsio/common/lib/assert';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
-import { GATE_BUSY_MS, GATE_COPY_MAX_BYTES } from '../limits.ts';
+import { GATE_BUSY_MS, GATE_COPY_MAX_BYTES, GATE_QUIESCE_MS } from '../limits.ts';
 import { anaCode } from './ana.ts';
 import { codeOf, type IoPlan, isChange, nextRange, planIo } from './io-commands.ts';
 import type { NvmeCommand } from './nvme-command.ts';
 import { reservationAction, reservationCode, reservationReport } from './reservation-commands.ts';
 import type { ReservingHost } from '../reservations/reservation-rules.ts';
+import type { GatePath } from '../order/gate-path.ts';
 import type { Reservations } from '../reservations/reservations.ts';
 import type { GateNamespace } from '../ports/gate-namespace.ts';
 import type { Subsystem } from './subsystem.ts';
@@ -26,6 +28,8 @@ export interface IoPorts {
   /** False if the host may have repeated its command meanwhile (rule D1); the connection is then closed, and the command has ended. */
   mayContinue(): boolean;
   answerData(command: NvmeCommand, content: Buffer): void;
+  /** Closes the connection without an answer, because nobody knows whether a command was executed that must not be repeated. */
+  close(why: string): void;
   /** Calls `then`, which answers a command that waited, unless the connection has been closed meanwhile. */
   resume(then: () => void): void;
 }
@@ -41,8 +45,10 @@ export class IoExecution {
   private readonly subsystem: Subsystem;
   private readonly host: ReservingHost;
   private readonly ports: IoPorts;
+  private readonly path: GatePath;
 
-  constructor(subsystem: Subsystem, host: ReservingHost, ports: IoPorts) {
+  constructor(subsystem: Subsystem, host: ReservingHost, ports: IoPorts, path: GatePath) {
+    this.path = path;
     this.subsystem = subsystem;
     this.host = host;
     this.ports = ports;
@@ -69,6 +75,7 @@ export class IoExecution {
 
   /** `planned`: the result of `plan` in this turn of the event loop; null if `plan` must be called now. */
   execute(command: NvmeCommand, planned: IoPlan | null): void {
+    command.goesOn = () => this.goOn(command);
     if (command.failure !== null) return this.ports.answer(command, command.failure);
     const plan = planned ?? this.plan(command);
     if (plan === 'submit' && command.fuse !== FUSE.NO) this.fuse(command);
@@ -76,6 +83,14 @@ export class IoExecution {
     else if (plan === 'ranges') this.discardNext(command);
     else if (plan === 'reserve') this.reserve(command);
     else this.ports.answer(command, plan === 'nothing' ? CODE.OK : plan);
+  }
+
+  /** Lets a reservation command that waits go on. Returns true if it has waited for too long. */
+  isStuck({ reservingMs, reservations }: NvmeCommand, nowMs: number): boolean {
+    if (reservingMs === null) return false;
+    if (nowMs - reservingMs > GATE_QUIESCE_MS) return true;
+    reservations?.proceed();
+    return false;
   }
 
   /** A volume has finished with the command. */
@@ -109,9 +124,27 @@ export class IoExecution {
     command.bufferOffset = command.opcode === IO.COMPARE ? command.dataBytes : 0;
     command.received = null;
     command.reservations = namespace.reservations;
+    const { op, positionBytes, lengthBytes, partner } = command;
+    const isChange = op !== 'read' && op !== 'flush';
+    if (isChange && namespace.order?.blocks.executes(this.path, command, positionBytes, lengthBytes) === false) return;
     namespace.volume.submit(command);
     command.begunMs = this.tickMs;
     this.inVolume++;
+    if (command.fuse !== FUSE.SECOND || partner === null) return;
+    // The volume uses the memory of the first command, too.
+    partner.begunMs = this.tickMs;
+    this.inVolume++;
+  }
+
+  /** A change was held. */
+  private goOn(command: NvmeCommand): void {
+    if (!this.ports.mayContinue()) return;
+    const namespace = this.namespaceOf(command);
+    if (typeof namespace === 'number') return this.ports.answer(command, namespace);
+    const refused = this.refusal(namespace, command);
+    if (refused !== null) this.ports.answer(command, refused);
+    else if (command.opcode >= IO.RESERVATION_REGISTER) this.reserve(command);
+    else this.submit(command);
   }
 
   /** Executes a pair as soon as the data of both commands is there, if both are admitted at that time. */
@@ -125,16 +158,17 @@ export class IoExecution {
     second.expected = first.buffer;
     second.differs = false;
     this.submit(second);
-    // The volume uses the memory of the first command, too.
-    first.begunMs = second.begunMs;
-    this.inVolume++;
   }
 
   private answerFused(first: NvmeCommand, second: NvmeCommand, status: Status): void {
-    if (status !== STATUS.OK) {
+    const code = codeOf(status, true, this.subsystem.options.hasPartner);
+    if (code === CODE.ANA_INACCESSIBLE || code === CODE.COMMAND_INTERRUPTED) {
+      // Nobody knows whether it was executed. The host would repeat it, and it would then miscompare.
+      this.ports.close('nobody knows whether its compare and write was executed');
+    } else if (status !== STATUS.OK) {
       this.ports.answer(first, CODE.FAILED_FUSED);
       // The write may have been executed, so that its code must not say that it was aborted.
-      this.ports.answer(second, codeOf(status, true, this.subsystem.options.hasPartner));
+      this.ports.answer(second, code);
     } else {
       this.ports.answer(first, second.differs ? CODE.COMPARE_FAILURE | DNR : CODE.OK);
       this.ports.answer(second, second.differs ? CODE.FAILED_FUSED : CODE.OK);
@@ -155,7 +189,9 @@ export class IoExecution {
 
   private reserve(command: NvmeCommand): void {
     const { ports } = this;
-    const reservations = this.subsystem.namespaces.get(command.nsid)?.reservations ?? null;
+    const namespace = this.namespaceOf(command);
+    if (typeof namespace === 'number') return ports.answer(command, namespace);
+    const { reservations, order } = namespace;
     if (reservations === null) return ports.answer(command, CODE.INVALID_OPCODE | DNR);
     const action = reservationAction(command);
     if (typeof action === 'number') return ports.answer(command, action);
@@ -166,13 +202,15 @@ export class IoExecution {
       hostId: this.host.hostId,
       hostNqn: this.host.hostNqn,
       action,
-      isWanted: () => ports.mayContinue() && ports.isOpen,
-      // The connection has ended, and the command has ended with it.
+      isWanted: () =>
+        ports.mayContinue() && ports.isOpen && (action.verb === 'report' || order?.orders.executes(this.path, command, 0, 1) !== false),
+      // It is held, or the connection has ended and the command with it.
       dropped: () => undefined,
       ended: (outcome) =>
         ports.resume(() => {
           command.reservingMs = null;
-          if (action.verb === 'report' && outcome === 'done') ports.answerData(command, wholeReport(command, reservations));
+          if (outcome === 'unknown') ports.close('nobody knows whether its reservation was saved');
+          else if (action.verb === 'report' && outcome === 'done') ports.answerData(command, wholeReport(command, reservations));
           else ports.answer(command, reservationCode(outcome));
         }),
     });
@@ -185,7 +223,8 @@ export class IoExecution {
       namespace.wanted();
       return anaCode(ana);
     }
-    if (reservations === null || opcode >= IO.RESERVATION_REGISTER) return null;
+    if (reservations === null || opcode === IO.RESERVATION_REPORT) return null;
+    if (opcode >= IO.RESERVATION_REGISTER) return reservations.isReservedFor(null) ? CODE.RESERVATION_CONFLICT | DNR : null;
     return reservations.admits(this.host.hostId, isChange(opcode)) ? null : CODE.RESERVATION_CONFLICT | DNR;
   }
 }

@@ -54,6 +54,22 @@ export class Notices {
     return null;
   }
 
+  /** True if the host has enabled the event with which `probe` asks. */
+  get mayProbe(): boolean {
+    return (this.enabled & KINDS.ana.mask) !== 0;
+  }
+
+  /**
+   * Reports a change of states although there is none, so that the host sends its next request under the same identifier, which proves that
+   * it has received this answer (rule D1). Returns false if no request waits, or if the host has not read the log since the last event.
+   */
+  probe(): boolean {
+    if (!this.mayProbe || this.told.has('ana') || this.listeners.length === 0) return false;
+    this.due.add('ana');
+    this.report();
+    return true;
+  }
+
   /** The host has read a log, and wants to hear of later changes. */
   read(log: number): void {
     for (const kind of ALL) if (KINDS[kind].log === log) this.told.delete(kind);

@@ -5,10 +5,12 @@ import type { Status } from '@rsio/protocol/wire/status';
 import type { DataBuffer } from '../../frontends/streams/data-buffers.ts';
 import type { LargeReply } from '../../frontends/streams/reply-output.ts';
 import type { VolumeIo, VolumeOp } from '../../volumes/frontend-volume.ts';
+import type { Change, Hold } from '../order/block-order.ts';
 import type { Reservations } from '../reservations/reservations.ts';
-import { ADMIN, type Code, FABRICS, IO, SGL, SQE_BYTES } from './wire/constants.ts';
+import { ADMIN, type Code, FABRICS, FUSE, IO, SGL, SQE_BYTES } from './wire/constants.ts';
 
 const NO_BUFFER = Buffer.alloc(0);
+const NOTHING = (): void => undefined;
 const DIRECTIONS = ['none', 'in', 'out', 'both'] as const;
 
 export interface NvmeCommandEvents {
@@ -23,7 +25,7 @@ export interface NvmeCommandEvents {
  */
 export type CommandPhase = 'idle' | 'receiving' | 'waiting' | 'executing' | 'answered';
 
-export class NvmeCommand implements VolumeIo, LargeReply {
+export class NvmeCommand implements VolumeIo, LargeReply, Change {
   // The fields of VolumeIo, which the volume sees.
   op: VolumeOp = 'read';
   positionBytes = 0;
@@ -72,6 +74,12 @@ export class NvmeCommand implements VolumeIo, LargeReply {
   /** The answer to a command whose data is sent as a large reply. */
   reply: Buffer = NO_BUFFER;
   held: DataBuffer | null = null;
+  /** Set while it waits for a proof of its path (rule D1). */
+  heldBy: Hold | null = null;
+  /** Tries a held command again. */
+  goesOn: () => void = NOTHING;
+  /** The step in which its data was asked for. */
+  askedStep = 0;
   readonly sent: () => void;
   private readonly events: NvmeCommandEvents;
 
@@ -79,6 +87,10 @@ export class NvmeCommand implements VolumeIo, LargeReply {
     this.events = owner;
     this.tag = tag;
     this.sent = () => owner.largeLeft(this);
+  }
+
+  goOn(): void {
+    this.goesOn();
   }
 
   done(status: Status): void {
@@ -93,6 +105,7 @@ export class NvmeCommand implements VolumeIo, LargeReply {
     this.cid = sqe.readUInt16LE(2);
     this.nsid = sqe.readUInt32LE(4);
     this.uses++;
+    this.askedStep = 0;
     this.dataBytes = 0;
     this.arrivedBytes = 0;
     this.budgetBytes = 0;
@@ -111,9 +124,14 @@ export class NvmeCommand implements VolumeIo, LargeReply {
     return this.phase !== 'idle' && this.phase !== 'answered';
   }
 
-  /** True if the host needs an answer before the volume completes the command. */
+  /**
+   * True if the host needs an answer before the volume completes the command. A fused pair is answered when it has ended: its repetition
+   * would miscompare.
+   */
   isOverdue(nowMs: number, patienceMs: number): boolean {
-    return this.begunMs !== null && !this.isLate && this.phase === 'executing' && nowMs - this.begunMs > patienceMs;
+    return (
+      this.fuse === FUSE.NO && this.begunMs !== null && !this.isLate && this.phase === 'executing' && nowMs - this.begunMs > patienceMs
+    );
   }
 
   /** Returns a 32-bit word of the command: `dword(10)` is CDW10. */

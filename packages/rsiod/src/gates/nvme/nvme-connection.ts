@@ -1,7 +1,6 @@
 // One connection of a host, from ICReq to its end: decodes commands, passes them to their controller or volume, and encodes results.
-// Sans-I/O. Invariants: the connection never stops reading, so that nothing lies unread while a host repeats it elsewhere (rule D1); a
-// command
-// counts until its answer has been sent and its volume has completed it; a data buffer goes back to the pool once, and never while the
+// Sans-I/O. Invariants: a connection owns nothing outside of itself until its host is proven: no controller, no queue, no place in a count;
+// a command counts until its answer has been sent and its volume has completed it; a data buffer goes back to the pool once, and never while the
 // volume or the socket uses it; after `close`, nothing that arrives is executed.
 
 import { assert, counted } from '@rsio/common/lib/assert';
@@ -11,26 +10,28 @@ import type { BudgetUser } from '../../frontends/streams/memory-budget.ts';
 import type { StreamTransport } from '../../frontends/streams/transport.ts';
 import { ReplyOutput, type ReplyOutputEvents } from '../../frontends/streams/reply-output.ts';
 import { GATE_ADMIN_ENTRIES, GATE_COPY_MAX_BYTES, GATE_IN_CAPSULE_BYTES, GATE_QUIESCE_MS, GATE_TRANSFER_MAX_BYTES } from '../limits.ts';
-import { QueueAuth } from './queue-auth.ts';
 import { AnswerWriter } from './answer-writer.ts';
 import type { NvmeConnectionEvents, NvmePools } from './connection-ports.ts';
-import { connectRequest, wrongPlace } from './connect-request.ts';
+import type { ConnectRequest } from './connect-request.ts';
+import { CommandPool } from './command-pool.ts';
 import type { Controller } from './controller.ts';
 import { FusedPairs } from './fused.ts';
 import { HostWatch } from '../ports/host-watch.ts';
 import { type IoPlan, isChange } from './io-commands.ts';
 import { IoExecution, type IoPorts } from './io-execution.ts';
 import { MemoryShare } from '../ports/memory-share.ts';
-import { NvmeCommand, type NvmeCommandEvents } from './nvme-command.ts';
-import type { Queue } from './queue.ts';
+import type { NvmeCommand, NvmeCommandEvents } from './nvme-command.ts';
+import { type LoginQueue, QueueLogin } from './queue-login.ts';
+import { QueueProofs } from './queue-proofs.ts';
+import type { Subsystem } from './subsystem.ts';
 import type { Reservations } from '../reservations/reservations.ts';
-import { CODE, CONNECT_AUTH_REQUIRED, type Code, DNR, FATAL, HEADER_BYTES, IO, PDU, SGL } from './wire/constants.ts';
+import { CODE, type Code, DNR, FATAL, HEADER_BYTES, IO, PDU, SGL } from './wire/constants.ts';
 import { PduDecoder, type PduSink } from './wire/pdu-decoder.ts';
 import { icResponse, readIcRequest, termination } from './wire/pdu.ts';
 
 type Phase = 'greeting' | 'connecting' | 'serving' | 'closed' | 'finished';
 
-export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyOutputEvents, BudgetUser, IoPorts {
+export class NvmeConnection implements LoginQueue, PduSink, NvmeCommandEvents, ReplyOutputEvents, BudgetUser, IoPorts {
   qid = 0;
   dataTargetOffset = 0;
   private readonly transport: StreamTransport;
@@ -40,15 +41,15 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   private readonly output: ReplyOutput;
   readonly writer: AnswerWriter;
   private phase: Phase = 'greeting';
+  /** Null until the host is proven. */
   private controller: Controller | null = null;
-  /** Null before Connect. */
+  private readonly login: QueueLogin;
+  /** Null until the host is proven. */
+  private proofs: QueueProofs | null = null;
+  /** Null until the host is proven. */
   private io: IoExecution | null = null;
-  /** Null if the host need not authenticate. */
-  private auth: QueueAuth | null = null;
   private entries = GATE_ADMIN_ENTRIES;
-  /** All command objects; the index is the tag. */
-  private readonly commands: NvmeCommand[] = [];
-  private readonly idle: NvmeCommand[] = [];
+  private readonly pool = new CommandPool(this);
   /** Commands that wait for memory, in order. */
   private readonly waiting: NvmeCommand[] = [];
   /** The command whose data the decoder receives. */
@@ -67,6 +68,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     this.output = new ReplyOutput(transport, pools.batches, this, pools.schedule);
     this.writer = new AnswerWriter(this.output);
     this.memory = new MemoryShare(pools, this);
+    this.login = new QueueLogin(this, pools.auth, events);
   }
 
   get taken(): number {
@@ -83,8 +85,9 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   }
 
   /** Ends the connection; its host sees that it was closed. */
-  close(why: string): void {
+  close(why: string, isUnread = false): void {
     if (!this.isOpen) return;
+    if (isUnread) this.events.cut();
     this.events.closing(why);
     this.die();
     this.transport.destroy();
@@ -106,11 +109,12 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   /** Answers commands that volumes have not completed in time, and ends a connection that is stuck. Called now and then. */
   tick(nowMs: number): void {
     if (this.io !== null) this.io.tickMs = nowMs;
-    for (const command of this.commands) {
-      if (command.reservingMs !== null && command.phase === 'executing') this.awaitReservation(command, command.reservingMs, nowMs);
+    for (const command of this.pool.all) {
+      if (command.phase === 'executing' && this.io?.isStuck(command, nowMs) === true)
+        this.controller?.end(`a reservation waited ${GATE_QUIESCE_MS} ms for its end`);
       if (this.isOpen && this.io !== null && command.isOverdue(nowMs, this.io.patienceMs(command))) this.answerLate(command);
     }
-    const why = this.watch.stuck(nowMs, this.commands, this.unanswered, this.isOpen, this.waiting[0]);
+    const why = this.watch.stuck(nowMs, this.pool.all, this.unanswered, this.isOpen, this.waiting[0]);
     if (why === null) return;
     this.close(why);
     this.transport.destroy();
@@ -137,6 +141,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
       // The end of the data may have arrived long after its header.
       if (this.controller?.mayContinue() === false) return;
     }
+    if (!command.isInCapsule && command.arrivedBytes > 0) this.controller?.path.provesStep(command.askedStep);
     if (!isIntact) return this.answer(command, CODE.TRANSIENT_TRANSPORT);
     if (command.isInCapsule || command.dataBytes === 0 || command.phase === 'idle') return this.begin(command);
     if (command.arrivedBytes === command.dataBytes) this.execute(command, null);
@@ -155,6 +160,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
 
   answer(command: NvmeCommand, code: Code, low = 0, high = 0): void {
     if (!this.isAnswerable(command)) return;
+    this.proofs?.answered(command);
     this.writer.completion(command, code, low, high);
     this.release(command);
     this.fused.answered(command);
@@ -168,11 +174,12 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   }
 
   abort(cid: number): 'ended' | 'taken' | NvmeCommand {
-    for (const command of this.commands) {
+    for (const command of this.pool.all) {
       if (command.cid !== cid || !command.isUnderWay) continue;
       // A host sends the data that it was asked for, so only a command that waits for memory can be aborted at once.
-      if (command.phase !== 'waiting') return command;
-      this.waiting.splice(this.waiting.indexOf(command), 1);
+      const at = this.waiting.indexOf(command);
+      if (at < 0 && (command.heldBy === null || command.step > 1)) return command;
+      if (at >= 0) this.waiting.splice(at, 1);
       if (this.waiting.length === 0) this.memory.forget();
       this.answer(command, CODE.ABORT_REQUESTED);
       return 'taken';
@@ -182,7 +189,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
 
   hasRefusedIo(reservations: Reservations, hostId: string): boolean {
     const isRefused = (one: NvmeCommand): boolean => !reservations.admits(hostId, isChange(one.opcode));
-    return this.commands.some((one) => one.begunMs !== null && one.reservations === reservations && isRefused(one));
+    return this.pool.all.some((one) => one.begunMs !== null && one.reservations === reservations && isRefused(one));
   }
 
   // --- NvmeCommandEvents
@@ -262,7 +269,9 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     this.writer.took(this.entries);
     this.receiving = command;
     // The controller has ended, which has closed this connection and ended the command.
-    if (this.controller?.mayContinue() === false || dataBytes === 0) return null;
+    if (this.controller?.mayContinue() === false) return null;
+    this.proofs?.arrived(command);
+    if (!this.isOpen || dataBytes === 0) return null;
     const isRight = command.isInCapsuleData(dataBytes) && dataBytes <= GATE_IN_CAPSULE_BYTES;
     if (!isRight) {
       this.decoder.fail(FATAL.INVALID_HEADER, HEADER_BYTES.common + SGL.LENGTH_AT);
@@ -280,17 +289,12 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   private newCommand(): NvmeCommand | null {
     // A command has at most two unsent PDUs, a request for data and an answer, and twice as many if it was answered late.
     if (this.unanswered >= 4 * this.entries) return null;
-    const idle = this.idle.pop();
-    if (idle !== undefined) return idle;
     // A command that was answered late stays until its volume has completed it; the host no longer counts it.
-    if (this.commands.length >= 2 * this.entries) return null;
-    const made = new NvmeCommand(this, this.commands.length);
-    this.commands.push(made);
-    return made;
+    return this.pool.take(2 * this.entries);
   }
 
   private dataFor(bytes: Buffer, at: number, dataBytes: number): Buffer | null {
-    const command = this.commands[bytes.readUInt16LE(at + 10)];
+    const command = this.pool.all[bytes.readUInt16LE(at + 10)];
     const offset = bytes.readUInt32LE(at + 12);
     const isKnown = command?.phase === 'receiving' && !command.isInCapsule && command.held !== null;
     if (!isKnown || command.cid !== bytes.readUInt16LE(at + 8)) {
@@ -318,14 +322,14 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     if (refused !== null) return this.answer(command, refused);
     // PSDT: data has a descriptor.
     if (command.sqe[1]! >>> 6 !== 1) return this.answer(command, CODE.INVALID_FIELD | DNR);
-    if (this.controller === null) return this.connect(command);
+    if (this.phase === 'connecting') return this.login.connect(command);
     if (command.isInCapsule && direction !== 'in') return this.answer(command, CODE.INVALID_FIELD | DNR);
     if (!command.isInCapsule) {
       if (command.sglType === SGL.TRANSPORT && direction !== 'none') command.dataBytes = command.sglBytes;
       else if (command.sglBytes > 0 && direction !== 'none') return this.answer(command, CODE.SGL_TYPE | DNR);
       if (command.dataBytes > GATE_TRANSFER_MAX_BYTES) return this.answer(command, CODE.INVALID_FIELD | DNR);
     }
-    if (this.auth?.refuses(command) === true) return;
+    if (this.login.auth?.refuses(command) === true) return;
     const isIo = this.qid > 0 && !command.isAuth;
     const isVerify = isIo && command.opcode === IO.VERIFY;
     const needsMemory = !command.isInCapsule && command.dataBytes > 0 && (direction === 'in' || isIo);
@@ -346,6 +350,7 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     command.phase = 'receiving';
     // The request for data counts as an unsent PDU, too.
     this.unanswered++;
+    command.askedStep = this.controller?.path.step ?? 0;
     this.writer.readyToTransfer(command);
   }
 
@@ -360,33 +365,33 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
 
   private execute(command: NvmeCommand, planned: IoPlan | null): void {
     command.phase = 'executing';
-    if (this.auth?.execute(command) === true) return;
+    if (this.login.auth?.execute(command) === true) return;
     if (this.qid === 0) this.controller?.execute(command);
     else this.io?.execute(command, planned);
   }
 
   mayContinue(): boolean {
-    return !this.events.stoodStill() && this.controller?.mayContinue() !== false;
+    return this.isOpen && this.controller?.mayContinue() !== false;
   }
 
   // --- Login
 
-  private connect(command: NvmeCommand): void {
-    const request = connectRequest(command);
-    if (typeof request === 'number') return this.answer(command, request, wrongPlace(request));
-    const found = this.events.subsystem(request);
-    this.qid = request.qid;
-    const controller = found === null ? CODE.CONNECT_PARAMETERS | DNR : found.connect(this, request);
-    if (typeof controller === 'number') return this.answer(command, controller, wrongPlace(controller));
+  named(qid: number): void {
+    this.qid = qid;
+  }
+
+  entered(controller: Controller, subsystem: Subsystem, request: ConnectRequest): void {
     this.controller = controller;
+    this.proofs = new QueueProofs(controller, this.qid === 0);
     this.memory.join(request.hostNqn);
-    if (found !== null) this.io = new IoExecution(found, request, this);
+    this.io = new IoExecution(subsystem, request, this, controller.path);
+  }
+
+  serves(request: ConnectRequest): void {
     this.entries = request.entries;
     this.writer.hasFlowControl = request.hasFlowControl;
     this.writer.sqhd = 1 % this.entries;
     this.phase = 'serving';
-    this.auth = QueueAuth.of(this, request, this.pools.auth, this.events);
-    this.answer(command, CODE.OK, controller.id | (this.auth === null ? 0 : CONNECT_AUTH_REQUIRED));
   }
 
   // --- Answers
@@ -407,11 +412,6 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     }
   }
 
-  private awaitReservation({ reservations }: NvmeCommand, sinceMs: number, nowMs: number): void {
-    if (nowMs - sinceMs > GATE_QUIESCE_MS) this.controller?.end(`a reservation waited ${GATE_QUIESCE_MS} ms for its end`);
-    else reservations?.proceed();
-  }
-
   answerRead(command: NvmeCommand): void {
     const { lengthBytes, held, received, receivedOffset } = command;
     assert(held !== null, 'A read has a buffer');
@@ -422,11 +422,13 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     }
     received?.copy(command.buffer, 0, receivedOffset, receivedOffset + lengthBytes);
     command.phase = 'answered';
+    this.proofs?.answered(command);
     this.writer.largeData(command, held.memory, lengthBytes);
   }
 
   private answerCopied(command: NvmeCommand, source: Buffer, sourceAt: number, lengthBytes: number): void {
     if (!this.isAnswerable(command)) return;
+    this.proofs?.answered(command);
     this.writer.data(command, source, sourceAt, lengthBytes);
     // The output gives the memory back to the budget when the answer has left.
     command.budgetBytes = 0;
@@ -447,12 +449,13 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
   }
 
   private release(command: NvmeCommand): void {
+    command.heldBy?.end();
     const held = command.releaseBuffer();
     if (held !== null) this.pools.data.giveBack(held);
     this.memory.giveBack(command.budgetBytes);
     command.budgetBytes = 0;
     command.phase = 'idle';
-    this.idle.push(command);
+    this.pool.giveBack(command);
   }
 
   // --- End
@@ -466,10 +469,11 @@ export class NvmeConnection implements Queue, PduSink, NvmeCommandEvents, ReplyO
     this.waiting.length = 0;
     this.memory.forget();
     this.output.close();
-    this.auth?.close();
+    this.login.auth?.close();
     if (this.qid === 0) this.controller?.adminClosed();
+    else this.controller?.queueClosed();
     // Commands that a volume is executing end when the volume has completed them; all others end now.
-    for (const command of this.commands)
+    for (const command of this.pool.all)
       if (command.phase !== 'idle' && command.phase !== 'answered' && command.begunMs === null) this.end(command);
     this.settle();
   }

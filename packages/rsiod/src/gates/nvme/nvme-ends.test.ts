@@ -268,22 +268,6 @@ describe('a host that was silent while the gate was busy (D1)', () => {
     expect([rig.finished, rig.inUse]).toEqual([2, 0]);
   });
 
-  it('gets no further range discarded after a gap', () => {
-    const rig = new GateRig();
-    const admin = rig.login();
-    const io = rig.queue(admin);
-    io.send(discard);
-    rig.afterGap = () => {
-      io.connection.close('a gap');
-      admin.connection.close('a gap');
-    };
-    rig.complete(1);
-    expect(rig.volume.seen).toEqual(['discard 0+512']);
-    io.vanish();
-    admin.vanish();
-    expect([rig.finished, rig.inUse]).toEqual([2, 0]);
-  });
-
   it.each([
     ['in a capsule', 8, 1024],
     ['that was asked for', 64, 32 * 1024],
@@ -379,7 +363,7 @@ describe('a host that stops in the middle', () => {
     expect(io.transport.destroyed).toBe(false);
     pass(rig, admin, io, 20_000);
     expect([io.transport.destroyed, admin.transport.destroyed, rig.log.at(-1)]).toEqual([
-      ...[true, false, 'closed: its host has sent no data that it owes for 30 s'],
+      ...[true, true, 'closed: one of its I/O queues has ended'],
     ]);
   });
 
@@ -390,7 +374,7 @@ describe('a host that stops in the middle', () => {
     io.send({ opcode: 2, cid: 1, nsid: 1, dwords: [0, 0, 255], transferBytes: 128 * 1024 });
     rig.settle();
     pass(rig, admin, io, 40_000);
-    expect([io.transport.destroyed, rig.log.at(-1)]).toEqual([true, 'closed: its host has taken no answers for 30 s']);
+    expect([io.transport.destroyed, rig.log.includes('closed: its host has taken no answers for 30 s')]).toEqual([true, true]);
   });
 
   it('and leaves its own fault unread has its socket destroyed', () => {

@@ -300,14 +300,14 @@ it('OpenSSL knows each group, so that its private values are short', () => {
 });
 
 describe('computations', () => {
-  const owner = { failed: () => undefined };
+  const owner = { source: 'a', failed: () => undefined };
 
   it('leave most of the time to I/O, and those of ended connections are not made', () => {
     const clock = new FakeClock();
     let workedMs = 0;
     const turns = new DhTurns({ after: (ms, fire) => clock.after(ms, fire), monotonicMs: () => clock.monotonicMs() + workedMs });
     const made: number[] = [];
-    const gone = { failed: () => undefined };
+    const gone = { source: 'a', failed: () => undefined };
     for (const at of [1, 2]) turns.run(owner, () => void (made.push(at), (workedMs += 20)));
     turns.run(gone, () => void made.push(3));
     turns.run(owner, () => void made.push(4));
@@ -327,6 +327,20 @@ describe('computations', () => {
     turns.close();
   });
 
+  it('of one source delay those of another by one, however many there are', () => {
+    const clock = new FakeClock();
+    const turns = new DhTurns(clock);
+    const made: string[] = [];
+    const from = (source: string, name: string): void => turns.run({ source, failed: () => undefined }, () => void made.push(name));
+    for (let at = 0; at < 30; at++) from('flood', `f${at}`);
+    clock.advance(0);
+    from('good', 'g0');
+    from('good', 'g1');
+    for (let at = 0; at < 4; at++) clock.advance(AUTH_REST_MIN_MS);
+    expect(made).toEqual(['f0', 'g0', 'f1', 'g1', 'f2']);
+    turns.close();
+  });
+
   it('that fail end their own connection only', () => {
     const clock = new FakeClock();
     const turns = new DhTurns(clock);
@@ -334,7 +348,7 @@ describe('computations', () => {
     const wrong = (): never => {
       throw new Error('wrong');
     };
-    turns.run({ failed: (thrown) => seen.push(String(thrown)) }, wrong);
+    turns.run({ source: 'a', failed: (thrown) => seen.push(String(thrown)) }, wrong);
     turns.run(owner, () => void seen.push('next'));
     clock.advance(AUTH_REST_MIN_MS);
     expect(seen).toEqual(['Error: wrong', 'next']);

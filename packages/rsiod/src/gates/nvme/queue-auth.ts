@@ -11,16 +11,31 @@ import { AUTH_PROTOCOL, CODE, type Code, DNR, FABRICS } from './wire/constants.t
 import { type AuthFault, type AuthParties, DhChap } from './auth/dh-chap.ts';
 import type { SharedAuthPorts, TurnOwner, Turns } from './auth/dh-turns.ts';
 
+export interface AuthQueue extends Pick<Queue, 'answer' | 'answerData' | 'failed' | 'close'> {
+  /** The host has proven itself for the first time. */
+  proven(): void;
+}
+
 export class QueueAuth implements TurnOwner {
   isProven = false;
-  private readonly queue: Queue;
+  readonly source: string;
+  private readonly queue: AuthQueue;
   private readonly request: ConnectRequest;
   private readonly events: NvmeConnectionEvents;
+  private readonly entered: () => void;
   private readonly exchange: DhChap;
   private readonly turns: Turns;
 
-  private constructor(queue: Queue, request: ConnectRequest, parties: AuthParties, ports: SharedAuthPorts, events: NvmeConnectionEvents) {
+  private constructor(
+    queue: AuthQueue,
+    request: ConnectRequest,
+    parties: AuthParties,
+    ports: SharedAuthPorts,
+    events: NvmeConnectionEvents,
+  ) {
     this.queue = queue;
+    this.source = events.source;
+    this.entered = () => queue.proven();
     this.turns = ports.turns;
     this.request = request;
     this.events = events;
@@ -31,12 +46,10 @@ export class QueueAuth implements TurnOwner {
     );
   }
 
-  /** Begins the login of a queue. Returns null if the host need not authenticate; it is then logged in. */
-  static of(queue: Queue, request: ConnectRequest, ports: SharedAuthPorts, events: NvmeConnectionEvents): QueueAuth | null {
+  /** Begins the login of a queue. Returns null if the host need not authenticate. */
+  static of(queue: AuthQueue, request: ConnectRequest, ports: SharedAuthPorts, events: NvmeConnectionEvents): QueueAuth | null {
     const parties = events.parties(request);
-    if (parties !== null) return new QueueAuth(queue, request, parties, ports, events);
-    events.connected(request);
-    return null;
+    return parties === null ? null : new QueueAuth(queue, request, parties, ports, events);
   }
 
   /** Returns true if a command is refused before its data is kept. It has been answered. */
@@ -93,7 +106,7 @@ export class QueueAuth implements TurnOwner {
   private proven(): void {
     if (this.isProven) return;
     this.isProven = true;
-    this.events.connected(this.request);
+    this.entered();
   }
 
   private unproven(fault: AuthFault): void {

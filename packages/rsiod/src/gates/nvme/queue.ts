@@ -16,9 +16,9 @@ export interface Queue {
   failed(thrown: unknown): void;
   /**
    * Ends the connection; nothing that it has received is executed any more. `left` of the controller is called when the connection has
-   * finished.
+   * finished. `isUnread`: the host may have given the path up (rule D1).
    */
-  close(why: string): void;
+  close(why: string, isUnread?: boolean): void;
   /**
    * Tries to abort a command. Returns `ended` if this queue does not have the command, `taken` if it was only waiting and is now answered
    * with Abort Requested. Returns the command itself if it must end first, because its data was asked for or a volume is executing it.

@@ -90,8 +90,9 @@ function identifierOf(hostId: string): Buffer {
   return bytes.length === HOST_ID_BYTES ? bytes : createHash('sha256').update(hostId).digest().subarray(0, HOST_ID_BYTES);
 }
 
-export function reservationCode(outcome: ReservationOutcome): Code {
-  const codes: Readonly<Record<ReservationOutcome, Code>> = {
+/** The code for an outcome that is known. */
+export function reservationCode(outcome: Exclude<ReservationOutcome, 'unknown'>): Code {
+  const codes: Readonly<Record<typeof outcome, Code>> = {
     done: CODE.OK,
     conflict: CODE.RESERVATION_CONFLICT | DNR,
     invalid: CODE.INVALID_FIELD | DNR,

@@ -2,6 +2,8 @@
 // test saves the states. The rules themselves are tested in reservation-rules.test.ts.
 
 import { describe, expect, it } from 'vitest';
+import { RsError } from '@rsio/common/lib/errors';
+import { STATUS } from '@rsio/protocol/wire/status';
 import { GATE_RESERVATIONS_WAITING_MAX } from '../limits.ts';
 import { hostData, type Sqe } from './testing/nvme-host.ts';
 import { GateRig, type RigConnection } from './testing/nvme-rig.ts';
@@ -10,6 +12,9 @@ import { Reservations } from '../reservations/reservations.ts';
 
 const [REGISTER, REPORT, ACQUIRE, RELEASE] = [0x0d, 0x0e, 0x11, 0x15];
 const CONFLICT = '4083';
+/** The server refuses to save, and has the old record. */
+const STALE = new RsError('E_TAKEN', 'stale', { status: STATUS.STALE });
+const KEEP_ALIVE: Sqe = { opcode: 0x18, cid: 900 };
 
 interface Host {
   readonly admin: RigConnection;
@@ -23,6 +28,7 @@ class Scene {
   readonly open: { resolve: () => void; reject: (error: Error) => void }[] = [];
   readonly reservations: Reservations;
   isAuto = true;
+  private readonly admins: RigConnection[] = [];
 
   constructor(state: ReservationState | null = null) {
     this.reservations = new Reservations(state, (next) => {
@@ -36,6 +42,7 @@ class Scene {
   host(digit: string): Host {
     const who = { hostId: Buffer.alloc(16, Number.parseInt(digit.repeat(2), 16)), hostNqn: `nqn.2020-01.org:${digit}`, keepAliveMs: 0 };
     const admin = this.rig.login(undefined, who);
+    this.admins.push(admin);
     return { admin, io: this.rig.queue(admin, 1, who) };
   }
 
@@ -51,6 +58,8 @@ class Scene {
       await Promise.resolve();
       await Promise.resolve();
       io.connection.tick(this.rig.nowMs);
+      // The same identifier again: the host has received the answer before, which proves its path (rule D1).
+      for (const admin of this.admins) if (admin !== io) admin.run(KEEP_ALIVE);
       for (const one of io.answers()) if (one.kind === 'done') found.push(one.status.toString(16));
     }
     return found;
@@ -248,14 +257,35 @@ describe('a change', () => {
     await scene.codes(a, acquire(1, 1));
     scene.isAuto = false;
     expect(await scene.codes(a, release(1, 1))).toEqual([]);
-    scene.open[0]?.reject(new Error('STALE'));
+    scene.open[0]?.reject(STALE);
     expect(await scene.answered(a.io)).toEqual(['21']);
     expect(await scene.codes(b, WRITE)).toEqual([CONFLICT]);
-    // The record may already contain the release.
     expect(await scene.codes(a, acquire(1, 1))).toEqual([]);
     expect(scene.saved.at(-1)).toMatchObject({ type: 1 });
     scene.open[1]?.resolve();
     expect(await scene.answered(a.io)).toEqual(['0']);
+  });
+
+  it('that may have been saved gets no answer, and until the next one is saved, I/O needs the permission of both states', async () => {
+    const { scene, a, b } = await twoHosts();
+    scene.isAuto = false;
+    expect(await scene.codes(a, acquire(1, 1))).toEqual([]);
+    scene.open[0]?.reject(new RsError('E_TIMEOUT', 'no answer'));
+    expect(await scene.answered(a.io)).toEqual([]);
+    expect([a.io.transport.destroyed, scene.rig.log.includes('closed: nobody knows whether its reservation was saved')]).toEqual([
+      true,
+      true,
+    ]);
+    expect([scene.reservations.state.type, await scene.codes(b, WRITE)]).toEqual([0, [CONFLICT]]);
+    // The host logs in again and repeats the command.
+    const again = scene.host('a');
+    expect(await scene.codes(again, acquire(1, 1))).toEqual([]);
+    scene.open[1]?.resolve();
+    expect(await scene.answered(again.io)).toEqual(['0']);
+    expect(await scene.codes(again, release(1, 1))).toEqual([]);
+    scene.open[2]?.resolve();
+    expect(await scene.answered(again.io)).toEqual(['0']);
+    expect(await scene.codes(b, WRITE)).toEqual(['0']);
   });
 
   it('waits for the one before', async () => {
@@ -401,7 +431,7 @@ it('a command that changes nothing is confirmed by the server, too, because anot
   // Another gate has taken the volume over, and this one does not know it yet.
   scene.isAuto = false;
   expect(await scene.codes(a, acquire(1, 1))).toEqual([]);
-  scene.open.shift()?.reject(new Error('STALE'));
+  scene.open.shift()?.reject(STALE);
   expect(await scene.answered(a.io)).toEqual(['21']);
 });
 

@@ -3,6 +3,7 @@
 
 import type { GateNamespace } from '../ports/gate-namespace.ts';
 import type { Resettable } from './cross-resets.ts';
+import type { GateOrder } from '../order/gate-order.ts';
 import type { DiscoveryEntry } from './discovery.ts';
 
 export interface SubsystemOptions {
@@ -17,7 +18,9 @@ export interface SubsystemOptions {
   readonly serial: string;
   readonly version: string;
   readonly isHostAllowed: (hostNqn: string) => boolean;
+  /** A time that goes on while the machine is suspended. */
   nowMs(): number;
+  readonly order: GateOrder;
   random(bytes: number): Buffer;
   /** Called with a sentence for the log when a host has logged in or has left. */
   note(sentence: string): void;

@@ -85,21 +85,46 @@ export class Subsystem implements ControllerOwner, ReservationGate {
   }
 
   /**
-   * Admits a queue to a controller; for an admin queue, the controller is new. Returns the controller, or the code that refuses the
-   * command.
+   * Returns the id of the controller of a login: for an admin queue, a new one. Returns the code that refuses the login. Nothing is kept,
+   * because the host may not be the one that it says it is.
    */
-  connect(queue: Queue, request: ConnectRequest): Controller | Code {
-    if (!this.options.isHostAllowed(request.hostNqn)) return CODE.CONNECT_HOST | DNR;
-    if (request.qid === 0) return this.newController(queue, request);
-    const controller = this.controllers.get(request.cntlid);
-    if (this.options.discovery !== null) return CODE.CONNECT_PARAMETERS | DNR;
-    // The controller has ended while its host was logging in. The answer has no DNR, because newer hosts would then remove the path for
-    // ever.
-    if (controller === undefined) return CODE.CONNECT_PARAMETERS;
-    return controller.admit(queue, request) ?? controller;
+  offer(request: ConnectRequest): { readonly id: number } | Code {
+    const refused = this.refusal(request);
+    if (refused !== null) return refused;
+    return { id: request.qid === 0 ? this.newId() : request.cntlid };
   }
 
-  private newController(queue: Queue, request: ConnectRequest): Controller | Code {
+  /**
+   * The host of an offered login is proven. Admits its queue to the controller; for an admin queue, the controller is new. Returns the
+   * controller, or the code that refuses the login now.
+   */
+  connect(queue: Queue, request: ConnectRequest, id: number): Controller | Code {
+    const refused = this.refusal(request);
+    if (refused !== null) return refused;
+    const known = this.controllers.get(id);
+    if (request.qid > 0) {
+      known?.admit(queue);
+      return known ?? CODE.CONNECT_PARAMETERS;
+    }
+    // The id was offered so long ago that others have had all ids meanwhile.
+    if (known !== undefined) return CODE.CONNECT_BUSY;
+    const controller = new Controller(this, id, queue, request);
+    this.controllers.set(id, controller);
+    this.options.note(`host ${request.hostNqn} has connected, as controller ${id}`);
+    return controller;
+  }
+
+  private refusal(request: ConnectRequest): Code | null {
+    if (!this.options.isHostAllowed(request.hostNqn)) return CODE.CONNECT_HOST | DNR;
+    if (request.qid === 0) return this.refusalOfNew(request);
+    if (this.options.discovery !== null) return CODE.CONNECT_PARAMETERS | DNR;
+    const controller = this.controllers.get(request.cntlid);
+    // The controller has ended while its host was logging in. The answer has no DNR, because newer hosts would then remove the path for
+    // ever.
+    return controller === undefined ? CODE.CONNECT_PARAMETERS : controller.refusal(request);
+  }
+
+  private refusalOfNew(request: ConnectRequest): Code | null {
     if (request.cntlid !== CNTLID_ANY) return CODE.CONNECT_PARAMETERS | DNR;
     const { hostNqn, keepAliveMs } = request;
     if (!isKeepAlive(keepAliveMs)) {
@@ -114,10 +139,7 @@ export class Subsystem implements ControllerOwner, ReservationGate {
       this.options.note(`host ${hostNqn} was refused: ${limit}, and more are not allowed`);
       return CODE.CONNECT_BUSY;
     }
-    const controller = new Controller(this, this.newId(), queue, request);
-    this.controllers.set(controller.id, controller);
-    this.options.note(`host ${hostNqn} has connected, as controller ${controller.id}`);
-    return controller;
+    return null;
   }
 
   private newId(): number {

@@ -2,6 +2,7 @@
 // Invariant: a number means the same volume for as long as the gate exists.
 
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
+import type { VolumeOrder } from '../order/volume-order.ts';
 import type { Reservations } from '../reservations/reservations.ts';
 
 /**
@@ -24,4 +25,6 @@ export interface GateNamespace {
   wanted(): void;
   /** The reservations of the volume, which all its gates share; null if they cannot be kept. */
   readonly reservations: Reservations | null;
+  /** The order of changes of the volume, which all its gates share; null if the volume is not here. */
+  readonly order: VolumeOrder | null;
 }

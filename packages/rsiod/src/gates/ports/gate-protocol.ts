@@ -6,6 +6,7 @@ import type { ClientGateConfig } from '@rsio/common/config/schema/types';
 import type { DataBuffers } from '../../frontends/streams/data-buffers.ts';
 import type { MemoryBudget } from '../../frontends/streams/memory-budget.ts';
 import type { BatchPool, StreamTransport } from '../../frontends/streams/transport.ts';
+import type { GateOrder } from '../order/gate-order.ts';
 import type { GateNamespace } from './gate-namespace.ts';
 import type { HostBudgets } from './host-budgets.ts';
 
@@ -14,6 +15,7 @@ export interface GatePools {
   readonly batches: BatchPool;
   readonly budget: MemoryBudget;
   readonly hosts: HostBudgets;
+  readonly order: GateOrder;
   /** Calls `fire` once, at the end of the current event-loop turn. */
   readonly schedule: (fire: () => void) => void;
 }
@@ -39,6 +41,7 @@ export interface ProtocolPorts {
   readonly version: string;
   /** The configuration in force. */
   config(): ClientGateConfig;
+  /** A time that goes on while the machine is suspended. */
   nowMs(): number;
   /** Called with a sentence for the log when a host has logged in or has left. */
   note(sentence: string): void;
@@ -46,12 +49,14 @@ export interface ProtocolPorts {
 
 /** Events that a connection reports to the gate. */
 export interface ConnectionEvents {
+  /** The address of the host, or the network that it belongs to. */
+  readonly source: string;
   /** The host has logged in and, if it has to, has proven itself. `host`: its name; null for a discovery login. */
   proven(host: string | null): void;
   /** Called with a sentence when a host was not let in. */
   refused(sentence: string): void;
-  /** Returns true if the process has just stood still; all connections are then closed (rule D1). */
-  stoodStill(): boolean;
+  /** The connection is closed unread, because its host may have given its path up (rule D1). */
+  cut(): void;
   /** Called when the connection is closed, with the reason. */
   closing(why: string): void;
   failed(thrown: unknown): void;
@@ -73,8 +78,6 @@ export interface GateConnection {
 
 export interface GateProtocol {
   readonly target: GateTarget;
-  /** Number of current logins. */
-  readonly logins: number;
   /** `admits` returns whether TLS has proven that this host may log in to this target. */
   connect(transport: StreamTransport, events: ConnectionEvents, admits: (target: string, host: string) => boolean): GateConnection;
   /** The configuration has changed; ends logins that it no longer allows. */

@@ -1,8 +1,10 @@
 // The reservations of one volume: executes commands of hosts in turn, saves the state, and waits for I/O that must end first. The rules are
-// in reservation-rules.ts. Invariants: one command is executed at a time; while a state is being saved, I/O needs the permission of both
-// the old and the new state;
-// a command is answered only when its state is saved and no volume executes I/O that the state refuses.
+// in reservation-rules.ts. Invariants: one command is executed at a time; while a state is being saved, or may have been saved, I/O needs the
+// permission of both the old and the new state; a command is answered only when its state is saved and no volume executes I/O that the state
+// refuses, and it is called interrupted only if its state was certainly not saved.
 
+import { toRsError } from '@rsio/common/lib/errors';
+import { STATUS } from '@rsio/protocol/wire/status';
 import {
   changed,
   mayUse,
@@ -15,8 +17,11 @@ import {
 } from './reservation-rules.ts';
 import { GATE_RESERVATIONS_WAITING_MAX } from '../limits.ts';
 
-/** `interrupted`: the new state could not be saved, and the old one is valid again. */
-export type ReservationOutcome = 'done' | 'interrupted' | ReservationRefusal;
+/**
+ * `interrupted`: the new state was not saved, and the old one is valid. `unknown`: nobody knows whether it was saved, and the host gets no
+ * answer, because it would repeat the command, and a repetition may be refused.
+ */
+export type ReservationOutcome = 'done' | 'interrupted' | 'unknown' | ReservationRefusal;
 
 /** A command of a host. */
 export interface Reserving extends ReservingHost {
@@ -38,12 +43,19 @@ export interface ReservationGate {
   notify(reservations: Reservations, notices: readonly ReservationNotice[]): void;
 }
 
+/** Refusals of the server after which the volume certainly has the old record (rule D2). */
+const REFUSALS: ReadonlySet<number> = new Set([STATUS.NO_SPACE, STATUS.STALE, STATUS.UNSUPPORTED]);
+
 export class Reservations {
   /** The subsystems in which the volume is or was a namespace. */
   readonly gates = new Set<ReservationGate>();
   private current: ReservationState;
   /** The state that is being saved; null if there is none. */
   private next: ReservationState | null = null;
+  /** A state that the server may have, because its answer did not come; null if there is none. */
+  private doubtful: ReservationState | null = null;
+  /** The nexus of SCSI that has reserved the volume with RESERVE (6), for all gates of this process; null if there is none. */
+  reservedBy: object | null = null;
   private readonly waiting: Reserving[] = [];
   /** The outcome of the first of `waiting`, if it has been executed. */
   private outcome: ReservationOutcome | null = null;
@@ -59,8 +71,17 @@ export class Reservations {
     return this.current;
   }
 
-  admits(hostId: string, isChange: boolean): boolean {
-    return mayUse(this.current, hostId, isChange) && (this.next === null || mayUse(this.next, hostId, isChange));
+  /** `nexus`: that of a SCSI host. */
+  admits(hostId: string, isChange: boolean, nexus: object | null = null): boolean {
+    if (this.isReservedFor(nexus)) return false;
+    const { next, doubtful } = this;
+    if (next !== null && !mayUse(next, hostId, isChange)) return false;
+    return mayUse(this.current, hostId, isChange) && (doubtful === null || mayUse(doubtful, hostId, isChange));
+  }
+
+  /** True if another host than this one has reserved the volume with RESERVE (6). */
+  isReservedFor(nexus: object | null): boolean {
+    return this.reservedBy !== null && this.reservedBy !== nexus;
   }
 
   execute(command: Reserving): void {
@@ -97,15 +118,22 @@ export class Reservations {
       this.next = change.state;
       this.save(change.state).then(
         () => this.saved(change.state, change.notices),
-        () => this.settled('interrupted'),
+        (thrown: unknown) => this.unsaved(change.state, thrown),
       );
     }
   }
 
   private saved(state: ReservationState, notices: readonly ReservationNotice[]): void {
     this.current = state;
+    this.doubtful = null;
     for (const gate of this.gates) gate.notify(this, notices);
     this.settled('done');
+  }
+
+  private unsaved(state: ReservationState, thrown: unknown): void {
+    const isRefused = REFUSALS.has(Number(toRsError(thrown).context['status']));
+    if (!isRefused) this.doubtful = state;
+    this.settled(isRefused ? 'interrupted' : 'unknown');
   }
 
   private settled(outcome: ReservationOutcome): void {

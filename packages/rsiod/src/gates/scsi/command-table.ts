@@ -69,6 +69,16 @@ function placeOf(kind: Kind): Place {
   return kind === 'pr in' || kind === 'pr out' ? 'reservations' : 'now';
 }
 
+/**
+ * Commands whose repetition has another result, or changes something again that others have changed meanwhile. Once one of them has changed
+ * something, its host never gets an answer after which it would repeat the command.
+ */
+const ONCE: ReadonlySet<Kind> = new Set(['compare and write', 'orwrite', 'copy']);
+
+export function isOnce(kind: Kind): boolean {
+  return ONCE.has(kind);
+}
+
 export interface Command {
   readonly opcode: number;
   /** -1 if the opcode has no service actions. */

@@ -1,4 +1,4 @@
-// One logical unit of a target: the nexus that has reserved it, its pending unit attentions, its modes, and its tasks. Invariants: each
+// One logical unit of a target: its pending unit attentions, its modes, and its tasks. Invariants: each
 // nexus gets each unit attention once, in the order in which they arose; a task is in `tasks` from its execution until its end.
 
 import { RangeLock } from '../../volumes/range-lock.ts';
@@ -25,8 +25,6 @@ export interface UnitTask {
 export class LogicalUnit implements ModeUnit {
   port: UnitPort;
   modes: Modes = DEFAULT_MODES;
-  /** The nexus that has reserved the unit with RESERVE (6). */
-  reservedBy: UnitUser | null = null;
   readonly tasks = new Set<UnitTask>();
   /** Changes that must not overlap each other. */
   readonly lock = new RangeLock();
@@ -56,7 +54,7 @@ export class LogicalUnit implements ModeUnit {
 
   leave(user: UnitUser): void {
     this.attentions.delete(user);
-    if (this.reservedBy === user) this.reservedBy = null;
+    this.release(user);
   }
 
   /** Adds a unit attention for all nexuses but one. */
@@ -78,22 +76,29 @@ export class LogicalUnit implements ModeUnit {
   /** Resets the unit after its tasks have been aborted. Persistent reservations stay. */
   reset(code: number): void {
     this.modes = DEFAULT_MODES;
-    this.reservedBy = null;
+    if (this.port.reservations !== null) this.port.reservations.reservedBy = null;
     this.raise(code, null);
+  }
+
+  /** Ends the reservation of a nexus by RESERVE (6), if it has one. */
+  release(user: UnitUser): void {
+    const { reservations } = this.port;
+    if (reservations?.reservedBy === user) reservations.reservedBy = null;
   }
 
   /** True if the reservations now refuse a command of this kind from the nexus. */
   refuses(user: UnitUser, conflict: Conflict): boolean {
     if (conflict === 'never') return false;
-    if (this.reservedBy !== null && this.reservedBy !== user) return true;
     const { reservations } = this.port;
-    return conflict !== 'reserved' && reservations !== null && !reservations.admits(user.hostId, conflict === 'change');
+    if (reservations === null) return false;
+    return conflict === 'reserved' ? reservations.isReservedFor(user) : !reservations.admits(user.hostId, conflict === 'change', user);
   }
 
   /** True if a volume still executes a task that these reservations would now refuse. */
   hasRefusedIo(reservations: Reservations): boolean {
     for (const { user, conflict, reservations: own } of this.tasks)
-      if (own === reservations && user !== null && isIo(conflict) && !reservations.admits(user.hostId, conflict === 'change')) return true;
+      if (own === reservations && user !== null && isIo(conflict) && !reservations.admits(user.hostId, conflict === 'change', user))
+        return true;
     return false;
   }
 }

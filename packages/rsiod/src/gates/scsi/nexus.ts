@@ -7,7 +7,7 @@ import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { GATE_BUSY_MS, GATE_QUIESCE_MS } from '../limits.ts';
 import { BlockExecution, type BlockPorts, outcomeOf } from './block-execution.ts';
 import { planBlocks } from './block-plan.ts';
-import { type Command, commandOf } from './command-table.ts';
+import { type Command, commandOf, isOnce } from './command-table.ts';
 import { BUSY, CONFLICT, GOOD, type Outcome, SENSE } from './constants.ts';
 import { CopyExecution, planCopy } from './copy-execution.ts';
 import type { LogicalUnit } from './logical-unit.ts';
@@ -65,10 +65,20 @@ export class Nexus implements ScsiNexus, CommandUser, TaskEvents, BlockPorts {
     unit?.tasks.add(task);
     task.begunMs = this.target.options.nowMs();
     const refused = this.admission(task);
-    if (refused !== GOOD) this.settle(task, refused);
-    else if (command.place === 'blocks') this.enter(task);
+    if (refused === GOOD) this.start(task, command);
+    else this.settle(task, refused);
+  }
+
+  private start(task: ScsiTask, command: Command): void {
+    if (command.place === 'blocks') this.enter(task);
     else if (command.place === 'reservations') this.reserve(task);
-    else this.settle(task, executeNow(task, this, this.target));
+    else if (this.isInOrder(task, command)) this.settle(task, executeNow(task, this, this.target));
+  }
+
+  /** False if the task changes what other hosts depend on, and is held (rule D1). */
+  private isInOrder(task: ScsiTask, { kind }: Command): boolean {
+    const isOrder = kind === 'reserve' || kind === 'release' || kind === 'mode select';
+    return !isOrder || task.unit?.port.order?.orders.executes(this.options.path, task, 0, 1) !== false;
   }
 
   manage(request: TaskManagement): void {
@@ -79,9 +89,17 @@ export class Nexus implements ScsiNexus, CommandUser, TaskEvents, BlockPorts {
     assert(!this.hasEnded, 'A nexus ends once');
     this.hasEnded = true;
     this.whenEmpty = done;
-    for (const task of this.tasks) task.isAborted = true;
+    for (const task of this.tasks) this.abort(task);
     this.target.ended(this);
     if (this.tasks.size === 0) this.empty();
+  }
+
+  /** The task gets no answer. It ends now if no volume has it, because it is held. Returns true if it has ended. */
+  abort(task: ScsiTask): boolean {
+    task.isAborted = true;
+    if (task.heldBy?.isWaiting !== true) return false;
+    this.leave(task);
+    return true;
   }
 
   /** Answers commands that volumes have not completed in time, and ends a nexus that is stuck. Called now and then. */
@@ -91,8 +109,20 @@ export class Nexus implements ScsiNexus, CommandUser, TaskEvents, BlockPorts {
       if (task.isAborted || task.isAnswered) continue;
       if (task.command?.place === 'reservations') {
         if (waitedMs > GATE_QUIESCE_MS) return this.options.owner.close(`a reservation waited ${GATE_QUIESCE_MS} ms for its end`);
-      } else if (waitedMs > (task.unit?.port.access === 'active' ? GATE_BUSY_MS : 0)) this.answer(task, this.away);
+      } else if (waitedMs > (task.unit?.port.access === 'active' ? GATE_BUSY_MS : 0)) this.giveUp(task);
     }
+  }
+
+  /** The host repeats the task. What a volume has of it comes before the repetition (O1), but some commands must not be repeated. */
+  private giveUp(task: ScsiTask): void {
+    if (this.isUncertain(task)) return;
+    if (task.heldBy?.isWaiting === true) this.settle(task, this.away);
+    else this.answer(task, this.away);
+  }
+
+  /** True if the task may have changed something, so that its repetition could have another result. */
+  private isUncertain({ hasBegun, command }: ScsiTask): boolean {
+    return hasBegun && command !== null && isOnce(command.kind);
   }
 
   // --- TaskEvents, BlockPorts
@@ -115,11 +145,23 @@ export class Nexus implements ScsiNexus, CommandUser, TaskEvents, BlockPorts {
     else this.blocks.begin(task);
   }
 
+  goOn(task: ScsiTask): void {
+    const { command } = task;
+    const refused = this.mayContinue(task) ? this.admission(task) : BUSY;
+    if (refused !== GOOD || command === null) this.settle(task, refused);
+    else if (task.isLocked) this.submit(task);
+    else this.start(task, command);
+  }
+
   submit(task: ScsiTask): void {
     const refused = this.admission(task);
-    if (refused !== GOOD || task.unit === null) return this.settle(task, refused);
-    task.reservations = task.unit.port.reservations;
-    task.unit.port.volume.submit(task);
+    const { unit, op, positionBytes, lengthBytes } = task;
+    if (refused !== GOOD || unit === null) return this.settle(task, refused);
+    const isChange = op !== 'read' && op !== 'flush';
+    if (isChange && unit.port.order?.blocks.executes(this.options.path, task, positionBytes, lengthBytes) === false) return;
+    task.hasBegun ||= isChange;
+    task.reservations = unit.port.reservations;
+    unit.port.volume.submit(task);
   }
 
   mayContinue(task: ScsiTask): boolean {
@@ -171,10 +213,14 @@ export class Nexus implements ScsiNexus, CommandUser, TaskEvents, BlockPorts {
   private enter(task: ScsiTask): void {
     const { range, unit, command, attribute } = task;
     assert(unit !== null && command !== null, 'A task for blocks has a unit');
-    const isWhole = attribute === 'ordered' || command.kind === 'unmap' || command.kind === 'copy' || task.rangeBytes === 0;
+    const isUnknown = command.kind === 'unmap' || command.kind === 'copy' || task.rangeBytes === 0;
+    const isWhole = attribute === 'ordered' || isUnknown;
     range.beginBytes = isWhole ? 0 : task.firstBytes;
     range.endBytes = isWhole ? Infinity : task.firstBytes + task.rangeBytes;
     range.isExclusive = attribute === 'ordered' || command.kind === 'orwrite' || command.kind === 'write and verify';
+    // What is held does not keep the lock, so that the commands of other paths do not wait for it.
+    const order = isUnknown || command.conflict !== 'change' ? null : (unit.port.order?.blocks ?? null);
+    if (order?.admits(this.options.path, task, task.firstBytes, task.rangeBytes) === false) return;
     task.isLocked = true;
     if (unit.lock.enter(range)) this.begin(task);
   }
@@ -189,9 +235,17 @@ export class Nexus implements ScsiNexus, CommandUser, TaskEvents, BlockPorts {
       hostId: this.hostId,
       hostNqn: this.options.initiatorName,
       action,
-      isWanted: () => this.mayContinue(task),
-      dropped: () => this.settle(task, BUSY),
+      isWanted: () =>
+        this.mayContinue(task) &&
+        (action.verb === 'report' || task.unit?.port.order?.orders.executes(this.options.path, task, 0, 1) !== false),
+      dropped: () => {
+        if (task.heldBy === null) this.settle(task, BUSY);
+      },
       ended: (outcome) => {
+        if (outcome === 'unknown') {
+          if (!task.isAborted && !this.hasEnded) this.options.owner.close('nobody knows whether its reservation was saved');
+          return this.leave(task);
+        }
         if (action.verb === 'report' && outcome === 'done') task.give(inData(cdb, reservations.state), cdb.readUInt16BE(7));
         this.settle(task, outOutcome(outcome, action));
       },
@@ -201,6 +255,9 @@ export class Nexus implements ScsiNexus, CommandUser, TaskEvents, BlockPorts {
   // --- Ends
 
   settle(task: ScsiTask, outcome: Outcome): void {
+    const isRepeated = outcome === BUSY || outcome === SENSE.STANDBY || outcome === SENSE.TRANSITION;
+    if (isRepeated && this.isUncertain(task) && !task.isAborted && !this.hasEnded)
+      this.options.owner.close('nobody knows how much was executed of a command that must not be repeated');
     if (!task.isAnswered && !task.isAborted && !this.hasEnded) this.answer(task, outcome);
     this.leave(task);
   }
@@ -215,6 +272,7 @@ export class Nexus implements ScsiNexus, CommandUser, TaskEvents, BlockPorts {
   /** The task ends. Starts tasks that have waited for it. */
   private leave(task: ScsiTask): void {
     const { unit } = task;
+    task.heldBy?.end();
     this.copy.left(task);
     this.tasks.delete(task);
     unit?.tasks.delete(task);

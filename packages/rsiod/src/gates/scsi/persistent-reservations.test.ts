@@ -1,6 +1,8 @@
 // Persistent reservations of SCSI: random histories of four nexuses against a small model of SPC-4, 5.12; then durability, I/O that must
 // end first, and NVMe hosts beside SCSI hosts. The model is written from the standard's tables, without the code of the engine.
 
+import { RsError } from '@rsio/common/lib/errors';
+import { STATUS } from '@rsio/protocol/wire/status';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { cdb10, cdb6, prIn, prList, prOut, type RigHost, ScsiRig } from './testing/scsi-rig.ts';
@@ -171,11 +173,21 @@ describe('a reservation', () => {
     expect(rig.saved.at(-1)).toMatchObject({ type: 2, holder: 'scsi 1 iqn.2026-01.example:a,i,0x000000000001' });
   });
 
-  it('that could not be saved is busy, and does not count', async () => {
+  it('that may have been saved gets no answer, and counts until another one is saved', async () => {
     const { rig, host, other } = await pair();
     rig.isAuto = false;
     const tag = host.start(prOut(RESERVE, 3), { out: prList(1n, 0n) });
     rig.saves[0]?.reject(new Error('no path'));
+    for (let round = 0; round < 4; round++) await Promise.resolve();
+    expect([host.answerTo(tag), host.closedFor, host.under.size]).toEqual([null, 'nobody knows whether its reservation was saved', 0]);
+    expect(other.send(cdb10(0x2a, 0, 1), { out }).short).toBe('conflict');
+  });
+
+  it('that could not be saved is busy, and does not count', async () => {
+    const { rig, host, other } = await pair();
+    rig.isAuto = false;
+    const tag = host.start(prOut(RESERVE, 3), { out: prList(1n, 0n) });
+    rig.saves[0]?.reject(new RsError('E_SPACE', 'full', { status: STATUS.NO_SPACE }));
     for (let round = 0; round < 4; round++) await Promise.resolve();
     expect(host.answerTo(tag)?.short).toBe('busy');
     expect(other.send(cdb10(0x2a, 0, 1), { out }).short).toBe('good');

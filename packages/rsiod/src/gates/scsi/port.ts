@@ -2,6 +2,7 @@
 // gate, for each logical unit. Invariants: the engine keeps only tasks that were passed to `execute`; each executed task is answered at
 // most once and left exactly once; a task that was aborted, or whose nexus has ended, is left without an answer.
 
+import type { GatePath } from '../order/gate-path.ts';
 import type { ScsiTask } from './scsi-task.ts';
 
 export interface ScsiTargetOptions {
@@ -48,6 +49,7 @@ export interface NexusOptions {
   readonly initiatorPort: string;
   /** The relative target port identifier (portal group tag), 1 to 65535. */
   readonly targetPort: number;
+  readonly path: GatePath;
   readonly owner: TaskOwner;
 }
 

@@ -52,7 +52,8 @@ function typeOf(number: number): ReservationType | null {
   return at < 0 ? null : (at as ReservationType);
 }
 
-export function outOutcome(outcome: ReservationOutcome, action: ReservationAction): Outcome {
+/** The outcome of a command whose result is known. */
+export function outOutcome(outcome: Exclude<ReservationOutcome, 'unknown'>, action: ReservationAction): Outcome {
   switch (outcome) {
     case 'done':
       return GOOD;

@@ -5,6 +5,7 @@ import type { Status } from '@rsio/protocol/wire/status';
 import type { VolumeIo, VolumeOp } from '../../volumes/frontend-volume.ts';
 import { RangeEntry } from '../../volumes/range-lock.ts';
 import { SCSI_CDB_BYTES, SCSI_SENSE_BYTES } from '../limits.ts';
+import type { Change, Hold } from '../order/block-order.ts';
 import type { Reservations } from '../reservations/reservations.ts';
 import type { Command, Conflict } from './command-table.ts';
 import { GOOD, isPlainStatus, type Outcome, statusOf } from './constants.ts';
@@ -18,6 +19,8 @@ export interface TaskEvents {
   completed(task: ScsiTask, status: Status): void;
   /** The other changes of the unit, for which the task has waited, have ended. */
   proceed(task: ScsiTask): void;
+  /** The task was held (rule D1), and is tried again. */
+  goOn(task: ScsiTask): void;
 }
 
 /** An ordered task is executed after all earlier tasks of its unit, and before all later ones. */
@@ -38,7 +41,7 @@ export function taskOf(entry: RangeEntry): ScsiTask | null {
   return entry instanceof TaskRange ? entry.task : null;
 }
 
-export class ScsiTask implements VolumeIo, UnitTask, SenseExtras {
+export class ScsiTask implements VolumeIo, UnitTask, SenseExtras, Change {
   // The fields of VolumeIo, which the volume sees. `buffer` is the transport's, with `memoryBytes` bytes or more; data-out begins at 0.
   op: VolumeOp = 'read';
   positionBytes = 0;
@@ -95,6 +98,10 @@ export class ScsiTask implements VolumeIo, UnitTask, SenseExtras {
   begunMs = 0;
   isAnswered = false;
   isAborted = false;
+  /** Set while it waits for a proof of its path (rule D1). */
+  heldBy: Hold | null = null;
+  /** True once a volume has got a change of this task. */
+  hasBegun = false;
   /** True while its range is in the lock of its unit. */
   isLocked = false;
   /** The range of the command, and how much of it has been done. */
@@ -110,6 +117,10 @@ export class ScsiTask implements VolumeIo, UnitTask, SenseExtras {
 
   get conflict(): Conflict {
     return this.command?.conflict ?? 'never';
+  }
+
+  goOn(): void {
+    this.events?.goOn(this);
   }
 
   done(status: Status): void {
@@ -137,6 +148,7 @@ export class ScsiTask implements VolumeIo, UnitTask, SenseExtras {
     this.reservations = null;
     this.isAnswered = false;
     this.isAborted = false;
+    this.hasBegun = false;
     this.step = 0;
     this.firstBytes = 0;
     this.rangeBytes = 0;

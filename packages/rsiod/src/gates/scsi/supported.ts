@@ -1,5 +1,5 @@
 // REPORT SUPPORTED OPERATION CODES and REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS. Pure. Source: SPC-4, 6.35 and 6.36. Invariant: the
-// report lists exactly the table of commands.
+// report lists exactly the table of commands, without RESERVE and RELEASE where the unit does not know them.
 
 import { SCSI_COMMAND_S } from '../limits.ts';
 import { COMMANDS, type Command, commandsWith, lengthOf } from './command-table.ts';
@@ -10,12 +10,13 @@ const SUPPORT = { NO: 1, AS_STANDARD: 3 } as const;
 const COMMAND_BYTES = 8;
 const TIMEOUTS_BYTES = 12;
 
-/** Returns the data of REPORT SUPPORTED OPERATION CODES, or why it is refused. */
-export function supportedCodes(cdb: Buffer): Buffer | Outcome {
+/** Returns the data of REPORT SUPPORTED OPERATION CODES, or why it is refused. `mayReserve`: whether the unit knows RESERVE (6). */
+export function supportedCodes(cdb: Buffer, mayReserve: boolean): Buffer | Outcome {
+  const isKnown = ({ kind }: Command): boolean => mayReserve || (kind !== 'reserve' && kind !== 'release');
   const hasTimeouts = (cdb[2]! & 0x80) !== 0;
   const wanted = cdb[2]! & 0x07;
-  if (wanted === WANTED.ALL) return allCodes(hasTimeouts);
-  const known = commandsWith(cdb[3]!);
+  if (wanted === WANTED.ALL) return allCodes(COMMANDS.filter(isKnown), hasTimeouts);
+  const known = commandsWith(cdb[3]!).filter(isKnown);
   const hasActions = known[0] !== undefined && known[0].action >= 0;
   const action = cdb.readUInt16BE(4);
   const found = hasActions ? known.find((command) => command.action === action) : known[0];
@@ -31,10 +32,10 @@ export function supportedCodes(cdb: Buffer): Buffer | Outcome {
   }
 }
 
-function allCodes(hasTimeouts: boolean): Buffer {
+function allCodes(commands: readonly Command[], hasTimeouts: boolean): Buffer {
   return Buffer.concat([
-    inFourBytes(COMMANDS.length * (COMMAND_BYTES + (hasTimeouts ? TIMEOUTS_BYTES : 0))),
-    ...COMMANDS.flatMap((command) => (hasTimeouts ? [descriptor(command, true), timeouts()] : [descriptor(command, false)])),
+    inFourBytes(commands.length * (COMMAND_BYTES + (hasTimeouts ? TIMEOUTS_BYTES : 0))),
+    ...commands.flatMap((command) => (hasTimeouts ? [descriptor(command, true), timeouts()] : [descriptor(command, false)])),
   ]);
 }
 

@@ -53,9 +53,10 @@ export class ScsiTarget implements NexusTarget, ReservationGate {
     const known = this.units.get(port.lun);
     port.reservations?.gates.add(this);
     if (known !== undefined && known.port.volume.id === port.volume.id) {
+      // Another gate may have had the volume meanwhile, and does not know a reservation by RESERVE and these modes.
+      const isOther = known.port.reservations !== port.reservations && (known.port.reservations?.reservedBy ?? null) !== null;
       known.port = port;
-      // Another gate may have had the volume meanwhile, and does not know this reservation and these modes.
-      if (known.reservedBy !== null || known.modes !== DEFAULT_MODES) known.reset(ATTENTION.RESET);
+      if (isOther || known.modes !== DEFAULT_MODES) known.reset(ATTENTION.RESET);
       known.raise(ATTENTION.ACCESS_CHANGED, null);
       return;
     }
@@ -70,6 +71,7 @@ export class ScsiTarget implements NexusTarget, ReservationGate {
     const unit = this.units.get(lun);
     if (unit === undefined) return;
     this.units.delete(lun);
+    for (const nexus of this.nexuses) unit.release(nexus);
     if (unit.tasks.size > 0) this.gone.add(unit);
     this.unitsChanged(null);
   }
@@ -174,8 +176,7 @@ export class ScsiTarget implements NexusTarget, ReservationGate {
       for (const task of one.tasks) {
         if (!isMeant(task)) continue;
         isHit ||= !task.isAnswered;
-        task.isAborted = true;
-        waiting.tasks.add(task);
+        if (!one.abort(task)) waiting.tasks.add(task);
       }
       if (request.what === 'clear task set' && isHit && one !== nexus && unit !== null) unit.raiseFor(one, ATTENTION.TASKS_CLEARED);
     }

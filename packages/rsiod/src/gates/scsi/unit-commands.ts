@@ -101,7 +101,7 @@ function answerTo(task: ScsiTask, user: CommandUser, target: CommandTarget): Buf
     case 'functions':
       return supportedFunctions(cdb);
     case 'codes':
-      return supportedCodes(cdb);
+      return supportedCodes(cdb, unit === null || mayReserve(unit, target.options));
     default:
       return unit === null ? SENSE.NO_UNIT : answerOf(task, unit, user, target);
   }
@@ -117,9 +117,10 @@ function answerOf(task: ScsiTask, unit: LogicalUnit, user: CommandUser, { option
     case 'mode select':
       return selectModes(task, unit, user);
     case 'reserve':
-      return reserve(cdb, unit, user);
+      return mayReserve(unit, options) ? reserve(cdb, unit, user) : SENSE.INVALID_OPCODE;
     case 'release':
-      if (unit.reservedBy === user) unit.reservedBy = null;
+      if (!mayReserve(unit, options)) return SENSE.INVALID_OPCODE;
+      unit.release(user);
       return GOOD;
     case 'groups':
       return portGroups(cdb, unit.port.access, options.member, options.ports());
@@ -153,16 +154,25 @@ function selectModes({ cdb, buffer, outBytes }: ScsiTask, unit: LogicalUnit, use
   return GOOD;
 }
 
+/**
+ * A reservation by RESERVE (6) ends with the session of its host, so that no record can keep it for a gate on another machine. A unit that
+ * another gate can have, and one without reservations, therefore does not know the command. Hosts then use persistent reservations.
+ */
+function mayReserve({ port }: LogicalUnit, { hasPartner }: ScsiTargetOptions): boolean {
+  return !hasPartner && port.reservations !== null;
+}
+
 /** Only old disks support RESERVE for another host or for a part of the unit. A unit has either these reservations or persistent ones. */
 function reserve(cdb: Buffer, unit: LogicalUnit, user: UnitUser): Outcome {
   if ((cdb[1]! & 0x11) !== 0) return SENSE.INVALID_FIELD;
-  if ((unit.port.reservations?.state.registrants.length ?? 0) > 0) return CONFLICT;
-  unit.reservedBy = user;
+  const { reservations } = unit.port;
+  if (reservations === null || reservations.state.registrants.length > 0) return CONFLICT;
+  reservations.reservedBy = user;
   return GOOD;
 }
 
 function setGroups({ buffer, outBytes }: ScsiTask, unit: LogicalUnit, member: number): Outcome {
   const isOrdered = ordersHere(buffer.subarray(0, outBytes), member);
   if (typeof isOrdered === 'number') return isOrdered;
-  return isOrdered && !unit.port.order() ? SENSE.STATE_NOT_CHANGED : GOOD;
+  return isOrdered && !unit.port.orderHere() ? SENSE.STATE_NOT_CHANGED : GOOD;
 }

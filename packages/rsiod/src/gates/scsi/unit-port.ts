@@ -2,6 +2,7 @@
 // calls `submit` and `extents` of a volume only while its unit is active.
 
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
+import type { VolumeOrder } from '../order/volume-order.ts';
 import type { Reservations } from '../reservations/reservations.ts';
 
 /**
@@ -24,7 +25,9 @@ export interface UnitPort {
    * A host has ordered the volume to this gate. Returns false if the volume cannot be moved here; the command is then refused. Otherwise,
    * the unit is active, or transitioning until the volume is here or the take-over has failed.
    */
-  order(): boolean;
+  orderHere(): boolean;
   /** The reservations of the volume, which all its gates share; null if they cannot be kept. */
   readonly reservations: Reservations | null;
+  /** The order of the changes of the volume; null if the volume is not here. */
+  readonly order: VolumeOrder | null;
 }

@@ -4,7 +4,8 @@
 import { describe, expect, it } from 'vitest';
 import { COMMANDS } from './command-table.ts';
 import { lunNumber, writeLun } from './lun.ts';
-import { cdb10, cdb12, cdb16, cdb6, prIn, type RigHost, ScsiRig, TARGET_NAME } from './testing/scsi-rig.ts';
+import { ScsiTarget } from './target.ts';
+import { cdb10, cdb12, cdb16, cdb6, prIn, RigHost, ScsiRig, TARGET_NAME } from './testing/scsi-rig.ts';
 
 const INVALID_FIELD = '5/2400';
 const BLOCK = 512;
@@ -294,15 +295,16 @@ describe('two gates', () => {
 
   it('the later requests of a command are admitted one by one', () => {
     const rig = new ScsiRig({ hasPartner: true, sizeBytes: 4 * 1024 * 1024 });
-    const [host, other] = [rig.host('a'), rig.host('b')];
+    const host = rig.host('a');
     const same = host.start(cdb10(0x41, 0, 8000), { out: Buffer.alloc(BLOCK, 1) });
     rig.unit.access = 'standby';
     rig.settle();
     expect([host.answerTo(same)?.short, rig.unit.volume.seen.length]).toEqual(['2/040b', 1]);
-    rig.unit.access = 'active';
-    const again = host.start(cdb10(0x41, 0, 8000), { out: Buffer.alloc(BLOCK, 1) });
+    const single = new ScsiRig({ sizeBytes: 4 * 1024 * 1024 });
+    const [one, other] = [single.host('a'), single.host('b')];
+    const again = one.start(cdb10(0x41, 0, 8000), { out: Buffer.alloc(BLOCK, 1) });
     other.send(cdb6(0x16));
-    expect([host.answerTo(again)?.short, rig.unit.volume.seen.length]).toEqual(['conflict', 2]);
+    expect([one.answerTo(again)?.short, single.unit.volume.seen.length]).toEqual(['conflict', 1]);
   });
 
   it('one gate waits 20 s, and then is busy', () => {
@@ -322,10 +324,10 @@ describe('two gates', () => {
   it('a unit goes on when its volume comes here', () => {
     const rig = new ScsiRig({ hasPartner: true });
     const host = rig.host();
-    host.send(cdb6(0x16));
+    // The other gate did not know of the modes.
+    host.send(cdb6(0x15, 0x10, 0, 0, 16), { out: Buffer.from('000000000a0a041000000000ffff0000', 'hex') });
     rig.target.show(rig.unit);
     const other = rig.host('b');
-    // The other gate did not know of the reservation.
     expect([0, 1, 2].map(() => host.send(cdb6(0)).short)).toEqual(['6/2900', '6/2a06', 'good']);
     expect(other.send(cdb6(0)).short).toBe('good');
     rig.target.show(rig.unit);
@@ -334,6 +336,35 @@ describe('two gates', () => {
 });
 
 describe('RESERVE and RELEASE', () => {
+  it('hold for the hosts of all gates that show the volume', () => {
+    const rig = new ScsiRig();
+    const second = new ScsiTarget({ hasPartner: false, member: 1, targetName: 'iqn.2026-01.example:second', version: '1.0', ports: () => [1], nowMs: () => 0 }); // biome-ignore format: long
+    second.show(rig.unit);
+    const host = rig.host('a');
+    expect(host.send(cdb6(0x16)).short).toBe('good');
+    const other = new RigHost(Object.assign(Object.create(rig), { target: second }) as ScsiRig, 'b', 1);
+    other.send(cdb6(0));
+    for (const cdb of [cdb6(0), cdb6(0x16), cdb10(0x28, 0, 1)]) expect(other.send(cdb).short).toBe('conflict');
+    // A host of NVMe has no nexus.
+    expect([rig.unit.reservations?.admits('a'.repeat(32), false), rig.unit.reservations?.isReservedFor(null)]).toEqual([false, true]);
+    rig.target.hide(0);
+    expect(other.send(cdb10(0x28, 0, 1)).short).toBe('good');
+  });
+
+  it('are not known where a gate on another machine can have the volume, or where nothing keeps reservations', () => {
+    const rig = new ScsiRig({ hasPartner: true });
+    const host = rig.host();
+    for (const opcode of [0x16, 0x17]) expect(host.send(cdb6(opcode)).short).toBe('5/2000');
+    const codes = (): number[] => {
+      const { data } = host.send(cdb12(0xa3, 0, 4096, 0x0c));
+      return Array.from({ length: data.readUInt32BE(0) / 8 }, (_, at) => data[4 + 8 * at]!);
+    };
+    expect([codes().includes(0x16), codes().includes(0x17), codes().includes(0x5f)]).toEqual([false, false, true]);
+    const single = new ScsiRig();
+    single.unit.reservations = null;
+    expect(single.host().send(cdb6(0x16)).short).toBe('5/2000');
+  });
+
   it('keep other hosts out until the end of the nexus, a release or a reset', () => {
     const rig = new ScsiRig();
     const [host, other] = [rig.host('a'), rig.host('b')];

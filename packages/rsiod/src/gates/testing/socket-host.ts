@@ -1,4 +1,5 @@
-// A raw NVMe/TCP host on a real socket, for tests. It waits for each answer.
+// A raw NVMe/TCP host on a real socket, for tests. It waits for each answer. Like the kernel of Linux, it has an event request at the gate,
+// reads the log of states after an event, and sends the next request under the same identifier, unless a test makes it silent.
 // raw-socket.ts implements the waiting.
 
 import { connect, type Socket } from 'node:net';
@@ -8,6 +9,10 @@ import { type Answer, answers, capsule, connectCommand, icRequest, type Sqe } fr
 import { RawSocket } from './raw-socket.ts';
 
 const QUIET_MS = 600_000;
+/** Identifiers of the commands that a host sends by itself. */
+const EVENTS = { ENABLE: 0xff00, REQUEST: 0xff01, LOG: 0xff02 } as const;
+/** The event of a changed state of a namespace. */
+const ANA_EVENTS = 1 << 11;
 
 export interface HostLogin {
   readonly nqn: string;
@@ -27,6 +32,9 @@ export class SocketHost extends RawSocket<Answer> {
   cntlid = 0;
   /** Session tickets that the gate has sent. */
   tickets = 0;
+  /** How many events have been answered. While the host is silent, it takes events and does nothing. */
+  events = 0;
+  isSilent = false;
 
   private constructor(port: number, address: string, tls: HostLogin['tls']) {
     const socket = tls === undefined ? connect({ port, host: address }) : secure(port, address, tls);
@@ -57,6 +65,8 @@ export class SocketHost extends RawSocket<Answer> {
   /** A connection with an admin queue, and one with an I/O queue. */
   static async both(port: number, login: HostLogin, address?: string): Promise<{ readonly admin: SocketHost; readonly io: SocketHost }> {
     const admin = await SocketHost.login(port, login, address);
+    admin.write(capsule({ opcode: 9, cid: EVENTS.ENABLE, dwords: [0x0b, ANA_EVENTS] }));
+    admin.write(capsule({ opcode: 0x0c, cid: EVENTS.REQUEST }));
     return { admin, io: await SocketHost.login(port, { ...login, qid: 1, cntlid: admin.cntlid }, address) };
   }
 
@@ -94,10 +104,20 @@ export class SocketHost extends RawSocket<Answer> {
     return data.data;
   }
 
+  /** True for the answers to the commands that the host sends by itself. */
+  private isOwn(answer: Answer): boolean {
+    if (!('cid' in answer) || answer.cid < EVENTS.ENABLE) return false;
+    if (answer.cid !== EVENTS.REQUEST || this.isSilent) return true;
+    this.events++;
+    this.write(capsule({ opcode: 2, cid: EVENTS.LOG, dwords: [(15 << 16) | 0x0c, 0], transferBytes: 64 }));
+    this.write(capsule({ opcode: 0x0c, cid: EVENTS.REQUEST }));
+    return true;
+  }
+
   protected override take(bytes: Buffer): Buffer {
     let end = 0;
     while (bytes.length - end >= 8 && bytes.length - end >= bytes.readUInt32LE(end + 4)) end += bytes.readUInt32LE(end + 4);
-    this.found.push(...answers(bytes.subarray(0, end)));
+    for (const answer of answers(bytes.subarray(0, end))) if (!this.isOwn(answer)) this.found.push(answer);
     return bytes.subarray(end);
   }
 }

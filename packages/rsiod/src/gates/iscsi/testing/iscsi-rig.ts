@@ -12,6 +12,8 @@ import type { GateConnection } from '../../ports/gate-protocol.ts';
 import { IscsiProtocol } from '../../iscsi-protocol.ts';
 import { GATE_BYTES_MAX, GATE_HOST_BYTES_MAX, GATE_RESERVE_BYTES } from '../../limits.ts';
 import { HostBudgets } from '../../ports/host-budgets.ts';
+import { GateOrder } from '../../order/gate-order.ts';
+import { VolumeOrder } from '../../order/volume-order.ts';
 import { Reservations } from '../../reservations/reservations.ts';
 import {
   HOST,
@@ -27,6 +29,7 @@ import {
 
 export const TARGET = 'iqn.2026-01.org.example:gate';
 export const LUN = 3;
+const NO_TAG = 0xffff_ffff;
 
 interface RigOptions extends MemoryVolumeOptions {
   readonly memoryBytes?: number;
@@ -37,12 +40,14 @@ export class RigUnit implements GateNamespace {
   readonly nsid = LUN;
   readonly volume: MemoryVolume;
   readonly reservations = new Reservations(null, () => Promise.resolve());
+  order: VolumeOrder;
   ana: AnaState = 'optimized';
   isElsewhere = false;
   asked = 0;
 
-  constructor(volume: MemoryVolume) {
+  constructor(volume: MemoryVolume, order: GateOrder) {
     this.volume = volume;
+    this.order = new VolumeOrder(order, volume.sizeBytes);
   }
 
   wanted(): void {
@@ -59,9 +64,11 @@ export class IscsiRig {
   readonly unit: RigUnit;
   readonly protocol: IscsiProtocol;
   readonly log: string[] = [];
+  readonly order = new GateOrder();
   config: ClientGateConfig;
   nowMs = 1_000;
-  hasStoodStill = false;
+  /** Connections that were closed unread (rule D1). */
+  cut = 0;
   finished = 0;
   proven = 0;
   private readonly volumeTurns: (() => void)[] = [];
@@ -84,13 +91,13 @@ export class IscsiRig {
       note: (sentence: string) => void this.log.push(sentence),
     };
     this.protocol = new IscsiProtocol(ports, this.pools());
-    this.unit = new RigUnit(this.volume);
+    this.unit = new RigUnit(this.volume, this.order);
     this.protocol.target.add(this.unit);
   }
 
   pools(): ConstructorParameters<typeof IscsiProtocol>[1] {
     const schedule = (fire: () => void): void => void this.gateTurns.push(fire);
-    return { data: this.data, batches: this.batches, budget: this.budget, hosts: this.hosts, schedule };
+    return { data: this.data, batches: this.batches, budget: this.budget, hosts: this.hosts, order: this.order, schedule };
   }
 
   /** A host that has logged in with these keys. */
@@ -127,11 +134,18 @@ export class IscsiRig {
   }
 }
 
+/** The gate wants an answer. */
+function isPing({ opcode, tag }: TargetPdu): boolean {
+  return opcode === 0x20 && tag === NO_TAG;
+}
+
 export class RigHost {
   readonly transport = new MemoryTransport();
   readonly connection: GateConnection;
   digests: HostDigests = { header: false, data: false };
   cmdSn = 1;
+  /** Whether the host answers pings, as hosts do; the test does not see them then. */
+  answersPings = true;
   private readonly rig: IscsiRig;
   private rest: Buffer = Buffer.alloc(0);
 
@@ -140,7 +154,8 @@ export class RigHost {
     this.connection = rig.protocol.connect(this.transport, {
       proven: () => rig.proven++,
       refused: (sentence) => void rig.log.push(`refused: ${sentence}`),
-      stoodStill: () => rig.hasStoodStill,
+      source: 'a',
+      cut: () => void rig.cut++,
       closing: (why) => void rig.log.push(`closed: ${why}`),
       failed: (thrown) => void rig.log.push(`failed: ${thrown instanceof Error ? (thrown.stack ?? '') : ''}`),
       finished: () => rig.finished++,
@@ -182,7 +197,15 @@ export class RigHost {
     this.transport.deliver();
     const { pdus, rest } = targetPdus(Buffer.concat([this.rest, this.transport.takeLeft()]), this.digests);
     this.rest = rest;
-    return pdus;
+    if (!this.answersPings) return pdus;
+    const pings = pdus.filter(isPing);
+    for (const { head } of pings) this.pong(head.readUInt32BE(20));
+    return pdus.filter((one) => !isPing(one));
+  }
+
+  /** Answers the ping with this tag. */
+  pong(tag: number): void {
+    this.receive(this.bytes({ opcode: 0, isImmediate: true, tag: NO_TAG, words: { 20: tag, 24: this.cmdSn } }));
   }
 
   bytes(fields: PduFields): Buffer {

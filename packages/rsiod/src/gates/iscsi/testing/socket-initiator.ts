@@ -25,6 +25,8 @@ export interface ScsiResult {
 }
 
 export class SocketInitiator extends RawSocket<TargetPdu> {
+  /** A silent host answers no pings. */
+  isSilent = false;
   private readonly lun: number;
   private cmdSn = 1;
   private tag = 1;
@@ -108,6 +110,7 @@ export class SocketInitiator extends RawSocket<TargetPdu> {
     const { pdus, rest } = targetPdus(bytes);
     for (const one of pdus) {
       const isPing = one.opcode === 0x20 && one.tag === NO_TAG;
+      if (isPing && this.isSilent) continue;
       if (isPing) this.write(pdu({ opcode: 0, isImmediate: true, tag: NO_TAG, words: { 20: one.head.readUInt32BE(20), 24: this.cmdSn } }));
       else this.found.push(one);
     }

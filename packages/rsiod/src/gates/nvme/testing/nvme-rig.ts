@@ -12,6 +12,8 @@ import { HostBudgets } from '../../ports/host-budgets.ts';
 import type { AuthParties } from '../auth/dh-chap.ts';
 import type { SharedAuthPorts } from '../auth/dh-turns.ts';
 import { NvmeConnection } from '../nvme-connection.ts';
+import { GateOrder } from '../../order/gate-order.ts';
+import { VolumeOrder } from '../../order/volume-order.ts';
 import type { Reservations } from '../../reservations/reservations.ts';
 import type { AnaState, GateNamespace } from '../../ports/gate-namespace.ts';
 import { Subsystem } from '../subsystem.ts';
@@ -33,10 +35,12 @@ export class RigNamespace implements GateNamespace {
   ana: AnaState = 'optimized';
   readonly isElsewhere = false;
   reservations: Reservations | null = null;
+  order: VolumeOrder;
   /** How often a host has asked for the volume. */
   asked = 0;
 
-  constructor(nsid: number, volume: MemoryVolume) {
+  constructor(nsid: number, volume: MemoryVolume, order: GateOrder) {
+    this.order = new VolumeOrder(order, volume.sizeBytes);
     this.nsid = nsid;
     this.volume = volume;
   }
@@ -53,11 +57,12 @@ export class GateRig {
   readonly hosts: HostBudgets;
   readonly volume: MemoryVolume;
   readonly log: string[] = [];
+  readonly order = new GateOrder();
   readonly subsystem: Subsystem;
   readonly namespace: RigNamespace;
   nowMs = 1000;
-  /** Closes all connections, as a gate does after a gap; null if there was no gap. */
-  afterGap: (() => void) | null = null;
+  /** Connections that were closed unread (rule D1). */
+  cut = 0;
   /** Secrets with which hosts have to authenticate. */
   secrets: Pick<AuthParties, 'host' | 'own'> | null = null;
   /** Number of connections that are logged in. */
@@ -95,10 +100,11 @@ export class GateRig {
       version: '1.0',
       isHostAllowed: (hostNqn) => allowed === undefined || hostNqn === allowed,
       nowMs: () => this.nowMs,
+      order: this.order,
       random: (bytes) => randomBytes(bytes),
       note: (sentence) => this.log.push(sentence),
     });
-    this.namespace = new RigNamespace(1, this.volume);
+    this.namespace = new RigNamespace(1, this.volume, this.order);
     this.subsystem.add(this.namespace);
   }
 
@@ -163,16 +169,14 @@ export class RigConnection {
     this.rig = rig;
     this.digests = digests;
     const { data, batches, budget, hosts } = rig;
-    const pools = { data, batches, budget, hosts, schedule: (fire: () => void) => rig.schedule(fire), auth: rig.auth };
+    const pools = { data, batches, budget, hosts, order: rig.order, schedule: (fire: () => void) => rig.schedule(fire), auth: rig.auth };
     this.connection = new NvmeConnection(this.transport, pools, {
       subsystem: ({ nqn }) => (nqn === NQN ? rig.subsystem : null),
       parties: ({ hostNqn }) => (rig.secrets === null ? null : { hostNqn, nqn: NQN, ...rig.secrets }),
       unproven: (hostNqn, fault) => rig.log.push(`unproven: ${hostNqn} ${fault}`),
       connected: () => rig.connected++,
-      stoodStill: () => {
-        rig.afterGap?.();
-        return rig.afterGap !== null;
-      },
+      source: 'a',
+      cut: () => void rig.cut++,
       closing: (why) => rig.log.push(`closed: ${why}`),
       failed: (thrown) => rig.log.push(`failed: ${thrown instanceof Error ? (thrown.stack ?? '') : ''}`),
       finished: () => rig.finished++,

@@ -2,6 +2,9 @@
 // and what the time is. A host reads its answers without the codec of the engine.
 
 import { MemoryVolume, type MemoryVolumeOptions } from '../../../frontends/nbd/testing/memory-volume.ts';
+import { GateOrder } from '../../order/gate-order.ts';
+import type { GatePath } from '../../order/gate-path.ts';
+import { VolumeOrder } from '../../order/volume-order.ts';
 import { Reservations } from '../../reservations/reservations.ts';
 import type { ReservationState } from '../../reservations/reservation-rules.ts';
 import type { ScsiNexus, TaskFunction, TaskOwner } from '../port.ts';
@@ -16,6 +19,7 @@ export class RigUnit implements UnitPort {
   readonly volume: MemoryVolume;
   access: AccessState = 'active';
   reservations: Reservations | null;
+  order: VolumeOrder | null = null;
   orders = 0;
   canOrder = true;
 
@@ -25,7 +29,7 @@ export class RigUnit implements UnitPort {
     this.reservations = reservations;
   }
 
-  order(): boolean {
+  orderHere(): boolean {
     this.orders++;
     return this.canOrder;
   }
@@ -44,12 +48,15 @@ class NamedVolume extends MemoryVolume {
 export interface ScsiRigOptions extends MemoryVolumeOptions {
   readonly hasPartner?: boolean;
   readonly state?: ReservationState;
+  /** Whether units keep the order of the changes of several paths (rule D1). Hosts then answer nothing until `proves`. */
+  readonly isOrdered?: boolean;
 }
 
 export class ScsiRig {
   readonly target: ScsiTarget;
   readonly unit: RigUnit;
   readonly saved: ReservationState[] = [];
+  readonly order = new GateOrder();
   /** Pending saves, which the test completes; used while `isAuto` is false. */
   readonly saves: { resolve: () => void; reject: (error: Error) => void }[] = [];
   isAuto = true;
@@ -77,6 +84,7 @@ export class ScsiRig {
       return this.isAuto ? Promise.resolve() : new Promise((resolve, reject) => void this.saves.push({ resolve, reject }));
     });
     const unit = new RigUnit(lun, volume, reservations);
+    if (this.options.isOrdered === true) unit.order = new VolumeOrder(this.order, volume.sizeBytes);
     this.target.show(unit);
     return unit;
   }
@@ -137,12 +145,18 @@ export class RigHost implements TaskOwner {
   private lastTag = 0;
   readonly rig: ScsiRig;
 
+  readonly path: GatePath;
+  /** How often the engine has asked the host for a sign that it holds the path. */
+  asked = 0;
+
   constructor(rig: ScsiRig, name: string, targetPort: number) {
     this.rig = rig;
+    this.path = rig.order.newPath({ nowMs: () => rig.nowMs, roundTrip: () => this.asked++ });
     this.nexus = rig.target.begin({
       initiatorName: `iqn.2026-01.example:${name}`,
       initiatorPort: `iqn.2026-01.example:${name},i,0x000000000001`,
       targetPort,
+      path: this.path,
       owner: this,
     });
   }
