@@ -1,5 +1,5 @@
-// Rule D1: a gap of the event loop is found before anything else happens, by the monotonic clock or by the wall clock. The simulator's zoo has
-// worlds of hosts and gaps.
+// Rule D1: a gap of the event loop is found before anything else happens, by the monotonic clock or by the wall clock. AoE gates use
+// it.
 
 import { expect, it } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

@@ -1,6 +1,6 @@
-// Rule D1: finds gaps of the event loop, in which this process did not run. Meanwhile, hosts may have given connections up, and may have
-// repeated over other connections the commands that still lie unread in a socket here. Invariant: after a gap of GATE_GAP_MS or more, `gap`
-// is called before any byte of a connection is executed.
+// Finds gaps of the event loop, in which this process did not run, for gates of AoE: their hosts have no connection whose order could be
+// compared (D1), so that nothing that has arrived meanwhile may be executed. Invariant: after a gap of GATE_GAP_MS or more, `gap` is called
+// before any frame is executed.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { GATE_GAP_MS, GATE_TICK_MS } from './limits.ts';

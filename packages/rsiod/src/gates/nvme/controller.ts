@@ -471,7 +471,7 @@ export class Controller {
   }
 }
 
-/** True if the gate notices a gap before a host with this keep-alive time gives the controller up; 0 turns the keep-alive off. */
+/** True if a short pause of the process does not end a controller with this keep-alive time; 0 turns the keep-alive off. */
 export function isKeepAlive(askedMs: number): boolean {
   return askedMs === 0 || askedMs >= GATE_KEEP_ALIVE_MIN_MS;
 }

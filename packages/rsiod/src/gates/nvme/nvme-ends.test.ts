@@ -186,7 +186,7 @@ it('a command that arrives after the keep-alive time is not executed, whether or
   expect([rig.finished, rig.inUse]).toEqual([2, 0]);
 });
 
-it('a host that would give a login up sooner than the gate notices a gap is refused, with the reason (D1)', () => {
+it('a host whose login a short pause of the gate would end is refused, with the reason (D1)', () => {
   const rig = new GateRig();
   expect(() => rig.login(undefined, { keepAliveMs: 3_999 })).toThrow('"status":16770');
   expect(rig.log.at(-1)).toContain('was refused: its keep-alive time is 3999 ms, and allowed are 4000 ms or more, or 0');

@@ -1,6 +1,6 @@
 // TLS 1.3 for the connections of hosts: a pre-shared key authenticates host and gate to each other and encrypts the data. tls-psk.ts makes
 // the keys. Invariants: data arrives only after the host has proven that it has a key, and only for its names; connections are never
-// resumed, so that each is proven; decrypted data is never kept, so that a gap of the event loop is found before it is executed (rule D1).
+// resumed, so that each is proven.
 
 import { constants } from 'node:crypto';
 import type { Socket } from 'node:net';
