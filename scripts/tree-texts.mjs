@@ -111,6 +111,7 @@ export const FOLDERS = {
   'packages/rsiod/src/gates/nvme': 'NVMe over TCP: controllers, queues, commands',
   'packages/rsiod/src/gates/nvme/auth': 'DH-HMAC-CHAP, with which hosts authenticate',
   'packages/rsiod/src/gates/nvme/wire': "NVMe/TCP's bytes",
+  'packages/rsiod/src/gates/order': 'which changes of several paths of a host may be executed: order, not time (D1)',
   'packages/rsiod/src/gates/ports':
     'what all protocols of a gate have: the interface, a volume as hosts see it, memory, a watch over hosts',
   'packages/rsiod/src/gates/reservations': 'which host may use a volume: rules, what is kept, I/O that must end first',

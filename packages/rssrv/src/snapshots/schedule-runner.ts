@@ -10,7 +10,6 @@ import { eventOf } from '../events/event-log.ts';
 import { LOCAL_ASKER } from '../pools/asker.ts';
 import { type Found, type PoolState, volumeText } from '../pools/catalogue.ts';
 import { closedFor } from '../pools/follower-rules.ts';
-import { namesakeOf } from '../pools/namesakes.ts';
 import { SNAPSHOT_GROUP_MAX } from '../pools/limits.ts';
 import { planSchedule, type SchedulePlan } from '../pools/schedules/plan.ts';
 import { RulePace } from '../pools/schedules/rule-pace.ts';
@@ -391,4 +390,17 @@ function namesText(names: readonly string[]): string {
   const shown = names.slice(0, SCHEDULE_NAMED_MAX).join(', ');
   const rest = names.length - SCHEDULE_NAMED_MAX;
   return rest <= 0 ? shown : `${shown} and ${rest} more`;
+}
+
+/**
+ * Returns the pool whose volume clients get by the name of this volume: another pool, if a pool that was brought from another server has a
+ * volume of the same name. Returns null if the name means this volume. Of the volumes with one name, clients get the first one.
+ */
+function namesakeOf(pools: readonly PoolState[], { manifest: { id, name, universe } }: Found): PoolState | null {
+  for (const pool of pools)
+    for (const other of pool.volumes.values()) {
+      if (other.id === id) return null;
+      if (pool.isOpen && other.name === name && other.universe === universe) return pool;
+    }
+  return null;
 }

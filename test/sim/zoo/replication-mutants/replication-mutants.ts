@@ -1,5 +1,5 @@
-// Mutants of replications: of the moments of a source, of what arrives at a follower, of confirmations, of what both sides keep, and of the
-// promotion. All are hunted in random lives of two servers (rssrv, testing/replication-lives.ts). Invariant: a mutant whose rule is a pure
+// Mutants of replications: of the moments of a source, of what arrives at a follower, of confirmations, and of what both sides keep.
+// promotion-mutants.ts has those of the promotion. All are hunted in random lives of two servers (rssrv, testing/replication-lives.ts). Invariant: a mutant whose rule is a pure
 // function changes the method that uses the function.
 
 import { readFileSync } from 'node:fs';
@@ -15,21 +15,15 @@ import { type Replication, replicationsIn } from '@rsio/rssrv/pools/source-marks
 import { momentsOf } from '@rsio/rssrv/pools/source-moments';
 import { ArrivalNotes } from '@rsio/rssrv/replication/followers/arrival-notes';
 import { FollowerLane, type LanePorts } from '@rsio/rssrv/replication/followers/follower-lane';
-import {
-  type CommonBase,
-  commonGroups,
-  copiesOf,
-  type FollowerFacts,
-  type FollowerStep,
-} from '@rsio/rssrv/replication/followers/follower-plan';
+import { type CommonBase, type FollowerFacts, type FollowerStep } from '@rsio/rssrv/replication/followers/follower-plan';
 import { FollowerVerbs, type SourceSnapshot } from '@rsio/rssrv/replication/followers/follower-verbs';
-import { Promotion } from '@rsio/rssrv/replication/followers/promotion';
 import { SourceVerbs } from '@rsio/rssrv/replication/sources/source-verbs';
 import { snapshotsOf } from '@rsio/rssrv/snapshots/snapshot-rules';
 import { SnapshotVerbs } from '@rsio/rssrv/snapshots/snapshot-verbs';
 import { override } from '../../base/override.ts';
 import { all, type Mutant, type PrivateAs } from '../mutants/mutant.ts';
 import { CONSENT_MUTANTS } from './consent-mutants.ts';
+import { PROMOTION_MUTANTS } from './promotion-mutants.ts';
 import { ROLE_MUTANTS } from './role-mutants.ts';
 import { SEED_MUTANTS } from './seed-mutants.ts';
 
@@ -58,20 +52,6 @@ interface SourceInner {
 
 interface ExcessInner {
   readonly remove: PrivateAs<SourceVerbs['remove'], (one: Found & { readonly record: SnapshotRecord }) => Promise<void>>;
-}
-
-interface PromotionInner {
-  readonly wholeGroup: PrivateAs<
-    Promotion['wholeGroup'],
-    (wanted: readonly VolumeName[], asker: Asker) => { readonly all: readonly Found[] }
-  >;
-}
-
-type Plan = readonly { readonly found: Found; readonly record: SnapshotRecord }[];
-
-interface Moment {
-  readonly all: readonly Found[];
-  readonly group: string;
 }
 
 type Confirmed = NonNullable<ManifestOrder['confirmed']>;
@@ -367,67 +347,11 @@ const KEPT: readonly Mutant[] = [
   },
 ];
 
-const PROMOTIONS: readonly Mutant[] = [
-  {
-    ...LIVES,
-    name: 'own-newest-promoted',
-    rule: 'T7',
-    breaks: 'each follower gets its own newest moment',
-    apply: () =>
-      override<object, [readonly Found[], string], Plan>(
-        Promotion,
-        'plan',
-        (original) =>
-          (self, ...asked) =>
-            original(self, ...asked).map(({ found }) => ({ found, record: snapshotsOf(found).list.at(-1)! })),
-      ),
-  },
-  {
-    ...LIVES,
-    name: 'promotion-begins-again',
-    rule: 'T7',
-    breaks: 'a promotion that was interrupted goes on with the newest moment that all followers have now',
-    apply: () =>
-      override<PromotionInner, [readonly VolumeName[], Asker], Moment>(Promotion, 'moment', (original) => (self, ...wanted) => {
-        const { all: found } = self.wholeGroup(...wanted);
-        const group = commonGroups(copiesOf(found)).at(-1);
-        if (group === undefined || found.every(({ manifest }) => manifest.follower?.promoted !== null)) return original(self, ...wanted);
-        return { all: found, group };
-      }),
-  },
-  {
-    ...LIVES,
-    name: 'promoted-goes-on',
-    rule: 'T8',
-    breaks: 'a follower that was promoted gets further moments',
-    apply: () =>
-      all(
-        override<object, [], readonly FollowerFacts[]>(
-          FollowerLane,
-          'facts',
-          (original) => (self) => original(self).map((one) => ({ ...one, isPromoted: false })),
-        ),
-        override<FollowerVerbsInner, [string], Found>(FollowerVerbs, 'find', (original) => (self, volumeId) => {
-          const pool = self.verbs.pools.states.find(({ volumes }) => volumes.has(volumeId));
-          const manifest = pool?.volumes.get(volumeId);
-          return pool === undefined || manifest === undefined ? original(self, volumeId) : { pool, manifest };
-        }),
-      ),
-  },
-  {
-    ...LIVES,
-    name: 'ended-goes-on',
-    rule: 'T8',
-    breaks: 'a promotion does not end the pull that is in progress',
-    apply: () => override<object, [], Promise<void>>(FollowerLane, 'end', () => () => Promise.resolve()),
-  },
-];
-
 export const REPLICATION_MUTANTS: readonly Mutant[] = [
   ...MOMENTS,
   ...ARRIVALS,
   ...KEPT,
-  ...PROMOTIONS,
+  ...PROMOTION_MUTANTS,
   ...ROLE_MUTANTS,
   ...CONSENT_MUTANTS,
   ...SEED_MUTANTS,
