@@ -48,9 +48,24 @@ test('clients are listed with state, rights and volumes, and found by a volume',
 
 test('a client is added with its rights, and its key is shown once', async () => {
   const walker = await ServerWalker.start({ daemon: answers({ 'pool-list': () => ({ pools: [pool()] }) }) });
-  await walker.press('enter', 'action', 'enter', { text: 'mars' }, 'tab', 'choose', 'down', 'enter', 'tab', 'choose', 'enter', 'tab', {
-    text: '500g',
-  });
+  await walker.press(
+    'enter',
+    'action',
+    'enter',
+    { text: 'mars' },
+    'tab',
+    'choose',
+    'down',
+    'down',
+    'enter',
+    'tab',
+    'choose',
+    'enter',
+    'tab',
+    {
+      text: '500g',
+    },
+  );
   await walker.press('save');
   expect(walker.question()).toContain('Key of client mars, shown only here:\n  kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk\n');
   expect(walker.file()).toBe(`${SERVER_TEXT}mars kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk\n\n[rights]\nmars manage pool=fast limit=500g\n`);
