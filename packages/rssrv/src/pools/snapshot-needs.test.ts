@@ -83,6 +83,27 @@ test('every moment stays while a pool that may have another follower is absent',
   expect(await removal(scene, 'm2')).toMatch(/^E_POOL/);
 });
 
+// Regression: an unreadable description of another follower counted as no follower.
+test('every moment stays while a volume that may be another follower cannot be read', async () => {
+  const scene = await followers({ db: ['m1', 'm2'] });
+  const unreadable = scene.pools.states[0]!.unreadable as Set<string>;
+  unreadable.add(SOURCES.log);
+  expect(await removal(scene, 'm1')).toMatch(/^E_POOL: Snapshot db@m1 may be the newest moment .*rsadm pool check fast/);
+  unreadable.clear();
+  expect(await removal(scene, 'm1')).toBe('removed');
+});
+
+// Regression: only moments that the volume has made itself counted, and the one that was confirmed last was a copy.
+test('a copy that may be the confirmed moment of a source stays while the pool of the home is absent', async () => {
+  const scene = await followers({ db: ['m1'] }, true);
+  const { pool, manifest } = volumeIn(scene, 'db');
+  const { follower: _follower, ...own } = manifest;
+  const home = '00000000-0000-4000-8000-0000000000e1';
+  const id = '00000000-0000-4000-8000-0000000000f2';
+  scene.pools.put(pool, { ...own, replication: { id, members: [home, manifest.id], order: null } });
+  expect(await removal(scene, 'm1')).toMatch(/^E_POOL: Volume db may be replicated together with a volume/);
+});
+
 test('the moment of a promotion that is not finished stays', async () => {
   const scene = await followers({ db: ['m1', 'm2', 'm3'], log: ['m1', 'm2', 'm3'] });
   mark(scene, 'log', { promoted: { group: GROUPS['m2']!, momentMs: 2, atMs: 3 } });

@@ -9,6 +9,7 @@ import { commonMoments, momentsIn } from './follower-moments.ts';
 import { following } from './follower-rules.ts';
 import { momentIdOf } from './mirror-sources.ts';
 import type { SnapshotRecord } from './snapshots/snapshot-record.ts';
+import { mayHideVolumes, unknownIn } from './source-marks.ts';
 import { sourceNeed } from './source-moments.ts';
 
 export interface NeededSnapshot extends Found {
@@ -44,8 +45,8 @@ export function checkUnneeded(pools: readonly PoolState[], snapshot: NeededSnaps
 
 /**
  * A follower is promoted with the newest moment that all followers of its replication have. That moment and each later one may be the only
- * copy of its content: without a moment in common, each one may become the first. While a pool with another follower is absent, every moment
- * may be the one in common.
+ * copy of its content: without a moment in common, each one may become the first. While a pool or a volume that may be another follower cannot be read, every
+ * moment may be the one in common.
  */
 function promotionNeed(pools: readonly PoolState[], { pool, manifest, record }: NeededSnapshot): Need | null {
   const mark = following(manifest);
@@ -60,11 +61,9 @@ function promotionNeed(pools: readonly PoolState[], { pool, manifest, record }: 
     ),
   );
   const sources = new Set(all.map(({ follower }) => follower.sourceId));
-  if (!mark.members.every((id) => sources.has(id)) && pools.some(({ isOpen }) => !isOpen))
-    return {
-      code: 'E_POOL',
-      text: `Snapshot ${text} may be the newest moment of its replication, because a pool is not open: mount the pool, then run rsadm reload`,
-    };
+  const hiding = mark.members.every((id) => sources.has(id)) ? undefined : pools.find(mayHideVolumes);
+  if (hiding !== undefined)
+    return { code: 'E_POOL', text: `Snapshot ${text} may be the newest moment of its replication, because ${unknownIn(hiding)}` };
   const newest = commonMoments(all.map(({ moments }) => moments)).at(-1);
   const begun = all.flatMap(({ follower }) => follower.promoted?.group ?? []);
   const from = newest === undefined ? 0 : own.findIndex((one) => momentIdOf(one) === newest);

@@ -1,6 +1,7 @@
 // Finds the replications of the volumes of pools, and refuses changes that a replication forbids. Pure. Invariants: a replication exists if
 // and only if the manifest of its home, the first member, has the order. Marks of other members without such a home are ignored. If the home
-// may be in a pool that is not open, a member counts as replicated. Rules: T1.
+// may be in a pool that is not open, a member counts as replicated. No volume counts as absent while a pool or a folder in it was not read.
+// Rules: T1, T6 to T8.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Asker } from './asker.ts';
@@ -37,7 +38,11 @@ export function replicationOf(pools: readonly PoolState[], { replication: mark }
   const homeId = mark?.members[0];
   if (mark === undefined || homeId === undefined) return null;
   const home = volumeById(pools, homeId);
-  if (home !== null) return home.manifest.replication?.id === mark.id ? replicationOfHome(pools, home) : null;
+  if (home !== null) {
+    // A replication with the same id may have begun without this volume, while its pool was away.
+    const { id, members = [] } = home.manifest.replication ?? {};
+    return id === mark.id && mark.members.every((one) => members.includes(one)) ? replicationOfHome(pools, home) : null;
+  }
   return pools.every(({ isOpen, unreadable }) => isOpen && !unreadable.has(homeId)) ? null : 'unknown';
 }
 
@@ -111,4 +116,21 @@ export function endText({ members }: Pick<Replication, 'members'>, asker: Asker)
   const isKnown = members.every(({ manifest }) => asker.mayAttach(manifest.clients));
   if (!isKnown) return 'it has volumes that are not for this client: an administrator of the server can end the replication';
   return `${asker.node === null ? 'rsadm ' : ''}volume replicate ${names} --end ends the replication`;
+}
+
+/** Returns true if the pool may have a volume that this server does not know, because the pool, or a folder in it, was not read. */
+export function mayHideVolumes({ isOpen, unreadable }: Pick<PoolState, 'isOpen' | 'unreadable'>): boolean {
+  return !isOpen || unreadable.size > 0;
+}
+
+/** Throws E_POOL if a pool may have a volume that this server does not know. `why`: what the volume would decide. */
+export function checkAllKnown(pools: readonly PoolState[], why: string): void {
+  const hiding = pools.find(mayHideVolumes);
+  if (hiding !== undefined) throw new RsError('E_POOL', `${why}: ${unknownIn(hiding)}`, { pool: hiding.name });
+}
+
+/** Returns what hides volumes in the pool, with the remedy. */
+export function unknownIn({ name, isOpen }: Pick<PoolState, 'name' | 'isOpen'>): string {
+  if (!isOpen) return `pool ${name} is not open: mount the pool, then run rsadm reload; if it is lost for ever, rsadm pool remove ${name}`;
+  return `pool ${name} has folders that cannot be read (rsadm pool check ${name}): restore or remove them, then run rsadm reload`;
 }

@@ -82,7 +82,8 @@ export function sourceNeed(
   asker: Asker,
 ): { readonly code: ErrorCode; readonly text: string } | null {
   const replication = replicationOf(pools, manifest);
-  if (replication === 'unknown' && record.replication === manifest.replication?.id)
+  // A copy that the volume got as a follower may be the moment that was confirmed last.
+  if (replication === 'unknown' && (record.replication === manifest.replication?.id || record.origin !== undefined))
     return { code: 'E_POOL', text: homeAway(pools, manifest).message };
   if (replication === null || replication === 'unknown') return null;
   const { to } = replication.order;

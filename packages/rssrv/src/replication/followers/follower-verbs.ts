@@ -16,6 +16,7 @@ import { momentIdOf } from '../../pools/mirror-sources.ts';
 import { type Incoming, IncomingFiles } from '../../pools/moves/incoming-files.ts';
 import type { PoolVerbs } from '../../pools/pool-verbs.ts';
 import { withPending, withSnapshot } from '../../pools/repair/snapshot-repair.ts';
+import { checkAllKnown } from '../../pools/source-marks.ts';
 import { SnapshotFiles } from '../../pools/snapshots/snapshot-files.ts';
 import type { SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
 import { snapshotsOf, timesOf } from '../../snapshots/snapshot-rules.ts';
@@ -56,7 +57,9 @@ export class FollowerVerbs {
     if (await this.goOn(order, member, peer.name)) return;
     const pool = poolFor(catalogue.pools, order, peer);
     const { name, universe, sizeBytes } = member;
-    checkNotOld(this.oldSources(order, peer.name), peer.name);
+    const begun = this.of(order.replication).filter(({ manifest }) => manifest.follower?.after !== undefined);
+    checkNotOld(this.oldSources(order, peer.name), begun, peer.name);
+    checkNotBegun(catalogue.pools, member, begun, peer.name);
     const remedy = `the follower needs its name, and rsadm volume rename ${volumeText(member)} NEW gives the volume another one`;
     checkName(catalogue, member, null, remedy);
     const blockSizeBytes = member.blockSizeBytes === 4096 ? 4096 : 512;
@@ -352,18 +355,35 @@ function poolFor(
   const places = wanted === null ? pools : pools.filter((one) => one.name === wanted);
   const closed = places.find(({ isOpen, trouble }) => !isOpen || trouble !== null);
   if (closed !== undefined) throw unusable(closed);
+  checkAllKnown(places, 'A volume that cannot be read may be the follower');
   return wanted;
 }
 
 /** T8: throws E_EXISTS if this server has a volume that was the source, so that it would get a second one. */
-function checkNotOld(old: readonly OldSource[], peer: string): void {
+function checkNotOld(old: readonly OldSource[], begun: readonly Found[], peer: string): void {
   const [first] = old;
   if (first === undefined) return;
-  const names = old.map(volumeText);
+  const names = [...begun.map(({ manifest }) => manifest), ...old].map(volumeText);
   throw new RsError(
     'E_EXISTS',
     `Volume ${volumeText(first)} exists, and has a moment of its source: rsadm volume demote ${names.join(' ')} --for ${peer} makes it the follower`,
     { volume: volumeText(first) },
+  );
+}
+
+/**
+ * T10: throws E_EXISTS if a demotion that has made other volumes followers of the order was interrupted before this one, which has no moment
+ * in common. `begun`: those others.
+ */
+function checkNotBegun(pools: readonly PoolState[], { name, universe }: OrderMember, begun: readonly Found[], peer: string): void {
+  const own = pools.flatMap(({ volumes }) => [...volumes.values()]).find((one) => one.name === name && one.universe === universe);
+  if (own === undefined || begun.length === 0) return;
+  const names = [...begun.map(({ manifest }) => manifest), own].map(volumeText).join(' ');
+  throw new RsError(
+    'E_EXISTS',
+    `Volume ${volumeText(own)} exists, and is no follower yet: rsadm volume demote ${names} --for ${peer} goes on with the demotion, ` +
+      `and rsadm volume rename ${volumeText(own)} NEW keeps the volume as it is`,
+    { volume: volumeText(own) },
   );
 }
 

@@ -13,6 +13,7 @@ import { IncomingFiles } from '../../pools/moves/incoming-files.ts';
 import type { PoolVerbs } from '../../pools/pool-verbs.ts';
 import { keyOf, stampOf } from '../../pools/requests/request-stamp.ts';
 import type { Turn } from '../../pools/requests/turn.ts';
+import { checkAllKnown } from '../../pools/source-marks.ts';
 import { SnapshotFiles } from '../../pools/snapshots/snapshot-files.ts';
 import { madeMs, type SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
 import { snapshotsOf } from '../../snapshots/snapshot-rules.ts';
@@ -84,8 +85,14 @@ export class Promotion {
     return { volumes: made, momentMs: plan[0] === undefined ? 0 : madeMs(plan[0].record) };
   }
 
-  /** Returns the followers, and the id of their replication. Throws unless they are all its followers. */
-  wholeGroup(wanted: readonly VolumeName[], asker: Asker): { readonly all: readonly Found[]; readonly replication: string } {
+  /**
+   * Returns the followers, and the id of their replication. Throws unless they are all its followers. `isIncomplete`: a volume of the source
+   * has no follower, and no pool may have it.
+   */
+  wholeGroup(
+    wanted: readonly VolumeName[],
+    asker: Asker,
+  ): { readonly all: readonly Found[]; readonly replication: string; readonly isIncomplete: boolean } {
     checkOnce(wanted);
     const all = wanted.map((name) => findToChange(this.verbs.catalogue, name, asker, 'promote volumes'));
     const [first] = all;
@@ -106,9 +113,9 @@ export class Promotion {
         `Volume ${others.map(volumeText).join(', ')} has the same moments as ${volumeText(first.manifest)}, and belongs to it: name all of them`,
       );
     const lacking = mark.members.filter((id) => !sources.has(id)).length;
-    if (lacking > 0)
-      throw new RsError('E_POOL', `${lacking} of the ${mark.members.length} followers are not there yet, or their pools are not open`);
-    return { all, replication: mark.replication };
+    // A follower that no pool has any more does not keep the others from being promoted.
+    if (lacking > 0) checkAllKnown(this.verbs.pools.states, `${lacking} of the ${mark.members.length} followers are not there`);
+    return { all, replication: mark.replication, isIncomplete: lacking > 0 };
   }
 
   /** Returns the followers and the group of their newest common moment. A promotion that was interrupted names the moment. */
@@ -123,7 +130,7 @@ export class Promotion {
     for (const { manifest } of all) checkWhole(manifest);
     const begun = all.find(({ manifest }) => manifest.follower?.promoted !== null)?.manifest.follower?.promoted ?? null;
     const group = begun?.group ?? (from === null ? commonGroups(copiesOf(all)).at(-1) : groupNamed(all, from));
-    if (group === undefined) throw noMoment(all[0]!);
+    if (group === undefined) throw noMoment(all);
     return { all, group };
   }
 
@@ -207,12 +214,14 @@ function withoutWish(manifest: Manifest): Manifest {
   return { ...manifest, follower };
 }
 
-function noMoment(found: Found): RsError {
-  const text = volumeText(found.manifest);
+function noMoment(all: readonly Found[]): RsError {
+  const empty = all.find((one) => snapshotsOf(one).list.length === 0);
+  const text = volumeText((empty ?? all[0]!).manifest);
+  const names = all.map(({ manifest }) => volumeText(manifest)).join(' ');
   const remedy =
-    snapshotsOf(found).list.length === 0
-      ? `rsadm volume remove ${text} removes it`
-      : `rsadm volume promote ${text} --from SNAPSHOT takes the content of a snapshot that it has (rsadm volume show ${text})`;
+    empty === undefined
+      ? `rsadm volume promote ${names} --from SNAPSHOT takes the content of snapshots that they have (rsadm volume show ${text})`
+      : `rsadm volume remove ${text} removes it`;
   return new RsError(
     'E_VOLUME',
     `Volume ${text} has no complete moment yet: wait for the first one (rsadm volume replications); if its source is lost, ${remedy}`,

@@ -164,7 +164,7 @@ test('the plan takes over only with the last moment, and again after an interrup
   const facts = (numbers: readonly number[], isPromoted = false, wanted: string | null = REVERSE) =>
     order.members.map(({ id }, index) => ({
       ...{ sourceId: id, volumeId: `f${index}`, isPromoted, wanted, peer: 'oslo', inUse: new Set<string>() },
-      ...{ name: 'db', universe: 0 },
+      ...{ name: 'db', universe: 0, members: order.members.map((one) => one.id) },
       ...momentsOf(
         numbers.includes(index)
           ? [
@@ -253,6 +253,18 @@ test('a demotion that was interrupted goes on with the volumes that do not follo
   expect(() => made.plan(named(...NAMES), 'oslo', LOCAL_ASKER)).toThrow('follow server oslo already');
 });
 
+test('a volume without a moment in common gets no second one beside it after an interrupted demotion', async () => {
+  for (const name of NAMES) await s.scene.create({ name });
+  const order = sourceOrder();
+  failing.isOn = true;
+  await expect(demotion([order]).demote(named(...NAMES), 'oslo', LOCAL_ASKER)).rejects.toThrow('EIO');
+  expect(manifests().map((one) => following(one) !== null)).toEqual([true, false]);
+  await expect(followers.create(order, order.members[1]!, { name: 'oslo', pools: null })).rejects.toMatchObject({
+    code: 'E_EXISTS',
+    message: expect.stringContaining('rsadm volume demote db log --for oslo goes on with the demotion'),
+  });
+});
+
 test('volumes are refused that are held or are not all of the order, and so is a peer that hands over itself', async () => {
   const order = await promotedOrder();
   const plan =
@@ -291,6 +303,35 @@ test('a volume that is named twice is refused before a clone is made or a role c
   await expect(drill).rejects.toThrow('Volume db is given twice');
   expect(s.scene.served.has('db-drill@0')).toBe(false);
   expect(() => demotion([sourceOrder()]).plan(twice, 'oslo', LOCAL_ASKER)).toThrow('Volume db is given twice');
+});
+
+// Regression: a follower whose mate was lost for ever could never be promoted.
+test('a follower whose mate is in no pool any more is promoted, unless the mate may be in what cannot be read', async () => {
+  await follow(2);
+  const [db, log] = manifests();
+  for (const one of [db!, log!]) {
+    const { follower } = one;
+    s.scene.pools.put('fast', { ...one, follower: { ...follower!, members: [...follower!.members, uuid('8')] } });
+  }
+  const [promotion, all] = [new Promotion(s.scene.verbs, s.scene.snapshots), named(...NAMES)];
+  expect(promotion.wholeGroup(all, LOCAL_ASKER).isIncomplete).toBe(true);
+  const [fast] = s.scene.pools.states;
+  (fast!.unreadable as Set<string>).add(uuid('8'));
+  const unknown = {
+    code: 'E_POOL',
+    message: expect.stringMatching(/^1 of the 3 followers are not there: pool fast .*rsadm pool check fast/),
+  };
+  await expect(promotion.promote(all, LOCAL_ASKER, null)).rejects.toMatchObject(unknown);
+  (fast!.unreadable as Set<string>).clear();
+  const { volumes } = await promotion.promote(all, LOCAL_ASKER, null);
+  expect(volumes.map(({ manifest }) => following(manifest))).toEqual([null, null]);
+});
+
+test('no follower is made while a volume that may be it cannot be read', async () => {
+  const order = sourceOrder();
+  (s.scene.pools.states[0]!.unreadable as Set<string>).add(uuid('8'));
+  await expect(followers.create(order, order.members[0]!, { name: 'oslo', pools: null })).rejects.toMatchObject({ code: 'E_POOL' });
+  expect(s.scene.pools.states[0]!.volumes.size).toBe(0);
 });
 
 test('a promotion first frees the room that a later moment has taken', async () => {
