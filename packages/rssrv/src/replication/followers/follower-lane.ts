@@ -320,6 +320,7 @@ export class FollowerLane {
         peer: follower?.peer ?? '',
         snapshots: list,
         moments: follower === undefined ? [] : momentsIn(follower, list),
+        members: follower?.members ?? [],
         wanted: (isPromoted ? replication?.id : follower?.wanted?.replication) ?? null,
         inUse: new Set(list.filter((one) => ports.isRead(one.id)).map((one) => one.id)),
       };

@@ -63,6 +63,7 @@ function follower(volume: string, numbers: readonly number[], changes: Partial<F
     volumeId: `f-${volume}`,
     isPromoted: false,
     peer: 'oslo',
+    members: MEMBERS,
     snapshots,
     moments: (changes.snapshots ?? snapshots).filter(({ origin, replication }) => origin !== undefined && replication === 'r'),
     wanted: null,
@@ -127,6 +128,39 @@ test('a follower whose newest moment the source does not know gets nothing, and 
   expect(nextStep(order([], { problem: 'gone' }), both([1]), 0).kind).toBe('problem');
   // A roll back at the source leaves its moments.
   expect(nextStep(order([1, 2, 3]), both([1, 2]), 0).kind).toBe('pull');
+});
+
+// Regression: nobody served. A hand-over that only the first follower wanted was neither taken over nor given up.
+test('a hand-over that not all followers want is given up, because the command that wanted it was interrupted', () => {
+  const handOver = { replication: 'w', group: 'g1', node: 'bergen' };
+  const closed = order([1], { confirmed: 'g1', granted: 'w', handOver });
+  const wants = (...wanted: readonly (string | null)[]) => wanted.map((one, index) => follower(MEMBERS[index]!, [1], { wanted: one }));
+  expect(nextStep(closed, wants('w', null), 0)).toEqual({ kind: 'release', granted: 'w' });
+  expect(nextStep(closed, wants(null, 'w'), 0)).toEqual({ kind: 'release', granted: 'w' });
+  expect(nextStep(closed, wants('w', 'w'), 0)).toEqual({ kind: 'take-over', handOver });
+  const open = order([1], { confirmed: 'g1' });
+  expect(nextStep(open, wants('w', null), 2_000).kind).toBe('wait');
+  expect(nextStep(open, wants('w', 'w'), 2_000)).toEqual({ kind: 'grant', wanted: 'w' });
+});
+
+// Regression: the moments of one volume were copied alone, and a promotion went back to the last moment that both followers had.
+test('an order for other volumes than those that follow together changes nothing, until an order of a person', () => {
+  const { members } = order([]);
+  const text = expect.stringContaining('rsadm volume promote db log keeps the content of this server');
+  for (const [others, known] of [
+    [members.slice(0, 1), both([1])],
+    [[...members, { ...members[0]!, id: 'more', name: 'more' }], both([1])],
+  ] as const)
+    expect(nextStep(order([1, 2], { members: others }), known, 0)).toMatchObject({ kind: 'stuck', word: 'diverged', text });
+  // A source that cannot be read completely names the volumes that it has, and what it has closed opens again.
+  expect(nextStep(order([], { members: members.slice(0, 1), problem: 'gone' }), both([1]), 0).kind).toBe('problem');
+  expect(nextStep(order([1], { members: members.slice(0, 1), granted: 'w' }), both([1]), 0)).toEqual({ kind: 'release', granted: 'w' });
+});
+
+test('a demotion that was interrupted goes on with all of its volumes', () => {
+  const old = [{ sourceId: 'log', name: 'my-log', universe: 0, granted: null, hasLast: false }];
+  const step = decide(order([1]), [follower('db', [], { name: 'my-db' })], { ...LANE, old, nowMs: 0, sinceMomentMs: null });
+  expect(step).toMatchObject({ kind: 'stuck', text: expect.stringContaining('rsadm volume demote my-db my-log --for oslo;') });
 });
 
 test('volumes that were the source follow only in the change of roles that this server has granted', () => {
@@ -266,7 +300,7 @@ describe('a server of a mirror', () => {
     });
   };
   const step = (wanted: ReplicationOrder, snapshots: readonly OwnSnapshot[]): FollowerStep =>
-    decide(wanted, [follower('db', [], { snapshots })], { ...LANE, nowMs: 1_000 * 1_000, sinceMomentMs: null });
+    decide(wanted, [follower('db', [], { snapshots, members: ['db'] })], { ...LANE, nowMs: 1_000 * 1_000, sinceMomentMs: null });
 
   test('never gives the followers a moment that is earlier than theirs, and may remove its own', () => {
     const [early, late] = [mirror([[3, 9]]), mirror([[4, 1]])];

@@ -32,6 +32,8 @@ export interface FollowerFacts extends VolumeName {
   readonly moments: readonly OwnSnapshot[];
   /** Id of the hand-over that an order at this server wants, or with which the volume was promoted; null: none. */
   readonly wanted: string | null;
+  /** Ids of the volumes of the source that share their moments with its source. */
+  readonly members: readonly string[];
   /** Ids of snapshots that clients have open. */
   readonly inUse: ReadonlySet<string>;
 }
@@ -116,18 +118,25 @@ export function nextStep(order: ReplicationOrder, followers: readonly FollowerFa
   for (const { follower } of mine)
     if (follower !== undefined && follower.peer !== peer) return { kind: 'adopt', follower, from: follower.peer };
   const newest = order.moments.at(-1);
+  const all = mine.flatMap(({ follower }) => follower ?? []);
+  // A wish that only some followers have is none: the command that records it has been interrupted, and nobody would take over.
+  const wish = all[0]?.wanted ?? null;
+  const wanted = all.length === mine.length && all.every((one) => one.wanted === wish) ? wish : null;
+  // A source that cannot be read completely lists no moments, and only some of its volumes.
+  if (order.problem === null && all.some((one) => !isSameSet(one.members, order))) {
+    if (granted !== null && granted !== wanted) return { kind: 'release', granted };
+    return otherSetStep(followers, peer);
+  }
   for (const { member, follower } of mine)
     if (follower === undefined) {
-      if (lane.old.length > 0) return oldSourceStep(order, lane);
+      if (lane.old.length > 0) return oldSourceStep(order, lane, all);
       // A source that hides its moments may have them in common with a volume here.
       return order.problem === null ? { kind: 'create', member } : { kind: 'problem', text: order.problem };
     }
-  const all = mine.flatMap(({ follower }) => follower ?? []);
   const ask: FollowerStep =
     order.problem !== null ? { kind: 'problem', text: order.problem } : order.isMirror ? HOLDERS_TURN : { kind: 'ask' };
   // A mirror has other moments at each server. Their places tell which one is later.
   const lost = order.isMirror || order.problem !== null ? undefined : all.find((one) => !isKnown(order, one));
-  const wanted = all[0]?.wanted ?? null;
   if (granted !== null && granted !== wanted) return { kind: 'release', granted };
   if (lost !== undefined) return divergedStep(all, peer);
   const grant: FollowerStep | null = wanted !== null && handOver === null && lane.mayAskGrant ? { kind: 'grant', wanted } : null;
@@ -140,8 +149,7 @@ export function nextStep(order: ReplicationOrder, followers: readonly FollowerFa
   // Each pull may use the whole limit of the order.
   const pullsMax = order.limitBytes === null ? pulls.length : 1;
   if (pulls.length > 0) return { kind: 'pull', moment: newest, pulls: pulls.slice(0, pullsMax) };
-  if (isWanted && all.every((one) => one.wanted === wanted) && commonGroups(all).at(-1) === handOver.group)
-    return { kind: 'take-over', handOver };
+  if (isWanted && wanted !== null && commonGroups(all).at(-1) === handOver.group) return { kind: 'take-over', handOver };
   if (order.confirmed !== newest.group) return { kind: 'confirm', group: newest.group };
   const excess = excessOf(order, all, newest.group);
   if (excess !== null) return { kind: 'remove', ...excess };
@@ -174,25 +182,42 @@ function promotedStep(promoted: readonly VolumeName[], peer: string, isClosed: b
   return { kind: 'stuck', word: 'split', text };
 }
 
-/** The order offers volumes that were followers of volumes here. These follow only if this server has granted just this change of roles. */
-function oldSourceStep(order: ReplicationOrder, { old, peer }: LaneNow): FollowerStep {
+/**
+ * The order offers volumes that were followers of volumes here. These follow only if this server has granted just this change of roles.
+ * `done`: volumes that a demotion has made followers of this order already. It goes on only with all of them.
+ */
+function oldSourceStep(order: ReplicationOrder, { old, peer }: LaneNow, done: readonly VolumeName[]): FollowerStep {
   const closed = old.filter(({ granted }) => granted === order.replication);
   if (closed.length === old.length && closed.every(({ hasLast }) => hasLast)) return { kind: 'follow' };
   const names = old.map(volumeText).join(' ');
   const isClosed = old.some(({ granted }) => granted !== null);
+  const demoted = [...done, ...old].map(volumeText).join(' ');
   const end = `rsadm volume replicate ${names} --end${isClosed ? ' --force' : ''}`;
   const text =
     `volumes ${names} of this server were the source, and server ${peer} has others of the same content as its own: ` +
-    `to keep the content of ${peer}, rsadm volume demote ${names} --for ${peer}; to keep that of this server, ${end}, and demote those of ${peer}`;
+    `to keep the content of ${peer}, rsadm volume demote ${demoted} --for ${peer}; to keep that of this server, ${end}, and demote those of ${peer}`;
   return { kind: 'stuck', word: isClosed ? 'closed' : 'split', text };
 }
 
 function divergedStep(all: readonly VolumeName[], peer: string): FollowerStep {
   const names = all.map(volumeText).join(' ');
   const text =
-    `server ${peer} does not know the newest moment here, so that it has perhaps come back from an old backup; nothing is copied or removed: ` +
+    `server ${peer} does not know the newest moment here, so that it has perhaps come back from an old backup, or has begun another replication; nothing is copied or removed: ` +
     `rsadm volume promote ${names} keeps the content of this server; then rsadm volume demote ${names} --for ${peer} takes that of ${peer}, and keeps this one as a snapshot`;
   return { kind: 'stuck', word: 'diverged', text };
+}
+
+/** A moment of other volumes than those that follow together is none of theirs: a promotion would go back to the last one that they share. */
+function otherSetStep(all: readonly VolumeName[], peer: string): FollowerStep {
+  const names = all.map(volumeText).join(' ');
+  const text =
+    `server ${peer} replicates other volumes together now than those that ${names} follow; nothing is copied or removed: ` +
+    `rsadm volume promote ${names} keeps the content of this server; then rsadm volume demote with those that ${peer} replicates, --for ${peer}, lets them follow again`;
+  return { kind: 'stuck', word: 'diverged', text };
+}
+
+function isSameSet(ids: readonly string[], { members }: Pick<ReplicationOrder, 'members'>): boolean {
+  return ids.length === members.length && members.every(({ id }) => ids.includes(id));
 }
 
 /** T4: returns true if the source knows the newest moment of the follower, or if the follower has none. */

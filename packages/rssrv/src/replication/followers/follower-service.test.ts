@@ -8,6 +8,7 @@ import { LOCAL_ASKER } from '../../pools/asker.ts';
 import { OfferedSource, peerConfig, seen } from '../../testing/offering-peers.ts';
 import { directory, scenes, usePoolDirectory } from '../../testing/pool-directory.ts';
 import { PoolScene } from '../../testing/pool-scene.ts';
+import { FailingStep } from '../../testing/stopped-verbs.ts';
 import { WHOLE_CHANGES } from '../../testing/whole-turn.ts';
 import { PEER_ANSWER_GRACE_MS } from '../limits.ts';
 import { FollowerService } from './follower-service.ts';
@@ -20,10 +21,12 @@ let scene: PoolScene;
 /** What the peer answers to a check and to the order. */
 let answers: { check: Error | null; order: Error | null };
 let waitsMs: number[];
+let failing: FailingStep;
 
 beforeEach(async () => {
   const clock = new FakeClock();
-  scene = await PoolScene.open(directory, { clock });
+  failing = new FailingStep('change: commit');
+  scene = await PoolScene.open(directory, { clock, reached: failing.reached });
   scenes.push(scene);
   [answers, waitsMs] = [{ check: null, order: null }, []];
   const source = new OfferedSource(1, ['db']);
@@ -86,6 +89,18 @@ test('after the order to hand over, the outcome is unknown unless the order was 
 test('an error that the source answers is passed on', async () => {
   answers.check = new RsError('E_UNREACHABLE', 'The source is not connected to bergen');
   await expect(reverse()).rejects.toBe(answers.check);
+});
+
+// Regression: some followers wanted a hand-over that no server was ever asked for.
+test('a wish that could not be recorded at all followers is taken back', async () => {
+  failing.isOn = true;
+  await expect(reverse()).rejects.toThrow('EIO');
+  expect(waitsMs).toHaveLength(1);
+  await scene.pools.close();
+  const again = await PoolScene.open(directory, { clock: new FakeClock() });
+  scenes.push(again);
+  const found = again.pools.states.flatMap(({ volumes }) => [...volumes.values()].map(({ follower }) => follower?.wanted));
+  expect(found).toEqual([undefined]);
 });
 
 /** `before`: what happens while the command waits for its turn. */

@@ -144,9 +144,11 @@ export class FollowerService {
   ): Promise<string> {
     const { promotion, followers, ports } = this;
     asker.needs('manage', 'exchange the roles of servers');
-    const { all, replication } = promotion.wholeGroup(volumes, asker);
+    const { all, replication, isIncomplete } = promotion.wholeGroup(volumes, asker);
     const manifests = all.map(({ manifest }) => manifest);
     for (const manifest of manifests) checkOneFile(manifest, 'become the source');
+    if (isIncomplete)
+      throw new RsError('E_BUSY', 'The source has more volumes than there are followers: wait for the others (volume replications)');
     const peer = followers.peerOf(replication);
     if (peer === null || ports.peers.state(peer)?.isConnected !== true || manifests.some((one) => following(one) === null))
       throw noSource(manifests, peer, (name) => ports.peers.state(name)?.isConnected === true);
@@ -162,7 +164,9 @@ export class FollowerService {
         `Server ${peer} would have no followers, because this server has no client ${node}: rsadm client add ${node} adds it, or --client names it`,
       );
     const known = manifests[0]?.follower?.wanted?.replication;
-    const wanted = known ?? randomUUID({ disableEntropyCache: true });
+    // The lane may have given up what only some followers want, and such an id is never used again.
+    const isKnown = manifests.every(({ follower }) => follower?.wanted?.replication === known);
+    const wanted = (isKnown ? known : undefined) ?? randomUUID({ disableEntropyCache: true });
     const grant = async (checkOnly: boolean): Promise<string> => {
       const withinMs = checkOnly ? HAND_OVER_CHECK_MS : REPLICATION_CALL_MS;
       const answer = await ports.peers
@@ -180,12 +184,15 @@ export class FollowerService {
       );
     const what = `volumes ${volumes.map(volumeText).join(', ')}, which are to become the source by ${changes.by}`;
     const want = (wish: WishMark | null): Promise<void> => changes.run(() => this.verbs.want(replication, wish), what);
-    await want({ replication: wanted, node, reversible: reversible !== null });
+    let isRecorded = false;
     try {
+      await want({ replication: wanted, node, reversible: reversible !== null });
+      isRecorded = true;
       await grant(false);
     } catch (thrown) {
-      // A source that has refused has not closed. Without an answer, it may have, and the lane asks again.
-      if (toRsError(thrown).context['isOutcomeUnknown'] !== true) await want(null);
+      // A source that has refused has not closed. Without an answer, it may have, and the lane asks again. A wish of some followers alone
+      // is none.
+      if (!isRecorded || toRsError(thrown).context['isOutcomeUnknown'] !== true) await want(null).catch(() => undefined);
       throw thrown;
     }
     followers.soon();

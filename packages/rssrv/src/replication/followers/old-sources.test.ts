@@ -176,6 +176,28 @@ test('a replication that has ended begins again with the id that its followers k
   expect((await s.begin(['db'])).id).not.toBe(id);
 });
 
+// Regression: the followers of two volumes got moments of one, and no more of the other.
+test('a volume whose mate was removed, or may be unreadable, begins a replication of its own', async () => {
+  const { id } = await s.begin(['db', 'log']);
+  await s.moment();
+  await s.sources.end(named('db', 'log'), LOCAL_ASKER, null, false);
+  const unreadable = s.scene.pools.states[0]!.unreadable as Set<string>;
+  unreadable.add(uuid('8'));
+  expect((await s.begin(['db', 'log'])).id).not.toBe(id);
+  await s.sources.end(named('db', 'log'), LOCAL_ASKER, null, false);
+  unreadable.clear();
+  await s.scene.verbs.remove(named('log')[0]!, LOCAL_ASKER, null);
+  expect((await s.begin(['db'])).id).not.toBe(id);
+});
+
+test('a mark of a replication that goes on without the volume counts for nothing', async () => {
+  const { id } = await s.begin(['db']);
+  const [db, log] = ['db', 'log'].map((name) => s.volume(name));
+  const members = [db!.manifest.id, log!.manifest.id];
+  s.scene.pools.put('fast', { ...log!.manifest, replication: { id, members, order: null } });
+  expect((await s.begin(['log'])).id).not.toBe(id);
+});
+
 /** Makes a follower of volume db of bergen, with these moments, the oldest first. */
 async function follow(moments: readonly number[], replication = REVERSE): Promise<string> {
   const member = { id: uuid('1'), name: 'copy', universe: 0, sizeBytes: 4_096, blockSizeBytes: 512 };
@@ -242,7 +264,7 @@ test('a moment of a clock that was ahead is a moment like any other, and the nex
   expect(s.only.order.confirmed).toEqual({ group: now.group, momentMs: time.nowMs });
   const facts: FollowerFacts = {
     ...{ sourceId: uuid('1'), volumeId: 'f', name: 'db', universe: 0, isPromoted: false, peer: 'bergen', wanted: null },
-    ...{ snapshots: [], moments: [], inUse: new Set<string>() },
+    ...{ snapshots: [], moments: [], inUse: new Set<string>(), members: [uuid('1'), uuid('2')] },
   };
   expect(nextStep(orderAt(now), [facts, { ...facts, sourceId: uuid('2') }], { ...AT, old: [] }).kind).toBe('pull');
   await s.sources.replicate(order(['db', 'log'], { keep: 1 }), LOCAL_ASKER, null);

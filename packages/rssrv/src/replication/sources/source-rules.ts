@@ -22,7 +22,7 @@ import { checkNoReplica } from '../../pools/replica-rules.ts';
 import type { SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
 import { SNAPSHOT_GROUP_MAX } from '../../pools/limits.ts';
 import { mirrorReplicationId } from '../../pools/mirror-sources.ts';
-import { endText, homeAway, type Replication, replicationOf, replicationsIn } from '../../pools/source-marks.ts';
+import { endText, homeAway, mayHideVolumes, type Replication, replicationOf, replicationsIn } from '../../pools/source-marks.ts';
 import { REPLICATIONS_MAX } from '../limits.ts';
 import { type IsClient, isFor } from './source-orders.ts';
 
@@ -223,8 +223,10 @@ function earlierId(pools: readonly PoolState[], found: readonly Found[]): string
   const { replication, group, origin } = newest ?? {};
   // After copies of another server, this one begins a replication of its own.
   if (replication === undefined || group === undefined || origin !== undefined) return null;
+  // A volume that cannot be read, or was removed, may have been the other one of the replication.
+  if (pools.some(mayHideVolumes)) return null;
   const owners = pools.flatMap((pool) =>
-    [...pool.volumes.keys()].filter((id) => (pool.snapshots.get(id)?.list ?? []).some((one) => one.group.id === group.id)),
+    [...pool.snapshots].flatMap(([id, { list }]) => (list.some((one) => one.group.id === group.id) ? id : [])),
   );
   const isWhole = owners.length === found.length && found.every(({ manifest }) => owners.includes(manifest.id));
   return isWhole && !replicationsIn(pools).some(({ id }) => id === replication) ? replication : null;
@@ -239,7 +241,7 @@ function isSameSet({ memberIds }: Replication, found: readonly Found[]): boolean
 }
 
 function hasOther(found: readonly Found[], same: Replication, asker: Asker): RsError {
-  const own = found.find(({ manifest }) => same.memberIds.includes(manifest.id))!;
+  const own = found.find(({ manifest }) => same.memberIds.includes(manifest.id)) ?? same.home;
   const text = volumeText(own.manifest);
   const together = same.memberIds.length === 1 ? '' : ', together with other volumes';
   return new RsError(
