@@ -4,7 +4,7 @@
 
 import { readFileSync } from 'node:fs';
 import type { Asker } from '@rsio/rssrv/pools/asker';
-import type { Found, VolumeName } from '@rsio/rssrv/pools/catalogue';
+import type { Found } from '@rsio/rssrv/pools/catalogue';
 import type { Manifest, ManifestOrder } from '@rsio/rssrv/pools/disk/manifest';
 import { poolPaths } from '@rsio/rssrv/pools/disk/pool-paths';
 import { type Incoming, IncomingFiles } from '@rsio/rssrv/pools/moves/incoming-files';
@@ -78,24 +78,19 @@ function withConfirmed(manifest: Manifest, change: (confirmed: Confirmed) => Con
   return { ...manifest, replication: { ...replication, order: { ...order, confirmed: change(order.confirmed) } } };
 }
 
-/** A command that removes a snapshot does not see that its volume is replicated. */
-function unprotected(): () => void {
-  return override<object, [VolumeName, Asker, string | null, string | null], Promise<unknown>>(
-    SnapshotVerbs,
-    'remove',
-    (original) =>
-      (self, ...asked) => {
-        const { states } = (self as { readonly pools: { readonly states: readonly { readonly volumes: Map<string, Manifest> }[] } }).pools;
-        const marked = states.flatMap(({ volumes }) => [...volumes.values()].map((manifest) => ({ volumes, manifest })));
-        for (const { volumes, manifest } of marked) {
-          const { replication: _mark, ...plain } = manifest;
-          volumes.set(manifest.id, plain);
-        }
-        const removing = original(self, ...asked);
-        for (const { volumes, manifest } of marked) volumes.set(manifest.id, manifest);
-        return removing;
-      },
-  );
+/** A removal of a snapshot does not see that its volume is replicated, or that it follows. */
+function unprotected(mark: 'replication' | 'follower' = 'replication'): () => void {
+  return override<object, [object, Asker, string | null], Promise<unknown>>(SnapshotVerbs, 'remove', (original) => (self, ...asked) => {
+    const { states } = (self as { readonly pools: { readonly states: readonly { readonly volumes: Map<string, Manifest> }[] } }).pools;
+    const marked = states.flatMap(({ volumes }) => [...volumes.values()].map((manifest) => ({ volumes, manifest })));
+    for (const { volumes, manifest } of marked) {
+      const { [mark]: _mark, ...plain } = manifest;
+      volumes.set(manifest.id, plain as Manifest);
+    }
+    const removing = original(self, ...asked);
+    for (const { volumes, manifest } of marked) volumes.set(manifest.id, manifest);
+    return removing;
+  });
 }
 
 const MOMENTS: readonly Mutant[] = [
@@ -312,14 +307,17 @@ const KEPT: readonly Mutant[] = [
     rule: 'T6',
     breaks: 'the followers remove their newest moment when the next one is due',
     apply: () =>
-      override<LaneInner, [FollowerStep], Promise<number>>(FollowerLane, 'step', (original) => async (self, step) => {
-        if (step.kind === 'ask')
-          for (const follower of self.facts()) {
-            const snapshot = follower.snapshots.at(-1);
-            if (snapshot !== undefined) await self.remove({ kind: 'remove', follower, snapshot });
-          }
-        return original(self, step);
-      }),
+      all(
+        unprotected('follower'),
+        override<LaneInner, [FollowerStep], Promise<number>>(FollowerLane, 'step', (original) => async (self, step) => {
+          if (step.kind === 'ask')
+            for (const follower of self.facts()) {
+              const snapshot = follower.snapshots.at(-1);
+              if (snapshot !== undefined) await self.remove({ kind: 'remove', follower, snapshot });
+            }
+          return original(self, step);
+        }),
+      ),
   },
   {
     ...LIVES,
