@@ -147,11 +147,11 @@ export class FollowerService {
     const { all, replication, isIncomplete } = promotion.wholeGroup(volumes, asker);
     const manifests = all.map(({ manifest }) => manifest);
     for (const manifest of manifests) checkOneFile(manifest, 'become the source');
-    if (isIncomplete)
-      throw new RsError('E_BUSY', 'The source has more volumes than there are followers: wait for the others (volume replications)');
     const peer = followers.peerOf(replication);
     if (peer === null || ports.peers.state(peer)?.isConnected !== true || manifests.some((one) => following(one) === null))
       throw noSource(manifests, peer, (name) => ports.peers.state(name)?.isConnected === true);
+    if (isIncomplete)
+      throw new RsError('E_BUSY', 'The source has more volumes than there are followers: wait for the others (volume replications)');
     if (reversible !== null && reversible !== peer)
       throw new RsError(
         'E_USAGE',
