@@ -71,6 +71,7 @@ import {
   anotherSnapshot,
   asOffer,
   failure,
+  findAttached,
   claimsOf,
   offersOf,
   isConfiguredReadonly,
@@ -81,6 +82,7 @@ import {
   goneMeanwhile,
   leftToOthers,
   refuseOverwriting,
+  refuseUsed,
   wantedUnless,
 } from './choices.ts';
 import { ATTACH_WAIT_MS, MOVED_TRIES_MAX, REPLAY_SLABS_POOLED_MAX, STOP_VOLUME_MS, STOP_WAIT_MS } from './limits.ts';
@@ -284,14 +286,12 @@ export class Attachments {
    */
   async endOrder(ticket: string, isGone: boolean): Promise<void> {
     const label = this.owners.end(ticket);
-    if (label !== null) await this.closeUnowned(label, isGone);
+    if (label !== null) await this.leaving.leaveUnowned(label, isGone);
   }
 
   /** Closes the volume with this label if it is attached, and nobody has it. Throws the errors of a detach. */
   async closeUnowned(label: string, isForced: boolean): Promise<void> {
-    const volume = this.volumes.find((one) => labelOf(one) === label);
-    // Without a path, only a later CLOSE can end the hold.
-    if (volume !== undefined) await this.leaving.leave(volume, label, isForced && volume.target.pathCount > 0, 'unowned');
+    await this.leaving.leaveUnowned(label, isForced);
   }
 
   /** Returns the labels of the volumes in a namespace that are attached, being attached or being detached. */
@@ -380,6 +380,7 @@ export class Attachments {
       const attached = this.opening.has(keyOf(choice)) ? undefined : await this.findStaying(choice);
       const volume = attached ?? (await this.openOnce(choice, ask));
       refuseOtherMode(label, volume.wantsReadonly, ask, isConfiguredReadonly(choice));
+      this.leaving.admit(volume);
       if (volume.shownTo === 'orders' && this.owners.lastingOf(label).length > 0) await this.show(volume, label, false);
       else if (!this.volumes.includes(volume)) throw goneMeanwhile(label);
       if (claim !== null) this.owners.settle(claim);
@@ -479,11 +480,12 @@ export class Attachments {
 
   /**
    * Shows the volume to its users: to the order alone, or to programs of this machine or hosts of its gates. If a frontend cannot make the volume's device,
-   * the volume is detached, unless an order has it.
+   * the volume is detached, unless an order has it. What only orders had is shown to nobody else while something that an order has left uses it.
    */
   private async show(volume: Volume, label: string, isAgain: boolean): Promise<void> {
-    const isForOrders = this.owners.lastingOf(label).length === 0;
+    const [isForOrders, wasForOrders] = [this.owners.lastingOf(label).length === 0, volume.shownTo === 'orders'];
     volume.shownTo = isForOrders ? 'orders' : await this.ports.shownTo?.(volume, isAgain);
+    if (wasForOrders && !isForOrders) await refuseUsed(volume, this.ports.frontends);
     try {
       await this.ports.frontends.show(volume);
     } catch (thrown) {
@@ -525,10 +527,6 @@ export class Attachments {
   }
 
   private find(choice: Choice<Offer>): Volume | undefined {
-    const [offer] = choice.offers;
-    return this.volumes.find(
-      (volume) =>
-        offer !== undefined && isCalledLike(volume, offer) && (volume.id === offer.id || this.offeredIds.get(volume) === offer.id),
-    );
+    return findAttached(this.volumes, choice, this.offeredIds);
   }
 }

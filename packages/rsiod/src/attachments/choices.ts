@@ -5,8 +5,9 @@ import { effectiveVolume, wantsAttached } from '@rsio/common/config/effective-vo
 import type { AttachOutcome } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { isSnapshot } from '@rsio/common/lib/volume-name';
+import type { Frontends } from '../frontends/frontends.ts';
 import type { Volume } from '../volumes/volume.ts';
-import { type Choice, labelOf, type Offer, type ServerOffer } from './offers.ts';
+import { type Choice, isCalledLike, labelOf, type Offer, type ServerOffer } from './offers.ts';
 import type { AttachedElsewhere } from './attach-request.ts';
 import type { Owners } from './owners.ts';
 import { claimKey, ownersOf } from './pool-owner.ts';
@@ -80,12 +81,31 @@ export function refuseOverwriting(choice: Choice<ServerOffer>, detached: Readonl
     throw new RsError('E_IN_USE', `Server ${left.server} says that this client holds it: detach it first (rsconfig -d ${choice.label})`);
 }
 
+/** Leaves a volume to the orders that have it, and throws E_IN_USE, if a program uses it and could write to it. */
+export async function refuseUsed(volume: Volume, frontends: Pick<Frontends, 'usersOf'>): Promise<void> {
+  const users = volume.readonly ? [] : await frontends.usersOf(volume);
+  if (users.length === 0) return;
+  volume.shownTo = 'orders';
+  throw new RsError('E_IN_USE', `A command has it, or has left it, and ${users.join(', ')} may write to it: try again when that has ended`);
+}
+
 /** Ends the claim of one lasting owner, and returns the outcome, if the volume has others; null if nobody else wants it attached. */
 export function leftToOthers(owners: Owners, label: string, owner: string): AttachOutcome | null {
   const lasting = owners.lastingOf(label);
   if (lasting.every((one) => one === owner)) return null;
   owners.release(label, owner);
   return { volume: label, done: true, already: !lasting.includes(owner), device: null, error: null };
+}
+
+/** `offeredIds`: see `Attachments`. */
+export function findAttached(
+  volumes: readonly Volume[],
+  { offers: [offer] }: Choice<Offer>,
+  offeredIds: WeakMap<Volume, string>,
+): Volume | undefined {
+  return volumes.find(
+    (volume) => offer !== undefined && isCalledLike(volume, offer) && (volume.id === offer.id || offeredIds.get(volume) === offer.id),
+  );
 }
 
 export function goneMeanwhile(label: string): RsError {

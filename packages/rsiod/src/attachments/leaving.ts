@@ -13,6 +13,7 @@ import type { Server } from '../network/server.ts';
 import type { Volume } from '../volumes/volume.ts';
 import { closeAtServer, endMirror } from './closing.ts';
 import { flushForLast, lossByForce } from './final-flush.ts';
+import { labelOf } from './offers.ts';
 import type { Owners } from './owners.ts';
 
 export interface LeavingParts {
@@ -60,6 +61,31 @@ export class Leaving {
     return true;
   }
 
+  /**
+   * Closes the volume with this label if it is attached, and nobody has it. `isForced`: nobody waits for the programs that use it, and they are
+   * refused at once. Throws the errors of a detach.
+   */
+  async leaveUnowned(label: string, isForced: boolean): Promise<void> {
+    const { volumes, owners, ports } = this.parts;
+    const volume = volumes.find((one) => labelOf(one) === label);
+    if (volume === undefined) return owners.closed(label);
+    if (isForced && owners.isFree(label)) {
+      // What writes for an order may outlive the order, and must not write when a path is up again.
+      volume.refuseUsers();
+      ports.frontends.cut(volume);
+    }
+    // Without a path, only a later CLOSE can end the hold.
+    await this.leave(volume, label, isForced && volume.target.pathCount > 0, 'unowned');
+  }
+
+  /**
+   * Called when somebody has got an attached volume. Its users were refused if nobody had it for a moment. A detach in progress admits them
+   * itself if it fails.
+   */
+  admit(volume: Volume): void {
+    if (this.parts.volumes.includes(volume) && !this.leaves.has(volume)) volume.admitUsers();
+  }
+
   private async close(volume: Volume, label: string, force: boolean, isAsked: boolean): Promise<void> {
     const { frontends, clock } = this.parts.ports;
     const users = [...(isAsked ? this.parts.owners.ordersOf(label) : []), ...(await frontends.usersOf(volume))];
@@ -82,7 +108,7 @@ export class Leaving {
       }
     } catch (error) {
       if (!force) {
-        volume.admitUsers();
+        if (!this.parts.owners.isFree(label)) volume.admitUsers();
         // The devices must not be shown again if another client has taken the volume during the detach.
         if (this.parts.volumes.includes(volume)) {
           await frontends.show(volume).catch((thrown: unknown) => this.parts.ports.log.warn(`${label}: ${toRsError(thrown).message}`));

@@ -5,12 +5,14 @@ import { OP } from '@rsio/protocol/wire/frames';
 import { TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { RsError } from '@rsio/common/lib/errors';
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { FakeFrontend, Scene } from '../testing/attachments-scene.ts';
-import type { Order } from './owners.ts';
+import { type Order, PERSON } from './owners.ts';
 
 class OrderFrontend extends FakeFrontend {
   readonly audience = ['programs', 'orders'] as const;
+  cuts = 0;
+  cut = (): void => void this.cuts++;
 }
 
 const order = (isAlone: boolean, ticket = 't'): Order => ({ kind: 'order', ticket, what: 'rsconfig restore', isAlone });
@@ -18,7 +20,7 @@ const OVERWRITE = order(true);
 const SHARE = order(false);
 
 let devices: FakeFrontend;
-let nbd: FakeFrontend;
+let nbd: OrderFrontend;
 let scene: Scene;
 beforeEach(() => {
   devices = new FakeFrontend();
@@ -79,6 +81,58 @@ test('nobody attaches a volume while an order overwrites it, or is about to', as
   expect(await attach(null)).toMatchObject(refused);
   expect(await attach(order(false, 'u'))).toMatchObject(refused);
   expect(await scene.attachments.takeOver('n:oracle@0', 'id', TAKE.NO)).toMatchObject(refused[0]!);
+});
+
+describe('what an order has left', () => {
+  const NBD = ['1 NBD connection'];
+  const label = 'n:oracle@0';
+  const lose = async (): Promise<void> => {
+    scene.network.routes[0]!.reach = 'refused';
+    for (const path of scene.scripted.paths) path.connection.close('The path is lost', true);
+    await scene.pass(100);
+    expect(scene.attachments.list[0]?.target.pathCount).toBe(0);
+  };
+
+  // Regression: the claim of a restore ended with rsconfig. What qemu-img had left to write reached a volume that somebody else had mounted.
+  test.each([NBD, []])(
+    'keeps others away from what it overwrites, and writes nothing more, also without a path: users %j',
+    async (...users) => {
+      await opened(OVERWRITE);
+      nbd.usersOf = () => Promise.resolve(users);
+      await lose();
+      await expect(scene.attachments.endOrder('t', true)).rejects.toMatchObject({ code: users.length > 0 ? 'E_IN_USE' : 'E_NO_PATH' });
+      expect([nbd.cuts, await scene.write(1)]).toEqual([1, [STATUS.SHUTTING_DOWN]]);
+      const message = expect.stringContaining('rsconfig restore has ended, but what it has left may still write');
+      for (const one of [null, SHARE, order(true, 'u')])
+        expect(await attach(one)).toMatchObject([{ done: false, error: { code: 'E_IN_USE', message } }]);
+      expect(await scene.attachments.takeOver(label, 'id', TAKE.NO)).toMatchObject({ error: { code: 'E_IN_USE', message } });
+      const forced = scene.attachments.detach(['oracle'], true, null);
+      await scene.pass();
+      expect(await forced).toMatchObject([{ done: true }]);
+      expect(scene.attachments.owners.claim(label, 'id', PERSON).label).toBe(label);
+    },
+  );
+
+  test('writes again only for somebody who has got the volume meanwhile', async () => {
+    await opened(SHARE);
+    await lose();
+    await expect(scene.attachments.endOrder('t', true)).rejects.toMatchObject({ code: 'E_NO_PATH' });
+    expect([nbd.cuts, await scene.write(1)]).toEqual([1, [STATUS.SHUTTING_DOWN]]);
+    expect(await attach(null)).toMatchObject([{ done: true, already: true }]);
+    expect(await scene.write(1)).toEqual([]);
+  });
+
+  test('keeps the volume from programs and gates while it may write', async () => {
+    await opened(SHARE);
+    nbd.usersOf = () => Promise.resolve(NBD);
+    expect(await attach(null)).toMatchObject([
+      { error: { code: 'E_IN_USE', message: expect.stringContaining('1 NBD connection may write') } },
+    ]);
+    expect([devices.shown.size, scene.attachments.list[0]?.shownTo]).toEqual([0, 'orders']);
+    nbd.usersOf = () => Promise.resolve([]);
+    expect(await attach(null)).toMatchObject([{ done: true, already: true }]);
+    expect(devices.shown.size).toBe(1);
+  });
 });
 
 test('a failed order leaves nothing that refuses the next one', async () => {

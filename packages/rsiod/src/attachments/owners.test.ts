@@ -60,6 +60,8 @@ class Life {
   opening: Claim[] = [];
   /** Who has been told that he has the volume, and has not let go of it. */
   has = new Map<string, Owner>();
+  /** True while something that an overwriting order has left may write. */
+  isWritten = false;
   private tickets = 0;
 
   constructor(seed: number) {
@@ -113,6 +115,7 @@ class Life {
     const ended = orders[this.random.int(0, Math.max(0, orders.length - 1))];
     if (ended === undefined) return;
     this.has.delete(ended.ticket);
+    this.isWritten = ended.isAlone;
     expect(this.owners.end(ended.ticket)).toBe('a:db@0');
     expect(this.owners.end(ended.ticket)).toBe(null);
     this.closeUnowned();
@@ -142,6 +145,7 @@ class Life {
 
   private gone(): void {
     this.isAttached = false;
+    this.isWritten = false;
     this.owners.drop('a:db@0');
     this.has.clear();
   }
@@ -155,6 +159,7 @@ class Life {
   private restart(): void {
     const lasting = this.isAttached || this.isAwaited ? this.owners.lastingOf('a:db@0') : [];
     this.owners = new Owners();
+    this.isWritten = false;
     this.isAwaited = this.isAttached || this.isAwaited;
     this.isAttached = false;
     this.closes = null;
@@ -175,6 +180,8 @@ class Life {
     const alone = all.filter((one) => one.kind === 'order' && one.isAlone);
     // An order that overwrites is the only one who has the volume, or is about to have it.
     if (alone.length > 0) expect(all).toEqual(alone.slice(0, 1));
+    // What an order that overwrites has left meets nobody.
+    if (this.isWritten) expect(all).toEqual([]);
     // Whoever was told that he has the volume has it, or will have it again after a restart.
     if (this.has.size > 0) expect(this.isAttached || this.isAwaited).toBe(true);
     // A volume that nobody has is being closed, or will be after a restart.

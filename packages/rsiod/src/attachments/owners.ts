@@ -1,5 +1,6 @@
 // Records who has each attachment, and decides who may have it together. Pure. Invariants: an order that is alone is the only owner of its
-// volume, under whatever label; what a lasting owner wants ends only by a detach or a loss; an attachment without an owner is closed.
+// volume, under whatever label, until the attachment that it wrote to is closed; what a lasting owner wants ends only by a detach or a loss; an
+// attachment without an owner is closed.
 
 // Design.
 // An attachment is an OPEN of this client; an owner is somebody for whom it stays open. A lasting owner is a person (rsconfig -a), a program
@@ -15,6 +16,9 @@
 //     +-- end()      an order has ended       \
 //     +-- release()  a lasting owner detaches  } without an owner, the caller closes the attachment
 //     +-- drop()     lost, or detached for all /
+//
+// What writes for an order may outlive the order: qemu-img goes on when rsconfig is killed. An order that is alone therefore keeps others away
+// after its end, until its attachment is closed, although it is no owner any more.
 //
 // A restart forgets the orders. The volumes that only orders had are then attached once more and closed, because only CLOSE ends the hold
 // that the earlier process has left (H1). Rules: G50.
@@ -47,6 +51,8 @@ export interface Claim {
   readonly owner: Owner;
   /** True once the volume is attached for this owner. A loss or a detach ends settled claims only. */
   isSettled: boolean;
+  /** True for an order that has ended, and that still keeps others away, because what writes for it may not have ended. */
+  isEnding: boolean;
 }
 
 export class Owners {
@@ -58,7 +64,7 @@ export class Owners {
     const others = this.claims.filter((one) => one.label === label || (id !== '' && one.id === id));
     const why = refusal(label, owner, others);
     if (why !== null) throw new RsError('E_IN_USE', why);
-    const claim: Claim = { label, id, owner, isSettled: false };
+    const claim: Claim = { label, id, owner, isSettled: false, isEnding: false };
     this.claims.push(claim);
     return claim;
   }
@@ -74,11 +80,20 @@ export class Owners {
     this.claims = this.claims.filter((one) => one !== claim);
   }
 
-  /** Ends an order, and returns the label of its volume; null if the order has ended already. */
+  /**
+   * Ends an order, and returns the label of its volume; null if the order has ended already. An order that is alone keeps others away until
+   * `closed` or `drop`.
+   */
   end(ticket: string): string | null {
-    const ended = this.claims.find(({ owner }) => owner.kind === 'order' && owner.ticket === ticket);
-    if (ended !== undefined) this.giveUp(ended);
+    const ended = this.claims.find(({ owner, isEnding }) => owner.kind === 'order' && owner.ticket === ticket && !isEnding);
+    if (ended?.owner.kind === 'order' && ended.owner.isAlone) ended.isEnding = true;
+    else if (ended !== undefined) this.giveUp(ended);
     return ended?.label ?? null;
+  }
+
+  /** The volume is not attached, so that nothing of an order that has ended can write to it. */
+  closed(label: string): void {
+    this.claims = this.claims.filter((one) => one.label !== label || !one.isEnding);
   }
 
   /** Ends the settled claim of a lasting owner. */
@@ -106,7 +121,7 @@ export class Owners {
   }
 
   private of(label: string): Claim[] {
-    return this.claims.filter((one) => one.label === label);
+    return this.claims.filter((one) => one.label === label && !one.isEnding);
   }
 }
 
@@ -120,6 +135,9 @@ function isSame(one: Claim, { label, owner }: Claim): boolean {
 
 /** Returns why the owner cannot have the volume beside the others; null if it can. */
 function refusal(label: string, owner: Owner, others: readonly Claim[]): string | null {
+  const ending = others.find(({ isEnding }) => isEnding);
+  if (ending?.owner.kind === 'order')
+    return `${ending.owner.what} has ended, but what it has left may still write: try again later, or end that with rsconfig -d ${ending.label} --force`;
   const alone = others.flatMap((one) => (one.owner.kind === 'order' && one.owner.isAlone ? [one.owner] : []))[0];
   if (alone !== undefined) return `${alone.what} overwrites it now: try again when that has ended`;
   const [other] = others;

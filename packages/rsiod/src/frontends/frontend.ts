@@ -57,6 +57,8 @@ export interface Frontend {
   release(volume: VolumeIdentity, reason: string, force: boolean): Promise<void>;
   /** Forcibly removes the devices that an earlier process has left for volumes that `isWanted` rejects. Waits at most STOP_WAIT_MAX_MS. */
   releaseLeft(reason: string, isWanted: (volume: VolumeIdentity) => boolean): Promise<void>;
+  /** Ends the connections of the volume's users, whose I/O is refused. A frontend whose users have no connections does not have this method. */
+  cut?(volume: FrontendVolume): void;
   /** Called when the daemon is about to exit. The frontend then admits no new users. */
   close(): Promise<void>;
   /** Stops taking requests but removes nothing, because another process is about to replace the daemon's process. */

@@ -86,6 +86,10 @@ export class Frontends implements Frontend {
     await Promise.all(this.backwards.map((frontend) => frontend.drop(volume)));
   }
 
+  cut(volume: FrontendVolume): void {
+    for (const frontend of this.list) frontend.cut?.(volume);
+  }
+
   async release(volume: VolumeIdentity, reason: string, force: boolean): Promise<void> {
     for (const frontend of this.list) await frontend.release(volume, reason, force);
   }

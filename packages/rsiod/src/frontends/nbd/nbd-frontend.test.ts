@@ -193,6 +193,15 @@ describe('users', () => {
     expect(replies(await user.take(16))).toMatchObject([{ cookie: 1, errno: 0 }]);
   });
 
+  it('are cut off if nobody has the volume any more', async () => {
+    const frontend = makeFrontend();
+    await frontend.start();
+    const user = await new Client(socketPath).choose();
+    frontend.cut(volume);
+    await user.whenClosed();
+    await vi.waitUntil(async () => (await frontend.usersOf(volume)).length === 0, UNTIL);
+  });
+
   it(`are at most ${NBD_CONNECTIONS_MAX}`, async () => {
     await makeFrontend().start();
     const open = Array.from({ length: NBD_CONNECTIONS_MAX }, () => new Client(socketPath));

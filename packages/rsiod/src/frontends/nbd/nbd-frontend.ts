@@ -184,6 +184,10 @@ export class NbdFrontend implements Frontend {
     await this.hide(volume, true);
   }
 
+  cut(volume: FrontendVolume): void {
+    for (const client of [...this.clients]) if (client.volume === volume) client.connection.abort();
+  }
+
   /** Does nothing, because the connections of an earlier process were closed when that process exited. */
   release(): Promise<void> {
     return Promise.resolve();
