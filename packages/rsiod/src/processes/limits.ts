@@ -46,6 +46,10 @@ export const PROCESS_REFUSAL_MS = 8_000;
 export const PROCESS_HAND_OVER_MS = 10_000;
 /** How long rsiod waits for the exit of a killed process, which may be stuck in a system call. */
 export const PROCESS_KILL_MS = 2_000;
+/**
+ * If a data process was not told that the command of an order has ended, it is told again after this time, until it answers or has ended.
+ */
+export const ORDER_END_RETRY_MS = 1_000;
 /** Maximum number of unanswered requests to one data process. The control socket has a separate bound for each connection. */
 export const PROCESS_CALLS_MAX = 1_024;
 /** Maximum number of volumes that a data process may report: all volumes that a client can reach. */

@@ -159,7 +159,7 @@ export class ProcessRole {
     if (this.processes === null) return own;
     return routed(own, {
       processes: this.processes,
-      log: this.options.log,
+      ...{ log: this.options.log, clock: this.options.clock },
       offers: () => attachments.offers,
       whyMissing: (name, server) => whyMissing(namespaces(), attachments.offers, name, server),
     });

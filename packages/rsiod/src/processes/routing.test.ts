@@ -8,7 +8,7 @@ import { expect, test } from 'vitest';
 import type { ServerOffer } from '../attachments/offers.ts';
 import { kept, ProcessScene } from '../testing/process-scene.ts';
 import { joinedFigures, NO_FIGURES } from '../control/process-figures.ts';
-import { PROCESS_ANSWER_MS, PROCESS_PAUSE_MAX_MS } from './limits.ts';
+import { ORDER_END_RETRY_MS, PROCESS_ANSWER_MS, PROCESS_CALLS_MAX, PROCESS_PAUSE_MAX_MS } from './limits.ts';
 import { OWN_METHODS } from './messages.ts';
 import { routed } from './routing.ts';
 
@@ -29,7 +29,7 @@ class RoutedScene extends ProcessScene {
     } as unknown as ControlHandlers,
     {
       processes: this.processes,
-      log: quietLog,
+      ...{ log: quietLog, clock: this.clock },
       offers: () => this.offers,
       whyMissing: (name) => Promise.resolve(name === 'stopped' ? 'Server big-9 cannot offer it: its file is missing' : null),
     },
@@ -98,6 +98,30 @@ test('a volume that is offered and not attached goes to a process, which may hav
   const scene = await started(2);
   const { outcomes } = await scene.handlers.detach({ names: ['c', 'nothing'], force: false });
   expect(outcomes.map(({ volume, error }) => `${volume} ${error?.code ?? 'done'}`)).toEqual(['osl:c@0 done', 'nothing E_UNKNOWN_VOLUME']);
+});
+
+// Regression: if the process could not be told that a command had ended, its order kept the volume for ever.
+test('a process that could not be told that a command has ended is told again', async () => {
+  const scene = await started(1);
+  const gone = new AbortController();
+  await scene.handlers['order-attach']({ name: 'a', readOnly: false, server: null, alone: false, what: 'a test' }, gone.signal);
+  const process = scene.running(1)!;
+  process.answers = false;
+  const calls = Array.from({ length: PROCESS_CALLS_MAX }, () => scene.processes.all[0]!.call('status', {}).catch(() => undefined));
+  const told = (): number => process.received.filter((one) => one.type === 'call' && one.method === OWN_METHODS.endOrder).length;
+  const pass = async (): Promise<void> => {
+    scene.clock.advance(ORDER_END_RETRY_MS);
+    await new Promise((resolve) => setImmediate(resolve));
+  };
+  gone.abort();
+  await pass();
+  await pass();
+  expect(told()).toBe(0);
+  for (const one of process.received) if (one.type === 'call' && one.method === 'status') process.answer(one.number, {});
+  await Promise.all(calls);
+  process.answers = true;
+  for (let times = 0; times < 3; times++) await pass();
+  expect(told()).toBe(1);
 });
 
 test('a take-over needs names', async () => {

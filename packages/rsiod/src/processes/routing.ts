@@ -13,6 +13,7 @@ import {
 } from '@rsio/common/control/methods';
 import { MIRROR_METHODS } from '@rsio/common/control/mirror-methods';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Clock } from '@rsio/common/lib/clock';
 import { misfit } from '@rsio/common/lib/shape';
 import type { Log } from '@rsio/common/log/log';
 import { failure, refuseWanted } from '../attachments/choices.ts';
@@ -22,6 +23,7 @@ import { orderHandlers } from '../control/order-handlers.ts';
 import type { DataProcess } from './data-process.ts';
 import type { DataProcesses } from './data-processes.ts';
 import { isSamePath, joinedPaths } from '../control/joined-stats.ts';
+import { ORDER_END_RETRY_MS } from './limits.ts';
 
 type Method = keyof typeof CONTROL_METHODS;
 type Result<M extends Method> = Awaited<ReturnType<ControlHandlers[M]>>;
@@ -29,6 +31,7 @@ type Result<M extends Method> = Awaited<ReturnType<ControlHandlers[M]>>;
 export interface RoutingPorts {
   readonly processes: DataProcesses;
   readonly log: Pick<Log, 'warn'>;
+  readonly clock: Pick<Clock, 'after'>;
   /** The volumes that the servers offer to the main process. */
   readonly offers: () => readonly ServerOffer[];
   /** Resolves with the reason why a server that has the volume cannot offer it; null if no server reports a reason. */
@@ -109,9 +112,21 @@ export function routed(own: ControlHandlers, ports: RoutingPorts): ControlHandle
 /** Orders, each in the process of its volume. This process refuses those that would overwrite what the configuration wants attached. */
 function orderRoutes(
   own: ControlHandlers,
-  { processes, offers, whyMissing, log }: RoutingPorts,
+  { processes, offers, whyMissing, log, clock }: RoutingPorts,
 ): Pick<ControlHandlers, 'order-attach' | 'order-detach'> {
   const labels = new Map<string, string>();
+  const end = async (ticket: string, isGone: boolean): Promise<void> => {
+    const label = labels.get(ticket);
+    if (label === undefined) return;
+    try {
+      await processes.endOrder(label, ticket, isGone);
+      labels.delete(ticket);
+    } catch (thrown) {
+      // Nobody else tells the process that a command has gone. If the process has heard it already, the next call does nothing.
+      if (isGone) clock.after(ORDER_END_RETRY_MS, () => void end(ticket, true).catch(() => undefined));
+      throw thrown;
+    }
+  };
   return orderHandlers({
     log,
     attachFor: async (order, name, readOnly, server) => {
@@ -127,11 +142,7 @@ function orderRoutes(
       if (outcome?.error === null) labels.set(order.ticket, outcome.volume);
       return outcome ?? failure(name, new RsError('E_INTERNAL', 'No outcome'));
     },
-    endOrder: async (ticket, isGone) => {
-      const label = labels.get(ticket);
-      labels.delete(ticket);
-      if (label !== undefined) await processes.endOrder(label, ticket, isGone);
-    },
+    endOrder: end,
   });
 }
 
