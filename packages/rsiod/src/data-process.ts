@@ -42,7 +42,7 @@ function begin(first: Begin): void {
     restart: () => Promise.resolve(),
     stop: () => undefined,
     processes: null,
-    part: { channel, processes: first.processes },
+    part: { channel, processes: first.processes, origins: first.origins },
   });
   const handlers = daemon.handlers();
   const user = {

@@ -21,7 +21,7 @@ export async function openFirst(
   replayLogOf: (sizeBytes: number) => ReplayLog | null,
 ): Promise<{ offer: ServerOffer; attachment: Attachment }> {
   const [first] = choice.offers;
-  openings.origins.check(choice, all, ask.isPlaced === true);
+  openings.origins.check(choice, all, ask.isPlaced === true, ask.by === 'before');
   // The whole list is searched once for each volume, because a start may open a thousand volumes.
   const same = all.filter(({ namespace, id }) => namespace === first?.namespace && id === first.id);
   const pools = claimsOf(same).size;

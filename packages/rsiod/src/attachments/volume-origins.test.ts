@@ -9,7 +9,7 @@ import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ORIGINS_KEPT_MAX } from './limits.ts';
 import type { ServerOffer } from './offers.ts';
-import { isSameServer, type PlacedOffer, refusalOf, VolumeOrigins } from './volume-origins.ts';
+import { givenOrigins, isSameServer, type PlacedOffer, refusalOf, VolumeOrigins } from './volume-origins.ts';
 
 interface Facts {
   readonly name: string;
@@ -89,9 +89,15 @@ describe('what is remembered', () => {
     await origins.load();
     return origins;
   };
-  const check = (origins: VolumeOrigins, one: PlacedOffer, isOrdered = false): string | null => {
+  const check = (
+    origins: Pick<VolumeOrigins, 'check'>,
+    one: PlacedOffer,
+    isOrdered = false,
+    isAgain = false,
+    all = [one],
+  ): string | null => {
     try {
-      origins.check({ label: 'n:db@0', offers: [one] }, [one], isOrdered);
+      origins.check({ label: 'n:db@0', offers: [one] }, all, isOrdered, isAgain);
       return null;
     } catch (thrown) {
       return (thrown as Error).message;
@@ -117,6 +123,35 @@ describe('what is remembered', () => {
       expect.stringContaining('server bergen (serverid 2'),
     ]);
     expect(warned).toEqual([]);
+  });
+
+  // Regression: a mounted volume had no I/O after a restart of rsiod while a copy of its server was there, although a person had decided.
+  test('a volume goes on at its server after a restart while a copy is there, and nowhere else', async () => {
+    const origins = await started();
+    await origins.attached(offer(OSLO));
+    const all = [offer(OSLO), offer(COPY)];
+    const twin = { ...COPY, serverid: 1 };
+    expect(check(origins, offer(OSLO), false, true, all)).toBeNull();
+    expect(check(origins, offer({ ...OSLO, name: 'stavanger' }), false, true, all)).toBeNull();
+    expect(check(origins, offer(OSLO), false, false, all)).toContain('both offer');
+    for (const one of [COPY, { ...OSLO, serverid: 2 }]) expect(check(origins, offer(one), false, true, all)).toContain('both offer');
+    expect(check(origins, offer(twin), false, true)).toContain('was last attached from');
+  });
+
+  // Regression: a data process that was started again went on at a copy of the server, because only the main process checked.
+  test('a data process checks what it attaches again, and nothing else', async () => {
+    const origins = await started();
+    await origins.attached(offer(OSLO));
+    const given = givenOrigins(
+      origins.of([
+        { namespace: 'n', id: 'id' },
+        { namespace: 'n', id: 'other' },
+      ]),
+    );
+    const twin = offer({ ...COPY, serverid: 1 });
+    expect(check(given, twin, false, true)).toContain('was last attached from');
+    expect([check(given, offer(OSLO), false, true), check(given, twin), check(given, twin, true, true)]).toEqual([null, null, null]);
+    expect(check(givenOrigins({}), twin, false, true)).toBeNull();
   });
 
   test('a snapshot asks nothing and changes nothing', async () => {

@@ -1,6 +1,7 @@
 // Remembers from which server each volume was last attached, across reboots, and refuses a volume that another server offers under the same
 // id (docs/GUARANTEES.md G15): the disk of a server may have been copied, and a copy has older content. Invariant: without a person's order (--server), a volume of
-// a pool that only its server uses is attached only from the server that had it last, and only while no other server offers its id.
+// a pool that only its server uses is attached only from the server that had it last, and only while no other server offers its id. After a restart of rsiod, a volume
+// that was attached goes on at the server that had it, whatever other servers offer, because a person or this check has decided before.
 
 import type { AttachOutcome } from '@rsio/common/control/methods';
 import { StateFile } from '@rsio/common/files/state-file';
@@ -70,8 +71,23 @@ function originOf({ server, serverid, from }: PlacedOffer): Origin {
   return { server, serverid, addresses: addresses.slice(-ORIGIN_ADDRESSES_MAX) };
 }
 
-function keyOf({ namespace, id }: HeldOffer): string {
+function keyOf({ namespace, id }: Pick<HeldOffer, 'namespace' | 'id'>): string {
   return `${namespace} ${id}`;
+}
+
+function refuseCopy(
+  { label, offers }: Choice<PlacedOffer>,
+  all: readonly PlacedOffer[],
+  isAgain: boolean,
+  origins: ReadonlyMap<string, Origin>,
+): void {
+  const [first] = offers;
+  if (first === undefined || isSnapshot(first.name)) return;
+  const known = origins.get(keyOf(first)) ?? null;
+  if (isAgain && known !== null && offers.every((one) => one.serverid === known.serverid && isSameServer(known, originOf(one)))) return;
+  const same = all.filter(({ namespace, id }) => namespace === first.namespace && id === first.id);
+  const refusal = refusalOf(label, same, known);
+  if (refusal !== null) throw refusal;
 }
 
 export class VolumeOrigins {
@@ -92,12 +108,17 @@ export class VolumeOrigins {
     }
   }
 
-  /** Throws E_AMBIGUOUS. `all`: every offer. `isOrdered`: a person has named the server. */
-  check({ label, offers: [first] }: Choice<PlacedOffer>, all: readonly PlacedOffer[], isOrdered: boolean): void {
-    if (isOrdered || first === undefined || isSnapshot(first.name)) return;
-    const same = all.filter(({ namespace, id }) => namespace === first.namespace && id === first.id);
-    const refusal = refusalOf(label, same, this.known.get(keyOf(first)) ?? null);
-    if (refusal !== null) throw refusal;
+  /**
+   * Throws E_AMBIGUOUS. `all`: every offer. `isOrdered`: a person has named the server. `isAgain`: the volume was attached before a restart,
+   * from a server with the serverid of the offers.
+   */
+  check(choice: Choice<PlacedOffer>, all: readonly PlacedOffer[], isOrdered: boolean, isAgain: boolean): void {
+    if (!isOrdered) refuseCopy(choice, all, isAgain, this.known);
+  }
+
+  /** The origins of volumes, for the data process that is to attach them again. */
+  of(volumes: readonly { readonly namespace: string; readonly id: string }[]): Readonly<Record<string, Origin>> {
+    return Object.fromEntries(volumes.map(keyOf).flatMap((key) => (this.known.has(key) ? [[key, this.known.get(key)!]] : [])));
   }
 
   /** Records durably where a volume was attached. A volume of a shared pool or a mirror is known by its generations and terms. */
@@ -144,7 +165,7 @@ export class VolumeOrigins {
       try {
         const choice = chooseVolume(offers, label, server);
         choices.set(label, choice);
-        this.check(choice, offers, server !== null);
+        this.check(choice, offers, server !== null, false);
       } catch (thrown) {
         const error = toRsError(thrown);
         // A name that fits no volume or several is the business of the process that attaches.
@@ -161,12 +182,27 @@ export class VolumeOrigins {
   }
 }
 
-export type Origins = Pick<VolumeOrigins, 'load' | 'check' | 'attached' | 'guarded' | 'copiesIn'>;
+export type Origins = Pick<VolumeOrigins, 'load' | 'check' | 'attached' | 'guarded' | 'copiesIn' | 'of'>;
 
-/** For a data process, whose main process has checked what it is to attach. */
+/**
+ * For a data process, whose main process has checked what it is to attach. The data process itself checks what it attaches again after a
+ * crash. `given`: the origins of these volumes.
+ */
+export function givenOrigins(given: Readonly<Record<string, Origin>>): Origins {
+  const known = new Map(Object.entries(given));
+  return {
+    ...UNCHECKED_ORIGINS,
+    check: (choice, all, isOrdered, isAgain) => {
+      if (isAgain && !isOrdered) refuseCopy(choice, all, isAgain, known);
+    },
+  };
+}
+
+/** Checks nothing, and remembers nothing. */
 export const UNCHECKED_ORIGINS: Origins = {
   load: () => Promise.resolve(),
   copiesIn: () => [],
+  of: () => ({}),
   check: () => undefined,
   attached: () => Promise.resolve(),
   guarded: (labels, _server, _offers, attach) => attach(labels),

@@ -418,7 +418,7 @@ export class Namespace {
       );
     }
     const server = this.servers.get(challenge.serverid) ?? this.newServer(challenge);
-    server.meet(challenge);
+    server.meet(challenge, remote.address);
     const before = route.server;
     if (route.server !== server) this.revision++;
     route.server = server;

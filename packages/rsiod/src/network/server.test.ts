@@ -16,7 +16,7 @@ import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { Attachment } from '@rsio/protocol/client/attachment';
 import { OP } from '@rsio/protocol/wire/frames';
 import { encodeListAnswers, encodeOpenAnswer, encodeRecordAnswer } from '@rsio/protocol/wire/message-codec';
-import { type Holder, IOCTL, TAKE } from '@rsio/protocol/wire/messages';
+import { type Challenge, type Holder, IOCTL, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { describe, expect, test } from 'vitest';
 import { Namespace } from './namespace.ts';
@@ -122,6 +122,20 @@ class Scene {
     this.clock.advance(5);
   }
 }
+
+// Regression: a copy of the server under another name went on with the attached volumes while the original was down.
+test('a server with another name at another address is not met as the one of which volumes are attached', () => {
+  const scene = new Scene();
+  scene.network.routes[0]!.reach = 'refused';
+  for (const path of scene.scripted.paths) path.connection.close('The path is lost', true);
+  scene.clock.advance(PATH_SETTLED_MS);
+  expect([scene.server.isConnected, scene.server.trunk.attachments.length]).toEqual([false, 1]);
+  const meet = (server: string, address: string) => (): void =>
+    scene.server.meet({ ...({} as Challenge), server, instance: 'other' }, address);
+  expect(meet('bergen', '10.0.0.7')).toThrow('this may be a copy with older content');
+  expect(meet('bergen', '192.168.10.9')).not.toThrow();
+  expect(meet(scene.server.name, '10.0.0.7')).not.toThrow();
+});
 
 test('a new list makes an attached volume larger, once; a smaller size changes nothing', () => {
   const scene = new Scene();

@@ -162,17 +162,28 @@ export class Server {
     this.opener.failAll(STATUS.TAKEN, this.replaced);
   }
 
-  /** Called when a peer that is still unproven claims to be this server. Throws if another server seems to use the same serverid. */
-  meet({ server, instance }: Challenge): void {
+  /**
+   * Called when a peer at `address` that is still unproven claims to be this server. Throws if another server seems to use the same serverid.
+   * A server that was renamed is at an address of the earlier one. A copy under another name at another address may have older content.
+   */
+  meet({ server, instance }: Challenge, address: string): void {
     if (this.replaced !== null) throw new RsError('E_REPLACED', this.replaced);
-    const { session, paths, isHeard } = this.trunk;
-    if (session === null || session.serverInstance === instance) return;
+    const { session, paths, isHeard, attachments } = this.trunk;
+    if (session?.serverInstance === instance) return;
     if (server !== this.name && paths.length > 0) {
       throw new RsError(
         'E_PROTOCOL',
         `Servers ${this.name} and ${server} both claim serverid ${this.serverid}: give each its own in rssrvcfg`,
       );
     }
+    const isHere = [...this.metAt, ...this.named].some((key) => key.startsWith(endPointKey(address, 0).slice(0, -1)));
+    if (server !== this.name && !isHere && attachments.length > 0) {
+      throw new RsError(
+        'E_PROTOCOL',
+        `Server ${server} at ${address} has the serverid ${this.serverid} of server ${this.name}, of which volumes are attached here: this may be a copy with older content. Stop the copy; if ${this.name} was renamed and moved there, detach its volumes first (rsconfig -d --force)`,
+      );
+    }
+    if (session === null) return;
     // After a restart of the server, no old path receives data. An old path that receives data therefore suggests a second server with the
     // same serverid.
     if (isHeard) {

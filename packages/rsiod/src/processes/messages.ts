@@ -22,6 +22,7 @@ import type { LogWay } from '@rsio/common/log/log-form';
 import { type ErrorCode, ERRORS, RsError } from '@rsio/common/lib/errors';
 import { type AttachedContent, isAttachedContent } from '../attachments/attached-file.ts';
 import { DETACHED_KEPT_MAX } from '../attachments/limits.ts';
+import type { Origin } from '../attachments/volume-origins.ts';
 import type { PassedConnection } from '../frontends/nbd/passed-connection.ts';
 import { EXPORT_FACTS } from '../frontends/nbd/wire/nbd-export.ts';
 import type { Kept } from '../keeper/keeper-link.ts';
@@ -41,6 +42,8 @@ export interface Begin {
   readonly processes: number;
   /** The volumes that this process must reattach. */
   readonly attached: AttachedContent;
+  /** From which servers these volumes were attached (volume-origins.ts). */
+  readonly origins: Readonly<Record<string, Origin>>;
   /** Devices of the previous process with their descriptors in this one; null if there is no keeper. */
   readonly kept: readonly Kept[] | null;
 }

@@ -14,7 +14,7 @@ import type { DaemonLog } from '@rsio/common/log/log';
 import { type AttachedContent, AttachedFile, type AttachedStore } from '../attachments/attached-file.ts';
 import type { Attachments } from '../attachments/attachments.ts';
 import { labelOf, type ServerOffer, twinsOf, whyMissing } from '../attachments/offers.ts';
-import { type Origins, UNCHECKED_ORIGINS, VolumeOrigins } from '../attachments/volume-origins.ts';
+import { givenOrigins, type Origin, type Origins, VolumeOrigins } from '../attachments/volume-origins.ts';
 import { devicePlaces } from '../frontends/devices/device-paths.ts';
 import { NBD_FRONTEND_BYTES_MAX, NBD_FRONTEND_RESERVE_BYTES } from '../frontends/limits.ts';
 import type { NbdFrontend, NbdFrontendOptions } from '../frontends/nbd/nbd-frontend.ts';
@@ -46,8 +46,12 @@ export interface RoleOptions {
     readonly count: number;
     readonly spawn: (number: number, places: readonly number[] | null, events: ChildEvents) => Spawned;
   } | null;
-  /** Set in a data process: the channel to the main process, and the number of data processes. */
-  readonly part: { readonly channel: MainChannel; readonly processes: number } | null;
+  /** Set in a data process: the channel to the main process, the number of data processes, and the origins of its earlier volumes. */
+  readonly part: {
+    readonly channel: MainChannel;
+    readonly processes: number;
+    readonly origins: Readonly<Record<string, Origin>>;
+  } | null;
 }
 
 export interface RolePorts {
@@ -73,7 +77,7 @@ export class ProcessRole {
   constructor(options: RoleOptions, ports: RolePorts) {
     const { keeper, log, part } = options;
     this.options = options;
-    this.origins = part === null ? new VolumeOrigins(`${options.paths.stateDir}/origins.json`, log) : UNCHECKED_ORIGINS;
+    this.origins = part === null ? new VolumeOrigins(`${options.paths.stateDir}/origins.json`, log) : givenOrigins(part.origins);
     this.processes =
       options.processes === null
         ? null
@@ -184,6 +188,7 @@ function newProcesses(
         ...{ attached, kept, config, root: paths.root, node: config.namespaces[0]?.nodename ?? 'rsiod', log: log.way },
         identity: { ...identity, dataProcess: number },
         processes: count,
+        origins: origins.of(attached.attached),
       };
     },
     isOffered: (label) => ports.offers().some((offer) => labelOf(offer) === label),
