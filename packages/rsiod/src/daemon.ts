@@ -138,7 +138,8 @@ export class ClientDaemon {
       moved: () => void this.attached.record(),
       cut: (volume, sentence) => this.notifications.cut(volume, sentence),
       random: () => randomBytes(4).readUInt32LE() / 2 ** 32,
-      ...{ instance: identity.instance, elsewhere: this.role.processes, attachesWanted: !this.role.isData, shownTo: made.shownTo },
+      ...{ instance: identity.instance, elsewhere: this.role.processes, attachesWanted: !this.role.isData },
+      shownTo: (volume) => made.shownTo(volume, this.attached.audienceOf(volume)),
       note: (...event) => this.notifications.add(...event),
     });
     this.configure(config);
@@ -396,7 +397,7 @@ export class ClientDaemon {
     const { paths, clock, log } = this.options;
     return makeFrontends({
       ...{ paths, clock, log, role: this.role, config: () => this.config },
-      attached: () => this.attachments.list,
+      ...{ attached: () => this.attachments.list, changed: () => this.attached.record() },
       gateOffers: new GateOffers({
         offers: () => this.attachments.offers,
         // Record the volume, so that the next process attaches it again before that process lets hosts in.

@@ -15,8 +15,9 @@ import { Frontends } from './frontends/frontends.ts';
 import { NbdFrontend } from './frontends/nbd/nbd-frontend.ts';
 import { deviceFacts } from './frontends/system/device-choice.ts';
 import { AoeGates } from './gates/aoe/aoe-gates.ts';
-import { decideAudience, takeFromPrograms } from './gates/from-programs.ts';
+import { decideAudience, type EarlierAudience, takeFromPrograms } from './gates/from-programs.ts';
 import { Gates } from './gates/gates.ts';
+import { PROGRAMS_RETURN_MS } from './gates/limits.ts';
 import type { ProcessRole } from './processes/role.ts';
 import type { Audience, FrontendVolume } from './volumes/frontend-volume.ts';
 import { isSnapshot } from '@rsio/common/lib/volume-name';
@@ -32,6 +33,8 @@ export interface FrontendsPorts {
   /** True when the volumes of the previous process have been attached again. */
   isSettled(): boolean;
   readonly reportLoss: FrontendEvents['dataLost'];
+  /** Records who has the volumes. */
+  changed(): Promise<void>;
 }
 
 export interface MadeFrontends {
@@ -40,7 +43,7 @@ export interface MadeFrontends {
   readonly gates: Gates;
   readonly aoeGates: AoeGates;
   /** Decides whether programs of this machine or hosts of its gates get a volume; undefined: both, because nobody can write to it. */
-  readonly shownTo: (volume: FrontendVolume, isAgain: boolean) => Promise<Audience | undefined>;
+  readonly shownTo: (volume: FrontendVolume, before: EarlierAudience) => Promise<Audience | undefined>;
 }
 
 export function makeFrontends(ports: FrontendsPorts): MadeFrontends {
@@ -72,7 +75,12 @@ export function makeFrontends(ports: FrontendsPorts): MadeFrontends {
     clock,
     ...role.nbdOptions(() => nbd),
   });
-  const fromPrograms = takeFromPrograms([nbd, devices]);
+  /** Until when programs that had a volume before a restart may come back. */
+  const returnMs = new WeakMap<FrontendVolume, number>();
+  const fromPrograms = takeFromPrograms([nbd, devices], {
+    mayReturn: (volume) => clock.monotonicMs() < (returnMs.get(volume) ?? 0),
+    taken: () => ports.changed(),
+  });
   const gates = new Gates({
     ...{ clock, log, version: programVersion(), numbersFile: paths.gatesFile, gates: role.isData ? [] : config.gates },
     isSettled: () => ports.isSettled(),
@@ -85,14 +93,16 @@ export function makeFrontends(ports: FrontendsPorts): MadeFrontends {
     ...{ clock, log, version: programVersion(), notesFile: paths.aoeFile, gates: role.isData ? [] : config.aoeGates },
     takeFromPrograms: fromPrograms,
   });
-  const shownTo = async (volume: FrontendVolume, isAgain: boolean): Promise<Audience | undefined> => {
+  const shownTo = async (volume: FrontendVolume, before: EarlierAudience): Promise<Audience | undefined> => {
+    if (before === 'programs') returnMs.set(volume, clock.monotonicMs() + PROGRAMS_RETURN_MS);
     const left = devices.leftVolumes.find(({ id }) => id === volume.id);
     const hasDevice = settingsOf(volume).device !== 'none';
     const audience = decideAudience({
       isReadonly: volume.readonly || isSnapshot(volume.name),
       hasDevice,
-      isClaimed: gates.claims(volume, isAgain) || aoeGates.claims(volume),
-      users: left === undefined ? [] : await devices.usersOf(left),
+      isClaimed: gates.claims(volume, before) || aoeGates.claims(volume),
+      users: left === undefined || before === 'programs' ? [] : await devices.usersOf(left),
+      before,
     });
     if (audience !== 'gates') return audience;
     await devices.release(volume, 'a gate of this machine offers it to hosts', true);

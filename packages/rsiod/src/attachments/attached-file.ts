@@ -5,7 +5,7 @@
 import { rename } from 'node:fs/promises';
 import { StateFile, type StateForm } from '@rsio/common/files/state-file';
 import { toRsError } from '@rsio/common/lib/errors';
-import { flag, integer, list, misfit, object, type Of, optional, text } from '@rsio/common/lib/shape';
+import { flag, integer, list, misfit, object, type Of, optional, text, word } from '@rsio/common/lib/shape';
 import type { Log } from '@rsio/common/log/log';
 
 const KEPT = object({
@@ -20,6 +20,8 @@ const KEPT = object({
   server: text(),
   /** Names of the lasting owners (owners.ts). Empty: only orders had it, so it is closed. Absent in older files: a person had it. */
   owners: optional(list(text())),
+  /** Who had it: programs of this machine, or hosts of its gates. Absent in older files, and if nobody can write to it. */
+  shownTo: optional(word(['programs', 'gates'])),
 });
 export type KeptVolume = Of<typeof KEPT>;
 

@@ -17,6 +17,7 @@ import { labelOf } from './offers.ts';
 import { type Order, type Owner, Owners, PERSON } from './owners.ts';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { TAKE } from '@rsio/protocol/wire/messages';
+import type { Audience } from '../volumes/frontend-volume.ts';
 
 const AT_ONCE = 3;
 
@@ -26,6 +27,7 @@ interface TestVolume {
   readonly universe: number;
   readonly id: string;
   readonly wantsReadonly: boolean;
+  readonly shownTo?: Audience;
 }
 
 function volume(name: string, id = `id-${name}`, namespace = 'osl'): TestVolume {
@@ -70,6 +72,8 @@ class DaemonRun {
   readonly uncloseable = new Set<string>();
   /** Volumes whose hold has ended. */
   readonly closed: string[] = [];
+  /** The owner of each detach that was asked for. */
+  readonly detachedFor: (string | null)[] = [];
   /** The fake attachments complete an attach only after this promise has resolved. */
   held: Promise<void> = Promise.resolve();
 
@@ -165,7 +169,8 @@ class DaemonRun {
     if (this.owners.isFree(label)) await this.detach([label]);
   }
 
-  detach(names: readonly string[]): Promise<AttachOutcome[]> {
+  detach(names: readonly string[], _force = false, owner: string | null = null): Promise<AttachOutcome[]> {
+    this.detachedFor.push(owner);
     const outcomes = names.map((name): AttachOutcome => {
       const at = this.list.findIndex((one) => labelOf(one) === name || one.name === name);
       const [gone] = at < 0 ? [] : this.list.splice(at, 1);
@@ -549,6 +554,20 @@ test('devices of the previous process are removed once their volume is no longer
   expect(next.released).toEqual(['oracle: detached by rsconfig -d', 'lab: It cannot (E_HELD)']);
 });
 
+// Regression: after a restart, a gate took the disk of a virtual machine whose NBD connection had ended with rsiod.
+test('who had a volume is recorded, and is known until it is attached again', async () => {
+  const first = await runWith(volume('db'), volume('host'), volume('old'));
+  Object.assign(first.list[0]!, { shownTo: 'programs' });
+  Object.assign(first.list[1]!, { shownTo: 'gates' });
+  await first.attached.record();
+  for (let last = first, round = 1; round <= 2; round++) {
+    last = await DaemonRun.after(last);
+    const before = ['db', 'host', 'old', 'new'].map((name) => last.attached.audienceOf(volume(name)));
+    expect([...before, last.attached.audienceOf(volume('db', 'id-other'))]).toEqual(['programs', 'gates', 'unknown', null, null]);
+    await last.attached.record();
+  }
+});
+
 describe('orders', () => {
   const order = (isAlone: boolean): Order => ({ kind: 'order', ticket: 'ticket', what: 'rsconfig restore', isAlone });
 
@@ -598,6 +617,24 @@ describe('orders', () => {
     next.failures.set('osl:db@0', 'E_HELD');
     await next.attached.restore();
     expect([next.said, next.released, next.attached.awaited]).toEqual([[], [], []]);
+  });
+
+  // Regression: what a person had asked for, while the detach of a program waited for the server, was detached.
+  test.each([true, false])('a program that detaches leaves the volume to who asks for it meanwhile: in reach %s', async (isInReach) => {
+    const run = await DaemonRun.after(null);
+    run.offer(volume('db'));
+    await run.attached.attach(['osl:db@0'], false, null, TAKE.NO, 'name', { kind: 'lasting', name: 'csi' });
+    const next = await DaemonRun.started(run);
+    const detaching = next.attached.detach(['osl:db@0'], false, 'csi');
+    next.owners.settle(next.owners.claim('osl:db@0', 'id-db', PERSON));
+    if (isInReach) next.offer(volume('db'));
+    for (let look = 0; look <= START_REACH_MS / REACH_LOOK_MS; look++) {
+      next.clock.advance(REACH_LOOK_MS);
+      await new Promise(setImmediate);
+    }
+    expect(await detaching).toMatchObject([{ done: true }]);
+    if (isInReach) expect(next.detachedFor).toEqual(['csi']);
+    else expect([next.attached.awaited.length, next.owners.lastingOf('osl:db@0')]).toEqual([1, ['person']]);
   });
 
   test('a program that detaches leaves the volume to its other owners, also before it is attached again', async () => {

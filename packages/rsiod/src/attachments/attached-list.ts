@@ -16,6 +16,8 @@ import { isApplied, isLeftHeld, isMeant, leftToOthers } from './choices.ts';
 import { chooseVolume, type HeldOffer, isCalledLike, isOffer, labelOf, type Offer } from './offers.ts';
 import { ownersOf } from './pool-owner.ts';
 import { isSnapshot, servedNameParts } from '@rsio/common/lib/volume-name';
+import type { EarlierAudience } from '../gates/from-programs.ts';
+import type { Audience } from '../volumes/frontend-volume.ts';
 import { severalAtOnce } from '@rsio/common/structures/concurrency';
 import { type Order, type Owners, PERSON } from './owners.ts';
 
@@ -24,6 +26,7 @@ type Listed = Pick<KeptVolume, 'namespace' | 'name' | 'universe' | 'id'>;
 interface Attached extends Listed {
   /** True if the volume was requested read-only; the next daemon requests the volume in the same mode. */
   readonly wantsReadonly: boolean;
+  readonly shownTo?: Audience | undefined;
 }
 
 interface Offered extends Offer {
@@ -112,6 +115,12 @@ export class AttachedList<V extends Attached> {
     return wanted.map(({ namespace, name, universe, id, readonly, server, reason }) => {
       return { namespace, name, universe, id, readonly, server, reason };
     });
+  }
+
+  /** Who had the volume before a restart, if it is being attached again. */
+  audienceOf(volume: Listed): EarlierAudience {
+    const before = this.waiting.find((one) => keyOf(one) === keyOf(volume));
+    return before === undefined ? null : (before.shownTo ?? 'unknown');
   }
 
   /** Reads which volumes the previous daemon had attached. If the file cannot be used, `warn` is called with the reason. */
@@ -315,12 +324,16 @@ export class AttachedList<V extends Attached> {
       const one = this.awaitedOf(name);
       if (one === null) return owner === null ? await this.detachHeld(name, force) : await this.detachAttached(name, force, owner);
       const label = labelOf(one);
-      const left = owner === null ? null : leftToOthers(attachments.owners, label, owner);
-      if (left !== null) return left;
+      const leftNow = (): AttachOutcome | null => (owner === null ? null : leftToOthers(attachments.owners, label, owner));
+      const early = leftNow();
+      if (early !== null) return early;
       if (!force) await this.untilInReach(one);
       await this.broughtBack(one);
       const isAttached = attachments.list.some((volume) => labelOf(volume) === label && volume.id === one.id);
-      if (isAttached) return await this.detachAttached(label, force);
+      if (isAttached) return await this.detachAttached(label, force, owner);
+      // Somebody may have asked for it meanwhile.
+      const late = leftNow();
+      if (late !== null) return late;
       await this.ports.release(one, 'detached by rsconfig -d', force);
       this.waiting = this.waiting.filter((other) => other !== one);
       attachments.owners.drop(label);
@@ -332,7 +345,7 @@ export class AttachedList<V extends Attached> {
     }
   }
 
-  private async detachAttached(name: string, force: boolean, owner: string | null = null): Promise<AttachOutcome> {
+  private async detachAttached(name: string, force: boolean, owner: string | null): Promise<AttachOutcome> {
     return (await this.ports.attachments.detach([name], force, owner))[0] ?? failure(name, new Error('No outcome'));
   }
 
@@ -344,12 +357,12 @@ export class AttachedList<V extends Attached> {
     const { attachments } = this.ports;
     // The configuration may have attached volumes since `record` was last called.
     for (const volume of attachments.list) this.had.add(keyOf(volume));
-    const outcome = await this.detachAttached(name, force);
+    const outcome = await this.detachAttached(name, force, null);
     const left = attachments.offers.find((offer) => isMeant(offer, name) && isLeftHeld(offer) && !this.had.has(keyOf(offer)));
     if (!outcome.already || left === undefined) return outcome;
     // The volume is attached read-only, because nothing will be written to it before the detach.
     const [attached] = await attachments.attach([labelOf(left)], true, left.server, TAKE.NO);
-    return attached?.error === null ? await this.detachAttached(labelOf(left), force) : outcome;
+    return attached?.error === null ? await this.detachAttached(labelOf(left), force, null) : outcome;
   }
 
   private async untilInReach(one: Awaited): Promise<void> {
@@ -403,16 +416,23 @@ export class AttachedList<V extends Attached> {
               serverid: server.serverid,
               server: server.name,
               owners: owned(volume),
+              ...audienceIn(volume),
             },
           ];
     });
     const labels = new Set(attached.map(labelOf));
     const waiting = this.waiting.flatMap((one): KeptVolume[] => {
       const { namespace, name, universe, id, readonly, serverid, server } = one;
-      return labels.has(labelOf(one)) ? [] : [{ namespace, name, universe, id, readonly, serverid, server, owners: owned(one) }];
+      return labels.has(labelOf(one))
+        ? []
+        : [{ namespace, name, universe, id, readonly, serverid, server, owners: owned(one), ...audienceIn(one) }];
     });
     return { boot, attached: [...attached, ...waiting], detached: [...attachments.detached].slice(-DETACHED_KEPT_MAX) };
   }
+}
+
+function audienceIn({ shownTo }: { readonly shownTo?: Audience | undefined }): Pick<KeptVolume, 'shownTo'> {
+  return shownTo === undefined || shownTo === 'orders' ? {} : { shownTo };
 }
 
 function volumeOf({ namespace, name, universe }: Listed): Pick<Listed, 'namespace' | 'name' | 'universe'> {

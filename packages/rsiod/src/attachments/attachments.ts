@@ -123,8 +123,8 @@ export interface AttachmentsPorts {
   note(object: string, from: string, to: string, sentence: string): void;
   /** The volumes of the data processes; null if this process itself attaches the volumes that the configuration wants. */
   readonly elsewhere: AttachedElsewhere | null;
-  /** Decides who may use a volume that a lasting owner has. `isAgain`: it was attached before a restart. */
-  shownTo?(volume: Volume, isAgain: boolean): Promise<Audience | undefined>;
+  /** Decides who may use a volume that a lasting owner has. */
+  shownTo?(volume: Volume): Promise<Audience | undefined>;
   /** False in a data process, because the main process attaches what the configuration wants, and refuses orders for it. */
   readonly attachesWanted?: boolean;
   /** The servers from which volumes were attached. */
@@ -381,7 +381,7 @@ export class Attachments {
       const volume = attached ?? (await this.openOnce(choice, ask));
       refuseOtherMode(label, volume.wantsReadonly, ask, isConfiguredReadonly(choice));
       this.leaving.admit(volume);
-      if (volume.shownTo === 'orders' && this.owners.lastingOf(label).length > 0) await this.show(volume, label, false);
+      if (volume.shownTo === 'orders' && this.owners.lastingOf(label).length > 0) await this.show(volume, label);
       else if (!this.volumes.includes(volume)) throw goneMeanwhile(label);
       if (claim !== null) this.owners.settle(claim);
       return { volume: label, done: true, already: attached !== undefined, device: this.ports.frontends.deviceOf(volume), error: null };
@@ -439,7 +439,7 @@ export class Attachments {
     this.volumes.splice(before + 1, 0, volume);
     this.farm.look();
     volume.renewed = () => this.ports.frontends.incarnationChanged(volume);
-    await this.show(volume, choice.label, ask.by === 'before');
+    await this.show(volume, choice.label);
     this.ports.log.info(
       `Attached ${choice.label} of ${volume.serverText}: ${volume.sizeBytes} bytes${volume.readonly ? ', read-only' : ''}`,
     );
@@ -482,9 +482,9 @@ export class Attachments {
    * Shows the volume to its users: to the order alone, or to programs of this machine or hosts of its gates. If a frontend cannot make the volume's device,
    * the volume is detached, unless an order has it. What only orders had is shown to nobody else while something that an order has left uses it.
    */
-  private async show(volume: Volume, label: string, isAgain: boolean): Promise<void> {
+  private async show(volume: Volume, label: string): Promise<void> {
     const [isForOrders, wasForOrders] = [this.owners.lastingOf(label).length === 0, volume.shownTo === 'orders'];
-    volume.shownTo = isForOrders ? 'orders' : await this.ports.shownTo?.(volume, isAgain);
+    volume.shownTo = isForOrders ? 'orders' : await this.ports.shownTo?.(volume);
     if (wasForOrders && !isForOrders) await refuseUsed(volume, this.ports.frontends);
     try {
       await this.ports.frontends.show(volume);

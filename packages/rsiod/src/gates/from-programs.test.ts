@@ -12,13 +12,15 @@ const MOUNT = ['mount point /mnt'];
 
 test.each([
   [{ isReadonly: false, hasDevice: true, isClaimed: false, users: [] }, 'programs'],
+  [{ isReadonly: false, hasDevice: true, isClaimed: true, users: [], before: 'programs' }, 'programs'],
+  [{ isReadonly: false, hasDevice: true, isClaimed: true, users: MOUNT, before: 'gates' }, 'programs'],
   [{ isReadonly: false, hasDevice: true, isClaimed: true, users: [] }, 'gates'],
   [{ isReadonly: false, hasDevice: true, isClaimed: true, users: MOUNT }, 'programs'],
   [{ isReadonly: false, hasDevice: false, isClaimed: false, users: [] }, 'gates'],
   [{ isReadonly: false, hasDevice: false, isClaimed: true, users: MOUNT }, 'programs'],
   [{ isReadonly: true, hasDevice: true, isClaimed: true, users: MOUNT }, undefined],
 ] as const)('%j: %s', (facts, expected) => {
-  expect(decideAudience(facts)).toBe(expected);
+  expect(decideAudience({ before: null, ...facts })).toBe(expected);
 });
 
 const GATE = { name: 'g1', volumes: ['oracle'] };
@@ -27,17 +29,27 @@ let devices: FakeFrontend;
 let nbd: FakeFrontend;
 
 beforeEach(async () => {
+  [isShown, mayReturn] = [true, false];
+  recorded.length = 0;
   volume = Object.assign(new MemoryVolume({ name: 'oracle' }), { shownTo: 'programs' as const });
   [devices, nbd] = [new FakeFrontend(), new FakeFrontend()];
   for (const frontend of [devices, nbd]) await frontend.show(volume);
 });
 
-const take = (gate: { name: string; volumes: 'all' | string[] } = GATE): Promise<void> => takeFromPrograms([nbd, devices])(gate, volume);
+let isShown = true;
+let mayReturn = false;
+const recorded: unknown[] = [];
+const take = (gate: { name: string; volumes: 'all' | string[] } = GATE): Promise<void> =>
+  takeFromPrograms([nbd, devices], { mayReturn: () => mayReturn, taken: async () => void recorded.push(volume.shownTo) })(
+    gate,
+    volume,
+    () => isShown,
+  );
 const state = (): unknown[] => [volume.shownTo, devices.shown.has(volume), nbd.shown.has(volume)];
 
 test('a gate that names the volume takes it when no program uses it', async () => {
   await take();
-  expect(state()).toEqual(['gates', false, false]);
+  expect([...state(), recorded]).toEqual(['gates', false, false, ['gates']]);
   await take({ name: 'g2', volumes: 'all' });
 });
 
@@ -51,6 +63,27 @@ test('a program that comes at the same moment keeps it, and its export comes bac
   devices.hide = () => Promise.reject(new RsError('E_IN_USE', 'It is in use by mount point /mnt'));
   await expect(take()).rejects.toMatchObject({ code: 'E_IN_USE' });
   expect(state()).toEqual(['programs', true, true]);
+});
+
+// Regression: after a restart of rsiod, a gate took the disk of a virtual machine before its NBD client had connected again.
+test('programs that had it before a restart keep it until they have had the time to come back', async () => {
+  mayReturn = true;
+  await expect(take()).rejects.toMatchObject({ code: 'E_IN_USE', message: expect.stringContaining('may come back') });
+  expect(state()).toEqual(['programs', true, true]);
+  mayReturn = false;
+  await take();
+  expect(state()).toEqual(['gates', false, false]);
+});
+
+// Regression: a volume that was detached at the same moment was shown again, with a device that nobody removed.
+test.each([true, false])('a volume that is detached meanwhile is not shown again: in use %s', async (isUsed) => {
+  devices.hide = () => {
+    isShown = false;
+    return isUsed ? Promise.reject(new RsError('E_IN_USE', 'It is in use')) : FakeFrontend.prototype.hide.call(devices, volume);
+  };
+  await expect(take()).rejects.toMatchObject({ code: isUsed ? 'E_IN_USE' : 'E_VOLUME' });
+  expect(state()).toEqual(['programs', isUsed, false]);
+  expect(recorded).toEqual([]);
 });
 
 test('a gate that names no volumes takes none from programs, and says how it would', async () => {

@@ -17,7 +17,7 @@ import { MemoryBudget } from '../frontends/streams/memory-budget.ts';
 import { BatchPool } from '../frontends/streams/transport.ts';
 import type { FrontendVolume } from '../volumes/frontend-volume.ts';
 import { ActiveNamespace } from './active-namespace.ts';
-import type { TakeFromPrograms } from './from-programs.ts';
+import type { EarlierAudience, TakeFromPrograms } from './from-programs.ts';
 import { GateClock } from './gate-clock.ts';
 import { GateOrder } from './order/gate-order.ts';
 import { Door } from './door.ts';
@@ -139,10 +139,10 @@ export class Gates implements Frontend {
 
   /**
    * True if a gate is to have the volume, so that programs of this machine do not get it. `volumes = all` names no volume: such a gate has
-   * what has no device here, and, after a restart (`isAgain`), what it has offered before.
+   * what has no device here, and, after a restart, what it had before.
    */
-  claims(volume: FrontendVolume, isAgain: boolean): boolean {
-    const hadIt = isAgain && this.numbers.knows(volume.id);
+  claims(volume: FrontendVolume, before: EarlierAudience): boolean {
+    const hadIt = before === 'gates' || (before === 'unknown' && this.numbers.knows(volume.id));
     return this.config.some((config) => (config.volumes === 'all' ? hadIt : offers(config, volume)));
   }
 

@@ -140,6 +140,8 @@ export const GATE_TCP_KEEP_ALIVE_MS = 30_000;
 export const GATE_STOP_MS = 5_000;
 /** After its start, rsiod waits at most this long for the volumes that it had before, and then opens its gates without the missing ones. */
 export const GATE_SETTLE_MS = 60_000;
+/** After a restart of rsiod, a gate takes no volume from programs for this time, because NBD clients need time to connect again. */
+export const PROGRAMS_RETURN_MS = 60_000;
 /** A gate takes a volume over at most once in this time, and not within this time after it lost the volume to another gate. */
 export const GATE_SWITCH_MS = 10_000;
 /** An active gate whose volume has had no path for this time tells its hosts to use another gate. */

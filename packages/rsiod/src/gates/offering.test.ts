@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
+import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { MemoryVolume } from '../frontends/nbd/testing/memory-volume.ts';
@@ -92,7 +93,13 @@ async function make(config: readonly ClientGateConfig[]): Promise<void> {
     take: () => Promise.resolve('not now'),
   };
   const own = { version: '1.0', isSettled: () => true, namespaceid: () => 7, nodeOf: () => 'big-2', servers, gates: config };
-  gates = new Gates({ takeFromPrograms: takeFromPrograms([programs]), clock, log, numbersFile: join(folder, 'gates.json'), ...own });
+  gates = new Gates({
+    takeFromPrograms: takeFromPrograms([programs], { mayReturn: () => false, taken: () => Promise.resolve() }),
+    clock,
+    log,
+    numbersFile: join(folder, 'gates.json'),
+    ...own,
+  });
   await gates.start();
 }
 
@@ -239,6 +246,17 @@ it('a record that is never read does not keep a volume from the hosts for ever',
   await gates.show(held('v3'));
   await pass(GATE_SETTLE_MS + 2_000);
   await expect.poll(() => states(0), POLL).toEqual(['8192 active osl:v3@0']);
+});
+
+// Regression: programs lost their device to a gate that could not offer the volume after all.
+it('a gate that cannot offer a volume takes it from no program', async () => {
+  await make([{ ...gate(0), volumes: ['oracle'] }]);
+  const volume = Object.assign(held('oracle'), { shownTo: 'programs' as const });
+  const read = (): Promise<never> => Promise.reject(new RsError('E_TIMEOUT', 'The server does not answer'));
+  Object.defineProperty(volume, 'record', { value: { ...volume.record, read } });
+  await gates.show(volume);
+  expect(lines.join()).toContain('The server does not answer');
+  expect([gates.placesOf(volume).length, volume.shownTo]).toEqual([0, 'programs']);
 });
 
 // Regression: a gate offered what programs of its machine had mounted, and a host wrote over the file system.

@@ -8,7 +8,7 @@ import { isSnapshot, nameInUniverse, volumeLabel } from '@rsio/common/lib/volume
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { FrontendVolume } from '../volumes/frontend-volume.ts';
 import { ActiveNamespace } from './active-namespace.ts';
-import type { TakeFromPrograms } from './from-programs.ts';
+import { refuseOfPrograms, type TakeFromPrograms } from './from-programs.ts';
 import type { Gate, GateLog } from './gate.ts';
 import { GateRecord } from './gate-record.ts';
 import type { GateOrder } from './order/gate-order.ts';
@@ -199,9 +199,10 @@ export class Offering {
     const { config, nqn } = gate;
     if (!offers(config, volume) || this.placeIn(gate, volume) !== null) return;
     shown.triedMs = this.ports.clock.monotonicMs();
+    const isShown = (): boolean => this.shown.get(volume) === shown;
     try {
       this.refuse(gate, volume);
-      await this.ports.takeFromPrograms(config, volume);
+      refuseOfPrograms(config, volume);
       const record = await this.recordOf(volume, shown);
       const recorded = record?.idAt(nqn) ?? null;
       const isInUse = (id: string): boolean => this.isShown(id);
@@ -218,12 +219,17 @@ export class Offering {
         isTaken,
       });
       if (isTaken(nsid)) throw new RsError('E_CONFIG', `its namespace id ${nsid} is that of another volume here`);
+      if (!isShown()) return;
       if (recorded === null) await record?.keepId(nqn, nsid);
-      if (gate.hasPartner) await this.noteActive(volume, shown, record);
       // Other volumes may have been added meanwhile.
       this.refuse(gate, volume);
-      const isWanted = this.shown.get(volume) === shown && gate.isServing && offers(gate.config, volume);
-      if (isWanted && this.placeIn(gate, volume) === null) gate.show(new ActiveNamespace(nsid, volume, shown.reservations, shown.order));
+      // Programs lose the volume only if nothing else keeps it from the hosts.
+      const isWanted = (): boolean => isShown() && gate.isServing && offers(gate.config, volume);
+      if (!isWanted()) return;
+      await this.ports.takeFromPrograms(config, volume, isShown);
+      if (gate.hasPartner && isShown()) await this.noteActive(volume, shown, record);
+      this.refuse(gate, volume);
+      if (isWanted() && this.placeIn(gate, volume) === null) gate.show(new ActiveNamespace(nsid, volume, shown.reservations, shown.order));
     } catch (thrown) {
       const { message } = toRsError(thrown);
       if (shown.refusals.get(config.name) !== message)

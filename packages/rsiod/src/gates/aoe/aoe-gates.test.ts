@@ -43,7 +43,7 @@ function made(config: readonly AoeGateConfig[]): AoeGates {
   const say = (message: string): unknown => lines.push(message);
   const log = { info: say, warn: say, error: say };
   return new AoeGates({
-    takeFromPrograms: takeFromPrograms([programs]),
+    takeFromPrograms: takeFromPrograms([programs], { mayReturn: () => false, taken: () => Promise.resolve() }),
     clock,
     log,
     notesFile: path.join(folder, 'aoe.json'),

@@ -232,7 +232,6 @@ export class AoeGates implements Frontend {
     const { config } = gate;
     try {
       refuse(volume);
-      if (isOfPrograms(config, volume)) await this.options.takeFromPrograms(config, volume);
       const configured = slotIn(config, volume);
       const others = new Set([...config.slots.values()].filter((slot) => slot !== configured));
       const { slot, ...notes } = await this.notes.of(config.shelf, volume.id, configured, (one) => others.has(one));
@@ -242,7 +241,9 @@ export class AoeGates implements Frontend {
           'E_CONFIG',
           `its slot ${slot} is that of ${rival === undefined ? 'another volume in the key slots' : nameInUniverse(rival)}: give it another one (key slots)`,
         );
-      if (this.shown.has(volume) && gate.isServing) gate.show(slot, volume, notes);
+      const isShown = (): boolean => this.shown.has(volume) && gate.isServing;
+      if (isShown() && isOfPrograms(config, volume)) await this.options.takeFromPrograms(config, volume, isShown);
+      if (isShown()) gate.show(slot, volume, notes);
     } catch (thrown) {
       const { message } = toRsError(thrown);
       const said = this.shown.get(volume);
