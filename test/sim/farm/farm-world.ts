@@ -149,7 +149,13 @@ export class FarmWorld {
     });
     const server: FarmServer = new FarmServer(serverid, addresses, machine, {
       ...{ clock, random, trace, nodekey: NODEKEY, volumes: this.judges.map(({ volume }) => volume) },
-      disk: { disk: { kind: 'device', path: '/dev/shared' }, fence: { kind: 'rbd' }, owners, takeOverMs: shape.takeOverMs },
+      disk: {
+        disk: { kind: 'device', path: '/dev/shared' },
+        fence: { kind: 'rbd' },
+        fencesSelf: false,
+        owners,
+        takeOverMs: shape.takeOverMs,
+      },
       ...{ backend: shape.backend, slots: shape.slots, controlMs: shape.controlMs },
       breach: (sentence) => void this.breaches.push(sentence),
     });

@@ -42,6 +42,7 @@ const pool = {
   settings: {
     disk: { kind: 'rbd', pool: 'rsio', image: 'fast' },
     fence: { kind: 'command', program: '/bin/f', words: ['-p', '1'] },
+    fencesSelf: false,
     owners: RECORD.owners,
     get takeOverMs() {
       return takeOverMs;
@@ -240,7 +241,7 @@ describe('farm-make', () => {
     expect(made[0]).toMatchObject({
       name: 'slow',
       path: '/srv/slow',
-      shared: { disk: { kind: 'device', path: '/dev/x' }, fence: { kind: 'reservation' }, owners: ['big-9', 'big-8'] },
+      shared: { disk: { kind: 'device', path: '/dev/x' }, fence: { kind: 'reservation' }, fencesSelf: false, owners: ['big-9', 'big-8'] },
     });
   });
 });

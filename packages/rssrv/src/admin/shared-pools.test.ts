@@ -20,7 +20,8 @@ import { poolView } from './server-views.ts';
 
 const CONFIG = { name: 'fast', path: '/srv/fast', limitBytes: null, reserve: 0, line: 0 };
 const DISK = {
-  ...{ disk: { kind: 'device', path: '/dev/x' }, fence: { kind: 'rbd' }, owners: ['big-9', 'big-8'], takeOverMs: 10_000 },
+  ...{ disk: { kind: 'device', path: '/dev/x' }, fence: { kind: 'rbd' }, fencesSelf: false, owners: ['big-9', 'big-8'] },
+  takeOverMs: 10_000,
 } as const satisfies PoolConfig['shared'];
 const STALE = 'its record was not read yet';
 const SHARED: PoolState = { ...emptyState({ ...CONFIG, shared: DISK }), trouble: STALE };

@@ -85,6 +85,11 @@ export const RESERVATION_KEYS_MAX = 1_000;
 /** Number of looks that a server makes before it posts its first note, so that it notices another process with its name. */
 export const OWN_LOOKS_MIN = 3;
 /**
+ * Number of looks, WATCH_MS apart, during which no other process may post notes with the name of this server, before an earlier boot of the
+ * same hardware counts as ended.
+ */
+export const OWN_WATCH_LOOKS = 10;
+/**
  * Number of looks in a row that may find a record older than a known one. More such looks show that the storage itself has returned to an
  * older state.
  */

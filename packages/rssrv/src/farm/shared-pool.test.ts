@@ -10,7 +10,13 @@ import { firstRecord, taken } from './farm-record.ts';
 import { DISPUTED_MS } from './limits.ts';
 
 const OWNERS = ['big-1', 'big-2', 'big-3'];
-const config = { disk: { kind: 'device', path: '/dev/x' }, fence: { kind: 'rbd' }, owners: OWNERS, takeOverMs: 10_000 } as const;
+const config = {
+  disk: { kind: 'device', path: '/dev/x' },
+  fence: { kind: 'rbd' },
+  fencesSelf: false,
+  owners: OWNERS,
+  takeOverMs: 10_000,
+} as const;
 
 interface World {
   readonly storage: SharedStorage;

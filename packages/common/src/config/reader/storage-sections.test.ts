@@ -66,12 +66,18 @@ describe('a shared pool', () => {
     expect(sharedOf(RBD)).toEqual({
       disk: { kind: 'rbd', pool: 'rsio', image: 'fast' },
       fence: { kind: 'rbd' },
+      fencesSelf: false,
       owners: ['big-9', 'big-8'],
       takeOverMs: 10_000,
     });
-    expect(sharedOf('disk = /dev/mapper/fast\nfence = command: /usr/sbin/fence_x -p 1\nowners = big-9\ntake-over-after = 3s\n')).toEqual({
+    expect(
+      sharedOf(
+        'disk = /dev/mapper/fast\nfence = command: /usr/sbin/fence_x -p 1\nfence-self = yes\nowners = big-9\ntake-over-after = 3s\n',
+      ),
+    ).toEqual({
       disk: { kind: 'device', path: '/dev/mapper/fast' },
       fence: { kind: 'command', program: '/usr/sbin/fence_x', words: ['-p', '1'] },
+      fencesSelf: true,
       owners: ['big-9'],
       takeOverMs: 3_000,
     });
@@ -101,9 +107,17 @@ describe('a shared pool', () => {
   test.each([
     ['fence = rbd', 'fence'],
     ['owners = big-9', 'owners'],
+    ['fence-self = yes', 'fence-self'],
     ['take-over-after = 20s', 'take-over-after'],
   ])('%s without a disk is wrong', (line, key) => {
     expect(problemsOf(`${POOL}${line}\n`)).toEqual([`3 Key ${key} of pool "fast" needs the key disk: add it, or remove ${key}`]);
+  });
+
+  test('fence-self needs a program', () => {
+    expect(problemsOf(`${POOL}${RBD}fence-self = yes\n`)).toEqual([
+      '6 fence-self = yes of pool "fast" needs fence = command:PROGRAM: remove fence-self',
+    ]);
+    expect(problemsOf(`${POOL}${RBD}fence-self = no\n`)).toEqual([]);
   });
 
   test('a disk without fence and owners is wrong', () => {

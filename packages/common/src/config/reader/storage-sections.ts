@@ -51,7 +51,7 @@ export function readPools(readers: readonly SectionReader<(typeof schema)['pool'
 
 /** Returns the shared disk of a pool; null if the pool has none. */
 function readShared(reader: SectionReader<(typeof schema)['pool']['keys']>, findings: Findings): SharedDiskConfig | null {
-  const keys = ['fence', 'owners', 'take-over-after'] as const;
+  const keys = ['fence', 'fence-self', 'owners', 'take-over-after'] as const;
   const pool = `pool ${quoteText(reader.name)}`;
   if (!reader.isSet('disk')) {
     for (const key of keys)
@@ -76,7 +76,10 @@ function readShared(reader: SectionReader<(typeof schema)['pool']['keys']>, find
       reader.lineOf('fence'),
       `fence = ${fence.kind} of ${pool} does not fit its disk: ${disk.kind === 'rbd' ? 'use rbd or none' : 'use reservation, command: or none'}`,
     );
-  return { disk, fence, owners, takeOverMs: reader.value('take-over-after') };
+  const fencesSelf = reader.value('fence-self');
+  if (fencesSelf && fence.kind !== 'command')
+    findings.problem(reader.lineOf('fence-self'), `fence-self = yes of ${pool} needs fence = command:PROGRAM: remove fence-self`);
+  return { disk, fence, fencesSelf, owners, takeOverMs: reader.value('take-over-after') };
 }
 
 /** `pools`: the names of the configured pools. `clients`: the names of the configured clients. */

@@ -57,7 +57,7 @@ test('The keys of the manual', () => {
     'server: serverid serverkey log-level log log-time control-group user processes witness metrics metrics-token',
     'interface: address port protocol',
     'volume: path size type blocksize readonly universe clients shared unlocked id take-over take-over-force same-content iops bandwidth burst',
-    'pool: path limit reserve disk fence owners take-over-after',
+    'pool: path limit reserve disk fence fence-self owners take-over-after',
     'peer: address port nodename nodekey serverkey namespaceid tls digest pools',
     'trigger: on run timeout',
     'clients: ',

@@ -239,6 +239,11 @@ export const SCHEMA = {
           types.fence,
           'With disk: how a server stops an earlier owner (reservation: by SCSI or NVMe; command: by a program; none: pool moves by command only)',
         ),
+        'fence-self': withDefault(
+          types.yesNo,
+          'no',
+          'With fence = command: whether the program also runs for an earlier boot of this server (RSIO_SELF=yes). Read when rssrv starts',
+        ),
         owners: optional(
           types.serverNames,
           'With disk: the servers that may own the pool, in order of preference; the same list on each of them',

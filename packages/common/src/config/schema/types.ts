@@ -131,6 +131,8 @@ export type FenceConfig =
 export interface SharedDiskConfig {
   readonly disk: DiskConfig;
   readonly fence: FenceConfig;
+  /** True if the program of the fence also runs for an earlier boot of this server, which it must tell from this machine. */
+  readonly fencesSelf: boolean;
   /** Names of the servers that may own the pool, in order of preference. */
   readonly owners: readonly string[];
   /**

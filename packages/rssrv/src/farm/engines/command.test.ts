@@ -11,9 +11,9 @@ import { afterAll, afterEach, beforeEach, expect, it } from 'vitest';
 import { temporaryDirectory } from '../../testing/backend-scene.ts';
 import { damageRecord } from '../../testing/damaged-record.ts';
 import { engineSuite, write } from '../../testing/engine-suite.ts';
-import { firstRecord } from '../farm-record.ts';
+import { firstRecord, type Note } from '../farm-record.ts';
 import { DISK_RECORD_MAX_BYTES } from '../limits.ts';
-import { CommandEngine } from './command.ts';
+import { CommandEngine, type CommandOptions } from './command.ts';
 import { HEADER_BYTES } from './header-format.ts';
 import { prepareDisk } from './prepare-disk.ts';
 import { newClientName } from './shared-disk.ts';
@@ -35,8 +35,9 @@ function engineOf(
   command: readonly [string, ...string[]] = ['/bin/false'],
   file = disk,
   clock = systemClock,
+  own: Pick<CommandOptions, 'fencesSelf' | 'hardware'> = { fencesSelf: false, hardware: async () => '' },
 ): CommandEngine {
-  return new CommandEngine({ clock, random: Math.random, pool: 'fast', disk: file, server, command });
+  return new CommandEngine({ clock, random: Math.random, pool: 'fast', disk: file, server, command, ...own });
 }
 
 afterAll(() => removeFolder(directory));
@@ -162,14 +163,54 @@ it('a server fences its own past of this boot without the command, and never ano
   await engine.fence(past);
 });
 
-it('another boot with the name of the server counts as dead only if the command says so, because a copy of the machine may run', async () => {
-  const said = path.join(directory, 'said');
-  const past = await writerOf('big-9', (client) => client.replace(/\/[0-9a-f-]{36}\//, '/00000000-0000-0000-0000-000000000000/'));
-  await expect(engineOf('big-9').fence(past)).rejects.toMatchObject({ code: 'E_FENCE', message: /big-9 is not proven dead/ });
-  await engineOf('big-9', fenceCommand(`echo "$RSIO_SERVER $RSIO_SELF" > ${said}`)).fence(past);
+const OTHER_BOOT = '/00000000-0000-0000-0000-000000000000/';
+const HARDWARE = 'a0'.repeat(16);
+/** A clock whose waits are short. */
+const hasty = { ...systemClock, after: (delayMs: number, fire: () => void) => systemClock.after(delayMs / 50, fire) };
+
+function note(count: number, generation: number): Note {
+  return { generation, count, wants: null, refusal: null };
+}
+
+it('the command runs for another boot with the name of the server only with consent, because it may switch this machine off', async () => {
+  const said = path.join(directory, 'said-self');
+  const past = await writerOf('big-9', (client) => client.replace(/\/[0-9a-f-]{36}\//, OTHER_BOOT));
+  const command = fenceCommand(`echo "$RSIO_SERVER $RSIO_SELF" > ${said}`);
+  await expect(engineOf('big-9', command).fence(past)).rejects.toMatchObject({
+    code: 'E_FENCE',
+    message: expect.stringMatching(
+      /a copy of this machine .*: stop rssrv here, .* or set fence-self = yes beside fence = command:PROGRAM in \[pool fast\]/,
+    ),
+  });
+  expect(fs.existsSync(said)).toBe(false);
+  const consent = { fencesSelf: true, hardware: async () => '' };
+  await expect(engineOf('big-9', ['/bin/false'], disk, systemClock, consent).fence(past)).rejects.toThrow('big-9 is not proven dead');
+  await engineOf('big-9', command, disk, systemClock, consent).fence(past);
   expect(fs.readFileSync(said, 'utf8')).toBe('big-9 yes\n');
   await engineOf('big-8', fenceCommand(`echo "$RSIO_SERVER $RSIO_SELF" > ${said}`)).fence(past);
   expect(fs.readFileSync(said, 'utf8')).toBe('big-9 no\n');
+});
+
+it('an earlier boot of the same hardware has ended, unless a copy of this machine posts notes', async () => {
+  await prepareDisk(systemClock, disk, OWNERS, null);
+  const own = { fencesSelf: false, hardware: async () => HARDWARE };
+  const writer = { generation: 7, server: 'big-9', client: (await newClientName(HARDWARE)).replace(/\/[0-9a-f-]{36}\//, OTHER_BOOT) };
+  const engine = engineOf('big-9', ['/bin/false'], disk, hasty, own);
+  await expect(engine.fence(writer)).rejects.toThrow('has posted no note yet');
+  await engine.post(note(40, 0));
+  // The notes of this process prove nothing.
+  const fencing = engine.fence(writer);
+  await engine.post(note(41, 0));
+  await fencing;
+  for (const hardware of ['', 'b0'.repeat(16)]) {
+    const other = engineOf('big-9', ['/bin/false'], disk, hasty, { ...own, hardware: async () => hardware });
+    await expect(other.fence(writer)).rejects.toThrow('set fence-self = yes');
+  }
+  const refused = expect(engine.fence(writer)).rejects.toMatchObject({
+    code: 'E_FENCE',
+    message: expect.stringMatching(/a copy of this machine may be running: .*another process calls itself big-9/),
+  });
+  await Promise.all([refused, new Promise((resolve) => setTimeout(resolve, 30)).then(() => engineOf('big-9').post(note(60, 0)))]);
 });
 
 it('a cut shuts the mounted file system down, also what is cached', async (context) => {
@@ -187,7 +228,6 @@ it('a cut shuts the mounted file system down, also what is cached', async (conte
     const file = path.join(mountPoint, 'file');
     fs.writeFileSync(file, 'cached');
     const opened = fs.openSync(file, 'r+');
-    const hasty = { ...systemClock, after: (delayMs: number, fire: () => void) => systemClock.after(delayMs / 50, fire) };
     await expect(engineOf('big-9', ['/bin/false'], disk, hasty).clear()).rejects.toThrow('still over');
     await client.cut();
     expect(() => fs.readSync(opened, Buffer.alloc(6), 0, 6, 0)).toThrow('EIO');

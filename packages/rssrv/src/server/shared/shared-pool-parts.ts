@@ -26,14 +26,14 @@ export function sharedPoolParts(
   return { engine: engineOf(name, shared, server, join(runDir, 'pools', name), clock), mount: poolMount(path, clock) };
 }
 
-function engineOf(pool: string, { disk, fence }: SharedDiskConfig, server: string, directory: string, clock: Clock): Engine {
+function engineOf(pool: string, { disk, fence, fencesSelf }: SharedDiskConfig, server: string, directory: string, clock: Clock): Engine {
   if (disk.kind === 'rbd')
     return new RbdEngine({ pool: disk.pool, image: disk.image, server, folder: directory, clock, environment: process.env });
   if (fence.kind === 'reservation') return new ReservationEngine({ clock, random: randomUnit, disk: disk.path, server });
   // Without a configured fence, no server takes a pool by force. If an interrupted take has left a writer that must be fenced, this command
   // fails.
   const command: readonly [string, ...string[]] = fence.kind === 'command' ? [fence.program, ...fence.words] : ['/bin/false'];
-  return new CommandEngine({ clock, random: randomUnit, disk: disk.path, server, pool, command });
+  return new CommandEngine({ clock, random: randomUnit, disk: disk.path, server, pool, command, fencesSelf });
 }
 
 /** Returns a random number from 0 to 1. */
