@@ -4,6 +4,7 @@
 
 import { appendFileSync, copyFileSync, existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { hasRestoreMark, RESTORE_MARK_BYTES, restoreMark } from '@rsio/common/lib/restore-mark';
 import { misfit } from '@rsio/common/lib/shape';
 import { BACKUP_RUN, type Done as Ran } from '@rsio/rsconfig/commands/backups/run';
 import { RESTORE } from '@rsio/rsconfig/commands/backups/restore';
@@ -146,7 +147,7 @@ it('no increment is made on a damaged link, and no good chain goes in favour of 
   await scene.client.rsconfigWell('restore', runs[1]!.file, 'back', '--yes', '--verify');
 });
 
-it('a restore that is cut leaves a volume that begins with zeros', { timeout: TEST_MS }, async () => {
+it('a restore that is cut leaves a volume that begins with a mark, which no program takes for a file system', { timeout: TEST_MS }, async () => {
   const nbd = await scene.volume('big', 64);
   for (let at = 0; at < 64; at++) await nbd.write(at * MIB, Buffer.alloc(MIB, `big ${at} `));
   await nbd.flush();
@@ -161,8 +162,8 @@ it('a restore that is cut leaves a volume that begins with zeros', { timeout: TE
   const file = path.join(folder, 'big@s.qcow2');
   const before = process.env['PATH'] ?? '';
   const held = folderOf('held');
-  // The first MiB is copied last: there, this program waits, or fails if `fail` exists.
-  const program = `case "$*" in *convert*offset=0,*) [ -e ${held}/fail ] && exit 1; : > ${held}/begun; exec sleep 60 ;; esac`;
+  // The rest of the first MiB is copied last but one, before the mark is replaced: there, this program waits, or fails if `fail` exists.
+  const program = `case "$*" in *convert*offset=4096,*) [ -e ${held}/fail ] && exit 1; : > ${held}/begun; exec sleep 60 ;; esac`;
   writeFileSync(path.join(held, 'qemu-img'), `#!/bin/sh\n${program}\nPATH=${before} exec qemu-img "$@"\n`, { mode: 0o700 });
   const begin = (): Running => {
     process.env['PATH'] = `${held}:${before}`;
@@ -181,7 +182,8 @@ it('a restore that is cut leaves a volume that begins with zeros', { timeout: TE
   const attached = async (): Promise<boolean> => (await scene.client.rsconfig('-a', 'target')).code === 0;
   await waitFor(attached, TEST_MS / 4, 'The volume is free after the end of the restore');
   const cut = await content();
-  expect(cut.subarray(0, MIB).equals(Buffer.alloc(MIB))).toBe(true);
+  expect(hasRestoreMark(cut)).toBe(true);
+  expect(cut.subarray(0, MIB).equals(Buffer.concat([restoreMark(), Buffer.alloc(MIB - RESTORE_MARK_BYTES)]))).toBe(true);
   expect(cut.subarray(MIB, MIB + 6).toString()).toBe('big 1 ');
   await scene.client.rsconfigWell('-d', 'target', '--force');
   writeFileSync(path.join(held, 'fail'), '');

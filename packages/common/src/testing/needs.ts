@@ -10,6 +10,7 @@ import type { TestContext } from 'vitest';
 const PACKAGES = {
   awk: 'mawk',
   bash: 'bash',
+  blkid: 'util-linux',
   buildah: 'buildah',
   cc: 'gcc and libc6-dev',
   fallocate: 'util-linux',

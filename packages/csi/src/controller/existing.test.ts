@@ -148,3 +148,14 @@ test('the name of a snapshot that was exchanged for another is still seen, and a
   expect(await group('h', [two, three])).toBe('ALREADY_EXISTS');
   expect(await group('h', [one, three])).toBe('ALREADY_EXISTS');
 });
+
+test('a server of an earlier release, which does not tell the source of a volume, is named, and nothing is to be removed', async () => {
+  const { rsiod, contents } = await world();
+  const { client } = await controllerScene(rsiod);
+  await create(client, contents['snapshot a of one']);
+  const stored = rsiod.server.named('new')!;
+  const { origin: _origin, ...older } = stored.view;
+  stored.view = older;
+  const asked = client.call('Controller', 'CreateVolume', newVolume('new', contents['snapshot a of one']));
+  await expect(asked).rejects.toMatchObject({ status: 'UNAVAILABLE', message: expect.stringMatching(/upgrade rssrv there$/) as string });
+});

@@ -47,10 +47,18 @@ export function checkExisting(found: Found, site: Site, { name, range, uses, par
     throw refuse(`with thick = ${volume.thick ? 'yes' : 'no'}: ask for this, or choose another name`);
 }
 
-/** Throws ALREADY_EXISTS if the volume was created from something else. `name`: the name in the call. */
+/**
+ * Throws ALREADY_EXISTS if the volume was created from something else, and UNAVAILABLE if its server cannot tell. `name`: the name in the
+ * call.
+ */
 export function checkOrigin(found: Found, { nodename }: Pick<Site, 'nodename'>, name: string, wanted: Origin | null): void {
   const { volume, server } = found;
   if (volume.owner !== nodename) throw refusal(found, name)(`as ${volume.name}, and was not created by this driver: choose another name`);
+  if (volume.origin === undefined && wanted !== null)
+    throw new CsiError(
+      'UNAVAILABLE',
+      `Volume ${volume.name} exists, and server ${server} is of a release that does not tell from what it was created: upgrade rssrv there`,
+    );
   const has = volume.origin ?? null;
   if (has?.volumeId === wanted?.volumeId && has?.snapshotId === wanted?.snapshotId) return;
   throw refusal(

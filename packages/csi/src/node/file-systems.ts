@@ -96,9 +96,12 @@ export class FileSystems {
     if (step === 'mount' && fsType === 'ext4' && !isMounted) await this.check(device, label);
   }
 
-  /** Replays the journal and corrects errors that are safe to correct. Throws if errors are left. */
+  /**
+   * Replays the journal and corrects errors that are safe to correct. Throws if errors are left. The check of a large file system takes as
+   * long as it takes, because a killed check would begin anew at each call. Meanwhile, further calls about the volume get ABORTED.
+   */
   private async check(device: string, label: string): Promise<void> {
-    const { code, stdout, stderr } = await this.ports.host.run('e2fsck', ['-p', device], MKFS_MAX_MS);
+    const { code, stdout, stderr } = await this.ports.host.run('e2fsck', ['-p', device], null);
     const meaning = checkMeaning(code);
     if (meaning === 'good') return;
     const said = (stdout.trim() || stderr.trim()).split('\n').at(-1) ?? '';
@@ -108,11 +111,8 @@ export class FileSystems {
         `The ext4 file system of volume ${label} has errors that e2fsck -p does not correct (${said}): ` +
           `make a snapshot, attach the volume on a node (rsconfig -a), run e2fsck ${device} there, and detach it`,
       );
-    const why = meaning === 'late' ? 'did not end in time' : `ended with ${code}`;
-    throw new CsiError(
-      meaning === 'late' ? 'DEADLINE_EXCEEDED' : 'UNAVAILABLE',
-      `e2fsck -p ${device} of volume ${label} ${why} (${said}): repeat the call`,
-    );
+    const why = meaning === 'killed' ? 'was killed' : `ended with ${code}`;
+    throw new CsiError('UNAVAILABLE', `e2fsck -p ${device} of volume ${label} ${why} (${said}): repeat the call`);
   }
 
   private mountDevice(device: string, { fsType, isReadonly, stagingPath }: Staged, flags: readonly string[]): Promise<void> {

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { toCsiError } from '../rpc/status.ts';
 import { checkMeaning, type DeviceLook, formatStep, type Wish } from './format-rules.ts';
 
-const EMPTY: DeviceLook = { signature: null, isEmpty: true, isXfsBegun: false, begunFor: null, needsReplay: false };
+const EMPTY: DeviceLook = { signature: null, isEmpty: true, isXfsBegun: false, begunFor: null, needsReplay: false, isRestoring: false };
 const ID = 'volume.one';
 const WISH: Wish = { volumeId: ID, label: 'osl:one@0', fsType: 'ext4', isReadonly: false };
 
@@ -46,11 +46,17 @@ test('an xfs that was never completed is made again only with the mark of this v
   for (const look of [begun, { isEmpty: false }, { isEmpty: false, signature: '?' }]) expect(outcome(look)).not.toContain('wipefs');
 });
 
+test('a volume whose restore has not completed is neither formatted nor mounted, and the refusal names the restore', () => {
+  for (const look of [{ isEmpty: false }, { isEmpty: false, begunFor: ID }, { signature: 'ext4', isEmpty: false }])
+    for (const isReadonly of [false, true])
+      expect(outcome({ ...look, isRestoring: true }, { isReadonly })).toContain('a restore has not completed: repeat the restore');
+});
+
 test('the exit code of a check is a sum of bits', () => {
   expect([0, 1, 2, 3].map(checkMeaning)).toEqual(['good', 'good', 'good', 'good']);
   expect([4, 5, 12, 4 + 32].map(checkMeaning)).toEqual(['broken', 'broken', 'broken', 'broken']);
   expect([8, 16, 32, 128].map(checkMeaning)).toEqual(['failed', 'failed', 'failed', 'failed']);
-  expect(checkMeaning(null)).toBe('late');
+  expect(checkMeaning(null)).toBe('killed');
 });
 
 test('nothing that has a signature is ever formatted', () => {

@@ -24,9 +24,11 @@ export type FormatStep = 'mount' | 'format';
 
 /** Throws FAILED_PRECONDITION, with the reason, if the volume can be neither mounted nor formatted. */
 export function formatStep(look: DeviceLook, { volumeId, label, fsType, isReadonly }: Wish): FormatStep {
-  const { signature, isEmpty, isXfsBegun, begunFor } = look;
+  const { signature, isEmpty, isXfsBegun, begunFor, isRestoring } = look;
   const refusal = (why: string): CsiError => new CsiError('FAILED_PRECONDITION', `Volume ${label} ${why}`);
   const wasBegun = begunFor === volumeId;
+  if (isRestoring)
+    throw refusal('has a part of a backup, because a restore has not completed: repeat the restore (rsconfig restore FILE NAME)');
   if (isXfsBegun) {
     if (wasBegun && !isReadonly) return 'format';
     throw refusal(
@@ -48,9 +50,9 @@ export function formatStep(look: DeviceLook, { volumeId, label, fsType, isReadon
 /** Exit codes of e2fsck are sums of bits: 1 and 2 mean that all errors are corrected, 4 that some are not. */
 const [E2FSCK_CORRECTED, E2FSCK_LEFT] = [3, 4];
 
-/** What the exit code of `e2fsck -p` means. `late`: it was ended, because it took too long. `failed`: it could not check. */
-export function checkMeaning(code: number | null): 'good' | 'broken' | 'late' | 'failed' {
-  if (code === null) return 'late';
+/** What the exit code of `e2fsck -p` means. `killed`: it did not end by itself. `failed`: it could not check. */
+export function checkMeaning(code: number | null): 'good' | 'broken' | 'killed' | 'failed' {
+  if (code === null) return 'killed';
   if ((code & ~E2FSCK_CORRECTED) === 0) return 'good';
   return (code & E2FSCK_LEFT) !== 0 ? 'broken' : 'failed';
 }

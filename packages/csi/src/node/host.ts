@@ -1,11 +1,12 @@
-// What the node service needs of its machine: programs, mounts, files and the ends of devices. A test replaces it. Invariants: no program
-// runs without a time limit. Nothing here decides anything; stage.ts and targets.ts do.
+// What the node service needs of its machine: programs, mounts, files and the ends of devices. A test replaces it. Invariant:
+// nothing here decides anything; stage.ts and targets.ts do.
 
 import { execFile } from 'node:child_process';
 import { type FileHandle, lstat, mkdir, open, readFile, realpath, rm, rmdir, stat, statfs } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { unescaped } from '@rsio/common/daemon/mount-table';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
+import { hasRestoreMark } from '@rsio/common/lib/restore-mark';
 import { BLKID_MAX_MS, DEVICE_ENDS_BYTES, DEVICE_MARK_BYTES, PROGRAM_OUTPUT_MAX_BYTES } from '../limits.ts';
 
 export interface ProgramResult {
@@ -47,10 +48,13 @@ export interface DeviceEnds {
   readonly needsReplay: boolean;
   /** True if mkfs.xfs has begun a file system on the device and has not completed it. Such a file system was never mounted. */
   readonly isXfsBegun: boolean;
+  /** True if a restore has begun to overwrite the device, and has not completed. */
+  readonly isRestoring: boolean;
 }
 
 export interface NodeHost {
-  run(program: string, args: readonly string[], limitMs: number): Promise<ProgramResult>;
+  /** `limitMs`: time after which the program is killed; null: never. */
+  run(program: string, args: readonly string[], limitMs: number | null): Promise<ProgramResult>;
   mounts(): Promise<readonly HostMount[]>;
   /** Follows symbolic links. */
   kindOf(path: string): Promise<PathKind>;
@@ -84,7 +88,7 @@ const FOLDER_MODE = 0o750;
 export const systemHost: NodeHost = {
   run: (program, args, limitMs) =>
     new Promise((resolve) => {
-      const options = { timeout: limitMs, killSignal: 'SIGKILL', maxBuffer: PROGRAM_OUTPUT_MAX_BYTES, encoding: 'utf8' } as const;
+      const options = { timeout: limitMs ?? 0, killSignal: 'SIGKILL', maxBuffer: PROGRAM_OUTPUT_MAX_BYTES, encoding: 'utf8' } as const;
       execFile(program, [...args], options, (error, stdout, stderr) => {
         const code = error === null ? 0 : typeof error.code === 'number' ? error.code : null;
         resolve({ code, stdout, stderr: stderr === '' && code === null ? (error?.message ?? '') : stderr });
@@ -122,7 +126,7 @@ export const systemHost: NodeHost = {
       const isXfsBegun = first.toString('latin1', 0, XFS_MAGIC.length) === XFS_MAGIC && first[XFS_IN_PROGRESS_AT] === 1;
       const isExt4 = bytesRead > EXT4_FEATURES_AT + 4 && first.readUInt16LE(EXT4_MAGIC_AT) === EXT4_MAGIC;
       const needsReplay = isExt4 && (first.readUInt32LE(EXT4_FEATURES_AT) & EXT4_NEEDS_REPLAY) !== 0;
-      return { isEmpty, isXfsBegun, begunFor, needsReplay };
+      return { isEmpty, isXfsBegun, begunFor, needsReplay, isRestoring: hasRestoreMark(first) };
     } finally {
       await file.close();
     }

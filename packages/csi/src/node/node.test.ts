@@ -180,7 +180,7 @@ test('ext4 is checked before each mount for writing, and what the check does not
     [4, 'FAILED_PRECONDITION'],
     [12, 'FAILED_PRECONDITION'],
     [8, 'UNAVAILABLE'],
-    [null, 'DEADLINE_EXCEEDED'],
+    [null, 'UNAVAILABLE'],
   ];
   for (const [code, status] of cases) {
     const world = await started();
@@ -189,7 +189,21 @@ test('ext4 is checked before each mount for writing, and what the check does not
     expect(await world.client.refusal('Node', 'NodeStageVolume', stageRequest(world))).toBe(status);
     expect(world.host.mounted).toHaveLength(status === 'OK' ? 1 : 0);
     expect(world.host.ran).toContain(`e2fsck -p ${DEVICE}`);
+    // A killed check would begin anew at each call.
+    expect(world.host.limits.get('e2fsck')).toBe(null);
   }
+});
+
+test('the mark of an unfinished file system ends when pods get the device itself for writing', async () => {
+  const world = await started();
+  const device = world.host.device(DEVICE);
+  Object.assign(device, { hasBytes: true, begunFor: world.volumeId });
+  const block = stageRequest(world, { volumeCapability: BLOCK_WRITER });
+  await world.client.call('Node', 'NodeStageVolume', block);
+  expect(device.begunFor).toBe(null);
+  await world.client.call('Node', 'NodeUnstageVolume', { volumeId: world.volumeId, stagingTargetPath: STAGING });
+  expect(await world.client.refusal('Node', 'NodeStageVolume', stageRequest(world))).toBe('FAILED_PRECONDITION');
+  expect(device.made).toBe(0);
 });
 
 test('a file system that has failed is seen, is given to no further pod, and is checked and mounted again when no pod has it', async () => {

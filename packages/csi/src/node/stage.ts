@@ -41,7 +41,11 @@ export class Staging {
     const attached = await devices.attach(volumeId, isReadonly);
     const record = { volumeId, label: attached.label, kind: use.kind, fsType, isReadonly, mode: use.mode, stagingPath } as const;
     await records.save(record);
-    if (use.kind === 'block') return {};
+    if (use.kind === 'block') {
+      // From now on, pods write to the device themselves, so it no longer holds only what mkfs has left.
+      if (!isReadonly) await this.ports.host.unmark(attached.device);
+      return {};
+    }
     const mounted = await this.stagedMount(attached, record, use.mountFlags, before?.stagingPath === stagingPath);
     const now = mounted ?? (await this.mount(attached, record, use.mountFlags));
     // A clone can be larger than the file system of its source.

@@ -18,7 +18,8 @@ export interface CallsPorts {
 export class Calls {
   inProgress = 0;
   private readonly ports: CallsPorts;
-  private readonly busy = new Set<string>();
+  /** The objects about which a call is in progress, and when it began. */
+  private readonly busy = new Map<string, number>();
 
   constructor(ports: CallsPorts) {
     this.ports = ports;
@@ -51,8 +52,13 @@ export class Calls {
 
   /** Does `work` for an object. Throws ABORTED if another call works on the object. `object`: such as `volume X`. */
   async alone<T>(object: string, work: () => Promise<T>): Promise<T> {
-    if (this.busy.has(object)) throw new CsiError('ABORTED', `Another call about ${quoteText(object)} is in progress: repeat this call`);
-    this.busy.add(object);
+    const nowMs = this.ports.clock.monotonicMs();
+    const beganMs = this.busy.get(object);
+    if (beganMs !== undefined) {
+      const tookS = Math.round((nowMs - beganMs) / 1_000);
+      throw new CsiError('ABORTED', `Another call about ${quoteText(object)} has been in progress for ${tookS} s: repeat this call later`);
+    }
+    this.busy.set(object, nowMs);
     try {
       return await work();
     } finally {

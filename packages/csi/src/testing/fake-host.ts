@@ -33,6 +33,8 @@ const OK: ProgramResult = { code: 0, stdout: '', stderr: '' };
 export class FakeHost implements NodeHost {
   readonly mounted: HostMount[] = [];
   readonly paths = new Map<string, 'folder' | 'file'>();
+  /** Time limits of the programs that were run, by name. */
+  readonly limits = new Map<string, number | null>();
   /** Command lines that were run. */
   readonly ran: string[] = [];
   /** Fixed results by the name of the program; a program with a fixed result does nothing else. */
@@ -64,8 +66,9 @@ export class FakeHost implements NodeHost {
     return device;
   }
 
-  run(program: string, args: readonly string[]): Promise<ProgramResult> {
+  run(program: string, args: readonly string[], limitMs: number | null): Promise<ProgramResult> {
     return this.rsiod.kills.through(() => {
+      this.limits.set(program, limitMs);
       this.ran.push([program, ...args].join(' '));
       return this.answers.get(program) ?? this.effect(program, args);
     });
@@ -90,7 +93,7 @@ export class FakeHost implements NodeHost {
 
   async endsOf(device: string): Promise<DeviceEnds> {
     const { hasBytes, isXfsBegun, begunFor, needsReplay } = this.device(device);
-    return { isEmpty: !hasBytes, isXfsBegun, begunFor, needsReplay };
+    return { isEmpty: !hasBytes, isXfsBegun, begunFor, needsReplay, isRestoring: false };
   }
 
   mark(device: string, volumeId: string): Promise<void> {

@@ -74,6 +74,7 @@ export class FakeServer {
       halt: null,
       image: null,
       schedule: null,
+      origin: null,
     };
     const stored: Stored = { view: volumeView({ ...base, ...changes }), snapshots: [] };
     this.volumes.push(stored);

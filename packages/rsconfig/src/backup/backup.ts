@@ -1,13 +1,14 @@
 // Makes a full or an incremental backup of a snapshot, and restores a backup to a volume. The snapshot is read from rsiod over NBD; qemu's
 // programs write and read the backup files. Invariants: a backup gets its final name only after qemu-img has checked it. A volume is
 // written to only while no program uses it, and is flushed before the command reports success. Until all other blocks of the backup are
-// durable, the volume begins with zeros, so that no program takes a part of a backup for the whole one.
+// durable, the volume begins with a mark, so that no program takes a part of a backup for the whole one, or the volume for an empty one.
 
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { AttachmentView } from '@rsio/common/control/methods';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { count, orNull, text, type ValuesOf } from '@rsio/common/lib/shape';
+import { RESTORE_MARK_BYTES, restoreMark } from '@rsio/common/lib/restore-mark';
 import { exportName, servedNameParts, volumeLabel } from '@rsio/common/lib/volume-name';
 import type { CommandContext } from '../cli/context.ts';
 import { type BackupChain, chainNode, chainUri, readChain } from './backup-chain.ts';
@@ -123,13 +124,19 @@ export async function writeBack(context: Context, chain: BackupChain, volume: At
   const target = await NbdClient.open(nbdSocket, exportName(volume), null);
   try {
     const headBytes = Math.min(PIECE_BYTES, imageBytes);
-    await target.writeZeros(0, headBytes);
+    const markBytes = Math.min(RESTORE_MARK_BYTES, imageBytes);
+    // The mark is durable before anything else of the old content is overwritten, and until all of the new content is durable.
+    await target.write(0, restoreMark().subarray(0, markBytes));
+    await target.flush();
+    if (headBytes > markBytes) await target.writeZeros(markBytes, headBytes - markBytes);
     await target.flush();
     await copyBack(chain, nbdSocket, exportName(volume), headBytes, imageBytes);
     // If the volume is larger than the backup, the rest becomes zeros, because the old content must not remain.
     for (let at = imageBytes; at < sizeBytes; at += PIECE_BYTES) await target.writeZeros(at, Math.min(PIECE_BYTES, sizeBytes - at));
     await target.flush();
-    await copyBack(chain, nbdSocket, exportName(volume), 0, headBytes);
+    await copyBack(chain, nbdSocket, exportName(volume), markBytes, headBytes);
+    await target.flush();
+    await copyBack(chain, nbdSocket, exportName(volume), 0, markBytes);
     await target.flush();
   } catch (thrown) {
     const { code, message } = toRsError(thrown);

@@ -137,7 +137,7 @@ export function volumeView(
     takeOverForce,
     owner: manifest?.owner ?? null,
     createdMs: manifest?.createdMs ?? null,
-    ...(manifest?.origin === undefined ? {} : { origin: manifest.origin }),
+    origin: manifest?.origin ?? null,
     holders: status.holders,
     waitsForSpace: status.waitsForSpace,
     limits: limitsOrNull(volume.limits),

@@ -86,7 +86,7 @@ const ORIGIN = object(
     volumeId: text('Id of the volume that was cloned or copied'),
     snapshotId: orNull(text('Id of its snapshot'), 'null: the volume at the moment of the copy'),
   },
-  'With what a clone or copy was created; missing: it was created empty, or by an earlier release',
+  'With what a clone or copy was created',
 );
 
 export const VOLUME = object({
@@ -109,7 +109,7 @@ export const VOLUME = object({
   takeOverForce: flag('A forced take-over may lose acknowledged writes'),
   owner: orNull(text('Client that created it; null: an administrator')),
   createdMs: orNull(number()),
-  origin: optional(ORIGIN),
+  origin: optional(orNull(ORIGIN, 'null: created empty, or by an earlier release; missing: the server is of an earlier release')),
   holders: list(HOLDER, 'Clients that hold it'),
   waitsForSpace: flag('Writes wait for space, because its pool is full or has less than its reserve free'),
   fullPool: orNull(text('Full pool, if the volume has several pools; null: not known, or one pool')),

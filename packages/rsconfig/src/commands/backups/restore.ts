@@ -31,10 +31,10 @@ anything, it reads all files, and compares them with the lengths and checksums
 in their descriptions. It refuses a file that differs. It names each file that
 an older rsconfig has made without a checksum, and restores it. --verify also
 compares the volume with the backup at the end. A restore that is interrupted
-leaves a volume that begins with zeros: restore it again. The command attaches
-the volume, and detaches it at the end. rsconfig volume restore is another
-command: it brings back a removed volume, or gives a volume the content of its
-image.`,
+leaves a volume that begins with the text "RSIO: a restore of this volume has
+not completed": restore it again. The command attaches the volume, and detaches
+it at the end. rsconfig volume restore is another command: it brings back a
+removed volume, or gives a volume the content of its image.`,
   options: {
     yes: { kind: 'flag', help: 'do not ask' },
     unproven: {
