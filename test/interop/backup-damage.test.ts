@@ -147,7 +147,9 @@ it('no increment is made on a damaged link, and no good chain goes in favour of 
   await scene.client.rsconfigWell('restore', runs[1]!.file, 'back', '--yes', '--verify');
 });
 
-it('a restore that is cut leaves a volume that begins with a mark, which no program takes for a file system', { timeout: TEST_MS }, async () => {
+it('a restore that is cut leaves a volume that begins with a mark, which no program takes for a file system', {
+  timeout: TEST_MS,
+}, async () => {
   const nbd = await scene.volume('big', 64);
   for (let at = 0; at < 64; at++) await nbd.write(at * MIB, Buffer.alloc(MIB, `big ${at} `));
   await nbd.flush();

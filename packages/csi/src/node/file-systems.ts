@@ -98,7 +98,7 @@ export class FileSystems {
 
   /**
    * Replays the journal and corrects errors that are safe to correct. Throws if errors are left. The check of a large file system takes as
-   * long as it takes, because a killed check would begin anew at each call. Meanwhile, further calls about the volume get ABORTED.
+   * long as it takes, because a killed check would start from the beginning at each call. Meanwhile, further calls about the volume get ABORTED.
    */
   private async check(device: string, label: string): Promise<void> {
     const { code, stdout, stderr } = await this.ports.host.run('e2fsck', ['-p', device], null);

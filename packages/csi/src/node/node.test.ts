@@ -189,7 +189,7 @@ test('ext4 is checked before each mount for writing, and what the check does not
     expect(await world.client.refusal('Node', 'NodeStageVolume', stageRequest(world))).toBe(status);
     expect(world.host.mounted).toHaveLength(status === 'OK' ? 1 : 0);
     expect(world.host.ran).toContain(`e2fsck -p ${DEVICE}`);
-    // A killed check would begin anew at each call.
+    // A killed check would start from the beginning at each call.
     expect(world.host.limits.get('e2fsck')).toBe(null);
   }
 });
