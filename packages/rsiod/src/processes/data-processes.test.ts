@@ -102,6 +102,7 @@ test('the volumes of the last run are shared out, and what was detached stays de
   expect([...scene.processes.detached]).toEqual(['osl:x@0 id-x']);
   const after = await new ProcessScene(2, { ...file, boot: 'boot-0' }).start();
   expect(after.placed).toEqual({ 1: [], 2: [] });
+  expect(after.lines).toContain('Attached before the machine was booted, and not attached again for that: osl:a@0, osl:b@0, osl:c@0');
 });
 
 test('volumes whose devices would have one path are in one process, which refuses the later one', async () => {

@@ -139,9 +139,12 @@ export class DataProcesses implements NbdElsewhere {
 
   /** Reads which volumes were attached when rsiod ended, and assigns them to the processes. Call this once, before `start`. */
   async load(warn: (sentence: string) => void): Promise<void> {
-    const { boot, count } = this.ports;
+    const { boot, count, log } = this.ports;
     const saved = await this.file.load(warn);
-    const { attached, detached } = saved !== null && isSameBoot(saved.boot, boot) ? saved : { attached: [], detached: [] };
+    const isOwn = saved !== null && isSameBoot(saved.boot, boot);
+    const { attached, detached } = isOwn ? saved : { attached: [], detached: [] };
+    const dropped = isOwn || saved === null ? '' : saved.attached.map(labelOf).join(', ');
+    if (dropped !== '') log.info(`Attached before the machine was booted, and not attached again for that: ${dropped}`);
     for (const volume of attached) this.giveTurn(labelOf(volume));
     const pathsOf = (volume: KeptVolume): readonly string[] => this.turns.get(labelOf(volume))?.paths ?? [];
     this.list = shares(attached, count, pathsOf).map((volumes, at) => {
