@@ -68,7 +68,7 @@ describe('a wrong decider is noticed: it', () => {
 const APP: AppRules = {
   ...{ name: 'pg', nodes: ['a', 'b', 'c'], silentMs: 10_000, startDelayMs: 10_000, restarts: 3, failBack: false, stopsInIsolation: true },
 };
-const NOTE = startedNote('pg', null);
+const NOTE = startedNote('pg', null, 'first');
 
 function facts(
   me: string,
@@ -107,7 +107,17 @@ describe('scenes', () => {
     expect(ordered(facts('a', { note: null, holder: 'b' }, { local: { isUp: true } }), memory)).toMatchObject({ kind: 'clean' });
     expect(ordered(facts('a', { note: null, holder: 'b' }, { local: { isUp: true } }))).toMatchObject({ kind: 'none' });
     const other = facts('a', { holder: 'a', note: null, volumeId: 'new' }, { local: { holds: true, isUp: true, isRunning: true } });
-    expect(ordered(other, memory)).toEqual({ kind: 'save', note: newNote('pg') });
+    expect(ordered(other, memory)).toEqual({ kind: 'save', note: newNote('pg', 'a 5000000') });
+    // A note of another line says what a person has wanted since the other one was lost, however often that one had changed.
+    const stopped = changed(startedNote('pg', null, 'second'), { started: false });
+    expect(stopped.changes).toBeLessThanOrEqual(known.changes);
+    const held = { local: { holds: true, isUp: true, isRunning: true } };
+    const again = decide(
+      APP,
+      { ...memory, known: { volumeId: 'v', note: changed(known, {}) } },
+      facts('a', { holder: 'a', note: stopped }, held),
+    );
+    expect([again.order.kind, again.memory.known?.note]).toEqual(['stop', stopped]);
     // Another node may have started it again, by the order of a person.
     const elsewhere = decide(APP, memory, facts('a', { holder: 'b', note: NOTE }));
     expect(elsewhere.memory.known?.note).toEqual(NOTE);
@@ -263,19 +273,19 @@ describe('scenes', () => {
 
 describe('notes', () => {
   it('are read as they were written, in ASCII', () => {
-    const note = withFailure(newNote('pg'), 'a', 7, true, 'über\nall');
+    const note = withFailure(newNote('pg', 'a 5000000'), 'a', 7, true, 'über\nall');
     expect(printNote(note)).toMatch(/^[ -~]+$/);
     expect(parseNote(printNote(note), 'pg')).toEqual(note);
     expect(parseNote(null, 'pg')).toBeNull();
   });
 
   it('of other applications, and damaged ones, are errors', () => {
-    expect(() => parseNote(printNote(newNote('other')), 'pg')).toThrow('give each application volumes of its own');
+    expect(() => parseNote(printNote(newNote('other', 'l')), 'pg')).toThrow('give each application volumes of its own');
     for (const text of ['', '{}', '{"version":2}']) expect(() => parseNote(text, 'pg')).toThrow('cannot be used');
   });
 
   it('keep the latest failures, and fit their bound', () => {
-    let note = newNote('n'.repeat(63));
+    let note = newNote('n'.repeat(63), `${'n'.repeat(63)} 1796000000000`);
     for (let time = 0; time < 100; time++) note = withFailure(note, 'x'.repeat(63), time, false, 'y'.repeat(500));
     expect(note.failures.at(-1)).toMatchObject({ atMs: 99 });
     expect(printNote(note).length).toBeLessThan(4096);

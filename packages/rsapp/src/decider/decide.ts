@@ -60,7 +60,7 @@ function whileHeld(app: AppRules, memory: Memory, facts: Facts, seen: Seen, note
   // `known` is the note that the volume has, unless that one was lost.
   if (known !== null && known.changes > (noted?.changes ?? -1)) return { kind: 'save', note: changed(known, {}) };
   // Either a person has attached the volume, or rsapp has attached it and then could not write the first note.
-  if (noted === null) return local.isRunning ? { kind: 'save', note: newNote(app.name) } : none(NEVER_STARTED);
+  if (noted === null) return local.isRunning ? { kind: 'save', note: newNote(app.name, lineFor(facts)) } : none(NEVER_STARTED);
   if (!RULES.isWanted(noted)) return local.isUp ? stop(null, whyUnwanted(noted)) : none(whyUnwanted(noted));
   if (isDrained) return stop(moved(noted, RULES.next(app, facts, seen, noted), wallMs), 'This node is drained');
   const target = app.nodes.find((node) => node !== me && RULES.isPreferred(app, noted, node, wallMs));
@@ -97,7 +97,7 @@ function afterFailure(app: AppRules, facts: Facts, seen: Seen, note: Note): Orde
 function whileElsewhere(app: AppRules, memory: Memory, facts: Facts, seen: Seen, found: Note | null): Order {
   const { me, nowMs, wallMs, isDrained, isOrdered } = facts;
   const lost = found === null ? (memory.known?.note ?? null) : null;
-  const noted = isOrdered ? startedNote(app.name, found ?? lost) : found;
+  const noted = isOrdered ? startedNote(app.name, found ?? lost, lineFor(facts)) : found;
   if (noted === null) return none(lost === null ? NEVER_STARTED : LOST);
   if (!RULES.isWanted(noted)) return none(whyUnwanted(noted));
   // After a reboot, this node may still have the hold. Other nodes do not take the hold while servers see this node.
@@ -162,7 +162,12 @@ function none(why: string): Order {
   return { kind: 'none', why };
 }
 
+/** One node makes no two first notes at one moment. */
+export function lineFor({ me, wallMs }: Pick<Facts, 'me' | 'wallMs'>): string {
+  return `${me} ${wallMs}`;
+}
+
 /** The note with which a person starts the application for the first time, or again. */
-export function startedNote(name: string, note: Note | null): Note {
-  return changed(note ?? newNote(name), { started: true, failures: [], preferred: null, runs: false, why: '' });
+export function startedNote(name: string, note: Note | null, line: string): Note {
+  return changed(note ?? newNote(name, line), { started: true, failures: [], preferred: null, runs: false, why: '' });
 }

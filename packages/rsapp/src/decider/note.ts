@@ -36,13 +36,19 @@ const NOTE = object({
   why: text(),
   /** Grows with each change. */
   changes: count(),
+  /**
+   * Identifies the notes that were made from one first note; missing in a note of an earlier release. `changes` tells which of two notes is
+   * older only if both have the same line.
+   */
+  line: optional(filledText()),
 });
 export type Note = Of<typeof NOTE>;
 
-export function newNote(application: string): Note {
+/** `line`: a text that no other first note of the application has. */
+export function newNote(application: string, line: string): Note {
   return {
     ...{ version: 1, application, enabled: true, started: true },
-    ...{ preferred: null, preferredMs: 0, failures: [], why: '', changes: 0 },
+    ...{ preferred: null, preferredMs: 0, failures: [], why: '', changes: 0, line },
   };
 }
 

@@ -84,15 +84,15 @@ export const RULES = {
     RULES.barredMs(app, note, app.nodes[0] ?? '', wallMs) === null,
 
   /**
-   * The note that the application has or has lost, as far as this node knows. While this node holds the volume, the newest one counts; else the
-   * one that the servers have. A new volume begins without a note.
+   * The note that the application has or has lost, as far as this node knows. While this node holds the volume, the newest one of a line
+   * counts; else, and of two lines, the one that the servers have. A new volume begins without a note.
    */
   known: (before: Memory['known'], { seen, local }: Facts): Memory['known'] => {
     if (seen === null || !seen.isSure || seen.note === 'unreadable') return before;
     const { volumeId, note } = seen;
     const kept = before?.volumeId === volumeId ? before : null;
     if (note === null) return kept;
-    const isOlder = kept !== null && local.holds === true && kept.note.changes > note.changes;
+    const isOlder = kept !== null && local.holds === true && kept.note.line === note.line && kept.note.changes > note.changes;
     return isOlder ? kept : { volumeId, note };
   },
 

@@ -83,8 +83,13 @@ it('an IPv6 address counts as added when the kernel has checked it, and a duplic
   for (const [flags, reason] of [
     ['dadfailed tentative ', 'Another machine has address fd00:78::20 on the network of eth1'],
     ['tentative ', 'is still tentative after 10 s'],
-  ] as const)
-    await expect(scene(line6(flags)).addresses.add(SIX)).rejects.toThrow(reason);
+  ] as const) {
+    const { addresses, calls } = scene(line6(flags));
+    await expect(addresses.add(SIX)).rejects.toMatchObject({ code: 'E_BUSY', message: expect.stringContaining(reason) as string });
+    // The next attempt makes the kernel ask again.
+    expect(calls.at(-1)).toBe('ip address del fd00:78::20/64 dev eth1');
+    expect(await addresses.isHere(SIX)).toBe(false);
+  }
   let looks = 0;
   const run: RunProgram = () => Promise.resolve({ code: 0, stdout: line6(++looks < 5 ? 'tentative ' : ''), stderr: '' });
   expect(await new Addresses(run, hurried).add(SIX)).toBeNull();

@@ -33,25 +33,35 @@ export class Addresses {
     this.clock = clock;
   }
 
+  /** True if programs can use the address here. */
   async isHere({ address }: MovingAddress): Promise<boolean> {
-    return (await this.places()).some((place) => place.address === address);
+    return (await this.places()).some((place) => place.address === address && place.state === 'usable');
   }
 
   /**
-   * Resolves when programs can use the address. Returns a warning if the address could not be announced; null if it was. Throws E_SYSTEM if
-   * another machine has the address, or if the kernel does not make it usable in time.
+   * Resolves when programs can use the address. Returns a warning if the address could not be announced; null if it was. Throws E_BUSY if
+   * another machine has the address, or if the kernel does not make it usable in time. The address is then not here, so that the next attempt
+   * asks the network again: the last node may be about to remove it.
    */
   async add(moving: MovingAddress): Promise<string | null> {
     const { address, prefix } = moving;
     const places = await this.places();
-    const there = places.find((place) => place.address === address);
-    const device = there?.device ?? moving.device ?? deviceFor(moving, places);
+    const found = places.find((place) => place.address === address);
+    // The kernel asks once. It asks again only for an address that is added again.
+    if (found?.state === 'duplicate') await this.remove(moving);
+    const there = found?.state === 'duplicate' ? undefined : found;
+    const device = found?.device ?? moving.device ?? deviceFor(moving, places);
     if (device === null)
       throw new RsError('E_CONFIG', `No device of this machine has an address of the subnet of ${address}/${prefix}: set address-device`);
     if (there === undefined)
       await runWell(this.run, `Adding address ${address}`, 'ip', ['address', 'add', `${address}/${prefix}`, 'dev', device]);
     if (!address.includes(':')) return await this.announce(address, device);
-    await this.usable(address, device);
+    try {
+      await this.usable(address, device);
+    } catch (thrown) {
+      await this.remove(moving);
+      throw thrown;
+    }
     return null;
   }
 
@@ -62,14 +72,14 @@ export class Addresses {
       if (state === 'usable') return;
       if (state === 'duplicate')
         throw new RsError(
-          'E_SYSTEM',
+          'E_BUSY',
           `Another machine has address ${address} on the network of ${device} (duplicate address): remove it there`,
         );
       if (state === undefined)
-        throw new RsError('E_SYSTEM', `Address ${address} was removed from ${device} by another program: stop that program`);
+        throw new RsError('E_BUSY', `Address ${address} was removed from ${device} by another program: stop that program`);
       if (this.clock.monotonicMs() >= untilMs)
         throw new RsError(
-          'E_SYSTEM',
+          'E_BUSY',
           `Address ${address} on ${device} is still tentative after ${ADDRESS_USABLE_MAX_MS / 1000} s: check that ${device} has a carrier (ip link)`,
         );
       await new Promise<void>((resolve) => void this.clock.after(ADDRESS_LOOK_MS, resolve));

@@ -13,7 +13,7 @@ test('the next rsapp reads what the last one has kept', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'rsapp-'));
   onTestFinished(() => removeFolder(folder));
   const file = join(folder, 'run', 'note-pg');
-  const known = { volumeId: 'v', note: startedNote('pg', null) };
+  const known = { volumeId: 'v', note: startedNote('pg', null, 'first') };
   expect(new KnownNote(file, 'pg').read()).toBe(null);
   await new KnownNote(file, 'pg').keep(null, known);
   expect([new KnownNote(file, 'pg').read(), new KnownNote(file, 'other').read()]).toEqual([known, null]);

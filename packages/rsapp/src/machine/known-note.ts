@@ -31,7 +31,8 @@ export class KnownNote {
 
   /** Writes the note if it has changed. An error only makes the file older, and the next change writes it again. */
   async keep(before: Memory['known'], after: Memory['known']): Promise<void> {
-    if (after === null || (after.volumeId === before?.volumeId && after.note.changes === before.note.changes)) return;
+    const isSame = after?.volumeId === before?.volumeId && after?.note.line === before?.note.line;
+    if (after === null || (isSame && after.note.changes === before?.note.changes)) return;
     const text = JSON.stringify({ volumeId: after.volumeId, note: printNote(after.note) });
     try {
       mkdirSync(dirname(this.file), { recursive: true });

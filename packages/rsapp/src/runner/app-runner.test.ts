@@ -44,7 +44,7 @@ describe('a start', () => {
   });
 
   it('overwrites no note that another node has written meanwhile', async () => {
-    fake.meanwhile = printNote(changed(startedNote('pg', null), { enabled: false }));
+    fake.meanwhile = printNote(changed(startedNote('pg', null, 'first'), { enabled: false }));
     expect(await fake.look()).toEqual(['attach db', 'detach db']);
     expect(await fake.look(5000)).toEqual([]);
     expect(fake.runner.view.state).toBe('disabled');
@@ -69,7 +69,7 @@ describe('a start', () => {
   });
 
   it('whose note cannot be written keeps no volumes', async () => {
-    fake.note = printNote(changed(startedNote('pg', null), { preferred: 'a', preferredMs: fake.clock.wallMs() }));
+    fake.note = printNote(changed(startedNote('pg', null, 'first'), { preferred: 'a', preferredMs: fake.clock.wallMs() }));
     fake.failing.add('note');
     expect(await fake.look()).toEqual(['attach db', 'note', 'down at once', 'detach db']);
     expect(fake.holder).toBeNull();
@@ -267,7 +267,7 @@ describe('orders', () => {
   });
 
   it('while the servers do not see the holder, a start takes it from there, and other orders name that command', async () => {
-    fake.note = printNote(withFailure(changed(startedNote('pg', null), { runs: true }), 'a', fake.clock.wallMs(), true, 'x'));
+    fake.note = printNote(withFailure(changed(startedNote('pg', null, 'first'), { runs: true }), 'a', fake.clock.wallMs(), true, 'x'));
     Object.assign(fake, { holder: 'b', other: 'b', silentMs: { b: 20_000 } });
     for (const order of ['stop', 'move', 'enable'] as const) {
       const refused = expect(fake.runner.commands.give(order, null)).rejects.toThrow('rsconfig app start pg takes it over to this node');
@@ -286,7 +286,7 @@ describe('orders', () => {
     await fake.look();
     await drained;
     fake = new FakeNode();
-    fake.note = printNote(changed(startedNote('pg', null), { enabled: false }));
+    fake.note = printNote(changed(startedNote('pg', null, 'first'), { enabled: false }));
     Object.assign(fake, { holder: 'b', silentMs: { b: 20_000 } });
     const disabled = expect(fake.runner.commands.give('start', null)).rejects.toThrow(
       'rsconfig -a --take-over db, then rsconfig app enable pg',
@@ -357,7 +357,7 @@ describe('events and figures', () => {
     expect(fake.told).toContain('- > start failed: up /dev/db failed');
     const failures = ['a', 'b'].map((node) => ({ node, atMs: fake.clock.wallMs(), final: true }));
     fake = new FakeNode();
-    fake.note = printNote(changed(startedNote('pg', null), { started: false, failures, why: 'x' }));
+    fake.note = printNote(changed(startedNote('pg', null, 'first'), { started: false, failures, why: 'x' }));
     await fake.look(1_000_000);
     expect(fake.runner.figures).toMatchObject({ failedNodes: 2, isMissing: true });
     expect(fake.runner.view).toMatchObject({ state: 'stopped', failed: true, why: 'It failed on all nodes: x' });
@@ -376,7 +376,7 @@ describe('what hinders every order', () => {
     expect(fake.runner.view).toMatchObject({ state: 'unknown', why: error.message });
     expect(fake.runner.refusal).toBe(error);
     expect(fake.lines).toEqual([`pg: ${error.message}`]);
-    Object.assign(fake, { holder: 'b', silentMs: { b: 0 }, note: printNote(changed(startedNote('pg', null), { runs: true })) });
+    Object.assign(fake, { holder: 'b', silentMs: { b: 0 }, note: printNote(changed(startedNote('pg', null, 'first'), { runs: true })) });
     await fake.look();
     expect(fake.runner.view).toMatchObject({ state: 'running', on: 'b', why: error.message });
     fake.machineError = null;

@@ -2,6 +2,7 @@
 // when its result is there. Invariants: orders for an application are given at the node that holds it, except a start while the servers do
 // not see the holder; every order is answered within COMMAND_WAIT_MS; a start or a move is reported as done only if the application runs.
 
+import { randomUUID } from 'node:crypto';
 import type { AppOrder } from '@rsio/common/control/app-methods';
 import type { ApplicationConfig } from '@rsio/common/config/schema/types';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -171,18 +172,21 @@ export class Commands {
     const { target } = this;
     const { name } = target.app;
     const { note } = target;
+    const line = randomUUID();
     switch (order) {
       case 'start':
         if (note?.enabled === false) throw new RsError('E_USAGE', `${name} is disabled: rsconfig app enable ${name}`);
-        return startedNote(name, note);
+        return startedNote(name, note, line);
       case 'stop':
         return note?.started === false && note.why === ''
           ? null
-          : changed(note ?? newNote(name), { started: false, preferred: null, why: '' });
+          : changed(note ?? newNote(name, line), { started: false, preferred: null, why: '' });
       case 'enable':
-        return note?.enabled === true ? null : changed(note ?? { ...newNote(name), started: false }, { enabled: true });
+        return note?.enabled === true ? null : changed(note ?? { ...newNote(name, line), started: false }, { enabled: true });
       case 'disable':
-        return note?.enabled === false ? null : changed(note ?? { ...newNote(name), started: false }, { enabled: false, preferred: null });
+        return note?.enabled === false
+          ? null
+          : changed(note ?? { ...newNote(name, line), started: false }, { enabled: false, preferred: null });
       case 'move':
         return this.moved(note, to);
     }

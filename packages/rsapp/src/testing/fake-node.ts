@@ -33,7 +33,7 @@ export class FakeNode {
   /** Another node takes the first volume just before the next note. */
   isTakenAtNote = false;
   isSure = true;
-  note: string | null = printNote(startedNote('pg', null));
+  note: string | null = printNote(startedNote('pg', null, 'first'));
   attached: string[] = [];
   awaited: string[] = [];
   silentMs: Record<string, number> = {};

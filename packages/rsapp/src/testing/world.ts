@@ -77,7 +77,7 @@ export class World {
   }
 
   run(): readonly string[] {
-    this.note = this.random.chance(0.1) ? null : startedNote('app', null);
+    this.note = this.random.chance(0.1) ? null : startedNote('app', null, 'first');
     for (let step = 0; step < FAULT_STEPS; step++) {
       if (this.random.chance(0.03)) this.fault();
       this.step();
@@ -269,7 +269,7 @@ export class World {
         this.note = changed(note, { enabled: !note.enabled });
         return;
       case 1:
-        this.note = note.started ? changed(note, { started: false }) : startedNote('app', note);
+        this.note = note.started ? changed(note, { started: false }) : startedNote('app', note, '');
         return;
       default:
         this.note = changed(note, { preferred: this.random.pick(NODES), preferredMs: this.nowMs });
