@@ -247,8 +247,8 @@ const REPLICATIONS: readonly (readonly [seed: number, mutants: readonly string[]
   [9, ['home-first']],
   [11, ['commit-unchecked', 'other-file-continued']],
   [16, ['confirmed-unprotected']],
-  [21, ['ended-goes-on']],
   [24, ['confirmed-back']],
+  [27, ['ended-goes-on']],
   [146, ['promotion-begins-again']],
   [218, ['own-newest-promoted']],
 ];

@@ -8,6 +8,7 @@ import { LOCAL_ASKER } from '../../pools/asker.ts';
 import { OfferedSource, peerConfig, seen } from '../../testing/offering-peers.ts';
 import { directory, scenes, usePoolDirectory } from '../../testing/pool-directory.ts';
 import { PoolScene } from '../../testing/pool-scene.ts';
+import { volumeIn } from '../../testing/volume-content.ts';
 import { FailingStep } from '../../testing/stopped-verbs.ts';
 import { WHOLE_CHANGES } from '../../testing/whole-turn.ts';
 import { PEER_ANSWER_GRACE_MS } from '../limits.ts';
@@ -22,18 +23,21 @@ let scene: PoolScene;
 let answers: { check: Error | null; order: Error | null };
 let waitsMs: number[];
 let failing: FailingStep;
+/** Ids of the hand-overs for which the peer was asked. */
+let asked: unknown[];
 
 beforeEach(async () => {
   const clock = new FakeClock();
   failing = new FailingStep('change: commit');
   scene = await PoolScene.open(directory, { clock, reached: failing.reached });
   scenes.push(scene);
-  [answers, waitsMs] = [{ check: null, order: null }, []];
+  [answers, waitsMs, asked] = [{ check: null, order: null }, [], []];
   const source = new OfferedSource(1, ['db']);
   const call = async (_name: string, method: string, params: object, withinMs: number): Promise<unknown> => {
     if (method === 'replication-poll') return { nowMs: clock.wallMs(), orders: [source.order(null)] };
     if (method !== 'replication-grant') throw new RsError('E_BUSY', 'not now');
     waitsMs.push(withinMs);
+    asked.push((params as { wanted: string }).wanted);
     const error = (params as { checkOnly: boolean }).checkOnly ? answers.check : answers.order;
     if (error !== null) throw error;
     return { node: 'oslo' };
@@ -54,11 +58,11 @@ beforeEach(async () => {
 
 afterEach(() => service.followers.stop());
 
-const reverse = () => {
+const reverse = (...names: readonly string[]) => {
   const changes = { ...WHOLE_CHANGES, by: 'test', note: () => undefined };
   const handlers = service.handlers(changes, () => Promise.reject(new Error('unused')), LOCAL_ASKER);
   return handlers['volume-reverse']({
-    volumes: [{ name: 'db', universe: 0 }],
+    volumes: ['db', ...names].map((name) => ({ name, universe: 0 })),
     client: null,
     reversible: null,
     cancel: false,
@@ -101,6 +105,35 @@ test('a wish that could not be recorded at all followers is taken back', async (
   scenes.push(again);
   const found = again.pools.states.flatMap(({ volumes }) => [...volumes.values()].map(({ follower }) => follower?.wanted));
   expect(found).toEqual([undefined]);
+});
+
+// Regression: the lane gives up what only some followers want, and a late message about that would have opened the source again.
+test('a wish that only some followers have gets a new id, and one that all have keeps its id', async () => {
+  const { manifest } = volumeIn(scene, 'db');
+  const follower = manifest.follower!;
+  const wanted = { replication: '00000000-0000-4000-8000-0000000000a1', node: 'oslo', reversible: false };
+  await scene.create({ name: 'log', sizeBytes: 4096 });
+  const log = volumeIn(scene, 'log').manifest;
+  const ofLog = { ...follower, sourceId: '00000000-0000-4000-8000-0000000000a2', sourceName: 'log' };
+  scene.pools.put('fast', { ...manifest, follower: { ...follower, wanted } });
+  scene.pools.put('fast', { ...log, follower: ofLog });
+  await reverse('log');
+  expect([asked.length, new Set(asked).size, asked.includes(wanted.replication)]).toEqual([2, 1, false]);
+  const known = asked[0];
+  await reverse('log');
+  expect(asked).toEqual([known, known, known, known]);
+});
+
+test('the roles are not exchanged while a volume of the source has no follower', async () => {
+  const { manifest } = volumeIn(scene, 'db');
+  const follower = manifest.follower!;
+  const members = [...follower.members, '00000000-0000-4000-8000-0000000000a2'];
+  scene.pools.put('fast', { ...manifest, follower: { ...follower, members } });
+  await expect(reverse()).rejects.toMatchObject({
+    code: 'E_BUSY',
+    message: expect.stringContaining('more volumes than there are followers'),
+  });
+  expect(asked).toEqual([]);
 });
 
 /** `before`: what happens while the command waits for its turn. */
