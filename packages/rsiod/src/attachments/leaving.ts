@@ -14,6 +14,7 @@ import type { Volume } from '../volumes/volume.ts';
 import { closeAtServer, endMirror } from './closing.ts';
 import { flushForLast, lossByForce } from './final-flush.ts';
 import { labelOf } from './offers.ts';
+import { USERS_END_MS, USERS_LOOK_MS } from './limits.ts';
 import type { Owners } from './owners.ts';
 
 export interface LeavingParts {
@@ -62,20 +63,29 @@ export class Leaving {
   }
 
   /**
-   * Closes the volume with this label if it is attached, and nobody has it. `isForced`: nobody waits for the programs that use it, and they are
-   * refused at once. Throws the errors of a detach.
+   * Closes the volume with this label if it is attached, and nobody has it. Programs that still use it are cut off at once. `isForced`: nobody
+   * waits for their end. Throws the errors of a detach.
    */
   async leaveUnowned(label: string, isForced: boolean): Promise<void> {
     const { volumes, owners, ports } = this.parts;
     const volume = volumes.find((one) => labelOf(one) === label);
     if (volume === undefined) return owners.closed(label);
-    if (isForced && owners.isFree(label)) {
+    if (owners.isFree(label)) {
       // What writes for an order may outlive the order, and must not write when a path is up again.
       volume.refuseUsers();
       ports.frontends.cut(volume);
+      if (!isForced) await this.untilUnused(volume);
     }
     // Without a path, only a later CLOSE can end the hold.
     await this.leave(volume, label, isForced && volume.target.pathCount > 0, 'unowned');
+  }
+
+  /** A command that has ended well has closed its connections, but this process may not have noticed their end yet. */
+  private async untilUnused(volume: Volume): Promise<void> {
+    const { clock, frontends } = this.parts.ports;
+    const endMs = clock.monotonicMs() + USERS_END_MS;
+    while ((await frontends.usersOf(volume)).length > 0 && clock.monotonicMs() < endMs)
+      await new Promise<void>((resolve) => void clock.after(USERS_LOOK_MS, resolve));
   }
 
   /**

@@ -4,6 +4,9 @@
 /** How long the client waits for the server: ATTACH_WAIT_MS during an attach, and DETACH_WAIT_MS during each step of a detach. */
 export const ATTACH_WAIT_MS = 10_000;
 export const DETACH_WAIT_MS = 10_000;
+/** How long the end of an order waits for the end of the connections that it has cut off, and how often it looks. */
+export const USERS_END_MS = 2_000;
+export const USERS_LOOK_MS = 20;
 /** Maximum number of servers that one attach request tries if the pool of the volume moves during the attach. */
 export const MOVED_TRIES_MAX = 3;
 /** Base time for flushing and closing all volumes when the daemon stops; STOP_VOLUME_MS is added for each volume. */

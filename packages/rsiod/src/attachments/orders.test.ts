@@ -122,6 +122,21 @@ describe('what an order has left', () => {
     expect(await scene.write(1)).toEqual([]);
   });
 
+  // Regression: the end of a restore failed with E_IN_USE if rsiod had not noticed the end of qemu-img's connection yet.
+  test('is cut off at the end of a command that has ended well, which waits until it is gone', async () => {
+    await opened(OVERWRITE);
+    let users = NBD;
+    nbd.usersOf = () => Promise.resolve(users);
+    const ended = scene.attachments.endOrder('t', false);
+    await scene.pass(100);
+    expect([nbd.cuts, scene.attachments.list.length, await scene.write(1)]).toEqual([1, 1, [STATUS.SHUTTING_DOWN]]);
+    users = [];
+    await scene.pass(100);
+    await close();
+    await ended;
+    expect(scene.attachments.list.length).toBe(0);
+  });
+
   test('keeps the volume from programs and gates while it may write', async () => {
     await opened(SHARE);
     nbd.usersOf = () => Promise.resolve(NBD);
