@@ -130,6 +130,7 @@ describe("a copy of a client's machine is refused while the original is active",
     ['started once more than the original', { ...COPY, instance: 7 }],
     ['started as often', COPY],
     ['started as often, in one boot as containers are', { ...COPY, boot: 'b' }],
+    ['started later, after an update in a boot whose id begins alike', { ...COPY, boot: 'bb.1-2-3', instance: 7 }],
   ])('%s', async (_what, copy) => {
     const scene = await Scene.started();
     expect(await scene.come(ORIGINAL)).toBe('serves 6');
@@ -179,6 +180,10 @@ describe('the client itself reconnects at once', () => {
   test.each([
     ['the same process, with a new session', ORIGINAL],
     ['started again in the same boot', { ...ORIGINAL, instance: 7, process: 'q' }],
+    [
+      'started again after an update from a release that sent the boot id of the kernel alone',
+      { ...ORIGINAL, boot: 'b.1-2-3', instance: 7, process: 'q' },
+    ],
   ])('%s', async (_what, again) => {
     const scene = await Scene.started();
     await scene.come(ORIGINAL);

@@ -74,9 +74,14 @@ type Claim = Pick<Instance, 'machine' | 'instance' | 'process'>;
  * of the machine has either another boot id, or the same instance number but another process.
  */
 export function isSuccessor(before: Instance, newcomer: Instance): boolean {
-  if (before.machine !== newcomer.machine || before.boot !== newcomer.boot) return false;
+  if (before.machine !== newcomer.machine || !isBootOf(before, newcomer)) return false;
   if (before.instance < newcomer.instance) return true;
   return before.instance === newcomer.instance && (before.process === null || before.process === newcomer.process);
+}
+
+/** Releases up to 0.2 sent the boot id of the kernel alone, so that an update of a client is a later start in the same boot. */
+function isBootOf(before: Instance, newcomer: Instance): boolean {
+  return before.boot === newcomer.boot || newcomer.boot.startsWith(`${before.boot}.`);
 }
 
 function withMachine(machines: readonly MachineNote[], note: MachineNote): readonly MachineNote[] {
