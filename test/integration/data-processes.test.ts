@@ -6,6 +6,7 @@ import { expect, it } from 'vitest';
 import { clientConfig, startClient, startServer } from '../support/hosts/configs.ts';
 import type { Host } from '../support/hosts/host.ts';
 import { useHosts } from '../support/hosts/hosts.ts';
+import { freePort } from '../support/hosts/loopback.ts';
 import { NbdIo } from '../support/io/nbd-io.ts';
 
 const TEST_MS = 300_000;
@@ -153,4 +154,18 @@ it('a reload reaches the processes, and is refused if a volume of a process does
   const io = await open(host, 'a');
   await expect(io.write(0, pattern(1))).rejects.toThrow();
   expect(await host.rsconfigWell('events')).toMatch(/volume osl:a@0: waiting -> given-up/);
+});
+
+it('a reload brings no gate while data processes have the volumes; after a restart, the gate has them', { timeout: TEST_MS }, async () => {
+  const { host, network } = await twoProcesses(['a', 'b']);
+  const address = network.clientAddresses()[0]!;
+  const gate = `\n[gate g]\naddress = ${address}:${await freePort(address)}\nhosts = all\nvolumes = a\n`;
+  host.writeConfig('rsiod', clientConfig(network, {}) + gate);
+  const refused = await host.rsconfig('reload');
+  expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(/gate g cannot begin.*data processes.*restart rsiod/) as unknown]);
+  expect((await host.call('gates', {})).gates).toEqual([]);
+  await host.stop('rsiod');
+  await host.start('rsiod');
+  await until('the gate has the volume', async () => (await host.call('gates', {})).gates[0]?.volumes[0]?.label === 'osl:a@0');
+  expect(await processes(host)).toEqual([]);
 });

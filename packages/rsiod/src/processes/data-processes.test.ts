@@ -2,6 +2,7 @@
 // dies, hangs, sends wrong messages or cannot be started. Invariant: whatever happens, a label is in one process at most, and every call is
 // answered.
 
+import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { expect, test } from 'vitest';
 import { kept, ProcessScene } from '../testing/process-scene.ts';
 import {
@@ -20,6 +21,7 @@ import {
 import { PERSON } from '../attachments/owners.ts';
 import { OWN_METHODS } from './messages.ts';
 
+const NO_GATES = { gates: [], aoeGates: [] } as unknown as RscltConfig;
 const RW = { readOnly: false, server: null, take: 'no', by: 'name', owner: PERSON } as const;
 const names = (...list: string[]): string[] => list.map((name) => `osl:${name}@0`);
 const settle = async (): Promise<void> => {
@@ -270,7 +272,18 @@ test('events, refusals and obstacles come from all processes', async () => {
   expect(await silent).toContain('Data process 2 does not answer, and has osl:b@0: try again');
   scene.running(2)!.answers = true;
   for (const number of [1, 2]) scene.running(number)!.results[OWN_METHODS.obstacles] = { obstacles: ['no'] };
-  expect(await scene.processes.obstacles({} as never)).toEqual(['no']);
+  expect(await scene.processes.obstacles(NO_GATES)).toEqual(['no']);
   scene.running(1)!.exit('exit code 1');
-  expect((await scene.processes.obstacles({} as never))[0]).toContain('Data process 1 does not answer');
+  expect((await scene.processes.obstacles(NO_GATES))[0]).toContain('Data process 1 does not answer');
+});
+
+test('no gate begins beside data processes, because both would serve one volume', async () => {
+  const scene = await new ProcessScene(2).start();
+  for (const gates of [
+    { gates: [{ name: 'g' }], aoeGates: [] },
+    { gates: [], aoeGates: [{ name: 'g' }] },
+  ])
+    expect(await scene.processes.obstacles(gates as unknown as RscltConfig)).toEqual([
+      expect.stringContaining('gate g cannot begin while data processes have the volumes'),
+    ]);
 });

@@ -313,8 +313,13 @@ export class DataProcesses implements NbdElsewhere {
     return reasons.length === 0 ? null : reasons.join('; ');
   }
 
-  /** Returns why the volumes of the processes do not permit the next configuration. */
+  /**
+   * Returns why the volumes of the processes do not permit the next configuration. A gate of the main process would be a second one that
+   * serves volumes of this client.
+   */
   async obstacles(config: RscltConfig): Promise<string[]> {
+    const gates = [...config.gates, ...config.aoeGates].map(({ name }) => `gate ${name}`).join(', ');
+    if (gates !== '') return [`${gates} cannot begin while data processes have the volumes: restart rsiod, or remove it for now`];
     const answers = await this.askAll(OWN_METHODS.obstacles, { config });
     const found = answers.flatMap(({ process, answer }) => {
       if (answer === null) return [`Data process ${process.number} does not answer: try again when it has been started again`];
