@@ -162,7 +162,10 @@ it('a reload brings no gate while data processes have the volumes; after a resta
   const gate = `\n[gate g]\naddress = ${address}:${await freePort(address)}\nhosts = all\nvolumes = a\n`;
   host.writeConfig('rsiod', clientConfig(network, {}) + gate);
   const refused = await host.rsconfig('reload');
-  expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(/gate g cannot begin.*data processes.*restart rsiod/) as unknown]);
+  expect([refused.code, refused.stderr]).toEqual([
+    1,
+    expect.stringMatching(/gate g cannot begin.*data processes.*restart rsiod/) as unknown,
+  ]);
   expect((await host.call('gates', {})).gates).toEqual([]);
   await host.stop('rsiod');
   await host.start('rsiod');

@@ -15,7 +15,7 @@ import { Frontends } from './frontends/frontends.ts';
 import { NbdFrontend } from './frontends/nbd/nbd-frontend.ts';
 import { deviceFacts } from './frontends/system/device-choice.ts';
 import { AoeGates } from './gates/aoe/aoe-gates.ts';
-import { decideAudience, type EarlierAudience, takeFromPrograms } from './gates/from-programs.ts';
+import { audienceOf, type EarlierAudience, takeFromPrograms } from './gates/from-programs.ts';
 import { Gates } from './gates/gates.ts';
 import { PROGRAMS_RETURN_MS } from './gates/limits.ts';
 import type { ProcessRole } from './processes/role.ts';
@@ -95,17 +95,14 @@ export function makeFrontends(ports: FrontendsPorts): MadeFrontends {
   });
   const shownTo = async (volume: FrontendVolume, before: EarlierAudience): Promise<Audience | undefined> => {
     if (before === 'programs') returnMs.set(volume, clock.monotonicMs() + PROGRAMS_RETURN_MS);
-    const left = devices.leftVolumes.find(({ id }) => id === volume.id);
     const hasDevice = settingsOf(volume).device !== 'none';
-    const audience = decideAudience({
-      isReadonly: volume.readonly || isSnapshot(volume.name),
-      hasDevice,
+    const facts = {
+      ...{ isReadonly: volume.readonly || isSnapshot(volume.name), hasDevice, before },
       isClaimed: gates.claims(volume, before) || aoeGates.claims(volume),
-      users: left === undefined || before === 'programs' ? [] : await devices.usersOf(left),
-      before,
-    });
+    };
+    const release = (): Promise<void> => devices.release(volume, 'a gate of this machine offers it to hosts', false);
+    const audience = await audienceOf(facts, release);
     if (audience !== 'gates') return audience;
-    await devices.release(volume, 'a gate of this machine offers it to hosts', true);
     const label = labelOf(volume);
     const remedy = `to use it here, remove it from volumes of its [gate], then run rsconfig reload, rsconfig -d ${label} and rsconfig -a ${label}`;
     if (hasDevice) log.info(`${label} has no device here, because a gate offers it to hosts: ${remedy}`);

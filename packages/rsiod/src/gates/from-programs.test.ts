@@ -6,21 +6,26 @@ import { beforeEach, expect, test } from 'vitest';
 import { MemoryVolume } from '../frontends/nbd/testing/memory-volume.ts';
 import { FakeFrontend } from '../testing/attachments-scene.ts';
 import type { FrontendVolume } from '../volumes/frontend-volume.ts';
-import { decideAudience, takeFromPrograms } from './from-programs.ts';
+import { type AudienceFacts, audienceOf, takeFromPrograms } from './from-programs.ts';
 
-const MOUNT = ['mount point /mnt'];
-
+// Regression: a device that an earlier process had left was taken by force from a program that mounted it just then.
 test.each([
-  [{ isReadonly: false, hasDevice: true, isClaimed: false, users: [] }, 'programs'],
-  [{ isReadonly: false, hasDevice: true, isClaimed: true, users: [], before: 'programs' }, 'programs'],
-  [{ isReadonly: false, hasDevice: true, isClaimed: true, users: MOUNT, before: 'gates' }, 'programs'],
-  [{ isReadonly: false, hasDevice: true, isClaimed: true, users: [] }, 'gates'],
-  [{ isReadonly: false, hasDevice: true, isClaimed: true, users: MOUNT }, 'programs'],
-  [{ isReadonly: false, hasDevice: false, isClaimed: false, users: [] }, 'gates'],
-  [{ isReadonly: false, hasDevice: false, isClaimed: true, users: MOUNT }, 'programs'],
-  [{ isReadonly: true, hasDevice: true, isClaimed: true, users: MOUNT }, undefined],
-] as const)('%j: %s', (facts, expected) => {
-  expect(decideAudience({ before: null, ...facts })).toBe(expected);
+  [{ isReadonly: false, hasDevice: true, isClaimed: false }, 'programs'],
+  [{ isReadonly: false, hasDevice: true, isClaimed: true, before: 'programs' }, 'programs'],
+  [{ isReadonly: false, hasDevice: true, isClaimed: true, before: 'gates', isUsed: true }, 'programs'],
+  [{ isReadonly: false, hasDevice: true, isClaimed: true }, 'gates'],
+  [{ isReadonly: false, hasDevice: true, isClaimed: true, isUsed: true }, 'programs'],
+  [{ isReadonly: false, hasDevice: false, isClaimed: false }, 'gates'],
+  [{ isReadonly: false, hasDevice: false, isClaimed: true, isUsed: true }, 'programs'],
+  [{ isReadonly: true, hasDevice: true, isClaimed: true, isUsed: true }, undefined],
+] as const)('%j: %s', async ({ isUsed = false, ...facts }: { isUsed?: boolean } & Omit<AudienceFacts, 'before'>, expected) => {
+  const released: string[] = [];
+  const release = async (): Promise<void> => {
+    if (isUsed) throw new RsError('E_IN_USE', 'It is in use by mount point /mnt');
+    released.push('device');
+  };
+  expect(await audienceOf({ before: null, ...facts }, release)).toBe(expected);
+  expect(released.length > 0).toBe(expected === 'gates');
 });
 
 const GATE = { name: 'g1', volumes: ['oracle'] };
@@ -29,22 +34,26 @@ let devices: FakeFrontend;
 let nbd: FakeFrontend;
 
 beforeEach(async () => {
-  [isShown, mayReturn] = [true, false];
+  [isShown, isWanted, mayReturn] = [true, true, false];
   recorded.length = 0;
   volume = Object.assign(new MemoryVolume({ name: 'oracle' }), { shownTo: 'programs' as const });
   [devices, nbd] = [new FakeFrontend(), new FakeFrontend()];
   for (const frontend of [devices, nbd]) await frontend.show(volume);
+  const taking = takeFromPrograms([nbd, devices], { mayReturn: () => mayReturn, taken: async () => void recorded.push(volume.shownTo) });
+  take = (gate = GATE) =>
+    taking(
+      gate,
+      volume,
+      () => isShown,
+      () => isWanted,
+    );
 });
 
 let isShown = true;
+let isWanted = true;
 let mayReturn = false;
 const recorded: unknown[] = [];
-const take = (gate: { name: string; volumes: 'all' | string[] } = GATE): Promise<void> =>
-  takeFromPrograms([nbd, devices], { mayReturn: () => mayReturn, taken: async () => void recorded.push(volume.shownTo) })(
-    gate,
-    volume,
-    () => isShown,
-  );
+let take: (gate?: { name: string; volumes: 'all' | string[] }) => Promise<void>;
 const state = (): unknown[] => [volume.shownTo, devices.shown.has(volume), nbd.shown.has(volume)];
 
 test('a gate that names the volume takes it when no program uses it', async () => {
@@ -63,6 +72,29 @@ test('a program that comes at the same moment keeps it, and its export comes bac
   devices.hide = () => Promise.reject(new RsError('E_IN_USE', 'It is in use by mount point /mnt'));
   await expect(take()).rejects.toMatchObject({ code: 'E_IN_USE' });
   expect(state()).toEqual(['programs', true, true]);
+});
+
+// Regression: a gate that had lost the race showed the device again after another gate had taken the volume.
+test('two gates that take it at the same moment, one of which a program disturbs, end with one owner', async () => {
+  let disturb: (error: Error) => void = () => undefined;
+  const plain = devices.hide.bind(devices);
+  const waiting = new Promise<void>((_, reject) => (disturb = reject));
+  devices.hide = async () => await ((devices.hide = plain), waiting);
+  const [first, second] = [take(), take({ name: 'g2', volumes: ['oracle'] })];
+  for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+  disturb(new RsError('E_IN_USE', 'It is in use by mount point /mnt'));
+  expect((await Promise.allSettled([first, second])).map(({ status }) => status)).toEqual(['rejected', 'fulfilled']);
+  expect(state()).toEqual(['gates', false, false]);
+});
+
+// Regression: after a reload at the same moment, neither programs nor hosts had the volume.
+test('programs get it back if the gate does not want it any more', async () => {
+  devices.hide = async () => {
+    await FakeFrontend.prototype.hide.call(devices, volume);
+    isWanted = false;
+  };
+  await expect(take()).rejects.toMatchObject({ message: expect.stringContaining('its gate has changed meanwhile') });
+  expect([...state(), recorded]).toEqual(['programs', true, true, []]);
 });
 
 // Regression: after a restart of rsiod, a gate took the disk of a virtual machine before its NBD client had connected again.

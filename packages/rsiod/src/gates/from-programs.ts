@@ -3,7 +3,7 @@
 // restart of rsiod stays with programs, because their NBD connections have ended with rsiod, and come back.
 
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import type { Frontend } from '../frontends/frontend.ts';
 import type { Audience, FrontendVolume } from '../volumes/frontend-volume.ts';
@@ -12,28 +12,41 @@ import { PROGRAMS_RETURN_MS } from './limits.ts';
 /** Who had a volume before a restart of rsiod. `unknown`: an earlier release has not recorded it; null: it was not attached. */
 export type EarlierAudience = Audience | 'unknown' | null;
 
-/** `isClaimed`: a gate whose hosts may write wants the volume. `users`: programs of this machine that use a device left by an earlier process. */
+/** `isClaimed`: a gate whose hosts may write wants the volume. */
 export interface AudienceFacts {
   readonly isReadonly: boolean;
   readonly hasDevice: boolean;
   readonly isClaimed: boolean;
-  readonly users: readonly string[];
   readonly before: EarlierAudience;
 }
 
-/** Decides who gets a volume that is being attached; undefined: programs and hosts, because nobody can write to it. */
-export function decideAudience({ isReadonly, hasDevice, isClaimed, users, before }: AudienceFacts): Audience | undefined {
+/**
+ * Decides who gets a volume that is being attached; undefined: programs and hosts, because nobody can write to it. `release`: removes the
+ * devices that an earlier process has left, and throws E_IN_USE if a program uses them by then, which keeps the volume.
+ */
+export async function audienceOf(facts: AudienceFacts, release: () => Promise<void>): Promise<Audience | undefined> {
+  const { isReadonly, hasDevice, isClaimed, before } = facts;
   if (isReadonly) return undefined;
-  if (before === 'programs') return 'programs';
   // Without a device and an export, no program can use the volume.
-  return users.length === 0 && (isClaimed || !hasDevice) ? 'gates' : 'programs';
+  if (before === 'programs' || (hasDevice && !isClaimed)) return 'programs';
+  try {
+    await release();
+  } catch (thrown) {
+    if (toRsError(thrown).code === 'E_IN_USE') return 'programs';
+    throw thrown;
+  }
+  return 'gates';
 }
 
-/** `isShown`: false once the volume is being detached, so that it must not be shown to anyone. */
+/**
+ * `isShown`: false once the volume is being detached, so that it must not be shown to anyone. `isWanted`: false once the gate would not offer
+ * the volume.
+ */
 export type TakeFromPrograms = (
   gate: Pick<ClientGateConfig, 'name' | 'volumes'>,
   volume: FrontendVolume,
   isShown: () => boolean,
+  isWanted: () => boolean,
 ) => Promise<void>;
 
 export interface TakingPorts {
@@ -45,10 +58,12 @@ export interface TakingPorts {
 
 /**
  * `frontends`: those of programs. The function throws E_IN_USE while a program uses the volume, and for a gate that names no volumes, because
- * nobody has said then that the volume is not for programs.
+ * nobody has said then that the volume is not for programs. If it throws, programs have what they had.
  */
 export function takeFromPrograms(frontends: readonly Frontend[], { mayReturn, taken }: TakingPorts): TakeFromPrograms {
-  return async (gate, volume, isShown) => {
+  /** Gates take a volume one after another, because a gate that fails shows the volume to programs again. */
+  const turns = new WeakMap<FrontendVolume, Promise<unknown>>();
+  const take: TakeFromPrograms = async (gate, volume, isShown, isWanted) => {
     if (volume.shownTo !== 'programs') return;
     refuseOfPrograms(gate, volume);
     if (mayReturn(volume))
@@ -59,6 +74,9 @@ export function takeFromPrograms(frontends: readonly Frontend[], { mayReturn, ta
     const users = (await Promise.all(frontends.map((frontend) => frontend.usersOf(volume)))).flat();
     if (users.length > 0) throw inUseHere(users);
     const hidden: Frontend[] = [];
+    const giveBack = async (): Promise<void> => {
+      for (const frontend of hidden) if (isShown()) await frontend.show(volume);
+    };
     try {
       for (const frontend of isShown() ? frontends : []) {
         hidden.push(frontend);
@@ -66,12 +84,24 @@ export function takeFromPrograms(frontends: readonly Frontend[], { mayReturn, ta
       }
     } catch {
       // A program was faster.
-      for (const frontend of hidden) if (isShown()) await frontend.show(volume);
+      await giveBack();
       throw inUseHere(['a program']);
     }
     if (!isShown()) throw new RsError('E_VOLUME', 'it is being detached');
+    if (!isWanted()) {
+      await giveBack();
+      throw new RsError('E_VOLUME', 'its gate has changed meanwhile');
+    }
     volume.shownTo = 'gates';
     await taken();
+  };
+  return async (gate, volume, ...facts) => {
+    const mine = (turns.get(volume) ?? Promise.resolve()).then(() => take(gate, volume, ...facts));
+    turns.set(
+      volume,
+      mine.catch(() => undefined),
+    );
+    await mine;
   };
 }
 

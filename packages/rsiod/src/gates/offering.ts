@@ -224,9 +224,9 @@ export class Offering {
       // Other volumes may have been added meanwhile.
       this.refuse(gate, volume);
       // Programs lose the volume only if nothing else keeps it from the hosts.
-      const isWanted = (): boolean => isShown() && gate.isServing && offers(gate.config, volume);
+      const isWanted = (): boolean => isShown() && gate.isServing && offers(gate.config, volume) && hasRoom(gate, volume);
       if (!isWanted()) return;
-      await this.ports.takeFromPrograms(config, volume, isShown);
+      await this.ports.takeFromPrograms(config, volume, isShown, isWanted);
       if (gate.hasPartner && isShown()) await this.noteActive(volume, shown, record);
       this.refuse(gate, volume);
       if (isWanted() && this.placeIn(gate, volume) === null) gate.show(new ActiveNamespace(nsid, volume, shown.reservations, shown.order));
@@ -269,11 +269,9 @@ export class Offering {
     }
   }
 
-  private refuse({ subsystem, hasPartner }: Gate, volume: FrontendVolume): void {
-    // A volume takes the place of its own standby.
-    const others = [...subsystem.namespaces.values()].filter((one) => one.volume.id !== volume.id);
-    if (others.length >= GATE_VOLUMES_MAX)
-      throw new RsError('E_LIMIT', `it has ${GATE_VOLUMES_MAX} volumes, which is the limit: detach one of them`);
+  private refuse(gate: Gate, volume: FrontendVolume): void {
+    const { hasPartner } = gate;
+    if (!hasRoom(gate, volume)) throw new RsError('E_LIMIT', `it has ${GATE_VOLUMES_MAX} volumes, which is the limit: detach one of them`);
     // Several clients may read a snapshot, because no client can write to it.
     if (volume.shared && !isSnapshot(volume.name))
       throw new RsError('E_VOLUME', 'several clients may write it at the same time: remove "shared" from rssrvcfg of its server');
@@ -328,4 +326,9 @@ export class Offering {
   private *activeAt({ subsystem }: Gate): Iterable<ActiveNamespace> {
     for (const namespace of subsystem.namespaces.values()) if (namespace instanceof ActiveNamespace) yield namespace;
   }
+}
+
+/** A volume takes the place of its own standby. */
+function hasRoom({ subsystem }: Gate, volume: FrontendVolume): boolean {
+  return [...subsystem.namespaces.values()].filter((one) => one.volume.id !== volume.id).length < GATE_VOLUMES_MAX;
 }

@@ -241,9 +241,10 @@ export class AoeGates implements Frontend {
           'E_CONFIG',
           `its slot ${slot} is that of ${rival === undefined ? 'another volume in the key slots' : nameInUniverse(rival)}: give it another one (key slots)`,
         );
-      const isShown = (): boolean => this.shown.has(volume) && gate.isServing;
-      if (isShown() && isOfPrograms(config, volume)) await this.options.takeFromPrograms(config, volume, isShown);
-      if (isShown()) gate.show(slot, volume, notes);
+      const isShown = (): boolean => this.shown.has(volume);
+      const isWanted = (): boolean => isShown() && gate.isServing;
+      if (isWanted() && isOfPrograms(config, volume)) await this.options.takeFromPrograms(config, volume, isShown, isWanted);
+      if (isWanted()) gate.show(slot, volume, notes);
     } catch (thrown) {
       const { message } = toRsError(thrown);
       const said = this.shown.get(volume);
