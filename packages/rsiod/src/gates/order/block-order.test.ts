@@ -103,6 +103,18 @@ describe('a path', () => {
     expect([late.isDone, world.paths[1]!.isStuck(world.nowMs + 1)]).toEqual([true, false]);
   });
 
+  it('is not stuck when a change was proven, waited for something else, and was overtaken then: its time begins again', () => {
+    const world = new World(2);
+    world.change(0, 0);
+    const change: Change = { heldBy: null, goOn: () => undefined };
+    expect(world.blocks.executes(world.paths[1]!, change, 0, 1)).toBe(false);
+    world.paths[1]!.proves(world.paths[1]!.moment);
+    world.nowMs = GATE_QUIESCE_MS + 1;
+    world.change(0, 0);
+    expect(world.paths[1]!.isStuck(world.nowMs)).toBe(false);
+    expect(world.paths[1]!.isStuck(world.nowMs + GATE_QUIESCE_MS + 1)).toBe(true);
+  });
+
   it('with a volume that is lost tries its changes again, so that they find that out', () => {
     const world = new World(2);
     world.change(0, 0);

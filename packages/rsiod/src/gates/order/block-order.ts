@@ -28,7 +28,7 @@ interface Latest {
 /** A change that must wait. `needed` is the latest overlapping change over another path. */
 export class Hold implements HeldChange {
   needed: number;
-  readonly sinceMs: number;
+  sinceMs: number;
   readonly path: GatePath;
   readonly of: BlockOrder;
   readonly beginBytes: number;
@@ -54,6 +54,16 @@ export class Hold implements HeldChange {
 
   get isProven(): boolean {
     return this.needed <= this.path.provenStep;
+  }
+
+  isOf({ beginBytes, endBytes }: { readonly beginBytes: number; readonly endBytes: number }): boolean {
+    return this.beginBytes === beginBytes && this.endBytes === endBytes;
+  }
+
+  /** Another path has executed an overlapping change. A hold that was proven begins to wait again. */
+  overtaken(step: number): void {
+    if (this.isProven) this.sinceMs = this.path.nowMs;
+    this.needed = step;
   }
 
   goOn(): void {
@@ -92,14 +102,16 @@ export class BlockOrder {
     // The volume was lost meanwhile, and this is another one.
     if (change.heldBy !== null && change.heldBy.of !== this) change.heldBy.end();
     const hold = change.heldBy;
-    if (hold !== null) {
+    const range = { beginBytes: positionBytes, endBytes: positionBytes + lengthBytes };
+    if (hold !== null && (!hold.isProven || hold.isOf(range))) {
       hold.isWaiting = !hold.isProven;
       if (hold.isWaiting) path.ask();
       return hold.isProven;
     }
+    // The change has several ranges, and waited for another one.
+    hold?.end();
     const { whole } = this;
     if (foreign(whole, path.id) <= path.provenStep) return true;
-    const range = { beginBytes: positionBytes, endBytes: positionBytes + lengthBytes };
     const step = this.regions === null ? foreign(whole, path.id) : this.regions.foreign(path.id, range.beginBytes, range.endBytes);
     if (step <= path.provenStep) return true;
     change.heldBy = new Hold(this, path, change, range, step);
@@ -135,7 +147,8 @@ export class BlockOrder {
     if (whole.path !== id && whole.path !== NO_PATH) this.regions ??= new Regions(this.sizeBytes, whole);
     update(whole, id, step);
     this.regions?.executed(id, step, beginBytes, endBytes);
-    for (const hold of this.holds) if (hold.path.id !== id && beginBytes < hold.endBytes && hold.beginBytes < endBytes) hold.needed = step;
+    for (const hold of this.holds)
+      if (hold.path.id !== id && beginBytes < hold.endBytes && hold.beginBytes < endBytes) hold.overtaken(step);
   }
 }
 

@@ -3,7 +3,7 @@
 
 import { SCSI_COPY_RESULTS, SCSI_PIECE_BYTES } from '../limits.ts';
 import type { BlockPorts } from './block-execution.ts';
-import { BUSY, GOOD, SENSE } from './constants.ts';
+import { BUSY, GOOD, type Outcome, SENSE } from './constants.ts';
 import { COPY_LIST_MAX_BYTES, copyListBytes, copyListId, type CopySegment, copySegments } from './copy-parameters.ts';
 import { shortName } from './inquiry.ts';
 import type { LogicalUnit } from './logical-unit.ts';
@@ -32,13 +32,21 @@ export class CopyExecution {
   }
 
   begin(task: ScsiTask): void {
-    const { unit, outBytes } = task;
+    const { unit } = task;
     if (unit === null) return this.ports.settle(task, SENSE.NO_UNIT);
-    const list = Buffer.from(task.buffer.subarray(0, outBytes));
-    const segments = copySegments(list, { blocks: unit.blocks, blockSizeBytes: unit.blockSizeBytes, name: shortName(unit) });
+    const segments = segmentsOf(task, unit);
     if (typeof segments === 'number') return this.ports.settle(task, segments);
     this.segments.set(task, segments);
     this.next(task);
+  }
+
+  /** The ranges that the task changes, in bytes; none if its list is wrong. */
+  targets(task: ScsiTask, unit: LogicalUnit): (readonly [fromBytes: number, lengthBytes: number])[] {
+    const segments = segmentsOf(task, unit);
+    const { blockSizeBytes } = unit;
+    return typeof segments === 'number'
+      ? []
+      : segments.filter(({ blocks }) => blocks > 0).map(({ to, blocks }) => [to * blockSizeBytes, blocks * blockSizeBytes] as const);
   }
 
   /** A piece has been read or written. */
@@ -96,4 +104,9 @@ export class CopyExecution {
     task.bufferOffset = task.outBytes;
     this.ports.submit(task);
   }
+}
+
+function segmentsOf({ buffer, outBytes }: ScsiTask, unit: LogicalUnit): readonly CopySegment[] | Outcome {
+  const list = Buffer.from(buffer.subarray(0, outBytes));
+  return copySegments(list, { blocks: unit.blocks, blockSizeBytes: unit.blockSizeBytes, name: shortName(unit) });
 }

@@ -6,7 +6,7 @@ import { assert } from '@rsio/common/lib/assert';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { GATE_BUSY_MS, GATE_QUIESCE_MS } from '../limits.ts';
 import { BlockExecution, type BlockPorts, outcomeOf } from './block-execution.ts';
-import { planBlocks } from './block-plan.ts';
+import { planBlocks, unmapRange, unmapRanges } from './block-plan.ts';
 import { type Command, commandOf, isOnce } from './command-table.ts';
 import { BUSY, CONFLICT, GOOD, type Outcome, SENSE } from './constants.ts';
 import { CopyExecution, planCopy } from './copy-execution.ts';
@@ -130,14 +130,21 @@ export class Nexus implements ScsiNexus, CommandUser, TaskEvents, BlockPorts {
   completed(task: ScsiTask, status: Status): void {
     if (task.isAborted || task.isAnswered) this.leave(task);
     else if (status !== STATUS.OK) this.settle(task, outcomeOf(status, task.op !== 'read', this.away));
-    else if (task.command?.kind === 'copy') this.copy.completed(task);
+    else this.continue(task);
+  }
+
+  private continue(task: ScsiTask): void {
+    if (isStepwise(task)) this.unlock(task);
+    if (task.command?.kind === 'copy') this.copy.completed(task);
     else this.blocks.completed(task);
   }
 
   proceed(task: ScsiTask): void {
     const refused = this.mayContinue(task) ? this.admission(task) : BUSY;
-    if (refused === GOOD) this.begin(task);
-    else this.settle(task, refused);
+    if (refused !== GOOD) this.settle(task, refused);
+    else if (isStepwise(task)) this.submit(task);
+    else if (this.isAdmitted(task)) this.begin(task);
+    else this.unlock(task);
   }
 
   private begin(task: ScsiTask): void {
@@ -149,7 +156,7 @@ export class Nexus implements ScsiNexus, CommandUser, TaskEvents, BlockPorts {
     const { command } = task;
     const refused = this.mayContinue(task) ? this.admission(task) : BUSY;
     if (refused !== GOOD || command === null) this.settle(task, refused);
-    else if (task.isLocked) this.submit(task);
+    else if (task.isLocked || isStepwise(task)) this.submit(task);
     else this.start(task, command);
   }
 
@@ -158,7 +165,11 @@ export class Nexus implements ScsiNexus, CommandUser, TaskEvents, BlockPorts {
     const { unit, op, positionBytes, lengthBytes } = task;
     if (refused !== GOOD || unit === null) return this.settle(task, refused);
     const isChange = op !== 'read' && op !== 'flush';
-    if (isChange && unit.port.order?.blocks.executes(this.options.path, task, positionBytes, lengthBytes) === false) return;
+    if (isStepwise(task) && !task.isLocked && !this.locksStep(task, unit, isChange)) return;
+    if (isChange && unit.port.order?.blocks.executes(this.options.path, task, positionBytes, lengthBytes) === false) {
+      if (isStepwise(task)) this.unlock(task);
+      return;
+    }
     task.hasBegun ||= isChange;
     task.reservations = unit.port.reservations;
     unit.port.volume.submit(task);
@@ -213,16 +224,52 @@ export class Nexus implements ScsiNexus, CommandUser, TaskEvents, BlockPorts {
   private enter(task: ScsiTask): void {
     const { range, unit, command, attribute } = task;
     assert(unit !== null && command !== null, 'A task for blocks has a unit');
-    const isUnknown = command.kind === 'unmap' || command.kind === 'copy' || task.rangeBytes === 0;
-    const isWhole = attribute === 'ordered' || isUnknown;
+    if (isStepwise(task)) return this.begin(task);
+    const isOrdered = attribute === 'ordered';
+    const isWhole = isOrdered || task.rangeBytes === 0;
     range.beginBytes = isWhole ? 0 : task.firstBytes;
     range.endBytes = isWhole ? Infinity : task.firstBytes + task.rangeBytes;
-    range.isExclusive = attribute === 'ordered' || command.kind === 'orwrite' || command.kind === 'write and verify';
-    // What is held does not keep the lock, so that the commands of other paths do not wait for it.
-    const order = isUnknown || command.conflict !== 'change' ? null : (unit.port.order?.blocks ?? null);
-    if (order?.admits(this.options.path, task, task.firstBytes, task.rangeBytes) === false) return;
+    range.isExclusive = isOrdered || command.kind === 'orwrite' || command.kind === 'write and verify';
+    if (!this.isAdmitted(task)) return;
     task.isLocked = true;
     if (unit.lock.enter(range)) this.begin(task);
+  }
+
+  /** What is held does not keep the lock, so that the commands of other paths do not wait for it. */
+  private isAdmitted(task: ScsiTask): boolean {
+    const { unit, command } = task;
+    const order = unit?.port.order?.blocks ?? null;
+    if (order === null || unit === null || command?.conflict !== 'change') return true;
+    const { path } = this.options;
+    if (command.kind === 'copy') return this.copy.targets(task, unit).every(([at, length]) => order.admits(path, task, at, length));
+    if (command.kind !== 'unmap') return task.rangeBytes === 0 || order.admits(path, task, task.firstBytes, task.rangeBytes);
+    for (let index = 0; index < unmapRanges(task); index++) {
+      const [first, blocks] = unmapRange(task, index);
+      const { blockSizeBytes } = unit;
+      if (blocks > 0 && !order.admits(path, task, first * blockSizeBytes, blocks * blockSizeBytes)) return false;
+    }
+    return true;
+  }
+
+  /** Locks the blocks of a step. Returns false if the step must wait; it is submitted again. */
+  private locksStep(task: ScsiTask, unit: LogicalUnit, isChange: boolean): boolean {
+    const { range, positionBytes, lengthBytes } = task;
+    if (isChange && unit.port.order?.blocks.admits(this.options.path, task, positionBytes, lengthBytes) === false) return false;
+    range.beginBytes = positionBytes;
+    range.endBytes = positionBytes + lengthBytes;
+    range.isExclusive = false;
+    task.isLocked = true;
+    return unit.lock.enter(range);
+  }
+
+  /** Others go on in place of the task. */
+  private unlock(task: ScsiTask): void {
+    const free = task.isLocked ? (task.unit?.lock.leave(task.range) ?? NOTHING) : NOTHING;
+    task.isLocked = false;
+    for (const entry of free) {
+      const waiting = taskOf(entry);
+      waiting?.events?.proceed(waiting);
+    }
   }
 
   private reserve(task: ScsiTask): void {
@@ -298,6 +345,14 @@ export class Nexus implements ScsiNexus, CommandUser, TaskEvents, BlockPorts {
 }
 
 const NOTHING: readonly never[] = [];
+
+/**
+ * True if each step of the task locks its own blocks, and nothing else. An ordered task keeps the lock of the unit, because later tasks must
+ * not come between its steps.
+ */
+function isStepwise({ command, attribute }: ScsiTask): boolean {
+  return attribute !== 'ordered' && (command?.kind === 'unmap' || command?.kind === 'copy');
+}
 
 /** True for commands that do not report unit attentions; these then wait for a later command. */
 function tellsNothing({ kind }: Command): boolean {
