@@ -435,7 +435,7 @@ export class ClientDaemon {
       }),
       ...{ snapshots: this.snapshots, backups: this.backups, origins: this.role.origins },
       ...mirrors,
-      notes: notesOf({ clock, attachments, gates: this.gates, namespaces: () => this.namespaces }),
+      notes: notesOf({ clock, attachments, namespaces: () => this.namespaces }),
       ...{ config: () => this.config, configuredMs: () => this.configuredMs, namespaces: () => this.namespaces },
       ...{ frontends: this.frontends, gates: this.gates, aoeGates: this.aoeGates },
       ...{ reload: () => this.reload(), restart: () => this.restart() },

@@ -94,6 +94,11 @@ test('a gate for iSCSI is added, and shown with its target and units', async () 
   expect(await run(`gate secret ${host} --tls`)).toMatchObject({ code: 2, err: expect.stringContaining('iSCSI has no TLS') });
 });
 
+test('the name of a host of an earlier rsiod cannot control the terminal', async () => {
+  await serve({ gates: () => ({ gates: [{ ...GATE, hosts: ['nqn.2020-01.org:\u001b[2J\nVolumes'] }] }) });
+  expect((await run('gate show esx')).out).toContain('Host        nqn.2020-01.org:\\x1b[2J\\nVolumes\n');
+});
+
 test('a gate that does not listen at each address is no success', async () => {
   await serve({ gates: () => ({ gates: [{ ...GATE, listening: ['127.45.0.20:4420'], authenticates: false }] }) });
   const { code, out } = await run('gate list');

@@ -2,7 +2,7 @@
 // makes a secret, and the others ask rsiod.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
-import { alignColumns } from '@rsio/common/cli/table';
+import { alignColumns, toText } from '@rsio/common/cli/table';
 import { newChapSecret, newGateSecret, newTlsKey } from '@rsio/common/config/gate-secrets';
 import { addGate, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';
 import { isIqn, isNqn } from '@rsio/common/config/schema/value-types';
@@ -183,5 +183,5 @@ function printGate(context: CommandContext, view: GateView): void {
       : ['', ...alignColumns([protocol === 'nvme' ? '>NSID' : '>LUN', 'VOLUME', '>SIZE', 'STATE'], rows)]),
     ...volumes.flatMap(({ label, why }) => (why === null ? [] : ['', `${label}: ${why}`])),
   ];
-  context.out(`${lines.join('\n')}\n`);
+  context.out(toText(lines));
 }

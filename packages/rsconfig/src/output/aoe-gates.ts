@@ -1,7 +1,7 @@
 // Prints the gates for hosts of AoE: a row of `gate list`, and the lines of `gate show`. Pure. Invariant: a volume that hosts can write to
 // is shown as unsafe in both.
 
-import { alignColumns } from '@rsio/common/cli/table';
+import { alignColumns, toText } from '@rsio/common/cli/table';
 import type { AoeGateView } from '@rsio/common/control/methods';
 import { printSize } from '@rsio/common/lib/units';
 
@@ -34,5 +34,5 @@ export function aoeText(view: AoeGateView): string {
       ...(reserved.length === 0 ? [] : [`e${shelf}.${slot} is reserved for ${reserved.join(', ')}`]),
     ]),
   ];
-  return `${lines.join('\n')}\n`;
+  return toText(lines);
 }

@@ -1,9 +1,12 @@
-// The record that all gates of a volume share: its namespace ids, and the reservations of hosts. The server keeps the record with the
-// volume, and only the holder writes it (rule D2). Invariant: what this file returns is durable at the server; after a failed write, the
-// earlier content is valid until a write succeeds, and every write has the whole content.
+// The record of a volume: its namespace ids at gates, the reservations of hosts, and the note of its holder. The server keeps the record with the
+// volume, and only the holder writes it (rule D2). Invariants: an attached volume has one GateRecord, which makes all changes of this process
+// and ends with the attachment; what this file returns is durable at the server; after a failed write, the earlier content is valid until a
+// write succeeds; every write has the whole content, and nothing is written that could not be read again.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { atMost, checked, list, misfit, object, type Of, oneOf, optional, orNull, text, whole } from '@rsio/common/lib/shape';
+import { GATE_RECORD_MAX_BYTES } from '@rsio/protocol/wire/limits';
+import { STATUS } from '@rsio/protocol/wire/status';
 import { GATE_NAMESPACE_ID_MAX, GATE_RECORD_IDS_MAX } from './limits.ts';
 import { reservationShape, type ReservationState } from './reservations/reservation-rules.ts';
 
@@ -44,7 +47,7 @@ export function recordContent(bytes: Buffer | null, label: string): RecordConten
   if (why === null) return parsed as RecordContent;
   throw new RsError(
     'E_VOLUME',
-    `The gate record of ${label} cannot be used (${why}): is this rsiod older than another gate of the volume?`,
+    `The gate record of ${label} cannot be used (${why}): update this rsiod if another gate of the volume is newer; a clone of the volume begins without a record`,
   );
 }
 
@@ -53,24 +56,29 @@ export function noteIn(bytes: Buffer | null, label: string): string | null {
   return recordContent(bytes, label).note ?? null;
 }
 
-/** Returns the record with its note replaced. Throws E_VOLUME. */
-export function withNote(bytes: Buffer | null, label: string, note: string): Buffer {
-  return Buffer.from(JSON.stringify({ ...recordContent(bytes, label), note }));
-}
+/** The records of attached volumes. A volume that is attached again has another port. */
+const RECORDS = new WeakMap<RecordPort, Promise<GateRecord>>();
 
 export class GateRecord {
   private readonly port: RecordPort;
+  private readonly label: string;
   private content: RecordContent;
   private turn: Promise<void> = Promise.resolve();
 
-  private constructor(port: RecordPort, content: RecordContent) {
+  private constructor(port: RecordPort, label: string, content: RecordContent) {
     this.port = port;
+    this.label = label;
     this.content = content;
   }
 
-  /** Reads the record of a volume that is attached here, so that no other gate can write it. */
-  static async of(port: RecordPort, label: string): Promise<GateRecord> {
-    return new GateRecord(port, recordContent(await port.read(), label));
+  /** Returns the record of a volume that is attached here, so that no other client can write it. Reads it if nobody has done that before. */
+  static of(port: RecordPort, label: string): Promise<GateRecord> {
+    const known = RECORDS.get(port);
+    if (known !== undefined) return known;
+    const read = port.read().then((bytes) => new GateRecord(port, label, recordContent(bytes, label)));
+    RECORDS.set(port, read);
+    read.catch(() => RECORDS.delete(port));
+    return read;
   }
 
   get reservations(): ReservationState | null {
@@ -97,12 +105,21 @@ export class GateRecord {
     await this.change((content) => ({ ...content, reservations }));
   }
 
+  async keepNote(note: string): Promise<void> {
+    await this.change((content) => ({ ...content, note }));
+  }
+
   /** Makes changes one after another, so that no change overwrites another. The same content is not written again. */
   private change(made: (content: RecordContent) => RecordContent): Promise<void> {
     const done = this.turn.then(async () => {
       const next = made(this.content);
       if (next === this.content) return;
-      await this.port.write(Buffer.from(JSON.stringify(next)));
+      const bytes = Buffer.from(JSON.stringify(next));
+      const why =
+        bytes.length > GATE_RECORD_MAX_BYTES ? `it would have ${bytes.length} bytes, over ${GATE_RECORD_MAX_BYTES}` : misfit(CONTENT, next);
+      if (why !== null)
+        throw new RsError('E_VOLUME', `The gate record of ${this.label} was not written: ${why}`, { status: STATUS.BAD_REQUEST });
+      await this.port.write(bytes);
       this.content = next;
     });
     this.turn = done.catch(() => undefined);

@@ -162,6 +162,8 @@ export const GATE_LISTEN_RETRY_MS = 5_000;
 /** Most bytes of additional headers in one iSCSI PDU, most keys in one text, and most bytes of all texts in one stage of a login. */
 export const GATE_AHS_MAX_BYTES = 256;
 export const GATE_KEYS_MAX = 64;
+/** Longest name of a host, as NVMe and iSCSI bound it. */
+export const GATE_HOST_NAME_MAX_BYTES = 223;
 export const GATE_TEXT_MAX_BYTES = 16 * KIB;
 /** Most sessions of one iSCSI gate, including discovery sessions. */
 export const GATE_SESSIONS_MAX = 64;

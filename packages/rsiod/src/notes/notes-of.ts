@@ -1,9 +1,8 @@
-// Makes the notes of the volumes of this rsiod: connects volume-notes.ts with the attachments, the mirrors, the gates and the namespaces.
+// Makes the notes of the volumes of this rsiod: connects volume-notes.ts with the attachments, the mirrors and the namespaces.
 // In a process that does not have the volumes, notes can only be read.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { Attachments } from '../attachments/attachments.ts';
-import type { Gates } from '../gates/gates.ts';
 import { mirrorNamespaces } from '../mirrors/commands/namespaces.ts';
 import type { Namespace } from '../network/namespace.ts';
 import { VolumeNotes } from './volume-notes.ts';
@@ -11,17 +10,15 @@ import { VolumeNotes } from './volume-notes.ts';
 export interface NotesParts {
   readonly clock: Clock;
   readonly attachments: Pick<Attachments, 'offers' | 'list' | 'mirrors'>;
-  readonly gates: Pick<Gates, 'placesOf'>;
   readonly namespaces: () => readonly Namespace[];
 }
 
-export function notesOf({ clock, attachments, gates, namespaces }: NotesParts): VolumeNotes {
+export function notesOf({ clock, attachments, namespaces }: NotesParts): VolumeNotes {
   return new VolumeNotes({
     offers: () => attachments.offers,
     serversIn: (namespace) => namespaces().find(({ config }) => config.name === namespace)?.orderedServers ?? [],
     mirrorNamespaces: () => mirrorNamespaces(namespaces(), clock),
     attached: () => attachments.list,
     mirrorOf: ({ target }) => attachments.mirrors.of(target),
-    gatesOf: (volume) => gates.placesOf(volume).map(({ gate }) => gate),
   });
 }

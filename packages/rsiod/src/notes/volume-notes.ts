@@ -1,6 +1,6 @@
 // The notes of volumes: texts of a volume's holder, which outlive the hold and which other clients can read. The note of a mirror is in its
 // configuration; the note of any other volume is in its gate record. Invariants: only the holder writes a note, and servers check that; an
-// acknowledged note is durable; a volume that a gate offers gets no note, because the gate would write its own copy of the record.
+// acknowledged note is durable; gates and notes of a volume write its record through one object.
 
 import type { ControlMethods } from '@rsio/common/control/methods';
 import { LIST_WAIT_MS } from '@rsio/common/control/limits';
@@ -10,7 +10,7 @@ import { VOLUME_NOTE_MAX_CHARS } from '@rsio/protocol/wire/limits';
 import { volumeNote } from '@rsio/protocol/wire/mirror-codec';
 import { type Choice, chooseVolume, labelOf, type ServerOffer } from '../attachments/offers.ts';
 import { ownersOf } from '../attachments/pool-owner.ts';
-import { noteIn, withNote } from '../gates/gate-record.ts';
+import { GateRecord, noteIn } from '../gates/gate-record.ts';
 import type { AttachedMirror } from '../mirrors/attached-mirror.ts';
 import type { MirrorNamespace } from '../mirrors/commands/namespaces.ts';
 import { records, surveyMirror, type SurveyedMirror } from '../mirrors/commands/survey.ts';
@@ -29,13 +29,10 @@ export interface VolumeNotesPorts {
   serversIn(namespace: string): readonly Server[];
   attached(): readonly Volume[];
   mirrorOf(volume: Volume): AttachedMirror | null;
-  /** Names of the gates that offer the volume. */
-  gatesOf(volume: Volume): readonly string[];
 }
 
 export class VolumeNotes {
   private readonly ports: VolumeNotesPorts;
-  private turn: Promise<unknown> = Promise.resolve();
 
   constructor(ports: VolumeNotesPorts) {
     this.ports = ports;
@@ -55,10 +52,9 @@ export class VolumeNotes {
     const volume = attached.find((one) => labelOf(one) === label && one.id === offers[0]?.id);
     if (volume === undefined) throw new RsError('E_UNKNOWN_VOLUME', `${label} is not attached here: its holder writes its note`);
     checkNote(note);
-    const [gate] = this.ports.gatesOf(volume);
-    if (gate !== undefined) throw new RsError('E_IN_USE', `Gate ${gate} offers ${label}, so that it gets no note: remove it from the gate`);
     const mirror = this.ports.mirrorOf(volume);
-    const refusal = mirror === null ? await this.writePlain(volume, note) : await mirror.keepNote(note, NOTE_WAIT_MS);
+    if (mirror === null) await (await GateRecord.of(volume.record, label)).keepNote(note);
+    const refusal = (await mirror?.keepNote(note, NOTE_WAIT_MS)) ?? '';
     if (refusal !== '') throw new RsError('E_BUSY', `The note of ${label} was not written: ${refusal}`);
     return {};
   }
@@ -96,17 +92,6 @@ export class VolumeNotes {
     const note = noteIn(await owner.from.readRecord(owner.id), label);
     const holder = owner.holders.find(({ node }) => node !== owner.config.nodename) ?? owner.holders[0];
     return { isSure: true, holder: holder?.node ?? null, note, why: null };
-  }
-
-  /** Writes notes one after another, because each write replaces the whole record. */
-  private writePlain(volume: Volume, note: string): Promise<string> {
-    const { record } = volume;
-    const written = this.turn.then(async () => {
-      await record.write(withNote(await record.read(), labelOf(volume), note));
-      return '';
-    });
-    this.turn = written.catch(() => undefined);
-    return written;
   }
 
   private survey(choice: Choice<ServerOffer>, mirror: string): Promise<SurveyedMirror> {

@@ -57,6 +57,9 @@ describe('what is refused', () => {
   it.each([
     ['no name', { TargetName: TARGET }, 0x207],
     ['no target', { InitiatorName: HOST }, 0x207],
+    // Regression: a record with such a name could not be read any more.
+    ['a name that is too long', { ...NAMES, InitiatorName: `iqn.2026-01.org.example:${'x'.repeat(200)}` }, 0x200],
+    ['a name that moves the cursor of a terminal', { ...NAMES, InitiatorName: 'iqn.2026-01.org.example:\u001b[2J' }, 0x200],
     ['another target', { ...NAMES, TargetName: 'iqn.2026-01.org.example:other' }, 0x203],
     ['a session type that is none', { ...NAMES, SessionType: 'Cluster' }, 0x209],
   ])('%s', (_, keys, status) => {

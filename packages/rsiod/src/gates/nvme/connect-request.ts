@@ -1,6 +1,7 @@
 // Reads a Connect command and its data. Pure. Source: NVMe over Fabrics, 3.3 (Connect), with the limits of the gate. Invariant: a request that
 // this file returns lies within the bounds of queues and names.
 
+import { isHostName } from '../host-name.ts';
 import { GATE_ADMIN_ENTRIES, GATE_QUEUE_ENTRIES } from '../limits.ts';
 import type { NvmeCommand } from './nvme-command.ts';
 import { CODE, type Code, DNR } from './wire/constants.ts';
@@ -30,7 +31,7 @@ export function connectRequest(command: NvmeCommand): ConnectRequest | Code {
   const entries = sqe.readUInt16LE(44) + 1;
   if (entries < 2 || entries > (qid === 0 ? GATE_ADMIN_ENTRIES : GATE_QUEUE_ENTRIES)) return CODE.CONNECT_PARAMETERS | DNR;
   const [nqn, hostNqn] = [textAt(buffer, 256), textAt(buffer, 512)];
-  if (nqn === null || hostNqn === null) return CODE.CONNECT_PARAMETERS | DNR;
+  if (nqn === null || hostNqn === null || !isHostName(hostNqn)) return CODE.CONNECT_PARAMETERS | DNR;
   return {
     qid,
     entries,

@@ -39,6 +39,8 @@ describe('Connect', () => {
     expect(stranger.codes(connectCommand({ nqn: 'nqn.2020-01.org:nothing' }))).toEqual(['#0 4182']);
     expect(stranger.codes(connectCommand({ nqn: NQN, cntlid: 5, hostNqn: 'nqn.2020-01.org:other' }))).toEqual(['#0 4182']);
     expect(stranger.codes(connectCommand({ nqn: NQN, entries: 33, hostNqn: 'nqn.2020-01.org:other' }))).toEqual(['#0 4182']);
+    for (const hostNqn of ['nqn.2020-01.org:\u001b[2J', 'nqn.2020-01.org:\ufffd', `nqn.2020-01.org:${'x'.repeat(210)}`])
+      expect(stranger.codes(connectCommand({ nqn: NQN, hostNqn }))).toEqual(['#0 4182']);
     expect(stranger.codes(connectCommand({ nqn: NQN, hostNqn: 'nqn.2020-01.org:other' }))).toEqual(['#0 0']);
   });
 

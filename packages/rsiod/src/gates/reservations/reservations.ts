@@ -43,8 +43,8 @@ export interface ReservationGate {
   notify(reservations: Reservations, notices: readonly ReservationNotice[]): void;
 }
 
-/** Refusals of the server after which the volume certainly has the old record (rule D2). */
-const REFUSALS: ReadonlySet<number> = new Set([STATUS.NO_SPACE, STATUS.STALE, STATUS.UNSUPPORTED]);
+/** Refusals after which the volume certainly has the old record (rule D2). BAD_REQUEST: the new one was not sent, because it is wrong. */
+const REFUSALS: ReadonlySet<number> = new Set([STATUS.NO_SPACE, STATUS.STALE, STATUS.UNSUPPORTED, STATUS.BAD_REQUEST]);
 
 export class Reservations {
   /** The subsystems in which the volume is or was a namespace. */

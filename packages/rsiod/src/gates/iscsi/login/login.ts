@@ -2,6 +2,7 @@
 // initiator gets past the security stage without the proof that the gate demands of it; the stages only go forward; after a refusal, nothing
 // is negotiated any more.
 
+import { isHostName } from '../../host-name.ts';
 import { GATE_LOGIN_REQUESTS_MAX, GATE_SEGMENT_BYTES, GATE_TEXT_MAX_BYTES } from '../../limits.ts';
 import { LOGIN, LOGIN_STATUS, type LoginStatus, STAGE } from '../wire/constants.ts';
 import { parseText } from '../wire/text.ts';
@@ -108,6 +109,7 @@ export class Login {
     const targetName = type === 'Discovery' ? null : keys.get('TargetName')?.toLowerCase();
     if (initiatorName === undefined || targetName === undefined)
       return refused(LOGIN_STATUS.MISSING_PARAMETER, 'it has not said who it is and what it wants');
+    if (!isHostName(initiatorName)) return refused(LOGIN_STATUS.INITIATOR_ERROR, 'its name is too long, or has odd characters');
     const names = { initiatorName, targetName, isid: request.isid, tsih: request.tsih };
     const admission = this.ports.admits(names);
     if (typeof admission === 'number') return refused(admission, refusalOf(admission, names));
