@@ -12,7 +12,7 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import { promised, servedVolume, temporaryDirectory, testPorts } from '../../testing/backend-scene.ts';
 import { type Backend, WOULD_WAIT } from '../io/backend.ts';
 import { POOL_RUN_REQUESTS, ZERO_STEP_BYTES } from '../limits.ts';
-import { fileSizeByStat } from '../io/file-size.ts';
+import { fileSizeByStat, systemFileSize } from '../io/file-size.ts';
 import { InlinePolicy } from '../io/inline-policy.ts';
 import { type NowaitRead, systemNowaitRead } from '../io/nowait-read.ts';
 import { openBackend } from '../open-backend.ts';
@@ -387,6 +387,37 @@ test('a read-only volume is never written to', async () => {
   expect(await promised(backend).zero(0, 512)).toBe(STATUS.READ_ONLY);
   await backend.close();
   expect(fs.readFileSync(file).every((byte) => byte === 7)).toBe(true);
+});
+
+// Regression: a server of NFS that had lost the file ended the process between the answers of a batch.
+test('a size that cannot be read is an error of the operation alone, also in a batch of completions', async () => {
+  const file = newFile(Buffer.alloc(1024, 7));
+  const fails: boolean[] = [];
+  const errors: string[] = [];
+  const backend = new FileBackend(
+    {
+      ...{ type: 'file', descriptor: fs.openSync(file, 'r+'), syncedDescriptor: null, sizeBytes: 1024, readonly: false },
+      ...{ inline: null, cached: null, range: null, dropPages: null },
+      fileSize: (descriptor) => {
+        if (fails.shift() === true) throw Object.assign(new Error('ESTALE: stale file handle'), { code: 'ESTALE' });
+        return fileSizeByStat(descriptor);
+      },
+    },
+    (operation, errno) => errors.push(`${operation} ${errno}`),
+  );
+  const buffer = Buffer.alloc(512);
+  fails.push(false, true, false, true, false);
+  const reads = [0, 1, 2].map(() => promised(backend).read(buffer, 0, 512, 0));
+  expect((await Promise.all(reads)).toSorted()).toEqual([STATUS.OK, STATUS.OK, STATUS.IO_ERROR].toSorted());
+  expect([backend.tryRead(buffer, 0, 512, 0), backend.tryRead(buffer, 0, 512, 0)]).toEqual([STATUS.IO_ERROR, STATUS.OK]);
+  expect([errors, backend.end.isCut]).toEqual([['read ESTALE', 'read ESTALE'], false]);
+  await backend.close();
+});
+
+test('the size of a file that cannot be read is an error with its errno', (context) => {
+  const sizeOf = systemFileSize();
+  context.skip(sizeOf === null, 'needs koffi');
+  expect(() => sizeOf?.(-1)).toThrow('lseek failed with EBADF');
 });
 
 test('a closed backend does not touch a file that was given its old descriptor number', async () => {

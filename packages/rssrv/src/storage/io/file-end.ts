@@ -67,11 +67,15 @@ export class FileEnd implements StorageEnd {
 
   /**
    * Looks at the size on the calling thread, after an operation has run. Returns SHORT_READ if the file is too short, or has been found
-   * too short before.
+   * too short before, and an errno if the size cannot be read. Does not throw, because other operations are answered in the same turn.
    */
   look(): string | null {
     if (!this.hasSize) return null;
-    if (!this.wasCut && this.sizeOf(this.descriptor) < this.endBytes) this.wasCut = true;
+    try {
+      if (!this.wasCut && this.sizeOf(this.descriptor) < this.endBytes) this.wasCut = true;
+    } catch (error) {
+      return errnoName(error) ?? 'EIO';
+    }
     return this.wasCut ? SHORT_READ : null;
   }
 

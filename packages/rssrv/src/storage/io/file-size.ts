@@ -2,16 +2,20 @@
 // descriptor, because all reads and writes of volumes give their position.
 
 import fs from 'node:fs';
-import { throughLibc } from '../../machine/libc.ts';
+import { callFailure, throughLibc } from '../../machine/libc.ts';
 
-/** Returns the size in bytes. A failed call returns a negative number, so that the file counts as too short. */
+/** Returns the size in bytes. Throws system errors, such as ESTALE of a file on NFS. */
 export type FileSize = (descriptor: number) => number;
 
 const SEEK_END = 2;
 
-export const systemFileSize = throughLibc(({ lseek }): FileSize => {
+export const systemFileSize = throughLibc(({ lseek, errno }): FileSize => {
   const seek = lseek();
-  return (descriptor) => Number(seek(descriptor, 0, SEEK_END));
+  return (descriptor) => {
+    const size = Number(seek(descriptor, 0, SEEK_END));
+    if (size < 0) throw callFailure('lseek', errno());
+    return size;
+  };
 });
 
 /** Like `systemFileSize`, on a machine without it. */
