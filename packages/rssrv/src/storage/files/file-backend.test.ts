@@ -408,7 +408,8 @@ test('a size that cannot be read is an error of the operation alone, also in a b
   const buffer = Buffer.alloc(512);
   fails.push(false, true, false, true, false);
   const reads = [0, 1, 2].map(() => promised(backend).read(buffer, 0, 512, 0));
-  expect((await Promise.all(reads)).toSorted()).toEqual([STATUS.OK, STATUS.OK, STATUS.IO_ERROR].toSorted());
+  const statuses = await Promise.all(reads);
+  expect([STATUS.OK, STATUS.IO_ERROR].map((status) => statuses.filter((one) => one === status).length)).toEqual([2, 1]);
   expect([backend.tryRead(buffer, 0, 512, 0), backend.tryRead(buffer, 0, 512, 0)]).toEqual([STATUS.IO_ERROR, STATUS.OK]);
   expect([errors, backend.end.isCut]).toEqual([['read ESTALE', 'read ESTALE'], false]);
   await backend.close();
