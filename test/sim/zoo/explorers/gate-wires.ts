@@ -10,6 +10,9 @@ import type { GateRig, RigConnection } from '@rsio/rsiod/gates/nvme/testing/nvme
 
 const BLOCK = 512;
 const NO_TAG = 0xffff_ffff;
+/** Writes of this value are UNMAPs, with another block in their list. */
+export const UNMAPPED = 0;
+const OTHER_BLOCK = 8;
 /** Identifiers of the commands that an NVMe host sends by itself. */
 const CID = { EVENT: 30, LOG: 31, KEEP_ALIVE: 900 } as const;
 
@@ -103,6 +106,8 @@ export abstract class Wire {
   abstract keepAlive(): void;
   protected abstract deliver(connection: number, bytes: Buffer): void;
   protected abstract collect(): void;
+  /** The gate looks at its connections now and then. */
+  abstract tick(nowMs: number): void;
   abstract get isClosedByGate(): boolean;
   protected abstract vanish(): void;
 
@@ -214,6 +219,10 @@ export class NvmeWire extends Wire {
     this.send(0, capsule({ opcode: 0x38, cid: tag, dwords }));
   }
 
+  tick(nowMs: number): void {
+    for (const one of this.isOpen ? [this.admin, this.io] : []) one.connection.tick(nowMs);
+  }
+
   get isClosedByGate(): boolean {
     return this.io.transport.destroyed;
   }
@@ -287,8 +296,12 @@ export class IscsiWire extends Wire {
   }
 
   write(tag: number, block: number, value: number, isAsked: boolean): void {
-    const data = Buffer.alloc(BLOCK, value);
+    const data = value === UNMAPPED ? unmapList(OTHER_BLOCK, block) : Buffer.alloc(BLOCK, value);
     this.data.set(tag, data);
+    if (value === UNMAPPED) {
+      const cdb = [0x42, 0, 0, 0, 0, 0, 0, 0, data.length, 0];
+      return this.send(0, this.host.command(cdb, { bytes: data.length, tag, ...(isAsked ? {} : { data }) }));
+    }
     const cdb = [0x2a, 0, 0, 0, 0, block, 0, 0, 1, 0];
     this.send(0, this.host.command(cdb, { bytes: BLOCK, tag, ...(isAsked ? {} : { data }) }));
   }
@@ -345,4 +358,15 @@ function outcomeOf(status: number, data: Buffer): Told['what'] {
   if (status === 0) return 'done';
   // MISCOMPARE.
   return data.length > 4 && (data[4]! & 0x0f) === 0x0e ? 'differs' : 'again';
+}
+
+function unmapList(...blocks: readonly number[]): Buffer {
+  const list = Buffer.alloc(8 + 16 * blocks.length);
+  list.writeUInt16BE(list.length - 2, 0);
+  list.writeUInt16BE(list.length - 8, 2);
+  for (const [index, block] of blocks.entries()) {
+    list.writeUInt32BE(block, 12 + 16 * index);
+    list.writeUInt32BE(1, 16 + 16 * index);
+  }
+  return list;
 }

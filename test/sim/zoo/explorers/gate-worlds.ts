@@ -1,6 +1,8 @@
 // A host with several paths to one gate, by NVMe or iSCSI. Each direction of each connection has any delay of its own, the process of the gate
 // stands still at times, and the host gives paths up at any time, for any reason. A hasty host repeats its write over another path at once, and
-// goes on. A careful host uses compare and write: it waits, or ends the lost controller over another one, reads, and only then repeats.
+// goes on, and some of its writes over iSCSI are UNMAPs of two ranges. A careful host uses compare and write: it waits, or ends the lost
+// controller over another one, reads, and only then repeats. A patient host is careful, has calmer paths, and waits for a volume that stands
+// still at times.
 // Invariants (D1): each block has the last write that the host got an answer for, or the one that is under way; what a careful host compares
 // never differs; a path changes nothing once its host has reset it, or has given it up for as long as a careful host waits.
 
@@ -9,13 +11,15 @@ import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { IscsiRig } from '@rsio/rsiod/gates/iscsi/testing/iscsi-rig';
 import { GATE_HOST_LOGINS_MAX, GATE_PROOF_MS, GATE_TICK_MS } from '@rsio/rsiod/gates/limits';
 import { GateRig } from '@rsio/rsiod/gates/nvme/testing/nvme-rig';
-import { IscsiWire, Network, NvmeWire, type Told, type Wire, type WireWorld } from './gate-wires.ts';
+import { IscsiWire, Network, NvmeWire, type Told, UNMAPPED, type Wire, type WireWorld } from './gate-wires.ts';
 
 const [WRITES, STEPS_MAX, BLOCK] = [60, 2_500, 512];
 const KEEP_ALIVE_MS = 5_000;
 const FIRST_TAG = 1_000;
 /** A host gives a path up that has not answered for this time, and often earlier. */
 const PATIENCE_MS = 3_000;
+/** A patient host waits for longer than a gate does before it calls a command busy. */
+const LONG_PATIENCE_MS = 60_000;
 
 /** Runs the world of this seed. Returns the fault as a sentence; null: no fault. */
 export function gateWorld(seed: number): string | null {
@@ -42,6 +46,12 @@ class GateWorld implements WireWorld {
   private readonly isIscsi: boolean;
   private readonly isCareful: boolean;
   private readonly isHasty: boolean;
+  private readonly isPatient: boolean;
+  /** A generator of its own, so that other worlds do not depend on what only some do. */
+  private readonly volumeRandom: SeededRandom;
+  private stalledUntilMs = 0;
+  /** Which of five writes is an UNMAP. */
+  private readonly unmapped: number;
   /** How often the host changes to another path without a reason. */
   private readonly restless: number;
   private readonly clock = new FakeClock();
@@ -70,6 +80,9 @@ class GateWorld implements WireWorld {
     this.isIscsi = this.random.chance(0.5);
     this.isCareful = this.random.chance(0.4);
     this.isHasty = this.random.chance(0.3);
+    this.volumeRandom = new SeededRandom(seed + 1_000_000);
+    this.unmapped = this.volumeRandom.int(0, 4);
+    this.isPatient = this.isCareful && this.volumeRandom.chance(0.4);
     this.restless = this.random.pick([0.02, 0.1, 0.5]);
     this.networks = Array.from({ length: this.random.int(2, 3) }, () => new Network(this.random, () => this.now()));
   }
@@ -82,10 +95,18 @@ class GateWorld implements WireWorld {
     this.clock.advance(this.random.pick([5, 20, 100, 400]));
     this.nvme.nowMs = this.now();
     this.iscsi.nowMs = this.now();
-    for (const network of this.networks) network.step();
+    const isCalm = this.isPatient && !this.volumeRandom.chance(0.1);
+    for (const network of isCalm ? [] : this.networks) network.step();
+    this.stall();
     this.host();
     if (this.now() >= this.stillUntilMs) this.gate();
-    if (this.random.chance(0.02)) this.stillUntilMs = this.now() + this.random.int(200, 14_000);
+    if (!isCalm && this.random.chance(0.02)) this.stillUntilMs = this.now() + this.random.int(200, 14_000);
+  }
+
+  private stall(): void {
+    if (this.isPatient && this.now() >= this.stalledUntilMs && this.volumeRandom.chance(0.01))
+      this.stalledUntilMs = this.now() + this.volumeRandom.int(15_000, 40_000);
+    this.iscsi.isStalled = this.nvme.isStalled = this.now() < this.stalledUntilMs;
   }
 
   fault(): string | null {
@@ -113,6 +134,8 @@ class GateWorld implements WireWorld {
   }
 
   private reads(wire: Wire): void {
+    // What the volume completes now, because it goes on, is no doing of this path.
+    this.settle();
     const before = this.content;
     wire.gateReads();
     this.settle();
@@ -132,7 +155,7 @@ class GateWorld implements WireWorld {
     this.tickedMs = this.now();
     if (this.isIscsi) this.iscsi.protocol.tick();
     else this.nvme.subsystem.tick();
-    for (const { wire } of this.wires) if (wire instanceof IscsiWire) wire.tick(this.now());
+    for (const { wire } of this.wires) wire.tick(this.now());
     this.settle();
   }
 
@@ -156,7 +179,8 @@ class GateWorld implements WireWorld {
     }
     const { command } = this;
     if (command !== null) {
-      const isLate = this.now() - command.sentMs > PATIENCE_MS || this.random.chance(0.02);
+      const [patienceMs, restless] = this.isPatient ? [LONG_PATIENCE_MS, 0.001] : [PATIENCE_MS, 0.02];
+      const isLate = this.now() - command.sentMs > patienceMs || this.random.chance(restless);
       if (!command.wire.isHeld || isLate) this.givesUp(command);
       return;
     }
@@ -197,9 +221,9 @@ class GateWorld implements WireWorld {
     }
     const block = this.isCareful ? 0 : this.write % 2;
     const state = this.blocks[block]!;
-    state.next = this.write;
+    state.next = !this.isCareful && this.isIscsi && this.write % 5 === this.unmapped ? UNMAPPED : this.write;
     if (this.isCareful) wire.compareAndWrite(tag, state.acknowledged, this.write);
-    else wire.write(tag, block, this.write, this.random.chance(0.3));
+    else wire.write(tag, block, state.next, this.random.chance(0.3));
     this.command = { ...sent, kind: 'write', block };
   }
 
@@ -216,7 +240,7 @@ class GateWorld implements WireWorld {
   private hears({ tag, what, value }: Told): void {
     const { command } = this;
     if (command?.tag !== tag) return;
-    if (command.kind === 'read' && value === null) return;
+    if (command.kind === 'read' && what === 'done' && value === null) return;
     this.command = null;
     const state = this.blocks[command.block]!;
     if (what === 'differs')
@@ -234,7 +258,7 @@ class GateWorld implements WireWorld {
   }
 
   private acknowledges(state: { acknowledged: number; next: number }): void {
-    state.acknowledged = this.write;
+    state.acknowledged = state.next;
     this.acknowledged = this.write++;
   }
 }

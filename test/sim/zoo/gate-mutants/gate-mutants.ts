@@ -8,8 +8,11 @@ import { IscsiConnection } from '@rsio/rsiod/gates/iscsi/iscsi-connection';
 import { GATE_PROOF_MS } from '@rsio/rsiod/gates/limits';
 import { Controller } from '@rsio/rsiod/gates/nvme/controller';
 import { CrossResets } from '@rsio/rsiod/gates/nvme/cross-resets';
-import type { NvmeCommand } from '@rsio/rsiod/gates/nvme/nvme-command';
+import { NvmeCommand } from '@rsio/rsiod/gates/nvme/nvme-command';
 import type { Queue } from '@rsio/rsiod/gates/nvme/queue';
+import type { Outcome } from '@rsio/rsiod/gates/scsi/constants';
+import { Nexus } from '@rsio/rsiod/gates/scsi/nexus';
+import type { ScsiTask } from '@rsio/rsiod/gates/scsi/scsi-task';
 import { type StandbyGate, StandbyNamespace, Standbys, StandbyVolume } from '@rsio/rsiod/gates/standbys';
 import type { AnaState } from '@rsio/rsiod/gates/ports/gate-namespace';
 import type { Status } from '@rsio/protocol/wire/status';
@@ -231,6 +234,31 @@ export const GATE_MUTANTS: readonly Mutant[] = [
           original(self, queue);
           if (queue === self.admin) self.subsystem.left(self);
         }),
+      ),
+  },
+  {
+    name: 'busy-compare',
+    rule: 'D1',
+    breaks: 'COMPARE AND WRITE is called busy while a volume has it, and is executed later',
+    explorer: 'gates',
+    apply: () =>
+      override<{ answer(task: ScsiTask, outcome: Outcome): void; away: Outcome }, [ScsiTask], void>(
+        Nexus,
+        'giveUp',
+        (original) => (self, task) => (task.hasBegun ? self.answer(task, self.away) : original(self, task)),
+      ),
+  },
+  {
+    name: 'busy-fused',
+    rule: 'D1',
+    breaks: 'A fused pair is called interrupted while a volume has it, and is executed later',
+    explorer: 'gates',
+    apply: () =>
+      override<NvmeCommand, [number, number], boolean>(
+        NvmeCommand,
+        'isOverdue',
+        () => (self, nowMs, patienceMs) =>
+          self.begunMs !== null && !self.isLate && self.phase === 'executing' && nowMs - self.begunMs > patienceMs,
       ),
   },
   {

@@ -71,6 +71,8 @@ export class IscsiRig {
   cut = 0;
   finished = 0;
   proven = 0;
+  /** While it is true, the volume completes nothing. */
+  isStalled = false;
   private readonly volumeTurns: (() => void)[] = [];
   private readonly gateTurns: (() => void)[] = [];
 
@@ -123,8 +125,8 @@ export class IscsiRig {
   }
 
   settle(): void {
-    for (let round = 0; round < 1000 && this.volumeTurns.length + this.gateTurns.length > 0; round++) {
-      this.complete();
+    for (let round = 0; round < 1000 && (this.isStalled ? 0 : this.volumeTurns.length) + this.gateTurns.length > 0; round++) {
+      if (!this.isStalled) this.complete();
       this.turn();
     }
   }

@@ -82,6 +82,8 @@ export class GateRig {
   };
   /** Number of connections that have finished. */
   finished = 0;
+  /** While it is true, the volume completes nothing. */
+  isStalled = false;
   private readonly volumeTurns: (() => void)[] = [];
   private readonly doorTurns: (() => void)[] = [];
 
@@ -146,8 +148,9 @@ export class GateRig {
   }
 
   settle(): void {
-    for (let round = 0; round < 1000 && this.volumeTurns.length + this.doorTurns.length + this.computations.length > 0; round++) {
-      this.complete();
+    const hasTurns = (): boolean => (this.isStalled ? 0 : this.volumeTurns.length) + this.doorTurns.length + this.computations.length > 0;
+    for (let round = 0; round < 1000 && hasTurns(); round++) {
+      if (!this.isStalled) this.complete();
       this.turn();
       for (const { work } of this.computations.splice(0)) work();
     }
