@@ -142,7 +142,8 @@ const VERB_RULES = {
     },
   },
   'set shared or read-only': { what: 'be shared or read-only', refusedIn: [...FOLLOWERS, 'replica'] },
-  'confirm another file': { what: 'get another file', refusedIn: [...FOLLOWERS, 'replica'] },
+  // A follower whose files were restored must be confirmed before its promotion.
+  'confirm another file': { what: 'get another file', refusedIn: ['handed over', 'replica'] },
   snapshot: {
     what: 'have snapshots other than its moments',
     refusedIn: ['replica', ...FOLLOWERS, IN_THE_MAKING],

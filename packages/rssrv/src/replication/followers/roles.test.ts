@@ -1,10 +1,11 @@
 // Tests what becomes of followers when their source hands its volumes over, and of an old source that is demoted. The moments of the two
 // servers are paired by the ids of snapshots, never by names. sources/hand-over.test.ts tests the source's part.
 
-import { existsSync } from 'node:fs';
+import { copyFileSync, existsSync, renameSync } from 'node:fs';
 import { beforeEach, expect, test } from 'vitest';
 import type { ReplicationOrder } from '@rsio/common/control/server/replication-methods';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
+import { poolPaths } from '../../pools/disk/pool-paths.ts';
 import { following } from '../../pools/follower-rules.ts';
 import { directory, scenes, usePoolDirectory } from '../../testing/pool-directory.ts';
 import { named, openSources, type SourceScene, SourceTime } from '../../testing/source-scene.ts';
@@ -353,6 +354,28 @@ test('a follower without a moment can be removed, and one with a moment cannot',
   await expect(s.scene.verbs.remove(named('db')[0]!, LOCAL_ASKER, null)).rejects.toThrow('rsadm volume promote db');
   const removed = await s.scene.verbs.remove(named('log')[0]!, LOCAL_ASKER, null);
   expect(removed.manifest.name).toBe('log');
+});
+
+// Regression: promotion and take-over named an order that was refused, so that no site served after a restore of the files of a follower.
+test('a follower whose files were restored by a copy is promoted by the order that the refusal names', async () => {
+  await follow(2);
+  const data = poolPaths.data(poolPaths.volume(s.scene.pools.states[0]!.path, followers.of(uuid('9'))[0]!.manifest.id));
+  copyFileSync(data, `${data}.copy`);
+  renameSync(`${data}.copy`, data);
+  const promotion = new Promotion(s.scene.verbs, { clone: () => Promise.reject(new Error('No clone')) });
+  const promote = () =>
+    promotion.promote(
+      NAMES.flatMap((name) => named(name)),
+      LOCAL_ASKER,
+      null,
+    );
+  const refused = await promote().then(
+    () => '',
+    (error: Error) => error.message,
+  );
+  const [, name = '', sameContent = ''] = /volume set (\S+) same-content=(\S+)/.exec(refused) ?? [];
+  await s.scene.verbs.set({ name, universe: 0 }, { sameContent }, LOCAL_ASKER, null);
+  expect((await promote()).volumes.map(({ manifest }) => following(manifest))).toEqual([null, null]);
 });
 
 test('a promotion without a complete moment names the way out for each follower', async () => {
