@@ -5,7 +5,7 @@
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { COPYING_METHODS, REPLICATION_ORDER, ReplicationView, SOURCE_METHODS } from '@rsio/common/control/server/replication-methods';
 import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/common/lib/errors';
 import type { Of } from '@rsio/common/lib/shape';
 import type { Triggers } from '@rsio/common/triggers/triggers';
 import type { Asker } from '../pools/asker.ts';
@@ -13,7 +13,8 @@ import { type Catalogue, type Found, volumeText } from '../pools/catalogue.ts';
 import type { Changes } from '../pools/requests/requests.ts';
 import { type Replication, replicationsIn } from '../pools/source-marks.ts';
 import type { Moment } from '../pools/source-moments.ts';
-import { HAND_OVER_PATIENCE_MS, HAND_OVER_RETRY_MS, POLL_SNAPSHOTS_MAX } from './limits.ts';
+import { POLL_SNAPSHOTS_MAX } from './limits.ts';
+import { patiently } from './followers/patiently.ts';
 import { type IsClient, momentView, orderOf, problemOf, replicationsTo } from './sources/source-orders.ts';
 import type { HandOver } from './sources/hand-over.ts';
 import type { SourceVerbs } from './sources/source-verbs.ts';
@@ -130,19 +131,6 @@ export function copyingHandlers(ports: ReplicationPorts, changes: Changes, asker
       return {};
     },
   };
-}
-
-/** Tries the work again while it is refused with E_BUSY, for at most HAND_OVER_PATIENCE_MS. */
-async function patiently<T>(clock: Clock, work: () => Promise<T>): Promise<T> {
-  const untilMs = clock.monotonicMs() + HAND_OVER_PATIENCE_MS;
-  for (;;) {
-    try {
-      return await work();
-    } catch (thrown) {
-      if (toRsError(thrown).code !== 'E_BUSY' || clock.monotonicMs() >= untilMs) throw thrown;
-    }
-    await new Promise<void>((resolve) => clock.after(HAND_OVER_RETRY_MS, resolve));
-  }
 }
 
 /** All orders together list at most about POLL_SNAPSHOTS_MAX snapshots. */

@@ -1,6 +1,7 @@
 // Tests what an exchange of the roles says if its source stops answering, before and after it was told to hand over. The peer is a
 // stand-in, and the follower is real. roles.test.ts tests the exchange.
 
+import type { ManagedVolumeView } from '@rsio/common/control/server/views';
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -11,7 +12,7 @@ import { PoolScene } from '../../testing/pool-scene.ts';
 import { volumeIn } from '../../testing/volume-content.ts';
 import { FailingStep } from '../../testing/stopped-verbs.ts';
 import { WHOLE_CHANGES } from '../../testing/whole-turn.ts';
-import { PEER_ANSWER_GRACE_MS } from '../limits.ts';
+import { HAND_OVER_RETRY_MS, PEER_ANSWER_GRACE_MS } from '../limits.ts';
 import { FollowerService } from './follower-service.ts';
 
 usePoolDirectory();
@@ -22,12 +23,13 @@ let scene: PoolScene;
 /** What the peer answers to a check and to the order. */
 let answers: { check: Error | null; order: Error | null };
 let waitsMs: number[];
+let clock: FakeClock;
 let failing: FailingStep;
 /** Ids of the hand-overs for which the peer was asked. */
 let asked: unknown[];
 
 beforeEach(async () => {
-  const clock = new FakeClock();
+  clock = new FakeClock();
   failing = new FailingStep('change: commit');
   scene = await PoolScene.open(directory, { clock, reached: failing.reached });
   scenes.push(scene);
@@ -165,4 +167,22 @@ test('a refused volume seed does not interrupt the replication', async () => {
   };
   await expect(seed(() => Promise.resolve(), 'db')).rejects.toThrow('db is a follower itself');
   expect(isQuiet).toBe(false);
+});
+
+// Regression: the last moment for which the peer had asked before its promotion was still in the making, and the demotion was refused.
+test('a demotion waits for a snapshot in the making', async () => {
+  await scene.verbs.rename({ name: 'db', universe: 0 }, { name: 'follower', universe: 0 }, LOCAL_ASKER, null);
+  await scene.create({ name: 'db' });
+  let tries = 0;
+  const run: typeof WHOLE_CHANGES.run = (work, what) =>
+    tries++ === 0 ? Promise.reject(new RsError('E_BUSY', 'A snapshot is being made')) : WHOLE_CHANGES.run(work, what);
+  const changes = { ...WHOLE_CHANGES, run, by: 'test', note: () => undefined };
+  const handlers = service.handlers(changes, () => Promise.resolve({} as ManagedVolumeView), LOCAL_ASKER);
+  const demoted = handlers['volume-demote']({ volumes: [{ name: 'db', universe: 0 }], peer: 'oslo', checkOnly: false, request: null });
+  await seen(() => [tries]).toEqual([1]);
+  await seen(() => {
+    clock.advance(HAND_OVER_RETRY_MS);
+    return [tries];
+  }).toEqual([2]);
+  expect((await demoted).kept).toMatch(/^before-demotion-/);
 });

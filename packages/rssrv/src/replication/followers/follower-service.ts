@@ -21,6 +21,7 @@ import { FollowerVerbs } from './follower-verbs.ts';
 import { Demotion, type DemotionPorts } from './demotion.ts';
 import { Followers, type FollowersPorts } from './followers.ts';
 import { earlierRelease, noAnswer, noSource } from './no-source.ts';
+import { patiently } from './patiently.ts';
 import { Promotion } from './promotion.ts';
 import { TakeOver } from './take-over.ts';
 
@@ -106,7 +107,8 @@ export class FollowerService {
             momentMs,
           };
         const what = `volumes ${volumes.map(volumeText).join(', ')}, which are being demoted by ${changes.by}`;
-        const kept = await changes.run(() => demotion.demote(volumes, peer, asker), what);
+        // The peer may have asked for a last moment before it was promoted, which is being made now.
+        const kept = await patiently(this.ports.clock, () => changes.run(() => demotion.demote(volumes, peer, asker), what));
         followers.soon();
         const now = planned.pairs.map(({ found }) => this.now(found));
         return { volumes: await noted(`demoted; its content before is ${kept}`, now), kept, lostBytes, momentMs };

@@ -1,0 +1,19 @@
+// Repeats a change of roles that is refused for a moment, because a snapshot of a volume is being made. Invariant: the work runs in turns, so that
+// what it waits for can end between two of them, and the last error is thrown within HAND_OVER_PATIENCE_MS.
+
+import type { Clock } from '@rsio/common/lib/clock';
+import { toRsError } from '@rsio/common/lib/errors';
+import { HAND_OVER_PATIENCE_MS, HAND_OVER_RETRY_MS } from '../limits.ts';
+
+/** Tries the work again while it is refused with E_BUSY, for at most HAND_OVER_PATIENCE_MS. */
+export async function patiently<T>(clock: Clock, work: () => Promise<T>): Promise<T> {
+  const untilMs = clock.monotonicMs() + HAND_OVER_PATIENCE_MS;
+  for (;;) {
+    try {
+      return await work();
+    } catch (thrown) {
+      if (toRsError(thrown).code !== 'E_BUSY' || clock.monotonicMs() >= untilMs) throw thrown;
+    }
+    await new Promise<void>((resolve) => clock.after(HAND_OVER_RETRY_MS, resolve));
+  }
+}
