@@ -93,7 +93,7 @@ test('a poll has the members, and the complete moments, the oldest first', async
   expect(answer.nowMs).toBe(time.nowMs);
   const members = ['db', 'log'].map((name) => {
     const { id: volumeId, universe, sizeBytes, blockSizeBytes } = s.volume(name).manifest;
-    return { id: volumeId, name, universe, sizeBytes, blockSizeBytes };
+    return { id: volumeId, name, universe, sizeBytes, blockSizeBytes, was: null };
   });
   const settings = {
     replication: id,

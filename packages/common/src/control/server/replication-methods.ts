@@ -102,7 +102,12 @@ export const REPLICATION_ORDER = object({
   confirmed: orNull(text('Group of the last moment that was confirmed')),
   members: atMost(
     REPLICATION_VOLUMES_MAX,
-    list(object({ id: uuid, name, universe: whole(0, UNIVERSE_MAX), sizeBytes: size, blockSizeBytes: blockSize })),
+    list(
+      object({
+        ...{ id: uuid, name, universe: whole(0, UNIVERSE_MAX), sizeBytes: size, blockSizeBytes: blockSize },
+        was: optional(orNull(uuid, 'Id of the volume that it followed before its promotion; null: it followed none')),
+      }),
+    ),
   ),
   moments: list(SOURCE_MOMENT, 'Complete ones, the oldest first'),
   problem: orNull(text('Why the source can make no moment now')),

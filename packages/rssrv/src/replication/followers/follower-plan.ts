@@ -192,10 +192,11 @@ function oldSourceStep(order: ReplicationOrder, { old, peer }: LaneNow, done: re
   const names = old.map(volumeText).join(' ');
   const isClosed = old.some(({ granted }) => granted !== null);
   const demoted = [...done, ...old].map(volumeText).join(' ');
-  const end = `rsadm volume replicate ${names} --end${isClosed ? ' --force' : ''}`;
+  const end = isClosed ? `rsadm volume replicate ${names} --end --force, then ` : '';
   const text =
     `volumes ${names} of this server were the source, and server ${peer} has others of the same content as its own: ` +
-    `to keep the content of ${peer}, rsadm volume demote ${demoted} --for ${peer}; to keep that of this server, ${end}, and demote those of ${peer}`;
+    `to keep the content of ${peer}, rsadm volume demote ${demoted} --for ${peer}; ` +
+    `to keep that of this server, ${end}rsadm volume replicate ${names} here, then rsadm volume demote at ${peer}`;
   return { kind: 'stuck', word: isClosed ? 'closed' : 'split', text };
 }
 

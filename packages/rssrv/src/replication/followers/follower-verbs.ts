@@ -88,24 +88,23 @@ export class FollowerVerbs {
 
   /**
    * Returns the volumes of this server that the order would make followers of their own content: those that were closed for this change of
-   * roles, and those that have a moment of a volume of the order, whatever their names are.
+   * roles, those that have a moment of a volume of the order, and those from which such a volume was promoted, whatever their names are.
    */
   oldSources(order: ReplicationOrder, peer: string): readonly OldSource[] {
     const all = this.verbs.pools.states.flatMap((pool) => [...pool.volumes.values()].map((manifest): Found => ({ pool, manifest })));
     const candidates = all.filter(({ manifest }) => following(manifest) === null && manifest.follower?.replication !== order.replication);
     const closed = closedFor(candidates, order, peer);
     const group = closed.flatMap(({ manifest }) => manifest.replication?.handOver?.group ?? [])[0];
-    const paired = order.members.flatMap(({ id: sourceId }): readonly OldSource[] => {
+    const paired = order.members.flatMap(({ id: sourceId, was }): readonly OldSource[] => {
       if (all.some(({ manifest }) => manifest.follower?.replication === order.replication && manifest.follower.sourceId === sourceId))
         return [];
-      for (const found of candidates) {
-        const base = baseOf(found, order, sourceId);
-        if (base === null) continue;
-        const { name, universe, replication } = found.manifest;
-        const granted = replication?.handOver?.replication ?? null;
-        return [{ sourceId, name, universe, granted, hasLast: group !== undefined && momentIdOf(base) === group }];
-      }
-      return [];
+      const known = candidates.map((found) => ({ found, base: baseOf(found, order, sourceId) }));
+      // A volume that has come back from an old backup may have no moment in common.
+      const one = known.find(({ base }) => base !== null) ?? known.find(({ found }) => found.manifest.id === was);
+      if (one === undefined) return [];
+      const { name, universe, replication } = one.found.manifest;
+      const granted = replication?.handOver?.replication ?? null;
+      return [{ sourceId, name, universe, granted, hasLast: group !== undefined && one.base !== null && momentIdOf(one.base) === group }];
     });
     // What was closed for this change of roles is never passed by, although the other server hides its moments.
     return paired.length > 0
@@ -366,7 +365,7 @@ function checkNotOld(old: readonly OldSource[], begun: readonly Found[], peer: s
   const names = [...begun.map(({ manifest }) => manifest), ...old].map(volumeText);
   throw new RsError(
     'E_EXISTS',
-    `Volume ${volumeText(first)} exists, and has a moment of its source: rsadm volume demote ${names.join(' ')} --for ${peer} makes it the follower`,
+    `Volume ${volumeText(first)} exists, and was its source: rsadm volume demote ${names.join(' ')} --for ${peer} makes it the follower`,
     { volume: volumeText(first) },
   );
 }

@@ -13,6 +13,7 @@ import { directory, scenes, usePoolDirectory } from '../../testing/pool-director
 import { named, openSources, order, PEER, type SourceScene, SourceTime } from '../../testing/source-scene.ts';
 import { FailingStep } from '../../testing/stopped-verbs.ts';
 import { HandOver } from '../sources/hand-over.ts';
+import { Demotion } from './demotion.ts';
 import { type FollowerFacts, nextStep } from './follower-plan.ts';
 import { FollowerVerbs } from './follower-verbs.ts';
 
@@ -111,6 +112,26 @@ test.each([false, true])(
     expect([s.all, followers.oldSources(taken, 'bergen')]).toEqual([[], []]);
   },
 );
+
+// Regression: a renamed source that came back from a backup without any moment in common got a second follower beside it.
+test('a source without a moment in common gets no follower beside it, whatever its name is, and can be demoted', async () => {
+  await rename('db', 'old-db');
+  const [db] = all();
+  const stranger = orderAt({ group: uuid('dd'), momentMs: 1, snapshots: [] });
+  const from = (was: string | null): ReplicationOrder => ({ ...stranger, members: [{ ...stranger.members[0]!, was }] });
+  expect(step(from(null))).toMatchObject({ kind: 'create' });
+  const taken = from(db!.manifest.id);
+  expect(step(taken)).toMatchObject({ kind: 'stuck', word: 'split', text: expect.stringContaining('volume demote old-db --for bergen') });
+  await expect(followers.create(taken, taken.members[0]!, SOURCE)).rejects.toMatchObject({ code: 'E_EXISTS' });
+  const demotion = new Demotion({
+    verbs: s.scene.verbs,
+    snapshots: { snapshotUnserved: () => Promise.resolve([]) },
+    differences: { difference: () => Promise.reject(new Error('Nothing is in common')) },
+    ordersOf: () => [taken],
+  });
+  await demotion.demote(named('old-db'), 'bergen', LOCAL_ASKER);
+  expect(following(all()[0]!.manifest)).toMatchObject({ replication: REVERSE, sourceId: taken.members[0]!.id });
+});
 
 test('a closed source follows nobody but the server that it has closed for, in just that hand-over, and with its own last moment', async () => {
   const last = await handOver();

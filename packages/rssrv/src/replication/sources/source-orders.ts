@@ -98,8 +98,8 @@ function handOverView({ replication, group, node }: HandOverMark): ReplicationOr
 }
 
 function memberOf({ manifest }: Found): ReplicationOrder['members'][number] {
-  const { name, universe, sizeBytes, blockSizeBytes } = manifest;
-  return { id: sourceIdOf(manifest), name, universe, sizeBytes, blockSizeBytes };
+  const { name, universe, sizeBytes, blockSizeBytes, follower } = manifest;
+  return { id: sourceIdOf(manifest), name, universe, sizeBytes, blockSizeBytes, was: follower?.sourceId ?? null };
 }
 
 /**
