@@ -9,14 +9,18 @@ import { Hosts } from '../support/hosts/hosts.ts';
 import { runWithOwnMounts } from '../support/programs/own-mounts.ts';
 import { figures } from './figures.ts';
 import { PostgresRounds } from './postgres.ts';
+import { RoleRounds } from './roles.ts';
 import { Rounds, seconds } from './rounds.ts';
 
-const HELP = `usage: npm run sites -- [--postgres | --figures [--size SIZE] [--only TEXT]] [--rounds N] [--seed S]
+const HELP = `usage: npm run sites -- [--roles | --postgres | --figures [--size SIZE] [--only TEXT]] [--rounds N] [--seed S]
 
 Replicates volumes from one server to another one. Each round has a fault (a kill of a process of either server, or cuts of the paths between
 them) and a drill at the target under load. Each clone must equal the snapshot of the source with the same moment, byte for byte. At the end,
-the followers are promoted without the source. Needs root, xfsprogs and fio.
+the followers are promoted without the source. Each round is followed by one of roles: two other servers exchange their roles, lose one
+another, or are set back to old images, with renames and kills meanwhile. The drill then gives the orders that the servers name, and compares
+what is kept. Needs root, xfsprogs and fio.
 
+  --roles       only the rounds of roles
   --postgres    PostgreSQL on a volume of the source; it starts on each clone, and must have every row that was acknowledged before the moment.
                 Needs postgresql with pg_amcheck, too
   --figures     measure bytes on the wire and on disk, eight volumes at one moment, and lines of 50 ms. Needs iproute2, too
@@ -41,17 +45,27 @@ function spread(values: readonly number[]): string {
   return `median ${seconds(sorted[sorted.length >> 1] ?? 0)}, longest ${seconds(sorted.at(-1) ?? 0)}`;
 }
 
-async function drill(count: number, seed: number): Promise<number> {
+async function drill(count: number, seed: number, hasCopies: boolean): Promise<number> {
   const hosts = new Hosts();
   let rounds: Rounds | null = null;
+  let roles: RoleRounds | null = null;
   let failed = 0;
   try {
-    rounds = await Rounds.begin(hosts, new SeededRandom(seed), say);
-    while (rounds.tally.rounds < count && !isEnding) await rounds.round();
-    await rounds.end();
+    roles = await RoleRounds.begin(hosts, new SeededRandom(seed + 1), say);
+    if (hasCopies) rounds = await Rounds.begin(hosts, new SeededRandom(seed), say);
+    while (roles.rounds < count && !isEnding) {
+      await rounds?.round();
+      await roles.round();
+    }
+    await rounds?.end();
   } catch (error) {
     failed = 1;
-    process.stderr.write(`seed ${seed}, round ${rounds?.tally.rounds}: ${(error as Error).stack}\n${rounds?.stage.sites.logs() ?? ''}`);
+    const logs = `${rounds?.stage.sites.logs() ?? ''}${roles?.sites.logs() ?? ''}`;
+    process.stderr.write(`seed ${seed}, round ${roles?.rounds}: ${(error as Error).stack}\n${logs}`);
+  }
+  if (roles !== null) {
+    say(`${roles.report}\n${roles.rounds} rounds of roles, ${roles.problems} problems, seed ${seed}`);
+    failed += roles.problems;
   }
   if (rounds !== null) {
     const { tally } = rounds;
@@ -83,6 +97,7 @@ async function postgres(count: number, seed: number): Promise<number> {
 }
 
 const options = {
+  roles: { type: 'boolean' },
   postgres: { type: 'boolean' },
   figures: { type: 'boolean' },
   size: { type: 'string', default: '10g' },
@@ -97,7 +112,7 @@ const isSensible = Number.isInteger(count) && count >= 1 && Number.isInteger(see
 
 async function main(): Promise<number> {
   if (values.figures === true) return (await figures(say, values.size, values.only)) === 0 ? 0 : 1;
-  return values.postgres === true ? postgres(count, seed) : drill(count, seed);
+  return values.postgres === true ? postgres(count, seed) : drill(count, seed, values.roles !== true);
 }
 
 if (values.help === true || !isSensible) {
