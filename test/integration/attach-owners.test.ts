@@ -1,10 +1,12 @@
 // Orders that attach a volume for their own work, while rsiod attaches the same volume again after a kill, with one process and with data
 // processes: a restore never writes to a volume that somebody here wants, the end of an order never detaches it, and an order that is killed
-// leaves nothing attached. Rules: G50.
+// leaves nothing attached. A person, an application and the CSI driver each end what they have, and not what others have. Rules: G50.
 
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { holdControl } from '@rsio/common/control/control-client';
+import { systemClock } from '@rsio/common/lib/clock';
+import { RsiodSight } from '@rsio/rsapp/sight/rsiod-sight';
 import { NUMBER_VARIABLE } from '@rsio/rsiod/processes/spawn';
 import { expect, it } from 'vitest';
 import { startClient } from '../support/hosts/configs.ts';
@@ -154,6 +156,57 @@ it.each(['1', '2'])(
     await startClient(other, network, { node: 'venus', client: 1 });
     await other.rsconfigWell('-a', 'oracle');
     expect(server.processes().length).toBeGreaterThan(0);
+  },
+  TEST_MS,
+);
+
+it.each(['1', '2'])(
+  'each of a person, an application, the CSI driver and an order ends its own attachment, across kills: processes = %s',
+  async (processes) => {
+    const { client } = await startPair(hosts, (host) => ({ oracle: { path: host.file('oracle.img'), size: String(SIZE_BYTES) } }), {
+      defaults: { processes },
+    });
+    const sight = new RsiodSight(client.rsiodPaths.controlSocket, systemClock);
+    const csi = { names: ['oracle'], readOnly: false, server: null, take: 'no', owner: 'csi' } as const;
+    const wants = {
+      person: () => client.rsconfigWell('-a', 'oracle'),
+      app: () => sight.attach('oracle', false, 'pg'),
+      csi: () => client.call('attach', csi),
+    };
+    const ends = {
+      person: () => client.rsconfigWell('-d', 'oracle'),
+      app: () => sight.detach('oracle', 'pg'),
+      csi: () => client.call('detach', { names: ['oracle'], force: false, owner: 'csi' }),
+    };
+    const again = async (): Promise<void> => {
+      await client.kill('rsiod');
+      await client.start('rsiod');
+      await waitFor(async () => (await attached(client)).lasting.includes('oracle'), SOON_MS, 'it is attached again');
+    };
+    for (const [first, second] of [
+      ['person', 'app'],
+      ['person', 'csi'],
+      ['app', 'csi'],
+      ['csi', 'app'],
+    ] as const) {
+      await wants[first]();
+      await wants[second]();
+      await again();
+      const read = await holdControl(client.rsiodPaths.controlSocket, 'order-attach', { ...order, alone: false }, {});
+      expect((await client.rsconfig('-d', 'oracle')).stderr).toContain('a test');
+      // An application says why no other node can have its volume.
+      await ends[second]().catch((thrown: unknown) => expect(String(thrown)).toContain('osl:oracle@0 stays attached here'));
+      expect((await attached(client)).lasting, `${second} ends, ${first} stays`).toEqual(['oracle']);
+      read.close();
+      await again();
+      await ends[first]();
+      expect(await attached(client), first).toEqual({ lasting: [], all: [] });
+    }
+    await wants.app();
+    await wants.csi();
+    // A person decides for all, as long as nothing uses the volume.
+    await ends.person();
+    expect(await attached(client)).toEqual({ lasting: [], all: [] });
   },
   TEST_MS,
 );

@@ -2,7 +2,7 @@
 // under verified I/O, killed calls, and volumes with data, which are never formatted. packages/csi/src/node has the tests of all calls and
 // of a kill at each step. Skipped without /dev/fuse or loop devices. Rules: G45.
 
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { expect, it, type TestContext } from 'vitest';
@@ -237,4 +237,40 @@ it('after a crash, records that nothing confirms block no volume', { timeout: LO
   await driver.client.call('Node', 'NodeStageVolume', { ...request, volumeCapability, publishContext: { readonly: 'yes' } });
   expect((await host.call('local', {})).attachments).toMatchObject([{ readonly: true }]);
   await driver.client.call('Node', 'NodeUnstageVolume', request);
+});
+
+it('a volume that a person or an application wants here stays attached when it is unstaged, and the other way round', {
+  timeout: LONG_MS,
+}, async (context) => {
+  const scene = await begin(context);
+  const { host, driver, devices } = scene;
+  const names = async (): Promise<string[]> => (await host.call('local', {})).attachments.map(({ name }) => name);
+  const request = requestFor(scene, await volume(scene, 'pvc-1'));
+  const app = { names: ['pvc-1'], owner: 'rsapp:pg' };
+  // The volume is found attached, and the driver claims it.
+  await host.rsconfigWell('-a', 'pvc-1');
+  await driver.client.call('Node', 'NodeStageVolume', request);
+  await driver.client.call('Node', 'NodeUnstageVolume', request);
+  expect(await names()).toContain('pvc-1');
+  await driver.client.call('Node', 'NodeStageVolume', request);
+  await host.rsconfigWell('-d', 'oracle');
+  expect((await host.rsconfig('-d', 'pvc-1')).code, 'it is mounted').not.toBe(0);
+  await host.call('attach', { ...app, readOnly: false, server: null, take: 'no' });
+  await host.call('detach', { names: ['pvc-1'], force: false, owner: 'person' });
+  await host.call('detach', { ...app, force: false });
+  expect(await names()).toContain('pvc-1');
+  await driver.client.call('Node', 'NodeUnstageVolume', request);
+  expect(await names()).not.toContain('pvc-1');
+  // What an earlier release attached has no recorded owner.
+  await driver.client.call('Node', 'NodeStageVolume', request);
+  await devices.devices.well('umount "$1"', request.stagingTargetPath);
+  await host.kill('rsiod');
+  const file = path.join(host.root, 'run/rsio/rsiod/attached.json');
+  const stored = JSON.parse(readFileSync(file, 'utf8')) as { content: { attached: Record<string, unknown>[] } };
+  for (const one of stored.content.attached) delete one['owners'];
+  writeFileSync(file, JSON.stringify(stored));
+  await host.start('rsiod');
+  await waitFor(async () => (await names()).includes('pvc-1'), SOON_MS, 'it is attached again');
+  await driver.client.call('Node', 'NodeUnstageVolume', request);
+  expect(await names()).not.toContain('pvc-1');
 });

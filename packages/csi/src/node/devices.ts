@@ -1,5 +1,6 @@
 // Attaches and detaches volumes by their ids, through the rsiod of this machine. Invariants: a volume counts as attached only if its id is
-// that of the call, because another volume can have its name. The node asks for nothing that its own client may not do.
+// that of the call, because another volume can have its name. The node asks for nothing that its own client may not do. What the driver
+// stages is attached for the owner `csi`, also if it was attached before, so that nobody's detach ends what another still wants.
 
 import type { AttachmentView, AttachOutcome, ControlMethods } from '@rsio/common/control/methods';
 import { ERRORS, type ErrorCode, RsError } from '@rsio/common/lib/errors';
@@ -8,6 +9,9 @@ import { volumeLabel } from '@rsio/common/lib/volume-name';
 import { parseVolumeId } from '../product/ids.ts';
 import { chooseNamespace, type RsiodCall } from '../product/orders.ts';
 import { CsiError } from '../rpc/status.ts';
+
+/** The owner of the driver's attachments. */
+const OWNER = 'csi';
 
 type Namespace = ControlMethods['query']['result']['namespaces'][number];
 
@@ -44,30 +48,27 @@ export class Devices {
     return found === undefined ? null : this.viewOf(found);
   }
 
-  /** Attaches the volume with this id, unless it is attached. Throws NOT_FOUND if no server offers it to this client. */
+  /** Attaches the volume with this id, or claims it if it is attached. Throws NOT_FOUND if no server offers it to this client. */
   async attach(volumeId: string, isReadonly: boolean): Promise<Attached> {
     const before = await this.find(volumeId);
-    if (before !== null) {
-      if (before.isReadonly !== isReadonly)
-        throw new CsiError(
-          'FAILED_PRECONDITION',
-          `Volume ${before.label} is attached ${modeOf(before.isReadonly)} on this node: unstage it first`,
-        );
-      return before;
-    }
-    const label = await this.labelOf(volumeId);
-    const { outcomes } = await this.rsiod('attach', { names: [label], readOnly: isReadonly, server: null, take: 'no' });
+    if (before !== null && before.isReadonly !== isReadonly)
+      throw new CsiError(
+        'FAILED_PRECONDITION',
+        `Volume ${before.label} is attached ${modeOf(before.isReadonly)} on this node: unstage it, or detach it (rsconfig -d ${before.label})`,
+      );
+    const label = before?.label ?? (await this.labelOf(volumeId));
+    const { outcomes } = await this.rsiod('attach', { names: [label], readOnly: isReadonly, server: null, take: 'no', owner: OWNER });
     checkOutcome(outcomes[0], label);
     const attached = await this.find(volumeId);
     if (attached === null) throw new CsiError('ABORTED', `Volume ${label} was renamed or detached meanwhile: repeat the call`);
     return attached;
   }
 
-  /** Detaches the volume with this id, if it is attached. */
+  /** Detaches the volume with this id, if it is attached and has no other owner. */
   async detach(volumeId: string): Promise<void> {
     const attached = await this.find(volumeId);
     if (attached === null) return;
-    const { outcomes } = await this.rsiod('detach', { names: [attached.label], force: false });
+    const { outcomes } = await this.rsiod('detach', { names: [attached.label], force: false, owner: OWNER });
     checkOutcome(outcomes[0], attached.label);
   }
 

@@ -37,9 +37,9 @@ describe('a start', () => {
     Object.assign(fake, { other: 'c', silentMs: { c: 0 } });
     expect(await fake.look()).toEqual(['attach db', 'note']);
     expect(fake.runner.view.why).toContain('Node c holds wal');
-    expect(await fake.look(5000)).toEqual(['note']);
+    expect(await fake.look(5000)).toEqual(['attach db', 'note']);
     fake.other = null;
-    expect(await fake.look(5000)).toEqual(['note', 'attach wal', 'up /dev/db']);
+    expect(await fake.look(5000)).toEqual(['attach db', 'note', 'attach wal', 'up /dev/db']);
     expect(parseNote(fake.note, 'pg')?.failures).toEqual([]);
   });
 
@@ -59,7 +59,12 @@ describe('a start', () => {
   it('of what this node seems to hold needs a new note, which the servers refuse if it has lost it', async () => {
     Object.assign(fake, { attached: ['db', 'wal'] });
     fake.failing.add('note');
-    expect(await fake.look()).toEqual(['note', 'down at once', 'detach wal', 'detach db']);
+    expect(await fake.look()).toEqual(['attach db', 'note', 'down at once', 'detach wal', 'detach db']);
+  });
+
+  it('claims what is attached here already, so that nobody else ends it', async () => {
+    Object.assign(fake, { attached: ['db', 'wal'] });
+    expect(await fake.look()).toEqual(['attach db', 'note', 'attach wal', 'up /dev/db']);
   });
 
   it('touches nothing on this machine before the first start', async () => {
@@ -141,7 +146,7 @@ describe('while it runs', () => {
   it('an rsiod that hangs ends it after the time of silence, and it starts again when nobody has taken it', async () => {
     expect(await fake.look(1000, false)).toEqual([]);
     expect(await fake.look(10_000, false)).toEqual(['down at once']);
-    expect(await fake.look()).toEqual(['note', 'up /dev/db']);
+    expect(await fake.look()).toEqual(['attach db', 'note', 'attach wal', 'up /dev/db']);
   });
 
   it('a stop is an order, and what it leaves is tried again', async () => {
@@ -301,7 +306,7 @@ describe('orders', () => {
     expect(fake.runner.view.state).toBe('new');
     const started = fake.runner.commands.give('start', null);
     expect(await fake.look()).toEqual(['attach db', 'note']);
-    expect(await fake.look()).toEqual(['note', 'attach wal', 'up /dev/db']);
+    expect(await fake.look()).toEqual(['attach db', 'note', 'attach wal', 'up /dev/db']);
     await fake.look();
     await started;
   });

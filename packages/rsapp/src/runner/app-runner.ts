@@ -371,7 +371,8 @@ export class AppRunner {
   private async start(from: string | null, note: Note): Promise<void> {
     const { log } = this.ports;
     const { name } = this.app;
-    if (!this.isHeld) {
+    if (this.isHeld) await this.holding.attachFirst(false);
+    else {
       if (from !== null) log.warn(`${name}: node ${from} is silent, and its volumes are taken over`);
       await this.holding.takeFirst(from, this.storedNote);
     }
@@ -432,7 +433,7 @@ export class AppRunner {
       const held = await holding.held();
       // After a reboot, the hold of the first volume may be all that is left.
       if (held.length === 0 && this.holder === this.me && this.seen?.isSure === true) {
-        await this.ports.sight.attach(holding.first, false);
+        await holding.attachFirst(false);
         held.push(holding.first);
       }
       await holding.detach(held);

@@ -49,7 +49,7 @@ export class Holding {
       const holder = await this.silentHolder(first);
       if (holder !== null && holder !== from) throw new RsError('E_HELD', `${first} is held by ${holder} now`);
     }
-    await this.sight.attach(first, from !== null);
+    await this.attachFirst(from !== null);
     try {
       // Until the volume was attached, another holder could have written. From now on, only this node writes.
       const { note, isSure, why } = await this.sight.facts(first, true);
@@ -57,18 +57,22 @@ export class Holding {
       if (!isDeepStrictEqual(parseNote(note, this.app.name), noted))
         throw new RsError('E_BUSY', `The note of ${this.app.name} has changed meanwhile, and is read again`);
     } catch (thrown) {
-      await this.sight.detach(first);
+      await this.detach([first]);
       throw thrown;
     }
   }
 
-  /** Attaches the other volumes, and returns all. After an error, `isWaiting` tells whether its cause ends by itself. */
+  async attachFirst(take: boolean): Promise<void> {
+    await this.sight.attach(this.first, take, this.app.name);
+  }
+
+  /** Attaches or claims the other volumes, and returns all. After an error, `isWaiting` tells whether its cause ends by itself. */
   async takeOthers(): Promise<readonly Attached[]> {
     const { sight } = this;
     const before = await this.attached();
     for (const volume of this.app.volumes.slice(1)) {
-      if (before.some((one) => isNamed(volume, one))) continue;
-      await sight.attach(volume, (await this.silentHolder(volume)) !== null);
+      const isHere = before.some((one) => isNamed(volume, one));
+      await sight.attach(volume, !isHere && (await this.silentHolder(volume)) !== null, this.app.name);
     }
     const attached = await this.attached();
     for (const volume of this.app.volumes) {
@@ -90,7 +94,7 @@ export class Holding {
 
   /** The first volume is detached last, because another node may take the application after that. */
   async detach(volumes: readonly string[]): Promise<void> {
-    for (const volume of volumes.toReversed()) await this.sight.detach(volume);
+    for (const volume of volumes.toReversed()) await this.sight.detach(volume, this.app.name);
   }
 
   /**

@@ -11,14 +11,14 @@ import { RsiodSight } from './rsiod-sight.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'rsapp-sight-'));
 const socket = path.join(folder, 'control');
-const asked: (readonly [method: string, by: unknown])[] = [];
+const asked: (readonly [method: string, by: unknown, owner: unknown])[] = [];
 let code = 'E_BUSY';
 /** Refuses every request, and notes it. */
 const rsiod = createServer((connection) => {
   connection.on('data', (bytes: Buffer) => {
     for (const line of bytes.toString('utf8').split('\n').filter(Boolean)) {
-      const { id, method, by } = JSON.parse(line) as { id: number; method: string; by?: string };
-      if (method !== 'daemon') asked.push([method, by]);
+      const { id, method, by, params } = JSON.parse(line) as { id: number; method: string; by?: string; params: { owner?: string } };
+      if (method !== 'daemon') asked.push([method, by, params.owner]);
       connection.write(`${JSON.stringify({ version: 1, id, error: { code, message: 'no' } })}\n`);
     }
   });
@@ -37,17 +37,17 @@ it('only changes are asked for by name, so that the log of rsiod does not grow e
     () => sight.facts('db', true),
     () => sight.silentMs('db', ['b']),
     () => sight.writeNote('db', '{}'),
-    () => sight.attach('db', false),
-    () => sight.detach('db'),
+    () => sight.attach('db', false, 'pg'),
+    () => sight.detach('db', 'pg'),
   ];
   for (const call of calls) await call().catch(() => undefined);
   expect(asked).toEqual([
-    ['local', undefined],
-    ['volume-note', undefined],
-    ['nodes-seen', undefined],
-    ['volume-note-set', 'rsapp'],
-    ['attach', 'rsapp'],
-    ['detach', 'rsapp'],
+    ['local', undefined, undefined],
+    ['volume-note', undefined, undefined],
+    ['nodes-seen', undefined, undefined],
+    ['volume-note-set', 'rsapp', undefined],
+    ['attach', 'rsapp', 'rsapp:pg'],
+    ['detach', 'rsapp', 'rsapp:pg'],
   ]);
 });
 

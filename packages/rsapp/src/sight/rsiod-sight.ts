@@ -38,9 +38,13 @@ export interface Sight {
   /** For how long the servers have not seen each node. */
   silentMs(volume: string, nodes: readonly string[]): Promise<Readonly<Record<string, number>>>;
   writeNote(volume: string, note: string): Promise<void>;
-  /** Attaches one volume. `take`: takes the volume from its holder, if the holder is proven to have ended. */
-  attach(volume: string, take: boolean): Promise<void>;
-  detach(volume: string): Promise<void>;
+  /**
+   * Attaches one volume for an application, or claims it if it is attached. `take`: takes the volume from its holder, if the holder is proven
+   * to have ended.
+   */
+  attach(volume: string, take: boolean, app: string): Promise<void>;
+  /** Throws E_IN_USE if the volume stays attached, because it has another owner. No other node can have it then. */
+  detach(volume: string, app: string): Promise<void>;
 }
 
 export class RsiodSight implements Sight {
@@ -74,14 +78,21 @@ export class RsiodSight implements Sight {
     await callControl(this.socket, 'volume-note-set', { volume, note }, this.change);
   }
 
-  async attach(volume: string, take: boolean): Promise<void> {
-    const order = { names: [volume], readOnly: false, server: null, take: take ? 'over' : 'no' } as const;
+  async attach(volume: string, take: boolean, app: string): Promise<void> {
+    const order = { names: [volume], readOnly: false, server: null, take: take ? 'over' : 'no', owner: ownerOf(app) } as const;
     firstError((await callControl(this.socket, 'attach', order, this.change)).outcomes);
   }
 
-  async detach(volume: string): Promise<void> {
-    const order = { names: [volume], force: false };
+  async detach(volume: string, app: string): Promise<void> {
+    const order = { names: [volume], force: false, owner: ownerOf(app) };
     firstError((await callControl(this.socket, 'detach', order, this.change)).outcomes);
+    const { attached } = await this.volumes();
+    const left = attached.find((one) => isNamed(volume, one));
+    if (left !== undefined)
+      throw new RsError(
+        'E_IN_USE',
+        `${left.label} stays attached here, because a person or another program wants it: no other node can have it until rsconfig -d ${left.label}`,
+      );
   }
 
   private within(timeoutMs: number): { readonly timeoutMs: number; readonly clock: Clock } {
@@ -92,6 +103,11 @@ export class RsiodSight implements Sight {
   private get change(): { readonly timeoutMs: number; readonly clock: Clock; readonly by: string } {
     return { ...this.within(RSIOD_CHANGE_MS), by: 'rsapp' };
   }
+}
+
+/** The owner of what an application has attached. */
+function ownerOf(app: string): string {
+  return `rsapp:${app}`;
 }
 
 function firstError(outcomes: readonly { readonly error: { readonly code: string; readonly message: string } | null }[]): void {

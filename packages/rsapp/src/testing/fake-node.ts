@@ -107,7 +107,7 @@ export class FakeNode {
         if (volume === 'db') this.holder = 'a';
         else this.other = 'a';
         if (this.meanwhile !== null) [this.note, this.meanwhile] = [this.meanwhile, null];
-        this.attached = await Promise.resolve([...this.attached, volume]);
+        this.attached = await Promise.resolve([...new Set([...this.attached, volume])]);
       },
       detach: async (volume) => {
         this.do(`detach ${volume}`);

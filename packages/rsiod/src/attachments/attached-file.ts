@@ -18,7 +18,7 @@ const KEPT = object({
   /** The server from which the volume was attached. This server may still be executing requests on the volume. */
   serverid: integer(),
   server: text(),
-  /** Names of the lasting owners (owners.ts). Empty: only orders had it, so it is closed. Absent in older files: a person had it. */
+  /** Names of the lasting owners (owners.ts). Empty: only orders had it, so it is closed. Absent in files of earlier releases. */
   owners: optional(list(text())),
   /** Who had it: programs of this machine, or hosts of its gates. Absent in older files, and if nobody can write to it. */
   shownTo: optional(word(['programs', 'gates'])),

@@ -13,6 +13,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AttachedFile } from './attached-file.ts';
 import { AttachedList } from './attached-list.ts';
 import type { AttachArguments } from './attach-request.ts';
+import { leftToOthers } from './choices.ts';
 import { labelOf } from './offers.ts';
 import { type Order, type Owner, Owners, PERSON } from './owners.ts';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
@@ -650,5 +651,26 @@ describe('orders', () => {
     next.offer(volume('db'));
     await next.attached.restore();
     expect(await next.attached.detach(['osl:db@0'], false, 'csi')).toMatchObject([{ done: true }]);
+  });
+
+  // A released version recorded no owners. Its CSI driver and rsapp must be able to end what they have, and a person keeps what he claims again.
+  test.each([
+    [null, null],
+    ['person', 'left'],
+    ['csi', null],
+  ])('what an earlier version attached, claimed again by %s, is ended by the driver: %s', async (again, left) => {
+    const run = await DaemonRun.after(null);
+    run.offer(volume('db'));
+    await run.attached.attach(['osl:db@0'], false, null, TAKE.NO);
+    const stored = JSON.parse(readFileSync(file, 'utf8')) as { content: { attached: Record<string, unknown>[] } };
+    for (const one of stored.content.attached) delete one['owners'];
+    writeFileSync(file, JSON.stringify(stored));
+    const next = await DaemonRun.after(run);
+    next.offer(volume('db'));
+    await next.attached.restore();
+    if (again !== null) await next.attached.attach(['osl:db@0'], false, null, TAKE.NO, 'name', { kind: 'lasting', name: again });
+    const outcome = leftToOthers(next.owners, 'osl:db@0', 'csi');
+    expect(outcome === null ? null : 'left').toBe(left);
+    if (outcome !== null) expect(next.owners.lastingOf('osl:db@0')).toEqual(['person']);
   });
 });

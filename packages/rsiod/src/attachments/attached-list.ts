@@ -19,7 +19,7 @@ import { isSnapshot, servedNameParts } from '@rsio/common/lib/volume-name';
 import type { EarlierAudience } from '../gates/from-programs.ts';
 import type { Audience } from '../volumes/frontend-volume.ts';
 import { severalAtOnce } from '@rsio/common/structures/concurrency';
-import { type Order, type Owners, PERSON } from './owners.ts';
+import { type Order, type Owners, UNRECORDED } from './owners.ts';
 
 type Listed = Pick<KeptVolume, 'namespace' | 'name' | 'universe' | 'id'>;
 
@@ -139,7 +139,7 @@ export class AttachedList<V extends Attached> {
       return { ...kept, reason: outOfReach(kept.server), notBeforeMs: 0, failures: 0, underWay: null };
     });
     for (const one of this.waiting)
-      for (const name of one.owners ?? [PERSON.name]) {
+      for (const name of one.owners ?? [UNRECORDED.name]) {
         const id = isSnapshot(one.name) ? '' : one.id;
         attachments.owners.settle(attachments.owners.claim(labelOf(one), id, { kind: 'lasting', name }));
       }

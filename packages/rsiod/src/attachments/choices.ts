@@ -9,7 +9,7 @@ import type { Frontends } from '../frontends/frontends.ts';
 import type { Volume } from '../volumes/volume.ts';
 import { type Choice, isCalledLike, labelOf, type Offer, type ServerOffer } from './offers.ts';
 import type { AttachedElsewhere } from './attach-request.ts';
-import type { Owners } from './owners.ts';
+import { type Owners, UNRECORDED } from './owners.ts';
 import { claimKey, ownersOf } from './pool-owner.ts';
 
 /** The name by which the server of an offer knows this client. */
@@ -92,8 +92,8 @@ export async function refuseUsed(volume: Volume, frontends: Pick<Frontends, 'use
 /** Ends the claim of one lasting owner, and returns the outcome, if the volume has others; null if nobody else wants it attached. */
 export function leftToOthers(owners: Owners, label: string, owner: string): AttachOutcome | null {
   const lasting = owners.lastingOf(label);
-  if (lasting.every((one) => one === owner)) return null;
-  owners.release(label, owner);
+  if (lasting.every((one) => one === owner || one === UNRECORDED.name)) return null;
+  for (const one of [owner, UNRECORDED.name]) owners.release(label, one);
   return { volume: label, done: true, already: !lasting.includes(owner), device: null, error: null };
 }
 

@@ -44,6 +44,12 @@ export type Owner = LastingOwner | Order;
 /** The owner of an attach that names none: a person who uses rsconfig. */
 export const PERSON: LastingOwner = { kind: 'lasting', name: 'person' };
 
+/**
+ * The owner of what an earlier release attached, which recorded no owners: a person or a program. The detach of any program ends it, because
+ * no program of that release could claim what it had.
+ */
+export const UNRECORDED: LastingOwner = { kind: 'lasting', name: 'unrecorded' };
+
 export interface Claim {
   readonly label: string;
   /** Id of the volume; empty for a snapshot, which nobody can overwrite. */

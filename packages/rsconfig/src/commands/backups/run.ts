@@ -295,7 +295,7 @@ class Run {
     const { context } = this.given;
     // A run that was killed after its backup, but before the detach, has left the snapshot attached.
     const attached = (await context.call('local', {})).attachments.find(({ id }) => id === onlyId);
-    if (attached !== undefined) await context.call('detach', { names: [volumeLabel(attached)], force: false });
+    if (attached !== undefined) await context.call('detach', { names: [volumeLabel(attached)], force: false, owner: 'backup-run' });
     await call('volume-snapshot-remove', { ...volume, snapshot, onlyId, request: context.newId() });
     this.removedSnapshots.push(snapshot);
   }
