@@ -23,11 +23,12 @@ export interface MemberSnapshot extends Found {
 
 /**
  * Returns the moments of the members in open pools, the oldest first. If a member was a follower, the moments that it got then count too,
- * because the other server may still have their originals.
+ * because the other server may still have their originals. So do moments of an earlier replication, of these volumes and perhaps others, with
+ * which its followers go on (T8).
  */
-export function momentsOf({ id, members }: Pick<Replication, 'id' | 'members'>): readonly Moment[] {
+export function momentsOf({ members }: Pick<Replication, 'members'>): readonly Moment[] {
   const [home, ...others] = members.map((member) => {
-    const list = snapshotsOf(member).filter((one) => isReadable(one) && (one.replication === id || one.origin !== undefined));
+    const list = snapshotsOf(member).filter((one) => isReadable(one) && (one.replication ?? one.origin) !== undefined);
     return new Map(list.map((one) => [momentIdOf(one), one]));
   });
   return [...(home ?? [])].flatMap(([group, first]) => {

@@ -8,7 +8,7 @@ import { beforeEach, expect, test } from 'vitest';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
 import type { Found } from '../../pools/catalogue.ts';
 import { closedFor, following } from '../../pools/follower-rules.ts';
-import type { Moment } from '../../pools/source-moments.ts';
+import { type Moment, momentsOf } from '../../pools/source-moments.ts';
 import { directory, scenes, usePoolDirectory } from '../../testing/pool-directory.ts';
 import { named, openSources, order, PEER, type SourceScene, SourceTime } from '../../testing/source-scene.ts';
 import { FailingStep } from '../../testing/stopped-verbs.ts';
@@ -195,6 +195,24 @@ test('a replication that has ended begins again with the id that its followers k
   await s.sources.end(named('db', 'log'), LOCAL_ASKER, null, false);
   // Other volumes share the moments now, and a replication without a moment has no followers with one.
   expect((await s.begin(['db'])).id).not.toBe(id);
+});
+
+// Regression: a replication of fewer volumes than before had another id, its source did not list the newest moment of the follower, and the
+// follower was always diverged.
+test('the followers of some volumes of a replication that has ended go on: their newest moment is listed', async () => {
+  await s.begin(['db', 'log']);
+  const shared = await s.moment();
+  await s.confirm(shared);
+  await s.sources.end(named('db', 'log'), LOCAL_ASKER, null, false);
+  const again = await s.begin(['db']);
+  expect(momentsOf(again).map(({ group }) => group)).toEqual([shared.group]);
+  // The confirmation of the moment that both have keeps it as the base of the next pull.
+  await s.confirm(shared);
+  time.later(60_000);
+  const next = await s.moment();
+  await s.confirm(next);
+  expect(momentsOf(s.only).map(({ group }) => group)).toEqual([shared.group, next.group]);
+  expect(s.snapshotsOf('log')).toHaveLength(1);
 });
 
 // Regression: the followers of two volumes got moments of one, and no more of the other.
