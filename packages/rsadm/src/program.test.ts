@@ -547,7 +547,7 @@ describe('each command sends its request and prints the answer', () => {
 });
 
 describe('wrong usage', () => {
-  const NAMES = '1 to 63 of the characters A-Z a-z 0-9 _ . - (but not "." or "..")';
+  const NAMES = '1 to 63 of the characters A-Z a-z 0-9 _ . - (but not ".", "..", all, none, yes or no)';
   const SIZES = 'a size from 512 to 8589934591m: a whole number of bytes, or a whole number with the unit k, m, g, t or p (powers of 1024)';
 
   test.each<[string[], string]>([

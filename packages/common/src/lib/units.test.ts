@@ -7,6 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { RsError } from './errors.ts';
 import {
   isName,
+  isStoredName,
   parseAddress,
   parseDuration,
   parseEndpoint,
@@ -94,6 +95,11 @@ describe('names', () => {
   test.each(['', '.', '..', 'a b', 'a/b', 'ä', 'a\n', 'x'.repeat(64)])('refuses %j', (text) => {
     expect(isName(text)).toBe(false);
     expect(refusal(() => parseName(text, 'volume name')).message).toMatch(/^Wrong volume name ".*: allowed is 1 to 63 of the characters/);
+  });
+
+  test.each(['all', 'none', 'yes', 'no', 'None', 'ALL'])('%j means all or no names in lists: nothing new gets it as its name', (word) => {
+    expect([isName(word), isStoredName(word)]).toEqual([false, true]);
+    expect(() => parseName(word)).toThrow(/all, none, yes or no/);
   });
 });
 

@@ -31,7 +31,9 @@ const NAME = new RegExp(`^[A-Za-z0-9_.-]{1,${NAME_MAX_BYTES}}$`);
 const EXACT_SIZE_MAX_CHARS = 5;
 export const SIZE_ALLOWED = 'a whole number of bytes, or a whole number with the unit k, m, g, t or p (powers of 1024)';
 export const DURATION_ALLOWED = 'a whole number with the unit ms, s, m or h, such as 200ms or 3s';
-export const NAME_ALLOWED = `1 to ${NAME_MAX_BYTES} of the characters A-Z a-z 0-9 _ . - (but not "." or "..")`;
+/** Lists of names use these words for all or no names, so that nothing new gets one of them as its name, however it is written. */
+const RESERVED = new Set(['all', 'none', 'yes', 'no']);
+export const NAME_ALLOWED = `1 to ${NAME_MAX_BYTES} of the characters A-Z a-z 0-9 _ . - (but not ".", "..", all, none, yes or no)`;
 export const SNAPSHOT_NAME_ALLOWED = `1 to ${NAME_MAX_BYTES} of the characters A-Z a-z 0-9 _ . -, not beginning with a dot and not only digits`;
 export const ADDRESS_ALLOWED = 'an IPv4 address, or an IPv6 address without a zone';
 export const PREFIX_ALLOWED = 'optionally followed by /LENGTH (IPv4: 0 to 32, IPv6: 0 to 128)';
@@ -100,7 +102,13 @@ export function printDuration(durationMs: number): string {
   return unit === undefined ? `${durationMs}ms` : `${durationMs / unit[1]}${unit[0]}`;
 }
 
+/** True for a name that may be given to something new, or that stands in a configuration. */
 export function isName(text: string): boolean {
+  return isStoredName(text) && !RESERVED.has(text.toLowerCase());
+}
+
+/** True also for the name of a volume that an earlier release made, such as `all`, so that it can be used and renamed. */
+export function isStoredName(text: string): boolean {
   return NAME.test(text) && text !== '.' && text !== '..';
 }
 

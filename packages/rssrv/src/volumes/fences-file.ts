@@ -3,7 +3,7 @@
 
 import type { StateForm } from '@rsio/common/files/state-file';
 import { atMost, checked, map, object, type Of, orNull, text, whole } from '@rsio/common/lib/shape';
-import { isName } from '@rsio/common/lib/units';
+import { isStoredName } from '@rsio/common/lib/units';
 import { TIME_MAX_MS } from '@rsio/common/log/log-line';
 import { FENCES_MAX } from './limits.ts';
 
@@ -13,7 +13,7 @@ export type Fence = Of<typeof FENCE>;
 
 /** Maps the name of each fenced client to its fence. */
 export const FENCES = checked(atMost(FENCES_MAX, map(FENCE)), (clients) =>
-  Object.keys(clients).every(isName) ? null : 'has a key that is no name',
+  Object.keys(clients).every(isStoredName) ? null : 'has a key that is no name',
 );
 
 export interface FencesFileContent {

@@ -3,7 +3,7 @@
 // appear under the name of an object of another source. If two sources claim the same server, the server is shown once for each source,
 // with the name of the source.
 
-import { isName } from '@rsio/common/lib/units';
+import { isStoredName } from '@rsio/common/lib/units';
 import { CLAIMS_MAX, HEARSAY_SERVERS_MAX, SOURCE_APPLICATIONS_MAX, SOURCE_POOLS_MAX } from '../limits.ts';
 import { applicationId, hrefOf, pathId, poolId, volumeId } from './ids.ts';
 import type { Client, Finding, Path, Picture, Pool, Server, Volume } from './picture.ts';
@@ -100,7 +100,7 @@ class Hearing {
     const { source } = this;
     const mirrors = picture.mirrors.filter(({ holder }) => holder !== null && this.ownClients.has(holder));
     const ownApplications = picture.applications.filter(
-      ({ id, name, reporter }) => this.ownClients.has(reporter) && isName(name) && id === applicationId(reporter, name),
+      ({ id, name, reporter }) => this.ownClients.has(reporter) && isStoredName(name) && id === applicationId(reporter, name),
     );
     const applications = ownApplications.slice(0, SOURCE_APPLICATIONS_MAX);
     const ownPools = picture.pools.filter(({ id, server, name }) => this.ownServers.has(server) && id === poolId(server, name));
@@ -180,5 +180,5 @@ class Hearing {
 
 /** True if the id equals the name, as for every server and client in a correct picture. */
 function isNamed({ id, name }: Server | Client): boolean {
-  return id === name && isName(name);
+  return id === name && isStoredName(name);
 }

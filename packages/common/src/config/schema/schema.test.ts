@@ -4,6 +4,7 @@
 import { describe, expect, test } from 'vitest';
 import { isMistyped, nearestWord } from './nearest.ts';
 import type { FileSchema } from './entries.ts';
+import { attachChoice, clientNames, mayChoice, poolNames, serverNames, volumeNames } from './value-types.ts';
 import { type ConfigFileName, SCHEMA, schemaRows } from './schema.ts';
 
 describe.each(['rssrvcfg', 'rscltcfg'] as const)('%s', (file: ConfigFileName) => {
@@ -85,3 +86,14 @@ test('The nearest word', () => {
   expect(isMistyped('adress', 'address')).toBe(true);
   expect(isMistyped('foo', 'port')).toBe(false);
 });
+
+test.each([clientNames, mayChoice, poolNames, attachChoice, volumeNames, serverNames])(
+  'a word of one list is no name in another: %#',
+  (type) => {
+    for (const word of ['all', 'none', 'yes', 'no', 'None']) {
+      expect(() => type.parse(`big-1, ${word}`)).toThrow(`allowed is ${type.allowed}`);
+      if (!type.allowed.includes(word)) expect(() => type.parse(word)).toThrow(`allowed is ${type.allowed}`);
+    }
+    expect(type.parse('small, nobody')).toEqual(['small', 'nobody']);
+  },
+);

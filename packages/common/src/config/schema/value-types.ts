@@ -207,7 +207,7 @@ export const fence: ValueType<FenceConfig> = plain(
 );
 
 export const serverNames: ValueType<readonly string[]> = plain('names', 'names of servers, separated by commas or spaces', (text) =>
-  parseNames(text, [], serverNames.allowed),
+  parseNames(text, serverNames.allowed),
 );
 
 export const uuid: ValueType<string> = plain('uuid', 'a UUID such as 2f1c9a52-7a0e-4c58-9d3b-0b6a1e4f7c21', (text) => {
@@ -221,7 +221,7 @@ export const stamp: ValueType<string> = plain('mark', 'a mark from the log of rs
 
 /** Names of clients; null means all clients. */
 export const clientNames: ValueType<readonly string[] | null> = plain('names', 'all, or names separated by commas or spaces', (text) => {
-  return text === 'all' ? null : parseNames(text, ['all'], clientNames.allowed);
+  return text === 'all' ? null : parseNames(text, clientNames.allowed);
 });
 
 /** Names of pools; null means all pools. */
@@ -229,21 +229,21 @@ export const poolNames: ValueType<readonly string[] | null> = plain(
   'names',
   'all, or names of pools, separated by commas or spaces',
   (text) => {
-    return text === 'all' ? null : parseNames(text, ['all'], poolNames.allowed);
+    return text === 'all' ? null : parseNames(text, poolNames.allowed);
   },
 );
 
 /** Clients that have a permission; null means all clients, and an empty list means none. */
 export const mayChoice: ValueType<readonly string[] | null> = plain('names', 'yes, no, or names separated by commas or spaces', (text) => {
   if (text === 'yes') return null;
-  return text === 'no' ? [] : parseNames(text, ['yes', 'no'], mayChoice.allowed);
+  return text === 'no' ? [] : parseNames(text, mayChoice.allowed);
 });
 
 export const attachChoice: ValueType<AttachChoice> = plain(
   'names',
   'none, all, or volume names (NAME or NAME@UNIVERSE) separated by commas or spaces',
   (text) => {
-    return text === 'none' || text === 'all' ? text : parseNames(text, ['none', 'all'], attachChoice.allowed, withoutUniverse);
+    return text === 'none' || text === 'all' ? text : parseNames(text, attachChoice.allowed, withoutUniverse);
   },
 );
 
@@ -251,7 +251,7 @@ export const attachChoice: ValueType<AttachChoice> = plain(
 export const volumeNames: ValueType<'all' | readonly string[]> = plain(
   'names',
   'all, or names of volumes (NAME or NAME@UNIVERSE) and snapshots (with @SNAPSHOT) separated by commas or spaces',
-  (text) => (text === 'all' ? text : parseNames(text, ['all'], volumeNames.allowed, volumePart)),
+  (text) => (text === 'all' ? text : parseNames(text, volumeNames.allowed, volumePart)),
 );
 
 /** Addresses at which a gate listens. The default port depends on the protocol. */
@@ -352,14 +352,9 @@ function volumePart(name: string): string {
 }
 
 /** `named`: the name in an entry of the list. */
-function parseNames(
-  text: string,
-  reserved: readonly string[],
-  allowed: string,
-  named = (entry: string): string => entry,
-): readonly string[] {
+function parseNames(text: string, allowed: string, named = (entry: string): string => entry): readonly string[] {
   const names = text.split(/\s*,\s*|\s+/);
-  const usable = names.every((each) => isName(named(each)) && !reserved.includes(named(each)));
+  const usable = names.every((each) => isName(named(each)));
   return usable ? [...new Set(names)] : refuse('list of names', text, allowed);
 }
 

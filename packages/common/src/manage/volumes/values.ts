@@ -5,7 +5,7 @@ import { usageError } from '../../cli/command.ts';
 import { clientNames, name, size, type ValueType } from '../../config/schema/value-types.ts';
 import { RsError } from '../../lib/errors.ts';
 import { SECTOR_BYTES, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '../../lib/limits.ts';
-import { isName, isSnapshotName, NAME_ALLOWED, parseWhole, quoteText, SNAPSHOT_NAME_ALLOWED } from '../../lib/units.ts';
+import { isStoredName, isSnapshotName, NAME_ALLOWED, parseWhole, quoteText, SNAPSHOT_NAME_ALLOWED } from '../../lib/units.ts';
 
 export interface VolumeName {
   readonly name: string;
@@ -16,7 +16,7 @@ export interface VolumeName {
 export function volumeName(text: string, program: string): VolumeName {
   const [, word = '', universe = '0'] = /^([^@]*)(?:@(.*))?$/.exec(text) ?? [];
   const number = parseWhole(universe);
-  if (!isName(word))
+  if (!isStoredName(word))
     throw usageError(`Wrong volume name ${quoteText(text)}: the name is ${NAME_ALLOWED}, optionally followed by @UNIVERSE`, program);
   const [, volume = '', snapshot = ''] = /^(.*)@([^@]*)$/.exec(text) ?? [];
   if (isSnapshotName(snapshot) && !/^-?\d+$/.test(snapshot))

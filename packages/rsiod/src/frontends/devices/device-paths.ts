@@ -4,7 +4,7 @@
 
 import path from 'node:path';
 import { RsError } from '@rsio/common/lib/errors';
-import { isName, isSnapshotName } from '@rsio/common/lib/units';
+import { isStoredName, isSnapshotName } from '@rsio/common/lib/units';
 import { servedNameParts } from '@rsio/common/lib/volume-name';
 
 export interface DevicePlaces {
@@ -28,7 +28,7 @@ export function devicePlaces(root: string, devDir: string, { name, universe }: N
     return { block, raw: path.posix.join(path.posix.dirname(block), `r${path.posix.basename(block)}`) };
   }
   const { volume, snapshot } = servedNameParts(name);
-  if (!isName(volume) || (snapshot !== null && !isSnapshotName(snapshot)))
+  if (!isStoredName(volume) || (snapshot !== null && !isSnapshotName(snapshot)))
     throw new RsError(
       'E_VOLUME',
       `Volume ${JSON.stringify(name)} cannot have a device of that name: set path = in [volume], or use device = nbd-socket`,

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { count, map, misfit, object, type Of, orNull, type Shape, text } from '@rsio/common/lib/shape';
-import { isName } from '@rsio/common/lib/units';
+import { isStoredName } from '@rsio/common/lib/units';
 import type { Engine, Sight } from '../engine.ts';
 import { type FarmRecord, NOTE, type Note, RECORD, type Writer } from '../farm-record.ts';
 import {
@@ -83,7 +83,7 @@ export class RbdEngine implements Engine {
     // A malformed note does not count, because a bad note of one server must not keep the other servers from reading the record.
     for (const [server, text] of Object.entries(notes)) {
       const note = parsed(text, NOTE);
-      if (isName(server) && typeof note !== 'string') entries.set(server, note);
+      if (isStoredName(server) && typeof note !== 'string') entries.set(server, note);
     }
     return { record: stored, notes: entries };
   }
@@ -103,7 +103,7 @@ export class RbdEngine implements Engine {
 
   async post(note: Note): Promise<void> {
     const { server } = this.ports;
-    if (!isName(server)) throw new RsError('E_CONFIG', `Server name ${server} cannot be that of an owner: use letters and digits`);
+    if (!isStoredName(server)) throw new RsError('E_CONFIG', `Server name ${server} cannot be that of an owner: use letters and digits`);
     await this.records.ask('post', { server, note: JSON.stringify(note) });
   }
 

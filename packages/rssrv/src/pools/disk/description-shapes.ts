@@ -23,7 +23,7 @@ import {
   variants,
   whole,
 } from '@rsio/common/lib/shape';
-import { isName } from '@rsio/common/lib/units';
+import { isStoredName } from '@rsio/common/lib/units';
 import { isUuid, type PoolId, type VolumeId } from './ids.ts';
 import { MANIFEST_MAX_BYTES, PARTS_MAX, REQUEST_ID_MAX_CHARS, STRIPE_CHUNK_MAX_BYTES, STRIPE_CHUNK_MIN_BYTES } from '../limits.ts';
 
@@ -50,7 +50,7 @@ export const volumeId = uuid as Shape<VolumeId>;
 export const poolId = uuid as Shape<PoolId>;
 /** Id of a mirror, or of the data of a replica. */
 export const mirrorId = textThat((value) => /^[0-9a-f]{32}$/.test(value), 'an id of 32 hexadecimal digits');
-export const nameText = textThat(isName, 'a name');
+export const nameText = textThat(isStoredName, 'a name');
 export const nameOrNull = orNull(nameText);
 export const namesOrNull = orNull(atMost(CLIENTS_MAX, list(nameText)));
 export const universe = whole(0, UNIVERSE_MAX);

@@ -21,7 +21,7 @@ import {
   textThat,
   whole,
 } from '@rsio/common/lib/shape';
-import { isName } from '@rsio/common/lib/units';
+import { isStoredName } from '@rsio/common/lib/units';
 import { TIME_MAX_MS } from '@rsio/common/log/log-line';
 import { clientInstance, guarded, termNumber, token } from '@rsio/protocol/wire/guards';
 import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
@@ -41,7 +41,7 @@ export interface HoldsFileContent {
 }
 
 const count = whole(0, Number.MAX_SAFE_INTEGER);
-const node = textThat(isName, 'a name');
+const node = textThat(isStoredName, 'a name');
 const tokenText = guarded(text(), token, 'a token');
 const process = orNull(tokenText);
 const instance = guarded(integer(), clientInstance, 'an instance number');
@@ -85,7 +85,7 @@ const NODE = object({
 const isMachineNote = accepts(MACHINE);
 
 export const VOLUMES = map(VOLUME);
-export const NODES = checked(map(NODE), (nodes) => (Object.keys(nodes).every(isName) ? null : 'has a key that is no name'));
+export const NODES = checked(map(NODE), (nodes) => (Object.keys(nodes).every(isStoredName) ? null : 'has a key that is no name'));
 
 const CONTENT = object({
   volumes: VOLUMES,
@@ -140,7 +140,7 @@ function nodesOf(instances: Of<typeof INSTANCES>): Record<string, NodeNotes> {
   for (const [key, below] of Object.entries(instances)) {
     const [node = '', machine] = key.split(' ');
     const note = { machine, below };
-    if (!isName(node) || !isMachineNote(note)) continue;
+    if (!isStoredName(node) || !isMachineNote(note)) continue;
     const known = nodes.get(node) ?? NO_NOTES;
     nodes.set(node, { ...known, machines: [...known.machines, note].slice(-NODE_MACHINES_MAX) });
   }
