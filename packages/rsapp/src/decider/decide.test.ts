@@ -49,6 +49,7 @@ const WRONG: Readonly<Record<string, Wrong>> = {
     delayMs: (app, facts, memory, seen, note) =>
       RIGHT.delayMs(app, facts, memory, { ...seen, holder: 'none', silentMs: {} }, note) === 0 ? 0 : null,
   },
+  'believes a minority of the servers': { isKnown: (seen) => seen !== null },
   'goes on in isolation': { isIsolated: () => false },
   'returns again and again': { failsBack: (app, { me }) => app.failBack && app.nodes[0] !== me },
   'never returns': { failsBack: () => false },

@@ -22,9 +22,9 @@ export function decide(app: AppRules, before: Memory, facts: Facts): Decision {
 
 function remembered(app: AppRules, before: Memory, facts: Facts): Memory {
   const { nowMs, seen, local, me } = facts;
-  const isCutOff = (seen === null || !seen.isSure) && local.holds !== false && local.isUp;
-  const isFirstThere = seen?.isSure === true && app.nodes[0] !== me && (seen.silentMs[app.nodes[0] ?? ''] ?? Infinity) === 0;
-  const isOpen = seen?.isSure === true && RULES.isOpen(app, facts, seen);
+  const isCutOff = !RULES.isKnown(seen) && local.holds !== false && local.isUp;
+  const isFirstThere = RULES.isKnown(seen) && app.nodes[0] !== me && (seen.silentMs[app.nodes[0] ?? ''] ?? Infinity) === 0;
+  const isOpen = RULES.isKnown(seen) && RULES.isOpen(app, facts, seen);
   const holder = seen?.holder ?? '';
   return {
     beganMs: before.beganMs,
@@ -38,7 +38,7 @@ function remembered(app: AppRules, before: Memory, facts: Facts): Memory {
 function orderFor(app: AppRules, memory: Memory, facts: Facts): Order {
   const { seen, local } = facts;
   if (RULES.mustClean(facts, memory)) return { kind: 'clean', why: heldElsewhere(app, facts) };
-  if (seen === null || !seen.isSure) {
+  if (!RULES.isKnown(seen)) {
     if (!RULES.isIsolated(app, facts, memory)) return none(seen === null ? 'rsiod or its servers do not answer' : 'Too few servers answer');
     return local.isUp ? { kind: 'halt', why: 'No server is in reach' } : none('No server is in reach');
   }
@@ -49,9 +49,7 @@ function orderFor(app: AppRules, memory: Memory, facts: Facts): Order {
 }
 
 function heldElsewhere({ name }: AppRules, { seen }: Facts): string {
-  return seen?.isSure === true && seen.holder !== null
-    ? `Node ${seen.holder} has taken ${name}`
-    : `This node does not hold ${name} any more`;
+  return RULES.isKnown(seen) && seen.holder !== null ? `Node ${seen.holder} has taken ${name}` : `This node does not hold ${name} any more`;
 }
 
 function whileHeld(app: AppRules, memory: Memory, facts: Facts, seen: Seen, noted: Note | null): Order {

@@ -6,6 +6,9 @@ import type { AppRules, Facts, Memory, Seen } from './facts.ts';
 import { isRecent, type Note } from './note.ts';
 
 export const RULES = {
+  /** Enough servers have answered. What a minority says may be of the past: another node may have the application by now. */
+  isKnown: (seen: Seen | null): seen is Seen => seen?.isSure === true,
+
   isWanted: (note: Note): boolean => note.enabled && note.started,
 
   /** The servers agree that a node is gone. */
@@ -88,7 +91,7 @@ export const RULES = {
    * counts; else, and of two lines, the one that the servers have. A new volume begins without a note.
    */
   known: (before: Memory['known'], { seen, local }: Facts): Memory['known'] => {
-    if (seen === null || !seen.isSure || seen.note === 'unreadable') return before;
+    if (!RULES.isKnown(seen) || seen.note === 'unreadable') return before;
     const { volumeId, note } = seen;
     const kept = before?.volumeId === volumeId ? before : null;
     if (note === null) return kept;
@@ -98,5 +101,5 @@ export const RULES = {
 
   /** The remains of an application that this node does not hold are removed. Before the first start, nothing here is rsapp's. */
   mustClean: ({ local, seen }: Facts, { known }: Memory): boolean =>
-    local.holds === false && local.isUp && !(seen?.isSure === true && seen.note === null && known === null),
+    local.holds === false && local.isUp && !(RULES.isKnown(seen) && seen.note === null && known === null),
 };

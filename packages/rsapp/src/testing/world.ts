@@ -28,6 +28,8 @@ interface SimNode {
   isOn: boolean;
   /** rsiod hangs, or the node has no path to the servers. */
   isCut: boolean;
+  /** What the server said when the node was cut off from all other servers: the node hears only this minority. null: it hears nobody. */
+  minority: { readonly holder: string | null; readonly note: Note | null } | null;
   isBroken: boolean;
   repairedMs: number;
   isDrained: boolean;
@@ -99,6 +101,7 @@ export class World {
         name,
         isOn: true,
         isCut: false,
+        minority: null,
         isBroken: false,
         repairedMs: Infinity,
         isDrained: false,
@@ -148,12 +151,15 @@ export class World {
     const silentMs = Object.fromEntries(
       this.nodes.map(({ name, silentSinceMs }) => [name, silentSinceMs === null ? 0 : this.nowMs - silentSinceMs]),
     );
+    const others = Object.fromEntries(NODES.map((name) => [name, name === node.name ? 0 : this.nowMs]));
+    const stale = node.minority === null ? null : { isSure: false, volumeId: 'v', ...node.minority, silentMs: others };
+    const isHeld = isReached ? node.isAttached && this.holder === node.name : stale === null ? 'unknown' : node.isAttached;
     return {
       ...{ me: node.name, nowMs: this.nowMs, wallMs: this.nowMs, isDrained: node.isDrained },
       isOrdered: node.orderedFrom !== null && node.orderedFrom === this.told.holder,
-      seen: isReached ? { isSure: true, volumeId: 'v', ...this.told, silentMs } : null,
+      seen: isReached ? { isSure: true, volumeId: 'v', ...this.told, silentMs } : stale,
       local: {
-        holds: isReached ? node.isAttached && this.holder === node.name : 'unknown',
+        holds: isHeld,
         ...{ isUp: node.isUp, isRunning: node.isRunning, failure: node.failure },
       },
     };
@@ -163,6 +169,7 @@ export class World {
     this.judgeOrder(node, order);
     if (order.kind === 'start') {
       this.judgeStart(node, order);
+      if (node.isCut) return this.report(`${node.name} starts it by the word of a minority`);
       // The server decides: a hold of another node ends only by a take-over from that node.
       if (this.holder !== null && this.holder !== node.name && this.holder !== order.from) {
         if (++this.conflicts > 3 + this.causes / CAUSES_EACH) this.report(`${this.conflicts} starts were refused`);
@@ -172,7 +179,9 @@ export class World {
       node.isAttached = true;
       this.note = order.note;
       this.starts++;
-    } else if ((order.kind === 'restart' || order.kind === 'save') && this.holder === node.name) this.note = order.note;
+    } else if (node.isCut && order.kind !== 'halt' && order.kind !== 'clean')
+      this.report(`${node.name}: ${order.kind} by the word of a minority`);
+    else if ((order.kind === 'restart' || order.kind === 'save') && this.holder === node.name) this.note = order.note;
     else if (order.kind === 'stop' && order.note !== null && this.holder === node.name) this.note = order.note;
     if (order.kind !== 'save') node.isUp = true;
     if (order.kind !== 'start' && order.kind !== 'save') node.isRunning = false;
@@ -214,6 +223,7 @@ export class World {
         return this.turnOn(node);
       case 2:
         node.isCut = true;
+        node.minority = this.random.chance(0.5) ? { holder: this.holder, note: this.note } : null;
         return;
       case 3:
         node.isCut = false;
