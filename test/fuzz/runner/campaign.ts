@@ -19,8 +19,10 @@ const MS_PER_SECOND = 1000;
  * slices would cost too much time, because each slice starts new processes.
  */
 const ROUNDS = 2;
-/** A process counts as hanging if it has not reported within this time after the end of its slice. A seed takes only milliseconds. */
+/** A process may be hanging if it has not reported within this time after the end of its slice. A seed takes only milliseconds. */
 const SILENCE_MAX_MS = 60_000;
+/** On a busy machine, a process may even need longer to start. Its seed is a finding only if it does not end in this time, alone, either. */
+const ALONE_MAX_MS = 600_000;
 /** At most this many findings of a target are printed. */
 const FINDINGS_PER_TARGET_MAX = 3;
 
@@ -86,35 +88,47 @@ async function runSlice(slice: Slice): Promise<SliceResult> {
   const noted = path.join(folder, 'seed');
   writeFileSync(noted, seedBytes(slice.from));
   try {
-    return await runProcess(slice, noted);
+    const first = await runProcess(slice, noted, SILENCE_MAX_MS);
+    if ('cases' in first) return first;
+    const alone = await runProcess({ ...slice, from: first.hangingSeed, forMs: 0 }, noted, ALONE_MAX_MS);
+    const finding = 'cases' in alone ? alone.finding : endless(slice.target, first.hangingSeed);
+    const nextSeed = first.hangingSeed + slice.stride;
+    return { cases: (nextSeed - slice.from) / slice.stride, deep: 0, nextSeed, finding };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-/** Resolves when the process has ended. */
-function runProcess(slice: Slice, noted: string): Promise<SliceResult> {
+/** Resolves when the process has ended: with its report, or with the seed at which it was ended because it had been silent. */
+function runProcess(slice: Slice, noted: string, silenceMaxMs: number): Promise<SliceResult | { readonly hangingSeed: number }> {
   const child = fork(fileURLToPath(new URL('./seed-runner.ts', import.meta.url)), [JSON.stringify(slice), noted]);
   let told: SliceResult | null = null;
   let isHanging = false;
   const watchdog = setTimeout(() => {
     isHanging = true;
     child.kill('SIGKILL');
-  }, slice.forMs + SILENCE_MAX_MS);
+  }, slice.forMs + silenceMaxMs);
   child.once('message', (result: SliceResult) => {
     told = result;
   });
   return new Promise((resolve) => {
     child.once('exit', (code, signal) => {
       clearTimeout(watchdog);
-      const what = isHanging ? `it does not end within ${SILENCE_MAX_MS} ms` : `its process ended with ${signal ?? `code ${code}`}`;
-      resolve(told ?? lost(slice, readFileSync(noted).readDoubleLE(0), what));
+      const seed = readFileSync(noted).readDoubleLE(0);
+      resolve(told ?? (isHanging ? { hangingSeed: seed } : lost(slice, seed, `its process ended with ${signal ?? `code ${code}`}`)));
     });
   });
 }
 
 /** Makes the result of a process that has ended without a report. The seed that the process noted last counts as the finding. */
 function lost({ target, from, stride }: Slice, seed: number, what: string): SliceResult {
-  const finding: FuzzFinding = { target, seed, what, inputHex: 'not made small: it ends the process' };
-  return { cases: Math.floor((seed - from) / stride), deep: 0, nextSeed: seed + stride, finding };
+  return { cases: Math.floor((seed - from) / stride), deep: 0, nextSeed: seed + stride, finding: unreduced(target, seed, what) };
+}
+
+function endless(target: string, seed: number): FuzzFinding {
+  return unreduced(target, seed, `it does not end within ${ALONE_MAX_MS} ms, alone in its process`);
+}
+
+function unreduced(target: string, seed: number, what: string): FuzzFinding {
+  return { target, seed, what, inputHex: 'not made small: it ends the process' };
 }
