@@ -54,6 +54,13 @@ it('systemd never cuts off a mounted volume: it refuses restart and stop, and la
   expect(values('rsiod.service', 'KillMode')).toEqual(['mixed']);
 });
 
+it('on a machine with both, the server starts before the client and ends after it, and waits for no file system on its volumes', () => {
+  const [after = '', before = ''] = [values('rssrv.service', 'After').join(' '), values('rssrv.service', 'Before').join(' ')];
+  expect(before.split(' ')).toContain('rsiod.service');
+  expect(values('rsiod.service', 'Before').join(' ').split(' ')).toContain('remote-fs-pre.target');
+  expect(after.split(' ').filter((unit) => unit.startsWith('remote-fs'))).toEqual([]);
+});
+
 it.for(DAEMONS)('systemd understands %s.service', async (program, context) => {
   needTool(context, 'systemd-analyze', 'systemd');
   const file = path.join(folder, `${program}.service`);
