@@ -4,6 +4,8 @@
 import { constants } from 'node:fs';
 import { type FileHandle, mkdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { errnoName } from '../lib/errors.ts';
+import { PAGE_BYTES } from './limits.ts';
 import { withFile } from './with-file.ts';
 
 /** Makes changes to a directory durable, such as a new or renamed file. Throws system errors. */
@@ -31,4 +33,26 @@ export async function replaceFile(file: string, text: string | Uint8Array): Prom
     throw thrown;
   }
   await syncDirectory(directory);
+}
+
+/**
+ * As replaceFile. On a full file system, writes a text that needs no more blocks than the old one in place, in one call, so that the file
+ * is never torn by the end of this process. Only for files that need not survive a crash of the machine. Throws system errors.
+ */
+export async function replaceVolatileFile(file: string, text: string): Promise<void> {
+  try {
+    await replaceFile(file, text);
+  } catch (thrown) {
+    if (errnoName(thrown) !== 'ENOSPC' || !(await wasOverwritten(file, Buffer.from(text)).catch(() => false))) throw thrown;
+  }
+}
+
+/** A shorter text is padded with spaces, which JSON permits at its end. */
+async function wasOverwritten(file: string, bytes: Buffer): Promise<boolean> {
+  return withFile(file, constants.O_RDWR, async (handle) => {
+    const { size } = await handle.stat();
+    if (bytes.length > Math.ceil(size / PAGE_BYTES) * PAGE_BYTES) return false;
+    const whole = Buffer.concat([bytes, Buffer.alloc(Math.max(0, size - bytes.length), ' ')]);
+    return (await handle.write(whole, 0, whole.length, 0)).bytesWritten === whole.length;
+  });
 }

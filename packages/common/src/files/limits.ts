@@ -7,3 +7,5 @@ export const CONFIG_SAVE_MAX_MS = 30_000;
 export const CONFIG_LINKS_MAX = 16;
 /** Part of a file that is read at once for its checksum. */
 export const HASHED_PIECE_BYTES = 1024 * 1024;
+/** A file in memory has whole pages of at least this size, which a longer text may use on a full file system. */
+export const PAGE_BYTES = 4096;

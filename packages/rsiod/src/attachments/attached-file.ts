@@ -1,8 +1,10 @@
 // Reads and writes RUN/attached.json, the list of attached volumes. The next daemon reattaches the volumes in RUN/attached.json after a
-// crash or a stop. A reboot clears the RUN directory, and with it the list. Invariants: a daemon starts even if the file is damaged, and
+// crash or a stop. A reboot clears the RUN directory, and with it the list. RUN lies in memory and may be full; a detach is recorded even
+// then. Invariants: a daemon starts even if the file is damaged, and
 // reports the damage; a damaged file is renamed, never overwritten.
 
 import { rename } from 'node:fs/promises';
+import { replaceVolatileFile } from '@rsio/common/files/durable-write';
 import { StateFile, type StateForm } from '@rsio/common/files/state-file';
 import { toRsError } from '@rsio/common/lib/errors';
 import { flag, integer, list, misfit, object, type Of, optional, text, word } from '@rsio/common/lib/shape';
@@ -58,7 +60,7 @@ export class AttachedFile implements AttachedStore {
   constructor(path: string, log: Log, current: () => AttachedContent) {
     this.path = path;
     this.log = log;
-    this.file = new StateFile(path, FORM, current);
+    this.file = new StateFile(path, FORM, current, replaceVolatileFile);
   }
 
   /** Returns null if the file does not exist. If the file cannot be used, the function calls `warn` and returns null. */
@@ -81,7 +83,7 @@ export class AttachedFile implements AttachedStore {
       await this.file.save();
       this.isWritable = true;
     } catch (thrown) {
-      const sentence = `The attached volumes could not be recorded, so that they are not attached again after a restart: ${toRsError(thrown).message}`;
+      const sentence = `The attached volumes could not be recorded, so that other volumes than these may be attached after a restart: ${toRsError(thrown).message}`;
       if (this.isWritable) this.log.warn(sentence);
       this.isWritable = false;
     }
