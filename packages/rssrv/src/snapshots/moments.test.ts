@@ -31,7 +31,10 @@ beforeEach(() => {
   clock = new FakeClock();
   [sessions, sent, logged, clones, synced] = [[], [], [], [], []];
   [incarnation, unsettled, syncError, outcome] = ['one', null, null, 'not yet'];
-  const log = { info: (line: string) => void logged.push(line), warn: (line: string) => void logged.push(`warning: ${line}`) };
+  // A line with an event would start triggers at each moment of a replication.
+  const note = (line: string, fields?: object): void =>
+    void logged.push(fields !== undefined && 'event' in fields ? `event: ${line}` : line);
+  const log = { info: note, warn: (line: string, fields?: object) => note(`warning: ${line}`, fields) };
   moments = new Moments({
     clock,
     log,

@@ -9,7 +9,6 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { plural, printDuration } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
-import { eventOf } from '../events/event-log.ts';
 import type { ChunkedCopy, Moments as MomentsOfPools } from '../pools/snapshots/moment.ts';
 import type { Cloned, CloneRequest, GuardedVolume, HoldMessage } from './hold-messages.ts';
 import {
@@ -350,6 +349,7 @@ export class Moments implements MomentsOfPools {
     );
   }
 
+  /** Makes no event: who ordered the snapshot does, and a replication makes a moment in each of its periods. */
   private report(
     { copies, sinceMs, heldMs, slowestMs, waitedMs }: Current,
     users: readonly MomentSession[],
@@ -361,14 +361,13 @@ export class Moments implements MomentsOfPools {
     const volumes = copies.map(({ volumeId }) => this.ports.nameOf(volumeId)).join(', ');
     const chunks = copies.reduce((sum, one) => sum + one.chunks, 0);
     const facts = { volumes, heldMs: heldMs ?? 0, sessions: users.length, chunks, slowestMs, waitedMs, allMs };
-    const what = copies.length === 1 ? `volume ${volumes}` : 'volumes';
     if (failure !== null) {
       const { message } = this.errorOf({ copies }, users, failure);
-      log.warn(`No snapshot of ${volumes}: ${message}`, { ...facts, ...eventOf(what, '-', 'not copied', message) });
+      log.warn(`No snapshot of ${volumes}: ${message}`, facts);
       return;
     }
     const text = `Copied ${volumes} at one moment: changes of ${plural(users.length, 'session')} were held for ${heldText}, ${plural(chunks, 'piece')} cloned in ${printDuration(Math.round(allMs))}`;
-    log.info(text, { ...facts, ...eventOf(what, '-', 'copied', text) });
+    log.info(text, facts);
   }
 
   private errorOf({ copies }: Pick<Current, 'copies'>, users: readonly MomentSession[], failure: Failure): RsError {
