@@ -40,6 +40,9 @@ test('a move makes no events about volumes; a volume of another place that fails
   expect(events([LEFT], [ELSEWHERE], left, () => true)).toEqual(['pool fast: ready -> not here', 'volume log@0: served -> unavailable']);
   expect(events([LEFT], [ELSEWHERE], left.slice(0, 1), () => true)).toEqual(['volume log@0: unavailable -> served']);
   expect(events([OPEN], all, [], () => false)).toEqual(['pool fast: not here -> ready']);
+  // The last step of a move of one volume; afterwards, it may not be known which file the volume has.
+  expect(events([OPEN], all, [failed('db', { isBrief: true })], () => false)).toEqual([]);
+  expect(events([OPEN], all, [failed('db', { isBrief: false })], () => false)).toEqual(['volume db@0: served -> unavailable']);
 });
 
 test('a volume that fails at the owner is reported, and does not become well because its pool leaves', () => {

@@ -1,6 +1,6 @@
 // Makes the picture of the server's storage that events/storage-watch.ts compares with the previous picture. Pure. Invariant: a shared pool
-// that this server leaves, and the volumes in it, never count as a fault, because another server serves them. An unproven fence counts as a
-// fault.
+// that this server leaves, and the volumes in it, never count as a fault, because another server serves them; nor does a volume whose file
+// changes just now. An unproven fence counts as a fault.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
@@ -25,7 +25,8 @@ export function storagePicture(
   // While this server leaves a pool, the volumes of the pool are still configured.
   const here = new Set(volumes.filter(({ pool }) => !away.has(pool?.name ?? '')).map(volumeKey));
   const leaving = new Set(volumes.filter(({ pool }) => away.has(pool?.name ?? '')).map(volumeKey));
-  const faults = failures.filter((failure) => failure.error.context['hasMoved'] !== true && !leaving.has(volumeKey(failure)));
+  const isExpected = ({ context }: RsError): boolean => context['hasMoved'] === true || context['isBrief'] === true;
+  const faults = failures.filter((failure) => !isExpected(failure.error) && !leaving.has(volumeKey(failure)));
   return {
     pools: new Map(pools.map((pool) => [pool.name, standingOf(pool, unproven(pool.name))])),
     unavailable: new Map(faults.map((failure) => [volumeKey(failure), failure.error.message])),

@@ -97,14 +97,15 @@ export class Volumes {
 
   /**
    * Stops serving a volume for a short time, from this event-loop turn on. `reason`: the text that clients of the volume get. If
-   * `reason` is null, the volume is served again.
+   * `reason` is null, the volume is served again. `isBrief`: this belongs to a change that an order makes, and is no fault.
    */
-  suspend(id: string, reason: string | null): void {
+  suspend(id: string, reason: string | null, isBrief = true): void {
     const held = this.heldBy(id);
-    if (held === undefined || this.suspended.has(id) === (reason !== null)) return;
+    if (held === undefined || (this.suspended.has(id) === (reason !== null) && isBrief)) return;
     if (reason === null) this.suspended.delete(id);
     else this.suspended.add(id);
-    const cut = reason === null ? null : new RsError('E_VOLUME', `Volume ${held.served.name}: ${reason}`, { volume: held.served.name });
+    const context = { volume: held.served.name, isBrief };
+    const cut = reason === null ? null : new RsError('E_VOLUME', `Volume ${held.served.name}: ${reason}`, context);
     const key = volumeKey(held.storage.volume);
     this.setState({ ...this.state, held: new Map([...this.state.held, [key, { ...held, cut }]]) });
   }

@@ -10,6 +10,7 @@ import { printDuration } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
 import type { JobRecord } from '../job-record.ts';
 import { JobEnds, type RunningJob } from '../jobs.ts';
+import { eventOf } from '../../events/event-log.ts';
 import { usableBytes, volumeText } from '../../pools/catalogue.ts';
 import { isThere, type PoolFiles } from '../../pools/disk/pool-files.ts';
 import { poolPaths } from '../../pools/disk/pool-paths.ts';
@@ -23,6 +24,7 @@ import { CARRIED_MAX, MOVE_STEP_MS, ROUNDS_MAX } from '../limits.ts';
 import { MoveRounds } from './move-rounds.ts';
 import { PartMoves } from './part-kind.ts';
 import { afterRound } from './move-plan.ts';
+import { volumeKey } from '../../volumes/volume-ids.ts';
 import { OutcomeUnknown, type VolumeSwitch } from './volume-switch.ts';
 import { TooMuchLeft } from './last-step.ts';
 import { endsOf, type MoveKind, type MovePlace, waits, WholeMoves } from './move-kind.ts';
@@ -133,7 +135,10 @@ export class VolumeMoves {
         }, `the move of volume ${job.record.name}`);
         this.ports.log.info(
           `${job.record.homeId === undefined ? 'Volume' : 'A file of volume'} ${volumeText(job.record)} was moved from pool ${found.pool.name} to pool ${target.name}: its clients waited for ${printDuration(Math.round(waitedMs))}`,
-          { volume: job.record.name, audit: true },
+          {
+            ...eventOf(`volume ${volumeKey(job.record)}`, `pool ${found.pool.name}`, `pool ${target.name}`, 'It was moved'),
+            ...{ volume: job.record.name, audit: true },
+          },
         );
         if (job.record.homeId === undefined) return;
         // Prepare the next file: the old pool may have another file of the volume, and this file moves next.

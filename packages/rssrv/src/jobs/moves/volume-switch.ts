@@ -29,7 +29,7 @@ export interface VolumeSwitchPorts {
   readonly volumes: {
     readonly served: readonly ServedVolume[];
     /** Stops serving the volume for this reason, in this turn of the event loop. If `reason` is null, serves the volume again. */
-    suspend(volumeId: string, reason: string | null): void;
+    suspend(volumeId: string, reason: string | null, isBrief?: boolean): void;
     /** Makes all earlier writes to the volume durable. Throws if the sync fails. */
     sync(volumeId: string): Promise<void>;
   };
@@ -95,6 +95,7 @@ export class VolumeSwitch {
       now = await work();
     } catch (thrown) {
       if (!(thrown instanceof OutcomeUnknown)) this.suspend(id, null);
+      else ports.volumes.suspend(id, `${reason}, until its pools say which file it has: see rsadm job list`, false);
       throw thrown;
     }
     await ports.inForce().replaceVolume(was, now);
