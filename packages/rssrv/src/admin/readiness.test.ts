@@ -17,6 +17,26 @@ function record(inSync: readonly string[], clean = false): VoterView {
   return { mirror: 'm', trouble: null, record: { mirror: 'm', promise: TERM, stored: { term: TERM, config } } } as unknown as VoterView;
 }
 
+/** A mirror with a replica at server 1 and one at server 2, and a witness, server 3. The record is that of the voter `own`. */
+function voted(own: string, inSync: readonly string[]): VoterView {
+  const members = [1, 2].map((serverid) => ({ identity: `r${serverid}`, serverid, volume: 'db', universe: 0 }));
+  const voters = [1, 2, 3].map((serverid) => ({ voter: `v${serverid}`, serverid }));
+  const config = { k: 1, inSync, clean: false, members, voters, nextVoters: null };
+  return {
+    mirror: 'm',
+    trouble: null,
+    record: { mirror: 'm', name: 'db', voter: own, promise: TERM, stored: { term: TERM, config } },
+  } as unknown as VoterView;
+}
+
+test('a witness is not ready while a replica is not in sync, because its server may be away', () => {
+  const reasons = (own: string, inSync: readonly string[]) => judged({ records: [voted(own, inSync)] }).reasons.map(({ text }) => text);
+  expect(reasons('v3', ['r2'])).toEqual([expect.stringMatching(/Mirror db needs the vote of this server/)]);
+  // The majority is sure without the server whose replica is not in sync, and while both replicas are in sync.
+  expect(reasons('v1', ['r2'])).toEqual([]);
+  for (const own of ['v1', 'v2', 'v3']) expect(reasons(own, ['r1', 'r2'])).toEqual([]);
+});
+
 function judged(changes: Partial<ReadinessFacts>) {
   return readinessOf({
     ...{ server: 'big-9', startedMs: 0, pools: [], shared: [], sessions: [], served: [], records: [], jobs: [], change: null },

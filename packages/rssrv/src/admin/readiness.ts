@@ -13,6 +13,7 @@ import type { JobRecord } from '../jobs/job-record.ts';
 import { hasEnded } from '../mirrors/voter-rules.ts';
 import type { Voters, VoterView } from '../mirrors/voters.ts';
 import type { PoolState } from '../pools/catalogue.ts';
+import type { MirrorConfig } from '@rsio/protocol/wire/mirror-messages';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
 import type { Farms } from '../farm/farms.ts';
 import type { Holds } from '../volumes/holds/holds.ts';
@@ -84,14 +85,33 @@ export function readinessOf(facts: ReadinessFacts): Readiness {
   };
 }
 
-/** Returns a reason for each mirror that a client uses and of which only this server has all writes. */
+/** Returns a reason for each mirror that a client uses and that could not go on without this server. */
 function mirrorReasons({ served, records }: ReadinessFacts): Reason[] {
-  return served.flatMap(({ name, replica }) => {
-    const record = replica === undefined ? null : (records.find(({ mirror }) => mirror === replica.mirror)?.record ?? null);
-    const inSync = record?.stored?.config.inSync ?? [];
-    if (replica === undefined || record === null || hasEnded(record) || !inSync.includes(replica.identity) || inSync.length > 1) return [];
-    const text = `Only this server has all writes of mirror ${name}: wait until another replica is in sync (rsconfig mirror list)`;
-    return [{ kind: 'mirror', text }];
+  return records.flatMap(({ mirror, record }) => {
+    if (record?.stored == null || hasEnded(record)) return [];
+    const { config } = record.stored;
+    const { inSync } = config;
+    const own = served.find(({ replica }) => replica?.mirror === mirror);
+    const isAlone = inSync.length === 1 && own?.replica !== undefined && inSync.includes(own.replica.identity);
+    const text = isAlone
+      ? `Only this server has all writes of mirror ${own.name}: wait until another replica is in sync (rsconfig mirror list)`
+      : needsVote(record.voter, config)
+        ? `Mirror ${record.name} needs the vote of this server, because a replica is not in sync, and its server may be away: wait until it is in sync (rsconfig mirror list)`
+        : null;
+    return text === null ? [] : [{ kind: 'mirror' as const, text }];
+  });
+}
+
+/**
+ * True if the voters whose servers are known to be there are no majority without this one. Without a lagging replica, nobody knows of a
+ * server that is away: a mirror of two voters waits for each of them at any time.
+ */
+function needsVote(own: string, { members, inSync, voters, nextVoters }: MirrorConfig): boolean {
+  const lagging = new Set(members.filter(({ identity }) => !inSync.includes(identity)).map(({ serverid }) => serverid));
+  if (lagging.size === 0) return false;
+  return [voters, nextVoters ?? []].some((set) => {
+    const others = set.filter(({ voter, serverid }) => voter !== own && !lagging.has(serverid));
+    return set.some(({ voter }) => voter === own) && others.length * 2 <= set.length;
   });
 }
 
