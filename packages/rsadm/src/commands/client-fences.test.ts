@@ -60,9 +60,16 @@ test('a fence that is not complete is a failure', async () => {
   });
 });
 
-test('client remove says what the client still holds', async () => {
+test('client remove is refused while the client holds volumes, and with --force says what it still holds', async () => {
   await scene.serve({ reload: () => ({ applied: ['client big-2 is removed: its session ends, its holds stay'] }) });
+  const before = scene.config();
   expect(await scene.run(['client', 'remove', 'big-2'])).toEqual({
+    code: 1,
+    out: '',
+    err: 'rsadm: Client big-2 holds oracle@0: detach there first, or give --force, which stops its I/O [E_IN_USE]\n',
+  });
+  expect(scene.config()).toBe(before);
+  expect(await scene.run(['client', 'remove', 'big-2', '--force'])).toEqual({
     code: 0,
     out: 'client big-2 is removed: its session ends, its holds stay\n',
     err: 'rsadm: big-2 still holds oracle@0: rsadm client release big-2 ends that when it cannot come back\n',

@@ -9,7 +9,7 @@ import { addClient, changeClientLimits, changeRights, removeClient, setRights } 
 import { list, object, orNull, text } from '@rsio/common/lib/shape';
 import { SESSION_PATH, type StatsView } from '@rsio/common/control/server/stats-views';
 import { CLIENT } from '@rsio/common/control/server/views';
-import { toRsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { type AdmContext, defineCommand } from '../cli/context.ts';
 import { keyFrom } from '../cli/key-file.ts';
 import { changeServerFile, checkServerFile } from '@rsio/common/manage/server-file';
@@ -115,17 +115,22 @@ rights does not change them.`,
 
 export const CLIENT_REMOVE = defineCommand({
   call: { by: 'words', words: 'client remove' },
-  synopsis: 'client remove NAME',
+  synopsis: 'client remove NAME [--force]',
   summary: 'removes a client; its session ends, its holds stay',
-  details: `The command names the volumes that the client holds. rsadm client release NAME
-ends these holds.`,
-  options: {},
+  details: `The command is refused while the client holds volumes, because its I/O would
+stop: detach them there first. With --force, the holds stay until rsadm client
+release NAME ends them.`,
+  options: { force: { kind: 'flag', help: 'also while the client holds volumes' } },
   operands: { min: 1, max: 1 },
   completes: COMPLETES_CLIENTS,
-  run: async (context, _, [name = '']) => {
+  run: async (context, { force }, [name = '']) => {
     const edit = (document: Parameters<typeof removeClient>[0]) => removeClient(document, name);
     checkServerFile(context, edit);
     const held = await heldBy(context, name);
+    if (held.length > 0 && !force) {
+      const remedy = 'detach there first, or give --force, which stops its I/O';
+      throw new RsError('E_IN_USE', `Client ${name} holds ${held.join(', ')}: ${remedy}`, { client: name });
+    }
     await changeServerFile(context, edit);
     if (held.length > 0)
       context.note(`${name} still holds ${held.join(', ')}: rsadm client release ${name} ends that when it cannot come back`);

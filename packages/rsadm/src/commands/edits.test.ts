@@ -3,7 +3,7 @@
 
 import { chmodSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { RsError } from '@rsio/common/lib/errors';
-import { pool } from '@rsio/common/testing/server-views';
+import { pool, volume } from '@rsio/common/testing/server-views';
 import { describe, expect, test } from 'vitest';
 import { CONFIG, useAdmScene } from '../testing/adm-scene.ts';
 
@@ -59,7 +59,7 @@ describe('edits of rssrvcfg', () => {
     await scene.serve();
     expect(await scene.run(['client', 'rights', 'big-2', 'manage', 'pool=fast'])).toEqual({ code: 0, out: 'pool x is added\n', err: '' });
     expect(scene.config()).toBe(`${CONFIG}\n\n[rights]\nbig-2 manage pool=fast`);
-    expect((await scene.run(['client', 'remove', 'big-2'])).code).toBe(0);
+    expect((await scene.run(['client', 'remove', 'big-2', '--force'])).code).toBe(0);
     expect(scene.config()).not.toContain('big-2');
     expect(scene.config()).toContain('# the disks\npath = /srv/fast\n');
   });
@@ -150,7 +150,7 @@ describe('edits of rssrvcfg', () => {
     for (const argv of [
       ['client', 'add', 'mars'],
       ['client', 'rights', 'big-2', 'admin'],
-      ['client', 'remove', 'big-2'],
+      ['client', 'remove', 'big-2', '--force'],
       ['pool', 'add', 'slow', '/srv/slow'],
     ]) {
       const err = 'rsadm: Interface if1 cannot be opened: check its address [E_CONFIG]\n';
@@ -169,7 +169,7 @@ describe('edits of rssrvcfg', () => {
         throw new RsError('E_CONFIG', 'Interface if1 cannot be opened: check its address');
       },
     });
-    const { code, out, err } = await scene.run(['client', 'remove', 'big-2']);
+    const { code, out, err } = await scene.run(['client', 'remove', 'big-2', '--force']);
     expect({ code, out }).toEqual({ code: 1, out: '' });
     expect(err).toBe(
       'rsadm: Interface if1 cannot be opened: check its address; the change stays in ROOT/etc/dvsc/rssrvcfg, which cannot be put back ' +
@@ -180,7 +180,7 @@ describe('edits of rssrvcfg', () => {
 
   test('if rssrv ends during the reload, the file is restored, and a sentence says what rssrv uses', async () => {
     await scene.serve({ reload: () => new Promise(() => undefined) });
-    const running = scene.run(['client', 'remove', 'big-2']);
+    const running = scene.run(['client', 'remove', 'big-2', '--force']);
     await expect.poll(() => scene.asked.map(([method]) => method), { timeout: 5_000, interval: 2 }).toContain('reload');
     await scene.daemon?.close();
     const { code, err } = await running;
@@ -240,10 +240,10 @@ describe('edits of rssrvcfg', () => {
     });
     for (const argv of [
       ['client', 'add', 'mars'],
-      ['client', 'remove', 'big-2'],
+      ['client', 'remove', 'big-2', '--force'],
       ['pool', 'add', 'slow', '/srv/slow'],
       ['pool', 'set', 'fast', 'limit=2t'],
-      ['pool', 'remove', 'fast'],
+      ['pool', 'remove', 'fast', '--force'],
       ['interface', 'add', 'if2', '10.0.1.9'],
       ['namespace', 'set', 'port=5001'],
     ]) {
@@ -300,17 +300,36 @@ describe('pools and the namespace', () => {
   });
 
   test('pool remove says where the volumes are', async () => {
-    await scene.serve({ reload: () => ({ applied: ['pool fast is closed'] }) });
+    await scene.serve({ reload: () => ({ applied: ['pool fast is closed'] }), 'replication-list': () => ({ replications: [] }) });
     const out = 'pool fast is closed\nThe volumes stay in /srv/fast; rsadm pool add fast /srv/fast brings them back\n';
     expect(await scene.run(['pool', 'remove', 'fast'])).toEqual({ code: 0, out, err: '' });
     expect(scene.config()).not.toContain('pool');
+  });
+
+  test('pool remove names what needs the volumes of the pool, and changes nothing', async () => {
+    const image = { name: 'oracle', universe: 0, state: 'present' as const, momentMs: 0, clients: null };
+    const others = [volume({ name: 'copy', pool: 'slow', image }), volume({ name: 'other', pool: 'slow', mirror: 'm' })];
+    await scene.serve({
+      'volume-list': () => ({ volumes: [volume({ mirror: 'm' }), ...others], removed: [] }),
+      reload: () => ({ applied: ['pool fast is closed'] }),
+    });
+    const before = scene.config();
+    expect(await scene.run(['pool', 'remove', 'fast'])).toEqual({
+      code: 1,
+      out: '',
+      err:
+        'rsadm: Pool fast is in use: oracle@0 is a replica of a mirror, copy@0 is an image of oracle@0, oracle@0 is replicated to big-8: ' +
+        'end that first, or give --force: its volumes stay on disk [E_IN_USE]\n',
+    });
+    expect(scene.config()).toBe(before);
+    expect((await scene.run(['pool', 'remove', 'fast', '--force'])).code).toBe(0);
   });
 
   test('pool remove of a shared pool names its disk, because its directory alone would become another pool', async () => {
     await scene.serve({ reload: () => ({ applied: [] }) });
     const set = ['disk=/dev/sdb', 'fence=command:/sbin/off -f', 'owners=big-9, big-8'];
     writeFileSync(scene.configFile, CONFIG.replace('/srv/fast\n', `/srv/fast\n${set.join('\n').replaceAll('=', ' = ')}\n`));
-    const { out } = await scene.run(['pool', 'remove', 'fast']);
+    const { out } = await scene.run(['pool', 'remove', 'fast', '--force']);
     const options = `--disk /dev/sdb --fence 'command:/sbin/off -f' --owners 'big-9, big-8'`;
     expect(out).toBe(`The volumes stay on /dev/sdb; rsadm pool add fast /srv/fast ${options} brings them back\n`);
   });

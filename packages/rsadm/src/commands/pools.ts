@@ -5,15 +5,19 @@ import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { toText } from '@rsio/common/cli/table';
 import { changeServerSection, removeServerSection } from '@rsio/common/config/rssrvcfg-edit';
 import { SERVER_METHODS } from '@rsio/common/control/server/server-methods';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { plural, quoteText } from '@rsio/common/lib/units';
 import { assignmentsOf } from '@rsio/common/cli/assignments';
-import { defineCommand, usageError } from '../cli/context.ts';
+import { type AdmContext, defineCommand, usageError } from '../cli/context.ts';
 import { addPoolToServer, type SharedDiskTexts } from '@rsio/common/manage/pool-addition';
 import { withoutReflink } from '@rsio/common/manage/volumes/create';
-import { changeServerFile } from '@rsio/common/manage/server-file';
+import { changeServerFile, checkServerFile } from '@rsio/common/manage/server-file';
 import { poolNameOf } from '@rsio/common/manage/volumes/values';
-import { NO_POOL, poolsTable } from '@rsio/common/manage/server-tables';
+import { NO_POOL, poolsTable, volumeText } from '@rsio/common/manage/server-tables';
+
+/** At most this many uses of a pool are named in the refusal of its removal. */
+const USES_SHOWN_MAX = 5;
 
 export const COMPLETES_POOLS = `"\${ask[@]}" pool list | tail -n +2 | cut -d' ' -f1`;
 
@@ -112,15 +116,24 @@ the server that serves the pool, and then the same list on the others.`,
 
 export const POOL_REMOVE = defineCommand({
   call: { by: 'words', words: 'pool remove' },
-  synopsis: 'pool remove NAME',
+  synopsis: 'pool remove NAME [--force]',
   summary: 'takes a pool out of rssrvcfg; its volumes stay on disk',
-  details: `The command is refused while a client holds a volume of the pool. Later, rsadm
-pool add brings the pool back with all its volumes, here or on another server.`,
-  options: {},
+  details: `The command is refused while a client holds a volume of the pool, and, without
+--force, while mirrors, images or replications need one. Later, rsadm pool add
+brings the pool back with all its volumes, here or on another server.`,
+  options: { force: { kind: 'flag', help: 'also while mirrors, images or replications need its volumes' } },
   operands: { min: 1, max: 1 },
   completes: COMPLETES_POOLS,
-  run: async (context, _, [name = '']) => {
+  run: async (context, { force }, [name = '']) => {
     let keys = new Map<string | null, string>();
+    checkServerFile(context, (document) => removeServerSection(document, 'pool', name));
+    const uses = force ? [] : await usesOf(context, name);
+    if (uses.length > 0) {
+      const shown = `${uses.slice(0, USES_SHOWN_MAX).join(', ')}${uses.length > USES_SHOWN_MAX ? ', ...' : ''}`;
+      throw new RsError('E_IN_USE', `Pool ${name} is in use: ${shown}: end that first, or give --force: its volumes stay on disk`, {
+        pool: name,
+      });
+    }
     await changeServerFile(context, (document) => {
       const section = document.sections.find((one) => one.type === 'pool' && one.name === name);
       keys = new Map(section?.contents.map(({ key, value }) => [key, value]));
@@ -158,3 +171,27 @@ command changes nothing.`,
     return lines.length === 0 ? 0 : 1;
   },
 });
+
+/** Returns what needs the volumes of a pool beyond the clients that hold them. Without rssrv, nothing is known, and the list is empty. */
+async function usesOf(context: AdmContext, pool: string): Promise<readonly string[]> {
+  try {
+    const { volumes } = await context.call('volume-list', { pool: null });
+    const { replications } = await context.call('replication-list', {});
+    const own = volumes.filter((one) => one.pool === pool);
+    const isOwn = (name: string | null, universe: number | null): boolean =>
+      own.some((one) => one.name === name && one.universe === universe);
+    return [
+      ...own.filter(({ mirror }) => mirror !== null).map((one) => `${volumeText(one)} is a replica of a mirror`),
+      ...volumes
+        .filter((one) => one.pool !== pool && one.image !== null && isOwn(one.image.name, one.image.universe))
+        .map((one) => `${volumeText(one)} is an image of ${one.image?.name ?? ''}@${one.image?.universe ?? 0}`),
+      ...replications
+        .flatMap(({ direction, peer, volumes: members }) => members.map((one) => ({ ...one, direction, peer })))
+        .filter(({ name, universe }) => isOwn(name, universe))
+        .map((one) => `${volumeText(one)} is ${one.direction === 'out' ? 'replicated to' : 'a follower of'} ${one.peer}`),
+    ];
+  } catch (thrown) {
+    if (toRsError(thrown).code === 'E_NOT_RUNNING') return [];
+    throw thrown;
+  }
+}

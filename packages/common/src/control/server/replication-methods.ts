@@ -31,7 +31,7 @@ import {
   word,
 } from '../../lib/shape.ts';
 import { TIME_MAX_MS } from '../../log/log-line.ts';
-import { isName, isSnapshotName } from '../../lib/units.ts';
+import { isStoredName, isSnapshotName } from '../../lib/units.ts';
 import { bytesPerSecond, poolOrNull, request, volumeNames } from './params.ts';
 import { VOLUME } from './views.ts';
 
@@ -63,7 +63,7 @@ export const REPLICATION = object({
 export type ReplicationView = Of<typeof REPLICATION>;
 
 const uuid = textThat((value) => UUID.test(value), 'a UUID');
-const name = textThat(isName, 'a name');
+const name = textThat(isStoredName, 'a name');
 const time = whole(0, TIME_MAX_MS);
 const size = whole(512, VOLUME_MAX_BYTES);
 const blockSize: Shape<number> = oneOf(512, 4096);
