@@ -5,7 +5,15 @@ import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { ClientView, ManagedVolumeView, SnapshotView } from '@rsio/common/control/server/views';
 import type { Fences } from '../volumes/fences.ts';
-import { type Catalogue, type Found, poolNamed, type PoolState, unknownVolume, type VolumeName } from '../pools/catalogue.ts';
+import {
+  type Catalogue,
+  type Found,
+  poolNamed,
+  type PoolState,
+  unknownVolume,
+  type VolumeName,
+  overcommitText,
+} from '../pools/catalogue.ts';
 import { type Manifest, otherParts } from '../pools/disk/manifest.ts';
 import { volumeConfigOf } from '../pools/pool-volume.ts';
 import type { PoolVerbs } from '../pools/pool-verbs.ts';
@@ -105,7 +113,9 @@ export class Inventory {
   async viewOf(pool: PoolState, manifest: Manifest): Promise<ManagedVolumeView> {
     const volume = volumeConfigOf(pool, manifest, this.verbs.pools.states);
     const [used = null] = await this.usedBytesOf([volume]);
-    return this.volumeView(volume, manifest, used);
+    const places = new Set(volume.layout?.parts.map((part) => part.pool) ?? [pool.name]);
+    const overcommit = manifest.thick ? null : overcommitText(this.verbs.pools.states.filter(({ name }) => places.has(name)));
+    return { ...this.volumeView(volume, manifest, used), ...(overcommit === null ? {} : { overcommit }) };
   }
 
   clients(): ClientView[] {

@@ -122,6 +122,9 @@ export const VOLUME = object({
   mirror: orNull(text('Id of the mirror of which it is a replica; null: it is no replica')),
   follows: orNull(FOLLOWS, 'Source whose moments it gets; null: it never followed one'),
   reflink: orNull(flag(REFLINK), 'null: unknown, or the volume is in no pool'),
+  overcommit: optional(
+    text('The volumes of its pool may need more space than there is, as a sentence; missing: no, unknown, or not asked for'),
+  ),
 });
 
 export const SNAPSHOT = object({

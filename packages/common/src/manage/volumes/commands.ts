@@ -94,6 +94,7 @@ that pool; no client may use the volume during the command.`,
         ...(pool === null ? {} : { pool: poolNameOf('--pool', pool, given.program) }),
         request: door.newId(),
       });
+      if (answer.volume.overcommit !== undefined) door.note(answer.volume.overcommit);
       return print(door, json, target, answer, toText([`${target.label(answer.volume)} now has ${shownSize(answer.volume.sizeBytes)}`]));
     },
   });

@@ -199,6 +199,7 @@ export function reportCreated(door: Pick<VolumeDoor, 'out' | 'note'>, { target, 
   const where = `${volume.layout === null ? 'pool' : 'pools'} ${poolsText(volume)}`;
   door.out(toText([`${label} ${existed ? 'exists already' : 'created'} in ${where}${target.ofServer}, ${shownSize(volume.sizeBytes)}`]));
   if (volume.reflink === false) door.note(withoutReflink(volume.layout === null ? (volume.pool ?? '') : poolsText(volume)));
+  if (volume.overcommit !== undefined) door.note(volume.overcommit);
   if (volume.state === 'unavailable') door.note(`${label} is not served: ${volume.reason ?? '-'}`);
 }
 
