@@ -9,7 +9,9 @@ import { checkMove, type StateTable } from '@rsio/common/lib/state-table';
 import { GrowingQueue } from '@rsio/common/lib/growing-queue';
 import type { HeldBy } from '../link/heartbeat.ts';
 import { type OpenAnswer, type OpenRequest, type OpenTerm, TAKE, type Take } from '../wire/messages.ts';
+import { SLOTS } from '../wire/limits.ts';
 import { statusEntry } from '../wire/status.ts';
+import { QUOTA_ANSWERS, QUOTA_BEGIN_SLOTS, QUOTA_HELD_SLOTS } from './limits.ts';
 import { ReadTimes } from './paths/read-times.ts';
 import { LogAdmission } from './replay/log-admission.ts';
 import { changesContent, OverlapTracker } from './requests/overlap.ts';
@@ -102,6 +104,9 @@ export class Attachment {
   heldBy: HeldBy | null = null;
   slotsHeld = 0;
   bytesHeld = 0;
+  /** Slots that the volume may hold while other volumes are open, if the server does not hold its I/O back. */
+  private quotaSlots = QUOTA_BEGIN_SLOTS;
+  private quotaAnswers = 0;
   readonly readTimes = new ReadTimes();
   /** True while the server may still execute abandoned I/O of the handle (S11). */
   private isFenced = false;
@@ -252,6 +257,22 @@ export class Attachment {
   whenNothingInFlight(then: () => void): void {
     this.nothingInFlight = then;
     this.reportNothingInFlight();
+  }
+
+  /** Number of slots that the volume may hold while other volumes are open. */
+  get quota(): number {
+    return this.heldBy === null ? this.quotaSlots : QUOTA_HELD_SLOTS;
+  }
+
+  /** A request of the volume was answered, so that its quota grows, or begins anew while the server holds the I/O back. */
+  growQuota(): void {
+    if (this.heldBy !== null) {
+      this.quotaSlots = QUOTA_BEGIN_SLOTS;
+      return;
+    }
+    if (++this.quotaAnswers < QUOTA_ANSWERS || this.quotaSlots >= SLOTS) return;
+    this.quotaAnswers = 0;
+    this.quotaSlots++;
   }
 
   /** Sets the counts of requests in flight to 0, because no further answer will arrive. */

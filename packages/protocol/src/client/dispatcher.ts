@@ -300,16 +300,22 @@ export class Dispatcher {
 
   /**
    * True if the request fits into the free slots and the window, and the volume holds less than its share of the free slots and bytes. The
-   * share also applies while no other volume is active: if the volume hangs, other volumes must still find room.
+   * share also applies while no other volume is active: if the volume hangs, other volumes must still find room. Several volumes also have
+   * quotas, because a share of what is free does not help the last one when each of many others has taken its share.
    */
   private mayHold(attachment: Attachment, request: Request): boolean {
     const isFlush = request.op === OP.FLUSH;
     if (!this.slots.hasRoom(isFlush)) return false;
     const freeSlots = this.slots.freeCount - (isFlush ? 0 : SLOTS_RESERVED);
     if (attachment.slotsHeld >= freeSlots * HELD_PER_FREE) return false;
+    if (this.attachments.length > 1 && !isFlush && this.isOverQuota(attachment)) return false;
     if (request.bodyBytes === 0) return true;
     const freeBytes = this.windowBytes - this.windowUsedBytes;
     return request.bodyBytes <= freeBytes && attachment.bytesHeld < freeBytes * HELD_PER_FREE;
+  }
+
+  private isOverQuota({ slotsHeld, bytesHeld, quota }: Attachment): boolean {
+    return slotsHeld >= quota || bytesHeld >= (quota * this.windowBytes) / SLOTS;
   }
 
   private sendNew(request: Request, path: Path): void {
@@ -390,6 +396,7 @@ export class Dispatcher {
     if (attachment !== null) {
       attachment.slotsHeld = counted(attachment.slotsHeld - 1, 'slots of a volume');
       attachment.bytesHeld = counted(attachment.bytesHeld - request.bodyBytes, 'window bytes of a volume');
+      attachment.growQuota();
       if (status === STATUS.STALE && attachment.keepStale(request)) return;
       attachment.answered(request, status);
     }

@@ -20,6 +20,14 @@ export const SLOTS_QUARANTINE_MAX = SLOTS / 4;
  * the window. Two hanging volumes therefore leave about 2 MiB of the window, which a third volume can take.
  */
 export const VOLUME_SLOT_SHARE = 0.75;
+/**
+ * With several volumes, a volume begins with a quota of QUOTA_BEGIN_SLOTS slots, which grows by one after QUOTA_ANSWERS answers. While the
+ * server holds its I/O back, for example by a limit, its quota is QUOTA_HELD_SLOTS. So a volume whose requests are answered by a clock cannot
+ * take slots for seconds that others could use. The same share of the window belongs to the quota.
+ */
+export const QUOTA_BEGIN_SLOTS = SLOTS / 8;
+export const QUOTA_ANSWERS = 4;
+export const QUOTA_HELD_SLOTS = SLOTS / 16;
 /** Maximum number of handles that are being revoked at the same time. If one more handle must be revoked, the client leaves the session. */
 export const REVOKES_MAX = 64;
 

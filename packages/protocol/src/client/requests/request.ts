@@ -18,6 +18,7 @@ export interface RequestAttachment {
   answered(request: Request, status: number): void;
   keepStale(request: Request): boolean;
   forgetInFlight(): void;
+  growQuota(): void;
 }
 
 export interface RequestEvents {
