@@ -161,6 +161,13 @@ test('a demotion that was interrupted goes on with all of its volumes', () => {
   const old = [{ sourceId: 'log', name: 'my-log', universe: 0, granted: null, hasLast: false }];
   const step = decide(order([1]), [follower('db', [], { name: 'my-db' })], { ...LANE, old, nowMs: 0, sinceMomentMs: null });
   expect(step).toMatchObject({ kind: 'stuck', text: expect.stringContaining('rsadm volume demote my-db my-log --for oslo;') });
+  // Regression: after a promotion in between, the text named the first volume only.
+  const promoted = [follower('db', [1], { name: 'my-db', isPromoted: true })];
+  const split = decide(order([1]), promoted, { ...LANE, old, nowMs: 0, sinceMomentMs: null });
+  expect(split).toMatchObject({
+    word: 'split',
+    text: expect.stringMatching(/rsadm volume replicate my-db my-log here.*rsadm volume demote my-db my-log --for oslo/),
+  });
 });
 
 test('volumes that were the source follow only in the change of roles that this server has granted', () => {

@@ -110,7 +110,8 @@ export function nextStep(order: ReplicationOrder, followers: readonly FollowerFa
   if (mine.some(({ follower }) => follower?.isPromoted === true))
     return !isWanted || mine.some(({ follower }) => follower === undefined)
       ? promotedStep(
-          mine.flatMap(({ follower }) => follower ?? []),
+          // A demotion that was interrupted before the promotion has left volumes that do not follow yet.
+          [...mine.flatMap(({ follower }) => follower ?? []), ...lane.old],
           peer,
           granted !== null,
         )
