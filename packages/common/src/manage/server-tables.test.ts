@@ -2,7 +2,7 @@
 // names with control characters.
 
 import { describe, expect, test } from 'vitest';
-import { IMAGE, client, pool, removedVolume, sessionStats, sharedPool, volume } from '../testing/server-views.ts';
+import { IMAGE, client, pool, removedVolume, sessionStats, sharedPool, snapshot, volume } from '../testing/server-views.ts';
 import { clientsTable, farmTable, poolsTable, removedTable, shownSize, volumeDetails, volumesTable } from './server-tables.ts';
 
 const GIB = 1024 ** 3;
@@ -52,6 +52,21 @@ test('volumes: writes that wait for space show in the list and in the details', 
     expect.stringContaining('served; writes wait for space in pool fast\n'),
   ]);
   expect(volumeDetails(volume({ waitsForSpace: true, fullPool: 'slow' }))).toContain('writes wait for space in pool slow\n');
+});
+
+// Regression: moments and snapshots of a clock that was ahead had a date in the future.
+test('no moment and no snapshot has a date in the future', () => {
+  const [minute, hour] = [60_000, 3_600_000];
+  const follower = volume({ follows: { server: 'oslo', name: 'db', universe: 0, momentMs: 9 * hour, promotedMs: null } });
+  const unknown = 'an unknown time (the clock was ahead)';
+  expect(volumesTable([follower], hour)).toContain(`follows db@0 of oslo, of ${unknown}`);
+  const shown = (changes: object): string => volumeDetails(follower, 'db@0', null, [snapshot({ createdMs: 9 * hour, ...changes })], hour);
+  expect(shown({})).toContain(`newest moment ${unknown}`);
+  expect(shown({})).toContain(`monday of ${unknown}, `);
+  // The place of a later snapshot is in the future as well, and its own time is known.
+  expect(shown({ shownMs: hour - minute })).toContain('monday of 1970_01_01-00:59:00 (GMT), ');
+  // Clocks of two machines differ by seconds.
+  expect(shown({ shownMs: hour + minute })).toContain('monday of 1970_01_01-01:00:00 (GMT), ');
 });
 
 test('images: of which volume they are, how old they are, and what has become of the volume', () => {

@@ -10,6 +10,14 @@ import type { StatsView } from '../control/server/stats-views.ts';
 import { formatTime } from '../log/log-line.ts';
 import { rateText, ratesOf } from './server-stats.ts';
 
+/** Difference between the clocks of two machines that is no fault. */
+const CLOCKS_APART_MS = 60_000;
+
+/** Returns a time by the clock of a server, as far as it can be true: a clock that was ahead has shown no time at which something was made. */
+export function pastTime(ms: number, nowMs: number): string {
+  return ms - nowMs > CLOCKS_APART_MS ? 'an unknown time (the clock was ahead)' : formatTime(Math.min(ms, nowMs));
+}
+
 /** Texts that replace an empty table. */
 export const NO_POOL = 'No pool: rsadm pool add NAME PATH makes one';
 export const NO_VOLUME = 'No volume: rsadm volume create NAME --size SIZE makes one';
@@ -70,7 +78,9 @@ export function imageCells(volume: ManagedVolumeView, volumes: readonly ManagedV
 function imageText(volume: ManagedVolumeView, nowMs: number): string {
   const { image, follows } = volume;
   if (follows !== null && isFollower(volume)) {
-    const age = follows.momentMs === null ? 'no moment yet' : `${ageText(nowMs - follows.momentMs)} old`;
+    const { momentMs } = follows;
+    const isAhead = momentMs !== null && momentMs - nowMs > CLOCKS_APART_MS;
+    const age = momentMs === null ? 'no moment yet' : isAhead ? `of ${pastTime(momentMs, nowMs)}` : `${ageText(nowMs - momentMs)} old`;
     return `follows ${volumeText(follows)} of ${follows.server}, ${age}`;
   }
   return image === null ? '' : `image of ${imageOf(image)}, ${ageText(nowMs - image.momentMs)} old`;
@@ -79,13 +89,13 @@ function imageText(volume: ManagedVolumeView, nowMs: number): string {
 function imageDetails({ image }: ManagedVolumeView, nowMs: number | null): string {
   if (image === null) return '-';
   const age = nowMs === null ? '' : `${ageText(nowMs - image.momentMs)} old, `;
-  return `of ${imageOf(image)}, ${age}as of ${formatTime(image.momentMs)}`;
+  return `of ${imageOf(image)}, ${age}as of ${pastTime(image.momentMs, nowMs ?? image.momentMs)}`;
 }
 
-function followerDetails({ follows }: ManagedVolumeView): string {
+function followerDetails({ follows }: ManagedVolumeView, nowMs: number | null): string {
   if (follows === null) return '-';
   const { server, momentMs, promotedMs } = follows;
-  const moment = momentMs === null ? 'no moment yet' : `newest moment ${formatTime(momentMs)}`;
+  const moment = momentMs === null ? 'no moment yet' : `newest moment ${pastTime(momentMs, nowMs ?? momentMs)}`;
   const text = `${volumeText(follows)} of server ${server}, ${moment}`;
   return promotedMs === null ? text : `${text}, promoted ${formatTime(promotedMs)}`;
 }
@@ -198,9 +208,9 @@ export function volumeDetails(
   ];
   if (volume.mirror !== null) lines.push(['replica', `of mirror ${volume.mirror}`]);
   if (volume.image !== null) lines.push(['image', imageDetails(volume, nowMs)]);
-  if (volume.follows !== null) lines.push([volume.follows.promotedMs === null ? 'follows' : 'followed', followerDetails(volume)]);
+  if (volume.follows !== null) lines.push([volume.follows.promotedMs === null ? 'follows' : 'followed', followerDetails(volume, nowMs)]);
   lines.push(...bridgedLines(volume), ...scheduleLines(volume));
-  lines.push(...snapshots.map((one) => ['snapshot', snapshotDetails(one)] as const));
+  lines.push(...snapshots.map((one) => ['snapshot', snapshotDetails(one, nowMs)] as const));
   return toText([title, ...lines.map(([name, value]) => `    ${`${name}:`.padEnd(11)}${value}`)]);
 }
 
@@ -225,9 +235,12 @@ function scheduleLines({ schedule }: ManagedVolumeView): (readonly [string, stri
  * Returns the lines about one snapshot. The text says "up to", because the space of a snapshot includes blocks that it shares with the
  * volume and other snapshots.
  */
-function snapshotDetails({ snapshot, sizeBytes, usedBytes, createdMs, by, moment }: SnapshotView): string {
+function snapshotDetails(
+  { snapshot, sizeBytes, usedBytes, createdMs, shownMs = createdMs, by, moment }: SnapshotView,
+  nowMs: number | null,
+): string {
   const used = usedBytes === null ? '' : `, up to ${shownSize(usedBytes)} used`;
-  return `${snapshot} of ${formatTime(createdMs)}, ${shownSize(sizeBytes)}${used}${by === null ? '' : `, by ${by}`}${moment?.isProven === false ? ', not confirmed by its mirror' : ''}`;
+  return `${snapshot} of ${pastTime(shownMs, nowMs ?? shownMs)}, ${shownSize(sizeBytes)}${used}${by === null ? '' : `, by ${by}`}${moment?.isProven === false ? ', not confirmed by its mirror' : ''}`;
 }
 
 /** Returns the output of `pool list`. */

@@ -180,8 +180,22 @@ function layoutView({ chunkBytes, parts }: VolumeLayout): NonNullable<ManagedVol
 /** `usedBytes` is null if the used space is not known. */
 export function snapshotView({ manifest, record }: FoundSnapshot, usedBytes: number | null, readers: number): SnapshotView {
   const { name, universe } = manifest;
-  const { id, sizeBytes, createdMs, creator, group, moment = null } = record;
-  return { name, universe, snapshot: record.name, id, sizeBytes, usedBytes, createdMs, by: creator, group: group.id, readers, moment };
+  const { id, sizeBytes, createdMs, shownMs, creator, group, moment = null } = record;
+  const shown = shownMs === undefined ? {} : { shownMs };
+  return {
+    name,
+    universe,
+    snapshot: record.name,
+    id,
+    sizeBytes,
+    usedBytes,
+    createdMs,
+    ...shown,
+    by: creator,
+    group: group.id,
+    readers,
+    moment,
+  };
 }
 
 /** `times`: `RemovalAges.times`. */

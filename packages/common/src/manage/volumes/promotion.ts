@@ -5,8 +5,7 @@ import { type Command, JSON_OPTION, makeCommand, printJson, usageError } from '.
 import { toText } from '../../cli/table.ts';
 import { VOLUME } from '../../control/server/views.ts';
 import { list, number, object, orNull } from '../../lib/shape.ts';
-import { formatTime } from '../../log/log-line.ts';
-import { momentAge } from '../server-tables.ts';
+import { momentAge, pastTime } from '../server-tables.ts';
 import { sameServer, type VolumeDoor, type VolumeProgram, type VolumeTarget } from './door.ts';
 
 const DRILL_SUFFIX = '-drill';
@@ -54,7 +53,7 @@ volume remove.`,
         : await target.call('volume-promote', { volumes, from, request });
       if (json) return printJson(door, { ...target.place, ...answer });
       const labels = answer.volumes.map((volume) => target.label(volume)).join(', ');
-      const moment = formatTime(answer.momentMs);
+      const moment = pastTime(answer.momentMs, door.clock.wallMs());
       door.out(
         toText([
           answer.ageMs === null

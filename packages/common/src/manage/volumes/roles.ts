@@ -7,7 +7,7 @@ import { VOLUME } from '../../control/server/views.ts';
 import { escapeControls } from '../../lib/printable.ts';
 import { count, list, number, object, orNull, text } from '../../lib/shape.ts';
 import { printRoundedSize } from '../../lib/units.ts';
-import { formatTime } from '../../log/log-line.ts';
+import { pastTime } from '../server-tables.ts';
 import { sameServer, type VolumeDoor, type VolumeProgram, type VolumeTarget } from './door.ts';
 
 async function targetOf(
@@ -97,7 +97,7 @@ the volumes with their names, and everything is compared.`,
       const labels = target.volumes.map((volume) => target.label(volume)).join(', ');
       const order = { volumes: target.volumes, peer: follow };
       const plan = await target.call('volume-demote', { ...order, checkOnly: true, request: null });
-      const moment = plan.momentMs === null ? 'the beginning' : formatTime(plan.momentMs);
+      const moment = plan.momentMs === null ? 'the beginning' : pastTime(plan.momentMs, door.clock.wallMs());
       const left =
         plan.lostBytes === 0 ? `content, unchanged since ${moment}` : `${printRoundedSize(plan.lostBytes)} that changed after ${moment}`;
       if (!yes) {
