@@ -7,6 +7,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { callServer } from '@rsio/common/control/server/call-server';
 import type { SnapshotView } from '@rsio/common/control/server/views';
+import { errnoName } from '@rsio/common/lib/errors';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { systemReflink } from '@rsio/rssrv/pools/snapshots/reflink';
 import { expect, it, type TestContext } from 'vitest';
@@ -142,8 +143,21 @@ class Sites {
     return readFileSync(snapshot === null ? path.join(folder, 'data') : path.join(folder, 'snapshots', `${snapshot}.data`));
   }
 
-  /** Compares the newest moment that both servers have. Returns the numbers that were written last to db and log. */
+  /**
+   * Compares the newest moment that both servers have. Returns the numbers that were written last to db and log. On a busy machine, later
+   * moments may have replaced the moment before it is read: the next one is compared then.
+   */
   async newestNumbers(): Promise<readonly number[]> {
+    for (;;) {
+      const numbers = await this.numbersNow().catch((error: unknown) => {
+        if (errnoName(error) === 'ENOENT') return null;
+        throw error;
+      });
+      if (numbers !== null) return numbers;
+    }
+  }
+
+  private async numbersNow(): Promise<readonly number[]> {
     const numbers: number[] = [];
     const mine = await Promise.all(NAMES.map((name) => this.snapshots(this.target, name)));
     const theirs = await Promise.all(NAMES.map((name) => this.snapshots(this.source, name)));
