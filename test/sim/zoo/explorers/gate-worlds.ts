@@ -1,10 +1,8 @@
-// A host with several paths to one gate, by NVMe or iSCSI. Each direction of each connection has any delay of its own, the process of the gate
-// stands still at times, and the host gives paths up at any time, for any reason. A hasty host repeats its write over another path at once, and
-// goes on, and some of its writes over iSCSI are UNMAPs of two ranges. A careful host uses compare and write: it waits, or ends the lost
-// controller over another one, reads, and only then repeats. A patient host is careful, has calmer paths, and waits for a volume that stands
-// still at times.
-// Invariants (D1): each block has the last write that the host got an answer for, or the one that is under way; what a careful host compares
-// never differs; a path changes nothing once its host has reset it, or has given it up for as long as a careful host waits.
+// A host with several paths to one gate, by NVMe or iSCSI. Each direction of each connection has any delay, the gate stands still at times, and
+// the host gives paths up at any time. A hasty host repeats its write (over iSCSI, some are UNMAPs) over another path at once. A careful host
+// uses compare and write: it waits, or ends the lost controller over another one, reads, and then repeats. A patient one has calmer paths, and
+// waits for a volume that stands still. Invariants (D1): each block has the last write that the host got an answer for, or the one under way;
+// what a careful host compares never differs; a path changes nothing once its host has reset it, or given it up for as long as it waits.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';

@@ -1,7 +1,7 @@
 // Reads a Connect command and its data. Pure. Source: NVMe over Fabrics, 3.3 (Connect), with the limits of the gate. Invariant: a request that
 // this file returns lies within the bounds of queues and names.
 
-import { isHostName } from '../host-name.ts';
+import { isHostName } from '../ports/host-name.ts';
 import { GATE_ADMIN_ENTRIES, GATE_QUEUE_ENTRIES } from '../limits.ts';
 import type { NvmeCommand } from './nvme-command.ts';
 import { CODE, type Code, DNR } from './wire/constants.ts';

@@ -10,7 +10,7 @@ import { GATE_REGISTRANTS_MAX } from '../limits.ts';
 const TYPE = { NONE: 0, REGISTRANTS: 3, ALL: 5 } as const;
 export type ReservationType = 1 | 2 | 3 | 4 | 5 | 6;
 
-/** The name of a nexus may be any text, because earlier releases have recorded hosts with any name (host-name.ts). */
+/** The name of a nexus may be any text, because earlier releases have recorded hosts with any name (ports/host-name.ts). */
 const hostIdShape = textThat(
   (value) => /^[0-9a-f]{32}$/.test(value) || /^scsi [0-9]{1,5} [^]/.test(value),
   'a host identifier of 32 hexadecimal digits, or the name of a nexus',

@@ -2,7 +2,7 @@
 // initiator gets past the security stage without the proof that the gate demands of it; the stages only go forward; after a refusal, nothing
 // is negotiated any more.
 
-import { isHostName } from '../../host-name.ts';
+import { isHostName } from '../../ports/host-name.ts';
 import { GATE_LOGIN_REQUESTS_MAX, GATE_SEGMENT_BYTES, GATE_TEXT_MAX_BYTES } from '../../limits.ts';
 import { LOGIN, LOGIN_STATUS, type LoginStatus, STAGE } from '../wire/constants.ts';
 import { parseText } from '../wire/text.ts';

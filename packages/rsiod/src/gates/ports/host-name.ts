@@ -2,7 +2,7 @@
 // file refuses never logs in, so that each name prints as it is and fits into a gate record.
 
 import { escapeControls } from '@rsio/common/lib/printable';
-import { GATE_HOST_NAME_MAX_BYTES } from './limits.ts';
+import { GATE_HOST_NAME_MAX_BYTES } from '../limits.ts';
 
 /** What stands in a text for bytes that are no UTF-8. Two hosts must not get one name that way. */
 const NO_CHARACTER = '\ufffd';
