@@ -19,8 +19,10 @@ beforeEach((context) => {
   mkdirSync(`${scene.root}/sys/class/block/sda/sda3`, { recursive: true });
 });
 
-/** Runs `own_partition a`. `disks`: device, PARTLABEL and PARTUUID of each partition. Returns what it said, and the file that it wrote. */
-function found(commandLine: string, disks: readonly (readonly [string, string, string])[]): string {
+type Partition = readonly [device: string, label: string, id: string];
+
+/** Runs `own_partition a`. `late`: partitions that come later. Returns what it said, and the file that it wrote. */
+function found(commandLine: string, disks: readonly Partition[], late: readonly Partition[] = []): string {
   const at = (name: string): string => `${scene.root}/${name}`;
   writeFileSync(at('proc/cmdline'), commandLine);
   writeFileSync(at('disks'), disks.map((one) => `${one.join(' ')}\n`).join(''));
@@ -35,7 +37,8 @@ function found(commandLine: string, disks: readonly (readonly [string, string, s
   );
   program('sfdisk', `sed -i "s#${IMAGE_ID}#$5#" ${at('disks')}; echo "$@" > ${at('changed')}`);
   program('udevadm', ':');
-  program('sleep', ':');
+  // A disk that is slow comes while the script sleeps.
+  program('sleep', late.map((one) => `echo ${one.join(' ')} >> ${at('disks')}`).join('\n'));
   const script = SCRIPT.replaceAll('/sbin/', '')
     .replaceAll('/proc/', at('proc/'))
     .replaceAll('/run/', at('run/'))
@@ -68,4 +71,17 @@ test('without an id from the boot loader, a name counts if it is there once', ()
   expect(found('rsio.slot=a', [own])).toBe(`a=${RANDOM_ID}\n`);
   const names = found('rsio.slot=a', [own, ['/dev/sdb1', 'rsio-a', OTHER_ID]]);
   expect(names).toContain('the partitions /dev/sda3 /dev/sdb1 all have PARTLABEL=rsio-a');
+});
+
+test('a name that a client has written first does not count when the own disk comes later', () => {
+  const client = ['/dev/sdb1', 'rsio-a', OTHER_ID] as const;
+  expect(found('rsio.slot=a', [client], [own])).toContain('the partitions /dev/sdb1 /dev/sda3 all have PARTLABEL=rsio-a');
+  const image = found(`rsio.a=${IMAGE_ID}`, [['/dev/sdb1', 'x', IMAGE_ID]], [['/dev/sda3', 'rsio-a', IMAGE_ID]]);
+  expect(image).toContain(`the partitions /dev/sdb1 /dev/sda3 all have PARTUUID=${IMAGE_ID}`);
+  expect(existsSync(`${scene.root}/changed`)).toBe(false);
+});
+
+test('an id of the image on a partition that only its name has found is not changed', () => {
+  expect(found('rsio.slot=a', [['/dev/sdb1', 'rsio-a', IMAGE_ID]])).toBe(`a=${IMAGE_ID}\n`);
+  expect(existsSync(`${scene.root}/changed`)).toBe(false);
 });
