@@ -129,7 +129,7 @@ describe('gaps', () => {
     expect(gaps(SOURCES, [...MUTANTS, { name: 'lost', rule: 'S99' }], CASES, ['N1', 'S2', 'S98'])).toEqual([
       'Rule S2 is gone or has a mutant: remove it from WITHOUT_MUTANT in scripts/rules.mjs',
       'Rule S98 is gone or has a mutant: remove it from WITHOUT_MUTANT in scripts/rules.mjs',
-      'Mutant lost breaks a rule that docs/PROTOCOL.md does not have',
+      'Mutant lost breaks a rule that neither docs/PROTOCOL.md nor docs/GUARANTEES.md has',
     ]);
     const stranger = guaranteesOf('**G1. Once.** Rule S97.\n');
     expect(gapsOf(PROTOCOL, stranger, indexOf(SOURCES, HEADINGS, MUTANTS, CASES), MUTANTS, ['N1'])).toEqual([

@@ -259,6 +259,7 @@ export const FOLDERS = {
   'test/sim/zoo/limit-mutants': 'mutants of limits of I/O',
   'test/sim/zoo/mirror-mutants': 'mutants of mirrors: decider, data, copies, maps, voters, moments',
   'test/sim/zoo/mutants': 'mutants of sessions, handles, holds, losses and recovery',
+  'test/sim/zoo/order-mutants': 'mutants of owners of attachments, of backups and of the ages of removals',
   'test/sim/zoo/pool-mutants': 'mutants of pools',
   'test/sim/zoo/reader-mutants': 'mutants of clients that read snapshots',
   'test/sim/zoo/replication-mutants': 'mutants of replications: moments, pulls, confirmations, promotions',

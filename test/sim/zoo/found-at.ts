@@ -280,10 +280,16 @@ const NAMES: readonly (readonly [seed: number, mutants: readonly string[]])[] = 
   [3, ['retained-by-name']],
 ];
 
+/** Mutants of owners, backups and ages, with the seed of the world. */
+const ORDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] = [
+  [1, ['owner-ignored', 'link-uncompared', 'link-by-length', 'removal-by-wall-clock']],
+  [4, ['order-as-person']],
+];
+
 export const FINDER_SEEDS: readonly number[] = FINDERS.map(([seed]) => seed);
 
 export const FOUND_AT: ReadonlyMap<string, number> = new Map(
-  [...FINDERS, ...EXPLORED, ...FARMS, ...REPLICATIONS, ...ROLES, ...CONSENTS, ...SEEDS, ...NAMES].flatMap(([seed, mutants]) =>
+  [...FINDERS, ...EXPLORED, ...FARMS, ...REPLICATIONS, ...ROLES, ...CONSENTS, ...SEEDS, ...NAMES, ...ORDERS].flatMap(([seed, mutants]) =>
     mutants.map((name) => [name, seed]),
   ),
 );

@@ -24,6 +24,7 @@ import { SPREAD_MUTANTS } from './spread-mutants/spread-mutants.ts';
 import { STALL_MUTANTS } from './mutants/stall-mutants.ts';
 import { STORE_MUTANTS } from './store-mutants/store-mutants.ts';
 import { TRUNK_MUTANTS } from './mutants/trunk-mutants.ts';
+import { ORDER_MUTANTS } from './order-mutants/order-mutants.ts';
 import { DECIDER_MUTANTS } from './mirror-mutants/decider-mutants.ts';
 import { COPY_MUTANTS } from './mirror-mutants/copy-mutants.ts';
 import { LACK_MUTANTS } from './mirror-mutants/lack-mutants.ts';
@@ -68,4 +69,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...RECORD_MUTANTS,
   ...FARM_MUTANTS,
   ...REPLICATION_MUTANTS,
+  ...ORDER_MUTANTS,
 ];

@@ -14,6 +14,8 @@ import { roleLife } from '@rsio/rssrv/testing/role-lives';
 import { seedLife } from '@rsio/rssrv/testing/seed-lives';
 import { walk } from '@rsio/rssrv/testing/intent-scene';
 import { runFarmSeed } from '../../farm/farm-world.ts';
+import { ageWorld } from './age-worlds.ts';
+import { backupWorld } from './backup-worlds.ts';
 import { claimWorld } from './claim-worlds.ts';
 import { copiedSourceWorld } from './copied-source-worlds.ts';
 import { dataProcessWorld } from './data-process-worlds.ts';
@@ -21,6 +23,7 @@ import { gatePairWorld } from './gate-pair-worlds.ts';
 import { gateWorld } from './gate-worlds.ts';
 import { givenUpWorld } from './given-up-worlds.ts';
 import { limitedSeed } from './limited-seeds.ts';
+import { ownerWorld } from './owner-worlds.ts';
 import { recordWorld } from './record-worlds.ts';
 import { rereadWorld } from './reread-worlds.ts';
 import { lostPageWorld } from './lost-page-worlds.ts';
@@ -38,7 +41,7 @@ import { ANY, type WalkOptions, World } from '../../../mirrors/world.ts';
  * times. `gate-pairs`: two gates of one volume. `records`: the gate record of a volume that changes its holder. `farms`: several servers
  * over a shared disk. `names`: schedules of volumes that change their names. `replications`: two servers, one of which has followers of
  * volumes of the other. `roles`: the same servers, which change their roles. `consents`: the same servers, of which one may come back from
- * an old image.
+ * an old image. `owners`: who has an attachment. `backups`: damaged chains of backups. `ages`: removed volumes under clocks that jump.
  */
 export type Explorer =
   | 'walks'
@@ -65,7 +68,10 @@ export type Explorer =
   | 'replications'
   | 'roles'
   | 'consents'
-  | 'seeds';
+  | 'seeds'
+  | 'owners'
+  | 'backups'
+  | 'ages';
 
 /** A mutant that passes this many worlds has survived. A world of an explorer takes milliseconds. */
 const EXPLORED_MAX = 3000;
@@ -97,6 +103,9 @@ export async function explore(explorer: Explorer, options: Partial<WalkOptions>,
     if (explorer === 'roles') return await roleLife(seed);
     if (explorer === 'consents') return await consentLife(seed);
     if (explorer === 'seeds') return await seedLife(seed);
+    if (explorer === 'owners') return ownerWorld(seed);
+    if (explorer === 'backups') return await backupWorld(seed);
+    if (explorer === 'ages') return await ageWorld(seed);
     if (explorer === 'rereads') return await rereadWorld(seed);
     if (explorer === 'limits') return await limitedSeed(seed);
     if (explorer === 'moments') return await momentViolationOf(seed, () => undefined);
