@@ -55,7 +55,7 @@ it('systemd never cuts off a mounted volume: it refuses restart and stop, and la
 });
 
 it('on a machine with both, the server starts before the client and ends after it, and waits for no file system on its volumes', () => {
-  const [after = '', before = ''] = [values('rssrv.service', 'After').join(' '), values('rssrv.service', 'Before').join(' ')];
+  const [after, before]: [string, string] = [values('rssrv.service', 'After').join(' '), values('rssrv.service', 'Before').join(' ')];
   expect(before.split(' ')).toContain('rsiod.service');
   expect(values('rsiod.service', 'Before').join(' ').split(' ')).toContain('remote-fs-pre.target');
   expect(after.split(' ').filter((unit) => unit.startsWith('remote-fs'))).toEqual([]);

@@ -5,15 +5,8 @@ import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { ClientView, ManagedVolumeView, SnapshotView } from '@rsio/common/control/server/views';
 import type { Fences } from '../volumes/fences.ts';
-import {
-  type Catalogue,
-  type Found,
-  poolNamed,
-  type PoolState,
-  unknownVolume,
-  type VolumeName,
-  overcommitText,
-} from '../pools/catalogue.ts';
+import { type Catalogue, type Found, poolNamed, type PoolState, unknownVolume, type VolumeName } from '../pools/catalogue.ts';
+import { overcommitText } from './overcommit.ts';
 import { type Manifest, otherParts } from '../pools/disk/manifest.ts';
 import { volumeConfigOf } from '../pools/pool-volume.ts';
 import type { PoolVerbs } from '../pools/pool-verbs.ts';

@@ -88,7 +88,7 @@ export function readinessOf(facts: ReadinessFacts): Readiness {
 /** Returns a reason for each mirror that a client uses and that could not go on without this server. */
 function mirrorReasons({ served, records }: ReadinessFacts): Reason[] {
   return records.flatMap(({ mirror, record }) => {
-    if (record?.stored == null || hasEnded(record)) return [];
+    if (record === null || record.stored === null || hasEnded(record)) return [];
     const { config } = record.stored;
     const { inSync } = config;
     const own = served.find(({ replica }) => replica?.mirror === mirror);

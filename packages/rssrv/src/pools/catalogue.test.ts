@@ -10,7 +10,6 @@ import {
   decideCreate,
   decideGrow,
   decideRename,
-  overcommitText,
   findToChange,
   findVolume,
   type PoolState,
@@ -350,14 +349,4 @@ describe('deleting removed volumes for good', () => {
     const { chosen, left } = decidePurge(catalogue(pool('fast', { removed: removedOf(...many) })), all, LOCAL_ASKER, () => 0);
     expect([chosen.length, left]).toEqual([PURGED_AT_ONCE_MAX, 3]);
   });
-});
-
-test('volumes that may need more space than their file system has are said, and a pool without a known size is not', () => {
-  const space = { totalBytes: 2 * GIB, freeBytes: GIB };
-  const volumes = [manifest('a', { sizeBytes: 20 * GIB }), manifest('b', { sizeBytes: GIB })];
-  const fits = pool('slow', { space: { totalBytes: 21 * GIB, freeBytes: 0 } }, volumes);
-  expect(overcommitText([fits, pool('fast', { space }, volumes)])).toBe(
-    'The volumes of pool fast may grow to 21g, and its file system has 2g: when it is full, writes wait until there is space',
-  );
-  expect(overcommitText([fits, pool('gone', { space: null }, volumes)])).toBeNull();
 });

@@ -201,17 +201,6 @@ export function promisedBytes({ volumes, removed, partBytes }: PoolState): numbe
   return sum;
 }
 
-/** Says so if thin volumes of the pools may need more space than a file system has; null if they may not, or if that is unknown. */
-export function overcommitText(pools: readonly PoolState[]): string | null {
-  for (const pool of pools) {
-    const [promised, totalBytes] = [promisedBytes(pool), pool.space?.totalBytes ?? null];
-    if (totalBytes === null || promised <= totalBytes) continue;
-    const sizes = `may grow to ${roundedSize(promised)}, and its file system has ${roundedSize(totalBytes)}`;
-    return `The volumes of pool ${pool.name} ${sizes}: when it is full, writes wait until there is space`;
-  }
-  return null;
-}
-
 function removedBytes({ removed }: Pick<PoolState, 'removed'>): number {
   let sum = 0;
   for (const { manifest } of removed.values()) sum += partSizes(manifest)[0] ?? 0;

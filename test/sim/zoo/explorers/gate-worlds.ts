@@ -1,8 +1,8 @@
 // A host with several paths to one gate, by NVMe or iSCSI. Each direction of each connection has any delay, the gate stands still at times, and
-// the host gives paths up at any time. A hasty host repeats its write (over iSCSI, some are UNMAPs) over another path at once. A careful host
-// uses compare and write: it waits, or ends the lost controller over another one, reads, and then repeats. A patient one has calmer paths, and
-// waits for a volume that stands still. Invariants (D1): each block has the last write that the host got an answer for, or the one under way;
-// what a careful host compares never differs; a path changes nothing once its host has reset it, or given it up for as long as it waits.
+// the host gives paths up at any time. A hasty host repeats its write (iSCSI: also UNMAP) over another path at once. A careful one uses compare
+// and write: it waits, or ends the lost controller over another one, reads, and repeats. A patient one has calmer paths, and waits for a volume
+// that stands still. Invariants (D1): each block has the last write that was answered, or the one under way; what a careful host compares never
+// differs; a path changes nothing once its host has reset it, or given it up for as long as it waits.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
