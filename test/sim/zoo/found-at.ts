@@ -266,7 +266,19 @@ const ROLES: readonly (readonly [seed: number, mutants: readonly string[]])[] = 
 ];
 
 /** Mutants of consent, with the seed of the life. */
-const CONSENTS: readonly (readonly [seed: number, mutants: readonly string[]])[] = [[1, ['remove-free']]];
+const CONSENTS: readonly (readonly [seed: number, mutants: readonly string[]])[] = [
+  [1, ['remove-free']],
+  [10, ['no-ancestry', 'again-drops', 'demote-needs-common']],
+];
+
+/** Mutants of the orders at two servers, with the seed of the life. */
+const ORDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] = [
+  [1, ['reopen-blind']],
+  [2, ['close-on-higher', 'promote-keeps-epoch', 'demote-drops']],
+  [33, ['no-consent']],
+  [35, ['take-any']],
+  [49, ['own-ids']],
+];
 
 /** Mutants of followers with carried content, with the seed of the life. */
 const SEEDS: readonly (readonly [seed: number, mutants: readonly string[]])[] = [
@@ -281,7 +293,7 @@ const NAMES: readonly (readonly [seed: number, mutants: readonly string[]])[] = 
 ];
 
 /** Mutants of owners, backups and ages, with the seed of the world. */
-const ORDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] = [
+const DECIDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] = [
   [1, ['owner-ignored', 'link-uncompared', 'link-by-length', 'removal-by-wall-clock']],
   [4, ['order-as-person']],
 ];
@@ -289,7 +301,7 @@ const ORDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] =
 export const FINDER_SEEDS: readonly number[] = FINDERS.map(([seed]) => seed);
 
 export const FOUND_AT: ReadonlyMap<string, number> = new Map(
-  [...FINDERS, ...EXPLORED, ...FARMS, ...REPLICATIONS, ...ROLES, ...CONSENTS, ...SEEDS, ...NAMES, ...ORDERS].flatMap(([seed, mutants]) =>
-    mutants.map((name) => [name, seed]),
+  [...FINDERS, ...EXPLORED, ...FARMS, ...REPLICATIONS, ...ROLES, ...CONSENTS, ...ORDERS, ...SEEDS, ...NAMES, ...DECIDERS].flatMap(
+    ([seed, mutants]) => mutants.map((name) => [name, seed]),
   ),
 );

@@ -6,7 +6,6 @@
 
 import { LOCAL_ASKER } from '../pools/asker.ts';
 import { closedFor, following } from '../pools/follower-rules.ts';
-import { Demotion } from '../replication/followers/demotion.ts';
 import { snapshotsOf } from '../snapshots/snapshot-rules.ts';
 import { lived } from './replication-lives.ts';
 import { MINUTE_MS, SITE_VOLUMES, type TwoSites, Violation } from './two-sites.ts';
@@ -180,16 +179,13 @@ class ConsentLife {
   /** The orders that the word `diverged` names: the followers are promoted, and then take the content of the source, and keep theirs. */
   private async keepFollowers(): Promise<void> {
     const { forth } = this;
-    const { verbs, snapshots } = forth.target.scene;
     const newest = forth.newest();
     await forth.quiet();
     await forth.promotion.promote(WANTED, LOCAL_ASKER, null);
     for (const { manifest } of forth.followers())
       if (newest?.get(manifest.follower?.sourceId ?? '')?.equals(volumeContent(forth.target.scene, manifest.name)) !== true)
         throw new Violation('A promotion does not give the content that the followers had');
-    const differences = { difference: () => Promise.reject(new Error('A demotion counts nothing')) };
-    const demotion = new Demotion({ verbs, snapshots, differences, ordersOf: () => [forth.order()] });
-    await demotion.demote(WANTED, forth.source.name, LOCAL_ASKER);
+    await forth.demote();
     if (forth.followers().some(({ manifest }) => following(manifest) === null || closedFor(manifest) === null))
       throw new Violation('A demotion leaves a volume open');
     for (let tries = 0; tries < CALM_TRIES; tries++) {

@@ -15,7 +15,7 @@ import type { Found } from '../pools/catalogue.ts';
 import { ScheduleRunner } from '../snapshots/schedule-runner.ts';
 import { snapshotsOf } from '../snapshots/snapshot-rules.ts';
 import { PoolScene } from './pool-scene.ts';
-import { randomFrom } from './two-sites.ts';
+import { randomFrom } from './site-blocks.ts';
 import { WHOLE_TURN } from './whole-turn.ts';
 
 const MINUTE_MS = 60_000;

@@ -12,7 +12,8 @@ import { toRsError } from '@rsio/common/lib/errors';
 import { LOCAL_ASKER } from '../pools/asker.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
 import { snapshotsOf } from '../snapshots/snapshot-rules.ts';
-import { MINUTE_MS, randomFrom, SITE_BLOCK_BYTES, SITE_VOLUMES, TwoSites, Violation } from './two-sites.ts';
+import { randomFrom, SITE_BLOCK_BYTES } from './site-blocks.ts';
+import { MINUTE_MS, SITE_VOLUMES, TwoSites, Violation } from './two-sites.ts';
 import { volumeContent, volumeIn } from './volume-content.ts';
 
 const EVENTS_MIN = 10;

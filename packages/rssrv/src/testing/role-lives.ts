@@ -5,7 +5,6 @@
 
 import { LOCAL_ASKER } from '../pools/asker.ts';
 import { closedFor, following } from '../pools/follower-rules.ts';
-import { Demotion } from '../replication/followers/demotion.ts';
 import { snapshotsOf } from '../snapshots/snapshot-rules.ts';
 import { lived } from './replication-lives.ts';
 import { MINUTE_MS, SITE_VOLUMES, type TwoSites, Violation } from './two-sites.ts';
@@ -130,7 +129,7 @@ class RoleLife {
     source.onStep = () => void (random(2) === 0 && sites.write());
     for (let tries = 0; tries < TRIES && !this.followsAll(); tries++) {
       source.stepsLeft = tries < TRIES - CALM_TRIES ? random(CRASH_STEPS) : 0;
-      await this.demotion(back).catch(() => undefined);
+      await back.demote().catch(() => undefined);
       await sites.restartCrashed();
       sites.clock.advance(1_000);
     }
@@ -138,14 +137,6 @@ class RoleLife {
     if (!this.followsAll()) throw new Violation('The demotion does not end');
     this.checkKept();
     return back;
-  }
-
-  private demotion(back: TwoSites): Promise<string> {
-    const { source, target } = this.sites;
-    const { verbs, snapshots } = source.scene;
-    const differences = { difference: () => Promise.reject(new Error('A demotion counts nothing')) };
-    const demotion = new Demotion({ verbs, snapshots, differences, ordersOf: () => [back.order()] });
-    return demotion.demote(WANTED, target.name, LOCAL_ASKER);
   }
 
   private checkKept(): void {

@@ -6,7 +6,8 @@ import { toRsError } from '@rsio/common/lib/errors';
 import { FollowerVerbs } from '../replication/followers/follower-verbs.ts';
 import { snapshotsOf } from '../snapshots/snapshot-rules.ts';
 import { lived } from './replication-lives.ts';
-import { MINUTE_MS, SITE_BLOCK_BYTES, type TwoSites, Violation } from './two-sites.ts';
+import { SITE_BLOCK_BYTES } from './site-blocks.ts';
+import { MINUTE_MS, type TwoSites, Violation } from './two-sites.ts';
 import { volumeIn, writeVolume } from './volume-content.ts';
 
 const CARRIED = { name: 'carried', universe: 0 };

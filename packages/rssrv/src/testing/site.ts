@@ -5,7 +5,10 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { FakeClock } from '@rsio/common/testing/fake-clock';
 import { closedFor } from '../pools/follower-rules.ts';
+import { parseManifest, printManifest } from '../pools/disk/manifest.ts';
+import { poolPaths } from '../pools/disk/pool-paths.ts';
 import type { Moments } from '../pools/snapshots/moment.ts';
+import { storageStamp } from '../storage/files/storage-identity.ts';
 import { NO_HOLD } from './plain-clones.ts';
 import { PoolScene } from './pool-scene.ts';
 import { volumeIn } from './volume-content.ts';
@@ -81,6 +84,16 @@ export class Site {
     await this.close();
     fs.rmSync(this.directory, { recursive: true });
     fs.cpSync(this.image, this.directory, { recursive: true });
+    // The copy of a disk keeps the stamps of files, and this copy does not.
+    const volumes = path.join(this.directory, 'fast', 'volumes');
+    for (const id of fs.existsSync(volumes) ? fs.readdirSync(volumes) : []) {
+      const folder = path.join(volumes, id);
+      const data = poolPaths.data(folder);
+      const stamp = storageStamp(fs.statSync(data, { bigint: true }), data);
+      const text = fs.readFileSync(poolPaths.manifest(folder), 'utf8');
+      const manifest = parseManifest(data, text);
+      fs.writeFileSync(poolPaths.manifest(folder), printManifest({ ...manifest, stamps: [stamp] }));
+    }
     await this.restart();
   }
 

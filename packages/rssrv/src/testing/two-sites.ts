@@ -6,6 +6,7 @@
 import fs from 'node:fs';
 import type { ReplicationOrder, SourceMoment } from '@rsio/common/control/server/replication-methods';
 import { RsError } from '@rsio/common/lib/errors';
+import { quietLog } from '@rsio/common/log/log';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { PeerConfig } from '@rsio/common/config/schema/types';
 import { type Asker, clientAsker, LOCAL_ASKER } from '../pools/asker.ts';
@@ -13,6 +14,7 @@ import { closedFor } from '../pools/follower-rules.ts';
 import type { Found, VolumeName } from '../pools/catalogue.ts';
 import { type Replication, replicationsIn } from '../pools/source-marks.ts';
 import { momentsOf } from '../pools/source-moments.ts';
+import { Demotion } from '../replication/followers/demotion.ts';
 import { FollowerLane } from '../replication/followers/follower-lane.ts';
 import { FollowerVerbs } from '../replication/followers/follower-verbs.ts';
 import { Promotion } from '../replication/followers/promotion.ts';
@@ -28,12 +30,13 @@ import type { ChunkedCopy } from '../pools/snapshots/moment.ts';
 import { snapshotsOf } from '../snapshots/snapshot-rules.ts';
 import { NO_HOLD } from './plain-clones.ts';
 import { Site } from './site.ts';
-import { snapshotContent, volumeContent, volumeIn, writeVolume } from './volume-content.ts';
+import { blockOf, type Random, randomFrom, replaceFile, SITE_BLOCK_BYTES } from './site-blocks.ts';
+import { momentContent, snapshotContent, volumeContent, volumeIn, writeVolume } from './volume-content.ts';
 import { WHOLE_TURN } from './whole-turn.ts';
 
-export const SITE_BLOCK_BYTES = 4096;
 const SITE_BLOCKS = 4;
 export const SITE_VOLUMES = ['db', 'log'];
+const WANTED: readonly VolumeName[] = SITE_VOLUMES.map((name) => ({ name, universe: 0 }));
 const EVERY_MS = 60_000;
 const KEEP = 2;
 const ORDER_MOMENTS_MAX = 10;
@@ -44,19 +47,8 @@ const CRASH_STEPS = 50;
 const FINAL_TRIES = 6;
 export const MINUTE_MS = 60_000;
 
-/** Returns a number below a bound. */
-export type Random = (below: number) => number;
-
-/** Returns a generator of numbers. */
-export function randomFrom(seed: number): Random {
-  let state = (seed * 2_654_435_761) % 2_147_483_647 || 1;
-  return (below) => {
-    state = (state * 48_271) % 2_147_483_647;
-    return state % below;
-  };
-}
-
 interface CallParams {
+  readonly replication?: string;
   readonly group?: string;
   readonly wanted?: string;
   readonly granted?: string;
@@ -80,9 +72,12 @@ export class TwoSites {
   /** Whether clients write to the source around each moment. */
   hasClients = true;
   readonly random: Random;
+  /** Called for each write of a client, with the content of the volume before and after it. */
+  onWrite: (name: string, before: Buffer, after: Buffer) => void = () => undefined;
   /** Content of the volumes when the source last took a moment. */
   private making: ReadonlyMap<string, Buffer> = new Map();
-  private written = 0;
+  /** Number of writes to the volumes of both servers. */
+  private readonly written: { count: number };
   /** A violation within a step of the replication, which would treat an error like any other. */
   private breach: string | null = null;
   private lane: FollowerLane | null = null;
@@ -95,6 +90,7 @@ export class TwoSites {
     this.target = before?.source ?? new Site('target', directory, this.clock);
     this.source.take = (copies) => this.take(copies);
     this.isBack = before !== null;
+    this.written = before?.written ?? { count: 0 };
     this.random = random;
   }
 
@@ -124,9 +120,8 @@ export class TwoSites {
   }
 
   replicate(): Promise<unknown> {
-    const volumes = SITE_VOLUMES.map((name) => ({ name, universe: 0 }));
     const settings = { to: this.target.name, pool: 'fast', everyMs: EVERY_MS, keep: KEEP, limitBytes: null, reversible: this.target.name };
-    return this.sources.replicate({ volumes, ...settings }, LOCAL_ASKER, null);
+    return this.sources.replicate({ volumes: WANTED, ...settings }, LOCAL_ASKER, null);
   }
 
   async close(): Promise<void> {
@@ -135,10 +130,26 @@ export class TwoSites {
     await this.target.close();
   }
 
-  /** Lets the replication work until it waits or a step has failed. Returns the error, or null. */
-  async work(): Promise<string | null> {
-    const lane = (this.lane ??= this.newLane());
-    lane.update(this.peer, this.order(), this.clock.wallMs(), lane.revision);
+  /** Ends the replication of the volumes of the source. */
+  end(force: boolean): Promise<unknown> {
+    return this.sources.end(WANTED, LOCAL_ASKER, null, force);
+  }
+
+  /** Makes the volumes of the target followers of what the source offers now. */
+  demote(): Promise<string> {
+    const { verbs, snapshots } = this.target.scene;
+    const differences = { difference: () => Promise.reject(new Error('A demotion counts nothing')) };
+    const ordersOf = (): readonly ReplicationOrder[] => (this.hasSource ? [this.order()] : []);
+    return new Demotion({ verbs, snapshots, differences, ordersOf }).demote(WANTED, this.source.name, LOCAL_ASKER);
+  }
+
+  /**
+   * Lets the replication work until it waits or a step has failed. `order`: what the source has said, perhaps long ago. Returns the error, or
+   * null.
+   */
+  async work(order = this.order()): Promise<string | null> {
+    const lane = (this.lane ??= this.newLane(order));
+    lane.update(this.peer, order, this.clock.wallMs(), lane.revision);
     await lane.look();
     return lane.state === 'failing' ? lane.text : null;
   }
@@ -202,9 +213,8 @@ export class TwoSites {
   hasGroup(group: string): boolean {
     return [this.source, this.target].some(({ scene }) =>
       SITE_VOLUMES.every((name) => {
-        const found = volumeIn(scene, name);
         const wanted = [...(this.model.get(group)?.values() ?? [])];
-        return snapshotsOf(found).list.some(
+        return snapshotsOf(volumeIn(scene, name)).list.some(
           (one) => momentIdOf(one) === group && wanted.some((content) => snapshotContent(scene, name, one).equals(content)),
         );
       }),
@@ -216,10 +226,19 @@ export class TwoSites {
     return replicationsIn(this.source.scene.pools.states).length > 0;
   }
 
+  /** Tells the source that this hand-over is not wanted. */
+  async release(granted: string): Promise<object> {
+    await this.handOvers.release(this.replication.id, granted, this.asker);
+    return {};
+  }
+
   /** Closes the source for a hand-over, and makes the last moment. */
   private async grant(wanted: string): Promise<{ readonly node: string }> {
-    const { id } = this.replication;
-    const { handOvers, asker } = this;
+    const {
+      handOvers,
+      asker,
+      replication: { id },
+    } = this;
     await handOvers.close(id, wanted, asker);
     if (handOvers.lastOf(id, asker) !== null) return { node: this.source.name };
     const { moment } = await this.moment();
@@ -270,8 +289,11 @@ export class TwoSites {
     const content = volumeContent(scene, name);
     const from = this.random(content.length / SITE_BLOCK_BYTES) * SITE_BLOCK_BYTES;
     if (!this.source.canOpen(name)) return;
-    content.fill(++this.written % 250, from, from + SITE_BLOCK_BYTES);
+    const before = Buffer.from(content);
+    const stamp = ++this.written.count;
+    content.fill(Buffer.from([stamp >> 8, stamp % 256]), from, from + SITE_BLOCK_BYTES);
     writeVolume(scene, name, content);
+    this.onWrite(name, before, content);
   }
 
   /** Executes a request of the target long after the target has given it up: for a moment, or for the confirmation of one. */
@@ -289,6 +311,8 @@ export class TwoSites {
     const [first, second] = SITE_VOLUMES.map((name) => ({ name, universe: 0 })) as [VolumeName, VolumeName];
     // A follower that does not exist yet will have the name that its source has then.
     if (this.followers().length === 1) return;
+    // A pool that is full for a moment must not leave a volume with a name that the life does not know.
+    this.source.fullAfter = 0;
     const between = { name: 'between', universe: 0 };
     const moves = [
       [first, between],
@@ -323,13 +347,12 @@ export class TwoSites {
 
   /** Throws a violation if a snapshot of a follower differs from the moment of the source that it names. */
   checkMoments(): void {
-    const { scene } = this.target;
     if (this.breach !== null) throw new Violation(this.breach);
     for (const { pool, manifest } of this.followers())
       for (const one of snapshotsOf({ pool, manifest }).list) {
         if (this.isBack && one.origin === undefined) continue;
         const wanted = this.model.get(one.origin?.group ?? '')?.get(manifest.follower?.sourceId ?? '');
-        if (wanted === undefined || !snapshotContent(scene, manifest.name, one).equals(wanted))
+        if (wanted === undefined || !snapshotContent(this.target.scene, manifest.name, one).equals(wanted))
           throw new Violation(`${manifest.name}@${one.name} is no moment of the source`);
       }
   }
@@ -366,7 +389,7 @@ export class TwoSites {
     );
   }
 
-  private newLane(): FollowerLane {
+  private newLane(order: ReplicationOrder): FollowerLane {
     const peers: Pick<Peers, 'call' | 'pull' | 'closeLeft'> = {
       closeLeft: () => Promise.resolve(),
       call: (_peer, method, params) => {
@@ -377,23 +400,26 @@ export class TwoSites {
       pull: (_peer, pull, progress, cancel) => this.pull(pull, progress, cancel),
     };
     const { verbs, snapshots } = this.target.scene;
-    const log = { info: () => undefined, warn: () => undefined, debug: () => undefined };
-    const turns = { pullTurns: new PeerTurns(1), callTurns: new PeerTurns(1) };
-    const ports = { clock: this.clock, log, peers, verbs: new FollowerVerbs(verbs), snapshots, ...turns };
+    const ports = { clock: this.clock, log: quietLog, peers, verbs: new FollowerVerbs(verbs), snapshots };
     return new FollowerLane(
-      { ...ports, isRead: () => false, takeOver: (order, handOver) => this.takeOver.run(order, handOver), change: (work) => work() },
+      {
+        ...ports,
+        pullTurns: new PeerTurns(1),
+        callTurns: new PeerTurns(1),
+        isRead: () => false,
+        takeOver: (order, handOver) => this.takeOver.run(order, handOver),
+        change: (work) => work(),
+      },
       this.peer,
-      this.order(),
+      order,
     );
   }
 
-  private async call(method: string, { group = '', wanted = '', granted = '' }: CallParams): Promise<unknown> {
+  private async call(method: string, { replication, group = '', wanted = '', granted = '' }: CallParams): Promise<unknown> {
+    if ((replication ?? this.replication.id) !== this.replication.id) throw new RsError('E_UNKNOWN_VOLUME', 'There is no such replication');
     if (method === 'replication-moment') return this.moment();
     if (method === 'replication-grant') return this.grant(wanted);
-    if (method === 'replication-release') {
-      await this.handOvers.release(this.replication.id, granted, this.asker);
-      return {};
-    }
+    if (method === 'replication-release') return this.release(granted);
     if (!this.commonGroups().includes(group) && !this.isOwn(group)) this.breach ??= 'A moment is confirmed that a follower lacks';
     return { removed: await this.sources.confirm(this.replication.id, group, this.asker) };
   }
@@ -425,7 +451,13 @@ export class TwoSites {
 
   private get sources(): SourceVerbs {
     const { verbs, snapshots } = this.source.scene;
-    return new SourceVerbs({ verbs, snapshots, log: { warn: () => undefined }, isClient: () => true, opened: () => Promise.resolve() });
+    return new SourceVerbs({
+      verbs,
+      snapshots,
+      log: { warn: () => undefined },
+      isClient: () => true,
+      opened: (members) => this.handOvers.cancel(members),
+    });
   }
 
   private get replication(): Replication {
@@ -446,9 +478,9 @@ export class TwoSites {
 
   /** Writes the blocks that differ, in any order; everything before the reported position is written. */
   private async pull(pull: Pull, progress: (progress: PullProgress) => void, cancel: AbortSignal): Promise<void> {
-    const wanted = this.contentAt(pull.snapshot.id);
+    const wanted = momentContent(this.source.scene, SITE_VOLUMES, pull.snapshot.id);
     const began = pull.isCompared ? fs.readFileSync(pull.file) : Buffer.alloc(wanted.length);
-    const base = pull.since === null ? began : this.contentAt(pull.since);
+    const base = pull.since === null ? began : momentContent(this.source.scene, SITE_VOLUMES, pull.since);
     const blocks = Array.from({ length: pull.sizeBytes / SITE_BLOCK_BYTES }, (_, index) => index);
     const differ = blocks.filter(
       (index) => index * SITE_BLOCK_BYTES >= pull.fromBytes && !blockOf(base, index).equals(blockOf(wanted, index)),
@@ -473,25 +505,4 @@ export class TwoSites {
       [this.cutAfter, this.swapsFile] = [null, false];
     }
   }
-
-  private contentAt(id: string): Buffer {
-    const { scene } = this.source;
-    for (const name of SITE_VOLUMES) {
-      const record = snapshotsOf(volumeIn(scene, name)).list.find((one) => one.id === id);
-      if (record !== undefined) return snapshotContent(scene, name, record);
-    }
-    throw new RsError('E_UNKNOWN_SNAPSHOT', `Snapshot ${id} is gone`);
-  }
-}
-
-/** Puts a file of zeros in the place of a file. */
-function replaceFile(file: string): void {
-  fs.writeFileSync(`${file}.restored`, Buffer.alloc(fs.statSync(file).size));
-  fs.renameSync(`${file}.restored`, file);
-}
-
-function blockOf(content: Buffer, index: number): Buffer {
-  const block = Buffer.alloc(SITE_BLOCK_BYTES);
-  content.subarray(index * SITE_BLOCK_BYTES, (index + 1) * SITE_BLOCK_BYTES).copy(block);
-  return block;
 }

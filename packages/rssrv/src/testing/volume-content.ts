@@ -3,10 +3,12 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
+import { RsError } from '@rsio/common/lib/errors';
 import { LayoutMap } from '../storage/files/layout-map.ts';
 import type { PoolState } from '../pools/catalogue.ts';
 import { type Manifest, otherParts, partSizes } from '../pools/disk/manifest.ts';
 import { filesOf, type SnapshotRecord } from '../pools/snapshots/snapshot-record.ts';
+import { snapshotsOf } from '../snapshots/snapshot-rules.ts';
 import type { PoolScene } from './pool-scene.ts';
 
 type Files = Pick<Manifest, 'layout' | 'sizeBytes'>;
@@ -64,4 +66,13 @@ function forEachRun(
     work([first, ...others][map.part] ?? '', map.partPositionBytes, position, end);
     position = end;
   }
+}
+
+/** Content of the snapshot with this id, of one of the named volumes. Throws E_UNKNOWN_SNAPSHOT. */
+export function momentContent(scene: PoolScene, names: readonly string[], id: string): Buffer {
+  for (const name of names) {
+    const record = snapshotsOf(volumeIn(scene, name)).list.find((one) => one.id === id);
+    if (record !== undefined) return snapshotContent(scene, name, record);
+  }
+  throw new RsError('E_UNKNOWN_SNAPSHOT', `Snapshot ${id} is gone`);
 }

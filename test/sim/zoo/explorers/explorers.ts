@@ -10,6 +10,7 @@ import { repairLife } from '@rsio/protocol/testing/mirror-repair-lives';
 import { nameLife } from '@rsio/rssrv/testing/name-lives';
 import { replicationLife } from '@rsio/rssrv/testing/replication-lives';
 import { consentLife } from '@rsio/rssrv/testing/consent-lives';
+import { orderLife } from '@rsio/rssrv/testing/order-lives';
 import { roleLife } from '@rsio/rssrv/testing/role-lives';
 import { seedLife } from '@rsio/rssrv/testing/seed-lives';
 import { walk } from '@rsio/rssrv/testing/intent-scene';
@@ -41,7 +42,8 @@ import { ANY, type WalkOptions, World } from '../../../mirrors/world.ts';
  * times. `gate-pairs`: two gates of one volume. `records`: the gate record of a volume that changes its holder. `farms`: several servers
  * over a shared disk. `names`: schedules of volumes that change their names. `replications`: two servers, one of which has followers of
  * volumes of the other. `roles`: the same servers, which change their roles. `consents`: the same servers, of which one may come back from
- * an old image. `owners`: who has an attachment. `backups`: damaged chains of backups. `ages`: removed volumes under clocks that jump.
+ * an old image. `orders`: the same servers, at which people give any order. `owners`: who has an attachment. `backups`: damaged chains of
+ * backups. `ages`: removed volumes under clocks that jump.
  */
 export type Explorer =
   | 'walks'
@@ -68,6 +70,7 @@ export type Explorer =
   | 'replications'
   | 'roles'
   | 'consents'
+  | 'orders'
   | 'seeds'
   | 'owners'
   | 'backups'
@@ -80,7 +83,7 @@ const REPLICATIONS_MAX = 300;
 
 /** Returns the number of worlds in which a mutant is hunted. */
 export function exploredMax(explorer: Explorer): number {
-  return ['names', 'replications', 'roles', 'consents', 'seeds'].includes(explorer) ? REPLICATIONS_MAX : EXPLORED_MAX;
+  return ['names', 'replications', 'roles', 'consents', 'orders', 'seeds'].includes(explorer) ? REPLICATIONS_MAX : EXPLORED_MAX;
 }
 
 /** Runs the world of this seed. Returns the fault as a sentence; null: no fault. */
@@ -102,6 +105,7 @@ export async function explore(explorer: Explorer, options: Partial<WalkOptions>,
     if (explorer === 'replications') return await replicationLife(seed);
     if (explorer === 'roles') return await roleLife(seed);
     if (explorer === 'consents') return await consentLife(seed);
+    if (explorer === 'orders') return await orderLife(seed);
     if (explorer === 'seeds') return await seedLife(seed);
     if (explorer === 'owners') return ownerWorld(seed);
     if (explorer === 'backups') return await backupWorld(seed);

@@ -23,6 +23,7 @@ import { SnapshotVerbs } from '@rsio/rssrv/snapshots/snapshot-verbs';
 import { override } from '../../base/override.ts';
 import { all, type Mutant, type PrivateAs } from '../mutants/mutant.ts';
 import { CONSENT_MUTANTS } from './consent-mutants.ts';
+import { ORDER_MUTANTS } from './order-mutants.ts';
 import { PROMOTION_MUTANTS } from './promotion-mutants.ts';
 import { ROLE_MUTANTS } from './role-mutants.ts';
 import { SEED_MUTANTS } from './seed-mutants.ts';
@@ -352,5 +353,6 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
   ...PROMOTION_MUTANTS,
   ...ROLE_MUTANTS,
   ...CONSENT_MUTANTS,
+  ...ORDER_MUTANTS,
   ...SEED_MUTANTS,
 ];
