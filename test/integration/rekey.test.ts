@@ -118,8 +118,8 @@ it('a rekey that is killed at any step leaves the file as before or as after', {
   const two = before.replace(line(before), `${line(before)} 0x-a-new-secret-of-the-lab`);
   const cases = [
     { args: [], from: before, isAfter: (text: string) => new RegExp(`^${line(before)} [2-9a-z]{32}$`).test(line(text)) },
-    { args: ['--finish'], from: two, isAfter: (text: string) => line(text) === 'big-2 0x-a-new-secret-of-the-lab' },
-    { args: ['--cancel'], from: two, isAfter: (text: string) => text === before },
+    { args: ['--finish', '--force'], from: two, isAfter: (text: string) => line(text) === 'big-2 0x-a-new-secret-of-the-lab' },
+    { args: ['--cancel', '--force'], from: two, isAfter: (text: string) => text === before },
   ];
   for (const { args, from, isAfter } of cases) {
     const rekey = (killAt: number): Promise<RunResult> => {

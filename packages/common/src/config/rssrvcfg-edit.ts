@@ -130,12 +130,18 @@ export function addClient(document: IniDocument, name: string, key: string): Ini
   return appendLine(whole, index, `${name} ${key}`);
 }
 
-/** Adds a second key to a client, after its first key. Throws E_CONFIG, never with a key, if the client is unknown or has two keys. */
+/**
+ * Adds a second key to a client, after its first key. A key that the client has already, and that no newer one replaces, changes nothing.
+ * Throws E_CONFIG, never with a key, if the client is unknown or has two other keys.
+ */
 export function addSecondKey(document: IniDocument, name: string, key: string): IniDocument {
   if (!isKeyText(key)) throw new RsError('E_CONFIG', `Wrong key of client ${name}: allowed is ${keyText.allowed}`);
   return changeKeys(document, name, (line, keys) => {
+    if (keys.at(-1) === key) return line;
+    if (keys.includes(key))
+      throw new RsError('E_CONFIG', `This is the old key of client ${name}: rsadm client rekey ${name} --cancel keeps it, and drops the new one`);
     if (keys.length > 1)
-      throw new RsError('E_CONFIG', `Client ${name} has two keys already: rsadm client rekey ${name} --finish drops the old one`);
+      throw new RsError('E_CONFIG', `Client ${name} has two keys already: rsadm client rekey ${name} --finish drops the old one, and --cancel the new one`);
     return `${line} ${key}`;
   });
 }

@@ -1,5 +1,5 @@
-// Changes the key of a client in steps. Between the steps, the server accepts both keys, so that the client is never locked out. rsadm and
-// crsio use this module. Invariant: a new key is returned only by the step that makes it, and no error shows a key.
+// Changes the key of a client in steps. Between the steps, the server accepts both keys. rsadm and crsio use this module. Invariant: a new key is returned only by the step that makes it, no error shows a key,
+// and without force, no step drops a key unless a session has proved the other one.
 
 import { newKey } from '../cli/new-key.ts';
 import type { IniDocument } from '../config/reader/ini-document.ts';
@@ -15,29 +15,41 @@ export type RekeyStep = 'start' | 'finish' | 'cancel';
 type RekeyContext = Omit<ServerFileContext, 'call'> & { readonly call: ServerCall };
 
 /**
- * Returns the new key if the step is `start`, else null. Unless `isForced`, throws E_IN_USE if dropping a key would end the session of the
- * client. Also throws the errors of `changeServerFile`.
+ * Returns the new key if the step is `start`, else null. `given` is the key that another server has made; null: a new key is made. Unless
+ * `isForced`, a key is dropped only while a session proves that the client uses the other one: throws E_IN_USE, because the client would be
+ * shut out. Also throws the errors of `changeServerFile`.
  */
-export async function rekeyClient(context: RekeyContext, name: string, step: RekeyStep, isForced: boolean): Promise<string | null> {
-  const key = step === 'start' ? newKey() : null;
+export async function rekeyClient(
+  context: RekeyContext,
+  name: string,
+  step: RekeyStep,
+  isForced: boolean,
+  given: string | null = null,
+): Promise<string | null> {
+  const key = step === 'start' ? (given ?? newKey()) : null;
   const edit = (document: IniDocument): IniDocument => {
     if (key !== null) return addSecondKey(document, name, key);
     return step === 'finish' ? dropFirstKey(document, name) : dropSecondKey(document, name);
   };
   checkServerFile(context, edit);
-  if (key === null && !isForced) await checkUnused(context, name, step === 'finish' ? 'old' : 'new');
+  if (step !== 'start' && !isForced) await checkOtherInUse(context, name, step);
   await changeServerFile(context, edit, context.note);
   return key;
 }
 
-/** Throws E_IN_USE if the client has authenticated its session with this key. */
-async function checkUnused(context: RekeyContext, name: string, key: 'old' | 'new'): Promise<void> {
-  const session = (await clientsOf(context)).find((client) => client.name === name && client.sessionKey === key);
-  if (session === undefined) return;
+/** Throws E_IN_USE unless the sessions of the client have proved the key that stays, and no other key. */
+async function checkOtherInUse(context: RekeyContext, name: string, step: 'finish' | 'cancel'): Promise<void> {
+  const [dropped, kept] = step === 'finish' ? ['old', 'new'] : ['new', 'old'];
+  const client = (await clientsOf(context)).find((one) => one.name === name);
+  if (client?.sessionKey === kept) return;
+  const what =
+    client?.sessionKey === dropped
+      ? `The session of client ${name} at ${client.address ?? '?'} uses the ${dropped} key, and would end`
+      : `Client ${name} has no session here, so that nothing shows that it has the ${kept} key`;
   throw new RsError(
     'E_IN_USE',
-    `The session of client ${name} at ${session.address ?? '?'} uses the ${key} key, and would end: give the client the ` +
-      `${key === 'old' ? 'new' : 'old'} key, run rsconfig reload there and rsadm client kick ${name} here, and try again; or give --force`,
+    `${what}: give the client the ${kept} key, run rsconfig reload there and rsadm client kick ${name} here, and try again; ` +
+      `or rsadm client rekey ${name} --${step} --force`,
     { client: name },
   );
 }
