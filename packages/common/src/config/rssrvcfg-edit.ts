@@ -139,9 +139,15 @@ export function addSecondKey(document: IniDocument, name: string, key: string): 
   return changeKeys(document, name, (line, keys) => {
     if (keys.at(-1) === key) return line;
     if (keys.includes(key))
-      throw new RsError('E_CONFIG', `This is the old key of client ${name}: rsadm client rekey ${name} --cancel keeps it, and drops the new one`);
+      throw new RsError(
+        'E_CONFIG',
+        `This is the old key of client ${name}: rsadm client rekey ${name} --cancel keeps it, and drops the new one`,
+      );
     if (keys.length > 1)
-      throw new RsError('E_CONFIG', `Client ${name} has two keys already: rsadm client rekey ${name} --finish drops the old one, and --cancel the new one`);
+      throw new RsError(
+        'E_CONFIG',
+        `Client ${name} has two keys already: rsadm client rekey ${name} --finish drops the old one, and --cancel the new one`,
+      );
     return `${line} ${key}`;
   });
 }

@@ -1,6 +1,7 @@
 // Finds out which paths to a server work. Pairs the interfaces and probes the candidates one after another, because simultaneous probes
 // would distort the measured rates. Invariant: every interface of both sides is in a report or is left out with a reason.
 
+import type { RsError } from '@rsio/common/lib/errors';
 import { considerCandidates } from './candidates.ts';
 import type { Finding } from './finding.ts';
 import { probeCandidate } from './probe.ts';
@@ -22,23 +23,13 @@ export async function examine(options: ExamineOptions): Promise<Examination> {
   const { locals, remotes, choice, login, expected, ports, onReport } = options;
   const { candidates, leftOut } = considerCandidates(locals, remotes, choice);
   const reports: ProbeReport[] = [];
+  const once = login === null ? null : { ...login, refusals: new Map<string, RsError>() };
   for (const candidate of candidates) {
-    const refused = reports.find(({ failureCode }) => failureCode === 'E_AUTH');
-    const probed = await probeCandidate(candidate, refused === undefined ? login : null, expected, ports);
-    const report = refused === undefined ? probed : refusedToo(probed, refused);
+    const report = await probeCandidate(candidate, once, expected, ports);
     reports.push(report);
     onReport?.(report, reports.length, candidates.length);
   }
   return { reports, leftOut, findings: oneDevice(reports) };
-}
-
-/**
- * Copies a server's refusal of the key into the report on another path to the same server. A refused key is not tried again, because a
- * server delays a node after too many wrong proofs.
- */
-function refusedToo(report: ProbeReport, { failure, failureCode, server }: ProbeReport): ProbeReport {
-  const isSame = report.failure === null && report.server?.instance === server?.instance;
-  return isSame ? { ...report, failure, failureCode } : report;
 }
 
 /**

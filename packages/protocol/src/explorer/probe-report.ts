@@ -3,7 +3,7 @@
 
 import type { RandomBytes } from '../auth/handshake-frames.ts';
 import type { Clock } from '@rsio/common/lib/clock';
-import type { ErrorCode } from '@rsio/common/lib/errors';
+import type { ErrorCode, RsError } from '@rsio/common/lib/errors';
 import type { Connector } from '../link/path-transport.ts';
 import type { ServerInterface } from '../wire/messages.ts';
 import type { LeftOut } from './candidates.ts';
@@ -35,6 +35,11 @@ export interface ProbeLogin {
   readonly serverkey: string | null;
   /** True if the probe insists on TLS. Default: false. */
   readonly tls?: boolean;
+  /**
+   * Refusals of the key, by the instance of the server. Each probe adds to it. A server that has refused the key is not sent it again,
+   * because a server delays a node after too many wrong proofs; the other servers are.
+   */
+  readonly refusals?: Map<string, RsError>;
 }
 
 /** Properties that the server must have. A field that is null is not checked. */
@@ -68,6 +73,8 @@ export interface ProbedServer {
   readonly isProved: boolean;
   /** All interfaces of the server, as listed in WELCOME; null if the server did not authenticate. */
   readonly interfaces: readonly ServerInterface[] | null;
+  /** Which of two keys of the node the server has accepted; null: the node has one key there, the server did not say, or no key was proved. */
+  readonly keyUsed: 'old' | 'new' | null;
 }
 
 export interface ProbeReport {

@@ -12,6 +12,7 @@ import {
   PROBE_TIME_MAX_MS,
   PROBE_WINDOW_BYTES,
 } from './limits.ts';
+import type { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { MemoryNetwork, type MemoryRoute } from '../testing/memory-network.ts';
 import { IDEAL_LINK, type LinkShape } from '../testing/memory-transport.ts';
@@ -147,7 +148,14 @@ describe('measured', () => {
       failureCode: null,
       connectMs: 20,
       handshakeMs: 80,
-      server: { server: 'big-9', serverid: 1, instance: '9'.repeat(32), isProved: true, interfaces: scene.server.interfaces },
+      server: {
+        server: 'big-9',
+        serverid: 1,
+        instance: '9'.repeat(32),
+        isProved: true,
+        interfaces: scene.server.interfaces,
+        keyUsed: null,
+      },
       roundTripMs: 40,
       device: 'eth0',
       findings: [],
@@ -403,6 +411,16 @@ describe('examine', () => {
     const { reports } = await scene.until(examine(options));
     expect(reports.map(({ failureCode }) => failureCode)).toEqual(['E_AUTH', 'E_AUTH']);
     expect(scene.server.heard).toEqual(['HELLO', 'PROOF', 'HELLO']);
+  });
+
+  test('a key that one server refuses is tried at another server', async () => {
+    const [scene, other] = [new Scene(), new Scene()];
+    const login = { ...LOGIN, nodekey: 'wrong', refusals: new Map<string, RsError>() };
+    await scene.probe({ ...login, refusals: login.refusals });
+    login.refusals.set('another instance', login.refusals.get('9'.repeat(32))!);
+    login.refusals.delete('9'.repeat(32));
+    expect((await other.probe(login)).failureCode).toBe('E_AUTH');
+    expect([login.refusals.size, other.server.heard]).toEqual([2, ['HELLO', 'PROOF']]);
   });
 
   test('one failing candidate does not end it', async () => {

@@ -97,7 +97,7 @@ class Probe {
     const { local } = measured.candidate;
     const { server, serverid, instance } = await link.greet(login, expected.namespaceid ?? 0, local.name, ports);
     measured.handshakeMs = ports.clock.monotonicMs() - startMs;
-    measured.server = { server, serverid, instance, isProved: false, interfaces: null };
+    measured.server = { server, serverid, instance, isProved: false, interfaces: null, keyUsed: null };
     if (expected.serverid !== null && serverid !== expected.serverid) {
       throw new RsError(
         'E_CONFIG',
@@ -110,9 +110,15 @@ class Probe {
       this.findings.add('not-measured', this.name, sentence, 'update the server');
       return null;
     }
-    const welcome = await link.prove();
+    const refusal = login.refusals?.get(instance);
+    if (refusal !== undefined) throw refusal;
+    const welcome = await link.prove().catch((error: unknown) => {
+      if (error instanceof RsError && error.code === 'E_AUTH') login.refusals?.set(instance, error);
+      throw error;
+    });
     measured.handshakeMs = ports.clock.monotonicMs() - startMs;
-    measured.server = { server, serverid, instance, isProved: true, interfaces: welcome.interfaces };
+    const keyUsed = welcome.keyUsed === undefined ? null : welcome.keyUsed === 0 ? 'old' : 'new';
+    measured.server = { server, serverid, instance, isProved: true, interfaces: welcome.interfaces, keyUsed };
     measured.cipher = link.cipher;
     if (expected.isNamed === true) this.checkNamed(server, welcome);
     return welcome;

@@ -199,6 +199,7 @@ export const { encode: encodeWelcome, decode: decodeWelcome } = codec<Welcome>('
   generation: counter,
   release: addedLater<string | undefined>(text(SHORT_TEXT_MAX_CHARS), undefined),
   wallMs: addedLater<number | undefined>(counter, undefined),
+  keyUsed: addedLater<0 | 1 | undefined>(oneOf(0, 1), undefined),
 });
 
 export const { encode: encodeFarewell, decode: decodeFarewell } = codec<Farewell>('REFUSE or BYE', { code: errorCode, sentence });

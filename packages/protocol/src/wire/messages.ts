@@ -60,6 +60,8 @@ export interface Welcome {
   readonly release?: string | undefined;
   /** The server's time of day, in ms since 1970. */
   readonly wallMs?: number | undefined;
+  /** To a probe only, while the node has two keys: the key that it has proved; 0: the old one, 1: the new one. */
+  readonly keyUsed?: 0 | 1 | undefined;
 }
 
 /**

@@ -99,6 +99,7 @@ const welcome = codec.encodeWelcome({
   generation: 1,
   release: '0.2.0',
   wallMs: 1,
+  keyUsed: 0,
 });
 
 const id = '0'.repeat(32);

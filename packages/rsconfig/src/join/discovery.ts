@@ -12,15 +12,16 @@ import type { Finding } from '@rsio/protocol/explorer/finding';
 import type { DatagramPeer } from '@rsio/protocol/explorer/datagram-sockets';
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import { probeCandidate } from '@rsio/protocol/explorer/probe';
-import type { ProbeLogin, ProbeRemote, ProbeReport } from '@rsio/protocol/explorer/probe-report';
+import type { ProbeRemote, ProbeReport } from '@rsio/protocol/explorer/probe-report';
 import { exploringLocals } from '../cli/hosts.ts';
 import { probePorts, type ThisMachine } from '../cli/this-machine.ts';
 import { splitSentence } from '../doctor/gather/naming.ts';
+import type { JoinLogin } from './encryption.ts';
 
 export interface JoinTarget {
   readonly host: DatagramPeer;
   readonly interfaces: readonly MachineInterface[];
-  readonly login: Required<ProbeLogin>;
+  readonly login: JoinLogin;
   readonly namespacekey: string | null;
   /** Id of the namespace; null if `join` must take it from the host's answer. */
   readonly namespaceid: number | null;

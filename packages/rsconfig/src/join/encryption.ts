@@ -6,6 +6,8 @@ import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
 import type { ProbeLogin } from '@rsio/protocol/explorer/probe-report';
 
+export type JoinLogin = Required<Omit<ProbeLogin, 'refusals'>>;
+
 /**
  * True if the paths of this namespace must be encrypted. `before`: the current content of rscltcfg. `namespaceid`: null if the namespace is
  * not known yet; `before` is then ignored.
@@ -17,7 +19,7 @@ export function tlsFor(before: RscltConfig | null, namespaceid: number | null, i
 }
 
 /** Throws E_CONFIG if the key is too short for TLS, because rscltcfg would not accept the key together with `tls = on`. */
-export function loginWith(login: Omit<ProbeLogin, 'tls'>, tls: boolean): Required<ProbeLogin> {
+export function loginWith(login: Omit<JoinLogin, 'tls'>, tls: boolean): JoinLogin {
   const remedy = `and rsadm client rekey ${login.nodename} changes it on the servers`;
   const short = tls ? shortKey('key with TLS', login.nodekey, null) : null;
   if (short !== null) throw new RsError('E_CONFIG', `${short.message}, ${remedy}; nothing was written`);

@@ -50,7 +50,7 @@ export function report(changes: Partial<ProbeReport> = {}): ProbeReport {
     connectMs: 0.21,
     handshakeMs: 1.2,
     device: 'eth0',
-    server: { server: 'big-9', serverid: 1, instance: '00112233445566770011223344556677', isProved: true, interfaces: [] },
+    server: { server: 'big-9', serverid: 1, instance: '00112233445566770011223344556677', isProved: true, interfaces: [], keyUsed: null },
     roundTripMs: 0.212,
     readBytesPerSecond: 112e6,
     writeBytesPerSecond: 111e6,

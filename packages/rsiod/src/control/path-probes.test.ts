@@ -1,6 +1,7 @@
 // Tests which paths are measured and how, and why other paths are not measured. The measurement itself is a fake. Real connections are
 // measured in test/integration/probe-connection.test.ts.
 
+import { RsError } from '@rsio/common/lib/errors';
 import type { ProbeCandidate, ProbeExpectation, ProbeLogin, ProbePorts, ProbeReport } from '@rsio/protocol/explorer/probe-report';
 import { PROBES_TIME_MAX_MS } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
@@ -142,13 +143,15 @@ describe('a probe of one name or address', () => {
   });
 });
 
-test('shows a refused key to the server only once, for the whole namespace', async () => {
-  const scene = new Scene([namespace('osl'), namespace('lab')], ({ login }) =>
-    login?.nodekey === 'secret' ? { failure: 'wrong key', failureCode: 'E_AUTH' } : {},
-  );
+test('the refusals of a key are remembered for the servers of its namespace, and each server is asked', async () => {
+  const scene = new Scene([namespace('osl'), namespace('lab')], ({ login, candidate }) => {
+    if (candidate.remote.name !== 'osl-1') return {};
+    login?.refusals?.set('instance', new RsError('E_AUTH', 'wrong key'));
+    return { failure: 'wrong key', failureCode: 'E_AUTH' };
+  });
   const { paths } = await scene.probes.measure(ALL);
-  expect(scene.calls.map(({ login }) => login !== null)).toEqual([true, false, true, false]);
-  expect(paths.map(({ error }) => error)).toEqual(Array.from({ length: 4 }, () => ({ code: 'E_AUTH', message: 'wrong key' })));
+  expect(scene.calls.map(({ login }) => [...(login?.refusals?.keys() ?? [])])).toEqual([['instance'], ['instance'], [], []]);
+  expect(paths.map(({ error }) => error?.code ?? null)).toEqual(['E_AUTH', null, null, null]);
 });
 
 test('skips the remaining paths when its time is over, and a second request is told to wait', async () => {

@@ -1,6 +1,6 @@
 // The control method `probe` measures the daemon's paths one after the other. Invariants: probes do not use the daemon's own connections.
-// Only one `probe` request is executed at a time. A `probe` request is answered before rsconfig stops waiting. Once a server has refused
-// the client's login to a namespace, the remaining probes of that namespace do not log in.
+// Only one `probe` request is executed at a time. A `probe` request is answered before rsconfig stops waiting. A server that has
+// refused the client's key is not sent it again.
 
 import { toAddress } from '@rsio/common/lib/address';
 import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
@@ -64,16 +64,14 @@ export class PathProbes {
     const { clock } = this.ports.probePorts(null);
     const endMs = clock.monotonicMs() + PROBES_TIME_MAX_MS;
     for (const namespace of this.ports.namespaces()) {
-      let refused: ProbeReport | null = null;
+      const refusals = new Map<string, RsError>();
       for (const route of namespace.routes.filter((one) => isMeant(one, request))) {
         if (clock.monotonicMs() >= endMs) {
           const reason = `not measured within ${PROBES_TIME_MAX_MS / 1000} s: probe it alone`;
           leftOut.push({ interface: route.local.name, section: route.remote.name, address: route.remote.address, reason });
           continue;
         }
-        const report: ProbeReport = await this.probeRoute(namespace, route, refused);
-        if (report.failureCode === 'E_AUTH') refused ??= report;
-        paths.push(viewOf(route, report));
+        paths.push(viewOf(route, await this.probeRoute(namespace, route, refusals)));
       }
       if (request.interface === null) leftOut.push(...omitted(namespace, request));
     }
@@ -86,19 +84,17 @@ export class PathProbes {
     return { paths, leftOut };
   }
 
-  private async probeRoute(
+  private probeRoute(
     { config }: ProbedNamespace,
     { local, remote, port, server }: ProbedRoute,
-    refused: ProbeReport | null,
+    refusals: Map<string, RsError>,
   ): Promise<ProbeReport> {
     const { probe = probeCandidate, probePorts } = this.ports;
     const { namespaceid, nodename, nodekey, namespacekey, tls } = config;
-    const login = refused === null ? { nodename, nodekey, serverkey: remote.serverkey, tls } : null;
+    const login = { nodename, nodekey, serverkey: remote.serverkey, tls, refusals };
     const candidate = { local, remote: { name: remote.name, address: remote.address, port } };
     const expected = { namespaceid, serverid: remote.serverid ?? server?.serverid ?? null };
-    const report = await probe(candidate, login, expected, probePorts(namespacekey));
-    if (refused === null || report.failure !== null) return report;
-    return { ...report, failure: refused.failure, failureCode: refused.failureCode };
+    return probe(candidate, login, expected, probePorts(namespacekey));
   }
 }
 

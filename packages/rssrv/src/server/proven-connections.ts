@@ -80,7 +80,9 @@ export class ProvenConnections {
     try {
       ports.fences.check(proven.hello.node);
       checkTls(proven.features, ports.config());
-      ports.probes().admit(socket, proven, config.name, ports.list());
+      const keys = keysOf(ports.config().clients, proven.hello.node);
+      const keyUsed = keys.length < 2 ? undefined : proven.key === keys[0] ? 0 : 1;
+      ports.probes().admit(socket, proven, config.name, { ...ports.list(), keyUsed });
     } catch (error) {
       this.refuse(socket, proven, toRsError(error));
     }

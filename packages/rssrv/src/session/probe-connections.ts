@@ -15,7 +15,7 @@ import { adoptSocket } from '@rsio/protocol/link/tcp-transport';
 import { TlsStarts } from '@rsio/protocol/link/tls-starts';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
 import { FEATURE } from '@rsio/protocol/wire/features';
-import type { ListAnswer } from '@rsio/protocol/wire/messages';
+import type { Welcome } from '@rsio/protocol/wire/messages';
 import { ProbeSession } from './probe-session.ts';
 
 export class ProbeConnections {
@@ -38,7 +38,7 @@ export class ProbeConnections {
   }
 
   /** Takes a proven, paused socket whose client has negotiated a probe. Throws E_PROTOCOL or E_LIMIT. */
-  admit(socket: Socket, proven: Proven, interfaceName: string, list: Pick<ListAnswer, 'interfaces' | 'generation'>): void {
+  admit(socket: Socket, proven: Proven, interfaceName: string, list: Pick<Welcome, 'interfaces' | 'generation' | 'keyUsed'>): void {
     if (proven.kind === 'join') throw new RsError('E_PROTOCOL', 'A probe cannot join a session: prove it without one');
     if (this.nodes.size >= PROBE_CONNECTIONS_MAX) {
       throw new RsError('E_LIMIT', `${PROBE_CONNECTIONS_MAX} probes are already running: try again later`);

@@ -19,7 +19,7 @@ import type { PathTransport } from '@rsio/protocol/link/path-transport';
 import { ANSWER, frameName, OP } from '@rsio/protocol/wire/frames';
 import type { Header } from '@rsio/protocol/wire/header';
 import { decodeFarewell, decodeHeartbeat, encodeFarewell, encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
-import type { ServerInterface } from '@rsio/protocol/wire/messages';
+import type { Welcome } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 
 export interface ProbePorts {
@@ -30,12 +30,10 @@ export interface ProbePorts {
 }
 
 /** Results of the handshake, and values for WELCOME. */
-export interface ProbeAdmission {
+export interface ProbeAdmission extends Pick<Welcome, 'interfaces' | 'generation' | 'keyUsed'> {
   readonly welcomeKey: string;
   readonly transcript: string;
   readonly digest: boolean;
-  readonly interfaces: readonly ServerInterface[];
-  readonly generation: number;
 }
 
 export class ProbeSession implements ConnectionEvents {
@@ -53,7 +51,7 @@ export class ProbeSession implements ConnectionEvents {
 
   /** Sends WELCOME. */
   constructor(transport: PathTransport, admission: ProbeAdmission, ports: ProbePorts) {
-    const { welcomeKey, transcript, digest, interfaces, generation } = admission;
+    const { welcomeKey, transcript, digest, interfaces, generation, keyUsed } = admission;
     this.ports = ports;
     this.generation = generation;
     this.heartbeat = new Heartbeat(HEARTBEAT_INTERVAL_MS, ports.clock.monotonicMs());
@@ -62,7 +60,7 @@ export class ProbeSession implements ConnectionEvents {
     decoder.messageMaxBytes = HANDSHAKE_MESSAGE_MAX_BYTES;
     decoder.ioMaxBytes = SEGMENT_BYTES;
     const session = Buffer.alloc(SESSION_ID_BYTES);
-    const welcome = { session, path: 0, slots: PROBE_SLOTS, windowBytes: PROBE_WINDOW_BYTES, interfaces, generation };
+    const welcome = { session, path: 0, slots: PROBE_SLOTS, windowBytes: PROBE_WINDOW_BYTES, interfaces, generation, keyUsed };
     encoder.raw(buildWelcome(welcomeKey, transcript, welcome));
     encoder.flush();
     encoder.digest = digest;

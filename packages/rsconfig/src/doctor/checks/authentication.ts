@@ -1,5 +1,5 @@
-// Checks that each path leads to an RSIO server that belongs to the right namespace, has a unique serverid and accepts this node's key.
-// Invariant: if a server has identified itself or has refused the namespace, each of its failures is reported once, not once per path.
+// Checks that each path leads to an RSIO server that belongs to the right namespace, has a unique serverid and accepts this node's key, and
+// compares the keys of all servers of a namespace, so that a change of the key that is half done is named at each of them. Invariant: if a server has identified itself or has refused the namespace, each of its failures is reported once, not once per path.
 
 import type { DoctorFacts, PathFacts } from '../gather/facts.ts';
 import { type Finding, FindingList } from '../gather/finding.ts';
@@ -23,22 +23,20 @@ export function checkProof(facts: DoctorFacts): Finding[] {
   for (const [instance, paths] of byInstance(facts)) {
     const [first] = paths;
     const isProved = paths.some(({ report }) => report?.server?.instance === instance && report.server.isProved);
-    if (isProved && first !== undefined) findings.ok(serverName(first), `Has proved that it knows the key of node ${first.nodename}`);
+    if (!isProved || first === undefined) continue;
+    findings.ok(serverName(first), `Has proved that it knows the key of node ${first.nodename}`);
+    changedKey(findings, facts, paths);
   }
   return findings.list;
 }
 
-function failed(findings: FindingList, { file, version, rootOption }: DoctorFacts, path: PathFacts): void {
+function failed(findings: FindingList, facts: DoctorFacts, path: PathFacts): void {
+  const { file, version, rootOption } = facts;
   const { failure, failureCode, server } = path.report ?? {};
   const inNamespace = (key: string): string => locationOf(file, { type: 'namespace', name: path.namespace }, key);
   switch (failureCode) {
     case 'E_AUTH':
-      findings.error(
-        serverName(path),
-        `It does not accept node ${path.nodename} with this key, or does not have the same key itself`,
-        inNamespace('nodekey'),
-        `compare nodename and nodekey with the line of ${path.nodename} in [clients] of its rssrvcfg, and serverkey where one is set; on the server, kill -HUP $(cat /run/rsio/rssrv/pid) makes rssrv reload it`,
-      );
+      refusedKey(findings, inNamespace('nodekey'), path, facts);
       return;
     case 'E_NAMESPACE': {
       const { what } = splitSentence(failure ?? '', '');
@@ -83,6 +81,54 @@ function failed(findings: FindingList, { file, version, rootOption }: DoctorFact
   }
   const { what, remedy } = splitSentence(failure ?? 'It failed', 'see rsslogcat on the server');
   findings.error(pathName(path), what, null, remedy);
+}
+
+function refusedKey(findings: FindingList, where: string, path: PathFacts, facts: DoctorFacts): void {
+  const { nodename } = path;
+  const others = provedIn(facts, path.namespace);
+  if (others.length === 0) {
+    findings.error(
+      serverName(path),
+      `It does not accept node ${nodename} with this key, or does not have the same key itself`,
+      where,
+      `compare nodename and nodekey with the line of ${nodename} in [clients] of its rssrvcfg, and serverkey where one is set; on the server, kill -HUP $(cat /run/rsio/rssrv/pid) makes rssrv reload it`,
+    );
+    return;
+  }
+  const names = listOf([...new Set(others.map(({ report }) => report?.server?.server ?? ''))]);
+  const isOld = others.some(({ report }) => report?.server?.keyUsed === 'old');
+  const here = `give this client the new key: ${settingKey(path, facts)}`;
+  const there = `there, rsadm client rekey ${nodename} --key-file FILE lets it accept this key`;
+  const remedy = isOld ? here : `${there}; or, if its key is the new one, ${here}`;
+  const what = `It does not accept node ${nodename} with this key, which ${names} accepted`;
+  findings.error(serverName(path), what, where, remedy);
+}
+
+/** `paths`: the paths to a server that has accepted the key. */
+function changedKey(findings: FindingList, facts: DoctorFacts, paths: readonly PathFacts[]): void {
+  const path = paths.find(({ report }) => report?.server?.isProved === true);
+  if (path === undefined) return;
+  const { nodename, namespace } = path;
+  const where = locationOf(facts.file, { type: 'namespace', name: namespace }, 'nodekey');
+  const used = path.report?.server?.keyUsed ?? null;
+  if (used === 'old') {
+    const remedy = `when all servers have the new key, ${settingKey(path, facts)}; to keep this one, there, rsadm client rekey ${nodename} --cancel`;
+    findings.warning(serverName(path), `It has a new key for node ${nodename}, which this client does not use yet`, where, remedy);
+  } else if (used === 'new') {
+    const remedy = `there, rsadm client rekey ${nodename} --finish; if that is refused, first rsadm client kick ${nodename}`;
+    findings.warning(serverName(path), `It still accepts the old key of node ${nodename}`, null, remedy);
+  } else if (provedIn(facts, namespace).some(({ report }) => report?.server?.keyUsed === 'old')) {
+    const remedy = `there, rsadm client rekey ${nodename} --key-file FILE`;
+    findings.warning(serverName(path), `It does not have the new key of node ${nodename}, which another server has`, null, remedy);
+  }
+}
+
+function settingKey({ namespace }: PathFacts, { rootOption }: DoctorFacts): string {
+  return `rsconfig${rootOption} namespace set ${namespace} --nodekey-file FILE --reload`;
+}
+
+function provedIn({ paths }: DoctorFacts, namespace: string): PathFacts[] {
+  return paths.filter((path) => path.namespace === namespace && path.report?.server?.isProved === true);
 }
 
 function claimedTwice(findings: FindingList, facts: DoctorFacts): void {

@@ -258,6 +258,54 @@ describe('the server', () => {
     expect(found.what).toContain('does not accept node big-2 with this key');
   });
 
+  /** The facts about two servers: big-9, and big-8 with this report. */
+  const two = (first: 'old' | 'new' | null, second: ReturnType<typeof report>) => [
+    pathFacts(0, { report: report({ server: { ...report().server!, keyUsed: first } }) }),
+    pathFacts(1, { report: second }),
+  ];
+  const big8 = { ...report().server!, server: 'big-8', serverid: 2, instance: 'f'.repeat(32) };
+  const refusal = refused({
+    server: { ...big8, isProved: false, interfaces: null },
+    failure: 'Server refused the connection: …',
+    failureCode: 'E_AUTH',
+  });
+  const HERE = 'rsconfig namespace set osl --nodekey-file FILE --reload';
+
+  test.each([
+    ['before and after a change of the key', two(null, report({ server: big8 })), []],
+    [
+      'the other server does not have the new key of the client',
+      two(null, refusal),
+      [['error', 'server big-8', /^there, rsadm client rekey big-2 --key-file FILE lets it accept this key; or/]],
+    ],
+    [
+      'the other server has dropped the old key too early',
+      two('old', refusal),
+      [
+        ['error', 'server big-8', new RegExp(`^give this client the new key: ${HERE}$`)],
+        ['warning', 'server big-9', new RegExp(`^when all servers have the new key, ${HERE};`)],
+      ],
+    ],
+    [
+      'only one server has got the new key',
+      two('old', report({ server: big8 })),
+      [
+        ['warning', 'server big-9', /--cancel$/],
+        ['warning', 'server big-8', /^there, rsadm client rekey big-2 --key-file FILE$/],
+      ],
+    ],
+    [
+      'only one server has dropped the old key',
+      two('new', report({ server: big8 })),
+      [['warning', 'server big-9', /^there, rsadm client rekey big-2 --finish; if that is refused, first rsadm client kick big-2$/]],
+    ],
+  ] as const)('keys of two servers: %s', (_, paths, expected) => {
+    const found = faults(doctorFacts({ paths }));
+    expect(found.map(({ severity, object, remedy }) => [severity, object, remedy])).toEqual(
+      expected.map(([severity, object, remedy]) => [severity, object, expect.stringMatching(remedy)]),
+    );
+  });
+
   test('serves another namespace', () => {
     const failure = 'Server refused the connection: Server big-9 serves namespaceid 200, not 201: correct namespaceid or the address';
     const wrong = refused({ server: null, failure, failureCode: 'E_NAMESPACE' });

@@ -1,9 +1,10 @@
 // Tries every path: looks up the route, connects, and probes the path if the connection succeeded. The connections are made concurrently,
 // but the probes run one at a time, because simultaneous measurements would disturb one another. The paths in the file are tried first,
-// then the paths to further interfaces that the servers list. Invariants: the number and the duration of the attempts are bounded. After a
-// server has refused the key, the key is not sent on other paths of the namespace, so that no server reaches its limit of failed proofs.
+// then the paths to further interfaces that the servers list. Invariants: the number and the duration of the attempts are bounded. A
+// server that has refused the key is not sent it again, so that no server reaches its limit of failed proofs; all others are asked.
 
 import type { RscltConfig } from '@rsio/common/config/schema/types';
+import type { RsError } from '@rsio/common/lib/errors';
 import { plural } from '@rsio/common/lib/units';
 import { interfaceOf } from '@rsio/protocol/explorer/interfaces';
 import { probeCandidate } from '@rsio/protocol/explorer/probe';
@@ -25,7 +26,7 @@ export interface TriedPaths {
 export async function tryPaths(config: RscltConfig, here: ThisMachine, announce: (sentence: string) => void): Promise<TriedPaths> {
   const locals = localsOf(config, here.interfaces);
   const paths: PathFacts[] = [];
-  const refusedIn = new Set<string>();
+  const refusals = new Map<string, Map<string, RsError>>();
   let pathsNotTried = 0;
   const tryAll = async ({ pairs }: Pairs, which: string): Promise<void> => {
     const tried = pairs.slice(0, DOCTOR_PATHS_MAX - paths.length);
@@ -33,9 +34,10 @@ export async function tryPaths(config: RscltConfig, here: ThisMachine, announce:
     if (tried.length > 0) announce(`Trying ${plural(tried.length, 'path')} ${which}, about a second each`);
     const connected = await Promise.all(tried.map((pair) => connect(pair, here)));
     for (const { pair, facts, canProbe } of connected) {
-      const report = canProbe ? await probe(pair, here, !refusedIn.has(pair.namespace.name)) : null;
-      if (report?.failureCode === 'E_AUTH') refusedIn.add(pair.namespace.name);
-      paths.push({ ...facts, report });
+      const { name } = pair.namespace;
+      const known = refusals.get(name) ?? new Map<string, RsError>();
+      refusals.set(name, known);
+      paths.push({ ...facts, report: canProbe ? await probe(pair, here, known) : null });
     }
   };
   const configured = configuredPairs(config, locals);
@@ -77,9 +79,9 @@ async function connect(pair: Pair, { interfaces }: ThisMachine): Promise<Connect
   return { pair, facts: { ...ends, route, unreached, tcpMtuBytes }, canProbe: unreached === null };
 }
 
-function probe({ namespace, local, remote, port }: Pair, here: ThisMachine, logsIn: boolean): Promise<ProbeReport> {
+function probe({ namespace, local, remote, port }: Pair, here: ThisMachine, refusals: Map<string, RsError>): Promise<ProbeReport> {
   const { nodename, nodekey, namespacekey, namespaceid, tls } = namespace;
-  const login = logsIn ? { nodename, nodekey, serverkey: remote.serverkey, tls } : null;
+  const login = { nodename, nodekey, serverkey: remote.serverkey, tls, refusals };
   const candidate = { local, remote: { name: remote.name, address: remote.address, port } };
   return probeCandidate(candidate, login, { namespaceid, serverid: null }, probePorts(here, namespacekey));
 }
