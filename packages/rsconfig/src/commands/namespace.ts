@@ -3,6 +3,7 @@
 // servers. Invariant: `namespace set` takes keys from files only, and no command prints a key.
 
 import { assignmentsOf } from '@rsio/common/cli/assignments';
+import { openConfigFile } from '@rsio/common/config/config-file';
 import { addNamespace, changeSection, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';
 import type { IniDocument } from '@rsio/common/config/reader/ini-document';
 import { defineCommand, usageError } from '../cli/context.ts';
@@ -51,15 +52,18 @@ const SECRETS = ['nodekey', 'namespacekey'] as const;
 export const NAMESPACE_SET = defineCommand({
   call: { by: 'words', words: 'namespace set' },
   synopsis: `namespace set NAME KEY=VALUE... [--nodekey-file F|-]
-[--namespacekey-file F|-] [--reload]`,
+[--namespacekey-file F|-] [--reload] [--force]`,
   summary: 'changes settings of a namespace in rscltcfg',
   details: `KEY is a key of the section [namespace] of rscltcfg(5), such as tls or stall.
 KEY= without a value removes the key, so that the default applies. Keys come
-from files, because every user can see the command line.`,
+from files, because every user can see the command line. A new nodekey is tried
+at all servers of the namespace first. If one refuses it, nothing changes.
+Running sessions go on with the old key (rsadm client rekey has all steps).`,
   options: {
     'nodekey-file': keyFileOption('new key of this machine'),
     'namespacekey-file': keyFileOption('new key that signs exploration messages'),
     reload: RELOAD_OPTION,
+    force: { kind: 'flag', help: 'write a nodekey although a server refuses it' },
   },
   operands: { min: 1, max: 17 },
   completes: NAMES,
@@ -74,6 +78,11 @@ from files, because every user can see the command line.`,
     }
     if (Object.keys(changes).length === 0) throw usageError('Nothing to set: give KEY=VALUE, such as tls=on');
     const edit = (document: IniDocument): IniDocument => changeSection(document, { type: 'namespace', name }, changes);
+    if (changes['nodekey'] !== undefined && !options.force) {
+      // Only this command needs these modules.
+      const { tryNodekey } = await import('../join/key-trial.ts');
+      await tryNodekey(context, edit(openConfigFile(context.configFile).document), name);
+    }
     await changeConfig(context, edit, `namespace ${name} changed`, options.reload);
     return 0;
   },
