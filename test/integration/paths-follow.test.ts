@@ -1,7 +1,7 @@
 // Paths follow changes of the interfaces in the files of server and client while I/O continues. Real processes on loopback addresses.
 // test/netlab tests interfaces that lose their address or carrier.
 
-import { readFileSync } from 'node:fs';
+import { readFileSync, renameSync } from 'node:fs';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { clientConfig, serverConfig, startServer } from '../support/hosts/configs.ts';
 import type { Host } from '../support/hosts/host.ts';
@@ -158,6 +158,33 @@ describe('the server reloads its file', () => {
     await server.stop('rssrv');
     await startServer(server, part(0), { volumes: VOLUMES });
     await becomes(['if0 000 big-9-1 up']);
+  });
+});
+
+describe('a client was away while the only address that its file names was given up', () => {
+  it('it finds the server where the server last said to be, also after a second restart, and a client without this memory does not', async () => {
+    const { serversFile } = client.rsiodPaths;
+    await startServer(server, part(0, 1), { volumes: VOLUMES });
+    await startClient(clientFile(network, part(0)), 2);
+    await waitFor(() => readFileSync(serversFile, 'utf8').includes(network.serverAddresses[1]!), FOLLOW_MS, 'The client remembers');
+    await client.stop('rsiod');
+    await server.stop('rssrv');
+    await startServer(server, part(1), { volumes: VOLUMES });
+
+    renameSync(serversFile, `${serversFile}-away`);
+    await client.start('rsiod');
+    expect((await reps()).filter((one) => one.endsWith(' up'))).toEqual([]);
+    await client.stop('rsiod');
+
+    renameSync(`${serversFile}-away`, serversFile);
+    for (let turn = 0; turn < 2; turn++) {
+      await client.start('rsiod');
+      await becomes(['if1 001 big-9-if1 up']);
+      const io = await steadyIo();
+      await io.more(20);
+      await io.end();
+      await client.stop('rsiod');
+    }
   });
 });
 

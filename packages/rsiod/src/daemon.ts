@@ -162,8 +162,8 @@ export class ClientDaemon {
     this.backups = new Backups({ clock, log, folder: paths.stateDir });
     this.metrics = this.newMetrics();
     this.ports = namespacePorts({
-      ...{ clock, log, hasDataProcesses: this.role.processes !== null, attached: this.attached, attachments: this.attachments },
-      ...{ frontends: this.frontends, notifications: this.notifications, namespaces: () => this.namespaces },
+      ...{ clock, log, hasDataProcesses: this.role.processes !== null, known: this.role.known, attached: this.attached },
+      ...{ attachments: this.attachments, frontends: this.frontends, notifications: this.notifications, namespaces: () => this.namespaces },
       attachAgain: async () => {
         await this.attachAgain();
         this.role.reached();

@@ -20,6 +20,7 @@ export interface DaemonParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly hasDataProcesses: boolean;
+  readonly known: NamespacePorts['known'];
   readonly attachments: Attachments;
   readonly attached: AttachedList<Volume>;
   readonly frontends: Frontends;
@@ -30,9 +31,9 @@ export interface DaemonParts {
 }
 
 export function namespacePorts({ attachments, attached, frontends, notifications, ...parts }: DaemonParts): NamespacePorts {
-  const { clock, log, hasDataProcesses, namespaces, attachAgain } = parts;
+  const { clock, log, hasDataProcesses, known, namespaces, attachAgain } = parts;
   return {
-    ...{ clock, log, hasDataProcesses },
+    ...{ clock, log, hasDataProcesses, known },
     connector: tcpConnector,
     random: randomBytes,
     pools: { bodies: new BufferPool(WINDOW_BYTES), outputs: new OutputPool() },

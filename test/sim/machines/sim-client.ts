@@ -430,6 +430,7 @@ export class SimClient {
       pools,
       serverCount: () => 0,
       hasDataProcesses: false,
+      known: { of: () => [], learned: () => {} },
       pathChanged: (route, from, to, reason) => {
         attachments.mirrors.look();
         attachments.farm.look();

@@ -50,6 +50,7 @@ export interface RsiodPaths extends DaemonPaths {
   readonly nbdSocket: string;
   readonly attachedFile: string;
   /** File with the numbers of the volumes at each gate. */
+  readonly serversFile: string;
   readonly gatesFile: string;
   /** File with the slots of the volumes on each shelf of AoE, and with the data that hosts have stored for these slots. */
   readonly aoeFile: string;
@@ -110,6 +111,7 @@ export function rsiodPaths(root: string): RsiodPaths {
     ...paths,
     nbdSocket: `${paths.runDir}/nbd`,
     attachedFile: `${paths.runDir}/attached.json`,
+    serversFile: `${paths.stateDir}/servers.json`,
     gatesFile: `${paths.stateDir}/gates.json`,
     aoeFile: `${paths.stateDir}/aoe.json`,
   };

@@ -46,6 +46,7 @@ class Scene {
       pools: { bodies: new CountingBufferPool(), outputs: new CountingOutputPool() },
       events: { sessionBegan: () => {}, opened: () => {}, openFailed: () => {}, openWaits: () => {}, listed: () => {}, grown: () => {} },
       hasDataProcesses: false,
+      known: { of: () => [], learned: () => {} },
       serverCount: () => this.namespaces.reduce((sum, { provedServers }) => sum + provedServers, ELSEWHERE),
       pathChanged: () => {},
     };

@@ -37,6 +37,7 @@ import {
   sectionsByEndPoint,
 } from './route-plan.ts';
 import { endReplacement, renewPaths, type RenewedRoute } from '@rsio/protocol/client/path-renewals';
+import type { KnownServers } from './known-servers.ts';
 import { Server, type ServerEvents } from './server.ts';
 import type { InterfaceEvent } from '../sys/interface-table.ts';
 import { ConnectionLimiter } from './connection-limiter.ts';
@@ -61,6 +62,8 @@ export interface NamespacePorts {
   readonly events: ServerEvents;
   /** True in the main process if data processes have the volumes; the client can then use only servers that support data processes. */
   readonly hasDataProcesses: boolean;
+  /** Where servers were found by earlier processes of this client. */
+  readonly known: Pick<KnownServers, 'of' | 'learned'>;
   /** Number of servers with a proven identity in all namespaces. */
   serverCount(): number;
   pathChanged(route: Route, from: PathState, to: PathState, reason: string): void;
@@ -117,6 +120,8 @@ export class Namespace {
   }
 
   start(): void {
+    // The known servers were loaded after the first plan was made.
+    this.follow();
     this.state = 'running';
     for (const route of this.routes) route.supervisor.start();
   }
@@ -255,7 +260,9 @@ export class Namespace {
     if (this.state === 'running') for (const route of this.routes) if (!known.has(routeKey(route))) route.supervisor.start();
     for (const [key, route] of known) if (!wanted.has(key)) this.retire(route, this.reasonAgainst(route));
     this.forgetServers();
-    if (this.state === 'running') this.renew();
+    if (this.state !== 'running') return;
+    this.rememberServers();
+    this.renew();
   }
 
   private retire(route: Route, reason: string): void {
@@ -283,11 +290,26 @@ export class Namespace {
   }
 
   private situation(): RouteSituation {
-    return { ...this.setup, servers: this.pictures() };
+    return { ...this.setup, servers: this.pictures(), hints: this.hints() };
   }
 
   private pictures(): ServerPicture[] {
     return [...this.servers.values()].map((server) => this.pictureOf(server));
+  }
+
+  private hints(): ServerPicture[] {
+    const unmet = this.ports.known.of(this.config.namespaceid).filter(({ serverid }) => this.servers.get(serverid)?.isProved !== true);
+    return unmet.map(({ sections, ...server }) => ({ ...server, named: new Set(sections), metAt: new Set(), living: [] }));
+  }
+
+  /** Remembers the servers that have reported their interfaces and to which a section leads. */
+  private rememberServers(): void {
+    const sections = sectionsByEndPoint(this.setup);
+    for (const { serverid, name, interfaces, named, metAt, isProved } of this.servers.values()) {
+      const keys = [...new Set([...metAt, ...named])].filter((key) => sections.has(key));
+      if (!isProved || interfaces.length === 0 || keys.length === 0) continue;
+      this.ports.known.learned({ namespaceid: this.config.namespaceid, serverid, name, interfaces, sections: keys.toSorted() });
+    }
   }
 
   private pictureOf(server: Server): ServerPicture {
@@ -391,7 +413,9 @@ export class Namespace {
   private pathLives({ server, serverName, remote, port }: Route): void {
     const key = endPointKey(remote.address, port);
     for (const one of this.servers.values()) if (one !== server && one.metAt.delete(key)) one.endPointsRevision++;
-    server?.proved(serverName, key);
+    if (server === null) return;
+    const known = this.ports.known.of(this.config.namespaceid).find(({ serverid }) => serverid === server.serverid);
+    server.proved(serverName, key, server.isProved ? [] : (known?.sections ?? []));
   }
 
   /** If a server has lost its last path, its other routes retry without back-off or probation. */

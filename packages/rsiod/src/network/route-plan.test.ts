@@ -25,6 +25,7 @@ function situation(changes: {
   paths?: 'auto' | 'all' | 'configured';
   locals?: string[];
   servers?: ServerPicture[];
+  hints?: ServerPicture[];
 }): RouteSituation {
   const sections = (changes.sections ?? ['10.0.1.9']).map((address, position) => {
     return { name: `s-${position}`, address, port: null, serverkey: `key ${position}`, position };
@@ -34,6 +35,7 @@ function situation(changes: {
     config: { port: PORT, paths: changes.paths ?? 'auto', servers: sections },
     locals: (changes.locals ?? ['10.0.1.1', '10.0.2.1']).map((address, index) => local(index, address)),
     servers: changes.servers ?? [],
+    hints: changes.hints ?? [],
   };
 }
 
@@ -222,6 +224,10 @@ const anySituation: fc.Arbitrary<RouteSituation> = fc
         const keys = new Set(one.living.map(routeKey));
         return !other.living.some((route) => keys.has(routeKey(route)));
       }),
+      hints: fc.array(
+        anyServer(3, locals).map((one) => ({ ...one, living: [] })),
+        { maxLength: 1 },
+      ),
       config: fc.record({
         port: fc.constant(null),
         paths: fc.constantFrom('auto' as const, 'all' as const, 'configured' as const),
@@ -236,6 +242,21 @@ const anySituation: fc.Arbitrary<RouteSituation> = fc
 function carriedOut(given: RouteSituation, keys: ReadonlySet<string>): RouteSituation {
   return { ...given, servers: given.servers.map((one) => ({ ...one, living: one.living.filter((route) => keys.has(routeKey(route))) })) };
 }
+
+describe('a server that only an earlier process has reached', () => {
+  const hints = [server(['10.0.2.9'], { before: ['10.0.1.9'], serverid: 7 })];
+
+  test('is tried where it was last, if a section leads to it', () => {
+    expect(shown(situation({ hints }))).toEqual(['if0 s-0 10.0.1.9/5000', 'if1 big-9-e0 10.0.2.9/5000']);
+    expect(shown(situation({ hints, sections: ['10.0.1.8'] }))).toEqual(['if0 s-0 10.0.1.8/5000']);
+    expect(shown(situation({ hints, paths: 'configured' }))).toEqual(['if0 s-0 10.0.1.9/5000']);
+  });
+
+  test('never takes an address that a connected server lists', () => {
+    const given = situation({ hints, servers: [server(['10.0.2.9'], { met: ['10.0.1.9'], serverid: 9 })] });
+    expect(planRoutes(given).wanted.map(({ remote }) => remote.serverid)).toEqual([null, 9]);
+  });
+});
 
 describe('in any situation', () => {
   test('no two routes have the same ends', () => {

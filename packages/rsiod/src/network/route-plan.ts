@@ -63,6 +63,8 @@ export interface RouteSituation {
   readonly config: Pick<ClientNamespaceConfig, 'port' | 'paths' | 'servers'>;
   readonly locals: readonly LocalInterface[];
   readonly servers: readonly ServerPicture[];
+  /** Servers that this process has not reached yet, as an earlier process has seen them. */
+  readonly hints: readonly ServerPicture[];
 }
 
 export interface RoutePlan {
@@ -98,6 +100,8 @@ function planOnce(situation: RouteSituation): RoutePlan {
   if (situation.config.paths !== 'configured') {
     const servers = situation.servers.toSorted((left, right) => left.serverid - right.serverid);
     for (const server of servers) plan.addLearned(server);
+    // Last, so that a remembered address never takes the place of one that a section or a connected server names.
+    for (const server of situation.hints) plan.addLearned(server);
     plan.dropUnlisted();
     for (const server of servers) plan.keepLastLearned(server);
   }
@@ -108,7 +112,7 @@ function planOnce(situation: RouteSituation): RoutePlan {
  * Maps the key of each end point to the `[server]` section that names it. A section may name several end points, because its port can
  * depend on the client's interface.
  */
-export function sectionsByEndPoint({ whole, config, locals }: Omit<RouteSituation, 'servers'>): Map<string, ClientServerConfig> {
+export function sectionsByEndPoint({ whole, config, locals }: Omit<RouteSituation, 'servers' | 'hints'>): Map<string, ClientServerConfig> {
   const sections = new Map<string, ClientServerConfig>();
   for (const section of config.servers) {
     for (const local of locals) sections.set(endPointKey(section.address, targetPort(whole, config, section, local)), section);

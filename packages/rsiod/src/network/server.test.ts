@@ -62,6 +62,7 @@ class Scene {
         },
         serverCount: () => 0,
         hasDataProcesses: false,
+        known: { of: () => [], learned: () => {} },
         pathChanged: () => {},
       },
     );

@@ -194,11 +194,12 @@ export class Server {
     }
   }
 
-  /** Called when the server has proved its identity and its name at an end point. */
-  proved(name: string, endPoint: string): void {
+  /** Called when the server has proved its identity and its name at an end point. `known`: end points at which an earlier process found it. */
+  proved(name: string, endPoint: string, known: readonly string[]): void {
     this.name = name;
     if (!this.isProved || !this.metAt.has(endPoint)) this.endPointsRevision++;
     this.isProved = true;
+    for (const key of known) remember(this.named, key);
     remember(this.metAt, endPoint);
   }
 

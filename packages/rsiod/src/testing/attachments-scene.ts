@@ -95,6 +95,7 @@ export class Scene {
         },
         serverCount: () => 0,
         hasDataProcesses: false,
+        known: { of: () => [], learned: () => {} },
         pathChanged: () => {},
       },
     );

@@ -98,7 +98,16 @@ export class FarmScene {
       origins: UNCHECKED_ORIGINS,
     });
     const attached = { record: () => Promise.resolve() } as unknown as AttachedList<Volume>;
-    const parts = { clock, log, hasDataProcesses: false, attachments: this.attachments, attached, frontends, notifications };
+    const parts = {
+      clock,
+      log,
+      hasDataProcesses: false,
+      known: { of: () => [], learned: () => {} },
+      attachments: this.attachments,
+      attached,
+      frontends,
+      notifications,
+    };
     this.namespace = new Namespace(
       { whole: config, config: config.namespaces[0]!, locals: config.interfaces },
       { instance: 1, machine: 'm', boot: 'b', process: 'p', dataProcess: 0 },

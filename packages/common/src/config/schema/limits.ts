@@ -143,3 +143,6 @@ export const APPLICATION_TIME_MAX_MS = 3_600_000;
 /** Restarts of a service on one node before it is moved. */
 export const APPLICATION_RESTARTS = 3;
 export const APPLICATION_RESTARTS_MAX = 10;
+
+/** Maximum number of addresses that a client remembers for one server across restarts, and of the `[server]` sections that lead to it. */
+export const KNOWN_ADDRESSES_MAX = 64;
