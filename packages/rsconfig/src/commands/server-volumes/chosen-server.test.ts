@@ -170,8 +170,8 @@ describe('the server of a new volume', () => {
     await serve([free('big-1', 10, { 'pool-list': () => ({ pools: [pool({ name: 'tape' })] }) }), free('big-2', 30)]);
     await run('volume create db --size 1g --pool tape');
     expect(places()).toEqual(['osl/big-1']);
-    expect((await run('volume create db --size 1g --pool none')).err).toContain(
-      'No connected server has pool none: on the server, rsadm pool add',
+    expect((await run('volume create db --size 1g --pool absent')).err).toContain(
+      'No connected server has pool absent: on the server, rsadm pool add',
     );
   });
 
