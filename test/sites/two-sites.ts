@@ -213,6 +213,8 @@ export class TwoSites {
     for (const place of [pool, stateDir]) for (const name of readdirSync(place)) rmSync(path.join(place, name), { recursive: true });
     await runWell('cp', ['-a', '--reflink=always', `${folder}/pool/.`, pool]);
     await runWell('cp', ['-a', `${folder}/state/.`, stateDir]);
+    // As docs/OPERATING.md says of a restored server.
+    rmSync(path.join(stateDir, 'identity.json'), { force: true });
     emptyRun(host);
     await host.start('rssrv');
   }

@@ -4,7 +4,7 @@
 import { isIP } from 'node:net';
 import type { StateForm } from '../files/state-file.ts';
 import { atMost, count, filledText, list, object, type Of, textThat, whole } from '../lib/shape.ts';
-import { KNOWN_ADDRESSES_MAX, SERVERS_PER_CLIENT_MAX } from './schema/limits.ts';
+import { SERVER_ADDRESSES_MAX, SERVERS_PER_CLIENT_MAX } from './schema/limits.ts';
 
 const END_POINT = object({
   name: filledText(),
@@ -17,9 +17,9 @@ const KNOWN_SERVER = object({
   serverid: count(),
   name: filledText(),
   /** Interfaces in the newest list of the server. */
-  interfaces: atMost(KNOWN_ADDRESSES_MAX, list(END_POINT)),
+  interfaces: atMost(SERVER_ADDRESSES_MAX, list(END_POINT)),
   /** End points of the `[server]` sections that lead to the server. */
-  sections: atMost(KNOWN_ADDRESSES_MAX, list(filledText())),
+  sections: atMost(SERVER_ADDRESSES_MAX, list(filledText())),
 });
 
 const CONTENT = object({ servers: atMost(SERVERS_PER_CLIENT_MAX, list(KNOWN_SERVER)) });

@@ -47,6 +47,7 @@ test.each(['/tmp/r', '/tmp/r/', '/tmp//x/../r'])('everything of rsiod is below %
     attachedFile: '/tmp/r/run/rsio/rsiod/attached.json',
     gatesFile: '/tmp/r/var/lib/rsio/rsiod/gates.json',
     aoeFile: '/tmp/r/var/lib/rsio/rsiod/aoe.json',
+    serversFile: '/tmp/r/var/lib/rsio/rsiod/servers.json',
   });
 });
 

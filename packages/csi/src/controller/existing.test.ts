@@ -122,7 +122,7 @@ test('a mirror of a person, or with another witness or pool, is refused and stay
   expect(await status('db', { witness: 'pi-3' })).toBe('OK');
   expect(await status('db2', {})).toBe('OK');
   expect(await status('db2', { witness: 'pi-3' })).toBe('ALREADY_EXISTS');
-  expect(await status('db', { witness: 'pi-3', pool: 'none' })).toBe('ALREADY_EXISTS');
+  expect(await status('db', { witness: 'pi-3', pool: 'absent' })).toBe('ALREADY_EXISTS');
 });
 
 test('the name of a snapshot that was exchanged for another is still seen, and a group is one set of volumes', async () => {

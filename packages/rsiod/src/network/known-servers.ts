@@ -3,7 +3,7 @@
 // entry is a hint; a damaged file never prevents the start.
 
 import { type KnownServer, KNOWN_SERVERS_FORM } from '@rsio/common/config/known-servers';
-import { KNOWN_ADDRESSES_MAX, SERVERS_PER_CLIENT_MAX } from '@rsio/common/config/schema/limits';
+import { SERVER_ADDRESSES_MAX, SERVERS_PER_CLIENT_MAX } from '@rsio/common/config/schema/limits';
 import { StateFile } from '@rsio/common/files/state-file';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -38,8 +38,8 @@ export class KnownServers {
   learned(server: KnownServer): void {
     const next = {
       ...server,
-      interfaces: server.interfaces.slice(0, KNOWN_ADDRESSES_MAX).map(({ name, address, port }) => ({ name, address, port })),
-      sections: server.sections.slice(0, KNOWN_ADDRESSES_MAX),
+      interfaces: server.interfaces.slice(0, SERVER_ADDRESSES_MAX).map(({ name, address, port }) => ({ name, address, port })),
+      sections: server.sections.slice(0, SERVER_ADDRESSES_MAX),
     };
     const isSame = (one: KnownServer): boolean => one.namespaceid === next.namespaceid && one.serverid === next.serverid;
     if (!this.isWriter || isDeepStrictEqual(this.kept.find(isSame), next)) return;

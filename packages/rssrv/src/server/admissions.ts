@@ -404,7 +404,11 @@ export class Admissions {
   /** Throws if the given client may not have a session (H4). */
   private checkNewcomer(client: ClientIdentity): void {
     if (!this.ports.holds.isCurrent(client)) {
-      throw new RsError('E_REPLACED', `Instance ${client.instance} of node ${client.node} was replaced by a later one`);
+      throw new RsError(
+        'E_REPLACED',
+        `Instance ${client.instance} of node ${client.node} was replaced by a later one: if its state was restored from a backup, ` +
+          'remove identity.json from its state directory, and start it again',
+      );
     }
     const before = this.before(client.node);
     if (before === null || this.ports.holds.mayReplace(before.client, client, before.silentMs)) return;

@@ -145,4 +145,4 @@ export const APPLICATION_RESTARTS = 3;
 export const APPLICATION_RESTARTS_MAX = 10;
 
 /** Maximum number of addresses that a client remembers for one server across restarts, and of the `[server]` sections that lead to it. */
-export const KNOWN_ADDRESSES_MAX = 64;
+export const SERVER_ADDRESSES_MAX = 64;
