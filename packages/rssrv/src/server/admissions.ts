@@ -59,7 +59,7 @@ import type { WorkerSession } from './workers/worker-session.ts';
 import { BLOCKED } from './workers/worker-pool.ts';
 import type { EndingSession } from '../volumes/fencing.ts';
 import { ByNode } from './by-node.ts';
-import { clientOf, Logins, type Start } from './logins.ts';
+import { clientOf, Logins, replacedText, type Start } from './logins.ts';
 import { changeOf, type ClientState, isReplacement, type ServedSession, stateOf, statusOf, whoText } from './served-session.ts';
 import type { KeyProven } from './unproven-limiter.ts';
 
@@ -404,11 +404,7 @@ export class Admissions {
   /** Throws if the given client may not have a session (H4). */
   private checkNewcomer(client: ClientIdentity): void {
     if (!this.ports.holds.isCurrent(client)) {
-      throw new RsError(
-        'E_REPLACED',
-        `Instance ${client.instance} of node ${client.node} was replaced by a later one: if its state was restored from a backup, ` +
-          'remove identity.json from its state directory, and start it again',
-      );
+      throw new RsError('E_REPLACED', replacedText(client));
     }
     const before = this.before(client.node);
     if (before === null || this.ports.holds.mayReplace(before.client, client, before.silentMs)) return;

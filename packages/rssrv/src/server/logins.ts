@@ -69,3 +69,9 @@ export function clientOf({ socket, proven: { hello } }: Login): ClientIdentity {
 function isSameProcess(one: KeyProven['hello'], other: KeyProven['hello']): boolean {
   return (['instance', 'machine', 'boot', 'process'] as const).every((field) => one[field] === other[field]);
 }
+
+/** Why an instance is refused for ever. A machine that was set back to an old image has the number of an earlier instance, too. */
+export function replacedText({ instance, node }: ClientIdentity): string {
+  const remedy = 'if its state was restored from a backup, remove identity.json from its state directory, and start it again';
+  return `Instance ${instance} of node ${node} was replaced by a later one: ${remedy}`;
+}
