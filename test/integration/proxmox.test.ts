@@ -231,7 +231,7 @@ it.each([
   ['parse_volname', ['vm-7-disk-0@x'], 'cannot parse the name'],
   ['alloc_image', [STORAGE, BASIC, 100, 'qcow2', null, 1024], 'format raw only'],
   ['alloc_image', [STORAGE, BASIC, 100, 'raw', 'vm-101-disk-0', 1024], 'must begin with vm-100-'],
-  ['alloc_image', [STORAGE, { ...BASIC, 'rsio-pool': 'none' }, 100, 'raw', null, 1024], 'no such pool'],
+  ['alloc_image', [STORAGE, { ...BASIC, 'rsio-pool': 'absent' }, 100, 'raw', null, 1024], 'no such pool'],
   ['activate_volume', [STORAGE, BASIC, 'vm-999-disk-0', 'monday', {}], 'cannot be attached'],
   ['volume_snapshot', [BASIC, STORAGE, DISK, 'before-rollback-1'], 'used by RSIO itself'],
   ['status', [STORAGE, { 'rsio-namespace': 'nowhere' }, {}], 'no namespace "nowhere"'],
