@@ -49,8 +49,9 @@ export interface RssrvPaths extends DaemonPaths {
 export interface RsiodPaths extends DaemonPaths {
   readonly nbdSocket: string;
   readonly attachedFile: string;
-  /** File with the numbers of the volumes at each gate. */
+  /** File with the addresses at which each server was last found. */
   readonly serversFile: string;
+  /** File with the numbers of the volumes at each gate. */
   readonly gatesFile: string;
   /** File with the slots of the volumes on each shelf of AoE, and with the data that hosts have stored for these slots. */
   readonly aoeFile: string;

@@ -47,16 +47,16 @@ export function processesOfSession(leader: number, name: string): number[] {
 }
 
 /**
- * Returns the processes for whose name `isStoredName` returns true. `session`: pid of the leader of the process session. The leader may have
+ * Returns the processes for whose name `isName` returns true. `session`: pid of the leader of the process session. The leader may have
  * exited.
  */
 export function processesNamed(
-  isStoredName: (name: string) => boolean,
+  isName: (name: string) => boolean,
 ): { readonly pid: number; readonly name: string; readonly session: number }[] {
   const all = readdirSync('/proc').filter((entry) => /^\d+$/.test(entry));
   return all.map(Number).flatMap((pid) => {
     const stat = statOf(pid);
-    return stat !== undefined && isStoredName(stat.name) ? [{ pid, name: stat.name, session: stat.session }] : [];
+    return stat !== undefined && isName(stat.name) ? [{ pid, name: stat.name, session: stat.session }] : [];
   });
 }
 

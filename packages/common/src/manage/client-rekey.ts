@@ -1,5 +1,6 @@
-// Changes the key of a client in steps. Between the steps, the server accepts both keys. rsadm and crsio use this module. Invariant: a new key is returned only by the step that makes it, no error shows a key,
-// and without force, no step drops a key unless a session has proved the other one.
+// Changes the key of a client in steps. Between the steps, the server accepts both keys. rsadm and crsio use this module. Invariant: a new
+// key is returned only by the step that makes it, no error shows a key, and without force, no step drops a key unless a session has proved
+// the other one.
 
 import { newKey } from '../cli/new-key.ts';
 import type { IniDocument } from '../config/reader/ini-document.ts';

@@ -1,7 +1,6 @@
 // Reads and writes RUN/attached.json, the list of attached volumes. The next daemon reattaches the volumes in RUN/attached.json after a
 // crash or a stop. A reboot clears the RUN directory, and with it the list. RUN lies in memory and may be full; a detach is recorded even
-// then. Invariants: a daemon starts even if the file is damaged, and
-// reports the damage; a damaged file is renamed, never overwritten.
+// then. Invariants: a daemon starts even if the file is damaged, and reports the damage; a damaged file is renamed, never overwritten.
 
 import { rename } from 'node:fs/promises';
 import { replaceVolatileFile } from '@rsio/common/files/durable-write';

@@ -1,5 +1,6 @@
 // Checks that each path leads to an RSIO server that belongs to the right namespace, has a unique serverid and accepts this node's key, and
-// compares the keys of all servers of a namespace, so that a change of the key that is half done is named at each of them. Invariant: if a server has identified itself or has refused the namespace, each of its failures is reported once, not once per path.
+// compares the keys of all servers of a namespace, so that a change of the key that is half done is named at each of them. Invariant: if a
+// server has identified itself or has refused the namespace, each of its failures is reported once, not once per path.
 
 import type { DoctorFacts, PathFacts } from '../gather/facts.ts';
 import { type Finding, FindingList } from '../gather/finding.ts';
