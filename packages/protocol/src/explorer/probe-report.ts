@@ -75,6 +75,8 @@ export interface ProbedServer {
   readonly interfaces: readonly ServerInterface[] | null;
   /** Which of two keys of the node the server has accepted; null: the node has one key there, the server did not say, or no key was proved. */
   readonly keyUsed: 'old' | 'new' | null;
+  /** By how much the clock of the server is ahead of the clock of this machine; null: the server did not say. */
+  readonly clockOffMs: number | null;
 }
 
 export interface ProbeReport {

@@ -155,6 +155,7 @@ describe('measured', () => {
         isProved: true,
         interfaces: scene.server.interfaces,
         keyUsed: null,
+        clockOffMs: null,
       },
       roundTripMs: 40,
       device: 'eth0',

@@ -97,7 +97,7 @@ class Probe {
     const { local } = measured.candidate;
     const { server, serverid, instance } = await link.greet(login, expected.namespaceid ?? 0, local.name, ports);
     measured.handshakeMs = ports.clock.monotonicMs() - startMs;
-    measured.server = { server, serverid, instance, isProved: false, interfaces: null, keyUsed: null };
+    measured.server = { server, serverid, instance, isProved: false, interfaces: null, keyUsed: null, clockOffMs: null };
     if (expected.serverid !== null && serverid !== expected.serverid) {
       throw new RsError(
         'E_CONFIG',
@@ -118,7 +118,8 @@ class Probe {
     });
     measured.handshakeMs = ports.clock.monotonicMs() - startMs;
     const keyUsed = welcome.keyUsed === undefined ? null : welcome.keyUsed === 0 ? 'old' : 'new';
-    measured.server = { server, serverid, instance, isProved: true, interfaces: welcome.interfaces, keyUsed };
+    const clockOffMs = welcome.wallMs === undefined ? null : welcome.wallMs - ports.clock.wallMs();
+    measured.server = { server, serverid, instance, isProved: true, interfaces: welcome.interfaces, keyUsed, clockOffMs };
     measured.cipher = link.cipher;
     if (expected.isNamed === true) this.checkNamed(server, welcome);
     return welcome;

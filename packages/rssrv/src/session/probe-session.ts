@@ -60,7 +60,8 @@ export class ProbeSession implements ConnectionEvents {
     decoder.messageMaxBytes = HANDSHAKE_MESSAGE_MAX_BYTES;
     decoder.ioMaxBytes = SEGMENT_BYTES;
     const session = Buffer.alloc(SESSION_ID_BYTES);
-    const welcome = { session, path: 0, slots: PROBE_SLOTS, windowBytes: PROBE_WINDOW_BYTES, interfaces, generation, keyUsed };
+    const wallMs = Math.floor(ports.clock.wallMs());
+    const welcome = { session, path: 0, slots: PROBE_SLOTS, windowBytes: PROBE_WINDOW_BYTES, interfaces, generation, keyUsed, wallMs };
     encoder.raw(buildWelcome(welcomeKey, transcript, welcome));
     encoder.flush();
     encoder.digest = digest;

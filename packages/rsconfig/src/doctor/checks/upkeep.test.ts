@@ -3,7 +3,7 @@
 
 import { expect, test } from 'vitest';
 import { BACKUP_LATE_MS, CLOCKS_DIFFER_MS } from '../../limits.ts';
-import { doctorFacts } from '../../testing/facts.ts';
+import { doctorFacts, pathFacts, report } from '../../testing/facts.ts';
 import { diagnose } from './checks.ts';
 import type { DoctorFacts } from '../gather/facts.ts';
 
@@ -30,6 +30,13 @@ test('clocks that differ, in both directions', () => {
     'warning: server ahead: Its clock is 5 s ahead of the one of this machine',
     'warning: server behind: Its clock is 3600 s behind the one of this machine',
   ]);
+});
+
+test('a clock that was set after the session of rsiod began', () => {
+  const servers = [{ name: 'big-9', release: null, clockOffMs: 0 }];
+  const off = (clockOffMs: number | null) => [pathFacts(0, { report: report({ server: { ...report().server!, clockOffMs } }) })];
+  expect(said({ servers, paths: off(7_200_000) })).toEqual(['warning: server big-9: Its clock is 7200 s ahead of the one of this machine']);
+  expect(said({ servers: [{ ...servers[0]!, clockOffMs: 7_200_000 }], paths: off(0) })).toEqual([]);
 });
 
 test('a backup that is late', () => {

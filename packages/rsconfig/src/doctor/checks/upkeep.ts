@@ -8,15 +8,17 @@ import { BACKUP_LATE_MS, CLOCKS_DIFFER_MS } from '../../limits.ts';
 import type { DoctorFacts } from '../gather/facts.ts';
 import { type Finding, FindingList } from '../gather/finding.ts';
 
-export function checkUpkeep({ servers, backups, upkeep, nowMs, daemon }: DoctorFacts): Finding[] {
+export function checkUpkeep({ servers, paths, backups, upkeep, nowMs, daemon }: DoctorFacts): Finding[] {
   const findings = new FindingList('upkeep');
   const own = daemon.view?.version ?? null;
-  for (const { name, release, clockOffMs } of servers) {
+  for (const { name, release } of servers) {
     if (release !== null && own !== null && release !== own) {
       const remedy = 'install the same release on both; an older and a newer one use the features that both know';
       findings.warning(`server ${name}`, `It has release ${release}, and rsiod has ${own}`, null, remedy);
     }
-    if (clockOffMs !== null && Math.abs(clockOffMs) >= CLOCKS_DIFFER_MS) {
+  }
+  for (const [name, clockOffMs] of clocks(servers, paths)) {
+    if (Math.abs(clockOffMs) >= CLOCKS_DIFFER_MS) {
       const seconds = Math.round(Math.abs(clockOffMs) / 1_000);
       const what = `Its clock is ${seconds} s ${clockOffMs > 0 ? 'ahead of' : 'behind'} the one of this machine`;
       findings.warning(
@@ -43,4 +45,11 @@ export function checkUpkeep({ servers, backups, upkeep, nowMs, daemon }: DoctorF
   if (findings.list.length === 0)
     findings.ok('upkeep', 'Releases and clocks agree, no backup is late, and there is room for state and logs');
   return findings.list;
+}
+
+/** For each server: by how much its clock is ahead now, or was ahead when the session of rsiod began. */
+function clocks(servers: DoctorFacts['servers'], paths: DoctorFacts['paths']): ReadonlyMap<string, number> {
+  const atBegin = servers.map(({ name, clockOffMs }) => [name, clockOffMs] as const);
+  const now = paths.map(({ report }) => [report?.server?.server ?? '', report?.server?.clockOffMs ?? null] as const);
+  return new Map([...atBegin, ...now].filter((one): one is readonly [string, number] => one[1] !== null));
 }
