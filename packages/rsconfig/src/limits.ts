@@ -61,6 +61,9 @@ export const EVENT_RETRY_MS = 1_000;
 export const WAIT_EVENT_LATE_CODE = 3;
 /** Interval between the polls of --wait. */
 export const WAIT_POLL_MS = 500;
+/** Interval at which an order for an application asks what it waits for, and interval at which it prints a reason that lasts. */
+export const APP_WHY_POLL_MS = 2_000;
+export const APP_WHY_AGAIN_MS = 10_000;
 /** Time limit for a server to list its volumes or shared pools, or to answer whether it has a volume. */
 export const INVENTORY_WAIT_MS = 15_000;
 /** Maximum number of servers that are asked at the same time. */

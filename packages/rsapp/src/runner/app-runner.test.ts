@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { RsError } from '@rsio/common/lib/errors';
 import { startedNote } from '../decider/decide.ts';
 import { changed, parseNote, printNote, withFailure } from '../decider/note.ts';
+import { COMMAND_WAIT_MS } from '../limits.ts';
 import { FakeNode } from '../testing/fake-node.ts';
 
 let fake: FakeNode;
@@ -246,6 +247,15 @@ describe('orders', () => {
     for (let time = 0; time < 4; time++) await fake.look();
     await refused;
     expect(fake.runner.view.why).toMatch(/^It has failed here, and is tried here again at /);
+  });
+
+  it('a start that waits too long says what it waits for', async () => {
+    const others = fake.runner.commands.give('start', null);
+    fake.isSure = false;
+    const refused = expect(others).rejects.toThrow('not done within 300 s (Too few servers answer); rsiod or too few servers answer');
+    await fake.look();
+    await fake.look(COMMAND_WAIT_MS);
+    await refused;
   });
 
   it('a move to a node that does not take it ends when it runs here again', async () => {

@@ -192,6 +192,10 @@ export class AppRunner {
     return this.ports.clock.wallMs();
   }
 
+  get reason(): string {
+    return this.trouble?.message ?? this.view.why;
+  }
+
   get nowMs(): number {
     return this.ports.clock.monotonicMs();
   }

@@ -25,6 +25,8 @@ export interface CommandTarget {
   readonly next: string | null;
   readonly wallMs: number;
   readonly nowMs: number;
+  /** Why nothing goes on at the moment; '' if no reason is known. */
+  readonly reason: string;
   isSilent(node: string): boolean;
   writeAs(note: Note, keeps: boolean): Promise<void>;
 }
@@ -104,8 +106,10 @@ export class Commands {
   }
 
   private expire(one: Waiting, why: string): void {
-    if (this.target.nowMs < one.untilMs) return;
-    this.end(one, new RsError('E_TIMEOUT', `The order was not done within ${COMMAND_WAIT_MS / 1000} s; ${why}`));
+    const { nowMs, reason } = this.target;
+    if (nowMs < one.untilMs) return;
+    const because = reason === '' ? '' : ` (${reason})`;
+    this.end(one, new RsError('E_TIMEOUT', `The order was not done within ${COMMAND_WAIT_MS / 1000} s${because}; ${why}`));
   }
 
   private end(one: Waiting, error: RsError | null): void {

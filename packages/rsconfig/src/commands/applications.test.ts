@@ -72,6 +72,35 @@ test('orders go to rsapp', async () => {
   expect(said.out).toBe('postgres runs on big-2\npostgres has moved to big-2 in 0.0 s\nthe drain of this node has ended\n');
 });
 
+test('an order that waits says why, again every ten seconds, until rsapp answers', async () => {
+  const notes: string[] = [];
+  let why = 'Too few servers answer';
+  let finish = (): void => undefined;
+  const context = contextOf({
+    ...{ clock, note: (text) => notes.push(text) },
+    callApp: (method) =>
+      method === 'applications'
+        ? Promise.resolve({ node: 'a', drained: false, applications: [{ ...APP, why }, { ...APP, name: 'other', why: 'of no concern' }] })
+        : new Promise((resolve) => (finish = () => resolve({ application: APP }))),
+  });
+  const seconds = async (count: number): Promise<void> => {
+    for (let second = 0; second < count; second++) {
+      clock.advance(1000);
+      for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+    }
+  };
+  const ended = APP_START.run(context, {}, ['postgres']);
+  await seconds(4);
+  expect(notes).toEqual(['Waiting for postgres: Too few servers answer']);
+  why = 'Node c holds wal';
+  await seconds(30);
+  expect(notes).toEqual(['Waiting for postgres: Too few servers answer', ...Array<string>(3).fill('Waiting for postgres: Node c holds wal')]);
+  finish();
+  await ended;
+  await seconds(30);
+  expect(notes).toHaveLength(4);
+});
+
 test('an application that is here is not removed', async () => {
   const { context } = scene();
   await expect(APP_REMOVE.run(context, {}, ['postgres'])).rejects.toBeInstanceOf(RsError);

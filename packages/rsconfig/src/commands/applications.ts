@@ -12,6 +12,7 @@ import { escapeControls } from '@rsio/common/lib/printable';
 import { flag, list, object, text } from '@rsio/common/lib/shape';
 import { quoteText } from '@rsio/common/lib/units';
 import { applicationLines, checkRemoval, drainDone, orderDone, reloadApps, sinceText } from '@rsio/common/manage/applications';
+import { appOrdered } from '../cli/app-waiting.ts';
 import { type CommandContext, type ConfigCommand, defineCommand } from '../cli/context.ts';
 import { changeConfig, givenKeys } from '../cli/config-edit.ts';
 
@@ -71,7 +72,7 @@ function orderCommand(order: Exclude<AppOrder, 'move'>, summary: string): Config
     operands: { min: 1, max: 1 },
     completes: COMPLETES_APP,
     run: async (context, _options, [name = '']) => {
-      const { application } = await context.callApp('app-order', { name, order, to: null });
+      const { application } = await appOrdered(context, 'app-order', { name, order, to: null }, (one) => one.name === name);
       context.out(`${orderDone(order, application, null)}\n`);
       return 0;
     },
@@ -92,7 +93,7 @@ export const APP_MOVE = defineCommand({
   completes: COMPLETES_APP,
   run: async (context, { to }, [name = '']) => {
     const beganMs = context.clock.monotonicMs();
-    const { application } = await context.callApp('app-order', { name, order: 'move', to });
+    const { application } = await appOrdered(context, 'app-order', { name, order: 'move', to }, (one) => one.name === name);
     const seconds = ((context.clock.monotonicMs() - beganMs) / 1000).toFixed(1);
     context.out(`${orderDone('move', application, to)} in ${seconds} s\n`);
     return 0;
@@ -152,7 +153,7 @@ no other node can take is stopped, and waits for one.`,
   json: object({ drained: flag(), applications: list(APPLICATION) }),
   operands: { min: 0, max: 0 },
   run: async (context, { end, json }) => {
-    const answer = await context.callApp('drain', { end });
+    const answer = await appOrdered(context, 'drain', { end }, ({ on }, node) => on === node);
     if (json) return printJson(context, answer);
     context.out(`${drainDone(end)}\n`);
     return 0;
