@@ -159,7 +159,7 @@ export class ClientDaemon {
       { clock, log, source: interfaceSource, changed: (event) => this.interfaceChanged(event) },
     );
     this.probes = systemPathProbes(clock, () => this.namespaces);
-    this.backups = new Backups({ clock, log, folder: paths.stateDir });
+    this.backups = new Backups({ clock, log, folder: paths.stateDir, attachments: this.attachments, namespaces: () => this.namespaces });
     this.metrics = this.newMetrics();
     this.ports = namespacePorts({
       ...{ clock, log, hasDataProcesses: this.role.processes !== null, known: this.role.known, attached: this.attached },

@@ -80,7 +80,14 @@ test('an order that waits says why, again every ten seconds, until rsapp answers
     ...{ clock, note: (text) => notes.push(text) },
     callApp: (method) =>
       method === 'applications'
-        ? Promise.resolve({ node: 'a', drained: false, applications: [{ ...APP, why }, { ...APP, name: 'other', why: 'of no concern' }] })
+        ? Promise.resolve({
+            node: 'a',
+            drained: false,
+            applications: [
+              { ...APP, why },
+              { ...APP, name: 'other', why: 'of no concern' },
+            ],
+          })
         : new Promise((resolve) => (finish = () => resolve({ application: APP }))),
   });
   const seconds = async (count: number): Promise<void> => {
@@ -94,7 +101,10 @@ test('an order that waits says why, again every ten seconds, until rsapp answers
   expect(notes).toEqual(['Waiting for postgres: Too few servers answer']);
   why = 'Node c holds wal';
   await seconds(30);
-  expect(notes).toEqual(['Waiting for postgres: Too few servers answer', ...Array<string>(3).fill('Waiting for postgres: Node c holds wal')]);
+  expect(notes).toEqual([
+    'Waiting for postgres: Too few servers answer',
+    ...Array<string>(3).fill('Waiting for postgres: Node c holds wal'),
+  ]);
   finish();
   await ended;
   await seconds(30);

@@ -225,6 +225,15 @@ export class Namespace {
     return [...this.ordered.servers];
   }
 
+  /** True if a server answers for each `[server]` section, and all servers have listed their volumes. */
+  get hasAllLists(): boolean {
+    const found = this.serversBySection();
+    return (
+      this.config.servers.every(({ position }) => found.has(position)) &&
+      this.orderedServers.every((one) => one.isConnected && one.isListed)
+    );
+  }
+
   /**
    * Called when a local address or the state of its interface has changed. Paths from the address react at once, without waiting for a
    * time-out or back-off.
