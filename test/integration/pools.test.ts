@@ -4,7 +4,7 @@
 // client. Each test begins with its own configuration and a pool with a new volume oracle as its only volume.
 
 import { removedWhenFree } from '../support/hosts/removed-when-free.ts';
-import { mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, statSync, truncateSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
@@ -409,6 +409,32 @@ it('a pool whose pool.json is missing is left alone, and served again after a re
   await judge.stop();
   await expectIntact(judge);
   expect(await server.rsadm('status')).toMatchObject({ code: 0 });
+});
+
+it('an empty pool.json, and later an empty ledger.json, are mended by the command that the warning names', async () => {
+  const pool = await startWithOracle();
+  const judge = await judged();
+  await goesOn(judge);
+  const emptied = async (name: string): Promise<string> => {
+    await server.stop('rssrv');
+    truncateSync(path.join(pool, name));
+    await server.start('rssrv');
+    return (await server.rsadm('status')).stdout;
+  };
+  expect(await emptied('pool.json')).toContain(`pool.json is empty: rsadm pool add NAME ${pool} writes it again`);
+  const mended = await server.rsadmWell('pool', 'add', 'fast', pool);
+  expect(mended).toContain('volume oracle is served');
+  await goesOn(judge);
+  expect((await server.rsadm('pool', 'add', 'fast', pool)).stderr, 'a pool that is well').toContain('already is pool fast');
+  await judge.stop();
+  await expectIntact(judge);
+  await detach('oracle');
+  expect(await emptied('ledger.json')).toContain('has ended: rsadm pool add NAME PATH --no-holders');
+  expect(await server.rsadm('pool', 'add', 'fast', pool), 'without the word').toMatchObject({ code: 1 });
+  await server.rsadmWell('pool', 'add', 'fast', pool, '--no-holders');
+  expect(await server.rsadm('status')).toMatchObject({ code: 0 });
+  await client.rsconfigWell('-a', 'oracle', '--wait');
+  await expectIntact(judge);
 });
 
 it('of two servers with one pool, the second serves nothing of it until the first has ended and it is reloaded', async () => {

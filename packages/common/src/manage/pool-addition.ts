@@ -14,10 +14,7 @@ export interface NewPool {
   readonly reserve: string | null;
   /** The shared disk; null for a pool on a disk of the server. */
   readonly shared?: SharedDiskTexts | null;
-  /**
-   * For a pool that another server has used with an earlier release: true if the administrator confirms that no client holds a volume of
-   * the pool.
-   */
+  /** For a pool whose ledger is gone, cut, or was never made: true if the administrator confirms that no client holds a volume of it. */
   readonly noHolders?: boolean;
 }
 
@@ -52,7 +49,8 @@ export async function addPoolToServer(
     ...(shared === null ? [] : sharedEntries(shared)),
   ];
   const entries = given.flatMap(([key, value]) => (value === null ? [] : [[key, value] as const]));
-  const edit = (document: IniDocument): IniDocument => addPool(document, name, entries);
+  // The same command again mends a pool that cannot be used; rssrv refuses it for one that can.
+  const edit = (document: IniDocument): IniDocument => (hasPool(document, name, given) ? document : addPool(document, name, entries));
   // Refuse a wrong section before the directory is changed.
   checkServerFile(context, edit);
   const { isNew, volumes } =
@@ -63,6 +61,12 @@ export async function addPoolToServer(
   const { pools } = await context.call('pool-list', {});
   const added = pools.find((pool) => pool.name === name);
   return { isNew, volumes, reason: added?.reason ?? null, reflink: added?.reflink ?? null };
+}
+
+function hasPool({ sections }: IniDocument, name: string, given: readonly (readonly [string, string | null])[]): boolean {
+  const same = sections.find((section) => section.type === 'pool' && section.name === name);
+  const keys = new Map(same?.contents.map(({ key, value }) => [key, value]));
+  return same !== undefined && given.every(([key, value]) => value === null || keys.get(key) === value) && !keys.has('disk');
 }
 
 function sharedEntries({ disk, fence, owners, takeOverAfter }: SharedDiskTexts): readonly (readonly [string, string | null])[] {

@@ -63,6 +63,12 @@ test('a pool of this server is not added again through another path', async () =
   );
 });
 
+test('the directory of a pool of this server, whose file system is not mounted, does not become another pool', async () => {
+  const pool = { name: 'fast', path: directory, identity: null };
+  expect(await refusal(directory, [pool])).toMatch(/^E_POOL: DIR\/pool\.json does not exist: mount the file system of the pool/);
+  expect(fs.readdirSync(directory)).toEqual([]);
+});
+
 test('a file system that has no folders of its own is refused, and does not hang', async () => {
   expect(await refusal('/proc')).toMatch(/^E_POOL: \/proc is not empty/);
 });

@@ -1,19 +1,22 @@
 // Makes an existing directory a pool, before its section in rssrvcfg is written. Invariants: a directory that already is a pool is not
-// changed. A directory that has other content, or that a boot would empty, never becomes a pool.
+// changed, except that an empty pool.json gets its content again, and that a ledger that tells nothing is replaced with the administrator's
+// word that nobody holds a volume. A directory that has other content, or that a boot would empty, never becomes a pool.
 
 import { randomUUID } from 'node:crypto';
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
-import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
+import { errnoName, errnoRemedy, RsError, toRsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
 import { fileSystemOf } from '../machine/file-system.ts';
 import { allocateSpace } from './disk/allocate.ts';
 import { PoolFiles } from './disk/pool-files.ts';
 import type { PoolState } from './catalogue.ts';
+import { absentText } from './pool-content.ts';
 import { readIdentity, scanPool } from './disk/pool-scan.ts';
-import { printEmptyLedger } from './disk/empty-ledger.ts';
-import type { PoolIdentity } from './disk/manifest.ts';
+import { poolIdIn, printEmptyLedger } from './disk/empty-ledger.ts';
+import type { PoolIdentity, ReadIdentity } from './disk/manifest.ts';
 import { takePoolLock } from './disk/pool-lock.ts';
+import { poolPaths } from './disk/pool-paths.ts';
 import { takeLocks } from '../storage/locks/file-locks.ts';
 
 /**
@@ -24,9 +27,9 @@ const EMPTY_CONTENT: readonly string[] = ['lost+found', 'volumes', 'removed'];
 const LEFT_FILES: readonly string[] = ['ledger.json', 'ledger.spare', 'ledger.old', 'pool.json.new'];
 
 /**
- * Makes an existing directory a pool. `pools`: the pools that the server has. `noHolders`: true if the administrator has confirmed that no
- * client holds a volume of the pool. This matters only for a pool of an earlier release, which has no ledger. Throws E_POOL or E_EXISTS,
- * naming the path and the remedy.
+ * Makes an existing directory a pool. `pools`: the pools that the server has; the directory of one of them never becomes a new pool. `noHolders`: true if the administrator has confirmed that no
+ * client holds a volume of the pool. This matters only for a pool of an earlier release, which has no ledger, and for a pool whose ledger is
+ * gone, cut, or that of another pool. Throws E_POOL or E_EXISTS, naming the path and the remedy.
  */
 export async function makePool(
   path: string,
@@ -38,16 +41,19 @@ export async function makePool(
   try {
     const stats = await stat(path);
     if (!stats.isDirectory()) throw new RsError('E_POOL', `${path} is not a directory: give the directory of the pool`, { path });
-    const present = await readIdentity(path);
+    const present = await identityOf(path, nowMs, noHolders);
     if (present !== null) {
       const same = pools.find(({ identity }) => identity?.id === present.id);
       if (same !== undefined)
         throw new RsError('E_EXISTS', `${path} already is pool ${same.name} at ${same.path}, or a copy of it: use another directory`, {
           path,
         });
-      if (noHolders && !present.hasLedger) await giveLedger(path, present, nowMs);
+      const lacksLedger = noHolders && !(present.hasLedger && (await idInLedger(poolPaths.ledger(path))) === present.id);
+      if (lacksLedger || present.isLost) await mend(path, present, lacksLedger ? nowMs : null);
       return { isNew: false, volumes: (await scanPool(path, present, false)).volumes.length };
     }
+    const configured = pools.find((one) => one.path === path);
+    if (configured !== undefined) throw new RsError('E_POOL', absentText(configured), { path });
     if ((await fileSystemOf(path)) !== 'other')
       throw new RsError('E_POOL', `${path} is in memory, and its content would be lost at the next boot: use a directory on a disk`, {
         path,
@@ -65,17 +71,54 @@ export async function makePool(
 }
 
 /**
- * Gives a pool of an earlier release a ledger without holders. The epochs start at the current time, so that no new hold gets the identity
- * of an earlier hold. Throws E_POOL if a server uses the pool.
+ * Returns the identity of the pool; null if the directory is not a pool. If pool.json is empty (`isLost`), its ledger has the id; the ledger
+ * before that one counts only if the holders do not matter. Throws E_POOL.
  */
-async function giveLedger(path: string, identity: PoolIdentity, nowMs: number): Promise<void> {
+async function identityOf(path: string, nowMs: number, noHolders: boolean): Promise<(ReadIdentity & { readonly isLost: boolean }) | null> {
+  try {
+    const read = await readIdentity(path);
+    return read === null ? null : { ...read, isLost: false };
+  } catch (thrown) {
+    if (toRsError(thrown).context['isEmpty'] !== true) throw thrown;
+    const id = await idInLedger(poolPaths.ledger(path));
+    const earlier = async (): Promise<PoolIdentity['id'] | null> =>
+      (await idInLedger(poolPaths.ledgerOld(path))) ?? (await idInLedger(poolPaths.ledgerSpare(path)));
+    const found = id ?? (noHolders ? await earlier() : null);
+    if (found !== null) return { id: found, createdMs: nowMs, hasLedger: true, isLost: true };
+    const way = noHolders ? '' : '; if every client that held a volume of the pool has ended, add --no-holders';
+    throw new RsError(
+      'E_POOL',
+      `${poolPaths.identity(path)} is empty, and no ledger has the id of the pool: restore both from a backup of the pool${way}`,
+      { path },
+      thrown,
+    );
+  }
+}
+
+/** Returns the id of the pool in a ledger; null if the ledger is gone or cut. Throws system errors. */
+async function idInLedger(file: string): Promise<PoolIdentity['id'] | null> {
+  try {
+    return poolIdIn(await readFile(file, 'utf8'));
+  } catch (thrown) {
+    if (errnoName(thrown) === 'ENOENT') return null;
+    throw thrown;
+  }
+}
+
+/**
+ * Writes pool.json again, and first, if `epochMs` is not null, a ledger without holders. The epochs start at this time, so that no new hold
+ * gets the identity of an earlier hold. Throws E_POOL if a server uses the pool.
+ */
+async function mend(path: string, { id, createdMs }: PoolIdentity, epochMs: number | null): Promise<void> {
   const files = new PoolFiles(path, { allocate: allocateSpace });
   const lock = await takePoolLock(path, takeLocks);
   try {
-    const { volumes, removed } = await scanPool(path, identity, false);
-    const ids = [...volumes, ...removed.map(({ manifest }) => manifest)].map(({ id }) => id);
-    await files.replaceLedger(printEmptyLedger(identity.id, ids, nowMs));
-    await files.markLedger(identity);
+    if (epochMs !== null) {
+      const { volumes, removed } = await scanPool(path, { id, createdMs }, false);
+      const ids = [...volumes, ...removed.map(({ manifest }) => manifest)].map((one) => one.id);
+      await files.replaceLedger(printEmptyLedger(id, ids, epochMs));
+    }
+    await files.markLedger({ id, createdMs });
   } finally {
     await lock.close();
   }

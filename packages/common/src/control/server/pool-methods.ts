@@ -8,7 +8,7 @@ import { POOL } from './views.ts';
 
 export const POOL_METHODS = {
   'pool-make': method(
-    'Makes a directory a pool, unless it is one. The caller then adds the section to rssrvcfg. With `noHolders`, nobody holds a volume of a pool that only earlier releases have used',
+    'Makes a directory a pool, unless it is one. The caller then adds the section to rssrvcfg. With `noHolders`, nobody holds a volume of a pool without a whole ledger',
     {
       path: { shape: filledText(), what: 'an absolute path' },
       noHolders: flagParam,

@@ -68,12 +68,20 @@ export interface PoolScan {
 
 /**
  * Returns the identity of the pool in `directory`. Returns null if `directory` has no pool.json, because the file system of the pool
- * is then probably not mounted. Throws E_VOLUME if pool.json cannot be used.
+ * is then probably not mounted. Throws E_VOLUME if pool.json cannot be used; with `isEmpty` in its context, the file has no content.
  */
 export async function readIdentity(directory: string): Promise<ReadIdentity | null> {
   const file = poolPaths.identity(directory);
   try {
-    return parseIdentity(file, await readBounded(file));
+    const text = await readBounded(file);
+    // A power cut can leave a file of zeros or without content, if the disk has lost what it had confirmed.
+    if (text.replaceAll('\0', '').trim() === '')
+      throw new RsError(
+        'E_VOLUME',
+        `${file} is empty: rsadm pool add NAME ${directory} writes it again, with the id in the ledger of the pool`,
+        { file, isEmpty: true },
+      );
+    return parseIdentity(file, text);
   } catch (thrown) {
     const errno = errnoName(thrown);
     if (errno === 'ENOENT' || errno === 'ENOTDIR') return null;
@@ -378,6 +386,7 @@ async function readText(file: string): Promise<string> {
   }
 }
 
+/** Reads a file of a pool. Throws system errors, and E_VOLUME if the file is too long. */
 async function readBounded(file: string): Promise<string> {
   const handle = await open(file, 'r');
   try {

@@ -32,7 +32,9 @@ export type LedgerContent = Of<typeof CONTENT>;
 export const LEDGER_FILE: StateForm<LedgerContent> = {
   version: LEDGER_VERSION,
   shape: CONTENT,
-  remedy: 'restore it together with the pool; without it, the server does not know who holds the volumes of the pool',
+  remedy:
+    'restore it together with the pool, because it says who holds the volumes of the pool. If it is gone, empty or cut, and every client ' +
+    'that held one has ended: rsadm pool add NAME PATH --no-holders (not for a shared disk)',
 };
 
 /** Returns the ledger after the server with the run `owner` has opened the pool. Returns `ledger` itself if that server owns the pool. */

@@ -233,6 +233,65 @@ test.each([
   expect(fs.existsSync(ledgerFile()) ? fs.readFileSync(ledgerFile(), 'utf8') : null).toBe(before);
 });
 
+test.each([
+  ['gone', () => fs.rmSync(ledgerFile())],
+  ['empty', () => fs.truncateSync(ledgerFile())],
+  ['zeros', () => fs.writeFileSync(ledgerFile(), Buffer.alloc(fs.statSync(ledgerFile()).size))],
+  ['cut', () => fs.truncateSync(ledgerFile(), 100)],
+])('a ledger that is %s can be replaced if nobody holds a volume any more, and only with that word', async (_, damage) => {
+  const one = await new Server('one').start();
+  const { granted: before } = await one.grant(BIG2);
+  const held = one.holds.holdersOf(volumeId);
+  await one.pools.close();
+  damage();
+  const text = (): string => (fs.existsSync(ledgerFile()) ? fs.readFileSync(ledgerFile(), 'utf8') : '');
+  const damaged = text();
+  await makePool(path.join(directory, 'fast'), 1e6, [], false);
+  expect(text()).toBe(damaged);
+  const two = await new Server('two').start();
+  expect(two.trouble).toMatch(/every client that held one has ended: rsadm pool add NAME PATH --no-holders/);
+  await two.pools.close();
+  await makePool(path.join(directory, 'fast'), 1e6, [], true);
+  const then = await new Server('two').start();
+  expect([then.trouble, then.holds.holdersOf(volumeId)]).toEqual([null, []]);
+  expect(then.begun, 'writes of the last holder may be lost').toEqual([volumeId]);
+  expect([before, held.length, (await then.grant(VENUS)).granted]).toEqual([true, 1, true]);
+});
+
+test.each([
+  ['empty', 0],
+  ['zeros', 200],
+])('an empty pool.json (%s) is written again with the id in the ledger, whose holders stay', async (_, length) => {
+  const one = await new Server('one').start();
+  await one.grant(BIG2);
+  await one.pools.close();
+  const { ino } = fs.statSync(poolFile());
+  fs.writeFileSync(poolFile(), Buffer.alloc(length));
+  const two = await new Server('two').start();
+  expect(two.trouble).toMatch(/pool\.json is empty: rsadm pool add NAME .*fast writes it again/);
+  await two.pools.close();
+  expect(await makePool(path.join(directory, 'fast'), 0, [], false)).toEqual({ isNew: false, volumes: 1 });
+  const then = await new Server('two').start();
+  expect([then.trouble, then.pools.states[0]?.identity?.id, fs.statSync(poolFile()).ino]).toEqual([null, poolId, ino]);
+  expect(then.holds.holdersOf(volumeId)).toHaveLength(1);
+});
+
+test('if pool.json and the ledger are empty, the id is in the ledger before, which needs the word that nobody holds a volume', async () => {
+  const one = await new Server('one').start();
+  await one.grant(BIG2);
+  await one.pools.close();
+  fs.truncateSync(poolFile());
+  fs.truncateSync(ledgerFile());
+  const fast = path.join(directory, 'fast');
+  await expect(makePool(fast, 0, [], false)).rejects.toThrow(/has the id of the pool: restore both .*, add --no-holders$/);
+  const other = { name: 'other', path: '/other', identity: { id: poolId as never, createdMs: 0 } };
+  await expect(makePool(fast, 0, [other], true)).rejects.toThrow(/already is pool other/);
+  expect(fs.statSync(poolFile()).size).toBe(0);
+  await makePool(fast, 1e6, [], true);
+  const then = await new Server('two').start();
+  expect([then.trouble, then.pools.states[0]?.identity?.id]).toEqual([null, poolId]);
+});
+
 test('a hold that cannot be saved in the pool is not granted', async () => {
   const one = await new Server('one').start();
   fs.rmSync(ledgerFile());

@@ -190,7 +190,7 @@ export class Ledgers implements PoolLedgers, HoldLedgers {
     throw new RsError(
       'E_POOL',
       'another server has used it with an earlier release, and this server does not know who holds its volumes: start that server once ' +
-        `with this release; or, if every client that held one has ended, run rsadm pool remove ${state.name} and ` +
+        `with this release; or, if every client that held one has ended, run ` +
         `rsadm pool add ${state.name} ${state.path} --no-holders`,
       { path: state.path },
     );
