@@ -218,6 +218,22 @@ describe('several servers', () => {
     expect(stderr).toContain('rsconfig: Server big-8 of osl is ');
   });
 
+  it('a server that is away blocks only changes of volumes that it may have, over restarts of rsiod', async () => {
+    const { big8 } = await startThree();
+    await server.rsadmWell('volume', 'create', 'oracle', '--size', '16m');
+    for (const host of [server, big8]) await host.rsadmWell('volume', 'create', 'twice', '--size', '16m');
+    await client.rsconfigWell('volume', 'show', 'osl:oracle');
+    expect((await client.rsconfig('volume', 'set', 'osl:twice', 'readonly=yes')).stderr).toContain('[E_AMBIGUOUS]');
+    await client.kill('rsiod');
+    await big8.kill('rssrv');
+    await client.start('rsiod');
+    await waitFor(async () => (await client.rsconfig('volume', 'show', 'osl:twice')).code === 0, KNOWN_MS, 'big-9 is there');
+    await client.rsconfigWell('volume', 'set', 'osl:oracle', 'readonly=yes');
+    const refused = await client.rsconfig('volume', 'set', 'osl:twice', 'readonly=yes');
+    expect(refused.stderr).toContain('osl:twice@0 of server big-9 may not be the only volume twice@0');
+    expect(refused.stderr).toContain('give --server big-9 if you mean it [E_NO_PATH]');
+  });
+
   it('without --server, a new volume comes to the emptiest pool, once', async () => {
     const { big8 } = await startThree();
     expect(await client.rsconfigWell('volume', 'create', 'db', '--size', '16m')).toBe(

@@ -164,6 +164,7 @@ export class ClientDaemon {
     this.ports = namespacePorts({
       ...{ clock, log, hasDataProcesses: this.role.processes !== null, known: this.role.known, attached: this.attached },
       ...{ attachments: this.attachments, frontends: this.frontends, notifications: this.notifications, namespaces: () => this.namespaces },
+      absences: this.role.absences,
       attachAgain: async () => {
         await this.attachAgain();
         this.role.reached();
@@ -431,6 +432,7 @@ export class ClientDaemon {
       serverCalls: new ServerCalls({
         namespaces: () => this.namespaces,
         log,
+        absences: this.role.absences,
         callAdmin: (server, ...call) => server.callAdmin(...call),
       }),
       ...{ snapshots: this.snapshots, backups: this.backups, origins: this.role.origins },

@@ -11,6 +11,7 @@ import { tcpConnector } from '@rsio/protocol/link/tcp-transport';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
 import type { AttachedList } from './attachments/attached-list.ts';
 import type { Attachments } from './attachments/attachments.ts';
+import type { Absences } from './control/absences.ts';
 import type { Notifications } from './control/notifications.ts';
 import type { Frontends } from './frontends/frontends.ts';
 import type { Namespace, NamespacePorts } from './network/namespace.ts';
@@ -21,6 +22,7 @@ export interface DaemonParts {
   readonly log: Log;
   readonly hasDataProcesses: boolean;
   readonly known: NamespacePorts['known'];
+  readonly absences: Pick<Absences, 'shown'>;
   readonly attachments: Attachments;
   readonly attached: AttachedList<Volume>;
   readonly frontends: Frontends;
@@ -31,7 +33,7 @@ export interface DaemonParts {
 }
 
 export function namespacePorts({ attachments, attached, frontends, notifications, ...parts }: DaemonParts): NamespacePorts {
-  const { clock, log, hasDataProcesses, known, namespaces, attachAgain } = parts;
+  const { clock, log, hasDataProcesses, known, absences, namespaces, attachAgain } = parts;
   return {
     ...{ clock, log, hasDataProcesses, known },
     connector: tcpConnector,
@@ -59,7 +61,11 @@ export function namespacePorts({ attachments, attached, frontends, notifications
         void attached.record();
       },
       openWaits: (...event) => notifications.openWaits(...event),
-      listed: () => attachments.farm.look(),
+      listed: ({ namespace, serverid, volumes }) => {
+        const namespaceid = namespaces().find(({ config }) => config.name === namespace)?.config.namespaceid;
+        if (namespaceid !== undefined) void absences.shown({ namespaceid, serverid }, volumes);
+        attachments.farm.look();
+      },
       grown: (server, attachment, fromBytes) => {
         if (!attachments.mirrors.replicaGrew(attachment)) notifications.grown(server, attachment, fromBytes);
         for (const volume of attachments.list) if (volume.target.attachments.includes(attachment)) void frontends.grown(volume);

@@ -3,6 +3,7 @@
 
 import type { ControlHandlers } from '@rsio/common/control/control-server';
 import type { ServerView } from '@rsio/common/control/methods';
+import { HAD_NONE } from '@rsio/common/control/server/server-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { IMAGE, client, job, pool, removedVolume, replication, snapshot, volume } from '@rsio/common/testing/server-views';
@@ -86,16 +87,21 @@ export interface Machine {
   readonly namespace: string;
   readonly view: ServerView;
   readonly orders: Orders;
+  /** rsiod remembers of a server that is away that it had no volume. */
+  readonly hadNone: boolean;
 }
 
 export function machine(name: string, orders: Orders = {}, changes: Partial<ServerView> = {}, of = 'osl'): Machine {
-  return { namespace: of, view: serverView({ name, volumes: [], ...changes }), orders: { ...ORDERS, ...orders } };
+  return { namespace: of, view: serverView({ name, volumes: [], ...changes }), orders: { ...ORDERS, ...orders }, hadNone: false };
 }
 
 export const BIG_9 = machine('big-9');
 /** A second server, which does not have the volume `oracle`. */
 export const BIG_8 = machine('big-8', { 'volume-show': UNKNOWN, 'volume-list': () => ({ volumes: [], removed: [] }) });
 export const DOWN = machine('big-7', {}, { state: 'down', paths: [path({ state: 'down', lastError: 'Connection refused' })] });
+
+/** Like DOWN, and it has said before that it has no such volume. */
+export const DOWN_WITHOUT: Machine = { ...DOWN, hadNone: true };
 
 export async function serve(machines: readonly Machine[] = [BIG_9], handlers: Partial<ControlHandlers> = {}): Promise<void> {
   const names = [...new Set(machines.map((one) => one.namespace))];
@@ -107,8 +113,11 @@ export async function serve(machines: readonly Machine[] = [BIG_9], handlers: Pa
     }),
     local: () => ({ attachments: [], awaited: [] }),
     'server-call': ({ namespace: at, server, method, params }) => {
+      const found = machines.find((one) => one.namespace === at && one.view.name === server);
+      if (found !== undefined && found.view.state !== 'connected')
+        throw new RsError('E_NO_PATH', `Server ${server} of ${at} is not connected`, { [HAD_NONE]: found.hadNone });
       asked.push(`${at}/${server} ${method} ${JSON.stringify(params)}`);
-      const order = machines.find((one) => one.namespace === at && one.view.name === server)?.orders[method];
+      const order = found?.orders[method];
       if (order === undefined || at === null || server === null) throw new RsError('E_INTERNAL', `No ${at}/${server} ${method} here`);
       return { namespace: at, server, result: order(params as never) as Record<string, unknown> };
     },

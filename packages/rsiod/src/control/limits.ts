@@ -35,6 +35,9 @@ export const SERVER_METHOD_MAX_CHARS = 64;
 /** Maximum number of volumes for which rsiod remembers the last backup. */
 export const BACKUPS_KEPT_MAX = 1_024;
 
+/** Maximum number of answers of servers, that they have no volume of a name, that rsiod remembers. */
+export const ABSENCES_KEPT_MAX = 8_192;
+
 /** While a program waits for messages of other nodes, rsiod asks each server for them at this interval. */
 export const MESSAGE_POLL_MS = 500;
 /** Time limit for a server to accept a message, or to return its messages. */

@@ -7,12 +7,19 @@ import { describe, expect, test } from 'vitest';
 import type { Namespace } from '../network/namespace.ts';
 import type { Server } from '../network/server.ts';
 import { SERVER_CALLS_MAX } from './limits.ts';
-import { ServerCalls } from './server-calls.ts';
+import { ServerCalls, type ServerCallsPorts } from './server-calls.ts';
 
 type Answer = (server: string, method: string, params: object, limitMs: number) => Promise<unknown>;
 
 function serverOf(name: string, isConnected = true, isProved = true): Server {
-  return { name, isConnected, isProved, whenListed: (id: string) => Promise.resolve(id === 'there') } as unknown as Server;
+  return {
+    name,
+    serverid: 7,
+    volumes: [],
+    isConnected,
+    isProved,
+    whenListed: (id: string) => Promise.resolve(id === 'there'),
+  } as unknown as Server;
 }
 
 /** `unreached`: names of `[server]` sections whose servers the client has not reached. */
@@ -24,8 +31,9 @@ function namespaceOf(
 ): Namespace {
   const sections = [...servers.map((server) => server.name), ...unreached].map((section, position) => ({ name: section, position }));
   return {
-    config: { name, servers: sections },
+    config: { name, namespaceid: 1, servers: sections },
     orderedServers: servers,
+    serveridOf: () => 7,
     serversBySection: () => new Map(servers.map((server, position) => [position, server])),
     routes: sections.map(({ position }) => ({
       server: servers[position] ?? null,
@@ -35,10 +43,17 @@ function namespaceOf(
   } as unknown as Namespace;
 }
 
+const NO_WORDS = { has: () => false, said: async () => {}, shown: async () => {}, changes: async () => {} };
 const DONE: Answer = async () => ({ done: true });
 
-function calls(namespaces: readonly Namespace[], answer: Answer = DONE, said: string[] = []): ServerCalls {
+function calls(
+  namespaces: readonly Namespace[],
+  answer: Answer = DONE,
+  said: string[] = [],
+  absences: ServerCallsPorts['absences'] = NO_WORDS,
+): ServerCalls {
   return new ServerCalls({
+    absences,
     log: { info: (text: string) => void said.push(text) },
     namespaces: () => namespaces,
     callAdmin: (server, method, params, limitMs) => answer(server.name, method, params, limitMs),

@@ -1,21 +1,24 @@
 // The control methods `server-call` and `await-volume`, with which local programs send requests to a server. rsiod chooses the server and
 // passes the request on; the server checks the rights of this client. Invariant: a request goes to exactly one server, or is refused with a
-// list of the possible servers. A server that does not answer does not block requests to other servers.
+// list of the possible servers. A server that does not answer does not block requests to other servers. The error of a server that does not
+// answer says whether its last word was that it has no volume of that name.
 
 import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '@rsio/common/control/limits';
 import type { ControlMethods } from '@rsio/common/control/methods';
-import { SERVER_METHODS } from '@rsio/common/control/server/server-methods';
-import { RsError } from '@rsio/common/lib/errors';
+import { HAD_NONE, SERVER_METHODS } from '@rsio/common/control/server/server-methods';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
 import type { Namespace } from '../network/namespace.ts';
 import type { Server } from '../network/server.ts';
+import { SILENCES } from '../mirrors/commands/mirror-server.ts';
+import type { Absences, NamedServer, VolumeWord } from './absences.ts';
 import { SERVER_CALLS_MAX, SERVER_METHOD_MAX_CHARS } from './limits.ts';
 
 type CallRequest = ControlMethods['server-call']['params'];
 type CallResult = ControlMethods['server-call']['result'];
 
-interface KnownServer {
+interface KnownServer extends NamedServer {
   readonly namespace: string;
   /** Name of the server. If the client has never reached the server, this is the name of its section in the configuration. */
   readonly name: string;
@@ -27,6 +30,7 @@ interface KnownServer {
 
 export interface ServerCallsPorts {
   readonly log: Pick<Log, 'info'>;
+  readonly absences: Pick<Absences, 'has' | 'said' | 'shown' | 'changes'>;
   namespaces(): readonly Namespace[];
   /** Sends a request to a server. Throws the error of the server, or E_TIMEOUT after `limitMs`. */
   callAdmin(server: Server, method: string, params: object, limitMs: number): Promise<unknown>;
@@ -44,17 +48,42 @@ export class ServerCalls {
     if (method.length > SERVER_METHOD_MAX_CHARS)
       throw new RsError('E_USAGE', `Name of a method has ${method.length} characters: allowed are at most ${SERVER_METHOD_MAX_CHARS}`);
     const known = chooseServer(knownServers(this.ports.namespaces()), namespace, name);
-    const server = connected(known);
-    // Only requests that change something have the field `request`, the id of the request.
-    if (Object.hasOwn(params, 'request'))
-      this.ports.log.info(`Change ${quoteText(method)} is passed on to server ${known.name} of ${known.namespace}`);
-    const result = await this.counted(server, () => this.ports.callAdmin(server, method, params, waitMs ?? limitOf(method)));
+    const volume = method === 'volume-show' ? volumeIn(params) : null;
+    const answer = this.pass(known, method, params, waitMs ?? limitOf(method));
+    const result = volume === null ? await answer : await this.heard(known, volume, answer);
     if (typeof result !== 'object' || result === null || Array.isArray(result))
       throw new RsError(
         'E_PROTOCOL',
         `Server ${known.name} of ${known.namespace} sent an answer to ${method} that is no object: see its log`,
       );
     return { namespace: known.namespace, server: known.name, result: { ...result } };
+  }
+
+  private async pass(known: KnownServer, method: string, params: object, limitMs: number): Promise<unknown> {
+    const server = connected(known);
+    // Only requests that change something have the field `request`, the id of the request.
+    if (Object.hasOwn(params, 'request')) {
+      this.ports.log.info(`Change ${quoteText(method)} is passed on to server ${known.name} of ${known.namespace}`);
+      await this.ports.absences.changes(known, params);
+    }
+    return await this.counted(server, () => this.ports.callAdmin(server, method, params, limitMs));
+  }
+
+  /** Remembers whether the server has the volume. Throws the error of the answer. */
+  private async heard(known: KnownServer, volume: VolumeWord, answer: Promise<unknown>): Promise<unknown> {
+    const { absences } = this.ports;
+    try {
+      const result = await answer;
+      await absences.shown(known, [volume]);
+      return result;
+    } catch (thrown) {
+      const error = toRsError(thrown);
+      // The list may be newer than the answer.
+      const isListed = known.server?.volumes.some(({ name, universe }) => name === volume.name && universe === volume.universe) === true;
+      if (error.code === 'E_UNKNOWN_VOLUME' && !isListed) await absences.said(known, volume);
+      if (!SILENCES.includes(error.code) || !absences.has(known, volume)) throw thrown;
+      throw new RsError(error.code, error.message, { ...error.context, [HAD_NONE]: true }, thrown);
+    }
   }
 
   async awaitVolume({ namespace, server, id }: ControlMethods['await-volume']['params']): Promise<{ readonly listed: boolean }> {
@@ -77,6 +106,11 @@ export class ServerCalls {
   }
 }
 
+function volumeIn(params: object): VolumeWord | null {
+  const { name, universe } = params as { readonly name?: unknown; readonly universe?: unknown };
+  return typeof name === 'string' && typeof universe === 'number' ? { name, universe } : null;
+}
+
 /** Time limit for the server's answer, in ms. A method that this release does not know gets the time limit for changes. */
 function limitOf(method: string): number {
   const known: Readonly<Record<string, { readonly waitMs: number } | undefined>> = SERVER_METHODS;
@@ -85,17 +119,22 @@ function limitOf(method: string): number {
 
 function knownServers(namespaces: readonly Namespace[]): KnownServer[] {
   return namespaces.flatMap((namespace) => {
-    const { name, servers: sections } = namespace.config;
+    const { name, namespaceid, servers: sections } = namespace.config;
     const bySection = namespace.serversBySection();
     const reached = namespace.orderedServers.filter(({ isProved }) => isProved);
     const errorOf = (isMeant: (route: Namespace['routes'][number]) => boolean): string | null =>
       namespace.routes.find((route) => isMeant(route) && route.supervisor.lastErrorSentence !== null)?.supervisor.lastErrorSentence ?? null;
     return [
-      ...reached.map((server) => ({ namespace: name, name: server.name, server, lastError: errorOf((route) => route.server === server) })),
+      ...reached.map((server) => ({
+        ...{ namespace: name, namespaceid, serverid: server.serverid },
+        name: server.name,
+        server,
+        lastError: errorOf((route) => route.server === server),
+      })),
       ...sections
         .filter(({ position }) => bySection.get(position) === undefined)
         .map((section) => ({
-          namespace: name,
+          ...{ namespace: name, namespaceid, serverid: namespace.serveridOf(section.position) },
           name: section.name,
           server: null,
           lastError: errorOf(({ remote }) => remote.position === section.position),

@@ -193,6 +193,16 @@ export class Namespace {
     return found;
   }
 
+  /** The serverid of the server to which a section has led, perhaps for an earlier process; null if the section has never led to one. */
+  serveridOf(position: number): number | null {
+    const server = this.serversBySection().get(position);
+    if (server !== undefined) return server.serverid;
+    const keys = this.sectionKeys().get(position) ?? [];
+    return (
+      this.ports.known.of(this.config.namespaceid).find(({ sections }) => keys.some((key) => sections.includes(key)))?.serverid ?? null
+    );
+  }
+
   /**
    * Maps the position of each `[server]` section to its end points. Computed only once for each setup, because this client may have 2,048
    * sections.

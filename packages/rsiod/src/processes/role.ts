@@ -15,6 +15,7 @@ import { type AttachedContent, AttachedFile, type AttachedStore } from '../attac
 import type { Attachments } from '../attachments/attachments.ts';
 import { labelOf, type ServerOffer, twinsOf, whyMissing } from '../attachments/offers.ts';
 import { givenOrigins, type Origin, type Origins, VolumeOrigins } from '../attachments/volume-origins.ts';
+import { Absences } from '../control/absences.ts';
 import { KnownServers } from '../network/known-servers.ts';
 import { devicePlaces } from '../frontends/devices/device-paths.ts';
 import { NBD_FRONTEND_BYTES_MAX, NBD_FRONTEND_RESERVE_BYTES } from '../frontends/limits.ts';
@@ -73,6 +74,8 @@ export class ProcessRole {
   readonly origins: Origins;
   /** Where servers were found; only the main process records it. */
   readonly known: KnownServers;
+  /** The volumes that servers do not have; a data process loads and learns none. */
+  readonly absences: Absences;
   /** The devices that the keeper holds for this process. */
   readonly kept: KeptDevices;
   private readonly options: RoleOptions;
@@ -82,6 +85,7 @@ export class ProcessRole {
     this.options = options;
     this.origins = part === null ? new VolumeOrigins(`${options.paths.stateDir}/origins.json`, log) : givenOrigins(part.origins);
     this.known = new KnownServers(options.paths.serversFile, log, part === null);
+    this.absences = new Absences(`${options.paths.stateDir}/absences.json`, log);
     this.processes =
       options.processes === null
         ? null
@@ -132,7 +136,7 @@ export class ProcessRole {
   /** Reads the lists of the data processes, and gives the devices that the keeper holds to the processes that reattach their volumes. */
   async load(): Promise<void> {
     const { processes, kept } = this;
-    await Promise.all([this.origins.load(), this.known.load()]);
+    await Promise.all([this.origins.load(), this.known.load(), this.isData ? null : this.absences.load()]);
     if (processes === null) return;
     await processes.load(this.options.warn);
     for (const device of [...kept.left]) {

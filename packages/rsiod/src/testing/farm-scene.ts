@@ -103,6 +103,7 @@ export class FarmScene {
       log,
       hasDataProcesses: false,
       known: { of: () => [], learned: () => {} },
+      absences: { shown: async () => {} },
       attachments: this.attachments,
       attached,
       frontends,

@@ -17,6 +17,9 @@ import { IMAGE_METHODS, SNAPSHOT_METHODS } from './snapshot-methods.ts';
 import { ACCESS_METHODS, HALT_METHODS, VOLUME_METHODS } from './volume-methods.ts';
 import { WITNESS_METHODS } from './witness-methods.ts';
 
+/** True in the context of an error of `server-call`: the server does not answer, and its last word was that it has no volume of that name. */
+export const HAD_NONE = 'hadNone';
+
 export const SERVER_METHODS = {
   daemon: method('The daemon that answers, its version and its methods', {}, SERVER_DAEMON, CONTROL_ANSWER_MS, 'use'),
   ...POOL_METHODS,

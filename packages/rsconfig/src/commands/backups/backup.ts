@@ -10,7 +10,7 @@ import { BACKUP_MADE } from '../../backup/backup.ts';
 import { withBackups } from '../../backup/run-folder.ts';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
 import { timeName } from '@rsio/common/lib/time-name';
-import { findVolume } from '../server-volumes/find.ts';
+import { findAnywhere } from '../server-volumes/find.ts';
 import { backUpSnapshot, makeSnapshot } from './attached-snapshot.ts';
 
 export const VERIFY_OPTION = { kind: 'flag', help: 'compare the whole backup with the snapshot or volume' } as const;
@@ -54,7 +54,7 @@ full and incremental backups in turn, and removes old ones.`,
 
 /** Makes a snapshot of the volume, and returns its name. */
 async function newSnapshot(context: CommandContext, name: string): Promise<string> {
-  const target = await findVolume(context, name, { server: null, namespace: null }, 'change');
+  const target = await findAnywhere(context, name, 'change');
   const { snapshot } = await makeSnapshot(context, target, `backup-${timeName(context.clock.wallMs())}`, context.newId());
   return `${volumeLabel({ namespace: String(target.place['namespace']), ...target.volume })}@${snapshot}`;
 }

@@ -9,7 +9,7 @@ import { beforeEach, expect, test } from 'vitest';
 import { sealBackup, writeBackup } from '../../testing/backup-folder.ts';
 import { root, run } from '../../testing/rsconfig-run.ts';
 import { attachment } from '../../testing/views.ts';
-import { asked, type Machine, machine, serve, useServerVolumes } from '../../testing/server-volumes-scene.ts';
+import { BIG_9, DOWN, asked, type Machine, machine, serve, useServerVolumes } from '../../testing/server-volumes-scene.ts';
 
 useServerVolumes();
 
@@ -78,6 +78,15 @@ test.each([
   expect([code, err]).toEqual([2, expect.stringContaining(message)]);
   expect(asked.filter((one) => !one.includes('volume-show'))).toEqual([]);
   expect(readdirSync(folder)).toEqual([]);
+});
+
+test('while a server is away that may have the volume, too, nothing is made, and the remedy is one that this command has', async () => {
+  await serve([BIG_9, DOWN]);
+  const { code, err } = await run(`backup-run oracle ${folder} --full-every 7d --keep 1 --begin`);
+  expect([code, asked.filter((one) => !one.includes('volume-show'))]).toEqual([1, []]);
+  expect(err).toContain('(Server big-7 of osl is down: Connection refused): the command works as soon as each has answered once; ');
+  expect(err).toContain('rsconfig server remove SECTION');
+  expect(err).not.toContain('--server');
 });
 
 test('if no increment is possible, a full backup is tried; a failed run removes its own snapshot, by its id, and its files', async () => {

@@ -34,7 +34,7 @@ import { type CommandContext, defineCommand, usageError } from '../../cli/contex
 import { CHAINS_KEPT_MAX, FULL_EVERY_MAX_MS, FULL_EVERY_MIN_MS } from '../../limits.ts';
 import { timeName } from '@rsio/common/lib/time-name';
 import { PROGRAM } from '../server-volumes/commands.ts';
-import { findVolume } from '../server-volumes/find.ts';
+import { findAnywhere } from '../server-volumes/find.ts';
 import { backUpSnapshot, makeSnapshot, volumeInFiles } from './attached-snapshot.ts';
 
 const DONE = object({
@@ -163,7 +163,7 @@ class Run {
 
   /** Finds the volume. The target of a mirror knows only the snapshots that existed when it was found. */
   private async find(): Promise<VolumeTarget> {
-    return await findVolume(this.given.context, this.given.name, { server: null, namespace: null }, 'change');
+    return await findAnywhere(this.given.context, this.given.name, 'change');
   }
 
   private checkBegin(label: string, backups: readonly RunBackup[]): void {

@@ -14,7 +14,7 @@ import { LinkCheck, uncomparedIn } from '../../backup/link-check.ts';
 import { qemuImgIn } from '../../backup/qemu-tools.ts';
 import { checkDirectory, filesToVerify, withBackups } from '../../backup/run-folder.ts';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
-import { findVolume } from '../server-volumes/find.ts';
+import { findAnywhere } from '../server-volumes/find.ts';
 import { whileAttached } from '../server-volumes/while-attached.ts';
 import { checkId, volumeInFiles } from './attached-snapshot.ts';
 import { whileKept } from './restore.ts';
@@ -124,7 +124,7 @@ class Verification {
 
   private async snapshots(): Promise<{ readonly label: string; readonly snapshots: readonly SnapshotView[] }> {
     try {
-      const target = await findVolume(this.context, this.volume, { server: null, namespace: null }, 'show');
+      const target = await findAnywhere(this.context, this.volume, 'show');
       const { snapshots } = await target.call('volume-show', target.volume);
       return { label: target.label(target.volume), snapshots };
     } catch (thrown) {

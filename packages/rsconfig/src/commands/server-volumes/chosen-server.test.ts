@@ -12,6 +12,7 @@ import {
   BIG_8,
   BIG_9,
   DOWN,
+  DOWN_WITHOUT,
   GIB,
   type Machine,
   ORACLE,
@@ -61,6 +62,17 @@ describe('with several servers', () => {
     expect((await run('volume grow oracle 40g --server big-9')).code).toBe(0);
     const shown = await run('volume show oracle');
     expect({ code: shown.code, err: shown.err }).toEqual({ code: 0, err: 'rsconfig: Server big-7 of osl is down: Connection refused\n' });
+  });
+
+  test('a server that is away and has said that it has no such volume blocks no change, and a new volume all the same', async () => {
+    await serve([BIG_9, DOWN_WITHOUT]);
+    expect((await run('volume grow oracle 40g')).code).toBe(0);
+    expect((await run('volume remove oracle --yes')).code).toBe(0);
+    expect((await run('volume show oracle')).err).toBe('rsconfig: Server big-7 of osl is down: Connection refused\n');
+    await daemon?.close();
+    await serve([BIG_8, DOWN_WITHOUT]);
+    expect((await run('volume create oracle --size 1g')).err).toContain('choose the server of the new volume with --server [E_NO_PATH]');
+    expect((await run('volume remove oracle --yes')).err).toContain('No connected server has a volume oracle@0, and not all answer');
   });
 
   test('a server without commands counts with the volumes that it lists', async () => {

@@ -1,7 +1,8 @@
 // Finds the server for a volume command: by --server and --namespace, or by asking all servers for the volume. Invariants: an ambiguous
-// name is refused with a list of the volumes; a change is refused while a server that may have a volume with the name does not answer.
+// name is refused with a list of the volumes; a change is refused while a server that may have a volume with the name does not answer. A server
+// whose last word was that it has none may not have it. A new volume is an exception, because a lost request may have made it there since.
 
-import type { ServerMethods } from '@rsio/common/control/server/server-methods';
+import { HAD_NONE, type ServerMethods } from '@rsio/common/control/server/server-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import type { Purpose, VolumeTarget, Wanted } from '@rsio/common/manage/volumes/door';
 import { type VolumeName, volumeName } from '@rsio/common/manage/volumes/values';
@@ -50,7 +51,13 @@ function targetAt(context: Context, place: Place, volume: VolumeName): VolumeTar
 }
 
 /** Finds the server that has the volume. Throws E_UNKNOWN_VOLUME, E_AMBIGUOUS or E_NO_PATH. */
-export async function findVolume(context: CommandContext, name: string, filter: PlaceFilter, purpose: Purpose): Promise<VolumeTarget> {
+export async function findVolume(
+  context: CommandContext,
+  name: string,
+  filter: PlaceFilter,
+  purpose: Purpose,
+  remedy: Remedy = BY_SERVER,
+): Promise<VolumeTarget> {
   const volume = namedVolume(name, filter.namespace);
   const places = await placesOf(context, { ...filter, namespace: volume.namespace });
   const [only] = places;
@@ -60,13 +67,14 @@ export async function findVolume(context: CommandContext, name: string, filter: 
   const asked = await askAll(context, places, 'volume-show', bare(volume), INVENTORY_WAIT_MS);
   const mirror = filter.server === null ? mirrorOf(asked, volume) : null;
   if (mirror !== null) return mirrorTarget(context, mirror, targetAt(context, mirror.replicas[0].place, mirror.volume));
-  return oneOf(
-    context,
-    volume,
-    sorted(asked, ({ place, result }) => result !== null || isListed(place, volume)),
-    purpose,
-    'volume',
-  );
+  const { holding, silent } = sorted(asked, ({ place, result }) => result !== null || isListed(place, volume));
+  const left = purpose === 'show' || holding.length === 0 ? silent : silent.filter(({ hadNone }) => !hadNone);
+  return oneOf(context, volume, { holding, silent: left }, purpose, 'volume', remedy);
+}
+
+/** For commands that have no option --server. */
+export async function findAnywhere(context: CommandContext, name: string, purpose: Purpose): Promise<VolumeTarget> {
+  return await findVolume(context, name, { server: null, namespace: null }, purpose, () => REMEDY_ANYWHERE);
 }
 
 /**
@@ -100,13 +108,20 @@ export async function findRemoved(context: Context, name: string, filter: PlaceF
   const asked = await askAll(context, places, 'volume-list', { pool: null }, INVENTORY_WAIT_MS);
   const has = ({ result }: Asked<ServerMethods['volume-list']['result']>): boolean =>
     result?.removed.some((one) => one.name === volume.name && one.universe === volume.universe) === true;
-  return oneOf(context, volume, sorted(asked, has), 'change', 'removed volume');
+  return oneOf(context, volume, sorted(asked, has), 'change', 'removed volume', BY_SERVER);
 }
+
+/** Says how to go on although other servers than this one are silent. */
+type Remedy = (server: string) => string;
+
+const BY_SERVER: Remedy = (server) => `give --server ${server} if you mean it`;
+const REMEDY_ANYWHERE =
+  'the command works as soon as each has answered once; if one is gone for good, rsconfig server remove SECTION removes it from this client';
 
 interface Sorted {
   readonly holding: readonly Place[];
   /** Servers that may have the volume but did not answer, each with the reason. */
-  readonly silent: readonly { readonly place: Place; readonly why: string }[];
+  readonly silent: readonly { readonly why: string /** Its last word was that it has none. */; readonly hadNone: boolean }[];
 }
 
 /**
@@ -120,7 +135,7 @@ function sorted<R>(asked: readonly Asked<R>[], has: (one: Asked<R>) => boolean):
   const silent = asked.filter((one) => !holding.includes(one) && one.error !== null && !ANSWERED_NO.includes(one.error.code));
   return {
     holding: holding.map(({ place }) => place),
-    silent: silent.map(({ place, error }) => ({ place, why: error?.message ?? '' })),
+    silent: silent.map(({ error }) => ({ why: error?.message ?? '', hadNone: error?.context[HAD_NONE] === true })),
   };
 }
 
@@ -128,7 +143,14 @@ function isListed({ isConnected, listed }: Place, { name, universe }: VolumeName
   return isConnected && listed.some((one) => one.name === name && one.universe === universe);
 }
 
-function oneOf(context: Context, volume: NamedVolume, { holding, silent }: Sorted, purpose: Purpose, what: string): VolumeTarget {
+function oneOf(
+  context: Context,
+  volume: NamedVolume,
+  { holding, silent }: Sorted,
+  purpose: Purpose,
+  what: string,
+  remedy: Remedy,
+): VolumeTarget {
   const text = volumeText(volume);
   const [only, second] = holding;
   const because = silent.map(({ why }) => why).join('; ');
@@ -146,7 +168,7 @@ function oneOf(context: Context, volume: NamedVolume, { holding, silent }: Sorte
   if (purpose !== 'show')
     throw new RsError(
       'E_NO_PATH',
-      `${labelAt(only, volume)} of server ${only.server} may not be the only ${what} ${text}, because not all servers answer (${because}): give --server ${only.server} if you mean it`,
+      `${labelAt(only, volume)} of server ${only.server} may not be the only ${what} ${text}, because not all servers answer (${because}): ${remedy(only.server)}`,
     );
   for (const { why } of silent) context.note(capital(why));
   return targetAt(context, only, bare(volume));

@@ -4,7 +4,7 @@
 import { RsError } from '@rsio/common/lib/errors';
 import { snapshot, volume } from '@rsio/common/testing/server-views';
 import { expect, test } from 'vitest';
-import { run } from '../../testing/rsconfig-run.ts';
+import { daemon, run } from '../../testing/rsconfig-run.ts';
 import { AT, DOWN, asked, machine, serve, useServerVolumes } from '../../testing/server-volumes-scene.ts';
 import { attachment } from '../../testing/views.ts';
 
@@ -72,6 +72,7 @@ test('a snapshot is removed everywhere, also where it is not proven, and not whi
 
 test('while a server is away, a snapshot is made and cloned, and not removed', async () => {
   await serve([replica('big-9', proven('x', 1)), DOWN], {
+    mirrors: () => ({ mirrors: [], gaps: [] }),
     'mirror-snapshot': () => {
       throw new RsError('E_BUSY', 'Try again');
     },
@@ -81,6 +82,45 @@ test('while a server is away, a snapshot is made and cloned, and not removed', a
   const refused = await run('volume remove oracle@x --yes');
   expect(refused.err).toContain('may be on a server that does not answer, too (Server big-7 of osl is down: Connection refused)');
   expect(changes()).toEqual(['big-9 volume-clone']);
+});
+
+test('a server that is away and has no replica by the configuration of the mirror keeps no snapshot from being removed', async () => {
+  const has = (server: string) => ({
+    server,
+    serverid: 1,
+    volume: 'oracle',
+    universe: 0,
+    inSync: true,
+    isReachable: true,
+    isSilent: false,
+    copy: null,
+  });
+  const votes = (server: string, answers: boolean) => ({ server, serverid: 1, answers, isSilent: !answers, trouble: null });
+  const remove = async (replicas: readonly string[], answering: readonly string[]) => {
+    asked.length = 0;
+    const voters = ['big-9', 'big-8', 'big-7'].map((name) => votes(name, answering.includes(name)));
+    const mirror = {
+      namespace: 'osl',
+      name: 'oracle',
+      universe: 0,
+      mirror: MIRROR,
+      state: 'known' as const,
+      sizeBytes: 1,
+      majority: 2,
+      holder: null,
+    };
+    await serve([replica('big-9', proven('x', 1)), replica('big-8', proven('x', 1)), DOWN], {
+      mirrors: () => ({ mirrors: [{ ...mirror, replicas: replicas.map(has), voters }], gaps: [] }),
+    });
+    const { err } = await run('volume remove oracle@x --yes');
+    await daemon?.close();
+    return [changes(), err === ''];
+  };
+  const both = ['big-9 volume-snapshot-remove', 'big-8 volume-snapshot-remove'];
+  expect(await remove(['big-9', 'big-8'], ['big-9', 'big-8'])).toEqual([both, true]);
+  // The silent one may have a replica, or the voters that answer may have an old configuration.
+  expect(await remove(['big-9', 'big-8', 'big-7'], ['big-9', 'big-8'])).toEqual([[], false]);
+  expect(await remove(['big-9', 'big-8'], ['big-9'])).toEqual([[], false]);
 });
 
 test('limits and halts go to all replicas, and what would change one alone is refused with the way', async () => {

@@ -194,14 +194,16 @@ async function rolledBack(
 
 /**
  * Removes a snapshot of a mirror from all servers with a replica, whether or not the snapshot is proven (M22). With `onlyId`, another
- * snapshot of that name stays. Fails if a server does not answer, because the snapshot would reappear when that server returns.
+ * snapshot of that name stays. Fails if a server that may have a replica does not answer, because the snapshot would reappear when that
+ * server returns.
  */
 async function everywhere(
   context: CommandContext,
-  { replicas, silent, volume }: NamedMirror,
+  named: NamedMirror,
   label: string,
   params: ServerMethods['volume-snapshot-remove']['params'],
 ): Promise<unknown> {
+  const { replicas, silent, volume } = named;
   const { onlyId = null } = params;
   const isMeant = ({ snapshot, id }: SnapshotView): boolean => snapshot === params.snapshot && (onlyId === null || id === onlyId);
   const having = replicas.filter(({ shown }) => shown.snapshots.some(isMeant));
@@ -210,13 +212,22 @@ async function everywhere(
       'E_UNKNOWN_SNAPSHOT',
       `Mirror ${label} has no snapshot ${params.snapshot}: volume show ${volumeText(volume)} lists them`,
     );
-  if (silent.length > 0)
+  if (silent.length > 0 && !(await areAll(context, named)))
     throw new RsError(
       'E_NO_PATH',
       `Snapshot ${label}@${params.snapshot} may be on a server that does not answer, too (${silent.join('; ')}): try again when it is back; ` +
         `--server S removes it on server S alone`,
     );
   return await inTurn(context, having, 'volume-snapshot-remove', params);
+}
+
+/** True if, by the configuration that a majority of the voters has, no other server than those that have shown theirs has a replica. */
+async function areAll({ call }: Pick<CommandContext, 'call'>, { mirror, replicas }: NamedMirror): Promise<boolean> {
+  const shown = replicas.map(({ place }) => place);
+  const { mirrors } = await call('mirrors', { namespace: shown[0]?.namespace ?? null });
+  const known = mirrors.find((one) => one.mirror === mirror && one.state === 'known');
+  if (known === undefined || known.voters.filter(({ answers }) => answers).length < known.majority) return false;
+  return known.replicas.every(({ server }) => shown.some((place) => place.server === server));
 }
 
 /**

@@ -112,13 +112,15 @@ export async function askAll<M extends ServerMethodName>(
   waitMs: number | null,
 ): Promise<Asked<ServerMethods[M]['result']>[]> {
   return severalAtOnce(places, SERVERS_ASKED_AT_ONCE_MAX, async (place) => {
-    if (!place.isConnected) return { place, result: null, error: new RsError('E_NO_PATH', capital(place.trouble)) };
+    // rsiod knows whether a server that is away has said before that it has no such volume.
+    if (!place.isConnected && method !== 'volume-show')
+      return { place, result: null, error: new RsError('E_NO_PATH', capital(place.trouble)) };
     try {
       return { place, result: await callAt(context, place, method, params, waitMs), error: null };
     } catch (thrown) {
       const error = toRsError(thrown);
       if (DAEMON_GONE.includes(error.code)) throw error;
-      return { place, result: null, error };
+      return { place, result: null, error: place.isConnected ? error : new RsError(error.code, capital(place.trouble), error.context) };
     }
   });
 }

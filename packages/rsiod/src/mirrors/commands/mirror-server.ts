@@ -4,7 +4,7 @@
 // is known.
 
 import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { type ErrorCode, RsError, toRsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
 import { outcomesAtOnce } from '@rsio/common/structures/concurrency';
 import { callSession, type SessionAnswer } from '@rsio/protocol/client/session-call';
@@ -18,6 +18,9 @@ import type { Server } from '../../network/server.ts';
 import { type VoteCall, voteFrame } from '../vote-frame.ts';
 import { VOTE_CHANGE_MS, VOTE_SENT_MAX } from '../limits.ts';
 import { done } from './verdicts.ts';
+
+/** Errors which mean that a server has not answered. Every other error is an answer. */
+export const SILENCES: readonly ErrorCode[] = ['E_TIMEOUT', 'E_UNREACHABLE', 'E_NO_PATH', 'E_NO_SESSION', 'E_RESET', 'E_SHUTTING_DOWN'];
 
 export type VoteOrder = VoteCall & { readonly mirror: string };
 

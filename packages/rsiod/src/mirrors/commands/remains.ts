@@ -4,12 +4,12 @@
 // offered for removal.
 
 import type { ManagedVolumeView } from '@rsio/common/control/server/views';
-import { type ErrorCode, RsError, toRsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import type { VolumeEntry } from '@rsio/protocol/wire/messages';
 import type { VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
 import { VOTE_ASK_MS } from '../limits.ts';
-import type { MirrorServer } from './mirror-server.ts';
+import { type MirrorServer, SILENCES } from './mirror-server.ts';
 import { connected, isVoter, type MirrorChange, nameOf } from './change.ts';
 
 export interface Remains {
@@ -28,8 +28,6 @@ export interface Remains {
 type Shown = Pick<VolumeEntry, 'sizeBytes' | 'holders' | 'mirror'>;
 
 const NOTHING: Remains = { silence: null, hasRecord: false, volume: null, held: null };
-/** Errors which mean that the server has not answered. Every other error is an answer. */
-const SILENCES: readonly ErrorCode[] = ['E_TIMEOUT', 'E_UNREACHABLE', 'E_NO_PATH', 'E_NO_SESSION', 'E_RESET', 'E_SHUTTING_DOWN'];
 
 /** Asks the server itself, because a survey asks only servers that the configuration names or that list a replica. */
 export async function remainsAt(change: MirrorChange, serverid: number): Promise<Remains> {
