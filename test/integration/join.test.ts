@@ -186,6 +186,46 @@ it("--no-start only writes the file, which is valid; an address that only relays
   await all.client.pathsUp(2);
 });
 
+describe('a server that has another address', () => {
+  /** A client that knows the server at its first address, and the same server at `last` of the same subnets. */
+  async function moved(last: number): Promise<Scene & { readonly elsewhere: TestNetwork }> {
+    const all = scene(await serve());
+    expect(await join(all, {})).toMatchObject({ code: 0 });
+    const remembers = (): boolean => existsSync(all.client.rsiodPaths.serversFile);
+    await waitFor(remembers, 5_000, 'rsiod remembers the server');
+    return { ...all, elsewhere: { ...all.network, serverAddresses: all.network.subnets.map((subnet) => subnet.address(last)) } };
+  }
+  const configAt = ({ elsewhere, node }: Scene & { readonly elsewhere: TestNetwork }): string =>
+    serverConfig(elsewhere, { volumes: { oracle: { type: 'memory', size: '16m' } }, clients: { [node]: keyOf(node) } });
+
+  it('gets the new addresses in its sections, and no second sections', async () => {
+    const all = await moved(12);
+    const { client, server, elsewhere, network } = all;
+    await server.stop('rssrv');
+    server.writeConfig('rssrv', configAt(all));
+    await server.start('rssrv');
+    const { code, stdout } = await join({ ...all, network: elsewhere }, {});
+    expect({ code, stdout }).toMatchObject({ code: 0 });
+    expect(stdout).toContain(`    server big-9-1, ${elsewhere.serverAddresses[0]} (before: ${network.serverAddresses[0]})\n`);
+    expect(fileOf(all)).toBe(expectedFile({ ...all, network: elsewhere }));
+    await client.pathsUp(2);
+  });
+
+  it('is refused while another server answers at the old address with the same serverid', async () => {
+    const all = await moved(13);
+    const copy = hosts.host();
+    copy.writeConfig('rssrv', configAt(all).replace('server big-9', 'server big-7'));
+    await copy.start('rssrv');
+    const before = fileOf(all);
+    const { code, stderr } = await join({ ...all, network: all.elsewhere }, {});
+    expect({ code, stderr }).toMatchObject({ code: 1 });
+    expect(stderr).toMatch(
+      /Server big-[79] at \S+ and server big-[79] at \S+ both have serverid 1: .*; nothing was written \[E_AMBIGUOUS\]\n$/,
+    );
+    expect(fileOf(all)).toBe(before);
+  });
+});
+
 describe('a server that answers no exploration', () => {
   const silent = (text: string): string => text.replace('namespaceid = 200', 'namespaceid = 200\nexplore = no');
   let served: Served;

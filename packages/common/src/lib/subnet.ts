@@ -45,6 +45,11 @@ export function addressKey(address: string): string {
   return toAddress(address) ?? address;
 }
 
+/** Returns a key for an address and port. The spelling of the address does not matter. */
+export function endPointKey(address: string, port: number): string {
+  return `${addressKey(address)}/${port}`;
+}
+
 /**
  * Returns the key for counting a peer's unproven connections: the IPv4 address, or the /64 network of the IPv6 address. An IPv6 address may
  * have a zone.

@@ -16,11 +16,12 @@ export const JOIN = defineCommand({
 of interfaces. Writes the working pairs to rscltcfg, starts rsiod or makes a
 running rsiod reload rscltcfg, and shows the paths. For each address that cannot
 be used, shows the reason. Keeps the existing entries of rscltcfg. If rscltcfg
-already has the namespace, the command adds only the missing entries. If HOST
-does not answer because its rssrvcfg has explore = no, give the number of the
-namespace with --id. With --tls, or if a server demands it, all paths of the
-namespace are encrypted, and rscltcfg gets tls = on. With --wait, join waits
-longer for the new paths to come up in rsiod.`,
+already has the namespace, the command adds only the missing entries. A server
+that has moved keeps its entry, which gets the new address. If HOST does not
+answer because its rssrvcfg has explore = no, give the number of the namespace
+with --id. With --tls, or if a server demands it, all paths of the namespace are
+encrypted, and rscltcfg gets tls = on. With --wait, join waits longer for the
+new paths to come up in rsiod.`,
   options: {
     name: { kind: 'text', value: 'N', help: 'name of this machine, listed under [clients] on the servers' },
     key: keyOption('key of this machine, listed under [clients] on the servers'),

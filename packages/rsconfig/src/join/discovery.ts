@@ -95,7 +95,7 @@ async function askByTcp(target: JoinTarget, findings: readonly Finding[], here: 
 }
 
 /** Tries one interface after another until one connects; interfaces on the host's subnet come first. */
-async function firstConnection(target: JoinTarget, here: ThisMachine): Promise<{ report: ProbeReport; local: string }> {
+export async function firstConnection(target: JoinTarget, here: ThisMachine): Promise<{ report: ProbeReport; local: string }> {
   const { host, interfaces, login, namespaceid, namespacekey } = target;
   const ordered = inOrderOfHope(interfaces, host.address);
   const failures: string[] = [];

@@ -24,7 +24,8 @@ import { findingLine, formatStatus } from '../output/format.ts';
 import { statusWarnings } from '../output/warnings.ts';
 import { discover, type Discovery, type JoinTarget, notAccepted, notAcceptedSentence } from './discovery.ts';
 import { loginWith, tlsFor, unlike, withoutTls } from './encryption.ts';
-import { type JoinPlan, planJoin } from './plan.ts';
+import { oldSections } from './moved-servers.ts';
+import { type JoinPlan, type OldSection, planJoin } from './plan.ts';
 import { type Trial, tryServers } from './trial.ts';
 
 const NEXT =
@@ -125,7 +126,8 @@ async function takeIn(
     throw new RsError('E_UNREACHABLE', 'No path to any of its interfaces works: the reasons are above; nothing was written');
   }
   for (const server of trial.refusedBy) context.report('E_AUTH', notAcceptedSentence(server));
-  const plan = write(context, target, discovery, trial, label);
+  const old = await oldSections(context, target, discovery, trial);
+  const plan = write(context, { target, discovery, trial }, old, label);
   if (noStart) {
     context.note(`Next: start rsiod, ${NEXT}`);
   } else {
@@ -135,7 +137,7 @@ async function takeIn(
   return trial.refusedBy.length === 0 ? 0 : 1;
 }
 
-function write(context: CommandContext, target: JoinTarget, discovery: Discovery, trial: Trial, label: string | null): JoinPlan {
+function write(context: CommandContext, { target, discovery, trial }: Attempt, old: readonly OldSection[], label: string | null): JoinPlan {
   const { configFile } = context;
   const { document, fingerprint } = openConfigFile(configFile);
   const { nodename, nodekey, serverkey } = target.login;
@@ -152,6 +154,7 @@ function write(context: CommandContext, target: JoinTarget, discovery: Discovery
   const plan = planJoin(
     document,
     trial.usable.map(({ path }) => path),
+    old,
     identity,
     configFile,
   );

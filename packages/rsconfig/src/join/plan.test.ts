@@ -6,7 +6,7 @@ import { parseIni, printIni } from '@rsio/common/config/reader/ini-document';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { NAME_MAX_BYTES } from '@rsio/common/lib/limits';
 import { describe, expect, test } from 'vitest';
-import { type JoinIdentity, planJoin, type UsablePath } from './plan.ts';
+import { type JoinIdentity, type OldSection, planJoin, type UsablePath } from './plan.ts';
 
 const FILE = '/etc/rscltcfg';
 const OSL: JoinIdentity = {
@@ -20,13 +20,13 @@ const OSL: JoinIdentity = {
 };
 
 function path(device: string, subnet: number, changes: Partial<UsablePath> = {}): UsablePath {
-  return { device, local: `192.168.${subnet}.20`, server: 'big-9', address: `192.168.${subnet}.10`, port: 5000, ...changes };
+  return { device, local: `192.168.${subnet}.20`, server: 'big-9', serverid: 1, address: `192.168.${subnet}.10`, port: 5000, ...changes };
 }
 
 const TWO = [path('lo', 45), path('lo', 46)];
 
-function join(text: string, paths: readonly UsablePath[], identity: Partial<JoinIdentity> = {}) {
-  const plan = planJoin(parseIni(text), paths, { ...OSL, ...identity }, FILE);
+function join(text: string, paths: readonly UsablePath[], identity: Partial<JoinIdentity> = {}, old: readonly OldSection[] = []) {
+  const plan = planJoin(parseIni(text), paths, old, { ...OSL, ...identity }, FILE);
   return { ...plan, text: printIni(plan.document) };
 }
 
@@ -45,6 +45,20 @@ test('an empty file becomes the sample', () => {
 
 test('joining again adds nothing and changes no byte', () => {
   expect(join(SAMPLE_RSCLTCFG, TWO)).toMatchObject({ text: SAMPLE_RSCLTCFG, added: [] });
+});
+
+test('a section of a server that has moved gets the new address, once, and keeps its name and comment', () => {
+  const old = [{ section: 'big-9-1', serverid: 1, address: '192.168.45.10' }];
+  const commented = SAMPLE_RSCLTCFG.replace('[server big-9-1]', '# mine\n[server big-9-1]');
+  const now = [path('lo', 45, { address: '192.168.45.77', port: 6000 }), path('lo', 46), path('lo', 47, { serverid: 2, server: 'big-8' })];
+  const { text, added } = join(commented, now, {}, old);
+  expect(added).toEqual([
+    'interface lo, 192.168.47.20',
+    'server big-9-1, 192.168.45.77 (before: 192.168.45.10)',
+    'server big-8-1, 192.168.47.10',
+  ]);
+  expect(text).toMatch(/# mine\n\[server big-9-1\]\naddress +?= 192.168.45.77\nport += 6000\n/);
+  expect(join(text, now).text).toBe(text);
 });
 
 test('comments, spacing and line ends of an existing file stay', () => {

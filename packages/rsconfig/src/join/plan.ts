@@ -1,11 +1,11 @@
 // Plans the changes that `join` makes to rscltcfg: proved paths become sections, in a new file or beside existing sections. The function
 // planJoin returns a new document and writes no file. Invariants: existing sections stay unchanged, except that a namespace may get `tls =
-// on`; an address that the file already has is not added again; a namespace that the file lists with another node name or key is refused.
+// on` and an old section a new address; an address that the file already has is not added again; a namespace that the file lists with another node name or key is refused.
 
 import type { IniDocument } from '@rsio/common/config/reader/ini-document';
 import { printIni } from '@rsio/common/config/reader/ini-document';
 import { examineRscltConfig, targetPort } from '@rsio/common/config/reader/rscltcfg';
-import { addInterface, addNamespace, addServer, newRscltcfg, setKey } from '@rsio/common/config/rscltcfg-edit';
+import { addInterface, addNamespace, addServer, changeSection, newRscltcfg, setKey } from '@rsio/common/config/rscltcfg-edit';
 import type { ClientNamespaceConfig, RscltConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
 import { addressKey } from '@rsio/common/lib/subnet';
@@ -18,6 +18,7 @@ export interface UsablePath {
   readonly device: string;
   readonly local: string;
   readonly server: string;
+  readonly serverid: number;
   readonly address: string;
   readonly port: number;
 }
@@ -34,9 +35,16 @@ export interface JoinIdentity {
   readonly tls: boolean;
 }
 
+/** A [server] section with an address that its server has given up. */
+export interface OldSection {
+  readonly section: string;
+  readonly serverid: number;
+  readonly address: string;
+}
+
 export interface JoinPlan {
   readonly document: IniDocument;
-  /** Descriptions of the new sections. */
+  /** Descriptions of the new and changed sections. */
   readonly added: readonly string[];
   /** Interfaces of this machine that are left out because the file already has the maximum number of interfaces. */
   readonly leftOut: readonly { readonly device: string; readonly local: string; readonly reason: string }[];
@@ -45,7 +53,13 @@ export interface JoinPlan {
 }
 
 /** Throws E_CONFIG if the file has faults, or lists the namespace under another nodename or nodekey. */
-export function planJoin(old: IniDocument, paths: readonly UsablePath[], identity: JoinIdentity, file: string): JoinPlan {
+export function planJoin(
+  old: IniDocument,
+  paths: readonly UsablePath[],
+  oldSections: readonly OldSection[],
+  identity: JoinIdentity,
+  file: string,
+): JoinPlan {
   const isNew = old.sections.length === 0;
   let document = old.lines.length === 0 ? newRscltcfg() : old;
   const port = paths[0]?.port ?? PORT_DEFAULT;
@@ -56,7 +70,7 @@ export function planJoin(old: IniDocument, paths: readonly UsablePath[], identit
   const interfaces = addInterfaces(document, before, paths);
   const namespace = addMissingNamespace(interfaces.document, before, known, identity);
   const kept = paths.filter(({ local }) => !interfaces.leftOut.some((one) => one.local === local));
-  const servers = addServers(namespace.document, kept, namespace.name, identity.serverkey, file);
+  const servers = addServers(namespace.document, kept, oldSections, namespace.name, identity.serverkey, file);
   return {
     document: servers.document,
     added: [...interfaces.added, ...namespace.added, ...servers.added],
@@ -134,6 +148,7 @@ function addMissingNamespace(
 function addServers(
   old: IniDocument,
   paths: readonly UsablePath[],
+  oldSections: readonly OldSection[],
   namespace: string,
   serverkey: string | null,
   file: string,
@@ -145,21 +160,27 @@ function addServers(
   const taken = new Set(home?.servers.map(({ name }) => name));
   // For each interface in the file, the port of a [server] section that has no key `port`.
   const ports = config.interfaces.map((one) => targetPort(config, home ?? { port: null }, { port: null }, one));
-  for (const { server, address, port } of firstOfEach(paths, (path) => `${addressKey(path.address)} ${path.port}`)) {
+  const left = [...oldSections];
+  for (const { server, serverid, address, port } of firstOfEach(paths, (path) => `${addressKey(path.address)} ${path.port}`)) {
     const isThere = home?.servers.some(
       (one) =>
         addressKey(one.address) === addressKey(address) &&
         config.interfaces.some((local) => targetPort(config, home, { port: one.port }, local) === port),
     );
     if (isThere === true) continue;
+    const portKey = ports.every((usual) => usual === port) ? null : String(port);
+    const key = serverkey === null ? {} : { serverkey };
+    const old = left.find((one) => one.serverid === serverid);
+    if (old !== undefined) {
+      left.splice(left.indexOf(old), 1);
+      const place = { type: 'server', namespace, name: old.section } as const;
+      document = changeSection(document, place, { address, port: portKey, ...key });
+      added.push(`server ${old.section}, ${address} (before: ${old.address})`);
+      continue;
+    }
     const name = freeName(`${server}-`, 1, taken);
     taken.add(name);
-    const isUsual = ports.every((usual) => usual === port);
-    document = addServer(document, namespace, name, {
-      address,
-      ...(isUsual ? {} : { port: String(port) }),
-      ...(serverkey === null ? {} : { serverkey }),
-    });
+    document = addServer(document, namespace, name, { address, ...(portKey === null ? {} : { port: portKey }), ...key });
     added.push(`server ${name}, ${address}`);
   }
   return { document, added };

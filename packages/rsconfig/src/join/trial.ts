@@ -117,8 +117,8 @@ function probe(
   return probeCandidate(candidate, login, { namespaceid, serverid, isNamed }, probePorts(here, namespacekey));
 }
 
-function pathOf({ local, remote }: ProbeCandidate, { server }: ServerToTry): UsablePath {
-  return { device: local.name, local: local.address, server, address: remote.address, port: remote.port };
+function pathOf({ local, remote }: ProbeCandidate, { server, serverid }: ServerToTry): UsablePath {
+  return { device: local.name, local: local.address, server, serverid, address: remote.address, port: remote.port };
 }
 
 function pairName({ local, remote }: ProbeCandidate, { server }: ServerToTry): string {

@@ -17,12 +17,12 @@ import {
 import type { ClientServerConfig, RscltConfig, StallPolicy } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
 import { plural, printDuration } from '@rsio/common/lib/units';
+import { endPointKey } from '@rsio/common/lib/subnet';
 import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/log/limits';
 import { STALL_FAIL_GRACE_MS } from '../volumes/limits.ts';
 import { STATUS, statusEntry } from '@rsio/protocol/wire/status';
 import type { Namespace, Route } from '../network/namespace.ts';
 import { type HeldOffer, labelOf } from '../attachments/offers.ts';
-import { endPointKey } from '../network/route-plan.ts';
 import type { Server } from '../network/server.ts';
 import { secondsOf, storageStallReason } from '../volumes/storage-stall.ts';
 import type { StorageErrorEvent } from '../volumes/storage-failures.ts';

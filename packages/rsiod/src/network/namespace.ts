@@ -8,6 +8,7 @@ import type { ClientIdentity } from '@rsio/protocol/auth/handshake-client';
 import type { RandomBytes } from '@rsio/protocol/auth/handshake-frames';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
+import { endPointKey } from '@rsio/common/lib/subnet';
 import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import type { Log } from '@rsio/common/log/log';
 import type { PathState } from '@rsio/common/lib/path-states';
@@ -24,7 +25,6 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import type { Identity } from '@rsio/protocol/client-identity';
 import type { TriedPath } from './unreachable-servers.ts';
 import {
-  endPointKey,
   type LeftOut,
   type LocalInterface,
   planRoutes,

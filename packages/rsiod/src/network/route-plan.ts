@@ -6,7 +6,7 @@
 import { targetPort } from '@rsio/common/config/reader/rscltcfg';
 import type { ClientNamespaceConfig, ClientServerConfig, RscltConfig } from '@rsio/common/config/schema/types';
 import { considerCandidates, isOnLink } from '@rsio/protocol/explorer/candidates';
-import { addressKey, isSingleHost } from '@rsio/common/lib/subnet';
+import { addressKey, endPointKey, isSingleHost } from '@rsio/common/lib/subnet';
 import { PATHS_PER_TRUNK_MAX } from '@rsio/protocol/link/limits';
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
 
@@ -70,11 +70,6 @@ export interface RouteSituation {
 export interface RoutePlan {
   readonly wanted: readonly RouteEnds[];
   readonly leftOut: readonly LeftOut[];
-}
-
-/** Returns a key for an address and port. The spelling of the address does not matter. */
-export function endPointKey(address: string, port: number): string {
-  return `${addressKey(address)}/${port}`;
 }
 
 export function routeKey({ local, remote, port }: RouteEnds): string {

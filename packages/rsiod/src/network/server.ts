@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
+import { endPointKey } from '@rsio/common/lib/subnet';
 import { isSnapshot } from '@rsio/common/lib/volume-name';
 import { LIST_WAIT_MS } from '@rsio/common/control/limits';
 import { END_POINTS_REMEMBERED_MAX, LIST_WAITERS_MAX, VOLUME_LISTED_WAIT_MS, VOLUME_WAITERS_MAX } from './limits.ts';
@@ -20,7 +21,6 @@ import { decodeListAnswer, decodeOpenAnswer, encodeOpenRequest } from '@rsio/pro
 import { HOLDERS_NAMED_MAX } from '@rsio/protocol/wire/limits';
 import type { Challenge, ListAnswer, ServerInterface, VolumeEntry } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import { endPointKey } from './route-plan.ts';
 
 export interface ServerEvents {
   sessionBegan(server: Server, again: boolean): void;
