@@ -10,7 +10,7 @@ import { SEND } from './commands/events/send.ts';
 import { WAIT_EVENT } from './commands/events/wait-event.ts';
 import { INTERFACE_ADD, INTERFACE_LIST, INTERFACE_REMOVE } from './commands/interface.ts';
 import { NAMESPACE_ADD, NAMESPACE_REMOVE, NAMESPACE_SET } from './commands/namespace.ts';
-import { SERVER_ADD, SERVER_REMOVE } from './commands/server.ts';
+import { SERVER_ADD, SERVER_LIST, SERVER_REMOVE } from './commands/server.ts';
 import { KEY_NEW } from './commands/key-new.ts';
 import { RELOAD, RESTART, STOP } from './commands/daemon-lifecycle.ts';
 import { EVENTS, LOCAL, QUERY, STATS, STATUS } from './commands/daemon-views.ts';
@@ -157,6 +157,7 @@ export const GROUPS: readonly (readonly [heading: string, commands: readonly Con
       NAMESPACE_SET,
       NAMESPACE_REMOVE,
       SERVER_ADD,
+      SERVER_LIST,
       SERVER_REMOVE,
       CHECK,
       KEY_NEW,

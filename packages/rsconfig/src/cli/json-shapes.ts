@@ -19,6 +19,19 @@ export const FINDINGS_SHAPE = object({
   ),
 });
 
+export const SERVER_SECTIONS_SHAPE = object({
+  servers: list(
+    object({
+      namespace: text(),
+      section: text('Name in rscltcfg'),
+      address: text(),
+      server: orNull(text('Name that the server says of itself'), 'null: rsiod has never reached it by this section'),
+      serverid: orNull(count(), 'null: as for server'),
+      state: orNull(word(['connected', 'connecting', 'down']), 'null: rsiod does not run, or does not use the section yet'),
+    }),
+  ),
+});
+
 const END_POINT = object({ address: text(), port: count() });
 
 export const EXPLORATION_SHAPE = object({

@@ -126,7 +126,7 @@ async function takeIn(
     throw new RsError('E_UNREACHABLE', 'No path to any of its interfaces works: the reasons are above; nothing was written');
   }
   for (const server of trial.refusedBy) context.report('E_AUTH', notAcceptedSentence(server));
-  const old = await oldSections(context, target, discovery, trial);
+  const old = await oldSections(context, fileBefore(context.configFile), target, discovery, trial);
   const plan = write(context, { target, discovery, trial }, old, label);
   if (noStart) {
     context.note(`Next: start rsiod, ${NEXT}`);

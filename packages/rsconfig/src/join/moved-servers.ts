@@ -2,23 +2,21 @@
 // servers.json of rsiod says which section led to which server. Invariants: a section is old only if its server neither lists its address nor
 // answers there. If two servers with one serverid answer, nothing is written, because one of them is a copy of the other.
 
-import { openConfigFile } from '@rsio/common/config/config-file';
-import { type KnownServer, KNOWN_SERVERS_FORM } from '@rsio/common/config/known-servers';
-import { printIni } from '@rsio/common/config/reader/ini-document';
-import { examineRscltConfig, targetPort } from '@rsio/common/config/reader/rscltcfg';
-import { StateFile } from '@rsio/common/files/state-file';
+import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { endPointKey } from '@rsio/common/lib/subnet';
 import { printEndpoint } from '@rsio/common/lib/units';
 import type { CommandContext } from '../cli/context.ts';
+import { knownSections } from '../cli/known-servers.ts';
 import { thisMachine } from '../cli/this-machine.ts';
 import { type Discovery, firstConnection, type JoinTarget } from './discovery.ts';
 import type { OldSection } from './plan.ts';
 import type { Trial, TriedPath } from './trial.ts';
 
-/** Throws E_AMBIGUOUS if two servers have one serverid. */
+/** `before`: the current content of rscltcfg. Throws E_AMBIGUOUS if two servers have one serverid. */
 export async function oldSections(
   context: CommandContext,
+  before: RscltConfig | null,
   target: JoinTarget,
   { namespaceid }: Discovery,
   { usable }: Trial,
@@ -31,7 +29,7 @@ export async function oldSections(
     proved.set(one.path.serverid, one);
   }
   const old: OldSection[] = [];
-  for (const { serverid, section, address, port } of await knownSections(context, namespaceid)) {
+  for (const { serverid, section, address, port } of before === null ? [] : await knownSections(context, before, namespaceid)) {
     const there = proved.get(serverid);
     if (there === undefined || listsOf(there).has(endPointKey(address, port))) continue;
     const answer = await connection({ ...target, host: { address, port }, namespaceid }, context);
@@ -61,38 +59,5 @@ async function connection(target: JoinTarget, { clock }: CommandContext) {
   } catch (thrown) {
     if (toRsError(thrown).code === 'E_UNREACHABLE') return null;
     throw thrown;
-  }
-}
-
-interface KnownSection extends OldSection {
-  readonly port: number;
-}
-
-/** Returns the sections that lead to servers that rsiod has proved earlier. */
-async function knownSections(context: CommandContext, namespaceid: number): Promise<KnownSection[]> {
-  const { config } = examineRscltConfig(printIni(openConfigFile(context.configFile).document), context.configFile);
-  const home = config?.namespaces.find((one) => one.namespaceid === namespaceid);
-  if (config === null || home === undefined) return [];
-  const known = (await knownServers(context)).filter((one) => one.namespaceid === namespaceid);
-  return home.servers.flatMap((section) => {
-    const ports = new Set(config.interfaces.map((local) => targetPort(config, home, section, local)));
-    const found = [...ports].flatMap((port) => {
-      const server = known.find(({ sections }) => sections.includes(endPointKey(section.address, port)));
-      return server === undefined ? [] : [{ section: section.name, serverid: server.serverid, address: section.address, port }];
-    });
-    return found.slice(0, 1);
-  });
-}
-
-/** A damaged file is noted; it is only a hint. */
-async function knownServers({ paths, note }: CommandContext): Promise<readonly KnownServer[]> {
-  try {
-    const file = new StateFile<{ readonly servers: readonly KnownServer[] }>(paths.serversFile, KNOWN_SERVERS_FORM, () => ({
-      servers: [],
-    }));
-    return (await file.load())?.servers ?? [];
-  } catch (thrown) {
-    note(toRsError(thrown).message);
-    return [];
   }
 }
