@@ -4,7 +4,7 @@
 import { NAME_MAX_BYTES, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '../lib/limits.ts';
 import { CONTROL_TIMEOUT_MS, SERVER_CALL_MS } from './limits.ts';
 import { flagParam, method, type Param } from './method-table.ts';
-import { count, filledText, flag, list, number, object, type Of, orNull, text, whole, word } from '../lib/shape.ts';
+import { count, filledText, flag, list, number, object, type Of, optional, orNull, text, whole, word } from '../lib/shape.ts';
 
 const REPLICA = object({
   server: text('Name of the server; `server N` with its serverid if this client never reached it'),
@@ -44,6 +44,12 @@ export const MIRROR = object({
   ),
   sizeBytes: orNull(count(), 'null: not known'),
   replicas: list(REPLICA),
+  stale: optional(
+    list(
+      object({ server: text('As in replicas'), serverid: count(), volume: text(), universe: count() }),
+      'Volumes that were replicas until their servers were replaced while they were away; they lack writes, and no client uses them',
+    ),
+  ),
   voters: list(VOTER),
   majority: count('Voters that must answer'),
   holder: orNull(text('Client that has the mirror attached, or has ended without detaching it'), 'null: none'),

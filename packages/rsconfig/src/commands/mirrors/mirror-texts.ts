@@ -61,7 +61,20 @@ export function mirrorTroubles(mirror: MirrorSummary): string[] {
   const label = volumeLabel(mirror);
   if (mirror.state === 'unfinished')
     return [`Mirror ${label} was not made or removed to the end: rsconfig mirror remove ${label} removes what there is`];
-  return mirror.voters.flatMap(({ server, trouble }) => (trouble === null ? [] : [`Mirror ${label}: ${server} does not vote: ${trouble}`]));
+  const mute = mirror.voters.flatMap(({ server, trouble }) =>
+    trouble === null ? [] : [`Mirror ${label}: ${server} does not vote: ${trouble}`],
+  );
+  return [...mute, ...(mirror.stale ?? []).map((one) => `Mirror ${label}: ${staleText(one)}: ${staleRemedy(label, one)}`)];
+}
+
+type StaleReplica = NonNullable<MirrorSummary['stale']>[number];
+
+export function staleText({ server, volume, universe }: Pick<StaleReplica, 'server' | 'volume' | 'universe'>): string {
+  return `volume ${volume}@${universe} on ${server} is no replica any more, and lacks writes: ${server} was away while it was replaced`;
+}
+
+export function staleRemedy(label: string, { server }: Pick<StaleReplica, 'server'>): string {
+  return `rsconfig mirror detach ${label} --server ${server} --volume removes it, on the client that has the mirror attached`;
 }
 
 /**

@@ -56,6 +56,19 @@ test('of three replicas, one may be behind', () => {
   expect(findings.map(({ severity, what }) => [severity, what])).toEqual([['warning', 'It has lost redundancy: pi-1 is not in sync']]);
 });
 
+test('a replica whose server has returned after its replacement is named', () => {
+  const stale = [{ server: 'big-7', serverid: 7, volume: 'db', universe: 0 }];
+  const findings = checkMirrors(doctorFacts({ mirrors: [{ ...mirror(), stale }] }));
+  expect(findings.map(({ severity, what, remedy }) => [severity, what, remedy])).toEqual([
+    [
+      'warning',
+      'Its volume db@0 on big-7 is no replica any more, and lacks writes: big-7 was away while it was replaced',
+      'rsconfig mirror detach osl:db@0 --server big-7 --volume removes it, on the client that has the mirror attached',
+    ],
+    ['ok', expect.stringContaining('In sync'), null],
+  ]);
+});
+
 test('says nothing of mirrors that rsiod does not know', () => {
   expect(checkMirrors(doctorFacts({ mirrors: null }))).toEqual([]);
 });

@@ -3,6 +3,7 @@
 
 import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
+import { staleRemedy, staleText } from '../../commands/mirrors/mirror-texts.ts';
 import type { DoctorFacts } from '../gather/facts.ts';
 import { type Finding, FindingList } from '../gather/finding.ts';
 
@@ -19,6 +20,7 @@ function judge(findings: FindingList, mirror: MirrorSummary): void {
   const label = volumeLabel(mirror);
   const object = `mirror ${label}`;
   const reasons = shortcomings(mirror);
+  for (const one of mirror.stale ?? []) findings.warning(object, `Its ${staleText(one)}`, null, staleRemedy(label, one), LIST);
   if (state === 'unfinished') {
     const what = 'It was not made or removed to the end, so that it cannot be attached';
     findings.warning(object, what, null, 'remove what there is', [`rsconfig mirror remove ${label}`]);

@@ -7,6 +7,8 @@ import { replication } from '@rsio/common/testing/server-views';
 import { describe, expect, test } from 'vitest';
 import { ChangeScene } from '../../testing/change-scene.ts';
 import { votersFor } from './change.ts';
+import { surveyMirror } from './survey.ts';
+import { mirrorView } from './views.ts';
 
 describe('add', () => {
   test('makes a replica on a third server, which votes instead of the witness', async () => {
@@ -170,6 +172,8 @@ describe('replace', () => {
     await scene.until(() => scene.steps.includes('big-8 record'));
     expect(scene.held).toMatchObject({ hasEnded: false, view: { isAllInSync: true, waitsFor: null } });
     expect(scene.held?.view?.replicas.map(({ server }) => server)).toEqual([1, 4]);
+    const shown = async () => mirrorView(await surveyMirror('osl', scene.servers, scene.mirror)).stale;
+    expect(await shown(), 'it says that it is out of date').toEqual([{ server: 'big-8', serverid: 2, volume: 'db', universe: 0 }]);
     expect(await scene.refusal(scene.add('big-8'))).toMatchObject({
       code: 'E_HELD',
       message: expect.stringMatching(/rsadm witness remove/),
@@ -177,6 +181,7 @@ describe('replace', () => {
     old.records.get(scene.mirror)!.promise = null;
     expect(await scene.detach('big-8', true)).toMatchObject({ warnings: [], left: [] });
     expect(scene.shown).toMatchObject({ members: 'big-9 big-7', has: { 'big-8': '' } });
+    expect(await shown()).toEqual([]);
     scene.check();
   });
 

@@ -19,6 +19,7 @@ export function mirrorView(survey: SurveyedMirror, attached: AttachedMirrorView 
     state: config !== null ? 'known' : records(survey.said).length > 0 ? 'unfinished' : 'unknown',
     sizeBytes: config?.sizeBytes ?? null,
     replicas: config === null ? listedReplicas(survey) : memberReplicas(survey, config, attached),
+    stale: config === null ? [] : staleReplicas(survey, config),
     voters: (config?.voters ?? []).map(({ voter, serverid }) => ({
       ...serverOf(survey, serverid),
       ...voterState(survey, serverid, voter),
@@ -54,6 +55,18 @@ function copyOf(attached: AttachedMirrorView | null, server: string): MirrorSumm
   if (replica === undefined || replica.state === 'in sync') return null;
   const { state, leftBytes, bytesPerSecond, etaMs } = replica;
   return { state, leftBytes, bytesPerSecond, etaMs };
+}
+
+/**
+ * A replica whose server still knows it from a configuration before the last one was replaced or detached meanwhile. A volume that no
+ * configuration names yet may be the next replica.
+ */
+function staleReplicas({ listed, said }: SurveyedMirror, { members }: Config): NonNullable<MirrorSummary['stale']> {
+  return listed.flatMap(({ server: { name: server, serverid }, volume: { name: volume, universe } }) => {
+    const was = said.get(serverid)?.answer?.stored?.config.members.find((one) => one.serverid === serverid);
+    const isStale = was !== undefined && !members.some(({ identity }) => identity === was.identity);
+    return isStale ? [{ server, serverid, volume, universe }] : [];
+  });
 }
 
 function listedReplicas({ listed }: SurveyedMirror): MirrorSummary['replicas'] {
