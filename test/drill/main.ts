@@ -7,13 +7,20 @@ import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { Hosts } from '../support/hosts/hosts.ts';
 import { Drill } from './drill.ts';
 import { DrillSite } from './site.ts';
+import { Year } from './year.ts';
+import { YearSite } from './year-site.ts';
 
-const HELP = `usage: npm run drill -- [--minutes N] [--seed S] [--verbose]
+const HELP = `usage: npm run drill -- [--minutes N | --year N] [--seed S] [--verbose]
 
 Two servers with pools on XFS, a witness and a client: random writes, zeros and discards, growth, snapshots, rollbacks, clones, images, moves,
 backups, restores and a mirror, while servers and rsiod are killed. Every content is compared with a model. Needs root and xfsprogs.
 
+With --year, an administrator's year: N random orders (renames, new keys and addresses, replaced and restored servers, changed roles, clocks,
+releases, full disks) while programs write. After each order, all contents are compared, and doctor must name what is wrong, and nothing else.
+Needs libfaketime and qemu-utils, too.
+
   --minutes N   how long (default 5)
+  --year N      N orders of an administrator's year
   --seed S      make the same choices again; what processes do meanwhile is never the same (default: a new one)
   --verbose     print every order and every fault
   --help        print this help and exit
@@ -74,9 +81,44 @@ async function play(minutes: number, seed: number, isVerbose: boolean): Promise<
   return problems === 0 ? 0 : 1;
 }
 
+async function playYear(orders: number, seed: number, isVerbose: boolean): Promise<number> {
+  const hosts = new Hosts();
+  const lines: string[] = [];
+  const note = (line: string): void => {
+    if (isVerbose) say(line);
+    lines.push(line);
+  };
+  let isEnding = false;
+  for (const how of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(how, () => (isEnding = true));
+  let problems = 0;
+  try {
+    const site = YearSite.hasClocks ? await YearSite.start(hosts) : null;
+    if (site === null) {
+      process.stderr.write('drill: Needs xfsprogs, libfaketime, and the right to mount a loop device with XFS (root)\n');
+      return 1;
+    }
+    const year = new Year(site, new SeededRandom(seed), note);
+    let done = 0;
+    try {
+      await year.begin();
+      for (; done < orders && !isEnding; done++) await year.step(done + 1);
+    } catch (error) {
+      problems++;
+      process.stderr.write(`seed ${seed}, order ${done + 1}: ${(error as Error).stack}\n${lines.slice(-10).join('\n')}\n${site.logs()}`);
+    }
+    const { answered, compared, examined, orders: counts } = year.tally;
+    say(`${done} orders: ${listed(counts)}`);
+    say(`${answered} I/Os answered, ${compared} contents compared, ${examined} reports of doctor, ${problems} problems, seed ${seed}`);
+  } finally {
+    await hosts.clean();
+  }
+  return problems === 0 ? 0 : 1;
+}
+
 async function main(): Promise<number> {
   const options = {
     minutes: { type: 'string', default: '5' },
+    year: { type: 'string' },
     seed: { type: 'string' },
     verbose: { type: 'boolean' },
     help: { type: 'boolean' },
@@ -87,7 +129,11 @@ async function main(): Promise<number> {
     process.stdout.write(HELP);
     return values.help === true ? 0 : 2;
   }
-  return play(minutes, seed, values.verbose === true);
+  if (values.year === undefined) return play(minutes, seed, values.verbose === true);
+  const orders = Number(values.year);
+  if (Number.isInteger(orders) && orders > 0) return playYear(orders, seed, values.verbose === true);
+  process.stdout.write(HELP);
+  return 2;
 }
 
 process.exitCode = await main();

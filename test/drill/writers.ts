@@ -22,7 +22,7 @@ export interface Tally {
 }
 
 export class Writers {
-  private readonly name: string;
+  readonly name: string;
   private readonly contents: Contents;
   private readonly tally: Tally;
   private readonly busy = new Set<number>();
