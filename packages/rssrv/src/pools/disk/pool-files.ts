@@ -157,12 +157,8 @@ export class PoolFiles {
     const folder = poolPaths.volume(this.directory, id);
     // `replaceFile` would make a folder that has vanished again.
     await stat(folder);
-    const replace = (): Promise<void> => replaceFile(poolPaths.record(folder), printRecord(id, record));
     // Hosts need their reservations even when a pool is full, because a cluster uses them to fence its members.
-    await replace().catch(async (thrown: unknown) => {
-      if (!(await this.spare.give(thrown))) throw thrown;
-      await replace();
-    });
+    await this.spare.despiteFull(() => replaceFile(poolPaths.record(folder), printRecord(id, record)));
     this.reached('record: replaced');
   }
 
@@ -179,12 +175,8 @@ export class PoolFiles {
 
   /** Replaces the ledger of the pool, even on a full file system. */
   async replaceLedger(text: string): Promise<void> {
-    const replace = (): Promise<void> => replaceLedger(this.directory, text);
     // New space is needed only for the first ledgers of a pool of an earlier release, and for a ledger that has grown.
-    await replace().catch(async (thrown: unknown) => {
-      if (!(await this.spare.give(thrown))) throw thrown;
-      await replace();
-    });
+    await this.spare.despiteFull(() => replaceLedger(this.directory, text));
     this.reached('ledger: replaced');
   }
 

@@ -35,12 +35,23 @@ export class SpareFiles {
   }
 
   /** Deletes a spare file if `thrown` says that the file system is full. Returns false if it has deleted no file. */
-  async give(thrown: unknown): Promise<boolean> {
+  private async give(thrown: unknown): Promise<boolean> {
     const [name] = FULL.includes(errnoName(thrown)) ? await namesIn(this.folder) : [];
     if (name === undefined) return false;
     this.isWanted = true;
     await rm(join(this.folder, name));
     return true;
+  }
+
+  /** Executes `work`, and executes it again with the space of one more spare file as long as the file system is full. */
+  async despiteFull<T>(work: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await work();
+      } catch (thrown) {
+        if (!(await this.give(thrown))) throw thrown;
+      }
+    }
   }
 
   /** Makes the missing spare files. Returns without an error if the file system is full. */

@@ -2,7 +2,7 @@
 // Invariants: a promoted volume has exactly the content of that moment, and its commit point is its manifest. A promotion that was
 // interrupted goes on with the moment with which it began. Rules: T7.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
 import type { Asker } from '../../pools/asker.ts';
 import { checkName, checkNotBusy, checkOnce, findToChange, type Found, type VolumeName, volumeText } from '../../pools/catalogue.ts';
@@ -63,7 +63,7 @@ export class Promotion {
     return this.result(all);
   }
 
-  /** Makes a clone of each follower. The clones get the names of the followers with the suffix. */
+  /** Makes a clone of each follower, or none. The clones get the names of the followers with the suffix. */
   async drill(wanted: readonly VolumeName[], suffix: string, asker: Asker, request: string | null, turn: Turn): Promise<Promoted> {
     asker.needs('manage', 'clone volumes');
     const { all, group } = this.moment(wanted, asker, null);
@@ -81,8 +81,21 @@ export class Promotion {
     // A clone that cannot be made must not leave the clones before it.
     for (const { to, stamp } of clones)
       if (this.verbs.doneBy(stamp) === null) checkName(this.verbs.catalogue, to, null, 'give another --suffix');
-    for (const { from, to, stamp } of clones) made.push(await this.snapshots.clone(from, to, asker, stamp, turn));
+    const areNew = clones.map(({ stamp }) => this.verbs.doneBy(stamp) === null);
+    try {
+      for (const { from, to, stamp } of clones) made.push(await this.snapshots.clone(from, to, asker, stamp, turn));
+    } catch (thrown) {
+      const mine = made.filter((_, index) => areNew[index] === true);
+      throw notDrilled(toRsError(thrown), await this.unmade(mine, asker));
+    }
     return { volumes: made, momentMs: plan[0] === undefined ? 0 : madeMs(plan[0].record) };
+  }
+
+  /** Removes the clones of a drill that has failed. Returns those that it could not remove. */
+  private async unmade(clones: readonly Found[], asker: Asker): Promise<readonly Found[]> {
+    const left: Found[] = [];
+    for (const one of clones) await this.verbs.remove({ id: one.manifest.id }, asker, null).catch(() => left.push(one));
+    return left;
   }
 
   /**
@@ -163,8 +176,11 @@ export class Promotion {
         // A later moment that was arriving may have filled the pool.
         await new IncomingFiles(files, was.id).discard();
         const snapshots = new SnapshotFiles(files);
-        const file = await snapshots.roomForNext(was);
-        return snapshots.nextIsMade('promotion', file, await snapshots.cloneData(record, file, record.sizeBytes));
+        // Even a clone needs some blocks, and other volumes may have filled the pool.
+        return files.spare.despiteFull(async () => {
+          const file = await snapshots.roomForNext(was);
+          return snapshots.nextIsMade('promotion', file, await snapshots.cloneData(record, file, record.sizeBytes));
+        });
       });
       const manifest = also({ ...was, sizeBytes: record.sizeBytes, stamps: [stamp], follower: { ...follower, promoted }, request });
       await verbs.onDisk(pool, FOLLOWER_STEP_MS, (files) => files.replaceManifest(manifest));
@@ -206,6 +222,13 @@ function groupNamed(all: readonly Found[], from: string): string {
   const [first] = groups;
   if (first !== undefined && groups.every((one) => one === first)) return first;
   throw new RsError('E_USAGE', `The snapshots ${quoteText(from)} of these volumes were not made at one moment: name others`);
+}
+
+function notDrilled({ code, message, context }: RsError, left: readonly Found[]): RsError {
+  const names = left.map(({ manifest }) => volumeText(manifest)).join(' ');
+  const end = names === '' ? 'no clone is left' : `rsadm volume remove ${names} removes what is left`;
+  const full = code === 'E_SPACE' || message.includes('(ENOSPC)') ? '; volume promote works on a full pool, too' : '';
+  return new RsError(code, `The clones for the drill cannot be made (${message}): ${end}${full}`, context);
 }
 
 function withoutWish(manifest: Manifest): Manifest {
