@@ -8,7 +8,7 @@ import { WHICH_ONE } from '@rsio/common/manage/which-one';
 import type { AdmCommand, AdmContext } from './cli/context.ts';
 import { APPLIANCE_APPLY, APPLIANCE_BACK, APPLIANCE_CONFIRM, APPLIANCE_RESTORE } from './commands/appliance.ts';
 import { APPLIANCE_SAVE, APPLIANCE_SHOW, APPLIANCE_UPGRADE } from './commands/appliance.ts';
-import { CLIENT_ADD, CLIENT_LIST, CLIENT_REMOVE, CLIENT_RIGHTS, CLIENT_SET } from './commands/clients.ts';
+import { CLIENT_ADD, CLIENT_LIST, CLIENT_REMOVE, CLIENT_RENAME, CLIENT_RIGHTS, CLIENT_SET } from './commands/clients.ts';
 import { CLIENT_FENCE, CLIENT_KICK, CLIENT_RELEASE, CLIENT_UNFENCE } from './commands/client-fences.ts';
 import { CLIENT_REKEY } from './commands/client-keys.ts';
 import { CONTROL_GROUP_SET, CONTROL_GROUP_SHOW } from './commands/control-group.ts';
@@ -106,7 +106,7 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly AdmCommand
   [
     'Clients',
     [
-      ...[CLIENT_LIST, CLIENT_ADD, CLIENT_RIGHTS, CLIENT_SET, CLIENT_REKEY],
+      ...[CLIENT_LIST, CLIENT_ADD, CLIENT_RENAME, CLIENT_RIGHTS, CLIENT_SET, CLIENT_REKEY],
       ...[CLIENT_KICK, CLIENT_FENCE, CLIENT_UNFENCE, CLIENT_RELEASE, CLIENT_REMOVE],
     ],
   ],

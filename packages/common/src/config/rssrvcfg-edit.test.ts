@@ -13,6 +13,7 @@ import {
   dropFirstKey,
   dropSecondKey,
   removeClient,
+  renameClient,
   removeServerSection,
   setRights,
 } from './rssrvcfg-edit.ts';
@@ -126,6 +127,21 @@ test('a key is changed in two steps, in its line alone, whose spacing and commen
   expect(examineRssrvConfig(printIni(both), 'f').config?.clients[1]).toEqual({ name: 'venus', key: '0123456789abcdef1', newKey: KEY });
   expect(printIni(dropFirstKey(both, 'venus'))).toBe(file.replace('0123456789abcdef1', KEY));
   expect(printIni(dropSecondKey(both, 'venus'))).toBe(file);
+});
+
+test('a client gets another name in each line that names it, and in no other', () => {
+  const file = `${FILE}\n[rights]\nvenus manage pool=fast\nvenus-2 use\n[volume v]\npath = /venus\nclients=big-2,venus venus-2\ntake-over = venus\n`;
+  const renamed = printIni(renameClient(parseIni(file), 'venus', 'mars'));
+  expect(renamed).toBe(
+    file
+      .replace('venus 0', 'mars 0')
+      .replace('venus manage', 'mars manage')
+      .replace(',venus venus-2', ',mars venus-2')
+      .replace('take-over = venus', 'take-over = mars'),
+  );
+  for (const to of ['big-2', 'venus-2', 'venus']) expect(() => renameClient(parseIni(file), 'venus', to)).toThrow(`Client ${to} exists`);
+  expect(() => renameClient(parseIni(file), 'venus', 'a b')).toThrow('Wrong client name "a b"');
+  expect(() => renameClient(parseIni(file), 'mars', 'pluto')).toThrow('No client "mars" in [clients]');
 });
 
 test('only a client with one key gets a second one, only one with two loses one, and no message shows a key', () => {

@@ -184,6 +184,28 @@ export function removeClient(document: IniDocument, name: string): IniDocument {
   return setRights(without, name, null);
 }
 
+/**
+ * Gives a client another name, in each place of the file that names clients. Throws E_CONFIG if the client is unknown, or the name is wrong or
+ * taken.
+ */
+export function renameClient(document: IniDocument, name: string, to: string): IniDocument {
+  checkClient(document, name, ['clients']);
+  if (!isName(to)) throw new RsError('E_CONFIG', `Wrong client name ${quoteText(to)}: allowed is ${NAME_ALLOWED}`);
+  return [...document.sections.entries()].reduce((changed, [index, { type, contents }]) => {
+    if (type === 'clients' || type === 'rights') {
+      const same = contents.find(({ text }) => nameOf(text) === to);
+      if (same !== undefined)
+        throw new RsError('E_CONFIG', `Client ${to} exists, in line ${same.line}: choose another name, or remove it first`);
+      return changeLines(changed, index, (line) => (nameOf(line) === name ? `${to}${line.slice(name.length)}` : line));
+    }
+    if (type !== 'volume') return changed;
+    return changeLines(changed, index, (line) => {
+      const [, head, names] = /^((?:clients|take-over)\s*=)(.*)$/.exec(line) ?? [];
+      return head === undefined || names === undefined ? line : head + names.replaceAll(/[^\s,]+/g, (one) => (one === name ? to : one));
+    });
+  }, document);
+}
+
 /** Sets the role of a client, such as `manage pool=fast`, and keeps its I/O limits. Throws E_CONFIG if the client is unknown. */
 export function changeRights(document: IniDocument, name: string, rights: string): IniDocument {
   checkClient(document, name, ['clients']);

@@ -5,11 +5,12 @@ import { KEY_NEW_CHARS } from '@rsio/common/config/schema/limits';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { newKey } from '@rsio/common/cli/new-key';
 import { assignmentsOf } from '@rsio/common/cli/assignments';
-import { addClient, changeClientLimits, changeRights, removeClient, setRights } from '@rsio/common/config/rssrvcfg-edit';
+import { addClient, changeClientLimits, changeRights, removeClient, renameClient, setRights } from '@rsio/common/config/rssrvcfg-edit';
 import { list, object, orNull, text } from '@rsio/common/lib/shape';
 import { SESSION_PATH, type StatsView } from '@rsio/common/control/server/stats-views';
 import { CLIENT } from '@rsio/common/control/server/views';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { plural } from '@rsio/common/lib/units';
 import { type AdmContext, defineCommand } from '../cli/context.ts';
 import { keyFrom } from '../cli/key-file.ts';
 import { changeServerFile, checkServerFile } from '@rsio/common/manage/server-file';
@@ -109,6 +110,34 @@ rights does not change them.`,
       return changed;
     });
     if (isFirst) context.note('The file now has a section [rights], so that only clients with the right admin may force a take-over');
+    return undefined;
+  },
+});
+
+export const CLIENT_RENAME = defineCommand({
+  call: { by: 'words', words: 'client rename' },
+  synopsis: 'client rename OLD NEW',
+  summary: 'gives a client another name',
+  details: `NEW takes the place of OLD in rssrvcfg and in all pools: key, rights, limits,
+the lists of clients, and the ownership of volumes and snapshots. First detach
+the volumes of the client and stop its rsiod, because holds and fences are kept
+by the name: the command is refused while the client holds a volume, is
+connected or fenced, or has a job. Give the command at each server of the
+namespace. Then, on the client, rsconfig namespace set NAMESPACE nodename=NEW,
+and start rsiod. Programs that fence the client by its name, such as fence_rsio,
+need the new name, too.`,
+  options: {},
+  operands: { min: 2, max: 2 },
+  completes: COMPLETES_CLIENTS,
+  run: async (context, _, [name = '', to = '']) => {
+    const edit = (document: Parameters<typeof removeClient>[0]) => renameClient(document, name, to);
+    checkServerFile(context, edit);
+    const { volumes, snapshots } = await context.call('client-rename', { name, to });
+    await changeServerFile(context, edit);
+    context.out(`client ${name} is ${to} now: ${plural(volumes, 'volume')} and ${plural(snapshots, 'snapshot')} of pools named it\n`);
+    const held = await heldBy(context, name);
+    if (held.length > 0)
+      context.note(`${name} has attached ${held.join(', ')} meanwhile: rsadm client release ${name} ends that when rsiod is stopped there`);
     return undefined;
   },
 });

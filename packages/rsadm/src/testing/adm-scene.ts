@@ -68,6 +68,7 @@ export const ANSWERS: Handlers = {
   'volume-set': () => ({ volume: volume({ readonly: true }) }),
   'volume-revoke': () => ({ volume: volume({ clients: ['venus'] }), client: 'big-2', wasHeld: true }),
   'volume-allow': () => ({ volume: volume({ clients: ['big-2'] }), client: 'big-2' }),
+  'client-rename': ({ name, to }) => ({ name, to, volumes: 2, snapshots: 1 }),
   'volume-pause': () => ({ volume: volume({ halt: STOPPED }) }),
   'volume-resume': () => ({ volume: volume() }),
   'volume-stop': () => ({ volume: volume({ halt: STOPPED }) }),

@@ -51,6 +51,7 @@ import type { Ledgers } from '../volumes/holds/ledgers.ts';
 import type { ChangeQueue } from './change-queue.ts';
 import { type AccessPorts, accessHandlers } from './access-handlers.ts';
 import { type ClientPorts, clientHandlers } from './client-handlers.ts';
+import { clientNameHandlers } from './client-rename.ts';
 import { farmHandlers } from './farm-handlers.ts';
 import { Inventory } from './inventory.ts';
 import { type ObservedServer, observingHandlers } from './observing-handlers.ts';
@@ -392,6 +393,7 @@ export class Administration {
       ...this.replications.handlers(logged, (pool, manifest) => inventory.viewOf(pool, manifest), asker),
       ...haltHandlers(log, this.ports.halts, (volume) => inventory.show(volume), asker),
       ...accessHandlers(logged, verbs, clients, asker),
+      ...clientNameHandlers(logged, verbs, clients, (node) => this.jobs.openIdsOf(node), asker),
       ...clientHandlers(this.ports, clients, inventory, asker),
       ...observingHandlers(this.ports),
       ...readinessHandler(this.ports, this.pools, this.jobs.jobs, this.startedMs),

@@ -14,10 +14,10 @@ import type { Holds } from '../volumes/holds/holds.ts';
 import { disputePause, type ReleasePorts, releaseHold } from '../volumes/holds/releases.ts';
 import type { Asker } from '../pools/asker.ts';
 import type { ProbeConnections } from '../session/probe-connections.ts';
+import { eventOf } from '../events/event-log.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
 import type { HandleCloser } from '../jobs/moves/volume-switch.ts';
 import type { Volumes } from '../volumes/volumes.ts';
-import { auditClient } from './audit.ts';
 import type { Inventory } from './inventory.ts';
 import type { ObservedServer } from './observing-handlers.ts';
 
@@ -96,6 +96,14 @@ export function clientHandlers(
       return { name, released, left: clients.holds.heldBy(name).length };
     },
   };
+}
+
+/**
+ * Logs that the asker has changed the state of a client, when the change is in force. `to` is the new state, in one word. The line belongs to
+ * the audit trail, is also an event, and shows no key.
+ */
+function auditClient(log: Pick<Log, 'info'>, { by }: Pick<Asker, 'by'>, client: string, to: string, sentence: string): void {
+  log.info(`${sentence}, by ${by}`, { ...eventOf(`client ${client}`, '-', to, `${sentence}, by ${by}`), audit: true, client });
 }
 
 function isKnown(server: Pick<ObservedServer, 'config'>, { fences, holds }: ClientPorts, name: string): boolean {

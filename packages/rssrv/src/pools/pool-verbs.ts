@@ -314,7 +314,7 @@ export class PoolVerbs {
   }
 
   /** Checks that the change is possible while clients use the volume, commits the manifest, and serves the volume with the new manifest. */
-  private async replace({ pool, manifest: was }: Found, manifest: Manifest): Promise<Found> {
+  async replace({ pool, manifest: was }: Found, manifest: Manifest): Promise<Found> {
     this.check({ pool, manifest: was }, manifest);
     await this.onDisk(pool, POOL_CHANGE_MS, (files) => files.replaceManifest(manifest));
     this.pools.put(pool, manifest);

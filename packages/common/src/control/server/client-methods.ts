@@ -54,3 +54,14 @@ export const CLIENT_METHODS = {
     'admin',
   ),
 } as const;
+
+/** The method may be executed twice without harm. */
+export const CLIENT_NAME_METHODS = {
+  'client-rename': method(
+    'Gives a client another name in the volumes and snapshots of the pools; it must have no session, hold, fence and job. rssrvcfg gets the name afterwards',
+    { name: client, to: client },
+    object({ name: text(), to: text(), volumes: count('Volumes that named it'), snapshots: count('Snapshots that it had made') }),
+    SERVER_CHANGE_MS,
+    'admin',
+  ),
+} as const;

@@ -64,6 +64,7 @@ const READS: Readonly<Record<ServerMethodName, boolean>> = {
   'volume-drill': false,
   'volume-revoke': false,
   'volume-allow': false,
+  'client-rename': false,
   'volume-pause': false,
   'volume-resume': false,
   'volume-stop': false,

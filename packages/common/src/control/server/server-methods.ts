@@ -6,7 +6,7 @@ import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '../limits.ts';
 import { SERVER_MESSAGE_METHODS } from '../message-methods.ts';
 import { method, type MethodsOf, SERVER_DAEMON } from '../method-table.ts';
 import { count, list, number, object, orNull, text } from '../../lib/shape.ts';
-import { CLIENT_METHODS } from './client-methods.ts';
+import { CLIENT_METHODS, CLIENT_NAME_METHODS } from './client-methods.ts';
 import { FARM_METHODS } from './farm-methods.ts';
 import { JOB_METHODS } from './job-methods.ts';
 import { OBSERVING_METHODS } from './observing-methods.ts';
@@ -35,6 +35,7 @@ export const SERVER_METHODS = {
   ...HALT_METHODS,
   ...JOB_METHODS,
   ...CLIENT_METHODS,
+  ...CLIENT_NAME_METHODS,
   ...OBSERVING_METHODS,
   ...WITNESS_METHODS,
   ...SERVER_MESSAGE_METHODS,

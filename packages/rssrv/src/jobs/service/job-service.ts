@@ -137,6 +137,11 @@ export class JobService {
       throw new RsError('E_HELD', `Volume ${job.name} is being copied by job ${job.id}: wait for it, or cancel it`, { job: job.id });
   }
 
+  /** Returns the ids of the jobs of a client that have not ended. */
+  openIdsOf(node: string): readonly string[] {
+    return this.jobs.list.filter((job) => isOpen(job) && job.by === node).map(({ id }) => id);
+  }
+
   /** Returns the ids of the jobs that have not ended and use one of the volumes, or write to the pool. `id` is null for a closed pool. */
   idsIn({ name, id }: { readonly name: string; readonly id: string | null }, volumeIds: ReadonlySet<string>): readonly string[] {
     return this.jobs.list

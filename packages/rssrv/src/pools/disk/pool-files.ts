@@ -216,6 +216,15 @@ export class PoolFiles {
     this.reached('remove: age');
   }
 
+  /** Replaces the manifest of a removed volume. */
+  async replaceRemoved(manifest: Manifest): Promise<void> {
+    const folder = poolPaths.removedVolume(this.directory, manifest.id);
+    // `replaceFile` would make a folder that has vanished again.
+    await stat(folder);
+    await this.replace(poolPaths.manifest(folder), printManifest(manifest));
+    this.reached('remove: manifest');
+  }
+
   /** Moves a removed volume back to the folder of volumes, with `manifest` as its manifest. */
   async restore(manifest: Manifest): Promise<void> {
     const from = poolPaths.removedVolume(this.directory, manifest.id);

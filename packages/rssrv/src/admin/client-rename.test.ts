@@ -1,0 +1,87 @@
+// Tests that a client gets another name in each place of the pools that names it, also if the server stops at any step, and that a client that
+// could write keeps its name. rssrvcfg-edit.test.ts tests the file.
+
+import { expect, test } from 'vitest';
+import { clientAsker, LOCAL_ASKER } from '../pools/asker.ts';
+import { directory, open, scenes, usePoolDirectory } from '../testing/pool-directory.ts';
+import type { PoolScene } from '../testing/pool-scene.ts';
+import { WHOLE_TURN } from '../testing/whole-turn.ts';
+import { clientNameHandlers, type RenamePorts } from './client-rename.ts';
+import type { LoggedChanges } from './logged-changes.ts';
+
+usePoolDirectory();
+
+const BIG_2 = clientAsker('big-2', [{ name: 'big-2', role: 'manage', pools: null, limitBytes: null, line: 1 }]);
+const IDLE: RenamePorts = { fences: { has: () => false }, holds: { heldBy: () => [] }, sessions: { isThere: () => false } };
+
+function rename(scene: PoolScene, ports: Partial<RenamePorts> = {}, jobs: readonly string[] = [], asker = LOCAL_ASKER): Promise<unknown> {
+  const changes = { run: (work: () => Promise<unknown>) => work(), note: () => undefined, by: 'a test' } as unknown as LoggedChanges;
+  const ofName = (name: string): readonly string[] => (name === 'big-2' ? jobs : []);
+  const handlers = clientNameHandlers(changes, scene.verbs, { ...IDLE, ...ports }, ofName, asker);
+  return Promise.resolve().then(() => handlers['client-rename']({ name: 'big-2', to: 'mars' }));
+}
+
+async function filled(reached?: (step: string) => void): Promise<PoolScene> {
+  const scene = await open(reached);
+  await scene.create({ clients: ['big-2', 'venus'], takeOver: ['big-2'] }, BIG_2);
+  await scene.create({ name: 'gone' }, BIG_2);
+  await scene.verbs.remove({ name: 'gone', universe: 0 }, BIG_2, null);
+  await scene.snapshots.snapshot([{ name: 'db', universe: 0, snapshot: 'monday' }], BIG_2, null, WHOLE_TURN);
+  return scene;
+}
+
+test('it has the new name in all places, durably, and told twice, nothing changes', async () => {
+  const scene = await filled();
+  expect(await rename(scene)).toEqual({ name: 'big-2', to: 'mars', volumes: 2, snapshots: 1 });
+  const now = scene.picture();
+  expect(now).toContain('"clients":["mars","venus"]');
+  expect(now).toContain('"takeOver":["mars"]');
+  expect(now).toContain('"creator":"mars"');
+  expect(now.match(/"owner":"mars"/g)).toHaveLength(1);
+  expect(scene.pools.states[0]?.removed.values().next().value?.manifest.owner).toBe('mars');
+  expect(scene.served.get('db@0')?.clients).toEqual(['mars', 'venus']);
+  expect(await rename(scene)).toMatchObject({ volumes: 0, snapshots: 0 });
+  await scene.pools.close();
+  scenes.pop();
+  const again = await open();
+  expect(again.picture()).toBe(now);
+  expect(again.pools.states[0]?.removed.values().next().value?.manifest.owner).toBe('mars');
+});
+
+test('a stop after any step leaves a rename that is finished when it is told again', async () => {
+  for (let left = 1; left <= 2; left++) {
+    let isArmed = false;
+    let steps = 0;
+    const scene = await open((step) => {
+      if (isArmed && /change: commit|remove: manifest/.test(step) && ++steps === left) throw new Error('The server stops');
+    }, `${directory}/${left}`);
+    await scene.create({ clients: ['big-2'] }, BIG_2);
+    await scene.create({ name: 'gone' }, BIG_2);
+    await scene.verbs.remove({ name: 'gone', universe: 0 }, BIG_2, null);
+    isArmed = true;
+    await expect(rename(scene)).rejects.toThrow();
+    isArmed = false;
+    const later = await open(undefined, `${directory}/${left}`);
+    await rename(later);
+    const [pool] = later.pools.states;
+    const owners = [...pool!.volumes.values(), ...[...pool!.removed.values()].map(({ manifest }) => manifest)].map(({ owner }) => owner);
+    expect(owners).toEqual(['mars', 'mars']);
+  }
+});
+
+test.each<[string, Partial<RenamePorts>, readonly string[], RegExp]>([
+  ['a fence', { fences: { has: (node) => node === 'big-2' } }, [], /is fenced: rsadm client unfence big-2/],
+  ['a fence of the new name', { fences: { has: (node) => node === 'mars' } }, [], /mars is fenced/],
+  ['a hold', { holds: { heldBy: () => ['v'] } }, [], /holds 1 volume: detach there/],
+  ['a job', {}, ['j-1'], /has open jobs \(j-1\)/],
+  ['a session', { sessions: { isThere: () => true } }, [], /is connected: stop rsiod there/],
+])('%s keeps the name', async (_, ports, jobs, why) => {
+  const scene = await filled();
+  const before = scene.picture();
+  await expect(rename(scene, ports, jobs)).rejects.toMatchObject({ code: 'E_IN_USE', message: expect.stringMatching(why) as string });
+  expect(scene.picture()).toBe(before);
+});
+
+test('a client without the right admin renames no client', async () => {
+  await expect(rename(await open(), {}, [], BIG_2)).rejects.toMatchObject({ code: 'E_RIGHTS' });
+});

@@ -1,0 +1,109 @@
+// Executes the method that gives a client another name in the pools: as owner, in lists of clients, and as maker of snapshots. rsadm changes
+// rssrvcfg afterwards. Invariants: a client that could write gets no other name, because its holds, fence and jobs are kept by the name. A pool
+// that cannot be changed prevents the whole change, before it begins. Told twice, it changes nothing.
+
+import type { HandlersOf } from '@rsio/common/control/control-server';
+import type { CLIENT_NAME_METHODS } from '@rsio/common/control/server/client-methods';
+import { RsError } from '@rsio/common/lib/errors';
+import { plural } from '@rsio/common/lib/units';
+import type { Asker } from '../pools/asker.ts';
+import { type Found, volumeText } from '../pools/catalogue.ts';
+import type { Manifest } from '../pools/disk/manifest.ts';
+import { POOL_CHANGE_MS } from '../pools/limits.ts';
+import type { PoolVerbs } from '../pools/pool-verbs.ts';
+import type { SnapshotRecord } from '../pools/snapshots/snapshot-record.ts';
+import { SnapshotFiles } from '../pools/snapshots/snapshot-files.ts';
+import type { Fences } from '../volumes/fences.ts';
+import type { Holds } from '../volumes/holds/holds.ts';
+import type { LoggedChanges } from './logged-changes.ts';
+
+export interface RenamePorts {
+  readonly fences: Pick<Fences, 'has'>;
+  readonly holds: Pick<Holds, 'heldBy'>;
+  readonly sessions: { isThere(node: string): boolean };
+}
+
+/** `jobsOf` returns the ids of the jobs of a client that have not ended. */
+export function clientNameHandlers(
+  changes: Pick<LoggedChanges, 'run' | 'note' | 'by'>,
+  verbs: PoolVerbs,
+  ports: RenamePorts,
+  jobsOf: (node: string) => readonly string[],
+  asker: Asker,
+): HandlersOf<typeof CLIENT_NAME_METHODS> {
+  return {
+    'client-rename': async ({ name, to }) => {
+      asker.needs('admin', 'rename clients');
+      const { volumes, snapshots } = await changes.run(async () => {
+        for (const one of [name, to]) checkIdle(one, ports, jobsOf(one));
+        return renameInPools(verbs, name, to);
+      }, `client ${name}, which is being renamed by ${changes.by}`);
+      for (const one of volumes) changes.note(`client ${name} is ${to} now`, one);
+      return { name, to, volumes: volumes.length, snapshots };
+    },
+  };
+}
+
+/** Throws E_IN_USE unless the client has no session, hold, fence and job, all of which would stay with its old name. */
+function checkIdle(name: string, { fences, holds, sessions }: RenamePorts, jobs: readonly string[]): void {
+  const held = holds.heldBy(name).length;
+  const facts: readonly (readonly [isSo: boolean, why: string])[] = [
+    [fences.has(name), `is fenced: rsadm client unfence ${name} lets it in again`],
+    [held > 0, `holds ${plural(held, 'volume')}: detach there (rsconfig -d), or, if it cannot come back, rsadm client release ${name}`],
+    [jobs.length > 0, `has open jobs (${jobs.join(', ')}): wait for them, or cancel them (rsadm jobs cancel)`],
+    [sessions.isThere(name), 'is connected: stop rsiod there (rsconfig stop)'],
+  ];
+  const why = facts.find(([isSo]) => isSo)?.[1];
+  if (why !== undefined) throw new RsError('E_IN_USE', `Client ${name} ${why}`, { client: name });
+}
+
+/** Returns the manifest with the new name; the manifest itself if it does not name the client. */
+function withClient(manifest: Manifest, name: string, to: string): Manifest {
+  const renamed = (one: string): string => (one === name ? to : one);
+  const all = (names: readonly string[] | null): string[] | null => (names === null ? null : [...new Set(names.map(renamed))]);
+  const { owner, clients, takeOver } = manifest;
+  if (owner !== name && clients?.includes(name) !== true && takeOver?.includes(name) !== true) return manifest;
+  return { ...manifest, owner: owner === null ? null : renamed(owner), clients: all(clients), takeOver: all(takeOver) };
+}
+
+/** Throws E_POOL if a pool of this server cannot be changed now, and E_IN_USE if the client is a server that replicates. */
+async function renameInPools(verbs: PoolVerbs, name: string, to: string): Promise<{ volumes: Found[]; snapshots: number }> {
+  for (const { name: pool, trouble, isShared, ownership } of verbs.pools.states)
+    if (trouble !== null && (!isShared || ownership !== null))
+      throw new RsError('E_POOL', `Client ${name} keeps its name, because pool ${pool} cannot be changed now: ${trouble}`, { pool });
+  const usable = verbs.pools.states.filter(({ trouble }) => trouble === null);
+  for (const { volumes } of usable) for (const manifest of volumes.values()) checkReplication(manifest, name);
+  const changed: Found[] = [];
+  let snapshots = 0;
+  for (const pool of usable) {
+    for (const manifest of pool.volumes.values()) {
+      const next = withClient(manifest, name, to);
+      if (next !== manifest) changed.push(await verbs.replace({ pool, manifest }, next));
+    }
+    for (const removed of pool.removed.values()) {
+      const next = withClient(removed.manifest, name, to);
+      if (next === removed.manifest) continue;
+      await verbs.onDisk(pool, POOL_CHANGE_MS, (files) => files.replaceRemoved(next));
+      verbs.pools.remove(pool, { ...removed, manifest: next });
+      changed.push({ pool, manifest: next });
+    }
+    for (const [id, { list }] of pool.snapshots)
+      for (const record of list.filter(({ creator }) => creator === name)) {
+        const next: SnapshotRecord = { ...record, creator: to };
+        await verbs.onDisk(pool, POOL_CHANGE_MS, (files) => new SnapshotFiles(files).rewrite(next));
+        verbs.pools.putSnapshots(pool, id, (all) => ({ ...all, list: all.list.map((one) => (one.id === next.id ? next : one)) }));
+        snapshots += 1;
+      }
+  }
+  return { volumes: changed, snapshots };
+}
+
+function checkReplication(manifest: Manifest, name: string): void {
+  const { replication, follower } = manifest;
+  if (replication?.order?.to !== name && follower?.wanted?.node !== name) return;
+  throw new RsError(
+    'E_IN_USE',
+    `Client ${name} is the server of a replication of volume ${volumeText(manifest)}: end it first (rsadm volume replicate ${volumeText(manifest)} --end)`,
+    { client: name },
+  );
+}
