@@ -14,6 +14,7 @@ import { CLIENT_REKEY } from './commands/client-keys.ts';
 import { CONTROL_GROUP_SET, CONTROL_GROUP_SHOW } from './commands/control-group.ts';
 import { EVENTS } from './commands/events.ts';
 import { CHECK, INIT } from './commands/file.ts';
+import { IDENTITY_NEW, RENAME } from './commands/identity.ts';
 import { INTERFACE_ADD, INTERFACE_LIST, INTERFACE_REMOVE } from './commands/interfaces.ts';
 import { NAMESPACE_SET, NAMESPACE_SHOW } from './commands/namespace.ts';
 import { FARM, FARM_BALANCE, POOL_GROW, POOL_MOVE, POOL_RELEASE } from './commands/farm.ts';
@@ -61,7 +62,7 @@ import {
 } from './commands/volumes.ts';
 
 const GROUPS: readonly (readonly [heading: string, commands: readonly AdmCommand[]])[] = [
-  ['Server', [STATUS, STATS, EVENTS, RELOAD, READY_TO_RESTART, CHECK, INIT, CONTROL_GROUP_SHOW, CONTROL_GROUP_SET]],
+  ['Server', [STATUS, STATS, EVENTS, RELOAD, READY_TO_RESTART, CHECK, INIT, RENAME, IDENTITY_NEW, CONTROL_GROUP_SHOW, CONTROL_GROUP_SET]],
   ['Network', [INTERFACE_LIST, INTERFACE_ADD, INTERFACE_REMOVE, NAMESPACE_SHOW, NAMESPACE_SET]],
   ['Pools', [POOL_LIST, POOL_ADD, POOL_SET, POOL_MOVE, POOL_GROW, POOL_RELEASE, POOL_REMOVE, POOL_CHECK, FARM, FARM_BALANCE]],
   [

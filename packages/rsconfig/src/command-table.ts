@@ -8,6 +8,7 @@ import type { CommandContext, ConfigCommand } from './cli/context.ts';
 import { CHECK } from './commands/check.ts';
 import { SEND } from './commands/events/send.ts';
 import { WAIT_EVENT } from './commands/events/wait-event.ts';
+import { IDENTITY_NEW } from './commands/identity.ts';
 import { INTERFACE_ADD, INTERFACE_LIST, INTERFACE_REMOVE } from './commands/interface.ts';
 import { NAMESPACE_ADD, NAMESPACE_REMOVE, NAMESPACE_SET } from './commands/namespace.ts';
 import { SERVER_ADD, SERVER_LIST, SERVER_REMOVE } from './commands/server.ts';
@@ -161,6 +162,7 @@ export const GROUPS: readonly (readonly [heading: string, commands: readonly Con
       SERVER_REMOVE,
       CHECK,
       KEY_NEW,
+      IDENTITY_NEW,
     ],
   ],
   ['Daemon', [RELOAD, RESTART, STOP]],

@@ -7,7 +7,16 @@ import { RsError } from '../lib/errors.ts';
 import { NAMESPACEID_MAX } from '../lib/limits.ts';
 import { isName, NAME_ALLOWED, quoteText } from '../lib/units.ts';
 import { type IniDocument, parseIni } from './reader/ini-document.ts';
-import { appendLine, appendSection, changeLines, removeEntry, removeLines, removeSection, setValue } from './reader/ini-edit.ts';
+import {
+  appendLine,
+  appendSection,
+  changeLines,
+  removeEntry,
+  removeLines,
+  removeSection,
+  renameSection,
+  setValue,
+} from './reader/ini-edit.ts';
 import { isLimitKey, LIMIT_KEYS, limitAllowed, NO_IO_LIMITS, withLimit } from './schema/io-limits.ts';
 import type { KeyTable } from './schema/entries.ts';
 import { SCHEMA } from './schema/schema.ts';
@@ -75,6 +84,12 @@ export function changeServerSection(
     const index = indexOf(changed, type, name);
     return value === null ? removeEntry(changed, index, key) : setValue(changed, index, key, value);
   }, document);
+}
+
+/** Gives the server another name. Throws E_CONFIG if the name is wrong. */
+export function renameServer(document: IniDocument, name: string): IniDocument {
+  if (!isName(name)) throw new RsError('E_CONFIG', `Wrong server name ${quoteText(name)}: allowed is ${NAME_ALLOWED}`);
+  return renameSection(document, indexOf(document, 'server', null), name);
 }
 
 /** Returns the index of the section. Throws E_CONFIG if the section does not exist. */

@@ -95,7 +95,7 @@ export class Answers {
         'same-id',
         `serverid ${server.serverid}`,
         `Two servers have serverid ${server.serverid} in namespaceid ${server.namespaceid}: ${both}`,
-        'give one of them another serverid in its rssrvcfg; if the server has just restarted, explore again',
+        'if one is a copy, rsadm identity new there makes another server of it; if the server has just restarted, explore again',
       );
     });
     return servers;

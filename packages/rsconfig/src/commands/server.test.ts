@@ -1,7 +1,7 @@
-// Tests `server list` and `server remove`: what they show with and without rsiod, and that no server is removed that a volume, a mirror or a
+// Tests `server list`, `server remove` and `identity new`: what they show with and without rsiod, and that no server is removed that a volume, a mirror or a
 // shared pool needs. config-commands.test.ts tests the edits of the file.
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sampleRscltcfg } from '@rsio/common/testing/sample-rscltcfg';
 import type { ControlHandlers } from '@rsio/common/control/control-server';
@@ -101,4 +101,17 @@ test.each<[string, Partial<ControlHandlers>, string]>([
   expect(forced.code).toBe(0);
   expect(forced.err).toContain(`Until server big-8 is added again, they go without it: ${use}\n`);
   expect(readFileSync(file, 'utf8')).not.toContain('big-8');
+});
+
+test('identity new puts the identity of a stopped rsiod aside, and never that of a running one', async () => {
+  const state = join(root, 'var/lib/rsio/rsiod');
+  mkdirSync(state, { recursive: true });
+  writeFileSync(join(state, 'identity.json'), '{}');
+  expect((await run('identity new')).out).toContain('rsiod makes a new identity at its next start; the old one is in ');
+  expect(readdirSync(state)).toEqual([expect.stringMatching(/^identity.json-before-\d+$/)]);
+  expect((await run('identity new')).err).toContain('rsiod makes a new identity anyway');
+  await serve({
+    daemon: () => ({ program: 'rsiod', version: '1', control: 1, methods: [], pid: 1, nodename: 'a', startedMs: 0, configuredMs: 0 }),
+  });
+  expect(await run('identity new')).toMatchObject({ code: 1, err: expect.stringContaining('rsiod is running with its identity') });
 });

@@ -52,8 +52,8 @@ export const SERVER_LIST = defineCommand({
   call: { by: 'words', words: 'server list' },
   synopsis: 'server list',
   summary: 'lists the servers in rscltcfg',
-  details: `SECTION is the name in rscltcfg, SERVER and ID are what the server says of itself.
-If rsiod does not run, the command shows what rsiod knew last.`,
+  details: `SECTION is the name in rscltcfg, SERVER and ID are what the server says of
+itself. If rsiod does not run, the command shows what rsiod knew last.`,
   options: { json: JSON_OPTION },
   json: SERVER_SECTIONS_SHAPE,
   operands: { min: 0, max: 0 },

@@ -51,7 +51,7 @@ export function refusalOf(label: string, same: readonly PlacedOffer[], known: Or
     return new RsError(
       'E_AMBIGUOUS',
       `Servers ${own.server} and ${other.server} both offer ${label} with id ${own.id}, and their pools are not shared: one is a copy, and may have older content. ` +
-        `Stop the server with the copy; if you know which one is right, ${order(own.server)} or ${order(other.server)} takes it`,
+        `Stop the server with the copy (rsadm identity new makes another server of it); if you know which one is right, ${order(own.server)} or ${order(other.server)} takes it`,
     );
   const now = originOf(own);
   if (known === null || isSameServer(known, now)) return null;

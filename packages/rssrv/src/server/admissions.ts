@@ -413,7 +413,7 @@ export class Admissions {
       'E_OTHER_MACHINE',
       machine === client.machine
         ? `Node ${client.node} is in use from ${address}, by a copy of this machine or the one it was copied from: ` +
-            "stop rsiod there, or remove identity.json from rsiod's state directory here and use another nodename"
+            'stop rsiod there, or, here, stop rsiod, rsconfig identity new, and rsconfig namespace set NAMESPACE nodename=NAME'
         : `Node ${client.node} is in use from ${address}: stop rsiod there, or use another nodename here`,
     );
   }

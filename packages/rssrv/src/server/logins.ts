@@ -72,6 +72,7 @@ function isSameProcess(one: KeyProven['hello'], other: KeyProven['hello']): bool
 
 /** Why an instance is refused for ever. A machine that was set back to an old image has the number of an earlier instance, too. */
 export function replacedText({ instance, node }: ClientIdentity): string {
-  const remedy = 'if its state was restored from a backup, remove identity.json from its state directory, and start it again';
+  const remedy =
+    'if its state was restored from a backup, rsconfig identity new there (a server: remove identity.json from its state directory), and start it again';
   return `Instance ${instance} of node ${node} was replaced by a later one: ${remedy}`;
 }

@@ -134,7 +134,7 @@ describe("a copy of a client's machine is refused while the original is active",
   ])('%s', async (_what, copy) => {
     const scene = await Scene.started();
     expect(await scene.come(ORIGINAL)).toBe('serves 6');
-    expect(await scene.come(copy)).toMatch(/^E_OTHER_MACHINE: Node big-2 is in use from 127.45.0.1, by a copy .* remove identity\.json/);
+    expect(await scene.come(copy)).toMatch(/^E_OTHER_MACHINE: Node big-2 is in use from 127.45.0.1, by a copy .* rsconfig identity new/);
     expect(scene.session?.client).toMatchObject({ boot: 'b', process: 'p' });
     // The copy connects again while the original is still active.
     scene.clock.advance(60_000);
