@@ -6,12 +6,12 @@ import { describe, expect, it } from 'vitest';
 import { parseGateSecret } from '@rsio/common/config/gate-secrets';
 import type { GateSecret } from '@rsio/common/config/schema/types';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { AUTH_REST, AUTH_REST_MIN_MS } from '../limits.ts';
+import { AUTH_REST, AUTH_REST_MIN_MS, GATE_LOGIN_MS } from '../limits.ts';
 import { authReceive, authSend, authSendLater, ChapHost, type ReplyOptions } from './testing/chap-host.ts';
 import { type Answer, connectCommand, HOST_NQN, hostData, type Sqe } from './testing/nvme-host.ts';
 import { GateRig, NQN, type RigConnection } from './testing/nvme-rig.ts';
 import { primeOf } from './auth/dh-groups.ts';
-import { DhTurns } from './auth/dh-turns.ts';
+import { DhTurns, type TurnOwner } from './auth/dh-turns.ts';
 
 const KEY = Buffer.alloc(32, 'h');
 const OWN = Buffer.alloc(48, 'g');
@@ -308,9 +308,9 @@ describe('computations', () => {
     const turns = new DhTurns({ after: (ms, fire) => clock.after(ms, fire), monotonicMs: () => clock.monotonicMs() + workedMs });
     const made: number[] = [];
     const gone = { source: 'a', failed: () => undefined };
-    for (const at of [1, 2]) turns.run(owner, () => void (made.push(at), (workedMs += 20)));
-    turns.run(gone, () => void made.push(3));
-    turns.run(owner, () => void made.push(4));
+    for (const at of [1, 2]) turns.run(owner, 1, () => void (made.push(at), (workedMs += 20)));
+    turns.run(gone, 1, () => void made.push(3));
+    turns.run(owner, 1, () => void made.push(4));
     turns.forget(gone);
     expect(made).toEqual([]);
     clock.advance(0);
@@ -321,7 +321,7 @@ describe('computations', () => {
     expect(made).toEqual([1, 2]);
     clock.advance(AUTH_REST * 20);
     expect(made).toEqual([1, 2, 4]);
-    turns.run(owner, () => void made.push(5));
+    turns.run(owner, 1, () => void made.push(5));
     clock.advance(AUTH_REST_MIN_MS);
     expect(made).toEqual([1, 2, 4, 5]);
     turns.close();
@@ -331,13 +331,38 @@ describe('computations', () => {
     const clock = new FakeClock();
     const turns = new DhTurns(clock);
     const made: string[] = [];
-    const from = (source: string, name: string): void => turns.run({ source, failed: () => undefined }, () => void made.push(name));
+    const from = (source: string, name: string): void => turns.run({ source, failed: () => undefined }, 1, () => void made.push(name));
     for (let at = 0; at < 30; at++) from('flood', `f${at}`);
     clock.advance(0);
     from('good', 'g0');
     from('good', 'g1');
     for (let at = 0; at < 4; at++) clock.advance(AUTH_REST_MIN_MS);
-    expect(made).toEqual(['f0', 'g0', 'f1', 'g1', 'f2']);
+    expect(made).toEqual(['f0', 'f1', 'g0', 'f2', 'g1']);
+    turns.close();
+  });
+
+  it.each<[string, number, (at: number) => string, boolean]>([
+    ['12 connections from the address of the host', 12, () => 'host', false],
+    ['12 connections from the address of the host that come anew each time', 12, () => 'host', true],
+    ['12 connections from 12 addresses', 12, (at) => `a${at}`, false],
+    ['as many connections as there can be, each from an address of its own, that come anew each time', 64, (at) => `a${at}`, true],
+  ])('with the costliest group do not stop a login: %s', (_, count, sourceOf, comesAnew) => {
+    const clock = new FakeClock();
+    let workedMs = 0;
+    const nowMs = (): number => clock.monotonicMs() + workedMs;
+    const turns = new DhTurns({ after: (ms, fire) => clock.after(ms, fire), monotonicMs: nowMs });
+    const compute = (at: TurnOwner, costMs: number, then: () => void): void =>
+      turns.run(at, costMs / 5, () => void ((workedMs += costMs), then()));
+    const flood = (at: number, one: TurnOwner): void =>
+      compute(one, 80, () => flood(at, comesAnew ? { source: sourceOf(at), failed: () => undefined } : one));
+    for (let at = 0; at < count; at++) flood(at, { source: sourceOf(at), failed: () => undefined });
+    clock.advance(10_000);
+    const beganMs = nowMs();
+    let tookMs = Infinity;
+    const host = { source: 'host', failed: () => undefined };
+    compute(host, 5, () => compute(host, 5, () => (tookMs = nowMs() - beganMs)));
+    clock.advance(2 * GATE_LOGIN_MS);
+    expect(tookMs).toBeLessThan(GATE_LOGIN_MS / 2);
     turns.close();
   });
 
@@ -348,8 +373,8 @@ describe('computations', () => {
     const wrong = (): never => {
       throw new Error('wrong');
     };
-    turns.run({ source: 'a', failed: (thrown) => seen.push(String(thrown)) }, wrong);
-    turns.run(owner, () => void seen.push('next'));
+    turns.run({ source: 'a', failed: (thrown) => seen.push(String(thrown)) }, 1, wrong);
+    turns.run(owner, 1, () => void seen.push('next'));
     clock.advance(AUTH_REST_MIN_MS);
     expect(seen).toEqual(['Error: wrong', 'next']);
     turns.close();

@@ -9,6 +9,7 @@ import type { Queue } from './queue.ts';
 import { AUTH_MESSAGE_MAX_BYTES } from '../limits.ts';
 import { AUTH_PROTOCOL, CODE, type Code, DNR, FABRICS } from './wire/constants.ts';
 import { type AuthFault, type AuthParties, DhChap } from './auth/dh-chap.ts';
+import { dhCost } from './auth/dh-groups.ts';
 import type { SharedAuthPorts, TurnOwner, Turns } from './auth/dh-turns.ts';
 
 export interface AuthQueue extends Pick<Queue, 'answer' | 'answerData' | 'failed' | 'close'> {
@@ -41,7 +42,7 @@ export class QueueAuth implements TurnOwner {
     this.events = events;
     this.exchange = new DhChap(
       parties,
-      { ...ports, compute: (work) => this.turns.run(this, work) },
+      { ...ports, compute: (group, work) => this.turns.run(this, dhCost(group), work) },
       { proven: () => this.proven(), failed: (fault) => this.unproven(fault) },
     );
   }

@@ -25,8 +25,8 @@ export interface AuthPorts {
   random(lengthBytes: number): Buffer;
   /** The number of the next challenge, which is never 0. */
   sequence(): number;
-  /** Calls `work`, which takes some milliseconds, in a later turn of the event loop, unless the connection ends earlier. */
-  compute(work: () => void): void;
+  /** Calls `work`, a computation in this group, in a later turn of the event loop, unless the connection ends earlier. */
+  compute(group: number, work: () => void): void;
 }
 
 /** Why a host has failed: its secret is wrong, it expects another secret of the gate, or its messages are wrong. */
@@ -167,7 +167,7 @@ export class DhChap {
   /** With the null group, there is nothing to compute. */
   private compute(group: number, work: () => void): void {
     if (group === 0) work();
-    else this.ports.compute(work);
+    else this.ports.compute(group, work);
   }
 
   private judge(transaction: Transaction, reply: Reply, shared: Buffer): void {

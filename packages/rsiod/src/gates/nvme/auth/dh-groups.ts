@@ -11,6 +11,7 @@ const GROUPS: ReadonlyMap<number, { readonly bits: number; readonly addend: bigi
   [4, { bits: 6144, addend: 15_705_020n }],
   [5, { bits: 8192, addend: 10_965_728n }],
 ]);
+const CHEAPEST_BYTES = 256;
 const GENERATOR = 2;
 /** Bits after the binary point, so that the bits before it are exact in the sum for e. */
 const GUARD_BITS = 64;
@@ -27,6 +28,11 @@ export function dhBytes(group: number): number | null {
   if (group === 0) return 0;
   const found = GROUPS.get(group);
   return found === undefined ? null : found.bits / 8;
+}
+
+/** Returns about how long a computation in the group takes, in the time of the cheapest group. */
+export function dhCost(group: number): number {
+  return ((dhBytes(group) ?? 0) / CHEAPEST_BYTES) ** 2;
 }
 
 /** Returns a new pair; null if there is no such group. Takes milliseconds. */

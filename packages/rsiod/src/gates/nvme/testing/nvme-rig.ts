@@ -73,7 +73,7 @@ export class GateRig {
     random: (bytes) => randomBytes(bytes),
     sequence: () => 77,
     turns: {
-      run: (owner, work) => void this.computations.push({ owner, work }),
+      run: (owner, _cost, work) => void this.computations.push({ owner, work }),
       forget: (owner) => {
         for (let at = this.computations.length - 1; at >= 0; at--)
           if (this.computations[at]?.owner === owner) this.computations.splice(at, 1);
