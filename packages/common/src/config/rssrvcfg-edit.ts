@@ -86,10 +86,16 @@ export function changeServerSection(
   }, document);
 }
 
-/** Gives the server another name. Throws E_CONFIG if the name is wrong. */
+/** Gives the server another name. At its peers, it stays the client that it was. Throws E_CONFIG if the name is wrong. */
 export function renameServer(document: IniDocument, name: string): IniDocument {
   if (!isName(name)) throw new RsError('E_CONFIG', `Wrong server name ${quoteText(name)}: allowed is ${NAME_ALLOWED}`);
-  return renameSection(document, indexOf(document, 'server', null), name);
+  const index = indexOf(document, 'server', null);
+  const before = document.sections[index]?.name ?? name;
+  const renamed = renameSection(document, index, name);
+  return renamed.sections.reduce((changed, { type, contents }, at) => {
+    if (type !== 'peer' || contents.some(({ key }) => key === 'nodename')) return changed;
+    return setValue(changed, at, 'nodename', before);
+  }, renamed);
 }
 
 /** Returns the index of the section. Throws E_CONFIG if the section does not exist. */

@@ -26,6 +26,19 @@ test('rename changes the header of [server] alone, and only while rssrv is stopp
   });
 });
 
+test('peers know a renamed server as the client that it was, and a copy has no peers', async () => {
+  const peer = (nodename: string): string => `\n[peer oslo-1]\naddress = 10.0.0.5\nnodekey = 0xsecret-of-the-lab\n${nodename}`;
+  writeFileSync(scene.configFile, `${BARE}${peer('')}`);
+  expect((await scene.run(['rename', 'big-7'])).code).toBe(0);
+  expect(scene.config()).toContain('[server big-7]');
+  expect(scene.config()).toMatch(/\[peer oslo-1\][^[]*nodename *= big-9/);
+  expect((await scene.run(['rename', 'big-6'])).code).toBe(0);
+  expect(scene.config()).toMatch(/\[peer oslo-1\][^[]*nodename *= big-9\n/);
+  const before = scene.config();
+  expect((await scene.run(['identity', 'new', '--serverid', '7'])).err).toContain('[peer oslo-1] makes this copy log in as the original');
+  expect(scene.config()).toBe(before);
+});
+
 test('a server with a shared pool keeps its name', async () => {
   const shared = CONFIG.replace('path = /srv/fast', 'path = /srv/fast\ndisk = rbd:rsio/fast\nfence = none\nowners = big-9,big-8');
   writeFileSync(scene.configFile, shared);

@@ -20,9 +20,10 @@ export const RENAME = defineCommand({
   synopsis: 'rename NAME',
   summary: 'gives this server another name, while rssrv is stopped',
   details: `Clients find the server by its addresses and know it by its serverid, so that
-nothing changes on them. The command is refused while rssrv runs, and while
-rssrvcfg has a pool on a shared disk, because the record of such a pool has the
-names of its owners.`,
+nothing changes on them. At its peers, the server stays the client that it was:
+sections [peer] get its old name as nodename. The command is refused while rssrv
+runs, and while rssrvcfg has a pool on a shared disk, because the record of such
+a pool has the names of its owners.`,
   options: {},
   operands: { min: 1, max: 1 },
   run: async (context, _, [name = '']) => {
@@ -48,9 +49,9 @@ export const IDENTITY_NEW = defineCommand({
   details: `For a machine whose disk was copied from another server. The copy gets a
 serverid that no server of the namespace has, gives up the serverkey, and puts
 aside the state of rssrv, because only the original may have its records. First
-stop rssrv, take the pools out (rsadm pool remove), and remove the volumes of
-rssrvcfg, because their content is a copy, too. With --namespaceid, the copy
-becomes a server of another namespace.`,
+stop rssrv, take the pools and peers out (rsadm pool remove, rsadm peer remove),
+and remove the volumes of rssrvcfg, because their content is a copy, too. With
+--namespaceid, the copy becomes a server of another namespace.`,
   options: {
     serverid: { kind: 'text', value: 'N', help: 'number that no other server of the namespace has' },
     name: { kind: 'text', value: 'NAME', help: 'new name of this server' },
@@ -77,6 +78,9 @@ becomes a server of another namespace.`,
         'E_IN_USE',
         `${copied.join(', ')} may be a copy of what the original serves: take pools out (rsadm pool remove NAME), and remove sections [volume]`,
       );
+    const peers = sectionsWith(context, ({ type }) => type === 'peer');
+    if (peers.length > 0)
+      throw new RsError('E_IN_USE', `${peers.join(', ')} makes this copy log in as the original: take it out (rsadm peer remove NAME)`);
     await checkStopped(context, 'serverid');
     const aside = await putAside(rssrvPaths(context.root).stateDir, context);
     await changeServerFile(context, edit);

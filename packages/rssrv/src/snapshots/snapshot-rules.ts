@@ -189,9 +189,13 @@ function verbOf({ moment, replication, isKept }: NewSnapshot): Verb {
   return isMoment ? 'make a moment with its mirror' : 'snapshot with its mirror';
 }
 
-function checkRoom(manifest: Manifest, list: readonly SnapshotRecord[]): void {
+/** Throws E_LIMIT if the volume has as many snapshots as are allowed. */
+export function checkRoom(manifest: Manifest, list: readonly SnapshotRecord[]): void {
   if (list.length >= SNAPSHOTS_MAX)
-    throw new RsError('E_LIMIT', `Volume ${volumeText(manifest)} has ${SNAPSHOTS_MAX} snapshots, and no more are allowed: remove some`);
+    throw new RsError(
+      'E_LIMIT',
+      `Volume ${volumeText(manifest)} has ${SNAPSHOTS_MAX} snapshots, and no more are allowed: volume remove ${volumeText(manifest)}@SNAPSHOT removes one`,
+    );
 }
 
 /** Returns the place of a snapshot, and the time to show if the place is not that time. */

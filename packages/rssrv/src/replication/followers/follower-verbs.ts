@@ -11,7 +11,6 @@ import type { Manifest, WishMark } from '../../pools/disk/manifest.ts';
 import { poolPaths } from '../../pools/disk/pool-paths.ts';
 import { momentsIn } from '../../pools/follower-moments.ts';
 import { checkOneFile, following } from '../../pools/follower-rules.ts';
-import { SNAPSHOTS_MAX } from '../../pools/limits.ts';
 import { momentIdOf } from '../../pools/mirror-sources.ts';
 import { type Incoming, IncomingFiles } from '../../pools/moves/incoming-files.ts';
 import type { PoolVerbs } from '../../pools/pool-verbs.ts';
@@ -19,7 +18,7 @@ import { withPending, withSnapshot } from '../../pools/repair/snapshot-repair.ts
 import { checkAllKnown } from '../../pools/source-marks.ts';
 import { SnapshotFiles } from '../../pools/snapshots/snapshot-files.ts';
 import type { SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
-import { snapshotsOf, timesOf } from '../../snapshots/snapshot-rules.ts';
+import { checkRoom, snapshotsOf, timesOf } from '../../snapshots/snapshot-rules.ts';
 import { FOLLOWER_STEP_MS } from '../limits.ts';
 import { type CommonBase, commonBase, type OldSource } from './follower-plan.ts';
 
@@ -270,8 +269,7 @@ export class FollowerVerbs {
     const found = await this.grown(this.find(volumeId), from.sizeBytes);
     const { pool, manifest } = found;
     const { list, pending } = snapshotsOf(found);
-    if (list.length >= SNAPSHOTS_MAX)
-      throw new RsError('E_LIMIT', `Volume ${volumeText(manifest)} has ${SNAPSHOTS_MAX} snapshots, and no more are allowed: remove some`);
+    checkRoom(manifest, list);
     const record: SnapshotRecord = {
       id: verbs.stamp(null).newId(),
       name: freeName([...list, ...pending], from.snapshot),
