@@ -92,7 +92,7 @@ export const YEAR_ORDERS: readonly YearOrder[] = [
       for (const index of [1, 2]) if (index !== later) await give(index);
       if (later !== null) {
         // The administrator forgot one server.
-        await year.doctorSays([new RegExp(SERVERS[later]!)]);
+        await year.doctorSays([new RegExp(`server ${SERVERS[later]!}`)], [/It has a new key for node/]);
         const early = await site.tryOrder('namespace', 'set', 'osl', '--nodekey-file', file, '--reload');
         if (early.code === 0) throw new Error(`The key was taken although ${SERVERS[later]} does not know it`);
         await give(later);

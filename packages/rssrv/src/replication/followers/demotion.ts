@@ -1,6 +1,6 @@
 // Makes volumes, which were the source, followers of the volumes that another server has promoted from them. Invariants: a volume follows
-// the volume with which it has a moment in common, found by the ids of snapshots, or without one the volume that was promoted from it, or
-// that has its name. Its present content is a snapshot before it follows, and no client can write between the two. No earlier snapshot but
+// the volume with which it has a moment in common, found by the ids of snapshots, or without one the volume that was promoted from it, that it
+// followed, or that has its name. Its present content is a snapshot before it follows, and no client can write between the two. No earlier snapshot but
 // the base is a moment from then on. A demotion that was interrupted goes on when it is ordered again. Rules: T4, T10, T11.
 
 import type { ReplicationOrder } from '@rsio/common/control/server/replication-methods';
@@ -174,6 +174,7 @@ function pairOf(order: ReplicationOrder, member: ReplicationOrder['members'][num
   const isFree = ({ manifest }: Found): boolean => !hasOther(order, member.id, manifest, all);
   const named =
     left.find((one) => one.manifest.id === member.was && isFree(one)) ??
+    left.find((one) => one.manifest.follower?.sourceId === member.id && isFree(one)) ??
     left.find((one) => one.manifest.name === member.name && one.manifest.universe === member.universe && isFree(one));
   return named === undefined ? null : { found: named, member, base: null, follows: false };
 }

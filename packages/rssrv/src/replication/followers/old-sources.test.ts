@@ -133,6 +133,33 @@ test('a source without a moment in common gets no follower beside it, whatever i
   expect(following(all()[0]!.manifest)).toMatchObject({ replication: REVERSE, sourceId: taken.members[0]!.id });
 });
 
+// Regression: a follower was promoted because its source had come back from an old backup. The state named demote, and demote was refused,
+// because the backup lacked all moments in common and the volume had another name.
+test('a promoted follower without a moment in common can follow its source again, whatever its name is', async () => {
+  await rename('db', 'old-db');
+  const { pool, manifest } = all()[0]!;
+  const taken = orderAt({ group: uuid('dd'), momentMs: 1, snapshots: [] });
+  const [member] = taken.members;
+  const follower = {
+    replication: OTHER,
+    peer: 'bergen',
+    sourceId: member!.id,
+    sourceName: 'db',
+    sourceUniverse: 0,
+    members: [member!.id],
+    promoted: { group: uuid('ee'), momentMs: 1, atMs: 1 },
+  };
+  s.scene.verbs.pools.put(pool.name, { ...manifest, follower });
+  const demotion = new Demotion({
+    verbs: s.scene.verbs,
+    snapshots: { snapshotUnserved: () => Promise.resolve([]) },
+    differences: { difference: () => Promise.reject(new Error('Nothing is in common')) },
+    ordersOf: () => [{ ...taken, members: [member!] }],
+  });
+  await demotion.demote(named('old-db'), 'bergen', LOCAL_ASKER);
+  expect(following(all()[0]!.manifest)).toMatchObject({ replication: REVERSE, sourceId: member!.id, promoted: null });
+});
+
 test('a closed source follows nobody but the server that it has closed for, in just that hand-over, and with its own last moment', async () => {
   const last = await handOver();
   const busy = { code: 'E_BUSY' };
