@@ -271,6 +271,9 @@ const CONSENTS: readonly (readonly [seed: number, mutants: readonly string[]])[]
   [10, ['no-ancestry', 'again-drops', 'demote-needs-common']],
 ];
 
+/** Mutants of mirrors that come back from an old image, with the seed of the life. */
+const MIRROR_SOURCES: readonly (readonly [seed: number, mutants: readonly string[]])[] = [[2, ['unknown-forgotten']]];
+
 /** Mutants of the orders at two servers, with the seed of the life. */
 const ORDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] = [
   [1, ['reopen-blind']],
@@ -301,7 +304,17 @@ const DECIDERS: readonly (readonly [seed: number, mutants: readonly string[]])[]
 export const FINDER_SEEDS: readonly number[] = FINDERS.map(([seed]) => seed);
 
 export const FOUND_AT: ReadonlyMap<string, number> = new Map(
-  [...FINDERS, ...EXPLORED, ...FARMS, ...REPLICATIONS, ...ROLES, ...CONSENTS, ...ORDERS, ...SEEDS, ...NAMES, ...DECIDERS].flatMap(
-    ([seed, mutants]) => mutants.map((name) => [name, seed]),
-  ),
+  [
+    ...FINDERS,
+    ...EXPLORED,
+    ...FARMS,
+    ...REPLICATIONS,
+    ...ROLES,
+    ...CONSENTS,
+    ...MIRROR_SOURCES,
+    ...ORDERS,
+    ...SEEDS,
+    ...NAMES,
+    ...DECIDERS,
+  ].flatMap(([seed, mutants]) => mutants.map((name) => [name, seed])),
 );

@@ -20,6 +20,20 @@ export function momentsIn<T extends Pick<SnapshotRecord, 'id' | 'group' | 'origi
   });
 }
 
+/**
+ * T4: returns the moments that their mirror did not know when a later one came, each with that later one, which says so. Both stay until a
+ * person has removed the first one.
+ */
+export function unknownIn<T extends Pick<SnapshotRecord, 'id' | 'group' | 'origin' | 'moment'>>(
+  moments: readonly T[],
+): readonly { readonly kept: T; readonly later: T }[] {
+  return moments.flatMap((later) => {
+    const group = later.origin?.unknown;
+    const kept = group === undefined ? undefined : moments.find((one) => momentIdOf(one) === group);
+    return kept === undefined ? [] : { kept, later };
+  });
+}
+
 /** Returns the groups of the moments that all of these volumes have, the oldest first. */
 export function commonMoments(all: readonly (readonly Pick<SnapshotRecord, 'id' | 'group' | 'origin' | 'moment'>[])[]): readonly string[] {
   const [first, ...others] = all.map((moments) => moments.map((one) => momentIdOf(one)));

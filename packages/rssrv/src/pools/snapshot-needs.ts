@@ -5,7 +5,7 @@
 import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
 import type { Asker } from './asker.ts';
 import { type Found, type PoolState, volumeText } from './catalogue.ts';
-import { commonMoments, momentsIn } from './follower-moments.ts';
+import { commonMoments, momentsIn, unknownIn as unknownMoments } from './follower-moments.ts';
 import { following } from './follower-rules.ts';
 import { momentIdOf } from './mirror-sources.ts';
 import type { SnapshotRecord } from './snapshots/snapshot-record.ts';
@@ -55,6 +55,11 @@ function promotionNeed(pools: readonly PoolState[], { pool, manifest, record }: 
   const index = own.findIndex(({ id }) => id === record.id);
   if (index < 0) return null;
   const text = `${volumeText(manifest)}@${record.name}`;
+  const unknown = unknownMoments(own).find(({ later }) => later.id === record.id)?.kept.name;
+  if (unknown !== undefined) {
+    const kept = `${volumeText(manifest)}@${unknown}`;
+    return { code: 'E_USAGE', text: `Snapshot ${text} keeps ${kept}, which the mirror does not know: first rsadm volume remove ${kept}` };
+  }
   const all = pools.flatMap((one) =>
     [...one.volumes.values()].flatMap(({ id, follower }) =>
       follower?.replication === mark.replication ? [{ follower, moments: momentsIn(follower, listOf(one, id)) }] : [],

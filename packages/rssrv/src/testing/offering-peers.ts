@@ -6,6 +6,7 @@ import type { ReplicationOrder } from '@rsio/common/control/server/replication-m
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect } from 'vitest';
+import { LOCAL_ASKER } from '../pools/asker.ts';
 import { REPLICATION_POLL_MS } from '../replication/limits.ts';
 import { Followers } from '../replication/followers/followers.ts';
 import { FollowerVerbs } from '../replication/followers/follower-verbs.ts';
@@ -33,6 +34,7 @@ export class OfferedSource {
   keep = 9;
   limitBytes: number | null = null;
   private lastId: number;
+  private term = 1;
 
   constructor(number: number, names: readonly string[]) {
     this.id = uuid(number * 1_000);
@@ -62,11 +64,17 @@ export class OfferedSource {
     const moment = {
       group: uuid(++this.lastId),
       momentMs,
-      place: this.isMirror ? { term: 1, number: this.moments.length + 1 } : null,
+      place: this.isMirror ? { term: this.term, number: this.moments.length + 1 } : null,
       snapshots: this.names.map((name) => ({ ...facts, volumeId: idOf(name), id: uuid(++this.lastId), snapshot: `m${momentMs}` })),
     };
     this.moments.push(moment);
     return moment;
+  }
+
+  /** All servers of a mirror come back from a backup that has this many moments. The next holder has a later term. */
+  comesBack(moments: number): void {
+    this.moments.length = moments;
+    this.term++;
   }
 
   confirm(group: string): void {
@@ -211,6 +219,22 @@ export class OfferingPeers {
     return this.target.pools.states.flatMap((pool) =>
       [...pool.volumes.values()].map(({ id, name, follower }) => `${name} ${follower?.peer} ${pool.snapshots.get(id)?.list.length ?? 0}`),
     );
+  }
+
+  /** Returns the groups of the moments that the follower has. */
+  copies(wanted: string): readonly string[] {
+    return this.target.pools.states.flatMap((pool) =>
+      [...pool.volumes.values()].flatMap(({ id, name }) =>
+        name === wanted ? (pool.snapshots.get(id)?.list ?? []).flatMap(({ origin }) => origin?.group ?? []) : [],
+      ),
+    );
+  }
+
+  /** A person removes this moment of the follower. */
+  async remove(name: string, group: string): Promise<void> {
+    const lists = this.target.pools.states.flatMap(({ snapshots }) => [...snapshots.values()].flatMap(({ list }) => list));
+    const snapshot = lists.find(({ origin }) => origin?.group === group)?.name ?? '';
+    await this.target.snapshots.remove({ name, universe: 0, snapshot }, LOCAL_ASKER, null);
   }
 
   get lanes(): readonly string[] {

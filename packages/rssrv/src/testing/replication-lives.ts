@@ -12,7 +12,7 @@ import { toRsError } from '@rsio/common/lib/errors';
 import { LOCAL_ASKER } from '../pools/asker.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
 import { snapshotsOf } from '../snapshots/snapshot-rules.ts';
-import { randomFrom, SITE_BLOCK_BYTES } from './site-blocks.ts';
+import { type Random, randomFrom, SITE_BLOCK_BYTES } from './site-blocks.ts';
 import { MINUTE_MS, SITE_VOLUMES, TwoSites, Violation } from './two-sites.ts';
 import { volumeContent, volumeIn } from './volume-content.ts';
 
@@ -29,9 +29,18 @@ export function replicationLife(seed: number): Promise<string | null> {
 }
 
 /** Runs a life of two servers. Returns its violation, or null. */
-export async function lived(seed: number, run: (sites: TwoSites) => Promise<void>): Promise<string | null> {
+export function lived(seed: number, run: (sites: TwoSites) => Promise<void>): Promise<string | null> {
+  return livedBy(seed, TwoSites, run);
+}
+
+/** As above, with servers of this class. */
+export async function livedBy<T extends TwoSites>(
+  seed: number,
+  make: new (directory: string, random: Random) => T,
+  run: (sites: T) => Promise<void>,
+): Promise<string | null> {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-sites-'));
-  const sites = new TwoSites(directory, randomFrom(seed));
+  const sites = new make(directory, randomFrom(seed));
   try {
     await run(sites);
     return null;

@@ -424,7 +424,8 @@ export class TwoSites {
     return { removed: await this.sources.confirm(this.replication.id, group, this.asker) };
   }
 
-  private async moment(): Promise<{ readonly moment: SourceMoment; readonly nowMs: number }> {
+  /** The source makes the next moment. */
+  async moment(): Promise<{ readonly moment: SourceMoment; readonly nowMs: number }> {
     const { sources, asker } = this;
     this.clock.advance(1_000);
     if (this.hasClients) this.write();

@@ -9,6 +9,7 @@ import { momentViolationOf, violationOf } from '@rsio/protocol/testing/mirror-da
 import { repairLife } from '@rsio/protocol/testing/mirror-repair-lives';
 import { nameLife } from '@rsio/rssrv/testing/name-lives';
 import { replicationLife } from '@rsio/rssrv/testing/replication-lives';
+import { mirrorSourceLife } from '@rsio/rssrv/testing/mirror-source-lives';
 import { consentLife } from '@rsio/rssrv/testing/consent-lives';
 import { orderLife } from '@rsio/rssrv/testing/order-lives';
 import { roleLife } from '@rsio/rssrv/testing/role-lives';
@@ -42,7 +43,7 @@ import { ANY, type WalkOptions, World } from '../../../mirrors/world.ts';
  * times. `gate-pairs`: two gates of one volume. `records`: the gate record of a volume that changes its holder. `farms`: several servers
  * over a shared disk. `names`: schedules of volumes that change their names. `replications`: two servers, one of which has followers of
  * volumes of the other. `roles`: the same servers, which change their roles. `consents`: the same servers, of which one may come back from
- * an old image. `orders`: the same servers, at which people give any order. `owners`: who has an attachment. `backups`: damaged chains of
+ * an old image. `mirror-sources`: the same servers, of which one stands for all servers of a mirror. `orders`: the same servers, at which people give any order. `owners`: who has an attachment. `backups`: damaged chains of
  * backups. `ages`: removed volumes under clocks that jump.
  */
 export type Explorer =
@@ -70,6 +71,7 @@ export type Explorer =
   | 'replications'
   | 'roles'
   | 'consents'
+  | 'mirror-sources'
   | 'orders'
   | 'seeds'
   | 'owners'
@@ -83,7 +85,9 @@ const REPLICATIONS_MAX = 300;
 
 /** Returns the number of worlds in which a mutant is hunted. */
 export function exploredMax(explorer: Explorer): number {
-  return ['names', 'replications', 'roles', 'consents', 'orders', 'seeds'].includes(explorer) ? REPLICATIONS_MAX : EXPLORED_MAX;
+  return ['names', 'replications', 'roles', 'consents', 'mirror-sources', 'orders', 'seeds'].includes(explorer)
+    ? REPLICATIONS_MAX
+    : EXPLORED_MAX;
 }
 
 /** Runs the world of this seed. Returns the fault as a sentence; null: no fault. */
@@ -105,6 +109,7 @@ export async function explore(explorer: Explorer, options: Partial<WalkOptions>,
     if (explorer === 'replications') return await replicationLife(seed);
     if (explorer === 'roles') return await roleLife(seed);
     if (explorer === 'consents') return await consentLife(seed);
+    if (explorer === 'mirror-sources') return await mirrorSourceLife(seed);
     if (explorer === 'orders') return await orderLife(seed);
     if (explorer === 'seeds') return await seedLife(seed);
     if (explorer === 'owners') return ownerWorld(seed);

@@ -1,9 +1,11 @@
 // Mutants of what may be the only copy, and of the last moment of a hand-over. They are hunted in random lives of two servers with old images (rssrv,
 // testing/consent-lives.ts), and in those that change their roles. Invariant: each mutant drops one sentence of a rule at one of the two servers.
 
+import type { SourceMoment } from '@rsio/common/control/server/replication-methods';
 import type { Asker } from '@rsio/rssrv/pools/asker';
 import type { Found } from '@rsio/rssrv/pools/catalogue';
 import type { Manifest } from '@rsio/rssrv/pools/disk/manifest';
+import { FollowerVerbs, type SourceSnapshot } from '@rsio/rssrv/replication/followers/follower-verbs';
 import { HandOver } from '@rsio/rssrv/replication/sources/hand-over';
 import { SnapshotVerbs } from '@rsio/rssrv/snapshots/snapshot-verbs';
 import { override } from '../../base/override.ts';
@@ -39,6 +41,19 @@ export const CONSENT_MUTANTS: readonly Mutant[] = [
             for (const [volumes, manifest] of hidden) volumes.set(manifest.id, manifest);
             return removing;
           },
+      ),
+  },
+  {
+    explorer: 'mirror-sources',
+    name: 'unknown-forgotten',
+    rule: 'T4',
+    also: ['T6'],
+    breaks: 'the next moment of a mirror does not name the newest one of the follower, which the mirror does not know',
+    apply: () =>
+      override<FollowerVerbs, [string, SourceMoment, SourceSnapshot, string | null], Promise<void>>(
+        FollowerVerbs,
+        'commit',
+        (original) => (self, volumeId, moment, snapshot) => original(self, volumeId, moment, snapshot, null),
       ),
   },
   {

@@ -160,12 +160,12 @@ const ARRIVALS: readonly Mutant[] = [
     apply: () => {
       let wanted: SourceSnapshot | null = null;
       return all(
-        override<object, [string, object, SourceSnapshot], Promise<void>>(
+        override<object, [string, object, SourceSnapshot, string | null], Promise<void>>(
           FollowerVerbs,
           'commit',
-          (original) => (self, volumeId, moment, snapshot) => {
+          (original) => (self, volumeId, moment, snapshot, unknown) => {
             wanted = snapshot;
-            return original(self, volumeId, moment, snapshot).finally(() => {
+            return original(self, volumeId, moment, snapshot, unknown).finally(() => {
               wanted = null;
             });
           },

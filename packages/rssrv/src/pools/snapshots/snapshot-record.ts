@@ -105,9 +105,11 @@ const SNAPSHOT = object({
   replication: optional(uuid),
   /**
    * Only of a follower: the snapshot of the source whose content this is, and the group of that snapshot. `place`: if the source is a mirror,
-   * term and number of the moment.
+   * term and number of the moment. `unknown`: group of the moment that was the newest one here, if the mirror did not know it (T4).
    */
-  origin: optional(object({ snapshot: uuid, group: uuid, place: optional(object({ term: integer(), number: integer() })) })),
+  origin: optional(
+    object({ snapshot: uuid, group: uuid, place: optional(object({ term: integer(), number: integer() })), unknown: optional(uuid) }),
+  ),
   /** Stamp of the request that made the snapshot. If the request is repeated, it is not executed again. */
   request: requestOrNull,
 });

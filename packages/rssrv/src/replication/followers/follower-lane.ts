@@ -281,12 +281,18 @@ export class FollowerLane {
     const work = new MomentPull(ports, { peer, order, pulls }, stopping, (shown) => Object.assign(this, shown));
     const { arrived, error } = await work.run();
     this.pulling = null;
-    for (const { member, follower, snapshot } of arrived) {
+    for (const { member, follower, snapshot, unknown } of arrived) {
       if (this.hasEnded) return;
       const what = `moment ${snapshot.snapshot} of volume ${volumeText(member)}`;
-      await ports.change(() => ports.verbs.commit(follower.volumeId, moment, snapshot), what);
+      await ports.change(() => ports.verbs.commit(follower.volumeId, moment, snapshot, unknown), what);
+      if (unknown !== null) this.warnUnknown(volumeText(follower), follower.moments.at(-1)?.name ?? '');
     }
     if (error !== null && !pulling.signal.aborted) throw error;
+  }
+
+  private warnUnknown(volume: string, name: string): void {
+    const text = `the mirror does not know the moment ${volume}@${name}, which stays: it has perhaps come back from an old backup`;
+    this.ports.log.warn(`${this.name}: ${text}`, eventOf(`replication ${this.order.replication}`, '-', 'diverged', text));
   }
 
   /**

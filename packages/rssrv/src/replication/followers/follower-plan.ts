@@ -6,7 +6,7 @@
 
 import type { ReplicationOrder, SourceMoment } from '@rsio/common/control/server/replication-methods';
 import { type Found, type VolumeName, volumeText } from '../../pools/catalogue.ts';
-import { commonMoments, momentsIn } from '../../pools/follower-moments.ts';
+import { commonMoments, momentsIn, unknownIn } from '../../pools/follower-moments.ts';
 import { momentIdOf } from '../../pools/mirror-sources.ts';
 import { snapshotsOf } from '../../snapshots/snapshot-rules.ts';
 import type { SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
@@ -50,6 +50,8 @@ export interface MemberPull {
   readonly follower: FollowerFacts;
   readonly snapshot: SourceSnapshot;
   readonly base: CommonBase | null;
+  /** Group of the follower's newest moment, if the source does not know it; else null. */
+  readonly unknown: string | null;
 }
 
 /** A volume of this server that is no follower, and has a moment of a volume of the order, or was closed to be handed over. */
@@ -136,7 +138,7 @@ export function nextStep(order: ReplicationOrder, followers: readonly FollowerFa
     }
   const ask: FollowerStep =
     order.problem !== null ? { kind: 'problem', text: order.problem } : order.isMirror ? HOLDERS_TURN : { kind: 'ask' };
-  // A mirror has other moments at each server. Their places tell which one is later.
+  // A mirror has other moments at each server. Their places tell which one is later, and the newest one that it does not know stays.
   const lost = order.isMirror || order.problem !== null ? undefined : all.find((one) => !isKnown(order, one));
   if (granted !== null && granted !== wanted) return { kind: 'release', granted };
   if (lost !== undefined) return divergedStep(all, peer);
@@ -145,7 +147,8 @@ export function nextStep(order: ReplicationOrder, followers: readonly FollowerFa
   const pulls = mine.flatMap(({ member, follower }): MemberPull | readonly MemberPull[] => {
     const snapshot = newest.snapshots.find(({ volumeId }) => volumeId === member.id);
     if (snapshot === undefined || follower === undefined || hasCopy(follower, snapshot) || isPassed(order, follower, newest)) return [];
-    return { member, follower, snapshot, base: commonBase(order, follower) };
+    const last = isKnown(order, follower) ? undefined : follower.moments.at(-1);
+    return { member, follower, snapshot, base: commonBase(order, follower), unknown: last === undefined ? null : momentIdOf(last) };
   });
   // Each pull may use the whole limit of the order.
   const pullsMax = order.limitBytes === null ? pulls.length : 1;
@@ -161,7 +164,20 @@ export function nextStep(order: ReplicationOrder, followers: readonly FollowerFa
   const isOld = all.some((follower) => isPassed(order, follower, newest));
   if (order.isMirror && waitMs < -order.everyMs - HOLDER_LATE_MS) return { kind: 'problem', text: isOld ? OUT_OF_SYNC : HOLDER_LATE };
   if (isOld) return { kind: 'wait', ms: Math.max(waitMs, REPLICATION_LOOK_MS), text: OUT_OF_SYNC };
-  return waitMs <= 0 ? ask : { kind: 'wait', ms: waitMs, text: '' };
+  const text = keptText(all, peer);
+  if (waitMs > 0) return { kind: 'wait', ms: waitMs, text };
+  return ask.kind === 'wait' && text !== '' ? { ...ask, text } : ask;
+}
+
+/** T4: says which moments stay because the mirror did not know them. Empty: none. */
+function keptText(all: readonly FollowerFacts[], peer: string): string {
+  const [first] = all.flatMap((one) => unknownIn(one.moments).map(({ kept }) => ({ volume: volumeText(one), name: kept.name })));
+  if (first === undefined) return '';
+  const { volume, name } = first;
+  return (
+    `${volume}@${name} stays, because the mirror at server ${peer} does not know it, and has perhaps come back from an old backup: ` +
+    `rsadm volume promote ${volume} --from ${name} makes it the content of this server, and rsadm volume remove ${volume}@${name} gives it up`
+  );
 }
 
 /** The followers were promoted, and their source has not noticed, or serves as well. */
@@ -232,7 +248,7 @@ export function isKnown(
 }
 
 const OUT_OF_SYNC =
-  'The newest moment of this server is earlier than that of the followers, because its replica is out of sync: it is copied when the client of the mirror has it in sync again';
+  'The newest moment of this server is earlier than that of the followers, because its replica is out of sync: it is copied when the client of the mirror has it in sync again; if the whole mirror has come back from an old backup, rsadm volume promote here keeps this content';
 
 const HOLDER_LATE =
   'The client that has the mirror attached makes its moments, and has made none for more than two intervals: attach the mirror with a right to manage it';
@@ -339,10 +355,16 @@ function excessOf(
 ): { readonly follower: FollowerFacts; readonly snapshot: OwnSnapshot } | null {
   const kept = new Set([...commonGroups(followers).slice(-order.keep), newest]);
   for (const follower of followers) {
+    const unknown = unknownIn(follower.moments).flatMap((one) => [one.kept, one.later]);
     const end = follower.moments.findIndex((one) => momentIdOf(one) === newest);
     // Own moments of a volume that was the source stay.
     for (const snapshot of follower.moments.slice(0, Math.max(0, end)))
-      if (snapshot.origin !== undefined && !kept.has(snapshot.origin.group) && !follower.inUse.has(snapshot.id))
+      if (
+        snapshot.origin !== undefined &&
+        !kept.has(snapshot.origin.group) &&
+        !follower.inUse.has(snapshot.id) &&
+        !unknown.includes(snapshot)
+      )
         return { follower, snapshot };
   }
   return null;

@@ -263,8 +263,11 @@ export class FollowerVerbs {
       });
   }
 
-  /** Makes `incoming`, which has the whole snapshot, a snapshot of the follower. */
-  async commit(volumeId: string, { group, momentMs, place }: SourceMoment, from: SourceSnapshot): Promise<void> {
+  /**
+   * Makes `incoming`, which has the whole snapshot, a snapshot of the follower. `unknown`: group of the newest moment that the follower has, if
+   * its mirror does not know that one.
+   */
+  async commit(volumeId: string, { group, momentMs, place }: SourceMoment, from: SourceSnapshot, unknown: string | null): Promise<void> {
     const { verbs } = this;
     const found = await this.grown(this.find(volumeId), from.sizeBytes);
     const { pool, manifest } = found;
@@ -281,7 +284,7 @@ export class FollowerVerbs {
       group: { id: group, poolId: pool.identity?.id ?? '', volumeId },
       rollback: null,
       ...(manifest.follower === undefined ? {} : { replication: manifest.follower.replication }),
-      origin: { snapshot: from.id, group, ...(place === null ? {} : { place }) },
+      origin: { snapshot: from.id, group, ...(place === null ? {} : { place }), ...(unknown === null ? {} : { unknown }) },
       request: null,
     };
     const note = (change: typeof withPending): void => verbs.pools.putSnapshots(pool.name, volumeId, (all) => change(all, record));

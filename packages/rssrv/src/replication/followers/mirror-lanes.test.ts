@@ -1,8 +1,9 @@
 // Tests at which server of a mirror its moments are copied: when one server is gone, is behind, or returns with earlier moments than the
-// followers have. The peers are stand-ins. followers.test.ts tests the lanes of other sources.
+// followers have; and what stays when all of its servers come back from an old backup. The peers are stand-ins. followers.test.ts tests the
+// lanes of other sources.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { beforeEach, describe, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { followed, OfferedSource, OfferingPeers, seen, settled } from '../../testing/offering-peers.ts';
 import { directory, scenes, usePoolDirectory } from '../../testing/pool-directory.ts';
 import { PoolScene } from '../../testing/pool-scene.ts';
@@ -71,6 +72,29 @@ describe('a mirror', () => {
     await s.poll();
     await s.poll();
     await seen(() => [s.lanes, s.state]).toEqual([['bergen'], ['db bergen 2']]);
+  });
+
+  test('whose servers all come back from an old backup does not let the followers remove what only they have', async () => {
+    source.keep = 2;
+    for (let moments = 2; moments <= 4; moments++) {
+      await nextMoment();
+      await seen(() => s.followers.views()[0]?.momentMs).toBe(source.moments.at(-1)?.momentMs);
+    }
+    const lost = source.moments.at(-1)!.group;
+    source.comesBack(2);
+    for (let moments = 0; moments < 4; moments++) {
+      await nextMoment();
+      await seen(() => s.followers.views()[0]?.momentMs).toBe(source.moments.at(-1)?.momentMs);
+    }
+    await seen(() => s.copies('db')).toContain(lost);
+    await seen(() => s.followers.views()[0]?.text).toContain('rsadm volume promote db --from');
+    expect(s.warned).toEqual([expect.stringContaining('does not know the moment')]);
+    // Only the moment that the mirror does not know and the one after it stay besides those that are kept.
+    await seen(() => s.copies('db').length).toBe(4);
+    // A person who gives it up gets an ordinary follower again.
+    await s.remove('db', lost);
+    await nextMoment();
+    await seen(() => [s.copies('db').length, s.followers.views()[0]?.text]).toEqual([2, expect.not.stringContaining('stays')]);
   });
 
   describe('whose second server was away for longer than moments are kept', () => {

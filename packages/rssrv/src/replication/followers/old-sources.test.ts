@@ -281,7 +281,7 @@ async function follow(moments: readonly number[], replication = REVERSE): Promis
     };
     const { state } = await followers.prepare(id, snapshot, null);
     await followers.arrived(id, { ...state, positionBytes: 4_096 }, 0);
-    await followers.commit(id, { group: uuid(`f${number}`), momentMs: number, place: null, snapshots: [snapshot] }, snapshot);
+    await followers.commit(id, { group: uuid(`f${number}`), momentMs: number, place: null, snapshots: [snapshot] }, snapshot, null);
   }
   return id;
 }

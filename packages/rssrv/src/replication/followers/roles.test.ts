@@ -69,7 +69,7 @@ async function follow(count: number): Promise<void> {
     const found = followers.of(order.replication).find(({ manifest }) => manifest.follower?.sourceId === snapshot.volumeId)!;
     const { state } = await followers.prepare(found.manifest.id, snapshot, null);
     await followers.arrived(found.manifest.id, { ...state, positionBytes: snapshot.sizeBytes }, 0);
-    await followers.commit(found.manifest.id, moment!, snapshot);
+    await followers.commit(found.manifest.id, moment!, snapshot, null);
   }
 }
 

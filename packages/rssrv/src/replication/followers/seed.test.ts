@@ -42,7 +42,7 @@ beforeEach(async () => {
 async function arrive(): Promise<void> {
   const { state } = await prepare();
   await verbs.arrived(follower().manifest.id, { ...state, positionBytes: SIZE }, 0);
-  await verbs.commit(follower().manifest.id, first, first.snapshots[0]!);
+  await verbs.commit(follower().manifest.id, first, first.snapshots[0]!, null);
 }
 
 test('a follower begins with carried content, which is compared until it is whole, also after a restart', async () => {
