@@ -7,6 +7,8 @@ const MIB = 1024 * KIB;
 /** Default maximum number of log lines of one kind within RATE_LIMITED_LOG_MS; further lines are only counted. */
 export const RATE_LIMITED_LINES_MAX = 32;
 export const RATE_LIMITED_LOG_MS = 60_000;
+/** After each interval with omitted lines, a kind has half as many in the next one, and at least this many. */
+export const RATE_LIMITED_LINES_MIN = 2;
 /** Maximum number of kinds of log lines that are counted separately; all further kinds share one count. */
 export const RATE_LIMITED_KINDS_MAX = 1_024;
 

@@ -2,7 +2,7 @@
 // log choose the kinds.
 
 import { expect, test } from 'vitest';
-import { RATE_LIMITED_KINDS_MAX, RATE_LIMITED_LINES_MAX, RATE_LIMITED_LOG_MS } from './limits.ts';
+import { RATE_LIMITED_KINDS_MAX, RATE_LIMITED_LINES_MAX, RATE_LIMITED_LINES_MIN, RATE_LIMITED_LOG_MS } from './limits.ts';
 import { FakeClock } from '../testing/fake-clock.ts';
 import { RateLimitedLog } from './rate-limited-log.ts';
 
@@ -52,6 +52,27 @@ test('few lines are all logged, also after a quiet time', () => {
     clock.advance(RATE_LIMITED_LOG_MS);
   }
   expect(lines).toHaveLength(3 * RATE_LIMITED_LINES_MAX);
+});
+
+// Regression: two hosts with one name, or one client that logs in again and again, filled the log at the full rate for ever.
+test('a flood that lasts gets fewer lines each minute, and one that has ended all of them again', () => {
+  const { clock, lines, say } = scene();
+  const minutes = Array.from({ length: 8 }, () => {
+    const before = lines.length;
+    for (let count = 0; count < 150; count++) {
+      say('Hosts', 'in');
+      clock.advance(RATE_LIMITED_LOG_MS / 150);
+    }
+    return lines.slice(before).filter((line) => line === 'in').length;
+  });
+  expect(minutes.slice(0, 4)).toEqual([32, 16, 8, 4]);
+  expect(Math.max(...minutes.slice(4))).toBe(RATE_LIMITED_LINES_MIN);
+  clock.advance(2 * RATE_LIMITED_LOG_MS);
+  say('Hosts', 'in');
+  clock.advance(RATE_LIMITED_LOG_MS);
+  lines.length = 0;
+  for (let count = 0; count < RATE_LIMITED_LINES_MAX; count++) say('Hosts', 'in');
+  expect(lines).toHaveLength(RATE_LIMITED_LINES_MAX);
 });
 
 test('dropped lines are reported at the end', () => {

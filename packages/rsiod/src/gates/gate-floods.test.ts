@@ -9,7 +9,7 @@ import type { Gates } from './gates.ts';
 import { gateIqn } from './iscsi-protocol.ts';
 import { HOST } from './iscsi/testing/iscsi-host.ts';
 import { SocketInitiator } from './iscsi/testing/socket-initiator.ts';
-import { GATE_CONNECTIONS_MAX, GATE_LOGIN_MS, GATE_UNPROVEN_EACH_MAX, GATE_UNPROVEN_MAX } from './limits.ts';
+import { GATE_CONNECTIONS_MAX, GATE_HOST_LINES_MAX, GATE_LOGIN_MS, GATE_UNPROVEN_EACH_MAX, GATE_UNPROVEN_MAX } from './limits.ts';
 import { gateNqn } from './nvme-protocol.ts';
 import { GatesScene, NAMESPACE_ID, UNTIL, useGates } from './testing/gates-scene.ts';
 import { iscsiFloods, LoginFlood, NVME_FLOODS } from './testing/login-flood.ts';
@@ -17,6 +17,7 @@ import { SocketHost } from './testing/socket-host.ts';
 
 const [STRANGER, COUNT] = ['127.0.0.7', 200];
 const SECRET = 'a-secret-of-host';
+const OTHER = `${HOST}-2`;
 const IQN = gateIqn(NAMESPACE_ID, 'g1');
 const NQN = gateNqn(NAMESPACE_ID, 'g1');
 const DATA = Buffer.alloc(512, 'x');
@@ -116,4 +117,18 @@ it('what stays of a flood is closed in time', async () => {
   for (let ms = 0; ms <= GATE_LOGIN_MS; ms += 250) clock.advance(250);
   await vi.waitFor(() => expect([flood.open, connectionsOf(gates)]).toEqual([0, 0]), UNTIL);
   expect(gates.views()[0]?.figures.refused).toBe(4);
+});
+
+// Regression: two hosts with one name, which log each other out for ever, left 185 lines in 75 s.
+it('hosts that log in again and again with one name leave few lines, and silence no other host', async () => {
+  const secret = { hash: 0, key: Buffer.from(SECRET) };
+  const secrets = new Map([HOST, OTHER].map((host) => [host, secret]));
+  await scene.serving([scene.gate({ protocol: 'iscsi', secretFile: '/s', secrets })], new FakeClock());
+  for (let count = 0; count < 24; count++) await initiator('400001370000');
+  await vi.waitFor(() => expect(scene.lines.filter((line) => line.includes(`host ${HOST} has`))).toHaveLength(GATE_HOST_LINES_MAX), UNTIL);
+  const closed = (): number => scene.lines.filter((line) => line.includes('the connection was closed')).length;
+  await vi.waitFor(() => expect(closed()).toBe(GATE_HOST_LINES_MAX), UNTIL);
+  expect(scene.lines.length).toBeLessThanOrEqual(2 * GATE_HOST_LINES_MAX + 2);
+  scene.closes(await SocketInitiator.login(scene.port, { target: IQN, lun: 1, host: OTHER, secret: SECRET }));
+  await vi.waitFor(() => expect(scene.lines.at(-1)).toContain(`host ${OTHER} has logged in`), UNTIL);
 });

@@ -31,6 +31,8 @@ export interface GatePorts {
   readonly clock: Clock;
   readonly log: GateLog;
   readonly lines: RateLimitedLog;
+  /** Limits the lines about each host and each address, before `lines` limits those of the gate: a host that logs in for ever silences no other. */
+  readonly hostLines: RateLimitedLog;
   readonly pools: NvmePools;
   readonly time: GateClock;
   readonly door: Door;
@@ -72,8 +74,10 @@ export class Gate {
       version: ports.version,
       config: () => this.config,
       nowMs: () => ports.time.nowMs(),
-      note: (sentence: string) =>
-        ports.lines.note(`Hosts of gate ${config.name}`, () => ports.log.info(`Gate ${this.config.name}: ${sentence}`)),
+      note: (sentence: string, host: string) =>
+        this.say(`Host ${host} of gate ${config.name}`, `Hosts of gate ${config.name}`, () =>
+          ports.log.info(`Gate ${this.config.name}: ${sentence}`),
+        ),
     };
     this.protocol =
       config.protocol === 'nvme' ? new NvmeProtocol(protocolPorts, ports.pools) : new IscsiProtocol(protocolPorts, ports.pools);
@@ -191,6 +195,10 @@ export class Gate {
     });
   }
 
+  private say(ofHost: string, ofGate: string, write: () => void): void {
+    this.ports.hostLines.note(ofHost, () => this.ports.lines.note(ofGate, write));
+  }
+
   private warnOfTls(): void {
     const warning = this.config.tls ? tlsWarning() : null;
     if (warning !== null) this.ports.log.warn(`Gate ${this.config.name}: ${warning}`);
@@ -244,8 +252,10 @@ export class Gate {
     const { clock, log, lines, receiveBuffer } = this.ports;
     const from = printEndpoint(accepted.remoteAddress ?? '?', accepted.remotePort ?? null);
     const say = (sentence: string): string => `Gate ${this.config.name}, host at ${from}: ${sentence}`;
+    const source = sourceKey(accepted.remoteAddress ?? '');
+    const { name } = this.config;
     const refused = (sentence: string): void =>
-      lines.note(`Hosts of gate ${this.config.name} that were refused`, () => log.warn(say(sentence)));
+      this.say(`Hosts at ${source} that gate ${name} refused`, `Hosts of gate ${name} that were refused`, () => log.warn(say(sentence)));
     const tls = this.config.tls ? new GateTls(accepted, { config: () => this.config, refused, knows: () => place.heard() }) : null;
     const receive = (bytes: Buffer, end: number): void => {
       this.counts.receivedBytes += end;
@@ -263,12 +273,14 @@ export class Gate {
       },
     };
     const events = {
-      source: sourceKey(accepted.remoteAddress ?? ''),
+      source,
       proven: (host: string | null) => this.proven(client, host),
       refused,
       cut: () => void this.counts.cut++,
       closing: (why: string) =>
-        lines.note(`Connections of gate ${this.config.name}`, () => log.info(say(`the connection was closed: ${why}`))),
+        this.say(`Connections of gate ${name} from ${source}`, `Connections of gate ${name}`, () =>
+          log.info(say(`the connection was closed: ${why}`)),
+        ),
       failed: (error: unknown) =>
         lines.note('Gate connections that failed', () => log.error(say('an error of rsiod itself, please report it'), { error })),
       finished: () => this.finished(client),

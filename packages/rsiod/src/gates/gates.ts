@@ -29,6 +29,7 @@ import {
   GATE_MEMORY_WAIT_MS,
   GATE_COPY_MAX_BYTES,
   GATE_HOST_BYTES_MAX,
+  GATE_HOST_LINES_MAX,
   GATE_RECEIVE_BYTES,
   GATE_RESERVE_BYTES,
   GATE_SETTLE_MS,
@@ -67,6 +68,7 @@ export class Gates implements Frontend {
   private readonly offering: Offering;
   private readonly numbers: NamespaceNumbers;
   private readonly lines: RateLimitedLog;
+  private readonly hostLines: RateLimitedLog;
   private readonly time: GateClock;
   private timer: Timer | null = null;
   private readonly door = new Door();
@@ -92,6 +94,7 @@ export class Gates implements Frontend {
     this.config = options.gates;
     this.numbers = new NamespaceNumbers(options.numbersFile);
     this.lines = new RateLimitedLog(clock, log);
+    this.hostLines = new RateLimitedLog(clock, log, GATE_HOST_LINES_MAX);
     this.data = new DataBuffers(clock);
     const bounds = {
       limitBytes: GATE_BYTES_MAX,
@@ -192,6 +195,7 @@ export class Gates implements Frontend {
     await this.turn;
     this.turns.close();
     this.data.close();
+    this.hostLines.close();
     this.lines.close();
   }
 
@@ -324,10 +328,10 @@ export class Gates implements Frontend {
 
   private newGate(config: ClientGateConfig): Gate {
     const { clock, log, version } = this.options;
-    const { lines, pools, time, door } = this;
+    const { lines, hostLines, pools, time, door } = this;
     this.receiveBuffer ??= Buffer.allocUnsafeSlow(GATE_RECEIVE_BYTES);
     const nqn = this.nqnOf(config);
-    const gate = new Gate(config, nqn, { clock, time, log, lines, pools, door, receiveBuffer: this.receiveBuffer, version });
+    const gate = new Gate(config, nqn, { clock, time, log, lines, hostLines, pools, door, receiveBuffer: this.receiveBuffer, version });
     this.gates.set(nqn, gate);
     return gate;
   }

@@ -105,13 +105,13 @@ export class IscsiProtocol implements GateProtocol, IscsiTargetView {
 
   begin({ initiatorName, isid, targetName }: LoginNames, path: GatePath, owner: TaskOwner): ScsiNexus {
     assert(targetName !== null, 'A session that looks for targets has no nexus');
-    this.ports.note(`host ${initiatorName} has logged in`);
+    this.ports.note(`host ${initiatorName} has logged in`, initiatorName);
     return this.target.begin({ initiatorName, initiatorPort: `${initiatorName},i,0x${isid}`, targetPort: this.portalGroup, path, owner });
   }
 
   left(session: EnteringSession): void {
     this.sessions.left(session);
     const { names } = session;
-    if (names !== null && names.targetName !== null) this.ports.note(`host ${names.initiatorName} has left`);
+    if (names !== null && names.targetName !== null) this.ports.note(`host ${names.initiatorName} has left`, names.initiatorName);
   }
 }

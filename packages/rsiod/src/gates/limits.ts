@@ -31,6 +31,8 @@ export const AUTH_REST_MIN_MS = 10;
 /** Most controllers, that is logins of hosts, at one gate; and most logins of one host at one gate, by NVMe or iSCSI: one for each path. */
 export const GATE_CONTROLLERS_MAX = 64;
 export const GATE_HOST_LOGINS_MAX = 12;
+/** Maximum number of log lines about one host, or one address, in each interval of the rate-limited log. */
+export const GATE_HOST_LINES_MAX = 8;
 /** Number of controller ids, and of address numbers, that each gate of a subsystem has for itself. */
 export const GATE_CONTROLLER_IDS = 8_188;
 export const GATE_PORT_IDS = 32;

@@ -39,7 +39,7 @@ export class NvmeProtocol implements GateProtocol {
       nowMs: () => ports.nowMs(),
       order: pools.order,
       random: pools.auth.random,
-      note: (sentence: string) => ports.note(sentence),
+      note: (sentence: string, host: string) => ports.note(sentence, host),
     };
     this.target = new Subsystem({ ...options, nqn, discovery: null });
     this.discovery = new Subsystem({ ...options, nqn: DISCOVERY_NQN, discovery: () => this.entries() });

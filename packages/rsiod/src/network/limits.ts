@@ -21,6 +21,13 @@ export const FIRST_CONTACT_POLL_MS = 20;
  */
 export const REFUSALS_REPORTED_MAX = 16;
 /**
+ * While a path cannot be opened, its first FAILED_TRIES_LOGGED_MAX failures are logged, and the later ones at intervals that grow from
+ * FAILED_TRIES_LOG_MIN_MS to FAILED_TRIES_LOG_MAX_MS.
+ */
+export const FAILED_TRIES_LOGGED_MAX = 3;
+export const FAILED_TRIES_LOG_MIN_MS = 60_000;
+export const FAILED_TRIES_LOG_MAX_MS = 10 * 60_000;
+/**
  * Maximum number of callers that can wait for the list of volumes (LIST) of one server. When one more caller arrives, the caller that has
  * waited longest continues without the list.
  */

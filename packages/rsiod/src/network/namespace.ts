@@ -41,6 +41,7 @@ import type { KnownServers } from './known-servers.ts';
 import { Server, type ServerEvents } from './server.ts';
 import type { InterfaceEvent } from '../sys/interface-table.ts';
 import { ConnectionLimiter } from './connection-limiter.ts';
+import { FailedTries } from './failed-tries.ts';
 
 /** A wanted path and its supervisor. */
 export interface Route extends RouteEnds, RenewedRoute {
@@ -388,6 +389,7 @@ export class Namespace {
     const { clock, connector, random, pools, log } = this.ports;
     const endPoints = { localAddress: ends.local.address, address: ends.remote.address, port: ends.port };
     const turn = {};
+    const tries = new FailedTries();
     const ports: SupervisorPorts = {
       clock,
       connector: this.limiter.connector(turn, connector),
@@ -396,15 +398,20 @@ export class Namespace {
       trunkFor: (supervisor, challenge) => this.trunkFor(route(), supervisor, challenge),
       stateChanged: (supervisor, from, to, reason) => {
         if (to !== 'connecting' && to !== 'proving') this.limiter.leave(turn);
+        if (to === 'up') tries.ended();
+        // A connection that was up is no attempt, and its loss is always logged.
+        const isTry = to === 'down' && (from === 'connecting' || from === 'proving') && log.isDebug !== true;
+        const code = reason === supervisor.lastErrorSentence ? (supervisor.lastError?.code ?? null) : null;
+        const more = isTry && reason !== '' ? tries.failed(code, clock.monotonicMs()) : '';
         if (supervisor !== route().supervisor) {
-          this.besideChanged(route(), supervisor, to, reason);
+          if (more !== null) this.besideChanged(route(), supervisor, to, `${reason}${more}`);
           return;
         }
         const { local, remote, port } = route();
         const pathLog = log.child({ path: `${supervisor.lastNumber}-${local.name}-tx0` });
         const rep = `rep ${remote.address}/${port}`;
         const note = (write: () => void): void => this.lines.note(`Path of ${local.name} to ${rep}`, write);
-        if (to === 'down' && reason !== '') note(() => pathLog.warn(`${rep} is down: ${reason}`));
+        if (to === 'down' && reason !== '' && more !== null) note(() => pathLog.warn(`${rep} is down: ${reason}${more}`));
         else if (to === 'suspect' || to === 'probation' || to === 'retired') note(() => pathLog.info(`${rep} is ${to}: ${reason}`));
         // `lastError` may be the error of an earlier attempt, so it is passed on only if it is also the reason of this change of state.
         if (from === 'proving' && reason === supervisor.lastErrorSentence) route().server?.connectionFailed(supervisor.lastError!);

@@ -13,13 +13,11 @@ export const UNPROVEN_PER_ADDRESS_MAX = 16;
 export const UNPROVEN_MAX = 256;
 /** Size of the buffer pool for the bodies of messages that arrive before the proof. These messages are small. */
 export const UNPROVEN_POOL_BYTES = 64 * KIB;
-/** Maximum number of log lines about refused unproven connections in each interval of the rate-limited log. */
-export const REFUSALS_LOGGED_MAX = 256;
 /**
- * Maximum number of log lines about wrong proofs in each interval of the rate-limited log, for all node names and addresses together. Each
- * pair of a name and an address also has its own bound.
+ * Maximum number of log lines about refused unproven connections in each interval of the rate-limited log, and of those about wrong proofs,
+ * for all addresses together. Each address also has its own bound.
  */
-export const WRONG_PROOFS_LOGGED_MAX = 256;
+export const REFUSALS_LOGGED_MAX = 256;
 
 /** How long the server keeps a session without a live path. */
 export const SESSION_LINGER_MS = 600_000;

@@ -10,7 +10,8 @@ import { RsError } from '@rsio/common/lib/errors';
 import { quietLog } from '@rsio/common/log/log';
 import { FAILED_PROOFS_AT_ONCE, FAILED_PROOF_EACH_MS } from '@rsio/protocol/auth/limits';
 import { HEADER_BYTES } from '@rsio/protocol/wire/limits';
-import { UNPROVEN_MAX, UNPROVEN_PER_ADDRESS_MAX, WRONG_PROOFS_LOGGED_MAX } from './limits.ts';
+import { UNPROVEN_MAX, UNPROVEN_PER_ADDRESS_MAX } from './limits.ts';
+import { RATE_LIMITED_LINES_MAX } from '@rsio/common/log/limits';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { ListeningSocket } from './listening-sockets.ts';
 import { UnprovenLimiter } from './unproven-limiter.ts';
@@ -236,11 +237,14 @@ test('a frame that comes before the challenge ends the connection', async () => 
 // Regression: a peer with invented names filled the list of events, and started the programs of triggers 246 times.
 test('a peer without a proof makes no event, and few lines of the audit whatever names it has', async () => {
   const site = await new Site().open();
-  const names = Array.from({ length: WRONG_PROOFS_LOGGED_MAX + 3 }, (_, index) => `made-up-${index}`);
+  const names = Array.from({ length: RATE_LIMITED_LINES_MAX + 3 }, (_, index) => `made-up-${index}`);
   for (const node of names) expect(await site.enter(as(node, { nodekey: 'wrong' }))).toBe('E_AUTH');
   expect(await site.enter(as('venus', { hello: { ...as('venus').hello, namespaceid: 7 } }))).toBe('E_NAMESPACE');
-  expect(site.said.filter(({ audit }) => audit === true)).toHaveLength(WRONG_PROOFS_LOGGED_MAX);
+  expect(site.said.filter(({ audit }) => audit === true)).toHaveLength(RATE_LIMITED_LINES_MAX);
+  // The lines about another peer are not suppressed.
+  expect(await site.enter(as('mars', { nodekey: 'wrong' }), '127.54.1.3')).toBe('E_AUTH');
+  expect(site.said.at(-1)?.text).toMatch(/^Refused 127\.54\.1\.3 on /);
   expect(site.said.filter(({ event }) => event !== undefined)).toEqual([]);
   site.clock.advance(60_000);
-  expect(site.said.map(({ text }) => text)).toContainEqual(expect.stringMatching(/^Wrong proofs: 3 more lines/));
+  expect(site.said.map(({ text }) => text)).toContainEqual(expect.stringMatching(/^Wrong proofs from 127\.54\.1\.2: 3 more lines/));
 });

@@ -12,7 +12,7 @@ import type { RsError } from '@rsio/common/lib/errors';
 import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import type { Log } from '@rsio/common/log/log';
 import { sourceKey } from '@rsio/common/lib/subnet';
-import { REFUSALS_LOGGED_MAX, UNPROVEN_MAX, WRONG_PROOFS_LOGGED_MAX, UNPROVEN_PER_ADDRESS_MAX, UNPROVEN_POOL_BYTES } from './limits.ts';
+import { REFUSALS_LOGGED_MAX, UNPROVEN_MAX, UNPROVEN_PER_ADDRESS_MAX, UNPROVEN_POOL_BYTES } from './limits.ts';
 import { SourceTurns } from './source-turns.ts';
 import { UnprovenConnection } from './unproven-connection.ts';
 import type { ListeningSocket } from './listening-sockets.ts';
@@ -41,14 +41,10 @@ export interface UnprovenLimiterPorts {
 export class UnprovenLimiter {
   private readonly ports: UnprovenLimiterPorts;
   private readonly limits: ProofLimits;
-  private readonly refusals: RateLimitedLog;
-  /**
-   * Limits the log lines for each pair of node name and address, so that one peer's wrong proofs do not suppress the lines about another
-   * peer.
-   */
-  private readonly wrongProofs: RateLimitedLog;
-  /** Limits the total number of log lines about wrong proofs, because a peer can invent any number of names. */
-  private readonly allProofs: RateLimitedLog;
+  /** Limits the lines about each source, so that no peer suppresses the lines about another one. */
+  private readonly ofSource: RateLimitedLog;
+  /** Limits all these lines together, because a peer can have many addresses. */
+  private readonly ofAll: RateLimitedLog;
   private readonly turns = new SourceTurns((work) => void setImmediate(work));
   private readonly bodies = new BufferPool(UNPROVEN_POOL_BYTES);
   /** Connections by source address, oldest first. */
@@ -58,9 +54,8 @@ export class UnprovenLimiter {
   constructor(ports: UnprovenLimiterPorts) {
     this.ports = ports;
     this.limits = new ProofLimits(ports.clock, (claim) => ports.isKnown(claim));
-    this.refusals = new RateLimitedLog(ports.clock, ports.log, REFUSALS_LOGGED_MAX);
-    this.wrongProofs = new RateLimitedLog(ports.clock, ports.log);
-    this.allProofs = new RateLimitedLog(ports.clock, ports.log, WRONG_PROOFS_LOGGED_MAX);
+    this.ofSource = new RateLimitedLog(ports.clock, ports.log);
+    this.ofAll = new RateLimitedLog(ports.clock, ports.log, REFUSALS_LOGGED_MAX);
   }
 
   connected(socket: Socket, listeningSocket: ListeningSocket): void {
@@ -101,9 +96,8 @@ export class UnprovenLimiter {
         const why = `${refusal.logReason} [${refusal.code}]`;
         // Add no event: with events for refusals, any peer could push other events out of the list, and start the programs of triggers.
         const write = (): void => log.warn(`Refused ${address} on ${name}: ${why}`, { audit: refusal.isFailedProof });
-        if (refusal.isFailedProof && hello !== null)
-          this.wrongProofs.note(`Wrong proofs of node ${hello.node} from ${address}`, () => this.allProofs.note('Wrong proofs', write));
-        else this.refusals.note('Refused connections', write);
+        const kind = refusal.isFailedProof ? 'Wrong proofs' : 'Refused connections';
+        this.ofSource.note(`${kind} from ${source}`, () => this.ofAll.note(kind, write));
       },
       dropped: (_socket, reason) => {
         this.remove(connection, source);
@@ -118,9 +112,8 @@ export class UnprovenLimiter {
   /** Refuses all unproven connections. */
   close(refusal: Pick<RsError, 'code'> & { readonly sentence: string }): void {
     for (const connection of [...this.connections]) connection.refuseNow(refusal);
-    this.refusals.close();
-    this.wrongProofs.close();
-    this.allProofs.close();
+    this.ofSource.close();
+    this.ofAll.close();
   }
 
   private largestSource(): Set<UnprovenConnection> | undefined {

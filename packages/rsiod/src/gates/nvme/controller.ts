@@ -90,7 +90,7 @@ export class Controller {
       gateNumber: options.number,
       controllers: () => subsystem.controllers.values(),
       nowMs: () => options.nowMs(),
-      note: (sentence) => options.note(sentence),
+      note: (sentence) => options.note(sentence, this.hostNqn),
       answer: (command, code, low) => this.admin.answer(command, code, low),
       changed: () => this.notices.raise('crossResets'),
     });

@@ -23,7 +23,7 @@ export interface SubsystemOptions {
   readonly order: GateOrder;
   random(bytes: number): Buffer;
   /** Called with a sentence for the log when a host has logged in or has left. */
-  note(sentence: string): void;
+  note(sentence: string, host: string): void;
 }
 
 export interface SubsystemView {

@@ -110,7 +110,7 @@ export class Subsystem implements ControllerOwner, ReservationGate {
     if (known !== undefined) return CODE.CONNECT_BUSY;
     const controller = new Controller(this, id, queue, request);
     this.controllers.set(id, controller);
-    this.options.note(`host ${request.hostNqn} has connected, as controller ${id}`);
+    this.options.note(`host ${request.hostNqn} has connected, as controller ${id}`, request.hostNqn);
     return controller;
   }
 
@@ -129,14 +129,14 @@ export class Subsystem implements ControllerOwner, ReservationGate {
     const { hostNqn, keepAliveMs } = request;
     if (!isKeepAlive(keepAliveMs)) {
       const allowed = `allowed are ${GATE_KEEP_ALIVE_MIN_MS} ms or more, or 0`;
-      this.options.note(`host ${hostNqn} was refused: its keep-alive time is ${keepAliveMs} ms, and ${allowed}`);
+      this.options.note(`host ${hostNqn} was refused: its keep-alive time is ${keepAliveMs} ms, and ${allowed}`, hostNqn);
       return CODE.CONNECT_PARAMETERS | DNR;
     }
     let own = 0;
     for (const one of this.controllers.values()) if (one.hostNqn === hostNqn) own++;
     if (this.controllers.size >= GATE_CONTROLLERS_MAX || own >= GATE_HOST_LOGINS_MAX) {
       const limit = own >= GATE_HOST_LOGINS_MAX ? `it has ${own} logins at this gate` : `hosts have ${this.controllers.size} logins`;
-      this.options.note(`host ${hostNqn} was refused: ${limit}, and more are not allowed`);
+      this.options.note(`host ${hostNqn} was refused: ${limit}, and more are not allowed`, hostNqn);
       return CODE.CONNECT_BUSY;
     }
     return null;
@@ -153,7 +153,7 @@ export class Subsystem implements ControllerOwner, ReservationGate {
   left(controller: Resettable): void {
     this.controllers.delete(controller.id);
     for (const { crossResets } of this.controllers.values()) crossResets.left(controller);
-    this.options.note(`host ${controller.hostNqn} has left controller ${controller.id}`);
+    this.options.note(`host ${controller.hostNqn} has left controller ${controller.id}`, controller.hostNqn);
   }
 
   hasRefusedIo(reservations: Reservations): boolean {

@@ -44,7 +44,7 @@ export interface ProtocolPorts {
   /** A time that goes on while the machine is suspended. */
   nowMs(): number;
   /** Called with a sentence for the log when a host has logged in or has left. */
-  note(sentence: string): void;
+  note(sentence: string, host: string): void;
 }
 
 /** Events that a connection reports to the gate. */
