@@ -139,6 +139,11 @@ test('the configuration has the secrets of its gates; without the file, it is re
   const { gates, warnings } = loadRscltConfig(file);
   expect([...(gates[0]?.secrets ?? [])]).toEqual([[HOST, parseGateSecret(SECRET)]]);
   expect(warnings.map(({ message }) => message)).toContain(`${secretFile} has no secret for ${HOST}2: gate g1 refuses this host`);
+  writeFileSync(secretFile, `${HOST} ${SECRET}\n${HOST}2 ${SECRET}\n`);
+  expect(loadRscltConfig(file).warnings.map(({ message }) => message)).toContain(
+    `${HOST} and ${HOST}2 have the same secret, so that one can log in as the other: give each its own`,
+  );
+  writeFileSync(secretFile, `${HOST} ${SECRET}\n`);
   writeFileSync(file, readFileSync(file, 'utf8') + 'tls = required\n');
   expect(loadRscltConfig(file).warnings.map(({ message }) => message)).toContain(
     `${secretFile} has no TLS key for ${HOST}: gate g1 refuses this host`,

@@ -9,7 +9,7 @@ import { targetOf } from '../files/symlink-target.ts';
 import { parseGateSecrets } from './gate-secrets.ts';
 import { parseRscltConfig } from './reader/rscltcfg.ts';
 import { parseRssrvConfig } from './reader/rssrvcfg.ts';
-import type { ClientGateConfig, ConfigWarning, RscltConfig, RssrvConfig } from './schema/types.ts';
+import type { ClientGateConfig, ConfigWarning, GateSecret, RscltConfig, RssrvConfig } from './schema/types.ts';
 
 const ROOT_UID = 0;
 const READABLE = { everybody: 0o004, group: 0o040 };
@@ -81,12 +81,23 @@ export function withSecrets(gate: ClientGateConfig): { readonly gate: ClientGate
     const found = parseGateSecrets(text, secretFile);
     const [needed, what] = gate.tls ? [found.tlsKeys, 'TLS key'] : [found.secrets, 'secret'];
     const missing = (hosts ?? []).filter((host) => !needed.has(host)).map((host) => `${secretFile} has no ${what} for ${host}`);
-    const refusals = missing.map((lack) => ({ file: secretFile, line: 0, message: `${lack}: gate ${name} refuses this host` }));
-    return { gate: { ...gate, ...found }, warnings: [...warnings, ...refusals] };
+    const refusals = missing.map((lack) => `${lack}: gate ${name} refuses this host`);
+    const lacks = [...refusals, ...sameSecrets(found.secrets)].map((message) => ({ file: secretFile, line: 0, message }));
+    return { gate: { ...gate, ...found }, warnings: [...warnings, ...lacks] };
   } catch (thrown) {
     if (!(thrown instanceof RsError) || thrown.code === 'E_CONFIG') throw thrown;
     throw new RsError('E_CONFIG', `The secret-file of gate ${name} cannot be used: ${thrown.message}`, { file: secretFile }, thrown);
   }
+}
+
+/** Returns a sentence for each secret that two names have: with it, one of them can log in as the other one. */
+function sameSecrets(secrets: ReadonlyMap<string, GateSecret>): string[] {
+  const first = new Map<string, string>();
+  return [...secrets].flatMap(([name, { key }]) => {
+    const other = first.get(key.toString('hex'));
+    if (other === undefined) first.set(key.toString('hex'), name);
+    return other === undefined ? [] : [`${other} and ${name} have the same secret, so that one can log in as the other: give each its own`];
+  });
 }
 
 /** Returns one text per warning, as `FILE:LINE: message`; a warning about the whole file is only the message. */

@@ -11,6 +11,7 @@ import { HOST } from './iscsi/testing/iscsi-host.ts';
 import { SocketInitiator } from './iscsi/testing/socket-initiator.ts';
 import { GATE_CONNECTIONS_MAX, GATE_HOST_LINES_MAX, GATE_LOGIN_MS, GATE_UNPROVEN_EACH_MAX, GATE_UNPROVEN_MAX } from './limits.ts';
 import { gateNqn } from './nvme-protocol.ts';
+import { DISCOVERY_NQN } from './nvme/wire/constants.ts';
 import { GatesScene, NAMESPACE_ID, UNTIL, useGates } from './testing/gates-scene.ts';
 import { iscsiFloods, LoginFlood, NVME_FLOODS } from './testing/login-flood.ts';
 import { SocketHost } from './testing/socket-host.ts';
@@ -74,6 +75,8 @@ describe.each([
     const later = await nvmeHost();
     expect(await later.writeBlock(5, 1, DATA)).toBe(0);
     expect(known.isClosed).toBe(false);
+    // Nobody proves names to the discovery, so that no name has a number of places there.
+    scene.closes(await SocketHost.login(scene.port, { nqn: DISCOVERY_NQN }));
   });
 });
 

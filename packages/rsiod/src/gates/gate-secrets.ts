@@ -40,12 +40,17 @@ export function refusalText({ secretFile }: ClientGateConfig, nqn: string, hostN
   }
 }
 
-/** Returns how an allowed initiator proves itself at the iSCSI gate with this name; null if it need not. */
-export function chapPartiesOf({ secrets }: ClientGateConfig, name: string, initiatorName: string): ChapParties | null {
+/**
+ * Returns how an allowed initiator proves itself at the iSCSI gate with this name; null if it need not. The gate does not prove itself with a
+ * secret that a host has, too: it would answer the challenge of that host to another one.
+ */
+export function chapPartiesOf({ secrets }: Pick<ClientGateConfig, 'secrets'>, name: string, initiatorName: string): ChapParties | null {
   const secret = secrets?.get(initiatorName);
   if (secrets === null) return null;
   assert(secret !== undefined, 'An initiator without a secret was let in');
-  return { secret: secret.key, targetName: name, own: secrets.get(name)?.key ?? null };
+  const own = secrets.get(name)?.key ?? null;
+  const isShared = own !== null && [...secrets].some(([host, { key }]) => host !== name && key.equals(own));
+  return { secret: secret.key, targetName: name, own: isShared ? null : own };
 }
 
 /** Returns what happened and what to do. */

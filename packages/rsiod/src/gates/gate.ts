@@ -259,7 +259,7 @@ export class Gate {
     const tls = this.config.tls ? new GateTls(accepted, { config: () => this.config, refused, knows: () => place.heard() }) : null;
     const receive = (bytes: Buffer, end: number): void => {
       this.counts.receivedBytes += end;
-      if (!client.isProven) place.heard();
+      if (client.host === null) place.heard();
       connection.receive(bytes, 0, end);
     };
     const plain = tls === null ? withReceiveBuffer(accepted, receiveBuffer, receive) : undefined;
@@ -301,7 +301,8 @@ export class Gate {
     client.login.cancel();
     client.host = host;
     client.isProven = true;
-    client.place.proven();
+    // Nobody proves who asks for discovery, so that this connection still ends if another host needs its place.
+    if (host !== null) client.place.proven();
   }
 
   private finished(client: Client): void {

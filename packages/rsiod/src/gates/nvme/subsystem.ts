@@ -132,6 +132,8 @@ export class Subsystem implements ControllerOwner, ReservationGate {
       this.options.note(`host ${hostNqn} was refused: its keep-alive time is ${keepAliveMs} ms, and ${allowed}`, hostNqn);
       return CODE.CONNECT_PARAMETERS | DNR;
     }
+    // The door bounds the connections of those who ask for discovery, and nobody proves their names.
+    if (this.options.discovery !== null) return null;
     let own = 0;
     for (const one of this.controllers.values()) if (one.hostNqn === hostNqn) own++;
     if (this.controllers.size >= GATE_CONTROLLERS_MAX || own >= GATE_HOST_LOGINS_MAX) {

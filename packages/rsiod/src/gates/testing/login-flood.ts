@@ -3,7 +3,8 @@
 
 import { connect, type Socket } from 'node:net';
 import { chapResponse, HOST, keysOf, loginPdu, targetPdus } from '../iscsi/testing/iscsi-host.ts';
-import { icRequest } from '../nvme/testing/nvme-host.ts';
+import { capsule, connectCommand, icRequest } from '../nvme/testing/nvme-host.ts';
+import { DISCOVERY_NQN } from '../nvme/wire/constants.ts';
 
 /** Bytes for the step with this number, after the bytes that the gate has sent before; null if there are no more. */
 type Script = (step: number, received: Buffer) => Buffer | null;
@@ -38,6 +39,8 @@ export const NVME_FLOODS: Readonly<Record<string, Script>> = {
   'say nothing': () => null,
   'send half a greeting': (step) => (step === 0 ? icRequest().subarray(0, 60) : null),
   'stop in the login': (step) => (step === 0 ? icRequest() : null),
+  'log in to the discovery under the name of the hosts': (step) =>
+    step === 0 ? icRequest() : step === 1 ? capsule(connectCommand({ nqn: DISCOVERY_NQN, keepAliveMs: 0 })) : null,
 };
 
 export class LoginFlood {
