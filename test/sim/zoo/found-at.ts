@@ -301,20 +301,20 @@ const DECIDERS: readonly (readonly [seed: number, mutants: readonly string[]])[]
   [4, ['order-as-person']],
 ];
 
+/** Mutants of votes, takes of a pool, keys, replaced clients and shared logs, with the seed of the world. */
+const RULES_APART: readonly (readonly [seed: number, mutants: readonly string[]])[] = [
+  [1, ['votes-unbounded', 'open-unpromised', 'term-revoked', 'never-unheeded', 'replaced-waits', 'shared-logged']],
+  [2, ['place-keeps', 'taken-unfenced', 'key-uncleared']],
+  [3, ['record-for-all', 'claim-takes-over']],
+  [7, ['replaced-unproven']],
+  [8, ['silent-at-once']],
+  [18, ['claim-impatient']],
+];
+
 export const FINDER_SEEDS: readonly number[] = FINDERS.map(([seed]) => seed);
 
 export const FOUND_AT: ReadonlyMap<string, number> = new Map(
-  [
-    ...FINDERS,
-    ...EXPLORED,
-    ...FARMS,
-    ...REPLICATIONS,
-    ...ROLES,
-    ...CONSENTS,
-    ...MIRROR_SOURCES,
-    ...ORDERS,
-    ...SEEDS,
-    ...NAMES,
-    ...DECIDERS,
-  ].flatMap(([seed, mutants]) => mutants.map((name) => [name, seed])),
+  [FINDERS, EXPLORED, FARMS, REPLICATIONS, ROLES, CONSENTS, MIRROR_SOURCES, ORDERS, SEEDS, NAMES, DECIDERS, RULES_APART]
+    .flat()
+    .flatMap(([seed, mutants]) => mutants.map((name) => [name, seed])),
 );

@@ -34,6 +34,8 @@ import { MOMENT_MUTANTS } from './mirror-mutants/moment-mutants.ts';
 import { REPLICA_MUTANTS } from './mirror-mutants/replica-mutants.ts';
 import { LIMIT_MUTANTS } from './limit-mutants/limit-mutants.ts';
 import { FARM_MUTANTS } from './farm-mutants/farm-mutants.ts';
+import { TAKE_MUTANTS } from './farm-mutants/take-mutants.ts';
+import { VOTE_MUTANTS } from './mirror-mutants/vote-mutants.ts';
 import { VOTER_MUTANTS } from './mirror-mutants/voter-mutants.ts';
 
 export const MUTANTS: readonly Mutant[] = [
@@ -56,6 +58,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...READER_MUTANTS,
   ...SPREAD_MUTANTS,
   ...VOTER_MUTANTS,
+  ...VOTE_MUTANTS,
   ...REPLICA_MUTANTS,
   ...DECIDER_MUTANTS,
   ...DATA_MUTANTS,
@@ -68,6 +71,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...GATE_MUTANTS,
   ...RECORD_MUTANTS,
   ...FARM_MUTANTS,
+  ...TAKE_MUTANTS,
   ...REPLICATION_MUTANTS,
   ...ORDER_MUTANTS,
 ];

@@ -30,14 +30,21 @@ import { recordWorld } from './record-worlds.ts';
 import { rereadWorld } from './reread-worlds.ts';
 import { lostPageWorld } from './lost-page-worlds.ts';
 import { lostWriteWorld } from './lost-write-worlds.ts';
+import { keyWorld } from './key-worlds.ts';
 import { syncWorld } from './sync-worlds.ts';
+import { replacedWorld } from './replaced-worlds.ts';
+import { sharedLogWorld } from './shared-log-worlds.ts';
+import { takeWorld } from './take-worlds.ts';
+import { voteWorld } from './vote-worlds.ts';
 import { ANY, type WalkOptions, World } from '../../../mirrors/world.ts';
 
 /**
  * `walks`: the walks of test/mirrors. `data`: the data path. `copies`: the copier. `repairs`: comparisons with repairs. `beyond`: a replica
  * whose volume is larger than the mirror. `maps`: the intent map of a replica. `limits`: seeds with limits. `moments`: the data path with
  * snapshots. `rereads`: a session and late copies of READs. `given-up`: a trunk whose READs are abandoned while they are answered. `syncs`:
- * the syncs that a server makes without a request. `claims`: votes at a server with a replica, while revocations hang.
+ * the syncs that a server makes without a request. `claims`: votes at a server with a replica, while revocations hang. `votes`: all kinds of
+ * votes at such a server. `takes`: servers that take a shared pool. `keys`: servers whose shared disk has reservations.
+ * `replaced`: a client that another instance replaces. `shared-logs`: a client of a shared volume.
  * `lost-writes`: holders and claims of a mirror, while machines crash. `copied-sources`: a piece that is copied from storage that loses
  * content. `data-processes`: the listener, with clients that have several data processes. `gates`: a gate whose process stands still at
  * times. `gate-pairs`: two gates of one volume. `records`: the gate record of a volume that changes its holder. `farms`: several servers
@@ -60,6 +67,11 @@ export type Explorer =
   | 'lost-pages'
   | 'lost-writes'
   | 'claims'
+  | 'votes'
+  | 'takes'
+  | 'keys'
+  | 'replaced'
+  | 'shared-logs'
   | 'copied-sources'
   | 'syncs'
   | 'data-processes'
@@ -99,6 +111,11 @@ export async function explore(explorer: Explorer, options: Partial<WalkOptions>,
     if (explorer === 'lost-writes') return await lostWriteWorld(seed);
     if (explorer === 'copied-sources') return copiedSourceWorld(seed);
     if (explorer === 'claims') return await claimWorld(seed);
+    if (explorer === 'votes') return await voteWorld(seed);
+    if (explorer === 'takes') return await takeWorld(seed);
+    if (explorer === 'keys') return await keyWorld(seed);
+    if (explorer === 'replaced') return await replacedWorld(seed);
+    if (explorer === 'shared-logs') return await sharedLogWorld(seed);
     if (explorer === 'syncs') return syncWorld(seed);
     if (explorer === 'data-processes') return await dataProcessWorld(seed);
     if (explorer === 'gates') return gateWorld(seed);

@@ -1,6 +1,5 @@
 // Mutants of shared pools: of the record and its owner, of the ledger, of looks, and of the client that follows its volume. All are hunted in
-// the worlds of test/sim/farm. F10, F13 and F15 have no mutant, because no world judges needless moves, reservations or a missing fence: the
-// unit tests of rssrv's farm folder and the models do.
+// the worlds of test/sim/farm. take-mutants.ts has F10, F13 and F15, because these worlds judge neither needless moves nor reservations.
 
 import type { Attachment } from '@rsio/protocol/client/attachment';
 import { Attachment as ClientAttachment } from '@rsio/protocol/client/attachment';

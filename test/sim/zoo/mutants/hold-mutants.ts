@@ -3,6 +3,7 @@
 // decides by processes and files that the simulator lacks, a mutant breaks the simulator's listener instead, and says so. The zoo runs
 // these mutants.
 
+import { RsError } from '@rsio/common/lib/errors';
 import { Attachment } from '@rsio/protocol/client/attachment';
 import { Opener } from '@rsio/protocol/client/opener';
 import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
@@ -211,13 +212,15 @@ const WORKER_SIDE: readonly Mutant[] = [
 const CLIENT_SIDE: readonly Mutant[] = [
   {
     name: 'stale-reported',
-    rule: 'H2',
+    rule: 'R4',
+    also: ['H2'],
     breaks: 'I/O on a revoked handle ends with STALE, and the volume is not opened again',
     apply: () => override(Attachment, 'keepStale', () => () => false),
   },
   {
     name: 'stale-answered-early',
-    rule: 'H2',
+    rule: 'R4',
+    also: ['H2'],
     breaks: 'A revoked volume is opened again while requests of its old handle are in flight',
     apply: () =>
       override<AttachmentInner, [], void>(Attachment, 'leaveRevoked', (original) => (self) => {
@@ -226,6 +229,25 @@ const CLIENT_SIDE: readonly Mutant[] = [
         original(self);
         self.slotsHeld = slotsHeld;
       }),
+  },
+  {
+    name: 'replaced-waits',
+    rule: 'R5',
+    breaks: 'A client that another instance has replaced keeps its I/O waiting, and begins another session',
+    explorer: 'replaced',
+    apply: () => override(Server, 'replace', () => () => undefined),
+  },
+  {
+    name: 'replaced-unproven',
+    rule: 'R5',
+    breaks: 'A REFUSE without a valid mac ends all I/O of a client',
+    explorer: 'replaced',
+    apply: () =>
+      override<Server, [RsError], void>(
+        Server,
+        'connectionFailed',
+        (original) => (self, error) => original(self, new RsError(error.code, error.message, { ...error.context, proved: true })),
+      ),
   },
   {
     name: 'taken-waits',

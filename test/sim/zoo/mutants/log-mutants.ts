@@ -1,4 +1,4 @@
-// Mutants of rules L1 and L2: which answered writes the client keeps in its replay log, and when it may drop them. The zoo runs these
+// Mutants of rules L1 to L3: which answered writes the client keeps in its replay log, and when it may drop them. The zoo runs these
 // mutants. Invariant: each mutant breaks one rule, in one place.
 
 import { LogAdmission } from '@rsio/protocol/client/replay/log-admission';
@@ -83,5 +83,12 @@ export const LOG_MUTANTS: readonly Mutant[] = [
       override<RoomInner, [Request, number], void>(LogAdmission, 'answered', (original) => (self, request, status) => {
         original(self, request, request.op === OP.FLUSH ? STATUS.OK : status);
       }),
+  },
+  {
+    name: 'shared-logged',
+    rule: 'L3',
+    breaks: 'A shared volume has a log, which is sent again over the writes of other clients',
+    explorer: 'shared-logs',
+    apply: () => override(LogAdmission, 'end', () => () => undefined),
   },
 ];

@@ -7,68 +7,24 @@ import { systemClock } from '@rsio/common/lib/clock';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { afterAll, afterEach, beforeEach, expect, it } from 'vitest';
 import { temporaryDirectory } from '../../testing/backend-scene.ts';
+import { ReservationTarget } from '../../testing/reservation-target.ts';
 import type { StorageClient } from '../engine.ts';
 import { firstRecord, taken, type Writer } from '../farm-record.ts';
 import { prepareDisk } from './prepare-disk.ts';
 import { ReservationEngine } from './reservation.ts';
-import type { Holder, Outcome, ReservationCalls } from './reservation-calls.ts';
 
 const OWNERS = ['big-9', 'big-8'];
 const directory = temporaryDirectory();
 const disk = path.join(directory, 'disk');
 const NOTE = { generation: 0, count: 1, wants: null, refusal: null };
 
-/** A disk with reservations of one type. Each machine is a nexus. */
-class Target {
-  readonly registered = new Map<string, bigint>();
-  readonly log: string[] = [];
-  holder: string | null = null;
-  canRead = true;
-
-  of(nexus: string): ReservationCalls {
-    const { registered, log } = this;
-    const answer = (isDone: boolean): Outcome => (isDone ? 'done' : 'conflict');
-    return {
-      register: async (key) => {
-        registered.set(nexus, key);
-        return 'done';
-      },
-      change: async (before, key) => {
-        if (registered.get(nexus) !== before) return 'conflict';
-        registered.set(nexus, key);
-        return 'done';
-      },
-      reserve: async (key) => {
-        if (registered.get(nexus) !== key) return 'conflict';
-        this.holder ??= nexus;
-        return answer(this.holder === nexus);
-      },
-      preempt: async (key, other) => {
-        const victims = [...registered].filter(([, each]) => each === other).map(([name]) => name);
-        if (registered.get(nexus) !== key || victims.length === 0) return 'conflict';
-        for (const victim of victims) registered.delete(victim);
-        if (this.holder !== null && victims.includes(this.holder)) this.holder = nexus;
-        log.push(`${nexus} preempts ${victims.join()}`);
-        return 'done';
-      },
-      abortAll: async () => {
-        log.push(`${nexus} resets`);
-        return true;
-      },
-      keys: async () => (this.canRead ? [...registered.values()] : null),
-      holder: async (): Promise<Holder | null | 'unknown'> =>
-        this.canRead ? (this.holder === null ? null : { key: registered.get(this.holder)!, isOurType: true }) : 'unknown',
-    };
-  }
-}
-
-let target: Target;
+let target: ReservationTarget;
 const engines: ReservationEngine[] = [];
 const clients: StorageClient[] = [];
 
 beforeEach(async (context) => {
   context.skip(process.getuid?.() !== 0 || !fs.existsSync('/dev/loop-control'), 'needs root, and the module loop');
-  target = new Target();
+  target = new ReservationTarget();
   fs.writeFileSync(disk, '');
   fs.truncateSync(disk, 8 * 1024 * 1024);
   await prepareDisk(systemClock, disk, OWNERS, firstRecord(OWNERS, 1));
