@@ -1,6 +1,7 @@
 // The mutation zoo: production code broken on purpose, one rule of docs/PROTOCOL.md at a time. If the simulator's ordinary workload and
 // seeds do not find a mutant, the simulator has a defect. zoo.ts runs the mutants.
 
+import { ADMIN_MUTANTS } from './admin-mutants/admin-mutants.ts';
 import { CLIENT_MUTANTS } from './mutants/client-mutants.ts';
 import { DATA_PROCESS_MUTANTS } from './mutants/data-process-mutants.ts';
 import { GATE_MUTANTS } from './gate-mutants/gate-mutants.ts';
@@ -51,6 +52,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...RECOVERY_MUTANTS,
   ...LOSS_MUTANTS,
   ...HANDLE_MUTANTS,
+  ...ADMIN_MUTANTS,
   ...POOL_MUTANTS,
   ...NAME_MUTANTS,
   ...SNAPSHOT_MUTANTS,

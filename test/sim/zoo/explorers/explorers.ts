@@ -16,6 +16,7 @@ import { roleLife } from '@rsio/rssrv/testing/role-lives';
 import { seedLife } from '@rsio/rssrv/testing/seed-lives';
 import { walk } from '@rsio/rssrv/testing/intent-scene';
 import { runFarmSeed } from '../../farm/farm-world.ts';
+import { adminWorld } from './admin-worlds.ts';
 import { ageWorld } from './age-worlds.ts';
 import { backupWorld } from './backup-worlds.ts';
 import { claimWorld } from './claim-worlds.ts';
@@ -31,6 +32,7 @@ import { rereadWorld } from './reread-worlds.ts';
 import { lostPageWorld } from './lost-page-worlds.ts';
 import { lostWriteWorld } from './lost-write-worlds.ts';
 import { keyWorld } from './key-worlds.ts';
+import { listWorld } from './list-worlds.ts';
 import { syncWorld } from './sync-worlds.ts';
 import { replacedWorld } from './replaced-worlds.ts';
 import { sharedLogWorld } from './shared-log-worlds.ts';
@@ -44,7 +46,8 @@ import { ANY, type WalkOptions, World } from '../../../mirrors/world.ts';
  * snapshots. `rereads`: a session and late copies of READs. `given-up`: a trunk whose READs are abandoned while they are answered. `syncs`:
  * the syncs that a server makes without a request. `claims`: votes at a server with a replica, while revocations hang. `votes`: all kinds of
  * votes at such a server. `takes`: servers that take a shared pool. `keys`: servers whose shared disk has reservations.
- * `replaced`: a client that another instance replaces. `shared-logs`: a client of a shared volume.
+ * `replaced`: a client that another instance replaces. `shared-logs`: a client of a shared volume. `admin`:
+ * commands of clients. `lists`: announcements of changed volumes.
  * `lost-writes`: holders and claims of a mirror, while machines crash. `copied-sources`: a piece that is copied from storage that loses
  * content. `data-processes`: the listener, with clients that have several data processes. `gates`: a gate whose process stands still at
  * times. `gate-pairs`: two gates of one volume. `records`: the gate record of a volume that changes its holder. `farms`: several servers
@@ -71,6 +74,8 @@ export type Explorer =
   | 'takes'
   | 'keys'
   | 'replaced'
+  | 'admin'
+  | 'lists'
   | 'shared-logs'
   | 'copied-sources'
   | 'syncs'
@@ -116,6 +121,8 @@ export async function explore(explorer: Explorer, options: Partial<WalkOptions>,
     if (explorer === 'keys') return await keyWorld(seed);
     if (explorer === 'replaced') return await replacedWorld(seed);
     if (explorer === 'shared-logs') return await sharedLogWorld(seed);
+    if (explorer === 'admin') return await adminWorld(seed);
+    if (explorer === 'lists') return await listWorld(seed);
     if (explorer === 'syncs') return syncWorld(seed);
     if (explorer === 'data-processes') return await dataProcessWorld(seed);
     if (explorer === 'gates') return gateWorld(seed);
