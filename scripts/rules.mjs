@@ -1,7 +1,8 @@
 // `npm run rules`: writes docs/RULES.md, which lists the code, tests, conformance cases and mutants of each rule of docs/PROTOCOL.md and of
 // each guarantee of docs/GUARANTEES.md. With `--check`, compares the page instead of writing it, as in `npm run check`. The comments of
 // files and the definitions of cases and mutants name their rules, so that nobody writes the lists by hand. Invariant: a rule without code,
-// without a test or case, or without a mutant is a problem, and prevents the page from being written.
+// without a test or case, or without a mutant is a problem, and so is a guarantee without a test, or without a mutant of its own or of a rule
+// on which it rests, unless WITHOUT_MUTANT names it. A problem prevents the page from being written.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path/posix';
@@ -18,8 +19,11 @@ const SIMULATOR = 'test/sim/runner/first-seeds.test.ts';
  * guarantee.
  */
 const LIMIT = /\bN\d+ in docs\/GUARANTEES\.md/g;
-/** Rules that no mutant breaks. Only unit tests and the conformance suite test these rules. */
-const WITHOUT_MUTANT = [];
+/** Guarantees that no mutant breaks, neither by themselves nor by a rule on which they rest: tests and drills alone test these guarantees. */
+const WITHOUT_MUTANT = [
+  ...['G6', 'G9', 'G10', 'G11', 'G12', 'G14', 'G16', 'G20', 'G21', 'G22', 'G23', 'G24', 'G30', 'G31', 'G32', 'G34'],
+  ...['G42', 'G43', 'G45', 'G46', 'G47', 'G51'],
+];
 
 /** In the comments of these files, F1 to F10 are keys. */
 const PAGES_WITH_KEYS = /^(packages\/crsio|test\/tui)\//;
@@ -94,7 +98,7 @@ function brokenBy({ rule, also = [] }) {
 /** Returns one line for each rule that lacks something. `at`: result of indexOf. */
 export function gapsOf(rules, guarantees, at, mutants, withoutMutant = WITHOUT_MUTANT) {
   const isTested = ({ name }) => at(name).cases.length > 0 || at(name).tests.some((path) => path.endsWith('.test.ts'));
-  const isBroken = ({ name }) => at(name).mutants.length > 0;
+  const isBroken = ({ name, text = '' }) => [name, ...rulesIn(text)].some((one) => at(one).mutants.length > 0);
   const promises = guarantees.filter(({ name }) => name.startsWith('G'));
   const known = new Set(rules.map(({ name }) => name));
   const strangers = guarantees.flatMap(({ text }) => rulesIn(text)).filter((name) => !known.has(name));
@@ -109,11 +113,17 @@ export function gapsOf(rules, guarantees, at, mutants, withoutMutant = WITHOUT_M
       'has neither a test nor a case: name it in the header of its test',
     ),
     ...names(
-      rules.filter((one) => !isBroken(one) && !withoutMutant.includes(one.name)),
+      rules.filter(({ name }) => !isBroken({ name })),
       'has no mutant: add one to test/sim/zoo',
     ),
     ...names(
-      withoutMutant.map((name) => ({ name })).filter((one) => isBroken(one) || !known.has(one.name)),
+      promises.filter((one) => !isBroken(one) && !withoutMutant.includes(one.name)),
+      'has no mutant: add one to test/sim/zoo, or name the rules on which it rests in docs/GUARANTEES.md',
+    ),
+    ...names(
+      withoutMutant
+        .map((name) => promises.find((one) => one.name === name) ?? { name })
+        .filter((one) => isBroken(one) || !promises.includes(one)),
       'is gone or has a mutant: remove it from WITHOUT_MUTANT in scripts/rules.mjs',
     ),
     ...strangers.map((name) => `docs/GUARANTEES.md names rule ${name}, which docs/PROTOCOL.md does not have`),

@@ -105,11 +105,12 @@ test('the page lists code, tests, cases and mutants, and the simulator where it 
 });
 
 describe('gaps', () => {
-  const gaps = (sources, mutants, cases, withoutMutant = ['N1']) =>
+  const gaps = (sources, mutants, cases, withoutMutant = []) =>
     gapsOf(PROTOCOL, GUARANTEES, indexOf(sources, HEADINGS, mutants, cases), mutants, withoutMutant);
+  const NAMED = { name: 'named', rule: 'N1' };
 
   test('none', () => {
-    expect(gaps(SOURCES, MUTANTS, CASES)).toEqual([]);
+    expect(gaps(SOURCES, [...MUTANTS, NAMED], CASES)).toEqual([]);
   });
 
   test('a rule without code, test or mutant, and a guarantee without a test', () => {
@@ -122,17 +123,30 @@ describe('gaps', () => {
       'Rule N1 has neither a test nor a case: name it in the header of its test',
       'Rule G1 has neither a test nor a case: name it in the header of its test',
       'Rule S1 has no mutant: add one to test/sim/zoo',
+      'Rule N1 has no mutant: add one to test/sim/zoo',
     ]);
   });
 
+  test('a guarantee whose mutants are neither its own nor those of its rules', () => {
+    const alone = guaranteesOf('**G1. Once.** Text.\n');
+    const mutants = [...MUTANTS, NAMED];
+    const of = (all, withoutMutant) => gapsOf(PROTOCOL, alone, indexOf(SOURCES, HEADINGS, all, CASES), all, withoutMutant);
+    expect(of(mutants, [])).toEqual([
+      'Rule G1 has no mutant: add one to test/sim/zoo, or name the rules on which it rests in docs/GUARANTEES.md',
+    ]);
+    expect(of(mutants, ['G1'])).toEqual([]);
+    expect(of([...mutants, { name: 'twice', rule: 'S1', also: ['G1'] }], [])).toEqual([]);
+  });
+
   test('an exemption that is not needed, and a mutant or a guarantee that names an unknown rule', () => {
-    expect(gaps(SOURCES, [...MUTANTS, { name: 'lost', rule: 'S99' }], CASES, ['N1', 'S2', 'S98'])).toEqual([
-      'Rule S2 is gone or has a mutant: remove it from WITHOUT_MUTANT in scripts/rules.mjs',
-      'Rule S98 is gone or has a mutant: remove it from WITHOUT_MUTANT in scripts/rules.mjs',
+    expect(gaps(SOURCES, [...MUTANTS, NAMED, { name: 'lost', rule: 'S99' }], CASES, ['G1', 'G98'])).toEqual([
+      'Rule G1 is gone or has a mutant: remove it from WITHOUT_MUTANT in scripts/rules.mjs',
+      'Rule G98 is gone or has a mutant: remove it from WITHOUT_MUTANT in scripts/rules.mjs',
       'Mutant lost breaks a rule that neither docs/PROTOCOL.md nor docs/GUARANTEES.md has',
     ]);
     const stranger = guaranteesOf('**G1. Once.** Rule S97.\n');
-    expect(gapsOf(PROTOCOL, stranger, indexOf(SOURCES, HEADINGS, MUTANTS, CASES), MUTANTS, ['N1'])).toEqual([
+    const mutants = [...MUTANTS, NAMED];
+    expect(gapsOf(PROTOCOL, stranger, indexOf(SOURCES, HEADINGS, mutants, CASES), mutants, ['G1'])).toEqual([
       'docs/GUARANTEES.md names rule S97, which docs/PROTOCOL.md does not have',
     ]);
   });

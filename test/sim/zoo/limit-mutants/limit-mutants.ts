@@ -21,6 +21,7 @@ export const LIMIT_MUTANTS: readonly Mutant[] = [
   {
     name: 'held-forgotten',
     rule: 'S1',
+    also: ['G37'],
     breaks: 'The requests that a limit holds are dropped when a path closes',
     explorer: 'limits',
     apply: () =>
@@ -32,7 +33,7 @@ export const LIMIT_MUTANTS: readonly Mutant[] = [
   {
     name: 'held-runs-late',
     rule: 'S11',
-    also: ['O1'],
+    also: ['O1', 'G37'],
     breaks: 'A request that a limit holds is answered with STALE when its handle ends, and is executed as well',
     explorer: 'limits',
     apply: () =>

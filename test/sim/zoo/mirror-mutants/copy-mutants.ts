@@ -210,6 +210,7 @@ const REPAIRING: readonly Mutant[] = [
   {
     name: 'repair-members-only',
     rule: 'M12',
+    also: ['G36'],
     breaks: 'A repair does not reach a replica that returns',
     apply: () =>
       all(
@@ -224,6 +225,7 @@ const REPAIRING: readonly Mutant[] = [
   {
     name: 'repair-unsourced',
     rule: 'M12',
+    also: ['G36'],
     breaks: 'The map of the source of a repair does not get the region',
     apply: () =>
       override<PieceInner, [string], void>(PieceRun, 'write', (original) => (self, source) => {

@@ -29,6 +29,7 @@ const SPREAD: readonly Mutant[] = [
   {
     name: 'parts-not-rolled-back',
     rule: 'P2',
+    also: ['G19'],
     breaks: 'After a rollback, the files of a volume in other pools are zeros',
     apply: () =>
       override<StepsInner, [FoundSnapshot], NewPart>(
@@ -43,6 +44,7 @@ const SPREAD: readonly Mutant[] = [
   {
     name: 'parts-unsynced',
     rule: 'P2',
+    also: ['G19'],
     breaks: 'The files of a snapshot in other pools are not durable when it is answered',
     apply: () =>
       all(
