@@ -10,6 +10,7 @@ import { startFiles } from '../start-files.mjs';
 import { bundleFile, MANUAL, PROGRAMS, ROOT } from '../prepare.mjs';
 import { librariesIn } from './copyright.mjs';
 import { LIBRARY } from './contents.mjs';
+import { installedText } from './installed-text.mjs';
 
 const PROGRAM = 0o755;
 const FILE = 0o644;
@@ -45,7 +46,13 @@ export function stage(name, product, version, folder, binaries) {
   for (const unit of product.units) putFile(`packaging/${unit}.service`, `usr/lib/systemd/system/${unit}.service`);
   for (const unit of product.units) putFile(`packaging/${unit}.logrotate`, `etc/logrotate.d/${name}`);
   if (product.settings !== null) putFile(`packaging/${product.settings}`, `usr/share/${name}/${product.settings}`);
-  for (const [source, place] of Object.entries(product.files)) putFile(source, place);
+  for (const [source, place] of Object.entries(product.files))
+    put(
+      place,
+      source.endsWith('.md')
+        ? installedText(readFileSync(join(ROOT, source), 'utf8'), source, product.files)
+        : readFileSync(join(ROOT, source)),
+    );
   for (const [source, place] of Object.entries(product.scripts)) putFile(source, place, PROGRAM);
   if (product.isNative) stageFfi(product.packages[0], folder, binaries);
   for (const source of product.folders)
