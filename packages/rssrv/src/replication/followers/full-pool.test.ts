@@ -42,7 +42,7 @@ beforeEach(async () => {
     const found = followers.of(order.replication).find(({ manifest }) => manifest.follower?.sourceId === snapshot.volumeId)!;
     const { state } = await followers.prepare(found.manifest.id, snapshot, null);
     await followers.arrived(found.manifest.id, { ...state, positionBytes: snapshot.sizeBytes }, 0);
-    await followers.commit(found.manifest.id, moment, snapshot);
+    await followers.commit(found.manifest.id, moment, snapshot, null);
   }
   const folder = join(s.scene.pools.states[0]!.path, 'spare');
   mkdirSync(folder, { recursive: true });
