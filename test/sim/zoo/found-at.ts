@@ -269,6 +269,7 @@ const ROLES: readonly (readonly [seed: number, mutants: readonly string[]])[] = 
 const CONSENTS: readonly (readonly [seed: number, mutants: readonly string[]])[] = [
   [1, ['remove-free']],
   [10, ['no-ancestry', 'again-drops', 'demote-needs-common']],
+  [15, ['by-name']],
 ];
 
 /** Mutants of mirrors that come back from an old image, with the seed of the life. */
@@ -277,10 +278,15 @@ const MIRROR_SOURCES: readonly (readonly [seed: number, mutants: readonly string
 /** Mutants of the orders at two servers, with the seed of the life. */
 const ORDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] = [
   [1, ['reopen-blind']],
-  [2, ['close-on-higher', 'promote-keeps-epoch', 'demote-drops']],
+  [2, ['close-on-higher', 'promote-keeps-epoch', 'demote-drops', 'promote-moments-only']],
+  [12, ['want-counter']],
+  [26, ['record-apart']],
   [33, ['no-consent']],
   [35, ['take-any']],
   [49, ['own-ids']],
+  [53, ['term-counter']],
+  [62, ['handed-blind']],
+  [247, ['close-follows-any']],
 ];
 
 /** Mutants of followers with carried content, with the seed of the life. */

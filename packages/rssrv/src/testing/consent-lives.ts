@@ -4,6 +4,7 @@
 // second volume follows beside an old source, a command removes what may be the only copy, or no order ends a state that does not go on.
 // Invariant: the seed determines what happens. Rules: T1, T4, T6, T8, T9.
 
+import { toRsError } from '@rsio/common/lib/errors';
 import { LOCAL_ASKER } from '../pools/asker.ts';
 import { closedFor, following } from '../pools/follower-rules.ts';
 import { snapshotsOf } from '../snapshots/snapshot-rules.ts';
@@ -168,7 +169,8 @@ class ConsentLife {
       await this.work();
       await this.check();
     }
-    const { forth } = this;
+    const { forth, back } = this;
+    if (!this.hasRestored && back.hasSource) throw new Violation('The old source does not follow the server that has taken over');
     const word = forth.state;
     if (word === 'diverged') await this.keepFollowers();
     else if (this.hasRestored && word !== 'waiting') return;
@@ -181,11 +183,11 @@ class ConsentLife {
     const { forth } = this;
     const newest = forth.newest();
     await forth.quiet();
-    await forth.promotion.promote(WANTED, LOCAL_ASKER, null);
+    await accepted(forth.promotion.promote(WANTED, LOCAL_ASKER, null));
     for (const { manifest } of forth.followers())
       if (newest?.get(manifest.follower?.sourceId ?? '')?.equals(volumeContent(forth.target.scene, manifest.name)) !== true)
         throw new Violation('A promotion does not give the content that the followers had');
-    await forth.demote();
+    await accepted(forth.demote());
     if (forth.followers().some(({ manifest }) => following(manifest) === null || closedFor(manifest) === null))
       throw new Violation('A demotion leaves a volume open');
     for (let tries = 0; tries < CALM_TRIES; tries++) {
@@ -194,4 +196,11 @@ class ConsentLife {
     }
     if (forth.state !== 'waiting') throw new Violation(`The replication does not go on after the orders: ${forth.state}`);
   }
+}
+
+/** An order that the word of a state names must be accepted. */
+function accepted<T>(order: Promise<T>): Promise<T> {
+  return order.catch((thrown: unknown) => {
+    throw new Violation(`An order that the word diverged names is refused: ${toRsError(thrown).message}`);
+  });
 }

@@ -1,7 +1,8 @@
 // Random lives of two servers at which people give any order at any time: replicate, end, promote, reverse, cancel, demote. Both servers crash,
 // come back from old images and have full pools, names change, and a server may use what the other one has said long ago. site-judge.ts
 // judges each event. At the end, nothing fails any more, and a person prefers one of the servers: at most ORDERS_MAX orders make its content
-// that of the source, with a follower. Invariant: the seed determines what happens. Rules: T1, T4, T6 to T10.
+// that of the source, with a follower, and what a demotion has kept can be taken back. Some lives have more old images, or more hand-overs
+// that are interrupted. Invariant: the seed determines what happens. Rules: T1, T4, T6 to T10.
 
 import type { ReplicationOrder } from '@rsio/common/control/server/replication-methods';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -12,12 +13,11 @@ import { lived } from './replication-lives.ts';
 import { type Role, roleOf, SiteJudge } from './site-judge.ts';
 import type { Site } from './site.ts';
 import { MINUTE_MS, SITE_VOLUMES, type TwoSites, Violation } from './two-sites.ts';
-import { volumeContent, volumeIn } from './volume-content.ts';
+import { snapshotContent, volumeContent, volumeIn } from './volume-content.ts';
 
 const WANTED = SITE_VOLUMES.map((name) => ({ name, universe: 0 }));
 const EVENTS_MIN = 15;
 const EVENTS_MORE = 25;
-const CRASH_STEPS = 40;
 const ORDER_STEPS = 15;
 const FULL_STEPS = 20;
 const CALM_ROUNDS = 5;
@@ -57,9 +57,29 @@ const CLOSED_DECK: readonly Event[] = [
   'late',
 ];
 
+/** What happens in a life, in general and while a volume is closed, and the number of steps below which a server crashes. */
+interface Kind {
+  readonly deck: readonly Event[];
+  readonly closedDeck: readonly Event[];
+  readonly crashSteps: number;
+  /** True if each crash of a source that has begun to close leaves an image. */
+  readonly keepsHalf: boolean;
+}
+
+const ANY: Kind = { deck: DECK, closedDeck: CLOSED_DECK, crashSteps: 40, keepsHalf: false };
+const IMAGES_MORE: readonly Event[] = ['reverse', 'work', 'work', 'restore', 'restore'];
+/** A life with many old images. */
+const IMAGES: Kind = { ...ANY, deck: [...DECK, ...Array.from({ length: 5 }, () => IMAGES_MORE).flat()] };
+/** A life of hand-overs that are interrupted when they have just begun. */
+const HALVES_DECK: readonly Event[] = ['write', 'work', 'work', 'reverse', 'reverse', 'restore'];
+const HALVES: Kind = { deck: HALVES_DECK, closedDeck: HALVES_DECK, crashSteps: 6, keepsHalf: true };
+/** One life of these has many old images or interrupted hand-overs, in turn. */
+const LIVES = 13;
+
 /** Returns a violation, or null. */
 export function orderLife(seed: number): Promise<string | null> {
-  return lived(seed, (sites) => new OrderLife(sites).run());
+  const kind = seed % LIVES > 0 ? ANY : seed % (2 * LIVES) === 0 ? IMAGES : HALVES;
+  return lived(seed, (sites) => new OrderLife(sites, kind).run());
 }
 
 class OrderLife {
@@ -67,6 +87,7 @@ class OrderLife {
   private readonly ways: readonly [TwoSites, TwoSites];
   private readonly judge: SiteJudge;
   private readonly random: (below: number) => number;
+  private readonly kind: Kind;
   private wishes = 0;
   /** What a source has said, perhaps long ago. */
   private view: { readonly way: TwoSites; readonly order: ReplicationOrder } | null = null;
@@ -75,7 +96,8 @@ class OrderLife {
   /** Answers to this hand-over that the source gets late. */
   private readonly refused: string[] = [];
 
-  constructor(sites: TwoSites) {
+  constructor(sites: TwoSites, kind: Kind) {
+    this.kind = kind;
     this.ways = [sites, sites.reversed()];
     for (const way of this.ways) way.isBack = true;
     this.judge = new SiteJudge(this.ways);
@@ -88,7 +110,7 @@ class OrderLife {
     judge.check(null);
     for (let left = EVENTS_MIN + random(EVENTS_MORE); left > 0; left--) {
       const way = this.ways[random(2)]!;
-      const deck = this.isClosed && random(2) === 0 ? CLOSED_DECK : DECK;
+      const deck = this.isClosed && random(2) === 0 ? this.kind.closedDeck : this.kind.deck;
       await this.event(deck[random(deck.length)]!, way);
     }
     await this.settle(random(2));
@@ -124,7 +146,7 @@ class OrderLife {
     for (const way of this.ways) {
       way.clock.advance(random(3) * MINUTE_MS);
       if (crashes) {
-        for (const site of [way.source, way.target]) site.stepsLeft = random(3) === 0 ? 1 + random(CRASH_STEPS) : 0;
+        for (const site of [way.source, way.target]) site.stepsLeft = random(3) === 0 ? 1 + random(this.kind.crashSteps) : 0;
         way.cutAfter = random(4) === 0 ? random(4) : null;
       }
       if (way.hasSource) await way.work().catch(() => undefined);
@@ -241,7 +263,10 @@ class OrderLife {
   private async recover(): Promise<void> {
     await this.quiet();
     for (const { source } of this.ways) {
-      if (source.hasCrashed) await source.restart();
+      if (source.hasCrashed) {
+        await source.restart();
+        if (this.kind.keepsHalf && isHalfClosed(source)) this.keepImage(source);
+      }
       source.stepsLeft = 0;
     }
     for (const way of this.ways) way.cutAfter = null;
@@ -266,7 +291,8 @@ class OrderLife {
     const given: string[] = [];
     for (;;) {
       await this.calm();
-      if (this.isWell(forth) || this.isWell(back)) return;
+      const well = [forth, back].find((way) => this.isWell(way));
+      if (well !== undefined) return this.goBack(well);
       if (given.length >= ORDERS_MAX) break;
       this.refusals.length = 0;
       const order = await this.wayOut(forth, back);
@@ -281,6 +307,21 @@ class OrderLife {
     );
     const state = `${here} here and ${there} there (${forth.state ?? '-'}, ${back.state ?? '-'})`;
     throw new Violation(`No order ends the state ${state}; given: ${given.join(', ')}; refused: ${this.refusals.join('; ')}`);
+  }
+
+  /** T7: what a demotion has kept can be taken back. */
+  private async goBack(way: TwoSites): Promise<void> {
+    const { scene } = way.target;
+    const from = this.kept(way.target).find((one) => one.startsWith('before-demotion-'));
+    if (from === undefined) return;
+    const contents = SITE_VOLUMES.map((name) => {
+      const record = snapshotsOf(volumeIn(scene, name)).list.find((one) => one.name === from)!;
+      return snapshotContent(scene, name, record);
+    });
+    if (!(await this.isGiven('promote', way, from)))
+      throw new Violation(`A promotion does not take a kept snapshot: ${this.refusals.at(-1)}`);
+    for (const [index, name] of SITE_VOLUMES.entries())
+      if (!volumeContent(scene, name).equals(contents[index]!)) throw new Violation(`A promotion gives volume ${name} no kept content`);
   }
 
   private async calm(): Promise<void> {
@@ -360,6 +401,12 @@ class OrderLife {
     const shared = (first ?? []).filter((one) => second?.some((other) => momentIdOf(other) === momentIdOf(one)) === true);
     return shared.map(({ name }) => name).toReversed();
   }
+}
+
+/** Returns true if the server has begun to close its volumes, and has not made the last moment. */
+function isHalfClosed({ scene }: Site): boolean {
+  const all = scene.pools.states.flatMap(({ volumes }) => [...volumes.values()]);
+  return all.some(({ replication }) => (replication?.order ?? null) !== null && replication?.handOver?.group === null);
 }
 
 function newId(number: number): string {

@@ -31,6 +31,8 @@ export function roleOf(manifest: Manifest): Role {
 interface State {
   readonly roles: ReadonlyMap<Site, readonly (Role | null)[]>;
   readonly alive: ReadonlySet<string>;
+  /** The content of each volume; null without the volume. */
+  readonly contents: ReadonlyMap<Site, readonly (string | null)[]>;
 }
 
 export class SiteJudge {
@@ -77,12 +79,22 @@ export class SiteJudge {
     this.checkCopies();
     const { before } = this;
     this.before = now;
-    for (const roles of now.roles.values()) for (const role of roles) if (role?.wanted) this.wished.add(role.wanted);
+    this.learnWishes(before, now);
     this.checkServing(now);
     if (before === null) return;
     for (const version of before.alive)
       if (!now.alive.has(version)) throw new Violation(`A write to volume ${version.split(' ')[0]} is lost that a server had`);
     for (const site of this.sites) if (site !== ordered) this.checkRoles(site, before, now);
+  }
+
+  private learnWishes(before: State | null, now: State): void {
+    for (const [site, roles] of now.roles) {
+      const known = new Set(before?.roles.get(site)?.map((role) => role?.wanted));
+      const fresh = roles.flatMap((role) => (role === null || role.wanted === null || known.has(role.wanted) ? [] : role.wanted));
+      const again = fresh.find((one) => this.wished.has(one));
+      if (again !== undefined) throw new Violation(`Server ${site.name} wants a hand-over with the id of an earlier one`);
+      for (const one of fresh) this.wished.add(one);
+    }
   }
 
   private checkServing({ roles }: State): void {
@@ -107,6 +119,8 @@ export class SiteJudge {
       if (!this.isAllowed(was, is, wishes, before.roles.get(site) ?? [])) throw new Violation(`${text}, and no order has allowed that`);
       if (was.word === 'closed' && is.word === 'source' && theirs.every((one) => one === was.id))
         throw new Violation(`${text}, although the other server wants to take over`);
+      if (was.word === 'closed' && is.word === 'follower' && !isKept(site, name, before.contents.get(site)?.[index] ?? null))
+        throw new Violation(`${text}, and does not have its last moment itself`);
     }
   }
 
@@ -139,8 +153,13 @@ export class SiteJudge {
   private now(): State {
     const roles = new Map<Site, readonly (Role | null)[]>();
     const alive = new Set<string>();
+    const contents = new Map<Site, readonly (string | null)[]>();
     for (const site of this.sites) {
       const { scene } = site;
+      contents.set(
+        site,
+        SITE_VOLUMES.map((name) => (has(scene, name) ? keyOf(name, volumeContent(scene, name)) : null)),
+      );
       roles.set(
         site,
         SITE_VOLUMES.map((name) => (has(scene, name) ? roleOf(volumeIn(scene, name).manifest) : null)),
@@ -153,7 +172,7 @@ export class SiteJudge {
         if (following(found.manifest) === null) this.live(alive, keyOf(name, volumeContent(scene, name)));
       }
     }
-    return { roles, alive };
+    return { roles, alive, contents };
   }
 
   /** A content keeps all those alive from which it was made. */
@@ -164,6 +183,11 @@ export class SiteJudge {
 
 function has(scene: Site['scene'], name: string): boolean {
   return scene.pools.states.some(({ volumes }) => [...volumes.values()].some((one) => one.name === name));
+}
+
+/** Returns true if a snapshot of the volume has this content. */
+function isKept({ scene }: Site, name: string, content: string | null): boolean {
+  return snapshotsOf(volumeIn(scene, name)).list.some((one) => keyOf(name, snapshotContent(scene, name, one)) === content);
 }
 
 function serves(site: Site, name: string): boolean {

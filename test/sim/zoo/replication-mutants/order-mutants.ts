@@ -21,6 +21,7 @@ import {
   type OldSource,
 } from '@rsio/rssrv/replication/followers/follower-plan';
 import { FollowerVerbs } from '@rsio/rssrv/replication/followers/follower-verbs';
+import { Promotion } from '@rsio/rssrv/replication/followers/promotion';
 import { TakeOver } from '@rsio/rssrv/replication/followers/take-over';
 import { SourceVerbs } from '@rsio/rssrv/replication/sources/source-verbs';
 import { snapshotsOf } from '@rsio/rssrv/snapshots/snapshot-rules';
@@ -181,6 +182,30 @@ const RECORDS: readonly Mutant[] = [
   },
   {
     ...LIVES,
+    name: 'handed-blind',
+    rule: 'T9',
+    breaks: 'a closed source follows whatever replication its peer offers, and with any moment in common',
+    apply: () =>
+      followingAs((found, order, server) => {
+        const handOver = found.manifest.replication?.handOver;
+        const group = commonMoment(found, order) ?? handOver?.group ?? null;
+        return handOver === undefined ? null : { ...handOver, replication: order.replication, server, group };
+      }),
+  },
+  {
+    ...LIVES,
+    name: 'close-follows-any',
+    rule: 'T9',
+    breaks: 'a closed source follows with any moment in common, although it does not have its last moment itself',
+    apply: () =>
+      followingAs((found, order) => {
+        const handOver = found.manifest.replication?.handOver;
+        const group = commonMoment(found, order);
+        return handOver === undefined || group === null ? null : { ...handOver, group };
+      }),
+  },
+  {
+    ...LIVES,
     name: 'reopen-blind',
     rule: 'T9',
     breaks: 'a closed source opens again although its peer wants to take over',
@@ -222,6 +247,21 @@ const ORDERS: readonly Mutant[] = [
         }),
       );
     },
+  },
+  {
+    ...LIVES,
+    name: 'promote-moments-only',
+    rule: 'T7',
+    breaks: 'a promotion takes no other snapshots than moments of the source',
+    apply: () =>
+      override<Promotion, [readonly VolumeName[], Asker, string | null], object>(
+        Promotion,
+        'moment',
+        (original) => (self, wanted, asker, from) => {
+          if (from !== null) throw new RsError('E_USAGE', 'A promotion takes the newest moment');
+          return original(self, wanted, asker, from);
+        },
+      ),
   },
   {
     ...LIVES,

@@ -23,6 +23,7 @@ import { SnapshotVerbs } from '@rsio/rssrv/snapshots/snapshot-verbs';
 import { override } from '../../base/override.ts';
 import { all, type Mutant, type PrivateAs } from '../mutants/mutant.ts';
 import { CONSENT_MUTANTS } from './consent-mutants.ts';
+import { ID_MUTANTS } from './id-mutants.ts';
 import { ORDER_MUTANTS } from './order-mutants.ts';
 import { PROMOTION_MUTANTS } from './promotion-mutants.ts';
 import { ROLE_MUTANTS } from './role-mutants.ts';
@@ -354,5 +355,6 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
   ...ROLE_MUTANTS,
   ...CONSENT_MUTANTS,
   ...ORDER_MUTANTS,
+  ...ID_MUTANTS,
   ...SEED_MUTANTS,
 ];
