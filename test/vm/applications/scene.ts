@@ -121,7 +121,8 @@ export async function configured({ server, nodes, report, times }: AppScene): Pr
     await node.run('systemctl daemon-reload; systemctl enable --now watch');
   };
   await Promise.all(nodes.map(join));
-  const made = await first.run(`${until(`rsconfig volume create ${APP} --size 64m --attach`, 10)}; mkfs.ext4 -q -L ${APP} /dev/av0/${APP}`);
+  const create = `rsconfig volume create ${APP} --size 64m --clients ${nodes.map(({ name }) => name).join()} --attach`;
+  const made = await first.run(`${until(create, 10)}; mkfs.ext4 -q -L ${APP} /dev/av0/${APP}`);
   await first.run(`mount /dev/av0/${APP} /mnt && : > /mnt/lines && umount /mnt && rsconfig -d ${APP}`);
   report.check('a volume has a file system', true, made);
   const words = `--on ${APP} --nodes ${NAMES.nodes.join()} --service ${APP}.service --mounts ${MOUNT} --moving-address ${ADDRESS}/24`;

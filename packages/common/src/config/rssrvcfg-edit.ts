@@ -38,7 +38,11 @@ export interface FirstServer {
 /** Returns a first configuration, without pools and clients. A wrong value becomes a problem of the document. */
 export function newRssrvcfg({ name, namespace, namespaceid, serverid, addresses }: FirstServer): IniDocument {
   const style = { keyColumns: KEY_COLUMNS };
-  const head = appendSection(parseIni(''), 'namespace', namespace, [['namespaceid', String(namespaceid)]], style);
+  const keys = [
+    ['namespaceid', String(namespaceid)],
+    ['tenants', 'yes'],
+  ] as const;
+  const head = appendSection(parseIni(''), 'namespace', namespace, keys, style);
   const named = appendSection(head, 'server', name, [['serverid', String(serverid)]], style);
   return addresses.reduce((document, address, index) => appendSection(document, 'interface', `if${index}`, [['address', address]]), named);
 }

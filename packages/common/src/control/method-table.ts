@@ -2,7 +2,7 @@
 // daemon has its own table: methods.ts (rsiod) and server/server-methods.ts (rssrv). docs/CONTROL.md has the rules for changing a table.
 
 import { CONTROL_ANSWER_MS, EVENTS_KEPT, EVENTS_WAIT_MAX_MS } from './limits.ts';
-import { count, flag, list, number, object, type Of, orNull, type Shape, text, whole } from '../lib/shape.ts';
+import { count, flag, list, number, object, type Of, optional, orNull, type Shape, text, whole } from '../lib/shape.ts';
 
 /**
  * Version of the interface. The version increases only when a reader of the old version would misinterpret answers of the new version.
@@ -105,6 +105,11 @@ export const SERVER_DAEMON = object({
   ...DAEMON_FIELDS,
   processUser: orNull(text('User as which server processes run; null: the user of the daemon')),
   processNote: orNull(text('Why server processes have more rights than they need, and what to do; clients are not told')),
+  sharesVolumes: optional(
+    flag(
+      'Several clients have the right manage, and each may change the volumes of the others; missing: the server is of an earlier release',
+    ),
+  ),
 });
 
 export function method<const P extends Readonly<Record<string, Param>>, R>(

@@ -202,6 +202,7 @@ export function volumeDetails(
     ['take-over', `${names(volume.takeOver, 'all')}${volume.takeOverForce ? ', also by force' : ''}`],
     ...(volume.limits === null ? [] : [['limits', limitsText(volume.limits)] as const]),
     ['owner', volume.owner ?? '-'],
+    ...(volume.managers === undefined ? [] : [['managers', names(volume.managers, 'all')] as const]),
     ['created', volume.createdMs === null ? '-' : formatTime(volume.createdMs)],
     ...(volume.holders.length === 0 ? [['held by', '-'] as const] : []),
     ...volume.holders.map(({ node, address, sinceMs }) => ['held by', `${node} ${address} since ${formatTime(sinceMs)}`] as const),

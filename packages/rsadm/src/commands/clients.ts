@@ -78,7 +78,8 @@ export const CLIENT_RIGHTS = defineCommand({
   synopsis: 'client rights NAME R',
   summary: 'changes what a client may do',
   details: `R is use, admin, or manage with pool= and limit=, such as "manage pool=fast
-limit=500g". The command takes effect at once.`,
+limit=500g". limit= counts the volumes of the client on this server. The command
+takes effect at once.`,
   options: {},
   operands: { min: 2, max: 4 },
   completes: COMPLETES_CLIENTS,

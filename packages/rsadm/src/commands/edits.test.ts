@@ -364,7 +364,7 @@ describe('pools and the namespace', () => {
   test('namespace show and set, the key from a file, and no key is printed', async () => {
     await scene.serve();
     const show =
-      'namespace osl\n    namespaceid:  200\n    port:         5000\n    explore:      yes\n    tls:          allow\n    namespacekey: not set\n';
+      'namespace osl\n    namespaceid:  200\n    port:         5000\n    explore:      yes\n    tls:          allow\n    tenants:      no\n    namespacekey: not set\n';
     expect(await scene.run(['namespace', 'show'])).toEqual({ code: 0, out: show, err: '' });
     const file = `${scene.root}/key`;
     writeFileSync(file, 'x2bqehhz57cbs2vh8e9vvyhue9sfr8eb\n');
@@ -379,6 +379,7 @@ describe('pools and the namespace', () => {
       port: 5001,
       explore: 'signed',
       tls: 'allow',
+      tenants: false,
       hasKey: true,
     });
     expect((await scene.run(['namespace', 'set', 'port='])).code).toBe(0);

@@ -72,7 +72,7 @@ Next:
     );
     expect(statSync(scene.configFile).mode & 0o777).toBe(0o600);
     expect(scene.config()).toBe(
-      '[namespace osl]\nnamespaceid = 200\n\n[server big-9]\nserverid    = 1\n\n[interface if0]\naddress     = 192.168.10.9\n\n' +
+      '[namespace osl]\nnamespaceid = 200\ntenants     = yes\n\n[server big-9]\nserverid    = 1\n\n[interface if0]\naddress     = 192.168.10.9\n\n' +
         '[interface if1]\naddress     = 192.168.11.9/24\n',
     );
     expect(parseRssrvConfig(scene.config(), 'f')).toMatchObject({ server: { name: 'big-9' }, namespace: { namespaceid: 200 } });

@@ -23,17 +23,19 @@ export const NAMESPACE_SHOW = defineCommand({
     port: count(),
     explore: text(),
     tls: text('off, allow or require'),
+    tenants: flag('A volume belongs to the client that created it'),
     hasKey: flag('Exploration can be signed'),
   }),
   run: async (context, { json }) => {
-    const { name, namespaceid, port, explore, tls, namespacekey } = loadRssrvConfig(context.configFile).namespace;
-    if (json) return printJson(context, { name, namespaceid, port, explore, tls, hasKey: namespacekey !== null });
+    const { name, namespaceid, port, explore, tls, tenants, namespacekey } = loadRssrvConfig(context.configFile).namespace;
+    if (json) return printJson(context, { name, namespaceid, port, explore, tls, tenants, hasKey: namespacekey !== null });
     const lines = [
       `namespace ${name}`,
       `    namespaceid:  ${namespaceid}`,
       `    port:         ${port}`,
       `    explore:      ${explore}`,
       `    tls:          ${tls}`,
+      `    tenants:      ${tenants ? 'yes' : 'no'}`,
       `    namespacekey: ${namespacekey === null ? 'not set' : 'set'}`,
     ];
     context.out(toText(lines));
@@ -45,10 +47,10 @@ export const NAMESPACE_SET = defineCommand({
   call: { by: 'words', words: 'namespace set' },
   synopsis: 'namespace set KEY=VALUE... [--namespacekey-file F]',
   summary: 'changes settings of the namespace',
-  details: `The keys are port, explore and tls; they have the same meaning as in the section
-[namespace] of rssrvcfg(5). With tls=require, plain paths end at once. KEY=
-without a value restores the default. To change the namespaceid, stop rssrv
-first, because clients identify the server by this number.`,
+  details: `The keys are port, explore, tls and tenants; they have the same meaning as in
+the section [namespace] of rssrvcfg(5). With tls=require, plain paths end at
+once. KEY= without a value restores the default. To change the namespaceid, stop
+rssrv first, because clients identify the server by this number.`,
   options: { 'namespacekey-file': { kind: 'text', value: 'F', help: 'file with the key that signs exploration messages' } },
   operands: { min: 0, max: 4 },
   run: async (context, options, words) => {

@@ -19,6 +19,9 @@ import { type AdmContext, defineCommand } from '../cli/context.ts';
 /** Maximum number of volumes with faults that the page lists. */
 const VOLUMES_LISTED_MAX = 20;
 
+const SHARED_VOLUMES =
+  'several clients have the right manage, and each may change the volumes of the others: rsadm namespace set tenants=yes ends this';
+
 const PAGE = object({
   daemon: SERVER_DAEMON,
   interfaces: list(INTERFACE),
@@ -59,6 +62,7 @@ export const STATUS = defineCommand({
         `up since ${formatTime(daemon.startedMs)}, configured ${formatTime(daemon.configuredMs)}`,
         ...(daemon.processUser === null ? [] : [`server processes run as user ${daemon.processUser}`]),
         ...(daemon.processNote === null ? [] : [daemon.processNote]),
+        ...(daemon.sharesVolumes === true ? [SHARED_VOLUMES] : []),
         ...(records.length === 0 ? [] : [`votes for ${plural(records.length, 'mirror')}`]),
         ...(replications.length === 0 ? [] : [`${plural(replications.length, 'replication')} (rsadm volume replications)`]),
         ...(change === null

@@ -12,7 +12,7 @@ import { toRsError } from '@rsio/common/lib/errors';
 import { programVersion } from '@rsio/common/lib/version';
 import { allocateSpace } from '../pools/disk/allocate.ts';
 import { stepReached } from '../pools/disk/kill-step.ts';
-import { type Asker, clientAsker, limitOf, LOCAL_ASKER } from '../pools/asker.ts';
+import { type Asker, clientAsker, limitOf, LOCAL_ASKER, sharesVolumes } from '../pools/asker.ts';
 import type { PoolState } from '../pools/catalogue.ts';
 import type { PoolFiles } from '../pools/disk/pool-files.ts';
 import { PoolMemory } from '../pools/pool-memory.ts';
@@ -220,7 +220,7 @@ export class Administration {
       volumeFiles: () =>
         ports.config().volumes.flatMap(({ name, path, pool }) => (path === null || pool !== undefined ? [] : [{ name, path }])),
       reached: stepReached,
-      askerOf: (node) => (node === null ? LOCAL_ASKER : clientAsker(node, ports.config().rights)),
+      askerOf: (node) => (node === null ? LOCAL_ASKER : clientAsker(node, ports.config())),
     });
   }
 
@@ -383,6 +383,7 @@ export class Administration {
         configuredMs: this.ports.configuredMs(),
         processUser: this.ports.rights.user,
         processNote: asker.node === null ? this.ports.rights.warning : null,
+        sharesVolumes: sharesVolumes(this.ports.config()),
       }),
       ...poolHandlers(clock, changes, verbs, this.ports.farms),
       ...farmHandlers(clock, this.ports.farms, this.pools, this.ports.config().server.name),

@@ -10,6 +10,7 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Fences } from '../volumes/fences.ts';
 import { type Asker, clientAsker, LOCAL_ASKER } from '../pools/asker.ts';
+import { asking } from '../testing/asking.ts';
 import { clientHandlers } from './client-handlers.ts';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 
@@ -37,7 +38,7 @@ beforeEach(() => {
 afterEach(() => removeFolder(folder));
 
 function clientWith(role: ClientRole, node = 'ops'): Asker {
-  return clientAsker(node, [{ name: node, role, pools: null, limitBytes: null, line: 1 }]);
+  return clientAsker(node, asking([{ name: node, role, pools: null, limitBytes: null, line: 1 }]));
 }
 
 function ordersOf(asker: Asker): Orders {
@@ -100,7 +101,7 @@ describe.each(ORDERS)('%s', (order) => {
   );
 
   test('is refused to a client without a line in [rights]', async () => {
-    await expect(give(clientAsker('ops', []), order, 'venus')).rejects.toMatchObject({ code: 'E_RIGHTS' });
+    await expect(give(clientAsker('ops', asking()), order, 'venus')).rejects.toMatchObject({ code: 'E_RIGHTS' });
     expect(done).toEqual([]);
   });
 

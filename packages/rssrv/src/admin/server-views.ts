@@ -136,6 +136,7 @@ export function volumeView(
     takeOver,
     takeOverForce,
     owner: manifest?.owner ?? null,
+    ...(manifest?.managers === undefined ? {} : { managers: manifest.managers }),
     createdMs: manifest?.createdMs ?? null,
     origin: manifest?.origin ?? null,
     holders: status.holders,

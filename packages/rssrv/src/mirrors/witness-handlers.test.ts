@@ -3,6 +3,7 @@
 
 import { expect, test } from 'vitest';
 import { type Asker, clientAsker, LOCAL_ASKER } from '../pools/asker.ts';
+import { asking } from '../testing/asking.ts';
 import { claim, newRecord, store, type VoterRecord } from './voter-rules.ts';
 import type { VoterView } from './voters.ts';
 import { witnessHandlers } from './witness-handlers.ts';
@@ -63,6 +64,6 @@ test.each([
 
 test('an unknown record, and a client without the right', async () => {
   await expect(orders([]).orders['witness-remove']({ mirror: MIRROR, force: true })).rejects.toMatchObject({ code: 'E_UNKNOWN_VOLUME' });
-  const { orders: given } = orders([view(FOUNDED)], clientAsker('venus', []));
+  const { orders: given } = orders([view(FOUNDED)], clientAsker('venus', asking()));
   await expect(given['witness-remove']({ mirror: MIRROR, force: true })).rejects.toMatchObject({ code: 'E_RIGHTS' });
 });

@@ -5,13 +5,14 @@ import { CLIENTS_MAX } from '@rsio/common/config/schema/limits';
 import { expect, test } from 'vitest';
 import { DB, open, usePoolDirectory } from '../testing/pool-directory.ts';
 import { clientAsker, LOCAL_ASKER } from './asker.ts';
+import { asking } from '../testing/asking.ts';
 import { stampOf } from './requests/request-stamp.ts';
 
 usePoolDirectory();
 
 const STAMPS = ['1', '2'].map((id) => stampOf({ node: null, id, method: 'volume-revoke', params: {} }));
 const ANY = DB;
-const OPS = clientAsker('ops', [{ name: 'ops', role: 'manage', pools: null, limitBytes: null, line: 1 }]);
+const OPS = clientAsker('ops', asking([{ name: 'ops', role: 'manage', pools: null, limitBytes: null, line: 1 }]));
 
 test('the client leaves the list durably, and comes back into it; a request is executed once', async () => {
   const scene = await open();

@@ -3,13 +3,14 @@
 // mirrors/voters.test.ts tests the refusals.
 
 import { expect, test } from 'vitest';
-import type { RssrvConfig } from '@rsio/common/config/schema/types';
+import type { ClientRights, RssrvConfig } from '@rsio/common/config/schema/types';
+import { asking } from '../testing/asking.ts';
 import { mayFound, whyNoPlace } from './asker.ts';
 
 const RIGHTS = (['use', 'manage', 'admin'] as const).map((role) => ({ name: `may-${role}`, role, pools: null, limitBytes: null }));
 
 function configOf(witness: boolean): RssrvConfig {
-  return { server: { witness }, rights: RIGHTS } as unknown as RssrvConfig;
+  return { ...asking(RIGHTS as unknown as ClientRights[]), server: { witness } } as unknown as RssrvConfig;
 }
 
 test.each([
@@ -31,6 +32,6 @@ test.each([
   ['of-slow', ['slow', 'fast'], 'Client of-slow may not make volume db a replica: it needs the right manage for pool fast'],
 ])('client %s, volume in %j', (node, pools, expected) => {
   const rights = [...RIGHTS, { name: 'of-slow', role: 'manage' as const, pools: ['slow'], limitBytes: null }];
-  const why = whyNoPlace(node, 'db', pools, { rights } as unknown as RssrvConfig);
+  const why = whyNoPlace(node, { name: 'db', owner: null }, pools, asking(rights as unknown as ClientRights[]));
   expect(why?.split(', in its line')[0] ?? null).toBe(expected);
 });

@@ -1,5 +1,6 @@
-// The client or administrator that asks for a change, and the rights of this asker. Pure. Invariant: the server checks all rights itself
-// and does not rely on checks of the client. A refusal names the missing right and the place where the right is granted.
+// The client or administrator that asks for a change, and the rights of this asker. Pure. Invariants: the server checks all rights itself
+// and does not rely on checks of the client. With `tenants`, the table CHANGES alone says which changes of a volume need its owner, and
+// every change is in the table. A refusal names the missing right and the place where the right is granted.
 
 import { CLIENT_ROLES, type ClientRights, type ClientRole, type RssrvConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
@@ -12,6 +13,53 @@ export interface AskerRights {
   readonly pools: readonly string[] | null;
   /** The most bytes that the volumes of a client with the role `manage` may have together; null if the client has no limit. */
   readonly limitBytes: number | null;
+  /** True if the key `tenants` is set: a client with the role `manage` then changes only its own volumes. Absent: false. */
+  readonly isTenant?: boolean;
+}
+
+/** What says to whom a volume belongs. `managers`: null for all clients with the right `manage`; absent for none. */
+export interface Owned {
+  readonly name: string;
+  readonly owner: string | null;
+  readonly managers?: readonly string[] | null;
+}
+
+/**
+ * The changes of volumes, by their words in refusals. `attach`: every client with the right `manage` that may attach the volume makes them,
+ * because they leave the volume as it is. `owner`: with `tenants`, only the client that created the volume, its managers and administrators
+ * do. `maker`: like `owner`, and the client that made the snapshot.
+ */
+const CHANGES = {
+  'make snapshots': 'attach',
+  'clone snapshots': 'attach',
+  'copy snapshots': 'attach',
+  'copy volumes': 'attach',
+  'make images': 'attach',
+  'read images': 'attach',
+  'remove snapshots': 'maker',
+  'change volumes': 'owner',
+  'demote volumes': 'owner',
+  'end replications': 'owner',
+  'grow volumes': 'owner',
+  'make replicas of mirrors': 'owner',
+  'move volumes': 'owner',
+  'promote volumes': 'owner',
+  'refresh images': 'owner',
+  'remove volumes': 'owner',
+  'rename volumes': 'owner',
+  'replicate volumes': 'owner',
+  'restore volumes': 'owner',
+  'roll volumes back': 'owner',
+  'seed followers': 'owner',
+  'split images': 'owner',
+  'take volumes away from clients': 'owner',
+} as const;
+
+export type Change = keyof typeof CHANGES;
+export const ALL_CHANGES = Object.keys(CHANGES) as readonly Change[];
+
+export function neededFor(change: Change): 'attach' | 'maker' | 'owner' {
+  return CHANGES[change];
 }
 
 export class Asker {
@@ -96,15 +144,58 @@ export class Asker {
     );
   }
 
+  /** Returns true if the asker may do with the volume what the client that created it may do. */
+  owns({ owner, managers = [] }: Omit<Owned, 'name'>): boolean {
+    const { node, role, rights } = this;
+    if (node === null || role === 'admin' || rights.isTenant !== true) return true;
+    return owner === node || managers === null || managers.includes(node);
+  }
+
+  /** Throws E_RIGHTS if the change needs the owner of the volume, and the volume belongs to others. */
+  checkMine(volume: Owned, change: Change): void {
+    if (CHANGES[change] === 'owner' && !this.owns(volume)) throw this.notMine(volume, change);
+  }
+
+  /** Throws E_RIGHTS unless the asker has made the snapshot, or owns its volume. */
+  checkMaker(volume: Owned, creator: string | null, change: Change): void {
+    if (creator !== this.node && !this.owns(volume)) throw this.notMine(volume, change);
+  }
+
+  notMine({ name, owner }: Owned, change: Change): RsError {
+    const text =
+      `${this.text} may not ${change} of others: ${name} belongs to ${ownerText(owner)}, which permits it with ` +
+      `volume set ${name} managers=${this.node}`;
+    return new RsError('E_RIGHTS', text, { volume: name, node: this.node });
+  }
+
+  /**
+   * Returns who may attach a new volume of the asker, and who may take it over. With `tenants`, a client that names no clients gets a
+   * volume for itself alone.
+   */
+  access({ clients, takeOver }: Access): Access {
+    const { node } = this;
+    return node === null || this.rights.isTenant !== true || clients !== null
+      ? { clients, takeOver }
+      : { clients: [node], takeOver: [node] };
+  }
+
   /** Throws E_RIGHTS if the asker has a limit, and the volume counts towards the limit of another client. */
   checkOwner({ owner, name }: { readonly owner: string | null; readonly name: string }): void {
     const { role, limitBytes } = this.rights;
     if (role === 'admin' || limitBytes === null || owner === this.node) return;
-    // A client does not learn which other client has created the volume.
-    const who = owner === null ? 'an administrator' : 'another client';
-    const text = `Client ${this.node} has a limit, and may not take space for volume ${name}, which ${who} created: ask an administrator`;
+    const text = `Client ${this.node} has a limit, and may not take space for volume ${name}, which ${ownerText(owner)} created: ask an administrator`;
     throw new RsError('E_RIGHTS', text, { volume: name, node: this.node });
   }
+}
+
+/** A client does not learn which other client has created the volume. */
+function ownerText(owner: string | null): string {
+  return owner === null ? 'an administrator' : 'another client';
+}
+
+interface Access {
+  readonly clients: readonly string[] | null;
+  readonly takeOver: readonly string[] | null;
 }
 
 export const LOCAL_ASKER = new Asker(null, { role: 'admin', pools: null, limitBytes: null });
@@ -114,8 +205,19 @@ export function rightsOf(node: string, rights: readonly ClientRights[]): AskerRi
   return rights.find(({ name }) => name === node) ?? { role: 'use', pools: null, limitBytes: null };
 }
 
-export function clientAsker(node: string, rights: readonly ClientRights[]): Asker {
-  return new Asker(node, rightsOf(node, rights));
+export function clientAsker(node: string, { rights, namespace }: AskingConfig): Asker {
+  return new Asker(node, { ...rightsOf(node, rights), isTenant: namespace.tenants });
+}
+
+/** What the rights of an asker depend on. */
+export interface AskingConfig {
+  readonly rights: readonly ClientRights[];
+  readonly namespace: Pick<RssrvConfig['namespace'], 'tenants'>;
+}
+
+/** Returns true if several clients have the right `manage`, and each may change the volumes of the others. */
+export function sharesVolumes({ rights, namespace }: AskingConfig): boolean {
+  return !namespace.tenants && rights.filter(({ role }) => role === 'manage').length > 1;
 }
 
 /** Returns the limit of a client in bytes; null if the client has no limit. */
@@ -136,15 +238,16 @@ export function forceRole(node: string, { rights, hasRights }: Pick<RssrvConfig,
  * Returns true if a client may make this server a voter of the client's mirrors: the server is a witness, or the client may put
  * replicas on the server.
  */
-export function mayFound(node: string, { server, rights }: Pick<RssrvConfig, 'server' | 'rights'>): boolean {
-  return server.witness || clientAsker(node, rights).has('manage');
+export function mayFound(node: string, config: Pick<RssrvConfig, 'server'> & AskingConfig): boolean {
+  return config.server.witness || clientAsker(node, config).has('manage');
 }
 
 /** Returns why the client may not make a volume of these pools a replica of a mirror; null if the client may. */
-export function whyNoPlace(node: string, volume: string, pools: readonly string[], { rights }: Pick<RssrvConfig, 'rights'>): string | null {
-  const asker = clientAsker(node, rights);
+export function whyNoPlace(node: string, volume: Owned, pools: readonly string[], config: AskingConfig): string | null {
+  const asker = clientAsker(node, config);
   const barred = pools.find((pool) => !asker.mayUsePool(pool));
-  if (asker.has('manage') && barred === undefined) return null;
   const where = pools.length === 0 ? '' : ` for pool ${barred ?? pools[0] ?? ''}`;
-  return `Client ${node} may not make volume ${volume} a replica: it needs the right manage${where}, in its line in [rights] of rssrvcfg`;
+  if (!asker.has('manage') || barred !== undefined)
+    return `Client ${node} may not make volume ${volume.name} a replica: it needs the right manage${where}, in its line in [rights] of rssrvcfg`;
+  return asker.owns(volume) ? null : asker.notMine(volume, 'make replicas of mirrors').message;
 }

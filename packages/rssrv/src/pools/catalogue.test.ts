@@ -4,6 +4,7 @@
 import { RsError } from '@rsio/common/lib/errors';
 import { describe, expect, test } from 'vitest';
 import { type Asker, clientAsker, LOCAL_ASKER } from './asker.ts';
+import { asking } from '../testing/asking.ts';
 import {
   type Catalogue,
   type CreateRequest,
@@ -89,9 +90,9 @@ function refusal(work: () => unknown): string {
   return 'permitted';
 }
 
-const MANAGER = clientAsker('big-2', [{ name: 'big-2', role: 'manage', pools: ['fast'], limitBytes: 5 * GIB, line: 1 }]);
-const USER = clientAsker('venus', []);
-const ADMIN = clientAsker('ops', [{ name: 'ops', role: 'admin', pools: null, limitBytes: null, line: 1 }]);
+const MANAGER = clientAsker('big-2', asking([{ name: 'big-2', role: 'manage', pools: ['fast'], limitBytes: 5 * GIB, line: 1 }]));
+const USER = clientAsker('venus', asking());
+const ADMIN = clientAsker('ops', asking([{ name: 'ops', role: 'admin', pools: null, limitBytes: null, line: 1 }]));
 
 // Regression: a hidden volume in an unmounted pool or in a section was refused with a different error than a missing volume.
 test('a volume that the asker may not attach does not exist for it, whatever state it is in', () => {

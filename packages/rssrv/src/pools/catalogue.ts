@@ -5,7 +5,7 @@
 import type { IoLimits, PoolOwnership } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
 import { isName, NAME_ALLOWED, printSize, quoteText } from '@rsio/common/lib/units';
-import type { Asker } from './asker.ts';
+import type { Asker, Change } from './asker.ts';
 import { PARTS_MAX, POOL_VOLUMES_MAX, POOL_VOLUMES_PER_CLIENT_MAX } from './limits.ts';
 import type { VolumeId } from './disk/ids.ts';
 import { type Layout, type Manifest, otherParts, type PartRecord, partSizes, type PoolIdentity } from './disk/manifest.ts';
@@ -176,7 +176,7 @@ function findById({ pools }: Catalogue, id: VolumeId, asker: Asker): Found {
 /**
  * Returns a volume that the asker may change. Throws E_RIGHTS, and the errors of `findVolume`. `what`: the change, such as `grow volumes`.
  */
-export function findToChange(catalogue: Catalogue, wanted: WantedVolume, asker: Asker, what: string): Found {
+export function findToChange(catalogue: Catalogue, wanted: WantedVolume, asker: Asker, what: Change): Found {
   const found = findVolume(catalogue, wanted, asker);
   checkChange(catalogue, asker, found.pool, found.manifest, what);
   return found;
@@ -243,8 +243,8 @@ export function decideCreate(
   if (pools.length > 1) checkNoShared(pools);
   const [pool] = pools;
   const layout = wantedPools === null ? ({ kind: 'simple' } as const) : layoutOver(pools, request, chunkBytes, id, newId);
-  const base = { ...settings, id, clients, owner: asker.node, createdMs: nowMs, request: requestId };
-  const manifest = { ...base, layout };
+  const rights = { ...asker.access({ clients, takeOver: settings.takeOver }), owner: asker.node };
+  const manifest = { ...settings, id, ...rights, createdMs: nowMs, request: requestId, layout };
   for (const [index, sizeBytes] of partSizes(manifest).entries()) checkRoom(pools[index]!, sizeBytes, request.thick);
   asker.checkLimit(ownedBytes(catalogue, asker.node), totalBytes(manifest));
   return { pool: pool!, manifest, parts: placedParts(pools, manifest) };
@@ -386,9 +386,10 @@ export function busyText({ pool, manifest }: Found): string | null {
 }
 
 /** Throws unless the asker may change the volume. `what`: the change, such as `grow volumes`. */
-export function checkChange(catalogue: Catalogue, asker: Asker, pool: PoolState, manifest: Manifest, what: string): void {
+export function checkChange(catalogue: Catalogue, asker: Asker, pool: PoolState, manifest: Manifest, what: Change): void {
   asker.needs('manage', what);
   if (!asker.mayAttach(manifest.clients)) throw unknownVolume(manifest);
+  asker.checkMine(manifest, what);
   checkPools(catalogue, asker, pool, manifest);
 }
 

@@ -10,7 +10,7 @@ import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { allocateLimitMs } from './disk/allocate.ts';
 import { decideAccess } from './access.ts';
-import { type Asker, LOCAL_ASKER } from './asker.ts';
+import { type Asker, type Change, LOCAL_ASKER } from './asker.ts';
 import {
   type Catalogue,
   type CreateRequest,
@@ -85,7 +85,7 @@ export class PoolVerbs {
     checkVerb(verb, found, { pools: this.pools.states, asker });
   }
 
-  private found(name: WantedVolume, asker: Asker, what: string): Found {
+  private found(name: WantedVolume, asker: Asker, what: Change): Found {
     return findToChange(this.catalogue, name, asker, what);
   }
 

@@ -8,6 +8,7 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { describe, expect, test } from 'vitest';
 import { createRequest, PoolScene } from '../testing/pool-scene.ts';
 import { type Asker, clientAsker, LOCAL_ASKER } from './asker.ts';
+import { asking } from '../testing/asking.ts';
 import { parseManifest, printManifest } from './disk/manifest.ts';
 import { DB, MIB, directory, open, pictureOf, scenes, usePoolDirectory } from '../testing/pool-directory.ts';
 import { WHOLE_TURN } from '../testing/whole-turn.ts';
@@ -100,7 +101,7 @@ describe('rights', () => {
     await scene.snapshots.snapshot([SNAPSHOT], LOCAL_ASKER, null, WHOLE_TURN);
     const before = await pictureOf(directory);
     const right = (role: 'use' | 'manage', pool: string): Asker =>
-      clientAsker('big-2', [{ name: 'big-2', role, pools: [pool], limitBytes: null, line: 1 }]);
+      clientAsker('big-2', asking([{ name: 'big-2', role, pools: [pool], limitBytes: null, line: 1 }]));
     await expect(verb(scene, right('use', 'fast'))).rejects.toThrow(`Client big-2 may not ${what}: its right is use, and manage is needed`);
     await expect(verb(scene, right('manage', 'slow'))).rejects.toThrow('Client big-2 may not change pool fast: its pools are slow');
     expect(await pictureOf(directory)).toBe(before);

@@ -42,9 +42,7 @@ export function decideRestore(
   asker.needs('manage', 'restore volumes');
   const candidates = catalogue.pools.flatMap((pool) =>
     [...pool.removed.values()]
-      .filter(
-        ({ manifest: { name, universe, clients } }) => name === wanted.name && universe === wanted.universe && asker.mayAttach(clients),
-      )
+      .filter(({ manifest }) => manifest.name === wanted.name && manifest.universe === wanted.universe && asker.mayAttach(manifest.clients))
       .map(({ manifest, removal }) => ({ pool, manifest, removal })),
   );
   const [last] = candidates.toSorted((a, b) => b.removal.removedMs - a.removal.removedMs);
@@ -55,6 +53,7 @@ export function decideRestore(
     });
   const { pool, manifest } = last;
   checkPools(catalogue, asker, pool, manifest);
+  asker.checkMine(manifest, 'restore volumes');
   if (pool.trouble !== null) throw unusable(pool);
   checkName(catalogue, wanted, null, 'rename that one first');
   asker.checkOwner(manifest);

@@ -4,7 +4,7 @@
 import { expect, test } from 'vitest';
 import { parseSettings } from './settings.ts';
 
-const KEYS = 'readonly, shared, clients, take-over, take-over-force, same-content, snapshots';
+const KEYS = 'readonly, shared, clients, take-over, take-over-force, managers, same-content, snapshots';
 
 test('settings are written as in a section [volume]', () => {
   expect(parseSettings(['readonly=yes', 'shared=no', 'clients=a, b', 'take-over=no', 'take-over-force=yes', 'same-content=i7.b9'])).toEqual(
@@ -18,6 +18,7 @@ test('settings are written as in a section [volume]', () => {
     },
   );
   expect(parseSettings(['clients=all', 'take-over=yes'])).toEqual({ clients: null, takeOver: null });
+  expect(parseSettings(['managers=a,b'])).toEqual({ managers: ['a', 'b'] });
 });
 
 test('a schedule of snapshots is in its canonical form', () => {

@@ -27,6 +27,8 @@ export interface Settings {
   readonly clients?: readonly string[] | null;
   readonly takeOver?: readonly string[] | null;
   readonly takeOverForce?: boolean;
+  /** Clients that may do what the client that created the volume may do; null for all clients with the right `manage`. */
+  readonly managers?: readonly string[] | null;
   /** Schedule of the volume's snapshots; null removes the schedule. */
   readonly schedule?: string | null;
   /**
@@ -47,6 +49,7 @@ const KEYS = {
   clients: ['clients', clientNames],
   'take-over': ['takeOver', mayChoice],
   'take-over-force': ['takeOverForce', yesNo],
+  managers: ['managers', mayChoice],
   'same-content': ['sameContent', stamp],
   snapshots: ['schedule', scheduleText],
   iops: ['iops', iopsType],

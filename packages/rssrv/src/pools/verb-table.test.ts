@@ -6,6 +6,7 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 import { toRsError } from '@rsio/common/lib/errors';
 import { snapshotHandlers } from '../admin/snapshot-handlers.ts';
+import { tenantsOf } from '../testing/asking.ts';
 import { CopyScene, DB } from '../testing/copy-scene.ts';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { ReplicaStore } from '../mirrors/replica-verbs.ts';
@@ -15,7 +16,7 @@ import { directory, parent, useTwoPools } from '../testing/two-pools.ts';
 import { volumeIn } from '../testing/volume-content.ts';
 import { WHOLE_CHANGES, WHOLE_TURN } from '../testing/whole-turn.ts';
 import { decideOtherContent } from '../snapshots/snapshot-rules.ts';
-import { LOCAL_ASKER } from './asker.ts';
+import { type Asker, clientAsker, LOCAL_ASKER } from './asker.ts';
 import { findVolume } from './catalogue.ts';
 import type { Manifest } from './disk/manifest.ts';
 import { ALL_STATES, ALL_VERBS, cellOf, type State, type Verb } from './verb-table.ts';
@@ -38,12 +39,13 @@ interface Bench {
   readonly scene: PoolScene;
   readonly copies: CopyScene;
   readonly found: () => ReturnType<typeof volumeIn>;
+  readonly asker: Asker;
 }
 
 /** The verbs of mirrors need a replica, and the verbs of images an image or a volume with an image. */
 const OF_REPLICAS: readonly Verb[] = ['grow with its mirror', 'snapshot with its mirror', 'make a moment with its mirror'];
 
-async function bench(at: string, state: Built, verb: Verb): Promise<Bench> {
+async function bench(at: string, state: Built, verb: Verb, asker: Asker): Promise<Bench> {
   const scene = await PoolScene.open(at, { clock: systemClock, names: ['fast', 'b', 'slow', 'gone'], absent: ['gone'] });
   const copies = new CopyScene(scene);
   await copies.jobs.load();
@@ -87,7 +89,7 @@ async function bench(at: string, state: Built, verb: Verb): Promise<Bench> {
     const half = { ...record, group: { ...record.group, poolId: OTHER } };
     scene.pools.putSnapshots('fast', manifest.id, (all) => ({ ...all, [isMaking ? 'making' : 'pending']: [half] }));
   }
-  return { scene, copies, found };
+  return { scene, copies, found, asker };
 }
 
 async function put(scene: PoolScene, manifest: Manifest, marks: Partial<Manifest>): Promise<void> {
@@ -97,32 +99,26 @@ async function put(scene: PoolScene, manifest: Manifest, marks: Partial<Manifest
   scene.pools.put(pool, marked);
 }
 
-const jobs = ({ copies }: Bench) => copies.service.handlers(LOCAL_ASKER, WHOLE_CHANGES);
+const jobs = ({ copies, asker }: Bench) => copies.service.handlers(asker, WHOLE_CHANGES);
 const LIMITS = { limitBytes: null, request: null };
 
 const RUN: Readonly<Record<Verb, (bench: Bench) => unknown>> = {
-  grow: ({ scene }) => scene.verbs.grow(DB, 2 * SIZE_BYTES, LOCAL_ASKER, null),
-  'grow with its mirror': ({ scene }) => scene.verbs.grow(DB, 2 * SIZE_BYTES, LOCAL_ASKER, null, null, MIRROR),
-  rename: ({ scene }) => scene.verbs.rename(DB, { name: 'new', universe: 0 }, LOCAL_ASKER, null),
-  remove: ({ scene }) => scene.verbs.remove(DB, LOCAL_ASKER, null),
-  'set a schedule': ({ scene }) => scene.verbs.set(DB, { schedule: 'hourly keep 2' }, LOCAL_ASKER, null),
-  'set shared or read-only': ({ scene }) => scene.verbs.set(DB, { readonly: true }, LOCAL_ASKER, null),
-  'confirm another file': ({ scene, found }) => scene.verbs.set(DB, { sameContent: found().manifest.stamps[0] ?? '' }, LOCAL_ASKER, null),
-  snapshot: ({ scene }) => scene.snapshots.snapshot([{ ...DB, snapshot: 'tuesday' }], LOCAL_ASKER, null, WHOLE_TURN),
-  'make a moment': ({ scene }) =>
-    scene.snapshots.snapshot([{ ...DB, snapshot: 'tuesday', replication: OTHER }], LOCAL_ASKER, null, WHOLE_TURN),
-  'snapshot with its mirror': ({ scene }) => mirrorSnapshot(scene, {}),
-  'make a moment with its mirror': ({ scene }) => mirrorSnapshot(scene, { replication: OTHER }),
-  'change the content': ({ scene, found }) =>
+  grow: ({ scene, asker }) => scene.verbs.grow(DB, 2 * SIZE_BYTES, asker, null),
+  'grow with its mirror': ({ scene, asker }) => scene.verbs.grow(DB, 2 * SIZE_BYTES, asker, null, null, MIRROR),
+  rename: ({ scene, asker }) => scene.verbs.rename(DB, { name: 'new', universe: 0 }, asker, null),
+  remove: ({ scene, asker }) => scene.verbs.remove(DB, asker, null),
+  'set a schedule': ({ scene, asker }) => scene.verbs.set(DB, { schedule: 'hourly keep 2' }, asker, null),
+  'set shared or read-only': ({ scene, asker }) => scene.verbs.set(DB, { readonly: true }, asker, null),
+  'confirm another file': ({ scene, found, asker }) => scene.verbs.set(DB, { sameContent: found().manifest.stamps[0] ?? '' }, asker, null),
+  snapshot: ({ scene, asker }) => scene.snapshots.snapshot([{ ...DB, snapshot: 'tuesday' }], asker, null, WHOLE_TURN),
+  'make a moment': ({ scene, asker }) =>
+    scene.snapshots.snapshot([{ ...DB, snapshot: 'tuesday', replication: OTHER }], asker, null, WHOLE_TURN),
+  'snapshot with its mirror': ({ scene, asker }) => mirrorSnapshot(scene, asker, {}),
+  'make a moment with its mirror': ({ scene, asker }) => mirrorSnapshot(scene, asker, { replication: OTHER }),
+  'change the content': ({ scene, found, asker }) =>
     found().pool.snapshots.get(found().manifest.id)?.list.length
-      ? scene.snapshots.rollback({ ...DB, snapshot: 'monday' }, LOCAL_ASKER, null)
-      : decideOtherContent(
-          scene.verbs.catalogue,
-          findVolume(scene.verbs.catalogue, DB, LOCAL_ASKER),
-          null,
-          scene.verbs.stamp(null),
-          'rollback',
-        ),
+      ? scene.snapshots.rollback({ ...DB, snapshot: 'monday' }, asker, null)
+      : decideOtherContent(scene.verbs.catalogue, findVolume(scene.verbs.catalogue, DB, asker), null, scene.verbs.stamp(null), 'rollback'),
   move: (one) => jobs(one)['volume-move']({ ...DB, from: null, pool: 'slow', ...LIMITS }),
   'move a file': (one) => jobs(one)['volume-move']({ ...DB, from: 'b', pool: 'slow', ...LIMITS }),
   copy: (one) => jobs(one)['volume-copy']({ ...DB, snapshot: null, newName: 'new', newUniverse: 0, pool: 'slow', ...LIMITS }),
@@ -130,13 +126,13 @@ const RUN: Readonly<Record<Verb, (bench: Bench) => unknown>> = {
     jobs(one)['volume-export']({ ...DB, snapshot: null, target: path.join(parent, 'out.raw'), format: 'raw', force: false, ...LIMITS }),
   'export a snapshot': (one) =>
     jobs(one)['volume-export']({ ...DB, snapshot: 'monday', target: path.join(parent, 'out.raw'), format: 'raw', force: false, ...LIMITS }),
-  'make an image': ({ scene }) => scene.images.image(DB, 1, LOCAL_ASKER, null),
-  'refresh an image': ({ scene }) => scene.images.refresh([DB], LOCAL_ASKER, null),
-  'restore from an image': ({ scene }) => scene.images.restore(DB, 1, LOCAL_ASKER, null),
-  compare: ({ scene, found }) => {
+  'make an image': ({ scene, asker }) => scene.images.image(DB, 1, asker, null),
+  'refresh an image': ({ scene, asker }) => scene.images.refresh([DB], asker, null),
+  'restore from an image': ({ scene, asker }) => scene.images.restore(DB, 1, asker, null),
+  compare: ({ scene, found, asker }) => {
     const inventory = { catalogue: scene.verbs.catalogue };
     const differences = { difference: () => Promise.resolve({ ranges: [], endBytes: SIZE_BYTES }) };
-    const handlers = snapshotHandlers({ inventory, differences, snapshots: scene.snapshots } as never, LOCAL_ASKER);
+    const handlers = snapshotHandlers({ inventory, differences, snapshots: scene.snapshots } as never, asker);
     const [{ name } = { name: '' }] = found().pool.snapshots.get(found().manifest.id)?.list ?? [];
     return handlers['volume-diff']({ ...DB, snapshot: name, until: null, offsetBytes: 0 });
   },
@@ -150,9 +146,9 @@ const RUN: Readonly<Record<Verb, (bench: Bench) => unknown>> = {
   'stop serving': ({ scene }) => scene.verbs.whileUnserved(findVolume(scene.verbs.catalogue, DB, LOCAL_ASKER), () => Promise.resolve()),
 };
 
-function mirrorSnapshot(scene: PoolScene, more: { replication?: string }): Promise<unknown> {
+function mirrorSnapshot(scene: PoolScene, asker: Asker, more: { replication?: string }): Promise<unknown> {
   const moment = { mirror: MIRROR, term: 1, number: 1, id: '00000000-0000-4000-8000-0000000000aa' };
-  return scene.snapshots.snapshot([{ ...DB, snapshot: 'tuesday', moment, ...more }], LOCAL_ASKER, null, WHOLE_TURN);
+  return scene.snapshots.snapshot([{ ...DB, snapshot: 'tuesday', moment, ...more }], asker, null, WHOLE_TURN);
 }
 
 /** Cells that no volume can reach, or whose verb another rule refuses first. */
@@ -163,8 +159,9 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   'restore from an image / unfinished snapshot': 'as above',
 };
 
-async function outcome(state: Built, verb: Verb, at: string): Promise<string> {
-  const one = await bench(at, state, verb);
+async function outcome(state: Built, verb: Verb, at: string, asker: Asker = LOCAL_ASKER, marks: Partial<Manifest> = {}): Promise<string> {
+  const one = await bench(at, state, verb, asker);
+  await put(one.scene, one.found().manifest, marks);
   try {
     await RUN[verb](one);
     return 'runs';
@@ -188,6 +185,30 @@ test.each(ALL_VERBS.map((verb) => [verb] as const))('%s runs, or is refused as t
   }
   expect(wrong).toEqual([]);
 });
+
+/** Verbs of the server itself, of administrators, and of the holder of a mirror, for which other rules say who may do them. */
+const OTHER_RULES: readonly Verb[] = ['stop serving', 'become a replica', 'export', 'export a snapshot', 'compare', 'change the content'];
+/** Verbs that leave the volume as it is. Every other verb, and every new one, is only for the owner. */
+const FOR_ALL_THAT_ATTACH: readonly Verb[] = [
+  ...(['snapshot', 'make a moment', 'snapshot with its mirror', 'make a moment with its mirror', 'copy', 'make an image'] as const),
+];
+
+test.each(ALL_VERBS.filter((verb) => !OTHER_RULES.includes(verb)).map((verb) => [verb] as const))(
+  'with tenants, %s is for the owner of the volume, its managers and administrators',
+  async (verb) => {
+    const at = (who: string): string => path.join(directory, `${verb} ${who}`.replaceAll(' ', '-'));
+    const server = tenantsOf('big-2', 'big-3');
+    const outcomeFor = (who: string, asker: Asker, marks: Partial<Manifest>): Promise<string> =>
+      outcome('plain', verb, at(who), asker, marks);
+    const ofOther = { owner: 'big-2' };
+    const refused = await outcomeFor('stranger', clientAsker('big-3', server), ofOther);
+    if (FOR_ALL_THAT_ATTACH.includes(verb)) expect(refused).toBe('runs');
+    else expect(refused).toMatch(/^E_RIGHTS: Client big-3 may not .* of others: (db|log) belongs to (another client|an administrator)/);
+    expect(await outcomeFor('owner', clientAsker('big-2', server), ofOther)).toBe('runs');
+    expect(await outcomeFor('manager', clientAsker('big-3', server), { ...ofOther, managers: ['big-3'] })).toBe('runs');
+    expect(await outcomeFor('stranger of old', clientAsker('big-3', { ...server, namespace: { tenants: false } }), ofOther)).toBe('runs');
+  },
+);
 
 test('no handler checks the state of a volume on its own', () => {
   const root = path.resolve(import.meta.dirname, '..');

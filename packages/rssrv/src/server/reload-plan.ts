@@ -233,6 +233,7 @@ function settingChanges(old: RssrvConfig, next: RssrvConfig): string[] {
   if (before.port !== after.port) changes.push(`exploration is answered on port ${after.port}`);
   if (before.explore !== after.explore) changes.push(`explore is ${after.explore}`);
   if (before.tls !== after.tls) changes.push(TLS_CHANGES[after.tls]);
+  if (before.tenants !== after.tenants) changes.push(`tenants is ${after.tenants ? 'yes' : 'no'}`);
   if (before.namespacekey !== after.namespacekey)
     changes.push(after.namespacekey === null ? 'namespacekey was removed' : 'namespacekey has changed');
   if (old.server.witness !== next.server.witness) changes.push(`witness is ${next.server.witness ? 'yes' : 'no, for mirrors to come'}`);

@@ -182,7 +182,9 @@ export class SessionRequests {
       whyNoPlace: (node, { id, name }) => {
         const config = ports.config();
         const pool = config.volumes.find((one) => one.id === id)?.pool?.name;
-        return whyNoPlace(node, name, pool === undefined ? [] : [pool], config);
+        const [manifest] = ports.administration().poolStates.flatMap(({ volumes: all }) => all.get(id) ?? []);
+        const { owner = null, managers = [] } = manifest ?? {};
+        return whyNoPlace(node, { name, owner, managers }, pool === undefined ? [] : [pool], config);
       },
       incarnationOf: (volume) => ports.incarnationOf(volume),
       incarnationEnded: (volume) => ports.incarnationEnded(volume),

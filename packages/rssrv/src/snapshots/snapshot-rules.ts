@@ -5,7 +5,7 @@
 import { RsError } from '@rsio/common/lib/errors';
 import { timeName } from '@rsio/common/lib/time-name';
 import { isSnapshotName, quoteText, SNAPSHOT_NAME_ALLOWED } from '@rsio/common/lib/units';
-import { Asker, LOCAL_ASKER } from '../pools/asker.ts';
+import { Asker, type Change, LOCAL_ASKER, neededFor } from '../pools/asker.ts';
 import {
   type Catalogue,
   checkCount,
@@ -209,14 +209,17 @@ function timeAfter({ list }: VolumeSnapshots, nowMs: number): number {
 }
 
 /** Returns the snapshot. Throws E_UNKNOWN_SNAPSHOT, E_VOLUME if the snapshot is unproven, and the errors of `findVolume`. */
-export function findSnapshot(catalogue: Catalogue, wanted: SnapshotName, asker: Asker, what: string): FoundSnapshot {
+export function findSnapshot(catalogue: Catalogue, wanted: SnapshotName, asker: Asker, what: Change): FoundSnapshot {
   return proven(findAnySnapshot(catalogue, wanted, asker, what));
 }
 
 /** Like `findSnapshot`, but also returns unproven snapshots, which can only be proven or removed. */
-export function findAnySnapshot(catalogue: Catalogue, wanted: SnapshotName | SnapshotRef, asker: Asker, what: string): FoundSnapshot {
-  if ('snapshotId' in wanted) return recordById(findToChange(catalogue, wanted, asker, what), wanted);
-  return recordIn(findToChange(catalogue, wanted, asker, what), wanted);
+export function findAnySnapshot(catalogue: Catalogue, wanted: SnapshotName | SnapshotRef, asker: Asker, what: Change): FoundSnapshot {
+  const volume = findToChange(catalogue, wanted, asker, what);
+  const found = 'snapshotId' in wanted ? recordById(volume, wanted) : recordIn(volume, wanted);
+  // An unproven snapshot has no content for anyone, and the next holder of the mirror removes it.
+  if (neededFor(what) === 'maker' && isReadable(found.record)) asker.checkMaker(found.manifest, found.record.creator, what);
+  return found;
 }
 
 /** Returns the snapshot. Throws E_VOLUME if the holder of the mirror has not proven the snapshot (M22). */
@@ -273,7 +276,7 @@ export function decideClone(
   const layout = withNewFiles(files.layout, id, newId);
   // The clone has the same clients as its source, so that no other client gets access to the content.
   const { clients } = source;
-  const rights = { clients, takeOver: null, takeOverForce: false, owner: asker.node };
+  const rights = { ...asker.access({ clients, takeOver: null }), takeOverForce: false, owner: asker.node };
   const flags = { thick: false, readonly: false, shared: false };
   const { name, universe } = to;
   const origin = { volumeId: source.id, snapshotId: record.id };

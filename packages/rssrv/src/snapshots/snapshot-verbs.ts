@@ -35,7 +35,7 @@
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
-import { Asker, LOCAL_ASKER } from '../pools/asker.ts';
+import { Asker, type Change, LOCAL_ASKER } from '../pools/asker.ts';
 import { type Found, ownedBytes, partsOf, type PlacedPart, type PoolState, type Stamp, type VolumeName } from '../pools/catalogue.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
@@ -424,7 +424,7 @@ export class SnapshotVerbs {
     return used;
   }
 
-  private found(wanted: SnapshotName | SnapshotRef, asker: Asker, what: string): FoundSnapshot {
+  private found(wanted: SnapshotName | SnapshotRef, asker: Asker, what: Change): FoundSnapshot {
     return findAnySnapshot(this.verbs.catalogue, wanted, asker, what);
   }
 

@@ -9,7 +9,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { quietLog } from '@rsio/common/log/log';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { PeerConfig } from '@rsio/common/config/schema/types';
-import { type Asker, clientAsker, LOCAL_ASKER } from '../pools/asker.ts';
+import { Asker, LOCAL_ASKER } from '../pools/asker.ts';
 import { closedFor } from '../pools/follower-rules.ts';
 import type { Found, VolumeName } from '../pools/catalogue.ts';
 import { type Replication, replicationsIn } from '../pools/source-marks.ts';
@@ -104,7 +104,7 @@ export class TwoSites {
   }
 
   private get asker(): Asker {
-    return clientAsker(this.target.name, []);
+    return new Asker(this.target.name, { role: 'use', pools: null, limitBytes: null });
   }
 
   async open(): Promise<void> {

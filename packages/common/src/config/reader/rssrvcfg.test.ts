@@ -39,7 +39,7 @@ describe('the sample', () => {
     const config = parseRssrvConfig(SAMPLE, FILE);
     expect(config).toEqual({
       file: FILE,
-      namespace: { name: 'osl', namespaceid: 200, port: 5000, namespacekey: null, explore: 'yes', tls: 'allow' },
+      namespace: { name: 'osl', namespaceid: 200, port: 5000, namespacekey: null, explore: 'yes', tls: 'allow', tenants: false },
       server: {
         name: 'big-9',
         serverid: 1,

@@ -93,6 +93,7 @@ export function examineRssrvConfig(text: string, file: string): RssrvExamination
       namespacekey: namespaces[0].value('namespacekey'),
       explore: namespaces[0].value('explore'),
       tls: namespaces[0].value('tls'),
+      tenants: namespaces[0].value('tenants'),
     },
     server: {
       name: servers[0].name,

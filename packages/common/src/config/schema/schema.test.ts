@@ -54,7 +54,7 @@ test('The keys of the manual', () => {
   const keysOf = (file: ConfigFileName) =>
     Object.entries(SCHEMA[file] as FileSchema).map(([section, { keys }]) => `${section}: ${Object.keys(keys).join(' ')}`);
   expect(keysOf('rssrvcfg')).toEqual([
-    'namespace: namespaceid protocol port namespacekey explore tls',
+    'namespace: namespaceid protocol port namespacekey explore tls tenants',
     'server: serverid serverkey log-level log log-time control-group user processes witness metrics metrics-token',
     'interface: address port protocol',
     'volume: path size type blocksize readonly universe clients shared unlocked id take-over take-over-force same-content iops bandwidth burst',

@@ -117,6 +117,11 @@ export const SCHEMA = {
           'allow',
           'Which paths are encrypted with TLS 1.3 (off: none; allow: those of clients with tls = on; require: all, and other clients are refused)',
         ),
+        tenants: withDefault(
+          types.yesNo,
+          'no',
+          'Whether a volume belongs to the client that created it (no: clients with manage change all that they may attach); rsadm init writes yes',
+        ),
       },
     },
     server: {

@@ -234,6 +234,8 @@ export interface RssrvConfig {
     readonly namespacekey: string | null;
     readonly explore: 'yes' | 'signed' | 'no';
     readonly tls: TlsPolicy;
+    /** True if a volume belongs to the client that created it. */
+    readonly tenants: boolean;
   };
   readonly server: {
     readonly name: string;

@@ -108,6 +108,8 @@ export const VOLUME = object({
   takeOver: orNull(list(text()), 'Clients that may take it over; null: all that may attach it'),
   takeOverForce: flag('A forced take-over may lose acknowledged writes'),
   owner: orNull(text('Client that created it; null: an administrator')),
+  managers: optional(orNull(list(text()), 'Clients that may change it like its owner; null: all with the right manage; missing: none')),
+  isOwn: optional(flag('Only for a client that asks: the client is the owner or a manager, and the lists of clients are whole')),
   createdMs: orNull(number()),
   origin: optional(orNull(ORIGIN, 'null: created empty, or by an earlier release; missing: the server is of an earlier release')),
   holders: list(HOLDER, 'Clients that hold it'),

@@ -34,7 +34,11 @@ error names the difference. So a script can repeat the command.`,
     stripe: { kind: 'text', value: 'SIZE', help: 'spread the volume over --pools, in chunks such as 64k' },
     concat: { kind: 'flag', help: 'lay the volume out over --pools, one after the other' },
     pools: { kind: 'text', value: 'LIST', help: 'pools of the volume, separated by commas' },
-    clients: { kind: 'text', value: 'LIST', help: 'clients that may attach it, such as a,b; default: all' },
+    clients: {
+      kind: 'text',
+      value: 'LIST',
+      help: 'clients that may attach it, such as a,b, or all; default:\nall, or the client that creates it (tenants in rssrvcfg(5))',
+    },
     thick: { kind: 'flag', help: 'allocate the space of the whole volume' },
     'read-only': { kind: 'flag', help: 'refuse writes' },
     shared: { kind: 'flag', help: 'let several clients write at the same time' },
@@ -82,7 +86,10 @@ export async function createVolume(door: VolumeDoor, options: CreateOptions, nam
   const make = async (): Promise<CreatedVolume> => createAtFirst(door, await door.choose(name, { pools }), settings);
   const created = options['if-absent'] ? await createIfAbsent(door, name, settings, pools, make) : await make();
   if (clients !== null) await noteUnknownClients(door, created.target, created.volume);
-  return created;
+  // A server with tenants gives a volume without names to its creator alone.
+  if (clients === null || settings.clients !== null || created.existed || created.volume.clients === null) return created;
+  const request = { ...created.target.volume, settings: ['clients=all', 'take-over=yes'], request: door.newId() };
+  return { ...created, volume: (await created.target.call('volume-set', request)).volume };
 }
 
 /** Executes `make`. If a volume with this name exists, returns it; throws E_EXISTS if the volume does not match `settings`. */

@@ -14,17 +14,24 @@ function said(changes: Partial<DoctorFacts>): string[] {
 
 test('a server with another release, and one that does not say', () => {
   const servers = [
-    { name: 'big-9', release: '0.9.0', clockOffMs: 0 },
-    { name: 'old', release: null, clockOffMs: null },
-    { name: 'same', release: '1.0.0', clockOffMs: CLOCKS_DIFFER_MS - 1 },
+    { name: 'big-9', release: '0.9.0', clockOffMs: 0, sharesVolumes: false },
+    { name: 'old', release: null, clockOffMs: null, sharesVolumes: false },
+    { name: 'same', release: '1.0.0', clockOffMs: CLOCKS_DIFFER_MS - 1, sharesVolumes: false },
   ];
   expect(said({ servers })).toEqual(['warning: server big-9: It has release 0.9.0, and rsiod has 1.0.0']);
 });
 
+test('a server whose clients may change the volumes of each other, as every server before tenants', () => {
+  const servers = [{ name: 'big-9', release: null, clockOffMs: null, sharesVolumes: true }];
+  expect(said({ servers })).toEqual([
+    'warning: server big-9: Several of its clients have the right manage, and each may change the volumes of the others',
+  ]);
+});
+
 test('clocks that differ, in both directions', () => {
   const servers = [
-    { name: 'ahead', release: null, clockOffMs: CLOCKS_DIFFER_MS },
-    { name: 'behind', release: null, clockOffMs: -3_600_000 },
+    { name: 'ahead', release: null, clockOffMs: CLOCKS_DIFFER_MS, sharesVolumes: false },
+    { name: 'behind', release: null, clockOffMs: -3_600_000, sharesVolumes: false },
   ];
   expect(said({ servers })).toEqual([
     'warning: server ahead: Its clock is 5 s ahead of the one of this machine',

@@ -11,7 +11,11 @@ import { type Finding, FindingList } from '../gather/finding.ts';
 export function checkUpkeep({ servers, paths, backups, upkeep, nowMs, daemon }: DoctorFacts): Finding[] {
   const findings = new FindingList('upkeep');
   const own = daemon.view?.version ?? null;
-  for (const { name, release } of servers) {
+  for (const { name, release, sharesVolumes } of servers) {
+    if (sharesVolumes) {
+      const what = 'Several of its clients have the right manage, and each may change the volumes of the others';
+      findings.warning(`server ${name}`, what, null, `on the server, rsadm namespace set tenants=yes ends this (rssrvcfg(5))`);
+    }
     if (release !== null && own !== null && release !== own) {
       const remedy = 'install the same release on both; an older and a newer one use the features that both know';
       findings.warning(`server ${name}`, `It has release ${release}, and rsiod has ${own}`, null, remedy);

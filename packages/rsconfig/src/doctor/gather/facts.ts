@@ -32,7 +32,7 @@ export interface DoctorFacts {
   readonly mirrors: readonly MirrorSummary[] | null;
   readonly system: SystemFacts;
   /** The servers as rsiod reports them; empty if rsiod did not answer. */
-  readonly servers: readonly Pick<ServerView, 'name' | 'release' | 'clockOffMs'>[];
+  readonly servers: readonly (Pick<ServerView, 'name' | 'release' | 'clockOffMs'> & { readonly sharesVolumes: boolean })[];
   /** The newest backup of each volume that rsconfig backup has backed up on this machine. */
   /** Empty if the daemon does not answer. */
   readonly gates: readonly GateView[];

@@ -113,10 +113,23 @@ export async function gatherServers({ call }: CommandContext, { view }: DaemonFa
   if (view === null) return [];
   try {
     const { namespaces } = await call('query', { refresh: false }, DOCTOR_ANSWER_TIMEOUT_MS);
-    return namespaces.flatMap(({ servers }) => servers);
+    return await Promise.all(
+      namespaces.flatMap(({ name: namespace, servers }) =>
+        servers.map(async (server) => ({ ...server, sharesVolumes: await sharesVolumes(call, namespace, server.name) })),
+      ),
+    );
   } catch {
     return [];
   }
+}
+
+/** Returns false for a server that does not answer, or has an earlier release. */
+async function sharesVolumes(call: CommandContext['call'], namespace: string, server: string): Promise<boolean> {
+  const request = { namespace, server, method: 'daemon', params: {}, waitMs: DOCTOR_ANSWER_TIMEOUT_MS };
+  return call('server-call', request, DOCTOR_ANSWER_TIMEOUT_MS).then(
+    ({ result }) => result['sharesVolumes'] === true,
+    () => false,
+  );
 }
 
 /** Returns the volumes whose storage is failing according to their last storage event. */

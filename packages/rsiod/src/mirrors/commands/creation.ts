@@ -79,9 +79,10 @@ async function makeMirror(plan: MirrorPlan, made: Made): Promise<MirrorConfig> {
   const records = await atEach(voters, (server) => found(plan, server, made));
   const stored = highestConfig(records);
   if (stored !== null) return await finish(plan, made, stored, records);
+  const like = kept === null ? null : { server: kept, volume: { name: plan.name, universe: plan.universe } };
   await atEach(
     replicas.filter((server) => server !== kept),
-    (server) => makeVolume({ ...plan, pool: plan.pools.get(server.name) ?? plan.pool }, server, made.volumes),
+    (server) => makeVolume({ ...plan, pool: plan.pools.get(server.name) ?? plan.pool }, server, made.volumes, like),
   );
   const number = nextNumber(records);
   made.number = number;

@@ -9,7 +9,7 @@ import { clearServer } from './clearing.ts';
 import { found, Made } from './creation.ts';
 import type { MirrorServer } from './mirror-server.ts';
 import type { Step } from './steps.ts';
-import { makeVolume, type ReplicaVolume } from './volumes.ts';
+import { makeVolume, type Replica, type ReplicaVolume } from './volumes.ts';
 
 export type NewVolume = Pick<ReplicaVolume, 'pool' | 'request'>;
 
@@ -46,13 +46,24 @@ export class NewServer {
     const { survey, config, blockSizeBytes } = this.change;
     const { name, universe } = survey;
     try {
-      await makeVolume({ name, universe, sizeBytes: config.sizeBytes, blockSizeBytes, pool, request }, this.server, this.made.volumes);
+      const wanted = { name, universe, sizeBytes: config.sizeBytes, blockSizeBytes, pool, request };
+      await makeVolume(wanted, this.server, this.made.volumes, this.replica());
     } catch (thrown) {
       const { code, message } = toRsError(thrown);
       if (code !== 'E_EXISTS') throw thrown;
       const remedy = `rsconfig volume remove ${this.change.label} --server ${this.server.name}`;
       throw new RsError(code, `${message} (${remedy} removes it, if a change of this mirror that was interrupted has made it)`);
     }
+  }
+
+  /** Returns a replica whose server can be asked; null if there is none. */
+  private replica(): Replica | null {
+    const { config, namespace } = this.change;
+    for (const { serverid, volume, universe } of config.members) {
+      const server = namespace.servers.find((one) => one.serverid === serverid && one !== this.server && one.trouble === null);
+      if (server !== undefined) return { server, volume: { name: volume, universe } };
+    }
+    return null;
   }
 
   /**

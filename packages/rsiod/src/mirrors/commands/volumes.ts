@@ -28,11 +28,24 @@ interface NamedVolume {
   readonly universe: number;
 }
 
+/** A server with a replica, and the volume of the replica there. */
+export interface Replica {
+  readonly server: MirrorServer;
+  readonly volume: { readonly name: string; readonly universe: number };
+}
+
+interface Shown {
+  readonly volume: Pick<ManagedVolumeView, 'clients' | 'takeOver' | 'owner' | 'managers' | 'path' | 'isOwn'>;
+}
+
 /** Key: a server. Value: `made` if the server has created the volume, `unsure` if it may have created the volume. */
 export type MadeVolumes = Map<MirrorServer, 'made' | 'unsure'>;
 
-/** Creates the volume of a replica. Throws the error of the server. */
-export async function makeVolume(wanted: ReplicaVolume, server: MirrorServer, made: MadeVolumes): Promise<void> {
+/**
+ * Creates the volume of a replica. `like`: a server with a replica, whose clients the new one gets; null if there is none. Throws the error of
+ * the server.
+ */
+export async function makeVolume(wanted: ReplicaVolume, server: MirrorServer, made: MadeVolumes, like: Replica | null): Promise<void> {
   const { name, universe, sizeBytes, blockSizeBytes, pool, request } = wanted;
   const settings = { thick: false, readonly: false, shared: false, clients: null, takeOver: null, takeOverForce: false };
   const params = { name, universe, sizeBytes, blockSizeBytes, pool, ...settings, request };
@@ -42,6 +55,12 @@ export async function makeVolume(wanted: ReplicaVolume, server: MirrorServer, ma
       readonly volume?: Partial<ManagedVolumeView>;
     };
     made.set(server, 'made');
+    // A server with tenants gives a volume for which no clients are named to this client alone.
+    if (like !== null && Array.isArray(volume?.clients)) {
+      const { volume: other } = (await like.server.callAdmin('volume-show', like.volume, REPLICA_VOLUME_MS)) as Shown;
+      const access = { name, universe, settings: accessOf(other, like.server.name), request: `${request}.access` };
+      await server.callAdmin('volume-set', access, REPLICA_VOLUME_MS);
+    }
     if (volume?.state === 'unavailable') throw new RsError('E_VOLUME', `the volume is not served: ${volume.reason ?? 'see the log'}`);
   } catch (thrown) {
     const { code, message, context } = toRsError(thrown);
@@ -49,6 +68,23 @@ export async function makeVolume(wanted: ReplicaVolume, server: MirrorServer, ma
     if (!isUnsure && made.get(server) === 'unsure') made.delete(server);
     throw new RsError(code, `Server ${server.name}: ${message}`);
   }
+}
+
+/** Returns the settings that give a volume the clients of another one. Throws E_RIGHTS if this client does not see all of them. */
+function accessOf({ clients, takeOver, owner, managers = [], path, isOwn }: Shown['volume'], server: string): string[] {
+  // The server hides the names of others in the lists of a volume that is not this client's. Then this client could lock them out.
+  if (isOwn !== true && path === null && (clients !== null || takeOver !== null))
+    throw new RsError(
+      'E_RIGHTS',
+      `The replica on server ${server} belongs to others, and this client does not know all its clients: its owner, one of its managers or an administrator makes the new replica`,
+    );
+  const also = managers === null || owner === null ? managers : [...new Set([...managers, owner])];
+  const names = (list: readonly string[] | null, all: string): string => (list === null ? all : list.length === 0 ? 'no' : list.join(','));
+  return [
+    ...(clients?.length === 0 ? [] : [`clients=${names(clients, 'all')}`]),
+    `take-over=${names(takeOver, 'yes')}`,
+    `managers=${names(also, 'yes')}`,
+  ];
 }
 
 /**

@@ -4,6 +4,7 @@
 import { expect, test } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { type Asker, clientAsker, LOCAL_ASKER } from '../../pools/asker.ts';
+import { asking } from '../../testing/asking.ts';
 import { MESSAGE_KEPT_MS, MESSAGES_MAX, MESSAGES_PER_ANSWER_MAX, MESSAGES_PER_NODE_MAX } from '../limits.ts';
 import { Mailboxes, messageHandlers } from './messages.ts';
 
@@ -14,7 +15,7 @@ function scene(volumes: readonly { clients: readonly string[] | null }[] = VOLUM
   const mailboxes = new Mailboxes(clock);
   const config = () => ({ clients: ['big-2', 'big-6', 'mars'].map((name) => ({ name })) });
   const as = (asker: Asker) => messageHandlers(mailboxes, { served: volumes }, { config }, asker);
-  const of = (node: string) => as(clientAsker(node, []));
+  const of = (node: string) => as(clientAsker(node, asking()));
   const texts = (node: string): string[] => mailboxes.take(node, []).map(({ from, text }) => `${from}: ${text}`);
   return { as, mailboxes, of, texts };
 }

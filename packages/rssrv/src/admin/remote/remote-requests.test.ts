@@ -14,6 +14,7 @@ import { REMOTE_BURST, REMOTE_READS_AT_ONCE_MAX, REMOTE_REQUESTS_MAX, REMOTE_RES
 import { type AskingSession, type RemoteAsker, RemoteRequests } from './remote-requests.ts';
 
 const ROLES: readonly ClientRole[] = ['copy', 'use', 'manage', 'admin'];
+const ID = '00000000-0000-4000-8000-0000000000aa';
 /** Valid parameters for each method. */
 const PARAMS: Readonly<Record<string, object>> = {
   'volume-show': { name: 'db' },
@@ -41,11 +42,11 @@ const PARAMS: Readonly<Record<string, object>> = {
   'volume-replicate': { volumes: [{ name: 'db', universe: 0 }], to: 'venus', everyMs: 60_000, keep: 3 },
   'volume-replicate-end': { volumes: [{ name: 'db', universe: 0 }] },
   'replication-poll': { reports: [] },
-  'replication-moment': { replication: 'r' },
-  'replication-confirm': { replication: 'r', group: 'g' },
-  'replication-hand-over': { replication: 'r', server: 's', reverse: 'i' },
-  'replication-grant': { replication: 'r', wanted: '00000000-0000-4000-8000-0000000000aa' },
-  'replication-release': { replication: 'r', granted: '00000000-0000-4000-8000-0000000000aa' },
+  'replication-moment': { replication: ID },
+  'replication-confirm': { replication: ID, group: ID },
+  'replication-hand-over': { replication: ID, server: 's', reverse: 'i' },
+  'replication-grant': { replication: ID, wanted: ID },
+  'replication-release': { replication: ID, granted: ID },
 };
 
 class RemoteScene {
@@ -54,6 +55,7 @@ class RemoteScene {
   readonly askers: RemoteAsker[] = [];
   clients = [{ name: 'big-2' }, { name: 'venus' }];
   rights: ClientRights[] = [];
+  tenants = false;
   isThere = true;
   results: Readonly<Record<string, unknown>> = {};
   hold: Promise<void> = Promise.resolve();
@@ -64,7 +66,7 @@ class RemoteScene {
     this.remote = new RemoteRequests({
       clock: this.clock,
       log: { error: (text: string) => this.executed.push(text) },
-      config: () => ({ clients: this.clients, rights: this.rights }),
+      config: () => ({ clients: this.clients, rights: this.rights, namespace: { tenants: this.tenants } }),
       execute: async (method, _params, asker, id) => {
         this.askers.push(asker);
         if (id !== null) asker.check(method);

@@ -3,7 +3,6 @@
 // I/O. A refusal names the missing right. Rules: A1.
 
 import { counted } from '@rsio/common/lib/assert';
-import type { ClientRights } from '@rsio/common/config/schema/types';
 import { checkedParams } from '@rsio/common/control/control-server';
 import type { ControlMethod } from '@rsio/common/control/method-table';
 import { SERVER_METHODS, type ServerMethodName } from '@rsio/common/control/server/server-methods';
@@ -13,7 +12,7 @@ import { quoteText } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
 import { ADMIN_ANSWER_MAX_BYTES } from '@rsio/protocol/wire/limits';
 import { STATUS } from '@rsio/protocol/wire/status';
-import { Asker, type AskerRights, rightsOf } from '../../pools/asker.ts';
+import { Asker, type AskerRights, type AskingConfig, rightsOf } from '../../pools/asker.ts';
 import type { Waiter } from '../../pools/requests/requests.ts';
 import { type AdminReply, type AdminRequest, errorText } from '../../session/session-admin.ts';
 import { ClientPace, ReadTurns } from './client-pace.ts';
@@ -35,7 +34,7 @@ export interface RemotePorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'error'>;
   /** The clients and rights in force. */
-  config(): { readonly clients: readonly { readonly name: string }[]; readonly rights: readonly ClientRights[] };
+  config(): AskingConfig & { readonly clients: readonly { readonly name: string }[] };
   /**
    * Executes a method with checked parameters. `id` is null for a method that changes nothing. If the request orders a change that was not
    * executed before, `execute` calls `check` of the asker at once, and again when the change begins.
@@ -59,6 +58,9 @@ export class RemoteAsker extends Asker {
       },
       get limitBytes() {
         return now().limitBytes;
+      },
+      get isTenant() {
+        return config().namespace.tenants;
       },
     });
     this.node = node;

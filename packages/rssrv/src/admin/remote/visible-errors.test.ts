@@ -4,6 +4,7 @@
 import { RsError } from '@rsio/common/lib/errors';
 import { expect, test } from 'vitest';
 import { Asker, clientAsker, LOCAL_ASKER } from '../../pools/asker.ts';
+import { asking } from '../../testing/asking.ts';
 import { CopyScene } from '../../testing/copy-scene.ts';
 import { directory, openTwoPools, useTwoPools } from '../../testing/two-pools.ts';
 import { WHOLE_CHANGES, WHOLE_TURN } from '../../testing/whole-turn.ts';
@@ -12,7 +13,7 @@ import { visibleError } from './visible-errors.ts';
 useTwoPools();
 
 const MANAGER = new Asker('big-2', { role: 'manage', pools: ['fast'], limitBytes: null });
-const USER = clientAsker('big-2', []);
+const USER = clientAsker('big-2', asking());
 const WHY = 'the administrator of the server sees why';
 
 const seen = (error: RsError, asker: Asker = MANAGER): string => {

@@ -1,7 +1,7 @@
 // Removes from the results of methods what a client may not see. This module is pure. Invariants: a volume that a client may not attach
 // does not exist for the client. Only a client with the right `admin` sees file paths of the server. Without this right, a client sees
-// names of other clients only as holders of volumes that it may attach, or as the clients to which these are replicated. Only a client with
-// the right `admin` may call a method that this file does not name. Rules: A1.
+// names of other clients only as holders of volumes that it may attach, as the clients to which these are replicated, or in the lists of a
+// volume of its own. Only a client with the right `admin` may call a method that this file does not name. Rules: A1.
 
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { ReplicationView } from '@rsio/common/control/server/replication-methods';
@@ -112,16 +112,23 @@ function isRestorable(volume: RemovedVolumeView, asker: Asker): boolean {
   return asker.role === 'manage' && asker.mayUsePool(volume.pool) && isVisible(volume, asker);
 }
 
-function visibleVolume(volume: ManagedVolumeView, { node }: Asker): ManagedVolumeView {
-  const { clients, takeOver, owner, layout } = volume;
+/** The owner and the managers of a volume see the clients that they have named, so that no list that they set again is a shorter one. */
+function visibleVolume(volume: ManagedVolumeView, asker: Asker): ManagedVolumeView {
+  const { node } = asker;
+  const { clients, takeOver, owner, managers, layout } = volume;
+  const isTenant = asker.rights.isTenant === true;
+  const isOwn = isTenant && asker.owns(volume);
+  const shown = (names: readonly string[] | null): readonly string[] | null => (isOwn ? names : own(names, node));
   const files = layout === null ? null : { ...layout, parts: layout.parts.map((part) => ({ ...part, path: null })) };
   return {
     ...volume,
     path: null,
     layout: files,
-    clients: own(clients, node),
-    takeOver: own(takeOver, node),
-    owner: owner === node ? owner : null,
+    clients: shown(clients),
+    takeOver: shown(takeOver),
+    owner: isOwn || owner === node ? owner : null,
+    ...(managers === undefined ? {} : { managers: shown(managers) }),
+    ...(isTenant ? { isOwn } : {}),
     schedule: visibleSchedule(volume),
     image: visibleImage(volume, node),
   };

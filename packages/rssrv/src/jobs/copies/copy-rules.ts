@@ -61,7 +61,7 @@ export function decideCopy(
   checkRoom(pool, sizeBytes, false);
   // Only clients that may attach the volume may attach its copy.
   const { clients } = source.manifest;
-  const rights = { clients, takeOver: null, takeOverForce: false, owner: asker.node };
+  const rights = { ...asker.access({ clients, takeOver: null }), takeOverForce: false, owner: asker.node };
   const flags = { thick: false, readonly: false, shared: false };
   const { id, name, universe, snapshotId } = to;
   const origin = { volumeId: source.manifest.id, snapshotId };

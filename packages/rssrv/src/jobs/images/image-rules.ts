@@ -3,7 +3,7 @@
 // client may not attach does not exist for that client.
 
 import { RsError } from '@rsio/common/lib/errors';
-import type { Asker } from '../../pools/asker.ts';
+import type { Asker, Change } from '../../pools/asker.ts';
 import {
   type Catalogue,
   checkChange,
@@ -90,7 +90,7 @@ export function decideCopiedImage(
   asker.checkLimit(ownedBytes(catalogue, asker.node), sizeBytes);
   checkPromise(pool, sizeBytes);
   // Only clients that may attach the volume may attach its image.
-  const rights = { clients, takeOver: null, takeOverForce: false, owner: asker.node };
+  const rights = { ...asker.access({ clients, takeOver: null }), takeOverForce: false, owner: asker.node };
   const flags = { thick: false, readonly: false, shared: false };
   const image: ImageRelation = { ofId: was.id, ofName: was.name, ofUniverse: was.universe, momentMs: nowMs, refresh };
   const base = { id, name, universe, sizeBytes, blockSizeBytes, layout: { kind: 'simple' } as const, createdMs: nowMs, request: null };
@@ -108,7 +108,7 @@ export function decideCopiedRefresh(
   asker: Asker,
 ): Found & { readonly relation: ImageRelation } {
   const found = findImage(catalogue, wanted, asker, 'refresh images');
-  const pair = pairOf(catalogue, found, asker, 'refresh images');
+  const pair = pairOf(catalogue, found, asker);
   if (pair.source.manifest.id !== source.manifest.id)
     throw new RsError('E_UNKNOWN_VOLUME', `Image ${volumeText(wanted)} is another one now: repeat the command`, {
       volume: volumeText(wanted),
@@ -127,7 +127,7 @@ function checkGrowth(catalogue: Catalogue, { image, source }: ImagePair, asker: 
 
 /** Returns the images with their volumes. Throws if a name is not the name of an image, or if the asker may not refresh the image. */
 export function findPairs(catalogue: Catalogue, wanted: readonly VolumeName[], asker: Asker): readonly ImagePair[] {
-  return wanted.map((name) => pairOf(catalogue, findImage(catalogue, name, asker, 'refresh images'), asker, 'refresh images'));
+  return wanted.map((name) => pairOf(catalogue, findImage(catalogue, name, asker, 'refresh images'), asker));
 }
 
 export function isInOtherPool({ image, source }: ImagePair): boolean {
@@ -213,7 +213,7 @@ export function decideCopiedRestore(
   stamp: Stamp,
 ): { readonly source: Found; readonly planned: PlannedRollback } {
   const source = findToChange(catalogue, wanted, asker, 'restore volumes');
-  checkChange(catalogue, asker, image.pool, image.manifest, 'restore volumes');
+  checkChange(catalogue, asker, image.pool, image.manifest, 'read images');
   if (image.manifest.image?.ofId !== wanted.id)
     throw new RsError('E_UNKNOWN_VOLUME', `${volumeText(image.manifest)} is no image of volume ${volumeText(wanted)} any more`, {
       volume: volumeText(wanted),
@@ -255,7 +255,7 @@ function imageIn(catalogue: Catalogue, { manifest }: Found, universe: number, as
       `Volume ${text} has several images in universe ${universe}: ${found.map((one) => volumeText(one.manifest)).join(', ')}: rename one to ${manifest.name}@${universe}`,
       { volume: text },
     );
-  return findImage(catalogue, same.manifest, asker, 'restore volumes');
+  return findImage(catalogue, same.manifest, asker, 'read images');
 }
 
 /** Returns all images of a volume in open pools. */
@@ -266,7 +266,7 @@ export function imagesOf({ pools }: Catalogue, volumeId: string): Found[] {
 }
 
 /** Finds an image. Throws E_USAGE if the volume is not an image. Throws the errors of `findVolume`. */
-function findImage(catalogue: Catalogue, wanted: WantedVolume, asker: Asker, what: string): Found {
+function findImage(catalogue: Catalogue, wanted: WantedVolume, asker: Asker, what: Change): Found {
   const found = findToChange(catalogue, wanted, asker, what);
   relationOf(found);
   return found;
@@ -282,7 +282,7 @@ function relationOf({ manifest }: Found): ImageRelation {
  * Returns the image and its volume. If the volume cannot be found, throws E_UNKNOWN_VOLUME or E_POOL; the error names the state of the
  * volume.
  */
-function pairOf(catalogue: Catalogue, image: Found, asker: Asker, what: string): ImagePair {
+function pairOf(catalogue: Catalogue, image: Found, asker: Asker): ImagePair {
   const relation = relationOf(image);
   const text = volumeText(image.manifest);
   const of = `${relation.ofName}@${relation.ofUniverse}`;
@@ -294,7 +294,7 @@ function pairOf(catalogue: Catalogue, image: Found, asker: Asker, what: string):
           volume: text,
         });
       const source = findVolume(catalogue, { id: relation.ofId }, asker);
-      checkChange(catalogue, asker, source.pool, source.manifest, what);
+      checkChange(catalogue, asker, source.pool, source.manifest, 'make images');
       return { image, relation, source };
     }
     case 'removed':

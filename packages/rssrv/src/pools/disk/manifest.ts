@@ -253,6 +253,11 @@ const MANIFEST = object({
    * server.
    */
   owner: nameOrNull,
+  /**
+   * Clients that may do what the owner may do; null for all clients with the right `manage`, absent for none. An older rssrv drops them when
+   * it writes the manifest.
+   */
+  managers: optional(namesOrNull),
   createdMs: time,
   /** Present in a clone or copy, even if the content has changed since. An older rssrv drops it when it writes the manifest. */
   origin: optional(ORIGIN),

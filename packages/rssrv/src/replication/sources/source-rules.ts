@@ -4,7 +4,7 @@
 
 import { RsError } from '@rsio/common/lib/errors';
 import { isName, NAME_ALLOWED, quoteText } from '@rsio/common/lib/units';
-import type { Asker } from '../../pools/asker.ts';
+import type { Asker, Change } from '../../pools/asker.ts';
 import {
   type Catalogue,
   checkOnce,
@@ -134,7 +134,7 @@ function checkNotHandedOver({ members }: Replication): void {
   );
 }
 
-function findMembers(catalogue: Catalogue, volumes: readonly VolumeName[], asker: Asker, what: string): readonly Found[] {
+function findMembers(catalogue: Catalogue, volumes: readonly VolumeName[], asker: Asker, what: Change): readonly Found[] {
   if (volumes.length === 0 || volumes.length > SNAPSHOT_GROUP_MAX)
     throw new RsError('E_USAGE', `1 to ${SNAPSHOT_GROUP_MAX} volumes can be replicated together, and ${volumes.length} are given`);
   checkOnce(volumes);
