@@ -64,6 +64,10 @@ export const REPLICATION_KEEP_MAX = 500;
 export const REPLICATION_VOLUMES_MAX = 64;
 /** Maximum number of replications from one server to one other server, which reports them in one request. */
 export const REPLICATION_REPORTS_MAX = 256;
+/** Maximum number of moments that an order of a source lists. */
+export const REPLICATION_MOMENTS_MAX = 1_000;
+/** Longest text that one server sends to the other about a replication. */
+export const REPLICATION_TEXT_MAX_CHARS = 4_000;
 
 /** Default duration of a pause of a volume. */
 export const PAUSE_MS = 30_000;

@@ -1,13 +1,18 @@
 // Bounds of replication, for all folders in this one. Units are in the names. Invariant: each bound is defined once, and relations between
 // bounds are asserted here.
 
-import { REPLICATION_VOLUMES_MAX } from '@rsio/common/control/limits';
+import {
+  REPLICATION_EVERY_MIN_MS,
+  REPLICATION_MOMENTS_MAX,
+  REPLICATION_TEXT_MAX_CHARS,
+  REPLICATION_VOLUMES_MAX,
+} from '@rsio/common/control/limits';
 import { PEERS_MAX } from '@rsio/common/config/schema/limits';
 import { assert } from '@rsio/common/lib/assert';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { ADMIN_CALLS_SENT_MAX } from '@rsio/protocol/client/limits';
 import { SEGMENT_BYTES, WINDOW_BYTES } from '@rsio/protocol/link/limits';
-import { SNAPSHOT_GROUP_MAX } from '../pools/limits.ts';
+import { SNAPSHOT_GROUP_MAX, SNAPSHOTS_MAX } from '../pools/limits.ts';
 import { MIRROR_SUM_PIECE_SECTORS_MAX, MIRROR_SUMS_SECTORS_MAX, SUMS_PER_HANDLE_MAX } from '@rsio/protocol/wire/limits';
 
 const MIB = 1024 * 1024;
@@ -123,3 +128,6 @@ export const HAND_OVER_RETRY_MS = 200;
 
 assert(AHEAD_MIN_MS > 2 * REPLICATION_POLL_MS, 'A server that was polled before another one is not behind it');
 assert(REPLICATION_VOLUMES_MAX === SNAPSHOT_GROUP_MAX, 'A moment has as many snapshots as can be made at once');
+assert(REPLICATION_MOMENTS_MAX >= SNAPSHOTS_MAX, 'An order must have room for all moments of a volume');
+assert(REPORT_TEXT_MAX_CHARS <= REPLICATION_TEXT_MAX_CHARS, 'The source must accept each report');
+assert(MOMENT_INTERVAL_MS < REPLICATION_EVERY_MIN_MS, 'A moment that is due must be permitted');

@@ -15,7 +15,7 @@ import type { PoolScene } from './pool-scene.ts';
 
 const EVERY_MS = 60_000;
 const SIZE_BYTES = 4096;
-const POOL_ID = 'shared-pool';
+const POOL_ID = '00000000-0000-4000-8000-0000000000b0';
 const uuid = (number: number): string => `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`;
 
 /** Returns the id of a volume of a source. */

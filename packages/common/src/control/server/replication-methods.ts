@@ -6,7 +6,9 @@ import {
   REPLICATION_EVERY_MAX_MS,
   REPLICATION_EVERY_MIN_MS,
   REPLICATION_KEEP_MAX,
+  REPLICATION_MOMENTS_MAX,
   REPLICATION_REPORTS_MAX,
+  REPLICATION_TEXT_MAX_CHARS,
   SERVER_CHANGE_MS,
   REPLICATION_VOLUMES_MAX,
 } from '../limits.ts';
@@ -67,13 +69,18 @@ const name = textThat(isStoredName, 'a name');
 const time = whole(0, TIME_MAX_MS);
 const size = whole(512, VOLUME_MAX_BYTES);
 const blockSize: Shape<number> = oneOf(512, 4096);
+const tally = whole(0, Number.MAX_SAFE_INTEGER);
+const shortText = textThat(
+  (value) => value.length <= REPLICATION_TEXT_MAX_CHARS,
+  `a text of at most ${REPLICATION_TEXT_MAX_CHARS} characters`,
+);
 
 /** A moment of a source: one snapshot of each volume of a replication. The follower's server writes it to its disk, so that all is bounded. */
 export const SOURCE_MOMENT = object({
   group: uuid,
   momentMs: time,
   place: orNull(
-    object({ term: count(), number: count() }),
+    object({ term: tally, number: tally }),
     'Term of the client that made the moment of a mirror, and number within the term: later moments have higher ones; null: of no mirror',
   ),
   snapshots: atMost(
@@ -98,8 +105,8 @@ export const REPLICATION_ORDER = object({
   pool: orNull(name),
   everyMs: whole(REPLICATION_EVERY_MIN_MS, REPLICATION_EVERY_MAX_MS),
   keep: whole(1, REPLICATION_KEEP_MAX),
-  limitBytes: orNull(whole(1, null)),
-  confirmed: orNull(text('Group of the last moment that was confirmed')),
+  limitBytes: orNull(whole(1, VOLUME_MAX_BYTES)),
+  confirmed: orNull(uuid, 'Group of the last moment that was confirmed'),
   members: atMost(
     REPLICATION_VOLUMES_MAX,
     list(
@@ -109,19 +116,19 @@ export const REPLICATION_ORDER = object({
       }),
     ),
   ),
-  moments: list(SOURCE_MOMENT, 'Complete ones, the oldest first'),
-  problem: orNull(text('Why the source can make no moment now')),
+  moments: atMost(REPLICATION_MOMENTS_MAX, list(SOURCE_MOMENT, 'Complete ones, the oldest first')),
+  problem: orNull(shortText, 'Why the source can make no moment now'),
   shared: orNull(
-    object({ poolId: text(), generation: count('It grows with each owner') }),
+    object({ poolId: uuid, generation: whole(0, Number.MAX_SAFE_INTEGER, 'It grows with each owner') }),
     'The shared pool with the volumes; null: the pool is not shared',
   ),
   handOver: orNull(
     object({
       replication: uuid,
-      group: text('Group of the last moment'),
-      node: text('Name of the source as a client of the server that copies'),
+      group: uuid,
+      node: name,
     }),
-    'The source is closed, has made its last moment, and waits for the server that copies to take over; null: not',
+    'The source is closed, has made its last moment with the group, and waits for the server that copies, of which it is the client `node`, to take over; null: not',
   ),
   granted: optional(
     orNull(uuid, 'Id of the hand-over for which the source is closed, perhaps without a last moment yet; null: it is open'),
@@ -132,15 +139,15 @@ export type ReplicationOrder = Of<typeof REPLICATION_ORDER>;
 
 /** What the server that copies tells its source about a replication. */
 export const REPLICATION_REPORT = object({
-  replication: filledText(),
+  replication: uuid,
   state: word(['waiting', 'copying', 'failing', 'promoted']),
-  text: text(),
-  doneBytes: whole(0, null),
-  totalBytes: whole(0, null),
+  text: shortText,
+  doneBytes: tally,
+  totalBytes: tally,
 });
 export type ReplicationReport = Of<typeof REPLICATION_REPORT>;
 
-const id: Param<string> = { shape: filledText(), what: 'the id of a replication' };
+const id: Param<string> = { shape: uuid, what: 'the id of a replication' };
 const every: Param<number> = {
   shape: whole(REPLICATION_EVERY_MIN_MS, REPLICATION_EVERY_MAX_MS),
   what: `a time in ms from ${REPLICATION_EVERY_MIN_MS} to ${REPLICATION_EVERY_MAX_MS}`,
@@ -188,21 +195,24 @@ export const COPYING_METHODS = {
   'replication-poll': method(
     'For a server that copies: reports its state, and gets its orders',
     { reports: { shape: atMost(REPLICATION_REPORTS_MAX, list(REPLICATION_REPORT)), what: 'a list of reports', default: [] } },
-    object({ nowMs: number('Time of the clock of the source'), orders: list(REPLICATION_ORDER) }),
+    object({
+      nowMs: whole(0, TIME_MAX_MS, 'Time of the clock of the source'),
+      orders: atMost(REPLICATION_REPORTS_MAX, list(REPLICATION_ORDER)),
+    }),
     SERVER_CHANGE_MS,
     'copy',
   ),
   'replication-moment': method(
     'For a server that copies: makes the next moment',
     { replication: id, request },
-    object({ nowMs: number(), moment: SOURCE_MOMENT }),
+    object({ nowMs: time, moment: SOURCE_MOMENT }),
     SERVER_CHANGE_MS,
     'copy',
   ),
   'replication-confirm': method(
     'For a server that copies: it has the moment, so that the source may remove earlier ones',
-    { replication: id, group: { shape: filledText(), what: 'the group of a moment' }, request },
-    object({ removed: count('Snapshots that were removed') }),
+    { replication: id, group: { shape: uuid, what: 'the group of a moment' }, request },
+    object({ removed: whole(0, Number.MAX_SAFE_INTEGER, 'Snapshots that were removed') }),
     SERVER_CHANGE_MS,
     'copy',
   ),
@@ -222,7 +232,7 @@ export const COPYING_METHODS = {
   'replication-grant': method(
     'For a server that copies: its administrator wants to exchange the roles. If the source allows it, it closes, and makes a last moment',
     { replication: id, wanted: { shape: uuid, what: 'the id of the hand-over' }, checkOnly: flagParam, request },
-    object({ node: text('Name of this server as a client of the server that asks') }),
+    object({ node: name }),
     SERVER_CHANGE_MS,
     'copy',
   ),

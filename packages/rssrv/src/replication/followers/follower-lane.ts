@@ -62,6 +62,7 @@ export class FollowerLane {
   private offsetMs = 0;
   /** Monotonic time at which the source made the last moment for this lane. */
   private momentGotMs: number | null = null;
+  private gotGroup: string | null = null;
   /** Grows with each answer of the source to a step. */
   revision = 0;
   /** The order for the next step; null if it has not changed. */
@@ -166,7 +167,8 @@ export class FollowerLane {
     const sinceMomentMs = this.momentGotMs === null ? null : clock.monotonicMs() - this.momentGotMs;
     const { refusal } = this;
     const mayAskGrant = refusal === null || clock.monotonicMs() - refusal.atMs >= GRANT_AGAIN_MS;
-    return { peer, nowMs: clock.wallMs() + this.offsetMs, sinceMomentMs, old: this.ports.verbs.oldSources(this.order, peer), mayAskGrant };
+    const times = { nowMs: clock.wallMs() + this.offsetMs, sinceMomentMs, gotGroup: this.gotGroup };
+    return { peer, ...times, old: this.ports.verbs.oldSources(this.order, peer), mayAskGrant };
   }
 
   private get name(): string {
@@ -218,6 +220,7 @@ export class FollowerLane {
         this.order = { ...order, moments: [...order.moments.filter(({ group }) => group !== moment.group), moment] };
         this.offsetMs = nowMs - ports.clock.wallMs();
         this.momentGotMs = ports.clock.monotonicMs();
+        this.gotGroup = moment.group;
         // A source that is closed makes no further one, which the next poll says.
         return order.moments.at(-1)?.group === moment.group ? REPLICATION_LOOK_MS : 0;
       }

@@ -3,7 +3,7 @@
 
 import type { ReplicationOrder, SourceMoment } from '@rsio/common/control/server/replication-methods';
 import { describe, expect, test } from 'vitest';
-import { HOLDER_LATE_MS } from '../limits.ts';
+import { HOLDER_LATE_MS, MOMENT_INTERVAL_MS } from '../limits.ts';
 import {
   commonGroups,
   confirmedAt,
@@ -17,7 +17,7 @@ import {
 
 const EVERY_MS = 60_000;
 const MEMBERS = ['db', 'log'];
-const LANE = { peer: 'oslo', old: [], mayAskGrant: true };
+const LANE = { peer: 'oslo', gotGroup: null, old: [], mayAskGrant: true };
 
 /** Moment `number` is at 1,000 * number ms. */
 function moment(number: number, origin: (volume: string) => string | null = () => null): SourceMoment {
@@ -80,7 +80,7 @@ function nextStep(
   nowMs: number,
   sinceMomentMs: number | null = null,
 ): FollowerStep {
-  return decide(all, followers, { ...LANE, nowMs, sinceMomentMs });
+  return decide(all, followers, { ...LANE, nowMs, sinceMomentMs, gotGroup: all.moments.at(-1)?.group ?? null });
 }
 
 /** Returns a snapshot that was made at this server. */
@@ -229,6 +229,12 @@ test('a clock of the source that was set back delays no moment, and makes no flo
   expect(nextStep(idle, both([1, 2]), 1_999)).toEqual({ kind: 'ask' });
   expect(nextStep(idle, both([1, 2]), 1_999, 1)).toEqual({ kind: 'wait', ms: EVERY_MS - 1, text: '' });
   expect(nextStep(idle, both([1, 2]), 1_999, EVERY_MS)).toEqual({ kind: 'ask' });
+});
+
+test('a source whose moments are all of long ago by its own clock is not asked again at once', () => {
+  const idle = order([1, 2], { confirmed: 'g2' });
+  expect(nextStep(idle, both([1, 2]), 2_000 + 10 * EVERY_MS, 0)).toEqual({ kind: 'wait', ms: MOMENT_INTERVAL_MS, text: '' });
+  expect(nextStep(idle, both([1, 2]), 2_000 + 10 * EVERY_MS, MOMENT_INTERVAL_MS)).toEqual({ kind: 'ask' });
 });
 
 test('moments beyond those that are kept are removed, but neither the newest nor one in use', () => {

@@ -10,7 +10,7 @@ import { commonMoments, momentsIn, unknownIn } from '../../pools/follower-moment
 import { momentIdOf } from '../../pools/mirror-sources.ts';
 import { snapshotsOf } from '../../snapshots/snapshot-rules.ts';
 import type { SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
-import { AHEAD_MIN_MS, HOLDER_LATE_MS, REPLICATION_LOOK_MS } from '../limits.ts';
+import { AHEAD_MIN_MS, HOLDER_LATE_MS, MOMENT_INTERVAL_MS, REPLICATION_LOOK_MS } from '../limits.ts';
 
 export type HandOverOrder = NonNullable<ReplicationOrder['handOver']>;
 type OrderMember = ReplicationOrder['members'][number];
@@ -96,6 +96,8 @@ export interface LaneNow {
   readonly nowMs: number;
   /** Time since this server got the last moment; null if it has got none since its start. */
   readonly sinceMomentMs: number | null;
+  /** Group of that moment; null: none. */
+  readonly gotGroup: string | null;
   /** Volumes of this server that were the source. */
   readonly old: readonly OldSource[];
   /** False for some time after the source has refused the hand-over. */
@@ -160,9 +162,12 @@ export function nextStep(order: ReplicationOrder, followers: readonly FollowerFa
   if (grant !== null) return grant;
   // If the clock of the source was set back, the moments are in its future, and only the time here says when the next one is due.
   const isBack = nowMs < newest.momentMs;
-  const waitMs = isBack ? order.everyMs - (sinceMomentMs ?? order.everyMs) : newest.momentMs + order.everyMs - nowMs;
+  const dueMs = isBack ? order.everyMs - (sinceMomentMs ?? order.everyMs) : newest.momentMs + order.everyMs - nowMs;
+  // A source whose moments are never of now would be asked without end. A moment that a late answer to a poll lacks is asked for again.
+  const isGot = sinceMomentMs !== null && lane.gotGroup === newest.group;
+  const waitMs = isGot ? Math.max(dueMs, MOMENT_INTERVAL_MS - sinceMomentMs) : dueMs;
   const isOld = all.some((follower) => isPassed(order, follower, newest));
-  if (order.isMirror && waitMs < -order.everyMs - HOLDER_LATE_MS) return { kind: 'problem', text: isOld ? OUT_OF_SYNC : HOLDER_LATE };
+  if (order.isMirror && dueMs < -order.everyMs - HOLDER_LATE_MS) return { kind: 'problem', text: isOld ? OUT_OF_SYNC : HOLDER_LATE };
   if (isOld) return { kind: 'wait', ms: Math.max(waitMs, REPLICATION_LOOK_MS), text: OUT_OF_SYNC };
   const text = keptText(all, peer);
   if (waitMs > 0) return { kind: 'wait', ms: waitMs, text };

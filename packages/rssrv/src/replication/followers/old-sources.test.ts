@@ -21,7 +21,7 @@ usePoolDirectory();
 
 const uuid = (digits: string): string => `00000000-0000-4000-8000-${digits.padStart(12, '0')}`;
 const [REVERSE, OTHER] = [uuid('aa'), uuid('bb')];
-const AT = { peer: 'bergen', nowMs: 0, sinceMomentMs: null, mayAskGrant: true };
+const AT = { peer: 'bergen', nowMs: 0, sinceMomentMs: null, gotGroup: null, mayAskGrant: true };
 const SOURCE = { name: 'bergen', pools: null };
 let s: SourceScene;
 let time: SourceTime;

@@ -58,7 +58,7 @@ function sourceOrder(changes: Partial<ReplicationOrder> = {}): ReplicationOrder 
 
 const HAND_OVER = { replication: REVERSE, group: GROUP, node: 'elsewhere' };
 const WISH = { replication: REVERSE, node: 'oslo', reversible: false };
-const LANE = { peer: 'oslo', nowMs: 2_000, sinceMomentMs: null, old: [], mayAskGrant: true };
+const LANE = { peer: 'oslo', nowMs: 2_000, sinceMomentMs: null, gotGroup: null, old: [], mayAskGrant: true };
 
 /** Makes followers with the last moment. `count`: number of followers that get it. */
 async function follow(count: number): Promise<void> {

@@ -2,6 +2,7 @@
 // learns only of replications to itself, and of their volumes only while it may attach all of them. An order lists complete moments only.
 // The moment that was confirmed last is never replaced by an earlier one.
 
+import { REPLICATION_TEXT_MAX_CHARS } from '@rsio/common/control/limits';
 import type { ReplicationOrder, SourceMoment } from '@rsio/common/control/server/replication-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { timeName } from '@rsio/common/lib/time-name';
@@ -78,7 +79,7 @@ export function orderOf(replication: Replication, isClient: IsClient, momentsMax
     keep,
     limitBytes,
     confirmed: confirmed?.group ?? null,
-    problem: problem?.forClient ?? null,
+    problem: problem?.forClient.slice(0, REPLICATION_TEXT_MAX_CHARS) ?? null,
     shared: sharedOf(home),
     handOver: handOver === null ? null : handOverView(handOver),
     granted: members.flatMap(({ manifest }) => manifest.replication?.handOver?.replication ?? [])[0] ?? null,
