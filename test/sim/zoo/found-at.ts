@@ -307,13 +307,14 @@ const DECIDERS: readonly (readonly [seed: number, mutants: readonly string[]])[]
   [4, ['order-as-person']],
 ];
 
-/** Mutants of votes, takes of a pool, keys, replaced clients, shared logs and commands of clients, with the seed of the world. */
+/** Mutants of votes, takes of a pool, keys, replaced clients, shared logs, commands of clients and promises, with the seed of the world. */
 const RULES_APART: readonly (readonly [seed: number, mutants: readonly string[]])[] = [
   [1, ['votes-unbounded', 'open-unpromised', 'term-revoked', 'never-unheeded', 'replaced-waits', 'shared-logged']],
-  [1, ['answer-forgotten', 'lists-of-client', 'lists-of-all', 'answer-number-again', 'told-to-all']],
-  [2, ['place-keeps', 'taken-unfenced', 'key-uncleared']],
+  [1, ['answer-forgotten', 'lists-of-client', 'lists-of-all', 'answer-number-again', 'told-to-all', 'fence-volatile']],
+  [2, ['place-keeps', 'taken-unfenced', 'key-uncleared', 'fence-impatient']],
   [3, ['record-for-all', 'claim-takes-over', 'told-after-only']],
   [4, ['change-unwanted']],
+  [5, ['header-unchecked']],
   [6, ['rights-at-arrival']],
   [7, ['replaced-unproven']],
   [8, ['silent-at-once']],

@@ -13,6 +13,7 @@ import { LOG_MUTANTS } from './mutants/log-mutants.ts';
 import { LOSS_MUTANTS } from './mutants/loss-mutants.ts';
 import type { Mutant } from './mutants/mutant.ts';
 import { NAME_MUTANTS } from './pool-mutants/name-mutants.ts';
+import { PROMISE_MUTANTS } from './mutants/promise-mutants.ts';
 import { POOL_MUTANTS } from './pool-mutants/pool-mutants.ts';
 import { RECOVERY_MUTANTS } from './mutants/recovery-mutants.ts';
 import { REPLICATION_MUTANTS } from './replication-mutants/replication-mutants.ts';
@@ -53,6 +54,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...LOSS_MUTANTS,
   ...HANDLE_MUTANTS,
   ...ADMIN_MUTANTS,
+  ...PROMISE_MUTANTS,
   ...POOL_MUTANTS,
   ...NAME_MUTANTS,
   ...SNAPSHOT_MUTANTS,

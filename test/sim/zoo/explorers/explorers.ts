@@ -38,6 +38,8 @@ import { replacedWorld } from './replaced-worlds.ts';
 import { sharedLogWorld } from './shared-log-worlds.ts';
 import { takeWorld } from './take-worlds.ts';
 import { voteWorld } from './vote-worlds.ts';
+import { digestWorld } from '../promises/digest-worlds.ts';
+import { fenceWorld } from '../promises/fence-worlds.ts';
 import { ANY, type WalkOptions, World } from '../../../mirrors/world.ts';
 
 /**
@@ -47,7 +49,8 @@ import { ANY, type WalkOptions, World } from '../../../mirrors/world.ts';
  * the syncs that a server makes without a request. `claims`: votes at a server with a replica, while revocations hang. `votes`: all kinds of
  * votes at such a server. `takes`: servers that take a shared pool. `keys`: servers whose shared disk has reservations.
  * `replaced`: a client that another instance replaces. `shared-logs`: a client of a shared volume. `admin`:
- * commands of clients. `lists`: announcements of changed volumes.
+ * commands of clients. `lists`: announcements of changed volumes. `digests`: frames with flipped bits. `fences`: fenced
+ * clients.
  * `lost-writes`: holders and claims of a mirror, while machines crash. `copied-sources`: a piece that is copied from storage that loses
  * content. `data-processes`: the listener, with clients that have several data processes. `gates`: a gate whose process stands still at
  * times. `gate-pairs`: two gates of one volume. `records`: the gate record of a volume that changes its holder. `farms`: several servers
@@ -75,6 +78,8 @@ export type Explorer =
   | 'keys'
   | 'replaced'
   | 'admin'
+  | 'digests'
+  | 'fences'
   | 'lists'
   | 'shared-logs'
   | 'copied-sources'
@@ -123,6 +128,8 @@ export async function explore(explorer: Explorer, options: Partial<WalkOptions>,
     if (explorer === 'shared-logs') return await sharedLogWorld(seed);
     if (explorer === 'admin') return await adminWorld(seed);
     if (explorer === 'lists') return await listWorld(seed);
+    if (explorer === 'digests') return digestWorld(seed);
+    if (explorer === 'fences') return await fenceWorld(seed);
     if (explorer === 'syncs') return syncWorld(seed);
     if (explorer === 'data-processes') return await dataProcessWorld(seed);
     if (explorer === 'gates') return gateWorld(seed);
