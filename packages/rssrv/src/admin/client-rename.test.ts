@@ -5,13 +5,14 @@ import { expect, test } from 'vitest';
 import { clientAsker, LOCAL_ASKER } from '../pools/asker.ts';
 import { directory, open, scenes, usePoolDirectory } from '../testing/pool-directory.ts';
 import type { PoolScene } from '../testing/pool-scene.ts';
+import { tenantsOf } from '../testing/asking.ts';
 import { WHOLE_TURN } from '../testing/whole-turn.ts';
 import { clientNameHandlers, type RenamePorts } from './client-rename.ts';
 import type { LoggedChanges } from './logged-changes.ts';
 
 usePoolDirectory();
 
-const BIG_2 = clientAsker('big-2', [{ name: 'big-2', role: 'manage', pools: null, limitBytes: null, line: 1 }]);
+const BIG_2 = clientAsker('big-2', tenantsOf('big-2'));
 const IDLE: RenamePorts = { fences: { has: () => false }, holds: { heldBy: () => [] }, sessions: { isThere: () => false } };
 
 function rename(scene: PoolScene, ports: Partial<RenamePorts> = {}, jobs: readonly string[] = [], asker = LOCAL_ASKER): Promise<unknown> {
@@ -24,6 +25,7 @@ function rename(scene: PoolScene, ports: Partial<RenamePorts> = {}, jobs: readon
 async function filled(reached?: (step: string) => void): Promise<PoolScene> {
   const scene = await open(reached);
   await scene.create({ clients: ['big-2', 'venus'], takeOver: ['big-2'] }, BIG_2);
+  await scene.verbs.set({ name: 'db', universe: 0 }, { managers: ['big-2'] }, BIG_2, null);
   await scene.create({ name: 'gone' }, BIG_2);
   await scene.verbs.remove({ name: 'gone', universe: 0 }, BIG_2, null);
   await scene.snapshots.snapshot([{ name: 'db', universe: 0, snapshot: 'monday' }], BIG_2, null, WHOLE_TURN);
@@ -36,6 +38,7 @@ test('it has the new name in all places, durably, and told twice, nothing change
   const now = scene.picture();
   expect(now).toContain('"clients":["mars","venus"]');
   expect(now).toContain('"takeOver":["mars"]');
+  expect(now).toContain('"managers":["mars"]');
   expect(now).toContain('"creator":"mars"');
   expect(now.match(/"owner":"mars"/g)).toHaveLength(1);
   expect(scene.pools.states[0]?.removed.values().next().value?.manifest.owner).toBe('mars');

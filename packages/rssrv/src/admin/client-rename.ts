@@ -61,9 +61,15 @@ function checkIdle(name: string, { fences, holds, sessions }: RenamePorts, jobs:
 function withClient(manifest: Manifest, name: string, to: string): Manifest {
   const renamed = (one: string): string => (one === name ? to : one);
   const all = (names: readonly string[] | null): string[] | null => (names === null ? null : [...new Set(names.map(renamed))]);
-  const { owner, clients, takeOver } = manifest;
-  if (owner !== name && clients?.includes(name) !== true && takeOver?.includes(name) !== true) return manifest;
-  return { ...manifest, owner: owner === null ? null : renamed(owner), clients: all(clients), takeOver: all(takeOver) };
+  const { owner, clients, takeOver, managers } = manifest;
+  if (owner !== name && ![clients, takeOver, managers].some((one) => one?.includes(name) === true)) return manifest;
+  return {
+    ...manifest,
+    owner: owner === null ? null : renamed(owner),
+    clients: all(clients),
+    takeOver: all(takeOver),
+    ...(managers === undefined ? {} : { managers: all(managers) }),
+  };
 }
 
 /** Throws E_POOL if a pool of this server cannot be changed now, and E_IN_USE if the client is a server that replicates. */

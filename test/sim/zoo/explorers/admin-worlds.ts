@@ -121,6 +121,7 @@ class AdminWorld {
       config: () => ({
         clients: [...this.clients].map((name) => ({ name })),
         rights: [...this.managers].map((name) => ({ name, role: 'manage', pools: null, limitBytes: null, line: 1 }) as ClientRights),
+        namespace: { tenants: false },
       }),
       execute: (method, params, asker, id, waiter) =>
         id === null ? this.read(asker.node) : this.execute(method as 'volume-create', params, asker, id, waiter),

@@ -40,7 +40,7 @@ test('clocks that differ, in both directions', () => {
 });
 
 test('a clock that was set after the session of rsiod began', () => {
-  const servers = [{ name: 'big-9', release: null, clockOffMs: 0 }];
+  const servers = [{ name: 'big-9', release: null, clockOffMs: 0, sharesVolumes: false }];
   const off = (clockOffMs: number | null) => [pathFacts(0, { report: report({ server: { ...report().server!, clockOffMs } }) })];
   expect(said({ servers, paths: off(7_200_000) })).toEqual(['warning: server big-9: Its clock is 7200 s ahead of the one of this machine']);
   expect(said({ servers: [{ ...servers[0]!, clockOffMs: 7_200_000 }], paths: off(0) })).toEqual([]);
