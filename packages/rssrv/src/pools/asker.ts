@@ -18,7 +18,7 @@ export interface AskerRights {
 }
 
 /** What says to whom a volume belongs. `managers`: null for all clients with the right `manage`; absent for none. */
-export interface Owned {
+interface Owned {
   readonly name: string;
   readonly owner: string | null;
   readonly managers?: readonly string[] | null;
@@ -56,7 +56,6 @@ const CHANGES = {
 } as const;
 
 export type Change = keyof typeof CHANGES;
-export const ALL_CHANGES = Object.keys(CHANGES) as readonly Change[];
 
 export function neededFor(change: Change): 'attach' | 'maker' | 'owner' {
   return CHANGES[change];
