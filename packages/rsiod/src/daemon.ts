@@ -162,9 +162,8 @@ export class ClientDaemon {
     this.backups = new Backups({ clock, log, folder: paths.stateDir, attachments: this.attachments, namespaces: () => this.namespaces });
     this.metrics = this.newMetrics();
     this.ports = namespacePorts({
-      ...{ clock, log, hasDataProcesses: this.role.processes !== null, known: this.role.known, attached: this.attached },
-      ...{ attachments: this.attachments, frontends: this.frontends, notifications: this.notifications, namespaces: () => this.namespaces },
-      absences: this.role.absences,
+      ...{ clock, log, role: this.role, attached: this.attached, namespaces: () => this.namespaces },
+      ...{ attachments: this.attachments, frontends: this.frontends, notifications: this.notifications },
       attachAgain: async () => {
         await this.attachAgain();
         this.role.reached();
@@ -430,9 +429,7 @@ export class ClientDaemon {
     const own = controlHandlers({
       ...{ clock, log, beganMs, attachments, attached, notifications, probes },
       serverCalls: new ServerCalls({
-        namespaces: () => this.namespaces,
-        log,
-        absences: this.role.absences,
+        ...{ log, absences: this.role.absences, namespaces: () => this.namespaces },
         callAdmin: (server, ...call) => server.callAdmin(...call),
       }),
       ...{ snapshots: this.snapshots, backups: this.backups, origins: this.role.origins },

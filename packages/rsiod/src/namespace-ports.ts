@@ -20,9 +20,8 @@ import type { Volume } from './volumes/volume.ts';
 export interface DaemonParts {
   readonly clock: Clock;
   readonly log: Log;
-  readonly hasDataProcesses: boolean;
-  readonly known: NamespacePorts['known'];
-  readonly absences: Pick<Absences, 'shown'>;
+  /** `processes`: null if this process has no data processes. */
+  readonly role: { readonly processes: object | null; readonly known: NamespacePorts['known']; readonly absences: Pick<Absences, 'shown'> };
   readonly attachments: Attachments;
   readonly attached: AttachedList<Volume>;
   readonly frontends: Frontends;
@@ -33,9 +32,9 @@ export interface DaemonParts {
 }
 
 export function namespacePorts({ attachments, attached, frontends, notifications, ...parts }: DaemonParts): NamespacePorts {
-  const { clock, log, hasDataProcesses, known, absences, namespaces, attachAgain } = parts;
+  const { clock, log, role, namespaces, attachAgain } = parts;
   return {
-    ...{ clock, log, hasDataProcesses, known },
+    ...{ clock, log, hasDataProcesses: role.processes !== null, known: role.known },
     connector: tcpConnector,
     random: randomBytes,
     pools: { bodies: new BufferPool(WINDOW_BYTES), outputs: new OutputPool() },
@@ -63,7 +62,7 @@ export function namespacePorts({ attachments, attached, frontends, notifications
       openWaits: (...event) => notifications.openWaits(...event),
       listed: ({ namespace, serverid, volumes }) => {
         const namespaceid = namespaces().find(({ config }) => config.name === namespace)?.config.namespaceid;
-        if (namespaceid !== undefined) void absences.shown({ namespaceid, serverid }, volumes);
+        if (namespaceid !== undefined) void role.absences.shown({ namespaceid, serverid }, volumes);
         attachments.farm.look();
       },
       grown: (server, attachment, fromBytes) => {

@@ -2,7 +2,8 @@
 // the first failures after a connection, and the first one of each kind, are logged at once; later ones at growing intervals, with the
 // number of the attempts since the last line.
 
-import type { ErrorCode } from '@rsio/common/lib/errors';
+import type { ErrorCode, RsError } from '@rsio/common/lib/errors';
+import type { PathState } from '@rsio/common/lib/path-states';
 import { plural } from '@rsio/common/lib/units';
 import { FAILED_TRIES_LOGGED_MAX, FAILED_TRIES_LOG_MAX_MS, FAILED_TRIES_LOG_MIN_MS } from './limits.ts';
 
@@ -13,15 +14,25 @@ export class FailedTries {
   private waitMs = FAILED_TRIES_LOG_MIN_MS;
   private nextMs = 0;
 
-  /** Called when the path is up. */
-  ended(): void {
+  /** Returns the end of the line about a change of the path; null if the change is an attempt that is not logged. */
+  changed(
+    { lastError, lastErrorSentence }: { readonly lastError: RsError | null; readonly lastErrorSentence: string | null },
+    { from, to, reason }: { readonly from: PathState; readonly to: PathState; readonly reason: string },
+    nowMs: number,
+  ): string | null {
+    if (to === 'up') this.ended();
+    // A connection that was up is no attempt, and its loss is always logged.
+    if (to !== 'down' || (from !== 'connecting' && from !== 'proving') || reason === '') return '';
+    return this.failed(reason === lastErrorSentence ? (lastError?.code ?? null) : null, nowMs);
+  }
+
+  private ended(): void {
     this.tries = this.leftOut = 0;
     this.codes.clear();
     this.waitMs = FAILED_TRIES_LOG_MIN_MS;
   }
 
-  /** Returns the end of the line about a failure; null if it is not logged. */
-  failed(code: ErrorCode | null, nowMs: number): string | null {
+  private failed(code: ErrorCode | null, nowMs: number): string | null {
     this.tries++;
     const isNew = code !== null && !this.codes.has(code);
     if (isNew) this.codes.add(code);

@@ -194,10 +194,8 @@ export class Namespace {
     return found;
   }
 
-  /** The serverid of the server to which a section has led, perhaps for an earlier process; null if the section has never led to one. */
+  /** The serverid of the server to which a section has led for an earlier process; null if it has led to none. */
   serveridOf(position: number): number | null {
-    const server = this.serversBySection().get(position);
-    if (server !== undefined) return server.serverid;
     const keys = this.sectionKeys().get(position) ?? [];
     return (
       this.ports.known.of(this.config.namespaceid).find(({ sections }) => keys.some((key) => sections.includes(key)))?.serverid ?? null
@@ -398,15 +396,9 @@ export class Namespace {
       trunkFor: (supervisor, challenge) => this.trunkFor(route(), supervisor, challenge),
       stateChanged: (supervisor, from, to, reason) => {
         if (to !== 'connecting' && to !== 'proving') this.limiter.leave(turn);
-        if (to === 'up') tries.ended();
-        // A connection that was up is no attempt, and its loss is always logged.
-        const isTry = to === 'down' && (from === 'connecting' || from === 'proving') && log.isDebug !== true;
-        const code = reason === supervisor.lastErrorSentence ? (supervisor.lastError?.code ?? null) : null;
-        const more = isTry && reason !== '' ? tries.failed(code, clock.monotonicMs()) : '';
-        if (supervisor !== route().supervisor) {
-          if (more !== null) this.besideChanged(route(), supervisor, to, `${reason}${more}`);
-          return;
-        }
+        const more = log.isDebug === true ? '' : tries.changed(supervisor, { from, to, reason }, clock.monotonicMs());
+        if (supervisor !== route().supervisor)
+          return more === null ? undefined : this.besideChanged(route(), supervisor, to, `${reason}${more}`);
         const { local, remote, port } = route();
         const pathLog = log.child({ path: `${supervisor.lastNumber}-${local.name}-tx0` });
         const rep = `rep ${remote.address}/${port}`;

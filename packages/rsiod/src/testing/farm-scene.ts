@@ -101,9 +101,7 @@ export class FarmScene {
     const parts = {
       clock,
       log,
-      hasDataProcesses: false,
-      known: { of: () => [], learned: () => {} },
-      absences: { shown: async () => {} },
+      role: { processes: null, known: { of: () => [], learned: () => {} }, absences: { shown: async () => {} } },
       attachments: this.attachments,
       attached,
       frontends,
