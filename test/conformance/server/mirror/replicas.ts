@@ -265,7 +265,10 @@ export const REPLICA_CASES: readonly ServerCase[] = [
       await writes(mirror.path, mine.handle, 0x32, 'STALE');
       await replica.refuses(1, 'TAKEN', mirror.path, { resume: mine.identity });
       await replica.refuses(1, 'TAKEN', mirror.path, { take: TAKE.FORCE });
-      await replica.refuses(2, 'UNCLAIMED');
+      // Terms of equal numbers are in the order of the names of their clients.
+      const [own = { node: '' }, next = { node: '' }] = target.options.nodes;
+      await replica.refuses(2, own.node < next.node ? 'TAKEN' : 'UNCLAIMED');
+      await replica.refuses(3, 'UNCLAIMED');
       const theirs = await replica.opens(2, other);
       const { body } = await answered(other, { op: OP.READ, handle: theirs.handle, lba: SCRATCH, count: BLOCK });
       equals('What is there', body[0], 0x31);

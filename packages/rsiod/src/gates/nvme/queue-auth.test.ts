@@ -352,7 +352,10 @@ describe('computations', () => {
     const nowMs = (): number => clock.monotonicMs() + workedMs;
     const turns = new DhTurns({ after: (ms, fire) => clock.after(ms, fire), monotonicMs: nowMs });
     const compute = (at: TurnOwner, costMs: number, then: () => void): void =>
-      turns.run(at, costMs / 5, () => void ((workedMs += costMs), then()));
+      turns.run(at, costMs / 5, () => {
+        workedMs += costMs;
+        then();
+      });
     const flood = (at: number, one: TurnOwner): void =>
       compute(one, 80, () => flood(at, comesAnew ? { source: sourceOf(at), failed: () => undefined } : one));
     for (let at = 0; at < count; at++) flood(at, { source: sourceOf(at), failed: () => undefined });

@@ -1,7 +1,7 @@
 // Schedules the computations of authentications. A computation blocks the event loop for up to some ten milliseconds, and a stranger who
 // knows an NQN can cause one, with the group that costs most. Invariants: between two computations, the loop is free for AUTH_REST times as
 // long as the first one took, so that most of the time is left for I/O, whatever the number of logins; the sources of logins, and the logins
-// of a source, have equal shares of the time that computations take, however costly those of others are, and also if others come anew.
+// of a source, have equal shares of the time that computations take, however costly those of others are, and also if others reconnect.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { AuthPorts } from './dh-chap.ts';
@@ -38,7 +38,7 @@ interface Turn {
 
 /**
  * Fair shares in virtual time, which passes more slowly the more parties wait. A party has its next turn when its last one would have ended;
- * one that comes anew has it now.
+ * a new one has it now.
  */
 class Shares<K> {
   private now = 0;
