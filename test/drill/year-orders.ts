@@ -184,7 +184,7 @@ export const YEAR_ORDERS: readonly YearOrder[] = [
       await year.untilFollowed();
       await site.killServer(old);
       await site.adm(target, 'volume', 'promote', name);
-      await site.adm(target, 'volume', 'allow', name, CLIENT);
+      for (const one of [CLIENT, SERVERS[old]]) await site.adm(target, 'volume', 'allow', name, one);
       // The old source comes back, and this client still has its volume there.
       const former = volume.name;
       await site.startServer(old);
