@@ -86,7 +86,7 @@ it('a mirror is replicated by the moments that its client makes, also when one o
 
   const refused = await servers[0].rsadm('volume', 'snapshot', 'db@own');
   expect(refused.stderr).toContain('is a replica of mirror');
-  expect(await client.rsconfigWell('volume', 'replicate', 'db', '--to', TARGET, '--every', '2s', '--keep', '2')).toContain(
+  expect(await client.rsconfigWell('volume', 'replicate', 'db', '--to', TARGET, '--every', '2s', '--keep', '4')).toContain(
     `replicated to ${TARGET} every 2s`,
   );
   for (let count = 0; count < 2; count++) {
@@ -96,7 +96,7 @@ it('a mirror is replicated by the moments that its client makes, also when one o
   }
   // Both servers of the mirror learn what is copied, so that they keep few moments.
   await waitFor(
-    async () => (await snapshotsOf(servers[0])).length <= 4 && (await snapshotsOf(servers[1])).length <= 4,
+    async () => (await snapshotsOf(servers[0])).length <= 6 && (await snapshotsOf(servers[1])).length <= 6,
     WAIT_MS,
     'Few moments are kept',
   );

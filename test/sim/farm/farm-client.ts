@@ -164,7 +164,7 @@ export class FarmClient {
     const { random, network, trace } = this.ports;
     return {
       ...{ clock: process, log: NO_LOG, connector: network.connectorOf(process), random: random.bytes, pools, hasDataProcesses: false },
-      known: { of: () => [], learned: () => {} },
+      known: { of: () => [], serveridAt: () => null, learned: () => {} },
       serverCount: () => 0,
       pathChanged: (route, from, to, reason) => {
         attachments.mirrors.look();

@@ -430,7 +430,7 @@ export class SimClient {
       pools,
       serverCount: () => 0,
       hasDataProcesses: false,
-      known: { of: () => [], learned: () => {} },
+      known: { of: () => [], serveridAt: () => null, learned: () => {} },
       pathChanged: (route, from, to, reason) => {
         attachments.mirrors.look();
         attachments.farm.look();

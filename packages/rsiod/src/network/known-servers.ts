@@ -34,6 +34,11 @@ export class KnownServers {
     return this.kept.filter((one) => one.namespaceid === namespaceid);
   }
 
+  /** The serverid of the server that was found at one of these end points; null: none. */
+  serveridAt(namespaceid: number, keys: readonly string[]): number | null {
+    return this.of(namespaceid).find(({ sections }) => keys.some((key) => sections.includes(key)))?.serverid ?? null;
+  }
+
   /** Takes what a proven server reports. The entry that was changed longest ago makes room for a new one. */
   learned(server: KnownServer): void {
     const next = {

@@ -46,7 +46,7 @@ class Scene {
       pools: { bodies: new CountingBufferPool(), outputs: new CountingOutputPool() },
       events: { sessionBegan: () => {}, opened: () => {}, openFailed: () => {}, openWaits: () => {}, listed: () => {}, grown: () => {} },
       hasDataProcesses: false,
-      known: { of: () => [], learned: () => {} },
+      known: { of: () => [], serveridAt: () => null, learned: () => {} },
       serverCount: () => this.namespaces.reduce((sum, { provedServers }) => sum + provedServers, ELSEWHERE),
       pathChanged: () => {},
     };

@@ -64,7 +64,7 @@ export interface NamespacePorts {
   /** True in the main process if data processes have the volumes; the client can then use only servers that support data processes. */
   readonly hasDataProcesses: boolean;
   /** Where servers were found by earlier processes of this client. */
-  readonly known: Pick<KnownServers, 'of' | 'learned'>;
+  readonly known: Pick<KnownServers, 'of' | 'serveridAt' | 'learned'>;
   /** Number of servers with a proven identity in all namespaces. */
   serverCount(): number;
   pathChanged(route: Route, from: PathState, to: PathState, reason: string): void;
@@ -196,10 +196,7 @@ export class Namespace {
 
   /** The serverid of the server to which a section has led for an earlier process; null if it has led to none. */
   serveridOf(position: number): number | null {
-    const keys = this.sectionKeys().get(position) ?? [];
-    return (
-      this.ports.known.of(this.config.namespaceid).find(({ sections }) => keys.some((key) => sections.includes(key)))?.serverid ?? null
-    );
+    return this.ports.known.serveridAt(this.config.namespaceid, this.sectionKeys().get(position) ?? []);
   }
 
   /**
@@ -236,11 +233,8 @@ export class Namespace {
 
   /** True if a server answers for each `[server]` section, and all servers have listed their volumes. */
   get hasAllLists(): boolean {
-    const found = this.serversBySection();
-    return (
-      this.config.servers.every(({ position }) => found.has(position)) &&
-      this.orderedServers.every((one) => one.isConnected && one.isListed)
-    );
+    const areFound = this.serversBySection().size === this.config.servers.length;
+    return areFound && this.orderedServers.every((one) => one.isConnected && one.isListed);
   }
 
   /**

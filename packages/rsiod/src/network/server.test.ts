@@ -62,7 +62,7 @@ class Scene {
         },
         serverCount: () => 0,
         hasDataProcesses: false,
-        known: { of: () => [], learned: () => {} },
+        known: { of: () => [], serveridAt: () => null, learned: () => {} },
         pathChanged: () => {},
       },
     );

@@ -94,7 +94,7 @@ export class Scene {
         },
         serverCount: () => 0,
         hasDataProcesses: false,
-        known: { of: () => [], learned: () => {} },
+        known: { of: () => [], serveridAt: () => null, learned: () => {} },
         pathChanged: () => {},
       },
     );

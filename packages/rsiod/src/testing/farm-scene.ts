@@ -101,7 +101,7 @@ export class FarmScene {
     const parts = {
       clock,
       log,
-      role: { processes: null, known: { of: () => [], learned: () => {} }, absences: { shown: async () => {} } },
+      role: { processes: null, known: { of: () => [], serveridAt: () => null, learned: () => {} }, absences: { shown: async () => {} } },
       attachments: this.attachments,
       attached,
       frontends,

@@ -55,7 +55,7 @@ export class NamespaceScene {
         events: { sessionBegan: () => {}, opened: () => {}, openFailed: () => {}, openWaits: () => {}, listed: () => {}, grown: () => {} },
         serverCount: () => 0,
         hasDataProcesses: false,
-        known: { of: () => [], learned: () => {} },
+        known: { of: () => [], serveridAt: () => null, learned: () => {} },
         pathChanged: ({ local }, from, to) => this.moves.push(`${local.name}: ${from} > ${to}`),
       },
     );
