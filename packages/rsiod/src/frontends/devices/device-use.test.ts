@@ -125,6 +125,15 @@ test('a loop device on the raw device is a use, and a mount in another mount nam
   expect(usesOf([OWN, '7:5'], new Set([OWN]), tables(others))).toEqual(['mount point /in of process 71 (sh)', 'loop device /dev/loop5']);
 });
 
+// Regression: each service with mounts of its own was named as a user, although the one mount that it had copied was in use.
+test('a copy of a mount in another mount namespace names nobody while rsiod sees the mount itself', () => {
+  device('loop3', OWN);
+  const here = mounts(at(OWN, '/mnt', 'ext4', '/dev/loop3'));
+  const copies = mounts(at(OWN, '/mnt', 'ext4', '/dev/loop3'), ' of process 71 (chronyd)', '/proc/71/root');
+  expect(uses([...here, ...copies])).toEqual(['mount point /mnt']);
+  expect(uses(copies)).toEqual(['mount point /mnt of process 71 (chronyd)']);
+});
+
 test('a circle of devices ends, and so does a tower', () => {
   device('loop3', OWN);
   device('dm-0', '253:0');

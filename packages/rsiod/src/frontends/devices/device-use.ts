@@ -36,8 +36,11 @@ function usesOfOne(device: string, own: ReadonlySet<string>, { mounts, swaps, fa
     return type === null || isShown(number) ? [] : [`file system ${type} on ${facts.nameOf(number)}, whose mount no process sees`];
   });
   const stacked = [...numbers].filter((number) => !own.has(number) && !facts.isPartition(number));
+  // A mount namespace begins with a copy of all mounts, and its processes are no users of those that rsiod sees as well.
+  const seen = new Set(mounted.flatMap((one) => (one.whose === '' ? `${one.device} ${one.mountPoint}` : [])));
+  const told = mounted.filter((one) => one.whose === '' || !seen.has(`${one.device} ${one.mountPoint}`));
   return [
-    ...mounted.map(({ mountPoint, whose }) => `mount point ${mountPoint}${whose}`),
+    ...told.map(({ mountPoint, whose }) => `mount point ${mountPoint}${whose}`),
     ...hidden,
     ...swapped.map((swap) => (deviceAt(swap, facts) === device ? 'swap' : `swap ${swap}`)),
     ...stacked.map((number) => stackedText(facts.nameOf(number))),

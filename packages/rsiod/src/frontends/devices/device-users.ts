@@ -8,7 +8,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { MachineDevices } from '@rsio/common/daemon/block-stack';
+import { MachineDevices, mountHolding } from '@rsio/common/daemon/block-stack';
 import { mountTable, unescaped } from '@rsio/common/daemon/mount-table';
 import type { Clock } from '@rsio/common/lib/clock';
 import { Claims } from './loop-commands.ts';
@@ -66,8 +66,9 @@ async function usersNow({ rawFile, loop }: UsedDevices): Promise<Users> {
   const { facts } = tables;
   const others = (loops.get(rawFile) ?? []).filter((device) => device !== loop);
   const all = [...(loop === null ? [] : [loop]), ...others].flatMap((device) => facts.numberOf(device) ?? []);
-  const files = [rawFile, ...all.flatMap((number) => devicePathsOn(number, facts))];
-  const processes = [...new Set(files.flatMap((file) => openFiles.get(file) ?? []))];
+  const onDevices = all.flatMap((number) => devicePathsOn(number, facts)).flatMap((file) => openFiles.get(file) ?? []);
+  const onRawFile = (openFiles.get(rawFile) ?? []).filter((opened) => isSameFile(rawFile, opened, tables));
+  const processes = [...new Set([...onRawFile, ...onDevices].map(({ name }) => name))];
   return { lasting: usesOf(all, new Set(loop === null ? [] : [facts.numberOf(loop) ?? '']), tables), processes };
 }
 
@@ -84,9 +85,37 @@ function claimsWith(clock: Clock): Claims {
   return made;
 }
 
+interface Opened {
+  readonly pid: string;
+  /** A descriptor of the file. */
+  readonly descriptor: string;
+  /** For example `process 4711 (dd)`. */
+  readonly name: string;
+}
+
+/**
+ * Returns false if the process has opened another file: one with the same path in a mount namespace of its own, where another rsiod may run.
+ * What cannot be found out counts as the same file. The file itself is not looked at, because rsiod would wait for itself.
+ */
+function isSameFile(file: string, { pid, descriptor }: Opened, { mounts }: KernelTables): boolean {
+  const theirs = setOfMounts(pid);
+  const own = mountHolding(
+    file,
+    mounts.filter(({ whose }) => whose === ''),
+  );
+  if (theirs === '' || theirs === setOfMounts('self') || own === undefined) return true;
+  const text = orEmpty(() => readFileSync(`/proc/${pid}/fdinfo/${descriptor}`, 'utf8'), '');
+  const mount = /^mnt_id:\s*(\d+)/m.exec(text)?.[1];
+  const line = orEmpty(() => readFileSync(`/proc/${pid}/mountinfo`, 'utf8'), '')
+    .split('\n')
+    .find((one) => one.startsWith(`${mount} `));
+  const device = line?.split(' ')[2];
+  return device === undefined || device === own.device;
+}
+
 interface MachineUse {
-  /** Key: path of a file. Value: the processes that have the file open, for example `process 4711 (dd)`. */
-  readonly openFiles: ReadonlyMap<string, readonly string[]>;
+  /** Key: path of a file. Value: the processes that have the file open. */
+  readonly openFiles: ReadonlyMap<string, readonly Opened[]>;
   /** Key: path of a file. Value: the loop devices that use the file as their backing file. */
   readonly loops: ReadonlyMap<string, readonly string[]>;
   readonly tables: KernelTables;
@@ -95,7 +124,7 @@ interface MachineUse {
 const looks = new SharedLook(look);
 
 async function look(): Promise<MachineUse> {
-  const openFiles = new Lists();
+  const openFiles = new Map<string, Opened[]>();
   const loops = new Lists();
   for (const [file, device] of await loopDevices()) loops.add(file, device);
   let looked = 0;
@@ -105,12 +134,16 @@ async function look(): Promise<MachineUse> {
     // Each event-loop turn examines one process with synchronous calls, because asynchronous calls would cost ten times as much.
     const descriptors = numbersIn(`/proc/${pid}/fd`);
     looked += descriptors.length;
-    const files = new Set(descriptors.map((fd) => linkOf(`/proc/${pid}/fd/${fd}`)).filter((target) => target.startsWith('/')));
+    const files = new Map<string, string>();
+    for (const descriptor of descriptors) {
+      const target = linkOf(`/proc/${pid}/fd/${descriptor}`);
+      if (target.startsWith('/')) files.set(target, descriptor);
+    }
     const name = files.size === 0 ? '' : processName(pid);
-    for (const file of files) openFiles.add(file, name);
+    for (const [file, descriptor] of files) openFiles.set(file, [...(openFiles.get(file) ?? []), { pid, descriptor, name }]);
     await nextTurn();
   }
-  return { openFiles: openFiles.all, loops: loops.all, tables: await kernelTables() };
+  return { openFiles, loops: loops.all, tables: await kernelTables() };
 }
 
 /** Reads the mounts of all mount namespaces that a process has, the swap space, and the block devices. */
