@@ -159,8 +159,10 @@ export class Ways {
     const names = await this.sites.names(side);
     if (!namesOf(verb, names).some((one) => text.includes(one)))
       this.problems.push(`The state ${state} does not name volume ${verb} ${names.join(' ')}: ${text}`);
+    // A state whose followers have no moment in common names a snapshot.
+    const from = verb === 'promote' ? (/volume promote [^-]*(--from) (\S+)/.exec(text)?.slice(1) ?? []) : [];
     const yes = verb === 'demote' ? ['--yes'] : [];
-    await this.ordered(side, async () => ['volume', verb, ...(await this.sites.names(side)), ...options, ...yes]);
+    await this.ordered(side, async () => ['volume', verb, ...(await this.sites.names(side)), ...options, ...from, ...yes]);
     return true;
   }
 }

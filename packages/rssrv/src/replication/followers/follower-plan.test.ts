@@ -116,6 +116,17 @@ test('each follower pulls the newest moment, on the newest content that both ser
   expect(pullsOf(nextStep(order([1, 2]), uneven, 0))).toEqual([['log-2', 'm1', 'log-1']]);
 });
 
+// Regression: the state named promote, and promote was refused, because an old image had only one of two moments.
+test('followers without a moment that all have are named with the newest snapshot that all have', () => {
+  const kept = (volume: string, number: number): OwnSnapshot => ({ ...withoutOrigin(own(volume, number)), name: `before-${number}` });
+  const uneven = [
+    follower('db', [], { snapshots: [kept('db', 1), kept('db', 2), own('db', 4)] }),
+    follower('log', [], { snapshots: [kept('log', 1), kept('log', 2), kept('log', 3)] }),
+  ];
+  const text = expect.stringContaining('rsadm volume promote db log --from before-2 keeps the content of this server');
+  expect(nextStep(order([5]), uneven, 0)).toMatchObject({ kind: 'stuck', word: 'diverged', text });
+});
+
 test('a follower whose newest moment the source does not know gets nothing, and loses nothing, until an order', () => {
   // The source was restored from an old image, and has made other moments since then.
   for (const known of [[1, 3], [1], [], [3]]) {

@@ -181,7 +181,7 @@ function keptText(all: readonly FollowerFacts[], peer: string): string {
   const { volume, name } = first;
   return (
     `${volume}@${name} stays, because the mirror at server ${peer} does not know it, and has perhaps come back from an old backup: ` +
-    `rsadm volume promote ${volume} --from ${name} makes it the content of this server, and rsadm volume remove ${volume}@${name} gives it up`
+    `rsadm volume promote ${all.map(volumeText).join(' ')} --from ${name} makes it the content of this server, and rsadm volume remove ${volume}@${name} gives it up`
   );
 }
 
@@ -222,20 +222,33 @@ function oldSourceStep(order: ReplicationOrder, { old, peer }: LaneNow, done: re
   return { kind: 'stuck', word: isClosed ? 'closed' : 'split', text };
 }
 
-function divergedStep(all: readonly VolumeName[], peer: string): FollowerStep {
+/**
+ * The order that makes the content of followers the content of this server. Without a moment that all of them have, it names the newest
+ * snapshot that they have of one moment.
+ */
+function promoteOrder(all: readonly FollowerFacts[]): string {
+  const order = `rsadm volume promote ${all.map(volumeText).join(' ')}`;
+  if (commonGroups(all).length > 0) return order;
+  const isShared = ({ name, ...one }: OwnSnapshot): boolean =>
+    all.every(({ snapshots }) => snapshots.some((other) => other.name === name && momentIdOf(other) === momentIdOf(one)));
+  const last = all[0]?.snapshots.findLast(isShared);
+  return last === undefined ? order : `${order} --from ${last.name}`;
+}
+
+function divergedStep(all: readonly FollowerFacts[], peer: string): FollowerStep {
   const names = all.map(volumeText).join(' ');
   const text =
     `server ${peer} does not know the newest moment here, so that it has perhaps come back from an old backup, or has begun another replication; nothing is copied or removed: ` +
-    `rsadm volume promote ${names} keeps the content of this server; then rsadm volume demote ${names} --for ${peer} takes that of ${peer}, and keeps this one as a snapshot`;
+    `${promoteOrder(all)} keeps the content of this server; then rsadm volume demote ${names} --for ${peer} takes that of ${peer}, and keeps this one as a snapshot`;
   return { kind: 'stuck', word: 'diverged', text };
 }
 
 /** A moment of other volumes than those that follow together is none of theirs: a promotion would go back to the last one that they share. */
-function otherSetStep(all: readonly VolumeName[], peer: string): FollowerStep {
+function otherSetStep(all: readonly FollowerFacts[], peer: string): FollowerStep {
   const names = all.map(volumeText).join(' ');
   const text =
     `server ${peer} replicates other volumes together now than those that ${names} follow; nothing is copied or removed: ` +
-    `rsadm volume promote ${names} keeps the content of this server; then rsadm volume demote with those that ${peer} replicates, --for ${peer}, lets them follow again`;
+    `${promoteOrder(all)} keeps the content of this server; then rsadm volume demote with those that ${peer} replicates, --for ${peer}, lets them follow again`;
   return { kind: 'stuck', word: 'diverged', text };
 }
 
