@@ -150,13 +150,19 @@ function controlSchema(daemon, methods, version) {
   };
 }
 
+/** An empty list says nothing that a schema without it would not say. */
+function objectOf(properties, required) {
+  const known = properties.length === 0 ? {} : { properties: Object.fromEntries(properties) };
+  return { type: 'object', ...known, ...(required.length === 0 ? {} : { required }) };
+}
+
 function paramsSchema(params) {
   const properties = Object.entries(params).map(([name, { shape, default: preset }]) => [
     name,
     { ...schemaOf(shape), ...(preset === undefined ? {} : { default: preset }) },
   ]);
   const required = Object.entries(params).flatMap(([name, param]) => (param.default === undefined ? [name] : []));
-  return { type: 'object', properties: Object.fromEntries(properties), required, additionalProperties: false };
+  return { ...objectOf(properties, required), additionalProperties: false };
 }
 
 function schemaOf({ form, help }) {
@@ -165,7 +171,7 @@ function schemaOf({ form, help }) {
     case 'text':
       return { ...described, type: 'string', ...(form.isFilled ? { minLength: 1 } : {}) };
     case 'word': {
-      const words = `One of ${form.words.join(', ')}; later releases may have more`;
+      const words = `One of ${form.words.join(', ')}; releases may add words`;
       return { description: help === null ? words : `${help}. ${words}`, type: 'string', examples: [...form.words] };
     }
     case 'number':
@@ -184,7 +190,7 @@ function schemaOf({ form, help }) {
     case 'object': {
       const properties = Object.entries(form.fields).map(([name, shape]) => [name, schemaOf(shape)]);
       const required = Object.entries(form.fields).flatMap(([name, shape]) => (shape.form.kind === 'optional' ? [] : [name]));
-      return { ...described, type: 'object', properties: Object.fromEntries(properties), required };
+      return { ...described, ...objectOf(properties, required) };
     }
     default:
       throw new Error(`No schema for ${form.kind}: add it here`);

@@ -241,8 +241,10 @@ export class YearSite {
     const disk = this.diskOf(place, pool);
     const { bavail, bsize } = statfsSync(disk);
     const file = path.join(disk, 'filler');
-    await well('fallocate', '-l', String((bavail - 16) * bsize), file);
-    return file;
+    // The file system keeps some of the free blocks for itself.
+    for (let blocks = bavail - 64; blocks > 0; blocks = Math.floor(blocks * 0.98))
+      if ((await run('fallocate', ['-l', String(blocks * bsize), file])).code === 0) return file;
+    throw new Error(`Nothing fits into ${disk}`);
   }
 
   // --- commands
