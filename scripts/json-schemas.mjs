@@ -171,7 +171,7 @@ function schemaOf({ form, help }) {
     case 'text':
       return { ...described, type: 'string', ...(form.isFilled ? { minLength: 1 } : {}) };
     case 'word': {
-      const words = `One of ${form.words.join(', ')}; releases may add words`;
+      const words = `One of ${form.words.join(', ')}; later ones may come`;
       return { description: help === null ? words : `${help}. ${words}`, type: 'string', examples: [...form.words] };
     }
     case 'number':
