@@ -29,7 +29,7 @@ export const YEAR_ORDERS: readonly YearOrder[] = [
       const name = year.newName('n');
       await year.whileDetached(volume, async () => {
         const at = volume.kind === 'replicated' ? year.source : 0;
-        await year.site.adm(at, 'volume', 'rename', volume.name, name);
+        await renamed(year, at, volume.name, name);
         volume.name = name;
       });
       await year.compare(name, volume.contents);
@@ -43,7 +43,7 @@ export const YEAR_ORDERS: readonly YearOrder[] = [
       const follower = view?.volumes[0];
       if (follower === undefined) throw new Error('There is no follower');
       const name = year.newName('f');
-      await year.site.adm(other(year.source), 'volume', 'rename', follower.name, name);
+      await renamed(year, other(year.source), follower.name, name);
     },
   },
   {
@@ -343,6 +343,20 @@ async function followerName(year: Year): Promise<string> {
   const volume = views.find(({ direction, state }) => direction === 'in' && state !== 'promoted')?.volumes[0];
   if (volume === undefined) throw new Error(`There is no follower: ${JSON.stringify(views)}`);
   return volume.name;
+}
+
+/** Renames a volume. While a replication copies a moment of it, the order is refused. */
+async function renamed(year: Year, at: Place, name: string, to: string): Promise<void> {
+  let said = '';
+  const isDone = async (): Promise<boolean> => {
+    const { code, stderr } = await year.site.servers[at]!.rsadm('volume', 'rename', name, to);
+    said = stderr;
+    if (code !== 0 && !stderr.includes('wait if a replication copies it')) throw new Error(`volume rename ${name} ${to}: ${stderr}`);
+    return code === 0;
+  };
+  await waitFor(isDone, WAIT_MS, 'rename').catch((error: Error) => {
+    throw new Error(`${error.message}: ${said}`);
+  });
 }
 
 /** Waits until a server is the source after `reverse`. */

@@ -139,7 +139,8 @@ export function readersRefusal(what: string, readers: readonly SnapshotReader[])
   const own = readers.filter((reader) => reader.snapshot === snapshot);
   const others = new Set(readers.map((reader) => reader.snapshot)).size - 1;
   const more = others === 0 ? '' : `; so are ${others} other snapshots`;
-  return `${what} is in use: snapshot ${snapshot} is attached, and ${heldBy(own)}${more}: detach it there first (rsconfig -d ${snapshot})`;
+  const remedy = `detach it there first (rsconfig -d ${snapshot}), or wait if a replication copies it`;
+  return `${what} is in use: snapshot ${snapshot} is attached, and ${heldBy(own)}${more}: ${remedy}`;
 }
 
 function decide(was: ServerVolumeConfig, now: ServerVolumeConfig, { sizeBytes, users, readers = [] }: VolumeStanding): Decision {
