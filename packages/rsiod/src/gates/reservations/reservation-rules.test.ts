@@ -254,7 +254,7 @@ describe('any sequence of commands', () => {
           }
         },
       ),
-      { numRuns: 300 },
+      { numRuns: 600 },
     );
     for (const outcome of [
       'acquire done',
