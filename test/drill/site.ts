@@ -20,7 +20,6 @@ const CLIENT = 'big-2';
 const FIRST_HOST = 10;
 const POOL_DISK_BYTES = 2 * 1024 ** 3;
 const ATTACHED_MS = 30_000;
-const READ_BYTES = 1024 * 1024;
 
 export const FAULTS = ['server killed', 'listener killed', 'server process killed', 'rsiod killed'] as const;
 export type Fault = (typeof FAULTS)[number];
@@ -101,13 +100,7 @@ export class DrillSite {
   /** Reads the whole content of an attached volume or snapshot. */
   async read(name: string): Promise<Buffer> {
     const nbd = await NbdIo.open(this.client.rsiodPaths.nbdSocket, `osl/${name}`, ATTACHED_MS);
-    try {
-      const parts: Buffer[] = [];
-      for (let at = 0; at < nbd.sizeBytes; at += READ_BYTES) parts.push(await nbd.read(at, Math.min(READ_BYTES, nbd.sizeBytes - at)));
-      return Buffer.concat(parts);
-    } finally {
-      nbd.close();
-    }
+    return nbd.whole().finally(() => nbd.close());
   }
 
   async fault(fault: Fault, server: number): Promise<void> {

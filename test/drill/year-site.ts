@@ -20,7 +20,7 @@ export const POOLS = ['a', 'b'] as const;
 export const CLIENT = 'big-2';
 export type Place = 0 | 1;
 const WITNESS = 2;
-const [FIRST_ADDRESS, DISK_BYTES, ATTACHED_MS, READ_BYTES] = [10, 2 * 1024 ** 3, 60_000, 1024 * 1024];
+const [FIRST_ADDRESS, DISK_BYTES, ATTACHED_MS] = [10, 2 * 1024 ** 3, 60_000];
 /** Debian package libfaketime. The program reads the offset of its clock from a file. */
 const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1';
 
@@ -268,13 +268,7 @@ export class YearSite {
 
   async read(name: string): Promise<Buffer> {
     const nbd = await NbdIo.open(this.client.rsiodPaths.nbdSocket, `osl/${name}`, ATTACHED_MS);
-    try {
-      const parts: Buffer[] = [];
-      for (let at = 0; at < nbd.sizeBytes; at += READ_BYTES) parts.push(await nbd.read(at, Math.min(READ_BYTES, nbd.sizeBytes - at)));
-      return Buffer.concat(parts);
-    } finally {
-      nbd.close();
-    }
+    return nbd.whole().finally(() => nbd.close());
   }
 
   async replications(place: Place): Promise<readonly ReplicationView[]> {

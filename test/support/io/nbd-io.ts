@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import net from 'node:net';
 import { named, optionBytes, replies, requestBytes, u32 } from '@rsio/rsiod/frontends/nbd/testing/nbd-client';
 
+const READ_BYTES = 1024 * 1024;
 const GREETING_BYTES = 18;
 const FIXED_NEWSTYLE_NO_ZEROES = 3;
 const OPTION_GO = 7;
@@ -69,6 +70,13 @@ export class NbdIo {
   async read(offset: number, length: number): Promise<Buffer> {
     await this.request(COMMAND.READ, offset, length);
     return this.take(length);
+  }
+
+  /** Reads the whole export. */
+  async whole(): Promise<Buffer> {
+    const parts: Buffer[] = [];
+    for (let at = 0; at < this.sizeBytes; at += READ_BYTES) parts.push(await this.read(at, Math.min(READ_BYTES, this.sizeBytes - at)));
+    return Buffer.concat(parts);
   }
 
   async write(offset: number, data: Buffer, flags = 0): Promise<void> {
