@@ -145,6 +145,7 @@ const CALLS: Readonly<Record<string, readonly (readonly [args: string, code: num
   'gate-show': [],
   'gate-secret': [['gate secret nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555', 0]],
   'interface-list': [['interface list', 0]],
+  'server-list': [['server list', 0]],
   check: [
     ['check', 0],
     ['check WRONG', 1],
