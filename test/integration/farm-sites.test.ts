@@ -94,7 +94,8 @@ it('replications go on at the next owner of a shared pool, as the source and as 
     const sinceMs = Date.now();
     const [db, log] = await Promise.all([nextMoment(site, sinceMs), nextMoment(owner, sinceMs)]);
     expect([db.peer, log.peer]).toEqual([farm.nameOf(owner), SITE]);
-    expect([db, log].map(({ totalBytes }) => totalBytes < DATA_BYTES)).toEqual([number > 1, number > 1]);
+    // On a busy machine, the first moment that is seen may already be the second one.
+    if (number > 1) expect([db, log].map(({ totalBytes }) => totalBytes < DATA_BYTES)).toEqual([true, true]);
     const { snapshots } = await callServer(site.rssrvPaths.controlSocket, 'volume-show', { name: 'db', universe: 0 });
     const content = readFileSync(path.join(await folderOf(site, pool, 'db'), 'snapshots', `${snapshots.at(-1)?.snapshot}.data`));
     expect(content.subarray(0, BLOCK_BYTES).equals(Buffer.alloc(BLOCK_BYTES, number))).toBe(true);

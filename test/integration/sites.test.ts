@@ -237,8 +237,9 @@ it('two servers exchange their roles without loss, and after a disaster what wou
   expect((await target.rsadm('volume', 'reverse', ...NAMES)).stderr).toContain('--reversible PEER there allows it');
   const settings = ['--to', `safe@${TARGET}`, '--every', '1s', '--keep', '2'];
   await source.rsadmWell('volume', 'replicate', ...NAMES, ...settings, '--reversible', TARGET);
-  const held = await target.rsadm('volume', 'reverse', ...NAMES);
-  expect(held.stderr).toContain('big-2');
+  // The target learns of the consent with its next poll.
+  const isHeld = async (): Promise<boolean> => (await target.rsadm('volume', 'reverse', ...NAMES)).stderr.includes('big-2');
+  await waitFor(isHeld, WAIT_MS, 'The refusal names the client that has the volumes');
   await sites.write(2);
   await sites.detach();
   await target.rsadmWell('volume', 'reverse', ...NAMES);
