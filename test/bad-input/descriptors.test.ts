@@ -48,6 +48,7 @@ async function limit(pid: number, more: number): Promise<() => Promise<unknown>>
     bound = next;
     tightening = tightening.then(async () => void (await set(next)));
   }, TIGHTEN_MS);
+  onTestFinished(() => clearInterval(timer));
   return async () => {
     clearInterval(timer);
     await tightening;

@@ -242,7 +242,8 @@ it('two servers exchange their roles without loss, and after a disaster what wou
   await waitFor(isHeld, WAIT_MS, 'The refusal names the client that has the volumes');
   await sites.write(2);
   await sites.detach();
-  await target.rsadmWell('volume', 'reverse', ...NAMES);
+  // While the follower copies a moment, the order is refused.
+  await waitFor(async () => (await target.rsadm('volume', 'reverse', ...NAMES)).code === 0, WAIT_MS, 'The roles are exchanged');
   expect((await source.rsconfig('-a', 'db')).stderr).toMatch(/handed over|follows a volume of server oslo-1/);
   await sites.nextMoment(source);
   expect(await sites.numbersAt(1)).toEqual([2, 2]);
