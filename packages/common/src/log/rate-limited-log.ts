@@ -1,7 +1,7 @@
 // Limits the log lines that peers can cause, so that peers cannot fill a disk. Within an interval, at most `maxLines` lines of a kind are
-// logged, and further lines are only counted. A flood that lasts gets half as many lines in each interval, down to a few. At level debug, all lines are logged. The caller names the kind of each line; a kind is one
-// event on one object. Invariants: the number of omitted lines is always reported, if necessary by `close`. Memory is limited. A timer runs
-// only if lines have been omitted.
+// logged, and further lines are only counted. A flood that lasts gets half as many lines in each interval, down to a few. At level debug, all
+// lines are logged. The caller names the kind of each line; a kind is one event on one object. Invariants: the number of omitted lines is
+// always reported, if necessary by `close`. Memory is limited. A timer runs only if lines have been omitted.
 
 import { RATE_LIMITED_KINDS_MAX, RATE_LIMITED_LINES_MAX, RATE_LIMITED_LINES_MIN, RATE_LIMITED_LOG_MS } from './limits.ts';
 import type { Clock, Timer } from '../lib/clock.ts';

@@ -85,6 +85,25 @@ test.each<[string, Partial<RenamePorts>, readonly string[], RegExp]>([
   expect(scene.picture()).toBe(before);
 });
 
+test('a client that is a server of a replication keeps its name, and each refusal names the order that ends it', async () => {
+  const scene = await filled();
+  const [pool] = scene.pools.states;
+  const [manifest] = pool!.volumes.values();
+  const id = '8df585ab-9ef4-48a8-8b47-ec4fbe4e947a';
+  const order = { to: 'big-2', pool: null, everyMs: 60_000, keep: 3, limitBytes: null };
+  scene.verbs.pools.put(pool!.name, { ...manifest!, replication: { id, order } as never });
+  await expect(rename(scene)).rejects.toMatchObject({
+    code: 'E_IN_USE',
+    message: expect.stringContaining('volume replicate db --end') as string,
+  });
+  const follower = { wanted: { replication: id, node: 'big-2', reversible: false } };
+  scene.verbs.pools.put(pool!.name, { ...manifest!, follower: follower as never });
+  await expect(rename(scene)).rejects.toMatchObject({
+    code: 'E_IN_USE',
+    message: expect.stringContaining('volume reverse db --cancel') as string,
+  });
+});
+
 test('a client without the right admin renames no client', async () => {
   await expect(rename(await open(), {}, [], BIG_2)).rejects.toMatchObject({ code: 'E_RIGHTS' });
 });

@@ -106,10 +106,12 @@ async function renameInPools(verbs: PoolVerbs, name: string, to: string): Promis
 
 function checkReplication(manifest: Manifest, name: string): void {
   const { replication, follower } = manifest;
-  if (replication?.order?.to !== name && follower?.wanted?.node !== name) return;
-  throw new RsError(
-    'E_IN_USE',
-    `Client ${name} is the server of a replication of volume ${volumeText(manifest)}: end it first (rsadm volume replicate ${volumeText(manifest)} --end)`,
-    { client: name },
-  );
+  const text = volumeText(manifest);
+  const why =
+    replication?.order?.to === name
+      ? `is the server of a replication of volume ${text}: end it first (rsadm volume replicate ${text} --end)`
+      : follower?.wanted?.node === name
+        ? `hands volume ${text} over in an exchange of roles: wait for it, or end it (rsadm volume reverse ${text} --cancel)`
+        : null;
+  if (why !== null) throw new RsError('E_IN_USE', `Client ${name} ${why}`, { client: name });
 }

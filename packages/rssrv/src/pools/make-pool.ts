@@ -27,9 +27,10 @@ const EMPTY_CONTENT: readonly string[] = ['lost+found', 'volumes', 'removed'];
 const LEFT_FILES: readonly string[] = ['ledger.json', 'ledger.spare', 'ledger.old', 'pool.json.new'];
 
 /**
- * Makes an existing directory a pool. `pools`: the pools that the server has; the directory of one of them never becomes a new pool. `noHolders`: true if the administrator has confirmed that no
- * client holds a volume of the pool. This matters only for a pool of an earlier release, which has no ledger, and for a pool whose ledger is
- * gone, cut, or that of another pool. Throws E_POOL or E_EXISTS, naming the path and the remedy.
+ * Makes an existing directory a pool. `pools`: the pools that the server has; the directory of one of them never becomes a new pool.
+ * `noHolders`: true if the administrator has confirmed that no client holds a volume of the pool. This matters only for a pool of an earlier
+ * release, which has no ledger, and for a pool whose ledger is gone, cut, or that of another pool. Throws E_POOL or E_EXISTS, naming the path
+ * and the remedy.
  */
 export async function makePool(
   path: string,

@@ -140,7 +140,11 @@ async function look(): Promise<MachineUse> {
       if (target.startsWith('/')) files.set(target, descriptor);
     }
     const name = files.size === 0 ? '' : processName(pid);
-    for (const [file, descriptor] of files) openFiles.set(file, [...(openFiles.get(file) ?? []), { pid, descriptor, name }]);
+    for (const [file, descriptor] of files) {
+      const known = openFiles.get(file);
+      if (known === undefined) openFiles.set(file, [{ pid, descriptor, name }]);
+      else known.push({ pid, descriptor, name });
+    }
     await nextTurn();
   }
   return { openFiles, loops: loops.all, tables: await kernelTables() };
