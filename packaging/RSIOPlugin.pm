@@ -60,6 +60,11 @@ sub properties {
             type => 'string',
             pattern => '[A-Za-z0-9][A-Za-z0-9._-]{0,31}',
         },
+        'rsio-nodes' => {
+            description => 'The nodes of the cluster, by their names as clients of the servers, such as pve1,pve2.',
+            type => 'string',
+            pattern => '[A-Za-z0-9][A-Za-z0-9._,-]{0,4000}',
+        },
         'rsio-thick' => { description => 'Allocate all space of new disks.', type => 'boolean' },
         'rsio-shared' => {
             description => 'Several nodes may attach a disk at a time, for live migration. RSIO then stops no node that is still writing.',
@@ -74,6 +79,7 @@ sub options {
         'rsio-server' => { optional => 1, fixed => 1 },
         'rsio-pool' => { optional => 1, fixed => 1 },
         'rsio-prefix' => { optional => 1, fixed => 1 },
+        'rsio-nodes' => { optional => 1 },
         'rsio-thick' => { optional => 1 },
         'rsio-shared' => { optional => 1 },
         nodes => { optional => 1 },
@@ -231,6 +237,14 @@ sub wanted_options {
     return @options;
 }
 
+# A server with tenants gives a new volume to this node alone. The other nodes attach, take over and change it as well.
+sub give_to_nodes {
+    my ($scfg, $volume) = @_;
+    my $nodes = $scfg->{'rsio-nodes'};
+    return if !defined($nodes);
+    ask(['volume', 'set', $volume, "clients=$nodes", "take-over=$nodes", "managers=$nodes", place_of($scfg)]);
+}
+
 sub alloc_image {
     my ($class, $storeid, $scfg, $vmid, $fmt, $name, $size) = @_;
     die "RSIO has disks of format raw only, not '$fmt'\n" if $fmt ne 'raw';
@@ -240,6 +254,7 @@ sub alloc_image {
     # Proxmox VE gives KiB; a volume has whole blocks.
     my $bytes = int($size) * 1024;
     ask(['volume', 'create', $volume, '--size', $bytes, wanted_options($scfg), place_of($scfg)], seconds => CREATE_S);
+    give_to_nodes($scfg, $volume);
     return $name;
 }
 
@@ -476,6 +491,7 @@ sub clone_image {
     my $name = $class->find_free_diskname($storeid, $scfg, $vmid, 'raw');
     my $volume = volume_of($class, $scfg, $name);
     ask(['volume', 'clone', $source, $volume, place_of($scfg)], seconds => CREATE_S);
+    give_to_nodes($scfg, $volume);
     return $name;
 }
 

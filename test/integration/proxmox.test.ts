@@ -22,7 +22,7 @@ const TEST_MS = 240_000;
 const MIB = 1024 ** 2;
 const STORAGE = 'fast';
 const DISK = 'vm-100-disk-0';
-const BASIC = { 'rsio-namespace': 'osl', 'rsio-pool': 'fast' };
+const BASIC = { 'rsio-namespace': 'osl', 'rsio-pool': 'fast', 'rsio-nodes': 'pve1,pve2' };
 
 const hosts = useHosts('file');
 let scene: Promise<Scene> | undefined;
@@ -86,6 +86,8 @@ async function start(context: Parameters<typeof reflinkDisk>[2]): Promise<Scene>
   const clients = Object.fromEntries(NODES.map((node) => [node, keyOf(node)]));
   await startServer(server, network, { volumes: {}, clients, rights: Object.fromEntries(NODES.map((node) => [node, 'manage'])) });
   await server.rsadmWell('pool', 'add', 'fast', pool, '--reserve', '0%');
+  // As rsadm init writes it: a disk belongs to the node that makes it, unless the storage names the others.
+  await server.rsadmWell('namespace', 'set', 'tenants=yes');
   const [one, other] = [hosts.host(), hosts.host()];
   await startClient(one, network, { node: NODES[0], client: 0 });
   await startClient(other, network, { node: NODES[1], client: 1 });
