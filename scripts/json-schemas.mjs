@@ -1,9 +1,29 @@
-// Makes JSON schemas (draft 2020-12) from the shapes of the control interfaces and of the --json output of rsconfig and rsadm. Pure;
-// schemas.mjs writes the files. Invariant: a schema accepts what a later release may add: further fields, and further values where a schema
+// Makes JSON schemas (draft 2020-12) from the shapes of the control interfaces and of the --json output of rsconfig and rsadm. docs.mjs
+// writes the files. Invariant: a schema accepts what a later release may add: further fields, and further values where a schema
 // says "one of".
 
 const DRAFT = 'https://json-schema.org/draft/2020-12/schema';
-const LINE_MAX_CHARS = 140;
+
+/**
+ * Returns `programs` for allSchemas, and the version of the control interface. `load`: returns a promise of a module of a package, from the
+ * sources or from the build.
+ */
+export async function schemaPrograms(load) {
+  const { CONTROL_VERSION: version } = await load('common', 'control/method-table');
+  const { CONTROL_METHODS } = await load('common', 'control/methods');
+  const { SERVER_METHODS } = await load('common', 'control/server/server-methods');
+  const { COPYING_METHODS } = await load('common', 'control/server/replication-methods');
+  // No schema describes what only servers ask of each other.
+  const adm = Object.fromEntries(Object.entries(SERVER_METHODS).filter(([name]) => !Object.hasOwn(COPYING_METHODS, name)));
+  const [rsconfig, rsadm] = [await load('rsconfig', 'command-table'), await load('rsadm', 'command-table')];
+  return {
+    version,
+    programs: [
+      { program: 'rsconfig', daemon: 'rsiod', commands: rsconfig.COMMANDS, methods: CONTROL_METHODS },
+      { program: 'rsadm', daemon: 'rssrv', commands: rsadm.COMMANDS, methods: adm },
+    ],
+  };
+}
 
 /**
  * Returns the schemas by name: one for each command with --json, and one for each control socket. `programs`: name, commands and methods of
@@ -106,30 +126,15 @@ export function fileNameOf(call) {
   return call.by === 'monitor' ? call.word : call.words.replaceAll(' ', '-');
 }
 
-/** Text of a file in docs/json. An object or list that fits on one line is written on one line, so that most properties take one line. */
+/** Text of a schema's file. */
 export function schemaText(schema) {
-  return `${pretty(schema, '', 0)}\n`;
+  return `${JSON.stringify(schema, null, 2)}\n`;
 }
 
-/** `takenChars`: length of the text that precedes and follows the value on its line. */
-function pretty(value, indent, takenChars) {
-  const line = onOneLine(value);
-  if (typeof value !== 'object' || value === null || indent.length + takenChars + line.length <= LINE_MAX_CHARS) return line;
-  const inner = `${indent}  `;
-  const isList = Array.isArray(value);
-  const parts = Object.entries(value).map(([name, field]) => {
-    const key = isList ? '' : `${JSON.stringify(name)}: `;
-    return `${inner}${key}${pretty(field, inner, key.length + 1)}`;
-  });
-  const [open, close] = isList ? '[]' : '{}';
-  return `${open}\n${parts.join(',\n')}\n${indent}${close}`;
-}
-
-function onOneLine(value) {
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  if (Array.isArray(value)) return `[${value.map(onOneLine).join(', ')}]`;
-  const fields = Object.entries(value).map(([name, field]) => `${JSON.stringify(name)}: ${onOneLine(field)}`);
-  return fields.length === 0 ? '{}' : `{ ${fields.join(', ')} }`;
+/** The page about the schemas: `text`, which is written by hand, and a table. */
+export function schemasPage(text, schemas) {
+  const rows = Object.entries(schemas).map(([name, { title }]) => `| ${title ?? 'parts of the others'} | [${name}.json](${name}.json) |`);
+  return `${text.trimEnd()}\n\n## Schemas\n| output | schema |\n|---|---|\n${rows.join('\n')}\n`;
 }
 
 function commandSchema(program, { call, summary, json }) {

@@ -1,13 +1,12 @@
-// Converts the manual from markdown to roff. Also makes the parts of the markdown that come from tables of the program: the keys of both
-// configuration files, and the commands. Pure; man.mjs handles files. A page uses headings, paragraphs, indented code and lists; a list
-// item whose first line ends in a colon becomes a tagged paragraph. Invariant: only the text between markers is generated; all other text
-// stays unchanged.
+// Converts the manual from markdown to roff. Also makes the parts of the markdown that come from tables of the program: the keys of the
+// configuration files, and the commands. docs.mjs handles files. A page uses headings, paragraphs, indented code and lists; a list item
+// whose first line ends in a colon becomes a tagged paragraph. Invariant: a page of docs/man has a marker where a part belongs, and nothing
+// generated.
 
 import { marked } from 'marked';
 import markedMan from 'marked-man';
 
-const BEGIN = /^<!-- made from (\S+): npm run man -->$/;
-const END = '<!-- end -->';
+const MARKER = /^<!-- made: (\S+) -->$/;
 const MANUAL = 'RSIO Manual';
 const LINE_CHARS = 150;
 const HEADING_MAX_CHARS = 160;
@@ -27,7 +26,7 @@ marked.use(markedMan, {
 /** Roff of a page. `version` is the project's. The date is omitted, so that the same text always gives the same page. */
 export function roffOf(markdown, version) {
   const [, name, section] = /^# (\S+)\((\d)\)$/m.exec(markdown);
-  const lines = marked.parse(markdown.replaceAll(/^<!-- .* -->\n/gm, '')).split('\n');
+  const lines = marked.parse(markdown).split('\n');
   lines[0] = `.TH "${name.toUpperCase()}" "${section}" "" "RSIO ${version}" "${MANUAL}"`;
   return `${withoutBlankLines(lines).join('\n')}\n`;
 }
@@ -42,21 +41,33 @@ function withoutBlankLines(lines) {
   });
 }
 
-/** Returns the page with its generated parts replaced. `parts` maps the name of a part to its markdown. Throws for an unknown name. */
+/**
+ * The parts of the manual, by name. `load`: returns a promise of a module of a package, from the sources or from the build.
+ */
+export async function manualParts(load) {
+  const { SCHEMA } = await load('common', 'config/schema/schema');
+  const rsconfig = await load('rsconfig', 'command-table');
+  const rsadm = await load('rsadm', 'command-table');
+  const { WEB_SCHEMA } = await load('rsweb', 'config/schema');
+  return {
+    rssrvcfg: keysPart(SCHEMA.rssrvcfg),
+    rscltcfg: keysPart(SCHEMA.rscltcfg),
+    rswebcfg: keysPart(WEB_SCHEMA),
+    rsconfig: commandsPart('rsconfig', rsconfig.COMMANDS),
+    rsadm: commandsPart('rsadm', rsadm.COMMANDS),
+    'rsconfig-options': commonOptionsPart(rsconfig.COMMANDS),
+    'rsadm-options': commonOptionsPart(rsadm.COMMANDS),
+  };
+}
+
+/** Returns the page with a part for each marker. `parts` maps the name of a part to its markdown. Throws for an unknown name. */
 export function withParts(markdown, parts) {
-  const lines = [];
-  let isMade = false;
-  for (const line of markdown.split('\n')) {
-    const name = BEGIN.exec(line)?.[1];
-    if (line === END) isMade = false;
-    if (!isMade) lines.push(line);
-    if (name === undefined) continue;
+  const lines = markdown.split('\n').map((line) => {
+    const name = MARKER.exec(line)?.[1];
+    if (name === undefined) return line;
     if (parts[name] === undefined) throw new Error(`No part ${name}: give one of ${Object.keys(parts).join(', ')}`);
-    lines.push('', ...parts[name].trim().split('\n'), '');
-    isMade = true;
-  }
-  // Without an end marker, all text after the part would be lost.
-  if (isMade) throw new Error(`No line ${END} behind the part`);
+    return parts[name].trim();
+  });
   return lines.join('\n');
 }
 

@@ -1,5 +1,5 @@
-// Prepares a checkout: fetches pnpm, installs the packages, compiles, checks the Perl programs, makes the manual and bundles each
-// program. Finished steps are skipped, and the second run needs no network. Running programs is the job of start, test, bench and check.
+// Prepares a checkout: fetches pnpm, installs the packages, compiles, checks the Perl programs, makes the documents and bundles
+// each program. Finished steps are skipped, and the second run needs no network. Running programs is the job of start, test, bench and check.
 // Invariant: when a step returns, its result is complete and matches the sources. Progress goes to stderr, only if there is work.
 
 import './node-version.mjs';
@@ -24,8 +24,9 @@ const OUTPUT_MAX_BYTES = 64 * 1024 * 1024;
 const STAMP = join(ROOT, 'node_modules/.rsio-installed');
 export const PAGES = join(ROOT, 'docs/man');
 export const MANUAL = join(ROOT, 'dist/man');
-/** Stamp file, written when the manual is complete. */
-export const MANUAL_STAMP = join(MANUAL, '.made');
+export const DOCS = join(ROOT, 'dist/docs');
+/** Stamp file, written when all documents are made. */
+export const DOCS_STAMP = join(DOCS, '.made');
 
 /** Entry modules that are bundled (scripts/bundle.mjs), by package. */
 export const PROGRAMS = {
@@ -100,7 +101,7 @@ export function build() {
   if (result.status !== 0) fail('The sources do not compile: see above', result);
   checkPerl();
   joinPrograms();
-  makeManual();
+  makeDocs();
   if (builtAtMs() !== before) console.error(`rsio: built in ${secondsSince(startMs)}`);
 }
 
@@ -153,14 +154,15 @@ function hasDependencies(folder) {
   return Object.keys(dependencies).length + Object.keys(devDependencies).length > 0;
 }
 
-/** Makes the manual pages if a page or the generator has changed. */
-function makeManual() {
-  const script = join(ROOT, 'scripts/man.mjs');
-  const sources = [PAGES, script, join(ROOT, 'scripts/man-pages.mjs'), ...readdirSync(PAGES).map((name) => join(PAGES, name))];
-  const madeAtMs = existsSync(MANUAL_STAMP) ? statSync(MANUAL_STAMP).mtimeMs : 0;
-  if (sources.every((file) => statSync(file).mtimeMs <= madeAtMs)) return;
-  const result = spawnSync(process.execPath, [script, '--roff'], { cwd: ROOT, encoding: 'utf8', maxBuffer: OUTPUT_MAX_BYTES });
-  if (result.status !== 0) fail('The manual pages could not be made: see above', result);
+/** Makes the documents if a source was compiled, or a page or a script changed, after they were made. */
+function makeDocs() {
+  const folders = [PAGES, join(ROOT, 'docs'), join(ROOT, 'scripts')];
+  const sources = folders.flatMap((folder) => [folder, ...readdirSync(folder).map((name) => join(folder, name))]);
+  const madeAtMs = existsSync(DOCS_STAMP) ? statSync(DOCS_STAMP).mtimeMs : 0;
+  if (Math.max(builtAtMs(), ...sources.map((file) => statSync(file).mtimeMs)) <= madeAtMs) return;
+  const script = join(ROOT, 'scripts/docs.mjs');
+  const result = spawnSync(process.execPath, [script], { cwd: ROOT, encoding: 'utf8', maxBuffer: OUTPUT_MAX_BYTES });
+  if (result.status !== 0) fail('The documents could not be made: see above', result);
 }
 
 /** Bundles the programs if a source was compiled after the last bundling. */

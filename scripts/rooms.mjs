@@ -122,13 +122,13 @@ function* layerProblems(imports) {
     if (!(from.package in PACKAGES)) {
       yield {
         path,
-        text: `Package ${from.package} is not in the table of packages: add it to scripts/rooms.mjs and scripts/tree-texts.mjs`,
+        text: `Package ${from.package} is not in the table of packages: add it to scripts/rooms.mjs`,
       };
       continue;
     }
     const layers = LAYERS[from.package];
     if (layers !== undefined && !(from.layer in layers)) {
-      yield { path, text: `Folder ${from.layer || 'src'} is not a layer: add it to scripts/rooms.mjs and scripts/tree-texts.mjs` };
+      yield { path, text: `Folder ${from.layer || 'src'} is not a layer: add it to scripts/rooms.mjs` };
       continue;
     }
     for (const target of targets) {

@@ -1,18 +1,16 @@
-// `npm run rules`: writes docs/RULES.md, which lists the code, tests, conformance cases and mutants of each rule of docs/PROTOCOL.md and of
-// each guarantee of docs/GUARANTEES.md. With `--check`, compares the page instead of writing it, as in `npm run check`. The comments of
-// files and the definitions of cases and mutants name their rules, so that nobody writes the lists by hand. Invariant: a rule without code,
-// without a test or case, or without a mutant is a problem, and so is a guarantee without a test, or without a mutant of its own or of a rule
-// on which it rests, unless WITHOUT_MUTANT names it. A problem prevents the page from being written.
+// Finds the code, tests, conformance cases and mutants of each rule of docs/PROTOCOL.md and of each guarantee of docs/GUARANTEES.md; as a
+// program, which `npm run check` runs after the compiler, prints the gaps. The comments of files and the definitions of cases and mutants
+// name their rules, so that nobody writes the lists by hand. Invariant: a rule without code, without a test or case, or without a mutant is
+// a problem, and so is a guarantee without a test, or without a mutant of its own or of a rule on which it rests, unless WITHOUT_MUTANT
+// names it.
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path/posix';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { commentsOf } from './phrases.mjs';
 import { ROOT } from './prepare.mjs';
 import { RULE_NAME } from './tidy-rules.mjs';
-import { filesBelow, wrapped } from './tree.mjs';
 
-const PAGE = 'docs/RULES.md';
+const LEFT_OUT = new Set(['node_modules', 'dist']);
 const SIMULATOR = 'test/sim/runner/first-seeds.test.ts';
 /**
  * Both pages have rules N1 to N5. In comments, the name alone means the rule of docs/PROTOCOL.md; `N1 in docs/GUARANTEES.md` means the
@@ -137,7 +135,7 @@ export function gapsOf(rules, guarantees, at, mutants, withoutMutant = WITHOUT_M
 export function pageOf(rules, headings, guarantees, at) {
   return [
     '# Rules, and what verifies them',
-    '`npm run rules` generates this page. A file is listed at a rule, section or guarantee if one of its comments names it; a case of the\n' +
+    'The build makes this page. A file is listed at a rule, section or guarantee if one of its comments names it; a case of the\n' +
       'conformance suite at the rule or section that demands it; a mutant at each rule that it breaks. Paths without `test/` begin at `packages/`.',
     '## Rules of docs/PROTOCOL.md',
     ...rules.flatMap(({ name, title }) => entryOf(title, at(name))),
@@ -159,29 +157,47 @@ function entryOf(title, { code, tests, cases, mutants }, rules = []) {
   const paths = (all) => all.map((path) => path.replace('packages/', ''));
   const quoted = (all) => all.map((name) => `\`${name}\``);
   const lists = { Rules: rules, Code: quoted(paths(code)), Tests: quoted(paths(tests)), Cases: quoted(cases), Mutants: quoted(mutants) };
-  const lines = Object.entries(lists).flatMap(([what, all]) => (all.length === 0 ? [] : [wrapped(`${what}: ${all.join(', ')}`)]));
-  return lines.length === 0 ? [] : [[wrapped(`**${title}**`, '', ''), ...lines].join('\n')];
+  const lines = Object.entries(lists).flatMap(([what, all]) => (all.length === 0 ? [] : [`- ${what}: ${all.join(', ')}`]));
+  return lines.length === 0 ? [] : [[`**${title}**`, ...lines].join('\n')];
 }
 
-async function main(isCheck) {
+/** The comments of a source as one text. */
+function commentsOf(source) {
+  return [...source.matchAll(/^\s*(?:\/\/|\/\*\*|\*)(.*)$|\s\/\/ (.*)$/gm)].map(([, own, trailing]) => own ?? trailing).join('\n');
+}
+
+/** Paths of all files below a folder, relative to the repository. */
+function filesBelow(folder) {
+  return readdirSync(join(ROOT, folder), { withFileTypes: true }).flatMap((entry) => {
+    if (LEFT_OUT.has(entry.name) || entry.name.startsWith('.')) return [];
+    return entry.isDirectory() ? filesBelow(`${folder}/${entry.name}`) : [`${folder}/${entry.name}`];
+  });
+}
+
+/** Reads the pages, the sources, and the compiled tables of cases and mutants. */
+async function readAll() {
   const read = (path) => readFileSync(join(ROOT, path), 'utf8');
-  const load = (path) => import(pathToFileURL(join(ROOT, path)).href);
-  const [{ MUTANTS }, { SERVER_CASES }, { CLIENT_CASES }] = await Promise.all(
-    ['test/sim/zoo/mutants.ts', 'test/conformance/server-cases.ts', 'test/conformance/client-cases.ts'].map(load),
+  const load = (path) => import(pathToFileURL(join(ROOT, 'test/dist', path)).href);
+  const [{ MUTANTS: mutants }, { SERVER_CASES }, { CLIENT_CASES }] = await Promise.all(
+    ['sim/zoo/mutants.js', 'conformance/server-cases.js', 'conformance/client-cases.js'].map(load),
   );
   const protocol = read('docs/PROTOCOL.md');
-  const rules = rulesOf(protocol);
-  const guarantees = guaranteesOf(read('docs/GUARANTEES.md'));
   const headings = [...protocol.matchAll(/^#{2,} (.+)$/gm)].map(([, heading]) => heading);
   const paths = ['packages', 'test'].flatMap(filesBelow).filter((path) => kindOf(path) !== null);
   const sources = paths.sort((a, b) => (a < b ? -1 : 1)).map((path) => [path, read(path)]);
-  const at = indexOf(sources, headings, MUTANTS, [...SERVER_CASES, ...CLIENT_CASES]);
-  const problems = gapsOf(rules, guarantees, at, MUTANTS);
-  const page = pageOf(rules, headings, guarantees, at);
-  if (problems.length === 0 && !isCheck) writeFileSync(join(ROOT, PAGE), page);
-  else if (problems.length === 0 && page !== read(PAGE)) problems.push(`${PAGE} is not as the sources are: run npm run rules`);
+  const at = indexOf(sources, headings, mutants, [...SERVER_CASES, ...CLIENT_CASES]);
+  return { rules: rulesOf(protocol), guarantees: guaranteesOf(read('docs/GUARANTEES.md')), headings, mutants, at };
+}
+
+/** The page of the checkout. */
+export async function rulesPage() {
+  const { rules, headings, guarantees, at } = await readAll();
+  return pageOf(rules, headings, guarantees, at);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { rules, guarantees, mutants, at } = await readAll();
+  const problems = gapsOf(rules, guarantees, at, mutants);
   for (const problem of problems) console.log(problem);
   process.exitCode = problems.length === 0 ? 0 : 1;
 }
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) await main(process.argv.includes('--check'));

@@ -1,5 +1,5 @@
 // Tests which rules a comment assigns to its file, the lists of a rule, and that a rule without code, test or mutant is found.
-// `npm run check` compares docs/RULES.md with the sources.
+// `npm run check` looks for such rules in the checkout.
 
 import { describe, expect, test } from 'vitest';
 import { gapsOf, guaranteesOf, indexOf, kindOf, namedBy, pageOf, rulesOf } from './rules.mjs';

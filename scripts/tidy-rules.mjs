@@ -1,8 +1,6 @@
 // The rules of docs/STYLE.md that formatter, linter and compiler cannot check, as a pure function: path and text in, problems out.
 // tidy.mjs finds and reads the files. Each rule says what to do instead, and has a test that breaks it.
 
-const HEADER_MIN_LINES = 2;
-const HEADER_MAX_LINES = 6;
 /** Each banned word is written in two halves, so that this file passes its own rule. */
 const UNFINISHED = new RegExp(`\\b(${['TO' + 'DO', 'FIX' + 'ME', 'X' + 'XX'].join('|')})\\b`);
 /** Test helpers: a folder testing/, or a file backend-scene.ts. */
@@ -16,7 +14,6 @@ export function problemsOf(path, text, machinePaths = []) {
   const lines = text.split('\n');
   const problems = [...wordProblems(lines, machinePaths)];
   if (isCode(path)) {
-    problems.push(...nameProblems(path), ...headerProblems(lines));
     lines.forEach((line, index) => {
       for (const found of codeLineProblems(path, line)) problems.push({ line: index + 1, text: found });
     });
@@ -42,31 +39,6 @@ function* wordProblems(lines, machinePaths) {
     if (HOME_PATH.test(line) || machinePaths.some((folder) => line.includes(folder))) {
       yield { line: index + 1, text: "A path of a developer's machine: use a path relative to the repository or a temporary folder" };
     }
-  }
-}
-
-function* nameProblems(path) {
-  const parts = path.split('/');
-  const file = parts.pop();
-  if (file !== 'vitest.config.ts' && !/^[a-z0-9]+(-[a-z0-9]+)*(\.test|\.d)?\.(ts|mjs)$/.test(file)) {
-    yield { line: 1, text: `File name ${file} is not kebab-case` };
-  }
-  if (file.startsWith('index.')) yield { line: 1, text: 'Index files are not allowed: name the file by a noun, and do not re-export' };
-  for (const folder of parts) {
-    if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(folder)) yield { line: 1, text: `Folder name ${folder} is not kebab-case` };
-  }
-}
-
-function* headerProblems(lines) {
-  const first = lines[0]?.startsWith('#!') ? 1 : 0;
-  let count = 0;
-  while (lines[first + count]?.startsWith('//')) count += 1;
-  if (count < HEADER_MIN_LINES || count > HEADER_MAX_LINES) {
-    const wanted = `${HEADER_MIN_LINES} to ${HEADER_MAX_LINES}`;
-    yield {
-      line: 1,
-      text: `The file begins with ${count} comment lines: begin with ${wanted}: purpose, responsibilities of other files, invariant`,
-    };
   }
 }
 

@@ -4,35 +4,15 @@
 import { expect, test } from 'vitest';
 import { missingFiles, problemsOf, unknownRules } from './tidy-rules.mjs';
 
-const HEADER = '// What it is for.\n// What it leaves to others.\n\n';
 const SOURCE = 'packages/protocol/src/lib/thing.ts';
 const TEST = 'packages/protocol/src/lib/thing.test.ts';
 
-const found = (path, body) => problemsOf(path, HEADER + body).map(({ text }) => text);
+const found = (path, body) => problemsOf(path, body).map(({ text }) => text);
 
 test('a clean file passes', () => {
   expect(found(SOURCE, "import { a } from './a.ts';\nimport { b } from '@rsio/protocol/wire/b';\nexport const c = a + b;\n")).toEqual([]);
   expect(found(TEST, "import { F } from '../testing/fake.ts';\ntest('x', (context) => context.skip('needs nbdkit'));\n")).toEqual([]);
 });
-
-test.each([
-  ['one line', '// One.\n'],
-  ['seven lines', '// x\n'.repeat(7)],
-  ['none', 'export const a = 1;\n'],
-])('a header of %s is refused', (_, text) => {
-  expect(problemsOf(SOURCE, text)).toHaveLength(1);
-});
-
-test('a header may stand below a shebang line', () => {
-  expect(problemsOf('scripts/thing.mjs', `#!/usr/bin/env node\n${HEADER}`)).toEqual([]);
-});
-
-test.each(['packages/protocol/src/lib/fooBar.ts', 'packages/protocol/src/lib/index.ts', 'packages/rssrv/src/BackEnds/file.ts'])(
-  'the name %s is refused',
-  (path) => {
-    expect(found(path, '')).toHaveLength(1);
-  },
-);
 
 test.each([
   ['unfinished work', SOURCE, '// TODO: later\n'],

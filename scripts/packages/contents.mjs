@@ -6,7 +6,7 @@ export const LIBRARY = 'usr/lib/rsio';
 
 /**
  * `programs`: maps a launcher to [package, file without extension]. `packages`: the programs' folders below LIBRARY. `files`: maps a source
- * to its place on the target. `folders`: source folders of packages/ that also lie below LIBRARY. `libraries`: libraries whose files are
+ * to its place on the target. `folders`: maps a folder to its place on the target. `libraries`: libraries whose files are
  * copied, in addition to those that the programs contain. `settings`: the first configuration file, which the maintainer scripts copy to
  * its place if no such file exists; null: the package has no such file. `beside`: packages of RSIO that belong beside this one. They are
  * recommended, in any version: with a dependency or a version, packages could not be installed and upgraded in each order. `formerly`: the
@@ -37,7 +37,7 @@ export const PRODUCTS = {
       'packaging/examples/volumes.yml': 'usr/share/doc/rsio-common/examples/volumes.yml',
       'docs/GUARANTEES.md': 'usr/share/doc/rsio-common/GUARANTEES.md',
     },
-    folders: [],
+    folders: { 'dist/docs/json': 'usr/share/doc/rsio-common/json' },
     libraries: [],
     scripts: {
       'packaging/examples/trigger-mail': 'usr/share/doc/rsio-common/examples/trigger-mail',
@@ -70,7 +70,7 @@ export const PRODUCTS = {
       'packaging/prometheus/rsio.rules.yml': 'usr/share/rsio/prometheus/rsio.rules.yml',
       'packaging/grafana/rsio.json': 'usr/share/rsio/grafana/rsio.json',
     },
-    folders: [],
+    folders: {},
     libraries: ['koffi'],
     scripts: { 'packaging/fence_rsio': 'usr/sbin/fence_rsio', 'packaging/ocf-pool': 'usr/lib/ocf/resource.d/rsio/pool' },
     depends: ['nodejs (>= 20.19)', 'libc6 (>= 2.28)', 'adduser', 'perl:any'],
@@ -108,7 +108,7 @@ export const PRODUCTS = {
       'packaging/rsio.rules': 'usr/lib/udev/rules.d/60-rsio.rules',
       'packaging/RSIOPlugin.pm': 'usr/share/rsio/proxmox/RSIOPlugin.pm',
     },
-    folders: [],
+    folders: {},
     libraries: ['koffi'],
     scripts: { 'packaging/ocf-volume': 'usr/lib/ocf/resource.d/rsio/volume' },
     depends: ['nodejs (>= 20.19)', 'libc6 (>= 2.28)', 'iproute2', 'mount', 'perl:any'],
@@ -132,7 +132,7 @@ export const PRODUCTS = {
     units: ['rsweb'],
     settings: 'rswebcfg',
     files: { 'packaging/rsweb.sysusers': 'usr/lib/sysusers.d/rsio-web.conf' },
-    folders: ['packages/rsweb/assets'],
+    folders: { 'packages/rsweb/assets': `${LIBRARY}/rsweb/assets` },
     libraries: ['uplot'],
     scripts: {},
     depends: ['nodejs (>= 20.19)', 'adduser'],
@@ -162,7 +162,7 @@ export const PRODUCTS = {
       'packaging/kubernetes/node.yaml': 'usr/share/rsio/kubernetes/node.yaml',
       'packaging/kubernetes/classes.yaml': 'usr/share/rsio/kubernetes/classes.yaml',
     },
-    folders: ['packages/csi/proto'],
+    folders: { 'packages/csi/proto': `${LIBRARY}/csi/proto` },
     libraries: [],
     scripts: {},
     depends: ['nodejs (>= 20.19)', 'e2fsprogs', 'xfsprogs', 'mount'],

@@ -55,8 +55,7 @@ export function stage(name, product, version, folder, binaries) {
     );
   for (const [source, place] of Object.entries(product.scripts)) putFile(source, place, PROGRAM);
   if (product.isNative) stageFfi(product.packages[0], folder, binaries);
-  for (const source of product.folders)
-    cpSync(join(ROOT, source), join(folder, LIBRARY, source.replace(/^packages\//, '')), { recursive: true });
+  for (const [source, place] of Object.entries(product.folders)) cpSync(join(ROOT, source), join(folder, place), { recursive: true });
   tidyModes(folder);
   return [...libraries, ...product.libraries];
 }

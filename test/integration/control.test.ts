@@ -1,5 +1,5 @@
 // Answers of real daemons on the control socket, and the output of rsconfig with --json. An independent validator checks answers and output
-// against the schemas in docs/json, and the shapes of the product check every field. The answers to clients of other releases are also
+// against the schemas in dist/docs/json, and the shapes of the product check every field. The answers to clients of other releases are also
 // tested.
 
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -20,7 +20,7 @@ import { NbdIo } from '../support/io/nbd-io.ts';
 import { startPair } from '../support/hosts/pair.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
-const DOCS = fileURLToPath(new URL('../../docs/json/', import.meta.url));
+const DOCS = fileURLToPath(new URL('../../dist/docs/json/', import.meta.url));
 const ajv = new Ajv2020({ strict: true });
 ajv.addSchema(JSON.parse(readFileSync(`${DOCS}definitions.json`, 'utf8')) as object, 'definitions.json');
 
@@ -235,7 +235,7 @@ it('a daemon without a keeper refuses a restart and continues', async () => {
 });
 
 it.each((Object.keys(CONTROL_METHODS) as ControlMethodName[]).filter((method) => !isElsewhere(method)))(
-  'method %s answers as its table and docs/json/control.json say',
+  'method %s answers as its table and the schema control.json say',
   async (method) => {
     const { namespaces } = await client.call('query', { refresh: false });
     const offered = { id: namespaces[0]?.servers[0]?.volumes[0]?.id };

@@ -86,6 +86,7 @@ it('every program, manual page and unit of the product is in a package, and noth
   expect(files).toEqual(expect.arrayContaining(programs.map((name) => `usr/sbin/${name}`)));
   const pages = readdirSync(path.join(PROJECT, 'docs/man')).map((page) => page.replace(/\.md$/, ''));
   for (const page of pages) expect(files).toContain(`usr/share/man/man${page.slice(-1)}/${page}.gz`);
+  expect(files).toContain('usr/share/doc/rsio-common/json/volume-list.json');
   const units = readdirSync(path.join(PROJECT, 'packaging')).filter((name) => name.endsWith('.service'));
   expect(files).toEqual(expect.arrayContaining(units.map((name) => `usr/lib/systemd/system/${name}`)));
   expect(files.filter((name) => /node_modules|\.ts$|\.map$|\.test\./.test(name))).toEqual([]);

@@ -9,7 +9,7 @@ import { MUTANTS } from './mutants.ts';
 import { runZoo, type Verdict, ZOO_SEEDS } from './zoo.ts';
 
 const USAGE = `usage: npm run zoo -- [--quick] [--from SEED] [NAME...]
-  NAME         hunt only these mutants: the names in docs/RULES.md (default: all)
+  NAME         hunt only these mutants: the names in test/sim/zoo/mutants (default: all)
   --quick      start each hunt at the seed in found-at.ts
   --from SEED  start at this seed (default 1)
   --help       print this help and exit`;
@@ -36,7 +36,7 @@ if (values.help) {
 }
 const unknown = names.filter((name) => !MUTANTS.some((mutant) => mutant.name === name));
 if (unknown.length > 0) {
-  console.error(`zoo: no mutant ${unknown.join(', ')}: docs/RULES.md has their names`);
+  console.error(`zoo: no mutant ${unknown.join(', ')}: test/sim/zoo/mutants has their names`);
   process.exit(2);
 }
 const isQuick = values.quick;

@@ -1,5 +1,5 @@
 // A shape describes the form of a value: an answer on the control socket, the output of rsconfig --json, or the content of a state file.
-// The TypeScript types, the check of a value (`misfit`) and the JSON schemas in docs/json are derived from shapes. Invariant: the check
+// The TypeScript types, the check of a value (`misfit`) and the JSON schemas (dist/docs/json) are derived from shapes. Invariant: the check
 // accepts no deviation from the shape except those that its `Strictness` lists.
 
 import { escapeControls } from './printable.ts';

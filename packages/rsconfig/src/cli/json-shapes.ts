@@ -1,5 +1,5 @@
-// Shapes of the --json documents that rsconfig composes itself; the pages in docs/json are generated from these shapes. If rsconfig prints
-// an answer of rsiod unchanged, its shape is in control/methods.ts. The rules for extending a shape are in docs/json/README.md.
+// Shapes of the --json documents that rsconfig composes itself; the JSON schemas are generated from these shapes. If rsconfig prints
+// an answer of rsiod unchanged, its shape is in control/methods.ts. The rules for extending a shape are in docs/JSON.md.
 
 import { WAITING } from '@rsio/common/control/methods';
 import { DIRECTIONS, PATH_STATES } from '@rsio/common/lib/path-states';
