@@ -313,7 +313,7 @@ export const YEAR_ORDERS: readonly YearOrder[] = [
       const pool = year.random.pick(POOLS);
       const filler = await year.site.fill(place, pool);
       await sleep(QUIET_MS);
-      await year.doctorSays([/full|free|space/i], [/mirror|replica/]);
+      await year.doctorSays([new RegExp(`pool ${pool} of ${SERVERS[place]}: .* free`)], [/mirror|replica|space|replication/]);
       rmSync(filler);
       await year.quiet(false, /space|ENOSPC/i);
     },
@@ -382,21 +382,49 @@ async function demoted(year: Year, old: Place, name: string): Promise<void> {
   });
 }
 
-/** Gives the orders that a restored server names, until it follows again and its replica is in sync. */
+/** Gives the orders that a restored server and doctor name, until it follows again and its replica is in sync. */
 async function followed(year: Year, place: Place): Promise<void> {
   const { site } = year;
   const orders: string[] = [];
+  let refusal = '';
   const isWell = async (): Promise<boolean> => {
     const { code, stdout } = await site.tryOrder('doctor', '--json');
     if (code !== 0 && code !== 1) return false;
-    const texts = (await site.replications(place)).map(({ text }) => text);
-    const [, name, setting] = /volume set (\S+) (same-content=[\w.]+)/.exec([...texts, stdout].join('\n')) ?? [];
-    if (name === undefined || setting === undefined) return true;
-    orders.push(`volume set ${name} ${setting}`);
-    await site.adm(place, 'volume', 'set', name, setting);
-    return false;
+    const views = await site.replications(place);
+    const said = [refusal, ...views.map(({ text }) => text), stdout].join('\n');
+    // A refusal names the next order.
+    const given = async (order: string, action: () => Promise<unknown>): Promise<false> => {
+      orders.push(order);
+      refusal = '';
+      await action().catch((error: Error) => {
+        refusal = error.message;
+      });
+      return false;
+    };
+    const [, same, setting] = /volume set (\S+) (same-content=[\w.]+)/.exec(said) ?? [];
+    if (same !== undefined && setting !== undefined)
+      return given(`volume set ${same} ${setting}`, () => site.adm(place, 'volume', 'set', same, setting));
+    const [detach, label, volume] =
+      /rsconfig mirror detach (\S+) --server [\w-]+, then on [\w-]+ rsadm volume split (\S+)/.exec(stdout) ?? [];
+    if (detach !== undefined && label !== undefined && volume !== undefined)
+      return given(detach, async () => {
+        // It says that the volume is left, which its server does not serve.
+        await site.tryOrder('mirror', 'detach', label, '--server', SERVERS[place]);
+        await site.adm(place, 'volume', 'split', volume);
+        await site.adm(place, 'volume', 'remove', volume, '--yes');
+        await site.order('mirror', 'add', label, '--server', SERVERS[place]);
+      });
+    const [, name] = /rsadm volume promote (\S+) keeps the content of this server/.exec(said) ?? [];
+    if (name !== undefined)
+      return given(`volume promote ${name}`, async () => {
+        await site.adm(place, 'volume', 'promote', name);
+        await demoted(year, place, name);
+      });
+    return views.every(({ state }) => state === 'waiting' || state === 'copying') && (await year.isInSync());
   };
-  await waitFor(isWell, WAIT_MS, 'The restored server goes on');
+  await waitFor(isWell, WAIT_MS, 'The restored server goes on').catch((error: Error) => {
+    throw new Error(`${error.message}: ${orders.join('; ')} ${refusal}`);
+  });
   if (orders.length > 0) year.say(`  ${orders.join('; ')}`);
 }
 

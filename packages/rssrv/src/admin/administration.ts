@@ -91,7 +91,7 @@ export interface AdministrationPorts extends ObservedServer {
   check(was: ServerVolumeConfig | null, now: ServerVolumeConfig | null): void;
   /** Serves a volume in its state `now`, or stops serving it if `now` is null, and notifies the clients. */
   apply(was: ServerVolumeConfig | null, now: ServerVolumeConfig | null): Promise<void>;
-  readonly clients: ClientPorts & AccessPorts & { readonly holds: Pick<Holds, 'unsettledNode'> };
+  readonly clients: ClientPorts & AccessPorts & { readonly holds: Pick<Holds, 'unsettledNode' | 'endHolds'> };
   readonly voters: Voters;
   readonly halts: Halts;
   /** Reads the configuration again and returns a text for each change. Throws if the file is refused. */
@@ -177,7 +177,19 @@ export class Administration {
     });
     this.images = new ImageVerbs(this.verbs, this.snapshots, log);
     const newIdentity = (): string => randomBytes(16).toString('hex');
-    this.replicas = new ReplicaStore(this.verbs, newIdentity, (work, what) => ports.changes.run(work, what), log);
+    this.replicas = new ReplicaStore(
+      this.verbs,
+      newIdentity,
+      (work, what) => ports.changes.run(work, what),
+      log,
+      (id) =>
+        ports.clients.holds.endHolds(
+          id,
+          (all) => all,
+          () => Promise.resolve(),
+          () => Promise.resolve(),
+        ),
+    );
     this.triggers = new Triggers({
       clock,
       log,

@@ -42,7 +42,13 @@ async function open(
   const log: string[] = [];
   let number = 0;
   const newIdentity = (): string => String(++number).padStart(32, '0');
-  const store = new ReplicaStore(scene.verbs, newIdentity, (work) => work(), { info: (text: string) => void log.push(text) });
+  const store = new ReplicaStore(
+    scene.verbs,
+    newIdentity,
+    (work) => work(),
+    { info: (text: string) => void log.push(text) },
+    (id) => Promise.resolve(void scene.used.delete(id)),
+  );
   return { scene, store, log };
 }
 
@@ -92,6 +98,21 @@ it('a volume becomes a replica with a map of ones, and again with another identi
   expect(servedBy(next.scene)).toBeUndefined();
   expect(fs.existsSync(mapPath)).toBe(false);
   await next.scene.pools.close();
+});
+
+it('a replica whose file was replaced by another one is split although a client holds it; a replica with its own file is not', async () => {
+  const { scene, store } = await open();
+  const id = await idOf(scene);
+  await store.place(id, MIRROR);
+  scene.used.add(id);
+  await expect(store.split(DB, LOCAL_ASKER, null)).rejects.toThrow('Volume db is in use');
+  expect(scene.used.has(id)).toBe(true);
+  const data = path.join(parent, 'pools/fast/volumes', id, 'data');
+  fs.copyFileSync(data, `${data}.old`);
+  fs.renameSync(`${data}.old`, data);
+  expect((await store.split(DB, LOCAL_ASKER, null))?.manifest.replica).toBeUndefined();
+  expect(scene.used.has(id)).toBe(false);
+  await scene.pools.close();
 });
 
 it('only a volume that one client may write to, in one pool, becomes a replica; nobody may use it meanwhile', async () => {

@@ -1,12 +1,13 @@
 // Turns volumes of pools into replicas of mirrors, and back into ordinary volumes. Invariants: the commit point is the manifest with the
 // mark. The map of ones with the new identity is on disk before the manifest, so that a stop at any step leaves either no mark or a
-// complete replica. A volume that a client uses is not changed. The volume is not served during the change, so that no handle stays open
+// complete replica. A volume that a client uses is not changed, except by a split of a replica whose file was replaced, for example by an
+// old backup: nothing that a client wrote is in such a file, and it is never served. The volume is not served during the change, so that no handle stays open
 // while the identity of the data changes.
 
 import { rm, stat } from 'node:fs/promises';
 import { RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
-import { storageStamp } from '../storage/files/storage-identity.ts';
+import { isSameStamp, storageStamp } from '../storage/files/storage-identity.ts';
 import { type Asker, LOCAL_ASKER } from '../pools/asker.ts';
 import { type Found, unusable, type VolumeName, volumeText } from '../pools/catalogue.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
@@ -26,13 +27,24 @@ export class ReplicaStore {
   private readonly newIdentity: () => string;
   private readonly change: Change;
   private readonly log: Pick<Log, 'info'>;
+  private readonly endHolds: (volumeId: string) => Promise<void>;
 
-  /** `newIdentity` returns a new random identity of data: 32 hexadecimal digits. */
-  constructor(verbs: PoolVerbs, newIdentity: () => string, change: Change, log: Pick<Log, 'info'>) {
+  /**
+   * `newIdentity` returns a new random identity of data: 32 hexadecimal digits. `endHolds` durably ends all holds on a volume that is not
+   * served.
+   */
+  constructor(
+    verbs: PoolVerbs,
+    newIdentity: () => string,
+    change: Change,
+    log: Pick<Log, 'info'>,
+    endHolds: (volumeId: string) => Promise<void>,
+  ) {
     this.verbs = verbs;
     this.newIdentity = newIdentity;
     this.change = change;
     this.log = log;
+    this.endHolds = endHolds;
   }
 
   /**
@@ -87,10 +99,19 @@ export class ReplicaStore {
         if (!isIt || manifest.replica === undefined || !asker.mayAttach(manifest.clients)) continue;
         asker.needs('admin', 'take replicas away from mirrors');
         if (pool.trouble !== null) throw unusable(pool);
+        if (await this.isReplaced({ pool, manifest })) await this.endHolds(manifest.id);
         return { pool, manifest: await this.unmark({ pool, manifest }, request) };
       }
     }
     return null;
+  }
+
+  /** True if the file is not the one that became the replica, so that the server does not serve it (volumes/volume-failures.ts). */
+  private isReplaced({ pool, manifest }: Found): Promise<boolean> {
+    return this.verbs.onDisk(pool, POOL_CHANGE_MS, async (files) => {
+      const data = poolPaths.data(poolPaths.volume(files.directory, manifest.id));
+      return !isSameStamp(storageStamp(await stat(data, { bigint: true }), data), manifest.stamps[0] ?? null);
+    });
   }
 
   private async unmark(found: Found, request: string | null): Promise<Manifest> {

@@ -12,6 +12,7 @@ import { checkMirrors } from './mirrors.ts';
 import { checkProof } from './authentication.ts';
 import { checkReach } from './reach.ts';
 import { checkRoutes } from './routes.ts';
+import { checkServers } from './servers.ts';
 import { checkUpkeep } from './upkeep.ts';
 import { checkVolumes } from './volumes.ts';
 import { checkWire } from './packet-sizes.ts';
@@ -30,6 +31,7 @@ const CHECKS: readonly ((facts: DoctorFacts) => Finding[])[] = [
   checkDaemon,
   checkVolumes,
   checkMirrors,
+  checkServers,
   checkGates,
   checkApplications,
   checkUpkeep,

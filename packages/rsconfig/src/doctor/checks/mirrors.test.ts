@@ -31,6 +31,12 @@ test.each<[string, Change, string, string]>([
   ['all is well', () => ({}), 'ok', 'In sync on big-9 and big-8; any one of its servers may fail'],
   ['one is behind', behind('big-9'), 'warning', 'If big-8 fails now, osl:db@0 stops: big-9 is not in sync'],
   ['no witness', withoutWitness, 'warning', 'If big-9 or big-8 fails now, osl:db@0 stops: too few voters would be left'],
+  [
+    'one replica is left',
+    ({ replicas }) => ({ replicas: replicas.slice(0, 1) }),
+    'warning',
+    'If big-9 fails now, osl:db@0 stops: no replica would be left',
+  ],
   ['the witness is gone', silent('pi-1'), 'warning', 'If big-9 or big-8 fails now, osl:db@0 stops: pi-1 does not answer'],
   ['a voter has lost its record', forgetful('pi-1'), 'warning', 'If big-9 or big-8 fails now, osl:db@0 stops: pi-1 does not vote'],
   ['a server is gone', silent('big-9'), 'warning', 'If big-8 or pi-1 fails now, osl:db@0 stops: big-9 does not answer'],
@@ -54,6 +60,17 @@ test('of three replicas, one may be behind', () => {
   const third = { ...good.replicas[0]!, server: 'pi-1', serverid: 3, inSync: false };
   const findings = checkMirrors(doctorFacts({ mirrors: [{ ...good, replicas: [...good.replicas, third] }] }));
   expect(findings.map(({ severity, what }) => [severity, what])).toEqual([['warning', 'It has lost redundancy: pi-1 is not in sync']]);
+});
+
+test('a replica that its server does not serve, although it answers, has the commands that copy it anew', () => {
+  const good = mirror();
+  const replicas = good.replicas.map((one) => (one.server === 'big-9' ? { ...one, isReachable: false, inSync: false } : one));
+  const [finding] = checkMirrors(doctorFacts({ mirrors: [{ ...good, replicas }] }));
+  expect(finding?.what).toBe('If big-8 fails now, osl:db@0 stops: the replica of big-9 cannot be used, big-9 is not in sync');
+  expect(finding?.remedy).toContain('on big-9, rsadm volume show db says why');
+  expect(finding?.remedy).toContain(
+    'rsconfig mirror detach osl:db@0 --server big-9, then on big-9 rsadm volume split db and rsadm volume remove db, then rsconfig mirror add',
+  );
 });
 
 test('a replica whose server has returned after its replacement is named', () => {

@@ -31,7 +31,8 @@ function judge(findings: FindingList, mirror: MirrorSummary): void {
     const stopping = serversOf(mirror).filter((server) => !works(mirror, server));
     const names = replicas.map(({ server }) => server).join(' and ');
     if (stopping.length > 0) {
-      const why = reasons.length === 0 ? 'too few voters would be left' : reasons.join(', ');
+      const none = replicas.length === 1 ? 'no replica would be left' : 'too few voters would be left';
+      const why = reasons.length === 0 ? none : reasons.join(', ');
       findings.warning(object, `If ${stopping.join(' or ')} fails now, ${label} stops: ${why}`, null, remedyOf(mirror), LIST);
     } else if (reasons.length > 0) findings.warning(object, `It has lost redundancy: ${reasons.join(', ')}`, null, remedyOf(mirror), LIST);
     else findings.ok(object, `In sync on ${names}; any one of its servers may fail`);
@@ -54,7 +55,7 @@ function serversOf({ voters, replicas }: MirrorSummary): string[] {
 function shortcomings({ voters, replicas, state }: MirrorSummary): string[] {
   if (state === 'unknown') return ['none of its voters answers'];
   const mute = voters.filter(({ answers }) => !answers);
-  const missing = replicas.filter(({ isReachable, server }) => !isReachable && !mute.some((voter) => voter.server === server));
+  const missing = unusable({ voters, replicas });
   const behind = replicas.filter(({ inSync }) => !inSync);
   return [
     ...mute.map(({ server, isSilent }) => (isSilent ? `${server} does not answer` : `${server} does not vote`)),
@@ -63,7 +64,22 @@ function shortcomings({ voters, replicas, state }: MirrorSummary): string[] {
   ];
 }
 
+/** The replicas that their servers do not serve, although the servers answer. */
+function unusable({ voters, replicas }: Pick<MirrorSummary, 'voters' | 'replicas'>): MirrorSummary['replicas'] {
+  const mute = voters.filter(({ answers }) => !answers);
+  return replicas.filter(({ isReachable, server }) => !isReachable && !mute.some((voter) => voter.server === server));
+}
+
 function remedyOf(mirror: MirrorSummary): string {
+  const [refused] = unusable(mirror);
+  if (refused !== undefined) {
+    const [label, { server, volume }] = [volumeLabel(mirror), refused];
+    return (
+      `on ${server}, rsadm volume show ${volume} says why it does not serve the replica; if the content there is lost or old: ` +
+      `rsconfig mirror detach ${label} --server ${server}, then on ${server} rsadm volume split ${volume} and ` +
+      `rsadm volume remove ${volume}, then rsconfig mirror add ${label} --server ${server} copies it anew`
+    );
+  }
   if (shortcomings(mirror).length === 0)
     return 'a mirror with a third server survives this: rsconfig mirror witness or add, on the client that has it attached, adds one';
   return 'bring back the servers that do not answer, so that they are copied; rsconfig mirror replace puts another one in the place of one that is gone';

@@ -6,6 +6,8 @@ import type { ConfigWarning, RscltConfig } from '@rsio/common/config/schema/type
 import type { ApplicationsView } from '@rsio/common/control/app-methods';
 import type { AoeGateView, BackupView, DaemonView, GateView, ServerView, StatusView } from '@rsio/common/control/methods';
 import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
+import type { ReplicationView } from '@rsio/common/control/server/replication-methods';
+import type { PoolView } from '@rsio/common/control/server/views';
 import type { Upkeep } from '@rsio/common/manage/upkeep';
 import type { Finding } from '@rsio/protocol/explorer/finding';
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
@@ -32,7 +34,7 @@ export interface DoctorFacts {
   readonly mirrors: readonly MirrorSummary[] | null;
   readonly system: SystemFacts;
   /** The servers as rsiod reports them; empty if rsiod did not answer. */
-  readonly servers: readonly (Pick<ServerView, 'name' | 'release' | 'clockOffMs'> & { readonly sharesVolumes: boolean })[];
+  readonly servers: readonly ServerFacts[];
   /** The newest backup of each volume that rsconfig backup has backed up on this machine. */
   /** Empty if the daemon does not answer. */
   readonly gates: readonly GateView[];
@@ -42,6 +44,13 @@ export interface DoctorFacts {
   readonly upkeep: Upkeep;
   readonly nowMs: number;
   readonly version: string;
+}
+
+export interface ServerFacts extends Pick<ServerView, 'name' | 'release' | 'clockOffMs'> {
+  readonly sharesVolumes: boolean;
+  /** As far as the server shows them to this client. */
+  readonly replications: readonly ReplicationView[];
+  readonly pools: readonly PoolView[];
 }
 
 export interface ApplicationFacts {

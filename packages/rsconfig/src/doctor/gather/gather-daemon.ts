@@ -10,6 +10,7 @@ import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
 import { pidFileHolder } from '@rsio/common/daemon/pid-file';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { CommandContext } from '../../cli/context.ts';
+import { callAt } from '../../commands/server-volumes/servers.ts';
 import { DOCTOR_ANSWER_TIMEOUT_MS, DOCTOR_MIRRORS_TIMEOUT_MS } from '../../limits.ts';
 import type { DaemonFacts, DoctorFacts, FileFacts, SystemFacts, VolumesFacts } from './facts.ts';
 
@@ -109,27 +110,32 @@ export async function gatherBackups({ call }: CommandContext, { view }: DaemonFa
 }
 
 /** Returns the servers; an empty list if the daemon does not answer. */
-export async function gatherServers({ call }: CommandContext, { view }: DaemonFacts): Promise<DoctorFacts['servers']> {
+export async function gatherServers(context: CommandContext, { view }: DaemonFacts): Promise<DoctorFacts['servers']> {
   if (view === null) return [];
   try {
-    const { namespaces } = await call('query', { refresh: false }, DOCTOR_ANSWER_TIMEOUT_MS);
+    const { namespaces } = await context.call('query', { refresh: false }, DOCTOR_ANSWER_TIMEOUT_MS);
     return await Promise.all(
       namespaces.flatMap(({ name: namespace, servers }) =>
-        servers.map(async (server) => ({ ...server, sharesVolumes: await sharesVolumes(call, namespace, server.name) })),
+        servers.map(async (server) => {
+          const place = { namespace, server: server.name };
+          // A server that does not answer, refuses to or has an earlier release shows nothing.
+          const [daemonOf, copies, space] = await Promise.all([
+            callAt(context, place, 'daemon', {}, DOCTOR_ANSWER_TIMEOUT_MS).catch(() => null),
+            callAt(context, place, 'replication-list', {}, DOCTOR_ANSWER_TIMEOUT_MS).catch(() => null),
+            callAt(context, place, 'pool-list', {}, DOCTOR_ANSWER_TIMEOUT_MS).catch(() => null),
+          ]);
+          return {
+            ...server,
+            sharesVolumes: daemonOf?.sharesVolumes === true,
+            replications: copies?.replications ?? [],
+            pools: space?.pools ?? [],
+          };
+        }),
       ),
     );
   } catch {
     return [];
   }
-}
-
-/** Returns false for a server that does not answer, or has an earlier release. */
-async function sharesVolumes(call: CommandContext['call'], namespace: string, server: string): Promise<boolean> {
-  const request = { namespace, server, method: 'daemon', params: {}, waitMs: DOCTOR_ANSWER_TIMEOUT_MS };
-  return call('server-call', request, DOCTOR_ANSWER_TIMEOUT_MS).then(
-    ({ result }) => result['sharesVolumes'] === true,
-    () => false,
-  );
 }
 
 /** Returns the volumes whose storage is failing according to their last storage event. */
