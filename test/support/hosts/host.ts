@@ -15,6 +15,7 @@ import { errnoName, toRsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { FAULTY_SERVER, launcher, type Running, type RunResult, run, start, wellOf } from '../programs/programs.ts';
 import { canRunHere, runHere } from '../programs/here.ts';
+import { checkJson } from '../programs/json-output.ts';
 import { Reaper } from '../programs/reaper.ts';
 import { faultsFile, type ServerFaults } from '../faulty-server/volume-faults.ts';
 import { waitFor } from '../programs/wait-for.ts';
@@ -158,12 +159,15 @@ export class Host {
   }
 
   /** Runs a launcher with this root, and waits for its end. rsconfig and rsadm run in the process of the test if they can. */
-  run(program: string, args: readonly string[] = [], timeoutMs = RUN_TIMEOUT_MS): Promise<RunResult> {
+  async run(program: string, args: readonly string[] = [], timeoutMs = RUN_TIMEOUT_MS): Promise<RunResult> {
     const isBare = this.command.length === 0 || (!this.isPrefixForAll && !args.includes(FREEZES));
     const isHere = this.commands === 'here' && isBare && canRunHere(program, args);
-    if (isHere) return runHere(program, ['--root', this.root, ...args], timeoutMs);
     const [first = '', ...rest] = this.commandLine(program, args);
-    return run(first, rest, { timeoutMs, env: this.environment() });
+    const result = await (isHere
+      ? runHere(program, ['--root', this.root, ...args], timeoutMs)
+      : run(first, rest, { timeoutMs, env: this.environment() }));
+    checkJson(program, args, result);
+    return result;
   }
 
   /** Runs a daemon with `--check`. Leaves out the warning that this machine has no user for server processes. */
