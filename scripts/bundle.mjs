@@ -1,8 +1,8 @@
 // Bundles the compiled modules of each program into one file, which the launchers in bin/ run. Without bundling, most calls of rsconfig
-// would spend more time on loading a hundred modules than on their work, and each server process would keep all modules in memory (ADR
-// 0016). The hunts of the simulator's zoo and the commands for tests are bundled for the same reason. prepare.mjs compiles, and decides
-// when to bundle. Invariant: a program's file is replaced as a whole, so that a process that starts during the replacement runs the old or
-// the new file.
+// would spend more time on loading a hundred modules than on their work, and each server process would keep all modules in memory. The
+// hunts of the simulator's zoo and the commands for tests are bundled for the same reason. prepare.mjs compiles, and decides when to
+// bundle. Invariant: a program's file is replaced as a whole, so that a process that starts during the replacement runs the old or the new
+// file.
 
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';

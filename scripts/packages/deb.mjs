@@ -1,6 +1,7 @@
 // Packs a staged tree as a Debian package: control file, checksums, list of configuration files, maintainer scripts, changelog, copyright.
-// dpkg-deb makes the archive.
-// Invariant: the same tree gives the same bytes; no file is newer than the commit.
+// dpkg-deb makes the archive. debhelper would need Debian's build tools. Configuration files of daemons are not conffiles, because commands
+// change them, and each upgrade would ask about the differences. Invariant: the same tree gives the same bytes; no file is newer than the
+// commit.
 
 import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';

@@ -1,7 +1,8 @@
 // `npm run vm-boot`: tests the packages with a real systemd, in two virtual machines with bare Debian roots: a server and a client. Like an
 // administrator, the program installs the packages, configures them by command, reboots, upgrades under a verified load, kills daemons, and
 // purges the packages. Root is not needed. Without usable virtualization, the machines are emulated, and the run takes about 20 minutes.
-// `npm test` does not run this program.
+// `npm test` does not run this program. Only these machines show faults of units, udev rules and maintainer scripts, which need systemd,
+// and the kernel, Node and util-linux of the target.
 
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, rmSync } from 'node:fs';

@@ -1,5 +1,6 @@
-// The driver: connects rsiod, the services of one mode, the gRPC server and the metrics. Invariant: the driver keeps no volume, no path and
-// no device, so that its end and its replacement touch no I/O.
+// The driver: connects rsiod, the services of one mode, the gRPC server and the metrics. The servers keep the state, so that calls that
+// were killed leave nothing behind that only the driver knows. Invariant: the driver keeps no volume, no path and no device, so that its
+// end and its replacement touch no I/O.
 
 import { callControl } from '@rsio/common/control/control-client';
 import type { Clock } from '@rsio/common/lib/clock';

@@ -1,5 +1,6 @@
 // The calls of node:fs/promises for paths of simulated file systems, and the calls that clone files and list their extents. The
-// replacements pass all other paths to Node's own calls. Unchanged production code can therefore work on the simulated pools.
+// replacements pass all other paths to Node's own calls. Unchanged production code can therefore work on the simulated pools. Only these
+// calls are replaced, because a second implementation of the steps could not show a wrong order of steps in the real one.
 
 import { constants } from 'node:fs';
 import fsPromises from 'node:fs/promises';

@@ -1,6 +1,7 @@
 // Changes the files of a simulated pool, in place of the production PoolFiles. This file takes the same steps in the same order, with the
 // same commit points, on a simulated disk. Each step takes time and may fail, and a crash may follow each step. The unit tests of
-// pool-files.ts and pool-scan.ts test the steps on real file systems.
+// pool-files.ts and pool-scan.ts test the steps on real file systems. The stand-in makes orders, clients and crashes meet; it cannot show a
+// wrong order of steps in PoolFiles.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { Manifest, Removal } from '@rsio/rssrv/pools/disk/manifest';

@@ -1,7 +1,8 @@
 // Appends whole lines to a file. The caller never waits and never gets an error. Only one asynchronous write is in progress at a time, and
-// lines that arrive during a write form the next batch. Invariants: each write consists of whole lines and uses O_APPEND, so that several
-// processes can share the file. Waiting lines never use more memory than LOG_BUFFER_MAX_BYTES. A failure may lose lines, but never
-// terminates the process.
+// lines that arrive during a write form the next batch. pino's own file destination throws if it cannot open its file, and loses lines if
+// the process exits soon after its start; its worker transport costs a thread for each process. Invariants: each write consists of whole
+// lines and uses O_APPEND, so that several processes can share the file. Waiting lines never use more memory than LOG_BUFFER_MAX_BYTES. A
+// failure may lose lines, but never terminates the process.
 
 import { closeSync, fsyncSync, mkdirSync, openSync, write as writeAsync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';

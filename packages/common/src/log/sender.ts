@@ -1,6 +1,7 @@
 // Starts the sender and keeps it running. The sender is the helper that passes lines of a named pipe to the journal or to syslog. All
-// processes of a daemon write to the pipe (pipe-sink.ts). Invariants: a process waits for the journal only while it exits, and for a
-// bounded time. While the sender restarts, lines wait in the pipe.
+// processes of a daemon write to the pipe (pipe-sink.ts). Prefixes on stderr and systemd-cat have no fields. Lines over the channel of
+// server processes would make the listener copy the lines of all clients. Invariants: a process waits for the journal only while it exits,
+// and for a bounded time. While the sender restarts, lines wait in the pipe.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { closeSync, constants, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';

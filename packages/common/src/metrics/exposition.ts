@@ -1,6 +1,7 @@
 // Writes metrics in the text format of Prometheus, version 0.0.4. Values are added in any order; the text has the order of the table, with
-// all series of a metric together, as the format demands. Invariants: the text never has more than `seriesMax` series, and never the same
-// series twice, because a reader would refuse the whole text.
+// all series of a metric together, as the format demands. A client library would put registries into the data path; an exporter would be
+// one more process with rights; pushing would need a queue and retries. Invariants: the text never has more than `seriesMax` series, and
+// never the same series twice, because a reader would refuse the whole text.
 
 import { LATENCY_EDGES_US, type LatencyFigures } from '../structures/latency-figures.ts';
 import type { LabelValues, MetricTable } from './metric-table.ts';

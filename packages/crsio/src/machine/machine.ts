@@ -1,7 +1,8 @@
 // The page machine: a stack of pages, popups above the top page, and a note. Each part of crsio (client, server, start page) adds its own
-// data to the state of the machine. Invariants: a command is pure: it only computes the next state and the effects. Only effects reach
-// files, sockets and the clock. A command that would lose something only asks a question, and each answer contains the command that the
-// answer executes.
+// data to the state of the machine. One state for all parts would make every function handle all parts. Commands are functions, because
+// data would need a type, a name and a case in a switch for each. Invariants: a command is pure: it only computes the next state and the
+// effects. Only effects reach files, sockets and the clock. A command that would lose something only asks a question, and each answer
+// contains the command that the answer executes.
 
 import type { KeyEntry } from '@rsio/common/config/schema/entries';
 import { toRsError } from '@rsio/common/lib/errors';

@@ -1,6 +1,6 @@
-// Serves CSI by gRPC on a Unix socket. The library @grpc/grpc-js speaks HTTP/2 and gRPC (ADR 0101); this file bounds connections and
-// messages, and turns errors into statuses. Invariant: only the owner of the program can open the socket. A socket is replaced only if
-// nothing listens on it.
+// Serves CSI by gRPC on a Unix socket. The library @grpc/grpc-js speaks HTTP/2 and gRPC, because flow control, trailers and deadlines of
+// our own would be exposed to peers that are not trusted. This file bounds connections and messages, and turns errors into statuses.
+// Invariant: only the owner of the program can open the socket. A socket is replaced only if nothing listens on it.
 
 import {
   type handleServerStreamingCall,

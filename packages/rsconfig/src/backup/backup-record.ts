@@ -1,6 +1,6 @@
-// Reads and writes the record of a backup. The record of the backup FILE is the file FILE.json beside it. Invariants: the id of the
-// snapshot, not its name, identifies the content of a backup; the base is a plain file name in the same folder; an unusable record is an
-// error and never counts as missing.
+// Reads and writes the record of a backup. The record of the backup FILE is the file FILE.json beside it. A qcow2 file names its base by a
+// file name, which another backup may get. Invariants: the id of the snapshot, not its name, identifies the content of a backup; the base
+// is a plain file name in the same folder; an unusable record is an error and never counts as missing.
 
 import { lstat, readFile } from 'node:fs/promises';
 import path from 'node:path';

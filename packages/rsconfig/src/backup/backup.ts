@@ -1,7 +1,8 @@
 // Makes a full or an incremental backup of a snapshot, and restores a backup to a volume. The snapshot is read from rsiod over NBD; qemu's
-// programs write and read the backup files. Invariants: a backup gets its final name only after qemu-img has checked it. A volume is
-// written to only while no program uses it, and is flushed before the command reports success. Until all other blocks of the backup are
-// durable, the volume begins with a mark, so that no program takes a part of a backup for the whole one, or the volume for an empty one.
+// programs write and read the backup files. The format is qcow2, and qemu's programs write it, so that a backup can be read without RSIO.
+// Invariants: a backup gets its final name only after qemu-img has checked it. A volume is written to only while no program uses it, and is
+// flushed before the command reports success. Until all other blocks of the backup are durable, the volume begins with a mark, so that no
+// program takes a part of a backup for the whole one, or the volume for an empty one.
 
 import { rm } from 'node:fs/promises';
 import path from 'node:path';

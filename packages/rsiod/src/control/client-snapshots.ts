@@ -1,7 +1,8 @@
 // The control methods `snapshot-begin` and `snapshot-end`: a command calls the first method before it makes snapshots, and the second
-// method afterwards. rsiod then runs the triggers snapshot-before and snapshot-after of this client. Invariant: the programs of
-// snapshot-after run exactly once for each accepted `snapshot-begin`. The programs run at `snapshot-end`, soon after the command has
-// exited, after SNAPSHOT_WHOLE_MS, or when rsiod stops, whichever comes first.
+// method afterwards. rsiod then runs the triggers snapshot-before and snapshot-after of this client. rsiod runs the programs, because a
+// command may be killed. The server asks no client before its snapshots, because a client that does not answer would delay those of others.
+// Invariant: the programs of snapshot-after run exactly once for each accepted `snapshot-begin`. The programs run at `snapshot-end`, soon
+// after the command has exited, after SNAPSHOT_WHOLE_MS, or when rsiod stops, whichever comes first.
 
 import type { ControlMethods } from '@rsio/common/control/methods';
 import { startTicksOf } from '@rsio/common/daemon/process-facts';

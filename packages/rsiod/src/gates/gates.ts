@@ -1,7 +1,7 @@
 // The frontend of gates: shows attached volumes to hosts that have no rsiod. Each [gate] section is a gate. offering.ts handles the volumes
-// that are attached here, and standbys.ts the volumes that another gate may offer. Invariant: after a start, gates let hosts in only when
-// the earlier volumes and the standbys are there, or after GATE_SETTLE_MS, because a returning host removes the devices of volumes that it
-// does not find.
+// that are attached here, and standbys.ts the volumes that another gate may offer. Gates are in rsiod, because rssrv has neither mirrors
+// nor an order of writes over its clients. Invariant: after a start, gates let hosts in only when the earlier volumes and the standbys are
+// there, or after GATE_SETTLE_MS, because a returning host removes the devices of volumes that it does not find.
 
 import { randomBytes } from 'node:crypto';
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';

@@ -1,6 +1,7 @@
 // Decides whether rsiod gets a keeper, and how the keeper is started. There is a keeper if rsiod may ever have devices, because devices
-// must outlive rsiod's working process. The program helpers/keeper.pl is the keeper. Invariants: rsiod works in the same way without a
-// keeper, except that devices stop working when rsiod exits. The keeper gets all settings as arguments and reads no configuration.
+// must outlive rsiod's working process. The program helpers/keeper.pl is the keeper. As root, rsiod has a keeper from the start, because a
+// reload or a kernel module may add devices at any time. Invariants: rsiod works in the same way without a keeper, except that devices stop
+// working when rsiod exits. The keeper gets all settings as arguments and reads no configuration.
 
 import { accessSync, constants } from 'node:fs';
 import { effectiveVolume } from '@rsio/common/config/effective-volume';

@@ -1,6 +1,7 @@
 // Compares each picture of the server's storage with the previous one, and returns the changes: pools that cannot be used, volumes that are
 // not served. The administration takes a picture at intervals and after each change. The code in pools/ reports how full pools are.
-// Invariants: each change is reported once; however many volumes change at once, the number of reports is bounded.
+// Pictures are compared, because many places in the code notice that storage is lost, and none of them has to report it. Invariants: each
+// change is reported once; however many volumes change at once, the number of reports is bounded.
 
 import { plural } from '@rsio/common/lib/units';
 import { VOLUMES_NAMED_MAX } from './limits.ts';

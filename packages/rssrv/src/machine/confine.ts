@@ -1,5 +1,6 @@
 // Takes rights away from a worker before the process gets data of a client: changes its user, forbids new privileges and core dumps, and
-// filters its system calls. Invariant: a worker that should run as another user serves no client before the change to that user.
+// filters its system calls. The user is changed by calls of libc, because Node refuses process.setuid if its libuv could use an io_uring.
+// Invariant: a worker that should run as another user serves no client before the change to that user.
 
 import { readdirSync, readlinkSync } from 'node:fs';
 import { toRsError } from '@rsio/common/lib/errors';

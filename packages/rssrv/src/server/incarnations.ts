@@ -1,5 +1,6 @@
 // Starts a new incarnation of a volume's storage in the listener when the storage may have lost acknowledged writes. The clients then open
-// the volume again and replay the writes in their logs. Invariant: from the first step on, no client is granted the volume in its old
+// the volume again and replay the writes in their logs. A failed sync counts as such a loss: the kernel drops the data, reports the error
+// once to each descriptor, and lets the next sync succeed. Invariant: from the first step on, no client is granted the volume in its old
 // incarnation.
 
 import { toRsError } from '@rsio/common/lib/errors';

@@ -1,8 +1,9 @@
 // Makes changes wait for space in the pool of their volume, so that a program sees a slow device instead of an error. A change waits if the
 // storage refused it for lack of space, or if less than the reserve is free and the change needs space that the volume does not have yet.
-// Waiting changes are executed again in the order of their arrival, every SPACE_RETRY_MS and as soon as the pool's reserve is free.
-// Invariants: a change ends exactly once. A change waits only while its handle is open, so that a full pool never delays a detach, a
-// take-over or the end of a session. When the handle is closed, a waiting change ends with STALE, and the client sends the change again.
+// Waiting changes are executed again in the order of their arrival, every SPACE_RETRY_MS and as soon as the pool's reserve is free. A FLUSH
+// never waits: a sync that failed for lack of space has lost writes, and the next sync would succeed. Invariants: a change ends exactly
+// once. A change waits only while its handle is open, so that a full pool never delays a detach, a take-over or the end of a session. When
+// the handle is closed, a waiting change ends with STALE, and the client sends the change again.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

@@ -1,5 +1,5 @@
 // The page of a mirror: its replicas and voters. Pure.
-// docs/PROTOCOL.md and the ADRs 0051 to 0059 explain mirrors.
+// docs/PROTOCOL.md and docs/adr explain mirrors.
 
 import { factsPart } from '../markup/facts.ts';
 import { sizeText, speedText } from '../markup/figures.ts';

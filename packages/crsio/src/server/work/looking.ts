@@ -1,6 +1,7 @@
-// Asks rssrv for its state at intervals; each of these queries is called a look. At each tick, crsio checks whether a look is due.
-// Invariants: only one look is in progress; a look ends as soon as one of its requests times out; the interval grows with the time that a
-// look takes, so that crsio never keeps rssrv busy; when a list changes, the same row keeps the focus.
+// Asks rssrv for its state at intervals; each of these queries is called a look. At each tick, crsio checks whether a look is due. crsio
+// looks at intervals and follows no events, because it would have to look after each lost connection anyway. Invariants: only one look is
+// in progress; a look ends as soon as one of its requests times out; the interval grows with the time that a look takes, so that crsio
+// never keeps rssrv busy; when a list changes, the same row keeps the focus.
 
 import type { ServerMethodName, ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';

@@ -1,5 +1,7 @@
 // Checks a trunk's paths periodically: sends PINGs, detects stalls of this process's event loop, reports suspect paths and closes dead
-// paths. Invariant: time during which this process did not run does not count as silence of a path.
+// paths. Only frames that the peer sends because it has received something clear a path: a fault in one direction lets other bytes arrive,
+// and would otherwise stall requests again every second. Invariant: time during which this process did not run does not count as silence of
+// a path.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { isQuiet, judgePath, type LivenessTimes, quietSinceMs, tickMs, type Verdict } from './path-verdict.ts';

@@ -1,6 +1,7 @@
 // Compares the replicas in sync of an attached mirror while the mirror is in use. Requests checksums of one range after another from the
-// replicas' servers. For a repair, copies the ranges that differ. Invariants: a range is compared within one tenure of each replica, and
-// while no change of the range is in flight. Every reported difference is therefore real. Unsettled regions are not compared.
+// replicas' servers. For a repair, copies the ranges that differ. The client compares, because servers do not know which changes are in
+// flight. Checksums that are kept with the data would change with every write. Invariants: a range is compared within one tenure of each
+// replica, and while no change of the range is in flight. Every reported difference is therefore real. Unsettled regions are not compared.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';

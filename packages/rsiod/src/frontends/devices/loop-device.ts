@@ -1,6 +1,6 @@
 // One block device: a loop device that uses direct I/O on a raw device. A symbolic link at the volume's path leads to the loop device. The
-// kernel does the I/O. Invariant: rsiod changes a loop device only while the backing file is rsiod's raw device. After a detach, another
-// program may already be using the loop device.
+// kernel does the I/O. rsiod makes the link, because containers have no udev, and rsiod would have to wait for it. Invariant: rsiod changes
+// a loop device only while the backing file is rsiod's raw device. After a detach, another program may already be using the loop device.
 
 import { lstat, readdir, readlink, symlink, unlink } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';

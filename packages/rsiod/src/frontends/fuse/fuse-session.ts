@@ -397,7 +397,7 @@ export class FuseSession {
     this.finish(request, errno);
   }
 
-  /** An exception fails only the request that caused it. A failed assertion ends the process, as everywhere in rsiod (docs/adr/0022). */
+  /** An exception fails only the request that caused it. A failed assertion ends the process, as everywhere in rsiod. */
   private mistaken(thrown: unknown): void {
     if (thrown instanceof AssertionError) throw thrown;
     this.options.broken(

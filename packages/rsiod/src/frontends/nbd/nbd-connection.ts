@@ -1,6 +1,7 @@
 // One NBD connection from greeting to close: decides which decoder gets the bytes, when the socket is read, and when the connection ends.
 // Sans-I/O. The file nbd-handshake.ts handles options, and nbd-transmission.ts handles requests. Invariant: an exception that a bug causes
-// on one connection ends only that connection (docs/adr/0022). A failed assertion, however, ends the process, as everywhere in rsiod.
+// on one connection ends only that connection, because one process serves all volumes of the machine. A failed assertion ends the process:
+// a volume in a wrong state could lose acknowledged writes.
 //
 //   haggling --GO, EXPORT_NAME--> serving --DISC, end of input, drain()--> draining --all answered--> closed --volume done--> finished
 //      `---ABORT, end, bad bytes---------------------------------------------------------------------'

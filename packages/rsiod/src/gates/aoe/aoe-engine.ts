@@ -1,7 +1,8 @@
-// Answers the frames of one AoE gate: discovery, ATA commands, config strings, mask lists, reservations. It has no sockets. Rule D1.
-// Invariants: a frame that is not for this gate, or that is not allowed, gets no answer and costs no memory; only a command that names one
-// volume changes anything; a write is executed only if the gate permits writes, and at most AOE_WRITE_AGE_MS after the kernel received it;
-// an answer is given only for what a volume has completed.
+// Answers the frames of one AoE gate: discovery, ATA commands, config strings, mask lists, reservations. It has no sockets. Rule D1. A gate
+// is for reading unless it permits writes: AoE has no connections, and a host repeats a frame under another tag, so that a late first frame
+// could revert an acknowledged block. Invariants: a frame that is not for this gate, or that is not allowed, gets no answer and costs no
+// memory; only a command that names one volume changes anything; a write is executed only if the gate permits writes, and at most
+// AOE_WRITE_AGE_MS after the kernel received it; an answer is given only for what a volume has completed.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';

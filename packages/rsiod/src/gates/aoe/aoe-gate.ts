@@ -1,6 +1,7 @@
-// One gate for hosts of AoE: the engine, the helper with the packet socket, and the volumes by slot. Rule D1. Invariants: after a gap of the
-// event loop, or a step of the clock, nothing that arrived before is executed; the gate answers no command for a volume that it no longer
-// offers.
+// One gate for hosts of AoE: the engine, the helper with the packet socket, and the volumes by slot. Rule D1. One socket has all frames of
+// a shelf: with two, a write could wait in one while its repetition and a newer write pass through the other. Invariants: after a gap of
+// the event loop, or a step of the clock, nothing that arrived before is executed; the gate answers no command for a volume that it no
+// longer offers.
 
 import type { AoeGateConfig } from '@rsio/common/config/schema/types';
 import type { AoeGateView } from '@rsio/common/control/methods';

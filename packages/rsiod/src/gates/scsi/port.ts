@@ -1,6 +1,7 @@
 // The interface between the SCSI engine and its transport (iSCSI), for each nexus and each task; unit-port.ts has the interface to the
-// gate, for each logical unit. Invariants: the engine keeps only tasks that were passed to `execute`; each executed task is answered at
-// most once and left exactly once; a task that was aborted, or whose nexus has ended, is left without an answer.
+// gate, for each logical unit. The engine has no transport, no clock and no timers, so that tests drive it in memory. Invariants: the
+// engine keeps only tasks that were passed to `execute`; each executed task is answered at most once and left exactly once; a task that was
+// aborted, or whose nexus has ended, is left without an answer.
 
 import type { GatePath } from '../order/gate-path.ts';
 import type { ScsiTask } from './scsi-task.ts';

@@ -1,6 +1,7 @@
-// Executes the ADMIN requests of clients, each with the rights that the client has at the time of the execution. Invariants: rights are
-// checked when a request arrives, and again when the request begins. A client that floods the server delays only its own requests, and no
-// I/O. A refusal names the missing right. Rules: A1.
+// Executes the ADMIN requests of clients, each with the rights that the client has at the time of the execution. Requests come over the
+// session, whose client is proven already; a second connection would need keys and a configuration of its own. The listener executes them,
+// because it owns pools and configuration. Invariants: rights are checked when a request arrives, and again when the request begins. A
+// client that floods the server delays only its own requests, and no I/O. A refusal names the missing right. Rules: A1.
 
 import { counted } from '@rsio/common/lib/assert';
 import { checkedParams } from '@rsio/common/control/control-server';

@@ -1,6 +1,7 @@
-// Provides the snapshot that a copy reads: an existing snapshot, or a temporary snapshot that the job makes and removes. Invariants: a job
-// saves the name of its own snapshot before it makes the snapshot, so that the job finds the snapshot after a restart; the job removes no
-// other snapshot.
+// Provides the snapshot that a copy reads: an existing snapshot, or a temporary snapshot that the job makes and removes. A copy reads no
+// volume in rounds, as a move does, because clients would have to wait for the last round. A clone in `moving` would show no single moment,
+// and no list would show its space. Invariants: a job saves the name of its own snapshot before it makes the snapshot, so that the job
+// finds the snapshot after a restart; the job removes no other snapshot.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';

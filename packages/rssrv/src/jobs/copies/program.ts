@@ -1,8 +1,8 @@
-// Runs qemu-img, which copies a snapshot to a file or an NBD server, or the content of a file or an NBD server to a volume, and which checks
-// qcow2 files. The program runs as the user of the workers, cannot get new privileges, and works on descriptors that this process has
-// opened. Because of setpriv(1), the kernel kills the program when this server exits. Invariants: at most PROGRAMS_MAX programs are running; a
-// program is killed if it makes no progress or its job has to end. The run then ends after at most PROGRAM_KILL_WAIT_MS, even if the program
-// hangs.
+// Runs qemu-img, which copies a snapshot to a file or an NBD server, or the content of a file or an NBD server to a volume, and which
+// checks qcow2 files. The program runs as the user of the workers, cannot get new privileges, and works on descriptors that this process
+// has opened. Because of setpriv(1), the kernel kills the program when this server exits. nbdcopy can neither limit its rate nor write
+// qcow2. Invariants: at most PROGRAMS_MAX programs are running; a program is killed if it makes no progress or its job has to end. The run
+// then ends after at most PROGRAM_KILL_WAIT_MS, even if the program hangs.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { FileHandle } from 'node:fs/promises';

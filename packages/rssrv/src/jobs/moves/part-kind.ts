@@ -1,6 +1,7 @@
-// The kind of moves (move-kind.ts) for files of volumes over several pools. Invariants: a job moves all files that a volume has in one
-// pool, one after another. Each file moves together with its clones, which are files of snapshots. Only the manifest in the home determines
-// which pool has a file.
+// The kind of moves (move-kind.ts) for files of volumes over several pools. Files move one by one, because the new pool would otherwise
+// need room for all of them. They keep their ids: new ids would change up to 1,000 descriptions of snapshots at one commit point.
+// Invariants: a job moves all files that a volume has in one pool, one after another. Each file moves together with its clones, which are
+// files of snapshots. Only the manifest in the home determines which pool has a file.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { JobRecord } from '../job-record.ts';

@@ -1,5 +1,5 @@
 // Decides whether a file of a volume over several pools can be moved to another pool. This module is pure, and VolumeMoves moves the file.
-// Invariant: the first file of a volume never moves, because it stays beside the manifest in the home.
+// Invariant: the first file of a volume never moves, because the records of the parts in all pools name the home with the manifest.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { snapshotsIn } from './move-rules.ts';

@@ -1,6 +1,7 @@
 // The journal of requests: the last REQUESTS_KEPT requests for changes with their answers, in one file (C4). A line of the file is one
-// request. A file with JOURNAL_LINES_MAX lines is rewritten without old requests. Invariants: once `add` has resolved, the entry survives
-// a crash. A line that a crash cut off is dropped. A file that cannot be read is renamed, not overwritten. Rules: A2.
+// request. A file with JOURNAL_LINES_MAX lines is rewritten without old requests. The request id in a manifest is not enough: the next
+// change overwrites it, a refusal leaves none, and the manifest of a removed volume may be gone. Invariants: once `add` has resolved, the
+// entry survives a crash. A line that a crash cut off is dropped. A file that cannot be read is renamed, not overwritten. Rules: A2.
 
 import { mkdir, open, readFile, rename, stat, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';

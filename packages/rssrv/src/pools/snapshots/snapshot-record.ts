@@ -159,7 +159,7 @@ export function printSnapshot(record: SnapshotRecord): string {
 
 /**
  * Returns the record with the pools in which its files are now. Each file of the snapshot is in the same pool as its original, the file of
- * the volume from which it was cloned (ADR 0049).
+ * the volume from which it was cloned.
  */
 export function placedAs(record: SnapshotRecord, { layout: { kind, ...volume } }: Pick<Manifest, 'layout'>): SnapshotRecord {
   const { layout } = record;

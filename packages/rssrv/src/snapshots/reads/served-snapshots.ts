@@ -1,5 +1,6 @@
 // Serves snapshots of pool volumes to the clients of these volumes. A client opens a snapshot by its name. A snapshot is read-only and
-// shared, and has its own id. Lists of volumes do not include snapshots. Invariants: a snapshot is found only while its volume is in the
+// shared, and has its own id. Lists of volumes do not include snapshots. OPEN names volume and snapshot in one text: an earlier server
+// refuses the text, but would ignore a separate field and open the volume. Invariants: a snapshot is found only while its volume is in the
 // configuration in force and the pool has the snapshot. A snapshot that a client has open or is opening is not removed (N2). No client can
 // open a snapshot during its removal. Rules: N1, T8.
 

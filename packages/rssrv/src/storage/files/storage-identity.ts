@@ -2,7 +2,8 @@
 // the same name. With the name, volume-change.ts detects that two volumes have the same storage, and opened-file.ts detects a replaced
 // file. The stamp usually survives reboots, so volume-failures.ts can detect that storage was replaced while rssrv was not running. Device
 // numbers are not part of a stamp, because each boot may change them. Neither the name nor the stamp changes when content is overwritten in
-// place or a disk is restored to an earlier state. Rules: H5.
+// place or a disk is restored to an earlier state. An extended attribute would prove nothing more than a stamp, and some file systems have
+// none. Rules: H5.
 
 import type { BigIntStats } from 'node:fs';
 import { STORAGE_STAMP_MAX_CHARS } from '@rsio/common/config/schema/limits';

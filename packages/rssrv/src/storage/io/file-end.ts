@@ -1,7 +1,9 @@
 // Detects that the file of a volume has been truncated. A write behind the end of a truncated file makes the file longer again, and the
-// lost part then reads as zeros. Each operation therefore looks at the size after it has run, and an operation that could give the file
-// its full size also looks before. Invariants: no read succeeds if the file was shorter than the volume when the read ended. A backend
-// that has found its file truncated treats the file as truncated until the backend is closed.
+// lost part then reads as zeros. Each operation therefore looks at the size after it has run, and an operation that could give the file its
+// full size also looks before. Clients of a truncated file wait, because an I/O error would tell a database that only one block is bad.
+// Only the administrator says that the file is complete: a copy may reach its full size before its content. Invariants: no read succeeds if
+// the file was shorter than the volume when the read ended. A backend that has found its file truncated treats the file as truncated until
+// the backend is closed.
 
 import fs from 'node:fs';
 import { errnoName } from '@rsio/common/lib/errors';

@@ -1,7 +1,8 @@
 // Takes advisory locks (flock) on descriptors of this process, so that no two rssrv processes serve the same file. Also looks for marks,
 // which show that a worker has a file open. Node.js has no flock, so a short-lived perl child (helpers/locks.pl) inherits the descriptors
 // and takes the locks. A flock belongs to the open file, not to the process that took the lock. This process therefore holds the locks
-// until it closes the descriptors or exits.
+// until it closes the descriptors or exits. A lock file beside the image would not protect the image under a second name, and would remain
+// after a crash.
 
 import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
