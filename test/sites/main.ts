@@ -64,8 +64,8 @@ async function drill(count: number, seed: number, hasCopies: boolean): Promise<n
     process.stderr.write(`seed ${seed}, round ${roles?.rounds}: ${(error as Error).stack}\n${logs}`);
   }
   if (roles !== null) {
-    say(`${roles.report}\n${roles.rounds} rounds of roles, ${roles.problems} problems, seed ${seed}`);
     failed += roles.problems;
+    say(`${roles.report}\n${roles.rounds} rounds of roles, ${failed} problems, seed ${seed}`);
   }
   if (rounds !== null) {
     const { tally } = rounds;

@@ -174,6 +174,7 @@ export class SimStore {
       pools: () => this.pools.states,
       volumes: () => this.inForce?.config.volumes ?? [],
       holdersOf: (id) => holds().holdersOf(id),
+      isOpen: (id, node) => [...sessions()].some(({ claimant, uses }) => claimant.node === node && uses.isGranted(id)),
       opening: () =>
         [...sessions()].flatMap(({ claimant: { node, address }, uses }) =>
           [...uses.openingIds].map((id) => ({ id, node, address, sinceMs: this.clock.wallMs() })),

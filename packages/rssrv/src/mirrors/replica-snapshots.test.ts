@@ -71,6 +71,7 @@ function served(scene: PoolScene) {
     isCopying: () => false,
     holdersOf: none,
     opening: none,
+    isOpen: () => false,
   });
 }
 

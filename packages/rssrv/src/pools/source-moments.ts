@@ -67,6 +67,11 @@ export function isMomentFor(pools: readonly PoolState[], client: string, record:
   return momentsOf(replication).some(({ snapshots }) => snapshots.some(({ id }) => id === record.id));
 }
 
+/** True if a volume of these pools is replicated to this client. */
+export function isTarget(pools: readonly PoolState[], client: string): boolean {
+  return pools.some(({ volumes }) => [...volumes.values()].some(({ replication }) => replication?.order?.to === client));
+}
+
 /** Throws E_BUSY if as many moments as allowed are not confirmed. */
 export function checkUnconfirmed(replication: Replication): void {
   const moments = momentsOf(replication);

@@ -318,6 +318,7 @@ export class Listener {
     return new ServedSnapshots({
       ...{ pools: () => this.administration.poolStates, volumes: () => this.config.volumes },
       ...{ holdersOf: (id) => this.holds.holdersOf(id), opening: () => this.admissions.opening },
+      isOpen: (id, node) => this.admissions.sessions.some(({ client, uses }) => client.node === node && uses.isGranted(id)),
       isCopying: (node) => rightsOf(node, this.config.rights).role === 'copy',
     });
   }

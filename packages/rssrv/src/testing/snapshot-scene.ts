@@ -26,6 +26,8 @@ export async function snapshotScene(directory: string, names: readonly string[],
   });
   for (const one of records) pools.pools.putSnapshots('fast', volumeId, (before) => withSnapshot(before, one));
   const [held, copying] = [new Set<string>(), new Set<string>()];
+  /** Snapshots that a session has open, as `id node`. */
+  const open = new Set<string>();
   const opening: (Holder & { id: string })[] = [];
   let volumes: readonly ServerVolumeConfig[] = volumeConfigsOf(pools.pools.states);
   const snapshots = new ServedSnapshots({
@@ -34,6 +36,7 @@ export async function snapshotScene(directory: string, names: readonly string[],
     isCopying: (node) => copying.has(node),
     holdersOf: (id) => (held.has(id) ? [SNAPSHOT_HOLDER] : []),
     opening: () => opening,
+    isOpen: (id, node) => open.has(`${id} ${node}`),
   });
-  return { pools, manifest, records, held, copying, opening, snapshots, unserve: () => (volumes = []) };
+  return { pools, manifest, records, held, copying, opening, open, snapshots, unserve: () => (volumes = []) };
 }

@@ -56,6 +56,23 @@ test('a client with the right copy opens the moments of the replications to it, 
   expect(found()).toEqual([false, false]);
 });
 
+test('a hold of a copying server counts only while the server has the snapshot open; that of any other client always', async () => {
+  const { snapshots, records, held, open, copying, pools, manifest } = await snapshotScene(directory, ['monday']);
+  const { id } = records[0]!;
+  held.add(id);
+  expect(snapshots.readerCount(id)).toBe(1);
+  copying.add('big-2');
+  expect(snapshots.readerCount(id)).toBe(0);
+  open.add(`${id} big-2`);
+  expect(snapshots.readerCount(id)).toBe(1);
+  // Without the right copy, the order of a replication shows that it is one.
+  copying.clear();
+  open.clear();
+  const order = { to: 'big-2', pool: null, everyMs: 60_000, keep: 3, limitBytes: null, createdMs: 0, confirmed: null };
+  pools.pools.put('fast', { ...manifest, replication: { id: crypto.randomUUID(), members: [manifest.id], order } });
+  expect(snapshots.readerCount(id)).toBe(0);
+});
+
 test('a snapshot that a client has or is opening is not removed, and one that is being removed is not opened', async () => {
   const { snapshots, records, held, opening, manifest, pools } = await snapshotScene(directory, ['monday', 'tuesday']);
   const [config] = volumeConfigsOf(pools.pools.states);

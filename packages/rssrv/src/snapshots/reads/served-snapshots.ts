@@ -12,7 +12,7 @@ import { isFor, type ServedVolume } from '../../storage/io/served-volume.ts';
 import type { PoolState } from '../../pools/catalogue.ts';
 import { otherParts, partSizes } from '../../pools/disk/manifest.ts';
 import { poolPaths } from '../../pools/disk/pool-paths.ts';
-import { isMomentFor } from '../../pools/source-moments.ts';
+import { isMomentFor, isTarget } from '../../pools/source-moments.ts';
 import { filesOf, isReadable, snapshotPaths, type SnapshotRecord, unprovenText } from '../../pools/snapshots/snapshot-record.ts';
 import { readersRefusal, type SnapshotReader } from '../../volumes/volume-plan.ts';
 
@@ -26,6 +26,8 @@ export interface ServedSnapshotsPorts {
   holdersOf(id: string): readonly Holder[];
   /** The OPENs that are in progress in all sessions. */
   opening(): readonly OpenInProgress[];
+  /** Returns true if a session of the client has the snapshot with this id open. */
+  isOpen(id: string, node: string): boolean;
 }
 
 /** `id`: id of a volume or a snapshot. */
@@ -165,9 +167,17 @@ export class ServedSnapshots {
   }
 
   private usersOf(id: string, opening: readonly OpenInProgress[], snapshot: string): SnapshotReader[] {
-    const holders = this.ports.holdersOf(id);
+    const holders = this.ports.holdersOf(id).filter(({ node }) => this.ports.isOpen(id, node) || !this.copies(node));
     const others = opening.filter((one) => one.id === id && !holders.some(({ node }) => node === one.node));
     return [...holders, ...others].map(({ node, address, sinceMs }) => ({ node, address, sinceMs, snapshot }));
+  }
+
+  /**
+   * True for a server that copies from this one. It opens a moment anew whenever it needs it, so that only a moment that it has open counts:
+   * the hold of a copy that was cut off would stay for ever if either server has come back from an old image.
+   */
+  private copies(node: string): boolean {
+    return this.ports.isCopying(node) || isTarget(this.ports.pools(), node);
   }
 
   private volumeOf(node: string, name: string, universe: number): ServerVolumeConfig | null {
