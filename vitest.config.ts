@@ -1,4 +1,5 @@
-// Five suites: unit tests beside the sources, in parallel; the simulator's seeds; tests with real processes, three files at a time (they
+// Six suites: unit tests beside the sources, in parallel; the worlds, which are beside the sources as well and try thousands of random or
+// exhaustive cases; the simulator's seeds; tests with real processes, three files at a time (they
 // mostly wait, and each has addresses and roots of its own) with longer time-outs; the conformance suite, its two sides in parallel; and
 // further tests with real processes and machines, one file at a time, for which `npm test` has no time (`npm run drills`).
 // All suites resolve the packages to their sources; the daemons are started from bin/, that is from the build.
@@ -20,6 +21,14 @@ const maxWorkers = '100%';
 const HANGS_MS = 300_000;
 /** Time limit of a test that only computes, and gives way to the tests with real processes (scripts/test.mjs). */
 const STARVED_MS = 900_000;
+/** Unit tests that search a space of cases, and take most of the time. */
+const WORLDS = [
+  'packages/*/src/**/*-{lives,random,stops}.test.ts',
+  'packages/protocol/src/client/paths/scheduler-{links,spread}.test.ts',
+  'packages/rssrv/src/farm/engines/header-paxos.test.ts',
+  'packages/rssrv/src/replication/followers/mirror-lanes.test.ts',
+  'packages/rssrv/src/replication/peers/child/pull-plan.test.ts',
+];
 /** Folders with tests for which `npm test` has no time. */
 const DRILLS = ['test/vm/**', 'test/postgres-app/**'];
 /**
@@ -70,6 +79,15 @@ class LongestFirst extends BaseSequencer {
 
 const resolution = { resolve: { conditions }, ssr: { resolve: { conditions } } };
 
+/** How the tests beside the sources run. */
+const BESIDE_SOURCES = {
+  maxWorkers,
+  // A separate process for each file would double the cost of the tests. unit-setup.ts keeps the files apart.
+  isolate: false,
+  globalSetup: ['packages/common/src/testing/unit-programs.ts'],
+  setupFiles: ['packages/common/src/testing/unit-setup.ts'],
+};
+
 export default defineConfig({
   test: {
     sequence: { sequencer: LongestFirst },
@@ -79,14 +97,21 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['packages/*/src/**/*.test.ts', 'bench/**/*.test.ts', 'scripts/**/*.test.mjs'],
-          maxWorkers,
-          // A separate process for each file would double the cost of the tests. unit-setup.ts keeps the files apart.
-          isolate: false,
-          globalSetup: ['packages/common/src/testing/unit-programs.ts'],
-          setupFiles: ['packages/common/src/testing/unit-setup.ts'],
+          exclude: ['**/node_modules/**', ...WORLDS],
+          ...BESIDE_SOURCES,
           // This limit is only for tests that hang: a busy machine may be several times slower.
           testTimeout: 60_000,
           hookTimeout: 60_000,
+        },
+      },
+      {
+        ...resolution,
+        test: {
+          name: 'worlds',
+          include: WORLDS,
+          ...BESIDE_SOURCES,
+          testTimeout: STARVED_MS,
+          hookTimeout: STARVED_MS,
         },
       },
       {

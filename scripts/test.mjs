@@ -1,11 +1,11 @@
-// `npm test`: builds, runs the unit tests, the conformance suite, the simulator and the tests with real processes, and prints a summary.
-// Arguments are vitest's name filters. The output lists the failures at its end, because often only the end of a long log is kept. The
-// simulator only computes: it runs beside the other suites with a lower priority. A failed file of tests with real processes runs once more
-// at the end (second-runs.mjs). A signal ends Vitest and all processes that tests have started (child.mjs). Invariant: the last line is
-// `N passed, N failed`, and the exit code is 0 if and only if something passed and nothing failed. A suite over its time budget causes a
-// warning only.
+// `npm test`: builds, runs the unit tests, the conformance suite and a dozen tests with real processes, and says what it has not run.
+// `npm test -- --all` also runs the worlds, the simulator and all other tests; so does a name filter of vitest, for the files that it names.
+// The worlds and the simulator only compute: they run beside the other suites with a lower priority. A failed file of tests with real
+// processes runs once more at the end (second-runs.mjs). A signal ends Vitest and all processes that tests have started (child.mjs).
+// Invariant: the last line is `N passed, N failed`, and the exit code is 0 if and only if something passed and nothing failed. A suite over
+// its time budget causes a warning only.
 
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runGroup } from './child.mjs';
@@ -15,13 +15,35 @@ import { emptyCounts, failureLines, SUMMARY_FILE_VARIABLE } from './summary-repo
 
 /** `hasProcesses`: the daemons are real processes, so that a test can be wrong on a busy machine. */
 const SUITES = [
-  { name: 'unit', budgetSeconds: 240 },
+  { name: 'unit', budgetSeconds: 120 },
   { name: 'conformance', budgetSeconds: 60, hasProcesses: true },
   { name: 'integration', budgetSeconds: 1080, hasProcesses: true },
 ];
-const SIM = { name: 'sim', budgetSeconds: 1320 };
+/** These run beside the others, in this order. */
+const COMPUTING = [
+  { name: 'worlds', budgetSeconds: 240 },
+  { name: 'sim', budgetSeconds: 1320 },
+];
+/** The tests with real daemons that `npm test` runs: one for each thing that a user must be able to rely on. */
+const SYSTEM = [
+  'durability',
+  'take-over',
+  'mirror',
+  'snapshots',
+  'pools',
+  'farm',
+  'sites',
+  'gate-iscsi',
+  'encryption',
+  'stall',
+  'end-and-restart',
+  'tutorial',
+];
+const SYSTEM_FILES = SYSTEM.map((name) => `test/integration/${name}.test.ts`);
 
-const filters = process.argv.slice(2);
+const isAll = process.argv.includes('--all');
+const filters = process.argv.slice(2).filter((word) => word !== '--all');
+const isShort = !isAll && filters.length === 0;
 let ended = false;
 process.on('exit', (code) => {
   // If the build or this script fails, the last line must also report a failure.
@@ -32,9 +54,9 @@ prepare();
 const folder = mkdtempSync(join(tmpdir(), 'rsio-test-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 const sums = [];
-const beside = runBeside(SIM);
-for (const suite of SUITES) sums.push(await runSuite(suite));
-sums.push(await beside);
+const beside = isShort ? Promise.resolve([]) : runBeside(COMPUTING);
+for (const suite of SUITES) sums.push(await runSuite(suite, isShort && suite.name === 'integration' ? { only: SYSTEM_FILES } : {}));
+sums.push(...(await beside));
 const secondRuns = await repeatFailed(sums.filter(({ name }) => SUITES.some((suite) => suite.name === name && suite.hasProcesses)));
 report(sums);
 
@@ -57,16 +79,20 @@ async function repeatFailed(suites) {
   });
 }
 
-/** Runs a suite that gives way to others, and prints its output at its end. */
-async function runBeside(suite) {
-  const path = join(folder, `${suite.name}.log`);
-  const output = openSync(path, 'w');
-  try {
-    return await runSuite(suite, { output, givesWay: true });
-  } finally {
-    closeSync(output);
-    process.stdout.write(readFileSync(path));
+/** Runs suites that give way to others, one after the other, and prints the output of each at its end. */
+async function runBeside(suites) {
+  const sums = [];
+  for (const suite of suites) {
+    const path = join(folder, `${suite.name}.log`);
+    const output = openSync(path, 'w');
+    try {
+      sums.push(await runSuite(suite, { output, givesWay: true }));
+    } finally {
+      closeSync(output);
+      process.stdout.write(readFileSync(path));
+    }
   }
+  return sums;
 }
 
 async function runSuite({ name, budgetSeconds }, { only = filters, ...options } = {}) {
@@ -106,10 +132,19 @@ function report(suites) {
     console.log(`${name}: ${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped in ${line}`);
   }
   for (const line of secondRuns) console.log(line);
+  if (isShort) console.log(notRun());
   const { passed, failed } = totals(all);
   ended = true;
   console.log(`${passed} passed, ${failed} failed`);
   process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
+}
+
+function notRun() {
+  const others = readdirSync(join(ROOT, 'test'), { recursive: true })
+    .map((name) => `test/${name}`)
+    .filter((name) => name.endsWith('.test.ts') && !/node_modules|dist|^test\/(sim|conformance|vm|postgres-app)\//.test(name));
+  const left = others.filter((name) => !SYSTEM_FILES.includes(name)).length;
+  return `not run: the worlds, the simulator, and ${left} files of tests with real processes: npm test -- --all runs everything`;
 }
 
 function totals(counts) {
