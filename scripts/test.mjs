@@ -141,7 +141,7 @@ function report(suites) {
 
 function notRun() {
   const others = readdirSync(join(ROOT, 'test'), { recursive: true })
-    .map((name) => `test/${name}`)
+    .map((name) => join('test', String(name)))
     .filter((name) => name.endsWith('.test.ts') && !/node_modules|dist|^test\/(sim|conformance|vm|postgres-app)\//.test(name));
   const left = others.filter((name) => !SYSTEM_FILES.includes(name)).length;
   return `not run: the worlds, the simulator, and ${left} files of tests with real processes: npm test -- --all runs everything`;

@@ -2,6 +2,7 @@
 // were killed leave nothing behind that only the driver knows. Invariant: the driver keeps no volume, no path and no device, so that its
 // end and its replacement touch no I/O.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import { callControl } from '@rsio/common/control/control-client';
 import type { Clock } from '@rsio/common/lib/clock';
 import type { Log } from '@rsio/common/log/log';
@@ -60,7 +61,7 @@ export class Driver {
   }
 
   async stop(): Promise<void> {
-    await this.server.close((ms) => new Promise((resolve) => void this.ports.clock.after(ms, resolve)));
+    await this.server.close((ms) => sleep(this.ports.clock, ms));
     await this.metrics.close();
   }
 }

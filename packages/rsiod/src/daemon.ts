@@ -1,6 +1,7 @@
 // The client daemon: connects the namespaces with the attached volumes, their frontends and the control socket. Invariant: all parts are
 // started and stopped in this file, in a fixed order.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
@@ -359,7 +360,7 @@ export class ClientDaemon {
   /** The figures of a data process for the metrics. */
   figures(): Promise<ProcessFigures> {
     const { clock } = this.options;
-    const pause = (): Promise<void> => new Promise((resolve) => void clock.after(0, resolve));
+    const pause = (): Promise<void> => sleep(clock, 0);
     return processFigures(
       { clock, attachments: this.attachments, attached: this.attached, namespaces: () => this.namespaces },
       pause,

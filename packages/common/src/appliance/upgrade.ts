@@ -3,6 +3,7 @@
 // that a slot that was not completely written has no system; the running slot is never written; the `good` slot is one that has come up, so that
 // a slot is only ever tried.
 
+import { sleep } from '../lib/waiting.ts';
 import { type FileHandle, stat } from 'node:fs/promises';
 import { readFileSync, realpathSync } from 'node:fs';
 import { sha256Of } from '../files/sha256.ts';
@@ -141,7 +142,7 @@ export async function confirmSlot(machine: ApplianceMachine, clock: Clock): Prom
       });
     } catch (thrown) {
       if (toRsError(thrown).code !== 'E_BUSY' || clock.monotonicMs() >= endMs) throw thrown;
-      await new Promise<void>((resolve) => void clock.after(CONFIRM_RETRY_MS, resolve));
+      await sleep(clock, CONFIRM_RETRY_MS);
     }
   }
 }

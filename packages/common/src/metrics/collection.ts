@@ -2,6 +2,7 @@
 // get the text of this collection. The work is divided into slices, so that the I/O of the process continues. Two collections are at least
 // COLLECT_INTERVAL_MS apart.
 
+import { sleep } from '../lib/waiting.ts';
 import type { Clock } from '../lib/clock.ts';
 import { RsError } from '../lib/errors.ts';
 import { Exposition } from './exposition.ts';
@@ -65,7 +66,7 @@ export class Collection<T extends MetricTable> {
     let sinceMs = clock.monotonicMs();
     return async () => {
       if (clock.monotonicMs() - sinceMs < SLICE_MS) return;
-      await new Promise<void>((resolve) => void clock.after(0, resolve));
+      await sleep(clock, 0);
       sinceMs = clock.monotonicMs();
     };
   }

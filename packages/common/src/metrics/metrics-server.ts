@@ -2,11 +2,12 @@
 // exhaust. Invariants: a slow peer loses only its own connection. Every connection ends in bounded time. The answer to a request without
 // the token reveals nothing, not even which paths exist.
 
+import { listenError } from '../lib/listen-error.ts';
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Clock } from '../lib/clock.ts';
-import { errnoName, RsError, toRsError } from '../lib/errors.ts';
+import { RsError, toRsError } from '../lib/errors.ts';
 import { printEndpoint } from '../lib/units.ts';
 import { CONTENT_TYPE } from './exposition.ts';
 import { ANSWER_MAX_MS, CONNECTIONS_MAX, HEADERS_MAX, HEADERS_MAX_BYTES, METRICS_IDLE_MAX_MS, REQUEST_MAX_MS } from './limits.ts';
@@ -60,7 +61,13 @@ export class MetricsServer {
   listen(): Promise<void> {
     const { server, config } = this;
     return new Promise((resolve, reject) => {
-      const fail = (error: Error): void => reject(listenError(error, config));
+      const fail = (error: Error): void =>
+        reject(
+          listenError(error, `offer metrics on ${printEndpoint(config.address, config.port)}`, {
+            address: config.address,
+            port: config.port,
+          }),
+        );
       server.once('error', fail);
       server.listen({ host: config.address, port: config.port, ipv6Only: true }, () => {
         server.off('error', fail);
@@ -122,15 +129,3 @@ function send(request: IncomingMessage, response: ServerResponse, status: number
   response.writeHead(status, { 'content-length': bytes.length, 'cache-control': 'no-store' });
   response.end(request.method === 'HEAD' ? undefined : bytes);
 }
-
-function listenError(error: Error, { address, port }: MetricsAddress): RsError {
-  const place = printEndpoint(address, port);
-  const [code, why] = REASONS[errnoName(error) ?? ''] ?? ['E_SYSTEM', error.message];
-  return new RsError(code, `Cannot offer metrics on ${place}: ${why}`, { address, port }, error);
-}
-
-const REASONS: Readonly<Record<string, readonly ['E_ADDRESS_IN_USE' | 'E_ADDRESS_MISSING' | 'E_RIGHTS', string]>> = {
-  EADDRINUSE: ['E_ADDRESS_IN_USE', 'another program uses the port. Find it with ss -ltnp, stop it, or set another port'],
-  EADDRNOTAVAIL: ['E_ADDRESS_MISSING', 'this machine does not have the address. Correct it, or bring the interface up'],
-  EACCES: ['E_RIGHTS', 'no permission for this port. Set a port of 1024 or above'],
-};

@@ -3,6 +3,7 @@
 // programs of earlier snapshots. The queues and the rate of events are bounded, and lost events are counted. No program is started for an
 // asker that is gone. A trigger causes no event, so that no trigger starts itself.
 
+import { sleep } from '../lib/waiting.ts';
 import type { TriggerConfig } from '../config/schema/types.ts';
 import { unsafeProgram } from '../files/safe-program.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -160,7 +161,7 @@ export class Triggers {
     while (this.events.length > 0) {
       const waitMs = this.starts.waitMs(this.ports.clock.monotonicMs());
       // Events that arrive during this wait are queued, or counted as lost.
-      if (waitMs > 0) await new Promise<void>((resolve) => this.ports.clock.after(waitMs, resolve));
+      if (waitMs > 0) await sleep(this.ports.clock, waitMs);
       this.starts.take(this.ports.clock.monotonicMs());
       const event = this.events.shift();
       const { lost } = this;

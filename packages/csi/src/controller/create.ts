@@ -3,6 +3,7 @@
 // that may attach a new volume. However a call ends, its repetition continues where it ended. OK says that the volume is what this call
 // wants: existing.ts compares everything that the server records, also for a volume that is not complete.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import type { JobView } from '@rsio/common/control/server/views';
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -221,7 +222,7 @@ export class Creation {
           'ABORTED',
           `Job ${id} of server ${server} has copied ${job.doneBytes} of ${job.totalBytes} bytes: repeat the call`,
         );
-      await new Promise<void>((resolve) => void clock.after(COPY_LOOK_MS, resolve));
+      await sleep(clock, COPY_LOOK_MS);
     }
   }
 

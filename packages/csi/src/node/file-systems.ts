@@ -3,6 +3,7 @@
 // journal shows older data. A file system that has failed is never given to a further pod.
 // Rules: G45.
 
+import { within } from '@rsio/common/lib/waiting';
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
@@ -158,10 +159,7 @@ export class FileSystems {
     const { clock, host } = this.ports;
     const running = this.probes.get(folder) ?? host.probe(folder).finally(() => this.probes.delete(folder));
     this.probes.set(folder, running);
-    return new Promise((resolve, reject) => {
-      const timer = clock.after(STATFS_MAX_MS, () => resolve(null));
-      running.then(resolve, reject).finally(() => timer.cancel());
-    });
+    return within(clock, STATFS_MAX_MS, running, () => null);
   }
 
   /** Returns the type of the file system; `?` for another signature; null if blkid finds nothing. */

@@ -1,6 +1,7 @@
 // The service Node: the table of its calls, and the calls about size, use and health. Invariants: calls about the same volume run one at a
 // time. A question about a volume whose I/O waits is answered without touching its file system, which would wait too.
 
+import { sleep, within } from '@rsio/common/lib/waiting';
 import type { Clock } from '@rsio/common/lib/clock';
 import { quoteText } from '@rsio/common/lib/units';
 import { GROWN_LOOK_MS, GROWN_WAIT_MS, NODE_VOLUMES_MAX, STATFS_MAX_MS } from '../limits.ts';
@@ -153,15 +154,12 @@ class Care {
           'UNAVAILABLE',
           `Volume ${label} has ${hasBytes} bytes on this node, and ${requiredBytes} are required: grow it first`,
         );
-      await new Promise<void>((resolve) => void clock.after(GROWN_LOOK_MS, resolve));
+      await sleep(clock, GROWN_LOOK_MS);
     }
   }
 
   /** Returns null if the file system does not answer in time. */
   private inTime(work: Promise<Usage>): Promise<Usage | null> {
-    return new Promise((resolve, reject) => {
-      const timer = this.ports.clock.after(STATFS_MAX_MS, () => resolve(null));
-      work.then(resolve, reject).finally(() => timer.cancel());
-    });
+    return within(this.ports.clock, STATFS_MAX_MS, work, () => null);
   }
 }

@@ -1,6 +1,7 @@
 // Takes snapshots of the mirror of a world, and judges the snapshots (M22). The snapshots of one moment must be equal. A READ of all blocks
 // at that moment could have returned the content of these snapshots.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import type { Clock } from '@rsio/common/lib/clock';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { MirrorIo } from '../mirror/io/mirror-io.ts';
@@ -35,7 +36,7 @@ export async function takeMoment(world: MomentWorld, blocks: number): Promise<vo
     clock: world.clock,
     snapshot: async (identity) => {
       if (reads.length === 0) reads.push(world.oracle.begins('read', 0, blocks, world.at));
-      await new Promise<void>((resolve) => world.clock.after(world.random.int(0, SNAPSHOT_MAX_MS), resolve));
+      await sleep(world.clock, world.random.int(0, SNAPSHOT_MAX_MS));
       const store = world.places.find((one) => one.store.identity === identity)?.store;
       // A server that has promised another client's term makes no snapshot.
       if (store === undefined || store.isRevoked) return 'It is taken';

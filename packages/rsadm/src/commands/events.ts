@@ -2,6 +2,7 @@
 // a new event occurs, so that -f shows it at once without polling. Invariant: -f shows each event once, even across a restart of rssrv, and
 // reports if it may have missed events.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import { parseSince, SINCE_HELP } from '@rsio/common/cli/since';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { EVENTS_KEPT, EVENTS_WAIT_MAX_MS } from '@rsio/common/control/limits';
@@ -82,7 +83,7 @@ async function follows(context: AdmContext, first: Answer, show: (events: readon
       if (!isPassing(error)) throw error;
       if (!isAway) context.note(`${error.message}; waiting until it answers`);
       isAway = true;
-      await new Promise<void>((resolve) => void context.clock.after(FOLLOW_RETRY_MS, resolve));
+      await sleep(context.clock, FOLLOW_RETRY_MS);
     }
   }
 }

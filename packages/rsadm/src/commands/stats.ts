@@ -1,6 +1,7 @@
 // Implements `stats`, which shows totals, rates and latencies of each client and volume. The rates are computed from two samples.
 // Invariant: a worker that does not answer does not delay the command. The command shows the last figures of that worker, with their age.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { SERVER_METHODS } from '@rsio/common/control/server/server-methods';
 import { parseDuration, quoteText } from '@rsio/common/lib/units';
@@ -26,7 +27,7 @@ prints one sample with the rates of the last seconds.`,
     const before = await call('stats', {});
     if (json) return printJson({ out }, before);
     const beforeMs = clock.monotonicMs();
-    await new Promise<void>((resolve) => void clock.after(intervalMs, resolve));
+    await sleep(clock, intervalMs);
     const now = await call('stats', {});
     const table = statsTable(before, now, clock.monotonicMs() - beforeMs, name);
     if (table !== null) out(table);

@@ -2,6 +2,7 @@
 // send to this one. Invariants: removing is complete only when no device of this machine has the address, however it is written. An address
 // counts as added only when programs can use it, because the kernel first asks whether another machine has an IPv6 address.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import { type Address, toAddress } from '@rsio/common/lib/address';
 import type { Clock } from '@rsio/common/lib/clock';
 import { isSameSubnet } from '@rsio/common/lib/subnet';
@@ -82,7 +83,7 @@ export class Addresses {
           'E_BUSY',
           `Address ${address} on ${device} is still tentative after ${ADDRESS_USABLE_MAX_MS / 1000} s: check that ${device} has a carrier (ip link)`,
         );
-      await new Promise<void>((resolve) => void this.clock.after(ADDRESS_LOOK_MS, resolve));
+      await sleep(this.clock, ADDRESS_LOOK_MS);
     }
   }
 

@@ -2,6 +2,7 @@
 // users kills them, tries again, and at the end names them; a mount that rsapp did not make is never touched. A file below /run, which does not
 // outlive a reboot, lists the mounts that rsapp has made.
 
+import { sleep, within } from '@rsio/common/lib/waiting';
 import { mkdirSync, readFileSync } from 'node:fs';
 import type { Clock } from '@rsio/common/lib/clock';
 import { mountTable } from '@rsio/common/daemon/mount-table';
@@ -45,7 +46,7 @@ export class Mounts {
   }
 
   pause(): Promise<void> {
-    return new Promise((resolve) => this.clock.after(KILL_LOOK_MS, resolve));
+    return sleep(this.clock, KILL_LOOK_MS);
   }
 
   /** True if a mount that rsapp has made is there, on top of all others. */
@@ -119,10 +120,8 @@ export class Mounts {
   private umount(path: string): Promise<Outcome> {
     const running = this.running.get(path) ?? this.run('umount', [path], UMOUNT_MAX_MS).finally(() => this.running.delete(path));
     this.running.set(path, running);
-    return new Promise((resolve, reject) => {
-      const late = `umount ${path} waits for the I/O of its volume`;
-      const timer = this.clock.after(SYSTEM_CALL_MS, () => reject(new RsError('E_TIMEOUT', late)));
-      running.then(resolve, reject).finally(() => timer.cancel());
+    return within(this.clock, SYSTEM_CALL_MS, running, () => {
+      throw new RsError('E_TIMEOUT', `umount ${path} waits for the I/O of its volume`);
     });
   }
 }

@@ -1,6 +1,7 @@
 // The service of an application: a systemd unit, or programs in a control group. Invariants: a stop ends with no process of the service, or
 // with an error that names the remaining ones; rsapp may end and start again without a change of the service.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import { spawn } from 'node:child_process';
 import { unsafeProgram } from '@rsio/common/files/safe-program';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -112,7 +113,7 @@ export class ProgramService implements AppService {
   }
 
   private pause(): Promise<void> {
-    return new Promise((resolve) => this.clock.after(KILL_LOOK_MS, resolve));
+    return sleep(this.clock, KILL_LOOK_MS);
   }
 }
 

@@ -2,6 +2,7 @@
 // application that hangs delays no other one; a change of the configuration never touches an application that runs here; when the machine goes
 // down, applications leave it in order.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import { isDeepStrictEqual } from 'node:util';
 import type { ApplicationConfig } from '@rsio/common/config/schema/types';
 import type { AppOrder, ApplicationView } from '@rsio/common/control/app-methods';
@@ -115,7 +116,7 @@ export class Desk {
         throw new RsError('E_USAGE', `The section of ${name} in rscltcfg has changed: give the order again`);
       if (clock.monotonicMs() >= endMs)
         throw new RsError('E_TIMEOUT', `This machine did not say what of ${name} is here: see the log of rsapp`);
-      await new Promise<void>((resolve) => clock.after(APPLICATION_LOOK_MS, resolve));
+      await sleep(clock, APPLICATION_LOOK_MS);
     }
   }
 
@@ -134,7 +135,7 @@ export class Desk {
       const left = [...this.places.values()].find(({ runner, looking }) => runner.isHere || (this.isLeaving && looking !== null));
       if (left === undefined || !goesOn()) return null;
       if (clock.monotonicMs() >= endMs) return left.runner;
-      await new Promise<void>((resolve) => clock.after(APPLICATION_LOOK_MS, resolve));
+      await sleep(clock, APPLICATION_LOOK_MS);
     }
   }
 

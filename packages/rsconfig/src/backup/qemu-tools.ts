@@ -1,6 +1,7 @@
 // Runs the programs qemu-img and qemu-nbd, which write and read backup files. Invariant: when a function returns or throws, the program
 // that it has started has exited.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
@@ -75,7 +76,7 @@ async function opened(socket: string, clock: Clock, isOver: () => boolean, ended
       if (isOver()) throw new RsError('E_SYSTEM', `qemu-nbd ended: ${(await ended).text}`);
       if (clock.monotonicMs() > endMs) throw thrown;
     }
-    await new Promise<void>((resolve) => clock.after(LISTEN_RETRY_MS, resolve));
+    await sleep(clock, LISTEN_RETRY_MS);
   }
 }
 

@@ -3,6 +3,7 @@
 // If the file has no errors and --reload is given, rsconfig makes rsiod reload the file. Without --reload, rsconfig reports that rsiod
 // still uses its old configuration. The edits are made by rscltcfg-edit.ts; config-file.ts reads and writes the file.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import { openConfigFile, saveConfigFile, type SavedConfig } from '@rsio/common/config/config-file';
 import type { IniDocument } from '@rsio/common/config/reader/ini-document';
 import { type KeyValues, newRscltcfg } from '@rsio/common/config/rscltcfg-edit';
@@ -71,7 +72,7 @@ async function savedEdit(context: CommandContext, edit: (document: IniDocument) 
       return saveConfigFile(configFile, changed, fingerprint);
     } catch (thrown) {
       if (!(thrown instanceof RsError) || thrown.code !== 'E_CHANGED' || tries === CONFIG_RETRIES) throw thrown;
-      await new Promise<void>((resolve) => void clock.after(CONFIG_RETRY_MS, resolve));
+      await sleep(clock, CONFIG_RETRY_MS);
     }
   }
 }

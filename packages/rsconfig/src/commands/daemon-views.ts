@@ -1,6 +1,7 @@
 // Implements the commands that only show state: -l, -q, -m status, -m stats and events. Invariant: stdout contains only the requested
 // information; warnings go to stderr and never change the exit code.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import { parseSince, SINCE_HELP } from '@rsio/common/cli/since';
 import { RsError } from '@rsio/common/lib/errors';
 import { parseWhole, quoteText } from '@rsio/common/lib/units';
@@ -94,7 +95,7 @@ rsiod was started; of 1000 requests, one takes longer than p99.9.`,
     const before = await context.call('stats', {});
     if (json) return printJson(context, before);
     const beforeMs = context.clock.monotonicMs();
-    await new Promise<void>((resolve) => void context.clock.after(STATS_SAMPLE_MS, resolve));
+    await sleep(context.clock, STATS_SAMPLE_MS);
     const now = await context.call('stats', {});
     context.out(formatStats(before, now, context.clock.monotonicMs() - beforeMs));
     if (now.paths.length === 0) context.note(`No path: see rsconfig -m status and ${context.configFile}`);

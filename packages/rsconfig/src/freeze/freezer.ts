@@ -2,6 +2,7 @@
 // them when its stdin is closed, for example because rsconfig was killed, or after FREEZE_MAX_S. Invariants: this process writes nothing
 // while file systems are frozen. If the shell exits without thawing them, this process thaws them. Each wait is bounded.
 
+import { within } from '@rsio/common/lib/waiting';
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
@@ -49,7 +50,7 @@ interface Shell {
 export async function whileFrozen<T>(clock: Clock, mounts: readonly FrozenMount[], work: () => Promise<T>): Promise<T> {
   const shell = startShell(mounts);
   try {
-    await within(clock, FREEZE_WAIT_MS, shell.said());
+    await within(clock, FREEZE_WAIT_MS, shell.said(), () => undefined);
     if (shell.lines[0] !== 'frozen') throw notFrozen(shell);
     const result = await work();
     if (shell.lines.length > 1 || shell.child.exitCode !== null || shell.child.signalCode !== null)
@@ -60,7 +61,7 @@ export async function whileFrozen<T>(clock: Clock, mounts: readonly FrozenMount[
     return result;
   } finally {
     shell.child.stdin?.end();
-    await within(clock, THAW_WAIT_MS, shell.closed);
+    await within(clock, THAW_WAIT_MS, shell.closed, () => undefined);
     // A shell that still waits for a freeze must not prevent this program from exiting.
     shell.child.unref();
     shell.child.stdout?.destroy();
@@ -93,11 +94,7 @@ async function thawRest(clock: Clock, { lines, child }: Shell, mounts: readonly 
           thaw.on('close', () => resolve());
         }),
     );
-    await within(
-      clock,
-      THAW_WAIT_MS,
-      Promise.all(thawing).then(() => undefined),
-    );
+    await within(clock, THAW_WAIT_MS, Promise.all(thawing), () => undefined);
     return;
   }
   // If the shell has printed nothing, it is still freezing a file system. The shell then thaws all file systems when this freeze has ended.
@@ -136,15 +133,4 @@ function startShell(mounts: readonly FrozenMount[]): Shell {
   });
   void closed.then(wake);
   return { child, lines, closed, said: () => new Promise((resolve) => (lines.length > 0 ? resolve() : waiting.push(resolve))) };
-}
-
-/** Resolves when `work` has ended, or after `limitMs`. */
-function within(clock: Clock, limitMs: number, work: Promise<void>): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = clock.after(limitMs, resolve);
-    void work.then(() => {
-      timer.cancel();
-      resolve();
-    });
-  });
 }

@@ -2,6 +2,7 @@
 // offers it, and is then reattached. Invariant: a volume is reattached only with the same id and from the same server, or from the owner of
 // its shared pool, unless the administrator has detached the volume or another client holds it. Invariant: the list is saved before an attach or detach returns its outcome.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import type { AttachOutcome, AwaitedView } from '@rsio/common/control/methods';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -373,7 +374,7 @@ export class AttachedList<V extends Attached> {
   private async untilInReach(one: Awaited): Promise<void> {
     const { clock } = this.ports;
     while (this.atEnd === null && this.waiting.includes(one) && this.isAway(one) && clock.monotonicMs() < this.reachUntilMs)
-      await new Promise<void>((resolve) => clock.after(REACH_LOOK_MS, resolve));
+      await sleep(clock, REACH_LOOK_MS);
   }
 
   private isAway(one: Awaited): boolean {

@@ -37,6 +37,7 @@
 // - Two volumes of one namespace, name and universe are never attached together.
 // - No code waits for an OPEN, a final flush or a CLOSE without a time limit. `stop` has one limit for all of them.
 
+import { within } from '@rsio/common/lib/waiting';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { effectiveVolume, effectiveVolumeOf } from '@rsio/common/config/effective-volume';
 import { LOG_TOTAL_BYTES } from '@rsio/common/config/schema/limits';
@@ -322,10 +323,7 @@ export class Attachments {
     // The list is copied, because detaching removes volumes from it.
     const all = Promise.all([...this.volumes].map((volume) => this.detachOne(labelOf(volume), true, null)));
     const waitMs = Math.min(STOP_WAIT_MS + STOP_VOLUME_MS * this.volumes.length, STOP_WAIT_MAX_MS);
-    const outcomes = await new Promise<AttachOutcome[] | null>((resolve, reject) => {
-      const timer = clock.after(waitMs, () => resolve(null));
-      all.then(resolve, reject).finally(() => timer.cancel());
-    });
+    const outcomes = await within(clock, waitMs, all, () => null);
     this.logTrimmer.stop();
     if (outcomes === null) log.warn(`Some volumes could not be detached within ${waitMs / 1000} s: this node still holds them`);
     for (const { volume, error } of outcomes ?? []) if (error !== null) log.warn(`${volume}: ${error.message}`);

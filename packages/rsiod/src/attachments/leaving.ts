@@ -2,6 +2,7 @@
 // Invariants: each volume has at most one detach in progress; what an order has left stays if somebody else has it by then; a detach without
 // force changes nothing if it fails. Rules: H1, E1, S11, M13.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -84,8 +85,7 @@ export class Leaving {
   private async untilUnused(volume: Volume): Promise<void> {
     const { clock, frontends } = this.parts.ports;
     const endMs = clock.monotonicMs() + USERS_END_MS;
-    while ((await frontends.usersOf(volume)).length > 0 && clock.monotonicMs() < endMs)
-      await new Promise<void>((resolve) => void clock.after(USERS_LOOK_MS, resolve));
+    while ((await frontends.usersOf(volume)).length > 0 && clock.monotonicMs() < endMs) await sleep(clock, USERS_LOOK_MS);
   }
 
   /**

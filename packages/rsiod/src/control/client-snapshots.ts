@@ -4,6 +4,7 @@
 // Invariant: the programs of snapshot-after run exactly once for each accepted `snapshot-begin`. The programs run at `snapshot-end`, soon
 // after the command has exited, after SNAPSHOT_WHOLE_MS, or when rsiod stops, whichever comes first.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import type { ControlMethods } from '@rsio/common/control/methods';
 import { startTicksOf } from '@rsio/common/daemon/process-facts';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -85,7 +86,7 @@ export class ClientSnapshots {
   async stop(): Promise<void> {
     if (this.running.size === 0) return;
     for (const { close } of this.open.values()) close('rsiod ends, and does not know whether it was made');
-    const limit = new Promise<void>((resolve) => this.ports.clock.after(SNAPSHOT_STOP_MS, resolve));
+    const limit = sleep(this.ports.clock, SNAPSHOT_STOP_MS);
     await Promise.race([Promise.all(this.running), limit]);
   }
 

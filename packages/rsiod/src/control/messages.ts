@@ -2,6 +2,7 @@
 // local program waits for messages. Invariants: a call never waits at a server, so that it does not occupy the place of another call; each
 // message is taken once, although several servers may have it; a server that fails is left alone for MESSAGE_REST_MS.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import { MESSAGE_TEXT_MAX_BYTES } from '@rsio/common/control/limits';
 import type { ControlMethods } from '@rsio/common/control/methods';
 import type { MessageView } from '@rsio/common/control/message-methods';
@@ -106,7 +107,7 @@ export class Messages {
         const isThere = after === null || this.last > after;
         const leftMs = endMs - clock.monotonicMs();
         if (isThere || leftMs <= 0) return this.result(count, after);
-        await new Promise<void>((resolve) => void clock.after(Math.min(leftMs, MESSAGE_POLL_MS), resolve));
+        await sleep(clock, Math.min(leftMs, MESSAGE_POLL_MS));
       }
     } finally {
       this.waiters--;

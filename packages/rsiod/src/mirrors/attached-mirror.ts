@@ -2,6 +2,7 @@
 // copier has read the intent maps before the data path serves I/O. A report that the data path or the copier makes during an event of a
 // trunk takes effect after that event.
 
+import { within } from '@rsio/common/lib/waiting';
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
 import type { AttachedMirrorView } from '@rsio/common/control/methods';
 import type { VerificationView } from '@rsio/common/control/mirror-methods';
@@ -205,24 +206,17 @@ export class AttachedMirror {
       });
     }
     const { answer } = this.growing;
-    return new Promise((resolve) => {
-      const timer = this.ports.clock.after(waitMs, () => resolve(null));
-      void answer.then((refusal) => {
-        timer.cancel();
-        resolve(refusal);
-      });
-    });
+    return within(this.ports.clock, waitMs, answer, () => null);
   }
 
   /** Stores a note with the voters. Resolves with '' when most of them have it, or with the reason why it may not be stored. */
   keepNote(note: string, waitMs: number): Promise<string> {
-    return new Promise((resolve) => {
-      const timer = this.ports.clock.after(waitMs, () => resolve(`Most voters did not answer within ${waitMs / 1000} s`));
-      void this.driver.wish({ kind: 'note', note }).then((refusal) => {
-        timer.cancel();
-        resolve(refusal);
-      });
-    });
+    return within(
+      this.ports.clock,
+      waitMs,
+      this.driver.wish({ kind: 'note', note }),
+      () => `Most voters did not answer within ${waitMs / 1000} s`,
+    );
   }
 
   /**

@@ -32,6 +32,7 @@
 // - Retries have no fixed rhythm: each waits RETRY_MIN_MS and a random part of RETRY_SPREAD_MS.
 // - After `stop`, no event reaches the decider and no order is executed, even if trunks still report events.
 
+import { isMajority } from '@rsio/protocol/mirror/membership/quorums';
 import type { Timer } from '@rsio/common/lib/clock';
 import { Attachment } from '@rsio/protocol/client/attachment';
 import type { MembershipEvent, MembershipOrder, MirrorView } from '@rsio/protocol/mirror/membership/interface';
@@ -195,7 +196,7 @@ export class MirrorDriver {
     const confirmed = new Set<string>();
     return new Promise((resolve) => {
       const timer = this.ports.clock.after(CONFIRM_WAIT_MS, () => resolve(false));
-      const isConfirmed = (): boolean => voterSets.every((set) => 2 * set.filter(({ voter }) => confirmed.has(voter)).length > set.length);
+      const isConfirmed = (): boolean => voterSets.every((set) => isMajority(set, (voter) => confirmed.has(voter)));
       for (const serverid of new Set(voterSets.flat().map((one) => one.serverid))) {
         const server = servers.find((one) => one.serverid === serverid);
         this.confirms.send(server, { kind: 'confirm', number: term }, (answer) => {

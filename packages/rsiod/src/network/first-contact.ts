@@ -1,6 +1,7 @@
 // Waits for the servers after a start of rsiod. The namespaces connect to them (namespace.ts). Invariant: the wait is bounded, because servers
 // may be away for long.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import { FIRST_CONTACT_WAIT_MS } from '@rsio/common/control/limits';
 import type { Clock } from '@rsio/common/lib/clock';
 import { FIRST_CONTACT_POLL_MS } from './limits.ts';
@@ -12,6 +13,5 @@ export async function firstContact(
   namespaces: () => readonly Pick<Namespace, 'isSettled'>[],
 ): Promise<void> {
   const endMs = clock.monotonicMs() + FIRST_CONTACT_WAIT_MS;
-  while (clock.monotonicMs() < endMs && !namespaces().every((namespace) => namespace.isSettled))
-    await new Promise<void>((resolve) => void clock.after(FIRST_CONTACT_POLL_MS, resolve));
+  while (clock.monotonicMs() < endMs && !namespaces().every((namespace) => namespace.isSettled)) await sleep(clock, FIRST_CONTACT_POLL_MS);
 }

@@ -1,8 +1,9 @@
 // Draws conclusions about a volume from the answers of several servers: its holder, its note, and which nodes are silent. Pure. Invariant:
 // while a server of the volume sees a node, other servers cannot make the node count as silent, unless they are most voters of a mirror.
 
+import { majorityOf } from '@rsio/protocol/mirror/membership/quorums';
 import type { VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
-import { highestConfig, highestPromise, holderOf, majorityOf } from '../mirrors/commands/verdicts.ts';
+import { highestConfig, highestPromise, holderOf } from '../mirrors/commands/verdicts.ts';
 
 export interface NoteVerdict {
   readonly isSure: boolean;

@@ -2,6 +2,7 @@
 // configuration; the note of any other volume is in its gate record. Invariants: only the holder writes a note, and servers check that; an
 // acknowledged note is durable; gates and notes of a volume write its record through one object.
 
+import { majorityOf } from '@rsio/protocol/mirror/membership/quorums';
 import type { ControlMethods } from '@rsio/common/control/methods';
 import { LIST_WAIT_MS } from '@rsio/common/control/limits';
 import { NODES_ASKED_MAX } from '@rsio/common/control/note-methods';
@@ -14,7 +15,6 @@ import { GateRecord, noteIn } from '../gates/gate-record.ts';
 import type { AttachedMirror } from '../mirrors/attached-mirror.ts';
 import type { MirrorNamespace } from '../mirrors/commands/namespaces.ts';
 import { records, surveyMirror, type SurveyedMirror } from '../mirrors/commands/survey.ts';
-import { majorityOf } from '../mirrors/commands/verdicts.ts';
 import type { Server } from '../network/server.ts';
 import type { Volume } from '../volumes/volume.ts';
 import { NOTE_WAIT_MS } from './limits.ts';

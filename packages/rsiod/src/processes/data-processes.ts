@@ -2,6 +2,7 @@
 // and requests to one or all of them. Invariants: a label is attached, or being attached, in at most one process; the file has the volumes
 // of all processes before an attach or detach is answered.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import type { Socket } from 'node:net';
 import type { AttachedMirrorView, AttachOutcome, PathStats, ProcessView } from '@rsio/common/control/methods';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
@@ -207,7 +208,7 @@ export class DataProcesses implements NbdElsewhere {
       for (;;) {
         const early = placed.flatMap(({ label }, at) => (this.isEarly(label, outcomes[at]!) ? [at] : []));
         if (early.length === 0 || clock.monotonicMs() >= endMs) return outcomes;
-        await new Promise<void>((resolve) => void clock.after(PROCESS_REACH_LOOK_MS, resolve));
+        await sleep(clock, PROCESS_REACH_LOOK_MS);
         const again = await call(early.map((at) => placed[at]!));
         for (const [index, at] of early.entries()) outcomes[at] = again[index]!;
       }

@@ -2,6 +2,7 @@
 // this server, and watches the record. Invariant: the command ends when the new owner serves the pool, when the present owner refuses, or
 // after MOVE_MS.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
@@ -56,7 +57,7 @@ export async function movePool(pool: SharedPool, server: string, to: string, clo
           `Pool ${pool.name} was not moved to ${to} within ${printDuration(MOVE_MS)}: ${pool.status.why}` +
             (to === server ? '' : `; rsadm farm on ${to} says what that server waits for`),
         );
-      await new Promise<void>((resolve) => clock.after(HURRY_MS, resolve));
+      await sleep(clock, HURRY_MS);
     }
   } finally {
     pool.ask(null);

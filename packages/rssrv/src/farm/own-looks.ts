@@ -2,6 +2,7 @@
 // shows that this server owns the pool under the generation of its ownership; the age of a look counts from its beginning. For DISPUTED_MS
 // after a server has begun to serve a pool, answers of an earlier owner may still be valid. Rules: F8, H2.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Engine } from './engine.ts';
@@ -101,7 +102,7 @@ export class OwnLooks {
         return false;
       } catch (thrown) {
         this.ports.failed(toRsError(thrown).message);
-        await new Promise<void>((resolve) => clock.after(LOOK_RETRY_MS, resolve));
+        await sleep(clock, LOOK_RETRY_MS);
       }
     }
   }

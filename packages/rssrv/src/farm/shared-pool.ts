@@ -12,6 +12,7 @@
 //   taking --a step fails--> watching; after all fences and a clean end, the record is FREE, for another owner, in a new life; otherwise it
 //                            stays TAKING, and the next take fences this one
 
+import { sleep } from '@rsio/common/lib/waiting';
 import { TAKE_OVER_MS } from '@rsio/common/config/schema/limits';
 import type { SharedDiskConfig } from '@rsio/common/config/schema/types';
 import type { Timer } from '@rsio/common/lib/clock';
@@ -516,7 +517,7 @@ export class SharedPool {
   }
 
   private delay(ms: number): Promise<void> {
-    return new Promise((resolve) => this.ports.clock.after(ms, resolve));
+    return sleep(this.ports.clock, ms);
   }
 
   private failure(why: string): RsError {

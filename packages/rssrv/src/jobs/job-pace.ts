@@ -1,6 +1,7 @@
 // Paces a job to its bandwidth limit, which may change while the job runs, and measures its speed. Invariant: on average over several
 // seconds, a job is not faster than its limit.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import type { Clock } from '@rsio/common/lib/clock';
 import { PACE_WAIT_MAX_MS, SPEED_OVER_MS } from './limits.ts';
 
@@ -29,7 +30,7 @@ export class JobPace {
     const nowMs = this.clock.monotonicMs();
     const waitMs = limitBytes === null ? 0 : Math.min(PACE_WAIT_MAX_MS, this.freeMs - nowMs);
     if (waitMs <= 0) return true;
-    await new Promise<void>((resolve) => void this.clock.after(waitMs, () => resolve()));
+    await sleep(this.clock, waitMs);
     return false;
   }
 

@@ -3,6 +3,7 @@
 // several pools. Invariants: a job survives a restart once its request is answered. Each change of state is saved before it is reported. At
 // most JOBS_RUNNING_MAX jobs run.
 
+import { within } from '@rsio/common/lib/waiting';
 import { rename } from 'node:fs/promises';
 import { StateFile } from '@rsio/common/files/state-file';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -123,13 +124,7 @@ export class Jobs {
     this.isStopping = true;
     this.timer?.cancel();
     const over = Promise.all([...this.running.values()].map((one) => one.over));
-    await new Promise<void>((resolve) => {
-      const timer = this.ports.clock.after(JOB_STOP_WAIT_MS, () => resolve());
-      void over.then(() => {
-        timer.cancel();
-        resolve();
-      });
-    });
+    await within(this.ports.clock, JOB_STOP_WAIT_MS, over, () => undefined);
   }
 
   /** Returns the job with this id. Throws E_UNKNOWN_JOB. */

@@ -2,6 +2,7 @@
 // descriptors by their tag. The listener sends this message after the descriptors, so that the descriptors arrive first. Invariants: `pass`
 // closes the sender's copies; descriptors that a worker does not take are discarded and closed.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import { closeSync } from 'node:fs';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -61,7 +62,7 @@ export class DescriptorSender {
       const endMs = this.clock.monotonicMs() + PASS_WAIT_MS;
       do {
         if (this.clock.monotonicMs() > endMs) throw new Error(`it has taken none for ${PASS_WAIT_MS / 1_000} s`);
-        await new Promise<void>((resolve) => this.clock.after(PASS_RETRY_MS, resolve));
+        await sleep(this.clock, PASS_RETRY_MS);
       } while (!this.trySend(tag, descriptors));
     } finally {
       this.isWaiting = false;

@@ -3,6 +3,7 @@
 // CLAIM names the replica only when no request of a lower term is running or can ever run on the replica. Storage that does not answer
 // delays neither the record nor another mirror. Rules: Q7, Q8, Q10, M2, M4.
 
+import { within } from '@rsio/common/lib/waiting';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -220,19 +221,17 @@ export class MirrorVotes {
 
   /** Waits for the work. Returns false if the work has not ended after REPLICA_WAIT_MS; the work then continues. */
   private async within(work: Promise<unknown>): Promise<boolean> {
-    return new Promise((resolve, reject) => {
-      const timer = this.ports.clock.after(REPLICA_WAIT_MS, () => resolve(false));
+    return within(
+      this.ports.clock,
+      REPLICA_WAIT_MS,
       work.then(
-        () => {
-          timer.cancel();
-          resolve(true);
-        },
+        () => true,
         (thrown: unknown) => {
-          timer.cancel();
-          reject(toRsError(thrown));
+          throw toRsError(thrown);
         },
-      );
-    });
+      ),
+      () => false,
+    );
   }
 }
 

@@ -3,6 +3,7 @@
 // never have a map open at the same time, because the listener ends a session before it grants the volumes of the session to another
 // process.
 
+import { within } from '@rsio/common/lib/waiting';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -74,7 +75,12 @@ async function descriptorOf(replica: ServedReplica, files: VolumeFiles = filesBy
 
 async function closedBefore(mapPath: string, name: string, clock: Clock): Promise<void> {
   for (let before = open.get(mapPath); before !== undefined; before = open.get(mapPath)) {
-    const isClosed = await inTime(before, clock);
+    const isClosed = await within(
+      clock,
+      MAP_CLOSE_WAIT_MS,
+      before.then(() => true),
+      () => false,
+    );
     if (isClosed) continue;
     throw new RsError(
       'E_VOLUME',
@@ -84,14 +90,4 @@ async function closedBefore(mapPath: string, name: string, clock: Clock): Promis
       },
     );
   }
-}
-
-function inTime(closed: Promise<void>, clock: Clock): Promise<boolean> {
-  return new Promise((resolve) => {
-    const timer = clock.after(MAP_CLOSE_WAIT_MS, () => resolve(false));
-    void closed.then(() => {
-      timer.cancel();
-      resolve(true);
-    });
-  });
 }

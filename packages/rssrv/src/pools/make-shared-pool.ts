@@ -1,6 +1,7 @@
 // Makes a pool on a shared disk: a file system with an empty pool. Invariants: a disk with any other content never becomes a pool. The
 // record names the server that makes the pool, so that the next attempt can fence an interrupted attempt before it changes the disk.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import type { PoolConfig } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -71,7 +72,7 @@ async function refuseLiving({ owner }: FarmRecord, { engine, server, clock }: Ma
   const count = async (): Promise<number | undefined> => (await engine.look()).notes.get(owner?.server ?? '')?.count;
   const before = await count();
   for (let looks = 0; looks < MAKER_LOOKS && owner?.server !== server; looks++) {
-    await new Promise<void>((resolve) => clock.after(WATCH_MS, resolve));
+    await sleep(clock, WATCH_MS);
     if ((await count()) !== before)
       throw new RsError('E_BUSY', `Server ${owner?.server ?? '?'} makes the pool now: wait for it, and try again`);
   }

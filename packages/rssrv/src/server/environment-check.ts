@@ -10,7 +10,7 @@ import { isIPv6 } from 'node:net';
 import path from 'node:path';
 import type { ServerInterfaceConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { type RsError, toRsError } from '@rsio/common/lib/errors';
-import { listenError } from './listening-sockets.ts';
+import { interfaceError } from './listening-sockets.ts';
 import { type FileSystemOf, fileSystemOf } from '../machine/file-system.ts';
 import { areLockable } from '../storage/locks/file-locks.ts';
 import { FileSystems, storageWarnings } from '../volumes/storage-warnings.ts';
@@ -75,7 +75,7 @@ function missingAddress(config: ServerInterfaceConfig): Promise<RsError | null> 
     const socket = dgram.createSocket({ type: isIPv6(address) ? 'udp6' : 'udp4', ipv6Only: isIPv6(address) });
     socket.once('error', (error) => {
       socket.close();
-      resolve(listenError(error, config));
+      resolve(interfaceError(error, config));
     });
     socket.bind({ address, port: 0, exclusive: true }, () => {
       socket.close();

@@ -2,9 +2,10 @@
 // interfaces whose addresses are missing. Invariants: `open` listens on every interface whose address exists, or fails and opens no socket.
 // After `open` has succeeded, the server listens on at least one interface. No socket is opened after `closeAll`.
 
+import { listenError } from '@rsio/common/lib/listen-error';
 import net from 'node:net';
 import type { ServerInterfaceConfig } from '@rsio/common/config/schema/types';
-import { errnoName, RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/common/lib/errors';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { MISSING_ADDRESS_RETRY_MS } from './limits.ts';
 import type { Log } from '@rsio/common/log/log';
@@ -42,7 +43,7 @@ class InterfaceSocket implements ListeningSocket {
     const { address, port } = this.config;
     const server = net.createServer({ noDelay: true }, (socket) => this.connected(socket, this));
     const problem = await new Promise<RsError | null>((resolve) => {
-      const fail = (error: Error): void => resolve(listenError(error, this.config));
+      const fail = (error: Error): void => resolve(interfaceError(error, this.config));
       server.once('error', fail);
       server.listen({ host: address, port, ipv6Only: true }, () => {
         server.off('error', fail);
@@ -205,34 +206,9 @@ export function addressMissingText({ message, code }: RsError): string {
   return `${message}; meanwhile the server serves on its other interfaces [${code}]`;
 }
 
-/** Converts a failure to listen into the error that rssrv reports, with and without `--check`. */
-export function listenError(error: Error, config: ServerInterfaceConfig): RsError {
-  const place = `${config.address} port ${config.port} (interface ${config.name})`;
-  switch (errnoName(error)) {
-    case 'EADDRINUSE':
-      return new RsError(
-        'E_ADDRESS_IN_USE',
-        `Cannot listen on ${place}: another program uses the port. Find it with ss -ltnp, stop it, or set another port`,
-        {},
-        error,
-      );
-    case 'EADDRNOTAVAIL':
-      return new RsError(
-        'E_ADDRESS_MISSING',
-        `Cannot listen on ${place}: this machine does not have the address. Correct it, or bring the interface up`,
-        {},
-        error,
-      );
-    case 'EACCES':
-      return new RsError(
-        'E_RIGHTS',
-        `Cannot listen on ${place}: no permission for this port. Run as root, or set a port of 1024 or above`,
-        {},
-        error,
-      );
-    default:
-      return new RsError('E_SYSTEM', `Cannot listen on ${place}: ${error.message}`, {}, error);
-  }
+/** The error that rssrv reports if it cannot listen on an interface, with and without `--check`. */
+export function interfaceError(error: Error, { name, address, port }: ServerInterfaceConfig): RsError {
+  return listenError(error, `listen on ${address} port ${port} (interface ${name})`);
 }
 
 /** Returns the interface as clients see it. */

@@ -3,6 +3,7 @@
 // The counts are part of the storage's incarnation (docs/PROTOCOL.md, verifiers). Invariants: no count decreases while the file exists;
 // with a new file, the storage of every volume starts a new incarnation.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import { randomBytes } from 'node:crypto';
 import { processesOfSession, startTicksOf } from '@rsio/common/daemon/process-facts';
 import { StateFile, type StateForm } from '@rsio/common/files/state-file';
@@ -83,7 +84,7 @@ export class RunRecords {
         );
       }
       for (const pid of left) kill(pid);
-      await new Promise<void>((resolve) => clock.after(OLD_WORKER_POLL_MS, resolve));
+      await sleep(clock, OLD_WORKER_POLL_MS);
     }
     await this.file.save();
   }

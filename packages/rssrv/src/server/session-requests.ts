@@ -2,6 +2,7 @@
 // decide each answer. Invariant: before a session is granted a volume, the session gets the limits of the volume. If a snapshot of the
 // volume is being made, the session is also ordered to hold changes before it gets the grant.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
 import { isSnapshot } from '@rsio/common/lib/volume-name';
@@ -273,7 +274,7 @@ export class SessionRequests {
       promiseOf: (mirror) => this.ports.voters.recordOf(mirror),
       holdersChanged: () => this.ports.listChanged(null),
       disputedMs: (one) => this.ports.shared().disputedMs(one),
-      pause: (ms) => new Promise((resolve) => clock.after(ms, resolve)),
+      pause: (ms) => sleep(clock, ms),
     });
   }
 }

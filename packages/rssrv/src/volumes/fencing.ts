@@ -2,6 +2,7 @@
 // connection of the client is admitted, its session is over, and none of its orders is in execution. If the session or an order does not
 // end in time, the request fails with E_TIMEOUT, and the fence stays.
 
+import { within } from '@rsio/common/lib/waiting';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Fences } from './fences.ts';
@@ -90,13 +91,7 @@ export class Fencing {
 
   private async whenEnded(session: EndingSession | null, ended: Promise<boolean>, notYet: string): Promise<boolean> {
     const { clock } = this.ports;
-    const outcome = await new Promise<boolean | null>((resolve) => {
-      const timer = clock.after(SESSION_END_WAIT_MS, () => resolve(null));
-      void ended.then((isClean) => {
-        timer.cancel();
-        resolve(isClean);
-      });
-    });
+    const outcome = await within(clock, SESSION_END_WAIT_MS, ended, () => null);
     if (outcome !== null) return outcome;
     const waitsFor =
       session === null

@@ -2,11 +2,12 @@
 // time limits and bounds. Invariants: every connection, header, body and wait is bounded; a slow or faulty peer loses only its own
 // connection.
 
+import { listenError } from '@rsio/common/lib/listen-error';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Clock } from '@rsio/common/lib/clock';
-import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
+import { toRsError } from '@rsio/common/lib/errors';
 import { sourceKey } from '@rsio/common/lib/subnet';
 import { printEndpoint } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
@@ -85,7 +86,7 @@ export class WebServer {
   /** Starts to listen. Throws E_ADDRESS_IN_USE, E_ADDRESS_MISSING, E_RIGHTS or E_SYSTEM. */
   listen({ address, port }: Listen): Promise<void> {
     return new Promise((resolve, reject) => {
-      const failed = (error: Error): void => reject(listenError(error, printEndpoint(address, port)));
+      const failed = (error: Error): void => reject(listenError(error, `listen on ${printEndpoint(address, port)} (listen in [web])`));
       this.server.once('error', failed);
       this.server.listen({ host: address, port }, () => {
         this.server.off('error', failed);
@@ -208,18 +209,4 @@ function endOf({ remoteAddress, remotePort }: Socket): string {
 
 function tlsOptions(credentials: Credentials): Credentials & { readonly minVersion: 'TLSv1.2' } {
   return { ...credentials, minVersion: 'TLSv1.2' };
-}
-
-function listenError(error: Error, endpoint: string): RsError {
-  const errno = errnoName(error);
-  if (errno === 'EADDRINUSE') {
-    return new RsError('E_ADDRESS_IN_USE', `Another program listens on ${endpoint}: stop it, or set another listen in [web]`, { endpoint });
-  }
-  if (errno === 'EADDRNOTAVAIL') {
-    return new RsError('E_ADDRESS_MISSING', `This machine does not have the address of ${endpoint}: correct listen in [web]`, { endpoint });
-  }
-  if (errno === 'EACCES' || errno === 'EPERM') {
-    return new RsError('E_RIGHTS', `No permission to listen on ${endpoint}: choose a port above 1023 in [web]`, { endpoint });
-  }
-  return new RsError('E_SYSTEM', `Cannot listen on ${endpoint} (${errno ?? error.message}): correct listen in [web]`, { endpoint }, error);
 }

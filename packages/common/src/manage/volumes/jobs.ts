@@ -1,6 +1,7 @@
 // The commands of rsadm and rsconfig about moves and jobs. rssrv decides whether a volume can move, and moves the volume. Invariants: each
 // command that changes something sends an id with its request. A job continues after the command that waits for the job is interrupted.
 
+import { sleep } from '../../lib/waiting.ts';
 import { type Command, JSON_OPTION, makeCommand, printJson, usageError, WAIT_OPTION } from '../../cli/command.ts';
 import { alignColumns, toText } from '../../cli/table.ts';
 import { JOB, type JobView } from '../../control/server/views.ts';
@@ -157,7 +158,7 @@ async function ended(door: VolumeDoor, target: VolumeTarget, id: string, waitMs:
     shown = text;
     if (door.clock.monotonicMs() >= untilMs)
       throw new RsError('E_TIMEOUT', `Job ${id} goes on, and nothing was undone: ${progressText(job)}`, { job: id });
-    await new Promise<void>((resolve) => void door.clock.after(JOB_LOOK_MS, () => resolve()));
+    await sleep(door.clock, JOB_LOOK_MS);
   }
 }
 

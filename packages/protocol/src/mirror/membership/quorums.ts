@@ -27,5 +27,10 @@ export function hasMajority({ voters, nextVoters }: MirrorConfig, has: (voter: s
 }
 
 export function isMajority(voters: readonly MirrorVoter[], has: (voter: string) => boolean): boolean {
-  return voters.filter(({ voter }) => has(voter)).length * 2 > voters.length;
+  return voters.filter(({ voter }) => has(voter)).length >= majorityOf(voters.length);
+}
+
+/** The smallest number that is a majority of so many voters. */
+export function majorityOf(voters: number): number {
+  return Math.floor(voters / 2) + 1;
 }

@@ -2,6 +2,7 @@
 // server. Invariants: the snapshot of a replica counts only if the replica was in sync from the moment until the snapshot was made, and the
 // term was confirmed after that. Users' changes wait at most MOMENT_BEGIN_MS plus MOMENT_HOLD_MS.
 
+import { within } from '@rsio/common/lib/waiting';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
@@ -37,12 +38,12 @@ export class SnapshotMoment {
     const { io, ports, outcomes } = this;
     const moment = new QuietMoment(io);
     try {
-      const isLate = await within(moment.begun, ports.clock, MOMENT_BEGIN_MS, true);
+      const isLate = await within(ports.clock, MOMENT_BEGIN_MS, moment.begun, () => true);
       if (isLate === true)
         throw new RsError('E_BUSY', `Writes in progress did not end within ${printDuration(MOMENT_BEGIN_MS)}: try again`);
       const late = `its server did not make it within ${printDuration(MOMENT_HOLD_MS)}`;
       const make = async (one: string): Promise<void> => {
-        outcomes.set(one, await within(ports.snapshot(one), ports.clock, MOMENT_HOLD_MS, late));
+        outcomes.set(one, await within(ports.clock, MOMENT_HOLD_MS, ports.snapshot(one), () => late));
       };
       await Promise.all(moment.replicas.map(make));
       this.drop('its session ended meanwhile, or it is out of sync', (one) => !moment.holds(one));
@@ -63,15 +64,4 @@ export class SnapshotMoment {
   private drop(why: string, isDropped: (identity: string) => boolean): void {
     for (const [identity, before] of this.outcomes) if (before === null && isDropped(identity)) this.outcomes.set(identity, why);
   }
-}
-
-/** Resolves with the result of `work`, or with `late` if `work` takes longer than `waitMs`. */
-function within<T, L>(work: Promise<T>, clock: Pick<Clock, 'after'>, waitMs: number, late: L): Promise<T | L> {
-  return new Promise((resolve) => {
-    const timer = clock.after(waitMs, () => resolve(late));
-    void work.then((answer) => {
-      timer.cancel();
-      resolve(answer);
-    });
-  });
 }

@@ -1,6 +1,7 @@
 // Implements `mirror verify`, which makes rsiod compare the replicas of a mirror. If the user stops the command, rsiod continues the
 // comparison. Invariant: the exit code is 0 only if everything was compared and no difference is left.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { toText } from '@rsio/common/cli/table';
 import { CONTROL_METHODS } from '@rsio/common/control/methods';
@@ -79,7 +80,7 @@ async function ended(context: CommandContext, named: Named): Promise<Verificatio
     const now = waitsFor === null ? `${tenths * 10}% of ${volume} is compared` : `${volume} waits: ${waitsFor}`;
     if (told !== now && (told !== null || waitsFor !== null)) context.note(now);
     told = now;
-    await new Promise<void>((resolve) => context.clock.after(VERIFY_LOOK_MS, resolve));
+    await sleep(context.clock, VERIFY_LOOK_MS);
   }
 }
 

@@ -2,6 +2,7 @@
 // repeated change keeps its request id, so that the server executes it once. A request to all servers ends within its time limit even if
 // one server does not answer.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import { SERVER_METHODS, type ServerMethodName, type ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { NamespaceView, ServerView, VolumeView } from '@rsio/common/control/methods';
 import { misfit } from '@rsio/common/lib/shape';
@@ -91,7 +92,7 @@ export async function insistently<T>({ clock }: Pick<CommandContext, 'clock'>, i
           thrown.context,
           thrown,
         );
-      await new Promise<void>((resolve) => void clock.after(WAIT_POLL_MS, resolve));
+      await sleep(clock, WAIT_POLL_MS);
     }
   }
 }

@@ -2,6 +2,7 @@
 // for the number of seconds given with --count. The rates are computed by watch-sample.ts; watch-picture.ts makes the lines, and
 // watch-screen.ts writes them. Invariant: however `watch` ends, the screen is closed before anything else is printed.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { JSON_OPTION } from '@rsio/common/cli/command';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
@@ -65,7 +66,7 @@ async function showEverySecond(
   let before = await Promise.race([lookAt(context), stopped]);
   for (let shown = 0; before !== 'stopped' && shown !== count; shown++) {
     const waitMs = Math.max(0, before.monotonicMs + WATCH_INTERVAL_MS - context.clock.monotonicMs());
-    if ((await Promise.race([pause(context, waitMs), stopped])) === 'stopped') return;
+    if ((await Promise.race([sleep(context.clock, waitMs), stopped])) === 'stopped') return;
     const now = await Promise.race([lookAt(context).catch(throwEnded), stopped]);
     if (now === 'stopped') return;
     const sample = sampleOf(before, now);
@@ -86,10 +87,6 @@ function throwEnded(thrown: unknown): never {
   if (code !== 'E_NOT_RUNNING' && code !== 'E_RESET') throw thrown;
   const sentence = 'rsiod ended during watch: rsclogcat -n 20 shows why, rsiod starts it again';
   throw new RsError('E_NOT_RUNNING', sentence, context, thrown);
-}
-
-function pause({ clock }: CommandContext, delayMs: number): Promise<void> {
-  return new Promise((resolve) => void clock.after(delayMs, resolve));
 }
 
 function screenFor({ out }: CommandContext, { json, ascii }: WatchOptions, { terminal, isUnicode }: WatchPorts): WatchScreen {

@@ -5,6 +5,7 @@
 // umount. Invariants: a walk reads only files that the kernel keeps in memory, and therefore causes no I/O on rsiod's own devices; a process
 // counts as a user only if each of several walks finds it.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -54,7 +55,7 @@ export async function writeBack(loop: string, clock: Clock): Promise<void> {
 export async function lastingUsers(look: () => Promise<Users>, clock: Clock): Promise<Users> {
   let users = await look();
   for (let looks = 1; looks < DEVICE_USERS_LOOKS_MAX && users.lasting.length === 0 && users.processes.length > 0; looks++) {
-    await new Promise<void>((resolve) => void clock.after(DEVICE_USERS_AGAIN_MS, resolve));
+    await sleep(clock, DEVICE_USERS_AGAIN_MS);
     const { lasting, processes } = await look();
     users = { lasting, processes: processes.filter((process) => users.processes.includes(process)) };
   }

@@ -2,6 +2,7 @@
 // kernel does the I/O. rsiod makes the link, because containers have no udev, and rsiod would have to wait for it. Invariant: rsiod changes
 // a loop device only while the backing file is rsiod's raw device. After a detach, another program may already be using the loop device.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import { lstat, readdir, readlink, symlink, unlink } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';
 import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
@@ -115,7 +116,7 @@ export class LoopDevice {
         const after = (await keepAttached(clock, this.device)) ? '' : ', and the kernel removes it when its last user closes it';
         throw new RsError('E_IN_USE', `${this.device} is still open${after}: end what uses it, or use --force`);
       }
-      await new Promise<void>((resolve) => void clock.after(DEVICE_GONE_POLL_MS, resolve));
+      await sleep(clock, DEVICE_GONE_POLL_MS);
     }
     if (this.isNew) nodes.release(this.device);
     await removeLinks(node);

@@ -2,6 +2,7 @@
 // mounted file, because the process would wait for itself; child processes access the file. If creating the device fails, neither the mount
 // nor the file remains.
 
+import { within } from '@rsio/common/lib/waiting';
 import { closeSync } from 'node:fs';
 import { lstat, mkdir, unlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -103,7 +104,7 @@ export class RawDevice {
       const made = new RawDevice(options, fd, null);
       made.device.start();
       // INIT, the kernel's first request, states the kernel's version and features.
-      const refusal = await within(clock, DEVICE_COMMAND_TIMEOUT_MS, made.agreement);
+      const refusal = await within(clock, DEVICE_COMMAND_TIMEOUT_MS, made.agreement, silentKernel);
       if (refusal === null) return made;
       await made.abandon();
       throw new RsError('E_SYSTEM', `Raw device ${file} cannot be used: ${refusal}`);
@@ -185,16 +186,8 @@ export class RawDevice {
   }
 }
 
-function within(clock: Clock, ms: number, agreement: Promise<string | null>): Promise<string | null> {
-  return new Promise((resolve) => {
-    const timer = clock.after(ms, () =>
-      resolve(`the kernel did not send a request within ${ms / 1000} s: see dmesg, or use device = nbd-socket`),
-    );
-    void agreement.then((refusal) => {
-      timer.cancel();
-      resolve(refusal);
-    });
-  });
+function silentKernel(): string {
+  return `the kernel did not send a request within ${DEVICE_COMMAND_TIMEOUT_MS / 1000} s: see dmesg, or use device = nbd-socket`;
 }
 
 /** Unmounts the file lazily: programs can no longer open the file, and the mount ends when the last program closes the file. */

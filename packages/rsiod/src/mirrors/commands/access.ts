@@ -4,6 +4,7 @@
 // answer names the mirror, so that a server that hides its replica never counts as done. A mirror is not claimed while a client other than
 // the revoked one may have it.
 
+import { majorityOf } from '@rsio/protocol/mirror/membership/quorums';
 import type { ControlMethods } from '@rsio/common/control/methods';
 import type { MirrorAccess } from '@rsio/common/control/mirror-methods';
 import { ALLOWED, REVOKED, VOLUME_METHODS } from '@rsio/common/control/server/volume-methods';
@@ -14,7 +15,7 @@ import { type MirrorConfig, VOTED, type VoteAnswer } from '@rsio/protocol/wire/m
 import { ACCESS_CALL_MS, VOTE_ASK_MS, VOTE_CHANGE_MS } from '../limits.ts';
 import type { MirrorServer } from './mirror-server.ts';
 import type { CommandPorts, MirrorNamespace } from './namespaces.ts';
-import { highestConfig, highestPromise, majorityOf, nextNumber } from './verdicts.ts';
+import { highestConfig, highestPromise, nextNumber } from './verdicts.ts';
 
 type Params = ControlMethods['mirror-revoke']['params'];
 type Member = MirrorConfig['members'][number];

@@ -3,6 +3,8 @@
 // refusal contains a remedy. A wish that is not granted in time is withdrawn. If the voters may already have agreed to the wish, the error
 // says so, and the holder of the mirror completes the change.
 
+import { majorityOf } from '@rsio/protocol/mirror/membership/quorums';
+import { within } from '@rsio/common/lib/waiting';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { printDuration, quoteText } from '@rsio/common/lib/units';
@@ -14,7 +16,7 @@ import { STEP_AGREED_MS, VOTERS_MAX } from '../limits.ts';
 import type { MirrorServer } from './mirror-server.ts';
 import type { MirrorNamespace } from './namespaces.ts';
 import type { FoundMirror, SurveyedMirror } from './survey.ts';
-import { holderOf, majorityOf } from './verdicts.ts';
+import { holderOf } from './verdicts.ts';
 import { serverOf } from './views.ts';
 
 export type HeldMirror = Pick<MirrorDriver, 'mirror' | 'view' | 'hasEnded' | 'wish'>;
@@ -132,28 +134,19 @@ export function votersFor(replicas: readonly number[], witnesses: readonly numbe
  */
 export async function grant(held: HeldMirror, clock: Pick<Clock, 'after'>, wish: MirrorWish): Promise<void> {
   const granted = held.wish(wish);
-  const first = await within(granted, clock);
+  const first = await within(clock, STEP_AGREED_MS, granted, () => null);
   if (first === '') return;
   if (first !== null) throw new RsError('E_VOLUME', first);
   const waitsFor = held.view?.waitsFor ?? 'its servers do not answer';
   const late = `The mirror did not do it within ${printDuration(STEP_AGREED_MS)}: ${waitsFor}`;
   const kept = await held.wish({ kind: 'stop' });
   if (kept === '') throw new RsError('E_TIMEOUT', late);
-  const last = await within(granted, clock);
+  const last = await within(clock, STEP_AGREED_MS, granted, () => null);
   if (last === '') return;
   throw new RsError('E_TIMEOUT', `${late}; ${last ?? kept}`);
 }
 
 /** Resolves with null if there is no answer within STEP_AGREED_MS. */
-function within(granted: Promise<string>, clock: Pick<Clock, 'after'>): Promise<string | null> {
-  return new Promise((resolve) => {
-    const timer = clock.after(STEP_AGREED_MS, () => resolve(null));
-    void granted.then((answer) => {
-      timer.cancel();
-      resolve(answer);
-    });
-  });
-}
 
 /**
  * True if a replica of this server is or may become a member. A replica may become a member if a configuration with this replica was sent,

@@ -2,13 +2,14 @@
 // lost. Throws an error if force is not needed. Pure. Invariant: the plan promises no loss only if every possible majority contains a voter
 // that has answered. Rules: M21.
 
+import { majorityOf } from '@rsio/protocol/mirror/membership/quorums';
 import { RsError } from '@rsio/common/lib/errors';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import type { MirrorConfig, MirrorMember, MirrorVoter, StoredConfig } from '@rsio/protocol/wire/mirror-messages';
 import { MIRROR_REPLICAS_MAX } from '../limits.ts';
 import type { MirrorServer } from './mirror-server.ts';
 import type { SurveyedMirror } from './survey.ts';
-import { holderOf, majorityOf } from './verdicts.ts';
+import { holderOf } from './verdicts.ts';
 import { serverOf } from './views.ts';
 
 export interface ForcedReplica {

@@ -2,6 +2,7 @@
 // Invariants: without force, nothing is claimed if a client may have attached the mirror or if no majority of the voters answers. The mark
 // of a server's replica is removed before the server's record, so that a repeated command still finds the replica.
 
+import { majorityOf } from '@rsio/protocol/mirror/membership/quorums';
 import type { RemovedMirror } from '@rsio/common/control/mirror-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
@@ -10,7 +11,7 @@ import { VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
 import { VOTE_CHANGE_MS } from '../limits.ts';
 import { type MirrorServer, refusal, vote } from './mirror-server.ts';
 import { records, type SurveyedMirror } from './survey.ts';
-import { done, holderOf, majorityOf, nextNumber } from './verdicts.ts';
+import { done, holderOf, nextNumber } from './verdicts.ts';
 import { serverOf } from './views.ts';
 import { removeVolume, setAside } from './volumes.ts';
 

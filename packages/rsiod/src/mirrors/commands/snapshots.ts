@@ -2,6 +2,7 @@
 // marks the snapshots of this moment as proven. Invariants: the command succeeds only if at least one server has the proven snapshot. A
 // name that a server of the mirror already uses is refused before anything is made.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import type { ControlMethods } from '@rsio/common/control/methods';
 import { SERVER_METHODS, type ServerMethods } from '@rsio/common/control/server/server-methods';
 import { misfit } from '@rsio/common/lib/shape';
@@ -82,7 +83,7 @@ export class MirrorSnapshots {
         const why = mirror.view?.waitsFor ?? 'its replicas are still being made equal after an end that was not clean';
         throw new RsError('E_BUSY', `No snapshot of ${mirror.label} can be made now: ${why}; try again later`);
       }
-      await new Promise<void>((resolve) => void clock.after(SNAPSHOT_LOOK_MS, resolve));
+      await sleep(clock, SNAPSHOT_LOOK_MS);
     }
   }
 

@@ -45,10 +45,6 @@ export function nextNumber(answers: readonly VoteAnswer[]): number {
   return (highestPromise(answers)?.number ?? 0) + 1;
 }
 
-export function majorityOf(voters: number): number {
-  return Math.floor(voters / 2) + 1;
-}
-
 export function serversOf({ members, voters, nextVoters }: MirrorConfig): Set<number> {
   return new Set([...members, ...voters, ...(nextVoters ?? [])].map(({ serverid }) => serverid));
 }

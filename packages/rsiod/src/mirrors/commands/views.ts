@@ -1,11 +1,12 @@
 // Converts a surveyed mirror to the view that the control methods return. Pure. Invariant: an answer counts as the answer of a voter only
 // if it has the voter's id from the configuration. A record that a server has lost and created again is therefore shown as lost.
 
+import { majorityOf } from '@rsio/protocol/mirror/membership/quorums';
 import type { AttachedMirrorView } from '@rsio/common/control/methods';
 import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
 import { VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { records, type SurveyedMirror } from './survey.ts';
-import { holderOf, majorityOf } from './verdicts.ts';
+import { holderOf } from './verdicts.ts';
 
 /** `attached`: the view of the attached mirror; null if this client has not attached it. */
 export function mirrorView(survey: SurveyedMirror, attached: AttachedMirrorView | null = null): MirrorSummary {

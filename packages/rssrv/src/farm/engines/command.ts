@@ -2,6 +2,7 @@
 // machine of the writer: power it off, reset it, or close its port of the fabric. The command may exit with 0 only after this has happened,
 // and only if the storage then executes no more requests of this machine. A command that only asks a server to stop is no fence.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { programRunner, type RunProgram } from '@rsio/common/triggers/run-program';
 import type { Engine, Sight, StorageClient } from '../engine.ts';
@@ -147,7 +148,7 @@ export class CommandEngine implements Engine {
       new RsError('E_FENCE', `Generation ${generation} of this server is not proven dead: ${why}`, { server, generation });
     if (!this.hasPosted) throw refusal('this server has posted no note yet that would show a copy of this machine');
     for (let looks = 0; looks < OWN_WATCH_LOOKS; looks++) {
-      await new Promise<void>((resolve) => void clock.after(WATCH_MS, resolve));
+      await sleep(clock, WATCH_MS);
       await this.disk.look().catch((thrown: unknown) => {
         throw refusal(`a copy of this machine may be running: ${toRsError(thrown).message}`);
       });

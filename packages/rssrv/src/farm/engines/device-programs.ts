@@ -1,6 +1,7 @@
 // Runs losetup and umount as separate processes, because they may hang if the storage hangs. Invariant: each run and each wait settles
 // within PROGRAM_MS, even if the program hangs in the kernel.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import { spawn } from 'node:child_process';
 import { killChild } from '@rsio/common/lib/kill-child';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -41,10 +42,6 @@ export async function awaited<T>(clock: Clock, look: () => T | null | Promise<T 
   for (;;) {
     const found = await look();
     if (found !== null || clock.monotonicMs() > endMs) return found;
-    await pause(clock, POLL_MS);
+    await sleep(clock, POLL_MS);
   }
-}
-
-export function pause(clock: Clock, delayMs: number): Promise<void> {
-  return new Promise((resolve) => void clock.after(delayMs, resolve));
 }

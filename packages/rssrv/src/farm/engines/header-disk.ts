@@ -2,6 +2,7 @@
 // are written in turn, so that a torn write counts as a write that did not happen. Invariants: no call begins a write after it has thrown;
 // the next call waits for a write that was under way; if another process writes to the register of a server, the calls of this server fail.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import { randomUUID } from 'node:crypto';
 import { assert } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -234,7 +235,7 @@ export class DiskHeader {
 
   private async pause(tries: number): Promise<void> {
     const call = this.current;
-    await new Promise<void>((resolve) => void this.ports.clock.after(this.ports.random() * BALLOT_PAUSE_MS * tries, resolve));
+    await sleep(this.ports.clock, this.ports.random() * BALLOT_PAUSE_MS * tries);
     this.step(call);
   }
 

@@ -2,6 +2,7 @@
 // next one in a single atomic step. A fence is an entry in the list of refused clients (blocklist). Rules: F1, F4, F7 in
 // test/models/README.md.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -19,7 +20,6 @@ import {
   RBD_FENCE_S,
   FARM_RECORD_MAX_BYTES,
 } from '../limits.ts';
-import { pause } from './device-programs.ts';
 import { cephAccess } from './rbd-access.ts';
 import { RbdClient } from './rbd-client.ts';
 import { clearFolder, RbdDaemon } from './rbd-daemon.ts';
@@ -146,7 +146,7 @@ export class RbdEngine implements Engine {
         // Other failures may be temporary, for example because the monitors are electing a leader.
         if (REFUSALS.includes(context['errno']) || clock.monotonicMs() > endMs) throw this.unproven(writer, message);
       }
-      await pause(clock, RBD_FENCE_RETRY_MS);
+      await sleep(clock, RBD_FENCE_RETRY_MS);
     }
   }
 

@@ -2,6 +2,7 @@
 // Invariants: no user may write to the file of a snapshot; a process of another user can read the file only through a descriptor, because
 // other users cannot enter the folders of a pool.
 
+import { within } from '@rsio/common/lib/waiting';
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
@@ -58,11 +59,8 @@ export function checkLength(file: string, bytes: number, neededBytes: number): v
 }
 
 /** Resolves with the result of `work`. Throws E_SYSTEM after `limitMs`; the work then continues, and its result is ignored. */
-export function within<T>(clock: Clock, what: string, work: Promise<T>, limitMs = FILE_STEP_MS): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = clock.after(limitMs, () =>
-      reject(new RsError('E_SYSTEM', `${what} has not answered for ${printDuration(limitMs)}: check its file system`)),
-    );
-    work.then(resolve, reject).finally(() => timer.cancel());
+export function answered<T>(clock: Clock, what: string, work: Promise<T>, limitMs = FILE_STEP_MS): Promise<T> {
+  return within(clock, limitMs, work, () => {
+    throw new RsError('E_SYSTEM', `${what} has not answered for ${printDuration(limitMs)}: check its file system`);
   });
 }

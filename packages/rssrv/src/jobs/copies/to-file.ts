@@ -14,7 +14,7 @@ import type { Log } from '@rsio/common/log/log';
 import type { CopyTarget, JobRecord } from '../job-record.ts';
 import type { RunningJob } from '../jobs.ts';
 import { stampOf } from '../../pools/moves/move-files.ts';
-import { withSnapshotFile, within } from './copied-file.ts';
+import { withSnapshotFile, answered } from './copied-file.ts';
 import { type CopySource, stateOf } from './copy-source.ts';
 import { checkFilePlace, checkFileSpace, type GuardedPlaces, PART_PREFIX } from './file-place.ts';
 import { FILE_STEPS_MAX, FILE_STEPS_MOUNT_MAX, FILE_SYNC_MS } from '../limits.ts';
@@ -176,7 +176,7 @@ export class ToFile {
       });
     this.steps.push(mount);
     const done = work().finally(() => this.steps.splice(this.steps.indexOf(mount), 1));
-    return within(this.ports.clock, file, done, limitMs);
+    return answered(this.ports.clock, file, done, limitMs);
   }
 }
 

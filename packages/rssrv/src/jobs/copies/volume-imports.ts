@@ -5,7 +5,7 @@
 
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
-import { within } from './copied-file.ts';
+import { answered } from './copied-file.ts';
 import { CopyInPool } from './copy-in-pool.ts';
 import type { GuardedPlaces } from './file-place.ts';
 import type { CheckImage, Convert, ConvertOrder, ProgramUser } from './program.ts';
@@ -162,7 +162,7 @@ export class VolumeImports {
     for (let at = 0; at < sizeBytes; ) {
       const wanted = Math.min(IMPORT_PIECE_BYTES, sizeBytes - at);
       await job.beforePiece(wanted);
-      const { bytesRead } = await within(this.ports.clock, file, handle.read(piece, 0, wanted, at));
+      const { bytesRead } = await answered(this.ports.clock, file, handle.read(piece, 0, wanted, at));
       if (bytesRead === 0) throw new RsError('E_BUSY', `${file} became shorter while it was imported: import it again`, { file });
       const read = piece.subarray(0, bytesRead);
       if (!read.equals(zeros.subarray(0, bytesRead))) await writeAll(copy, read, at);
@@ -262,14 +262,14 @@ export class VolumeImports {
   }
 
   private async opened(source: Extract<ImportedFrom, { kind: 'file' }>): Promise<OpenSource> {
-    return within(this.ports.clock, source.path, openSource(source, this.ports.guarded()));
+    return answered(this.ports.clock, source.path, openSource(source, this.ports.guarded()));
   }
 
   /** Returns the name of a pool that can clone files of this file system; null if no pool can. */
   private async poolOn(device: number): Promise<string | null> {
     for (const { name, path, trouble, hasReflink } of this.ports.verbs.pools.states) {
       if (trouble !== null || hasReflink !== true || this.ports.ranges === null) continue;
-      const its = await within(this.ports.clock, path, stat(path)).catch(() => null);
+      const its = await answered(this.ports.clock, path, stat(path)).catch(() => null);
       if (its?.dev === device) return name;
     }
     return null;

@@ -3,6 +3,7 @@
 // decides on rounds, move-files.ts changes the disk. Invariants: an interrupted move continues, or its files in the new pool are deleted.
 // The served file has every acknowledged write. A volume is always in exactly one of the two pools (pools/repair/move-repair.ts).
 
+import { sleep } from '@rsio/common/lib/waiting';
 import { open, readdir, stat } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';
 import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
@@ -162,7 +163,7 @@ export class VolumeMoves {
     log.info(`Volume ${name} changes its pool in ${text}: until then, the earlier owner of its pool may still answer requests`, {
       volume: name,
     });
-    await new Promise<void>((resolve) => clock.after(disputedMs, resolve));
+    await sleep(clock, disputedMs);
   }
 
   /** Returns the oldest snapshot that the new pool does not have yet; null if the new pool has all snapshots. */

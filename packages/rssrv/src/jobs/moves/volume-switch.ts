@@ -2,6 +2,7 @@
 // clients open the volume again and get the new file. Invariants: while the work runs, no request on the old file is running or begins, and
 // all answered writes are durable in the old file; if the outcome of the work is not known, the volume is not served. Rules: C5.
 
+import { within } from '@rsio/common/lib/waiting';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -137,10 +138,7 @@ export class VolumeSwitch {
   private async close(id: string): Promise<void> {
     const { clock } = this.ports;
     const closed = this.ports.sessions.closeHandles(id);
-    const isFlushed = await new Promise<boolean | null>((resolve, reject) => {
-      const timer = clock.after(SWITCH_CLOSE_MS, () => resolve(null));
-      closed.then(resolve, reject).finally(() => timer.cancel());
-    });
+    const isFlushed = await within(clock, SWITCH_CLOSE_MS, closed, () => null);
     if (isFlushed === null)
       throw new RsError('E_BUSY', `The I/O in progress did not end within ${printDuration(SWITCH_CLOSE_MS)}: the storage is very busy`);
     if (!isFlushed) throw new RsError('E_BUSY', 'The storage of the volume has reported an error: check the storage');

@@ -1,6 +1,7 @@
 // Repeats a change of roles that is refused for a moment, because a snapshot of a volume is being made. Invariant: the work runs in turns, so that
 // what it waits for can end between two of them, and the last error is thrown within HAND_OVER_PATIENCE_MS.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 import { HAND_OVER_PATIENCE_MS, HAND_OVER_RETRY_MS } from '../limits.ts';
@@ -14,6 +15,6 @@ export async function patiently<T>(clock: Clock, work: () => Promise<T>): Promis
     } catch (thrown) {
       if (toRsError(thrown).code !== 'E_BUSY' || clock.monotonicMs() >= untilMs) throw thrown;
     }
-    await new Promise<void>((resolve) => clock.after(HAND_OVER_RETRY_MS, resolve));
+    await sleep(clock, HAND_OVER_RETRY_MS);
   }
 }

@@ -3,6 +3,7 @@
 // and saves the counts of the incarnations in the ledger. Once the ownership is lost, no request is answered with its result. Rules: F6,
 // F7.
 
+import { within } from '@rsio/common/lib/waiting';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Clock } from '@rsio/common/lib/clock';
 import { printDuration } from '@rsio/common/lib/units';
@@ -112,10 +113,7 @@ export class PoolHandOver {
   private async closeInTime(name: string): Promise<void> {
     const { clock } = this.ports;
     const closed = this.closeAll(name);
-    const isFlushed = await new Promise<boolean | null>((resolve, reject) => {
-      const timer = clock.after(HAND_OVER_CLOSE_MS, () => resolve(null));
-      closed.then(resolve, reject).finally(() => timer.cancel());
-    });
+    const isFlushed = await within(clock, HAND_OVER_CLOSE_MS, closed, () => null);
     if (isFlushed === null)
       throw new RsError(
         'E_BUSY',

@@ -2,6 +2,7 @@
 // made under it are durable, and only while its client has no session at this server or at an earlier owner of its pool. A hold whose writes
 // may be lost ends only if the administrator forces it and the client of the hold is fenced.
 
+import { sleep } from '@rsio/common/lib/waiting';
 import type { Clock } from '@rsio/common/lib/clock';
 import { printDuration } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
@@ -80,7 +81,7 @@ export function disputePause(clock: Pick<Clock, 'after'>, log: Pick<Log, 'info'>
     log.info(`Volume ${name} leaves its holder in ${time}: until then, the earlier owner of its pool may still answer requests`, {
       volume: name,
     });
-    await new Promise<void>((resolve) => clock.after(ms, resolve));
+    await sleep(clock, ms);
   };
 }
 
