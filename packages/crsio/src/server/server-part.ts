@@ -6,9 +6,15 @@ import type { RssrvPaths } from '@rsio/common/config/root-paths';
 import { immediateRole } from '../machine/immediate-role.ts';
 import { hasTouchedForm, type Leaving } from '../machine/machine.ts';
 import { LOOK_SILENT_MS, LOOK_WAIT_MS } from '../widgets/limits.ts';
-import { type ServerState, startServerState } from './model/state.ts';
+import { startServerState, type ServerState } from './model/state.ts';
 import { MENU_PAGE } from './pages/menu-page.ts';
-import { systemServerPorts } from './system-ports.ts';
+import { randomUUID } from 'node:crypto';
+import { newKey } from '@rsio/common/cli/new-key';
+import { loadRssrvConfig } from '@rsio/common/config/load-config';
+import { callServer } from '@rsio/common/control/server/call-server';
+import { systemClock } from '@rsio/common/lib/clock';
+import { machineInterfaces, systemFacts } from '@rsio/protocol/explorer/interfaces';
+import type { ServerPorts } from './model/ports.ts';
 
 /** Returns the first state of the part. The first command of the session is `tick`. */
 export function serverPart(given: Omit<Parameters<typeof startServerState>[0], 'role'>, leaving: Leaving): ServerState {
@@ -35,4 +41,18 @@ function markOf({ pending, nowMs, askingSinceMs }: ServerState): string {
   }
   if (askingSinceMs === null || nowMs - askingSinceMs < LOOK_SILENT_MS) return '';
   return `asking rssrv ... ${seconds(askingSinceMs)} s, at most ${LOOK_WAIT_MS / 1000} s `;
+}
+
+// Implements the ports of the server's part for the real program: the configuration file and rssrv's control socket. Invariant: each port
+// makes one library call; the files in work/ decide the order of the calls.
+function systemServerPorts({ configFile, controlSocket }: RssrvPaths): ServerPorts {
+  return {
+    clock: systemClock,
+    readConfig: () => loadRssrvConfig(configFile),
+    call: (method, params, timeoutMs) => callServer(controlSocket, method, params, timeoutMs === null ? {} : { timeoutMs }),
+    configFile,
+    machine: () => machineInterfaces(systemFacts),
+    newId: randomUUID,
+    newKey,
+  };
 }

@@ -3,13 +3,13 @@
 // counts as added only when programs can use it, because the kernel first asks whether another machine has an IPv6 address.
 
 import { sleep } from '@rsio/common/lib/waiting';
-import { type Address, toAddress } from '@rsio/common/lib/address';
+import { toAddress, type Address } from '@rsio/common/lib/address';
 import type { Clock } from '@rsio/common/lib/clock';
 import { isSameSubnet } from '@rsio/common/lib/subnet';
 import { RsError } from '@rsio/common/lib/errors';
 import { ADDRESS_LOOK_MS, ADDRESS_USABLE_MAX_MS, ARP_PACKETS } from '../limits.ts';
-import { helperFile } from './helper-files.ts';
-import { type RunProgram, runWell } from './programs.ts';
+import { runWell, type RunProgram } from './programs.ts';
+import { fileURLToPath } from 'node:url';
 
 export interface MovingAddress {
   readonly address: Address;
@@ -121,4 +121,10 @@ export function placesIn(text: string): Place[] {
 
 function deviceFor({ address, prefix }: MovingAddress, places: readonly Place[]): string | null {
   return places.find((place) => place.prefix === prefix && isSameSubnet(place.address, prefix, address))?.device ?? null;
+}
+
+// Finds the Perl programs that rsapp runs, in this package's helpers/ folder. Invariant: the same relative path leads to that folder from this
+// source file and from the bundled program. This file must therefore not move to a deeper folder.
+function helperFile(name: string): string {
+  return fileURLToPath(new URL(`../../helpers/${name}`, import.meta.url));
 }

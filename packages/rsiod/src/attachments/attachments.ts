@@ -2,6 +2,118 @@
 // has opened it, or when its mirror takes I/O. A volume leaves the list when it is lost, or after the final flush of a detach. A forced
 // detach continues if this flush fails, and skips the flush while the volume has no path.
 
+import { within } from '@rsio/common/lib/waiting';
+import type { ClientNamespaceConfig, RscltConfig } from '@rsio/common/config/schema/types';
+import { effectiveVolume, effectiveVolumeOf, namesToAttach } from '@rsio/common/config/effective-volume';
+import { LOG_TOTAL_BYTES } from '@rsio/common/config/schema/limits';
+import type { AttachOutcome } from '@rsio/common/control/methods';
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import { isSnapshot } from '@rsio/common/lib/volume-name';
+import { severalAtOnce } from '@rsio/common/structures/concurrency';
+import { Attachment } from '@rsio/protocol/client/attachment';
+import { LogTotal } from '@rsio/protocol/client/replay/log-total';
+import { SlabPool } from '@rsio/protocol/client/replay/replay-blocks';
+import { ReplayLog } from '@rsio/protocol/client/replay/replay-log';
+import { SingleTarget } from '@rsio/protocol/client/single-target';
+import { TAKE_OVER_WAIT_MS } from '@rsio/protocol/link/limits';
+import { TAKE, type Take } from '@rsio/protocol/wire/messages';
+import type { Frontends } from '../frontends/frontends.ts';
+import type { Namespace } from '../network/namespace.ts';
+import { Mirrors } from '../mirrors/mirrors.ts';
+import type { Server } from '../network/server.ts';
+import { STOP_WAIT_MAX_MS, VOLUMES_AT_ONCE } from '../sys/limits.ts';
+import { BusyPoll, processCpuMs } from '../volumes/busy-poll.ts';
+import { provenChoice } from './snapshot-offers.ts';
+import { olderSnapshots } from '../volumes/older-snapshots.ts';
+import type { Audience } from '../volumes/frontend-volume.ts';
+import { Volume, type VolumeEvent } from '../volumes/volume.ts';
+import {
+  isSameRequest,
+  refuseOtherMode,
+  type AttachArguments,
+  type AttachRequest,
+  type AttachedElsewhere,
+  wantsReadonly,
+} from './attach-request.ts';
+import { FarmMoves } from './farm-moves.ts';
+import {
+  anotherSnapshot,
+  asOffer,
+  claimsOf,
+  failure,
+  findAttached,
+  goneMeanwhile,
+  isConfiguredReadonly,
+  isMeant,
+  isSnapshotChoice,
+  isWanted,
+  keyOf,
+  leftToOthers,
+  mayBeElsewhere,
+  offersOf,
+  refuseOverwriting,
+  refuseUsed,
+  wantedUnless,
+} from './choices.ts';
+import { ATTACH_WAIT_MS, MOVED_TRIES_MAX, REPLAY_SLABS_POOLED_MAX, STOP_VOLUME_MS, STOP_WAIT_MS } from './limits.ts';
+import { Leaving } from './leaving.ts';
+import { LogTrimmer } from './log-trimmer.ts';
+import { Openings } from './openings.ts';
+import { Owners, PERSON, type Claim, type Owner } from './owners.ts';
+import {
+  OfferList,
+  chooseById,
+  chooseToAttach,
+  chooseVolume,
+  distinctVolumes,
+  isCalledLike,
+  labelOf,
+  listOf,
+  nameTaken,
+  openable,
+  serverFor,
+  type Choice,
+  type Offer,
+  type ServerOffer,
+  unambiguous,
+  volumesOf,
+  whyMissing,
+} from './offers.ts';
+import type { VolumeTarget } from '@rsio/protocol/client/volume-target';
+
+// Logs names that the configuration wants attached but that no server offers in universe 0, although another universe has a volume with
+// that name. A name without a universe means universe 0. Invariant: each such name is logged once until the volume is offered. No more
+// names are remembered than the configuration contains.
+class MissingNames {
+  private readonly log: Pick<Log, 'warn'>;
+  private logged: ReadonlySet<string> = new Set();
+
+  constructor(log: Pick<Log, 'warn'>) {
+    this.log = log;
+  }
+
+  look(namespaces: readonly ClientNamespaceConfig[], offers: readonly Offer[]): void {
+    const missing = new Map(namespaces.flatMap((config) => missingOf(config, offers)));
+    for (const [label, others] of missing) {
+      if (this.logged.has(label)) continue;
+      const remedy = `rsconfig -a ${label} says why; ${others} is another volume, which attach = NAME@UNIVERSE means`;
+      this.log.warn(`${label} is not attached although the configuration says so, because no server offers it: ${remedy}`);
+    }
+    this.logged = new Set(missing.keys());
+  }
+}
+
+/** Returns pairs: the label of a volume in universe 0 that no server offers, and the volumes with the same name in other universes. */
+function missingOf(config: ClientNamespaceConfig, offers: readonly Offer[]): (readonly [string, string])[] {
+  return namesToAttach(config).flatMap((name) => {
+    const named = offers.filter((offer) => offer.namespace === config.name && offer.name === name);
+    const isMissing = named.length > 0 && named.every(({ universe }) => universe !== 0);
+    return isMissing ? [[labelOf({ namespace: config.name, name, universe: 0 }), listOf(distinctVolumes(named))] as const] : [];
+  });
+}
+
 // Design.
 // This class owns the list of attached volumes, and the order of the steps by which a volume enters and leaves the list. Other modules do
 // the steps: offers.ts chooses the volume that a name means, openings.ts and mirrors/ open it, frontends/ show it, final-flush.ts flushes
@@ -36,80 +148,6 @@
 // - No volume is taken over unless a request names it. The configuration and a restart never take over.
 // - Two volumes of one namespace, name and universe are never attached together.
 // - No code waits for an OPEN, a final flush or a CLOSE without a time limit. `stop` has one limit for all of them.
-
-import { within } from '@rsio/common/lib/waiting';
-import type { RscltConfig } from '@rsio/common/config/schema/types';
-import { effectiveVolume, effectiveVolumeOf } from '@rsio/common/config/effective-volume';
-import { LOG_TOTAL_BYTES } from '@rsio/common/config/schema/limits';
-import type { AttachOutcome } from '@rsio/common/control/methods';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
-import { isSnapshot } from '@rsio/common/lib/volume-name';
-import { severalAtOnce } from '@rsio/common/structures/concurrency';
-import { Attachment } from '@rsio/protocol/client/attachment';
-import { LogTotal } from '@rsio/protocol/client/replay/log-total';
-import { SlabPool } from '@rsio/protocol/client/replay/replay-blocks';
-import { ReplayLog } from '@rsio/protocol/client/replay/replay-log';
-import { SingleTarget } from '@rsio/protocol/client/single-target';
-import { TAKE_OVER_WAIT_MS } from '@rsio/protocol/link/limits';
-import { TAKE, type Take } from '@rsio/protocol/wire/messages';
-import type { Frontends } from '../frontends/frontends.ts';
-import type { Namespace } from '../network/namespace.ts';
-import { Mirrors } from '../mirrors/mirrors.ts';
-import type { Server } from '../network/server.ts';
-import { STOP_WAIT_MAX_MS, VOLUMES_AT_ONCE } from '../sys/limits.ts';
-import { BusyPoll, processCpuMs } from '../volumes/busy-poll.ts';
-import { provenChoice } from './snapshot-offers.ts';
-import { olderSnapshots } from '../volumes/older-snapshots.ts';
-import type { Audience } from '../volumes/frontend-volume.ts';
-import { Volume, type VolumeEvent } from '../volumes/volume.ts';
-import type { AttachArguments, AttachedElsewhere, AttachRequest } from './attach-request.ts';
-import { isSameRequest, refuseOtherMode, wantsReadonly } from './attach-request.ts';
-import { FarmMoves } from './farm-moves.ts';
-import { openFirst } from './first-open.ts';
-import {
-  anotherSnapshot,
-  asOffer,
-  failure,
-  findAttached,
-  claimsOf,
-  offersOf,
-  isConfiguredReadonly,
-  isMeant,
-  isSnapshotChoice,
-  isWanted,
-  keyOf,
-  goneMeanwhile,
-  leftToOthers,
-  refuseOverwriting,
-  refuseUsed,
-  wantedUnless,
-} from './choices.ts';
-import { ATTACH_WAIT_MS, MOVED_TRIES_MAX, REPLAY_SLABS_POOLED_MAX, STOP_VOLUME_MS, STOP_WAIT_MS } from './limits.ts';
-import { Leaving } from './leaving.ts';
-import { LogTrimmer } from './log-trimmer.ts';
-import { MissingNames } from './missing-names.ts';
-import { Openings } from './openings.ts';
-import { type Claim, type Owner, Owners, PERSON } from './owners.ts';
-import { keepHold, serverOf, serverWith } from './volume-servers.ts';
-import {
-  type Choice,
-  chooseById,
-  chooseToAttach,
-  chooseVolume,
-  distinctVolumes,
-  isCalledLike,
-  labelOf,
-  nameTaken,
-  type Offer,
-  OfferList,
-  openable,
-  type ServerOffer,
-  unambiguous,
-  volumesOf,
-  whyMissing,
-} from './offers.ts';
 
 export interface AttachmentsPorts {
   readonly clock: Clock;
@@ -527,4 +565,67 @@ export class Attachments {
   private find(choice: Choice<Offer>): Volume | undefined {
     return findAttached(this.volumes, choice, this.offeredIds);
   }
+}
+
+// Sends the first OPEN of a volume to the server that is chosen for it (offers.ts). Only an OPEN shows in which pool a volume lies. If
+// servers offer the volume in several shared pools, the owner of each pool is therefore tried, at most MOVED_TRIES_MAX owners. Invariant:
+// each try ends before the next one begins. Rules: F9.
+/** `all`: every offer, including those that are not in `choice`. Throws the errors of `serverFor`, `Openings.open` and `VolumeOrigins.check`. */
+async function openFirst(
+  choice: Choice<ServerOffer>,
+  all: readonly ServerOffer[],
+  ask: AttachRequest,
+  openings: Openings,
+  replayLogOf: (sizeBytes: number) => ReplayLog | null,
+): Promise<{ offer: ServerOffer; attachment: Attachment }> {
+  const [first] = choice.offers;
+  openings.origins.check(choice, all, ask.isPlaced === true, ask.by === 'before');
+  // The whole list is searched once for each volume, because a start may open a thousand volumes.
+  const same = all.filter(({ namespace, id }) => namespace === first?.namespace && id === first.id);
+  const pools = claimsOf(same).size;
+  let reason: RsError | null = null;
+  for (let tries = 0; ; tries++) {
+    try {
+      const offer = serverFor(choice, same, first?.config.nodename ?? '', tries);
+      const settings = effectiveVolume(offer.config, offer.name);
+      const isReadonly = wantsReadonly(ask, settings.readonly);
+      const replayLog = isReadonly ? null : replayLogOf(settings.logSizeBytes);
+      const attachment = new Attachment(offer.name, offer.universe, isReadonly, ask.take, replayLog);
+      await openings.open(offer.from, attachment, choice.label);
+      await openings.origins.attached(offer);
+      return { offer, attachment };
+    } catch (thrown) {
+      const error = toRsError(thrown);
+      // Report the owner's reason, not the fact that another server is not the owner.
+      if (reason === null || reason.code === 'E_MOVED' || reason.code === 'E_UNKNOWN_VOLUME') reason = error;
+      if (tries + 1 >= Math.min(pools, MOVED_TRIES_MAX) || !mayBeElsewhere(error)) throw reason;
+    }
+  }
+}
+
+// Finds the server at which an attached volume is now. Invariant: the trunk of the volume decides, because a volume in a shared pool can go
+// to another server (F9).
+/** The server of the volume; for a mirror, a server of one of its replicas. */
+function serverOf(namespaces: readonly Namespace[], { target, id }: Volume): Server | undefined {
+  return serverWith(namespaces, target) ?? serversOf(namespaces).find(({ volumes }) => volumes.some(({ mirror }) => mirror === id));
+}
+
+/** The first server that has one of the target's trunks. */
+function serverWith(namespaces: readonly Namespace[], { trunks }: VolumeTarget): Server | undefined {
+  return serversOf(namespaces).find(({ trunk }) => trunks.includes(trunk));
+}
+
+/**
+ * Protects the hold of an attachment that was granted in a shared pool: an earlier attachment's remains at other servers must not end it
+ * (F9).
+ */
+function keepHold(namespaces: readonly Namespace[], attachment: Attachment): void {
+  if (attachment.ownership === null) return;
+  const all = namespaces.map(({ servers }) => [...servers.values()]);
+  const servers = all.find((list) => list.some(({ trunk }) => trunk.attachments.includes(attachment))) ?? [];
+  for (const { trunk, opener } of servers) if (!trunk.attachments.includes(attachment)) opener.keepHold(attachment);
+}
+
+function serversOf(namespaces: readonly Namespace[]): Server[] {
+  return namespaces.flatMap(({ servers }) => [...servers.values()]);
 }

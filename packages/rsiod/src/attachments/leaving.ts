@@ -12,11 +12,11 @@ import type { Frontends } from '../frontends/frontends.ts';
 import type { Mirrors } from '../mirrors/mirrors.ts';
 import type { Server } from '../network/server.ts';
 import type { Volume } from '../volumes/volume.ts';
-import { closeAtServer, endMirror } from './closing.ts';
-import { flushForLast, lossByForce } from './final-flush.ts';
+import { flushForLast, lossByForce, withinDetachWait } from './final-flush.ts';
 import { labelOf } from './offers.ts';
-import { USERS_END_MS, USERS_LOOK_MS } from './limits.ts';
+import { DETACH_WAIT_MS, MIRROR_FORCED_WAIT_MS, USERS_END_MS, USERS_LOOK_MS } from './limits.ts';
 import type { Owners } from './owners.ts';
+import type { AttachedMirror } from '../mirrors/attached-mirror.ts';
 
 export interface LeavingParts {
   readonly ports: {
@@ -148,4 +148,36 @@ export class Leaving {
     });
     this.parts.ports.log.info(`Detached ${label}`);
   }
+}
+
+// The last step of a detach: ends the hold of a volume at its server, or the claim of a mirror. Before this step, attachments.ts has
+// flushed the volume and removed it from the list, so that it no longer moves to another server. Invariant: each wait has a limit. Rules:
+// H1, M13.
+/** Throws E_VOLUME if the mirror was not recorded as cleanly detached. */
+async function endMirror(mirror: AttachedMirror, mirrors: Mirrors, isFlushed: boolean, force: boolean): Promise<void> {
+  const isClean = isFlushed && (await mirror.detach(force ? MIRROR_FORCED_WAIT_MS : DETACH_WAIT_MS));
+  await mirrors.stop(mirror.io);
+  if (!isClean) throw new RsError('E_VOLUME', mirror.uncleanEnd);
+}
+
+/**
+ * Closes the volume at its server. If the server is unreachable, the function returns at once, and CLOSE is sent when a path is up again.
+ * Throws E_TIMEOUT, and E_VOLUME if the server may still hold the volume for this node.
+ */
+async function closeAtServer(
+  server: Server | undefined,
+  { target }: Volume,
+  label: string,
+  isReachable: boolean,
+  clock: Clock,
+): Promise<void> {
+  const [attachment] = target.attachments;
+  if (server === undefined || attachment === undefined) return;
+  if (!isReachable) {
+    server.opener.close(attachment, () => undefined);
+    return;
+  }
+  const problem = await withinDetachWait<string | null>(`close ${label}`, clock, (done) => server.opener.close(attachment, done));
+  if (problem !== null)
+    throw new RsError('E_VOLUME', `${label} is detached here, but server ${server.name} may still hold it for this node: ${problem}`);
 }

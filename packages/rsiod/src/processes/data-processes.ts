@@ -4,12 +4,12 @@
 
 import { sleep } from '@rsio/common/lib/waiting';
 import type { Socket } from 'node:net';
-import type { AttachedMirrorView, AttachOutcome, PathStats, ProcessView } from '@rsio/common/control/methods';
+import type { AttachOutcome, AttachedMirrorView, PathStats, ProcessView } from '@rsio/common/control/methods';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import type { LogWay } from '@rsio/common/log/log-form';
 import { accepts } from '@rsio/common/lib/shape';
 import { joinedPaths, pastPath } from '../control/joined-stats.ts';
-import { FIGURES, joinedFigures, NO_FIGURES, pastFigures, type ProcessFigures } from '../control/process-figures.ts';
+import { FIGURES, NO_FIGURES, joinedFigures, pastFigures, type ProcessFigures } from '../control/process-figures.ts';
 import { toRsError } from '@rsio/common/lib/errors';
 import { isSameBoot } from '@rsio/protocol/client-identity';
 import type { AttachedContent, AttachedStore, KeptVolume } from '../attachments/attached-file.ts';
@@ -23,10 +23,48 @@ import { exportKey, type NbdExport } from '../frontends/nbd/wire/nbd-export.ts';
 import { writeDeviceNote } from '../keeper/device-note.ts';
 import type { LeftDevice } from '../keeper/kept-devices.ts';
 import { DataProcess, type DataProcessPorts } from './data-process.ts';
-import { PROCESS_ANSWER_MS, PROCESS_REFUSAL_MS, PROCESS_REACH_LOOK_MS, PROCESS_REACH_MS, PROCESS_START_MS } from './limits.ts';
-import { type Ending, OWN_METHODS } from './messages.ts';
-import { PastCounters } from './past-counters.ts';
+import { PROCESS_ANSWER_MS, PROCESS_REACH_LOOK_MS, PROCESS_REACH_MS, PROCESS_REFUSAL_MS, PROCESS_START_MS } from './limits.ts';
+import { OWN_METHODS, type Ending } from './messages.ts';
 import { leastLoaded, shares } from './placement.ts';
+
+// Remembers the counters that data processes last reported, so that sums over all processes do not fall when a process ends or does not
+// answer. Invariant: the counters of each life of a process are counted once, as they were last reported. Anything that a process counted
+// after its last report is lost.
+/** What one process has reported. */
+interface Report<T> {
+  readonly number: number;
+  /** Number of restarts of the process before this answer. */
+  readonly life: number;
+  /** Null if the process has not answered. */
+  readonly counters: T | null;
+}
+
+class PastCounters<T> {
+  private readonly last = new Map<number, { readonly life: number; readonly counters: T }>();
+  private past: T;
+  private readonly join: (one: T, other: T) => T;
+
+  constructor(none: T, join: (one: T, other: T) => T) {
+    this.past = none;
+    this.join = join;
+  }
+
+  /**
+   * Takes the reports of all processes. Returns the counters to add to them: those of earlier lives, and those of processes that have not
+   * answered.
+   */
+  take(reports: readonly Report<T>[]): T {
+    let silent: T | null = null;
+    for (const { number, life, counters } of reports) {
+      const before = this.last.get(number);
+      if (counters !== null) {
+        if (before !== undefined && before.life < life) this.past = this.join(this.past, before.counters);
+        if (before === undefined || before.life <= life) this.last.set(number, { life, counters });
+      } else if (before !== undefined) silent = silent === null ? before.counters : this.join(silent, before.counters);
+    }
+    return silent === null ? this.past : this.join(this.past, silent);
+  }
+}
 
 const isFigures = accepts(FIGURES);
 

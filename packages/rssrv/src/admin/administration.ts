@@ -5,15 +5,15 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { RssrvPaths } from '@rsio/common/config/root-paths';
 import type { PoolConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import { type ControlServer, type HandlersOf, startControlServer } from '@rsio/common/control/control-server';
+import { startControlServer, type ControlServer, type HandlersOf } from '@rsio/common/control/control-server';
 import { CONTROL_VERSION, type EventView } from '@rsio/common/control/method-table';
-import { SERVER_METHODS, type ServerMethodName } from '@rsio/common/control/server/server-methods';
-import { toRsError } from '@rsio/common/lib/errors';
+import { SERVER_METHODS, type ServerMethodName, type ServerMethods } from '@rsio/common/control/server/server-methods';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { programVersion } from '@rsio/common/lib/version';
 import { allocateSpace } from '../pools/disk/allocate.ts';
 import { stepReached } from '../pools/disk/kill-step.ts';
-import { type Asker, clientAsker, limitOf, LOCAL_ASKER, sharesVolumes } from '../pools/asker.ts';
-import type { PoolState } from '../pools/catalogue.ts';
+import { LOCAL_ASKER, clientAsker, limitOf, sharesVolumes, type Asker } from '../pools/asker.ts';
+import { poolNamed, type PoolState } from '../pools/catalogue.ts';
 import type { PoolFiles } from '../pools/disk/pool-files.ts';
 import { PoolMemory } from '../pools/pool-memory.ts';
 import { PoolVerbs } from '../pools/pool-verbs.ts';
@@ -26,14 +26,14 @@ import { Triggers } from '@rsio/common/triggers/triggers';
 import { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
 import { Pools, type PoolsChange } from '../pools/pools.ts';
 import { messageHandlers } from './remote/messages.ts';
-import { type AskingSession, type RemoteAsker, RemoteRequests } from './remote/remote-requests.ts';
+import { RemoteRequests, type AskingSession, type RemoteAsker } from './remote/remote-requests.ts';
 import { ImageVerbs } from '../jobs/images/image-verbs.ts';
-import { type ReplacedVolumes, VolumeSwitch } from '../jobs/moves/volume-switch.ts';
+import { VolumeSwitch, type ReplacedVolumes } from '../jobs/moves/volume-switch.ts';
 import { JobService } from '../jobs/service/job-service.ts';
 import { ReplicaStore } from '../mirrors/replica-verbs.ts';
 import { Replications } from '../replication/replications.ts';
 import { Journal } from '../pools/requests/journal.ts';
-import { type Changes, gated, LOCAL_WAITER, Requests, type Waiter } from '../pools/requests/requests.ts';
+import { LOCAL_WAITER, Requests, gated, type Changes, type Waiter } from '../pools/requests/requests.ts';
 import type { AdminReply, AdminRequest } from '../session/session-admin.ts';
 import { takeLocks } from '../storage/locks/file-locks.ts';
 import { ServerMetrics } from './server-metrics.ts';
@@ -49,14 +49,13 @@ import type { Halts } from '../volumes/throttle/halts.ts';
 import type { Holds } from '../volumes/holds/holds.ts';
 import type { Ledgers } from '../volumes/holds/ledgers.ts';
 import type { ChangeQueue } from './change-queue.ts';
-import { type AccessPorts, accessHandlers } from './access-handlers.ts';
-import { type ClientPorts, clientHandlers } from './client-handlers.ts';
+import { accessHandlers, type AccessPorts } from './access-handlers.ts';
+import { clientHandlers, type ClientPorts } from './client-handlers.ts';
 import { clientNameHandlers } from './client-rename.ts';
 import { farmHandlers } from './farm-handlers.ts';
 import { Inventory } from './inventory.ts';
-import { type ObservedServer, observingHandlers } from './observing-handlers.ts';
+import { observingHandlers, type ObservedServer } from './observing-handlers.ts';
 import type { Peers } from '../replication/peers/peers.ts';
-import { poolHandlers } from './pool-handlers.ts';
 import { PoolUpkeep } from './pool-upkeep.ts';
 import { readinessHandler } from './readiness.ts';
 import { ReadSocket } from './read-socket.ts';
@@ -64,6 +63,14 @@ import { LoggedChanges } from './logged-changes.ts';
 import { imageHandlers } from './image-handlers.ts';
 import { snapshotHandlers } from './snapshot-handlers.ts';
 import { volumeHandlers } from './volume-handlers.ts';
+import type { POOL_METHODS } from '@rsio/common/control/server/pool-methods';
+import type { PoolView } from '@rsio/common/control/server/views';
+import type { Clock } from '@rsio/common/lib/clock';
+import { printDuration } from '@rsio/common/lib/units';
+import { POOL_CHANGE_MS } from '../pools/limits.ts';
+import { makePool } from '../pools/make-pool.ts';
+import { answers } from '../pools/disk/answers.ts';
+import { poolView } from './server-views.ts';
 
 /** Facts about the workers. */
 export interface ServerProcesses {
@@ -468,4 +475,33 @@ export class Administration {
   isNew(volumeId: string): boolean {
     return this.pools.created.has(volumeId);
   }
+}
+
+// Executes the methods about pools. The class Pools owns the pools and their locks. Invariant: if a file system does not answer, only
+// requests about this file system are delayed.
+function poolHandlers(clock: Clock, changes: Changes, verbs: PoolVerbs, farms: Pick<Farms, 'away'>): HandlersOf<typeof POOL_METHODS> {
+  const { pools } = verbs;
+  const viewOf = (pool: PoolState): PoolView => poolView(pool, pools.states, pools.space.of(pool), farms.away(pool));
+  return {
+    // `pool-make` is not executed in the queue of changes, because the file system at the given path may not answer.
+    'pool-make': ({ path, noHolders }) => madePool(clock, pools, path, noHolders),
+    'pool-check': ({ name }) =>
+      changes.run(async () => {
+        poolNamed(verbs.catalogue, name);
+        await pools.check(name);
+        return { pool: viewOf(poolNamed(verbs.catalogue, name)) };
+      }, `a check of pool ${name}`),
+    'pool-list': async () => {
+      await pools.measure();
+      return { pools: pools.states.map(viewOf) };
+    },
+  };
+}
+
+async function madePool(clock: Clock, pools: Pools, path: string, noHolders: boolean): Promise<ServerMethods['pool-make']['result']> {
+  if (pools.makingAt.has(path)) throw new RsError('E_BUSY', `A pool is being made at ${path}: try again when that has ended`, { path });
+  pools.makingAt.add(path);
+  const made = makePool(path, clock.wallMs(), pools.states, noHolders).finally(() => pools.makingAt.delete(path));
+  if (await answers(clock, POOL_CHANGE_MS, () => made)) return made;
+  throw new RsError('E_TIMEOUT', `${path} does not answer within ${printDuration(POOL_CHANGE_MS)}: check its file system`, { path });
 }

@@ -3,6 +3,20 @@
 // server's generation and the end of the ownership; before this server takes the pool again, nothing of the last ownership is left: no
 // handle, no open file, no mount, no client of the storage. Rules: F1 to F8.
 
+import { sleep } from '@rsio/common/lib/waiting';
+import { TAKE_OVER_MS } from '@rsio/common/config/schema/limits';
+import type { SharedDiskConfig } from '@rsio/common/config/schema/types';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { printDuration } from '@rsio/common/lib/units';
+import type { Engine, StorageClient } from './engine.ts';
+import { hasOtherOwners, nextStep, turnsAfter } from './farm-decision.ts';
+import { freed, isOwner, served, taken, type FarmRecord, type Writer, untaken } from './farm-record.ts';
+import { FarmWatch } from './farm-watch.ts';
+import { HURRY_MS, POOL_CLOSE_MS, PROBE_MS, REFUSAL_MAX_CHARS, RETRY_MS, WATCH_MS } from './limits.ts';
+import { OwnLooks, type LookedOwnership } from './own-looks.ts';
+import type { Ownership, SharedPoolPorts, SharedPoolStatus, Standing } from './shared-pool-ports.ts';
+
 // Design. Two loops run beside each other. The watch looks at the record and posts the note of this server, once in WATCH_MS, whatever else
 // is happening. The steps below take as long as the storage needs; one of them runs at a time.
 //
@@ -11,22 +25,6 @@
 //   owned --the record names another owner, or the storage is silent--> ending: cut the device, close, unmount, end the client --> watching
 //   taking --a step fails--> watching; after all fences and a clean end, the record is FREE, for another owner, in a new life; otherwise it
 //                            stays TAKING, and the next take fences this one
-
-import { sleep } from '@rsio/common/lib/waiting';
-import { TAKE_OVER_MS } from '@rsio/common/config/schema/limits';
-import type { SharedDiskConfig } from '@rsio/common/config/schema/types';
-import type { Timer } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { printDuration } from '@rsio/common/lib/units';
-import type { StorageClient } from './engine.ts';
-import { hasOtherOwners, nextStep, turnsAfter } from './farm-decision.ts';
-import { type FarmRecord, freed, isOwner, served, taken, untaken, type Writer } from './farm-record.ts';
-import { FarmWatch } from './farm-watch.ts';
-import { POOL_CLOSE_MS, HURRY_MS, PROBE_MS, REFUSAL_MAX_CHARS, RETRY_MS, WATCH_MS } from './limits.ts';
-import { fenceUntilProven, nameOf } from './fencing.ts';
-import { settlesIn, untilDone } from './in-time.ts';
-import { type LookedOwnership, OwnLooks } from './own-looks.ts';
-import type { Ownership, SharedPoolPorts, SharedPoolStatus, Standing } from './shared-pool-ports.ts';
 
 interface Owned extends LookedOwnership {
   record: FarmRecord;
@@ -522,5 +520,62 @@ export class SharedPool {
 
   private failure(why: string): RsError {
     return new RsError('E_POOL', `Pool ${this.name}: ${why}`, { pool: this.name });
+  }
+}
+
+// Fences an earlier owner of a shared pool, for the server that takes the pool, and tries again until the fence is proven. Invariant:
+// fenceUntilProven resolves only when the fence is proven. Rules: F4.
+interface FencingPorts {
+  readonly engine: Pick<Engine, 'fence'>;
+  /** Called with a sentence after each attempt that has failed. */
+  waits(why: string): void;
+  /** Waits before the next attempt. Throws if this server is no longer the taker. */
+  pause(): Promise<void>;
+}
+
+/** Throws what `pause` throws. */
+async function fenceUntilProven(writer: Writer, ports: FencingPorts): Promise<void> {
+  for (;;) {
+    try {
+      await ports.engine.fence(writer);
+      return;
+    } catch (thrown) {
+      ports.waits(`it waits for the fence of ${nameOf(writer)}: ${toRsError(thrown).message}`);
+    }
+    await ports.pause();
+  }
+}
+
+/** Returns a text such as `big-9, generation 17`. */
+function nameOf({ server, generation }: Writer): string {
+  return `${server}, generation ${generation}`;
+}
+
+// Waits for a step of a shared pool that may hang or fail. The caller keeps track of the step. Invariant: a wait that gives up does not end
+// the step.
+/** Resolves with true when the step has settled, and with false after `limitMs`. */
+function settlesIn(clock: Clock, limitMs: number, step: Promise<unknown>): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = clock.after(limitMs, () => resolve(false));
+    const settled = (): void => {
+      timer.cancel();
+      resolve(true);
+    };
+    step.then(settled, settled);
+  });
+}
+
+/**
+ * Runs `work` until it succeeds, or `isOver` returns true. After each failed attempt, `failed` gets the reason, and waits before the next
+ * attempt.
+ */
+async function untilDone(work: () => Promise<void>, isOver: () => boolean, failed: (why: string) => Promise<void>): Promise<void> {
+  while (!isOver()) {
+    const why = await work().then(
+      () => null,
+      (thrown: unknown) => toRsError(thrown).message,
+    );
+    if (why === null) return;
+    await failed(why);
   }
 }

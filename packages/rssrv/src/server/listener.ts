@@ -10,7 +10,7 @@ import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import { assert } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
-import type { DaemonLog } from '@rsio/common/log/log';
+import type { DaemonLog, Log, LogLevel } from '@rsio/common/log/log';
 import { bootId } from '@rsio/common/daemon/process-facts';
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
 import { plural } from '@rsio/common/lib/units';
@@ -24,30 +24,28 @@ import { Admissions } from './admissions.ts';
 import type { ServedSession } from './served-session.ts';
 import { SessionRequests } from './session-requests.ts';
 import type { ToSession } from '../session/channel/channel.ts';
-import { type DiscoveryService, systemDiscovery } from './discovery-service.ts';
+import { systemDiscovery, type DiscoveryService } from './discovery-service.ts';
 import { fileSystemOf } from '../machine/file-system.ts';
 import { ListeningSockets, addressMissingText, toInterface } from './listening-sockets.ts';
-import { ServerLogs } from './server-logs.ts';
 import { rightsOf } from '../pools/asker.ts';
 import { announceList, checkTls, identityOf } from './offered-volumes.ts';
 import { ProvenConnections } from './proven-connections.ts';
 import type { UnprovenLimiter } from './unproven-limiter.ts';
 import { ProbeConnections } from '../session/probe-connections.ts';
-import type { Holds } from '../volumes/holds/holds.ts';
-import type { Ledgers } from '../volumes/holds/ledgers.ts';
-import { newHolderState } from './holder-state.ts';
+import { Holds } from '../volumes/holds/holds.ts';
+import { Ledgers } from '../volumes/holds/ledgers.ts';
 import { systemVoters } from '../mirrors/own-replicas.ts';
 import { Moments } from '../snapshots/moments.ts';
 import { Statistics } from '../volumes/statistics/statistics.ts';
 import { EventLog } from '../events/event-log.ts';
 import { EventHistory, type EventStore } from '@rsio/common/events/event-history';
-import type { Fences } from '../volumes/fences.ts';
+import { Fences } from '../volumes/fences.ts';
 import { newPeers } from '../replication/peers/own-peers.ts';
 import type { Peers } from '../replication/peers/peers.ts';
 import { Reloader } from './reloader.ts';
-import { type SnapshotAnswers, systemAnswers } from '../snapshots/reads/snapshot-answers.ts';
+import { systemAnswers, type SnapshotAnswers } from '../snapshots/reads/snapshot-answers.ts';
 import { ServedSnapshots } from '../snapshots/reads/served-snapshots.ts';
-import { incarnationOf, RunRecords } from './run-records.ts';
+import { RunRecords, incarnationOf } from './run-records.ts';
 import type { GrownVolume, ServedVolume } from '../storage/io/served-volume.ts';
 import { SpaceShortage } from '../volumes/space-shortage.ts';
 import { Incarnations } from './incarnations.ts';
@@ -56,8 +54,45 @@ import { randomUnit, sharedPoolParts } from './shared/shared-pool-parts.ts';
 import { Volumes } from '../volumes/volumes.ts';
 import type { Voters } from '../mirrors/voters.ts';
 import { ListAnnouncements } from './workers/list-announcements.ts';
-import { type Worker, WorkerPool } from './workers/worker-pool.ts';
+import { WorkerPool, type Worker } from './workers/worker-pool.ts';
 import { WorkerRights } from './workers/worker-rights.ts';
+
+// Reopens and moves the listener's log, and changes the log level. The listener's log also contains the lines of the workers. Invariant:
+// all processes have the same log level.
+interface ServerLogsPorts {
+  readonly log: DaemonLog;
+  /** Moves the listener's log to the place that the configuration names. */
+  readonly relog: (config: RssrvConfig) => void;
+  readonly config: () => RssrvConfig;
+  readonly pool: () => WorkerPool;
+}
+
+class ServerLogs {
+  private readonly ports: ServerLogsPorts;
+
+  constructor(ports: ServerLogsPorts) {
+    this.ports = ports;
+  }
+
+  reopen(): void {
+    this.ports.log.reopen();
+  }
+
+  setLevel(level: LogLevel): void {
+    this.ports.log.setLevel(level);
+    this.ports.pool().setLogLevel(level);
+  }
+
+  /** Calls `apply`, which applies a configuration, and then moves the log if its file or its time format has changed. */
+  async along(apply: () => Promise<void>): Promise<void> {
+    const { relog, config } = this.ports;
+    const before = config().server;
+    await apply();
+    const { server } = config();
+    if (before.log === server.log && before.logTime === server.logTime) return;
+    relog(config());
+  }
+}
 
 export interface ListenerOptions {
   readonly config: RssrvConfig;
@@ -447,4 +482,45 @@ export class Listener {
     const written = [...session.uses].filter((id) => !this.snapshots.has(id));
     if (!isClean) await this.records?.workerEnded(session.workerSession.pid, written);
   }
+}
+
+// Makes the objects that record which clients hold which volumes, and which clients are fenced: the files in the state directory, and the
+// ledgers of the pools. Invariant: the holds and fences of a pool are saved in the ledger of this pool, and in no other ledger.
+interface HolderState {
+  readonly holds: Holds;
+  readonly fences: Fences;
+  readonly ledgers: Ledgers;
+}
+
+/** Each part is a function, because the parts are made later; `records` returns null until the server starts. */
+interface HolderStateParts {
+  readonly records: () => RunRecords | null;
+  readonly administration: () => Administration;
+  readonly admissions: () => Admissions;
+}
+
+function newHolderState(
+  { paths, clock, log }: { readonly paths: RssrvPaths; readonly clock: Clock; readonly log: Log },
+  { records, administration, admissions }: HolderStateParts,
+): HolderState {
+  const holds = new Holds(paths.holdersFile, () => clock.wallMs(), log, {
+    save: (poolId) => ledgers.save(poolId),
+    isDirty: (poolId) => ledgers.isDirty(poolId),
+    doubt: (poolId) => ledgers.doubt(poolId),
+  });
+  const fences = new Fences(clock, paths.fencesFile, holds, () => ledgers.saveFences());
+  const ledgers: Ledgers = new Ledgers({
+    ...{ log, holds, fences },
+    owner: () => records()?.runId ?? '',
+    begin: async (ids) => records()?.poolCame(ids),
+    countOf: (id) => records()?.countOf(id) ?? 0,
+    adoptCounts: (counts) => records()?.adoptCounts(counts),
+    areRemembered: (path, volumes) => administration().areRemembered(path, volumes),
+    onLedger: (poolId, work) => administration().onLedger(poolId, work),
+    came: (fenced) => {
+      admissions().holdersCame();
+      for (const node of fenced) admissions().endSession(node, 'E_FENCED', `Node ${node} was fenced at the last server of a pool`);
+    },
+  });
+  return { holds, fences, ledgers };
 }

@@ -5,16 +5,71 @@
 import { counted } from '@rsio/common/lib/assert';
 import type { InFlight } from '@rsio/common/structures/in-flight';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { EXTENTS_PER_ANSWER_MAX, SUMS_PER_HANDLE_MAX } from '@rsio/protocol/wire/limits';
+import { EXTENTS_PER_ANSWER_MAX, MIRROR_MAP_PART_MAX_BYTES, MIRROR_SUM_BYTES, SUMS_PER_HANDLE_MAX } from '@rsio/protocol/wire/limits';
 import { decodeExtentsRequest, encodeExtentsAnswer, encodeIdentifyAnswer } from '@rsio/protocol/wire/message-codec';
 import { IOCTL } from '@rsio/protocol/wire/messages';
-import { decodeMirrorSumsRequest } from '@rsio/protocol/wire/mirror-codec';
-import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
-import type { Backend, ExtentsDone } from '../storage/io/backend.ts';
+import {
+  decodeMirrorClearRequest,
+  decodeMirrorMapRequest,
+  decodeMirrorSumsRequest,
+  encodeMirrorMapAnswer,
+  encodeMirrorSumsAnswer,
+} from '@rsio/protocol/wire/mirror-codec';
+import { STATUS, statusEntry, type Status } from '@rsio/protocol/wire/status';
+import { WOULD_WAIT, type Backend, type ExtentsDone, type IntentView } from '../storage/io/backend.ts';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
-import { isMirrorIoctl, mirrorIoctl } from './mirror-ioctls.ts';
-import { mirrorSums } from './mirror-sums.ts';
 import { isSnapshotIoctl, snapshotIoctl, type SnapshotPorts } from '../snapshots/reads/snapshot-asks.ts';
+import { createHash } from 'node:crypto';
+import type { MirrorSumsRequest } from '@rsio/protocol/wire/mirror-messages';
+
+// Answers MIRROR_SUMS: checksums of a range of a replica or of a snapshot, with which a client compares it with another copy. Invariants:
+// in each turn of the event loop, the process computes the checksum of at most one piece of one volume, so that checksums do not delay
+// I/O. A handle has at most SUMS_PER_HANDLE_MAX of these requests in progress.
+/**
+ * Queued steps of all requests. One step runs in each turn of the event loop. Each handle has at most SUMS_PER_HANDLE_MAX steps in the
+ * queue.
+ */
+const turns: (() => void)[] = [];
+
+function inTurn(work: () => void): void {
+  turns.push(work);
+  if (turns.length === 1) setImmediate(takeTurn);
+}
+
+function takeTurn(): void {
+  // The running step stays in the queue while it runs. If the running step adds another step, `inTurn` then schedules no second turn.
+  turns[0]?.();
+  turns.shift();
+  if (turns.length > 0) setImmediate(takeTurn);
+}
+
+/** Called when the sums are known or the request has failed. `body` is null unless the status is OK. */
+type SumsDone = (status: Status, body: Buffer | null) => void;
+
+/**
+ * Computes the checksums of the pieces in a range. The range must be within the volume. `done` is called once, and never before this
+ * function has returned.
+ */
+function mirrorSums(backend: Backend, { lba, sectors, pieceSectors }: MirrorSumsRequest, done: SumsDone): void {
+  const pieceBytes = pieceSectors * SECTOR_BYTES;
+  const endBytes = (lba + sectors) * SECTOR_BYTES;
+  const buffer = Buffer.allocUnsafe(Math.min(pieceBytes, sectors * SECTOR_BYTES));
+  const sums: Buffer[] = [];
+  const next = (): void => {
+    const positionBytes = lba * SECTOR_BYTES + sums.length * pieceBytes;
+    if (positionBytes >= endBytes) return done(STATUS.OK, encodeMirrorSumsAnswer({ sums: Buffer.concat(sums) }));
+    const lengthBytes = Math.min(pieceBytes, endBytes - positionBytes);
+    const status = backend.tryRead(buffer, 0, lengthBytes, positionBytes);
+    if (status === WOULD_WAIT) backend.read(buffer, 0, lengthBytes, positionBytes, (later) => inTurn(() => summed(later, lengthBytes)));
+    else summed(status, lengthBytes);
+  };
+  const summed = (status: Status, lengthBytes: number): void => {
+    if (status !== STATUS.OK) return done(status, null);
+    sums.push(createHash('sha256').update(buffer.subarray(0, lengthBytes)).digest().subarray(0, MIRROR_SUM_BYTES));
+    inTurn(next);
+  };
+  inTurn(next);
+}
 
 /** The listener's answer to a client's IOCTL SETTLED. */
 export interface Settled {
@@ -145,4 +200,20 @@ function extents(open: IoctlHandle, body: Buffer, events: IoctlEvents): void {
     open.inFlight.end();
     throw error;
   }
+}
+
+// Answers the IOCTLs about the intent map of a mirror's replica.
+// Invariant: only the handle of a replica has an intent map.
+function isMirrorIoctl(number: number): boolean {
+  return number === IOCTL.MIRROR_MAP || number === IOCTL.MIRROR_CLEAR;
+}
+
+/** Returns the body of the answer, or null if the answer has no body. Throws E_PROTOCOL if the request is not well formed. */
+function mirrorIoctl(intents: IntentView, number: number, body: Buffer): Buffer | null {
+  if (number === IOCTL.MIRROR_CLEAR) {
+    intents.clear(decodeMirrorClearRequest(body, 0, body.length).ranges);
+    return null;
+  }
+  const { first } = decodeMirrorMapRequest(body, 0, body.length);
+  return encodeMirrorMapAnswer({ regions: intents.regions, first, bits: intents.read(first, MIRROR_MAP_PART_MAX_BYTES) });
 }

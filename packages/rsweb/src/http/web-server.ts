@@ -13,25 +13,45 @@ import { printEndpoint } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
 import type { Credentials } from '../config/credentials.ts';
 import type { Listen } from '../config/value-types.ts';
-import { type Answer, plain, SECURITY_HEADERS } from './answer.ts';
-import { readBody } from './body.ts';
-import { type Connection, Connections } from './connections.ts';
+import { SECURITY_HEADERS, plain, type Answer } from './answer.ts';
+import { Connections, type Connection } from './connections.ts';
 import {
   CLOSE_MS,
-  WEB_CONNECTIONS_MAX,
   HANDSHAKE_MS,
-  WEB_HEADERS_MAX,
-  WEB_HEADERS_MAX_BYTES,
   HEADERS_MS,
   KEEP_ALIVE_MS,
   LOOK_MS,
-  REQUEST_MS,
   REQUESTS_PER_CONNECTION_MAX,
+  REQUEST_MS,
   SILENCE_MS,
+  WEB_BODY_MAX_BYTES,
+  WEB_CONNECTIONS_MAX,
+  WEB_HEADERS_MAX,
+  WEB_HEADERS_MAX_BYTES,
   WEB_URL_MAX_CHARS,
 } from '../limits.ts';
 import type { EventStream, Handler } from './reply.ts';
 import { parseBearer, parseCookies, parseForm, parsePath, type Request } from './request.ts';
+
+// Reads the body of a form. Invariant: at most WEB_BODY_MAX_BYTES are kept.
+// The setting requestTimeout in web-server.ts limits the time.
+const FORM_TYPE = /^application\/x-www-form-urlencoded\s*(;|$)/i;
+
+/** Resolves with the text of the body, or with an error answer if the body is not acceptable. Rejects if the peer disconnects. */
+async function readBody(message: IncomingMessage): Promise<string | Answer> {
+  const tooLarge = plain(413, `A form may have ${WEB_BODY_MAX_BYTES} bytes`);
+  if (!FORM_TYPE.test(message.headers['content-type'] ?? '')) return plain(415, 'Send a form: application/x-www-form-urlencoded');
+  if (Number(message.headers['content-length'] ?? 0) > WEB_BODY_MAX_BYTES) return tooLarge;
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  // The connection must stay open for the answer, even if the body is too large.
+  for await (const chunk of message.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    sizeBytes += chunk.length;
+    if (sizeBytes > WEB_BODY_MAX_BYTES) return tooLarge;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
 
 const BOUNDS = {
   maxHeaderSize: WEB_HEADERS_MAX_BYTES,

@@ -4,9 +4,40 @@
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { EventSink, EventStream } from '../http/reply.ts';
-import type { Picture } from '../model/picture.ts';
-import { type Change, changesBetween, type Texts, textsOf } from './differences.ts';
+import type { ListName, Picture } from '../model/picture.ts';
 import { BACKLOG_MAX_BYTES, HEARTBEAT_MS, STREAMS_MAX, STREAMS_PER_TOKEN_MAX, STUCK_MS, WHOLE_SHARE } from '../limits.ts';
+
+// Finds the changes between two pictures, element by element. Pure.
+// Invariant: the old picture with all changes applied equals the new one.
+/** A changed element of a list; `value` is null if the element was removed. */
+interface Change {
+  readonly path: readonly [ListName, string];
+  readonly value: unknown;
+}
+
+const LISTS: readonly ListName[] = ['machines', 'servers', 'clients', 'paths', 'volumes', 'pools', 'mirrors', 'applications', 'events'];
+
+/** For each list, a map. Key: id of an element. Value: the JSON text of the element, which is compared with the next picture. */
+type Texts = ReadonlyMap<ListName, ReadonlyMap<string, string>>;
+
+function textsOf(picture: Picture): Texts {
+  return new Map(LISTS.map((list) => [list, new Map(picture[list].map((element) => [element.id, JSON.stringify(element)]))]));
+}
+
+/**
+ * Returns the changes of all lists except the findings. The order of the findings matters, so a page always gets the whole list of
+ * findings.
+ */
+function changesBetween(before: Texts, after: Texts, picture: Picture): Change[] {
+  return LISTS.flatMap((list) => {
+    const [was, is] = [before.get(list), after.get(list)];
+    const changed = picture[list]
+      .filter(({ id }) => was?.get(id) !== is?.get(id))
+      .map((value): Change => ({ path: [list, value.id], value }));
+    const gone = [...(was?.keys() ?? [])].filter((id) => is?.has(id) !== true).map((id): Change => ({ path: [list, id], value: null }));
+    return [...changed, ...gone];
+  });
+}
 
 export interface Watcher {
   readonly token: string;

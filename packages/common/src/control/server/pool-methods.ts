@@ -1,5 +1,5 @@
 // The methods of rssrv about pools. The rules for changing a table are in docs/CONTROL.md. Invariant: rssrv has a handler for each method
-// (admin/pool-handlers.ts).
+// (admin/administration.ts).
 
 import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '../limits.ts';
 import { flagParam, method } from '../method-table.ts';

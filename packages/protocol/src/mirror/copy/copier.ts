@@ -2,6 +2,28 @@
 // maps (M3). The plans decide. This class passes the state of the mirror to the plans and executes the orders of the plans. An event only
 // records and schedules `pump`, which acts. Invariant: each piece, flush and clearing that a plan has ordered ends exactly once.
 
+import { counted } from '@rsio/common/lib/assert';
+import type { Clock } from '@rsio/common/lib/clock';
+import { EarliestTimer } from '@rsio/common/lib/earliest-timer';
+import { statusEntry } from '../../wire/status.ts';
+import { CHECKPOINT_BYTES, CLEAR_IDLE_MS, COPY_RETRY_MS, PIECES_URGENT_MAX, PIECE_MAX_BYTES } from '../limits.ts';
+import { RegionSet, regionsOf } from '../region-set.ts';
+import { ClearRun } from './clear-run.ts';
+import type { CopyBuffers } from './copy-buffers.ts';
+import type { CopierEvents, CopyIo, CopyView, Cutter, ResyncProgress, SourceAndTargets } from './copy-ports.ts';
+import { flushAll } from './flush-run.ts';
+import { Pace } from './pace.ts';
+import { PieceRun, type PieceResult } from './piece-run.ts';
+import { ClearPlan } from './clear-plan.ts';
+import { MapSurvey } from './map-survey.ts';
+import { bytesOf, type Piece } from './region-pieces.ts';
+import { SettlePlan } from './settle-plan.ts';
+import { sourcesOf, type CopyKind } from './sources.ts';
+import { isTenant, type Tenant } from './tenants.ts';
+import { Returning } from './returning.ts';
+import { Unreadable } from './unreadable.ts';
+import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
+
 // Design.
 // Settling, returning and clearing share buffers, pace and locks. One class therefore runs them. Plans without clock and I/O choose the
 // next work (settle-plan.ts, resync-plan.ts, clear-plan.ts). One run executes one order from its beginning to its end (piece-run.ts,
@@ -33,28 +55,6 @@
 // - No bit is cleared while a configuration is pending or a member is not in sync. While a replica is larger than the mirror, the bit of
 //   the region in which the mirror ends stays set (M21).
 // - Users' I/O never stops copies for good: it makes pieces fewer and shorter (pace.ts).
-
-import { counted } from '@rsio/common/lib/assert';
-import type { Clock } from '@rsio/common/lib/clock';
-import { EarliestTimer } from '@rsio/common/lib/earliest-timer';
-import { statusEntry } from '../../wire/status.ts';
-import { CHECKPOINT_BYTES, CLEAR_IDLE_MS, COPY_RETRY_MS, PIECE_MAX_BYTES, PIECES_URGENT_MAX } from '../limits.ts';
-import { RegionSet, regionsOf } from '../region-set.ts';
-import { keptRegion, largestOf } from './beyond.ts';
-import { ClearRun } from './clear-run.ts';
-import type { CopyBuffers } from './copy-buffers.ts';
-import type { CopierEvents, CopyIo, CopyView, Cutter, ResyncProgress, SourceAndTargets } from './copy-ports.ts';
-import { flushAll } from './flush-run.ts';
-import { Pace } from './pace.ts';
-import { PieceRun, type PieceResult } from './piece-run.ts';
-import { ClearPlan } from './clear-plan.ts';
-import { MapSurvey } from './map-survey.ts';
-import { bytesOf, type Piece } from './region-pieces.ts';
-import { SettlePlan } from './settle-plan.ts';
-import { type CopyKind, sourcesOf } from './sources.ts';
-import { isTenant, type Tenant } from './tenants.ts';
-import { Returning } from './returning.ts';
-import { Unreadable } from './unreadable.ts';
 
 export class Copier {
   readonly unreadable = new Unreadable();
@@ -508,4 +508,24 @@ export class Copier {
     });
     run.start();
   }
+}
+
+// Data that a replica may have beyond the end of the mirror (rule M21). Pure.
+// Invariant: the content of this data counts as unknown, and never as zeros.
+interface SizesView {
+  readonly sizeBytes: number;
+  readonly replicas: readonly { readonly foundBytes: number }[];
+}
+
+/** Returns the size of the replica that was largest when it was opened. */
+function largestOf(view: SizesView | null): number {
+  return Math.max(0, ...(view?.replicas ?? []).map(({ foundBytes }) => foundBytes));
+}
+
+/**
+ * If a replica is larger than the mirror, returns the region in which the mirror ends; the bit of this region stays set. If no replica is
+ * larger, returns null.
+ */
+function keptRegion(view: SizesView): number | null {
+  return largestOf(view) > view.sizeBytes ? Math.floor(view.sizeBytes / MIRROR_REGION_BYTES) : null;
 }

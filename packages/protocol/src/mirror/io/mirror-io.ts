@@ -13,12 +13,11 @@ import { OP } from '../../wire/frames.ts';
 import { decodeExtentsRequest, encodeExtentsAnswer } from '../../wire/message-codec.ts';
 import { EXTENT, IOCTL, type OpenAnswer } from '../../wire/messages.ts';
 import { STATUS, statusEntry } from '../../wire/status.ts';
-import { type CopyDone, CopyRequests } from './copy-requests.ts';
+import { CopyRequests, type CopyDone } from './copy-requests.ts';
 import { DataPath, type DataPathPorts } from './data-path.ts';
 import { mirrorLife } from './lives.ts';
-import type { IoView } from './members.ts';
+import type { IoView, Member } from './members.ts';
 import type { Replica } from './replica.ts';
-import { reasonOf, standingOf } from './standing.ts';
 
 export interface MirrorIoFacts {
   readonly mirror: string;
@@ -251,4 +250,28 @@ export class MirrorIo extends DataPath implements VolumeTarget {
       life: '',
     };
   }
+}
+
+// Derives whether a mirror can serve its user, and what it waits for, from the view and the sessions of the replicas. Pure. While a replica
+// that counts is away, all changes wait, so the mirror is `halted` until the replica answers or is removed.
+function standingOf(view: IoView | null, members: readonly Member[], hasEnded: boolean): Standing {
+  if (hasEnded) return 'over';
+  if (view === null || !view.isServing) return 'halted';
+  let isRecovering = false;
+  for (const { counts, isLost, replica } of members) {
+    if (!counts) continue;
+    const standing = replica === null || replica.isGivenUp || isLost ? 'over' : replica.attachment.standing;
+    if (standing === 'halted' || standing === 'over') return 'halted';
+    if (standing === 'recovering') isRecovering = true;
+  }
+  return isRecovering ? 'recovering' : 'ready';
+}
+
+function reasonOf(view: IoView | null, members: readonly Member[]): string {
+  if (view === null || !view.isServing) return view?.waitsFor ?? 'The mirror is not claimed yet';
+  const waiting = members.find(({ counts, isReady }) => counts && !isReady);
+  if (waiting === undefined) return '';
+  const { replica, isLost } = waiting;
+  if (replica === null || replica.isGivenUp || isLost) return view.waitsFor ?? 'A replica is being removed from those in sync';
+  return `The replica on server ${replica.server} does not answer: ${replica.attachment.reason || 'no path to the server is up'}`;
 }

@@ -4,25 +4,58 @@
 // a device at the same path; a device that is in use is removed only with force.
 
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { isLifeKnown, isNewLife } from '@rsio/protocol/mirror/io/lives';
 import type { KeptDevices, LeftDevice } from '../../keeper/kept-devices.ts';
 import { LoopNodes } from './loop-nodes.ts';
 import { chooseDevice, type DeviceFacts } from '../system/device-choice.ts';
-import { DeviceUpkeep } from './device-upkeep.ts';
 import { DeviceGrowth } from './device-growth.ts';
-import { type DevicePlaces, devicePlaces, overlaps } from './device-paths.ts';
+import { devicePlaces, overlaps, type DevicePlaces } from './device-paths.ts';
 import type { FrontendVolume, VolumeIdentity } from '../../volumes/frontend-volume.ts';
 import { releaseAll } from '../../keeper/device-release.ts';
-import { type Frontend, type FrontendEvents, inUse } from '../frontend.ts';
+import { inUse, type Frontend, type FrontendEvents } from '../frontend.ts';
 import { InheritedDevices } from './inherited-devices.ts';
 import { FuseBatch } from '../fuse/fuse-batch.ts';
 import { FuseBuffers } from '../fuse/fuse-buffers.ts';
 import { removePartitionLink } from './partition-links.ts';
 import { SwapWatch } from './swap-watch.ts';
-import { type ShownDevices, VolumeDevices, type VolumeDevicesPorts } from './volume-devices.ts';
+import { VolumeDevices, type ShownDevices, type VolumeDevicesPorts } from './volume-devices.ts';
+import { DEVICE_UPKEEP_MS } from '../limits.ts';
+
+// Looks after the block devices of attached volumes while programs and administrators change them: a block device that another program has
+// detached is made again, and the links follow the partitions. Invariant: the devices of one volume are looked at one look at a time.
+interface DeviceUpkeepPorts<V> {
+  readonly clock: Clock;
+  readonly volumes: () => readonly V[];
+  /** Looks after the devices of one volume. Never rejects. */
+  readonly keepUp: (volume: V) => Promise<void>;
+}
+
+class DeviceUpkeep<V> {
+  private readonly ports: DeviceUpkeepPorts<V>;
+  private timer: Timer | null = null;
+  private hasEnded = false;
+
+  constructor(ports: DeviceUpkeepPorts<V>) {
+    this.ports = ports;
+  }
+
+  start(): void {
+    this.timer = this.ports.clock.after(DEVICE_UPKEEP_MS, () => void this.look());
+  }
+
+  stop(): void {
+    this.hasEnded = true;
+    this.timer?.cancel();
+  }
+
+  private async look(): Promise<void> {
+    for (const volume of this.ports.volumes()) if (!this.hasEnded) await this.ports.keepUp(volume);
+    if (!this.hasEnded) this.start();
+  }
+}
 
 export interface DeviceFrontendPorts {
   readonly clock: Clock;

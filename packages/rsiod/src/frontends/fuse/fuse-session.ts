@@ -13,13 +13,14 @@ import {
   FUSE_DATA_MAX_BYTES,
   FUSE_INTERRUPT_MS,
   FUSE_REQUESTS_OUT_MAX,
+  FUSE_SEEK_BYTES,
 } from '../limits.ts';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
-import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
+import type { Extent, FrontendVolume } from '../../volumes/frontend-volume.ts';
 import { DATA_OFFSET, type FuseBuffers } from './fuse-buffers.ts';
 import {
-  agree,
   FuseHeader,
+  agree,
   isInterruptOf,
   readFallocate,
   readHeader,
@@ -46,17 +47,15 @@ import {
   MINOR_MIN,
   MODE_PERMISSIONS,
   MODE_REGULAR,
-  O_ACCMODE,
-  O_DSYNC,
   OPCODE,
   OPEN_FLAG,
+  O_ACCMODE,
+  O_DSYNC,
   REPLY_HEADER_BYTES,
   SEEK,
   SET,
 } from './fuse-constants.ts';
-import { fuseErrno } from './fuse-errno.ts';
 import { FuseRequest } from './fuse-request.ts';
-import { type Sought, seek } from './fuse-seek.ts';
 
 /** Through this interface, the session sends replies and stops or resumes the reading of requests. */
 export interface FusePort {
@@ -452,4 +451,64 @@ export class FuseSession {
 
 function needsReply(opcode: number): boolean {
   return opcode !== OPCODE.FORGET && opcode !== OPCODE.BATCH_FORGET && opcode !== OPCODE.INTERRUPT;
+}
+
+// Maps the status of a completed I/O request to an error number. Programs get this number from read(2), write(2) or fsync(2) on a raw
+// device. An error number carries no message, so the messages are in the events and in the log.
+/** Statuses that are not listed here become EIO, as do unknown statuses of newer servers. */
+function fuseErrno(status: Status): number {
+  switch (status) {
+    case STATUS.OK:
+      return ERRNO.OK;
+    case STATUS.PAST_END:
+    case STATUS.NO_SPACE:
+      return ERRNO.ENOSPC;
+    case STATUS.MISALIGNED:
+    case STATUS.BAD_REQUEST:
+      return ERRNO.EINVAL;
+    case STATUS.READ_ONLY:
+      return ERRNO.EROFS;
+    case STATUS.NO_RIGHTS:
+      return ERRNO.EPERM;
+    case STATUS.UNSUPPORTED:
+      return ERRNO.EOPNOTSUPP;
+    case STATUS.OUT_OF_MEMORY:
+      return ERRNO.ENOMEM;
+    default:
+      return ERRNO.EIO;
+  }
+}
+
+// Finds the next data or the next hole in a volume for lseek(2), by requesting the volume's extents piece by piece. Invariant: everything
+// that is not known to be a hole counts as data, so that a program that skips holes never leaves data out of a copy.
+interface Sought {
+  readonly status: Status;
+  /** The position of the data or the hole; null if the volume has no data at or after the start position. */
+  readonly positionBytes: number | null;
+}
+
+/** `fromBytes` must be within the volume. A hole is always found, because the end of the volume counts as a hole. */
+function seek(volume: FrontendVolume, fromBytes: number, what: 'data' | 'hole', done: (sought: Sought) => void): void {
+  const endBytes = volume.sizeBytes;
+  const request = (at: number): void => {
+    volume.extents(at, Math.min(FUSE_SEEK_BYTES, endBytes - at), (status, extents) => {
+      if (status === STATUS.UNSUPPORTED) return done({ status: STATUS.OK, positionBytes: what === 'data' ? fromBytes : endBytes });
+      if (status !== STATUS.OK) return done({ status, positionBytes: null });
+      const { found, behind } = lookIn(extents, at, what);
+      if (found !== null) return done({ status, positionBytes: Math.max(fromBytes, found) });
+      // An answer without extents ends the search, because the same extents would otherwise be requested forever.
+      if (behind === at || behind >= endBytes) return done({ status, positionBytes: what === 'data' ? null : endBytes });
+      request(behind);
+    });
+  };
+  request(fromBytes - (fromBytes % volume.blockSizeBytes));
+}
+
+function lookIn(extents: readonly Extent[], fromBytes: number, what: 'data' | 'hole'): { found: number | null; behind: number } {
+  let at = fromBytes;
+  for (const { lengthBytes, isHole } of extents) {
+    if (isHole === (what === 'hole')) return { found: at, behind: at };
+    at += lengthBytes;
+  }
+  return { found: null, behind: at };
 }

@@ -7,16 +7,22 @@
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Status } from '@rsio/protocol/wire/status';
-import { AOE_CHANGE_MS, AOE_COMMANDS_MAX, AOE_QUERIES_MAX, AOE_QUERIES_MS, AOE_VOLUME_COMMANDS_MAX, AOE_WRITE_AGE_MS } from '../limits.ts';
-import { AoeCommand } from './aoe-command.ts';
-import { type AoeTarget, configWish, maskWish, reserveWish, type Wish } from './aoe-target.ts';
+import {
+  AOE_CHANGE_MS,
+  AOE_COMMANDS_MAX,
+  AOE_FRAME_MAX_BYTES,
+  AOE_QUERIES_MAX,
+  AOE_QUERIES_MS,
+  AOE_VOLUME_COMMANDS_MAX,
+  AOE_WRITE_AGE_MS,
+} from '../limits.ts';
+import { configWish, maskWish, reserveWish, type AoeTarget, type Wish } from './aoe-target.ts';
 import { ataErrorOf, planAta } from './ata.ts';
 import { writeIdentity } from './identify.ts';
 import {
   ATA_BYTES,
   ATA_ERROR,
   ATA_STATUS,
-  type AtaError,
   BROADCAST_MAC,
   COMMAND,
   CONFIG,
@@ -26,20 +32,49 @@ import {
   EVERY_SHELF,
   EVERY_SLOT,
   FAULT,
-  type Fault,
   FLAG,
   HEADER_BYTES,
-  isGroup,
   MAC_BYTES,
   MASK_BYTES,
   MASK_FAULT,
-  macAt,
   RESERVE_BYTES,
   SECTOR_BYTES,
-  sectorsIn,
   VERSION,
+  isGroup,
+  macAt,
+  sectorsIn,
+  type AtaError,
+  type Fault,
   writeAnswer,
 } from './wire.ts';
+import type { VolumeIo, VolumeOp } from '../../volumes/frontend-volume.ts';
+
+// One ATA command that a volume is executing. A gate pools the objects. Invariant: the memory of a command belongs to its volume from
+// `submit` until `done`, and the header of the request stays until the answer has been written.
+class AoeCommand implements VolumeIo {
+  op: VolumeOp = 'read';
+  positionBytes = 0;
+  lengthBytes = 0;
+  readonly buffer = Buffer.allocUnsafeSlow(AOE_FRAME_MAX_BYTES - ATA_BYTES);
+  readonly bufferOffset = 0;
+  readonly takesReceived = true;
+  received: Buffer | null = null;
+  receivedOffset = 0;
+  fua = false;
+  readonly anyRange = true;
+  readonly mustKeepAllocated = false;
+  readonly header = Buffer.allocUnsafeSlow(ATA_BYTES);
+  target: AoeTarget | null = null;
+  private readonly ended: (command: AoeCommand, status: Status) => void;
+
+  constructor(ended: (command: AoeCommand, status: Status) => void) {
+    this.ended = ended;
+  }
+
+  done(status: Status): void {
+    this.ended(this, status);
+  }
+}
 
 /** Where answers are written. */
 export interface FrameOutput {

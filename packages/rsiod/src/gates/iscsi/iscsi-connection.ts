@@ -28,7 +28,6 @@ import type { LoginNames } from './login/login.ts';
 import { OrderedOutput, type OutputEvents } from './ordered-output.ts';
 import { SessionNumbers } from './session-numbers.ts';
 import { TargetTexts } from './target-texts.ts';
-import { taskFunction, taskResponse } from './task-functions.ts';
 import {
   BHS_BYTES,
   CONTINUED,
@@ -42,8 +41,40 @@ import {
   REJECT,
   REQUEST,
   RESPONSE,
+  TASK,
+  TASK_RESPONSE,
 } from './wire/constants.ts';
 import { PduDecoder, type PduSink } from './wire/pdu-decoder.ts';
+import type { TaskFunction, TaskManagement } from '../scsi/port.ts';
+
+// Task management requests of iSCSI, and their responses. Pure. Source: RFC 7143, 11.5, 11.6.
+// Invariant: a function that the engine does not support is answered, and changes nothing.
+const FUNCTIONS: Readonly<Record<number, TaskFunction>> = {
+  [TASK.ABORT_TASK]: 'abort task',
+  [TASK.ABORT_TASK_SET]: 'abort task set',
+  [TASK.CLEAR_TASK_SET]: 'clear task set',
+  [TASK.LOGICAL_UNIT_RESET]: 'lun reset',
+  [TASK.TARGET_WARM_RESET]: 'target warm reset',
+  [TASK.TARGET_COLD_RESET]: 'target cold reset',
+};
+
+/** Returns the function with this number, or the response that refuses it if the gate does not support it. */
+function taskFunction(number: number): TaskFunction | number {
+  if (number === TASK.TASK_REASSIGN) return TASK_RESPONSE.REASSIGN_NOT_SUPPORTED;
+  return FUNCTIONS[number] ?? TASK_RESPONSE.NOT_SUPPORTED;
+}
+
+function taskResponse(answer: Parameters<TaskManagement['done']>[0]): number {
+  switch (answer) {
+    case 'complete':
+    case 'succeeded':
+      return TASK_RESPONSE.COMPLETE;
+    case 'no task':
+      return TASK_RESPONSE.NO_TASK;
+    case 'no unit':
+      return TASK_RESPONSE.NO_UNIT;
+  }
+}
 
 /**
  * `entering`: the host has logged in, and its session waits for the end of an earlier session. `leaving`: the host has logged out, and its

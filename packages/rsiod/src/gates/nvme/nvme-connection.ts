@@ -13,21 +13,81 @@ import { GATE_ADMIN_ENTRIES, GATE_COPY_MAX_BYTES, GATE_IN_CAPSULE_BYTES, GATE_QU
 import { AnswerWriter } from './answer-writer.ts';
 import type { NvmeConnectionEvents, NvmePools } from './connection-ports.ts';
 import type { ConnectRequest } from './connect-request.ts';
-import { CommandPool } from './command-pool.ts';
 import type { Controller } from './controller.ts';
 import { FusedPairs } from './fused.ts';
 import { HostWatch } from '../ports/host-watch.ts';
-import { type IoPlan, isChange } from './io-commands.ts';
+import { isChange, type IoPlan } from './io-commands.ts';
 import { IoExecution, type IoPorts } from './io-execution.ts';
 import { MemoryShare } from '../ports/memory-share.ts';
-import type { NvmeCommand, NvmeCommandEvents } from './nvme-command.ts';
-import { type LoginQueue, QueueLogin } from './queue-login.ts';
-import { QueueProofs } from './queue-proofs.ts';
+import { NvmeCommand, type NvmeCommandEvents } from './nvme-command.ts';
+import { QueueLogin, type LoginQueue } from './queue-login.ts';
 import type { Subsystem } from './subsystem.ts';
 import type { Reservations } from '../reservations/reservations.ts';
-import { CODE, type Code, DNR, FATAL, HEADER_BYTES, IO, PDU, SGL } from './wire/constants.ts';
+import { ADMIN, CODE, DNR, FATAL, HEADER_BYTES, IO, PDU, SGL, type Code } from './wire/constants.ts';
 import { PduDecoder, type PduSink } from './wire/pdu-decoder.ts';
 import { icResponse, readIcRequest, termination } from './wire/pdu.ts';
+import type { Moment } from '../order/gate-path.ts';
+import { Replies } from './replies.ts';
+
+// What one queue of a controller proves about its path: that its host has received an answer. Invariant: on I/O queues, answers are remembered
+// only while a change waits for a proof, so that they cost nothing otherwise. Rules: D1.
+class QueueProofs {
+  private readonly controller: Controller;
+  private readonly isAdmin: boolean;
+  /** The moment of the answer to Connect, until a command shows that the host has received it. */
+  private welcome: Moment | null;
+  private readonly replies = new Replies();
+
+  /** The login has succeeded, and its last answer is sent now. */
+  constructor(controller: Controller, isAdmin: boolean) {
+    this.controller = controller;
+    this.isAdmin = isAdmin;
+    this.welcome = controller.path.moment;
+  }
+
+  /** A command has arrived: its host has the answer to Connect, and an earlier answer under the same identifier. */
+  arrived(command: NvmeCommand): void {
+    // The rest of an authentication comes before its last answer.
+    if (command.isAuth) return;
+    const { controller, welcome } = this;
+    this.welcome = null;
+    if (welcome !== null) controller.proves(welcome, false);
+    const reply = this.replies.arrived(command.cid);
+    if (reply !== null) controller.proves(reply, this.isAdmin && command.opcode === ADMIN.ASYNC_EVENT);
+  }
+
+  /** A command is answered now. */
+  answered({ cid }: NvmeCommand): void {
+    const { path } = this.controller;
+    if (this.isAdmin || path.holds.size > 0) this.replies.answered(cid, path.moment);
+  }
+}
+
+// The command objects of one connection, which uses each of them again.
+// Invariant: the number of an object is its tag, and its place in `all`.
+class CommandPool {
+  readonly all: NvmeCommand[] = [];
+  private readonly idle: NvmeCommand[] = [];
+  private readonly owner: NvmeCommandEvents;
+
+  constructor(owner: NvmeCommandEvents) {
+    this.owner = owner;
+  }
+
+  /** Returns null if `most` commands are in use. */
+  take(most: number): NvmeCommand | null {
+    const idle = this.idle.pop();
+    if (idle !== undefined) return idle;
+    if (this.all.length >= most) return null;
+    const made = new NvmeCommand(this.owner, this.all.length);
+    this.all.push(made);
+    return made;
+  }
+
+  giveBack(command: NvmeCommand): void {
+    this.idle.push(command);
+  }
+}
 
 type Phase = 'greeting' | 'connecting' | 'serving' | 'closed' | 'finished';
 

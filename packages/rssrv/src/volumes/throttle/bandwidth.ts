@@ -11,11 +11,12 @@ import type { Log } from '@rsio/common/log/log';
 import type { ServedVolume } from '../../storage/io/served-volume.ts';
 import { eventOf } from '../../events/event-log.ts';
 import type { Volumes } from '../volumes.ts';
-import type { Halts } from './halts.ts';
-import { heldText } from './held-text.ts';
-import { HELD_REPORTS, SHARE_CONFIRM_MS, SHARE_PLAN_MS, SHARE_REPORT_MS, SHARE_REPORTERS } from '../limits.ts';
-import { type Share, ShareBook, type ShareOrder } from './share-book.ts';
+import type { HaltFacts, Halts } from './halts.ts';
+import { HELD_REPORTS, SHARE_CONFIRM_MS, SHARE_PLAN_MS, SHARE_REPORTERS, SHARE_REPORT_MS } from '../limits.ts';
+import { ShareBook, type Share, type ShareOrder } from './share-book.ts';
 import { ALL_VOLUMES, type HeldBy, type ThrottleMessage, type ThrottleReport } from './throttle-messages.ts';
+import { printSize } from '@rsio/common/lib/units';
+import { formatTime } from '@rsio/common/log/log-line';
 
 /** Volume ids have no blanks, so this prefix keeps the keys of clients apart from volume ids. */
 const CLIENT_PREFIX = 'client ';
@@ -306,4 +307,37 @@ function useOf(
   const part = (used: number, limit: number | null): number =>
     limit === null ? 0 : isHungry ? Number.POSITIVE_INFINITY : used / ((limit * Math.max(1, overMs)) / 1_000);
   return { requests: part(requests, iops), bytes: part(bytes, bytesPerSecond) };
+}
+
+// Makes the text that completes "held by" for the I/O of a client on a volume. The client receives the text in its list of volumes. Pure.
+// Invariant: the text is no longer than a short text of the protocol.
+/** `own`: limits of the volume. `ofClient`: limits of the client. */
+function heldText(by: HeldBy | 'stop', own: IoLimits | null, ofClient: IoLimits | null, halt: HaltFacts | null): string {
+  switch (by) {
+    case 'stop':
+      return 'a stop by an administrator of the server';
+    case 'pause':
+      return halt?.untilMs === undefined || halt.untilMs === null ? 'a pause' : `a pause until ${formatTime(halt.untilMs)}`;
+    case 'iops':
+      return limitText('its', iopsText(own));
+    case 'bandwidth':
+      return limitText('its', bandwidthText(own));
+    case 'client-iops':
+      return limitText("the client's", iopsText(ofClient));
+    case 'client-bandwidth':
+      return limitText("the client's", bandwidthText(ofClient));
+  }
+}
+
+/** Returns the text for a limit. `what` is null if the limit was removed after the session had reported that the limit holds I/O. */
+function limitText(whose: string, what: string | null): string {
+  return what === null ? `${whose} limit` : `${whose} limit of ${what}`;
+}
+
+function iopsText(limits: IoLimits | null): string | null {
+  return limits === null || limits.iops === null ? null : `${limits.iops} iops`;
+}
+
+function bandwidthText(limits: IoLimits | null): string | null {
+  return limits === null || limits.bytesPerSecond === null ? null : `${printSize(limits.bytesPerSecond)} bytes per second`;
 }

@@ -7,11 +7,11 @@ import { printDuration } from '@rsio/common/lib/units';
 import { SAVE_EVERY_BYTES } from '../../../jobs/limits.ts';
 import {
   PULL_ASK_BYTES,
-  PULL_COMPARE_BYTES,
   PULL_COMPARES_AT_ONCE,
+  PULL_COMPARE_BYTES,
   PULL_CREDIT_MS,
-  PULL_HOLE_BYTES,
   PULL_HOLES_AT_ONCE,
+  PULL_HOLE_BYTES,
   PULL_LOOK_MS,
   PULL_PATIENCE_MS,
   PULL_PIECE_BYTES,
@@ -23,8 +23,9 @@ import {
 import type { PullOrder } from '../messages.ts';
 import type { PullProgress } from '../peers.ts';
 import type { PulledFile } from './pulled-file.ts';
-import { differing } from './differing.ts';
-import { type Piece, PullPlan, type PullStep, type Range } from './pull-plan.ts';
+import { PullPlan, type Piece, type PullStep, type Range } from './pull-plan.ts';
+import { createHash } from 'node:crypto';
+import { MIRROR_SUM_BYTES } from '@rsio/protocol/wire/limits';
 
 const BOUNDS = {
   windowBytes: PULL_WINDOW_BYTES,
@@ -296,4 +297,27 @@ export class SnapshotPull {
     this.reported = text;
     this.events.progress({ positionBytes, doneBytes, totalBytes });
   }
+}
+
+// Finds the parts of a range that differ from the source, by checksums. Pure. Invariant: a part is left out only if the source has sent a
+// checksum for it, and the bytes here have the same one. Rules: T11.
+/**
+ * Returns the parts of `own` that differ, in order, as ranges of at most `partBytes`. `sums`: the first MIRROR_SUM_BYTES of the SHA-256 of
+ * each `pieceBytes` at the source, one for each; null if the source cannot tell, so that everything differs.
+ */
+function differing(own: Buffer, sums: Buffer | null, pieceBytes: number, partBytes: number): readonly Range[] {
+  const pieces = Math.ceil(own.length / pieceBytes);
+  const parts: Range[] = [];
+  for (let piece = 0; piece < pieces; piece++) {
+    const offsetBytes = piece * pieceBytes;
+    const bytes = own.subarray(offsetBytes, offsetBytes + pieceBytes);
+    const sum = createHash('sha256').update(bytes).digest();
+    if (sums?.compare(sum, 0, MIRROR_SUM_BYTES, piece * MIRROR_SUM_BYTES, (piece + 1) * MIRROR_SUM_BYTES) === 0) continue;
+    const last = parts.at(-1);
+    const isNext =
+      last !== undefined && last.offsetBytes + last.lengthBytes === offsetBytes && last.lengthBytes + bytes.length <= partBytes;
+    if (isNext) parts[parts.length - 1] = { ...last, lengthBytes: last.lengthBytes + bytes.length };
+    else parts.push({ offsetBytes, lengthBytes: bytes.length });
+  }
+  return parts;
 }
