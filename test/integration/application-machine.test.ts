@@ -49,22 +49,18 @@ function program(name: string, text: string): string {
 
 function configOf(service: object, more: object = {}): object {
   return {
-    ...{
-      name: 'one',
-      volumes: ['db'],
-      mounts: [{ volume: null, path: mount }],
-      mountOptions: 'noatime',
-      service,
-      check: null,
-      nodes: ['a'],
-    },
-    ...{
-      address: { address: '10.9.0.5', prefix: 24, device: null },
-      startTimeoutMs: 10_000,
-      stopTimeoutMs: 2000,
-      checkTimeoutMs: 2000,
-      ...more,
-    },
+    name: 'one',
+    volumes: ['db'],
+    mounts: [{ volume: null, path: mount }],
+    mountOptions: 'noatime',
+    service,
+    check: null,
+    nodes: ['a'],
+    address: { address: '10.9.0.5', prefix: 24, device: null },
+    startTimeoutMs: 10_000,
+    stopTimeoutMs: 2000,
+    checkTimeoutMs: 2000,
+    ...more,
   };
 }
 

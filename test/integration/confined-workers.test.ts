@@ -99,8 +99,16 @@ it('what runs in a server process can open no file, trace no process and connect
   await waitFor(() => server.log('rssrv').includes('attack {'), 20_000, 'A server process has tried everything');
   const [, outcomes = '{}'] = /attack (\{.*\})/.exec(server.log('rssrv')) ?? [];
   expect(JSON.parse(outcomes)).toEqual({
-    ...{ secret: 'EACCES', shadow: 'EACCES', memory: 'EACCES', environment: 'EACCES', signal: 'EPERM', root: 'EPERM' },
-    ...{ ptrace: 1, namespace: 1, unix: 1, connect: 'EPERM' },
+    secret: 'EACCES',
+    shadow: 'EACCES',
+    memory: 'EACCES',
+    environment: 'EACCES',
+    signal: 'EPERM',
+    root: 'EPERM',
+    ptrace: 1,
+    namespace: 1,
+    unix: 1,
+    connect: 'EPERM',
   });
 
   // Bytes that are not a valid message must end only the process that has sent them. The log lines of this process must become neither

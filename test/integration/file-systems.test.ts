@@ -29,13 +29,21 @@ const DOCS = path.resolve('docs');
  */
 const XFS = {
   name: 'xfs',
-  ...{ blocksize: 512, size: 320, grown: 480 },
-  ...{ make: 'mkfs.xfs -q "$1"', check: 'xfs_repair -n "$1" 2>&1', grow: 'xfs_growfs -d "$2"' },
+  blocksize: 512,
+  size: 320,
+  grown: 480,
+  make: 'mkfs.xfs -q "$1"',
+  check: 'xfs_repair -n "$1" 2>&1',
+  grow: 'xfs_growfs -d "$2"',
 };
 const EXT4 = {
   name: 'ext4',
-  ...{ blocksize: 4096, size: 96, grown: 144 },
-  ...{ make: 'mkfs.ext4 -q "$1"', check: 'e2fsck -fn "$1" 2>&1', grow: undefined },
+  blocksize: 4096,
+  size: 96,
+  grown: 144,
+  make: 'mkfs.ext4 -q "$1"',
+  check: 'e2fsck -fn "$1" 2>&1',
+  grow: undefined,
 };
 
 /** fio as a load. The load runs until SIGINT. */

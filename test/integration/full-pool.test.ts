@@ -61,8 +61,18 @@ afterAll(() => {
 
 async function create(name: string, sizeBytes: number): Promise<void> {
   await callServer(host.rssrvPaths.controlSocket, 'volume-create', {
-    ...{ name, universe: 0, sizeBytes, blockSizeBytes: 512, pool: null, thick: false, readonly: false, shared: false },
-    ...{ clients: null, takeOver: null, takeOverForce: false, request: null },
+    name,
+    universe: 0,
+    sizeBytes,
+    blockSizeBytes: 512,
+    pool: null,
+    thick: false,
+    readonly: false,
+    shared: false,
+    clients: null,
+    takeOver: null,
+    takeOverForce: false,
+    request: null,
   });
 }
 

@@ -26,7 +26,10 @@ beforeAll(async () => {
   const rights = { 'big-2': 'manage' };
   for (const [index, host] of [big9, big8].entries())
     await startServer(host, networks[index]!, {
-      ...{ volumes: {}, rights, name: ['big-9', 'big-8'][index]!, server: { serverid: String(index + 1) } },
+      volumes: {},
+      rights,
+      name: ['big-9', 'big-8'][index]!,
+      server: { serverid: String(index + 1) },
       pools: { fast: { path: await emptyPool(host) } },
     });
   witnessFile = serverConfig(networks[2]!, { volumes: {}, name: 'pi-1', server: { serverid: '3', witness: 'yes' } });

@@ -23,13 +23,12 @@ async function startServer(network: TestNetwork, index: number): Promise<Host> {
   const text = serverConfig(
     { port: network.port, serverAddresses: [network.subnets[0]!.address(10 + index)] },
     {
-      ...{
-        name: `pi-${index + 1}`,
-        server: { serverid: String(index + 1) },
-        volumes: {},
-        pools: { fast: { path: await emptyPool(host) } },
-      },
-      ...{ clients: { 'big-2': keyOf('big-2') }, rights: { 'big-2': 'manage' } },
+      name: `pi-${index + 1}`,
+      server: { serverid: String(index + 1) },
+      volumes: {},
+      pools: { fast: { path: await emptyPool(host) } },
+      clients: { 'big-2': keyOf('big-2') },
+      rights: { 'big-2': 'manage' },
     },
   );
   host.writeConfig('rssrv', text);

@@ -50,15 +50,13 @@ class Scene {
   private constructor(source: Host, network: TestNetwork, folder: string, nbd: NbdIo) {
     [this.source, this.network, this.folder, this.nbd] = [source, network, folder, nbd];
     this.peers = new PeerProcesses({
-      ...{
-        clock: systemClock,
-        log: quietLog,
-        connected: () => undefined,
-        opens: new OpenSnapshots(source.file('oslo-1/open-snapshots.json')),
-        identity: () => nextIdentity(path.dirname(source.file('oslo-1/state'))),
-        instance: 'f'.repeat(32),
-        unit: Math.random,
-      },
+      clock: systemClock,
+      log: quietLog,
+      connected: () => undefined,
+      opens: new OpenSnapshots(source.file('oslo-1/open-snapshots.json')),
+      identity: () => nextIdentity(path.dirname(source.file('oslo-1/state'))),
+      instance: 'f'.repeat(32),
+      unit: Math.random,
       spawn: (events) => {
         const child = spawnPeerFrom([PEER_PROGRAM], events);
         this.pids.push(child.pid);

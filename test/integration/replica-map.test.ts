@@ -63,8 +63,10 @@ it('the map of a replica has what was written, after a kill of the server, too',
   host.writeConfig(
     'rssrv',
     serverConfig(network, {
-      ...{ volumes: {}, pools: { fast: { path: pool, reserve: '0%' } } },
-      ...{ server: { witness: 'yes' }, rights: { venus: 'manage' } },
+      volumes: {},
+      pools: { fast: { path: pool, reserve: '0%' } },
+      server: { witness: 'yes' },
+      rights: { venus: 'manage' },
     }),
   );
   await host.start('rssrv');

@@ -34,7 +34,8 @@ async function snapshotsOf(server: Host): Promise<readonly Known[]> {
   const { volume, snapshots } = await callServer(server.rssrvPaths.controlSocket, 'volume-show', { name: 'db', universe: 0 });
   const folder = path.join(path.dirname(volume.path!), 'snapshots');
   return snapshots.map(({ snapshot, createdMs }) => ({
-    ...{ snapshot, momentMs: createdMs },
+    snapshot,
+    momentMs: createdMs,
     content: readFileSync(path.join(folder, `${snapshot}.data`)),
   }));
 }

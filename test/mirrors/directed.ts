@@ -206,7 +206,8 @@ const CHANGES_OF_MEMBERS: readonly Planted[] = [
     rules: { isAllClaimed: () => true },
     options: {
       ...BOUNDS,
-      ...{ changes: 0, replicas: 3 },
+      changes: 0,
+      replicas: 3,
       script: [
         scene('^x-s1 cut$', ' writes| reads'),
         scene('^x-s1 silent$', ' writes| reads'),

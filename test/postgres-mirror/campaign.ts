@@ -51,8 +51,14 @@ interface Figures {
 export class Campaign implements Play {
   readonly problems: string[] = [];
   private readonly figures: Figures = {
-    ...{ rounds: 0, faults: new Map<string, number>(), takeOvers: 0, transactions: 0, commits: 0 },
-    ...{ gapMs: 0, takeOverGapMs: 0, copiedBytes: 0 },
+    rounds: 0,
+    faults: new Map<string, number>(),
+    takeOvers: 0,
+    transactions: 0,
+    commits: 0,
+    gapMs: 0,
+    takeOverGapMs: 0,
+    copiedBytes: 0,
   };
   /** Whether the current round is the last one. */
   isEnding = false;

@@ -64,7 +64,8 @@ export class AppDaemon implements Service {
     const machine = { clock, run: runProgram, groups: this.groups, runDir: paths.runDir };
     this.events = new EventHistory(clock, ports.store);
     this.desk = new Desk(config.applications, {
-      ...{ clock, log },
+      clock,
+      log,
       nodename: () => this.config.namespaces[0]?.nodename ?? '',
       tell: (change) => this.events.add(change),
       sight: new RsiodSight(rsiodPaths(paths.root).controlSocket, clock),

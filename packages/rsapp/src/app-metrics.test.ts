@@ -8,8 +8,20 @@ import { AppMetrics } from './app-metrics.ts';
 test('shows each application, and the events by their kind', async () => {
   const log = { info: () => undefined, error: () => undefined };
   const app = {
-    ...{ name: 'pg', on: 'big-2', sinceMs: 7_000, volumes: ['db'], nodes: ['big-2', 'big-6'], next: null, why: '' },
-    ...{ restarts: 3, failures: 4, moves: 1, failed: false, remains: false, failedNodes: 1, isMissing: false },
+    name: 'pg',
+    on: 'big-2',
+    sinceMs: 7_000,
+    volumes: ['db'],
+    nodes: ['big-2', 'big-6'],
+    next: null,
+    why: '',
+    restarts: 3,
+    failures: 4,
+    moves: 1,
+    failed: false,
+    remains: false,
+    failedNodes: 1,
+    isMissing: false,
   };
   const figures = [
     { ...app, state: 'running' as const },

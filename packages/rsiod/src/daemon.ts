@@ -132,20 +132,25 @@ export class ClientDaemon {
     const made = this.makeFrontends();
     ({ all: this.frontends, nbd: this.nbd, gates: this.gates, aoeGates: this.aoeGates } = made);
     this.attachments = new Attachments({
-      ...{ clock, log, origins: this.role.origins },
+      clock,
+      log,
+      origins: this.role.origins,
       namespaces: () => this.namespaces,
       frontends: this.frontends,
       stalled: (volume, event) => this.notifications.stalled(volume, event),
       moved: () => void this.attached.record(),
       cut: (volume, sentence) => this.notifications.cut(volume, sentence),
       random: () => randomBytes(4).readUInt32LE() / 2 ** 32,
-      ...{ instance: identity.instance, elsewhere: this.role.processes, attachesWanted: !this.role.isData },
+      instance: identity.instance,
+      elsewhere: this.role.processes,
+      attachesWanted: !this.role.isData,
       shownTo: (volume) => made.shownTo(volume, this.attached.audienceOf(volume)),
       note: (...event) => this.notifications.add(...event),
     });
     this.configure(config);
     this.attached = new AttachedList({
-      ...{ clock, log },
+      clock,
+      log,
       store: (current) => this.role.store(current),
       boot: identity.boot,
       restoredAtOnce: Math.max(VOLUMES_AT_ONCE, this.role.share(RESTORED_AT_ONCE)),
@@ -163,8 +168,14 @@ export class ClientDaemon {
     this.backups = new Backups({ clock, log, folder: paths.stateDir, attachments: this.attachments, namespaces: () => this.namespaces });
     this.metrics = this.newMetrics();
     this.ports = namespacePorts({
-      ...{ clock, log, role: this.role, attached: this.attached, namespaces: () => this.namespaces },
-      ...{ attachments: this.attachments, frontends: this.frontends, notifications: this.notifications },
+      clock,
+      log,
+      role: this.role,
+      attached: this.attached,
+      namespaces: () => this.namespaces,
+      attachments: this.attachments,
+      frontends: this.frontends,
+      notifications: this.notifications,
       attachAgain: async () => {
         await this.attachAgain();
         this.role.reached();
@@ -372,8 +383,16 @@ export class ClientDaemon {
     const { clock, log, beganMs, keeper } = this.options;
     const { attachments, attached, backups } = this;
     return new ClientMetrics({
-      ...{ clock, log, beganMs, attachments, attached, backups, gates: this.gates, aoeGates: this.aoeGates },
-      ...{ configuredMs: () => this.configuredMs, namespaces: () => this.namespaces },
+      clock,
+      log,
+      beganMs,
+      attachments,
+      attached,
+      backups,
+      gates: this.gates,
+      aoeGates: this.aoeGates,
+      configuredMs: () => this.configuredMs,
+      namespaces: () => this.namespaces,
       restarts: () => (keeper?.inheritance.life ?? 1) - 1 + (this.role.processes?.restarts ?? 0),
       others: async () => (await this.role.processes?.figures()) ?? [],
     });
@@ -397,8 +416,13 @@ export class ClientDaemon {
   private makeFrontends(): MadeFrontends {
     const { paths, clock, log } = this.options;
     return makeFrontends({
-      ...{ paths, clock, log, role: this.role, config: () => this.config },
-      ...{ attached: () => this.attachments.list, changed: () => this.attached.record() },
+      paths,
+      clock,
+      log,
+      role: this.role,
+      config: () => this.config,
+      attached: () => this.attachments.list,
+      changed: () => this.attached.record(),
       gateOffers: new GateOffers({
         offers: () => this.attachments.offers,
         // Record the volume, so that the next process attaches it again before that process lets hosts in.
@@ -428,17 +452,32 @@ export class ClientDaemon {
     this.mirrorMoments = mirrors.mirrorMoments;
     this.mirrorMoments.start();
     const own = controlHandlers({
-      ...{ clock, log, beganMs, attachments, attached, notifications, probes },
+      clock,
+      log,
+      beganMs,
+      attachments,
+      attached,
+      notifications,
+      probes,
       serverCalls: new ServerCalls({
-        ...{ log, absences: this.role.absences, namespaces: () => this.namespaces },
+        log,
+        absences: this.role.absences,
+        namespaces: () => this.namespaces,
         callAdmin: (server, ...call) => server.callAdmin(...call),
       }),
-      ...{ snapshots: this.snapshots, backups: this.backups, origins: this.role.origins },
+      snapshots: this.snapshots,
+      backups: this.backups,
+      origins: this.role.origins,
       ...mirrors,
       notes: notesOf({ clock, attachments, namespaces: () => this.namespaces }),
-      ...{ config: () => this.config, configuredMs: () => this.configuredMs, namespaces: () => this.namespaces },
-      ...{ frontends: this.frontends, gates: this.gates, aoeGates: this.aoeGates },
-      ...{ reload: () => this.reload(), restart: () => this.restart() },
+      config: () => this.config,
+      configuredMs: () => this.configuredMs,
+      namespaces: () => this.namespaces,
+      frontends: this.frontends,
+      gates: this.gates,
+      aoeGates: this.aoeGates,
+      reload: () => this.reload(),
+      restart: () => this.restart(),
       end: (isForced) => this.end(isForced),
     });
     return this.role.handlers(own, attachments, () => this.namespaces);

@@ -33,7 +33,12 @@ function begin(first: Begin): void {
     setImmediate(() => process.exit(0));
   };
   const daemon = new ClientDaemon({
-    ...{ config, identity, log, warn, clock: systemClock, paths: rsiodPaths(root) },
+    config,
+    identity,
+    log,
+    warn,
+    clock: systemClock,
+    paths: rsiodPaths(root),
     beganMs: Math.floor(systemClock.wallMs() - systemClock.monotonicMs()),
     store: null,
     relog: () => undefined,

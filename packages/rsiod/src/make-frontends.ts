@@ -82,7 +82,11 @@ export function makeFrontends(ports: FrontendsPorts): MadeFrontends {
     taken: () => ports.changed(),
   });
   const gates = new Gates({
-    ...{ clock, log, version: programVersion(), numbersFile: paths.gatesFile, gates: role.isData ? [] : config.gates },
+    clock,
+    log,
+    version: programVersion(),
+    numbersFile: paths.gatesFile,
+    gates: role.isData ? [] : config.gates,
     isSettled: () => ports.isSettled(),
     servers: ports.gateOffers,
     takeFromPrograms: fromPrograms,
@@ -90,14 +94,20 @@ export function makeFrontends(ports: FrontendsPorts): MadeFrontends {
     namespaceid: () => ports.config().namespaces[0]?.namespaceid ?? 0,
   });
   const aoeGates = new AoeGates({
-    ...{ clock, log, version: programVersion(), notesFile: paths.aoeFile, gates: role.isData ? [] : config.aoeGates },
+    clock,
+    log,
+    version: programVersion(),
+    notesFile: paths.aoeFile,
+    gates: role.isData ? [] : config.aoeGates,
     takeFromPrograms: fromPrograms,
   });
   const shownTo = async (volume: FrontendVolume, before: EarlierAudience): Promise<Audience | undefined> => {
     if (before === 'programs') returnMs.set(volume, clock.monotonicMs() + PROGRAMS_RETURN_MS);
     const hasDevice = settingsOf(volume).device !== 'none';
     const facts = {
-      ...{ isReadonly: volume.readonly || isSnapshot(volume.name), hasDevice, before },
+      isReadonly: volume.readonly || isSnapshot(volume.name),
+      hasDevice,
+      before,
       isClaimed: gates.claims(volume, before) || aoeGates.claims(volume),
     };
     const release = (): Promise<void> => devices.release(volume, 'a gate of this machine offers it to hosts', false);

@@ -34,7 +34,10 @@ export interface DaemonParts {
 export function namespacePorts({ attachments, attached, frontends, notifications, ...parts }: DaemonParts): NamespacePorts {
   const { clock, log, role, namespaces, attachAgain } = parts;
   return {
-    ...{ clock, log, hasDataProcesses: role.processes !== null, known: role.known },
+    clock,
+    log,
+    hasDataProcesses: role.processes !== null,
+    known: role.known,
     connector: tcpConnector,
     random: randomBytes,
     pools: { bodies: new BufferPool(WINDOW_BYTES), outputs: new OutputPool() },

@@ -92,7 +92,12 @@ export class FarmClient {
     this.instance++;
     const { process, node, instance } = this;
     this.attachments = new Attachments({
-      ...{ clock: process, log: NO_LOG, instance, elsewhere: null, origins: UNCHECKED_ORIGINS, frontends: new Frontends([]) },
+      clock: process,
+      log: NO_LOG,
+      instance,
+      elsewhere: null,
+      origins: UNCHECKED_ORIGINS,
+      frontends: new Frontends([]),
       namespaces: () => [this.namespace],
       moved: () => {
         this.moves++;
@@ -152,9 +157,24 @@ export class FarmClient {
   private config(): ClientNamespaceConfig {
     const { nodekey, times, logSizeBytes } = this.ports;
     return {
-      ...{ name: 'sim', namespaceid: 1, nodename: this.node, nodekey, namespacekey: null, port: null, stall: 'forever', attach: 'none' },
-      ...{ device: 'none', paths: 'all', ...times, digest: false, tls: false, logSizeBytes, mirrorPatienceMs: MIRROR_PATIENCE_MS },
-      ...{ resyncRateBytes: 0, mirrorReads: 'confirmed', volumes: [] },
+      name: 'sim',
+      namespaceid: 1,
+      nodename: this.node,
+      nodekey,
+      namespacekey: null,
+      port: null,
+      stall: 'forever',
+      attach: 'none',
+      device: 'none',
+      paths: 'all',
+      ...times,
+      digest: false,
+      tls: false,
+      logSizeBytes,
+      mirrorPatienceMs: MIRROR_PATIENCE_MS,
+      resyncRateBytes: 0,
+      mirrorReads: 'confirmed',
+      volumes: [],
       servers: this.remotes.map(({ name, address }, position) => ({ name, address, port: null, serverkey: null, position })),
     } as ClientNamespaceConfig;
   }
@@ -163,7 +183,12 @@ export class FarmClient {
     const { process, pools } = this;
     const { random, network, trace } = this.ports;
     return {
-      ...{ clock: process, log: NO_LOG, connector: network.connectorOf(process), random: random.bytes, pools, hasDataProcesses: false },
+      clock: process,
+      log: NO_LOG,
+      connector: network.connectorOf(process),
+      random: random.bytes,
+      pools,
+      hasDataProcesses: false,
       known: { of: () => [], serveridAt: () => null, learned: () => {} },
       serverCount: () => 0,
       pathChanged: (route, from, to, reason) => {

@@ -84,18 +84,18 @@ export class FarmPool {
     } as unknown as PoolFiles;
     const identity = { id: POOL_ID as PoolId, createdMs: 0, hasLedger: true };
     const state = {
-      ...{
-        name: POOL,
-        path: this.folder,
-        identity,
-        isShared: true,
-        ownership,
-        isOpen: true,
-        trouble: null,
-        removed: NONE,
-        snapshots: NONE,
-      },
-      ...{ volumes: new Map(volumes.map(({ id }) => [id, {}])), parts: NONE, unreadable: new Set() },
+      name: POOL,
+      path: this.folder,
+      identity,
+      isShared: true,
+      ownership,
+      isOpen: true,
+      trouble: null,
+      removed: NONE,
+      snapshots: NONE,
+      volumes: new Map(volumes.map(({ id }) => [id, {}])),
+      parts: NONE,
+      unreadable: new Set(),
     } as unknown as PoolState;
     this.state = { ...state, isOpen: false };
     try {
@@ -111,8 +111,18 @@ export class FarmPool {
     this.suspended.clear();
     for (const { id } of volumes) this.descriptors.set(id, mount.open(id));
     this.served = volumes.map(({ id, sectors, shared, clients }) => ({
-      ...{ name: id, universe: 0, id, type: 'file', path: id, sizeBytes: sectors * SECTOR_BYTES, blockSizeBytes: SECTOR_BYTES },
-      ...{ readonly: false, shared, takeOver: null, takeOverForce: true, clients },
+      name: id,
+      universe: 0,
+      id,
+      type: 'file',
+      path: id,
+      sizeBytes: sectors * SECTOR_BYTES,
+      blockSizeBytes: SECTOR_BYTES,
+      readonly: false,
+      shared,
+      takeOver: null,
+      takeOverForce: true,
+      clients,
       pool: { ids: [POOL_ID], isThick: true, ownership: ownership! },
     }));
     this.ports.changed();

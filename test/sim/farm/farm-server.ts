@@ -95,7 +95,10 @@ export class FarmServer implements SimHost {
     this.counts = new Map();
     this.refusals = new WeakMap();
     this.pool = new FarmPool({
-      ...{ listener, machine: this.machine, volumes: this.ports.volumes, ledgers: () => this.ledgers },
+      listener,
+      machine: this.machine,
+      volumes: this.ports.volumes,
+      ledgers: () => this.ledgers,
       ownership: () => this.shared?.farms.ownershipOf({ name: POOL, isShared: true }) ?? null,
       changed: () => this.listChanged(),
     });
@@ -229,7 +232,10 @@ export class FarmServer implements SimHost {
     };
     return new SessionRequests(
       portsOf<SessionRequestPorts>({
-        ...{ clock: this.listener, log: NO_LOG, server: this.name, holds: this.holds },
+        clock: this.listener,
+        log: NO_LOG,
+        server: this.name,
+        holds: this.holds,
         volumes: {
           get served() {
             return pool.offered;
@@ -274,13 +280,21 @@ export class FarmServer implements SimHost {
       refuse: (socket, _proven, { code, message }) => this.refusals.get(socket)?.({ code, sentence: message }),
     };
     return portsOf<AdmissionPorts>({
-      ...{ clock: this.listener, log: NO_LOG, limitedLog: new RateLimitedLog(this.listener, NO_LOG), holds: this.holds },
+      clock: this.listener,
+      log: NO_LOG,
+      limitedLog: new RateLimitedLog(this.listener, NO_LOG),
+      holds: this.holds,
       takeWorkerSession: (id: string) => this.newWorker(id).workerSession,
       beginMessage: () => ({
-        ...{ type: 'begin', interfaces: this.interfaces, generation: this.generation, shortPools: [] },
+        type: 'begin',
+        interfaces: this.interfaces,
+        generation: this.generation,
+        shortPools: [],
         log: { node: '', level: 'error' },
       }),
-      ...{ isClient: () => true, checkFence: () => undefined, checkTls: () => undefined },
+      isClient: () => true,
+      checkFence: () => undefined,
+      checkTls: () => undefined,
       bandwidth: { began: () => undefined, figures: () => undefined, report: () => undefined },
       figures: () => undefined,
       lost: (id: string) => void this.incarnations.lost(id),
@@ -296,7 +310,11 @@ export class FarmServer implements SimHost {
   private newWorker(id: string): FarmWorker {
     const { clock, random, slots, controlMs, backend } = this.ports;
     const worker = new FarmWorker(id, {
-      ...{ clock, random, slots, controlMs, listener: this.listener },
+      clock,
+      random,
+      slots,
+      controlMs,
+      listener: this.listener,
       open: (volume, process) => {
         const { mount } = this.pool;
         if (mount === null || mount.hasFailed) throw new RsError('E_VOLUME', `Volume ${volume.name} cannot be opened`);
@@ -313,7 +331,9 @@ export class FarmServer implements SimHost {
     const { listener, machine, pool } = this;
     const said = (sentence: string): void => this.ports.trace.say(`${this.name}: ${sentence}`);
     return portsOf<SharedPoolsPorts>({
-      ...{ clock: listener, log: { info: said, warn: said, error: said }, ledgers: this.ledgers },
+      clock: listener,
+      log: { info: said, warn: said, error: said },
+      ledgers: this.ledgers,
       volumes: {
         get served() {
           return pool.served;

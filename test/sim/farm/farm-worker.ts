@@ -52,7 +52,11 @@ export class FarmWorker {
     this.process = new SimProcess(clock);
     this.workerSession = new WorkerSession(
       {
-        ...{ pid: 1, usable: Promise.resolve(), clock: listener, blockedMs: null, pass: () => Promise.reject(new Error('No files')) },
+        pid: 1,
+        usable: Promise.resolve(),
+        clock: listener,
+        blockedMs: null,
+        pass: () => Promise.reject(new Error('No files')),
         send: (message) => message.type === 'session' && this.arrives(() => this.receive(message.message, null)),
         sendSocket: ({ message }, socket) => {
           const end = socket as unknown as SimEnd;
@@ -143,7 +147,9 @@ export class FarmWorker {
   private sessionPorts(): ConstructorParameters<typeof Session>[3] {
     const { process, pools } = this;
     return {
-      ...{ clock: process, log: NO_LOG, pools },
+      clock: process,
+      log: NO_LOG,
+      pools,
       quietChanged: (quietMs) => this.say({ type: 'quiet', quietMs }),
       pathsChanged: (count) => this.say({ type: 'paths', count }),
       clientEnds: (sentence) => this.end('E_NO_SESSION', sentence),

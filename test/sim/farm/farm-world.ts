@@ -144,11 +144,18 @@ export class FarmWorld {
     const { clock, random, trace, disk, shape } = this;
     const addresses = Array.from({ length: shape.remotes }, (_unused, at) => `127.46.${serverid}.${at + 1}`);
     const machine = new FarmMachine(name, {
-      ...{ clock, random, disk, writeBackMs: shape.writeBackMs },
+      clock,
+      random,
+      disk,
+      writeBackMs: shape.writeBackMs,
       reached: (step) => this.faults?.reached(server, step),
     });
     const server: FarmServer = new FarmServer(serverid, addresses, machine, {
-      ...{ clock, random, trace, nodekey: NODEKEY, volumes: this.judges.map(({ volume }) => volume) },
+      clock,
+      random,
+      trace,
+      nodekey: NODEKEY,
+      volumes: this.judges.map(({ volume }) => volume),
       disk: {
         disk: { kind: 'device', path: '/dev/shared' },
         fence: { kind: 'rbd' },
@@ -156,7 +163,9 @@ export class FarmWorld {
         owners,
         takeOverMs: shape.takeOverMs,
       },
-      ...{ backend: shape.backend, slots: shape.slots, controlMs: shape.controlMs },
+      backend: shape.backend,
+      slots: shape.slots,
+      controlMs: shape.controlMs,
       breach: (sentence) => void this.breaches.push(sentence),
     });
     this.servers.push(server);
@@ -174,7 +183,13 @@ export class FarmWorld {
     this.users.push(...users);
     this.clients.push(
       new FarmClient(number, local, remotes, users, {
-        ...{ clock, random, network, trace, nodekey: NODEKEY, times: shape.times, logSizeBytes: shape.logSizeBytes },
+        clock,
+        random,
+        network,
+        trace,
+        nodekey: NODEKEY,
+        times: shape.times,
+        logSizeBytes: shape.logSizeBytes,
         breach: (sentence) => void this.breaches.push(sentence),
       }),
     );

@@ -108,7 +108,12 @@ export class SimHandle {
 
 export function statOf({ number, sizeBytes, entries }: SimNode): object {
   return {
-    ...{ dev: 1, ino: number, size: sizeBytes, blocks: Math.ceil(sizeBytes / SECTOR_BYTES), birthtimeNs: BigInt(number) },
-    ...{ isBlockDevice: () => false, isDirectory: () => entries !== null },
+    dev: 1,
+    ino: number,
+    size: sizeBytes,
+    blocks: Math.ceil(sizeBytes / SECTOR_BYTES),
+    birthtimeNs: BigInt(number),
+    isBlockDevice: () => false,
+    isDirectory: () => entries !== null,
   };
 }

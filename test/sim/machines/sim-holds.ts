@@ -118,7 +118,11 @@ export class SimHolds {
     const { machine, stepped } = this.ports;
     const { claimant, dataProcess, uses } = session;
     const opening = {
-      ...{ client: claimant, dataProcess, uses, isEnding: () => session.isEnding || session.process.isKilled, ending: null },
+      client: claimant,
+      dataProcess,
+      uses,
+      isEnding: () => session.isEnding || session.process.isKilled,
+      ending: null,
       usedBeside: (volume: string) => this.usedBeside(session, volume),
     };
     const grant = await this.during(() => this.opensOf(session).grant(opening, request));
@@ -207,7 +211,11 @@ export class SimHolds {
   private newRevocations(): Revocations {
     const { machine, process, holdersChanged } = this.ports;
     return new Revocations({
-      ...{ clock: process, log: NO_LOG, isFenced: () => false, readBy: () => [], holdersChanged },
+      clock: process,
+      log: NO_LOG,
+      isFenced: () => false,
+      readBy: () => [],
+      holdersChanged,
       holds: {
         endHold: (id, node, prepare) =>
           this.during(() =>
@@ -229,7 +237,8 @@ export class SimHolds {
       sync: ({ id }) => this.sync(machine.volumes.get(id)!),
       incarnationEnded: async ({ id }) => machine.incarnationEnded(id),
       // No pool of these worlds is shared.
-      ...{ disputedMs: () => 0, pause: () => Promise.resolve() },
+      disputedMs: () => 0,
+      pause: () => Promise.resolve(),
     });
   }
 

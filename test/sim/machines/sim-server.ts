@@ -307,9 +307,14 @@ export class SimServer implements SimHost {
     const { machine, moments, listener: process, holds } = this;
     if (moments === null) return null;
     return machine.newStore({
-      ...{ process, moments, holds: () => holds.holders, sessions: () => this.sessions.values() },
-      ...{ listChanged: (grown) => this.listChanged(grown), startIncarnation: (id) => this.lost(id) },
-      ...{ opened: (volume) => holds.opened(volume), sync: (volume) => holds.sync(volume) },
+      process,
+      moments,
+      holds: () => holds.holders,
+      sessions: () => this.sessions.values(),
+      listChanged: (grown) => this.listChanged(grown),
+      startIncarnation: (id) => this.lost(id),
+      opened: (volume) => holds.opened(volume),
+      sync: (volume) => holds.sync(volume),
     });
   }
 

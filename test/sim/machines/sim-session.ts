@@ -230,7 +230,8 @@ export class SimSession {
       clock: process,
       log: NO_LOG,
       pools,
-      ...{ look: () => Promise.resolve(true), lookAge: () => Promise.resolve(0) },
+      look: () => Promise.resolve(true),
+      lookAge: () => Promise.resolve(0),
       quietChanged: () => undefined,
       pathsChanged: (count) => {
         this.silentSinceMs = count > 0 ? null : process.monotonicMs();

@@ -149,7 +149,12 @@ export class SimClaimer {
     const { voters } = this.ports.mirror;
     const identity = this.ports.mirror.id;
     return {
-      ...{ k, clean, inSync: [identity], clients: null, nextVoters: null, sizeBytes: 4096 },
+      k,
+      clean,
+      inSync: [identity],
+      clients: null,
+      nextVoters: null,
+      sizeBytes: 4096,
       members: [{ identity, serverid: 1, volume: 'bare', universe: 0 }],
       voters: [...voters].map(([serverid, voter]) => ({ voter, serverid })),
     };

@@ -64,8 +64,14 @@ export class SimFounder {
     });
     if (!this.isAll(placed, replicas) || members.length < replicas.length) return false;
     const config: MirrorConfig = {
-      ...{ k: 1, clean: true, inSync: members.map(({ identity }) => identity), members, voters: ids },
-      ...{ nextVoters: null, sizeBytes, clients: null },
+      k: 1,
+      clean: true,
+      inSync: members.map(({ identity }) => identity),
+      members,
+      voters: ids,
+      nextVoters: null,
+      sizeBytes,
+      clients: null,
     };
     const stored = await this.all(process, voters, VOTE.CONFIG, codec.encodeVoteConfig({ mirror, number, config }));
     return this.isAll(stored, voters);

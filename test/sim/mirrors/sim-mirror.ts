@@ -212,7 +212,11 @@ export class SimMirror {
     const boundary = MIRROR_REGION_BYTES / SECTOR_BYTES;
     const user = new MirrorUser(
       {
-        ...{ random, trace, client, name: NAME, oracle: this.oracle },
+        random,
+        trace,
+        client,
+        name: NAME,
+        oracle: this.oracle,
         isFounded: () => this.isFounded,
         isLost: (identity) => this.lost.has(identity),
         failedMs: () => this.failedMs,
@@ -232,7 +236,10 @@ export class SimMirror {
     const { clients, servers } = this.world;
     const [client] = clients;
     const founder = new SimFounder({
-      ...{ client: client!, mirror: this.id, name: NAME, sizeBytes },
+      client: client!,
+      mirror: this.id,
+      name: NAME,
+      sizeBytes,
       voters: servers.map(({ serverid }) => serverid),
       replicas: this.replicas.map(({ serverid }) => serverid),
       founded: () => {

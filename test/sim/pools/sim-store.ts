@@ -104,20 +104,30 @@ export class SimStore {
       ownershipOf: () => null,
       storageFailed: () => undefined,
       ledgers: NO_LEDGERS,
-      ...{ clock, log: NO_LOG, reflink: SIM_REFLINK, allocate: async () => undefined, reached: machine.reached },
+      clock,
+      log: NO_LOG,
+      reflink: SIM_REFLINK,
+      allocate: async () => undefined,
+      reached: machine.reached,
       takeLocks: async (requests) => requests.map(() => 'held' as const),
       answersAgain: (name) => void this.queue.runOwn(() => this.verbs.readAgain(name), 'a change of the server itself'),
       changed: () => undefined,
     });
     const { pools } = this;
     this.verbs = new PoolVerbs({
-      ...{ pools, clock, log: NO_LOG, newId: () => uuidOf(machine.random), configured: () => [] },
+      pools,
+      clock,
+      log: NO_LOG,
+      newId: () => uuidOf(machine.random),
+      configured: () => [],
       check: (was, now) => void this.inForce!.checkChange(was, now),
       apply: (was, now) => this.inForce!.applyVolume(was, now),
     });
     this.served = this.newServed(ports);
     this.snapshots = new SnapshotVerbs({
-      ...{ verbs: this.verbs, moments, log: NO_LOG },
+      verbs: this.verbs,
+      moments,
+      log: NO_LOG,
       whileUnread: (record, name, work) => this.served.whileUnread(record, name, work),
       limitOf: () => null,
     });
@@ -145,10 +155,25 @@ export class SimStore {
     if (known !== undefined) return Promise.resolve(known);
     const target = decideMove({ pools: this.pools.states, configured: [] }, found, to, LOCAL_ASKER);
     return this.jobs.add({
-      ...{ id: this.jobs.nextId, kind: 'move', volumeId: manifest.id, name, universe: 0 },
-      ...{ from: pool.name, fromId: pool.identity!.id, to, toId: target.identity!.id },
-      ...{ by: null, createdMs: this.clock.wallMs(), endedMs: null, state: 'waiting', reason: null },
-      ...{ limitBytes: null, rounds: 0, doneBytes: 0, totalBytes: 0, move: null },
+      id: this.jobs.nextId,
+      kind: 'move',
+      volumeId: manifest.id,
+      name,
+      universe: 0,
+      from: pool.name,
+      fromId: pool.identity!.id,
+      to,
+      toId: target.identity!.id,
+      by: null,
+      createdMs: this.clock.wallMs(),
+      endedMs: null,
+      state: 'waiting',
+      reason: null,
+      limitBytes: null,
+      rounds: 0,
+      doneBytes: 0,
+      totalBytes: 0,
+      move: null,
     });
   }
 
@@ -189,10 +214,16 @@ export class SimStore {
       return (await Promise.all(using.map((session) => session.closeHandles(id)))).every(Boolean);
     };
     return new VolumeMoves({
-      ...{ clock: this.clock, log: NO_LOG, verbs, punch: simPunch },
+      clock: this.clock,
+      log: NO_LOG,
+      verbs,
+      punch: simPunch,
       changedData: changedData(SIM_REFLINK.ranges!),
       volumeSwitch: new VolumeSwitch({
-        ...{ clock: this.clock, volumes, sessions: { closeHandles }, inForce: () => this.inForce! },
+        clock: this.clock,
+        volumes,
+        sessions: { closeHandles },
+        inForce: () => this.inForce!,
         listChanged: () => ports.listChanged([], null),
         incarnationOf: ({ id }) => ports.incarnationOf(id),
         disputedMs: () => 0,
@@ -211,7 +242,10 @@ function newConfigInForce(
   snapshots: ServedSnapshots,
 ): ConfigInForce {
   const ports: unknown = {
-    ...{ clock: process, log: NO_LOG, volumes, shortage: { has: () => false } },
+    clock: process,
+    log: NO_LOG,
+    volumes,
+    shortage: { has: () => false },
     bandwidth: { refresh: () => undefined },
     halts: { facts: () => null },
     holds: { holdersOf: (id: string) => holds().holdersOf(id) },

@@ -192,7 +192,13 @@ export class SimReader implements ClientReader {
     const positionBytes = random.int(0, sectors - count) * SECTOR_BYTES;
     const buffer = Buffer.alloc(count * SECTOR_BYTES, 0x5b);
     const io: VolumeIo = {
-      ...{ op: 'read', positionBytes, lengthBytes: buffer.length, buffer, bufferOffset: 0, fua: false, mustKeepAllocated: false },
+      op: 'read',
+      positionBytes,
+      lengthBytes: buffer.length,
+      buffer,
+      bufferOffset: 0,
+      fua: false,
+      mustKeepAllocated: false,
       done: (status) => {
         if (this.life !== life) return;
         this.state = 'open';

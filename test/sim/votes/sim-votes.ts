@@ -43,7 +43,11 @@ export class SimVotes {
     this.voters = new Voters({ folder, log: NO_LOG, mayFound: () => true, replicas: voterReplicas(served) });
     const { voters } = this;
     this.votes = new MirrorVotes({
-      ...{ clock: ports.clock, log: NO_LOG, voters, store: ports.store, served },
+      clock: ports.clock,
+      log: NO_LOG,
+      voters,
+      store: ports.store,
+      served,
       holds: {
         endHolds: (...given) => ports.holds().endHolds(...given),
         epochOf: (id) => ports.holds().epochOf(id),

@@ -128,7 +128,8 @@ export class SimMirrorsOfWorld {
     const { machine, listener } = server;
     const replicaOf = (id: string): NonNullable<SimVolume['replica']> => machine.volumes.get(id)!.replica!;
     return new SimVotes({
-      ...{ server: server.name, clock: listener },
+      server: server.name,
+      clock: listener,
       store: {
         place: (id, mirror) => replicaOf(id).place(listener, mirror),
         unplace: (id) => replicaOf(id).unplace(listener),

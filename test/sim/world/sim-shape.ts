@@ -187,7 +187,13 @@ function drawDenseShape(random: SeededRandom): Partial<WorldShape> {
 function drawMirrorShape(random: SeededRandom): Partial<WorldShape> {
   const clients = random.pick([1, 2, 2]);
   return {
-    ...{ servers: 3, clients, volumes: 1, fought: 0, sectors: 64, revokes: true, hasMirrors: true },
+    servers: 3,
+    clients,
+    volumes: 1,
+    fought: 0,
+    sectors: 64,
+    revokes: true,
+    hasMirrors: true,
     user: {
       ios: Math.ceil(MIRROR_WORLD_IOS / clients),
       flushes: true,

@@ -331,8 +331,12 @@ export class SimStoreManager {
     const file = (path: string, isWritten: boolean) => ({ path, isWritten, check });
     const now = after === null ? file(poolPaths.data(folder), true) : file(snapshotPaths.data(folder, after), false);
     const { pairs } = await store.comparisons.compare({
-      ...{ pool: pool.name, before: file(snapshotPaths.data(folder, before), false), after: now },
-      ...{ fromBytes: 0, toBytes, pairsMax: PAIRS_MAX },
+      pool: pool.name,
+      before: file(snapshotPaths.data(folder, before), false),
+      after: now,
+      fromBytes: 0,
+      toBytes,
+      pairsMax: PAIRS_MAX,
     });
     return pairs;
   }

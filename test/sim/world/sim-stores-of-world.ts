@@ -90,7 +90,12 @@ export class SimStoresOfWorld {
     const files = [...pools, stateMount].map((name, at) => this.newFiles(server, name, stepMs, at < pools.length));
     let manager: SimStoreManager | null = null;
     server.machine.stores = {
-      ...{ mounts: pools, stateMount, files, random, stepMs, judge },
+      mounts: pools,
+      stateMount,
+      files,
+      random,
+      stepMs,
+      judge,
       made: (config, storage) => this.made(server, config, storage),
       reached: (step) => {
         if (DECIDING.test(step)) this.mayCrash(server, DECIDED_CRASH_CHANCE);
@@ -99,7 +104,14 @@ export class SimStoresOfWorld {
     };
     server.openPool();
     manager = new SimStoreManager({
-      ...{ clock, random, trace, server, judge, moments, readers, pools },
+      clock,
+      random,
+      trace,
+      server,
+      judge,
+      moments,
+      readers,
+      pools,
       hasSpread: world.shape.hasSpread,
       readerOf: (label) => this.readers.find((one) => one.keeps(label) && !one.isDone) ?? null,
       users: (volume, mayBeSeveral) => this.users(volume, mayBeSeveral),
@@ -134,7 +146,7 @@ export class SimStoresOfWorld {
         stores.differs(`${old.name} and ${now.name}`, before, now.content, pairs, () => true);
       };
       const isReplaced = (): boolean => world.isReplaced(client, server.serverid);
-      const ports = { ...{ clock, random, trace, client, judge }, server: server.name, isReplaced, choose, differs };
+      const ports = { clock, random, trace, client, judge, server: server.name, isReplaced, choose, differs };
       this.readers.push(new SimReader(`${client.name} reader ${number}`, ports));
     }
   }

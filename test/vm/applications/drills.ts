@@ -239,15 +239,13 @@ async function over(scene: AppScene): Promise<void> {
 }
 
 export const DRILLS: Readonly<Record<string, Drill>> = {
-  ...{
-    start: started,
-    move: moved,
-    power: powerCut,
-    frozen,
-    crashes: crashed,
-    reboot: rebooted,
-    'both-reboot': bothRebooted,
-    disabled,
-    end: over,
-  },
+  start: started,
+  move: moved,
+  power: powerCut,
+  frozen,
+  crashes: crashed,
+  reboot: rebooted,
+  'both-reboot': bothRebooted,
+  disabled,
+  end: over,
 };

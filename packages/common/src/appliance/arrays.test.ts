@@ -14,7 +14,11 @@ const UUID = '2f1c9a52-7a0e-4c58-9d3b-0b6a1e4f7c21';
 const WANTED = { name: 'fast', level: 'raid1', disks: ['sdb', 'sdc'], typed: ['sdb', 'sdc'] } as const;
 let disks: readonly object[];
 const diskOf = (name: string, more: object = {}): object => ({
-  ...{ name, type: 'disk', size: 1e9, serial: `S-${name}`, mountpoints: [] },
+  name,
+  type: 'disk',
+  size: 1e9,
+  serial: `S-${name}`,
+  mountpoints: [],
   ...more,
 });
 const mdstat = (text: string): void => writeFileSync(`${scene.root}/proc/mdstat`, text);

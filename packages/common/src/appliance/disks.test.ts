@@ -5,8 +5,19 @@ import { expect, test } from 'vitest';
 import { arrayDisks, arrayTrouble, diskText, storageOf, usableDisk } from './disks.ts';
 
 const member = (name: string, label: string, children: readonly object[] = []) => ({
-  ...{ name, type: 'disk', size: 4_000_787_030_016, model: 'WDC WD40EFRX-68N', serial: `WD-${name}`, fstype: 'linux_raid_member', label },
-  ...{ uuid: 'a', partlabel: null, mountpoints: [null], ro: false, rm: false, children },
+  name,
+  type: 'disk',
+  size: 4_000_787_030_016,
+  model: 'WDC WD40EFRX-68N',
+  serial: `WD-${name}`,
+  fstype: 'linux_raid_member',
+  label,
+  uuid: 'a',
+  partlabel: null,
+  mountpoints: [null],
+  ro: false,
+  rm: false,
+  children,
 });
 const plain = (name: string, more: object = {}) => ({ ...member(name, ''), fstype: null, label: null, ...more });
 const MD = { name: 'md127', type: 'raid1', size: 4_000_000_000_000, fstype: 'xfs', uuid: 'f5', mountpoints: ['/srv/fast'] };

@@ -169,9 +169,16 @@ function arraysOf(mdstat: string, blocks: readonly Block[]): DiskArray[] {
     const block = blocks.find(({ name }) => name === device);
     return [
       {
-        ...{ device, name: arrayName(label), level: level.trim(), isRunning: state === 'active', members },
-        ...{ sizeBytes: block?.sizeBytes ?? 0, fileSystem: (block?.fstype === 'xfs' && block.uuid) || null },
-        ...{ wanted: Number(wanted), working: Number(working), activity: activityOf(paragraph) },
+        device,
+        name: arrayName(label),
+        level: level.trim(),
+        isRunning: state === 'active',
+        members,
+        sizeBytes: block?.sizeBytes ?? 0,
+        fileSystem: (block?.fstype === 'xfs' && block.uuid) || null,
+        wanted: Number(wanted),
+        working: Number(working),
+        activity: activityOf(paragraph),
       },
     ];
   });

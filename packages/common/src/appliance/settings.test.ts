@@ -13,7 +13,11 @@ import { FIRST_SETTINGS, readSettings, type Settings, writeSettings } from './se
 import { mountUnitOf, systemFiles } from './system-files.ts';
 
 const SETTINGS: Settings = {
-  ...{ hostname: 'big-9', dns: ['192.168.45.1'], zone: 'Europe/Oslo', ntp: ['ntp.example.com'], passwordHash: '$6$salt$hashhashhash' },
+  hostname: 'big-9',
+  dns: ['192.168.45.1'],
+  zone: 'Europe/Oslo',
+  ntp: ['ntp.example.com'],
+  passwordHash: '$6$salt$hashhashhash',
   interfaces: [
     { mac: '52:54:00:00:00:06', addresses: ['192.168.45.10/24', 'fd00::9/64'], gateway: '192.168.45.1' },
     { mac: '52:54:00:00:00:07', addresses: [], gateway: null },

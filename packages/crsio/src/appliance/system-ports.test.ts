@@ -27,7 +27,9 @@ test('a server that does not start leaves no configuration', async () => {
 test('a pool that rssrv cannot use leaves no section', async () => {
   writeFileSync(rssrvcfg(), SERVER_FILE_HEAD);
   const answers: Readonly<Record<string, unknown>> = {
-    ...{ 'pool-make': { isNew: true, volumes: 0 }, 'config-check': { problems: [] }, reload: { applied: ['x'] } },
+    'pool-make': { isNew: true, volumes: 0 },
+    'config-check': { problems: [] },
+    reload: { applied: ['x'] },
     'pool-list': { pools: [{ name: 'fast', reason: 'it is read-only', reflink: true }] },
   };
   const call = ((method: string) => Promise.resolve(answers[method])) as ServerCall;

@@ -16,11 +16,20 @@ const KEYS: readonly KeyName[] = [
   ...(['cut-before', 'cut-after', 'cut-word', 'help', 'show', 'save', 'choose', 'action', 'remove', 'leave', 'escape'] as const),
 ];
 const APPLICATIONS: ApplicationsView = {
-  ...{ node: 'big-2', drained: true },
+  node: 'big-2',
+  drained: true,
   applications: [
     {
-      ...{ name: 'pg', state: 'running', on: 'big-2', sinceMs: 0, volumes: ['db'], nodes: ['big-2', 'big-6'], next: null },
-      ...{ why: 'x'.repeat(99), failed: true, remains: true },
+      name: 'pg',
+      state: 'running',
+      on: 'big-2',
+      sinceMs: 0,
+      volumes: ['db'],
+      nodes: ['big-2', 'big-6'],
+      next: null,
+      why: 'x'.repeat(99),
+      failed: true,
+      remains: true,
     },
   ],
 };

@@ -11,8 +11,17 @@ const SECTION = '\n[application pg]\nvolumes       = db\nservice       = pg.serv
 
 function view(change: Partial<ApplicationView> = {}): ApplicationView {
   return {
-    ...{ name: 'pg', state: 'running', on: 'big-2', sinceMs: 0, volumes: ['db', 'wal'], nodes: ['big-2', 'big-6', 'big-7'], next: 'big-6' },
-    ...{ why: '', failed: false, remains: false, ...change },
+    name: 'pg',
+    state: 'running',
+    on: 'big-2',
+    sinceMs: 0,
+    volumes: ['db', 'wal'],
+    nodes: ['big-2', 'big-6', 'big-7'],
+    next: 'big-6',
+    why: '',
+    failed: false,
+    remains: false,
+    ...change,
   };
 }
 

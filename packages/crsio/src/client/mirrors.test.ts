@@ -23,16 +23,14 @@ function mirror(change: Partial<MirrorSummary> = {}): MirrorSummary {
   });
   const voter = (server: string, serverid: number) => ({ server, serverid, answers: true, isSilent: false, trouble: null });
   return {
-    ...{
-      namespace: 'osl',
-      name: 'db',
-      universe: 0,
-      mirror: 'a'.repeat(32),
-      state: 'known',
-      sizeBytes: 20 * GIB,
-      majority: 2,
-      holder: null,
-    },
+    namespace: 'osl',
+    name: 'db',
+    universe: 0,
+    mirror: 'a'.repeat(32),
+    state: 'known',
+    sizeBytes: 20 * GIB,
+    majority: 2,
+    holder: null,
     replicas: [replica('big-9', 1), replica('big-8', 2)],
     voters: [voter('big-9', 1), voter('big-8', 2), voter('pi-1', 3)],
     ...change,
@@ -42,7 +40,9 @@ function mirror(change: Partial<MirrorSummary> = {}): MirrorSummary {
 function attached(state: AttachedMirrorView['replicas'][number]['state'], leftBytes: number | null): AttachedMirrorView {
   const rest = { isOpen: true, bytesPerSecond: null };
   return {
-    ...{ volume: 'osl:db@0', term: 3, waitsFor: null },
+    volume: 'osl:db@0',
+    term: 3,
+    waitsFor: null,
     replicas: [
       { server: 'big-9', state: 'in sync', leftBytes: null, etaMs: null, ...rest },
       { server: 'big-8', state, leftBytes, etaMs: leftBytes === null ? null : 120_400, ...rest },

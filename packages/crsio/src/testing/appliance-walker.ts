@@ -13,13 +13,24 @@ export function diskOf(name: string, use: Disk['use'] = { kind: 'content', what:
 }
 
 export const ARRAY: DiskArray = {
-  ...{ device: 'md127', name: 'fast', level: 'raid1', isRunning: true, sizeBytes: 4e12 },
-  ...{ fileSystem: null, wanted: 2, working: 2, activity: null },
+  device: 'md127',
+  name: 'fast',
+  level: 'raid1',
+  isRunning: true,
+  sizeBytes: 4e12,
+  fileSystem: null,
+  wanted: 2,
+  working: 2,
+  activity: null,
   members: ['sdb', 'sdc'].map((disk) => ({ disk, isFaulty: false })),
 };
 
 export const VIEW: ApplianceLook = {
-  ...{ version: '1.0', settings: FIRST_SETTINGS, server: 'big-9', isRestoreWaiting: false, problems: [] },
+  version: '1.0',
+  settings: FIRST_SETTINGS,
+  server: 'big-9',
+  isRestoreWaiting: false,
+  problems: [],
   devices: [{ name: 'ens6', mac: '52:54:00:00:00:06', hasCarrier: true, addresses: ['192.168.45.10/24'] }],
   storage: {
     disks: [diskOf('sda', { kind: 'system' }), diskOf('sdb'), diskOf('sdc', { kind: 'content', what: 'file system ext4' }), diskOf('sdd')],
@@ -27,7 +38,9 @@ export const VIEW: ApplianceLook = {
     media: ['sde1'],
   },
   slots: {
-    ...{ running: 'a', isTrial: false, choice: { good: 'a', once: null } },
+    running: 'a',
+    isTrial: false,
+    choice: { good: 'a', once: null },
     systems: { a: { version: '1.0', sizeBytes: 1, sha256: '' }, b: null },
   },
 };
@@ -58,12 +71,24 @@ export class ApplianceWalker extends Keyboard<ApplianceState> {
       };
     const version = (method: string) => (): Promise<string> => change(method)().then(() => '2.0');
     return {
-      ...{ clock: this.clock, zones: () => ['Europe/Oslo', 'Etc/UTC'], look: () => Promise.resolve(this.view) },
-      ...{ setInterface: change('setInterface'), setTime: change('setTime'), setPassword: change('setPassword') },
-      ...{ makeServer: change('makeServer'), makePool: change('makePool'), replaceDisk: change('replaceDisk') },
-      ...{ adoptArray: change('adoptArray'), removeArray: change('removeArray'), removeFailed: change('removeFailed') },
-      ...{ eraseDisk: change('eraseDisk'), save: change('save'), restore: change('restore'), power: change('power') },
-      ...{ upgrade: version('upgrade'), goBack: version('goBack') },
+      clock: this.clock,
+      zones: () => ['Europe/Oslo', 'Etc/UTC'],
+      look: () => Promise.resolve(this.view),
+      setInterface: change('setInterface'),
+      setTime: change('setTime'),
+      setPassword: change('setPassword'),
+      makeServer: change('makeServer'),
+      makePool: change('makePool'),
+      replaceDisk: change('replaceDisk'),
+      adoptArray: change('adoptArray'),
+      removeArray: change('removeArray'),
+      removeFailed: change('removeFailed'),
+      eraseDisk: change('eraseDisk'),
+      save: change('save'),
+      restore: change('restore'),
+      power: change('power'),
+      upgrade: version('upgrade'),
+      goBack: version('goBack'),
     };
   }
 }

@@ -10,8 +10,13 @@ import { RecordFiles, type StageRecord } from './records.ts';
 
 const ID = 'volume.00000000-0000-4000-8000-000000000001';
 const RECORD: StageRecord = {
-  ...{ volumeId: ID, label: 'osl:one@0', kind: 'mount', fsType: 'ext4' },
-  ...{ isReadonly: false, mode: 'SINGLE_NODE_WRITER', stagingPath: '/staging' },
+  volumeId: ID,
+  label: 'osl:one@0',
+  kind: 'mount',
+  fsType: 'ext4',
+  isReadonly: false,
+  mode: 'SINGLE_NODE_WRITER',
+  stagingPath: '/staging',
 };
 
 let folder = '';

@@ -109,7 +109,9 @@ export class FakeRsiod {
       }),
       detach: ({ names }: { readonly names: readonly string[] }) => ({ outcomes: names.map((name) => this.detach(name)) }),
       status: () => ({
-        ...{ interfaces: [], logs: [], mirrors: [] },
+        interfaces: [],
+        logs: [],
+        mirrors: [],
         waiting: [...this.waiting].map(([volume, waitsFor]) => ({ volume, waitsFor, sinceMs: 0, untilMs: null, requests: 1 })),
       }),
     };
@@ -122,20 +124,36 @@ export class FakeRsiod {
     return server.volumes
       .filter(({ view }) => view.clients === null || view.clients.includes(this.nodename))
       .map(({ view }) => ({
-        ...{ name: view.name, universe: view.universe, id: view.id ?? '', mirror: view.mirror, shared: view.shared },
+        name: view.name,
+        universe: view.universe,
+        id: view.id ?? '',
+        mirror: view.mirror,
+        shared: view.shared,
         sizeBytes: view.sizeBytes ?? 0,
       }));
   }
 
   private namespace(): ControlMethods['query']['result']['namespaces'][number] {
     const servers = [...this.servers.values()].map((one, index) => ({
-      ...{ position: index, name: one.name, sections: [one.name], serverid: index + 1, instance: null, release: null, clockOffMs: null },
+      position: index,
+      name: one.name,
+      sections: [one.name],
+      serverid: index + 1,
+      instance: null,
+      release: null,
+      clockOffMs: null,
       state: one.isConnected ? ('connected' as const) : ('down' as const),
-      ...{ addresses: [], limits: null, paths: [] },
+      addresses: [],
+      limits: null,
+      paths: [],
       volumes: one.isConnected
         ? this.offered(one).map(({ sizeBytes, ...volume }) => ({
             ...volume,
-            ...{ blocks: sizeBytes / 512, blockSizeBytes: 512, readonly: false, holders: [], follows: null },
+            blocks: sizeBytes / 512,
+            blockSizeBytes: 512,
+            readonly: false,
+            holders: [],
+            follows: null,
           }))
         : [],
     }));
@@ -155,9 +173,19 @@ export class FakeRsiod {
       const holder = stored?.view.holders.find((one) => one.node !== this.nodename);
       if (holder !== undefined && !readOnly && !found.shared) return failed('E_HELD', `It is held by ${holder.node}`);
       this.attached.push({
-        ...{ namespace: 'osl', name: found.name, universe: found.universe, id: found.mirror ?? found.id, byId: '', state: 'attached' },
-        ...{ readonly: readOnly, shared: found.shared, blocks: found.sizeBytes / 512, blockSizeBytes: 512, servers: 1 },
-        ...{ rawDevice: null, blockDevice: `/dev/${name}` },
+        namespace: 'osl',
+        name: found.name,
+        universe: found.universe,
+        id: found.mirror ?? found.id,
+        byId: '',
+        state: 'attached',
+        readonly: readOnly,
+        shared: found.shared,
+        blocks: found.sizeBytes / 512,
+        blockSizeBytes: 512,
+        servers: 1,
+        rawDevice: null,
+        blockDevice: `/dev/${name}`,
       });
       return base;
     }

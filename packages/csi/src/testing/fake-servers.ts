@@ -108,7 +108,12 @@ export class FakeServer {
   private addCopy({ name, newName, by, snapshot, to }: JobView): void {
     const { view, snapshots } = this.find({ name, universe: 0 });
     this.add({
-      ...{ name: newName ?? '', universe: 0, sizeBytes: view.sizeBytes, clients: view.clients, owner: by, pool: to },
+      name: newName ?? '',
+      universe: 0,
+      sizeBytes: view.sizeBytes,
+      clients: view.clients,
+      owner: by,
+      pool: to,
       origin: { volumeId: view.id ?? '', snapshotId: snapshots.find((one) => one.snapshot === snapshot)?.id ?? null },
     });
   }
@@ -191,7 +196,12 @@ export class FakeServer {
         const { sizeBytes } = source;
         return {
           volume: this.add({
-            ...{ name: params.newName, universe: 0, sizeBytes, clients: view.clients, owner: asker, pool: view.pool },
+            name: params.newName,
+            universe: 0,
+            sizeBytes,
+            clients: view.clients,
+            owner: asker,
+            pool: view.pool,
             origin: { volumeId: view.id ?? '', snapshotId: source.id },
           }).view,
         };
@@ -290,7 +300,14 @@ export class FakeMirrors {
     const place = { volume: name, universe: 0, inSync: true, isReachable: true, isSilent: false, copy: null };
     const voters = [...servers, ...(witness === null ? [] : [witness])];
     const made: MirrorSummary = {
-      ...{ namespace: 'osl', name, universe: 0, mirror, state: 'known', sizeBytes, majority: 2, holder: null },
+      namespace: 'osl',
+      name,
+      universe: 0,
+      mirror,
+      state: 'known',
+      sizeBytes,
+      majority: 2,
+      holder: null,
       replicas: servers.map((server, index) => ({ server, serverid: index + 1, ...place })),
       voters: voters.map((server, index) => ({ server, serverid: index + 1, answers: true, isSilent: false, trouble: null })),
     };

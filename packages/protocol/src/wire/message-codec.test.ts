@@ -48,7 +48,14 @@ const holders = fc.array(holder, { maxLength: HOLDERS_NAMED_MAX });
 const flag = fc.boolean();
 const hex32 = fc.stringMatching(/^[0-9a-f]{32}$/);
 const volume = fc.record({
-  ...{ name, id: token, universe, sizeBytes, blockSizeBytes, readonly: flag, shared: flag, holders },
+  name,
+  id: token,
+  universe,
+  sizeBytes,
+  blockSizeBytes,
+  readonly: flag,
+  shared: flag,
+  holders,
   waitsForSpace: fc.constant(true),
   heldBy: fc.stringMatching(/^[a-z][a-z0-9' ]{0,61}[a-z]$/),
   mirror: hex32,
@@ -162,7 +169,11 @@ const CASES: readonly Case[] = [
   caseOf(
     'OPEN',
     fc.record({
-      ...{ name, universe, readonly: flag, take: fc.constantFrom(...Object.values(TAKE)), resume: fc.option(token) },
+      name,
+      universe,
+      readonly: flag,
+      take: fc.constantFrom(...Object.values(TAKE)),
+      resume: fc.option(token),
       mirror: fc.option(fc.record({ mirror: hex32, number: fc.integer({ min: 1, max: TERM_NUMBER_MAX }) })),
     }),
     codec.encodeOpenRequest,

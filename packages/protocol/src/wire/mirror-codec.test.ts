@@ -25,7 +25,12 @@ const plain = new Packr({ useRecords: false, variableMapSize: true });
 const id = (digit: string): string => digit.repeat(32);
 
 const CONFIG: MirrorConfig = {
-  ...{ k: 1, inSync: [id('a')], clean: false, nextVoters: null, sizeBytes: 1 << 30, clients: null },
+  k: 1,
+  inSync: [id('a')],
+  clean: false,
+  nextVoters: null,
+  sizeBytes: 1 << 30,
+  clients: null,
   members: [
     { identity: id('a'), serverid: 1, volume: 'db', universe: 0 },
     { identity: id('b'), serverid: 2, volume: 'db', universe: 0 },
@@ -42,7 +47,10 @@ function sent(config: MirrorConfig): MirrorConfig {
 test('the largest configuration fits into a message, with both sets of voters', () => {
   const digits = Array.from({ length: MIRROR_MEMBERS_MAX }, (_, index) => id(index.toString(16)));
   const largest: MirrorConfig = {
-    ...{ k: Number.MAX_SAFE_INTEGER, inSync: digits, clean: true, sizeBytes: VOLUME_MAX_BYTES },
+    k: Number.MAX_SAFE_INTEGER,
+    inSync: digits,
+    clean: true,
+    sizeBytes: VOLUME_MAX_BYTES,
     members: digits.map((identity) => ({ identity, serverid: 255, volume: 'v'.repeat(63), universe: 3 })),
     voters: digits.map((voter) => ({ voter, serverid: 255 })),
     nextVoters: digits.map((voter) => ({ voter, serverid: 0 })),

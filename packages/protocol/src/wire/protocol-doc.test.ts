@@ -104,7 +104,10 @@ const welcome = codec.encodeWelcome({
 
 const id = '0'.repeat(32);
 const mirrorConfig = {
-  ...{ k: 1, inSync: [id], clean: false, clients: null },
+  k: 1,
+  inSync: [id],
+  clean: false,
+  clients: null,
   members: [{ identity: id, serverid: 1, volume: 'db', universe: 0 }],
   voters: [{ voter: id, serverid: 1 }],
   nextVoters: null,

@@ -13,7 +13,9 @@ const idOf = (one: string): string => `0b6a1e4f-7c21-4c58-9d3b-2f1c9a527a0${one}
 function makeAppliance(): void {
   for (const folder of ['config/dvsc', 'config/ssh']) mkdirSync(`${scene.root}/${folder}`, { recursive: true });
   const files = {
-    ...{ 'usr/lib/rsio-appliance/release.json': '{"version":"1.2"}', 'proc/cmdline': 'rsio.slot=b rsio.trial', 'proc/mounts': '' },
+    'usr/lib/rsio-appliance/release.json': '{"version":"1.2"}',
+    'proc/cmdline': 'rsio.slot=b rsio.trial',
+    'proc/mounts': '',
     ...Object.fromEntries(['a', 'b'].map((slot) => [`dev/disk/by-partuuid/${idOf(slot)}`, ''])),
     'run/rsio-appliance/partitions': ['boot', 'a', 'b', 'config'].map((name, at) => `${name}=${idOf('cabd'[at]!)}\n`).join(''),
     'run/rsio-appliance/boot/grub/grubenv': bootBlock({ good: 'a', once: null }),

@@ -54,7 +54,10 @@ progress; Ctrl-C ends only the command, and --background does not wait.`,
       const source = from.includes('://') ? from : resolve(from);
       const target = await door.find(name, 'change');
       const { job } = await target.call('volume-import', {
-        ...{ ...target.volume, source, format, blockSizeBytes },
+        ...target.volume,
+        source,
+        format,
+        blockSizeBytes,
         pool: pool === null ? null : poolNameOf('--pool', pool, program),
         limitBytes: limit === null ? null : sizeOf('--limit', limit, program),
         request: door.newId(),

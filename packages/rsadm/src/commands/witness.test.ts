@@ -8,8 +8,14 @@ const scene = useAdmScene();
 const ID = 'a'.repeat(32);
 const member = { volume: 'db', universe: 0, identity: '1'.repeat(32) };
 const record = {
-  ...{ name: 'db', universe: 0, voter: 'f'.repeat(32), founder: 'big-2', term: { number: 3, node: 'big-2', instance: 9 } },
-  ...{ isDetached: false, voters: [], clients: null },
+  name: 'db',
+  universe: 0,
+  voter: 'f'.repeat(32),
+  founder: 'big-2',
+  term: { number: 3, node: 'big-2', instance: 9 },
+  isDetached: false,
+  voters: [],
+  clients: null,
   members: [
     { ...member, serverid: 1, inSync: true },
     { ...member, serverid: 2, inSync: false },

@@ -42,8 +42,15 @@ big-2 z2bqehhz57cbs2vh8e9vvyhue9sfr8eb`;
 const NOW_MS = new FakeClock().wallMs();
 
 const READY = {
-  ...{ server: 'big-9', version: '1.0.0', startedMs: 0, pools: { ready: 1, total: 1 }, sessions: 2, mirrors: 0, isReady: true },
-  ...{ reasons: [], warnings: ['1 client with a single path to this server: big-2'] },
+  server: 'big-9',
+  version: '1.0.0',
+  startedMs: 0,
+  pools: { ready: 1, total: 1 },
+  sessions: 2,
+  mirrors: 0,
+  isReady: true,
+  reasons: [],
+  warnings: ['1 client with a single path to this server: big-2'],
 };
 
 const STOPPED = { kind: 'stopped', sinceMs: 0, untilMs: null, by: null } as const;

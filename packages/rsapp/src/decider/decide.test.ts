@@ -67,7 +67,13 @@ describe('a wrong decider is noticed: it', () => {
 });
 
 const APP: AppRules = {
-  ...{ name: 'pg', nodes: ['a', 'b', 'c'], silentMs: 10_000, startDelayMs: 10_000, restarts: 3, failBack: false, stopsInIsolation: true },
+  name: 'pg',
+  nodes: ['a', 'b', 'c'],
+  silentMs: 10_000,
+  startDelayMs: 10_000,
+  restarts: 3,
+  failBack: false,
+  stopsInIsolation: true,
 };
 const NOTE = startedNote('pg', null, 'first');
 
@@ -78,7 +84,11 @@ function facts(
 ): Facts {
   const { local, ...others } = more;
   return {
-    ...{ me, nowMs: 100_000, wallMs: 5_000_000, isDrained: false, isOrdered: false },
+    me,
+    nowMs: 100_000,
+    wallMs: 5_000_000,
+    isDrained: false,
+    isOrdered: false,
     seen: seen === null ? null : { isSure: true, volumeId: 'v', holder: null, note: NOTE, silentMs: { a: 0, b: 0, c: 0 }, ...seen },
     ...others,
     local: { holds: false, isUp: false, isRunning: false, failure: null, ...local },

@@ -47,8 +47,16 @@ export type Note = Of<typeof NOTE>;
 /** `line`: a text that no other first note of the application has. */
 export function newNote(application: string, line: string): Note {
   return {
-    ...{ version: 1, application, enabled: true, started: true },
-    ...{ preferred: null, preferredMs: 0, failures: [], why: '', changes: 0, line },
+    version: 1,
+    application,
+    enabled: true,
+    started: true,
+    preferred: null,
+    preferredMs: 0,
+    failures: [],
+    why: '',
+    changes: 0,
+    line,
   };
 }
 

@@ -99,15 +99,16 @@ export class AppRunner {
     const { name, volumes, nodes } = this.app;
     const { seen, next } = this;
     return {
-      ...{
-        name,
-        state: this.state,
-        on: seen?.isSure === true ? seen.holder : null,
-        sinceMs: this.sinceMs,
-        volumes: [...volumes],
-        nodes: [...nodes],
-      },
-      ...{ next, why: this.why || this.whyAlone, failed: this.hasFailed, remains: this.news.hasRemains },
+      name,
+      state: this.state,
+      on: seen?.isSure === true ? seen.holder : null,
+      sinceMs: this.sinceMs,
+      volumes: [...volumes],
+      nodes: [...nodes],
+      next,
+      why: this.why || this.whyAlone,
+      failed: this.hasFailed,
+      remains: this.news.hasRemains,
     };
   }
 
@@ -238,7 +239,7 @@ export class AppRunner {
 
   private facts(nowMs: number): Facts {
     const { me, seen, local } = this;
-    return { ...{ me, nowMs, seen, local }, wallMs: this.wallMs, isDrained: this.isDrained, isOrdered: this.commands.takesOver };
+    return { me, nowMs, seen, local, wallMs: this.wallMs, isDrained: this.isDrained, isOrdered: this.commands.takesOver };
   }
 
   /** A trouble that lasts is logged once. */

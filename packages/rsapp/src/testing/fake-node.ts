@@ -12,10 +12,24 @@ import { AppRunner } from '../runner/app-runner.ts';
 import type { Sight, Volumes } from '../sight/rsiod-sight.ts';
 
 export const APP: ApplicationConfig = {
-  ...{ name: 'pg', volumes: ['db', 'wal'], mounts: [{ volume: null, path: '/m' }], mountOptions: null, check: '/c', address: null },
+  name: 'pg',
+  volumes: ['db', 'wal'],
+  mounts: [{ volume: null, path: '/m' }],
+  mountOptions: null,
+  check: '/c',
+  address: null,
   service: { kind: 'unit', unit: 'pg.service' },
-  ...{ nodes: ['a', 'b'], silentMs: 10_000, startDelayMs: 10_000, startTimeoutMs: 1000, stopTimeoutMs: 1000 },
-  ...{ checkIntervalMs: 5000, checkTimeoutMs: 1000, restarts: 1, failBack: false, onIsolation: 'stop', line: 1 },
+  nodes: ['a', 'b'],
+  silentMs: 10_000,
+  startDelayMs: 10_000,
+  startTimeoutMs: 1000,
+  stopTimeoutMs: 1000,
+  checkIntervalMs: 5000,
+  checkTimeoutMs: 1000,
+  restarts: 1,
+  failBack: false,
+  onIsolation: 'stop',
+  line: 1,
 };
 
 export class FakeNode {

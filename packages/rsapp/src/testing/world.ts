@@ -72,8 +72,13 @@ export class World {
     this.random = new SeededRandom(seed);
     const { random } = this;
     this.app = {
-      ...{ name: 'app', nodes: random.chance(0.3) ? ['b', 'a', 'c'] : NODES, silentMs: 10_000, startDelayMs: 10_000 },
-      ...{ restarts: random.int(0, 3), failBack: random.chance(0.4), stopsInIsolation: random.chance(0.7) },
+      name: 'app',
+      nodes: random.chance(0.3) ? ['b', 'a', 'c'] : NODES,
+      silentMs: 10_000,
+      startDelayMs: 10_000,
+      restarts: random.int(0, 3),
+      failBack: random.chance(0.4),
+      stopsInIsolation: random.chance(0.7),
     };
     this.nodes = NODES.map((name) => this.newNode(name));
   }
@@ -97,20 +102,23 @@ export class World {
 
   private newNode(name: string): SimNode {
     return {
-      ...{
-        name,
-        isOn: true,
-        isCut: false,
-        minority: null,
-        isBroken: false,
-        repairedMs: Infinity,
-        isDrained: false,
-        orderedFrom: null,
-        bootedMs: 0,
-        silentSinceMs: null,
-        memory: newMemory(0),
-      },
-      ...{ isAttached: false, isUp: false, isRunning: false, failure: null, busy: null, lastWhy: '' },
+      name,
+      isOn: true,
+      isCut: false,
+      minority: null,
+      isBroken: false,
+      repairedMs: Infinity,
+      isDrained: false,
+      orderedFrom: null,
+      bootedMs: 0,
+      silentSinceMs: null,
+      memory: newMemory(0),
+      isAttached: false,
+      isUp: false,
+      isRunning: false,
+      failure: null,
+      busy: null,
+      lastWhy: '',
     };
   }
 
@@ -155,12 +163,17 @@ export class World {
     const stale = node.minority === null ? null : { isSure: false, volumeId: 'v', ...node.minority, silentMs: others };
     const isHeld = isReached ? node.isAttached && this.holder === node.name : stale === null ? 'unknown' : node.isAttached;
     return {
-      ...{ me: node.name, nowMs: this.nowMs, wallMs: this.nowMs, isDrained: node.isDrained },
+      me: node.name,
+      nowMs: this.nowMs,
+      wallMs: this.nowMs,
+      isDrained: node.isDrained,
       isOrdered: node.orderedFrom !== null && node.orderedFrom === this.told.holder,
       seen: isReached ? { isSure: true, volumeId: 'v', ...this.told, silentMs } : stale,
       local: {
         holds: isHeld,
-        ...{ isUp: node.isUp, isRunning: node.isRunning, failure: node.failure },
+        isUp: node.isUp,
+        isRunning: node.isRunning,
+        failure: node.failure,
       },
     };
   }

@@ -22,8 +22,15 @@ function backup(number: number, base: number | null, given: Partial<RunBackup> =
   const [snapshot, below] = [`b${number}`, base === null ? null : `db@b${base}.qcow2`];
   const made = { volumeId: VOLUME, number, madeMs: number * DAY_MS, request: `r${number}`, state: 'made' } as const;
   return {
-    ...{ name: `db@${snapshot}.qcow2`, snapshot, snapshotId: `id-${number}`, base: below, ...made },
-    ...{ isThere: true, hasPart: false, problem: null, ...given },
+    name: `db@${snapshot}.qcow2`,
+    snapshot,
+    snapshotId: `id-${number}`,
+    base: below,
+    ...made,
+    isThere: true,
+    hasPart: false,
+    problem: null,
+    ...given,
   };
 }
 

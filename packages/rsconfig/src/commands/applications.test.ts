@@ -14,8 +14,16 @@ import { APP_ADD, APP_LIST, APP_MOVE, APP_REMOVE, APP_SHOW, APP_START, NODE_DRAI
 
 const clock = new FakeClock();
 const APP: ApplicationView = {
-  ...{ name: 'postgres', state: 'running', on: 'big-2', sinceMs: clock.wallMs() - 65_000, volumes: ['db', 'wal'] },
-  ...{ nodes: ['big-2', 'big-6'], next: 'big-6', why: '', failed: false, remains: false },
+  name: 'postgres',
+  state: 'running',
+  on: 'big-2',
+  sinceMs: clock.wallMs() - 65_000,
+  volumes: ['db', 'wal'],
+  nodes: ['big-2', 'big-6'],
+  next: 'big-6',
+  why: '',
+  failed: false,
+  remains: false,
 };
 
 function scene(applications: readonly ApplicationView[] = [APP], drained = false) {
@@ -77,7 +85,8 @@ test('an order that waits says why, again every ten seconds, until rsapp answers
   let why = 'Too few servers answer';
   let finish = (): void => undefined;
   const context = contextOf({
-    ...{ clock, note: (text) => notes.push(text) },
+    clock,
+    note: (text) => notes.push(text),
     callApp: (method) =>
       method === 'applications'
         ? Promise.resolve({

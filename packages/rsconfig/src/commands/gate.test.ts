@@ -157,7 +157,13 @@ test('a gate with TLS is added, and its keys are checked', async () => {
 });
 
 const AOE = {
-  ...{ name: 'boot', interface: 'eth1', shelf: 7, writes: 'off' as const, mac: '02:00:00:00:00:99', dataBytes: 8704, trouble: null },
+  name: 'boot',
+  interface: 'eth1',
+  shelf: 7,
+  writes: 'off' as const,
+  mac: '02:00:00:00:00:99',
+  dataBytes: 8704,
+  trouble: null,
   hosts: ['02:00:00:00:00:01'],
   volumes: [
     { slot: 0, label: 'osl:debian@0@monday', sizeBytes: 2 ** 30, readonly: true, config: '', masks: [], reserved: [] },

@@ -65,9 +65,17 @@ over Ethernet, which nothing protects: read rsio-aoe(7), above all before
       throw new RsError('E_USAGE', 'No volumes: name those that the gate offers with --offers NAME,...; programs here do not get them');
     const keys = givenKeys({
       protocol: aoe ? 'aoe' : iscsi ? 'iscsi' : null,
-      ...{ [aoe ? 'interface' : 'address']: place, hosts, volumes: given.offers, member: given.member, nqn: given.nqn, iqn: given.iqn },
-      ...{ 'secret-file': secrets, tls: tls ? 'required' : null },
-      ...{ shelf: given.shelf, slots: given.slots, 'aoe-writes': given['unsafe-writes'] ? 'unsafe' : null },
+      [aoe ? 'interface' : 'address']: place,
+      hosts,
+      volumes: given.offers,
+      member: given.member,
+      nqn: given.nqn,
+      iqn: given.iqn,
+      'secret-file': secrets,
+      tls: tls ? 'required' : null,
+      shelf: given.shelf,
+      slots: given.slots,
+      'aoe-writes': given['unsafe-writes'] ? 'unsafe' : null,
     });
     await changeConfig(context, (document) => addGate(document, name, keys), `gate ${name} added`, reload);
     return 0;

@@ -10,8 +10,15 @@ import { DOWN, machine, serve, useServerVolumes } from '../testing/server-volume
 useServerVolumes();
 
 const READY: Readiness = {
-  ...{ server: 'big-9', version: '1.2.0', startedMs: 0, pools: { ready: 1, total: 2 }, sessions: 3, mirrors: 4, isReady: true },
-  ...{ reasons: [], warnings: [] },
+  server: 'big-9',
+  version: '1.2.0',
+  startedMs: 0,
+  pools: { ready: 1, total: 2 },
+  sessions: 3,
+  mirrors: 4,
+  isReady: true,
+  reasons: [],
+  warnings: [],
 };
 const telling = (server: string, changes: Partial<Readiness> = {}) =>
   machine(server, { readiness: () => ({ ...READY, server, ...changes }) });

@@ -8,7 +8,10 @@ import { attachment, namespace, server, volume } from '../testing/views.ts';
 import { SWITCH } from './switch.ts';
 
 const outcome = (name: string, error: string | null = null): AttachOutcome => ({
-  ...{ volume: `osl:${name}@0`, done: error === null, already: false, device: null },
+  volume: `osl:${name}@0`,
+  done: error === null,
+  already: false,
+  device: null,
   error: error === null ? null : { code: 'E_VOLUME', message: error },
 });
 

@@ -76,7 +76,10 @@ export function notOffered(namespaces: readonly NamespaceView[], wanted: string,
   );
   if (offered.some(({ follows }) => follows === null)) return null;
   const refused = (code: string, message: string): AttachOutcome => ({
-    ...{ volume: wanted, done: false, already: false, device: null },
+    volume: wanted,
+    done: false,
+    already: false,
+    device: null,
     error: { code, message: `${message}; nothing was detached` },
   });
   if (there.every(({ own }) => own.state !== 'connected'))

@@ -94,7 +94,12 @@ export function mirror(changes: Partial<MirrorSummary> = {}): MirrorSummary {
   const replica = { volume: 'db', universe: 0, inSync: true, isReachable: true, isSilent: false, copy: null };
   const voter = { answers: true, isSilent: false, trouble: null };
   return {
-    ...{ namespace: 'osl', name: 'db', universe: 0, mirror: 'a'.repeat(32), state: 'known', sizeBytes: 20 * 1024 ** 3 },
+    namespace: 'osl',
+    name: 'db',
+    universe: 0,
+    mirror: 'a'.repeat(32),
+    state: 'known',
+    sizeBytes: 20 * 1024 ** 3,
     replicas: [
       { ...at('big-9', 1), ...replica },
       { ...at('big-8', 2), ...replica },

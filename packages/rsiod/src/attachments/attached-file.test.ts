@@ -29,7 +29,14 @@ afterEach(async () => {
 });
 
 const kept = (name: string): AttachedContent['attached'][number] => ({
-  ...{ namespace: 'osl', name, universe: 0, id: `id-${name}`, readonly: false, serverid: 1, server: 'big-9', owners: ['person'] },
+  namespace: 'osl',
+  name,
+  universe: 0,
+  id: `id-${name}`,
+  readonly: false,
+  serverid: 1,
+  server: 'big-9',
+  owners: ['person'],
 });
 const file = (): string => path.join(folder, 'attached.json');
 const load = (): Promise<AttachedContent | null> => newFile().load((sentence) => warnings.push(sentence));

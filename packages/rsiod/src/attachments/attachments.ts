@@ -230,7 +230,11 @@ export class Attachments {
       note: (...event) => ports.note(...event),
     });
     this.leaving = new Leaving({
-      ...{ ports, volumes: this.volumes, owners: this.owners, mirrors: this.mirrors, detached: this.detached },
+      ports,
+      volumes: this.volumes,
+      owners: this.owners,
+      mirrors: this.mirrors,
+      detached: this.detached,
       serverOf: (volume) => this.serverOf(volume),
     });
     this.logTrimmer = new LogTrimmer(ports.clock, this.logTotal, () => this.volumes);

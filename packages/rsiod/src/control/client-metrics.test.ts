@@ -108,18 +108,17 @@ test('a gate shows its addresses, hosts and counters', async () => {
   const scene = new Scene();
   expect(await scene.lines('rsio_client_gate')).toEqual([]);
   scene.gates.push({
-    ...{
-      name: 'esx',
-      protocol: 'nvme' as const,
-      nqn: 'nqn.a',
-      trouble: null,
-      member: null,
-      authenticates: false,
-      tls: false,
-      hosts: ['nqn.b'],
-      volumes: [],
-    },
-    ...{ addresses: ['127.0.0.1:4420', '127.0.0.2:4420'], listening: ['127.0.0.2:4420'] },
+    name: 'esx',
+    protocol: 'nvme' as const,
+    nqn: 'nqn.a',
+    trouble: null,
+    member: null,
+    authenticates: false,
+    tls: false,
+    hosts: ['nqn.b'],
+    volumes: [],
+    addresses: ['127.0.0.1:4420', '127.0.0.2:4420'],
+    listening: ['127.0.0.2:4420'],
     figures: { connections: 2, commands: 9, receivedBytes: 800, sentBytes: 700, waiting: 3, waitedMs: 1_500, refused: 4, cut: 5 },
   });
   const lines = await scene.lines('rsio_client_gate');
@@ -143,17 +142,15 @@ test('a gate shows its addresses, hosts and counters', async () => {
 test('a gate for AoE shows its interface, its writes and its counters', async () => {
   const scene = new Scene();
   scene.aoeGates.push({
-    ...{
-      name: 'boot',
-      interface: 'eth1',
-      shelf: 7,
-      writes: 'unsafe',
-      mac: null,
-      dataBytes: null,
-      trouble: 'gone',
-      hosts: ['a'],
-      volumes: [],
-    },
+    name: 'boot',
+    interface: 'eth1',
+    shelf: 7,
+    writes: 'unsafe',
+    mac: null,
+    dataBytes: null,
+    trouble: 'gone',
+    hosts: ['a'],
+    volumes: [],
     figures: { commands: 9, answers: 8, late: 7, dropped: 6, waiting: 5, receivedBytes: 4, sentBytes: 3, cut: 2 },
   });
   const lines = await scene.lines('rsio_client_aoe_gate');

@@ -88,7 +88,8 @@ export class Messages {
     const [first = null] = errors;
     if (first !== null && !errors.includes(null)) throw first;
     const servers = places.map((one, index) => ({
-      ...{ namespace: one.namespace, server: one.server.name },
+      namespace: one.namespace,
+      server: one.server.name,
       error: errors[index]?.message ?? null,
     }));
     return { id, servers };

@@ -92,7 +92,15 @@ export function pastFigures({ paths, polledMs, pollRests, cpuSeconds }: ProcessF
 }
 
 export const NO_FIGURES: ProcessFigures = {
-  ...{ volumes: [], paths: [], awaited: 0, logBytes: 0, logLimitBytes: 0, polledMs: 0, pollRests: 0, residentBytes: 0, cpuSeconds: 0 },
+  volumes: [],
+  paths: [],
+  awaited: 0,
+  logBytes: 0,
+  logLimitBytes: 0,
+  polledMs: 0,
+  pollRests: 0,
+  residentBytes: 0,
+  cpuSeconds: 0,
 };
 
 /** Adds up the figures of several processes, the main process first. */

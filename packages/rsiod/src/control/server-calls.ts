@@ -126,7 +126,9 @@ function knownServers(namespaces: readonly Namespace[]): KnownServer[] {
       namespace.routes.find((route) => isMeant(route) && route.supervisor.lastErrorSentence !== null)?.supervisor.lastErrorSentence ?? null;
     return [
       ...reached.map((server) => ({
-        ...{ namespace: name, namespaceid, serverid: server.serverid },
+        namespace: name,
+        namespaceid,
+        serverid: server.serverid,
         name: server.name,
         server,
         lastError: errorOf((route) => route.server === server),
@@ -134,7 +136,9 @@ function knownServers(namespaces: readonly Namespace[]): KnownServer[] {
       ...sections
         .filter(({ position }) => bySection.get(position) === undefined)
         .map((section) => ({
-          ...{ namespace: name, namespaceid, serverid: namespace.serveridOf(section.position) },
+          namespace: name,
+          namespaceid,
+          serverid: namespace.serveridOf(section.position),
           name: section.name,
           server: null,
           lastError: errorOf(({ remote }) => remote.position === section.position),

@@ -64,7 +64,11 @@ it('nothing is written that could not be read again, and the host hears that not
   const reservations = new Reservations(null, (state) => record.keepReservations(state));
   const outcome = await new Promise((ended) =>
     reservations.execute({
-      ...{ hostId: 'no host', hostNqn: NQN, isWanted: () => true, ended, dropped: () => undefined },
+      hostId: 'no host',
+      hostNqn: NQN,
+      isWanted: () => true,
+      ended,
+      dropped: () => undefined,
       action: { verb: 'register', key: '1'.padStart(16, '0'), ptpl: null },
     }),
   );

@@ -106,7 +106,10 @@ export class Gates implements Frontend {
     const order = new GateOrder();
     let sequence = randomBytes(4).readUInt32LE();
     this.pools = {
-      ...{ data: this.data, batches: new BatchPool(), budget: new MemoryBudget(bounds, setImmediate), schedule: setImmediate },
+      data: this.data,
+      batches: new BatchPool(),
+      budget: new MemoryBudget(bounds, setImmediate),
+      schedule: setImmediate,
       order,
       hosts: new HostBudgets({ ...bounds, limitBytes: GATE_HOST_BYTES_MAX, reserveBytes: 0 }, setImmediate),
       auth: { random: randomBytes, turns: this.turns, sequence: () => (sequence = (sequence % 0xffff_ffff) + 1) },

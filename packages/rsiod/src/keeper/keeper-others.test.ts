@@ -40,7 +40,10 @@ afterEach(async () => {
 async function run(keeperFile = helperFile('keeper.pl')): Promise<[number | null, string]> {
   const words = keeperArguments(process.arch, {
     // A keeper in the foreground passes on the stderr of its child.
-    ...{ isBound: true, starterFd: null, logFile: path.join(folder, 'log'), node: 'big-2' },
+    isBound: true,
+    starterFd: null,
+    logFile: path.join(folder, 'log'),
+    node: 'big-2',
     command: [process.execPath, program(), 'main', folder],
   })!;
   const options: SpawnOptions = { stdio: ['ignore', 'ignore', 'pipe'] };

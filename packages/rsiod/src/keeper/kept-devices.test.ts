@@ -7,8 +7,18 @@ import { type DeviceNote, writeDeviceNote } from './device-note.ts';
 import { KeptDevices } from './kept-devices.ts';
 
 const NOTE: DeviceNote = {
-  ...{ namespace: 'osl', name: 'oracle', universe: 0, id: 'id-oracle', readonly: false, sizeBytes: 4096, blockSizeBytes: 4096 },
-  ...{ canDiscard: true, raw: '/dev/av0/roracle', block: '/dev/av0/oracle', loop: null, life: '1' },
+  namespace: 'osl',
+  name: 'oracle',
+  universe: 0,
+  id: 'id-oracle',
+  readonly: false,
+  sizeBytes: 4096,
+  blockSizeBytes: 4096,
+  canDiscard: true,
+  raw: '/dev/av0/roracle',
+  block: '/dev/av0/oracle',
+  loop: null,
+  life: '1',
   file: { mode: 0o600, uid: 0, gid: 0, madeMs: 0, canResend: true },
 };
 

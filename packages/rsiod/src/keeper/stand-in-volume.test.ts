@@ -9,17 +9,18 @@ import { MemoryVolume } from '../frontends/nbd/testing/memory-volume.ts';
 import { StandInVolume } from './stand-in-volume.ts';
 
 const NOTE = {
-  ...{
-    namespace: 'osl',
-    name: 'oracle',
-    universe: 0,
-    id: 'id',
-    readonly: false,
-    sizeBytes: 1 << 19,
-    blockSizeBytes: 512,
-    canDiscard: false,
-  },
-  ...{ raw: '/dev/av0/roracle', block: '/dev/av0/oracle', loop: null, life: 'boot.0' },
+  namespace: 'osl',
+  name: 'oracle',
+  universe: 0,
+  id: 'id',
+  readonly: false,
+  sizeBytes: 1 << 19,
+  blockSizeBytes: 512,
+  canDiscard: false,
+  raw: '/dev/av0/roracle',
+  block: '/dev/av0/oracle',
+  loop: null,
+  life: 'boot.0',
   file: { mode: 0o100600, uid: 0, gid: 0, madeMs: 0, canResend: true },
 };
 
@@ -29,15 +30,13 @@ function scene(policy: number | 'forever' | 'fail' = 'forever') {
   const volume = Object.assign(new MemoryVolume({ schedule: (fire) => fire() }), { id: 'id', incarnation: 'boot.1' });
   const write = (name: string, positionBytes: number): void => {
     const io: VolumeIo = {
-      ...{
-        op: 'write',
-        positionBytes,
-        lengthBytes: 512,
-        buffer: Buffer.alloc(512, 1),
-        bufferOffset: 0,
-        fua: false,
-        mustKeepAllocated: false,
-      },
+      op: 'write',
+      positionBytes,
+      lengthBytes: 512,
+      buffer: Buffer.alloc(512, 1),
+      bufferOffset: 0,
+      fua: false,
+      mustKeepAllocated: false,
       done: (status) => ended.push([name, status]),
     };
     standIn.submit(io);

@@ -16,8 +16,16 @@ import { AttachedMirror } from './attached-mirror.ts';
 
 const DETACH_MS = 1_000;
 const REPLICA: ReplicaView = {
-  ...{ identity: 'a'.repeat(32), server: 1, role: 'member', counts: true, reads: true, confirms: true, session: 'open' },
-  ...{ mayJoin: false, foundBytes: 0, lacksTerm: null },
+  identity: 'a'.repeat(32),
+  server: 1,
+  role: 'member',
+  counts: true,
+  reads: true,
+  confirms: true,
+  session: 'open',
+  mayJoin: false,
+  foundBytes: 0,
+  lacksTerm: null,
 };
 const OTHER: ReplicaView = { ...REPLICA, identity: 'b'.repeat(32), server: 2 };
 const VIEW: MirrorView = {

@@ -136,8 +136,17 @@ class Scene {
 
 function view(replica: Partial<ReplicaView>): MirrorView {
   const own: ReplicaView = {
-    ...{ identity: ID, server: 1, role: 'member', counts: true, reads: true, confirms: true, session: 'open', mayJoin: false },
-    ...{ foundBytes: 0, lacksTerm: null, ...replica },
+    identity: ID,
+    server: 1,
+    role: 'member',
+    counts: true,
+    reads: true,
+    confirms: true,
+    session: 'open',
+    mayJoin: false,
+    foundBytes: 0,
+    lacksTerm: null,
+    ...replica,
   };
   const sets = [[1, 2].map((serverid) => ({ voter: `${serverid}`.repeat(32), serverid }))];
   return {

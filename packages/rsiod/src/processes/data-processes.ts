@@ -321,7 +321,8 @@ export class DataProcesses implements NbdElsewhere {
   pastPaths(answers: readonly Asked[], pathsOf: (answer: NonNullable<Asked['answer']>) => readonly PathStats[]): PathStats[] {
     return this.pastStats.take(
       answers.map(({ process: { number }, life, answer }) => ({
-        ...{ number, life },
+        number,
+        life,
         counters: answer === null ? null : pathsOf(answer).map(pastPath),
       })),
     );

@@ -34,7 +34,8 @@ test('long errors and warnings are cut, and their beginning arrives', async () =
 test('the notes of the devices are read once, however many mounts the machine has', () => {
   let reads = 0;
   const kept = Array.from({ length: 3 }, (_, at) => ({
-    ...{ id: at, fd: at },
+    id: at,
+    fd: at,
     get note(): string {
       reads++;
       return JSON.stringify(noteOf(`v${at}`));
@@ -53,17 +54,18 @@ test('the notes of the devices are read once, however many mounts the machine ha
 
 function noteOf(name: string): DeviceNote {
   return {
-    ...{
-      namespace: 'osl',
-      name,
-      universe: 0,
-      id: `id of ${name}`,
-      readonly: false,
-      sizeBytes: 4096,
-      blockSizeBytes: 4096,
-      canDiscard: true,
-    },
-    ...{ raw: `/dev/av0/r${name}`, block: `/dev/av0/${name}`, loop: null, life: '1' },
+    namespace: 'osl',
+    name,
+    universe: 0,
+    id: `id of ${name}`,
+    readonly: false,
+    sizeBytes: 4096,
+    blockSizeBytes: 4096,
+    canDiscard: true,
+    raw: `/dev/av0/r${name}`,
+    block: `/dev/av0/${name}`,
+    loop: null,
+    life: '1',
     file: { mode: 0o600, uid: 0, gid: 0, madeMs: 0, canResend: true },
   };
 }

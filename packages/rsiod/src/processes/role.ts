@@ -171,7 +171,8 @@ export class ProcessRole {
     if (this.processes === null) return own;
     return routed(own, {
       processes: this.processes,
-      ...{ log: this.options.log, clock: this.options.clock },
+      log: this.options.log,
+      clock: this.options.clock,
       offers: () => attachments.offers,
       whyMissing: (name, server) => whyMissing(namespaces(), attachments.offers, name, server),
     });
@@ -186,14 +187,24 @@ function newProcesses(
   pathsOfDevices: (label: string) => readonly string[],
 ): DataProcesses {
   return new DataProcesses({
-    ...{ clock, log, count, spawn, boot: identity.boot, warning: warn },
+    clock,
+    log,
+    count,
+    spawn,
+    boot: identity.boot,
+    warning: warn,
     store: (current) => new AttachedFile(paths.attachedFile, log, current),
     devices: keeper === null ? null : new HeldDevices(keeper.link),
     begin: (number, attached, kept) => {
       const config = ports.config();
       return {
         type: 'begin',
-        ...{ attached, kept, config, root: paths.root, node: config.namespaces[0]?.nodename ?? 'rsiod', log: log.way },
+        attached,
+        kept,
+        config,
+        root: paths.root,
+        node: config.namespaces[0]?.nodename ?? 'rsiod',
+        log: log.way,
         identity: { ...identity, dataProcess: number },
         processes: count,
         origins: origins.of(attached.attached),

@@ -29,7 +29,8 @@ class RoutedScene extends ProcessScene {
     } as unknown as ControlHandlers,
     {
       processes: this.processes,
-      ...{ log: quietLog, clock: this.clock },
+      log: quietLog,
+      clock: this.clock,
       offers: () => this.offers,
       whyMissing: (name) => Promise.resolve(name === 'stopped' ? 'Server big-9 cannot offer it: its file is missing' : null),
     },
@@ -42,9 +43,24 @@ class RoutedScene extends ProcessScene {
 }
 
 const path = (requests: number, more: object = {}) => ({
-  ...{ interface: 'if0', address: '10.0.0.9', port: 5000, state: 'up' as const, requests, sentBytes: 10, receivedBytes: 0 },
-  ...{ unansweredBytes: 0, resent: 0, hedged: 0, probed: 0, dropped: 0, deaths: 0, roundTripMs: null },
-  ...{ receivingBytesPerSecond: null, sendingBytesPerSecond: null, readLatency: NO_LATENCY, writeLatency: NO_LATENCY },
+  interface: 'if0',
+  address: '10.0.0.9',
+  port: 5000,
+  state: 'up' as const,
+  requests,
+  sentBytes: 10,
+  receivedBytes: 0,
+  unansweredBytes: 0,
+  resent: 0,
+  hedged: 0,
+  probed: 0,
+  dropped: 0,
+  deaths: 0,
+  roundTripMs: null,
+  receivingBytesPerSecond: null,
+  sendingBytesPerSecond: null,
+  readLatency: NO_LATENCY,
+  writeLatency: NO_LATENCY,
   ...more,
 });
 

@@ -55,7 +55,13 @@ export class ChangeScene {
   static async attached(servers = ['big-9', 'big-8'], witness: string | null = 'pi-1'): Promise<ChangeScene> {
     const scene = new ChangeScene();
     const made = await scene.management.create({
-      ...{ ...NAMED, sizeBytes: GIB, blockSizeBytes: 512, pool: null, request: 'made', servers, witness },
+      ...NAMED,
+      sizeBytes: GIB,
+      blockSizeBytes: 512,
+      pool: null,
+      request: 'made',
+      servers,
+      witness,
     });
     scene.mirror = made.mirror.mirror;
     await scene.attach();

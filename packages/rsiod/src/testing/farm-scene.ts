@@ -86,7 +86,9 @@ export class FarmScene {
     notifications.heard = (event) => void this.happened.push(event);
     const frontends = new Frontends([]);
     this.attachments = new Attachments({
-      ...{ clock, log, frontends },
+      clock,
+      log,
+      frontends,
       namespaces: () => [this.namespace],
       stalled: (volume, event) => void this.stalls.push(stallNotification(volume, event, clock).to),
       moved: () => void this.recorded++,

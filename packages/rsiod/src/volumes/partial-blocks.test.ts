@@ -365,8 +365,15 @@ test('any overlapping ranges, answered in any order: the result is that of execu
 function compareAndWrite(scene: Scene, block: number, expected: number, fill: number, lengthBytes = BLOCK): VolumeIo {
   const done = (status: Status): void => void scene.done.push({ io, status });
   const io: VolumeIo = {
-    ...{ op: 'write', positionBytes: block * BLOCK, lengthBytes, buffer: Buffer.alloc(lengthBytes, fill), bufferOffset: 0 },
-    ...{ expected: Buffer.alloc(BLOCK, expected), fua: true, mustKeepAllocated: false, done },
+    op: 'write',
+    positionBytes: block * BLOCK,
+    lengthBytes,
+    buffer: Buffer.alloc(lengthBytes, fill),
+    bufferOffset: 0,
+    expected: Buffer.alloc(BLOCK, expected),
+    fua: true,
+    mustKeepAllocated: false,
+    done,
   };
   scene.volume.submit(io);
   return io;

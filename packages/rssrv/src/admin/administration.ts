@@ -152,7 +152,11 @@ export class Administration {
     this.pools = new Pools({
       changed: () => this.memory.update(this.pools.states),
       measured: () => this.upkeep.judgeSpace(),
-      ...{ clock, log, takeLocks, ledgers: ports.ledgers, ownershipOf: (pool) => ports.farms.ownershipOf(pool) },
+      clock,
+      log,
+      takeLocks,
+      ledgers: ports.ledgers,
+      ownershipOf: (pool) => ports.farms.ownershipOf(pool),
       allocate: allocateSpace,
       reached: stepReached,
       storageFailed: (name, why) => ports.farms.storageFailed(name, why),
@@ -162,12 +166,18 @@ export class Administration {
     this.journal = new Journal(ports.paths.requestsFile, log);
     this.requests = new Requests(this.journal, clock);
     this.remote = new RemoteRequests({
-      ...{ clock, log, config: () => ports.config() },
+      clock,
+      log,
+      config: () => ports.config(),
       execute: (method, params, asker, id, waiter) => this.execute({ node: asker.node, id, method, params }, asker, waiter, asker),
     });
     this.readSocket = new ReadSocket(ports.paths.readSocket, this.localHandlers(), clock, log);
     this.verbs = new PoolVerbs({
-      ...{ pools, clock, log, newId: () => randomUUID({ disableEntropyCache: true }), configured: () => this.inventory.sectionVolumes },
+      pools,
+      clock,
+      log,
+      newId: () => randomUUID({ disableEntropyCache: true }),
+      configured: () => this.inventory.sectionVolumes,
       check: (was, now) => {
         if (was !== null && now === null) this.jobs.checkNotCopied(was.id);
         ports.check(was, now);
@@ -175,7 +185,9 @@ export class Administration {
       apply: (was, now) => ports.apply(was, now),
     });
     this.snapshots = new SnapshotVerbs({
-      ...{ verbs: this.verbs, moments: ports.moments, log },
+      verbs: this.verbs,
+      moments: ports.moments,
+      log,
       whileUnread: async (record, name, work) => {
         this.jobs.checkNotRead(record.id, name);
         return ports.readers.whileUnread(record, name, work);
@@ -206,7 +218,9 @@ export class Administration {
     });
     ports.events.heard = (event) => this.heard(event);
     this.schedules = new ScheduleRunner({
-      ...{ clock, log, snapshots: this.snapshots },
+      clock,
+      log,
+      snapshots: this.snapshots,
       pools: () => pools.states,
       around: (wanted, make) => this.triggers.around(wanted, () => undefined, make),
       change: (work, what) => ports.changes.runOwn(work, what),
@@ -216,7 +230,12 @@ export class Administration {
     this.inventory = new Inventory(ports, this.verbs, this.schedules, ports.clients.fences);
     this.jobs = this.newJobs();
     this.metrics = new ServerMetrics({
-      ...{ server: ports, pools, inventory: this.inventory, fences: ports.clients.fences, jobs: this.jobs.jobs, startedMs: this.startedMs },
+      server: ports,
+      pools,
+      inventory: this.inventory,
+      fences: ports.clients.fences,
+      jobs: this.jobs.jobs,
+      startedMs: this.startedMs,
       replications: () => this.replications.views(),
     });
   }
@@ -225,14 +244,21 @@ export class Administration {
     const { verbs, snapshots, triggers, ports } = this;
     const { clock, log } = ports;
     return new JobService({
-      ...{ clock, log, verbs, snapshots, triggers, file: ports.paths.jobsFile },
+      clock,
+      log,
+      verbs,
+      snapshots,
+      triggers,
+      file: ports.paths.jobsFile,
       volumeSwitch: new VolumeSwitch({
-        ...{ clock, volumes: ports.clients.volumes, sessions: ports.clients.sessions, inForce: () => ports.inForce() },
-        ...{ listChanged: () => ports.clients.holdersChanged(), incarnationOf: (volume) => ports.clients.incarnation(volume) },
-        ...{
-          incarnationEnded: (volume) => ports.clients.incarnationEnded(volume),
-          disputedMs: (volume) => ports.clients.disputedMs(volume),
-        },
+        clock,
+        volumes: ports.clients.volumes,
+        sessions: ports.clients.sessions,
+        inForce: () => ports.inForce(),
+        listChanged: () => ports.clients.holdersChanged(),
+        incarnationOf: (volume) => ports.clients.incarnation(volume),
+        incarnationEnded: (volume) => ports.clients.incarnationEnded(volume),
+        disputedMs: (volume) => ports.clients.disputedMs(volume),
       }),
       exclusive: (change, what) => ports.changes.runOwn(change, what),
       programUser: () => ports.rights.userIds,

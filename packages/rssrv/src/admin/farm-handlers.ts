@@ -38,7 +38,10 @@ export function farmHandlers(clock: Clock, farms: Farms, pools: Pools, server: s
     },
     'farm-make': async ({ name, path, disk, fence, owners }) => {
       const shared = {
-        ...{ disk: types.disk.parse(disk), fence: types.fence.parse(fence), fencesSelf: false, owners: types.serverNames.parse(owners) },
+        disk: types.disk.parse(disk),
+        fence: types.fence.parse(fence),
+        fencesSelf: false,
+        owners: types.serverNames.parse(owners),
         takeOverMs: TAKE_OVER_MS,
       };
       if (!shared.owners.includes(server))

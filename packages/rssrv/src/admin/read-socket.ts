@@ -28,8 +28,11 @@ import { ClientPace, ReadTurns } from './remote/client-pace.ts';
 
 /** `isTrusted` is false: the audit trail omits the person on whose behalf a member asks, because members change nothing. */
 const BOUNDS = {
-  ...{ connections: READ_CONNECTIONS_MAX, requestsOut: READ_REQUESTS_OUT_MAX },
-  ...{ lineBytes: READ_LINE_MAX_BYTES, unreadBytes: READ_UNREAD_MAX_BYTES, isTrusted: false },
+  connections: READ_CONNECTIONS_MAX,
+  requestsOut: READ_REQUESTS_OUT_MAX,
+  lineBytes: READ_LINE_MAX_BYTES,
+  unreadBytes: READ_UNREAD_MAX_BYTES,
+  isTrusted: false,
 };
 /** Methods that cost next to nothing, or that wait on purpose. A reader may call the methods in this list without waiting for its turn. */
 const WITHOUT_TURN: readonly ServerMethodName[] = ['daemon', 'change-show', 'events'];

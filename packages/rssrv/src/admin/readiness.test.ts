@@ -39,7 +39,15 @@ test('a witness is not ready while a replica is not in sync, because its server 
 
 function judged(changes: Partial<ReadinessFacts>) {
   return readinessOf({
-    ...{ server: 'big-9', startedMs: 0, pools: [], shared: [], sessions: [], served: [], records: [], jobs: [], change: null },
+    server: 'big-9',
+    startedMs: 0,
+    pools: [],
+    shared: [],
+    sessions: [],
+    served: [],
+    records: [],
+    jobs: [],
+    change: null,
     unsettled: () => null,
     ...changes,
   });

@@ -63,8 +63,14 @@ export function readinessHandler(
     const { farms, voters, changes, clients } = ports;
     const { name } = ports.config().server;
     return {
-      ...{ server: name, startedMs, pools: pools.states, jobs: jobs.list, records: voters.views, served: clients.volumes.served },
-      ...{ shared: farms.list.map((pool) => sharedPoolView(pool, name)), sessions: ports.sessions() },
+      server: name,
+      startedMs,
+      pools: pools.states,
+      jobs: jobs.list,
+      records: voters.views,
+      served: clients.volumes.served,
+      shared: farms.list.map((pool) => sharedPoolView(pool, name)),
+      sessions: ports.sessions(),
       change: changes.current?.what ?? null,
       unsettled: (volume) => clients.holds.unsettledNode(volume.id, clients.incarnation(volume)),
     };
@@ -78,10 +84,15 @@ export function readinessOf(facts: ReadinessFacts): Readiness {
   const more = all.length - READINESS_REASONS_MAX;
   const reasons = more <= 0 ? all : [...all.slice(0, READINESS_REASONS_MAX), { kind: 'change' as const, text: `${more} further reasons` }];
   return {
-    ...{ server, version: programVersion(), startedMs, sessions: sessions.length },
+    server,
+    version: programVersion(),
+    startedMs,
+    sessions: sessions.length,
     pools: { ready: pools.filter(({ isOpen: is, trouble }) => is && trouble === null).length, total: pools.length },
     mirrors: served.filter(({ replica }) => replica !== undefined).length,
-    ...{ isReady: reasons.length === 0, reasons, warnings: warningsOf(facts) },
+    isReady: reasons.length === 0,
+    reasons,
+    warnings: warningsOf(facts),
   };
 }
 

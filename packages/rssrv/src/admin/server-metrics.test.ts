@@ -9,15 +9,14 @@ import { ServerMetrics, type ServerMetricsPorts } from './server-metrics.ts';
 
 async function metricsOf(replications: readonly ReplicationView[]): Promise<string[]> {
   const server = {
-    ...{
-      clock: new FakeClock(),
-      log: { info: () => undefined },
-      farms: { list: [] },
-      peers: { states: [] },
-      sessions: () => [],
-      configuredMs: () => 0,
-    },
-    ...{ statistics: () => Promise.resolve({ sessions: [], waits: [] }), workers: { pids: [] } },
+    clock: new FakeClock(),
+    log: { info: () => undefined },
+    farms: { list: [] },
+    peers: { states: [] },
+    sessions: () => [],
+    configuredMs: () => 0,
+    statistics: () => Promise.resolve({ sessions: [], waits: [] }),
+    workers: { pids: [] },
     config: () => ({ interfaces: [], clients: [], volumes: [] }),
   };
   const ports = { server, pools: { states: [] }, jobs: { list: [] }, startedMs: 0, replications: () => replications };

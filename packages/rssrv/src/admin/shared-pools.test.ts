@@ -20,7 +20,10 @@ import { poolView } from './server-views.ts';
 
 const CONFIG = { name: 'fast', path: '/srv/fast', limitBytes: null, reserve: 0, line: 0 };
 const DISK = {
-  ...{ disk: { kind: 'device', path: '/dev/x' }, fence: { kind: 'rbd' }, fencesSelf: false, owners: ['big-9', 'big-8'] },
+  disk: { kind: 'device', path: '/dev/x' },
+  fence: { kind: 'rbd' },
+  fencesSelf: false,
+  owners: ['big-9', 'big-8'],
   takeOverMs: 10_000,
 } as const satisfies PoolConfig['shared'];
 const STALE = 'its record was not read yet';
@@ -29,8 +32,15 @@ const PRIVATE: PoolState = { ...emptyState({ ...CONFIG, name: 'ssd', shared: nul
 const FULL = { isShort: false, fullPercent: null };
 
 const RECORD: FarmRecord = {
-  ...{ version: 9, generation: 4, state: 'serving', owner: { generation: 4, server: 'big-8', client: 'c-4' }, writers: [] },
-  ...{ life: 3, next: null, owners: DISK.owners, sinceMs: 1_000 },
+  version: 9,
+  generation: 4,
+  state: 'serving',
+  owner: { generation: 4, server: 'big-8', client: 'c-4' },
+  writers: [],
+  life: 3,
+  next: null,
+  owners: DISK.owners,
+  sinceMs: 1_000,
 };
 
 function shown(pool: PoolState, away: PoolAway | null): Pick<PoolView, 'state' | 'reason'> {
@@ -42,14 +52,15 @@ function shown(pool: PoolState, away: PoolAway | null): Pick<PoolView, 'state' |
 /** Returns the metrics of a server with the given shared pool and with a pool of its own, keyed by name and labels. */
 async function metricsWith(away: PoolAway | null, pool: Partial<SharedPool>): Promise<Record<string, number>> {
   const server = {
-    ...{
-      clock: new FakeClock(),
-      log: { info: () => undefined },
-      farms: { list: [{ name: 'fast', ...pool }] as unknown, away: awayOf },
-      peers: { states: [] },
-    },
-    ...{ statistics: () => Promise.resolve({ sessions: [], waits: [] }), sessions: () => [], configuredMs: () => 0 },
-    ...{ config: () => ({ interfaces: [], clients: [], volumes: [] }), workers: { pids: [] } },
+    clock: new FakeClock(),
+    log: { info: () => undefined },
+    farms: { list: [{ name: 'fast', ...pool }] as unknown, away: awayOf },
+    peers: { states: [] },
+    statistics: () => Promise.resolve({ sessions: [], waits: [] }),
+    sessions: () => [],
+    configuredMs: () => 0,
+    config: () => ({ interfaces: [], clients: [], volumes: [] }),
+    workers: { pids: [] },
   };
   function awayOf({ isShared }: { readonly isShared: boolean }): PoolAway | null {
     return isShared ? away : null;
@@ -85,7 +96,8 @@ test('a pool that another server serves is there; otherwise the present reason i
 
 test('only a shared pool that this server does not own is away', () => {
   const farms = new Farms({
-    ...{ server: () => 'big-9', log: { error: () => undefined } },
+    server: () => 'big-9',
+    log: { error: () => undefined },
     partsOf: () => {
       throw new Error('no such engine');
     },
@@ -98,17 +110,16 @@ test('only a shared pool that this server does not own is away', () => {
 test('the metrics of a server that does not own the pool say that, and nothing about its file system', async () => {
   const record = { ...RECORD, writers: [{ generation: 3, server: 'big-9', client: 'c-3' }] };
   const shared = {
-    ...{
-      status: {
-        standing: 'watching' as const,
-        sight: { record, notes: new Map() },
-        servedBy: null,
-        refusal: null,
-        why: '',
-        ownership: null,
-      },
+    status: {
+      standing: 'watching' as const,
+      sight: { record, notes: new Map() },
+      servedBy: null,
+      refusal: null,
+      why: '',
+      ownership: null,
     },
-    ...{ silentMs: () => 1_500, counts: { forcedTakes: 2, movesAway: 5 } },
+    silentMs: () => 1_500,
+    counts: { forcedTakes: 2, movesAway: 5 },
   } satisfies Partial<SharedPool>;
   expect(await metricsWith({ servedBy: 'big-8', why: '' }, shared)).toEqual({
     'shared_pool_served{pool="fast"}': 0,

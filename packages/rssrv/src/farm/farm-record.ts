@@ -80,8 +80,15 @@ export function taken(before: FarmRecord, server: string, client: string, nowMs:
   if (writers.length > WRITERS_MAX) return null;
   const generation = before.generation + 1;
   return {
-    ...{ version: before.version + 1, generation, state: 'taking', owner: { generation, server, client }, writers },
-    ...{ life: before.life, next: null, owners: before.owners, sinceMs: nowMs },
+    version: before.version + 1,
+    generation,
+    state: 'taking',
+    owner: { generation, server, client },
+    writers,
+    life: before.life,
+    next: null,
+    owners: before.owners,
+    sinceMs: nowMs,
   };
 }
 
@@ -109,7 +116,11 @@ export function formatted(before: FarmRecord): FarmRecord {
 export function served(before: FarmRecord, isClean: boolean, nowMs: number): FarmRecord {
   return {
     ...before,
-    ...{ version: before.version + 1, state: 'serving', writers: [], life: isClean ? before.life : before.generation, sinceMs: nowMs },
+    version: before.version + 1,
+    state: 'serving',
+    writers: [],
+    life: isClean ? before.life : before.generation,
+    sinceMs: nowMs,
   };
 }
 

@@ -79,7 +79,10 @@ export class Farms {
     const { name } = config;
     try {
       const pool: SharedPool = new SharedPool(name, disk, {
-        ...{ clock: ports.clock, log: ports.log, server: ports.server(), random: () => ports.random() },
+        clock: ports.clock,
+        log: ports.log,
+        server: ports.server(),
+        random: () => ports.random(),
         ...ports.partsOf(config),
         load: () => ports.loadOf(name),
         came: () => ports.came(name),

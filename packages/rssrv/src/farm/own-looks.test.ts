@@ -25,7 +25,9 @@ beforeEach(() => {
   owned = { generation: 1, life: 0, sinceMs: 50_000, lookedMs: 50_000, isLost: false };
   [answers, said] = [[], []];
   looks = new OwnLooks(new FarmWatch(clock, 'big-1', 10_000, () => 0), {
-    ...{ clock, server: 'big-1', owned: () => owned },
+    clock,
+    server: 'big-1',
+    owned: () => owned,
     engine: { look: () => new Promise((give, fail) => answers.push({ give, fail })) },
     end: (why) => {
       said.push(why);

@@ -71,8 +71,12 @@ export class SharedPool {
     this.seen = new FarmWatch(ports.clock, ports.server, config.takeOverMs ?? TAKE_OVER_MS, () => ports.random());
     this.patience = ports.random();
     this.looks = new OwnLooks(this.seen, {
-      ...{ clock: ports.clock, server: ports.server, engine: ports.engine, owned: () => (this.isClosed ? null : this.owned) },
-      ...{ end: (why) => this.end(why), failed: (why) => (this.why = why) },
+      clock: ports.clock,
+      server: ports.server,
+      engine: ports.engine,
+      owned: () => (this.isClosed ? null : this.owned),
+      end: (why) => this.end(why),
+      failed: (why) => (this.why = why),
     });
   }
 
@@ -256,7 +260,11 @@ export class SharedPool {
     // A later request must not get the answer to this one.
     if (wanted === null && this.wants === null) this.refusal = null;
     const step = nextStep({
-      ...{ server, config: this.config, record, owned: owned?.generation ?? null, patience: this.patience },
+      server,
+      config: this.config,
+      record,
+      owned: owned?.generation ?? null,
+      patience: this.patience,
       silentMs: (one) => seen.silentMs(one),
       isThere: (one) => seen.isThere(one),
       unchangedMs: seen.unchangedMs,

@@ -40,8 +40,13 @@ function load() {
   const { errno } = koffi;
   const pointerTo = (fields: Record<string, string | Koffi.TypeObject>): Koffi.TypeObject => koffi.pointer(koffi.struct(fields));
   const message = pointerTo({
-    ...{ name: 'void *', nameLength: 'uint32_t', pieces: pointerTo({ base: 'void *', length: 'size_t' }), count: 'size_t' },
-    ...{ control: 'void *', controlLength: 'size_t', flags: 'int' },
+    name: 'void *',
+    nameLength: 'uint32_t',
+    pieces: pointerTo({ base: 'void *', length: 'size_t' }),
+    count: 'size_t',
+    control: 'void *',
+    controlLength: 'size_t',
+    flags: 'int',
   });
   return {
     /**

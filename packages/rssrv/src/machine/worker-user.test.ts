@@ -17,7 +17,10 @@ beforeAll(() => {
 afterAll(() => removeFolder(folder));
 
 const usual = (users: 'with' | 'without'): WorkerUserFacts => ({
-  ...{ configured: null, uid: 0, canPass: true, canSwitch: true },
+  configured: null,
+  uid: 0,
+  canPass: true,
+  canSwitch: true,
   userFile: path.join(folder, users),
 });
 

@@ -151,7 +151,14 @@ test('the moments of a replicated mirror are those that its holder makes, and al
   const orders = ordersAt(scene);
   const moment = (number: number, isMoment = true) =>
     orders['replica-snapshot']({
-      ...{ ...DB, snapshot: `x${number}`, mirror: MIRROR, term: 3, number, id: `id-${number}`, isMoment, request: null },
+      ...DB,
+      snapshot: `x${number}`,
+      mirror: MIRROR,
+      term: 3,
+      number,
+      id: `id-${number}`,
+      isMoment,
+      request: null,
     });
   const prove = (number: number) =>
     orders['replica-snapshot-prove']({ ...DB, snapshot: `x${number}`, mirror: MIRROR, term: 3, id: `id-${number}`, request: null });

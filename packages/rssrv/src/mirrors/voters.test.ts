@@ -122,9 +122,18 @@ async function started(): Promise<Voters> {
 const found = (mirror = MIRROR): VoteRequest => ({ what: 'vote', vote: 'found', mirror, name: 'db', universe: 0 });
 const claims = (number: number, takesOver = false): VoteRequest => ({ what: 'vote', vote: 'claim', mirror: MIRROR, number, takesOver });
 const stores = (number: number, k: number, clean = false): VoteRequest => ({
-  ...{ what: 'vote', vote: 'config', mirror: MIRROR, number },
+  what: 'vote',
+  vote: 'config',
+  mirror: MIRROR,
+  number,
   config: {
-    ...{ k, clean, clients: null, inSync: [IDENTITY], voters: [{ voter: IDENTITY, serverid: 1 }], nextVoters: null, sizeBytes: 4096 },
+    k,
+    clean,
+    clients: null,
+    inSync: [IDENTITY],
+    voters: [{ voter: IDENTITY, serverid: 1 }],
+    nextVoters: null,
+    sizeBytes: 4096,
     members: [{ identity: IDENTITY, serverid: 1, volume: 'db', universe: 0 }],
   },
 });

@@ -177,7 +177,13 @@ export class Voters {
   private newEntry(mirror: string, placedFor: string | null = null): Entry {
     const file = path.join(this.ports.folder, voterFileName(mirror));
     const entry: Entry = {
-      ...{ mirror, placedFor, record: null, saving: null, trouble: null, last: Promise.resolve(), waiting: 0 },
+      mirror,
+      placedFor,
+      record: null,
+      saving: null,
+      trouble: null,
+      last: Promise.resolve(),
+      waiting: 0,
       file: new StateFile<VoterRecord>(file, voterFile(mirror), () => {
         if (entry.saving === null) throw new RsError('E_INTERNAL', `There is no record of mirror ${mirror} to save`);
         return entry.saving;

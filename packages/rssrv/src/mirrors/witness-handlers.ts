@@ -46,7 +46,11 @@ function shown(record: VoterRecord) {
   const { name, universe, voter, founder, promise: term, stored } = record;
   const config = stored?.config;
   return {
-    ...{ name, universe, voter, founder, term },
+    name,
+    universe,
+    voter,
+    founder,
+    term,
     isDetached: hasEnded(record),
     members: (config?.members ?? []).map((member) => ({ ...member, inSync: config?.inSync.includes(member.identity) === true })),
     voters: config?.voters ?? [],

@@ -28,7 +28,13 @@ const MIRROR = 'a'.repeat(32);
 const OTHER = '00000000-0000-4000-8000-0000000000ff';
 const ORDER = { to: 'big-8', pool: null, everyMs: 60_000, keep: 3, limitBytes: null, createdMs: 0, confirmed: null };
 const FOLLOWER = {
-  ...{ replication: OTHER, peer: 'site-b', sourceId: OTHER, sourceName: 'db', sourceUniverse: 0, members: [OTHER], promoted: null },
+  replication: OTHER,
+  peer: 'site-b',
+  sourceId: OTHER,
+  sourceName: 'db',
+  sourceUniverse: 0,
+  members: [OTHER],
+  promoted: null,
 };
 const RELATION = { ofName: 'log', ofUniverse: 0, momentMs: 1, refresh: OTHER };
 

@@ -31,7 +31,10 @@ beforeEach(async () => {
   scenes.push(s.scene);
   for (const name of ['db', 'log', 'other']) await s.scene.create({ name });
   ports = {
-    ...{ clock: time.clock, catalogue: () => s.scene.verbs.catalogue, isClient: (name) => s.clients.has(name), sources: s.sources },
+    clock: time.clock,
+    catalogue: () => s.scene.verbs.catalogue,
+    isClient: (name) => s.clients.has(name),
+    sources: s.sources,
     reports: new SourceReports(time.clock),
     handOver: new HandOver({ verbs: s.scene.verbs, peers: () => [], peerState: () => null }),
     followers: { views: () => [] },

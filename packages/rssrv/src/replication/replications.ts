@@ -52,7 +52,12 @@ export class Replications {
     this.server = server;
     const isClient = (name: string): boolean => server.config().clients.some((client) => client.name === name);
     this.service = new FollowerService({
-      ...{ clock, log, peers, verbs, snapshots, isClient },
+      clock,
+      log,
+      peers,
+      verbs,
+      snapshots,
+      isClient,
       differences: server.differences,
       configured: () => peersHere(server.config().peers, verbs.pools.states),
       isRead: (id) => readers.readerCount(id) > 0,
@@ -60,7 +65,12 @@ export class Replications {
     });
     const handOver = new HandOver({ verbs, peers: () => server.config().peers, peerState: (name) => peers.state(name) });
     this.ports = {
-      ...{ clock, isClient, triggers, handOver, followers: this.followers, reports: new SourceReports(clock) },
+      clock,
+      isClient,
+      triggers,
+      handOver,
+      followers: this.followers,
+      reports: new SourceReports(clock),
       catalogue: () => verbs.catalogue,
       sources: new SourceVerbs({ verbs, snapshots, log, isClient, opened: (members) => handOver.cancel(members) }),
     };

@@ -340,7 +340,11 @@ export class Admissions {
     const client = clientOf(login);
     const begin = this.ports.beginMessage(node);
     const served: ServedSession = {
-      ...{ id, secret: proven.sessionSecret, client, dataProcess, workerSession },
+      id,
+      secret: proven.sessionSecret,
+      client,
+      dataProcess,
+      workerSession,
       keys: new Set([proven.key]),
       beganMs: this.ports.clock.wallMs(),
       uses: new VolumeUses(),

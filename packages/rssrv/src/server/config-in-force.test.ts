@@ -236,15 +236,18 @@ test('a volume of which a snapshot is attached is not taken away, and grows', as
   await start([]);
   await scene.create();
   await restart();
-  readers = [{ ...HOLDER, snapshot: 'db@monday' }];
+  readers = [{ ...HOLDER, snapshot: 'db@monday', isCopying: false }];
   const refused = {
     code: 'E_HELD',
     message: expect.stringMatching(/snapshot db@monday is attached, and node big-2 .*rsconfig -d db@monday/),
+    context: expect.objectContaining({ isPassing: false }),
   };
   await expect(scene.verbs.remove(DB, LOCAL_ASKER, null)).rejects.toMatchObject(refused);
   await expect(scene.verbs.rename(DB, { name: 'new', universe: 0 }, LOCAL_ASKER, null)).rejects.toMatchObject(refused);
   await expect(scene.verbs.set(DB, { clients: ['venus'] }, LOCAL_ASKER, null)).rejects.toMatchObject(refused);
   await scene.verbs.grow(DB, 2 * MIB, LOCAL_ASKER, null);
+  readers = readers.map((one) => ({ ...one, isCopying: true }));
+  await expect(scene.verbs.remove(DB, LOCAL_ASKER, null)).rejects.toMatchObject({ code: 'E_HELD', context: { isPassing: true } });
   readers = [];
   await scene.verbs.remove(DB, LOCAL_ASKER, null);
 });

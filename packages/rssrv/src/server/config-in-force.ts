@@ -260,8 +260,8 @@ export class ConfigInForce {
     const other = now === null ? undefined : this.current.volumes.find((one) => one !== before && volumeKey(one) === volumeKey(now));
     if (other !== undefined)
       throw new RsError('E_EXISTS', `Another volume ${other.name} is configured: rename one of them`, { volume: other.name });
-    const { plan, refusals } = volumeChanges(listOf(before ?? was), listOf(now), (volume) => this.standingOf(volume));
-    if (refusals.length > 0) throw new RsError('E_HELD', refusals.join('; '), { volume: (was ?? now)?.name });
+    const { plan, refusals, isPassing } = volumeChanges(listOf(before ?? was), listOf(now), (volume) => this.standingOf(volume));
+    if (refusals.length > 0) throw new RsError('E_HELD', refusals.join('; '), { volume: (was ?? now)?.name, isPassing });
     return plan;
   }
 

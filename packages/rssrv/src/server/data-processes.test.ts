@@ -79,11 +79,17 @@ class Server {
     const log = { debug: note, info: note, warn: note, error: note } as unknown as Log;
     const mayReplace = (_before: unknown, _newcomer: unknown, silentMs: number): boolean => (this.silences.push(silentMs), true);
     this.admissions = new Admissions({
-      ...{ clock: this.clock, log, limitedLog: new RateLimitedLog(this.clock, log), bandwidth: { began: () => undefined } },
+      clock: this.clock,
+      log,
+      limitedLog: new RateLimitedLog(this.clock, log),
+      bandwidth: { began: () => undefined },
       holds: { isCurrent: () => true, lastHolding: () => null, mayReplace, noteInstance: () => this.noteInstance() },
       takeWorkerSession: () => this.stand() as unknown as WorkerSession,
       beginMessage: () => ({ type: 'end', code: '', sentence: '' }),
-      ...{ isClient: () => true, checkFence: () => undefined, checkTls: () => undefined, sessionEnded: () => Promise.resolve() },
+      isClient: () => true,
+      checkFence: () => undefined,
+      checkTls: () => undefined,
+      sessionEnded: () => Promise.resolve(),
       refuse: (_socket: Socket, _proven: unknown, { code }: RsError) => this.refused.push(code),
     } as unknown as AdmissionPorts);
   }

@@ -161,7 +161,8 @@ export class Listener {
     this.identity = identityOf(config);
     this.rights = new WorkerRights({ ...options, served: (id) => this.requests.served(id) });
     this.sockets = new ListeningSockets({
-      ...{ clock, log },
+      clock,
+      log,
       connected: (socket, listeningSocket) => this.unproven.connected(socket, listeningSocket),
       addressCame: () => void this.explore(this.config),
     });
@@ -177,8 +178,11 @@ export class Listener {
     this.bandwidth = this.newBandwidth();
     this.voters = systemVoters({ folder: paths.votersDir, log, config: () => this.config, served: () => this.volumes.served });
     this.volumes = new Volumes({
-      ...{ idsFile: paths.volumesFile, memoryDirectory: paths.memoryDir },
-      ...{ fileSystemOf, clock, log },
+      idsFile: paths.volumesFile,
+      memoryDirectory: paths.memoryDir,
+      fileSystemOf,
+      clock,
+      log,
       syncFailedLate: (id) => void this.incarnations.lost(id),
       isHeld: (id) => this.holds.holdersOf(id).length > 0,
       holdersOf: (id) => this.holds.holdersOf(id),
@@ -197,7 +201,11 @@ export class Listener {
       bandwidth: this.bandwidth,
     });
     this.admissions = new Admissions({
-      ...{ clock, log, limitedLog: this.limitedLog, holds: this.holds, bandwidth: this.bandwidth },
+      clock,
+      log,
+      limitedLog: this.limitedLog,
+      holds: this.holds,
+      bandwidth: this.bandwidth,
       figures: (session, figures) => this.stats.book.received(session, figures),
       takeWorkerSession: (session) => this.pool.take(session),
       beginMessage: (node) => ({ ...this.beginMessage(), node }),
@@ -208,7 +216,8 @@ export class Listener {
       cut: (volumeId) => void this.incarnations.cut(volumeId),
       waitsForSpace: ({ id }, volume, waits, pool) => this.shortage.changed(id, volume, this.volumes.nameOf(volume), waits, pool),
       held: ({ id }, number) => this.moments.held(id, number),
-      ...{ answer: (session, request) => this.requests.answer(session, request), recordIdle: (id) => this.requests.records.idle(id) },
+      answer: (session, request) => this.requests.answer(session, request),
+      recordIdle: (id) => this.requests.records.idle(id),
       sessionEnded: (session, isClean) => this.sessionEnded(session, isClean),
       refuse: (socket, proven, error) => this.proven.refuse(socket, proven, error),
     });
@@ -323,15 +332,20 @@ export class Listener {
 
   private newBandwidth(): Bandwidth {
     return new Bandwidth({
-      ...{ clock: this.options.clock, log: this.options.log, halts: this.halts, config: () => this.config },
-      ...{ sessions: () => this.admissions.sessions, volumes: () => this.volumes },
+      clock: this.options.clock,
+      log: this.options.log,
+      halts: this.halts,
+      config: () => this.config,
+      sessions: () => this.admissions.sessions,
+      volumes: () => this.volumes,
       heldChanged: (volumes) => this.lists.changed([], volumes),
     });
   }
 
   private newIncarnations(): Incarnations {
     return new Incarnations({
-      ...{ log: this.options.log, volumes: this.volumes },
+      log: this.options.log,
+      volumes: this.volumes,
       begin: async (id) => this.records?.incarnationsEnded([id]),
       revoke: (id) => this.admissions.revoke(id, this.holds.epochOf(id)),
       listChanged: (volume) => this.lists.changed([], volume === null ? null : [volume]),
@@ -341,7 +355,8 @@ export class Listener {
   private newMoments(): Moments {
     return new Moments({
       ...this.options,
-      ...{ sessions: () => this.admissions.sessions, nameOf: (id) => this.volumes.nameOf(id) },
+      sessions: () => this.admissions.sessions,
+      nameOf: (id) => this.volumes.nameOf(id),
       incarnationOf: (id) => this.incarnationOf(this.requests.served(id)),
       unsettledNode: (id, incarnation) => this.holds.unsettledNode(id, incarnation),
       sync: (id) => this.volumes.sync(id),
@@ -351,8 +366,10 @@ export class Listener {
 
   private newSnapshots(): ServedSnapshots {
     return new ServedSnapshots({
-      ...{ pools: () => this.administration.poolStates, volumes: () => this.config.volumes },
-      ...{ holdersOf: (id) => this.holds.holdersOf(id), opening: () => this.admissions.opening },
+      pools: () => this.administration.poolStates,
+      volumes: () => this.config.volumes,
+      holdersOf: (id) => this.holds.holdersOf(id),
+      opening: () => this.admissions.opening,
       isOpen: (id, node) => this.admissions.sessions.some(({ client, uses }) => client.node === node && uses.isGranted(id)),
       isCopying: (node) => rightsOf(node, this.config.rights).role === 'copy',
     });
@@ -361,9 +378,22 @@ export class Listener {
   private newRequests(): SessionRequests {
     const { limitedLog, holds, volumes, shortage, bandwidth, rights, moments, snapshots, snapshotAnswers, voters, fences } = this;
     return new SessionRequests({
-      ...{ ...this.options, limitedLog, holds, volumes, shortage, bandwidth, rights, moments, snapshots, snapshotAnswers, voters, fences },
+      ...this.options,
+      limitedLog,
+      holds,
+      volumes,
+      shortage,
+      bandwidth,
+      rights,
+      moments,
+      snapshots,
+      snapshotAnswers,
+      voters,
+      fences,
       server: this.identity.server,
-      ...{ admissions: () => this.admissions, administration: () => this.administration, config: () => this.config },
+      admissions: () => this.admissions,
+      administration: () => this.administration,
+      config: () => this.config,
       interfaces: () => this.interfaces,
       incarnationOf: (one) => this.incarnationOf(one),
       shared: () => this.shared,
@@ -376,11 +406,22 @@ export class Listener {
   private newConfigInForce(): ConfigInForce {
     const { clock, log, paths } = this.options;
     return new ConfigInForce(this.options.config, {
-      ...{ clock, log, configFile: paths.configFile },
-      ...{ sockets: this.sockets, volumes: this.volumes, holds: this.holds, snapshots: this.snapshots },
-      ...{ shortage: this.shortage, bandwidth: this.bandwidth, halts: this.halts, workers: this.pool, rights: this.rights },
-      ...{ bridged: (id) => this.requests.bridges.of(id), revocations: this.requests.revocations },
-      ...{ admissions: () => this.admissions, administration: () => this.administration },
+      clock,
+      log,
+      configFile: paths.configFile,
+      sockets: this.sockets,
+      volumes: this.volumes,
+      holds: this.holds,
+      snapshots: this.snapshots,
+      shortage: this.shortage,
+      bandwidth: this.bandwidth,
+      halts: this.halts,
+      workers: this.pool,
+      rights: this.rights,
+      bridged: (id) => this.requests.bridges.of(id),
+      revocations: this.requests.revocations,
+      admissions: () => this.admissions,
+      administration: () => this.administration,
       listChanged: (grown, seenBy) => this.lists.changed(grown, seenBy),
       startIncarnation: (id) => this.incarnations.start(id),
       explore: (next) => this.explore(next),
@@ -392,10 +433,19 @@ export class Listener {
   private newShared(): SharedPools {
     const { clock, log, paths } = this.options;
     return new SharedPools({
-      ...{ clock, log, volumes: this.volumes, ledgers: this.ledgers, random: randomUnit, server: () => this.config.server.name },
+      clock,
+      log,
+      volumes: this.volumes,
+      ledgers: this.ledgers,
+      random: randomUnit,
+      server: () => this.config.server.name,
       partsOf: (config) => sharedPoolParts(config, this.config.server.name, paths.runDir, clock),
-      ...{ admissions: () => this.admissions, administration: () => this.administration, inForce: () => this.inForce },
-      ...{ changes: this.changes, incarnations: () => this.incarnations, statistics: () => this.stats.view() },
+      admissions: () => this.admissions,
+      administration: () => this.administration,
+      inForce: () => this.inForce,
+      changes: this.changes,
+      incarnations: () => this.incarnations,
+      statistics: () => this.stats.view(),
       listChanged: () => this.lists.changed([], null),
       ownerChanged: () => this.peers.follow(this.config.peers),
     });
@@ -417,30 +467,46 @@ export class Listener {
   private newAdministration(): Administration {
     const { clock, log, paths } = this.options;
     return new Administration({
-      ...{ clock, log, paths, changes: this.changes, moments: this.moments, voters: this.voters, halts: this.halts },
-      ...{
-        ledgers: this.ledgers,
-        farms: this.shared.farms,
-        peers: this.peers,
-        readers: this.snapshots,
-        differences: this.snapshotAnswers,
-        inForce: () => this.inForce,
-      },
-      ...{ config: () => this.config, configuredMs: () => this.inForce.configuredMs, sessions: () => this.admissions.statuses },
+      clock,
+      log,
+      paths,
+      changes: this.changes,
+      moments: this.moments,
+      voters: this.voters,
+      halts: this.halts,
+      ledgers: this.ledgers,
+      farms: this.shared.farms,
+      peers: this.peers,
+      readers: this.snapshots,
+      differences: this.snapshotAnswers,
+      inForce: () => this.inForce,
+      config: () => this.config,
+      configuredMs: () => this.inForce.configuredMs,
+      sessions: () => this.admissions.statuses,
       statusOf: (volume) => this.inForce.statusOf(volume),
       check: (was, now) => void this.inForce.checkChange(was, now),
       apply: (was, now) => this.inForce.applyVolume(was, now),
       clients: {
-        ...{ fences: this.fences, sessions: this.admissions, holds: this.holds, volumes: this.volumes, probes: () => this.probes },
-        ...{ revocations: this.requests.revocations, incarnation: (volume) => this.incarnationOf(volume) },
-        ...{ disputedMs: (volume) => this.shared.disputedMs(volume), incarnationEnded: ({ id }) => this.incarnations.start(id) },
+        fences: this.fences,
+        sessions: this.admissions,
+        holds: this.holds,
+        volumes: this.volumes,
+        probes: () => this.probes,
+        revocations: this.requests.revocations,
+        incarnation: (volume) => this.incarnationOf(volume),
+        disputedMs: (volume) => this.shared.disputedMs(volume),
+        incarnationEnded: ({ id }) => this.incarnations.start(id),
         holdersChanged: () => this.lists.changed([], null),
       },
-      ...{ reload: (by) => this.reloader.request(by), reloadLater: (by) => this.reloadLater(by), events: this.events },
-      ...{ volumeFailures: () => this.volumes.failures, statistics: () => this.stats.view() },
+      reload: (by) => this.reloader.request(by),
+      reloadLater: (by) => this.reloadLater(by),
+      events: this.events,
+      volumeFailures: () => this.volumes.failures,
+      statistics: () => this.stats.view(),
       isListening: (one) => this.sockets.listening([one]).length > 0,
       checkConfig: (text) => this.reloader.check(text),
-      ...{ rights: this.rights, workers: this.pool },
+      rights: this.rights,
+      workers: this.pool,
       shortPoolsChanged: (ids) => this.admissions.tell({ type: 'short-pools', ids }),
     });
   }
@@ -448,8 +514,15 @@ export class Listener {
   private newProven(): ProvenConnections {
     const { limitedLog, identity, fences, holds } = this;
     return new ProvenConnections({
-      ...{ ...this.options, limitedLog, identity, fences, holds, config: () => this.config },
-      ...{ admissions: () => this.admissions, discovery: () => this.discovery, probes: () => this.probes },
+      ...this.options,
+      limitedLog,
+      identity,
+      fences,
+      holds,
+      config: () => this.config,
+      admissions: () => this.admissions,
+      discovery: () => this.discovery,
+      probes: () => this.probes,
       list: () => ({ interfaces: this.interfaces, generation: this.lists.generation }),
     });
   }
@@ -510,7 +583,9 @@ function newHolderState(
   });
   const fences = new Fences(clock, paths.fencesFile, holds, () => ledgers.saveFences());
   const ledgers: Ledgers = new Ledgers({
-    ...{ log, holds, fences },
+    log,
+    holds,
+    fences,
     owner: () => records()?.runId ?? '',
     begin: async (ids) => records()?.poolCame(ids),
     countOf: (id) => records()?.countOf(id) ?? 0,

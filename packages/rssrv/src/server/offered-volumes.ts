@@ -49,7 +49,14 @@ function volumeEntry(volume: ServedVolume, facts: Pick<VolumeEntry, 'holders' | 
   const mirror = volume.replica?.mirror;
   const { pool, follows } = volume;
   return {
-    ...{ name, id, universe, sizeBytes, blockSizeBytes, readonly, shared, ...facts },
+    name,
+    id,
+    universe,
+    sizeBytes,
+    blockSizeBytes,
+    readonly,
+    shared,
+    ...facts,
     ...(mirror === undefined ? {} : { mirror }),
     ...(follows === undefined ? {} : { follows: follows.server }),
     ...(pool === undefined ? {} : { poolId: pool.ids[0] }),

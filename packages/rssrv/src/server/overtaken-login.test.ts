@@ -28,11 +28,17 @@ class SlowServer {
     const clock = new FakeClock();
     const later = (): Promise<void> => new Promise((resolve) => this.waiting.push(resolve));
     this.admissions = new Admissions({
-      ...{ clock, log: LOG, limitedLog: new RateLimitedLog(clock, LOG), bandwidth: { began: () => undefined } },
+      clock,
+      log: LOG,
+      limitedLog: new RateLimitedLog(clock, LOG),
+      bandwidth: { began: () => undefined },
       holds: { isCurrent: () => true, lastHolding: () => null, mayReplace: () => true, noteInstance: () => noted(later) },
       takeWorkerSession: () => this.session(++this.sessions, later()),
       beginMessage: () => ({ type: 'end', code: '', sentence: '' }),
-      ...{ isClient: () => true, checkFence: () => undefined, checkTls: () => undefined, sessionEnded: () => Promise.resolve() },
+      isClient: () => true,
+      checkFence: () => undefined,
+      checkTls: () => undefined,
+      sessionEnded: () => Promise.resolve(),
       refuse: ({ remoteAddress }: Socket, _proven: Proven, { code }: RsError) => this.said.push(`${remoteAddress} ${code}`),
     } as unknown as AdmissionPorts);
   }
@@ -58,7 +64,7 @@ class SlowServer {
       if (type === 'path') this.said.push(`${socket?.remoteAddress} session ${number}`);
     };
     const end = async (): Promise<void> => void (gone(true), await ended);
-    return { ...{ usable, ended, send, end }, ...{ isGone: false, pid: number, blockedMs: null } } as unknown as WorkerSession;
+    return { usable, ended, send, end, isGone: false, pid: number, blockedMs: null } as unknown as WorkerSession;
   }
 }
 

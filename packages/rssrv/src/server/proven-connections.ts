@@ -49,7 +49,8 @@ export class ProvenConnections {
   newLimiter(): UnprovenLimiter {
     const { clock, log, identity, holds } = this.ports;
     return new UnprovenLimiter({
-      ...{ clock, log },
+      clock,
+      log,
       newHandshake: () => new ServerHandshake(identityWith(identity, this.ports.config().namespace.tls), randomBytes),
       keysOf: (node) => keysOf(this.ports.config().clients, node),
       secretOf: (session, node) => this.ports.admissions().secretOf(session, node),

@@ -53,7 +53,8 @@ export function stateOf(sessions: readonly Pick<ServedSession, 'silentSinceMs'>[
 export function statusOf(sessions: readonly ServedSession[]): SessionStatus {
   const first = sessions.reduce((one, other) => (other.dataProcess < one.dataProcess ? other : one));
   return {
-    ...{ node: first.client.node, address: first.client.address },
+    node: first.client.node,
+    address: first.client.address,
     keys: new Set(sessions.flatMap(({ keys }) => [...keys])),
     beganMs: Math.min(...sessions.map(({ beganMs }) => beganMs)),
     isSilent: stateOf(sessions) === 'silent',

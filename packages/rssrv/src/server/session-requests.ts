@@ -90,14 +90,17 @@ export class SessionRequests {
     this.votes = this.newVotes();
     const { log, limitedLog, holds, fences, volumes } = ports;
     this.records = new GateRecords({
-      ...{ log, limitedLog, holds },
+      log,
+      limitedLog,
+      holds,
       served: () => volumes.served,
       onPool: (poolId, work) => ports.administration().onLedger(poolId, work),
       order: (node, work) => fences.order(node, work),
       isMine: (...all) => ports.shared().isMine(...all),
     });
     this.bridges = systemBridges({
-      ...{ clock: ports.clock, log: ports.log },
+      clock: ports.clock,
+      log: ports.log,
       pools: () => ports.administration().poolStates,
       served: (id) => this.served(id),
       sync: (id) => ports.volumes.sync(id, 'spare'),
@@ -178,7 +181,11 @@ export class SessionRequests {
     const { ports } = this;
     const { clock, log, voters, holds, fences, volumes } = ports;
     return new MirrorVotes({
-      ...{ clock, log, voters, holds, store: replicasOf(ports) },
+      clock,
+      log,
+      voters,
+      holds,
+      store: replicasOf(ports),
       served: () => volumes.served,
       whyNoPlace: (node, { id, name }) => {
         const config = ports.config();
@@ -201,7 +208,11 @@ export class SessionRequests {
   private async grant(session: ServedSession, request: OpenRequest): Promise<Grant> {
     const { client, dataProcess, uses, workerSession } = session;
     const opening: OpeningSession = {
-      ...{ client, dataProcess, uses, isEnding: () => workerSession.isEnding, ending: workerSession.ending },
+      client,
+      dataProcess,
+      uses,
+      isEnding: () => workerSession.isEnding,
+      ending: workerSession.ending,
       usedBeside: (volumeId) => {
         const other = this.ports.admissions().usedBeside(session, volumeId);
         return other === null ? null : { dataProcess: other.dataProcess, isEnding: other.workerSession.isEnding };
@@ -227,7 +238,10 @@ export class SessionRequests {
     const { ports } = this;
     const { clock, log, holds, volumes, snapshots, fences } = ports;
     return new Revocations({
-      ...{ clock, log, holds, isFenced: (node) => fences.has(node) },
+      clock,
+      log,
+      holds,
+      isFenced: (node) => fences.has(node),
       find: (id) => volumes.served.find((volume) => volume.id === id) ?? snapshots.byId(id),
       readBy: (...reader) => snapshots.readBy(...reader),
       incarnation: (volume) => ports.incarnationOf(volume),

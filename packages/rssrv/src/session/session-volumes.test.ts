@@ -57,7 +57,8 @@ class Scene {
       this.said.push(`release ${id}`);
       this.releasedEpoch = epoch;
     },
-    ...{ look: () => this.looked(), lookAge: () => Promise.resolve(0) },
+    look: () => this.looked(),
+    lookAge: () => Promise.resolve(0),
     lost: (id) => this.said.push(`lost ${id}`),
     cut: (id) => this.said.push(`cut ${id}`),
     settle: async (id, epoch, life) => {

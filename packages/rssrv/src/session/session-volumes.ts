@@ -107,7 +107,9 @@ export class SessionVolumes {
   constructor(ports: VolumePorts) {
     this.ports = ports;
     this.looks = new OwnerLooks({
-      ...{ clock: ports.clock, look: (...all) => ports.look(...all), lookAge: (...all) => ports.lookAge(...all) },
+      clock: ports.clock,
+      look: (...all) => ports.look(...all),
+      lookAge: (...all) => ports.lookAge(...all),
       outcome: (open, status) => this.outcome(open, status),
       revoke: ({ handle }) => void this.revokeHandle(handle),
     });

@@ -128,7 +128,10 @@ export class Session implements ServerPathEvents {
     this.toListener = new ListenerRequests(ports);
     this.pathReports = new PathReports(ports, this.paths);
     this.holding = {
-      ...{ clock: ports.clock, slots: this.slots, bodies: ports.pools.bodies, now: () => this.nowMs },
+      clock: ports.clock,
+      slots: this.slots,
+      bodies: ports.pools.bodies,
+      now: () => this.nowMs,
       begins: (nowMs) => void (this.nowMs = nowMs),
       answered: (header, status) => {
         this.answerAll(header, status);

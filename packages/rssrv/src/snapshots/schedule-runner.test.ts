@@ -68,7 +68,12 @@ async function bench(startMs = START_MS, names = ['fast']): Promise<Bench> {
       .flatMap((pool) => [...pool.volumes.values()].map((manifest) => ({ pool, manifest })))
       .find((one) => one.manifest.name === name)!;
   const made: Bench = {
-    ...{ clock, scene, runner, logged, moments, trouble: null },
+    clock,
+    scene,
+    runner,
+    logged,
+    moments,
+    trouble: null,
     pass: async (ms) => {
       clock.advance(ms);
       await runner.look();

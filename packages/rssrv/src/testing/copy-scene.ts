@@ -32,7 +32,9 @@ export class CopyScene {
       throw new Error('A copy needs no switch');
     };
     this.service = new JobService({
-      ...{ clock: systemClock, verbs, snapshots },
+      clock: systemClock,
+      verbs,
+      snapshots,
       log: { info: write, warn: write, error: write },
       file: path.join(scene.directory, 'jobs.json'),
       triggers: {

@@ -84,7 +84,11 @@ export class MoveScene {
       incarnationEnded: async () => undefined,
     });
     this.moves = new VolumeMoves({
-      ...{ clock: systemClock, log, verbs, volumeSwitch, changedData: COMPARED_CONTENT },
+      clock: systemClock,
+      log,
+      verbs,
+      volumeSwitch,
+      changedData: COMPARED_CONTENT,
       punch: () => Promise.resolve(false),
       exclusive: (change) => (hooks.turns === undefined ? change() : hooks.turns(change)),
       moving: () => new Set(this.jobs.list.filter(isOpen).map(({ volumeId }) => volumeId)),
@@ -114,18 +118,25 @@ export class MoveScene {
     const target = this.scene.pools.states.find(({ name }) => name === to)!;
     const [manifest] = home.volumes.values();
     return this.jobs.add({
-      ...{
-        id: this.jobs.nextId,
-        kind: 'move',
-        volumeId: manifest!.id,
-        name: manifest!.name,
-        universe: 0,
-        by: null,
-        createdMs: 1,
-        endedMs: null,
-      },
-      ...{ from: from.name, fromId: from.identity!.id, to, toId: target.identity!.id, state: 'waiting', reason: null },
-      ...{ limitBytes: null, rounds: 0, doneBytes: 0, totalBytes: 0, move: null },
+      id: this.jobs.nextId,
+      kind: 'move',
+      volumeId: manifest!.id,
+      name: manifest!.name,
+      universe: 0,
+      by: null,
+      createdMs: 1,
+      endedMs: null,
+      from: from.name,
+      fromId: from.identity!.id,
+      to,
+      toId: target.identity!.id,
+      state: 'waiting',
+      reason: null,
+      limitBytes: null,
+      rounds: 0,
+      doneBytes: 0,
+      totalBytes: 0,
+      move: null,
       ...(part === undefined ? {} : { homeId: home.identity!.id }),
     });
   }

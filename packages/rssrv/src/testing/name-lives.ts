@@ -56,7 +56,9 @@ class NameLife {
     // The life itself looks for due snapshots, so that no change is in progress when it advances the clock.
     const withoutTimers: Clock = Object.assign(Object.create(clock) as Clock, { after: () => ({ cancel: silent }) });
     this.runner = new ScheduleRunner({
-      ...{ clock: withoutTimers, log: { info: silent, warn: silent, debug: silent }, snapshots: scene.snapshots },
+      clock: withoutTimers,
+      log: { info: silent, warn: silent, debug: silent },
+      snapshots: scene.snapshots,
       pools: () => scene.pools.states,
       around: async (_wanted, make) => {
         if (random(2) === 0) await this.rename();

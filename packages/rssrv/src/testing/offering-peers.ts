@@ -158,7 +158,11 @@ export class OfferingPeers {
         target.pools.states.flatMap((pool) =>
           [...pool.volumes.values()].flatMap((manifest) => (manifest.follower ? { pool, manifest } : [])),
         ),
-      ...{ verbs, snapshots: target.snapshots, change, isRead: () => false, takeOver: () => Promise.resolve() },
+      verbs,
+      snapshots: target.snapshots,
+      change,
+      isRead: () => false,
+      takeOver: () => Promise.resolve(),
     });
   }
 

@@ -186,7 +186,8 @@ export class SessionScene {
       pathsChanged: (count) => this.pathCounts.push(count),
       quietChanged: (quietMs) => this.quiet.push(quietMs),
       clientEnds: (sentence) => this.ends.push(sentence),
-      ...{ look: () => this.looked(), lookAge: () => this.lookAge() },
+      look: () => this.looked(),
+      lookAge: () => this.lookAge(),
       list: () => Promise.resolve({ generation: 1, interfaces: [], volumes: [] }),
       grant: () => {
         const granted = { ...volume, ...this.volumeChanges };
@@ -221,8 +222,15 @@ export class SessionScene {
   /** Adds a proven connection to the session. */
   admit(link: MemoryLink, changes: Partial<Parameters<Session['admit']>[1]> = {}): void {
     this.session.admit(link.server, {
-      ...{ welcomeKey: '00', tls: null, transcript: '00', arrivedAt: AT, digest: false, dead: [] },
-      ...{ mayRevoke: false, mayAdminister: false, mayVote: false },
+      welcomeKey: '00',
+      tls: null,
+      transcript: '00',
+      arrivedAt: AT,
+      digest: false,
+      dead: [],
+      mayRevoke: false,
+      mayAdminister: false,
+      mayVote: false,
       ...changes,
     });
   }

@@ -128,8 +128,12 @@ export class ReplicaScene {
       incarnation: () => this.incarnation,
     });
     const asking = {
-      ...{ client, uses: session.uses, ending: null },
-      ...{ isEnding: () => this.sessions.get(client.node) !== session, usedBeside: () => null, dataProcess: 0 },
+      client,
+      uses: session.uses,
+      ending: null,
+      isEnding: () => this.sessions.get(client.node) !== session,
+      usedBeside: () => null,
+      dataProcess: 0,
     };
     const grant = await opens.grant(asking, { ...OPEN, name: 'db', resume, mirror });
     session.opening.delete(one);

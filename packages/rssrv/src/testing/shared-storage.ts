@@ -196,7 +196,11 @@ export class FarmServer {
       close: async () => undefined,
     };
     const pool: SharedPool = new SharedPool('fast', this.config, {
-      ...{ clock, server: name, engine, random: () => storage.random.unit(), load: () => (this.isServing ? 7 : 0) },
+      clock,
+      server: name,
+      engine,
+      random: () => storage.random.unit(),
+      load: () => (this.isServing ? 7 : 0),
       log: { info: note, warn: note, error: note },
       mount: {
         mount: (device) =>

@@ -25,6 +25,8 @@ export interface VolumeStanding {
 export interface SnapshotReader extends Holder {
   /** Name of the snapshot in texts, such as `oracle@monday`. */
   readonly snapshot: string;
+  /** True for a server that copies the snapshot: it closes the snapshot by itself when it has the content. */
+  readonly isCopying: boolean;
 }
 
 export interface VolumePlan {
@@ -50,6 +52,8 @@ export interface VolumeChanges {
   readonly changes: readonly string[];
   /** The reasons why the plan is refused. If the list is not empty, no change is applied. */
   readonly refusals: readonly string[];
+  /** True if all refusals end by themselves: servers are copying snapshots. */
+  readonly isPassing: boolean;
 }
 
 type Field = Exclude<keyof ServerVolumeConfig, 'name' | 'universe' | 'line' | 'pool'>;
@@ -107,12 +111,14 @@ export function volumeChanges(
     },
     changes: all(({ changes }) => changes),
     refusals: all(({ refusals }) => refusals),
+    isPassing: decisions.every(({ refusals, isPassing }) => refusals === undefined || isPassing === true),
   };
 }
 
 type Decision = { readonly [Part in keyof VolumePlan]?: VolumePlan[Part] } & {
   readonly changes?: readonly string[];
   readonly refusals?: readonly string[];
+  readonly isPassing?: boolean;
 };
 
 function opened(volume: ServerVolumeConfig): Decision {
@@ -126,7 +132,8 @@ function gone(volume: ServerVolumeConfig, { sizeBytes, users, readers = [] }: Vo
     const what = volume.pool === undefined ? 'was removed, but' : 'is in use:';
     return { refusals: [`${section(volume)} ${what} ${heldBy(users)}: ${detachFirst(volume)}`] };
   }
-  if (readers.length > 0) return { refusals: [readersRefusal(section(volume), readers)] };
+  if (readers.length > 0)
+    return { refusals: [readersRefusal(section(volume), readers)], isPassing: readers.every(({ isCopying }) => isCopying) };
   return { removed: sizeBytes === null ? [] : [volume], changes: [`${label(volume)} is no longer served`] };
 }
 

@@ -8,8 +8,13 @@ import type { Application } from '../model/picture.ts';
 export function applicationsIn({ node, drained, applications }: ApplicationsView): Application[] {
   const reporter = clientId(node);
   return applications.map(({ name, on, next, nodes, ...view }) => ({
-    ...{ id: applicationId(reporter, name), name, reporter, isDrained: drained },
-    ...{ on: on === null ? null : clientId(on), next: next === null ? null : clientId(next), nodes: nodes.map(clientId) },
+    id: applicationId(reporter, name),
+    name,
+    reporter,
+    isDrained: drained,
+    on: on === null ? null : clientId(on),
+    next: next === null ? null : clientId(next),
+    nodes: nodes.map(clientId),
     ...view,
   }));
 }

@@ -53,26 +53,22 @@ describe('meters', () => {
 });
 
 const pool = {
-  ...{
-    name: 'fast',
-    path: '/fast',
-    state: 'ready' as const,
-    reason: null,
-    totalBytes: 100 * GIB,
-    freeBytes: 50 * GIB,
-    usableBytes: 45 * GIB,
-  },
-  ...{
-    reserve: 0.05,
-    promisedBytes: 0,
-    limitBytes: null,
-    isShort: false,
-    fullPercent: null,
-    volumes: 1,
-    removed: 0,
-    findings: [],
-    reflink: true,
-  },
+  name: 'fast',
+  path: '/fast',
+  state: 'ready' as const,
+  reason: null,
+  totalBytes: 100 * GIB,
+  freeBytes: 50 * GIB,
+  usableBytes: 45 * GIB,
+  reserve: 0.05,
+  promisedBytes: 0,
+  limitBytes: null,
+  isShort: false,
+  fullPercent: null,
+  volumes: 1,
+  removed: 0,
+  findings: [],
+  reflink: true,
 };
 
 function serverFacts(more: Partial<ServerFacts> = {}): ServerFacts {
@@ -131,17 +127,21 @@ describe('a server', () => {
 });
 
 const path = {
-  ...{ number: 1, interface: 'if0', localAddress: '10.0.0.2', address: '10.0.0.9', port: 5_000, state: 'up' as const, tx: 'ok' as const },
-  ...{
-    rx: 'ok' as const,
-    sinceMs: NOW_MS - 60_000,
-    lastError: null,
-    lastErrorMs: null,
-    retries: 0,
-    roundTripMs: 0.1,
-    cipher: null,
-    tls: false,
-  },
+  number: 1,
+  interface: 'if0',
+  localAddress: '10.0.0.2',
+  address: '10.0.0.9',
+  port: 5_000,
+  state: 'up' as const,
+  tx: 'ok' as const,
+  rx: 'ok' as const,
+  sinceMs: NOW_MS - 60_000,
+  lastError: null,
+  lastErrorMs: null,
+  retries: 0,
+  roundTripMs: 0.1,
+  cipher: null,
+  tls: false,
 };
 
 function clientFacts(paths: readonly (typeof path | object)[], more: Partial<ClientFacts> = {}): ClientFacts {

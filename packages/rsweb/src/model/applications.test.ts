@@ -10,8 +10,20 @@ const sample = samplePicture();
 
 function app(reporter: string, more: Partial<Application> = {}): Application {
   return {
-    ...{ id: `${reporter}:pg`, name: 'pg', reporter, isDrained: false, state: 'running', on: 'a', sinceMs: SAMPLE_MS, volumes: ['db'] },
-    ...{ nodes: ['a', 'b', 'c'], next: 'b', why: '', failed: false, remains: false, ...more },
+    id: `${reporter}:pg`,
+    name: 'pg',
+    reporter,
+    isDrained: false,
+    state: 'running',
+    on: 'a',
+    sinceMs: SAMPLE_MS,
+    volumes: ['db'],
+    nodes: ['a', 'b', 'c'],
+    next: 'b',
+    why: '',
+    failed: false,
+    remains: false,
+    ...more,
   };
 }
 

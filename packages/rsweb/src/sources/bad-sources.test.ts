@@ -243,7 +243,11 @@ test('paths, mirrors and clients are told by their ends only', async () => {
 test('applications are told by the clients of their sources, and the own view of this machine stays', async () => {
   const app = (reporter: string, more: Partial<Application>): Application => ({
     ...first(sample.applications),
-    ...{ id: `${reporter}:pg`, name: 'pg', reporter, nodes: ['db', 'mars'], ...more },
+    id: `${reporter}:pg`,
+    name: 'pg',
+    reporter,
+    nodes: ['db', 'mars'],
+    ...more,
   });
   const waits = app('db', { state: 'waiting', on: null, why: 'x' });
   const picture = await shown(

@@ -305,7 +305,17 @@ function applicationAt(index: number, name: string, takenMs: number, isWell: boo
   const nodes = ['db-01', 'db-02', 'db-03'];
   return {
     id: `db-01:${name}`,
-    ...{ name, reporter: 'db-01', isDrained: false, state: 'running', on: nodes[index] ?? null, sinceMs: takenMs - (2 + index) * DAY_MS },
-    ...{ volumes: [`${name}-01`], nodes, next: index === 1 && !isWell ? null : 'db-03', why: '', failed: false, remains: false },
+    name,
+    reporter: 'db-01',
+    isDrained: false,
+    state: 'running',
+    on: nodes[index] ?? null,
+    sinceMs: takenMs - (2 + index) * DAY_MS,
+    volumes: [`${name}-01`],
+    nodes,
+    next: index === 1 && !isWell ? null : 'db-03',
+    why: '',
+    failed: false,
+    remains: false,
   };
 }

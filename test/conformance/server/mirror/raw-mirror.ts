@@ -79,7 +79,14 @@ export function config(k: number, changes: Partial<MirrorConfig> = {}): MirrorCo
   const members = IDENTITIES.map((identity, serverid) => ({ identity, serverid, volume: 'db', universe: 0 }));
   const voters = [{ voter: newId(), serverid: 1 }];
   return {
-    ...{ k, inSync: [...IDENTITIES], clean: false, members, voters, nextVoters: null, sizeBytes: 2 ** 30, clients: null },
+    k,
+    inSync: [...IDENTITIES],
+    clean: false,
+    members,
+    voters,
+    nextVoters: null,
+    sizeBytes: 2 ** 30,
+    clients: null,
     ...changes,
   };
 }

@@ -193,7 +193,9 @@ export const REPLICA_CASES: readonly ServerCase[] = [
     const { mirror } = replica;
     const { handle, sizeBytes } = await replica.opens(1);
     const asking = (lba: number, sectors: number, pieceSectors: number): RawRequest => ({
-      ...{ op: OP.IOCTL, handle, aux: IOCTL.MIRROR_SUMS },
+      op: OP.IOCTL,
+      handle,
+      aux: IOCTL.MIRROR_SUMS,
       body: encodeMirrorSumsRequest({ lba, sectors, pieceSectors }),
     });
     const sums = async (pieceSectors: number): Promise<string[]> => {

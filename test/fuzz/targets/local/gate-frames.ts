@@ -61,7 +61,10 @@ class Scene {
     current = this.clock;
     this.storage = new ScriptedVolume(options);
     this.engine = new AoeEngine({
-      ...{ shelf: SHELF, version: '1', clock: this.clock, output },
+      shelf: SHELF,
+      version: '1',
+      clock: this.clock,
+      output,
       stoodStill: () => false,
       warn: () => undefined,
     });

@@ -206,7 +206,12 @@ class Scene {
       note: () => undefined,
     });
     this.subsystem.add({
-      ...{ ana: 'optimized', isElsewhere: false, wanted: () => undefined, reservations: null, nsid: 1, volume: storage.volume },
+      ana: 'optimized',
+      isElsewhere: false,
+      wanted: () => undefined,
+      reservations: null,
+      nsid: 1,
+      volume: storage.volume,
       order: new VolumeOrder(this.order, VOLUME_BYTES),
     });
     this.hosts = Array.from({ length: HOSTS }, () => new Host(this));

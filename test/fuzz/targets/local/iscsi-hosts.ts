@@ -32,8 +32,17 @@ const MIB = 1024 * 1024;
 /** So small that inputs often reach it. */
 const BUDGET = { limitBytes: DataBuffers.memoryBytes(2 * MIB), reserveBytes: DataBuffers.memoryBytes(4 * MIB), smallBytes: 8192 };
 const CONFIG: ClientGateConfig = {
-  ...{ name: 'hv', protocol: 'iscsi', nqn: null, addresses: [{ address: '192.0.2.5', port: 3260 }], hosts: null, volumes: 'all' },
-  ...{ member: null, secretFile: null, secrets: null, tls: false, tlsKeys: new Map() },
+  name: 'hv',
+  protocol: 'iscsi',
+  nqn: null,
+  addresses: [{ address: '192.0.2.5', port: 3260 }],
+  hosts: null,
+  volumes: 'all',
+  member: null,
+  secretFile: null,
+  secrets: null,
+  tls: false,
+  tlsKeys: new Map(),
 };
 
 /** One connection with what its host has sent and got, read without the codec of the gate. */
@@ -183,7 +192,11 @@ class Scene {
     const ports = { name: TARGET, version: '1.0', config: () => CONFIG, nowMs: () => this.nowMs, note: () => undefined };
     this.protocol = new IscsiProtocol(ports, pools);
     this.protocol.target.add({
-      ...{ ana: 'optimized', isElsewhere: false, wanted: () => undefined, nsid: LUN, volume: storage.volume },
+      ana: 'optimized',
+      isElsewhere: false,
+      wanted: () => undefined,
+      nsid: LUN,
+      volume: storage.volume,
       reservations: new Reservations(null, () => Promise.resolve()),
       order: new VolumeOrder(this.order, VOLUME_BYTES),
     });
@@ -380,9 +393,11 @@ function make(random: SeededRandom): Buffer {
       delete names['TargetName'];
     }
     const offered = {
-      ...{ InitialR2T: random.pick(['Yes', 'No']), ImmediateData: random.pick(['Yes', 'Yes', 'No']) },
-      ...{ MaxBurstLength: random.pick(['512', '8192', '262144']), FirstBurstLength: random.pick(['512', '8192', '65536']) },
-      ...{ MaxRecvDataSegmentLength: random.pick(['512', '8192', '262144']) },
+      InitialR2T: random.pick(['Yes', 'No']),
+      ImmediateData: random.pick(['Yes', 'Yes', 'No']),
+      MaxBurstLength: random.pick(['512', '8192', '262144']),
+      FirstBurstLength: random.pick(['512', '8192', '65536']),
+      MaxRecvDataSegmentLength: random.pick(['512', '8192', '262144']),
     };
     const isid = host === 1 ? '400000000001' : '400000000000';
     const keys = { ...names, HeaderDigest: used(digests.header), DataDigest: used(digests.data), ...offered };

@@ -117,7 +117,8 @@ class AdminWorld {
     this.requests = new Requests(this.journal, clock);
     this.sessions = NODES.map((node) => newSession(node, this.moment++));
     this.remote = new RemoteRequests({
-      ...{ clock, log: QUIET },
+      clock,
+      log: QUIET,
       config: () => ({
         clients: [...this.clients].map((name) => ({ name })),
         rights: [...this.managers].map((name) => ({ name, role: 'manage', pools: null, limitBytes: null, line: 1 }) as ClientRights),

@@ -14,8 +14,14 @@ const CLAIMS = 8;
 const [OPENS, HANGS, RESTARTS, CRASHES] = [0.8, 0.5, 0.1, 0.1];
 const MEMBERS = [{ identity: 'c'.repeat(32), serverid: 1, volume: 'db', universe: 0 }];
 const CONFIG = {
-  ...{ k: 1, inSync: ['c'.repeat(32)], clean: false, nextVoters: null, sizeBytes: 1 << 20, clients: null },
-  ...{ members: MEMBERS, voters: [{ voter: 'd'.repeat(32), serverid: 1 }] },
+  k: 1,
+  inSync: ['c'.repeat(32)],
+  clean: false,
+  nextVoters: null,
+  sizeBytes: 1 << 20,
+  clients: null,
+  members: MEMBERS,
+  voters: [{ voter: 'd'.repeat(32), serverid: 1 }],
 };
 
 /** Runs the world of this seed. Returns the fault as a sentence; null: no fault. */

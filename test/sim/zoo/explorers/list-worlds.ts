@@ -22,7 +22,8 @@ class ListWorld {
   private readonly random: SeededRandom;
   private readonly clock = new FakeClock();
   private readonly lists = new ListAnnouncements({
-    ...{ clock: this.clock, volumes: () => SEEMING_VOLUMES },
+    clock: this.clock,
+    volumes: () => SEEMING_VOLUMES,
     announce: (grown, seenBy) => {
       announceList(this.sessions, { interfaces: [], generation: this.lists.generation, grown }, seenBy);
       this.concerned.clear();
@@ -45,7 +46,9 @@ class ListWorld {
         standing: () => ({ id: null, sizeBytes: 512 }),
         prepare: async () => ({ grown: [], isListChanged: true, cut: [], commit: nothing, undo: nothing, finish: nothing }),
       },
-      ...{ shortage: {}, bandwidth: { refresh: nothing }, startIncarnation: nothing },
+      shortage: {},
+      bandwidth: { refresh: nothing },
+      startIncarnation: nothing,
       listChanged: (...changed: Parameters<ListAnnouncements['changed']>) => this.lists.changed(...changed),
     };
     this.inForce = new ConfigInForce({ volumes: [] } as unknown as ConfigInForce['config'], ports as ConfigInForcePorts);

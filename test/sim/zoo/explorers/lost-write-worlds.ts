@@ -207,8 +207,14 @@ class LostWriteWorld {
 async function found(scene: ReplicaScene): Promise<void> {
   const member = { identity: `${IDENTITY}1`, serverid: 1, volume: 'db', universe: 0 };
   const config = {
-    ...{ k: 1, inSync: [member.identity], clean: false, nextVoters: null, sizeBytes: 1 << 20, clients: null },
-    ...{ members: [member], voters: [{ voter: 'd'.repeat(32), serverid: 1 }] },
+    k: 1,
+    inSync: [member.identity],
+    clean: false,
+    nextVoters: null,
+    sizeBytes: 1 << 20,
+    clients: null,
+    members: [member],
+    voters: [{ voter: 'd'.repeat(32), serverid: 1 }],
   };
   await scene.vote(BIG2, { vote: 'found', name: 'db', universe: 0 } as never);
   await scene.claim(BIG2, 1);
@@ -218,7 +224,13 @@ async function found(scene: ReplicaScene): Promise<void> {
 
 function viewOf(servers: readonly LostWriteServer[]): CopyView {
   const replicas = servers.map(({ lacksTerm }, at) => ({
-    ...{ identity: String(at), role: 'member' as const, counts: true, reads: true, mayJoin: false, foundBytes: 1, lacksTerm },
+    identity: String(at),
+    role: 'member' as const,
+    counts: true,
+    reads: true,
+    mayJoin: false,
+    foundBytes: 1,
+    lacksTerm,
   }));
   return { isServing: true, isPending: false, isAllInSync: true, sizeBytes: 1, replicas };
 }

@@ -33,8 +33,11 @@ class TakeWorld {
     this.isByCommand = this.random.chance(0.3);
     this.storage = new SharedStorage(firstRecord(OWNERS, 0), this.random);
     const config: SharedDiskConfig = {
-      ...{ disk: { kind: 'device', path: '/dev/x' }, fencesSelf: false, owners: OWNERS },
-      ...{ fence: { kind: this.hasFence ? 'rbd' : 'none' }, takeOverMs: this.isByCommand ? null : TAKE_OVER_MS },
+      disk: { kind: 'device', path: '/dev/x' },
+      fencesSelf: false,
+      owners: OWNERS,
+      fence: { kind: this.hasFence ? 'rbd' : 'none' },
+      takeOverMs: this.isByCommand ? null : TAKE_OVER_MS,
     };
     this.servers = OWNERS.map((name) => new FarmServer(name, this.storage, config));
     for (const { name, pool } of this.servers) {

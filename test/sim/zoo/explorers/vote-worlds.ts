@@ -20,7 +20,10 @@ const [STEPS, FLOOD_MORE, TERM_STEPS] = [40, 5, 12];
 const EMPTY = Buffer.alloc(0);
 const ALL = [BIG2, MARS, VENUS];
 const CONFIG = {
-  ...{ inSync: ['c'.repeat(32)], nextVoters: null, sizeBytes: 1 << 20, voters: [{ voter: 'd'.repeat(32), serverid: 1 }] },
+  inSync: ['c'.repeat(32)],
+  nextVoters: null,
+  sizeBytes: 1 << 20,
+  voters: [{ voter: 'd'.repeat(32), serverid: 1 }],
   members: [{ identity: 'c'.repeat(32), serverid: 1, volume: 'db', universe: 0 }],
 };
 

@@ -6,7 +6,11 @@ import { PLANTED } from '../../../mirrors/planted.ts';
 import type { Mutant } from '../mutants/mutant.ts';
 
 export const DECIDER_MUTANTS: readonly Mutant[] = PLANTED.map(({ name, rule, breaks, rules, options }) => ({
-  ...{ name, rule, breaks, explorer: 'walks', walk: options },
+  name,
+  rule,
+  breaks,
+  explorer: 'walks',
+  walk: options,
   apply: () => {
     const before = { ...RULES };
     Object.assign(RULES, rules);

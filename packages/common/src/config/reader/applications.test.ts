@@ -12,10 +12,24 @@ describe('a section', () => {
   test('has defaults', () => {
     expect(applicationsIn(APP)).toEqual([
       {
-        ...{ name: 'pg', volumes: ['db', 'wal'], mounts: [], mountOptions: null, check: null, address: null, nodes: ['big-2', 'big-6'] },
+        name: 'pg',
+        volumes: ['db', 'wal'],
+        mounts: [],
+        mountOptions: null,
+        check: null,
+        address: null,
+        nodes: ['big-2', 'big-6'],
         service: { kind: 'unit', unit: 'postgresql@15-main.service' },
-        ...{ silentMs: 10_000, startDelayMs: 10_000, startTimeoutMs: 120_000, stopTimeoutMs: 60_000 },
-        ...{ checkIntervalMs: 5000, checkTimeoutMs: 10_000, restarts: 3, failBack: false, onIsolation: 'stop', line: 1 },
+        silentMs: 10_000,
+        startDelayMs: 10_000,
+        startTimeoutMs: 120_000,
+        stopTimeoutMs: 60_000,
+        checkIntervalMs: 5000,
+        checkTimeoutMs: 10_000,
+        restarts: 3,
+        failBack: false,
+        onIsolation: 'stop',
+        line: 1,
       },
     ]);
   });
@@ -33,7 +47,10 @@ describe('a section', () => {
       ],
       mountOptions: 'noatime,nodev',
       address: { address: '10.0.0.5', prefix: 24, device: 'eth0' },
-      ...{ silentMs: 4000, failBack: true, onIsolation: 'wait', restarts: 0 },
+      silentMs: 4000,
+      failBack: true,
+      onIsolation: 'wait',
+      restarts: 0,
     });
   });
 

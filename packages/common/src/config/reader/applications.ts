@@ -46,7 +46,12 @@ function readOne(reader: Reader, findings: Findings): ApplicationConfig | null {
   if (device !== null && address === null) findings.problem(reader.lineOf('address-device'), 'address-device without address: add address');
   if (volumes === null || nodes === null || service === null) return null;
   return {
-    ...{ name: reader.name, volumes, mounts, mountOptions: reader.value('mount-options'), service, check: reader.value('check') },
+    name: reader.name,
+    volumes,
+    mounts,
+    mountOptions: reader.value('mount-options'),
+    service,
+    check: reader.value('check'),
     address:
       address === null ? null : { address: address.address, prefix: address.prefixLength ?? (isIPv6(address.address) ? 128 : 32), device },
     nodes,

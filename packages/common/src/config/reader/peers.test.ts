@@ -39,11 +39,18 @@ test('a peer inherits the port, the namespaceid and the name of this server', ()
           { address: '10.0.0.5', port: 5100 },
           { address: 'fd00::5', port: 5200 },
         ],
-        ...{ namespaceid: 200, nodename: 'big-9', nodekey: '0123456789abcdef', serverkey: null, tls: false, digest: false, pools: null },
+        namespaceid: 200,
+        nodename: 'big-9',
+        nodekey: '0123456789abcdef',
+        serverkey: null,
+        tls: false,
+        digest: false,
+        pools: null,
         line: 17,
       },
     ],
-    ...{ problems: [], warnings: [] },
+    problems: [],
+    warnings: [],
   });
 });
 
@@ -53,7 +60,12 @@ test('every key of a peer can be set', () => {
   expect(problems).toEqual([]);
   expect(peers?.[0]).toMatchObject({
     addresses: [{ address: '10.0.0.5', port: 6000 }],
-    ...{ nodename: 'n', serverkey: 'fedcba9876543210', namespaceid: 7, tls: true, digest: true, pools: ['fast'] },
+    nodename: 'n',
+    serverkey: 'fedcba9876543210',
+    namespaceid: 7,
+    tls: true,
+    digest: true,
+    pools: ['fast'],
   });
 });
 

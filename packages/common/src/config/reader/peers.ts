@@ -59,7 +59,14 @@ function readPeer(reader: Reader, defaults: PeerDefaults, uniques: Uniques, find
   if (given === null || nodekey === null) return [];
   return [
     {
-      ...{ name, addresses, nodekey, serverkey, pools, tls: reader.value('tls'), digest: reader.value('digest'), line: reader.line },
+      name,
+      addresses,
+      nodekey,
+      serverkey,
+      pools,
+      tls: reader.value('tls'),
+      digest: reader.value('digest'),
+      line: reader.line,
       namespaceid: reader.value('namespaceid') ?? defaults.namespaceid,
       nodename: reader.value('nodename') ?? defaults.name,
     },

@@ -30,7 +30,9 @@ const time = types.duration(APPLICATION_TIME_MIN_MS, APPLICATION_TIME_MAX_MS);
 
 function listed(allowed: string, max: number, isRight: (word: string) => boolean): types.ValueType<readonly string[]> {
   return {
-    ...{ kind: 'names', allowed, isSecret: false },
+    kind: 'names',
+    allowed,
+    isSecret: false,
     parse: (text) => {
       const words = text.split(/\s*,\s*|\s+/);
       const isGood = words.length <= max && words.every(isRight) && new Set(words).size === words.length;
@@ -57,7 +59,9 @@ const nodes = listed(
 
 const MOUNTS_ALLOWED = `1 to ${APPLICATION_MOUNTS_MAX} absolute paths, separated by commas; VOLUME=PATH for a file system that is not on the first volume`;
 const mounts: types.ValueType<readonly ApplicationMount[]> = {
-  ...{ kind: 'mounts', allowed: MOUNTS_ALLOWED, isSecret: false },
+  kind: 'mounts',
+  allowed: MOUNTS_ALLOWED,
+  isSecret: false,
   parse: (text) => {
     const found = text.split(/\s*,\s*/).map((one) => {
       const [, volume = null, path = ''] = /^(?:([^=/]+)=)?(\/.*)$/.exec(one) ?? [];
@@ -72,20 +76,26 @@ const mounts: types.ValueType<readonly ApplicationMount[]> = {
 
 const OPTIONS_ALLOWED = 'options of mount, separated by commas, such as noatime,nodev';
 const mountOptions: types.ValueType<string> = {
-  ...{ kind: 'options', allowed: OPTIONS_ALLOWED, isSecret: false },
+  kind: 'options',
+  allowed: OPTIONS_ALLOWED,
+  isSecret: false,
   parse: (text) => (/^[A-Za-z0-9_=.,:/%-]{1,200}$/.test(text) && !text.startsWith('-') ? text : refuse('options', text, OPTIONS_ALLOWED)),
 };
 
 const UNIT_ALLOWED = 'the name of a systemd unit with its ending, such as postgresql.service';
 const unit: types.ValueType<string> = {
-  ...{ kind: 'unit', allowed: UNIT_ALLOWED, isSecret: false },
+  kind: 'unit',
+  allowed: UNIT_ALLOWED,
+  isSecret: false,
   parse: (text) =>
     /^[A-Za-z0-9][A-Za-z0-9:_.@\\-]{0,250}\.(?:service|target|scope|socket|timer)$/.test(text) ? text : refuse('unit', text, UNIT_ALLOWED),
 };
 
 const ADDRESS_ALLOWED = 'an address with the length of its prefix, such as 10.0.0.5/24';
 const address: types.ValueType<PrefixedAddress> = {
-  ...{ kind: 'address', allowed: ADDRESS_ALLOWED, isSecret: false },
+  kind: 'address',
+  allowed: ADDRESS_ALLOWED,
+  isSecret: false,
   parse: (text) => {
     try {
       const found = parsePrefixedAddress(text);
@@ -99,7 +109,9 @@ const address: types.ValueType<PrefixedAddress> = {
 
 const INTERFACE_ALLOWED = 'the name of a network device, such as eth0';
 const networkDevice: types.ValueType<string> = {
-  ...{ kind: 'name', allowed: INTERFACE_ALLOWED, isSecret: false },
+  kind: 'name',
+  allowed: INTERFACE_ALLOWED,
+  isSecret: false,
   parse: (text) => (/^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$/.test(text) ? parseName(text) : refuse('device', text, INTERFACE_ALLOWED)),
 };
 

@@ -60,8 +60,19 @@ test.each([
 ])('an order with %s = %j is refused', (field, value) => {
   const id = '00000000-0000-4000-8000-0000000000aa';
   const order = {
-    ...{ replication: id, pool: null, everyMs: 60_000, keep: 3, limitBytes: null, confirmed: null, members: [], moments: [] },
-    ...{ problem: null, shared: null, handOver: null, granted: null, isMirror: false },
+    replication: id,
+    pool: null,
+    everyMs: 60_000,
+    keep: 3,
+    limitBytes: null,
+    confirmed: null,
+    members: [],
+    moments: [],
+    problem: null,
+    shared: null,
+    handOver: null,
+    granted: null,
+    isMirror: false,
   };
   const shape = COPYING_METHODS['replication-poll'].result;
   expect(misfit(shape, { nowMs: 1, orders: [order] })).toBeNull();

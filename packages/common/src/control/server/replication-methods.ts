@@ -111,7 +111,11 @@ export const REPLICATION_ORDER = object({
     REPLICATION_VOLUMES_MAX,
     list(
       object({
-        ...{ id: uuid, name, universe: whole(0, UNIVERSE_MAX), sizeBytes: size, blockSizeBytes: blockSize },
+        id: uuid,
+        name,
+        universe: whole(0, UNIVERSE_MAX),
+        sizeBytes: size,
+        blockSizeBytes: blockSize,
         was: optional(orNull(uuid, 'Id of the volume that it followed before its promotion; null: it followed none')),
       }),
     ),

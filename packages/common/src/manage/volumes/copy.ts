@@ -116,7 +116,12 @@ export function copyAnywhereCommand(given: VolumeProgram, words: string): Comman
       const path = isFile(to) ? resolve(to) : to;
       const { target, snapshot, limitBytes, follow } = order;
       const { job } = await target.call('volume-export', {
-        ...{ ...target.volume, snapshot, target: path, format, force, limitBytes },
+        ...target.volume,
+        snapshot,
+        target: path,
+        format,
+        force,
+        limitBytes,
         request: door.newId(),
       });
       await followJob(door, target, job, follow, {
@@ -147,7 +152,12 @@ async function copyToVolume(door: VolumeDoor, order: Order, pool: string | null,
   const toPool = pool === null ? null : poolNameOf('--pool', pool, program);
   const next = target.parse(to);
   const { job } = await target.call('volume-copy', {
-    ...{ ...target.volume, snapshot, newName: next.name, newUniverse: next.universe, pool: toPool, limitBytes },
+    ...target.volume,
+    snapshot,
+    newName: next.name,
+    newUniverse: next.universe,
+    pool: toPool,
+    limitBytes,
     request: door.newId(),
   });
   await followJob(door, target, job, follow, {

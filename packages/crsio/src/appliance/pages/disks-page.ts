@@ -30,7 +30,8 @@ export const DISKS_PAGE: AppliancePage = pageOf<ApplianceState>('disks', (state)
       ...(arrays.length === 0 ? [textRow('No array yet')] : [headingRow('  ARRAY')]),
       ...arrays.map(
         (array): ApplianceRow => ({
-          ...{ ...commandRow(open(arrayPage(array)), arrayText(array)), id: `array ${array.device}` },
+          ...commandRow(open(arrayPage(array)), arrayText(array)),
+          id: `array ${array.device}`,
           tone: arrayTrouble(array) === null ? 'ok' : 'problem',
         }),
       ),

@@ -143,7 +143,9 @@ const chooseDisks: ApplianceCommand = (state) => {
 function diskMarks(offers: readonly Offer[], marked: ReadonlySet<string>, focus: number): Popup<ApplianceCommand> {
   const take: ApplianceCommand = (now) => step(withForm(now, (form) => fillField(form, 'disks', [...marked].join(', '))));
   return {
-    ...{ title: 'Disks', text: 'Space marks a disk, Enter takes the marked ones', focus },
+    title: 'Disks',
+    text: 'Space marks a disk, Enter takes the marked ones',
+    focus,
     choices: offers.map(({ text, detail }) => ({ label: `[${marked.has(text) ? 'x' : ' '}] ${text}  ${detail}`, command: take })),
     mark: (index) => diskMarks(offers, toggled(marked, offers[index]?.text ?? ''), index),
   };

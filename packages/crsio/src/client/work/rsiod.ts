@@ -173,8 +173,14 @@ export function createMirror(state: ClientState, texts: Readonly<Record<string, 
   const { name = '', size = '', servers = '', witness, namespace, pool } = texts;
   return change(state, `Creating mirror ${name} ...`, 'Mirror not created', async (ports) => {
     const { mirror, warnings } = await ports.call('mirror-create', {
-      ...{ name, universe: 0, sizeBytes: parseSize(size), blockSizeBytes: SECTOR_BYTES, request: ports.newId() },
-      ...{ namespace: namespace || null, witness: witness || null, pool: pool || null },
+      name,
+      universe: 0,
+      sizeBytes: parseSize(size),
+      blockSizeBytes: SECTOR_BYTES,
+      request: ports.newId(),
+      namespace: namespace || null,
+      witness: witness || null,
+      pool: pool || null,
       servers: servers.split(',').map((one) => one.trim()),
     });
     return [`${volumeLabel(mirror)} created`, ...warnings].join('; ');

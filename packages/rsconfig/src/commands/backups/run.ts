@@ -38,7 +38,8 @@ import { findAnywhere } from '../server-volumes/find.ts';
 import { backUpSnapshot, makeSnapshot, volumeInFiles } from './attached-snapshot.ts';
 
 const DONE = object({
-  ...{ snapshot: text(), full: orNull(text(), 'Why it is a full backup; null: it is an increment') },
+  snapshot: text(),
+  full: orNull(text(), 'Why it is a full backup; null: it is an increment'),
   ...BACKUP_MADE,
   removedBackups: list(text(), 'Names of the files'),
   removedSnapshots: list(text(), 'Names of the snapshots'),

@@ -10,7 +10,9 @@ test('events of both daemons are one list in the order of time; without rsapp, t
   const notes: string[] = [];
   const answer = (...events: readonly [to: string, atMs: number][]) => ({
     events: events.map(([to, atMs], index) => ({ number: index + 1, atMs, object: 'path a', from: '-', to, reason: '' })),
-    ...{ missed: 0, last: events.length, beganMs: 0 },
+    missed: 0,
+    last: events.length,
+    beganMs: 0,
   });
   let isRunning = true;
   let error = new RsError('E_NOT_RUNNING', 'rsapp is not running');

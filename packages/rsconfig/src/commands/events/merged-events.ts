@@ -10,7 +10,9 @@ const { last, missed, beganMs } = EVENTS_RESULT.form.fields;
 
 export const MERGED_EVENTS = object({
   events: list(object({ ...EVENT.form.fields, by: word(['rsiod', 'rsapp'], 'Whose event it is; each of them has numbers of its own') })),
-  ...{ missed, last, beganMs },
+  missed,
+  last,
+  beganMs,
   applications: orNull(object({ missed, last, beganMs }), 'The same of rsapp; null: rsapp does not answer'),
 });
 export type MergedEvents = Of<typeof MERGED_EVENTS>;

@@ -11,16 +11,14 @@ import { mirror } from '../../testing/views.ts';
 useServerVolumes();
 
 const PLAN: ForcedMirror = {
-  ...{
-    namespace: 'osl',
-    name: 'db',
-    universe: 0,
-    voters: ['big-9', 'pi-2'],
-    missing: ['big-8'],
-    seen: 'what it is',
-    mirror: null,
-    left: [],
-  },
+  namespace: 'osl',
+  name: 'db',
+  universe: 0,
+  voters: ['big-9', 'pi-2'],
+  missing: ['big-8'],
+  seen: 'what it is',
+  mirror: null,
+  left: [],
   replicas: [{ server: 'big-9', inSync: true }],
   lost: ['big-9 has every write that was acknowledged'],
   warnings: ['If big-9 or pi-2 fails, the volume stops'],

@@ -225,7 +225,11 @@ describe('mirror grow', () => {
 
 describe('mirror remove', () => {
   const removed = (changes: Partial<RemovedMirror> = {}): RemovedMirror => ({
-    ...{ namespace: 'osl', name: 'db', universe: 0, mirror: 'a'.repeat(32), left: [] },
+    namespace: 'osl',
+    name: 'db',
+    universe: 0,
+    mirror: 'a'.repeat(32),
+    left: [],
     volumes: [
       { server: 'big-9', volume: 'db', universe: 0, inSync: true, isRemoved: false },
       { server: 'big-8', volume: 'db', universe: 0, inSync: false, isRemoved: false },

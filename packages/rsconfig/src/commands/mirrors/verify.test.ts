@@ -13,8 +13,17 @@ useServerVolumes();
 
 const GIB = 1024 ** 3;
 const EQUAL: VerificationView = {
-  ...{ volume: 'osl:db@0', isRunning: false, stopped: null, waitsFor: null, comparedBytes: 20 * GIB, sizeBytes: 20 * GIB },
-  ...{ differentBytes: 0, repairedBytes: 0, ranges: [], unreadBytes: 0, unread: null },
+  volume: 'osl:db@0',
+  isRunning: false,
+  stopped: null,
+  waitsFor: null,
+  comparedBytes: 20 * GIB,
+  sizeBytes: 20 * GIB,
+  differentBytes: 0,
+  repairedBytes: 0,
+  ranges: [],
+  unreadBytes: 0,
+  unread: null,
 };
 const DIFFERENT: VerificationView = {
   ...EQUAL,

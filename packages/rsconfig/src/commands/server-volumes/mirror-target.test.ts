@@ -157,7 +157,7 @@ test('a mirror is taken away from a client by rsiod, and the command succeeds on
   let isProven = true;
   const order = (params: { readonly name: string; readonly universe: number; readonly client: string }) => {
     orders.push(params);
-    return { ...{ namespace: 'osl', mirror: MIRROR, servers: ['big-9'], wasHeld: true, isProven, left }, ...params };
+    return { namespace: 'osl', mirror: MIRROR, servers: ['big-9'], wasHeld: true, isProven, left, ...params };
   };
   await serve([replica('big-9'), replica('big-8')], { 'mirror-revoke': order, 'mirror-allow': order });
   expect((await run('volume revoke oracle venus')).out).toBe('osl:oracle@0 was taken away from venus, which may not attach it any more\n');

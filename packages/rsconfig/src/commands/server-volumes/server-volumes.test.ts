@@ -19,15 +19,13 @@ useServerVolumes();
 
 const MIRROR = 'a'.repeat(32);
 const awaited = (changes: Partial<AwaitedView>): AwaitedView => ({
-  ...{
-    namespace: 'osl',
-    name: 'oracle',
-    universe: 0,
-    id: attachment().id,
-    readonly: false,
-    server: 'big-9',
-    reason: 'Server big-9 is away',
-  },
+  namespace: 'osl',
+  name: 'oracle',
+  universe: 0,
+  id: attachment().id,
+  readonly: false,
+  server: 'big-9',
+  reason: 'Server big-9 is away',
   ...changes,
 });
 

@@ -8,18 +8,16 @@ import type { DoctorFacts } from '../gather/facts.ts';
 import { checkApplications } from './applications.ts';
 
 const VIEW: ApplicationView = {
-  ...{
-    name: 'pg',
-    state: 'running',
-    on: 'big-2',
-    sinceMs: 0,
-    volumes: ['db'],
-    nodes: ['big-2', 'big-6'],
-    next: 'big-6',
-    why: '',
-    failed: false,
-    remains: false,
-  },
+  name: 'pg',
+  state: 'running',
+  on: 'big-2',
+  sinceMs: 0,
+  volumes: ['db'],
+  nodes: ['big-2', 'big-6'],
+  next: 'big-6',
+  why: '',
+  failed: false,
+  remains: false,
 };
 
 function found(changes: Partial<DoctorFacts['applications']> = {}, text = SAMPLE, more = ''): string[] {

@@ -10,18 +10,16 @@ const FIGURES = { connections: 0, commands: 0, receivedBytes: 0, sentBytes: 0, w
 const [ONE, TWO] = ['127.0.0.1:4420', '192.168.45.20:4420'];
 const HOST = 'nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555';
 const GOOD: GateView = {
-  ...{
-    name: 'esx',
-    protocol: 'nvme',
-    nqn: 'nqn.a',
-    trouble: null,
-    member: null,
-    authenticates: false,
-    tls: false,
-    addresses: [ONE, TWO],
-    listening: [ONE, TWO],
-    hosts: [],
-  },
+  name: 'esx',
+  protocol: 'nvme',
+  nqn: 'nqn.a',
+  trouble: null,
+  member: null,
+  authenticates: false,
+  tls: false,
+  addresses: [ONE, TWO],
+  listening: [ONE, TWO],
+  hosts: [],
   volumes: [{ nsid: 1, label: 'osl:oracle@0', sizeBytes: 512, state: 'active' as const, why: null }],
   figures: FIGURES,
 };
@@ -72,7 +70,13 @@ test('a command that has waited for memory', () => {
 });
 
 const AOE: AoeGateView = {
-  ...{ name: 'boot', interface: 'eth1', shelf: 7, writes: 'off' as const, mac: '02:00:00:00:00:99', dataBytes: 8704, trouble: null },
+  name: 'boot',
+  interface: 'eth1',
+  shelf: 7,
+  writes: 'off' as const,
+  mac: '02:00:00:00:00:99',
+  dataBytes: 8704,
+  trouble: null,
   hosts: [],
   volumes: [{ slot: 0, label: 'osl:debian@0@monday', sizeBytes: 512, readonly: true, config: '', masks: [], reserved: [] }],
   figures: { commands: 0, answers: 0, late: 0, dropped: 0, waiting: 0, receivedBytes: 0, sentBytes: 0, cut: 0 },

@@ -8,25 +8,21 @@ import { checkServers } from './servers.ts';
 
 function view(changes: Partial<ReplicationView>): ReplicationView {
   return {
-    ...{
-      id: 'a6f434c7-d352-4c99-ad68-d26fec509c55',
-      direction: 'in',
-      peer: 'oslo-1',
-      pool: 'a',
-      everyMs: 1_000,
-      keep: 6,
-      limitBytes: null,
-    },
-    ...{
-      volumes: [{ name: 'r1', universe: 0 }],
-      state: 'waiting',
-      text: '',
-      momentMs: 1,
-      ageMs: 1,
-      doneBytes: 0,
-      totalBytes: 0,
-      nextMs: 2,
-    },
+    id: 'a6f434c7-d352-4c99-ad68-d26fec509c55',
+    direction: 'in',
+    peer: 'oslo-1',
+    pool: 'a',
+    everyMs: 1_000,
+    keep: 6,
+    limitBytes: null,
+    volumes: [{ name: 'r1', universe: 0 }],
+    state: 'waiting',
+    text: '',
+    momentMs: 1,
+    ageMs: 1,
+    doneBytes: 0,
+    totalBytes: 0,
+    nextMs: 2,
     ...changes,
   };
 }
@@ -56,17 +52,15 @@ test('a replication that goes on by itself is no finding', () => {
 
 function pool(changes: Partial<PoolView>): PoolView {
   return {
-    ...{
-      name: 'fast',
-      path: '',
-      state: 'ready',
-      reason: null,
-      totalBytes: 2 ** 30,
-      freeBytes: 2 ** 29,
-      reserve: 0.05,
-      isShort: false,
-      fullPercent: null,
-    },
+    name: 'fast',
+    path: '',
+    state: 'ready',
+    reason: null,
+    totalBytes: 2 ** 30,
+    freeBytes: 2 ** 29,
+    reserve: 0.05,
+    isShort: false,
+    fullPercent: null,
     ...changes,
   } as PoolView;
 }

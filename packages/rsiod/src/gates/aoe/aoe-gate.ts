@@ -47,7 +47,10 @@ export class AoeGate {
     this.clockOffMs = this.measuredMs();
     this.output = new OutputBatch(clock);
     this.engine = new AoeEngine({
-      ...{ shelf: config.shelf, version, clock, output: this.output },
+      shelf: config.shelf,
+      version,
+      clock,
+      output: this.output,
       stoodStill: () => !this.mayRead(),
       warn: (sentence) => ports.lines.note(`Gate ${config.name}`, () => ports.log.warn(`Gate ${this.config.name}: ${sentence}`)),
     });

@@ -16,7 +16,13 @@ import { takeFromPrograms } from '../from-programs.ts';
 import { AoeGates } from './aoe-gates.ts';
 
 const GATE: AoeGateConfig = {
-  ...{ name: 'boot', interface: 'no-such', shelf: 7, hosts: null, volumes: 'all', slots: new Map(), hasUnsafeWrites: false },
+  name: 'boot',
+  interface: 'no-such',
+  shelf: 7,
+  hosts: null,
+  volumes: 'all',
+  slots: new Map(),
+  hasUnsafeWrites: false,
 };
 
 let folder: string;

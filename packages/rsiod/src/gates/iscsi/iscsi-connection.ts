@@ -128,7 +128,9 @@ export class IscsiConnection implements GateConnection, EnteringSession, PduSink
     this.output = new OrderedOutput(transport, pools.batches, this, pools.schedule);
     this.writer = new AnswerWriter(this.output, this.numbers);
     const ports = {
-      ...{ writer: this.writer, numbers: this.numbers, login: target.loginPorts(events) },
+      writer: this.writer,
+      numbers: this.numbers,
+      login: target.loginPorts(events),
       done: (names: LoginNames) => this.enter(names),
       refused: (why: string) => this.refused(why),
       fault: (why: string) => this.close(why),

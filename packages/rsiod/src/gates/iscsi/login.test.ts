@@ -25,17 +25,44 @@ describe('negotiation', () => {
   it('keeps each value within the bounds of the gate', () => {
     const host = new RigHost(new IscsiRig());
     const offered = {
-      ...{ HeaderDigest: 'None,CRC32C', DataDigest: 'CRC32C,None', MaxBurstLength: '16776192', FirstBurstLength: '16776192' },
-      ...{ InitialR2T: 'No', ImmediateData: 'Yes', MaxConnections: '8', MaxOutstandingR2T: '16', ErrorRecoveryLevel: '2' },
-      ...{ DataPDUInOrder: 'No', DataSequenceInOrder: 'No', DefaultTime2Wait: '2', DefaultTime2Retain: '20', OFMarker: 'Yes' },
-      ...{ MaxRecvDataSegmentLength: '8192', 'X-org.example': '1', IFMarkInt: '1~2' },
+      HeaderDigest: 'None,CRC32C',
+      DataDigest: 'CRC32C,None',
+      MaxBurstLength: '16776192',
+      FirstBurstLength: '16776192',
+      InitialR2T: 'No',
+      ImmediateData: 'Yes',
+      MaxConnections: '8',
+      MaxOutstandingR2T: '16',
+      ErrorRecoveryLevel: '2',
+      DataPDUInOrder: 'No',
+      DataSequenceInOrder: 'No',
+      DefaultTime2Wait: '2',
+      DefaultTime2Retain: '20',
+      OFMarker: 'Yes',
+      MaxRecvDataSegmentLength: '8192',
+      'X-org.example': '1',
+      IFMarkInt: '1~2',
     };
     const [answer] = host.send(loginPdu({ stage: 1, next: 3, keys: { ...NAMES, ...offered } }));
     expect(keysOf(answer!.data)).toEqual({
-      ...{ TargetPortalGroupTag: '1', HeaderDigest: 'None', DataDigest: 'CRC32C', MaxBurstLength: '1048576', FirstBurstLength: '262144' },
-      ...{ InitialR2T: 'No', ImmediateData: 'Yes', MaxConnections: '1', MaxOutstandingR2T: '1', ErrorRecoveryLevel: '0' },
-      ...{ DataPDUInOrder: 'Yes', DataSequenceInOrder: 'Yes', DefaultTime2Wait: '2', DefaultTime2Retain: '0', OFMarker: 'No' },
-      ...{ MaxRecvDataSegmentLength: '262144', 'X-org.example': 'NotUnderstood', IFMarkInt: 'Irrelevant' },
+      TargetPortalGroupTag: '1',
+      HeaderDigest: 'None',
+      DataDigest: 'CRC32C',
+      MaxBurstLength: '1048576',
+      FirstBurstLength: '262144',
+      InitialR2T: 'No',
+      ImmediateData: 'Yes',
+      MaxConnections: '1',
+      MaxOutstandingR2T: '1',
+      ErrorRecoveryLevel: '0',
+      DataPDUInOrder: 'Yes',
+      DataSequenceInOrder: 'Yes',
+      DefaultTime2Wait: '2',
+      DefaultTime2Retain: '0',
+      OFMarker: 'No',
+      MaxRecvDataSegmentLength: '262144',
+      'X-org.example': 'NotUnderstood',
+      IFMarkInt: 'Irrelevant',
     });
     expect([answer!.flags, answer!.head.readUInt16BE(14)]).toEqual([0x87, 1]);
   });

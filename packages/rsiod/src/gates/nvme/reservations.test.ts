@@ -80,8 +80,11 @@ const register = (key: number, current = 0, what = 0): Sqe => ({
   data: keys(current, key),
 });
 const acquire = (key: number, type: number, victim = 0, what = 0): Sqe => ({
-  ...{ opcode: ACQUIRE, cid: 2, nsid: 1 },
-  ...{ dwords: [what | (type << 8)], data: keys(key, victim) },
+  opcode: ACQUIRE,
+  cid: 2,
+  nsid: 1,
+  dwords: [what | (type << 8)],
+  data: keys(key, victim),
 });
 const release = (key: number, type: number, what = 0): Sqe => ({
   opcode: RELEASE,

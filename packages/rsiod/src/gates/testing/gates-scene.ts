@@ -58,8 +58,17 @@ export class GatesScene {
   /** An NVMe gate without secrets, at the first port. */
   gate(changes: Partial<ClientGateConfig> = {}): ClientGateConfig {
     return {
-      ...{ name: 'g1', protocol: 'nvme', nqn: null, addresses: [{ address: '127.0.0.1', port: this.port }], hosts: null, volumes: 'all' },
-      ...{ member: null, secretFile: null, secrets: null, tls: false, tlsKeys: new Map() },
+      name: 'g1',
+      protocol: 'nvme',
+      nqn: null,
+      addresses: [{ address: '127.0.0.1', port: this.port }],
+      hosts: null,
+      volumes: 'all',
+      member: null,
+      secretFile: null,
+      secrets: null,
+      tls: false,
+      tlsKeys: new Map(),
       ...changes,
     };
   }
@@ -68,9 +77,15 @@ export class GatesScene {
     const say = (message: string): void => void this.lines.push(message);
     const log = { info: say, warn: say, error: (message: string, { error }: { error: unknown }) => say(`${message} ${String(error)}`) };
     const made = new Gates({
-      ...{ clock, log, gates, numbersFile: join(this.folder, 'gates.json'), version: '1.0', isSettled: () => true },
+      clock,
+      log,
+      gates,
+      numbersFile: join(this.folder, 'gates.json'),
+      version: '1.0',
+      isSettled: () => true,
       takeFromPrograms: () => Promise.resolve(),
-      ...{ namespaceid: () => NAMESPACE_ID, nodeOf: () => 'big-2' },
+      namespaceid: () => NAMESPACE_ID,
+      nodeOf: () => 'big-2',
       servers: { offered: () => [], readRecord: () => Promise.resolve(null), take: () => Promise.resolve('not here') },
       ...changes,
     });

@@ -35,7 +35,10 @@ let shared: Shared | null = null;
 function sharedContext(): Shared {
   if (shared !== null) return shared;
   const context = createSecureContext({
-    ...{ minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3', ciphers: SUITE, ecdhCurve: CURVES },
+    minVersion: 'TLSv1.3',
+    maxVersion: 'TLSv1.3',
+    ciphers: SUITE,
+    ecdhCurve: CURVES,
     // If tickets cannot be turned off, they are at least useless.
     secureOptions: constants.SSL_OP_NO_TICKET,
   });
@@ -71,7 +74,8 @@ export class GateTls {
     this.ports = ports;
     // Node's types lack the key callback of server sockets.
     const options: TLSSocketOptions & { readonly pskCallback: (socket: TLSSocket, identity: string) => Buffer | null } = {
-      ...{ isServer: true, secureContext: sharedContext().context },
+      isServer: true,
+      secureContext: sharedContext().context,
       pskCallback: (_, identity) => this.pskOf(identity),
     };
     this.socket = new TLSSocket(accepted, options);

@@ -8,8 +8,15 @@ import { MirrorAccessOrders } from './access.ts';
 import { MirrorManagement } from './management.ts';
 
 const WISH = {
-  ...{ namespace: null, name: 'db', universe: 0, sizeBytes: 2 ** 30, blockSizeBytes: 512, pool: null, request: 'id-1' },
-  ...{ servers: ['big-9', 'big-8'], witness: 'pi-1' },
+  namespace: null,
+  name: 'db',
+  universe: 0,
+  sizeBytes: 2 ** 30,
+  blockSizeBytes: 512,
+  pool: null,
+  request: 'id-1',
+  servers: ['big-9', 'big-8'],
+  witness: 'pi-1',
 };
 const ORDER = { namespace: null, name: 'db', universe: 0, client: 'venus' };
 
@@ -31,7 +38,10 @@ beforeEach(async () => {
   const management = new MirrorManagement({
     log: { info: () => undefined, warn: () => undefined },
     namespaces: () => [{ name: 'osl', nodename: 'ops', servers, unreached: [] }],
-    ...{ isAttached: () => false, mirrors: { serving: () => null }, statusAt: () => null, newId: () => 'id' },
+    isAttached: () => false,
+    mirrors: { serving: () => null },
+    statusAt: () => null,
+    newId: () => 'id',
   });
   access = new MirrorAccessOrders({ log: { info: () => undefined, warn: () => undefined }, newId: () => 'id', management });
   await management.create(WISH);

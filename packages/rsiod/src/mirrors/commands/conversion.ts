@@ -60,8 +60,18 @@ function planOf(
   const replicas = [kept, other];
   const { nodename } = namespace;
   const plan = {
-    ...{ namespace: namespace.name, nodename, name, universe, pool, pools: new Map(), request, replicas, kept, voters: replicas },
-    ...{ sizeBytes: volume.sizeBytes, blockSizeBytes: volume.blockSizeBytes },
+    namespace: namespace.name,
+    nodename,
+    name,
+    universe,
+    pool,
+    pools: new Map(),
+    request,
+    replicas,
+    kept,
+    voters: replicas,
+    sizeBytes: volume.sizeBytes,
+    blockSizeBytes: volume.blockSizeBytes,
     mirror: mirrorId([request, namespace.name, nodename, name, universe, kept.name, other.name]),
   };
   return { plan, holders: volume.holders.map(({ node }) => node) };

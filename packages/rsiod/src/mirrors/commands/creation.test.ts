@@ -25,18 +25,19 @@ class Scene {
     };
     this.servers = ['big-9', 'big-8', 'pi-1'].map((name, index) => new ScriptedServer(name, index + 1, script));
     this.plan = {
-      ...{
-        namespace: 'osl',
-        nodename: 'big-2',
-        name: 'db',
-        universe: 0,
-        mirror: MIRROR,
-        sizeBytes: GIB,
-        blockSizeBytes: 512,
-        pool: null,
-        pools: new Map(),
-      },
-      ...{ request: 'id-1', replicas: this.servers.slice(0, 2), voters: this.servers, kept: null },
+      namespace: 'osl',
+      nodename: 'big-2',
+      name: 'db',
+      universe: 0,
+      mirror: MIRROR,
+      sizeBytes: GIB,
+      blockSizeBytes: 512,
+      pool: null,
+      pools: new Map(),
+      request: 'id-1',
+      replicas: this.servers.slice(0, 2),
+      voters: this.servers,
+      kept: null,
     };
   }
 

@@ -69,7 +69,12 @@ export function forcePlan(survey: SurveyedMirror, named: readonly MirrorServer[]
   // stay.
   const sizeBytes = Math.max(...inSync.map((one) => one.sizeBytes));
   return {
-    ...{ survey, label, voters: named, replicas, clients: stored.config.clients, note: stored.config.note },
+    survey,
+    label,
+    voters: named,
+    replicas,
+    clients: stored.config.clients,
+    note: stored.config.note,
     sizeBytes,
     missing: missingOf(survey, stored.config, named),
     lost: [

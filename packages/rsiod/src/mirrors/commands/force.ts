@@ -118,7 +118,13 @@ function configOf(
 ): MirrorConfig {
   const inSync = members.filter((_, index) => replicas[index]?.inSync === true).map(({ identity }) => identity);
   return {
-    ...{ k: 1, inSync, clean: inSync.length === 1, members, sizeBytes, clients, nextVoters: null },
+    k: 1,
+    inSync,
+    clean: inSync.length === 1,
+    members,
+    sizeBytes,
+    clients,
+    nextVoters: null,
     ...(note === undefined ? {} : { note }),
     voters: voters.map(({ serverid }, index) => ({ voter: records[index]?.voter ?? '', serverid })),
   };

@@ -110,7 +110,12 @@ test('of two servers that vote alone, the one that is left has everything, and b
   expect(markAt(big9)).toBe(NEW);
   const identity = big9.stock.get('db@0')?.mark?.identity;
   expect(configAt(big9)).toMatchObject({
-    ...{ k: 1, clean: true, inSync: [identity], sizeBytes: GIB, nextVoters: null, members: [{ identity, serverid: 1, volume: 'db' }] },
+    k: 1,
+    clean: true,
+    inSync: [identity],
+    sizeBytes: GIB,
+    nextVoters: null,
+    members: [{ identity, serverid: 1, volume: 'db' }],
     voters: [{ voter: big9.records.get(NEW)?.voter, serverid: 1 }],
   });
 });

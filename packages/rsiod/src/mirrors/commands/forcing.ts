@@ -27,7 +27,13 @@ export class MirrorForcing {
     const plan = await this.plan(params);
     const { label, survey, replicas, voters, missing, lost, seen } = plan;
     const told = {
-      ...{ namespace: survey.namespace, name: survey.name, universe: survey.universe, missing, lost, seen, warnings: warningsOf(plan) },
+      namespace: survey.namespace,
+      name: survey.name,
+      universe: survey.universe,
+      missing,
+      lost,
+      seen,
+      warnings: warningsOf(plan),
       replicas: replicas.map(({ server, inSync }) => ({ server: server.name, inSync })),
       voters: voters.map(({ name }) => name),
     };

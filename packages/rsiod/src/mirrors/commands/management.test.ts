@@ -8,8 +8,15 @@ import { MirrorManagement } from './management.ts';
 
 const GIB = 1024 ** 3;
 const WISH = {
-  ...{ namespace: null, name: 'db', universe: 0, sizeBytes: GIB, blockSizeBytes: 512, pool: null, request: 'id-1' },
-  ...{ servers: ['big-9', 'big-8'], witness: 'pi-1' },
+  namespace: null,
+  name: 'db',
+  universe: 0,
+  sizeBytes: GIB,
+  blockSizeBytes: 512,
+  pool: null,
+  request: 'id-1',
+  servers: ['big-9', 'big-8'],
+  witness: 'pi-1',
 };
 const NAMED = { namespace: null, name: 'db', universe: 0, volumes: false, force: false, id: null };
 

@@ -145,7 +145,14 @@ export class MirrorManagement {
     if (twin !== undefined) throw new RsError('E_EXISTS', `Volume ${label} exists on server ${twin.name}: choose another name`);
     const request = params.request ?? this.ports.newId();
     return {
-      ...{ namespace: namespace.name, nodename: namespace.nodename, name, universe, sizeBytes, blockSizeBytes, pool, request },
+      namespace: namespace.name,
+      nodename: namespace.nodename,
+      name,
+      universe,
+      sizeBytes,
+      blockSizeBytes,
+      pool,
+      request,
       mirror: mirrorId([request, namespace.name, namespace.nodename, name, universe, ...names]),
       pools: new Map(pools.map((one) => [one.server, one.pool])),
       replicas: voters.slice(0, servers.length),
@@ -173,7 +180,15 @@ export function createdView(plan: MirrorPlan, config: MirrorConfig): Methods['mi
   const term: Term = { number: 1, node: plan.nodename, instance: 0 };
   const servers = new Map(voters.map((server) => [server.serverid, server]));
   const view = mirrorView({
-    ...{ namespace, mirror, name, universe, servers, listed: [], said: new Map(), stored: { term, config }, promise: term },
+    namespace,
+    mirror,
+    name,
+    universe,
+    servers,
+    listed: [],
+    said: new Map(),
+    stored: { term, config },
+    promise: term,
   });
   return {
     ...view,

@@ -55,7 +55,10 @@ export function mirrorCommands({ clock, log, attachments, newId, namespaces, els
   const { mirrors } = attachments;
   const volumeAt = (label: string): Volume | undefined => attachments.list.find((volume) => labelOf(volume) === label);
   const ports = {
-    ...{ clock, log, newId, mirrors },
+    clock,
+    log,
+    newId,
+    mirrors,
     namespaces: () => mirrorNamespaces(namespaces(), clock),
     mirrorAt: (label: string): AttachedMirror | null => {
       const volume = volumeAt(label);

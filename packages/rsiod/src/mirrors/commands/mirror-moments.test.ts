@@ -13,8 +13,21 @@ const DB: MomentMirror = { label: 'osl:db@0', driver: { mirror: MIRROR } };
 
 function view(changes: Partial<ReplicationView> = {}): ReplicationView {
   return {
-    ...{ id: 'r', direction: 'out', peer: 'oslo', pool: null, volumes: [{ name: 'db', universe: 0 }], everyMs: 5_000, keep: 3 },
-    ...{ limitBytes: null, state: 'waiting', text: '', momentMs: 0, ageMs: null, doneBytes: 0, totalBytes: 0, nextMs: null },
+    id: 'r',
+    direction: 'out',
+    peer: 'oslo',
+    pool: null,
+    volumes: [{ name: 'db', universe: 0 }],
+    everyMs: 5_000,
+    keep: 3,
+    limitBytes: null,
+    state: 'waiting',
+    text: '',
+    momentMs: 0,
+    ageMs: null,
+    doneBytes: 0,
+    totalBytes: 0,
+    nextMs: null,
     ...changes,
   };
 }
@@ -23,12 +36,17 @@ function scene(listed: () => Promise<unknown>, attached: readonly MomentMirror[]
   const clock = new FakeClock();
   const [made, warned]: [string[], string[]] = [[], []];
   const server = {
-    ...{ name: 'big-9', trouble: null, volumes: [{ name: 'db', universe: 0, mirror: MIRROR }] },
+    name: 'big-9',
+    trouble: null,
+    volumes: [{ name: 'db', universe: 0, mirror: MIRROR }],
     callAdmin: () => listed(),
   } as unknown as MirrorServer;
   const result = { failure: null as string | null, code: 'E_POOL' as ErrorCode };
   const moments = new MirrorMoments({
-    ...{ clock, log: { warn: (text: string) => void warned.push(text) }, newId: () => 'id', mirrors: { all: attached } },
+    clock,
+    log: { warn: (text: string) => void warned.push(text) },
+    newId: () => 'id',
+    mirrors: { all: attached },
     namespaces: () => [{ name: 'osl', nodename: 'big-2', servers: [server], unreached: [] }],
     snapshots: {
       make: async ({ namespace, name, universe, snapshot }, isMoment) => {

@@ -47,7 +47,10 @@ export async function removeMirror(removal: Removal, newId: () => string, log: P
   );
   log.info(`Mirror ${volumeLabel(survey)} (${mirror}) was removed on ${asked.map((server) => server.name).join(', ')}`);
   return {
-    ...{ namespace, name, universe, mirror },
+    namespace,
+    name,
+    universe,
+    mirror,
     volumes: results.flatMap((result) => result.volumes),
     left: [...results.flatMap((result) => result.left), ...silent],
   };

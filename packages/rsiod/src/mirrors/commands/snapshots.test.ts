@@ -35,7 +35,10 @@ function scene(answers: readonly Answer[] = [], roles: readonly ('member' | 'ret
   const names = ['big-9', 'big-8'];
   const servers = names.map(
     (name, index): MirrorServer => ({
-      ...{ namespace: 'osl', name, serverid: index + 1, trouble: null },
+      namespace: 'osl',
+      name,
+      serverid: index + 1,
+      trouble: null,
       volumes: [{ name: 'db', universe: 0, mirror: MIRROR } as unknown as VolumeEntry],
       callAdmin: async (method, params) => {
         if (method !== 'volume-show') asked.push(`${name} ${method} term ${(params as { term: number }).term}`);
@@ -46,15 +49,28 @@ function scene(answers: readonly Answer[] = [], roles: readonly ('member' | 'ret
     }),
   );
   const replicas = roles.map((role, index) => ({
-    ...{ identity: names[index]!, server: index + 1, role, counts: true, reads: role === 'member', confirms: true },
-    ...{ session: 'open' as const, mayJoin: false, foundBytes: 4096, lacksTerm: null },
+    identity: names[index]!,
+    server: index + 1,
+    role,
+    counts: true,
+    reads: role === 'member',
+    confirms: true,
+    session: 'open' as const,
+    mayJoin: false,
+    foundBytes: 4096,
+    lacksTerm: null,
   }));
   const base = { term: 3, isServing: true, replicas, voterSets: [], sizeBytes: 4096, isPending: false, isAllInSync: true, waitsFor: null };
   const mirror: SnapshotMirror & { isSettled: boolean } = {
-    ...{ label: 'osl:db@0', view: base satisfies MirrorView, isSettled: true },
+    label: 'osl:db@0',
+    view: base satisfies MirrorView,
+    isSettled: true,
     driver: { mirror: MIRROR, confirmByVoters: () => Promise.resolve(true) },
     io: {
-      ...{ view: base, volume: { sizeBytes: 4096 }, unsettled: { count: 0 }, tenureOf: () => 'one' },
+      view: base,
+      volume: { sizeBytes: 4096 },
+      unsettled: { count: 0 },
+      tenureOf: () => 'one',
       lock: (_begin, _end, granted) => {
         granted();
         return { release: () => undefined };
@@ -68,7 +84,9 @@ function scene(answers: readonly Answer[] = [], roles: readonly ('member' | 'ret
   let ids = 0;
   const warned: string[] = [];
   const snapshots = new MirrorSnapshots({
-    ...{ clock, log: { info: () => undefined, warn: (text) => void warned.push(text) }, mirrors: { named: () => mirror } },
+    clock,
+    log: { info: () => undefined, warn: (text) => void warned.push(text) },
+    mirrors: { named: () => mirror },
     newId: () => `request-${++ids}`,
     management: {
       change: (_label, work) => work(),

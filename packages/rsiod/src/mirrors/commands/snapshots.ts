@@ -230,8 +230,17 @@ function answerOf(
 ): Result {
   const [, namespace = '', name = '', universe = '0'] = /^([^:]*):(.*)@(\d)$/s.exec(mirror.label) ?? [];
   return {
-    ...{ namespace, name, universe: Number(universe), snapshot, id, sizeBytes, usedBytes, createdMs },
-    ...{ mirror: mirror.driver.mirror, term: moment?.term ?? 0, number: moment?.number ?? 0 },
+    namespace,
+    name,
+    universe: Number(universe),
+    snapshot,
+    id,
+    sizeBytes,
+    usedBytes,
+    createdMs,
+    mirror: mirror.driver.mirror,
+    term: moment?.term ?? 0,
+    number: moment?.number ?? 0,
     servers: places.filter((place) => reasonOf(place) === null).map(({ name: server }) => server),
     missing: places.flatMap((place) => {
       const reason = reasonOf(place);

@@ -42,7 +42,10 @@ function memberReplicas(
     const { server } = serverOf(survey, serverid);
     const isInSync = inSync.includes(identity);
     return {
-      ...{ server, serverid, volume, universe },
+      server,
+      serverid,
+      volume,
+      universe,
       inSync: isInSync,
       isReachable: survey.said.get(serverid)?.answer?.replica?.identity === identity,
       isSilent: isSilent(survey, serverid),
@@ -72,7 +75,10 @@ function staleReplicas({ listed, said }: SurveyedMirror, { members }: Config): N
 
 function listedReplicas({ listed }: SurveyedMirror): MirrorSummary['replicas'] {
   return listed.map(({ server: { name: server, serverid }, volume: { name: volume, universe } }) => ({
-    ...{ server, serverid, volume, universe },
+    server,
+    serverid,
+    volume,
+    universe,
     inSync: false,
     isReachable: false,
     isSilent: false,

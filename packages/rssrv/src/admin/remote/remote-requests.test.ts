@@ -75,9 +75,17 @@ class RemoteScene {
         if (method === 'volume-list') return this.results[method] ?? { volumes: [], removed: [] };
         return (
           this.results[method] ?? {
-            ...{ volume: managedVolume(), removed: removedVolume(), volumes: [], pools: [], methods: [], jobs: [job()], job: job() },
-            ...{ snapshots: [snapshot({ by: 'venus' })], kept: snapshot({ by: 'big-2' }) },
-            ...{ replication: replication(), replications: [replication()] },
+            volume: managedVolume(),
+            removed: removedVolume(),
+            volumes: [],
+            pools: [],
+            methods: [],
+            jobs: [job()],
+            job: job(),
+            snapshots: [snapshot({ by: 'venus' })],
+            kept: snapshot({ by: 'big-2' }),
+            replication: replication(),
+            replications: [replication()],
           }
         );
       },

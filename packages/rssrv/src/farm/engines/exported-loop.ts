@@ -32,7 +32,8 @@ export async function detachLoops(clock: Clock, file: string): Promise<void> {
     const [device = ''] = loopsOver(file);
     const users = await deviceUsers(attributeOf(device, 'dev'), device);
     throw new RsError('E_STORAGE', `Loop device ${device} over ${file} is still in use: unmount it (findmnt ${device})${users}`, {
-      ...{ device, file },
+      device,
+      file,
     });
   }
 }

@@ -56,7 +56,9 @@ function next(record: FarmRecord, server = 'big-9'): FarmRecord {
 
 function sequenceOf(server: number, slot: number): number | string {
   const frame = decodeFrame(disk.bytes.subarray(slotAt(server, slot), slotAt(server, slot) + SLOT_BYTES), {
-    ...{ disk: DISK, kind: KIND.register, server },
+    disk: DISK,
+    kind: KIND.register,
+    server,
   });
   return typeof frame === 'string' ? frame : frame.sequence;
 }

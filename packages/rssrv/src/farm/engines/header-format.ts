@@ -32,7 +32,12 @@ const number = whole(0, Number.MAX_SAFE_INTEGER);
 const PROPOSED = object({ by: whole(-1, OWNERS_MAX - 1), record: RECORD });
 /** `writer` names the process that has written the register or the note. */
 const REGISTER = object({
-  ...{ writer: text(), decided: orNull(PROPOSED), base: number, promised: number, accepted: number, value: orNull(PROPOSED) },
+  writer: text(),
+  decided: orNull(PROPOSED),
+  base: number,
+  promised: number,
+  accepted: number,
+  value: orNull(PROPOSED),
 });
 const POSTED = object({ writer: text(), note: NOTE });
 const TABLE = object({

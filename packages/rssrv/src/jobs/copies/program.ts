@@ -101,7 +101,12 @@ export class Programs {
     const rate = limitBytes === null ? [] : ['-r', String(limitBytes)];
     const { job, source, target, user, targetText } = order;
     await this.run({
-      ...{ job, source, target, user, storage: targetText, accepts: ALL_WELL },
+      job,
+      source,
+      target,
+      user,
+      storage: targetText,
+      accepts: ALL_WELL,
       args: ['convert', '-p', ...order.from, ...rate, ...order.args],
       // The number may become known only while the program runs.
       get bytes() {
@@ -113,7 +118,13 @@ export class Programs {
 
   readonly check: CheckImage = async ({ job, user, file, text, remedy }) => {
     const out = await this.run({
-      ...{ job, user, source: file.fd, target: 'ignore', storage: text, bytes: (await file.stat()).size, accepts: WELL_OR_LEAKED },
+      job,
+      user,
+      source: file.fd,
+      target: 'ignore',
+      storage: text,
+      bytes: (await file.stat()).size,
+      accepts: WELL_OR_LEAKED,
       args: ['check', '--output=json', '-f', 'qcow2', '/dev/fd/3'],
       failed: (said, code) => (code === NOT_FOUND ? notInstalled() : notPassed(text, said.replaceAll('/dev/fd/3', text).trim(), remedy)),
     });

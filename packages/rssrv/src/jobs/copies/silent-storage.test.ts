@@ -30,7 +30,12 @@ test('storage that hangs occupies few threads', async () => {
   };
   const guarded = () => ({ pools: [], volumes: [] });
   const files = new ToFile({
-    ...{ clock: systemClock, log: { warn: unused }, convert: unused, check: unused, user: () => null, guarded },
+    clock: systemClock,
+    log: { warn: unused },
+    convert: unused,
+    check: unused,
+    user: () => null,
+    guarded,
     reached: () => undefined,
     mountOf: (file) => Promise.resolve(path.basename(file)),
   });

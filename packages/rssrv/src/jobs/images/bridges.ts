@@ -163,8 +163,10 @@ export class Bridges {
         {
           text: volumeText(manifest),
           pools: [...new Set([home.name, pool.name])],
-          ...{ snapshotId: base.snapshot, snapshotFile: file.path },
-          ...{ imageFile: poolPaths.baseData(poolPaths.volume(pool.path, manifest.id)), imageStamp: base.stamp },
+          snapshotId: base.snapshot,
+          snapshotFile: file.path,
+          imageFile: poolPaths.baseData(poolPaths.volume(pool.path, manifest.id)),
+          imageStamp: base.stamp,
         },
       ];
     });

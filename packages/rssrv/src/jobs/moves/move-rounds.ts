@@ -72,7 +72,9 @@ export class MoveRounds {
         for (const one of [pool, target]) await this.onDisk(one, (files) => files.discard(id));
         state = {
           copyStamp: await this.onDisk(target, (files) => files.begin(id, sizeBytes, thick)),
-          ...{ baseStamp: null, nextStamp: null, positionBytes: 0 },
+          baseStamp: null,
+          nextStamp: null,
+          positionBytes: 0,
         };
         if (state.copyStamp === null)
           throw new RsError(

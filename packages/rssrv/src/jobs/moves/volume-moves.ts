@@ -138,7 +138,8 @@ export class VolumeMoves {
           `${job.record.homeId === undefined ? 'Volume' : 'A file of volume'} ${volumeText(job.record)} was moved from pool ${found.pool.name} to pool ${target.name}: its clients waited for ${printDuration(Math.round(waitedMs))}`,
           {
             ...eventOf(`volume ${volumeKey(job.record)}`, `pool ${found.pool.name}`, `pool ${target.name}`, 'It was moved'),
-            ...{ volume: job.record.name, audit: true },
+            volume: job.record.name,
+            audit: true,
           },
         );
         if (job.record.homeId === undefined) return;

@@ -92,7 +92,11 @@ export class JobService {
     this.ports = ports;
     const data = ports.data ?? systemMeans();
     this.moves = new VolumeMoves({
-      ...{ clock, log, verbs, ...data, exclusive },
+      clock,
+      log,
+      verbs,
+      ...data,
+      exclusive,
       volumeSwitch: ports.volumeSwitch,
       moving: () => new Set(this.jobs.list.filter(isOpen).flatMap(volumeIdsOf)),
     });

@@ -100,9 +100,17 @@ export class NewJobs {
     asker: Asker,
   ): Omit<JobRecord, 'kind' | 'to' | 'toId' | 'limitBytes'> {
     return {
-      ...{ id: this.jobs.nextId, ...of },
-      ...{ by: asker.node, createdMs: this.clock.wallMs(), endedMs: null, state: 'waiting', reason: null },
-      ...{ rounds: 0, doneBytes: 0, totalBytes: 0, move: null },
+      id: this.jobs.nextId,
+      ...of,
+      by: asker.node,
+      createdMs: this.clock.wallMs(),
+      endedMs: null,
+      state: 'waiting',
+      reason: null,
+      rounds: 0,
+      doneBytes: 0,
+      totalBytes: 0,
+      move: null,
     };
   }
 }

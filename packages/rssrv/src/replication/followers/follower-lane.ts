@@ -323,7 +323,9 @@ export class FollowerLane {
       const { id, name, universe, follower, replication } = found.manifest;
       const isPromoted = following(found.manifest) === null;
       return {
-        ...{ name, universe, isPromoted },
+        name,
+        universe,
+        isPromoted,
         sourceId: follower?.sourceId ?? '',
         volumeId: id,
         peer: follower?.peer ?? '',

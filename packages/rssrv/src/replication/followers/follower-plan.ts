@@ -271,7 +271,8 @@ const OUT_OF_SYNC =
 const HOLDER_LATE =
   'The client that has the mirror attached makes its moments, and has made none for more than two intervals: attach the mirror with a right to manage it';
 const HOLDERS_TURN: FollowerStep = {
-  ...{ kind: 'wait', ms: REPLICATION_LOOK_MS },
+  kind: 'wait',
+  ms: REPLICATION_LOOK_MS,
   text: 'waits for the client that has the mirror attached, which makes the next moment',
 };
 

@@ -45,13 +45,20 @@ beforeEach(async () => {
     return { node: 'oslo' };
   };
   service = new FollowerService({
-    ...{ clock, verbs: scene.verbs, snapshots: scene.snapshots, differences: { difference: () => Promise.reject(new Error('unused')) } },
+    clock,
+    verbs: scene.verbs,
+    snapshots: scene.snapshots,
+    differences: { difference: () => Promise.reject(new Error('unused')) },
     log: { info: () => undefined, warn: () => undefined, debug: () => undefined },
     peers: {
-      ...{ call, pull: () => Promise.reject(new Error('unused')), closeLeft: () => Promise.resolve() },
+      call,
+      pull: () => Promise.reject(new Error('unused')),
+      closeLeft: () => Promise.resolve(),
       state: (name) => ({ name, isConnected: true, pathsUp: 1, sinceMs: 0, trouble: null }),
     },
-    ...{ isClient: () => true, configured: () => [peerConfig('oslo')], isRead: () => false },
+    isClient: () => true,
+    configured: () => [peerConfig('oslo')],
+    isRead: () => false,
     change: (work) => work(),
   });
   service.followers.start();

@@ -55,7 +55,10 @@ export class FollowerService {
     this.verbs = new FollowerVerbs(verbs);
     const takeOver = new TakeOver(verbs, this.verbs, this.promotion);
     this.followers = new Followers({
-      ...{ ...ports, verbs: this.verbs, snapshots, marked },
+      ...ports,
+      verbs: this.verbs,
+      snapshots,
+      marked,
       takeOver: (order, handOver) => takeOver.run(order, handOver),
     });
     this.demotion = new Demotion({ ...ports, ordersOf: (peer) => this.followers.ordersOf(peer) });

@@ -32,7 +32,12 @@ beforeEach(async () => {
   const followers = new FollowerVerbs(s.scene.verbs);
   const members = NAMES.map((name, index) => ({ id: uuid(String(index + 1)), name, universe: 0, sizeBytes: 4096, blockSizeBytes: 512 }));
   const snapshots = members.map(({ id, sizeBytes, blockSizeBytes }, index) => ({
-    ...{ volumeId: id, id: uuid(String(index + 3)), snapshot: 'last', sizeBytes, blockSizeBytes, origin: null },
+    volumeId: id,
+    id: uuid(String(index + 3)),
+    snapshot: 'last',
+    sizeBytes,
+    blockSizeBytes,
+    origin: null,
   }));
   const moment = { group: uuid('b'), momentMs: 1_000, place: null, snapshots };
   const settings = { pool: 'fast', everyMs: 60_000, keep: 3, limitBytes: null, confirmed: null, problem: null, isMirror: false };

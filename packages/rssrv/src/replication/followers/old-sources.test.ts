@@ -56,7 +56,12 @@ function orderAt({ group, momentMs, snapshots }: Moment, changes: Partial<Replic
     blockSizeBytes: 512,
   }));
   const copies = members.map(({ id, sizeBytes, blockSizeBytes }, index) => ({
-    ...{ volumeId: id, id: uuid(`c${index}`), snapshot: 'm', sizeBytes, blockSizeBytes, origin: snapshots[index]?.id ?? null },
+    volumeId: id,
+    id: uuid(`c${index}`),
+    snapshot: 'm',
+    sizeBytes,
+    blockSizeBytes,
+    origin: snapshots[index]?.id ?? null,
   }));
   const fixed = {
     replication: REVERSE,
@@ -329,8 +334,17 @@ test('a moment of a clock that was ahead is a moment like any other, and the nex
   await s.confirm(now);
   expect(s.only.order.confirmed).toEqual({ group: now.group, momentMs: time.nowMs });
   const facts: FollowerFacts = {
-    ...{ sourceId: uuid('1'), volumeId: 'f', name: 'db', universe: 0, isPromoted: false, peer: 'bergen', wanted: null },
-    ...{ snapshots: [], moments: [], inUse: new Set<string>(), members: [uuid('1'), uuid('2')] },
+    sourceId: uuid('1'),
+    volumeId: 'f',
+    name: 'db',
+    universe: 0,
+    isPromoted: false,
+    peer: 'bergen',
+    wanted: null,
+    snapshots: [],
+    moments: [],
+    inUse: new Set<string>(),
+    members: [uuid('1'), uuid('2')],
   };
   expect(nextStep(orderAt(now), [facts, { ...facts, sourceId: uuid('2') }], { ...AT, old: [] }).kind).toBe('pull');
   await s.sources.replicate(order(['db', 'log'], { keep: 1 }), LOCAL_ASKER, null);

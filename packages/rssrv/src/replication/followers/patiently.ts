@@ -1,4 +1,4 @@
-// Repeats a change of roles that is refused for a moment, because a snapshot of a volume is being made. Invariant: the work runs in turns, so that
+// Repeats a change of roles that is refused for a moment, because a snapshot of a volume is being made or copied. Invariant: the work runs in turns, so that
 // what it waits for can end between two of them, and the last error is thrown within HAND_OVER_PATIENCE_MS.
 
 import { sleep } from '@rsio/common/lib/waiting';
@@ -6,14 +6,16 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 import { HAND_OVER_PATIENCE_MS, HAND_OVER_RETRY_MS } from '../limits.ts';
 
-/** Tries the work again while it is refused with E_BUSY, for at most HAND_OVER_PATIENCE_MS. */
+/** Tries the work again while it is refused for a reason that ends by itself, for at most HAND_OVER_PATIENCE_MS. */
 export async function patiently<T>(clock: Clock, work: () => Promise<T>): Promise<T> {
   const untilMs = clock.monotonicMs() + HAND_OVER_PATIENCE_MS;
   for (;;) {
     try {
       return await work();
     } catch (thrown) {
-      if (toRsError(thrown).code !== 'E_BUSY' || clock.monotonicMs() >= untilMs) throw thrown;
+      const { code, context } = toRsError(thrown);
+      const isPassing = code === 'E_BUSY' || (code === 'E_HELD' && context['isPassing'] === true);
+      if (!isPassing || clock.monotonicMs() >= untilMs) throw thrown;
     }
     await sleep(clock, HAND_OVER_RETRY_MS);
   }

@@ -34,7 +34,12 @@ let failing: FailingStep;
 function sourceOrder(changes: Partial<ReplicationOrder> = {}): ReplicationOrder {
   const members = NAMES.map((name, index) => ({ id: uuid(String(index + 1)), name, universe: 0, sizeBytes: 4096, blockSizeBytes: 512 }));
   const snapshots = members.map(({ id, sizeBytes, blockSizeBytes }, index) => ({
-    ...{ volumeId: id, id: uuid(String(index + 3)), snapshot: 'last', sizeBytes, blockSizeBytes, origin: null },
+    volumeId: id,
+    id: uuid(String(index + 3)),
+    snapshot: 'last',
+    sizeBytes,
+    blockSizeBytes,
+    origin: null,
   }));
   const settings = {
     replication: uuid('9'),
@@ -164,14 +169,25 @@ test('the plan takes over only with the last moment, and again after an interrup
   const momentsOf = <T>(snapshots: readonly T[]) => ({ snapshots, moments: snapshots });
   const facts = (numbers: readonly number[], isPromoted = false, wanted: string | null = REVERSE) =>
     order.members.map(({ id }, index) => ({
-      ...{ sourceId: id, volumeId: `f${index}`, isPromoted, wanted, peer: 'oslo', inUse: new Set<string>() },
-      ...{ name: 'db', universe: 0, members: order.members.map((one) => one.id) },
+      sourceId: id,
+      volumeId: `f${index}`,
+      isPromoted,
+      wanted,
+      peer: 'oslo',
+      inUse: new Set<string>(),
+      name: 'db',
+      universe: 0,
+      members: order.members.map((one) => one.id),
       ...momentsOf(
         numbers.includes(index)
           ? [
               {
-                ...{ id: `own${index}`, name: 'last', createdMs: 1_000, replication: order.replication },
-                ...{ origin: { snapshot: uuid(String(index + 3)), group: GROUP }, group: { id: GROUP, poolId: '', volumeId: '' } },
+                id: `own${index}`,
+                name: 'last',
+                createdMs: 1_000,
+                replication: order.replication,
+                origin: { snapshot: uuid(String(index + 3)), group: GROUP },
+                group: { id: GROUP, poolId: '', volumeId: '' },
               },
             ]
           : [],

@@ -42,14 +42,12 @@ export interface OwnPeersParts {
 export function newPeers({ clock, log, limitedLog, paths, instance, records, administration }: OwnPeersParts): PeerProcesses {
   return new PeerProcesses({
     opens: new OpenSnapshots(path.join(paths.stateDir, 'open-snapshots.json')),
-    ...{
-      clock,
-      log,
-      instance,
-      spawn: spawnPeer,
-      unit: () => randomInt(UNIT) / UNIT,
-      identity: () => nextIdentity(paths.stateDir),
-    },
+    clock,
+    log,
+    instance,
+    spawn: spawnPeer,
+    unit: () => randomInt(UNIT) / UNIT,
+    identity: () => nextIdentity(paths.stateDir),
     here: (peers) => peersHere(peers, administration().poolStates),
     connected: () => administration().replications.followers.soon(),
     started: async (pid) => records()?.workerStarted(pid),

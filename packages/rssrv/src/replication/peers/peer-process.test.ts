@@ -24,19 +24,25 @@ import { PeerProcesses } from './peer-processes.ts';
 import type { Pull, PullProgress } from './peers.ts';
 
 const PEER: PeerConfig = {
-  ...{ name: 'oslo-1', addresses: [{ address: '10.0.0.5', port: 5000 }], namespaceid: 200, nodename: 'big-9', nodekey: 'k'.repeat(20) },
-  ...{ serverkey: null, tls: false, digest: false, pools: null, line: 3 },
+  name: 'oslo-1',
+  addresses: [{ address: '10.0.0.5', port: 5000 }],
+  namespaceid: 200,
+  nodename: 'big-9',
+  nodekey: 'k'.repeat(20),
+  serverkey: null,
+  tls: false,
+  digest: false,
+  pools: null,
+  line: 3,
 };
 const PULL: Pull = {
-  ...{
-    volume: { name: 'db', universe: 0 },
-    snapshot: { name: 's1', id: 'i1' },
-    since: null,
-    isCompared: false,
-    file: '/pool/f',
-    sizeBytes: 4096,
-    fromBytes: 512,
-  },
+  volume: { name: 'db', universe: 0 },
+  snapshot: { name: 's1', id: 'i1' },
+  since: null,
+  isCompared: false,
+  file: '/pool/f',
+  sizeBytes: 4096,
+  fromBytes: 512,
   limitBytes: null,
 };
 const UP = { type: 'state', pathsUp: 1, isConnected: true, trouble: null } as const;
@@ -93,7 +99,11 @@ beforeEach(() => {
   [children, recorded, open, connections, away] = [[], [], [], 0, []];
   let instance = 0;
   peers = new PeerProcesses({
-    ...{ clock, log: quietLog, instance: 'own', unit: () => 0.5, note: (_, write) => write() },
+    clock,
+    log: quietLog,
+    instance: 'own',
+    unit: () => 0.5,
+    note: (_, write) => write(),
     connected: () => void connections++,
     here: (all) => all.filter(({ name }) => !away.includes(name)),
     opens: {
@@ -218,7 +228,9 @@ describe('the process of a peer', () => {
     child.says({ type: 'answer', number, result: '{}', error: null });
     const refused = peers.call('oslo-1', 'x', {}, 1_000);
     child.says({
-      ...{ type: 'answer', number: child.last('call').number, result: null },
+      type: 'answer',
+      number: child.last('call').number,
+      result: null,
       error: { code: 'E_TIMEOUT', message: 'm', isOutcomeUnknown: true },
     });
     await expect(refused).rejects.toMatchObject({ code: 'E_TIMEOUT', message: 'm', context: { isOutcomeUnknown: true } });

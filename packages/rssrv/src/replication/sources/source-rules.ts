@@ -159,7 +159,8 @@ function checkSource(catalogue: Catalogue, { pool, manifest }: Found, isAlone: b
       'E_USAGE',
       `Volume ${text} is a replica of mirror ${replica.mirror}, and shares no moment with other volumes: replicate it alone`,
       {
-        ...{ volume: text, mirror: replica.mirror },
+        volume: text,
+        mirror: replica.mirror,
       },
     );
   if (movedTo !== undefined)

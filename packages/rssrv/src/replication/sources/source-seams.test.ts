@@ -123,7 +123,8 @@ describe('a command that works', () => {
   test('a schedule never removes a moment, and moments do not count for it', async () => {
     await s.scene.verbs.set(DB, { schedule: 'hourly keep 1' }, LOCAL_ASKER, null);
     const runner = new ScheduleRunner({
-      ...{ clock: { ...time.clock, after: () => ({ cancel: () => undefined }) }, snapshots: s.scene.snapshots },
+      clock: { ...time.clock, after: () => ({ cancel: () => undefined }) },
+      snapshots: s.scene.snapshots,
       log: { info: () => undefined, warn: () => undefined, debug: () => undefined },
       pools: () => s.scene.pools.states,
       around: (_wanted, make) => make(),

@@ -79,8 +79,13 @@ describe('an order', () => {
 
   const replica = { mirror: 'a'.repeat(32), identity: 'b'.repeat(32) };
   const follower = {
-    ...{ replication: crypto.randomUUID(), peer: 'big-1', sourceId: crypto.randomUUID(), sourceName: 'x', sourceUniverse: 0 },
-    ...{ members: [], promoted: null },
+    replication: crypto.randomUUID(),
+    peer: 'big-1',
+    sourceId: crypto.randomUUID(),
+    sourceName: 'x',
+    sourceUniverse: 0,
+    members: [],
+    promoted: null,
   };
   test.each<[string, string[], Partial<Parameters<SourceScene['begin']>[1]>, () => void, RegExp]>([
     ['no volumes', [], {}, () => undefined, /^E_USAGE: 1 to 64 volumes can be replicated together, and 0 are given$/],

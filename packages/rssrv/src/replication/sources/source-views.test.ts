@@ -34,9 +34,21 @@ test('the view has the settings, the age of the confirmed moment, and when the n
   const { clock, reports } = scene();
   reports.polled(['r'], [report()]);
   expect(reports.view(replication(clock), null)).toEqual({
-    ...{ id: 'r', direction: 'out', peer: 'big-8', pool: 'fast', volumes: [{ name: 'db', universe: 0 }], everyMs: 60_000, keep: 3 },
-    ...{ limitBytes: null, state: 'copying', text: 'copies volume db', doneBytes: 10, totalBytes: 40 },
-    ...{ momentMs: clock.wallMs() - 20_000, ageMs: 20_000, nextMs: clock.wallMs() + 40_000 },
+    id: 'r',
+    direction: 'out',
+    peer: 'big-8',
+    pool: 'fast',
+    volumes: [{ name: 'db', universe: 0 }],
+    everyMs: 60_000,
+    keep: 3,
+    limitBytes: null,
+    state: 'copying',
+    text: 'copies volume db',
+    doneBytes: 10,
+    totalBytes: 40,
+    momentMs: clock.wallMs() - 20_000,
+    ageMs: 20_000,
+    nextMs: clock.wallMs() + 40_000,
   });
   expect(reports.view(replication(clock, null), null)).toMatchObject({ momentMs: null, ageMs: null, nextMs: null });
   expect(reports.view(replication(clock, -5_000), null).ageMs, 'a clock that was set back').toBe(0);

@@ -53,7 +53,14 @@ export class SourceReports {
     const { report = null } = this.heard.get(id) ?? {};
     const momentMs = confirmed?.momentMs ?? null;
     return {
-      ...{ id, direction: 'out', peer: to, pool, everyMs, keep, limitBytes, momentMs },
+      id,
+      direction: 'out',
+      peer: to,
+      pool,
+      everyMs,
+      keep,
+      limitBytes,
+      momentMs,
       volumes: members.map(({ manifest: { name, universe } }) => ({ name, universe })),
       ...this.stateOf(id, to, members, problem?.text ?? interrupted(members)),
       ageMs: confirmed === null ? null : this.ages.ageMs(id, confirmed.group, confirmed.momentMs),

@@ -266,7 +266,8 @@ export class SessionHost {
     const { receiver, threads } = this.ports;
     if (receiver === null || pool === undefined || layout !== undefined || storage === undefined) return backend;
     return new BridgedBackend(backend, {
-      ...{ clock: systemClock, threads },
+      clock: systemClock,
+      threads,
       fileFor: async (positionBytes, lengthBytes) => {
         const answer = await this.ask({ what: 'bridge', volumeId, storage, positionBytes, lengthBytes });
         const tag = answer !== null && 'bridgeTag' in answer ? answer.bridgeTag : null;

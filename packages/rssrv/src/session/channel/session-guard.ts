@@ -11,8 +11,10 @@ import { ASKS_MAX, GATE_RECORDS_PER_SESSION_MAX } from '../limits.ts';
 type Kind = 'admin' | 'vote' | 'record' | 'other';
 
 const MAXIMA: Readonly<Record<Kind, number>> = {
-  ...{ admin: ADMIN_PER_SESSION_MAX, vote: 2 * VOTES_PER_SESSION_MAX },
-  ...{ record: GATE_RECORDS_PER_SESSION_MAX, other: ASKS_MAX },
+  admin: ADMIN_PER_SESSION_MAX,
+  vote: 2 * VOTES_PER_SESSION_MAX,
+  record: GATE_RECORDS_PER_SESSION_MAX,
+  other: ASKS_MAX,
 };
 
 function kindOf({ what }: SessionRequest): Kind {

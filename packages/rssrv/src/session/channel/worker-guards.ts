@@ -75,15 +75,35 @@ const recordText = matching(
 );
 
 const latency = record<LatencyFigures>({
-  ...{ p50Us: figure, p90Us: figure, p99Us: figure, p999Us: figure, p9999Us: figure, maxUs: figure, sumUs: figure },
+  p50Us: figure,
+  p90Us: figure,
+  p99Us: figure,
+  p999Us: figure,
+  p9999Us: figure,
+  maxUs: figure,
+  sumUs: figure,
   buckets: listOf(counter, LATENCY_BUCKETS, LATENCY_BUCKETS, 'counts'),
 });
 const volumeFigures = record<VolumeFigures>({
   volumeId: token,
-  ...{ reads: counter, readBytes: counter, writes: counter, writtenBytes: counter, flushes: counter, discards: counter, zeroes: counter },
-  ...{ errors: counter, readLatency: latency, writeLatency: latency, flushLatency: latency, heldMs: figure },
-  ...{ outstanding: counter, oldestMs: figure, waitingForSpace: counter, heldForSnapshot: counter },
-  ...{ heldByLimit: counter, heldForMs: figure },
+  reads: counter,
+  readBytes: counter,
+  writes: counter,
+  writtenBytes: counter,
+  flushes: counter,
+  discards: counter,
+  zeroes: counter,
+  errors: counter,
+  readLatency: latency,
+  writeLatency: latency,
+  flushLatency: latency,
+  heldMs: figure,
+  outstanding: counter,
+  oldestMs: figure,
+  waitingForSpace: counter,
+  heldForSnapshot: counter,
+  heldByLimit: counter,
+  heldForMs: figure,
   heldBy: orNull<HeldBy>(word('pause', 'iops', 'bandwidth', 'client-iops', 'client-bandwidth')),
 });
 const figures = record<SessionFigures>({
@@ -130,9 +150,14 @@ function vote<K extends VoteRequest['vote']>(kind: K, guard: Guard<Omit<Vote<K>,
 }
 
 const votes = byWord<VoteRequest, 'vote'>('vote', {
-  ...{ found: vote('found', voteFound), claim: vote('claim', voteClaim), config: vote('config', voteConfig) },
-  ...{ record: vote('record', voteRecord), place: vote('place', votePlace) },
-  ...{ confirm: vote('confirm', voteTerm), dismiss: vote('dismiss', voteTerm), unplace: vote('unplace', voteTerm) },
+  found: vote('found', voteFound),
+  claim: vote('claim', voteClaim),
+  config: vote('config', voteConfig),
+  record: vote('record', voteRecord),
+  place: vote('place', votePlace),
+  confirm: vote('confirm', voteTerm),
+  dismiss: vote('dismiss', voteTerm),
+  unplace: vote('unplace', voteTerm),
 });
 
 const request = byWord<SessionRequest, 'what'>('what', {
@@ -148,10 +173,18 @@ const request = byWord<SessionRequest, 'what'>('what', {
   clone: record<Asked<'clone'>>({ what: word('clone'), number: counter, volumeId: token, from: counter, to: counter }),
   'older-snapshots': record<Asked<'older-snapshots'>>({ what: word('older-snapshots'), snapshotId: token, after: orNull(token) }),
   changes: record<Asked<'changes'>>({
-    ...{ what: word('changes'), snapshotId: token, since: token, fromBytes: counter, toBytes: counter },
+    what: word('changes'),
+    snapshotId: token,
+    since: token,
+    fromBytes: counter,
+    toBytes: counter,
   }),
   bridge: record<Asked<'bridge'>>({
-    ...{ what: word('bridge'), volumeId: token, storage: text(SENTENCE_MAX_CHARS), positionBytes: counter, lengthBytes: counter },
+    what: word('bridge'),
+    volumeId: token,
+    storage: text(SENTENCE_MAX_CHARS),
+    positionBytes: counter,
+    lengthBytes: counter,
   }),
   bridged: record<Asked<'bridged'>>({ what: word('bridged'), volumeId: token }),
   list: record<Asked<'list'>>({ what: word('list') }),

@@ -29,7 +29,8 @@ export function workerRecord(line: string): WorkerRecord {
   if (known === undefined || typeof msg !== 'string')
     return { level: 'error', text: cleanText(line, WORKER_LINE_MAX_BYTES), path: null, fields: {} };
   return {
-    ...{ level: known, text: cleanText(msg, WORKER_LINE_MAX_BYTES) },
+    level: known,
+    text: cleanText(msg, WORKER_LINE_MAX_BYTES),
     path: typeof path === 'string' ? cleanText(path, WORKER_LINE_PATH_MAX_CHARS) : null,
     fields: {
       ...(typeof volume === 'string' ? { volume: cleanText(volume, WORKER_LINE_PATH_MAX_CHARS) } : {}),

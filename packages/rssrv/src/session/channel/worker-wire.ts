@@ -63,7 +63,9 @@ function unconfined(options: StartOptions, events: WireEvents): WorkerWire {
   const hear = listening(events);
   child.on('message', (message) => hear(() => checkedMessage(message)));
   return {
-    ...{ child, sender: null, lines: linesOf(child) },
+    child,
+    sender: null,
+    lines: linesOf(child),
     send: (message) => {
       if (child.connected) child.send(message, () => undefined);
     },
@@ -92,7 +94,10 @@ function confined(clock: Clock, { user, calls }: Confining, options: StartOption
     else wire.write(`${JSON.stringify(message)}\n`);
   };
   return {
-    ...{ child, sender, lines: linesOf(child), send },
+    child,
+    sender,
+    lines: linesOf(child),
+    send,
     sendSocket: (message, socket, sent) => {
       const descriptor = descriptorOf(socket);
       if (sender === null || descriptor === null) return sent();

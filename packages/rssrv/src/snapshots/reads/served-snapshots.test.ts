@@ -84,7 +84,7 @@ test('a snapshot that a client has or is opening is not removed, and one that is
     code: 'E_HELD',
     message: expect.stringMatching(/Snapshot db@monday is in use.*node big-2 at 127\.45\.0\.2.*rsconfig -d db@monday/),
   });
-  expect(snapshots.readersOf(config!, () => false)).toEqual([{ ...SNAPSHOT_HOLDER, snapshot: 'db@monday' }]);
+  expect(snapshots.readersOf(config!, () => false)).toEqual([{ ...SNAPSHOT_HOLDER, snapshot: 'db@monday', isCopying: false }]);
   expect([snapshots.readerCount(monday!.id), snapshots.readerCount(tuesday!.id)]).toEqual([1, 0]);
   expect(await remove(tuesday!)).toBeNull();
   opening.push({ ...SNAPSHOT_HOLDER, id: tuesday!.id });

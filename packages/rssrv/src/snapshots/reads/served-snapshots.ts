@@ -169,7 +169,13 @@ export class ServedSnapshots {
   private usersOf(id: string, opening: readonly OpenInProgress[], snapshot: string): SnapshotReader[] {
     const holders = this.ports.holdersOf(id).filter(({ node }) => this.ports.isOpen(id, node) || !this.copies(node));
     const others = opening.filter((one) => one.id === id && !holders.some(({ node }) => node === one.node));
-    return [...holders, ...others].map(({ node, address, sinceMs }) => ({ node, address, sinceMs, snapshot }));
+    return [...holders, ...others].map(({ node, address, sinceMs }) => ({
+      node,
+      address,
+      sinceMs,
+      snapshot,
+      isCopying: this.copies(node),
+    }));
   }
 
   /**

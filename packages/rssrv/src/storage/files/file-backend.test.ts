@@ -396,8 +396,15 @@ test('a size that cannot be read is an error of the operation alone, also in a b
   const errors: string[] = [];
   const backend = new FileBackend(
     {
-      ...{ type: 'file', descriptor: fs.openSync(file, 'r+'), syncedDescriptor: null, sizeBytes: 1024, readonly: false },
-      ...{ inline: null, cached: null, range: null, dropPages: null },
+      type: 'file',
+      descriptor: fs.openSync(file, 'r+'),
+      syncedDescriptor: null,
+      sizeBytes: 1024,
+      readonly: false,
+      inline: null,
+      cached: null,
+      range: null,
+      dropPages: null,
       fileSize: (descriptor) => {
         if (fails.shift() === true) throw Object.assign(new Error('ESTALE: stale file handle'), { code: 'ESTALE' });
         return fileSizeByStat(descriptor);

@@ -198,7 +198,9 @@ test('an OPEN that has waited for its turn is refused if its session has begun t
   end();
   expect(await releasing).toBe(true);
   expect(await queued).toMatchObject({
-    ...{ granted: false, status: STATUS.SHUTTING_DOWN, sentence: 'The session ended before volume oracle was opened' },
+    granted: false,
+    status: STATUS.SHUTTING_DOWN,
+    sentence: 'The session ended before volume oracle was opened',
   });
   expect(holdersNow()).toBe('');
 });

@@ -12,7 +12,12 @@ import { refusedReplica } from './replica-opens.ts';
 const [MIRROR, OTHER] = ['a'.repeat(32), 'b'.repeat(32)];
 const REPLICA = { ...VOLUME, replica: { mirror: MIRROR, identity: 'c'.repeat(32), mapPath: '/map' } };
 const HOLD: Hold = {
-  ...{ node: 'big-2', machine: 'm', instance: 3, process: 'p', address: '', sinceMs: 0 },
+  node: 'big-2',
+  machine: 'm',
+  instance: 3,
+  process: 'p',
+  address: '',
+  sinceMs: 0,
   readonly: false,
   epoch: 1,
   life: 'life',

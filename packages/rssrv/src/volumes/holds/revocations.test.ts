@@ -42,8 +42,12 @@ beforeEach(async () => {
   holds = new Holds(join(folder, 'holders.json'), () => 1_284_476_552_000, QUIET, NO_LEDGER);
   steps = [];
   facts = {
-    ...{ life: 'life', clients: ['big-2'], disputedMs: 0, disputedAfterMs: 0 },
-    ...{ revoke: () => Promise.resolve(true), sync: () => Promise.resolve() },
+    life: 'life',
+    clients: ['big-2'],
+    disputedMs: 0,
+    disputedAfterMs: 0,
+    revoke: () => Promise.resolve(true),
+    sync: () => Promise.resolve(),
   };
   revocations = newRevocations();
   await holds.load();
@@ -54,7 +58,11 @@ afterEach(() => removeFolder(folder));
 
 function newRevocations(): Revocations {
   return new Revocations({
-    ...{ clock, log: QUIET, holds, isFenced: () => false, incarnation: () => facts.life },
+    clock,
+    log: QUIET,
+    holds,
+    isFenced: () => false,
+    incarnation: () => facts.life,
     find: (id) => (id === 'id' ? { ...VOLUME, clients: facts.clients } : id === 'monday' ? { ...SNAPSHOT, clients: facts.clients } : null),
     readBy: (id, node) => (id === 'id' && holds.heldBy(node).includes('monday') ? ['monday'] : []),
     revoke: async (node, id, epoch) => {

@@ -98,7 +98,11 @@ test('a client with two sessions is shown once, with the sums of a volume that h
   const view = statsView(sessions, { monotonicMs: 0, wallMs: 0, nameOf: (id) => `${id}@0`, heldBy: () => null });
   expect(view.sessions).toMatchObject([
     {
-      ...{ client: 'big-2', sinceMs: 8, isBlocked: true, holesOff: true, paths: [path] },
+      client: 'big-2',
+      sinceMs: 8,
+      isBlocked: true,
+      holesOff: true,
+      paths: [path],
       volumes: [
         { volume: 'a@0', reads: 17, heldMs: 2, readLatency: { maxUs: 9, sumUs: 11, buckets: [1, 6] } },
         { volume: 'b@0', writes: 1 },

@@ -236,7 +236,9 @@ export class Bandwidth {
     const users = this.books.get(volumeId)?.size ?? 1;
     for (const { session, number, isDivided, ...share } of orders)
       sessions.get(session)?.workerSession.send({
-        ...{ type: 'throttle', volumeId: isClientKey(volumeId) ? ALL_VOLUMES : volumeId, number },
+        type: 'throttle',
+        volumeId: isClientKey(volumeId) ? ALL_VOLUMES : volumeId,
+        number,
         setting: {
           rates: limits === null ? null : shareOf(limits, share),
           reportMs: isDivided && limits !== null ? reportMs(users) : null,

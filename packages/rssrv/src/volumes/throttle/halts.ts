@@ -84,7 +84,10 @@ export class Halts {
     before?.timer.cancel();
     const [wallMs, nowMs] = [this.clock.wallMs(), this.clock.monotonicMs()];
     this.paused.set(volumeId, {
-      ...{ sinceMs: before?.sinceMs ?? wallMs, by, untilMs: wallMs + forMs, endMs: nowMs + forMs },
+      sinceMs: before?.sinceMs ?? wallMs,
+      by,
+      untilMs: wallMs + forMs,
+      endMs: nowMs + forMs,
       timer: this.clock.after(forMs, () => {
         this.paused.delete(volumeId);
         this.changed(volumeId, true);

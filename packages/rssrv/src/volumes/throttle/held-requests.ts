@@ -37,7 +37,9 @@ export function heldRequest(
   const sinceMs = ports.now();
   ports.slots.hold(header.slot);
   return {
-    ...{ open, bytes, sinceMs },
+    open,
+    bytes,
+    sinceMs,
     start: (nowMs) => {
       ports.begins(nowMs);
       ports.slots.begins(header.slot, nowMs);

@@ -16,7 +16,11 @@ const send = (message: FromDataProcess): void => void process.send?.(message);
 const log = { info: () => {}, warn: (line: string) => send({ warned: line }), error: (line: string) => send({ warned: line }) };
 const volume = new MemoryVolume({ sizeBytes: 4 * 1024 * 1024 });
 const frontend = new NbdFrontend({
-  ...{ socketPath: '/nowhere/nbd', listens: false, group: null, log, clock: systemClock },
+  socketPath: '/nowhere/nbd',
+  listens: false,
+  group: null,
+  log,
+  clock: systemClock,
   attached: () => [volume],
   mayExport: () => true,
   receiveInPlace: process.argv[2] === 'true',

@@ -25,7 +25,10 @@ export class EngineScene {
 
   constructor() {
     this.engine = new AoeEngine({
-      ...{ shelf: SHELF, version: '1.2.3', clock: this.clock, output: this.output },
+      shelf: SHELF,
+      version: '1.2.3',
+      clock: this.clock,
+      output: this.output,
       stoodStill: () => this.hasStoodStill,
       warn: (sentence) => this.warnings.push(sentence),
     });

@@ -79,8 +79,17 @@ export class IscsiRig {
   constructor(options: RigOptions = {}) {
     const { memoryBytes = GATE_BYTES_MAX, config = {} } = options;
     this.config = {
-      ...{ name: 'hv', protocol: 'iscsi', nqn: null, addresses: [{ address: '192.0.2.5', port: 3260 }], hosts: null, volumes: 'all' },
-      ...{ member: null, secretFile: null, secrets: null, tls: false, tlsKeys: new Map() },
+      name: 'hv',
+      protocol: 'iscsi',
+      nqn: null,
+      addresses: [{ address: '192.0.2.5', port: 3260 }],
+      hosts: null,
+      volumes: 'all',
+      member: null,
+      secretFile: null,
+      secrets: null,
+      tls: false,
+      tlsKeys: new Map(),
       ...config,
     };
     this.volume = new MemoryVolume({ ...options, schedule: (fire) => this.volumeTurns.push(fire) });
@@ -89,7 +98,10 @@ export class IscsiRig {
     this.budget = new MemoryBudget(bounds, (fire) => this.gateTurns.push(fire));
     this.hosts = new HostBudgets({ ...bounds, limitBytes: GATE_HOST_BYTES_MAX, reserveBytes: 0 }, (fire) => this.gateTurns.push(fire));
     const ports = {
-      ...{ name: TARGET, version: '1.0', config: () => this.config, nowMs: () => this.nowMs },
+      name: TARGET,
+      version: '1.0',
+      config: () => this.config,
+      nowMs: () => this.nowMs,
       note: (sentence: string) => void this.log.push(sentence),
     };
     this.protocol = new IscsiProtocol(ports, this.pools());

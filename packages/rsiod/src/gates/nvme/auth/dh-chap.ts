@@ -142,7 +142,11 @@ export class DhChap {
       const [sequence, challenge] = [this.ports.sequence(), this.ports.random(hash.bytes)];
       this.current = { id, hashId, hash, group, sequence, challenge, pair };
       this.due = challengeMessage({
-        ...{ transaction: id, hash: hashId, group, sequence, challenge },
+        transaction: id,
+        hash: hashId,
+        group,
+        sequence,
+        challenge,
         publicValue: pair?.publicValue ?? NO_BYTES,
       });
       this.step = 'challenge';

@@ -105,7 +105,10 @@ export function authSendLater(cid: number, bytes: number): Sqe {
 
 function authCommand(cid: number, fabricsType: number, data: Partial<Sqe>, bytes: number, patch?: (sqe: Buffer) => void): Sqe {
   return {
-    ...{ opcode: 0x7f, fabricsType, cid, ...data },
+    opcode: 0x7f,
+    fabricsType,
+    cid,
+    ...data,
     patch: (sqe) => {
       sqe.set([1, 1, 0xe9], 41);
       sqe.writeUInt32LE(bytes, 44);

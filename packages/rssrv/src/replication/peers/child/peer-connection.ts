@@ -144,7 +144,10 @@ export class PeerConnection {
     // The kernel chooses the address of this server by its routes.
     const endpoints = { localAddress: isIPv6(address) ? '::' : '0.0.0.0', address, port };
     const ports = {
-      ...{ clock, connector, random: randomBytes, pools: this.pools },
+      clock,
+      connector,
+      random: randomBytes,
+      pools: this.pools,
       trunkFor: (_: PathSupervisor, challenge: Challenge) => this.trunkFor(challenge, address),
       stateChanged: (supervisor: PathSupervisor) => this.pathChanged(supervisor, route()),
     };

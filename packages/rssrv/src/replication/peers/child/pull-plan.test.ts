@@ -50,7 +50,12 @@ function world(random: SeededRandom): World {
   const next = base.map((old, sector) => (holes[sector] ? 0 : isWhole || written[sector] ? random.int(0, 1_000) : old));
   const seems = runs(random, length, 0.1);
   return {
-    ...{ base, next, blockBytes: blockSectors * SECTOR, isWhole, isBlank, isHole: holes },
+    base,
+    next,
+    blockBytes: blockSectors * SECTOR,
+    isWhole,
+    isBlank,
+    isHole: holes,
     isChanged: next.map((value, sector) => value !== base[sector] || seems[sector] === true),
   };
 }

@@ -128,15 +128,13 @@ class MemoryFile {
 
 function scene(changes: Partial<PullOrder> = {}) {
   const order: PullOrder = {
-    ...{
-      volume: { name: 'db', universe: 0 },
-      snapshot: { name: 's1', id: 'i1' },
-      since: 'i0',
-      isCompared: false,
-      file: '/f',
-      sizeBytes: SIZE,
-      fromBytes: 0,
-    },
+    volume: { name: 'db', universe: 0 },
+    snapshot: { name: 's1', id: 'i1' },
+    since: 'i0',
+    isCompared: false,
+    file: '/f',
+    sizeBytes: SIZE,
+    fromBytes: 0,
     limitBytes: null,
     ...changes,
   };
