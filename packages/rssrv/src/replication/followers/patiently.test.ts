@@ -19,7 +19,7 @@ async function ended<T>(clock: FakeClock, work: Promise<T>): Promise<{ value?: T
     await Promise.resolve();
     if (result === null) clock.advance(HAND_OVER_RETRY_MS);
   }
-  return { ...result, ms: clock.monotonicMs() - beganMs };
+  return Object.assign({ ms: clock.monotonicMs() - beganMs }, result);
 }
 
 const refusal = (code: 'E_BUSY' | 'E_HELD', isPassing: boolean): RsError => new RsError(code, 'No', { isPassing });
