@@ -378,10 +378,12 @@ export const PROOF_CASES: readonly ServerCase[] = [
     'A copy of the machine (another boot, or the same number in another process) is refused with E_OTHER_MACHINE while the first is alive',
     async (target) => {
       target.newInstance(1);
-      const identity = target.identity(1, { process: 'process-1' });
-      const instance = identity.hello?.instance ?? 0;
+      const instance = target.identity(1).hello?.instance ?? 0;
+      // The server remembers replaced processes, also those of an earlier run of this suite.
+      const [first, second] = [`process-1-${instance}`, `process-2-${instance}`];
+      const identity = target.identity(1, { process: first });
       const now = target.keep(await RawClient.begin(target.place(), identity));
-      for (const hello of [{ boot: 'boot-2', process: 'process-2', instance: instance + 1 }, { process: 'process-2' }]) {
+      for (const hello of [{ boot: 'boot-2', process: second, instance: instance + 1 }, { process: second }]) {
         const peer = await target.connectUnproven(target.identity(1, hello));
         await peer.greet();
         peer.prove(null);
