@@ -3,6 +3,7 @@
 // removed, shrunk or moved to other content. Editing the configuration never releases a hold (docs/PROTOCOL.md H1 lists the events that
 // do). Rules: C3, N2.
 
+import type { RsError } from '@rsio/common/lib/errors';
 import { isDeepStrictEqual } from 'node:util';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { formatTime } from '@rsio/common/log/log-line';
@@ -113,6 +114,11 @@ export function volumeChanges(
     refusals: all(({ refusals }) => refusals),
     isPassing: decisions.every(({ refusals, isPassing }) => refusals === undefined || isPassing === true),
   };
+}
+
+/** True for a refusal that ends by itself: servers are copying snapshots of the volume. `error`: of a change in force. */
+export function isPassing({ code, context }: RsError): boolean {
+  return code === 'E_HELD' && context['isPassing'] === true;
 }
 
 type Decision = { readonly [Part in keyof VolumePlan]?: VolumePlan[Part] } & {

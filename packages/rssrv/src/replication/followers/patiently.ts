@@ -4,6 +4,7 @@
 import { sleep } from '@rsio/common/lib/waiting';
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
+import { isPassing } from '../../volumes/volume-plan.ts';
 import { HAND_OVER_PATIENCE_MS, HAND_OVER_RETRY_MS } from '../limits.ts';
 
 /** Tries the work again while it is refused for a reason that ends by itself, for at most HAND_OVER_PATIENCE_MS. */
@@ -13,9 +14,8 @@ export async function patiently<T>(clock: Clock, work: () => Promise<T>): Promis
     try {
       return await work();
     } catch (thrown) {
-      const { code, context } = toRsError(thrown);
-      const isPassing = code === 'E_BUSY' || (code === 'E_HELD' && context['isPassing'] === true);
-      if (!isPassing || clock.monotonicMs() >= untilMs) throw thrown;
+      const error = toRsError(thrown);
+      if ((error.code !== 'E_BUSY' && !isPassing(error)) || clock.monotonicMs() >= untilMs) throw thrown;
     }
     await sleep(clock, HAND_OVER_RETRY_MS);
   }

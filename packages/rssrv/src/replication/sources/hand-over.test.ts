@@ -1,7 +1,8 @@
 // Tests a hand-over at the source: who may ask for it, what is closed for clients and when, what is refused meanwhile, and how it is called
 // off. followers/roles.test.ts tests the other server's part, and how the volumes follow. Rules: T9.
 
-import { beforeEach, expect, test } from 'vitest';
+import { RsError } from '@rsio/common/lib/errors';
+import { beforeEach, expect, test, vi } from 'vitest';
 import type { PeerConfig } from '@rsio/common/config/schema/types';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
 import { closedFor } from '../../pools/follower-rules.ts';
@@ -73,6 +74,17 @@ test('refuses while a client has a member, and leaves none closed', async () => 
   s.scene.used.add(s.volume('log').manifest.id);
   await expect(close()).rejects.toMatchObject({ code: 'E_HELD' });
   expect(['db', 'log'].map(closed)).toEqual([undefined, undefined]);
+});
+
+test('the check before a hand-over does not refuse because a moment is being copied, but because a client has a member', () => {
+  const { verbs } = s.scene;
+  const refuse = vi.spyOn(verbs, 'checkUnheld').mockImplementation(() => {
+    throw new RsError('E_HELD', 'A moment is being copied', { isPassing: true });
+  });
+  expect(handOver.check(id, PEER)).toBe('bergen');
+  refuse.mockRestore();
+  s.scene.used.add(s.volume('log').manifest.id);
+  expect(() => handOver.check(id, PEER)).toThrow('in use');
 });
 
 test('refuses a client that is not the one of the order, an unknown server, and a server that is not connected', async () => {

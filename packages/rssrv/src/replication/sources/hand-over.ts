@@ -4,7 +4,8 @@
 // hand-over up, or an administrator decides. Rules: T9.
 
 import type { PeerConfig } from '@rsio/common/config/schema/types';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { isPassing } from '../../volumes/volume-plan.ts';
 import { printDuration } from '@rsio/common/lib/units';
 import type { Asker } from '../../pools/asker.ts';
 import { type Found, volumeText } from '../../pools/catalogue.ts';
@@ -125,7 +126,16 @@ export class HandOver {
     for (const member of members) {
       checkNoReplica(member.manifest, 'be handed over');
       checkOneFile(member.manifest, 'be handed over');
+      this.checkUnheld(member);
+    }
+  }
+
+  /** A moment that is being copied is no reason to refuse: the hand-over waits for it. */
+  private checkUnheld(member: Found): void {
+    try {
       this.ports.verbs.checkUnheld(member);
+    } catch (thrown) {
+      if (!isPassing(toRsError(thrown))) throw thrown;
     }
   }
 
