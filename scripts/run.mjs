@@ -1,5 +1,6 @@
 // `node scripts/run.mjs NAME [ARGUMENT...]`: prepares the checkout and runs one program of test/ or bench/ with these arguments; the
-// scripts of package.json use it. Without a name, it prints the table of programs.
+// scripts of package.json use it. The programs of a family have one script: `npm run drill -- sites --rounds 3`. Without a name, it prints
+// the table of programs.
 // Invariant: a compiled program runs in this process, so that it owns signals and the terminal. A program from sources runs in its own
 // process, its errors name source lines, and its exit code is passed on; the daemons always run from the build.
 
@@ -14,7 +15,10 @@ import { prepare, ROOT } from './prepare.mjs';
 
 const EXIT_USAGE = 2;
 
-/** `run`: `compiled` if speed matters or other programs are measured, `source` if errors should name source lines. */
+/** Scripts of package.json with several programs. */
+export const FAMILIES = ['drill', 'measure'];
+
+/** `family`: the script; absent: the program has a script of its own. `run`: `compiled` if speed matters or other programs are measured, `source` if errors should name source lines. */
 export const PROGRAMS = {
   start: { run: 'compiled', entry: 'test/demo/main.ts', what: 'the demo: a server and a client on this machine' },
   bench: { run: 'compiled', entry: 'bench/main.ts', what: 'measures server and client beside other servers' },
@@ -23,51 +27,145 @@ export const PROGRAMS = {
   zoo: { run: 'compiled', entry: 'test/sim/zoo/main.ts', what: 'breaks one rule at a time and finds it with the simulator' },
   conformance: { run: 'compiled', entry: 'test/conformance/main.ts', what: 'checks a server against every rule of docs/PROTOCOL.md' },
   fuzz: { run: 'source', entry: 'test/fuzz/main.ts', what: 'sends wrong and hostile input of every kind' },
-  gaps: { run: 'source', entry: 'test/figures/gaps.ts', what: 'measures how long I/O pauses when a path fails' },
-  'mirror-gaps': { run: 'source', entry: 'test/figures/mirrors/main.ts', what: 'measures what is noticed when a mirror loses a server' },
-  middleman: { run: 'source', entry: 'test/figures/middleman.ts', what: 'changes bytes of one path under verified I/O' },
-  restarts: { run: 'source', entry: 'test/figures/restarts.ts', what: 'kills, crashes and replaces a server under verified I/O' },
-  devices: { run: 'source', entry: 'test/figures/devices.ts', what: 'measures the devices of a client beside nbdkit' },
-  'many-devices': { run: 'source', entry: 'test/figures/many-devices.ts', what: 'attaches a thousand volumes as devices' },
-  'many-volumes': { run: 'source', entry: 'test/figures/many-volumes.ts', what: 'creates ten thousand volumes in a pool' },
+  gaps: { family: 'measure', run: 'source', entry: 'test/figures/gaps.ts', what: 'measures how long I/O pauses when a path fails' },
+  'mirror-gaps': {
+    family: 'measure',
+    run: 'source',
+    entry: 'test/figures/mirrors/main.ts',
+    what: 'measures what is noticed when a mirror loses a server',
+  },
+  middleman: { family: 'drill', run: 'source', entry: 'test/figures/middleman.ts', what: 'changes bytes of one path under verified I/O' },
+  restarts: {
+    family: 'drill',
+    run: 'source',
+    entry: 'test/figures/restarts.ts',
+    what: 'kills, crashes and replaces a server under verified I/O',
+  },
+  devices: { family: 'measure', run: 'source', entry: 'test/figures/devices.ts', what: 'measures the devices of a client beside nbdkit' },
+  'many-devices': { family: 'drill', run: 'source', entry: 'test/figures/many-devices.ts', what: 'attaches a thousand volumes as devices' },
+  'many-volumes': { family: 'drill', run: 'source', entry: 'test/figures/many-volumes.ts', what: 'creates ten thousand volumes in a pool' },
   'power-cuts': {
+    family: 'drill',
     run: 'source',
     entry: 'test/figures/power-cuts.ts',
     what: 'cuts the power and kills rssrv at changes of snapshots and moves',
   },
-  drill: { run: 'source', entry: 'test/drill/main.ts', what: 'random I/O, orders and kills; every content is compared' },
-  sites: { run: 'source', entry: 'test/sites/main.ts', what: 'replication to another server under faults; every clone is compared' },
-  'snapshot-holds': { run: 'source', entry: 'test/figures/snapshot-holds.ts', what: 'measures how long writes wait for a snapshot' },
-  'backup-bytes': { run: 'source', entry: 'test/figures/backup-bytes.ts', what: 'measures what an incremental backup reads and writes' },
-  'move-latency': { run: 'source', entry: 'test/figures/move-latency.ts', what: 'measures what an application notices of moves' },
-  postgres: { run: 'source', entry: 'test/figures/postgres.ts', what: 'starts PostgreSQL from clones of a group of snapshots' },
-  lab: { run: 'source', entry: 'test/figures/netlab/main.ts', what: 'the netlab: faults and throughput of several links' },
+  pools: { family: 'drill', run: 'source', entry: 'test/drill/main.ts', what: 'random I/O, orders and kills; every content is compared' },
+  sites: {
+    family: 'drill',
+    run: 'source',
+    entry: 'test/sites/main.ts',
+    what: 'replication to another server under faults; every clone is compared',
+  },
+  'snapshot-holds': {
+    family: 'measure',
+    run: 'source',
+    entry: 'test/figures/snapshot-holds.ts',
+    what: 'measures how long writes wait for a snapshot',
+  },
+  'backup-bytes': {
+    family: 'measure',
+    run: 'source',
+    entry: 'test/figures/backup-bytes.ts',
+    what: 'measures what an incremental backup reads and writes',
+  },
+  'move-latency': {
+    family: 'measure',
+    run: 'source',
+    entry: 'test/figures/move-latency.ts',
+    what: 'measures what an application notices of moves',
+  },
+  postgres: {
+    family: 'drill',
+    run: 'source',
+    entry: 'test/figures/postgres.ts',
+    what: 'starts PostgreSQL from clones of a group of snapshots',
+  },
+  lab: {
+    family: 'measure',
+    run: 'source',
+    entry: 'test/figures/netlab/main.ts',
+    what: 'the netlab: faults and throughput of several links',
+  },
   'iscsi-suite': {
+    family: 'drill',
     run: 'source',
     entry: 'test/figures/iscsi-suite.ts',
     what: 'libiscsi at a gate with a mirror or failing paths behind it',
   },
-  'data-centre': { run: 'source', entry: 'test/data-centre/main.ts', what: 'three servers in two namespaces and three clients' },
-  'web-load': { run: 'source', entry: 'test/web/load.ts', what: 'measures how fast the pages of rsweb load in Chromium' },
-  'web-screens': { run: 'source', entry: 'test/web/screens.ts', what: 'writes screenshots of the pages of rsweb into docs/screens' },
-  'vm-boot': { run: 'source', entry: 'test/vm/main.ts', what: 'the packages under systemd in two virtual machines' },
-  upgrades: { run: 'source', entry: 'test/vm/upgrades/main.ts', what: 'upgrades from the last release, under systemd and a writer' },
-  'vm-lun': { run: 'source', entry: 'test/vm/lun/main.ts', what: 'a farm on a LUN of an iSCSI target in three virtual machines' },
+  'data-centre': {
+    family: 'drill',
+    run: 'source',
+    entry: 'test/data-centre/main.ts',
+    what: 'three servers in two namespaces and three clients',
+  },
+  'web-load': {
+    family: 'measure',
+    run: 'source',
+    entry: 'test/web/load.ts',
+    what: 'measures how fast the pages of rsweb load in Chromium',
+  },
+  'web-screens': {
+    family: 'measure',
+    run: 'source',
+    entry: 'test/web/screens.ts',
+    what: 'writes screenshots of the pages of rsweb into docs/screens',
+  },
+  'vm-boot': { family: 'drill', run: 'source', entry: 'test/vm/main.ts', what: 'the packages under systemd in two virtual machines' },
+  upgrades: {
+    family: 'drill',
+    run: 'source',
+    entry: 'test/vm/upgrades/main.ts',
+    what: 'upgrades from the last release, under systemd and a writer',
+  },
+  'vm-lun': {
+    family: 'drill',
+    run: 'source',
+    entry: 'test/vm/lun/main.ts',
+    what: 'a farm on a LUN of an iSCSI target in three virtual machines',
+  },
   'vm-applications': {
+    family: 'drill',
     run: 'source',
     entry: 'test/vm/applications/main.ts',
     what: 'an application that moves, by systemd in virtual machines',
   },
-  'vm-appliance': { run: 'source', entry: 'test/vm/appliance/main.ts', what: 'the appliance by its keyboard in a virtual machine' },
-  'farm-drill': { run: 'source', entry: 'test/farm/main.ts', what: 'a farm on Ceph whose servers fail, under verified load' },
-  'csi-image': { run: 'source', entry: 'test/csi-image/main.ts', what: 'the image of the CSI driver, replaced under verified I/O' },
-  'postgres-mirror': { run: 'source', entry: 'test/postgres-mirror/main.ts', what: 'PostgreSQL on a mirror whose machines fail' },
-  'postgres-app': { run: 'source', entry: 'test/postgres-app/main.ts', what: 'PostgreSQL as an application whose nodes and services fail' },
+  'vm-appliance': {
+    family: 'drill',
+    run: 'source',
+    entry: 'test/vm/appliance/main.ts',
+    what: 'the appliance by its keyboard in a virtual machine',
+  },
+  farm: { family: 'drill', run: 'source', entry: 'test/farm/main.ts', what: 'a farm on Ceph whose servers fail, under verified load' },
+  'csi-image': {
+    family: 'drill',
+    run: 'source',
+    entry: 'test/csi-image/main.ts',
+    what: 'the image of the CSI driver, replaced under verified I/O',
+  },
+  'postgres-mirror': {
+    family: 'drill',
+    run: 'source',
+    entry: 'test/postgres-mirror/main.ts',
+    what: 'PostgreSQL on a mirror whose machines fail',
+  },
+  'postgres-app': {
+    family: 'drill',
+    run: 'source',
+    entry: 'test/postgres-app/main.ts',
+    what: 'PostgreSQL as an application whose nodes and services fail',
+  },
 };
 
-export function usage() {
-  const lines = Object.entries(PROGRAMS).map(([name, { what }]) => `  ${name.padEnd(14)}${what}\n`);
-  return `usage: node scripts/run.mjs NAME [ARGUMENT...]\n${lines.join('')}The arguments belong to the program.\n`;
+/** `family`: only its programs; null: all. */
+export function usage(family = null) {
+  const shown = Object.entries(PROGRAMS).filter(([, one]) => family === null || one.family === family);
+  const lines = shown.map(([name, one]) => {
+    const place = one.family === undefined || family !== null ? name : `${one.family} ${name}`;
+    return `  ${place.padEnd(family === null ? 25 : 17)}${one.what}\n`;
+  });
+  const call = family === null ? 'node scripts/run.mjs NAME' : `npm run ${family} -- NAME`;
+  return `usage: ${call} [ARGUMENT...]\n${lines.join('')}The arguments belong to the program.\n`;
 }
 
 /** The compiled file of an entry, in the dist folder of its workspace package. */
@@ -93,10 +191,12 @@ function runSource(entry, args) {
   process.exitCode = status ?? 1;
 }
 
-async function main([name, ...rest]) {
-  if (name === undefined || name === '--help') return void process.stdout.write(usage());
-  if (!Object.hasOwn(PROGRAMS, name)) {
-    process.stderr.write(`run: Unknown program "${name}": see the list below [E_USAGE]\n${usage()}`);
+async function main(words) {
+  const family = FAMILIES.find((one) => one === words[0]) ?? null;
+  const [name, ...rest] = (family === null ? words : words.slice(1)).filter((word, index) => word !== '--' || index > 0);
+  if (name === undefined || name === '--help') return void process.stdout.write(usage(family));
+  if (!Object.hasOwn(PROGRAMS, name) || (PROGRAMS[name].family ?? null) !== family) {
+    process.stderr.write(`run: Unknown program "${name}": see the list below [E_USAGE]\n${usage(family)}`);
     process.exit(EXIT_USAGE);
   }
   prepare();

@@ -1,4 +1,4 @@
-// `npm run csi-image`: the driver for Kubernetes through its image. Two containers have the arguments and folders of the manifests, beside a
+// `npm run drill -- csi-image`: the driver for Kubernetes through its image. Two containers have the arguments and folders of the manifests, beside a
 // real rssrv and rsiod on the host. A foreign client takes a mounted volume from its creation to its removal. Under verified I/O on this
 // volume, the container of the node is killed and replaced. Invariants: the exit code is 0 if and only if there was no problem. No process,
 // mount or container is left behind.
@@ -22,7 +22,7 @@ import { CsiContainer, ImageStore } from './container.ts';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' };
 const IMAGE = `dist/packages/rsio-csi_${programVersion()}_${ARCHITECTURES[process.arch]}.oci.tar`;
-const HELP = `usage: npm run csi-image -- [--image FILE] [--times N]
+const HELP = `usage: npm run drill -- csi-image [--image FILE] [--times N]
 
 Starts the image of rsio-csi as controller and as node, and lives the life of
 a volume through it. Under verified I/O, the container of the node is killed

@@ -1,4 +1,4 @@
-// `npm run data-centre`: three servers in two namespaces and three clients on this machine. The program compares all output with the
+// `npm run drill -- data-centre`: three servers in two namespaces and three clients on this machine. The program compares all output with the
 // expected text, character by character. Then the program makes 50 changes, which a seed chooses, under fio with verification. With --stay,
 // everything keeps running afterwards. The steps are in outputs.ts and turmoil.ts. Invariant: before the program ends, it stops the daemons
 // and removes the roots, unless SIGKILL ends it.
@@ -12,7 +12,7 @@ import { DataCentre } from './data-centre.ts';
 import { OUTPUT_STEPS } from './outputs.ts';
 import { turmoilUnderLoad } from './under-load.ts';
 
-const HELP = `usage: npm run data-centre -- [--seed S] [--changes N] [--stay]
+const HELP = `usage: npm run drill -- data-centre [--seed S] [--changes N] [--stay]
 
 Starts three servers in two namespaces and three clients, with two interfaces each. Compares every output, then makes
 changes under I/O. The changes need fio with its nbd engine: install fio and libnbd0.
@@ -98,6 +98,6 @@ async function main(): Promise<number> {
 try {
   process.exitCode = await main();
 } catch (thrown) {
-  process.stderr.write(`data-centre: ${toRsError(thrown).message}: see npm run data-centre -- --help [E_USAGE]\n`);
+  process.stderr.write(`data-centre: ${toRsError(thrown).message}: see npm run drill -- data-centre --help [E_USAGE]\n`);
   process.exitCode = 2;
 }

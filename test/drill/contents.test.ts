@@ -1,5 +1,5 @@
 // Tests the judge of the drill: it accepts contents that are possible after the answers, and names the first sector with an impossible
-// content. `npm run drill` tests the daemons.
+// content. `npm run drill -- pools` tests the daemons.
 
 import { describe, expect, it } from 'vitest';
 import { Contents, SECTOR_BYTES } from './contents.ts';

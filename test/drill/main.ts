@@ -1,4 +1,4 @@
-// `npm run drill`: real daemons get random I/O, orders and kills, and every content is compared with a model. Invariants: the exit code is
+// `npm run drill -- pools`: real daemons get random I/O, orders and kills, and every content is compared with a model. Invariants: the exit code is
 // 0 if and only if no problem was found. No process, mount or file is left behind.
 
 import { randomInt } from 'node:crypto';
@@ -10,7 +10,7 @@ import { DrillSite } from './site.ts';
 import { Year } from './year.ts';
 import { YearSite } from './year-site.ts';
 
-const HELP = `usage: npm run drill -- [--minutes N | --year N] [--seed S] [--verbose]
+const HELP = `usage: npm run drill -- pools [--minutes N | --year N] [--seed S] [--verbose]
 
 Two servers with pools on XFS, a witness and a client: random writes, zeros and discards, growth, snapshots, rollbacks, clones, images, moves,
 backups, restores and a mirror, while servers and rsiod are killed. Every content is compared with a model. Needs root and xfsprogs.

@@ -1,4 +1,4 @@
-// `npm run farm-drill`: a farm of three servers with two pools on Ceph, and four clients under verified load. In each round, a pool is
+// `npm run drill -- farm`: a farm of three servers with two pools on Ceph, and four clients under verified load. In each round, a pool is
 // moved, or its owner is killed, frozen or cut off, or loses its power; campaign.ts has the expected behaviour. Invariants: the exit code
 // is 0 if and only if there was no problem. No process, mount, loop device or namespace is left behind.
 
@@ -18,7 +18,7 @@ import { EVENTS } from './events.ts';
 import { LOADS, startLoads } from './loads.ts';
 import { makeSite, type Site } from './machines.ts';
 
-const HELP = `usage: npm run farm-drill -- [--rounds N] [--seed S] [--only EVENT] [--take-over SECONDS] [--keep FOLDER]
+const HELP = `usage: npm run drill -- farm [--rounds N] [--seed S] [--only EVENT] [--take-over SECONDS] [--keep FOLDER]
 
 Three servers share two pools on a Ceph cluster of this machine, in network namespaces. Two fio with verification, a judge of each block, and
 PostgreSQL with a ledger work on the pools, while the owners of the pools are moved, killed, frozen, cut off and lose their power.

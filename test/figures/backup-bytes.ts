@@ -1,4 +1,4 @@
-// `npm run backup-bytes`: measures the bytes that an incremental backup of a volume reads from the disk, sends over the network and writes,
+// `npm run measure -- backup-bytes`: measures the bytes that an incremental backup of a volume reads from the disk, sends over the network and writes,
 // and compares them with the changed bytes. The program runs in its own network namespace, so that the counters of the loopback count only
 // RSIO. Invariant: the exit code is 0 if and only if every backup was made, and the last one, with its backing files, has the content of
 // its snapshot.
@@ -16,7 +16,7 @@ import { Hosts } from '../support/hosts/hosts.ts';
 import { NbdIo } from '../support/io/nbd-io.ts';
 import { runWell } from '../support/programs/programs.ts';
 
-const HELP = `usage: npm run backup-bytes -- [--size 10g] [--percent 1] [--blocks 8k,64k,1m]
+const HELP = `usage: npm run measure -- backup-bytes [--size 10g] [--percent 1] [--blocks 8k,64k,1m]
 
 Fills a volume on XFS on a zram device (as root), makes a snapshot and a full backup of it, and for each size of blocks changes a part of the
 volume at random places, makes a snapshot, and a backup of what has changed since the snapshot before. Before each backup, the server is

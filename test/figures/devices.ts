@@ -1,4 +1,4 @@
-// `npm run devices`: runs fio on the raw device, the block device and the NBD export of an attached volume, and compares the figures with
+// `npm run measure -- devices`: runs fio on the raw device, the block device and the NBD export of an attached volume, and compares the figures with
 // fio directly on nbdkit over TCP. All four contenders have the same content and get the same load, one after the other, in several rounds.
 // All programs share the machine's cores. Needs root, /dev/fuse, loop devices, fio, nbdkit. bench/ measures the server alone. Invariant:
 // only figures of the same run are compared.
@@ -14,7 +14,7 @@ import { run, start } from '../support/programs/programs.ts';
 import { volumeStats } from '../support/io/volume-stats.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
-const HELP = `usage: npm run devices -- [--rounds N] [--seconds S] [--json]
+const HELP = `usage: npm run measure -- devices [--rounds N] [--seconds S] [--json]
 
 Measures the raw device, the block device and the NBD export of a volume with fio, compared with nbdkit over TCP, in N rounds
 (default 3) of S seconds (default 4). Then measures how long I/O pauses when the child process of rsiod is killed or

@@ -1,4 +1,4 @@
-// `npm run gaps`: measures how long I/O pauses when one of two paths fails. The program uses real daemons, with each path through a chaos
+// `npm run measure -- gaps`: measures how long I/O pauses when one of two paths fails. The program uses real daemons, with each path through a chaos
 // proxy. This process makes 8 KiB random reads at depth 32 over the NBD socket. The result is the longest time without an answer between
 // the beginning and the end of the fault. The tests judge data. Invariant: a failed read ends the run with an error, and no process or file
 // is left behind.
@@ -12,7 +12,7 @@ import { chaosProxies, type ChaosProxy } from '../support/faults/chaos-proxy.ts'
 import { ENCRYPTED, startClient, startServer } from '../support/hosts/configs.ts';
 import { Hosts } from '../support/hosts/hosts.ts';
 
-const HELP = `usage: npm run gaps -- [--runs N] [--tls] [--json]
+const HELP = `usage: npm run measure -- gaps [--runs N] [--tls] [--json]
 
 Measures the longest I/O pause when one of two paths fails, with 8 KiB random reads at queue depth 32.
 

@@ -1,4 +1,4 @@
-// `npm run iscsi-suite`: runs the whole suite of libiscsi against an iSCSI gate with a mirror behind it, and against one whose paths to the
+// `npm run drill -- iscsi-suite`: runs the whole suite of libiscsi against an iSCSI gate with a mirror behind it, and against one whose paths to the
 // server are reset each second. gate-iscsi-suite.test.ts runs parts of the suite. Invariant: the exit code is 0 if and only if no test
 // failed, and only tests that may be skipped were skipped.
 
@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import { Hosts } from '../support/hosts/hosts.ts';
 import { cutSite, mirrorSite, runSuite } from '../support/scenes/iscsi-suite.ts';
 
-const HELP = `usage: npm run iscsi-suite -- [--behind mirror|cuts] [--tests FAMILY.SUITE.TEST]
+const HELP = `usage: npm run drill -- iscsi-suite [--behind mirror|cuts] [--tests FAMILY.SUITE.TEST]
 
 Runs iscsi-test-cu (Debian package libiscsi-bin), by default all of it, at a gate with a mirror behind it, then at a gate whose two paths are
 reset in turn, one each second. As root, because ss -K needs it.

@@ -1,4 +1,4 @@
-// `npm run many-devices`: measures how long it takes to attach a thousand volumes as devices, to list them, to attach them again in the
+// `npm run drill -- many-devices`: measures how long it takes to attach a thousand volumes as devices, to list them, to attach them again in the
 // next daemon, to recover them after a crash, and to detach them. The program also measures processor time and memory of the daemon. The
 // host of the test has its own mounts and loop devices. Invariant: the exit code is 0 if and only if each step succeeded for every volume.
 
@@ -10,7 +10,7 @@ import type { Host } from '../support/hosts/host.ts';
 import { Hosts } from '../support/hosts/hosts.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
-const HELP = `usage: npm run many-devices -- [--volumes N] [--device raw|block] [--crash]
+const HELP = `usage: npm run drill -- many-devices [--volumes N] [--device raw|block] [--crash]
        [--processes N]
 
 Attaches N volumes of one server (default 1000, raw), lists and detaches them, kills the child process of rsiod, and restarts

@@ -1,4 +1,4 @@
-// `npm run many-volumes`: measures how long a server takes to create ten thousand volumes in a pool, to list them, to restart after a kill,
+// `npm run drill -- many-volumes`: measures how long a server takes to create ten thousand volumes in a pool, to list them, to restart after a kill,
 // and to give a client its list. The program also measures the memory of the server. Invariant: the exit code is 0 if and only if each step
 // ended with every volume.
 
@@ -14,7 +14,7 @@ import type { Host } from '../support/hosts/host.ts';
 import { Hosts } from '../support/hosts/hosts.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
-const HELP = `usage: npm run many-volumes -- [--volumes N] [--clients N]
+const HELP = `usage: npm run drill -- many-volumes [--volumes N] [--clients N]
 
 Creates N volumes in a pool by command (default 10000), one at a time over one connection, lists them, attaches one, kills rssrv with
 SIGKILL, and starts it again. N clients (default 100) have a line in rssrvcfg; one of them is there and may see all volumes.

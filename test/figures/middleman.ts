@@ -1,4 +1,4 @@
-// `npm run middleman`: a middleman on one of two encrypted paths flips bits, and drops, replays and cuts bytes in both directions, even in
+// `npm run drill -- middleman`: a middleman on one of two encrypted paths flips bits, and drops, replays and cuts bytes in both directions, even in
 // handshakes, while fio writes and verifies over both paths. A seed decides the manipulations. The program prints the manipulations and the
 // effect on the application. The exit code is 1 if data differed or an I/O failed. Invariant: no process or file is left behind, and the
 // seed is printed.
@@ -12,7 +12,7 @@ import { ENCRYPTED } from '../support/hosts/configs.ts';
 import { Hosts } from '../support/hosts/hosts.ts';
 import { MiddlemanScene } from '../support/scenes/middleman-scene.ts';
 
-const HELP = `usage: npm run middleman -- [--minutes N] [--seed S] [--json]
+const HELP = `usage: npm run drill -- middleman [--minutes N] [--seed S] [--json]
 
 Changes bytes of one of two encrypted paths while fio verifies, and prints figures.
 

@@ -1,4 +1,4 @@
-// `npm run move-latency`: measures how moves of a volume between pools affect an application: it compares the latencies of fio with
+// `npm run measure -- move-latency`: measures how moves of a volume between pools affect an application: it compares the latencies of fio with
 // verification during moves back and forth with the latencies without moves. Invariant: fio ends at the first wrong byte or I/O error, and
 // the program then prints no figures.
 
@@ -18,7 +18,7 @@ import type { Host } from '../support/hosts/host.ts';
 import { Hosts } from '../support/hosts/hosts.ts';
 import { type FioOutcome, startFio } from '../support/io/fio.ts';
 
-const HELP = `usage: npm run move-latency -- [--size 1g] [--seconds 60] [--rate 400] [--limit BYTES] [--memory]
+const HELP = `usage: npm run measure -- move-latency [--size 1g] [--seconds 60] [--rate 400] [--limit BYTES] [--memory]
 
 Makes two pools, each on XFS on a loop device (as root), and a volume of which fio uses all, with verification and at most --rate writes and
 reads of 8 KiB a second. Measures --seconds without a move, as long while the volume moves to and fro without a pause, and as long without

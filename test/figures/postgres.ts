@@ -1,4 +1,4 @@
-// `npm run postgres`: PostgreSQL with its data and its WAL on two volumes. While pgbench runs, the program takes snapshots of both volumes
+// `npm run drill -- postgres`: PostgreSQL with its data and its WAL on two volumes. While pgbench runs, the program takes snapshots of both volumes
 // as a group, with and without --freeze, and clones them. A second PostgreSQL starts from the clones. Invariant: the exit code is 0 if and
 // only if PostgreSQL starts from each clone, pg_amcheck and a sequential read find no damage, and each clone has every transaction that was
 // answered before its snapshot was requested.
@@ -11,7 +11,7 @@ import { DeviceScene } from '../support/devices/device-scene.ts';
 import { whyNoDevices } from '../support/devices/devices.ts';
 import { Hosts } from '../support/hosts/hosts.ts';
 
-const HELP = `usage: npm run postgres -- [--runs N]
+const HELP = `usage: npm run drill -- postgres [--runs N]
 
 Snapshots of a PostgreSQL on two volumes under pgbench. It needs root, postgresql with pg_amcheck, and xfsprogs.
 

@@ -1,4 +1,4 @@
-// `npm run power-cuts`: cuts the power of the pool's disk, or kills rssrv, at random moments of snapshots, clones, rollbacks, removals and
+// `npm run drill -- power-cuts`: cuts the power of the pool's disk, or kills rssrv, at random moments of snapshots, clones, rollbacks, removals and
 // moves under verified writes. The program compares all contents afterwards. The drill is in test/support/power-cuts. Invariants: the exit
 // code is 0 if and only if no round found a problem. The same seed makes the same choices.
 
@@ -9,8 +9,8 @@ import { CutDrill, type Fault } from '../support/power-cuts/cut-drill.ts';
 import { Hosts } from '../support/hosts/hosts.ts';
 import { snapshotPace } from '../support/power-cuts/snapshot-pace.ts';
 
-const HELP = `usage: npm run power-cuts -- [--cuts N] [--kills N] [--seed S] [--without-moves] [--btrfs]
-       npm run power-cuts -- --snapshots-a-minute N [--minutes M]
+const HELP = `usage: npm run drill -- power-cuts [--cuts N] [--kills N] [--seed S] [--without-moves] [--btrfs]
+       npm run drill -- power-cuts --snapshots-a-minute N [--minutes M]
 
 Cuts the power of the disk of a pool (xfs_io shutdown on a loop device), or kills rssrv with SIGKILL, at random moments of changes of
 snapshots and of moves between two pools, while a client writes to three volumes. Then it starts rssrv again and compares all volumes and snapshots with what was answered.

@@ -1,4 +1,4 @@
-// `npm run restarts`: measures the effects on a client's I/O and data when its server is killed, crashes with its machine, is replaced by
+// `npm run drill -- restarts`: measures the effects on a client's I/O and data when its server is killed, crashes with its machine, is replaced by
 // another build, or loses its storage. Each event is repeated N times; fio verifies its data, and all contents are compared exactly. The
 // program prints how long I/O paused, and every error. The drills are in test/support/drills. Invariant: the exit code is 0 if and only if
 // every run was without error.
@@ -10,7 +10,7 @@ import { DRILL_KINDS, type DrillKind } from '../support/drills/restart-kinds.ts'
 import type { DrillResult } from '../support/drills/restart-drill.ts';
 import { Hosts } from '../support/hosts/hosts.ts';
 
-const HELP = `usage: npm run restarts -- [--runs N] [--down SECONDS] [--only TEXT] [--json]
+const HELP = `usage: npm run drill -- restarts [--runs N] [--down SECONDS] [--only TEXT] [--json]
 
 Kills, crashes or replaces a server under verified I/O on two paths, and starts it again after 5 s.
 

@@ -1,4 +1,4 @@
-// `npm run snapshot-holds`: measures how long writes wait for a snapshot, on XFS and btrfs, for fresh and fully fragmented volumes, for one
+// `npm run measure -- snapshot-holds`: measures how long writes wait for a snapshot, on XFS and btrfs, for fresh and fully fragmented volumes, for one
 // volume and for a group. The log of the server says how long the server held all changes, and the writers at the client measure how long
 // single writes took. Invariant: the exit code is 0 if and only if every snapshot was made.
 
@@ -14,7 +14,7 @@ import type { Host } from '../support/hosts/host.ts';
 import { Hosts } from '../support/hosts/hosts.ts';
 import { NbdIo } from '../support/io/nbd-io.ts';
 
-const HELP = `usage: npm run snapshot-holds -- [--file-systems xfs,btrfs] [--sizes 1g,16g] [--group 8] [--group-size 1g]
+const HELP = `usage: npm run measure -- snapshot-holds [--file-systems xfs,btrfs] [--sizes 1g,16g] [--group 8] [--group-size 1g]
                                 [--contents fresh,fragmented] [--snapshots N] [--seconds N] [--writers N] [--rate N]
                                 [--memory | --images DIR]
 

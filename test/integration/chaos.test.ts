@@ -33,7 +33,7 @@ const WRITES_MEANWHILE = 100;
 const VERIFY_BACKLOG = 64;
 /**
  * Longest permitted pause. This pause is shorter than the 3 s after which a silent path dies, because I/O must leave the path earlier, as
- * soon as the path is suspect. `npm run gaps` measures the goals.
+ * soon as the path is suspect. `npm run measure -- gaps` measures the goals.
  */
 const PAUSE_MAX_MS = 2_000;
 const STOPPED_MS = 10_000;

@@ -1,5 +1,5 @@
 // With real processes, no acknowledged write is lost if the server is killed, is replaced by another build or crashes with its machine, or
-// if its storage fails. fio verifies the data, and at the end the test checks every sector. Each case runs twice; `npm run restarts` runs
+// if its storage fails. fio verifies the data, and at the end the test checks every sector. Each case runs twice; `npm run drill -- restarts` runs
 // many more. Rules: G4, G5.
 
 import { expect, it } from 'vitest';

@@ -1,5 +1,5 @@
 // Runs parts of the suite of libiscsi against gates with something unsteady behind them: a mirror, and paths that are reset each second.
-// Initiators see no error. `npm run iscsi-suite` runs the whole suite. Rules: G40.
+// Initiators see no error. `npm run drill -- iscsi-suite` runs the whole suite. Rules: G40.
 
 import { expect, it } from 'vitest';
 import { needPrograms } from '@rsio/common/testing/needs';

@@ -1,5 +1,5 @@
 // A middleman on one of two paths flips, drops, repeats and cuts bytes while fio writes and verifies over both paths. fio must see no
-// changed data and no error, and the path must come back after the middleman has left. `npm run middleman` does the same for longer, and
+// changed data and no error, and the path must come back after the middleman has left. `npm run drill -- middleman` does the same for longer, and
 // prints figures. Rules: G22.
 
 import { expect, it } from 'vitest';

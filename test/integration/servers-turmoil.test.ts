@@ -1,5 +1,5 @@
 // The data centre under I/O, during 50 changes such as restarts of servers and reloads of changed files. No I/O may fail, no block may
-// differ, and every output after a change must be right. A failure names its seed: npm run data-centre -- --seed S repeats the same
+// differ, and every output after a change must be right. A failure names its seed: npm run drill -- data-centre --seed S repeats the same
 // changes.
 
 import { randomInt } from 'node:crypto';

@@ -1,6 +1,6 @@
 // At random moments of changes of snapshots under writes, the power of a pool's disk is cut, or rssrv is killed. Every snapshot whose
 // request was answered must be whole, no flushed write may be lost, and no file may be left over. This test runs two rounds of
-// `npm run power-cuts`, which runs hundreds. Skipped without root, loop devices or xfsprogs. Rules: G26.
+// `npm run drill -- power-cuts`, which runs hundreds. Skipped without root, loop devices or xfsprogs. Rules: G26.
 
 import { randomInt } from 'node:crypto';
 import { needPrograms } from '@rsio/common/testing/needs';

@@ -1,6 +1,6 @@
 // Every fault of the netlab occurs once, on one of four links, under a load that verifies its reads. No I/O may fail, I/O must continue
 // during the fault, the path must carry I/O again afterwards, and at the end the counters of load, daemon and cards must agree.
-// `npm run lab` measures times. Rules: G2.
+// `npm run measure -- lab` measures times. Rules: G2.
 
 import type { ControlMethods } from '@rsio/common/control/methods';
 import { afterAll, expect, it, type TestContext } from 'vitest';

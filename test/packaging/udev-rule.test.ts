@@ -1,5 +1,5 @@
 // The udev rule with which systemd gets a device unit for each block device. The test runs the small program in the rule with sh, as udev
-// would, and checks the event that rsiod requests. `npm run vm-boot` tests that systemd waits for the device and mounts it.
+// would, and checks the event that rsiod requests. `npm run drill -- vm-boot` tests that systemd waits for the device and mounts it.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';

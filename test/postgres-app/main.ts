@@ -1,11 +1,11 @@
-// `npm run postgres-app`: PostgreSQL as an application that moves between three nodes, on a mirror over three servers. Every machine is in
+// `npm run drill -- postgres-app`: PostgreSQL as an application that moves between three nodes, on a mirror over three servers. Every machine is in
 // its own network namespace. In each round, one thing happens to the node that runs it, or to its service. rounds.ts has the expected behaviour.
 
 import { runDrill } from '../postgres-mirror/play.ts';
 import { NODES } from './application.ts';
 import { Rounds } from './rounds.ts';
 
-const HELP = `usage: npm run postgres-app -- [--rounds N] [--seed S] [--keep FOLDER]
+const HELP = `usage: npm run drill -- postgres-app [--rounds N] [--seed S] [--keep FOLDER]
 
 PostgreSQL as an application of three nodes, on a mirror of two replicas and a
 witness, in network namespaces. Nodes and services fail, it is moved, and servers

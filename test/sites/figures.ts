@@ -1,4 +1,4 @@
-// `npm run sites -- --figures`: what a moment costs on the wire and on the disk of the target, eight volumes at one moment, and the speed of
+// `npm run drill -- sites --figures`: what a moment costs on the wire and on the disk of the target, eight volumes at one moment, and the speed of
 // a first copy over slow and long lines. The servers are in network namespaces. Invariant: only ratios are printed; each figure is of a copy
 // that equals its moment.
 

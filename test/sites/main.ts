@@ -1,4 +1,4 @@
-// `npm run sites`: replication between two servers, by real daemons. Invariants: the exit code is 0 if and only if no problem was found. No
+// `npm run drill -- sites`: replication between two servers, by real daemons. Invariants: the exit code is 0 if and only if no problem was found. No
 // process, mount or file is left behind.
 
 import { randomInt } from 'node:crypto';
@@ -12,7 +12,7 @@ import { PostgresRounds } from './postgres.ts';
 import { RoleRounds } from './roles.ts';
 import { Rounds, seconds } from './rounds.ts';
 
-const HELP = `usage: npm run sites -- [--roles | --postgres | --figures [--size SIZE] [--only TEXT]] [--rounds N] [--seed S]
+const HELP = `usage: npm run drill -- sites [--roles | --postgres | --figures [--size SIZE] [--only TEXT]] [--rounds N] [--seed S]
 
 Replicates volumes from one server to another one. Each round has a fault (a kill of a process of either server, or cuts of the paths between
 them) and a drill at the target under load. Each clone must equal the snapshot of the source with the same moment, byte for byte. At the end,

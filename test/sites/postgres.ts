@@ -1,4 +1,4 @@
-// `npm run sites -- --postgres`: PostgreSQL on a volume of the source, under pgbench and a ledger. In each round, under a fault, PostgreSQL
+// `npm run drill -- sites --postgres`: PostgreSQL on a volume of the source, under pgbench and a ledger. In each round, under a fault, PostgreSQL
 // starts at the target on a clone of the newest moment. Invariant: every row that was acknowledged before the source made the moment must be
 // there, and no page may be damaged. Both servers and the ledger have one clock, because they are on one machine.
 

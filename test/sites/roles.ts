@@ -1,4 +1,4 @@
-// The rounds of roles of `npm run sites`: two servers exchange their roles, lose one another, are set back to old images, and rename their
+// The rounds of roles of `npm run drill -- sites`: two servers exchange their roles, lose one another, are set back to old images, and rename their
 // volumes, also while orders run and processes are killed. Then the ways are followed that the servers print. Invariants: the source has
 // every acknowledged write, or exactly the content that a person has chosen. What was given up is still kept somewhere. While a follower is
 // diverged, it gets and loses nothing. The newest moment of a follower equals the snapshot of the source, byte for byte.

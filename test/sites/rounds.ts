@@ -1,4 +1,4 @@
-// The rounds of `npm run sites`: under a verified load, a fault, a drill at the target, and a comparison of each clone with its moment at
+// The rounds of `npm run drill -- sites`: under a verified load, a fault, a drill at the target, and a comparison of each clone with its moment at
 // the source; at the end, a promotion without the source. Invariants: no moment of a drill is older than that of an earlier drill. The
 // followers get a newer moment after every fault.
 

@@ -1,4 +1,4 @@
-// `npm run vm-boot`: tests the packages with a real systemd, in two virtual machines with bare Debian roots: a server and a client. Like an
+// `npm run drill -- vm-boot`: tests the packages with a real systemd, in two virtual machines with bare Debian roots: a server and a client. Like an
 // administrator, the program installs the packages, configures them by command, reboots, upgrades under a verified load, kills daemons, and
 // purges the packages. Root is not needed. Without usable virtualization, the machines are emulated, and the run takes about 20 minutes.
 // `npm test` does not run this program. Only these machines show faults of units, udev rules and maintainer scripts, which need systemd,
@@ -18,7 +18,7 @@ import { Report } from './report.ts';
 import type { Scene } from './scene.ts';
 import { commanded, crashed, removed, upgraded } from './upgrade.ts';
 
-const HELP = `usage: npm run vm-boot -- [--suite SUITE] [--before FOLDER] [--folder FOLDER] [--until CHAPTER]
+const HELP = `usage: npm run drill -- vm-boot [--suite SUITE] [--before FOLDER] [--folder FOLDER] [--until CHAPTER]
 
 Boots two virtual machines with a bare root of Debian SUITE (default trixie), installs the packages of FOLDER (default: the packages of this
 checkout, under version 0.0.1), and upgrades them to the packages of this checkout. --folder keeps the image and the consoles (default: below

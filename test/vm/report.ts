@@ -1,4 +1,4 @@
-// The report of npm run vm-boot: each check prints a line when it ends.
+// The report of npm run drill -- vm-boot: each check prints a line when it ends.
 // Invariant: the exit code is 0 exactly if no check has failed.
 
 /** Returns the time in seconds, with one decimal. */

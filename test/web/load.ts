@@ -1,4 +1,4 @@
-// `npm run web-load [LOADS]`: measures, in Chromium on this machine, how long the first page takes over loopback with 200 volumes and 50
+// `npm run measure -- web-load [LOADS]`: measures, in Chromium on this machine, how long the first page takes over loopback with 200 volumes and 50
 // clients, and how soon an open page shows a new fault. The program prints medians and largest values, and the load of the machine; it
 // judges no figure. The picture is the sample picture; the pages, headers and assets come from rsweb. Times are measured with the clock of
 // the browser, from the beginning of the navigation.

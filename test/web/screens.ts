@@ -1,4 +1,4 @@
-// Writes a screenshot of each page into docs/screens, over the sample picture, in headless Chromium. `npm run web-screens`. If pngquant is
+// Writes a screenshot of each page into docs/screens, over the sample picture, in headless Chromium. `npm run measure -- web-screens`. If pngquant is
 // installed, it makes the files smaller.
 
 import { spawnSync } from 'node:child_process';

@@ -1,4 +1,4 @@
-// `npm run mirror-gaps`: measures the pauses of applications when a mirror loses a server, and the amount and rate of the copy when this
+// `npm run measure -- mirror-gaps`: measures the pauses of applications when a mirror loses a server, and the amount and rate of the copy when this
 // server returns. Real daemons run on machines of a netlab, which needs root. The tests judge data. Invariant: a failed request makes the
 // exit code 1, and no process, namespace or file is left behind.
 
@@ -11,7 +11,7 @@ import { resync, type Resync } from './resync.ts';
 import { boundMs, DEFAULT_TIMING, MIB, ONE_SECOND, type Timing } from './scene.ts';
 
 const PARTS = ['power', 'restart', 'copied', 'resync'] as const;
-const HELP = `usage: npm run mirror-gaps -- [--runs N] [--only PART] [--resync MIB] [--dir DIR]
+const HELP = `usage: npm run measure -- mirror-gaps [--runs N] [--only PART] [--resync MIB] [--dir DIR]
                            [--json]
 
 Measures what applications notice when a mirror over two servers loses one.

@@ -1,4 +1,4 @@
-// `npm run lab`: measures several links between a client and a server in network namespaces, with faults, and prints the results beside the
+// `npm run measure -- lab`: measures several links between a client and a server in network namespaces, with faults, and prints the results beside the
 // goals. The other files of this folder make the measurements. Invariant: no process or namespace is left behind, and the output names the
 // parts that could not run.
 
@@ -16,7 +16,7 @@ import { verifiedRun } from './verified-run.ts';
 
 const GROUPS = ['faults', 'throughput', 'verify', 'peers'];
 const NAMES = [...GROUPS, ...LINK_FAULTS.map(({ name }) => name), ...MEASUREMENTS.map(({ name }) => name), ...PEER_NAMES];
-const HELP = `usage: npm run lab -- [--full] [--runs N] [--only NAME]... [--seconds S] [--congestion NAME] [--json]
+const HELP = `usage: npm run measure -- lab [--full] [--runs N] [--only NAME]... [--seconds S] [--congestion NAME] [--json]
 
 Connects a client and a server in separate network namespaces with links of 1 Gbit/s. Measures how long I/O pauses when
 one of two links fails and how much data up to 8 links carry, runs fio with verification under every fault, and measures

@@ -1,4 +1,4 @@
-// The events at a server in the drills of `npm run restarts`: the server is killed, crashes with its machine, or is replaced by another
+// The events at a server in the drills of `npm run drill -- restarts`: the server is killed, crashes with its machine, or is replaced by another
 // build, or its storage fails to make acknowledged writes durable. A test can make several events one after the other, and each event is
 // also a drill with a name. restart-drill.ts has the load and judges the effects.
 

@@ -1,4 +1,4 @@
-// The drills of npm run vm-appliance, in their order: each one goes on with the machines as the earlier one left them. Everything on the
+// The drills of npm run drill -- vm-appliance, in their order: each one goes on with the machines as the earlier one left them. Everything on the
 // appliance is done with the keyboard of its serial console.
 
 import { execFileSync } from 'node:child_process';

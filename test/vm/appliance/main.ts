@@ -1,4 +1,4 @@
-// `npm run vm-appliance`: the appliance in a virtual machine, from the bare image to a replaced disk, by the keyboard of its serial console,
+// `npm run drill -- vm-appliance`: the appliance in a virtual machine, from the bare image to a replaced disk, by the keyboard of its serial console,
 // with another machine as its client. Without usable virtualization, the machines are emulated, and the run takes about half an hour.
 // `npm test` does not run this program.
 
@@ -16,7 +16,7 @@ import { ConsoleMachine } from './console-machine.ts';
 import { type ApplianceScene, clientAttached, connected, disk, diskReplaced, firstHour, mediaDisk } from './drills.ts';
 import { password, powerCut, restored, upgrades, writes } from './drills.ts';
 
-const HELP = `usage: npm run vm-appliance -- [--folder FOLDER] [--images FOLDER] [--from DRILL] [--until DRILL]
+const HELP = `usage: npm run drill -- vm-appliance [--folder FOLDER] [--images FOLDER] [--from DRILL] [--until DRILL]
 
 Makes the image of the appliance in two versions (npm run appliance; --images takes them from an earlier run), boots it, and plays with the
 keyboard of its serial console: first-hour, client, power-cut, password, upgrade, disk, restore. Another virtual machine is the client.

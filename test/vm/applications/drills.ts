@@ -1,4 +1,4 @@
-// The drills of npm run vm-applications: what happens to the node that has the application. Invariant of each drill: afterwards, one node runs
+// The drills of npm run drill -- vm-applications: what happens to the node that has the application. Invariant of each drill: afterwards, one node runs
 // the application, and the other node has no part of the application. Two nodes never had parts at the same time, except for a node that
 // stood still.
 

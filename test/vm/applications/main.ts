@@ -1,4 +1,4 @@
-// `npm run vm-applications`: an application that moves between two nodes, by systemd, in three virtual machines: a server, and the nodes
+// `npm run drill -- vm-applications`: an application that moves between two nodes, by systemd, in three virtual machines: a server, and the nodes
 // big-2 and big-6. The packages are installed, and the application is added as APPLICATIONS.md says. Its node moves it by command, loses
 // its power, stands still, and reboots; then both nodes reboot. Root is not needed. `npm test` does not run this program.
 
@@ -14,7 +14,7 @@ import { Container, prepared, removed } from './container.ts';
 import { DRILLS } from './drills.ts';
 import { type AppScene, CABLES, configured, installed, NAMES, TIMES, upgraded } from './scene.ts';
 
-const HELP = `usage: npm run vm-applications -- [--suite SUITE] [--folder FOLDER] [--only DRILL,...] [--containers | --again]
+const HELP = `usage: npm run drill -- vm-applications [--suite SUITE] [--folder FOLDER] [--only DRILL,...] [--containers | --again]
 
 Boots a server and two nodes of Debian SUITE (default trixie), installs the packages of this checkout, adds an application with a volume, a unit
 of systemd and an address, and plays the drills: ${Object.keys(DRILLS).join(', ')}.
@@ -23,7 +23,7 @@ packages of this checkout there, and goes on with the application as it is. --co
 control groups of version 2, the modules fuse and loop, and iproute2. --folder keeps the image and the consoles (default: below ${tmpdir()}).
 Needs what vm-boot needs.
 `;
-/** Installed already, because npm run vm-boot tests the installation, and an emulated machine takes minutes for it. */
+/** Installed already, because npm run drill -- vm-boot tests the installation, and an emulated machine takes minutes for it. */
 const PACKAGES = ['nodejs', 'perl', 'adduser', 'iproute2', 'mount', 'logrotate', 'qemu-utils'];
 
 const { values } = parseArgs({

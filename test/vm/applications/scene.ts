@@ -1,4 +1,4 @@
-// The machines of npm run vm-applications, and the commands with which an administrator makes an application that moves between two nodes: a
+// The machines of npm run drill -- vm-applications, and the commands with which an administrator makes an application that moves between two nodes: a
 // volume of a pool with a file system, a unit of systemd, and an address. The server is the switch between the nodes, and connects to the
 // moving address. drills.ts has the drills.
 

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs the commands that npm run vm-boot sends through a virtio port: a line is an id and a script in base64, and the answer is the id, the exit
+# Runs the commands that npm run drill -- vm-boot sends through a virtio port: a line is an id and a script in base64, and the answer is the id, the exit
 # code and the output in base64. The first line after each boot is the id of the boot. A command runs with a terminal of nobody and no input.
 exec 3<>/dev/virtio-ports/agent
 printf 'ready %s\n' "$(cat /proc/sys/kernel/random/boot_id)" >&3

@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# What the server of npm run vm-applications remembers: each line that the service has sent from its moving address (ledger.pl), and what each
+# What the server of npm run drill -- vm-applications remembers: each line that the service has sent from its moving address (ledger.pl), and what each
 # node says about its traces of the application (watch.pl), both with the time. Invariant: the files have whole lines, in order of arrival.
 # Usage: collect.pl ADDRESS PORT ACKS TRACES; reports arrive as datagrams at the next port.
 use strict;

@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# The service of npm run vm-applications: four times a second, it appends a line with a number and the name of this machine to a file, and syncs.
+# The service of npm run drill -- vm-applications: four times a second, it appends a line with a number and the name of this machine to a file, and syncs.
 # Only then, it sends the line to the programs that are connected to its port. It continues after the last whole line that it finds.
 # Invariant: a line that was sent is durable; an error of I/O ends the service. Usage: ledger.pl FILE PORT.
 use strict;

@@ -1,4 +1,4 @@
-// The drills of npm run vm-lun: what happens to the owner of the pool while the client writes. Invariant of each drill: no I/O fails, and
+// The drills of npm run drill -- vm-lun: what happens to the owner of the pool while the client writes. Invariant of each drill: no I/O fails, and
 // no block is lost or reverts, even while the earlier owner comes back. At the end, the earlier owner stands by.
 
 import type { Machine } from '../machine.ts';

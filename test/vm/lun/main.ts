@@ -1,4 +1,4 @@
-// `npm run vm-lun`: a farm on a LUN of an iSCSI target, fenced by persistent reservations, in three virtual machines: two servers, and one
+// `npm run drill -- vm-lun`: a farm on a LUN of an iSCSI target, fenced by persistent reservations, in three virtual machines: two servers, and one
 // machine that is both the array (the target of the kernel, LIO) and the client. The packages are installed as OPERATING.md says. While the
 // client writes and remembers what was acknowledged, the owner of the pool moves, is killed, stands still, is cut off and loses its power.
 // Root is not needed. `npm test` does not run this program.
@@ -16,14 +16,14 @@ import { installed, LINKS, type LunScene, served } from './scene.ts';
 import { engineSuite } from './suite.ts';
 
 const SUITE = 'suite';
-const HELP = `usage: npm run vm-lun -- [--suite SUITE] [--folder FOLDER] [--only DRILL,...] [--rounds N]
+const HELP = `usage: npm run drill -- vm-lun [--suite SUITE] [--folder FOLDER] [--only DRILL,...] [--rounds N]
 
 Boots an iSCSI target with a client, and two servers of Debian SUITE (default trixie), installs the packages of this checkout, makes a shared
 pool with fence = reservation, and makes each drill happen under writes, N times (default 1): ${Object.keys(DRILLS).join(', ')}.
 First, it runs the suite of the engines on another LUN (${SUITE}).
 --folder keeps the image and the consoles (default: below ${tmpdir()}). Needs what vm-boot needs.
 `;
-/** Installed already, because npm run vm-boot tests the installation, and an emulated machine takes minutes for it. */
+/** Installed already, because npm run drill -- vm-boot tests the installation, and an emulated machine takes minutes for it. */
 const PACKAGES = ['nodejs', 'perl', 'adduser', 'iproute2', 'mount', 'xfsprogs', 'open-iscsi', 'sg3-utils', 'nvme-cli'];
 /** Otherwise, the first boot would wait for a network that has no addresses yet. */
 const SETUP = ['chroot "$1" systemctl disable open-iscsi.service iscsid.socket iscsid.service'];

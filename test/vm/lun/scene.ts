@@ -1,4 +1,4 @@
-// The machines of npm run vm-lun, their links and addresses, and the commands that make the farm. The array and the client are the same
+// The machines of npm run drill -- vm-lun, their links and addresses, and the commands that make the farm. The array and the client are the same
 // machine, but each server has one link to the array and one to the client, so that it can lose one of these links. drills.ts has the
 // drills.
 

@@ -1,4 +1,4 @@
-// The drills of npm run upgrades: each package under a verified load, a machine with server and client, a client whose devices would not
+// The drills of npm run drill -- upgrades: each package under a verified load, a machine with server and client, a client whose devices would not
 // outlive a restart, and each order of the packages. Invariant: a load runs during each upgrade, and must see no error.
 
 import { beginLoad, endLoad } from '../load.ts';

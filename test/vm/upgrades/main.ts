@@ -1,4 +1,4 @@
-// `npm run upgrades`: upgrades from the last release to this checkout under a verified load, in containers of this kernel with a systemd of
+// `npm run drill -- upgrades`: upgrades from the last release to this checkout under a verified load, in containers of this kernel with a systemd of
 // their own: a server, two clients, and a machine that is both. The packages of the last release are built from the history. Needs root.
 // `npm test` does not run this program.
 
@@ -15,7 +15,7 @@ import { lastRelease, later, packagesAs, packagesOf, type Release, reversioned }
 import { CABLES, NAMES, prepared, type UpgradeScene } from './scene.ts';
 
 const LIMIT_MINUTES = 40;
-const HELP = `usage: npm run upgrades -- [--suite SUITE] [--folder FOLDER]
+const HELP = `usage: npm run drill -- upgrades [--suite SUITE] [--folder FOLDER]
 
 Installs the packages of the last release on four machines of Debian SUITE (default trixie), and upgrades them to this checkout while fio writes and verifies.
 The machines are containers with a systemd of their own, and end with the run, after at most ${LIMIT_MINUTES} minutes. --folder keeps the image and the packages of

@@ -1,4 +1,4 @@
-// The machines of npm run upgrades, and the first hour on each: the packages of the last release, configured by command, with a file system
+// The machines of npm run drill -- upgrades, and the first hour on each: the packages of the last release, configured by command, with a file system
 // on a volume. drills.ts has the upgrades.
 
 import type { Guest } from '../machine.ts';

@@ -1,4 +1,4 @@
-// The engine with persistent reservations passes the suite of all engines on a LUN of LIO, the target of Linux. npm run vm-lun has such a
+// The engine with persistent reservations passes the suite of all engines on a LUN of LIO, the target of Linux. npm run drill -- vm-lun has such a
 // LUN in a virtual machine; elsewhere, this suite is skipped. Rule: F13.
 
 import { spawnSync } from 'node:child_process';
@@ -14,7 +14,7 @@ const OWNERS = ['big-9', 'big-8'];
 /** The paths of two devices that are the same LUN, one for each of two initiators (servers). The tests destroy the content of the LUN. */
 const LUN = process.env['RSIO_TEST_LUN']?.split(' ') ?? [];
 
-engineSuite('reservation engine', LUN.length === OWNERS.length ? null : 'needs a LUN with two initiators: npm run vm-lun', async () => {
+engineSuite('reservation engine', LUN.length === OWNERS.length ? null : 'needs a LUN with two initiators: npm run drill -- vm-lun', async () => {
   const [own = '', other = ''] = LUN;
   const must = (program: string, ...args: string[]): Buffer => {
     const { status, stdout, stderr } = spawnSync(program, args, { maxBuffer: Number.MAX_SAFE_INTEGER });
