@@ -157,7 +157,10 @@ export const PROGRAMS = {
   },
 };
 
-/** `family`: only its programs; null: all. */
+/**
+ * Lists the programs of a family; null: all programs.
+ * @param {string | null} family
+ */
 export function usage(family = null) {
   const shown = Object.entries(PROGRAMS).filter(([, one]) => family === null || one.family === family);
   const lines = shown.map(([name, one]) => {
