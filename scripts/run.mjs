@@ -167,7 +167,7 @@ export function usage(family = null) {
     const place = one.family === undefined || family !== null ? name : `${one.family} ${name}`;
     return `  ${place.padEnd(family === null ? 25 : 17)}${one.what}\n`;
   });
-  const call = family === null ? 'node scripts/run.mjs NAME' : `npm run ${family} -- NAME`;
+  const call = family === null ? 'node scripts/run.mjs NAME' : ['npm run', family, '-- NAME'].join(' ');
   return `usage: ${call} [ARGUMENT...]\n${lines.join('')}The arguments belong to the program.\n`;
 }
 
