@@ -196,19 +196,16 @@ export class Administration {
     });
     this.images = new ImageVerbs(this.verbs, this.snapshots, log);
     const newIdentity = (): string => randomBytes(16).toString('hex');
-    this.replicas = new ReplicaStore(
-      this.verbs,
-      newIdentity,
-      (work, what) => ports.changes.run(work, what),
-      log,
-      (id) =>
+    this.replicas = new ReplicaStore(this.verbs, newIdentity, (work, what) => ports.changes.run(work, what), log, {
+      isServed: (id) => ports.clients.volumes.served.some((one) => one.id === id),
+      end: (id) =>
         ports.clients.holds.endHolds(
           id,
           (all) => all,
           () => Promise.resolve(),
           () => Promise.resolve(),
         ),
-    );
+    });
     this.triggers = new Triggers({
       clock,
       log,

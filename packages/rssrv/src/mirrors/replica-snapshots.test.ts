@@ -44,7 +44,7 @@ function storeOf({ verbs }: PoolScene): ReplicaStore {
     () => 'b'.repeat(32),
     (work) => work(),
     log,
-    () => Promise.resolve(),
+    { isServed: () => true, end: () => Promise.resolve() },
   );
 }
 

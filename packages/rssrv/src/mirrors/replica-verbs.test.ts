@@ -28,10 +28,13 @@ const DB = { name: 'db', universe: 0 };
 
 let parent = '';
 beforeEach(() => {
+  isServed = true;
   parent = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-replicas-'));
 });
 afterEach(() => removeFolder(parent));
 
+/** Whether the server serves the replicas, which the scene does not know. */
+let isServed = true;
 const OPTIONS: SceneOptions = { clock: systemClock };
 
 async function open(
@@ -47,7 +50,7 @@ async function open(
     newIdentity,
     (work) => work(),
     { info: (text: string) => void log.push(text) },
-    (id) => Promise.resolve(void scene.used.delete(id)),
+    { isServed: () => isServed, end: (id) => Promise.resolve(void scene.used.delete(id)) },
   );
   return { scene, store, log };
 }
@@ -105,11 +108,17 @@ it('a replica whose file was replaced by another one is split although a client 
   const id = await idOf(scene);
   await store.place(id, MIRROR);
   scene.used.add(id);
+  isServed = false;
   await expect(store.split(DB, LOCAL_ASKER, null)).rejects.toThrow('Volume db is in use');
   expect(scene.used.has(id)).toBe(true);
+  isServed = true;
   const data = path.join(parent, 'pools/fast/volumes', id, 'data');
   fs.copyFileSync(data, `${data}.old`);
   fs.renameSync(`${data}.old`, data);
+  // A server that has the old file open serves it.
+  await expect(store.split(DB, LOCAL_ASKER, null)).rejects.toThrow('Volume db is in use');
+  expect(scene.used.has(id)).toBe(true);
+  isServed = false;
   expect((await store.split(DB, LOCAL_ASKER, null))?.manifest.replica).toBeUndefined();
   expect(scene.used.has(id)).toBe(false);
   await scene.pools.close();

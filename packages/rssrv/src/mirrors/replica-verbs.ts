@@ -22,29 +22,29 @@ import { makeMap, regionsOf } from './map-file.ts';
 /** Executes a change of pools in its turn in the queue of changes. `what`: see ChangeInProgress. */
 type Change = <T>(work: () => Promise<T>, what: string) => Promise<T>;
 
+export interface ReplicaHolders {
+  /** True if the server serves the volume now, also from a file that has another name or none by now. */
+  isServed(volumeId: string): boolean;
+  /** Durably ends all holds on a volume. */
+  end(volumeId: string): Promise<void>;
+}
+
 export class ReplicaStore {
   private readonly verbs: PoolVerbs;
   private readonly newIdentity: () => string;
   private readonly change: Change;
   private readonly log: Pick<Log, 'info'>;
-  private readonly endHolds: (volumeId: string) => Promise<void>;
+  private readonly holders: ReplicaHolders;
 
   /**
-   * `newIdentity` returns a new random identity of data: 32 hexadecimal digits. `endHolds` durably ends all holds on a volume that is not
-   * served.
+   * `newIdentity` returns a new random identity of data: 32 hexadecimal digits.
    */
-  constructor(
-    verbs: PoolVerbs,
-    newIdentity: () => string,
-    change: Change,
-    log: Pick<Log, 'info'>,
-    endHolds: (volumeId: string) => Promise<void>,
-  ) {
+  constructor(verbs: PoolVerbs, newIdentity: () => string, change: Change, log: Pick<Log, 'info'>, holders: ReplicaHolders) {
     this.verbs = verbs;
     this.newIdentity = newIdentity;
     this.change = change;
     this.log = log;
-    this.endHolds = endHolds;
+    this.holders = holders;
   }
 
   /**
@@ -99,14 +99,14 @@ export class ReplicaStore {
         if (!isIt || manifest.replica === undefined || !asker.mayAttach(manifest.clients)) continue;
         asker.needs('admin', 'take replicas away from mirrors');
         if (pool.trouble !== null) throw unusable(pool);
-        if (await this.isReplaced({ pool, manifest })) await this.endHolds(manifest.id);
+        if (!this.holders.isServed(manifest.id) && (await this.isReplaced({ pool, manifest }))) await this.holders.end(manifest.id);
         return { pool, manifest: await this.unmark({ pool, manifest }, request) };
       }
     }
     return null;
   }
 
-  /** True if the file is not the one that became the replica, so that the server does not serve it (volumes/volume-failures.ts). */
+  /** True if the file is not the one that became the replica, so that no start serves it (volumes/volume-failures.ts). */
   private isReplaced({ pool, manifest }: Found): Promise<boolean> {
     return this.verbs.onDisk(pool, POOL_CHANGE_MS, async (files) => {
       const data = poolPaths.data(poolPaths.volume(files.directory, manifest.id));

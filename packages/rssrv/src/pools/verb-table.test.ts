@@ -148,7 +148,7 @@ const RUN: Readonly<Record<Verb, (bench: Bench) => unknown>> = {
       () => MIRROR,
       (work) => work(),
       { info: () => undefined },
-      () => Promise.resolve(),
+      { isServed: () => true, end: () => Promise.resolve() },
     ).place(found().manifest.id, MIRROR),
   'stop serving': ({ scene }) => scene.verbs.whileUnserved(findVolume(scene.verbs.catalogue, DB, LOCAL_ASKER), () => Promise.resolve()),
 };

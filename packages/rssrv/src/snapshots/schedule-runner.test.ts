@@ -262,7 +262,7 @@ test('a replica of a mirror gets no snapshots, no program is started for it, and
     () => 'b'.repeat(32),
     (work) => work(),
     { info: () => undefined },
-    () => Promise.resolve(),
+    { isServed: () => true, end: () => Promise.resolve() },
   );
   const before = made.names();
   await store.place(manifest.id, 'a'.repeat(32));

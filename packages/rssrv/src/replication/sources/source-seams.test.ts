@@ -227,7 +227,7 @@ describe('a command that is refused', () => {
       () => 'b'.repeat(32),
       (work) => work(),
       { info: () => undefined },
-      () => Promise.resolve(),
+      { isServed: () => true, end: () => Promise.resolve() },
     );
     expect(await refusal(() => store.place(s.volume('db').manifest.id, 'a'.repeat(32)))).toBe(
       `E_USAGE: Volume db is replicated to client big-8, and cannot become a replica of a mirror: ${END}`,
