@@ -1,8 +1,8 @@
 // Turns volumes of pools into replicas of mirrors, and back into ordinary volumes. Invariants: the commit point is the manifest with the
 // mark. The map of ones with the new identity is on disk before the manifest, so that a stop at any step leaves either no mark or a
 // complete replica. A volume that a client uses is not changed, except by a split of a replica whose file was replaced, for example by an
-// old backup: nothing that a client wrote is in such a file, and it is never served. The volume is not served during the change, so that no handle stays open
-// while the identity of the data changes.
+// old backup: nothing that a client wrote is in such a file, and no start serves it. The volume is not served during the change, so that no
+// handle stays open while the identity of the data changes.
 
 import { rm, stat } from 'node:fs/promises';
 import { RsError } from '@rsio/common/lib/errors';
@@ -36,9 +36,7 @@ export class ReplicaStore {
   private readonly log: Pick<Log, 'info'>;
   private readonly holders: ReplicaHolders;
 
-  /**
-   * `newIdentity` returns a new random identity of data: 32 hexadecimal digits.
-   */
+  /** `newIdentity` returns a new random identity of data: 32 hexadecimal digits. */
   constructor(verbs: PoolVerbs, newIdentity: () => string, change: Change, log: Pick<Log, 'info'>, holders: ReplicaHolders) {
     this.verbs = verbs;
     this.newIdentity = newIdentity;

@@ -1,11 +1,12 @@
 // Tests which clients the volume of a new replica gets. A server with `tenants` gives it to this client alone, and the other clients of the
 // mirror must not be locked out of it. new-server.ts and creation.ts say which replica it is like. Rules: A1.
 
+import { RsError } from '@rsio/common/lib/errors';
 import { expect, test } from 'vitest';
 import { volume } from '@rsio/common/testing/server-views';
 import type { ManagedVolumeView } from '@rsio/common/control/server/views';
 import type { MirrorServer } from './mirror-server.ts';
-import { makeVolume, type MadeVolumes } from './volumes.ts';
+import { makeVolume, type MadeVolumes, removeVolume, setAside } from './volumes.ts';
 
 const WANTED = { name: 'db', universe: 0, sizeBytes: 4_096, blockSizeBytes: 512, pool: null, request: 'r' };
 const LIKE = { name: 'db', universe: 0 };
@@ -52,4 +53,17 @@ test('a further replica has the clients and the managers of the others, and thei
 test('a client that does not see all clients of the others makes no replica', async () => {
   const other = { clients: ['big-6'], takeOver: [], owner: null, path: null, isOwn: false };
   await expect(settingsOf(ALONE, other)).rejects.toThrow('The replica on server big-8 belongs to others');
+});
+
+test('a former replica that keeps its name, and a volume that is not removed, have commands that work while the mirror is attached', async () => {
+  const refuses = { name: 'big-8', callAdmin: () => Promise.reject(new RsError('E_USAGE', 'It is a replica')) } as unknown as MirrorServer;
+  const db = { namespace: 'osl', name: 'db', universe: 0 };
+  const onServer = 'on it, rsadm volume remove db removes it, after rsadm volume split db if it is still a replica';
+  const { said, isSetAside } = await setAside(refuses, db, () => 'id');
+  expect([isSetAside, said]).toEqual([
+    false,
+    `server big-8 offers volume osl:db@0, which has the name of the mirror and is out of date (It is a replica): ${onServer}`,
+  ]);
+  const { left } = await removeVolume(refuses, { ...db, universe: 3 }, 'removed', () => 'id');
+  expect(left).toContain(`while the mirror is attached, ${onServer.replaceAll(' db ', ' db@3 ')}`);
 });

@@ -5,7 +5,7 @@
 import type { ManagedVolumeView } from '@rsio/common/control/server/views';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { NAME_MAX_BYTES } from '@rsio/common/lib/limits';
-import { volumeLabel } from '@rsio/common/lib/volume-name';
+import { nameInUniverse, volumeLabel } from '@rsio/common/lib/volume-name';
 import { REPLICA_VOLUME_MS } from '../limits.ts';
 import type { MirrorServer } from './mirror-server.ts';
 
@@ -104,9 +104,16 @@ export async function removeVolume(
   } catch (thrown) {
     const { code, message } = toRsError(thrown);
     const label = volumeLabel(volume);
-    const left = `server ${server.name} still has volume ${label} (${message}): rsconfig volume remove ${label} --server ${server.name} removes it`;
+    const here = `rsconfig volume remove ${label} --server ${server.name} removes it`;
+    const left = `server ${server.name} still has volume ${label} (${message}): ${here}; while the mirror is attached, ${removalThere(volume)}`;
     return { left, isUnknown: code === 'E_UNKNOWN_VOLUME' };
   }
+}
+
+/** The client that has the mirror attached removes no volume of this name, so that the remedy is on the server. */
+function removalThere({ name, universe }: Pick<NamedVolume, 'name' | 'universe'>): string {
+  const own = universe === 0 ? name : nameInUniverse({ name, universe });
+  return `on it, rsadm volume remove ${own} removes it, after rsadm volume split ${own} if it is still a replica`;
 }
 
 /** Deletes a removed volume at once, so that no administrator can restore an empty volume with the name of the mirror. */
@@ -144,10 +151,9 @@ export async function setAside(
       newName,
     };
   } catch (thrown) {
-    const remedy = `rsconfig volume rename ${label} NEW --server ${server.name}, or rsconfig volume remove ${label} --server ${server.name}`;
     const { code, message: why } = toRsError(thrown);
     return {
-      said: `server ${server.name} offers volume ${label}, which has the name of the mirror and is out of date (${why}): ${remedy}`,
+      said: `server ${server.name} offers volume ${label}, which has the name of the mirror and is out of date (${why}): ${removalThere({ name, universe })}`,
       isSetAside: false,
       isGone: code === 'E_UNKNOWN_VOLUME',
       newName: name,
