@@ -77,8 +77,8 @@ it('each right does what it may, and a refusal names the right or the numbers', 
   const [big, venus, ops] = [await login('big-2'), await login('venus'), await login('ops')];
   await callAdminWell(big, 'volume-create', create('mine', { clients: ['big-2'] }));
   await callAdminWell(ops, 'volume-create', create('others', { pool: 'slow' }));
-  for (const [method, { remote }] of Object.entries(SERVER_METHODS)) {
-    if (remote === 'use' || remote === 'copy') continue;
+  for (const [method, { right }] of Object.entries(SERVER_METHODS)) {
+    if (right === 'use' || right === 'copy') continue;
     expect(await errorOf(venus, method, {}), method).toMatch(/^E_(RIGHTS|USAGE): /);
   }
   expect(await errorOf(venus, 'volume-create', create('hers'))).toMatch(/^E_RIGHTS: .*its right is use, and manage is needed/);

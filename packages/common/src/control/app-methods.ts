@@ -1,7 +1,7 @@
 // The table of rsapp's control interface: the applications of this node, and the orders of an administrator. Requests and answers have the
 // form that methods.ts describes.
 
-import { CONTROL_ANSWER_MS, CONTROL_TIMEOUT_MS } from './limits.ts';
+import { CONTROL_TIMEOUT_MS } from './limits.ts';
 import { DAEMON, EVENTS_PARAMS, EVENTS_RESULT, flagParam, method, type MethodsOf, type Param } from './method-table.ts';
 import { filledText, flag, list, number, object, type Of, orNull, text, word } from '../lib/shape.ts';
 
@@ -31,40 +31,43 @@ export type AppOrder = (typeof APP_ORDERS)[number];
 const orderWord: Param<AppOrder> = { shape: word(APP_ORDERS), what: APP_ORDERS.join(', ') };
 
 export const APP_METHODS = {
-  daemon: method('The daemon that answers, its version and its methods', {}, DAEMON),
-  applications: method(
-    'The applications of rscltcfg, as this node sees them',
-    {},
-    object({ node: text('Name of this node'), drained: flag('This node gives its applications away'), applications: list(APPLICATION) }),
-    CONTROL_ANSWER_MS,
-  ),
-  events: method(
-    'The latest events of applications and of this node, or those after the event with this number; with waitMs, the answer waits for one',
-    EVENTS_PARAMS,
-    EVENTS_RESULT,
-  ),
-  'app-order': method(
-    'Executes an order of an administrator; an application that a node runs takes orders there. Answers when the order is done, or says why not',
-    {
+  daemon: method({ help: 'The daemon that answers, its version and its methods', params: {}, result: DAEMON }),
+  applications: method({
+    help: 'The applications of rscltcfg, as this node sees them',
+    params: {},
+    result: object({
+      node: text('Name of this node'),
+      drained: flag('This node gives its applications away'),
+      applications: list(APPLICATION),
+    }),
+  }),
+  events: method({
+    help: 'The latest events of applications and of this node, or those after the event with this number; with waitMs, the answer waits for one',
+    params: EVENTS_PARAMS,
+    result: EVENTS_RESULT,
+  }),
+  'app-order': method({
+    help: 'Executes an order of an administrator; an application that a node runs takes orders there. Answers when the order is done, or says why not',
+    params: {
       name: { shape: filledText(), what: 'the name of an application' },
       order: orderWord,
       to: { shape: orNull(filledText()), what: 'the name of a node or null', default: null },
     },
-    object({ application: APPLICATION }),
-    APP_ORDER_MS,
-  ),
-  drain: method(
-    'This node gives its applications away and takes none, until the end of the drain, also after a reboot',
-    { end: flagParam },
-    object({ drained: flag(), applications: list(APPLICATION) }),
-    APP_ORDER_MS,
-  ),
-  reload: method(
-    'Reads the configuration file again; an error says why nothing was changed',
-    {},
-    object({ applied: list(text(), 'A sentence for each change') }),
-    CONTROL_TIMEOUT_MS,
-  ),
+    result: object({ application: APPLICATION }),
+    waitMs: APP_ORDER_MS,
+  }),
+  drain: method({
+    help: 'This node gives its applications away and takes none, until the end of the drain, also after a reboot',
+    params: { end: flagParam },
+    result: object({ drained: flag(), applications: list(APPLICATION) }),
+    waitMs: APP_ORDER_MS,
+  }),
+  reload: method({
+    help: 'Reads the configuration file again; an error says why nothing was changed',
+    params: {},
+    result: object({ applied: list(text(), 'A sentence for each change') }),
+    waitMs: CONTROL_TIMEOUT_MS,
+  }),
 } as const;
 
 export type AppMethods = MethodsOf<typeof APP_METHODS>;

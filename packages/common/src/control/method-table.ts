@@ -27,11 +27,6 @@ export interface ControlMethod<P extends Readonly<Record<string, Param>> = Reado
   readonly result: Shape<R>;
   /** If the daemon has not answered within this time, the call fails with E_TIMEOUT. */
   readonly waitMs: number;
-  /**
-   * In the table of rssrv: the right that a client needs to call the method from its own machine; null if only programs on the server may
-   * call it. A method for clients takes the parameter `request` if it changes something, unless it may be executed twice without harm.
-   */
-  readonly remote: RemoteRight | null;
 }
 
 export type MethodTable = Readonly<Record<string, ControlMethod>>;
@@ -112,12 +107,11 @@ export const SERVER_DAEMON = object({
   ),
 });
 
-export function method<const P extends Readonly<Record<string, Param>>, R>(
-  help: string,
-  params: P,
-  result: Shape<R>,
-  waitMs = CONTROL_ANSWER_MS,
-  remote: RemoteRight | null = null,
-): ControlMethod<P, R> {
-  return { help, params, result, waitMs, remote };
+export function method<const P extends Readonly<Record<string, Param>>, R>(entry: {
+  readonly help: string;
+  readonly params: P;
+  readonly result: Shape<R>;
+  readonly waitMs?: number;
+}): ControlMethod<P, R> {
+  return { waitMs: CONTROL_ANSWER_MS, ...entry };
 }

@@ -384,83 +384,87 @@ const serverName: Param<string> = { shape: filledText(), what: 'the name of a se
 const namespaceName: Param<string> = { shape: filledText(), what: 'the name of a namespace' };
 
 export const CONTROL_METHODS = {
-  daemon: method('The daemon that answers, its version and its methods', {}, DAEMON),
-  query: method(
-    'The namespaces with their servers, and the volumes that the servers offer; with refresh, rsiod asks the servers again',
-    { refresh: flagParam },
-    object({ namespaces: list(NAMESPACE) }),
-    LIST_WAIT_MS + CONTROL_ANSWER_MS,
-  ),
-  local: method(
-    'Volumes attached on this machine; with orders, also those that only an order has',
-    { orders: flagParam as Param<boolean | undefined> },
-    object({
+  daemon: method({ help: 'The daemon that answers, its version and its methods', params: {}, result: DAEMON }),
+  query: method({
+    help: 'The namespaces with their servers, and the volumes that the servers offer; with refresh, rsiod asks the servers again',
+    params: { refresh: flagParam },
+    result: object({ namespaces: list(NAMESPACE) }),
+    waitMs: LIST_WAIT_MS + CONTROL_ANSWER_MS,
+  }),
+  local: method({
+    help: 'Volumes attached on this machine; with orders, also those that only an order has',
+    params: { orders: flagParam as Param<boolean | undefined> },
+    result: object({
       attachments: list(ATTACHMENT),
       awaited: list(AWAITED, 'Volumes that were attached before rsiod restarted and will be attached again'),
     }),
-  ),
-  attach: method(
-    'Attaches volumes by name; without names, all',
-    { names, readOnly: flagParam, server: nameOrNull, take: takeWord, owner: ownerName },
-    object({ outcomes: list(ATTACH_OUTCOME) }),
-    CONTROL_TIMEOUT_MS,
-  ),
-  'order-attach': method(
-    'Attaches one volume for an order until order-detach, or until the connection of this request is closed',
-    {
+  }),
+  attach: method({
+    help: 'Attaches volumes by name; without names, all',
+    params: { names, readOnly: flagParam, server: nameOrNull, take: takeWord, owner: ownerName },
+    result: object({ outcomes: list(ATTACH_OUTCOME) }),
+    waitMs: CONTROL_TIMEOUT_MS,
+  }),
+  'order-attach': method({
+    help: 'Attaches one volume for an order until order-detach, or until the connection of this request is closed',
+    params: {
       name: { shape: filledText(), what: 'the name of a volume' } as Param<string>,
       readOnly: flagParam,
       server: nameOrNull,
       alone: flagParam,
       what: { shape: filledText(), what: 'the command, for people' } as Param<string>,
     },
-    object({ ticket: text('For order-detach'), outcome: ATTACH_OUTCOME }),
-    CONTROL_TIMEOUT_MS,
-  ),
-  'order-detach': method(
-    'Ends an order, and detaches its volume unless it has another owner',
-    { ticket: { shape: filledText(), what: 'the ticket of order-attach' } as Param<string> },
-    object({}),
-    CONTROL_TIMEOUT_MS,
-  ),
-  detach: method(
-    'Detaches volumes by name; without names, all',
-    { names, force: flagParam, owner: ownerOrNull },
-    object({ outcomes: list(ATTACH_OUTCOME) }),
-    CONTROL_TIMEOUT_MS,
-  ),
-  status: method('Interfaces, paths, and stalled volumes', {}, STATUS),
-  stats: method('Counters and latencies', {}, STATS),
-  gates: method(
-    'The gates, with their hosts and volumes',
-    {},
-    object({ gates: list(GATE), aoe: optional(list(AOE_GATE, 'Those with protocol = aoe')) }),
-  ),
-  events: method(
-    'The latest state changes, or those after the event with this number, the oldest first; with waitMs, the answer waits for such an event',
-    EVENTS_PARAMS,
-    EVENTS_RESULT,
-  ),
-  reload: method(
-    'Reads the configuration file again; an error says why nothing was changed',
-    {},
-    object({ applied: list(text(), 'A sentence for each change') }),
-  ),
-  restart: method(
-    'Ends this process so that its keeper starts another one, which continues with the devices; an error says why it cannot',
-    {},
-    object({}),
-  ),
-  stop: method('Ends rsiod; without force, fails while its devices are in use, and the error names them', { force: flagParam }, object({})),
-  probe: method(
-    'Measures the paths from an interface (name or address) to a server interface (name of its section, or address); null: all',
-    { interface: nameOrNull, remote: nameOrNull },
-    object({ paths: list(PROBE), leftOut: list(LEFT_OUT) }),
-    CONTROL_TIMEOUT_MS,
-  ),
-  'server-call': method(
-    'Passes a request on to a server, which checks the rights of this client. The methods are those of rssrv. null: the only namespace or server',
-    {
+    result: object({ ticket: text('For order-detach'), outcome: ATTACH_OUTCOME }),
+    waitMs: CONTROL_TIMEOUT_MS,
+  }),
+  'order-detach': method({
+    help: 'Ends an order, and detaches its volume unless it has another owner',
+    params: { ticket: { shape: filledText(), what: 'the ticket of order-attach' } as Param<string> },
+    result: object({}),
+    waitMs: CONTROL_TIMEOUT_MS,
+  }),
+  detach: method({
+    help: 'Detaches volumes by name; without names, all',
+    params: { names, force: flagParam, owner: ownerOrNull },
+    result: object({ outcomes: list(ATTACH_OUTCOME) }),
+    waitMs: CONTROL_TIMEOUT_MS,
+  }),
+  status: method({ help: 'Interfaces, paths, and stalled volumes', params: {}, result: STATUS }),
+  stats: method({ help: 'Counters and latencies', params: {}, result: STATS }),
+  gates: method({
+    help: 'The gates, with their hosts and volumes',
+    params: {},
+    result: object({ gates: list(GATE), aoe: optional(list(AOE_GATE, 'Those with protocol = aoe')) }),
+  }),
+  events: method({
+    help: 'The latest state changes, or those after the event with this number, the oldest first; with waitMs, the answer waits for such an event',
+    params: EVENTS_PARAMS,
+    result: EVENTS_RESULT,
+  }),
+  reload: method({
+    help: 'Reads the configuration file again; an error says why nothing was changed',
+    params: {},
+    result: object({ applied: list(text(), 'A sentence for each change') }),
+  }),
+  restart: method({
+    help: 'Ends this process so that its keeper starts another one, which continues with the devices; an error says why it cannot',
+    params: {},
+    result: object({}),
+  }),
+  stop: method({
+    help: 'Ends rsiod; without force, fails while its devices are in use, and the error names them',
+    params: { force: flagParam },
+    result: object({}),
+  }),
+  probe: method({
+    help: 'Measures the paths from an interface (name or address) to a server interface (name of its section, or address); null: all',
+    params: { interface: nameOrNull, remote: nameOrNull },
+    result: object({ paths: list(PROBE), leftOut: list(LEFT_OUT) }),
+    waitMs: CONTROL_TIMEOUT_MS,
+  }),
+  'server-call': method({
+    help: 'Passes a request on to a server, which checks the rights of this client. The methods are those of rssrv. null: the only namespace or server',
+    params: {
       namespace: nameOrNull,
       server: nameOrNull,
       method: { shape: filledText(), what: 'the name of a method of rssrv' },
@@ -471,50 +475,50 @@ export const CONTROL_METHODS = {
         default: null,
       },
     },
-    object({ namespace: text(), server: text(), result: record('Answer of the server') }),
-    SERVER_CALL_MS,
-  ),
-  'snapshot-begin': method(
-    'Starts the triggers with snapshot-before; the caller then asks servers for these snapshots. If a trigger fails, this method fails',
-    {
+    result: object({ namespace: text(), server: text(), result: record('Answer of the server') }),
+    waitMs: SERVER_CALL_MS,
+  }),
+  'snapshot-begin': method({
+    help: 'Starts the triggers with snapshot-before; the caller then asks servers for these snapshots. If a trigger fails, this method fails',
+    params: {
       snapshots: {
         shape: list(object({ namespace: filledText(), name: filledText(), universe: count(), snapshot: filledText() })),
         what: 'a list of objects with namespace, name, universe and snapshot',
       },
       pid: { shape: orNull(whole(1, PID_MAX)), what: 'the id of the process that asks, or null', default: null },
     },
-    object({ ticket: orNull(count('For snapshot-end, which the caller must call; null: there are no triggers')) }),
-    SERVER_CALL_MS,
-  ),
-  'snapshot-end': method(
-    'Starts the triggers with snapshot-after, once the servers have answered. If the caller ends without this call, rsiod starts them by itself',
-    {
+    result: object({ ticket: orNull(count('For snapshot-end, which the caller must call; null: there are no triggers')) }),
+    waitMs: SERVER_CALL_MS,
+  }),
+  'snapshot-end': method({
+    help: 'Starts the triggers with snapshot-after, once the servers have answered. If the caller ends without this call, rsiod starts them by itself',
+    params: {
       ticket: { shape: whole(1, Number.MAX_SAFE_INTEGER), what: 'the ticket of snapshot-begin' },
       error: { shape: orNull(text()), what: 'why no snapshot was made, or null', default: null },
     },
-    object({ ended: flag('false: the triggers were started already') }),
-  ),
-  backups: method(
-    'When rsconfig backup has last made a backup of each volume on this machine',
-    {},
-    object({ backups: list(BACKUP, 'The oldest first; one for each volume') }),
-  ),
-  'backup-done': method(
-    'Notes that a backup of a snapshot is complete',
-    {
+    result: object({ ended: flag('false: the triggers were started already') }),
+  }),
+  backups: method({
+    help: 'When rsconfig backup has last made a backup of each volume on this machine',
+    params: {},
+    result: object({ backups: list(BACKUP, 'The oldest first; one for each volume') }),
+  }),
+  'backup-done': method({
+    help: 'Notes that a backup of a snapshot is complete',
+    params: {
       namespace: namespaceName,
       name: { shape: filledText(), what: 'the name of a volume' },
       universe: { shape: whole(0, null), what: 'a whole number' },
       snapshot: { shape: filledText(), what: 'the name of a snapshot' },
     },
-    object({}),
-  ),
-  'await-volume': method(
-    'Waits until a server lists a volume for this client, so that it can be attached',
-    { namespace: namespaceName, server: serverName, id: { shape: filledText(), what: 'the id of a volume' } },
-    object({ listed: flag('false: the server did not list it in time') }),
-    CONTROL_TIMEOUT_MS,
-  ),
+    result: object({}),
+  }),
+  'await-volume': method({
+    help: 'Waits until a server lists a volume for this client, so that it can be attached',
+    params: { namespace: namespaceName, server: serverName, id: { shape: filledText(), what: 'the id of a volume' } },
+    result: object({ listed: flag('false: the server did not list it in time') }),
+    waitMs: CONTROL_TIMEOUT_MS,
+  }),
   ...MIRROR_METHODS,
   ...NOTE_METHODS,
   ...MESSAGE_METHODS,

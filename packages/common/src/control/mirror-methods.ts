@@ -185,15 +185,15 @@ const serverOrNull: Param<string | null> = { shape: orNull(filledText()), what: 
 const namespaceOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'the name of a namespace or null', default: null };
 
 export const MIRROR_METHODS = {
-  mirrors: method(
-    'The mirrors whose replicas the connected servers list, with what their voters have recorded; null: all namespaces',
-    { namespace: namespaceOrNull },
-    MIRRORS,
-    CONTROL_TIMEOUT_MS,
-  ),
-  'mirror-create': method(
-    'Makes a mirror: a volume on each server, its voters, and their first configuration. If a step fails, rsiod removes what it has made',
-    {
+  mirrors: method({
+    help: 'The mirrors whose replicas the connected servers list, with what their voters have recorded; null: all namespaces',
+    params: { namespace: namespaceOrNull },
+    result: MIRRORS,
+    waitMs: CONTROL_TIMEOUT_MS,
+  }),
+  'mirror-create': method({
+    help: 'Makes a mirror: a volume on each server, its voters, and their first configuration. If a step fails, rsiod removes what it has made',
+    params: {
       namespace: namespaceOrNull,
       name: volumeName,
       universe,
@@ -205,12 +205,12 @@ export const MIRROR_METHODS = {
       pools: serverPools,
       request,
     },
-    object({ mirror: MIRROR, warnings: list(text()) }),
-    SERVER_CALL_MS,
-  ),
-  'mirror-remove': method(
-    'Dissolves a mirror that no client has attached. Its replicas become plain volumes, or are removed',
-    {
+    result: object({ mirror: MIRROR, warnings: list(text()) }),
+    waitMs: SERVER_CALL_MS,
+  }),
+  'mirror-remove': method({
+    help: 'Dissolves a mirror that no client has attached. Its replicas become plain volumes, or are removed',
+    params: {
       namespace: namespaceOrNull,
       name: volumeName,
       universe,
@@ -218,42 +218,42 @@ export const MIRROR_METHODS = {
       force: flagParam,
       id: { shape: orNull(filledText()), what: 'the id of the mirror or null', default: null },
     },
-    REMOVED_MIRROR,
-    SERVER_CALL_MS,
-  ),
-  'mirror-grow': method(
-    'Makes an attached mirror larger, also while it is used: first its replicas, then the mirror',
-    { namespace: namespaceOrNull, name: volumeName, universe, sizeBytes },
-    object({ namespace: text(), name: text(), universe: count(), fromBytes: count('Size before'), sizeBytes: count() }),
-    SERVER_CALL_MS,
-  ),
-  'mirror-snapshot': method(
-    'Makes a snapshot of a mirror that is attached here: of its replicas in sync, at one moment, under one name and id',
-    {
+    result: REMOVED_MIRROR,
+    waitMs: SERVER_CALL_MS,
+  }),
+  'mirror-grow': method({
+    help: 'Makes an attached mirror larger, also while it is used: first its replicas, then the mirror',
+    params: { namespace: namespaceOrNull, name: volumeName, universe, sizeBytes },
+    result: object({ namespace: text(), name: text(), universe: count(), fromBytes: count('Size before'), sizeBytes: count() }),
+    waitMs: SERVER_CALL_MS,
+  }),
+  'mirror-snapshot': method({
+    help: 'Makes a snapshot of a mirror that is attached here: of its replicas in sync, at one moment, under one name and id',
+    params: {
       namespace: namespaceOrNull,
       name: volumeName,
       universe,
       snapshot: { shape: filledText(), what: 'the name of a snapshot' },
       id: { shape: filledText(), what: 'a UUID, the same if the request is sent again' },
     },
-    MIRROR_SNAPSHOT,
-    SERVER_CALL_MS,
-  ),
-  'mirror-revoke': method(
-    'Takes a mirror away from a client, at all servers with a replica. If a server is missing, a majority of the voters proves it',
-    { namespace: namespaceOrNull, name: volumeName, universe, client: clientName },
-    MIRROR_ACCESS,
-    SERVER_CALL_MS,
-  ),
-  'mirror-allow': method(
-    'Lets a client attach a mirror, at all servers with a replica',
-    { namespace: namespaceOrNull, name: volumeName, universe, client: clientName },
-    MIRROR_ACCESS,
-    SERVER_CALL_MS,
-  ),
-  'mirror-force': method(
-    'Makes a new mirror of the replicas that are left of a mirror whose voters are gone. With seen = null, only says what would be lost',
-    {
+    result: MIRROR_SNAPSHOT,
+    waitMs: SERVER_CALL_MS,
+  }),
+  'mirror-revoke': method({
+    help: 'Takes a mirror away from a client, at all servers with a replica. If a server is missing, a majority of the voters proves it',
+    params: { namespace: namespaceOrNull, name: volumeName, universe, client: clientName },
+    result: MIRROR_ACCESS,
+    waitMs: SERVER_CALL_MS,
+  }),
+  'mirror-allow': method({
+    help: 'Lets a client attach a mirror, at all servers with a replica',
+    params: { namespace: namespaceOrNull, name: volumeName, universe, client: clientName },
+    result: MIRROR_ACCESS,
+    waitMs: SERVER_CALL_MS,
+  }),
+  'mirror-force': method({
+    help: 'Makes a new mirror of the replicas that are left of a mirror whose voters are gone. With seen = null, only says what would be lost',
+    params: {
       namespace: namespaceOrNull,
       name: volumeName,
       universe,
@@ -261,24 +261,24 @@ export const MIRROR_METHODS = {
       stale: flagParam,
       seen: { shape: orNull(filledText()), what: 'the field seen of an answer or null', default: null },
     },
-    FORCED_MIRROR,
-    SERVER_CALL_MS,
-  ),
-  'mirror-add': method(
-    'Makes a replica of an attached mirror on one more server, which votes from then on. Its data is copied afterwards',
-    { namespace: namespaceOrNull, name: volumeName, universe, server: serverName, pool: poolOrNull, request },
-    CHANGED_MIRROR,
-    SERVER_CALL_MS,
-  ),
-  'mirror-detach': method(
-    'Removes the replica of a server from an attached mirror. Its volume becomes a plain one, or is removed',
-    { namespace: namespaceOrNull, name: volumeName, universe, server: serverName, volume: flagParam },
-    CHANGED_MIRROR,
-    SERVER_CALL_MS,
-  ),
-  'mirror-replace': method(
-    'Replaces the replica and the vote of a server, which may be away, by those of another one',
-    {
+    result: FORCED_MIRROR,
+    waitMs: SERVER_CALL_MS,
+  }),
+  'mirror-add': method({
+    help: 'Makes a replica of an attached mirror on one more server, which votes from then on. Its data is copied afterwards',
+    params: { namespace: namespaceOrNull, name: volumeName, universe, server: serverName, pool: poolOrNull, request },
+    result: CHANGED_MIRROR,
+    waitMs: SERVER_CALL_MS,
+  }),
+  'mirror-detach': method({
+    help: 'Removes the replica of a server from an attached mirror. Its volume becomes a plain one, or is removed',
+    params: { namespace: namespaceOrNull, name: volumeName, universe, server: serverName, volume: flagParam },
+    result: CHANGED_MIRROR,
+    waitMs: SERVER_CALL_MS,
+  }),
+  'mirror-replace': method({
+    help: 'Replaces the replica and the vote of a server, which may be away, by those of another one',
+    params: {
       namespace: namespaceOrNull,
       name: volumeName,
       universe,
@@ -287,36 +287,36 @@ export const MIRROR_METHODS = {
       pool: poolOrNull,
       request,
     },
-    CHANGED_MIRROR,
-    SERVER_CALL_MS,
-  ),
-  'mirror-witness': method(
-    'Changes the server that votes for an attached mirror and has no replica of it; null: there is none',
-    {
+    result: CHANGED_MIRROR,
+    waitMs: SERVER_CALL_MS,
+  }),
+  'mirror-witness': method({
+    help: 'Changes the server that votes for an attached mirror and has no replica of it; null: there is none',
+    params: {
       namespace: namespaceOrNull,
       name: volumeName,
       universe,
       witness: { shape: orNull(filledText()), what: 'the name of a server or null' },
     },
-    CHANGED_MIRROR,
-    SERVER_CALL_MS,
-  ),
-  'mirror-verify': method(
-    'Begins to compare the replicas in sync of a mirror that is attached here, by checksums on their servers',
-    { namespace: namespaceOrNull, name: volumeName, universe, repair: flagParam, from: serverOrNull },
-    VERIFIED,
-    CONTROL_TIMEOUT_MS,
-  ),
-  'mirror-verification': method(
-    'Progress and findings of the last comparison of replicas',
-    { namespace: namespaceOrNull, name: volumeName, universe },
-    VERIFIED,
-    CONTROL_TIMEOUT_MS,
-  ),
-  'mirror-verify-stop': method(
-    'Ends a comparison of replicas',
-    { namespace: namespaceOrNull, name: volumeName, universe },
-    VERIFIED,
-    CONTROL_TIMEOUT_MS,
-  ),
+    result: CHANGED_MIRROR,
+    waitMs: SERVER_CALL_MS,
+  }),
+  'mirror-verify': method({
+    help: 'Begins to compare the replicas in sync of a mirror that is attached here, by checksums on their servers',
+    params: { namespace: namespaceOrNull, name: volumeName, universe, repair: flagParam, from: serverOrNull },
+    result: VERIFIED,
+    waitMs: CONTROL_TIMEOUT_MS,
+  }),
+  'mirror-verification': method({
+    help: 'Progress and findings of the last comparison of replicas',
+    params: { namespace: namespaceOrNull, name: volumeName, universe },
+    result: VERIFIED,
+    waitMs: CONTROL_TIMEOUT_MS,
+  }),
+  'mirror-verify-stop': method({
+    help: 'Ends a comparison of replicas',
+    params: { namespace: namespaceOrNull, name: volumeName, universe },
+    result: VERIFIED,
+    waitMs: CONTROL_TIMEOUT_MS,
+  }),
 } as const;

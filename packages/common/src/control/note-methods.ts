@@ -32,22 +32,22 @@ const NODES_SEEN = object({
 const volume: Param<string> = { shape: filledText(), what: 'the name of a volume' };
 
 export const NOTE_METHODS = {
-  'volume-note': method(
-    'The note at a volume, which its holder has written, and the holder; with fresh, rsiod asks the servers for their lists first',
-    { volume, fresh: flagParam },
-    VOLUME_NOTE,
-    CONTROL_TIMEOUT_MS,
-  ),
-  'volume-note-set': method(
-    'Replaces the note at a volume that is attached here; it is durable when the answer arrives',
-    { volume, note: { shape: filledText(), what: 'text of printable ASCII characters, at most 4096' } },
-    object({}),
-    CONTROL_TIMEOUT_MS,
-  ),
-  'nodes-seen': method(
-    'For how long the servers of a volume have had no path of other nodes',
-    { volume, nodes: { shape: list(filledText()), what: `a list of at most ${NODES_ASKED_MAX} names` } },
-    NODES_SEEN,
-    CONTROL_TIMEOUT_MS,
-  ),
+  'volume-note': method({
+    help: 'The note at a volume, which its holder has written, and the holder; with fresh, rsiod asks the servers for their lists first',
+    params: { volume, fresh: flagParam },
+    result: VOLUME_NOTE,
+    waitMs: CONTROL_TIMEOUT_MS,
+  }),
+  'volume-note-set': method({
+    help: 'Replaces the note at a volume that is attached here; it is durable when the answer arrives',
+    params: { volume, note: { shape: filledText(), what: 'text of printable ASCII characters, at most 4096' } },
+    result: object({}),
+    waitMs: CONTROL_TIMEOUT_MS,
+  }),
+  'nodes-seen': method({
+    help: 'For how long the servers of a volume have had no path of other nodes',
+    params: { volume, nodes: { shape: list(filledText()), what: `a list of at most ${NODES_ASKED_MAX} names` } },
+    result: NODES_SEEN,
+    waitMs: CONTROL_TIMEOUT_MS,
+  }),
 } as const;

@@ -1,9 +1,8 @@
 // Warnings about the state of a server, each with its remedy. Pure. Invariant: a state without a warning needs no action.
 // server-tables.ts formats the state itself.
 
-import type { ReplicationView } from '../control/server/replication-methods.ts';
 import type { ServerMethods } from '../control/server/server-methods.ts';
-import type { ManagedVolumeView, PoolView } from '../control/server/views.ts';
+import type { ManagedVolumeView, PoolView, ReplicationView } from '../control/server/views.ts';
 import { plural, printDuration } from '../lib/units.ts';
 import { formatTime } from '../log/log-line.ts';
 import { momentAge, shownSize, volumeText } from './server-tables.ts';

@@ -4,7 +4,6 @@
 
 import type { SharedPoolView } from '../control/server/farm-methods.ts';
 import type { SessionStatsView, VolumeStatsView } from '../control/server/stats-views.ts';
-import type { ReplicationView } from '../control/server/replication-methods.ts';
 import type { ServerMethods } from '../control/server/server-methods.ts';
 import type {
   ClientView,
@@ -14,6 +13,7 @@ import type {
   PoolView,
   RemovedVolumeView,
   SnapshotView,
+  ReplicationView,
 } from '../control/server/views.ts';
 import { NO_LATENCY } from '../structures/latency-figures.ts';
 

@@ -4,9 +4,16 @@
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { alignColumns, toText } from '@rsio/common/cli/table';
 import { SERVER_DAEMON } from '@rsio/common/control/method-table';
-import { REPLICATION } from '@rsio/common/control/server/replication-methods';
 import { STATS } from '@rsio/common/control/server/stats-views';
-import { CLIENT, INTERFACE, type InterfaceView, type ManagedVolumeView, POOL, VOLUME } from '@rsio/common/control/server/views';
+import {
+  CLIENT,
+  INTERFACE,
+  type InterfaceView,
+  type ManagedVolumeView,
+  POOL,
+  VOLUME,
+  REPLICATION,
+} from '@rsio/common/control/server/views';
 import { count, list, number, object, orNull, text } from '@rsio/common/lib/shape';
 import { plural } from '@rsio/common/lib/units';
 import { formatTime } from '@rsio/common/log/log-line';

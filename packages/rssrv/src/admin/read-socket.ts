@@ -17,7 +17,6 @@ import {
   READ_REQUESTS_OUT_MAX,
   READ_UNREAD_MAX_BYTES,
 } from '@rsio/common/control/limits';
-import { isReading } from '@rsio/common/control/server/reading-methods';
 import { SERVER_METHODS, type ServerMethodName } from '@rsio/common/control/server/server-methods';
 import { openToGroup } from '@rsio/common/daemon/socket-group';
 import { groupId } from '@rsio/common/files/groups';
@@ -144,7 +143,7 @@ export class ReadSocket {
 
   private handlerOf(method: ServerMethodName, handler: Handlers[ServerMethodName]): (params: never) => Promise<unknown> {
     const execute = handler as (params: never) => unknown;
-    if (!isReading(method)) return () => Promise.reject(this.refusal(method));
+    if (SERVER_METHODS[method].repeats !== null) return () => Promise.reject(this.refusal(method));
     return (params) =>
       this.counted(async () => {
         await this.pace.request();

@@ -1,9 +1,9 @@
 // The methods of rssrv about shared pools. The rules for changing a table are in docs/CONTROL.md. Invariant: rssrv has a handler for each
 // method (admin/farm-handlers.ts).
 
-import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '../limits.ts';
-import { method } from '../method-table.ts';
+import { SERVER_CHANGE_MS } from '../limits.ts';
 import { count, filledText, flag, list, number, object, type Of, orNull, text, word } from '../../lib/shape.ts';
+import { serverMethod } from './server-method.ts';
 
 const name = { shape: filledText(), what: 'the name of a pool' };
 
@@ -34,43 +34,49 @@ export const SHARED_POOL = object({
 export type SharedPoolView = Of<typeof SHARED_POOL>;
 
 export const FARM_METHODS = {
-  'farm-show': method(
-    'The pools on shared disks: who owns them, and what they wait for',
-    {},
-    object({ server: text('Name of this server'), pools: list(SHARED_POOL) }),
-    CONTROL_ANSWER_MS,
-    'admin',
-  ),
-  'pool-move': method(
-    'Moves a shared pool to another owner, under I/O. The answer comes when that server serves the pool',
-    { name, to: { shape: filledText(), what: 'the name of a server' } },
-    object({ server: text(), tookMs: number() }),
-    SERVER_CHANGE_MS,
-    'admin',
-  ),
-  'pool-grow': method(
-    'Makes the file system of a shared pool as large as its disk, which has grown, under I/O. Only the server that serves the pool can',
-    { name },
-    object({ beforeBytes: orNull(number(), 'Size of the file system before'), sizeBytes: orNull(number(), 'Its size now') }),
-    SERVER_CHANGE_MS,
-    'admin',
-  ),
-  'pool-release': method(
-    'Gives a shared pool up, so that no server has it until a command moves it. Only for pools with take-over-after = never',
-    { name },
-    object({}),
-    SERVER_CHANGE_MS,
-  ),
-  'farm-make': method(
-    'Makes a pool on a shared disk, unless the disk has one. The caller then adds the section to rssrvcfg, on each owner',
-    {
+  'farm-show': serverMethod({
+    help: 'The pools on shared disks: who owns them, and what they wait for',
+    right: 'admin',
+    reads: true,
+    params: {},
+    result: object({ server: text('Name of this server'), pools: list(SHARED_POOL) }),
+  }),
+  'pool-move': serverMethod({
+    help: 'Moves a shared pool to another owner, under I/O. The answer comes when that server serves the pool',
+    right: 'admin',
+    repeats: 'harmless',
+    params: { name, to: { shape: filledText(), what: 'the name of a server' } },
+    result: object({ server: text(), tookMs: number() }),
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'pool-grow': serverMethod({
+    help: 'Makes the file system of a shared pool as large as its disk, which has grown, under I/O. Only the server that serves the pool can',
+    right: 'admin',
+    repeats: 'harmless',
+    params: { name },
+    result: object({ beforeBytes: orNull(number(), 'Size of the file system before'), sizeBytes: orNull(number(), 'Its size now') }),
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'pool-release': serverMethod({
+    help: 'Gives a shared pool up, so that no server has it until a command moves it. Only for pools with take-over-after = never',
+    right: null,
+    repeats: 'harmless',
+    params: { name },
+    result: object({}),
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'farm-make': serverMethod({
+    help: 'Makes a pool on a shared disk, unless the disk has one. The caller then adds the section to rssrvcfg, on each owner',
+    right: null,
+    repeats: 'harmless',
+    params: {
       name,
       path: { shape: filledText(), what: 'an absolute path' },
       disk: { shape: filledText(), what: 'rbd:POOL/IMAGE, or the path of a device' },
       fence: { shape: filledText(), what: 'rbd, reservation, command:PROGRAM or none' },
       owners: { shape: filledText(), what: 'names of servers' },
     },
-    object({ isNew: flag() }),
-    SERVER_CHANGE_MS,
-  ),
+    result: object({ isNew: flag() }),
+    waitMs: SERVER_CHANGE_MS,
+  }),
 } as const;

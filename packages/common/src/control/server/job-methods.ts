@@ -1,8 +1,8 @@
 // The methods of rssrv about jobs, including the methods that begin a job. The rules for changing a table are in docs/CONTROL.md.
 // Invariant: rssrv has a handler for each method (jobs/service/job-service.ts), and each changing method takes the id of the request.
 
-import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '../limits.ts';
-import { flagParam, method } from '../method-table.ts';
+import { SERVER_CHANGE_MS } from '../limits.ts';
+import { flagParam } from '../method-table.ts';
 import { list, object } from '../../lib/shape.ts';
 import {
   blockSize,
@@ -14,41 +14,57 @@ import {
   jobIdOrNull,
   poolName,
   poolOrNull,
-  request,
   snapshotOrNull,
   universe,
   volumeName,
 } from './params.ts';
+import { serverMethod } from './server-method.ts';
 import { JOB } from './views.ts';
 
 const one = object({ job: JOB });
 
 export const JOB_METHODS = {
-  'job-list': method(
-    'The jobs that have not ended, and the jobs that ended last',
-    { id: jobIdOrNull },
-    object({ jobs: list(JOB, 'The oldest first') }),
-    CONTROL_ANSWER_MS,
-    'manage',
-  ),
-  'job-cancel': method('Ends a job and undoes what it has done', { id: jobId, request }, one, SERVER_CHANGE_MS, 'manage'),
-  'job-limit': method(
-    'Limits the bandwidth of a job, also while it runs',
-    { id: jobId, limitBytes: bytesPerSecond, request },
-    one,
-    SERVER_CHANGE_MS,
-    'manage',
-  ),
-  'volume-move': method(
-    'Begins a job that moves a volume to another pool, also while clients use it. For a volume over several pools, it moves the files in pool `from`',
-    { name: volumeName, universe, from: poolOrNull, pool: poolName, limitBytes: bytesPerSecond, request },
-    one,
-    SERVER_CHANGE_MS,
-    'manage',
-  ),
-  'volume-copy': method(
-    'Begins a job that copies a volume at one moment, or a snapshot of it, to a new volume',
-    {
+  'job-list': serverMethod({
+    help: 'The jobs that have not ended, and the jobs that ended last',
+    right: 'manage',
+    reads: true,
+    shows: { jobs: 'job' },
+    params: { id: jobIdOrNull },
+    result: object({ jobs: list(JOB, 'The oldest first') }),
+  }),
+  'job-cancel': serverMethod({
+    help: 'Ends a job and undoes what it has done',
+    right: 'manage',
+    repeats: 'journal',
+    shows: { job: 'job' },
+    params: { id: jobId },
+    result: one,
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'job-limit': serverMethod({
+    help: 'Limits the bandwidth of a job, also while it runs',
+    right: 'manage',
+    repeats: 'journal',
+    shows: { job: 'job' },
+    params: { id: jobId, limitBytes: bytesPerSecond },
+    result: one,
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'volume-move': serverMethod({
+    help: 'Begins a job that moves a volume to another pool, also while clients use it. For a volume over several pools, it moves the files in pool `from`',
+    right: 'manage',
+    repeats: 'journal',
+    shows: { job: 'job' },
+    params: { name: volumeName, universe, from: poolOrNull, pool: poolName, limitBytes: bytesPerSecond },
+    result: one,
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'volume-copy': serverMethod({
+    help: 'Begins a job that copies a volume at one moment, or a snapshot of it, to a new volume',
+    right: 'manage',
+    repeats: 'journal',
+    shows: { job: 'job' },
+    params: {
       name: volumeName,
       universe,
       snapshot: snapshotOrNull,
@@ -56,16 +72,16 @@ export const JOB_METHODS = {
       newUniverse: universe,
       pool: poolOrNull,
       limitBytes: bytesPerSecond,
-      request,
     },
-    one,
-    SERVER_CHANGE_MS,
-    'manage',
-  ),
+    result: one,
+    waitMs: SERVER_CHANGE_MS,
+  }),
   // Clients may not call this method, because a client must not make the server write files or connect to other machines.
-  'volume-export': method(
-    'Begins a job that copies a volume at one moment, or a snapshot of it, to a file on the server or an NBD server',
-    {
+  'volume-export': serverMethod({
+    help: 'Begins a job that copies a volume at one moment, or a snapshot of it, to a file on the server or an NBD server',
+    right: null,
+    repeats: 'journal',
+    params: {
       name: volumeName,
       universe,
       snapshot: snapshotOrNull,
@@ -73,16 +89,16 @@ export const JOB_METHODS = {
       format: imageFormat,
       force: flagParam,
       limitBytes: bytesPerSecond,
-      request,
     },
-    one,
-    SERVER_CHANGE_MS,
-    null,
-  ),
+    result: one,
+    waitMs: SERVER_CHANGE_MS,
+  }),
   // Clients may not call this method, because a client must not make the server read files or connect to other machines.
-  'volume-import': method(
-    'Begins a job that makes a volume of a file, of a block device, or of an export of an NBD server',
-    {
+  'volume-import': serverMethod({
+    help: 'Begins a job that makes a volume of a file, of a block device, or of an export of an NBD server',
+    right: null,
+    repeats: 'journal',
+    params: {
       source: importSource,
       format: imageFormat,
       name: volumeName,
@@ -90,10 +106,8 @@ export const JOB_METHODS = {
       pool: poolOrNull,
       blockSizeBytes: blockSize,
       limitBytes: bytesPerSecond,
-      request,
     },
-    one,
-    SERVER_CHANGE_MS,
-    null,
-  ),
+    result: one,
+    waitMs: SERVER_CHANGE_MS,
+  }),
 } as const;

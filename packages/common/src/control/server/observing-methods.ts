@@ -2,10 +2,11 @@
 // docs/CONTROL.md.
 // Invariant: these methods change nothing.
 
-import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '../limits.ts';
-import { EVENTS_PARAMS, EVENTS_RESULT, method } from '../method-table.ts';
+import { SERVER_CHANGE_MS } from '../limits.ts';
+import { EVENTS_PARAMS, EVENTS_RESULT } from '../method-table.ts';
 import { count, flag, list, number, object, type Of, text, word } from '../../lib/shape.ts';
 import { STATS } from './stats-views.ts';
+import { serverMethod } from './server-method.ts';
 import { INTERFACE } from './views.ts';
 
 export const READINESS = object({
@@ -26,18 +27,40 @@ export const READINESS = object({
 export type Readiness = Of<typeof READINESS>;
 
 export const OBSERVING_METHODS = {
-  'interface-list': method('The interfaces on which the server listens', {}, object({ interfaces: list(INTERFACE) })),
-  stats: method('Counters, rates and latencies of each client and volume, and the I/O that waits', {}, STATS),
-  events: method(
-    'The latest events, or those after the event with this number, the oldest first; with waitMs, the answer waits for such an event',
-    EVENTS_PARAMS,
-    EVENTS_RESULT,
-  ),
-  readiness: method('Whether the server may be restarted now, and what stands against it', {}, READINESS, CONTROL_ANSWER_MS, 'admin'),
-  'config-check': method(
-    'Checks a text as if it were the configuration file, and changes nothing; an error says why reload would refuse it',
-    { text: { shape: text(), what: 'the text of a configuration file' } },
-    object({ changes: list(text(), 'A sentence for each change that reload would make'), warnings: list(text()) }),
-    SERVER_CHANGE_MS,
-  ),
+  'interface-list': serverMethod({
+    help: 'The interfaces on which the server listens',
+    right: null,
+    reads: true,
+    params: {},
+    result: object({ interfaces: list(INTERFACE) }),
+  }),
+  stats: serverMethod({
+    help: 'Counters, rates and latencies of each client and volume, and the I/O that waits',
+    right: null,
+    reads: true,
+    params: {},
+    result: STATS,
+  }),
+  events: serverMethod({
+    help: 'The latest events, or those after the event with this number, the oldest first; with waitMs, the answer waits for such an event',
+    right: null,
+    reads: true,
+    params: EVENTS_PARAMS,
+    result: EVENTS_RESULT,
+  }),
+  readiness: serverMethod({
+    help: 'Whether the server may be restarted now, and what stands against it',
+    right: 'admin',
+    reads: true,
+    params: {},
+    result: READINESS,
+  }),
+  'config-check': serverMethod({
+    help: 'Checks a text as if it were the configuration file, and changes nothing; an error says why reload would refuse it',
+    right: null,
+    repeats: 'harmless',
+    params: { text: { shape: text(), what: 'the text of a configuration file' } },
+    result: object({ changes: list(text(), 'A sentence for each change that reload would make'), warnings: list(text()) }),
+    waitMs: SERVER_CHANGE_MS,
+  }),
 } as const;

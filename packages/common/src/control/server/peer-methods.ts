@@ -1,9 +1,8 @@
 // The methods of rssrv about its peers: servers that it connects to as a client, to copy volumes. The rules for changing a table are in
 // docs/CONTROL.md. Invariant: rssrv has a handler for each method (replication/peer-handlers.ts), and no answer has a key.
 
-import { CONTROL_ANSWER_MS } from '../limits.ts';
-import { method } from '../method-table.ts';
 import { count, flag, list, number, object, type Of, orNull, text } from '../../lib/shape.ts';
+import { serverMethod } from './server-method.ts';
 
 export const PEER = object({
   name: text(),
@@ -16,5 +15,11 @@ export const PEER = object({
 export type PeerView = Of<typeof PEER>;
 
 export const PEER_METHODS = {
-  'peer-list': method('The peers of this server, and their connections', {}, object({ peers: list(PEER) }), CONTROL_ANSWER_MS),
+  'peer-list': serverMethod({
+    help: 'The peers of this server, and their connections',
+    right: null,
+    reads: true,
+    params: {},
+    result: object({ peers: list(PEER) }),
+  }),
 } as const;

@@ -1,27 +1,38 @@
 // The methods of rssrv about pools. The rules for changing a table are in docs/CONTROL.md. Invariant: rssrv has a handler for each method
 // (admin/administration.ts).
 
-import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '../limits.ts';
-import { flagParam, method } from '../method-table.ts';
+import { SERVER_CHANGE_MS } from '../limits.ts';
+import { flagParam } from '../method-table.ts';
 import { count, filledText, flag, list, object } from '../../lib/shape.ts';
+import { serverMethod } from './server-method.ts';
 import { POOL } from './views.ts';
 
 export const POOL_METHODS = {
-  'pool-make': method(
-    'Makes a directory a pool, unless it is one. The caller then adds the section to rssrvcfg. With `noHolders`, nobody holds a volume of a pool without a whole ledger',
-    {
+  'pool-make': serverMethod({
+    help: 'Makes a directory a pool, unless it is one. The caller then adds the section to rssrvcfg. With `noHolders`, nobody holds a volume of a pool without a whole ledger',
+    right: null,
+    repeats: 'harmless',
+    params: {
       path: { shape: filledText(), what: 'an absolute path' },
       noHolders: flagParam,
     },
-    object({ isNew: flag(), volumes: count('Volumes that the pool already has') }),
-    SERVER_CHANGE_MS,
-  ),
-  'pool-check': method(
-    'Reads a pool again, and reports what it lacks, and files that belong to no volume',
-    { name: { shape: filledText(), what: 'the name of a pool' } },
-    object({ pool: POOL }),
-    SERVER_CHANGE_MS,
-    'admin',
-  ),
-  'pool-list': method('The pools of the server', {}, object({ pools: list(POOL) }), CONTROL_ANSWER_MS, 'manage'),
+    result: object({ isNew: flag(), volumes: count('Volumes that the pool already has') }),
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'pool-check': serverMethod({
+    help: 'Reads a pool again, and reports what it lacks, and files that belong to no volume',
+    right: 'admin',
+    repeats: 'harmless',
+    params: { name: { shape: filledText(), what: 'the name of a pool' } },
+    result: object({ pool: POOL }),
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'pool-list': serverMethod({
+    help: 'The pools of the server',
+    right: 'manage',
+    reads: true,
+    shows: { pools: 'pool' },
+    params: {},
+    result: object({ pools: list(POOL) }),
+  }),
 } as const;

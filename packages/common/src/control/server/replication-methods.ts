@@ -13,7 +13,7 @@ import {
   REPLICATION_VOLUMES_MAX,
 } from '../limits.ts';
 import { UNIVERSE_MAX, VOLUME_MAX_BYTES } from '../../lib/limits.ts';
-import { flagParam, method, type Param } from '../method-table.ts';
+import { flagParam, type Param } from '../method-table.ts';
 import {
   atMost,
   count,
@@ -34,35 +34,12 @@ import {
 } from '../../lib/shape.ts';
 import { TIME_MAX_MS } from '../../log/log-line.ts';
 import { isStoredName, isSnapshotName } from '../../lib/units.ts';
-import { bytesPerSecond, poolOrNull, request, volumeNames } from './params.ts';
-import { VOLUME } from './views.ts';
+import { bytesPerSecond, poolOrNull, volumeNames } from './params.ts';
+import { serverMethod } from './server-method.ts';
+import { REPLICATION, VOLUME } from './views.ts';
 
 const volume = object({ name: text(), universe: count() });
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
-/** A replication as a source (`out`) or as the server that copies (`in`) shows it. */
-export const REPLICATION = object({
-  id: text(),
-  direction: word(['out', 'in'], 'out: this server has the source'),
-  peer: text('The other server; out: its name as a client'),
-  pool: orNull(text('Pool of the followers; null: any')),
-  volumes: list(volume, 'All get the same moment'),
-  everyMs: number(),
-  keep: count('Moments that both servers keep'),
-  limitBytes: orNull(count('Most bytes in a second; null: no limit')),
-  state: word(
-    ['waiting', 'copying', 'failing', 'absent', 'ended', 'promoted', 'handing-over', 'refused', 'closed', 'diverged', 'split'],
-    'failing: it is tried again; absent: the other server is not connected; ended: by its source; handing-over: the roles are being exchanged; ' +
-      'the last four go on only by an order, which `text` names',
-  ),
-  text: text(),
-  momentMs: orNull(number('Moment of the followers, by the clock of the source')),
-  ageMs: orNull(number()),
-  doneBytes: count(),
-  totalBytes: count('Bytes of the moment in progress that are copied or compared, as far as known'),
-  nextMs: orNull(number('When the next moment is due')),
-});
-export type ReplicationView = Of<typeof REPLICATION>;
 
 const uuid = textThat((value) => UUID.test(value), 'a UUID');
 const name = textThat(isStoredName, 'a name');
@@ -162,9 +139,12 @@ const one = object({ replication: REPLICATION });
 
 /** Methods of a source. */
 export const SOURCE_METHODS = {
-  'volume-replicate': method(
-    'Begins a replication of volumes to another server, which is a client of this one, or changes it',
-    {
+  'volume-replicate': serverMethod({
+    help: 'Begins a replication of volumes to another server, which is a client of this one, or changes it',
+    right: 'manage',
+    repeats: 'journal',
+    shows: { replication: 'replication' },
+    params: {
       volumes: volumeNames,
       to: { shape: filledText(), what: 'the name of a client' },
       pool: poolOrNull,
@@ -172,127 +152,149 @@ export const SOURCE_METHODS = {
       keep,
       limitBytes: bytesPerSecond,
       reversible: nameOrNull,
-      request,
     },
-    one,
-    SERVER_CHANGE_MS,
-    'manage',
-  ),
-  'volume-replicate-end': method(
-    'Ends the replication of volumes. The other server keeps the followers',
-    { volumes: volumeNames, force: flagParam, request },
-    object({ replication: orNull(REPLICATION, 'As it was; null: only marks were left') }),
-    SERVER_CHANGE_MS,
-    'manage',
-  ),
-  'replication-list': method(
-    'The replications from this server and to this server',
-    {},
-    object({ replications: list(REPLICATION) }),
-    SERVER_CHANGE_MS,
-    'manage',
-  ),
+    result: one,
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'volume-replicate-end': serverMethod({
+    help: 'Ends the replication of volumes. The other server keeps the followers',
+    right: 'manage',
+    repeats: 'journal',
+    shows: { replication: 'replication' },
+    params: { volumes: volumeNames, force: flagParam },
+    result: object({ replication: orNull(REPLICATION, 'As it was; null: only marks were left') }),
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'replication-list': serverMethod({
+    help: 'The replications from this server and to this server',
+    right: 'manage',
+    reads: true,
+    shows: { replications: 'replication' },
+    params: {},
+    result: object({ replications: list(REPLICATION) }),
+    waitMs: SERVER_CHANGE_MS,
+  }),
 } as const;
 
 /** Methods that a server with followers calls at their source. They are not for other programs, and may change with each release. */
 export const COPYING_METHODS = {
-  'replication-poll': method(
-    'For a server that copies: reports its state, and gets its orders',
-    { reports: { shape: atMost(REPLICATION_REPORTS_MAX, list(REPLICATION_REPORT)), what: 'a list of reports', default: [] } },
-    object({
+  'replication-poll': serverMethod({
+    help: 'For a server that copies: reports its state, and gets its orders',
+    right: 'copy',
+    repeats: 'harmless',
+    shows: {},
+    params: { reports: { shape: atMost(REPLICATION_REPORTS_MAX, list(REPLICATION_REPORT)), what: 'a list of reports', default: [] } },
+    result: object({
       nowMs: whole(0, TIME_MAX_MS, 'Time of the clock of the source'),
       orders: atMost(REPLICATION_REPORTS_MAX, list(REPLICATION_ORDER)),
     }),
-    SERVER_CHANGE_MS,
-    'copy',
-  ),
-  'replication-moment': method(
-    'For a server that copies: makes the next moment',
-    { replication: id, request },
-    object({ nowMs: time, moment: SOURCE_MOMENT }),
-    SERVER_CHANGE_MS,
-    'copy',
-  ),
-  'replication-confirm': method(
-    'For a server that copies: it has the moment, so that the source may remove earlier ones',
-    { replication: id, group: { shape: uuid, what: 'the group of a moment' }, request },
-    object({ removed: whole(0, Number.MAX_SAFE_INTEGER, 'Snapshots that were removed') }),
-    SERVER_CHANGE_MS,
-    'copy',
-  ),
-  'replication-hand-over': method(
-    'Of an earlier release, which exchanged the roles in another way: it is refused',
-    {
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'replication-moment': serverMethod({
+    help: 'For a server that copies: makes the next moment',
+    right: 'copy',
+    repeats: 'journal',
+    shows: {},
+    params: { replication: id },
+    result: object({ nowMs: time, moment: SOURCE_MOMENT }),
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'replication-confirm': serverMethod({
+    help: 'For a server that copies: it has the moment, so that the source may remove earlier ones',
+    right: 'copy',
+    repeats: 'journal',
+    shows: {},
+    params: { replication: id, group: { shape: uuid, what: 'the group of a moment' } },
+    result: object({ removed: whole(0, Number.MAX_SAFE_INTEGER, 'Snapshots that were removed') }),
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'replication-hand-over': serverMethod({
+    help: 'Of an earlier release, which exchanged the roles in another way: it is refused',
+    right: 'copy',
+    repeats: 'journal',
+    shows: {},
+    params: {
       replication: id,
       server: { shape: filledText(), what: 'the name of the server that asks' },
       reverse: { shape: filledText(), what: 'the id of the replication in the other direction' },
       checkOnly: flagParam,
-      request,
     },
-    object({ node: text() }),
-    SERVER_CHANGE_MS,
-    'copy',
-  ),
-  'replication-grant': method(
-    'For a server that copies: its administrator wants to exchange the roles. If the source allows it, it closes, and makes a last moment',
-    { replication: id, wanted: { shape: uuid, what: 'the id of the hand-over' }, checkOnly: flagParam, request },
-    object({ node: name }),
-    SERVER_CHANGE_MS,
-    'copy',
-  ),
-  'replication-release': method(
-    'For a server that copies: it will never take over with this hand-over, so that the source may open again',
-    { replication: id, granted: { shape: uuid, what: 'the id of the hand-over' }, request },
-    object({}),
-    SERVER_CHANGE_MS,
-    'copy',
-  ),
+    result: object({ node: text() }),
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'replication-grant': serverMethod({
+    help: 'For a server that copies: its administrator wants to exchange the roles. If the source allows it, it closes, and makes a last moment',
+    right: 'copy',
+    repeats: 'journal',
+    shows: {},
+    params: { replication: id, wanted: { shape: uuid, what: 'the id of the hand-over' }, checkOnly: flagParam },
+    result: object({ node: name }),
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'replication-release': serverMethod({
+    help: 'For a server that copies: it will never take over with this hand-over, so that the source may open again',
+    right: 'copy',
+    repeats: 'journal',
+    shows: {},
+    params: { replication: id, granted: { shape: uuid, what: 'the id of the hand-over' } },
+    result: object({}),
+    waitMs: SERVER_CHANGE_MS,
+  }),
 } as const;
 
 /** Methods of a server with followers. */
 export const FOLLOWER_METHODS = {
-  'volume-promote': method(
-    'Makes followers ordinary volumes with the content of their newest common moment, or of snapshots with the name `from`',
-    { volumes: volumeNames, from: nameOrNull, request },
-    object({ volumes: list(VOLUME), momentMs: number('By the clock of the source'), ageMs: number('Age of that moment') }),
-    SERVER_CHANGE_MS,
-    'manage',
-  ),
-  'volume-reverse': method(
-    'Exchanges the roles of two servers without loss: the source is closed, its last moment is copied, and the followers are promoted. `cancel` gives that up',
-    { volumes: volumeNames, client: nameOrNull, reversible: nameOrNull, cancel: flagParam, request },
-    object({ replication: text('Id of the replication that is being reversed') }),
-    SERVER_CHANGE_MS,
-    'manage',
-  ),
-  'volume-demote': method(
-    'Makes volumes, which were the source, followers of the volumes that were promoted. Their present content is kept as a snapshot',
-    { volumes: volumeNames, peer: { shape: filledText(), what: 'the name of a peer' }, checkOnly: flagParam, request },
-    object({
+  'volume-promote': serverMethod({
+    help: 'Makes followers ordinary volumes with the content of their newest common moment, or of snapshots with the name `from`',
+    right: 'manage',
+    repeats: 'journal',
+    shows: { volumes: 'volume' },
+    params: { volumes: volumeNames, from: nameOrNull },
+    result: object({ volumes: list(VOLUME), momentMs: number('By the clock of the source'), ageMs: number('Age of that moment') }),
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'volume-reverse': serverMethod({
+    help: 'Exchanges the roles of two servers without loss: the source is closed, its last moment is copied, and the followers are promoted. `cancel` gives that up',
+    right: 'manage',
+    repeats: 'journal',
+    shows: {},
+    params: { volumes: volumeNames, client: nameOrNull, reversible: nameOrNull, cancel: flagParam },
+    result: object({ replication: text('Id of the replication that is being reversed') }),
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'volume-demote': serverMethod({
+    help: 'Makes volumes, which were the source, followers of the volumes that were promoted. Their present content is kept as a snapshot',
+    right: 'manage',
+    repeats: 'journal',
+    shows: { volumes: 'volume' },
+    params: { volumes: volumeNames, peer: { shape: filledText(), what: 'the name of a peer' }, checkOnly: flagParam },
+    result: object({
       volumes: list(VOLUME),
       kept: orNull(text('Name of the snapshots with the present content; null: only checked')),
       lostBytes: count('Bytes that differ from the last moment that both servers have, and are only in those snapshots'),
       momentMs: orNull(number('That moment'), 'null: they have none in common'),
     }),
-    SERVER_CHANGE_MS,
-    'manage',
-  ),
-  'volume-seed': method(
-    'Gives a follower without a moment the content of another volume, so that its first moment copies only what differs',
-    {
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'volume-seed': serverMethod({
+    help: 'Gives a follower without a moment the content of another volume, so that its first moment copies only what differs',
+    right: 'manage',
+    repeats: 'journal',
+    shows: { volume: 'volume' },
+    params: {
       volume: { shape: volume, what: 'an object with name and universe' },
       from: { shape: volume, what: 'an object with name and universe' },
-      request,
     },
-    object({ volume: VOLUME }),
-    SERVER_CHANGE_MS,
-    'manage',
-  ),
-  'volume-drill': method(
-    'Makes clones of followers at their newest common moment, for a drill. The followers go on',
-    { volumes: volumeNames, suffix: { shape: filledText(), what: 'the end of the names of the clones' }, request },
-    object({ volumes: list(VOLUME), momentMs: number('By the clock of the source') }),
-    SERVER_CHANGE_MS,
-    'manage',
-  ),
+    result: object({ volume: VOLUME }),
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'volume-drill': serverMethod({
+    help: 'Makes clones of followers at their newest common moment, for a drill. The followers go on',
+    right: 'manage',
+    repeats: 'journal',
+    shows: { volumes: 'volume' },
+    params: { volumes: volumeNames, suffix: { shape: filledText(), what: 'the end of the names of the clones' } },
+    result: object({ volumes: list(VOLUME), momentMs: number('By the clock of the source') }),
+    waitMs: SERVER_CHANGE_MS,
+  }),
 } as const;

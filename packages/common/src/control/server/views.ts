@@ -222,3 +222,27 @@ export const JOB = object({
   endedMs: orNull(number()),
 });
 export type JobView = Of<typeof JOB>;
+
+/** A replication as a source (`out`) or as the server that copies (`in`) shows it. */
+export const REPLICATION = object({
+  id: text(),
+  direction: word(['out', 'in'], 'out: this server has the source'),
+  peer: text('The other server; out: its name as a client'),
+  pool: orNull(text('Pool of the followers; null: any')),
+  volumes: list(object({ name: text(), universe: count() }), 'All get the same moment'),
+  everyMs: number(),
+  keep: count('Moments that both servers keep'),
+  limitBytes: orNull(count('Most bytes in a second; null: no limit')),
+  state: word(
+    ['waiting', 'copying', 'failing', 'absent', 'ended', 'promoted', 'handing-over', 'refused', 'closed', 'diverged', 'split'],
+    'failing: it is tried again; absent: the other server is not connected; ended: by its source; handing-over: the roles are being exchanged; ' +
+      'the last four go on only by an order, which `text` names',
+  ),
+  text: text(),
+  momentMs: orNull(number('Moment of the followers, by the clock of the source')),
+  ageMs: orNull(number()),
+  doneBytes: count(),
+  totalBytes: count('Bytes of the moment in progress that are copied or compared, as far as known'),
+  nextMs: orNull(number('When the next moment is due')),
+});
+export type ReplicationView = Of<typeof REPLICATION>;

@@ -1,8 +1,8 @@
 // The methods of rssrv about volumes. The rules for changing a table are in docs/CONTROL.md. Invariant: rssrv has a handler for each method
-// (admin/volume-handlers.ts), and each method that changes something takes the id of the request.
+// (admin/volume-handlers.ts),
 
-import { CONTROL_ANSWER_MS, PAUSE_MAX_MS, PAUSE_MIN_MS, PAUSE_MS, SERVER_CHANGE_MS } from '../limits.ts';
-import { flagParam, method, type Param } from '../method-table.ts';
+import { PAUSE_MAX_MS, PAUSE_MIN_MS, PAUSE_MS, SERVER_CHANGE_MS } from '../limits.ts';
+import { flagParam, type Param } from '../method-table.ts';
 import { count, filledText, flag, list, object, text, whole } from '../../lib/shape.ts';
 import {
   blockSize,
@@ -16,34 +16,40 @@ import {
   poolsOrNull,
   removedId,
   removedName,
-  request,
   settings,
   sizeBytes,
   universe,
   volumeName,
 } from './params.ts';
+import { serverMethod } from './server-method.ts';
 import { REMOVED, SNAPSHOT, VOLUME } from './views.ts';
 
 const changed = object({ volume: VOLUME });
 
 export const VOLUME_METHODS = {
-  'volume-list': method(
-    'The volumes of the server, in all pools or in one',
-    { pool: poolOrNull },
-    object({ volumes: list(VOLUME), removed: list(REMOVED, 'Removed volumes that can be restored') }),
-    SERVER_CHANGE_MS,
-    'use',
-  ),
-  'volume-show': method(
-    'One volume with its snapshots',
-    { name: volumeName, universe },
-    object({ volume: VOLUME, snapshots: list(SNAPSHOT, 'The oldest first') }),
-    CONTROL_ANSWER_MS,
-    'use',
-  ),
-  'volume-create': method(
-    'Creates a volume in a pool',
-    {
+  'volume-list': serverMethod({
+    help: 'The volumes of the server, in all pools or in one',
+    right: 'use',
+    reads: true,
+    shows: { volumes: 'volume', removed: 'removed' },
+    params: { pool: poolOrNull },
+    result: object({ volumes: list(VOLUME), removed: list(REMOVED, 'Removed volumes that can be restored') }),
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'volume-show': serverMethod({
+    help: 'One volume with its snapshots',
+    right: 'use',
+    reads: true,
+    shows: { volume: 'volume', snapshots: 'snapshot' },
+    params: { name: volumeName, universe },
+    result: object({ volume: VOLUME, snapshots: list(SNAPSHOT, 'The oldest first') }),
+  }),
+  'volume-create': serverMethod({
+    help: 'Creates a volume in a pool',
+    right: 'manage',
+    repeats: 'journal',
+    shows: { volume: 'volume' },
+    params: {
       name: volumeName,
       universe,
       sizeBytes,
@@ -58,56 +64,71 @@ export const VOLUME_METHODS = {
       takeOver: clients,
       takeOverForce: flagParam,
       settings: newSettings,
-      request,
     },
-    changed,
-    SERVER_CHANGE_MS,
-    'manage',
-  ),
-  'volume-grow': method(
-    'Makes a volume larger. A replica grows only if the request names its mirror, as the requests of its holder do',
-    { name: volumeName, universe, sizeBytes, pool: goesOnIn, mirror: ofMirror, request },
-    changed,
-    SERVER_CHANGE_MS,
-    'manage',
-  ),
-  'volume-rename': method(
-    'Gives a volume another name; no client may hold it',
-    { name: volumeName, universe, newName: volumeName, newUniverse: universe, request },
-    changed,
-    SERVER_CHANGE_MS,
-    'manage',
-  ),
-  'volume-set': method(
-    'Changes settings of a volume',
-    {
+    result: changed,
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'volume-grow': serverMethod({
+    help: 'Makes a volume larger. A replica grows only if the request names its mirror, as the requests of its holder do',
+    right: 'manage',
+    repeats: 'journal',
+    shows: { volume: 'volume' },
+    params: { name: volumeName, universe, sizeBytes, pool: goesOnIn, mirror: ofMirror },
+    result: changed,
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'volume-rename': serverMethod({
+    help: 'Gives a volume another name; no client may hold it',
+    right: 'manage',
+    repeats: 'journal',
+    shows: { volume: 'volume' },
+    params: { name: volumeName, universe, newName: volumeName, newUniverse: universe },
+    result: changed,
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'volume-set': serverMethod({
+    help: 'Changes settings of a volume',
+    right: 'manage',
+    repeats: 'journal',
+    shows: { volume: 'volume' },
+    params: {
       name: volumeName,
       universe,
       settings,
-      request,
     },
-    changed,
-    SERVER_CHANGE_MS,
-    'manage',
-  ),
-  'volume-remove': method(
-    'Removes a volume that no client holds; it can be restored for a day',
-    { name: volumeName, universe, request },
-    object({ removed: REMOVED }),
-    SERVER_CHANGE_MS,
-    'manage',
-  ),
-  'volume-restore': method('Brings back a removed volume', { name: volumeName, universe, request }, changed, SERVER_CHANGE_MS, 'manage'),
-  'volume-purge': method(
-    'Deletes removed volumes for good. A client can delete only those that it has created',
-    { name: removedName, universe, id: removedId, olderMs, request },
-    object({
+    result: changed,
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'volume-remove': serverMethod({
+    help: 'Removes a volume that no client holds; it can be restored for a day',
+    right: 'manage',
+    repeats: 'journal',
+    shows: { removed: 'removed' },
+    params: { name: volumeName, universe },
+    result: object({ removed: REMOVED }),
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'volume-restore': serverMethod({
+    help: 'Brings back a removed volume',
+    right: 'manage',
+    repeats: 'journal',
+    shows: { volume: 'volume' },
+    params: { name: volumeName, universe },
+    result: changed,
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'volume-purge': serverMethod({
+    help: 'Deletes removed volumes for good. A client can delete only those that it has created',
+    right: 'manage',
+    repeats: 'journal',
+    shows: { purged: 'removed' },
+    params: { name: removedName, universe, id: removedId, olderMs },
+    result: object({
       purged: list(REMOVED, 'What was deleted'),
       left: count('Number of volumes that match, but were not deleted in this answer; send the request again for them'),
     }),
-    SERVER_CHANGE_MS,
-    'manage',
-  ),
+    waitMs: SERVER_CHANGE_MS,
+  }),
 } as const;
 
 const client: Param<string> = { shape: filledText(), what: 'the name of a client' };
@@ -122,20 +143,24 @@ export const ALLOWED = { volume: VOLUME, client: text() };
 
 /** Methods about the clients that may attach a volume. Each method may be executed twice without harm. */
 export const ACCESS_METHODS = {
-  'volume-revoke': method(
-    'Takes a volume away from a client: the answer comes when none of its requests on the volume can run at this server any more, its writes are on disk, and it may not attach the volume again',
-    { name: volumeName, universe, client, request },
-    object(REVOKED),
-    SERVER_CHANGE_MS,
-    'manage',
-  ),
-  'volume-allow': method(
-    'Lets a client attach a volume',
-    { name: volumeName, universe, client, request },
-    object(ALLOWED),
-    SERVER_CHANGE_MS,
-    'manage',
-  ),
+  'volume-revoke': serverMethod({
+    help: 'Takes a volume away from a client: the answer comes when none of its requests on the volume can run at this server any more, its writes are on disk, and it may not attach the volume again',
+    right: 'manage',
+    repeats: 'journal',
+    shows: { volume: 'volume' },
+    params: { name: volumeName, universe, client },
+    result: object(REVOKED),
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'volume-allow': serverMethod({
+    help: 'Lets a client attach a volume',
+    right: 'manage',
+    repeats: 'journal',
+    shows: { volume: 'volume' },
+    params: { name: volumeName, universe, client },
+    result: object(ALLOWED),
+    waitMs: SERVER_CHANGE_MS,
+  }),
 } as const;
 
 const forMs: Param<number> = {
@@ -146,20 +171,32 @@ const forMs: Param<number> = {
 
 /** Methods that hold or refuse the I/O of a volume. Each method may be executed twice without harm. */
 export const HALT_METHODS = {
-  'volume-pause': method(
-    'Holds all I/O of a volume until volume-resume, for the given time at most',
-    { name: volumeName, universe, forMs },
-    changed,
-    CONTROL_ANSWER_MS,
-    'admin',
-  ),
-  'volume-resume': method('Ends a pause', { name: volumeName, universe }, changed, CONTROL_ANSWER_MS, 'admin'),
-  'volume-stop': method(
-    'Refuses all I/O of a volume until volume-start, also after a restart of the server',
-    { name: volumeName, universe },
-    changed,
-    CONTROL_ANSWER_MS,
-    'admin',
-  ),
-  'volume-start': method('Ends a stop', { name: volumeName, universe }, changed, CONTROL_ANSWER_MS, 'admin'),
+  'volume-pause': serverMethod({
+    help: 'Holds all I/O of a volume until volume-resume, for the given time at most',
+    right: 'admin',
+    repeats: 'harmless',
+    params: { name: volumeName, universe, forMs },
+    result: changed,
+  }),
+  'volume-resume': serverMethod({
+    help: 'Ends a pause',
+    right: 'admin',
+    repeats: 'harmless',
+    params: { name: volumeName, universe },
+    result: changed,
+  }),
+  'volume-stop': serverMethod({
+    help: 'Refuses all I/O of a volume until volume-start, also after a restart of the server',
+    right: 'admin',
+    repeats: 'harmless',
+    params: { name: volumeName, universe },
+    result: changed,
+  }),
+  'volume-start': serverMethod({
+    help: 'Ends a stop',
+    right: 'admin',
+    repeats: 'harmless',
+    params: { name: volumeName, universe },
+    result: changed,
+  }),
 } as const;

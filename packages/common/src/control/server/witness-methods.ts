@@ -1,9 +1,10 @@
 // The methods of rssrv about the mirrors for which it votes. The rules for changing a table are in docs/CONTROL.md. Invariant: rssrv has a
 // handler for each method (mirrors/witness-handlers.ts).
 
-import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '../limits.ts';
-import { flagParam, method, type Param } from '../method-table.ts';
+import { SERVER_CHANGE_MS } from '../limits.ts';
+import { flagParam, type Param } from '../method-table.ts';
 import { count, filledText, flag, list, number, object, orNull, text } from '../../lib/shape.ts';
+import { serverMethod } from './server-method.ts';
 
 const mirror: Param<string> = { shape: filledText(), what: 'the id of a mirror' };
 
@@ -31,22 +32,23 @@ export const WITNESS_RECORD = object({
 });
 
 export const WITNESS_METHODS = {
-  'witness-list': method(
-    'The mirrors for which the server votes',
-    {},
-    object({
+  'witness-list': serverMethod({
+    help: 'The mirrors for which the server votes',
+    right: 'admin',
+    reads: true,
+    params: {},
+    result: object({
       isWitness: flag('All clients may create records here; false: only clients that may create volumes'),
       limit: count('Records that the server keeps at most'),
       records: list(WITNESS_RECORD),
     }),
-    CONTROL_ANSWER_MS,
-    'admin',
-  ),
-  'witness-remove': method(
-    'Removes the record of a mirror, so that the server has no vote in it',
-    { mirror, force: flagParam },
-    object({ mirror: text(), name: orNull(text(), 'null: the record could not be read') }),
-    SERVER_CHANGE_MS,
-    'admin',
-  ),
+  }),
+  'witness-remove': serverMethod({
+    help: 'Removes the record of a mirror, so that the server has no vote in it',
+    right: 'admin',
+    repeats: 'harmless',
+    params: { mirror, force: flagParam },
+    result: object({ mirror: text(), name: orNull(text(), 'null: the record could not be read') }),
+    waitMs: SERVER_CHANGE_MS,
+  }),
 } as const;

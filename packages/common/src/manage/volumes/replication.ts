@@ -5,8 +5,7 @@ import { type Command, JSON_OPTION, makeCommand, printJson, usageError } from '.
 import { alignColumns, toText } from '../../cli/table.ts';
 import { duration } from '../../config/schema/value-types.ts';
 import { REPLICATION_EVERY_MAX_MS, REPLICATION_EVERY_MIN_MS, REPLICATION_KEEP_MAX } from '../../control/limits.ts';
-import { REPLICATION, type ReplicationView } from '../../control/server/replication-methods.ts';
-import { VOLUME } from '../../control/server/views.ts';
+import { VOLUME, REPLICATION, type ReplicationView } from '../../control/server/views.ts';
 import { escapeControls } from '../../lib/printable.ts';
 import { list, object, orNull } from '../../lib/shape.ts';
 import { isName, NAME_ALLOWED, parseWhole, printDuration, quoteText } from '../../lib/units.ts';

@@ -3,7 +3,7 @@
 // finding names the server on which its orders are given.
 
 import { listed } from '@rsio/common/cli/command';
-import type { ReplicationView } from '@rsio/common/control/server/replication-methods';
+import type { ReplicationView } from '@rsio/common/control/server/views';
 import { shownSize } from '@rsio/common/manage/server-tables';
 import type { DoctorFacts } from '../gather/facts.ts';
 import { type Finding, FindingList } from '../gather/finding.ts';

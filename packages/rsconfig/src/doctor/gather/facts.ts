@@ -6,8 +6,7 @@ import type { ConfigWarning, RscltConfig } from '@rsio/common/config/schema/type
 import type { ApplicationsView } from '@rsio/common/control/app-methods';
 import type { AoeGateView, BackupView, DaemonView, GateView, ServerView, StatusView } from '@rsio/common/control/methods';
 import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
-import type { ReplicationView } from '@rsio/common/control/server/replication-methods';
-import type { PoolView } from '@rsio/common/control/server/views';
+import type { PoolView, ReplicationView } from '@rsio/common/control/server/views';
 import type { Upkeep } from '@rsio/common/manage/upkeep';
 import type { Finding } from '@rsio/protocol/explorer/finding';
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';

@@ -119,7 +119,7 @@ class RemoteScene {
 const METHODS = Object.keys(SERVER_METHODS) as ServerMethodName[];
 
 test.each(METHODS)('%s: each right', async (method) => {
-  const needed = SERVER_METHODS[method].remote;
+  const needed = SERVER_METHODS[method].right;
   for (const role of ROLES) {
     const scene = new RemoteScene(role);
     const isAllowed = needed !== null && ROLES.indexOf(role) >= ROLES.indexOf(needed);
@@ -243,7 +243,7 @@ test('the methods that a client is told are those that it may call', async () =>
   scene.results = { daemon: { program: 'rssrv', methods: METHODS } };
   const { result } = await scene.call('daemon');
   const { methods } = result as { methods: ServerMethodName[] };
-  expect(methods.every((method) => ['copy', 'use'].includes(SERVER_METHODS[method].remote ?? ''))).toBe(true);
+  expect(methods.every((method) => ['copy', 'use'].includes(SERVER_METHODS[method].right ?? ''))).toBe(true);
   expect(methods).toContain('volume-list');
 });
 

@@ -5,7 +5,7 @@
 
 import { counted } from '@rsio/common/lib/assert';
 import { checkedParams } from '@rsio/common/control/control-server';
-import type { ControlMethod } from '@rsio/common/control/method-table';
+import type { ServerMethod } from '@rsio/common/control/server/server-method';
 import { SERVER_METHODS, type ServerMethodName } from '@rsio/common/control/server/server-methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -70,7 +70,7 @@ export class RemoteAsker extends Asker {
 
   /** Throws E_RIGHTS or E_AUTH if the client may not call this method now. */
   check(method: ServerMethodName): void {
-    const needed = SERVER_METHODS[method].remote;
+    const needed = SERVER_METHODS[method].right;
     if (!this.config().clients.some(({ name }) => name === this.node))
       throw new RsError('E_AUTH', `Node ${this.node} was removed from the clients of this server`);
     if (needed === null) throw new RsError('E_RIGHTS', `${method} is only for programs on the server itself: use rsadm there`);
@@ -157,8 +157,8 @@ export class RemoteRequests {
     const { ports } = this;
     const asker = new RemoteAsker(session.node, () => ports.config());
     const method = methodNamed(name, asker);
-    const entry: ControlMethod = SERVER_METHODS[method];
-    const isChange = Object.hasOwn(entry.params, 'request');
+    const entry: ServerMethod = SERVER_METHODS[method];
+    const isChange = entry.repeats === 'journal';
     // Only a read-only request is checked here. A repeated change gets its earlier answer, whatever rights the client has now.
     if (!isChange) asker.check(method);
     const params = checkedParams(method, entry.params, given);
@@ -186,7 +186,7 @@ export class RemoteRequests {
 /** Throws E_USAGE for a method that does not exist. */
 function methodNamed(name: string, asker: Asker): ServerMethodName {
   if (Object.hasOwn(SERVER_METHODS, name)) return name as ServerMethodName;
-  const known = Object.entries(SERVER_METHODS).filter(([, { remote }]) => remote !== null && asker.has(remote));
+  const known = Object.entries(SERVER_METHODS).filter(([, { right }]) => right !== null && asker.has(right));
   throw new RsError('E_USAGE', `Unknown method ${quoteText(name)}: known are ${known.map(([method]) => method).join(', ')}`, {
     unknown: name,
   });

@@ -1,106 +1,71 @@
 // Removes from the results of methods what a client may not see. This module is pure. Invariants: a volume that a client may not attach
 // does not exist for the client. Only a client with the right `admin` sees file paths of the server. Without this right, a client sees
 // names of other clients only as holders of volumes that it may attach, as the clients to which these are replicated, or in the lists of a
-// volume of its own. Only a client with the right `admin` may call a method that this file does not name. Rules: A1.
+// volume of its own. Only a client with the right `admin` sees the result of a method without `shows` in its entry. Rules: A1.
 
-import type { ServerMethods } from '@rsio/common/control/server/server-methods';
-import type { ReplicationView } from '@rsio/common/control/server/replication-methods';
-import type { JobView, ManagedVolumeView, PoolView, RemovedVolumeView, SnapshotView } from '@rsio/common/control/server/views';
-import { SERVER_METHODS } from '@rsio/common/control/server/server-methods';
+import type {
+  JobView,
+  ManagedVolumeView,
+  PoolView,
+  RemovedVolumeView,
+  SnapshotView,
+  ReplicationView,
+} from '@rsio/common/control/server/views';
+import type { MaskedKind, MaskedViews, ServerMethod } from '@rsio/common/control/server/server-method';
+import { SERVER_METHODS, type ServerMethodName } from '@rsio/common/control/server/server-methods';
 import { CLIENT_ROLES } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
+import { fieldsOf } from '@rsio/common/lib/shape';
 import type { Asker } from '../../pools/asker.ts';
 import { unknownVolume } from '../../pools/catalogue.ts';
 
-type Mask<M extends keyof ServerMethods> = (result: ServerMethods[M]['result'], asker: Asker) => ServerMethods[M]['result'];
+interface Masking<V> {
+  /** A list of a method that reads has only the objects for which this is true. */
+  readonly isListed: (view: V, asker: Asker) => boolean;
+  /** Throws if the asker may not see the object at all. */
+  readonly mask: (view: V, asker: Asker) => V;
+}
 
-const one = ({ volume }: { readonly volume: ManagedVolumeView }, asker: Asker): { readonly volume: ManagedVolumeView } => {
-  if (!isVisible(volume, asker)) throw unknownVolume(volume);
-  return { volume: visibleVolume(volume, asker) };
-};
+const always = (): boolean => true;
 
-const oneSnapshot = ({ snapshot }: { readonly snapshot: SnapshotView }, asker: Asker): { readonly snapshot: SnapshotView } => ({
-  snapshot: visibleSnapshots([snapshot], asker)[0]!,
-});
-
-const MASKS: { readonly [M in keyof ServerMethods]?: Mask<M> } = {
-  daemon: (daemon, asker) => ({ ...daemon, methods: daemon.methods.filter((method) => mayCall(method, asker)) }),
-  'volume-list': ({ volumes, removed }, asker) => ({
-    volumes: volumes.filter((volume) => isVisible(volume, asker)).map((volume) => visibleVolume(volume, asker)),
-    removed: removed.filter((volume) => isRestorable(volume, asker)).map((volume) => visibleRemoved(volume, asker)),
-  }),
-  'volume-show': ({ volume, snapshots }, asker) => ({ ...one({ volume }, asker), snapshots: visibleSnapshots(snapshots, asker) }),
-  'volume-create': one,
-  'volume-grow': one,
-  'volume-rename': one,
-  'volume-set': one,
-  'volume-restore': one,
-  'volume-revoke': (result, asker) => ({ ...result, ...one(result, asker) }),
-  'volume-allow': (result, asker) => ({ ...result, ...one(result, asker) }),
-  'volume-snapshot': ({ snapshots }, asker) => ({ snapshots: visibleSnapshots(snapshots, asker) }),
-  'replica-snapshot': oneSnapshot,
-  'replica-snapshot-prove': oneSnapshot,
-  'volume-snapshot-remove': one,
-  'volume-clone': one,
-  'volume-rollback': ({ volume, kept }, asker) => ({
-    ...one({ volume }, asker),
-    kept: kept === null ? null : (visibleSnapshots([kept], asker)[0] ?? null),
-  }),
-  'volume-image': ({ volume, job }, asker) => ({
-    volume: volume === null ? null : one({ volume }, asker).volume,
-    job: job === null ? null : visibleJob(job),
-  }),
-  'volume-refresh': ({ volumes, jobs }, asker) => ({
-    volumes: volumes.map((volume) => one({ volume }, asker).volume),
-    jobs: jobs.map(visibleJob),
-  }),
-  'volume-image-restore': ({ volume, kept, job }, asker) => ({
-    volume: volume === null ? null : one({ volume }, asker).volume,
-    job: job === null ? null : visibleJob(job),
-    kept: kept === null ? null : (visibleSnapshots([kept], asker)[0] ?? null),
-  }),
-  'volume-split': one,
-  'volume-replicate': ({ replication }) => ({ replication: visibleReplication(replication) }),
-  'volume-replicate-end': ({ replication }) => ({ replication: replication === null ? null : visibleReplication(replication) }),
+const MASKS: { readonly [K in keyof MaskedViews]: Masking<MaskedViews[K]> } & { readonly method: Masking<string> } = {
+  volume: {
+    isListed: isVisible,
+    mask: (volume, asker) => {
+      if (!isVisible(volume, asker)) throw unknownVolume(volume);
+      return visibleVolume(volume, asker);
+    },
+  },
+  snapshot: { isListed: always, mask: visibleSnapshot },
+  removed: { isListed: isRestorable, mask: visibleRemoved },
+  job: { isListed: always, mask: visibleJob },
   // The list has only replications whose volumes the client may attach.
-  'replication-list': ({ replications }) => ({ replications: replications.map(visibleReplication) }),
-  // The orders are only those to the client itself, with texts for it.
-  'replication-poll': (orders) => orders,
-  'replication-moment': (moment) => moment,
-  'replication-confirm': (result) => result,
-  'replication-hand-over': (node) => node,
-  'replication-grant': (node) => node,
-  'replication-release': (result) => result,
-  'volume-reverse': (result) => result,
-  'volume-demote': ({ volumes, ...kept }, asker) => ({ ...kept, volumes: volumes.map((volume) => one({ volume }, asker).volume) }),
-  'volume-promote': ({ volumes, ...moment }, asker) => ({ ...moment, volumes: volumes.map((volume) => one({ volume }, asker).volume) }),
-  'volume-seed': one,
-  'volume-drill': ({ volumes, ...moment }, asker) => ({ ...moment, volumes: volumes.map((volume) => one({ volume }, asker).volume) }),
-  // Nothing is removed from this result, because the method is refused if the client may not attach the volume.
-  'volume-diff': (difference) => difference,
-  'job-list': ({ jobs }) => ({ jobs: jobs.map(visibleJob) }),
-  'job-cancel': ({ job }) => ({ job: visibleJob(job) }),
-  'job-limit': ({ job }) => ({ job: visibleJob(job) }),
-  'volume-move': ({ job }) => ({ job: visibleJob(job) }),
-  'volume-copy': ({ job }) => ({ job: visibleJob(job) }),
-  'volume-remove': ({ removed }, asker) => ({ removed: visibleRemoved(removed, asker) }),
-  'volume-purge': ({ purged, left }, asker) => ({ purged: purged.map((one) => visibleRemoved(one, asker)), left }),
-  'message-send': (result) => result,
-  'message-take': (result) => result,
-  'pool-list': ({ pools }, asker) => ({ pools: pools.filter(({ name }) => asker.mayUsePool(name)).map(visiblePool) }),
+  replication: { isListed: always, mask: visibleReplication },
+  pool: { isListed: ({ name }, asker) => asker.mayUsePool(name), mask: visiblePool },
+  method: { isListed: mayCall, mask: (method) => method },
 };
 
 /** Returns the part of a result that the asker may see. Throws E_UNKNOWN_VOLUME or E_RIGHTS if the asker may see no part. */
-export function visibleResult(method: string, result: unknown, asker: Asker): unknown {
+export function visibleResult(method: ServerMethodName, result: unknown, asker: Asker): unknown {
   if (asker.role === 'admin') return result;
-  const mask = Object.hasOwn(MASKS, method) ? MASKS[method as keyof ServerMethods] : undefined;
-  if (mask === undefined) throw new RsError('E_RIGHTS', `The result of ${method} is for clients with the right admin only`);
-  return (mask as (result: unknown, asker: Asker) => unknown)(result, asker);
+  const { shows, repeats, result: shape }: ServerMethod = SERVER_METHODS[method];
+  if (shows === null) throw new RsError('E_RIGHTS', `The result of ${method} is for clients with the right admin only`);
+  // What the entry does not declare is not shown.
+  const fields = fieldsOf(shape, result as Readonly<Record<string, unknown>>);
+  const shown = Object.entries(shows).map(([field, kind]) => [field, shownField(kind, fields[field], repeats === null, asker)]);
+  return { ...fields, ...Object.fromEntries(shown) };
+}
+
+function shownField(kind: MaskedKind, value: unknown, isRead: boolean, asker: Asker): unknown {
+  if (value === null || value === undefined) return value;
+  const { isListed, mask } = MASKS[kind] as Masking<unknown>;
+  if (!Array.isArray(value)) return mask(value, asker);
+  return value.filter((one) => !isRead || isListed(one, asker)).map((one) => mask(one, asker));
 }
 
 /** True if a client with the right of this asker may call the method. */
 function mayCall(method: string, { role }: Asker): boolean {
-  const needed = Object.hasOwn(SERVER_METHODS, method) ? SERVER_METHODS[method as keyof ServerMethods].remote : null;
+  const needed = Object.hasOwn(SERVER_METHODS, method) ? SERVER_METHODS[method as ServerMethodName].right : null;
   return needed !== null && CLIENT_ROLES.indexOf(role) >= CLIENT_ROLES.indexOf(needed);
 }
 
@@ -147,8 +112,8 @@ function visibleSchedule({ schedule }: ManagedVolumeView): ManagedVolumeView['sc
   return schedule === null ? null : { ...schedule, failure: mask(schedule.failure), skipped: mask(schedule.skipped) };
 }
 
-function visibleSnapshots(snapshots: readonly SnapshotView[], { node }: Asker): SnapshotView[] {
-  return snapshots.map((snapshot) => ({ ...snapshot, by: snapshot.by === node ? node : null }));
+function visibleSnapshot(snapshot: SnapshotView, { node }: Asker): SnapshotView {
+  return { ...snapshot, by: snapshot.by === node ? node : null };
 }
 
 /** Removes the reason why a job waits or has failed, because the reason may name file paths of the server. */
