@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { rsiodPaths, rssrvPaths } from '@rsio/common/config/root-paths';
-import { callControl } from '@rsio/common/control/control-client';
+import { callControl } from '@rsio/api/rsiod/call-rsiod';
 import { RsError } from '@rsio/common/lib/errors';
 import { faultsFile, type ServerFaults } from '@rsio/test/support/faulty-server/volume-faults';
 import { clientConfig, serverConfig } from '@rsio/test/support/hosts/configs';

@@ -3,7 +3,7 @@
 // cost determines the figures; server and load share the other core.
 
 import { setTimeout as after } from 'node:timers/promises';
-import { callControl } from '@rsio/common/control/control-client';
+import { callControl } from '@rsio/api/rsiod/call-rsiod';
 import { RsError } from '@rsio/common/lib/errors';
 import { LoadClient } from './load/load-client.ts';
 import type { Measured, Window } from './load/orders.ts';

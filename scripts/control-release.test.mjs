@@ -1,4 +1,4 @@
-// Holds the control interfaces of rsiod and rssrv against those of release 0.2.0 (common/src/testing/control-0.2.0.json), because programs
+// Holds the control interfaces of rsiod and rssrv against those of release 0.2.0 (api/src/testing/control-0.2.0.json), because programs
 // and daemons of both releases run together while hosts are upgraded. Invariant: what a program of 0.2.0 asks is understood, and what it
 // reads from an answer is there, with the types that it knows.
 
@@ -11,7 +11,7 @@ import { ROOT } from './prepare.mjs';
 const load = (name, path) => import(join(ROOT, 'packages', name, 'src', `${path}.ts`));
 const { programs, version } = await schemaPrograms(load);
 const now = allSchemas(programs, version);
-const kept = JSON.parse(readFileSync(join(ROOT, 'packages/common/src/testing/control-0.2.0.json'), 'utf8'));
+const kept = JSON.parse(readFileSync(join(ROOT, 'packages/api/src/testing/control-0.2.0.json'), 'utf8'));
 
 /** What differs on purpose. rsadm of 0.2.0 refuses such an answer to its question before the demotion, which 0.2.0 did not permit. */
 const DIFFERS = ['volume-demote.result.momentMs is null'];

@@ -10,9 +10,9 @@ const DRAFT = 'https://json-schema.org/draft/2020-12/schema';
  */
 export async function schemaPrograms(load) {
   const { CONTROL_VERSION: version } = await load('common', 'control/method-table');
-  const { CONTROL_METHODS } = await load('common', 'control/methods');
-  const { SERVER_METHODS } = await load('common', 'control/server/server-methods');
-  const { COPYING_METHODS } = await load('common', 'control/server/replication-methods');
+  const { CONTROL_METHODS } = await load('api', 'rsiod/methods');
+  const { SERVER_METHODS } = await load('api', 'rssrv/server-methods');
+  const { COPYING_METHODS } = await load('api', 'rssrv/replication-methods');
   // No schema describes what only servers ask of each other.
   const adm = Object.fromEntries(Object.entries(SERVER_METHODS).filter(([name]) => !Object.hasOwn(COPYING_METHODS, name)));
   const [rsconfig, rsadm] = [await load('rsconfig', 'command-table'), await load('rsadm', 'command-table')];

@@ -8,15 +8,16 @@ import { dirname, join } from 'node:path/posix';
 /** The packages that a package may import. Programs never import each other. */
 const PACKAGES = {
   common: [],
+  api: ['common'],
   protocol: ['common'],
-  rssrv: ['common', 'protocol'],
-  rsiod: ['common', 'protocol'],
-  rsconfig: ['common', 'protocol'],
-  rsadm: ['common'],
-  crsio: ['common', 'protocol'],
-  rsapp: ['common'],
-  rsweb: ['common'],
-  csi: ['common'],
+  rssrv: ['common', 'api', 'protocol'],
+  rsiod: ['common', 'api', 'protocol'],
+  rsconfig: ['common', 'api', 'protocol'],
+  rsadm: ['common', 'api'],
+  crsio: ['common', 'api', 'protocol'],
+  rsapp: ['common', 'api'],
+  rsweb: ['common', 'api'],
+  csi: ['common', 'api'],
 };
 /**
  * Programs whose folders directly below src/ are floors, from the top: each imports lower floors only. The folders of other programs have
@@ -53,8 +54,13 @@ const LAYERS = {
     events: ['lib', 'structures', 'log', 'control'],
     triggers: ['lib', 'structures', 'log', 'files', 'config'],
     cli: ['lib', 'config', 'control'],
-    manage: ['lib', 'log', 'config', 'control', 'cli'],
-    appliance: ['lib', 'files', 'daemon', 'config', 'manage'],
+    appliance: ['lib', 'files', 'daemon', 'config'],
+  },
+  api: {
+    rsiod: [],
+    rsapp: [],
+    rssrv: ['rsiod'],
+    manage: ['rssrv', 'rsiod', 'rsapp'],
   },
   protocol: {
     '': ['wire', 'auth', 'link', 'client', 'mirror', 'explorer'],

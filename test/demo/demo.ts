@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
 import { rsiodPaths, rssrvPaths } from '@rsio/common/config/root-paths';
-import { callControl } from '@rsio/common/control/control-client';
+import { callControl } from '@rsio/api/rsiod/call-rsiod';
 import { RsError } from '@rsio/common/lib/errors';
 import { type Claim, claimAddresses } from './addresses.ts';
 import { BlockDeviceStep, mountPointOf } from './devices/block-device-step.ts';

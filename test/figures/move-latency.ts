@@ -8,7 +8,7 @@ import { loadavg } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { callServer } from '@rsio/common/control/server/call-server';
+import { callServer } from '@rsio/api/rssrv/call-server';
 import { parseSize, printSize } from '@rsio/common/lib/units';
 import { makeReflinkDisk } from '../support/devices/reflink-disk.ts';
 import { memoryDisk, type ScratchDisk } from '../support/devices/scratch-disk.ts';

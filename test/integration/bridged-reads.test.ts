@@ -6,7 +6,7 @@
 import { spawnSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import path from 'node:path';
-import { callServer } from '@rsio/common/control/server/call-server';
+import { callServer } from '@rsio/api/rssrv/call-server';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { expect, it } from 'vitest';
 import { makeReflinkDisk } from '../support/devices/reflink-disk.ts';

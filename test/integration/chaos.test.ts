@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RepView } from '@rsio/common/control/methods';
+import type { RepView } from '@rsio/api/rsiod/methods';
 import { beforeAll, beforeEach, describe, expect, it, type TestContext } from 'vitest';
 import { type ChaosProxy, chaosProxies, type Faults } from '../support/faults/chaos-proxy.ts';
 import { startClient, startServer } from '../support/hosts/configs.ts';

@@ -4,7 +4,7 @@
 
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
-import type { ServerMethods } from '@rsio/common/control/server/server-methods';
+import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { clientConfig, keyOf, type ServerConfigOptions, startClient, startServer } from '../support/hosts/configs.ts';

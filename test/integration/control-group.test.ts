@@ -3,7 +3,7 @@
 // it. Uses groups that every system has. Rules: G21.
 
 import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { SERVER_METHODS, type ServerMethodName } from '@rsio/common/control/server/server-methods';
+import { SERVER_METHODS, type ServerMethodName } from '@rsio/api/rssrv/server-methods';
 import { callMethod } from '@rsio/common/control/control-client';
 import { groupId } from '@rsio/common/files/groups';
 import { needPrograms } from '@rsio/common/testing/needs';

@@ -5,7 +5,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { CONTROL_METHODS, type ControlMethodName } from '@rsio/common/control/methods';
+import { CONTROL_METHODS, type ControlMethodName } from '@rsio/api/rsiod/methods';
 import { misfit, type Shape } from '@rsio/common/lib/shape';
 import { COMMANDS } from '@rsio/rsconfig/command-table';
 import { Ajv2020 } from 'ajv/dist/2020.js';

@@ -5,8 +5,8 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { callServer } from '@rsio/common/control/server/call-server';
-import type { ReplicationView } from '@rsio/common/control/server/views';
+import { callServer } from '@rsio/api/rssrv/call-server';
+import type { ReplicationView } from '@rsio/api/rssrv/views';
 import { systemReflink } from '@rsio/rssrv/pools/snapshots/reflink';
 import { expect, it } from 'vitest';
 import { reflinkDisk } from '../support/devices/reflink-disk.ts';

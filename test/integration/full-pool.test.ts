@@ -5,7 +5,7 @@
 
 import { mkdirSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
-import { callServer } from '@rsio/common/control/server/call-server';
+import { callServer } from '@rsio/api/rssrv/call-server';
 import { afterAll, beforeEach, expect, it, type TestContext } from 'vitest';
 import { clientConfig, serverConfig } from '../support/hosts/configs.ts';
 import type { Host } from '../support/hosts/host.ts';

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { beforeEach, expect, it } from 'vitest';
 import { reflinkDisk } from '../support/devices/reflink-disk.ts';
-import { callServer } from '@rsio/common/control/server/call-server';
+import { callServer } from '@rsio/api/rssrv/call-server';
 import { useHosts } from '../support/hosts/hosts.ts';
 import type { Host } from '../support/hosts/host.ts';
 import { NbdIo } from '../support/io/nbd-io.ts';

@@ -5,7 +5,7 @@
 import { mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
-import { callServer } from '@rsio/common/control/server/call-server';
+import { callServer } from '@rsio/api/rssrv/call-server';
 import { systemClock } from '@rsio/common/lib/clock';
 import type { RsError } from '@rsio/common/lib/errors';
 import { quietLog } from '@rsio/common/log/log';

@@ -8,8 +8,8 @@ import { mkdirSync, readdirSync, renameSync, statSync, truncateSync } from 'node
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { callServer } from '@rsio/common/control/server/call-server';
-import type { ServerMethods } from '@rsio/common/control/server/server-methods';
+import { callServer } from '@rsio/api/rssrv/call-server';
+import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { fileSystemOf } from '@rsio/rssrv/machine/file-system';

@@ -4,7 +4,7 @@
 
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { callServer } from '@rsio/common/control/server/call-server';
+import { callServer } from '@rsio/api/rssrv/call-server';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { OP } from '@rsio/protocol/wire/frames';
 import { MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';

@@ -5,8 +5,8 @@
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { callServer } from '@rsio/common/control/server/call-server';
-import type { SnapshotView } from '@rsio/common/control/server/views';
+import { callServer } from '@rsio/api/rssrv/call-server';
+import type { SnapshotView } from '@rsio/api/rssrv/views';
 import { errnoName } from '@rsio/common/lib/errors';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { systemReflink } from '@rsio/rssrv/pools/snapshots/reflink';

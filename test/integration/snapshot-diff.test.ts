@@ -4,7 +4,7 @@
 
 import { closeSync, fsyncSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
 import path from 'node:path';
-import { callServer } from '@rsio/common/control/server/call-server';
+import { callServer } from '@rsio/api/rssrv/call-server';
 import { systemClock } from '@rsio/common/lib/clock';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { callServer } from '@rsio/common/control/server/call-server';
+import { callServer } from '@rsio/api/rssrv/call-server';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { PoolFiles } from '@rsio/rssrv/pools/disk/pool-files';
 import { expect, it } from 'vitest';

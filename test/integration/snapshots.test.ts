@@ -7,7 +7,7 @@ import { removedWhenFree } from '../support/hosts/removed-when-free.ts';
 import { closeSync, mkdirSync, openSync, readSync, statSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { callServer } from '@rsio/common/control/server/call-server';
+import { callServer } from '@rsio/api/rssrv/call-server';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { beforeEach, expect, it, type TestContext } from 'vitest';
 import { reflinkDisk } from '../support/devices/reflink-disk.ts';

@@ -2,7 +2,7 @@
 // during the fault, the path must carry I/O again afterwards, and at the end the counters of load, daemon and cards must agree.
 // `npm run measure -- lab` measures times. Rules: G2.
 
-import type { ControlMethods } from '@rsio/common/control/methods';
+import type { ControlMethods } from '@rsio/api/rsiod/methods';
 import { afterAll, expect, it, type TestContext } from 'vitest';
 import { startClient, startServer } from '../support/hosts/configs.ts';
 import { LINK_FAULTS, type Link, type LinkFault, needFaults } from '../support/netlab/link-faults.ts';

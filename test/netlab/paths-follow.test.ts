@@ -2,7 +2,7 @@
 // file or removed from it (SIGHUP). A card of the client loses its cable, link or address and gets it back. The netlab has real cards.
 // Rules: G14.
 
-import type { ControlMethods } from '@rsio/common/control/methods';
+import type { ControlMethods } from '@rsio/api/rsiod/methods';
 import { beforeEach, expect, it } from 'vitest';
 import { clientConfig, serverConfig } from '../support/hosts/configs.ts';
 import type { TestNetwork } from '../support/hosts/hosts.ts';

@@ -6,7 +6,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { sharedPool } from '@rsio/common/testing/server-views';
+import { sharedPool } from '@rsio/api/testing/server-views';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 const AGENT = fileURLToPath(new URL('../../packaging/ocf-pool', import.meta.url));

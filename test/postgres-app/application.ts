@@ -5,7 +5,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { daemonPaths } from '@rsio/common/config/root-paths';
-import { APP_METHODS, type ApplicationView } from '@rsio/common/control/app-methods';
+import { APP_METHODS, type ApplicationView } from '@rsio/api/rsapp/app-methods';
 import { callMethod } from '@rsio/common/control/control-client';
 import { Database, PORT } from '../postgres-mirror/database.ts';
 import type { Ledger } from '../postgres-mirror/ledger.ts';

@@ -7,7 +7,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import { daemonPaths } from '@rsio/common/config/root-paths';
-import { APP_METHODS, type ApplicationView } from '@rsio/common/control/app-methods';
+import { APP_METHODS, type ApplicationView } from '@rsio/api/rsapp/app-methods';
 import { callMethod } from '@rsio/common/control/control-client';
 import { isProgramThere } from '@rsio/common/testing/needs';
 import type { Host } from '../support/hosts/host.ts';

@@ -5,8 +5,8 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { callServer } from '@rsio/common/control/server/call-server';
-import type { SnapshotView, ReplicationView } from '@rsio/common/control/server/views';
+import { callServer } from '@rsio/api/rssrv/call-server';
+import type { SnapshotView, ReplicationView } from '@rsio/api/rssrv/views';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { makeReflinkDisk } from '../support/devices/reflink-disk.ts';
 import { emptyRun, killServer } from '../support/faults/machine-crash.ts';

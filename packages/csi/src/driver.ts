@@ -3,7 +3,7 @@
 // end and its replacement touch no I/O.
 
 import { sleep } from '@rsio/common/lib/waiting';
-import { callControl } from '@rsio/common/control/control-client';
+import { callControl } from '@rsio/api/rsiod/call-rsiod';
 import type { Clock } from '@rsio/common/lib/clock';
 import type { Log } from '@rsio/common/log/log';
 import { controllerServices } from './controller/controller-service.ts';

@@ -4,7 +4,7 @@
 import { completionCommand } from '@rsio/common/cli/completion-command';
 import { listed, shownCall } from '@rsio/common/cli/command';
 import { CommandLine, type CommandTable } from '@rsio/common/cli/command-line';
-import { WHICH_ONE } from '@rsio/common/manage/which-one';
+import { WHICH_ONE } from '@rsio/api/manage/which-one';
 import type { AdmCommand, AdmContext } from './cli/context.ts';
 import { APPLIANCE_APPLY, APPLIANCE_BACK, APPLIANCE_CONFIRM, APPLIANCE_RESTORE } from './commands/appliance.ts';
 import { APPLIANCE_SAVE, APPLIANCE_SHOW, APPLIANCE_UPGRADE } from './commands/appliance.ts';

@@ -2,9 +2,9 @@
 // refusals and its help. Edits of rssrvcfg and the page of `status` have separate tests in commands/.
 
 import { shownCall } from '@rsio/common/cli/command';
-import { SERVER_METHODS, type ServerMethodName } from '@rsio/common/control/server/server-methods';
+import { SERVER_METHODS, type ServerMethodName } from '@rsio/api/rssrv/server-methods';
 import { misfit } from '@rsio/common/lib/shape';
-import { client, job, snapshot, volume } from '@rsio/common/testing/server-views';
+import { client, job, snapshot, volume } from '@rsio/api/testing/server-views';
 import { describe, expect, test } from 'vitest';
 import { CLIENT_LIST } from './commands/clients.ts';
 import { COMMANDS } from './command-table.ts';

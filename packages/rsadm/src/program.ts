@@ -7,7 +7,7 @@ import { type RunOnMachine, runOnMachine } from '@rsio/common/appliance/machine'
 import { helpOf, overview } from '@rsio/common/cli/help-texts';
 import { personAtTerminal } from '@rsio/common/cli/person';
 import { rssrvPaths } from '@rsio/common/config/root-paths';
-import { callServer } from '@rsio/common/control/server/call-server';
+import { callServer } from '@rsio/api/rssrv/call-server';
 import type { Invocation, ProgramSpec } from '@rsio/common/daemon/arguments';
 import { type Clock, systemClock } from '@rsio/common/lib/clock';
 import type { Machine } from './cli/context.ts';

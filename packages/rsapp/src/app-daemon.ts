@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { loadRscltConfig } from '@rsio/common/config/load-config';
 import { type DaemonPaths, rsiodPaths } from '@rsio/common/config/root-paths';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
-import { APP_METHODS } from '@rsio/common/control/app-methods';
+import { APP_METHODS } from '@rsio/api/rsapp/app-methods';
 import { type ControlServer, type HandlersOf, startControlServer } from '@rsio/common/control/control-server';
 import { CONTROL_VERSION } from '@rsio/common/control/method-table';
 import type { Service } from '@rsio/common/daemon/daemon-service';

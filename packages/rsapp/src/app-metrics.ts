@@ -2,7 +2,7 @@
 // only names of the configuration become labels.
 
 import type { RscltConfig } from '@rsio/common/config/schema/types';
-import type { ApplicationView } from '@rsio/common/control/app-methods';
+import type { ApplicationView } from '@rsio/api/rsapp/app-methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import { programVersion } from '@rsio/common/lib/version';
 import type { Log } from '@rsio/common/log/log';

@@ -3,7 +3,7 @@
 
 import { completionCommand } from '@rsio/common/cli/completion-command';
 import { CommandLine, type CommandTable } from '@rsio/common/cli/command-line';
-import { WHICH_ONE } from '@rsio/common/manage/which-one';
+import { WHICH_ONE } from '@rsio/api/manage/which-one';
 import type { CommandContext, ConfigCommand } from './cli/context.ts';
 import { CHECK } from './commands/check.ts';
 import { SEND } from './commands/events/send.ts';

@@ -2,12 +2,12 @@
 // The texts are tested in format.test.ts.
 
 import { join } from 'node:path';
-import { type ControlHandlers } from '@rsio/common/control/control-server';
-import { type AttachOutcome, type ControlMethods } from '@rsio/common/control/methods';
+import type { ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
+import { type AttachOutcome, type ControlMethods } from '@rsio/api/rsiod/methods';
 import { EVENTS_KEPT } from '@rsio/common/control/limits';
 import { STATS_SAMPLE_MS } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { pathStats } from '@rsio/protocol/testing/path-stats';
+import { pathStats } from '@rsio/api/testing/path-stats';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { shownCall } from '@rsio/common/cli/command';
 import { COMMANDS } from './command-table.ts';

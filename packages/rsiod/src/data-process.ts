@@ -13,7 +13,7 @@ import { isSamePlace, openLog } from '@rsio/common/log/log';
 import { ClientDaemon } from './daemon.ts';
 import { MainChannel } from './processes/main-channel.ts';
 import { lossObstacles } from './reloader.ts';
-import type { AttachOutcome } from '@rsio/common/control/methods';
+import type { AttachOutcome } from '@rsio/api/rsiod/methods';
 import { TAKES } from './control/control-handlers.ts';
 import type { AttachOrder } from './processes/data-processes.ts';
 import { type Begin, type Ending, OWN_METHODS, type ToProcess } from './processes/messages.ts';

@@ -4,9 +4,9 @@
 import { hostname } from 'node:os';
 import { warningSentences } from '@rsio/common/config/load-config';
 import { daemonPaths, rsiodPaths, rssrvPaths } from '@rsio/common/config/root-paths';
-import { callApp } from '@rsio/common/control/call-app';
-import { callControl } from '@rsio/common/control/control-client';
-import { callServer } from '@rsio/common/control/server/call-server';
+import { callApp } from '@rsio/api/rsapp/call-app';
+import { callControl } from '@rsio/api/rsiod/call-rsiod';
+import { callServer } from '@rsio/api/rssrv/call-server';
 import type { Clock } from '@rsio/common/lib/clock';
 import type { LogSettings } from '@rsio/common/daemon/log-place';
 import type { Service } from '@rsio/common/daemon/daemon-service';

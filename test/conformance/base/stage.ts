@@ -4,7 +4,7 @@
 // counts even if rsiod has shown it only once.
 
 import { closeSync, openSync, readSync } from 'node:fs';
-import type { RepView } from '@rsio/common/control/methods';
+import type { RepView } from '@rsio/api/rsiod/methods';
 import { PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
 import type { Host } from '../../support/hosts/host.ts';
 import type { Hosts } from '../../support/hosts/hosts.ts';

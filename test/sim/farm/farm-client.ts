@@ -3,7 +3,7 @@
 // user gets a volume only from an attach that has succeeded.
 
 import { LIST_WAIT_MS } from '@rsio/common/control/limits';
-import type { AttachOutcome } from '@rsio/common/control/methods';
+import type { AttachOutcome } from '@rsio/api/rsiod/methods';
 import { LOG_TOTAL_BYTES, MIRROR_PATIENCE_MS } from '@rsio/common/config/schema/limits';
 import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';

@@ -4,7 +4,7 @@
 // main process. Two clients may have the same nodename, either on one machine, or on two machines of which one is a clone of the other. The
 // tests of the daemon cover frontends, control socket and configuration files.
 
-import type { AttachOutcome } from '@rsio/common/control/methods';
+import type { AttachOutcome } from '@rsio/api/rsiod/methods';
 import { isSnapshot } from '@rsio/common/lib/volume-name';
 import { PATH_STATES } from '@rsio/common/lib/path-states';
 import { MIRROR_PATIENCE_MS } from '@rsio/common/config/schema/limits';

@@ -4,7 +4,7 @@
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
-import type { AttachOutcome } from '@rsio/common/control/methods';
+import type { AttachOutcome } from '@rsio/api/rsiod/methods';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { VolumeIo } from '@rsio/rsiod/volumes/frontend-volume';
 import type { Volume } from '@rsio/rsiod/volumes/volume';

@@ -1,7 +1,7 @@
 // A machine in a network namespace with a server, a client and a gate for AoE, and an Ethernet segment of one cable to a host.
 // Invariant: the frames of the test stay between the two namespaces.
 
-import type { AoeGateView } from '@rsio/common/control/methods';
+import type { AoeGateView } from '@rsio/api/rsiod/methods';
 import { clientConfig, serverConfig } from '../hosts/configs.ts';
 import { emptyPool } from '../hosts/empty-pool.ts';
 import type { Host } from '../hosts/host.ts';

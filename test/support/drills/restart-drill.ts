@@ -4,7 +4,7 @@
 
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { VolumeStats } from '@rsio/common/control/methods';
+import type { VolumeStats } from '@rsio/api/rsiod/methods';
 import { NbdClient } from '../io/nbd-client.ts';
 import { serverConfig, startClient } from '../hosts/configs.ts';
 import type { Host } from '../hosts/host.ts';

@@ -6,8 +6,8 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, w
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type DaemonProgram, daemonPaths, type RsiodPaths, type RssrvPaths, rsiodPaths, rssrvPaths } from '@rsio/common/config/root-paths';
-import { callControl } from '@rsio/common/control/control-client';
-import { CONTROL_METHODS, type ControlMethodName, type ControlMethods } from '@rsio/common/control/methods';
+import { callControl } from '@rsio/api/rsiod/call-rsiod';
+import { CONTROL_METHODS, type ControlMethodName, type ControlMethods } from '@rsio/api/rsiod/methods';
 import { misfit } from '@rsio/common/lib/shape';
 import { startInBackground } from '@rsio/common/daemon/background-start';
 import { systemClock } from '@rsio/common/lib/clock';

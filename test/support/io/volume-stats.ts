@@ -2,7 +2,7 @@
 // counters of a volume start when the volume is attached, and the counters of a path start with the daemon. Tests read the counters often,
 // and therefore over the control socket.
 
-import type { VolumeStats } from '@rsio/common/control/methods';
+import type { VolumeStats } from '@rsio/api/rsiod/methods';
 import type { FioOutcome, RunningFio } from './fio.ts';
 import type { Host } from '../hosts/host.ts';
 import { waitFor } from '../programs/wait-for.ts';

@@ -6,7 +6,7 @@
 import { closeSync, fsyncSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { callServer } from '@rsio/common/control/server/call-server';
+import { callServer } from '@rsio/api/rssrv/call-server';
 import { toRsError } from '@rsio/common/lib/errors';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { ReflinkKind } from '../devices/reflink-disk.ts';

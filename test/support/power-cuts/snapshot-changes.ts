@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { callServer, type ServerCall } from '@rsio/common/control/server/call-server';
+import { callServer, type ServerCall } from '@rsio/api/rssrv/call-server';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { EventClock } from './written-volume.ts';

@@ -5,7 +5,7 @@
 import { loadavg } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { callServer } from '@rsio/common/control/server/call-server';
+import { callServer } from '@rsio/api/rssrv/call-server';
 import { toRsError } from '@rsio/common/lib/errors';
 import { clientConfig, serverConfig } from '../hosts/configs.ts';
 import { emptyPool } from '../hosts/empty-pool.ts';

@@ -6,7 +6,7 @@ import { constants, existsSync, mkdirSync, readFileSync, realpathSync } from 'no
 import { open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { errnoName, RsError, toRsError } from '../lib/errors.ts';
-import { shownSize } from '../manage/server-tables.ts';
+import { shownSize } from '../lib/units.ts';
 import { changeLockedSettings } from './apply.ts';
 import { arrayDisks, arrayIn, assertShown, type Disk, diskText, LSBLK, type NewArray, type Replacement } from './disks.ts';
 import { replacementIn, type Storage, storageOf, usableDisk } from './disks.ts';

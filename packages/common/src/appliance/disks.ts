@@ -6,7 +6,7 @@
 import { RsError } from '../lib/errors.ts';
 import { isRecord } from '../lib/shape.ts';
 import { plural } from '../lib/units.ts';
-import { shownSize } from '../manage/server-tables.ts';
+import { shownSize } from '../lib/units.ts';
 import { isPoolName } from './settings.ts';
 
 export const LSBLK = [

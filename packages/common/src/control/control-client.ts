@@ -1,5 +1,5 @@
 // Sends one request to a daemon's control socket and returns the answer. Invariants: the promise settles within the time-out. Every error
-// says what the user can do. An answer whose version or form does not match methods.ts causes an error.
+// says what the user can do. An answer whose version or form does not match the table causes an error.
 
 import { connect, type Socket } from 'node:net';
 import { type Clock, systemClock, type Timer } from '../lib/clock.ts';
@@ -9,11 +9,10 @@ import { programVersion } from '../lib/version.ts';
 import { CONTROL_ANSWER_MAX_BYTES, CONTROL_ANSWER_MS } from './limits.ts';
 import { LineSplitter } from './line-splitter.ts';
 import { CONTROL_VERSION, type MethodsOf, type MethodTable } from './method-table.ts';
-import { CONTROL_METHODS, type ControlMethodName, type ControlMethods } from './methods.ts';
 import { misfit, type Shape } from '../lib/shape.ts';
 
 export interface CallOptions {
-  /** Time-out for the whole request. The default is the method's `waitMs` in CONTROL_METHODS. */
+  /** Time-out for the whole request. The default is the method's `waitMs` in the table. */
   readonly timeoutMs?: number;
   readonly clock?: Clock;
   /** When this signal is aborted, the request ends and fails with E_RESET. */
@@ -26,20 +25,6 @@ const REQUEST_ID = 1;
 /** Before a long request, the client sends a greeting to find out soon whether the daemon answers at all. */
 const GREETING_ID = 0;
 
-/**
- * Sends a request to the daemon that listens on `socketPath`. Throws the error that the daemon reports, or E_NOT_RUNNING, E_RIGHTS,
- * E_TIMEOUT or E_SOCKET_PATH. Throws E_RESET if the daemon closes the connection, E_PROTOCOL if the answer is invalid, and E_VERSION if
- * client and daemon belong to incompatible releases.
- */
-export function callControl<M extends ControlMethodName>(
-  socketPath: string,
-  method: M,
-  params: ControlMethods[M]['params'],
-  options: CallOptions = {},
-): Promise<ControlMethods[M]['result']> {
-  return callMethod(CONTROL_METHODS, socketPath, method, params, options);
-}
-
 /** The answer to a request whose connection stays open. */
 export interface HeldAnswer<R> {
   readonly result: R;
@@ -47,18 +32,11 @@ export interface HeldAnswer<R> {
   close(): void;
 }
 
-/** Like `callControl`, but leaves the connection open after the answer. The daemon also sees the end of this process by it. */
-export async function holdControl<M extends ControlMethodName>(
-  socketPath: string,
-  method: M,
-  params: ControlMethods[M]['params'],
-  options: CallOptions,
-): Promise<HeldAnswer<ControlMethods[M]['result']>> {
-  const { socket, result } = await openCall(CONTROL_METHODS, socketPath, method, params, options);
-  return { result, close: () => void socket.destroy() };
-}
-
-/** Sends a request, as `callControl` does, to a daemon with the given table of methods. */
+/**
+ * Sends a request to the daemon that listens on `socketPath` with this table of methods. Throws the error that the daemon reports, or
+ * E_NOT_RUNNING, E_RIGHTS, E_TIMEOUT or E_SOCKET_PATH. Throws E_RESET if the daemon closes the connection, E_PROTOCOL if the answer is
+ * invalid, and E_VERSION if client and daemon belong to incompatible releases.
+ */
 export async function callMethod<T extends MethodTable, M extends keyof MethodsOf<T> & string>(
   table: T,
   socketPath: string,
@@ -66,9 +44,21 @@ export async function callMethod<T extends MethodTable, M extends keyof MethodsO
   params: MethodsOf<T>[M]['params'],
   options: CallOptions,
 ): Promise<MethodsOf<T>[M]['result']> {
+  const answer = await holdMethod(table, socketPath, method, params, options);
+  answer.close();
+  return answer.result;
+}
+
+/** Like `callMethod`, but leaves the connection open after the answer. The daemon also sees the end of this process by it. */
+export async function holdMethod<T extends MethodTable, M extends keyof MethodsOf<T> & string>(
+  table: T,
+  socketPath: string,
+  method: M,
+  params: MethodsOf<T>[M]['params'],
+  options: CallOptions,
+): Promise<HeldAnswer<MethodsOf<T>[M]['result']>> {
   const { socket, result } = await openCall(table, socketPath, method, params, options);
-  socket.destroy();
-  return result;
+  return { result, close: () => void socket.destroy() };
 }
 
 async function openCall<T extends MethodTable, M extends keyof MethodsOf<T> & string>(

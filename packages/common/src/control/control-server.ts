@@ -20,7 +20,6 @@ import {
 } from './limits.ts';
 import { LineSplitter } from './line-splitter.ts';
 import { CONTROL_VERSION, type MethodsOf, type MethodTable, type Param } from './method-table.ts';
-import type { CONTROL_METHODS } from './methods.ts';
 import { misfit } from '../lib/shape.ts';
 
 /**
@@ -33,8 +32,6 @@ export type HandlersOf<T extends MethodTable> = {
     gone?: AbortSignal,
   ) => Promise<MethodsOf<T>[M]['result']> | MethodsOf<T>[M]['result'];
 };
-
-export type ControlHandlers = HandlersOf<typeof CONTROL_METHODS>;
 
 export interface Service {
   readonly table: MethodTable;

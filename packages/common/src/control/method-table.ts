@@ -1,5 +1,5 @@
 // Types for a table of control methods. The table has the parameters, the shape of the result and the time limit of each method. Each
-// daemon has its own table: methods.ts (rsiod) and server/server-methods.ts (rssrv). docs/CONTROL.md has the rules for changing a table.
+// daemon has its own table: api/src/rsiod/methods.ts and api/src/rssrv/server-methods.ts. docs/CONTROL.md has the rules for changing a table.
 
 import { CONTROL_ANSWER_MS, EVENTS_KEPT, EVENTS_WAIT_MAX_MS } from './limits.ts';
 import { count, flag, list, number, object, type Of, optional, orNull, type Shape, text, whole } from '../lib/shape.ts';

@@ -187,3 +187,16 @@ function accepted<T>(parse: () => T): T | undefined {
 export function plural(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
 }
+
+const SHOWN_UNITS = ['', 'K', 'M', 'G', 'T', 'P'] as const;
+
+/** Prints a size with one decimal and a unit, such as `20.0G`; `-` if the size is null. */
+export function shownSize(bytes: number | null): string {
+  if (bytes === null) return '-';
+  let [value, unit] = [bytes, 0];
+  while (value >= 1024 && unit < SHOWN_UNITS.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return unit === 0 ? String(value) : `${value.toFixed(1)}${SHOWN_UNITS[unit] ?? ''}`;
+}

@@ -16,3 +16,16 @@ export function smallRssrvcfg({ namespace = '', server = '', addresses = ['192.1
   const interfaces = addresses.map((address, index) => `[interface if${index + 1}]\naddress = ${address}\n`).join('');
   return `[namespace osl]\nnamespaceid = 200\n${namespace}[server big-9]\nserverid = 1\n${server}${interfaces}${more}`;
 }
+
+/** Beginning of the rssrvcfg of this server. */
+export const SERVER_FILE_HEAD = `# Server of the test
+[namespace osl]
+namespaceid = 200
+
+[server big-9]
+serverid = 1
+
+[interface if1]
+address = 10.0.0.9
+
+`;

@@ -2,9 +2,9 @@
 // systemd are those of the test.
 
 import { readFileSync, writeFileSync } from 'node:fs';
-import type { ServerCall } from '@rsio/common/control/server/call-server';
+import type { ServerCall } from '@rsio/api/rssrv/call-server';
 import { useApplianceScene } from '@rsio/common/testing/appliance-scene';
-import { SERVER_FILE_HEAD } from '@rsio/common/testing/server-views';
+import { SERVER_FILE_HEAD } from '@rsio/common/testing/sample-rssrvcfg';
 import { expect, test } from 'vitest';
 import { makeServer, poolsOf } from './system-ports.ts';
 

@@ -15,12 +15,12 @@ import { openConfigFile, saveConfigFile } from '@rsio/common/config/config-file'
 import { examineRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
 import type { RssrvPaths } from '@rsio/common/config/root-paths';
 import { namespaceidOf, newRssrvcfg, removeServerSection } from '@rsio/common/config/rssrvcfg-edit';
-import { callServer, type ServerCall } from '@rsio/common/control/server/call-server';
+import { callServer, type ServerCall } from '@rsio/api/rssrv/call-server';
 import { replaceFile } from '@rsio/common/files/durable-write';
 import { systemClock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
-import { addPoolToServer } from '@rsio/common/manage/pool-addition';
-import { changeServerFile } from '@rsio/common/manage/server-file';
+import { addPoolToServer } from '@rsio/api/manage/pool-addition';
+import { changeServerFile } from '@rsio/api/manage/server-file';
 import type { AppliancePorts, OwnServer } from './model/state.ts';
 
 export function systemAppliancePorts({ root, configFile, controlSocket }: RssrvPaths): AppliancePorts {

@@ -2,7 +2,7 @@
 // crsio would save. rsiod and rsapp are running in half of the runs.
 
 import fc from 'fast-check';
-import type { ApplicationsView } from '@rsio/common/control/app-methods';
+import type { ApplicationsView } from '@rsio/api/rsapp/app-methods';
 import { printIni } from '@rsio/common/config/reader/ini-document';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { expect, test } from 'vitest';

@@ -1,7 +1,7 @@
 // Tests the pages of applications with keys only: what they show, which orders rsapp gets, and the form that adds an application to the
 // file. rsapp is scripted (testing/walker.ts). The package rsapp tests what orders do.
 
-import type { ApplicationView } from '@rsio/common/control/app-methods';
+import type { ApplicationView } from '@rsio/api/rsapp/app-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { SAMPLE_RSCLTCFG } from '@rsio/common/testing/sample-rscltcfg';
 import { expect, test } from 'vitest';

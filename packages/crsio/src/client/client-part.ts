@@ -6,7 +6,7 @@ import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import type { RsiodPaths } from '@rsio/common/config/root-paths';
 import { startCommand } from '@rsio/common/control/start-daemon';
 import { RsError } from '@rsio/common/lib/errors';
-import { appStartCommand } from '@rsio/common/manage/applications';
+import { appStartCommand } from '@rsio/api/manage/applications';
 import type { Leaving } from '../machine/machine.ts';
 import type { StoredFile } from './model/ports.ts';
 import { type ClientState, isUnsaved, startClientState } from './model/state.ts';

@@ -1,8 +1,8 @@
 // Tests the page of mirrors with keys only: what it shows of replicas, witnesses and holders, and which requests it sends to rsiod. rsiod
 // is scripted (testing/walker.ts). The package rsiod tests the mirrors.
 
-import type { AttachedMirrorView } from '@rsio/common/control/methods';
-import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
+import type { AttachedMirrorView } from '@rsio/api/rsiod/methods';
+import type { MirrorSummary } from '@rsio/api/rsiod/mirror-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { SAMPLE_RSCLTCFG } from '@rsio/common/testing/sample-rscltcfg';
 import { expect, test } from 'vitest';

@@ -8,8 +8,8 @@ import { openConfigFile, saveConfigFile } from '@rsio/common/config/config-file'
 import { parseIni, printIni } from '@rsio/common/config/reader/ini-document';
 import { daemonPaths, type RsiodPaths } from '@rsio/common/config/root-paths';
 import type { ClientNamespaceConfig, RscltConfig } from '@rsio/common/config/schema/types';
-import { callApp } from '@rsio/common/control/call-app';
-import { callControl } from '@rsio/common/control/control-client';
+import { callApp } from '@rsio/api/rsapp/call-app';
+import { callControl } from '@rsio/api/rsiod/call-rsiod';
 import { startDaemon } from '@rsio/common/control/start-daemon';
 import { udpSockets } from '@rsio/protocol/explorer/datagram-sockets';
 import { examine } from '@rsio/protocol/explorer/examine';

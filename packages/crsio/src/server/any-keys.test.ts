@@ -3,7 +3,7 @@
 
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
 import { RsError } from '@rsio/common/lib/errors';
-import { client, pool, removedVolume, volume } from '@rsio/common/testing/server-views';
+import { client, pool, removedVolume, volume } from '@rsio/api/testing/server-views';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { answers, ServerWalker, type ServerWorld } from '../testing/server-walker.ts';

@@ -2,7 +2,7 @@
 // and the question before each removal.
 
 import { RsError } from '@rsio/common/lib/errors';
-import { client, pool, sharedPool } from '@rsio/common/testing/server-views';
+import { client, pool, sharedPool } from '@rsio/api/testing/server-views';
 import { expect, test } from 'vitest';
 import { answers, SERVER_TEXT, ServerWalker } from '../testing/server-walker.ts';
 import { LOOK_INTERVAL_MS } from '../widgets/limits.ts';

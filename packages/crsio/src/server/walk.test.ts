@@ -1,7 +1,7 @@
 // Tests crsio's part for the server with the keyboard alone: creating and handing out volumes, changing and removing them, filters, and
 // what happens when rssrv is silent, refuses or is not running.
 
-import { removedVolume, client, pool, volume } from '@rsio/common/testing/server-views';
+import { removedVolume, client, pool, volume } from '@rsio/api/testing/server-views';
 import { RsError } from '@rsio/common/lib/errors';
 import { expect, test } from 'vitest';
 import { answers, SERVER_TEXT, ServerWalker, type ServerWorld } from '../testing/server-walker.ts';

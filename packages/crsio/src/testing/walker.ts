@@ -1,8 +1,8 @@
 // Simulates a user of crsio's part for the client. The file is in memory, and the test determines the answers of the servers and of rsiod.
 // Invariant: only the ports are made for tests; all other code is production code.
 
-import type { AppMethods } from '@rsio/common/control/app-methods';
-import type { ControlMethodName, ControlMethods } from '@rsio/common/control/methods';
+import type { AppMethods } from '@rsio/api/rsapp/app-methods';
+import type { ControlMethodName, ControlMethods } from '@rsio/api/rsiod/methods';
 import { RsError } from '@rsio/common/lib/errors';
 import type { FoundServer } from '@rsio/protocol/explorer/exploration';
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';

@@ -1,8 +1,8 @@
 // Makes the messages about volumes and snapshots from what servers say. Pure. Invariant: the same volume gives the same message, so that
 // repeated calls get equal answers.
 
-import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
-import type { ManagedVolumeView, SnapshotView } from '@rsio/common/control/server/views';
+import type { MirrorSummary } from '@rsio/api/rsiod/mirror-methods';
+import type { ManagedVolumeView, SnapshotView } from '@rsio/api/rssrv/views';
 import type { FsType } from '../rpc/fields.ts';
 import { type Condition, type ContentSource, type CsiSnapshot, type CsiVolume, FS_TYPE_KEY, type Timestamp } from '../rpc/messages.ts';
 import { printGroupId, printSnapshotId, printVolumeId } from '../product/ids.ts';

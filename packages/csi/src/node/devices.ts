@@ -2,7 +2,7 @@
 // that of the call, because another volume can have its name. The node asks for nothing that its own client may not do. What the driver
 // stages is attached for the owner `csi`, also if it was attached before, so that nobody's detach ends what another still wants.
 
-import type { AttachmentView, AttachOutcome, ControlMethods } from '@rsio/common/control/methods';
+import type { AttachmentView, AttachOutcome, ControlMethods } from '@rsio/api/rsiod/methods';
 import { ERRORS, type ErrorCode, RsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
 import { volumeLabel } from '@rsio/common/lib/volume-name';

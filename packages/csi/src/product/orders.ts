@@ -2,8 +2,8 @@
 // check the rights. Invariants: at most ORDERS_AT_ONCE_MAX requests are in progress. An answer has the shape that the table of rssrv
 // gives. No answer counts as proof that an object is absent while another server does not answer.
 
-import type { ControlMethodName, ControlMethods, NamespaceView } from '@rsio/common/control/methods';
-import { SERVER_METHODS, type ServerMethodName, type ServerMethods } from '@rsio/common/control/server/server-methods';
+import type { ControlMethodName, ControlMethods, NamespaceView } from '@rsio/api/rsiod/methods';
+import { SERVER_METHODS, type ServerMethodName, type ServerMethods } from '@rsio/api/rssrv/server-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { misfit } from '@rsio/common/lib/shape';
 import { quoteText } from '@rsio/common/lib/units';

@@ -1,8 +1,8 @@
 // Finds volumes and mirrors on the servers by their ids. Remembers where a volume was, so that most look-ups ask one server for one
 // volume. Invariant: a volume counts as missing only if every server of the namespace has answered.
 
-import type { ManagedVolumeView, SnapshotView } from '@rsio/common/control/server/views';
-import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
+import type { ManagedVolumeView, SnapshotView } from '@rsio/api/rssrv/views';
+import type { MirrorSummary } from '@rsio/api/rsiod/mirror-methods';
 import { toRsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
 import { ORDERS_AT_ONCE_MAX, PLACES_REMEMBERED_MAX } from '../limits.ts';

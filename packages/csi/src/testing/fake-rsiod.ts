@@ -1,7 +1,7 @@
 // An rsiod in memory for tests of the driver: it passes orders on to fake servers, and attaches volumes. A test can kill the driver before
 // or after any of its requests. Invariant: a killed driver gets no further answer, and the effect of its last request remains.
 
-import type { AttachmentView, ControlMethodName, ControlMethods } from '@rsio/common/control/methods';
+import type { AttachmentView, ControlMethodName, ControlMethods } from '@rsio/api/rsiod/methods';
 import { RsError } from '@rsio/common/lib/errors';
 import type { RsiodCall } from '../product/orders.ts';
 import { FakeMirrors, FakeServer } from './fake-servers.ts';

@@ -2,10 +2,10 @@
 // mirrors. They keep the rules that the driver relies on: names are unique, a change with a known request id is answered and not made
 // again, a held volume is not removed. Invariant: an order either takes effect as a whole or not at all, as with rssrv.
 
-import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
-import type { JobView, ManagedVolumeView, SnapshotView } from '@rsio/common/control/server/views';
+import type { MirrorSummary } from '@rsio/api/rsiod/mirror-methods';
+import type { JobView, ManagedVolumeView, SnapshotView } from '@rsio/api/rssrv/views';
 import { RsError } from '@rsio/common/lib/errors';
-import { client, job, pool, removedVolume, snapshot as snapshotView, volume as volumeView } from '@rsio/common/testing/server-views';
+import { client, job, pool, removedVolume, snapshot as snapshotView, volume as volumeView } from '@rsio/api/testing/server-views';
 
 export const GIB = 1024 ** 3;
 const MADE_MS = Date.UTC(2026, 0, 1);

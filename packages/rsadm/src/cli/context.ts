@@ -3,7 +3,7 @@
 
 import { type Command, type CommandSpec, makeCommand, type OptionSpecs, usageError as usageErrorOf } from '@rsio/common/cli/command';
 import type { RunOnMachine } from '@rsio/common/appliance/machine';
-import type { ServerMethodName, ServerMethods } from '@rsio/common/control/server/server-methods';
+import type { ServerMethodName, ServerMethods } from '@rsio/api/rssrv/server-methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import type { RsError } from '@rsio/common/lib/errors';
 

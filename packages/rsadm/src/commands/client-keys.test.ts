@@ -3,7 +3,7 @@
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { client } from '@rsio/common/testing/server-views';
+import { client } from '@rsio/api/testing/server-views';
 import { expect, test } from 'vitest';
 import { CONFIG, refusing, useAdmScene } from '../testing/adm-scene.ts';
 

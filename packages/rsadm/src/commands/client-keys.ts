@@ -3,7 +3,7 @@
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { object, orNull, text } from '@rsio/common/lib/shape';
-import { rekeyClient } from '@rsio/common/manage/client-rekey';
+import { rekeyClient } from '@rsio/api/manage/client-rekey';
 import { defineCommand, usageError } from '../cli/context.ts';
 import { keyFrom } from '../cli/key-file.ts';
 

@@ -8,7 +8,7 @@ import { changeServerSection } from '@rsio/common/config/rssrvcfg-edit';
 import { object, orNull, text } from '@rsio/common/lib/shape';
 import { groupId, groupMissingText } from '@rsio/common/files/groups';
 import { RsError } from '@rsio/common/lib/errors';
-import { changeServerFile } from '@rsio/common/manage/server-file';
+import { changeServerFile } from '@rsio/api/manage/server-file';
 import { defineCommand } from '../cli/context.ts';
 
 const NO_GROUP = '-';

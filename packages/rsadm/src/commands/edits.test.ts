@@ -3,7 +3,7 @@
 
 import { chmodSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { RsError } from '@rsio/common/lib/errors';
-import { pool, volume } from '@rsio/common/testing/server-views';
+import { pool, volume } from '@rsio/api/testing/server-views';
 import { describe, expect, test } from 'vitest';
 import { CONFIG, useAdmScene } from '../testing/adm-scene.ts';
 

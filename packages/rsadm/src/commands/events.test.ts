@@ -1,7 +1,7 @@
 // Tests `events`: its lines, its bounds, and that -f shows each event once, across restarts and gaps. rssrv is a fake. The files in rssrv's
 // events/ decide which changes become events.
 
-import type { ServerMethods } from '@rsio/common/control/server/server-methods';
+import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { expect, test } from 'vitest';
 import { useAdmScene } from '../testing/adm-scene.ts';

@@ -6,7 +6,7 @@ import { sleep } from '@rsio/common/lib/waiting';
 import { parseSince, SINCE_HELP } from '@rsio/common/cli/since';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { EVENTS_KEPT, EVENTS_WAIT_MAX_MS } from '@rsio/common/control/limits';
-import { SERVER_METHODS, type ServerMethods } from '@rsio/common/control/server/server-methods';
+import { SERVER_METHODS, type ServerMethods } from '@rsio/api/rssrv/server-methods';
 import type { EventView } from '@rsio/common/control/method-table';
 import { type RsError, toRsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';

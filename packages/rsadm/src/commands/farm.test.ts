@@ -1,8 +1,8 @@
 // Tests the commands about shared pools: the requests to rssrv, the changes of rssrvcfg, the tables, and the exit codes. rssrv is a fake.
 // edits.test.ts tests the commands about other pools.
 
-import type { SharedPoolView } from '@rsio/common/control/server/farm-methods';
-import { pool, sharedPool } from '@rsio/common/testing/server-views';
+import type { SharedPoolView } from '@rsio/api/rssrv/farm-methods';
+import { pool, sharedPool } from '@rsio/api/testing/server-views';
 import { describe, expect, test } from 'vitest';
 import { CONFIG, FARM, refusing, useAdmScene } from '../testing/adm-scene.ts';
 

@@ -2,10 +2,10 @@
 // and `farm balance` only prints proposals.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
-import { SERVER_METHODS } from '@rsio/common/control/server/server-methods';
+import { SERVER_METHODS } from '@rsio/api/rssrv/server-methods';
 import { list, number, object, text } from '@rsio/common/lib/shape';
-import { balanceOf, balanceText, FARM_DETAILS, printFarm } from '@rsio/common/manage/farm-views';
-import { shownSize } from '@rsio/common/manage/server-tables';
+import { balanceOf, balanceText, FARM_DETAILS, printFarm } from '@rsio/api/manage/farm-views';
+import { shownSize } from '@rsio/common/lib/units';
 import { defineCommand, usageError } from '../cli/context.ts';
 import { COMPLETES_POOLS } from './pools.ts';
 

@@ -12,7 +12,7 @@ import { rssrvPaths } from '@rsio/common/config/root-paths';
 import { syncDirectory } from '@rsio/common/files/durable-write';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { plural } from '@rsio/common/lib/units';
-import { changeServerFile, checkServerFile } from '@rsio/common/manage/server-file';
+import { changeServerFile, checkServerFile } from '@rsio/api/manage/server-file';
 import { type AdmContext, defineCommand, usageError } from '../cli/context.ts';
 
 export const RENAME = defineCommand({

@@ -3,12 +3,12 @@
 
 import { resolve } from 'node:path';
 import { type Command, JSON_OPTION, makeCommand, usageError, WAIT_OPTION } from '@rsio/common/cli/command';
-import { JOB } from '@rsio/common/control/server/views';
+import { JOB } from '@rsio/api/rssrv/views';
 import { object } from '@rsio/common/lib/shape';
 import { parseWhole, quoteText } from '@rsio/common/lib/units';
-import type { VolumeDoor, VolumeProgram } from '@rsio/common/manage/volumes/door';
-import { checkWaiting, followJob } from '@rsio/common/manage/volumes/jobs';
-import { poolNameOf, sizeOf } from '@rsio/common/manage/volumes/values';
+import type { VolumeDoor, VolumeProgram } from '@rsio/api/manage/volumes/door';
+import { checkWaiting, followJob } from '@rsio/api/manage/volumes/jobs';
+import { poolNameOf, sizeOf } from '@rsio/api/manage/volumes/values';
 
 /** Makes the command `volume import`. `words`: the command of this program that lists jobs, such as `jobs`. */
 export function importCommand(given: VolumeProgram, words: string): Command<VolumeDoor> {

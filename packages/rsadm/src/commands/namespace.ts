@@ -6,7 +6,7 @@ import { toText } from '@rsio/common/cli/table';
 import { loadRssrvConfig } from '@rsio/common/config/load-config';
 import { changeServerSection } from '@rsio/common/config/rssrvcfg-edit';
 import { count, flag, object, text } from '@rsio/common/lib/shape';
-import { changeServerFile } from '@rsio/common/manage/server-file';
+import { changeServerFile } from '@rsio/api/manage/server-file';
 import { assignmentsOf } from '@rsio/common/cli/assignments';
 import { defineCommand, usageError } from '../cli/context.ts';
 import { keyFrom } from '../cli/key-file.ts';

@@ -4,10 +4,10 @@
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { alignColumns, toText } from '@rsio/common/cli/table';
 import { addPeer, removeServerSection } from '@rsio/common/config/rssrvcfg-edit';
-import type { PeerView } from '@rsio/common/control/server/peer-methods';
-import { SERVER_METHODS } from '@rsio/common/control/server/server-methods';
+import type { PeerView } from '@rsio/api/rssrv/peer-methods';
+import { SERVER_METHODS } from '@rsio/api/rssrv/server-methods';
 import { formatTime } from '@rsio/common/log/log-line';
-import { changeServerFile } from '@rsio/common/manage/server-file';
+import { changeServerFile } from '@rsio/api/manage/server-file';
 import { defineCommand, usageError } from '../cli/context.ts';
 import { keyFrom } from '../cli/key-file.ts';
 

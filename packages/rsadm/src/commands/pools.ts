@@ -4,17 +4,17 @@
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { toText } from '@rsio/common/cli/table';
 import { changeServerSection, removeServerSection } from '@rsio/common/config/rssrvcfg-edit';
-import { SERVER_METHODS } from '@rsio/common/control/server/server-methods';
+import { SERVER_METHODS } from '@rsio/api/rssrv/server-methods';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { plural, quoteText } from '@rsio/common/lib/units';
 import { assignmentsOf } from '@rsio/common/cli/assignments';
 import { type AdmContext, defineCommand, usageError } from '../cli/context.ts';
-import { addPoolToServer, type SharedDiskTexts } from '@rsio/common/manage/pool-addition';
-import { withoutReflink } from '@rsio/common/manage/volumes/create';
-import { changeServerFile, checkServerFile } from '@rsio/common/manage/server-file';
-import { poolNameOf } from '@rsio/common/manage/volumes/values';
-import { NO_POOL, poolsTable, volumeText } from '@rsio/common/manage/server-tables';
+import { addPoolToServer, type SharedDiskTexts } from '@rsio/api/manage/pool-addition';
+import { withoutReflink } from '@rsio/api/manage/volumes/create';
+import { changeServerFile, checkServerFile } from '@rsio/api/manage/server-file';
+import { poolNameOf } from '@rsio/api/manage/volumes/values';
+import { NO_POOL, poolsTable, volumeText } from '@rsio/api/manage/server-tables';
 
 /** At most this many uses of a pool are named in the refusal of its removal. */
 const USES_SHOWN_MAX = 5;

@@ -1,7 +1,7 @@
 // Tests the commands about replications with a fake rssrv: requests, output, warnings, and values that are refused before anything is sent.
 // The rules are tested in packages/rssrv/src/replication.
 
-import { DAEMON_ANSWER, replication as view, volume } from '@rsio/common/testing/server-views';
+import { DAEMON_ANSWER, replication as view, volume } from '@rsio/api/testing/server-views';
 import { describe, expect, test } from 'vitest';
 import { useAdmScene } from '../testing/adm-scene.ts';
 

@@ -1,7 +1,7 @@
 // Implements the commands `reload` and `ready-to-restart`; status.ts implements `status`.
 // Invariant: the commands themselves change nothing; rssrv applies the file, and judges whether it may be restarted.
 
-import { SERVER_METHODS } from '@rsio/common/control/server/server-methods';
+import { SERVER_METHODS } from '@rsio/api/rssrv/server-methods';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { defineCommand } from '../cli/context.ts';

@@ -3,9 +3,9 @@
 
 import { sleep } from '@rsio/common/lib/waiting';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
-import { SERVER_METHODS } from '@rsio/common/control/server/server-methods';
+import { SERVER_METHODS } from '@rsio/api/rssrv/server-methods';
 import { parseDuration, quoteText } from '@rsio/common/lib/units';
-import { statsTable } from '@rsio/common/manage/server-stats';
+import { statsTable } from '@rsio/api/manage/server-stats';
 import { defineCommand, usageError } from '../cli/context.ts';
 import { STATS_INTERVAL_MAX_MS, STATS_INTERVAL_MS } from '../cli/limits.ts';
 

@@ -4,7 +4,7 @@
 import { shownCall } from '@rsio/common/cli/command';
 import { misfit } from '@rsio/common/lib/shape';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { client, DAEMON_ANSWER, pool, sessionStats, volume, volumeStats } from '@rsio/common/testing/server-views';
+import { client, DAEMON_ANSWER, pool, sessionStats, volume, volumeStats } from '@rsio/api/testing/server-views';
 import { describe, expect, test } from 'vitest';
 import { COMMANDS } from '../command-table.ts';
 import { CLIENTS, INTERFACES, POOLS, useAdmScene } from '../testing/adm-scene.ts';

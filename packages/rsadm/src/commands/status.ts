@@ -4,23 +4,15 @@
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { alignColumns, toText } from '@rsio/common/cli/table';
 import { SERVER_DAEMON } from '@rsio/common/control/method-table';
-import { STATS } from '@rsio/common/control/server/stats-views';
-import {
-  CLIENT,
-  INTERFACE,
-  type InterfaceView,
-  type ManagedVolumeView,
-  POOL,
-  VOLUME,
-  REPLICATION,
-} from '@rsio/common/control/server/views';
+import { STATS } from '@rsio/api/rssrv/stats-views';
+import { CLIENT, INTERFACE, type InterfaceView, type ManagedVolumeView, POOL, VOLUME, REPLICATION } from '@rsio/api/rssrv/views';
 import { count, list, number, object, orNull, text } from '@rsio/common/lib/shape';
-import { plural } from '@rsio/common/lib/units';
+import { plural, shownSize } from '@rsio/common/lib/units';
 import { formatTime } from '@rsio/common/log/log-line';
-import { waitWarnings } from '@rsio/common/manage/server-stats';
-import { clientsTable, NO_CLIENT, NO_POOL, NO_VOLUME, poolsTable, shownSize, volumesTable } from '@rsio/common/manage/server-tables';
-import { changeWarnings, replicationWarnings, warningsOf, witnessWarnings } from '@rsio/common/manage/server-warnings';
-import { gatherUpkeep, upkeepFaults } from '@rsio/common/manage/upkeep';
+import { waitWarnings } from '@rsio/api/manage/server-stats';
+import { clientsTable, NO_CLIENT, NO_POOL, NO_VOLUME, poolsTable, volumesTable } from '@rsio/api/manage/server-tables';
+import { changeWarnings, replicationWarnings, warningsOf, witnessWarnings } from '@rsio/api/manage/server-warnings';
+import { gatherUpkeep, upkeepFaults } from '@rsio/api/manage/upkeep';
 import { type AdmContext, defineCommand } from '../cli/context.ts';
 
 /** Maximum number of volumes with faults that the page lists. */

@@ -2,23 +2,23 @@
 // Invariant: each command that changes something sends an id with its request, so that the request is never executed twice.
 
 import { type Command, JSON_OPTION, printJson } from '@rsio/common/cli/command';
-import { SERVER_METHODS } from '@rsio/common/control/server/server-methods';
+import { SERVER_METHODS } from '@rsio/api/rssrv/server-methods';
 import { object } from '@rsio/common/lib/shape';
-import { NO_VOLUME, removedTable, volumesTable, volumeText } from '@rsio/common/manage/server-tables';
-import { copyAnywhereCommand } from '@rsio/common/manage/volumes/copy';
-import { CREATE, CREATED_FIELDS, createVolume, reportCreated } from '@rsio/common/manage/volumes/create';
-import type { VolumeDoor, VolumeProgram, VolumeTarget } from '@rsio/common/manage/volumes/door';
-import { poolNameOf, volumeName } from '@rsio/common/manage/volumes/values';
-import { accessCommands } from '@rsio/common/manage/volumes/access';
-import { haltCommands } from '@rsio/common/manage/volumes/halts';
-import { imageCommands } from '@rsio/common/manage/volumes/images';
-import { purgeCommand } from '@rsio/common/manage/volumes/purge';
-import { jobCommands } from '@rsio/common/manage/volumes/jobs';
-import { promoteCommand } from '@rsio/common/manage/volumes/promotion';
-import { replicationCommands } from '@rsio/common/manage/volumes/replication';
-import { demoteCommand, reverseCommand } from '@rsio/common/manage/volumes/roles';
-import { snapshotCommands } from '@rsio/common/manage/volumes/snapshots';
-import { volumeCommands } from '@rsio/common/manage/volumes/commands';
+import { NO_VOLUME, removedTable, volumesTable, volumeText } from '@rsio/api/manage/server-tables';
+import { copyAnywhereCommand } from '@rsio/api/manage/volumes/copy';
+import { CREATE, CREATED_FIELDS, createVolume, reportCreated } from '@rsio/api/manage/volumes/create';
+import type { VolumeDoor, VolumeProgram, VolumeTarget } from '@rsio/api/manage/volumes/door';
+import { poolNameOf, volumeName } from '@rsio/api/manage/volumes/values';
+import { accessCommands } from '@rsio/api/manage/volumes/access';
+import { haltCommands } from '@rsio/api/manage/volumes/halts';
+import { imageCommands } from '@rsio/api/manage/volumes/images';
+import { purgeCommand } from '@rsio/api/manage/volumes/purge';
+import { jobCommands } from '@rsio/api/manage/volumes/jobs';
+import { promoteCommand } from '@rsio/api/manage/volumes/promotion';
+import { replicationCommands } from '@rsio/api/manage/volumes/replication';
+import { demoteCommand, reverseCommand } from '@rsio/api/manage/volumes/roles';
+import { snapshotCommands } from '@rsio/api/manage/volumes/snapshots';
+import { volumeCommands } from '@rsio/api/manage/volumes/commands';
 import { type AdmCommand, type AdmContext, defineCommand } from '../cli/context.ts';
 import { importCommand } from './import.ts';
 

@@ -3,7 +3,7 @@
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { alignColumns, toText } from '@rsio/common/cli/table';
-import { SERVER_METHODS, type ServerMethods } from '@rsio/common/control/server/server-methods';
+import { SERVER_METHODS, type ServerMethods } from '@rsio/api/rssrv/server-methods';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { defineCommand } from '../cli/context.ts';
 

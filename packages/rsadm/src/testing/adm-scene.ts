@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { RunOnMachine } from '@rsio/common/appliance/machine';
 import { type ControlServer, type HandlersOf, startControlServer } from '@rsio/common/control/control-server';
-import { SERVER_METHODS } from '@rsio/common/control/server/server-methods';
+import { SERVER_METHODS } from '@rsio/api/rssrv/server-methods';
 import { executeProgram } from '@rsio/common/daemon/arguments';
 import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
 import { quietLog } from '@rsio/common/log/log';
@@ -21,12 +21,12 @@ import {
   pool,
   removedVolume,
   replication,
-  SERVER_FILE_HEAD,
   sessionStats,
   sharedPool,
   snapshot,
   volume,
-} from '@rsio/common/testing/server-views';
+} from '@rsio/api/testing/server-views';
+import { SERVER_FILE_HEAD } from '@rsio/common/testing/sample-rssrvcfg';
 import { afterEach, beforeEach } from 'vitest';
 import { rsadm, rsadmSpec } from '../program.ts';
 

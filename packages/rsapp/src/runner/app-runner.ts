@@ -4,7 +4,7 @@
 // Rules: G46.
 
 import type { ApplicationConfig } from '@rsio/common/config/schema/types';
-import type { ApplicationView } from '@rsio/common/control/app-methods';
+import type { ApplicationView } from '@rsio/api/rsapp/app-methods';
 import type { Change } from '@rsio/common/events/event-history';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';

@@ -3,7 +3,7 @@
 // not see the holder; every order is answered within COMMAND_WAIT_MS; a start or a move is reported as done only if the application runs.
 
 import { randomUUID } from 'node:crypto';
-import type { AppOrder } from '@rsio/common/control/app-methods';
+import type { AppOrder } from '@rsio/api/rsapp/app-methods';
 import type { ApplicationConfig } from '@rsio/common/config/schema/types';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';

@@ -5,7 +5,7 @@
 import { sleep } from '@rsio/common/lib/waiting';
 import { isDeepStrictEqual } from 'node:util';
 import type { ApplicationConfig } from '@rsio/common/config/schema/types';
-import type { AppOrder, ApplicationView } from '@rsio/common/control/app-methods';
+import type { AppOrder, ApplicationView } from '@rsio/api/rsapp/app-methods';
 import type { Change } from '@rsio/common/events/event-history';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';

@@ -1,8 +1,8 @@
 // What rsiod and the servers say about the volumes of applications, and the orders to rsiod. Invariant: every request ends within a time limit;
 // an rsiod that does not answer is reported as such, and never as volumes that are not attached.
 
-import { callControl } from '@rsio/common/control/control-client';
-import type { AttachmentView } from '@rsio/common/control/methods';
+import { callControl } from '@rsio/api/rsiod/call-rsiod';
+import type { AttachmentView } from '@rsio/api/rsiod/methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { RSIOD_ANSWER_MS, RSIOD_CHANGE_MS } from '../limits.ts';

@@ -6,7 +6,7 @@
 
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import type { AttachmentView } from '@rsio/common/control/methods';
+import type { AttachmentView } from '@rsio/api/rsiod/methods';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { count, orNull, text, type ValuesOf } from '@rsio/common/lib/shape';
 import { RESTORE_MARK_BYTES, restoreMark } from '@rsio/common/lib/restore-mark';

@@ -1,7 +1,7 @@
 // Says why an order for applications still waits, while rsapp carries it out. Invariant: a reason that rsapp knows is printed within
 // APP_WHY_POLL_MS, and again every APP_WHY_AGAIN_MS while it lasts; the answer of rsapp alone decides how the order ends.
 
-import type { AppMethods, ApplicationView } from '@rsio/common/control/app-methods';
+import type { AppMethods, ApplicationView } from '@rsio/api/rsapp/app-methods';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { APP_WHY_AGAIN_MS, APP_WHY_POLL_MS } from '../limits.ts';
 import type { CommandContext } from './context.ts';

@@ -3,9 +3,9 @@
 
 import { type Command, type CommandSpec, makeCommand, type OptionSpecs, usageError as usageErrorOf } from '@rsio/common/cli/command';
 import type { RsiodPaths } from '@rsio/common/config/root-paths';
-import type { AppCall } from '@rsio/common/control/app-methods';
+import type { AppCall } from '@rsio/api/rsapp/app-methods';
 import type { HeldAnswer } from '@rsio/common/control/control-client';
-import type { ControlMethodName, ControlMethods } from '@rsio/common/control/methods';
+import type { ControlMethodName, ControlMethods } from '@rsio/api/rsiod/methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import type { RsError } from '@rsio/common/lib/errors';
 import type { WaitingPorts } from './waiting.ts';

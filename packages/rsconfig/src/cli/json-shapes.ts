@@ -1,7 +1,7 @@
 // Shapes of the --json documents that rsconfig composes itself; the JSON schemas are generated from these shapes. If rsconfig prints
-// an answer of rsiod unchanged, its shape is in control/methods.ts. The rules for extending a shape are in docs/JSON.md.
+// an answer of rsiod unchanged, its shape is in api/src/rsiod/methods.ts. The rules for extending a shape are in docs/JSON.md.
 
-import { WAITING } from '@rsio/common/control/methods';
+import { WAITING } from '@rsio/api/rsiod/methods';
 import { DIRECTIONS, PATH_STATES } from '@rsio/common/lib/path-states';
 import { count, flag, list, number, object, orNull, text, word } from '@rsio/common/lib/shape';
 

@@ -1,7 +1,7 @@
 // Tests waiting with a fake clock: the polls, the progress line, and every way in which the wait can end. Also tests --wait of each command
 // with a scripted daemon. Real daemons are in test/integration/waiting.test.ts.
 
-import type { AttachOutcome } from '@rsio/common/control/methods';
+import type { AttachOutcome } from '@rsio/api/rsiod/methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { WAIT_MS } from '@rsio/common/cli/limits';
 import { WAIT_POLL_MS } from '../limits.ts';

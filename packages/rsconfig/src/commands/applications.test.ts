@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { ApplicationView } from '@rsio/common/control/app-methods';
+import type { ApplicationView } from '@rsio/api/rsapp/app-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { removeFolder } from '@rsio/common/testing/remove-folder';

@@ -2,7 +2,7 @@
 // retries the volumes that cannot be attached or detached yet. Invariant: if one volume fails, the outcomes of the others are still
 // printed, and the exit code is 1.
 
-import { type AttachOutcome, CONTROL_METHODS } from '@rsio/common/control/methods';
+import { type AttachOutcome, CONTROL_METHODS } from '@rsio/api/rsiod/methods';
 import { JSON_OPTION, printJson, WAIT_OPTION } from '@rsio/common/cli/command';
 import { type CommandContext, defineCommand, usageError } from '../cli/context.ts';
 import { formatOutcome } from '../output/format.ts';

@@ -4,7 +4,7 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
-import { type ControlHandlers } from '@rsio/common/control/control-server';
+import type { ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
 import { RsError } from '@rsio/common/lib/errors';
 import { CONFIG_RETRIES, CONFIG_RETRY_MS, INPUT_MAX_BYTES } from '../limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

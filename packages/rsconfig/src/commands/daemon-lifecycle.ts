@@ -3,7 +3,7 @@
 // could be asked, one that started after this command. The new process therefore uses every configuration change made before `restart` was
 // called. The command `stop` returns once no process answers. Paths that do not come up in time are listed on stderr.
 
-import { CONTROL_METHODS, type StatusView } from '@rsio/common/control/methods';
+import { CONTROL_METHODS, type StatusView } from '@rsio/api/rsiod/methods';
 import { DAEMON_START_TIMEOUT_MS } from '@rsio/common/daemon/limits';
 import { pidFileHolder } from '@rsio/common/daemon/pid-file';
 import { RsError, toRsError } from '@rsio/common/lib/errors';

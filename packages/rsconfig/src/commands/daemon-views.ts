@@ -6,7 +6,7 @@ import { parseSince, SINCE_HELP } from '@rsio/common/cli/since';
 import { RsError } from '@rsio/common/lib/errors';
 import { parseWhole, quoteText } from '@rsio/common/lib/units';
 import { EVENTS_KEPT } from '@rsio/common/control/limits';
-import { CONTROL_METHODS } from '@rsio/common/control/methods';
+import { CONTROL_METHODS } from '@rsio/api/rsiod/methods';
 import { JSON_OPTION, printJson, VERBOSE_OPTION, WAIT_OPTION } from '@rsio/common/cli/command';
 import { defineCommand } from '../cli/context.ts';
 import { STATS_SAMPLE_MS } from '../limits.ts';

@@ -1,9 +1,9 @@
 // Tests `rsconfig farm`: one table from the answers of all servers, and the messages about servers that did not answer.
 // test/integration/farm-commands.test.ts compares it with `rsadm farm` of real servers.
 
-import type { SharedPoolView } from '@rsio/common/control/server/farm-methods';
+import type { SharedPoolView } from '@rsio/api/rssrv/farm-methods';
 import { RsError } from '@rsio/common/lib/errors';
-import { sharedPool } from '@rsio/common/testing/server-views';
+import { sharedPool } from '@rsio/api/testing/server-views';
 import { expect, test } from 'vitest';
 import { run } from '../testing/rsconfig-run.ts';
 import { asked, DOWN, machine, serve, useServerVolumes } from '../testing/server-volumes-scene.ts';

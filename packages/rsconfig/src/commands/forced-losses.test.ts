@@ -2,7 +2,7 @@
 // about losses are tested in rsiod's final-flush.test.ts.
 
 import { expect, it } from 'vitest';
-import { CUT_STATE } from '@rsio/common/control/methods';
+import { CUT_STATE } from '@rsio/api/rsiod/methods';
 import { RsError } from '@rsio/common/lib/errors';
 import type { CommandContext } from '../cli/context.ts';
 import { stopByForce, reportLosses } from './forced-losses.ts';

@@ -3,7 +3,7 @@
 // of the devices. Invariant: only losses that occurred after the command started are reported.
 
 import { EVENTS_KEPT } from '@rsio/common/control/limits';
-import { CUT_STATE } from '@rsio/common/control/methods';
+import { CUT_STATE } from '@rsio/api/rsiod/methods';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { CommandContext } from '../cli/context.ts';
 

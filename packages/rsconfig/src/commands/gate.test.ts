@@ -4,7 +4,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
-import type { ControlHandlers } from '@rsio/common/control/control-server';
+import type { ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
 import { sampleRscltcfg } from '@rsio/common/testing/sample-rscltcfg';
 import { root, run, serveControl, useRsconfig } from '../testing/rsconfig-run.ts';
 

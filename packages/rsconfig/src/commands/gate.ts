@@ -6,7 +6,7 @@ import { alignColumns, toText } from '@rsio/common/cli/table';
 import { newChapSecret, newGateSecret, newTlsKey } from '@rsio/common/config/gate-secrets';
 import { addGate, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';
 import { isIqn, isNqn } from '@rsio/common/config/schema/value-types';
-import { AOE_GATE, GATE, type GateView } from '@rsio/common/control/methods';
+import { AOE_GATE, GATE, type GateView } from '@rsio/api/rsiod/methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { list, object, text } from '@rsio/common/lib/shape';
 import { printSize, quoteText } from '@rsio/common/lib/units';

@@ -2,7 +2,7 @@
 // test/integration/control.test.ts runs it with a real server.
 
 import { RsError } from '@rsio/common/lib/errors';
-import { pool } from '@rsio/common/testing/server-views';
+import { pool } from '@rsio/api/testing/server-views';
 import { expect, test } from 'vitest';
 import { run } from '../testing/rsconfig-run.ts';
 import { DOWN, machine, serve, useServerVolumes } from '../testing/server-volumes-scene.ts';

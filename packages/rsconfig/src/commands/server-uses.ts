@@ -1,7 +1,7 @@
 // Says which server each [server] section leads to, and what a server is used for by this client. Invariant: a server
 // that may take over a volume in use counts as used, and what could not be asked is noted.
 
-import type { AttachmentView, NamespaceView } from '@rsio/common/control/methods';
+import type { AttachmentView, NamespaceView } from '@rsio/api/rsiod/methods';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { toRsError } from '@rsio/common/lib/errors';
 import { volumeLabel } from '@rsio/common/lib/volume-name';

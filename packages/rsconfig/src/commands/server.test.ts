@@ -4,7 +4,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sampleRscltcfg } from '@rsio/common/testing/sample-rscltcfg';
-import type { ControlHandlers } from '@rsio/common/control/control-server';
+import type { ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
 import { beforeEach, expect, test } from 'vitest';
 import { root, run, serveControl, useRsconfig } from '../testing/rsconfig-run.ts';
 import { attachment, mirror, namespace, server, volume } from '../testing/views.ts';

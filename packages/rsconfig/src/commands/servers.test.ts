@@ -1,7 +1,7 @@
 // Tests `rsconfig servers`: one line for each server, and that a server that does not answer, or does not tell, is never ready.
 // test/integration/rolling-restart.test.ts uses it to restart real servers.
 
-import type { Readiness } from '@rsio/common/control/server/observing-methods';
+import type { Readiness } from '@rsio/api/rssrv/observing-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { expect, test } from 'vitest';
 import { run } from '../testing/rsconfig-run.ts';

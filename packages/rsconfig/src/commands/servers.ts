@@ -3,7 +3,7 @@
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { alignColumns, toText } from '@rsio/common/cli/table';
-import { READINESS, type Readiness } from '@rsio/common/control/server/observing-methods';
+import { READINESS, type Readiness } from '@rsio/api/rssrv/observing-methods';
 import { list, number, object, orNull, text } from '@rsio/common/lib/shape';
 import { formatTime } from '@rsio/common/log/log-line';
 import { defineCommand } from '../cli/context.ts';

@@ -2,7 +2,7 @@
 // bergen offers its follower. Nothing may be detached for a volume that the other server does not offer.
 
 import { beforeEach, expect, test } from 'vitest';
-import type { AttachOutcome } from '@rsio/common/control/methods';
+import type { AttachOutcome } from '@rsio/api/rsiod/methods';
 import { contextOf } from '../testing/context.ts';
 import { attachment, namespace, server, volume } from '../testing/views.ts';
 import { SWITCH } from './switch.ts';

@@ -1,11 +1,11 @@
 // Implements switch, which detaches volumes and attaches those of another server. Invariants: nothing is detached unless the other server
 // offers all volumes, none of them as a follower. Without force, a volume that cannot be attached there is attached again where it was.
 
-import { type AttachmentView, type AttachOutcome, CONTROL_METHODS, type NamespaceView } from '@rsio/common/control/methods';
+import { type AttachmentView, type AttachOutcome, CONTROL_METHODS, type NamespaceView } from '@rsio/api/rsiod/methods';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { type CommandContext, defineCommand, usageError } from '../cli/context.ts';
 import { quoteText } from '@rsio/common/lib/units';
-import { volumeText } from '@rsio/common/manage/server-tables';
+import { volumeText } from '@rsio/api/manage/server-tables';
 import { checkNames, printOutcomes } from './attach.ts';
 import { reportLosses } from './forced-losses.ts';
 import { withProgress } from './volume-waiting.ts';

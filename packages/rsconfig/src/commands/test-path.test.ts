@@ -1,7 +1,7 @@
 // Tests the forms of the operand PATH, and the output of `-m test` for a good path, an unusable path, and a path whose traffic leaves
 // through the wrong network card. The measurement is tested in rsiod.
 
-import type { ProbeView } from '@rsio/common/control/methods';
+import type { ProbeView } from '@rsio/api/rsiod/methods';
 import { expect, test } from 'vitest';
 import { contextOf } from '../testing/context.ts';
 import { parsePath, TEST } from './test-path.ts';

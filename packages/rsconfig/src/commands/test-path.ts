@@ -3,7 +3,7 @@
 // character from a name or a peer's message reaches the terminal; a value that could not be measured is printed as `-`.
 
 import { toAddress } from '@rsio/common/lib/address';
-import { CONTROL_METHODS, type LeftOutView, type ProbeView } from '@rsio/common/control/methods';
+import { CONTROL_METHODS, type LeftOutView, type ProbeView } from '@rsio/api/rsiod/methods';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { type CommandContext, defineCommand, usageError } from '../cli/context.ts';
 import { alignColumns, toText } from '@rsio/common/cli/table';

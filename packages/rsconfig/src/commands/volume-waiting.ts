@@ -2,7 +2,7 @@
 // unreachable servers with the last errors on their paths, and shows a progress line on a terminal. Invariants: a successful outcome is
 // final; outcomes keep the order of rsiod's first answer; the progress line never changes a result.
 
-import type { AttachOutcome, PathView, ServerView } from '@rsio/common/control/methods';
+import type { AttachOutcome, PathView, ServerView } from '@rsio/api/rsiod/methods';
 import type { Timer } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { plural } from '@rsio/common/lib/units';

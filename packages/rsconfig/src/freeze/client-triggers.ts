@@ -2,8 +2,8 @@
 // file systems are frozen and after they are thawed, because a trigger's program may write to these file systems. Invariant: each accepted
 // `snapshot-begin` is followed by `snapshot-end`, even after an error.
 
-import type { ServerCall } from '@rsio/common/control/server/call-server';
-import type { ServerMethods } from '@rsio/common/control/server/server-methods';
+import type { ServerCall } from '@rsio/api/rssrv/call-server';
+import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { CommandContext } from '../cli/context.ts';
 import { SLOW_CALL_MS } from '../limits.ts';

@@ -8,7 +8,7 @@ import { examineRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
 import { FIRST_CONTACT_WAIT_MS } from '@rsio/common/control/limits';
-import type { StatusView } from '@rsio/common/control/methods';
+import type { StatusView } from '@rsio/api/rsiod/methods';
 import { startDaemon } from '@rsio/common/control/start-daemon';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { NAMESPACEID_MAX } from '@rsio/common/lib/limits';

@@ -2,7 +2,7 @@
 // is shown as unsafe in both.
 
 import { alignColumns, toText } from '@rsio/common/cli/table';
-import type { AoeGateView } from '@rsio/common/control/methods';
+import type { AoeGateView } from '@rsio/api/rsiod/methods';
 import { printSize } from '@rsio/common/lib/units';
 
 /** Columns: name, protocol, place, hosts, volumes. */

@@ -12,7 +12,7 @@
 //       flush: 3 total, 0/s  p50 500 us, p99 610 us, p99.9 700 us, p99.99 800 us, max 990 us
 //       discard: 0  zero: 0  errors: 0  outstanding: 4  longest gap: 12 ms
 
-import type { LatencyView, PathStats, StatsView, VolumeStats } from '@rsio/common/control/methods';
+import type { LatencyView, PathStats, StatsView, VolumeStats } from '@rsio/api/rsiod/methods';
 import { toText } from '@rsio/common/cli/table';
 import { endPoint, roundTrip, stateName } from './format.ts';
 

@@ -18,11 +18,10 @@ import {
   type WaitingView,
   waitingEnd,
   waitingText,
-} from '@rsio/common/control/methods';
+} from '@rsio/api/rsiod/methods';
 import { toText } from '@rsio/common/cli/table';
 import { formatTime } from '@rsio/common/log/log-line';
-import { shownSize } from '@rsio/common/manage/server-tables';
-import { plural } from '@rsio/common/lib/units';
+import { plural, shownSize } from '@rsio/common/lib/units';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import type { Finding } from '@rsio/protocol/explorer/finding';
 

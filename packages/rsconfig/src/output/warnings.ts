@@ -8,7 +8,7 @@ import {
   type ServerView,
   type StatusView,
   waitingText,
-} from '@rsio/common/control/methods';
+} from '@rsio/api/rsiod/methods';
 import type { ErrorCode } from '@rsio/common/lib/errors';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import { endPoint } from './format.ts';

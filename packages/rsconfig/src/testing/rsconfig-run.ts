@@ -4,8 +4,9 @@
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type ControlHandlers, type ControlServer, startControlServer } from '@rsio/common/control/control-server';
-import { CONTROL_METHODS } from '@rsio/common/control/methods';
+import { type ControlServer, startControlServer } from '@rsio/common/control/control-server';
+import type { ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
+import { CONTROL_METHODS } from '@rsio/api/rsiod/methods';
 import { executeProgram } from '@rsio/common/daemon/arguments';
 import { quietLog } from '@rsio/common/log/log';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

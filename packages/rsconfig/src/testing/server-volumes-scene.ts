@@ -1,12 +1,12 @@
 // Runs commands about the volumes of servers, from arguments to output, for tests. The test provides rsiod on a real control socket, and
 // the servers behind it. Invariant: `asked` contains exactly the requests to servers.
 
-import type { ControlHandlers } from '@rsio/common/control/control-server';
-import type { ServerView } from '@rsio/common/control/methods';
-import { HAD_NONE } from '@rsio/common/control/server/server-methods';
+import type { ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
+import type { ServerView } from '@rsio/api/rsiod/methods';
+import { HAD_NONE } from '@rsio/api/rssrv/server-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { IMAGE, client, job, pool, removedVolume, replication, snapshot, volume } from '@rsio/common/testing/server-views';
+import { IMAGE, client, job, pool, removedVolume, replication, snapshot, volume } from '@rsio/api/testing/server-views';
 import { beforeEach } from 'vitest';
 import { serveControl, useRsconfig } from './rsconfig-run.ts';
 import { namespace, path, server as serverView } from './views.ts';

@@ -1,8 +1,8 @@
 // Complete views, as a daemon returns them, for the tests of rsconfig.
 // Each test changes only the part that it checks.
 
-import type { AttachmentView, NamespaceView, PathView, RepView, ServerView, VolumeView } from '@rsio/common/control/methods';
-import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
+import type { AttachmentView, NamespaceView, PathView, RepView, ServerView, VolumeView } from '@rsio/api/rsiod/methods';
+import type { MirrorSummary } from '@rsio/api/rsiod/mirror-methods';
 
 export const AT_MS = Date.UTC(2010, 8, 14, 15, 2, 32);
 

@@ -1,7 +1,7 @@
 // Describes a request to attach a volume, and decides whether a volume that is already attached satisfies the request. Invariant: a request
 // for read-only access never gets a writable volume, and a request by name gets the volume only in the requested mode.
 
-import type { AttachOutcome } from '@rsio/common/control/methods';
+import type { AttachOutcome } from '@rsio/api/rsiod/methods';
 import { RsError } from '@rsio/common/lib/errors';
 import type { Take } from '@rsio/protocol/wire/messages';
 import type { Owner } from './owners.ts';

@@ -3,7 +3,7 @@
 // its shared pool, unless the administrator has detached the volume or another client holds it. Invariant: the list is saved before an attach or detach returns its outcome.
 
 import { sleep } from '@rsio/common/lib/waiting';
-import type { AttachOutcome, AwaitedView } from '@rsio/common/control/methods';
+import type { AttachOutcome, AwaitedView } from '@rsio/api/rsiod/methods';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';

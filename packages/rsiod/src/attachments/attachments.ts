@@ -6,7 +6,7 @@ import { within } from '@rsio/common/lib/waiting';
 import type { ClientNamespaceConfig, RscltConfig } from '@rsio/common/config/schema/types';
 import { effectiveVolume, effectiveVolumeOf, namesToAttach } from '@rsio/common/config/effective-volume';
 import { LOG_TOTAL_BYTES } from '@rsio/common/config/schema/limits';
-import type { AttachOutcome } from '@rsio/common/control/methods';
+import type { AttachOutcome } from '@rsio/api/rsiod/methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';

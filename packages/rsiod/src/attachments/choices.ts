@@ -2,7 +2,7 @@
 // and attachments.ts acts on the predicates.
 
 import { effectiveVolume, wantsAttached } from '@rsio/common/config/effective-volume';
-import type { AttachOutcome } from '@rsio/common/control/methods';
+import type { AttachOutcome } from '@rsio/api/rsiod/methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { isSnapshot } from '@rsio/common/lib/volume-name';
 import type { Frontends } from '../frontends/frontends.ts';

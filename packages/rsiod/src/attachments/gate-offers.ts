@@ -3,7 +3,7 @@
 
 import { effectiveVolume } from '@rsio/common/config/effective-volume';
 import { LIST_WAIT_MS } from '@rsio/common/control/limits';
-import type { AttachOutcome } from '@rsio/common/control/methods';
+import type { AttachOutcome } from '@rsio/api/rsiod/methods';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { TAKE, type Take } from '@rsio/protocol/wire/messages';
 import type { OfferedVolume } from '../gates/standbys.ts';

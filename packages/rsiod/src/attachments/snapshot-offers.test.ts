@@ -1,7 +1,7 @@
 // Tests which servers offer a snapshot of a mirror (M22).
 // Real servers are tested in test/integration/mirror-snapshots.test.ts.
 
-import { snapshot } from '@rsio/common/testing/server-views';
+import { snapshot } from '@rsio/api/testing/server-views';
 import { expect, test } from 'vitest';
 import { provenOf } from './snapshot-offers.ts';
 

@@ -3,8 +3,8 @@
 // snapshot is never attached as the snapshot of the mirror. An outdated snapshot, which a server may have kept while it was unreachable, is
 // not attached if another server offers a newer snapshot with the same name.
 
-import { SERVER_METHODS, type ServerMethods } from '@rsio/common/control/server/server-methods';
-import type { SnapshotView } from '@rsio/common/control/server/views';
+import { SERVER_METHODS, type ServerMethods } from '@rsio/api/rssrv/server-methods';
+import type { SnapshotView } from '@rsio/api/rssrv/views';
 import { misfit } from '@rsio/common/lib/shape';
 import { RsError } from '@rsio/common/lib/errors';
 import { servedNameParts } from '@rsio/common/lib/volume-name';

@@ -3,7 +3,7 @@
 // a pool that only its server uses is attached only from the server that had it last, and only while no other server offers its id. After a restart of rsiod, a volume
 // that was attached goes on at the server that had it, whatever other servers offer, because a person or this check has decided before.
 
-import type { AttachOutcome } from '@rsio/common/control/methods';
+import type { AttachOutcome } from '@rsio/api/rsiod/methods';
 import { StateFile } from '@rsio/common/files/state-file';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { atMost, integer, list, map, object, type Of, text } from '@rsio/common/lib/shape';

@@ -4,7 +4,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { HAD_NONE } from '@rsio/common/control/server/server-methods';
+import { HAD_NONE } from '@rsio/api/rssrv/server-methods';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { afterEach, beforeEach, expect, test } from 'vitest';

@@ -4,7 +4,7 @@
 // its present name, and no longer once all servers of its namespace have said that they do not offer it.
 
 import { StateFile } from '@rsio/common/files/state-file';
-import { BACKUP, type BackupView, type ControlMethods } from '@rsio/common/control/methods';
+import { BACKUP, type BackupView, type ControlMethods } from '@rsio/api/rsiod/methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 import { atMost, list, object, type Of, optional, text } from '@rsio/common/lib/shape';

@@ -1,7 +1,7 @@
 // The metrics of rsiod about mirrors, replay logs and backups, with fake parts: the names and values of the metrics, and when a metric is
 // left out. Paths, I/O and the format of the text are tested with real daemons in test/integration/metrics.test.ts.
 
-import type { AoeGateView, AttachedMirrorView, BackupView, GateView } from '@rsio/common/control/methods';
+import type { AoeGateView, AttachedMirrorView, BackupView, GateView } from '@rsio/api/rsiod/methods';
 import { quietLog } from '@rsio/common/log/log';
 import { COLLECT_INTERVAL_MS } from '@rsio/common/metrics/limits';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

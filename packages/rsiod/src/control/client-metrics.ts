@@ -3,7 +3,7 @@
 // continues during the collection.
 
 import type { RscltConfig } from '@rsio/common/config/schema/types';
-import type { AoeGateView, AttachedMirrorView, BackupView, GateView, PathStats } from '@rsio/common/control/methods';
+import type { AoeGateView, AttachedMirrorView, BackupView, GateView, PathStats } from '@rsio/api/rsiod/methods';
 import { PATH_STATES } from '@rsio/common/lib/path-states';
 import { printEndpoint } from '@rsio/common/lib/units';
 import { programVersion } from '@rsio/common/lib/version';

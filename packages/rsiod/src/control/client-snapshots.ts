@@ -5,7 +5,7 @@
 // after the command has exited, after SNAPSHOT_WHOLE_MS, or when rsiod stops, whichever comes first.
 
 import { sleep } from '@rsio/common/lib/waiting';
-import type { ControlMethods } from '@rsio/common/control/methods';
+import type { ControlMethods } from '@rsio/api/rsiod/methods';
 import { startTicksOf } from '@rsio/common/daemon/process-facts';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';

@@ -3,8 +3,8 @@
 
 import { randomUUID } from 'node:crypto';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
-import type { ControlHandlers } from '@rsio/common/control/control-server';
-import type { MIRROR_METHODS } from '@rsio/common/control/mirror-methods';
+import type { ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
+import type { MIRROR_METHODS } from '@rsio/api/rsiod/mirror-methods';
 import { CONTROL_VERSION } from '@rsio/common/control/method-table';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';

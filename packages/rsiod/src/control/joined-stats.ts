@@ -1,7 +1,7 @@
 // Adds the counters of the paths of several processes. Pure. Invariant: counters and buckets are sums; a quantile is the largest quantile
 // of any process, because quantiles cannot be added; the main process determines the state of a path.
 
-import type { LatencyView, PathStats } from '@rsio/common/control/methods';
+import type { LatencyView, PathStats } from '@rsio/api/rsiod/methods';
 
 /**
  * The first list belongs to the main process. Paths are equal if both ends are equal. Paths without a counterpart in the main process come

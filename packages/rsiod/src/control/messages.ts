@@ -4,8 +4,8 @@
 
 import { sleep } from '@rsio/common/lib/waiting';
 import { MESSAGE_TEXT_MAX_BYTES } from '@rsio/common/control/limits';
-import type { ControlMethods } from '@rsio/common/control/methods';
-import type { MessageView } from '@rsio/common/control/message-methods';
+import type { ControlMethods } from '@rsio/api/rsiod/methods';
+import type { MessageView } from '@rsio/api/rsiod/message-methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { accepts, list, object, text } from '@rsio/common/lib/shape';

@@ -2,7 +2,7 @@
 // a path keep failing, a failure is reported only if its reason differs from that of the previous failure.
 
 import type { EventsParams, EventsResult, EventView } from '@rsio/common/control/method-table';
-import { CUT_STATE } from '@rsio/common/control/methods';
+import { CUT_STATE } from '@rsio/api/rsiod/methods';
 import { EventHistory, type EventStore } from '@rsio/common/events/event-history';
 import type { Clock } from '@rsio/common/lib/clock';
 import { plural } from '@rsio/common/lib/units';

@@ -3,8 +3,8 @@
 // attachments/owners.ts decides who may have the volume.
 
 import { randomUUID } from 'node:crypto';
-import type { ControlHandlers } from '@rsio/common/control/control-server';
-import type { AttachOutcome } from '@rsio/common/control/methods';
+import type { ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
+import type { AttachOutcome } from '@rsio/api/rsiod/methods';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Order } from '../attachments/owners.ts';
 

@@ -4,7 +4,7 @@
 
 import { toAddress } from '@rsio/common/lib/address';
 import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
-import type { ControlMethods, LeftOutView, ProbeView } from '@rsio/common/control/methods';
+import type { ControlMethods, LeftOutView, ProbeView } from '@rsio/api/rsiod/methods';
 import { probeCandidate } from '@rsio/protocol/explorer/probe';
 import type { ProbeCandidate, ProbeExpectation, ProbeLogin, ProbePorts, ProbeReport } from '@rsio/protocol/explorer/probe-report';
 import { RsError } from '@rsio/common/lib/errors';

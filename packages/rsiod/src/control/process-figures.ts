@@ -1,7 +1,7 @@
 // The figures that one process supplies for the metrics, about its volumes, paths and memory. A data process sends its figures to the main
 // process as plain values, and the main process adds them up. Invariant: reading the figures changes nothing, and pauses after each volume.
 
-import { ATTACHED_MIRROR, PATH_STATS, VOLUME_STATS } from '@rsio/common/control/methods';
+import { ATTACHED_MIRROR, PATH_STATS, VOLUME_STATS } from '@rsio/api/rsiod/methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import { count, list, number, object, type Of, orNull, text } from '@rsio/common/lib/shape';
 import { nameInUniverse } from '@rsio/common/lib/volume-name';

@@ -4,8 +4,8 @@
 // answer says whether its last word was that it has no volume of that name.
 
 import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '@rsio/common/control/limits';
-import type { ControlMethods } from '@rsio/common/control/methods';
-import { HAD_NONE, SERVER_METHODS } from '@rsio/common/control/server/server-methods';
+import type { ControlMethods } from '@rsio/api/rsiod/methods';
+import { HAD_NONE, SERVER_METHODS } from '@rsio/api/rssrv/server-methods';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';

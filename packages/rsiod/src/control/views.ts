@@ -13,7 +13,7 @@ import {
   type StatusView,
   type WaitingView,
   waitingText,
-} from '@rsio/common/control/methods';
+} from '@rsio/api/rsiod/methods';
 import type { ClientServerConfig, RscltConfig, StallPolicy } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
 import { plural, printDuration } from '@rsio/common/lib/units';

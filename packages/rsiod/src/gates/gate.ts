@@ -3,7 +3,7 @@
 
 import { createServer, type Server, type Socket } from 'node:net';
 import type { ClientGateConfig, EndpointConfig } from '@rsio/common/config/schema/types';
-import type { GateFigures } from '@rsio/common/control/methods';
+import type { GateFigures } from '@rsio/api/rsiod/methods';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { errnoName } from '@rsio/common/lib/errors';
 import { sourceKey } from '@rsio/common/lib/subnet';

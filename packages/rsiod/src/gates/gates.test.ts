@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
-import type { GateView } from '@rsio/common/control/methods';
+import type { GateView } from '@rsio/api/rsiod/methods';
 import { type Clock, systemClock } from '@rsio/common/lib/clock';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { StallingClock } from '@rsio/common/testing/stalling-clock';

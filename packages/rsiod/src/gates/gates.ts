@@ -5,7 +5,7 @@
 
 import { randomBytes } from 'node:crypto';
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
-import type { GateView } from '@rsio/common/control/methods';
+import type { GateView } from '@rsio/api/rsiod/methods';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 import { printEndpoint, printSize } from '@rsio/common/lib/units';

@@ -4,8 +4,8 @@
 
 import { within } from '@rsio/common/lib/waiting';
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
-import type { AttachedMirrorView } from '@rsio/common/control/methods';
-import type { VerificationView } from '@rsio/common/control/mirror-methods';
+import type { AttachedMirrorView } from '@rsio/api/rsiod/methods';
+import type { VerificationView } from '@rsio/api/rsiod/mirror-methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';

@@ -1,8 +1,8 @@
 // Converts an attached mirror to the view that the control methods return. Pure. The view of a volume in general is made in
 // control/views.ts; replica-changes.ts defines the words for the states of replicas.
 
-import type { AttachedMirrorView } from '@rsio/common/control/methods';
-import type { VerificationView } from '@rsio/common/control/mirror-methods';
+import type { AttachedMirrorView } from '@rsio/api/rsiod/methods';
+import type { VerificationView } from '@rsio/api/rsiod/mirror-methods';
 import type { ResyncProgress } from '@rsio/protocol/mirror/copy/copy-ports';
 import type { MirrorView } from '@rsio/protocol/mirror/membership/interface';
 import type { VerifyReport } from '@rsio/protocol/mirror/verify/verifier';

@@ -3,9 +3,9 @@
 // acknowledged note is durable; gates and notes of a volume write its record through one object.
 
 import { majorityOf } from '@rsio/protocol/mirror/membership/quorums';
-import type { ControlMethods } from '@rsio/common/control/methods';
+import type { ControlMethods } from '@rsio/api/rsiod/methods';
 import { LIST_WAIT_MS } from '@rsio/common/control/limits';
-import { NODES_ASKED_MAX } from '@rsio/common/control/note-methods';
+import { NODES_ASKED_MAX } from '@rsio/api/rsiod/note-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { VOLUME_NOTE_MAX_CHARS } from '@rsio/protocol/wire/limits';
 import { volumeNote } from '@rsio/protocol/wire/mirror-codec';

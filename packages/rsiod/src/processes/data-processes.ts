@@ -4,7 +4,7 @@
 
 import { sleep } from '@rsio/common/lib/waiting';
 import type { Socket } from 'node:net';
-import type { AttachOutcome, AttachedMirrorView, PathStats, ProcessView } from '@rsio/common/control/methods';
+import type { AttachOutcome, AttachedMirrorView, PathStats, ProcessView } from '@rsio/api/rsiod/methods';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import type { LogWay } from '@rsio/common/log/log-form';
 import { accepts } from '@rsio/common/lib/shape';

@@ -2,7 +2,7 @@
 // it exits at once and leaves its devices to the keeper, because the next main process starts new data processes.
 
 import type { Socket } from 'node:net';
-import type { ControlHandlers } from '@rsio/common/control/control-server';
+import type { ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { AttachedContent, AttachedStore } from '../attachments/attached-file.ts';
 import { labelOf } from '../attachments/offers.ts';

@@ -6,7 +6,7 @@ import { closeSync } from 'node:fs';
 import { effectiveVolumeOf } from '@rsio/common/config/effective-volume';
 import type { RsiodPaths } from '@rsio/common/config/root-paths';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
-import type { ControlHandlers } from '@rsio/common/control/control-server';
+import type { ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
 import type { EventView } from '@rsio/common/control/method-table';
 import { parseVolumeName, snapshotName } from '@rsio/common/lib/volume-name';
 import type { Clock } from '@rsio/common/lib/clock';

@@ -2,7 +2,7 @@
 // Invariant: a name that means two volumes is refused, even if two processes have these volumes.
 
 import { quietLog } from '@rsio/common/log/log';
-import type { ControlHandlers } from '@rsio/common/control/control-server';
+import type { ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
 import { NO_LATENCY } from '@rsio/common/structures/latency-figures';
 import { expect, test } from 'vitest';
 import type { ServerOffer } from '../attachments/offers.ts';

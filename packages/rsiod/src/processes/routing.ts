@@ -2,7 +2,7 @@
 // all processes and joins their answers. Methods that concern no volume stay with the main process. Invariant: an answer has the same form
 // as with one process, so that a caller sees the number of processes only in the fields about processes.
 
-import type { ControlHandlers } from '@rsio/common/control/control-server';
+import type { ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
 import {
   type AttachOutcome,
   CONTROL_METHODS,
@@ -10,8 +10,8 @@ import {
   type PathStats,
   type StatsView,
   type StatusView,
-} from '@rsio/common/control/methods';
-import { MIRROR_METHODS } from '@rsio/common/control/mirror-methods';
+} from '@rsio/api/rsiod/methods';
+import { MIRROR_METHODS } from '@rsio/api/rsiod/mirror-methods';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Clock } from '@rsio/common/lib/clock';
 import { misfit } from '@rsio/common/lib/shape';

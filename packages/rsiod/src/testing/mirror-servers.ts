@@ -2,9 +2,9 @@
 // decides as a voter does. A test can make a step fail before or after the server has executed it. Invariant: the fields of a server
 // contain everything that the server has.
 
-import type { ReplicationView } from '@rsio/common/control/server/views';
+import type { ReplicationView } from '@rsio/api/rssrv/views';
 import { RsError } from '@rsio/common/lib/errors';
-import { volume as volumeView } from '@rsio/common/testing/server-views';
+import { volume as volumeView } from '@rsio/api/testing/server-views';
 import type { VolumeEntry } from '@rsio/protocol/wire/messages';
 import { type StoredConfig, type Term, VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
 import { compareTerms } from '@rsio/protocol/wire/mirror-terms';

@@ -1,7 +1,7 @@
 // Data processes of a fake machine: each started process answers attach and detach as a real one does, until a test ends the process or
 // changes its answers. Invariant: a process that has exited sends nothing.
 
-import type { AttachOutcome } from '@rsio/common/control/methods';
+import type { AttachOutcome } from '@rsio/api/rsiod/methods';
 import { quietLog } from '@rsio/common/log/log';
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

@@ -1,7 +1,7 @@
 // Counters of an attached volume: requests, bytes, latencies, and the longest time without a completion while I/O was outstanding.
 // Invariant: counters never decrease, so that the difference between two samples gives a rate.
 
-import type { VolumeStats } from '@rsio/common/control/methods';
+import type { VolumeStats } from '@rsio/api/rsiod/methods';
 import { Histogram } from '@rsio/common/structures/histogram';
 import { NO_LATENCY } from '@rsio/common/structures/latency-figures';
 import { STATUS } from '@rsio/protocol/wire/status';

@@ -3,7 +3,7 @@
 // changes continue.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
-import type { ACCESS_METHODS } from '@rsio/common/control/server/volume-methods';
+import type { ACCESS_METHODS } from '@rsio/api/rssrv/volume-methods';
 import type { Asker } from '../pools/asker.ts';
 import { volumeText, type WantedVolume } from '../pools/catalogue.ts';
 import type { PoolVerbs } from '../pools/pool-verbs.ts';

@@ -3,7 +3,7 @@
 // Each order is logged with the name of its asker.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
-import type { CLIENT_METHODS } from '@rsio/common/control/server/client-methods';
+import type { CLIENT_METHODS } from '@rsio/api/rssrv/client-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { plural } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';

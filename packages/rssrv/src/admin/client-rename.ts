@@ -3,7 +3,7 @@
 // that cannot be changed prevents the whole change, before it begins. Told twice, it changes nothing.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
-import type { CLIENT_NAME_METHODS } from '@rsio/common/control/server/client-methods';
+import type { CLIENT_NAME_METHODS } from '@rsio/api/rssrv/client-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { plural } from '@rsio/common/lib/units';
 import type { Asker } from '../pools/asker.ts';

@@ -2,8 +2,8 @@
 // repeated request is answered with the result of the first request, and begins no second job.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
-import type { IMAGE_METHODS } from '@rsio/common/control/server/snapshot-methods';
-import type { ManagedVolumeView } from '@rsio/common/control/server/views';
+import type { IMAGE_METHODS } from '@rsio/api/rssrv/snapshot-methods';
+import type { ManagedVolumeView } from '@rsio/api/rssrv/views';
 import type { ImageVerbs } from '../jobs/images/image-verbs.ts';
 import type { ImageJobs } from '../jobs/service/image-jobs.ts';
 import type { ReplicaStore } from '../mirrors/replica-verbs.ts';

@@ -2,8 +2,8 @@
 // nothing; it does not inspect files on a file system that does not answer, because the inspection would occupy threads of this process.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import type { ServerMethods } from '@rsio/common/control/server/server-methods';
-import type { ClientView, ManagedVolumeView, SnapshotView } from '@rsio/common/control/server/views';
+import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
+import type { ClientView, ManagedVolumeView, SnapshotView } from '@rsio/api/rssrv/views';
 import type { Fences } from '../volumes/fences.ts';
 import { type Catalogue, type Found, poolNamed, type PoolState, unknownVolume, type VolumeName } from '../pools/catalogue.ts';
 import { overcommitText } from './overcommit.ts';

@@ -2,8 +2,8 @@
 // this file changes anything.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
-import type { OBSERVING_METHODS } from '@rsio/common/control/server/observing-methods';
-import type { ServerMethods } from '@rsio/common/control/server/server-methods';
+import type { OBSERVING_METHODS } from '@rsio/api/rssrv/observing-methods';
+import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
 import type { RssrvConfig, ServerInterfaceConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { EventHistory } from '@rsio/common/events/event-history';
 import type { Clock } from '@rsio/common/lib/clock';

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import { callMethod } from '@rsio/common/control/control-client';
 import { READ_CONNECTIONS_MAX, READ_LINE_MAX_BYTES, READ_REQUESTS_MAX, READ_REQUESTS_OUT_MAX } from '@rsio/common/control/limits';
-import { SERVER_METHODS, type ServerMethodName } from '@rsio/common/control/server/server-methods';
+import { SERVER_METHODS, type ServerMethodName } from '@rsio/api/rssrv/server-methods';
 import { groupId } from '@rsio/common/files/groups';
 import { systemClock } from '@rsio/common/lib/clock';
 import { quietLog } from '@rsio/common/log/log';

@@ -17,7 +17,7 @@ import {
   READ_REQUESTS_OUT_MAX,
   READ_UNREAD_MAX_BYTES,
 } from '@rsio/common/control/limits';
-import { SERVER_METHODS, type ServerMethodName } from '@rsio/common/control/server/server-methods';
+import { SERVER_METHODS, type ServerMethodName } from '@rsio/api/rssrv/server-methods';
 import { openToGroup } from '@rsio/common/daemon/socket-group';
 import { groupId } from '@rsio/common/files/groups';
 import type { Clock } from '@rsio/common/lib/clock';

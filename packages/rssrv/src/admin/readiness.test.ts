@@ -1,7 +1,7 @@
 // Tests the reasons against a restart of a server: each reason alone, and the bound on their number. The commands are tested in
 // test/integration/rolling-restart.test.ts.
 
-import { sharedPool } from '@rsio/common/testing/server-views';
+import { sharedPool } from '@rsio/api/testing/server-views';
 import { expect, test } from 'vitest';
 import type { JobRecord } from '../jobs/job-record.ts';
 import type { VoterView } from '../mirrors/voters.ts';

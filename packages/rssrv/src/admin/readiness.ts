@@ -4,8 +4,8 @@
 // at each restart.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
-import type { OBSERVING_METHODS, Readiness } from '@rsio/common/control/server/observing-methods';
-import type { SharedPoolView } from '@rsio/common/control/server/farm-methods';
+import type { OBSERVING_METHODS, Readiness } from '@rsio/api/rssrv/observing-methods';
+import type { SharedPoolView } from '@rsio/api/rssrv/farm-methods';
 import { plural } from '@rsio/common/lib/units';
 import { programVersion } from '@rsio/common/lib/version';
 import { isOpen, jobText } from '../jobs/job-plan.ts';

@@ -2,8 +2,8 @@
 // worker that hangs delays an answer by at most FIGURES_WAIT_MS, and another metric shows how old the figures of that process are.
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import type { PoolView, ReplicationView } from '@rsio/common/control/server/views';
-import type { ServerMethods } from '@rsio/common/control/server/server-methods';
+import type { PoolView, ReplicationView } from '@rsio/api/rssrv/views';
+import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
 import { usageOf } from '@rsio/common/daemon/process-facts';
 import { programVersion } from '@rsio/common/lib/version';
 import { Collection, type Pause } from '@rsio/common/metrics/collection';

@@ -1,4 +1,4 @@
-// Makes views of the server's state, as the control methods report it (common's control/server/server-methods.ts). rsadm and the other
+// Makes views of the server's state, as the control methods report it (api/src/rssrv/server-methods.ts). rsadm and the other
 // programs format the views. Invariant: making a view changes nothing.
 
 import { clientKeys } from '@rsio/common/config/schema/client-keys';
@@ -10,14 +10,7 @@ import type {
   ServerVolumeConfig,
   VolumeLayout,
 } from '@rsio/common/config/schema/types';
-import type {
-  ClientView,
-  InterfaceView,
-  ManagedVolumeView,
-  PoolView,
-  RemovedVolumeView,
-  SnapshotView,
-} from '@rsio/common/control/server/views';
+import type { ClientView, InterfaceView, ManagedVolumeView, PoolView, RemovedVolumeView, SnapshotView } from '@rsio/api/rssrv/views';
 import type { Holder } from '@rsio/protocol/wire/messages';
 import { limitsOrNull } from '@rsio/common/config/schema/io-limits';
 import type { HaltFacts } from '../volumes/throttle/halts.ts';

@@ -2,9 +2,9 @@
 // such a pool, the pool does not count as unavailable. farm-handlers.test.ts tests `farm-show`.
 
 import type { PoolConfig } from '@rsio/common/config/schema/types';
-import type { PoolView } from '@rsio/common/control/server/views';
+import type { PoolView } from '@rsio/api/rssrv/views';
 import { misfit } from '@rsio/common/lib/shape';
-import { POOL } from '@rsio/common/control/server/views';
+import { POOL } from '@rsio/api/rssrv/views';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';
 import type { FarmRecord } from '../farm/farm-record.ts';

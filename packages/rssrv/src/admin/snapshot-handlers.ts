@@ -2,7 +2,7 @@
 // the asker may make and that was not executed before.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
-import type { SNAPSHOT_METHODS } from '@rsio/common/control/server/snapshot-methods';
+import type { SNAPSHOT_METHODS } from '@rsio/api/rssrv/snapshot-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import type { Triggers } from '@rsio/common/triggers/triggers';
 import { replicaSnapshotHandlers } from '../mirrors/replica-snapshot-handlers.ts';

@@ -2,8 +2,8 @@
 // logged with the name of its asker.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
-import type { ServerMethods } from '@rsio/common/control/server/server-methods';
-import type { VOLUME_METHODS } from '@rsio/common/control/server/volume-methods';
+import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
+import type { VOLUME_METHODS } from '@rsio/api/rssrv/volume-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import type { Asker } from '../pools/asker.ts';
 import { type CreateRequest, volumeText } from '../pools/catalogue.ts';

@@ -2,8 +2,8 @@
 // and proven only while this server's voter has recorded that the asker is the holder and that the replica is in sync.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
-import type { SNAPSHOT_METHODS } from '@rsio/common/control/server/snapshot-methods';
-import type { SnapshotView } from '@rsio/common/control/server/views';
+import type { SNAPSHOT_METHODS } from '@rsio/api/rssrv/snapshot-methods';
+import type { SnapshotView } from '@rsio/api/rssrv/views';
 import { RsError } from '@rsio/common/lib/errors';
 import type { Asker } from '../pools/asker.ts';
 import { type Catalogue, findVolume, type Found, volumeText } from '../pools/catalogue.ts';

@@ -2,7 +2,7 @@
 // remove a record. A record that may be in use is removed only with `force`. Each removal is logged with the name of its asker.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
-import type { WITNESS_METHODS } from '@rsio/common/control/server/witness-methods';
+import type { WITNESS_METHODS } from '@rsio/api/rssrv/witness-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import type { Asker } from '../pools/asker.ts';

@@ -1,7 +1,7 @@
 // Executes the methods about the peers of this server. The states come from the processes of the peers (peers/peer-process.ts). Invariant: no
 // answer has a key.
 
-import type { PEER_METHODS } from '@rsio/common/control/server/peer-methods';
+import type { PEER_METHODS } from '@rsio/api/rssrv/peer-methods';
 import type { PeerConfig } from '@rsio/common/config/schema/types';
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import { printEndpoint } from '@rsio/common/lib/units';

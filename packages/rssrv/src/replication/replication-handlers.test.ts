@@ -1,7 +1,7 @@
 // Tests the methods about replications: what each asker learns, which moments a poll lists, and when the programs of triggers start. The
 // verbs have their own tests in sources.
 
-import { COPYING_METHODS } from '@rsio/common/control/server/replication-methods';
+import { COPYING_METHODS } from '@rsio/api/rssrv/replication-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { misfit } from '@rsio/common/lib/shape';
 import type { SnapshotsToMake } from '@rsio/common/triggers/triggers';

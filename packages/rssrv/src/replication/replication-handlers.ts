@@ -3,8 +3,8 @@
 // may attach. The programs of triggers start only for a moment that may be made and that was not made before.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
-import type { COPYING_METHODS, REPLICATION_ORDER, SOURCE_METHODS } from '@rsio/common/control/server/replication-methods';
-import type { ReplicationView } from '@rsio/common/control/server/views';
+import type { COPYING_METHODS, REPLICATION_ORDER, SOURCE_METHODS } from '@rsio/api/rssrv/replication-methods';
+import type { ReplicationView } from '@rsio/api/rssrv/views';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import type { Of } from '@rsio/common/lib/shape';

@@ -3,7 +3,7 @@
 // the mirror does not know, a moment is kept that the mirror knows, or the followers do not get the next moments. Invariant: the seed
 // determines what happens. Rules: T4, T6.
 
-import type { ReplicationOrder } from '@rsio/common/control/server/replication-methods';
+import type { ReplicationOrder } from '@rsio/api/rssrv/replication-methods';
 import { momentsIn, unknownIn } from '../pools/follower-moments.ts';
 import { snapshotsOf } from '../snapshots/snapshot-rules.ts';
 import { livedBy } from './replication-lives.ts';

@@ -2,7 +2,7 @@
 // Invariant: time passes only when a test lets it pass, and a test can hold the answers of peers and the end of pulls.
 
 import type { PeerConfig } from '@rsio/common/config/schema/types';
-import type { ReplicationOrder } from '@rsio/common/control/server/replication-methods';
+import type { ReplicationOrder } from '@rsio/api/rssrv/replication-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect } from 'vitest';

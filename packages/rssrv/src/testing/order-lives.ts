@@ -4,7 +4,7 @@
 // that of the source, with a follower, and what a demotion has kept can be taken back. Some lives have more old images, or more hand-overs
 // that are interrupted. Invariant: the seed determines what happens. Rules: T1, T4, T6 to T10.
 
-import type { ReplicationOrder } from '@rsio/common/control/server/replication-methods';
+import type { ReplicationOrder } from '@rsio/api/rssrv/replication-methods';
 import { toRsError } from '@rsio/common/lib/errors';
 import { LOCAL_ASKER } from '../pools/asker.ts';
 import { momentIdOf } from '../pools/mirror-sources.ts';

@@ -4,7 +4,7 @@
 // at each moment that the source has made. Rules: T1 to T6.
 
 import fs from 'node:fs';
-import type { ReplicationOrder, SourceMoment } from '@rsio/common/control/server/replication-methods';
+import type { ReplicationOrder, SourceMoment } from '@rsio/api/rssrv/replication-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { quietLog } from '@rsio/common/log/log';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

@@ -1,7 +1,7 @@
 // Converts the answer of an rsapp to the applications of a picture. Pure.
 // Invariant: an application is reported by the client on which this rsapp runs, and by no other one.
 
-import type { ApplicationsView } from '@rsio/common/control/app-methods';
+import type { ApplicationsView } from '@rsio/api/rsapp/app-methods';
 import { applicationId, clientId } from '../model/ids.ts';
 import type { Application } from '../model/picture.ts';
 

@@ -1,7 +1,7 @@
 // Makes findings with remedies from the answers of an rsiod. Pure.
 // Invariant: a path that is connecting for the first time is not a fault.
 
-import { waitingText } from '@rsio/common/control/methods';
+import { waitingText } from '@rsio/api/rsiod/methods';
 import { printEndpoint } from '@rsio/common/lib/units';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import type { PathState } from '@rsio/common/lib/path-states';

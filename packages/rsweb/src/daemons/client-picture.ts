@@ -1,7 +1,7 @@
 // Converts the answers of an rsiod to a part of a picture: the client, its paths, its servers and volumes, and the mirrors that it has
 // attached. Pure except for the meters. The file client-findings.ts finds the faults.
 
-import type { ControlMethods, NamespaceView, PathView, ServerView, VolumeView } from '@rsio/common/control/methods';
+import type { ControlMethods, NamespaceView, PathView, ServerView, VolumeView } from '@rsio/api/rsiod/methods';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import { hrefOf, clientId, namedVolume, pathId, serverId, volumeId } from '../model/ids.ts';
 import { type Flow, loadOf, type Meters, NO_LOAD, sumOf } from './meters.ts';

@@ -1,9 +1,9 @@
 // Converts the answers of an rssrv to a part of a picture: the server, its pools, volumes, clients and their paths, and waiting I/O. Pure
 // except for the meters. The file server-findings.ts finds the faults.
 
-import type { ServerMethods } from '@rsio/common/control/server/server-methods';
-import type { SessionStatsView, WaitView } from '@rsio/common/control/server/stats-views';
-import type { ClientView, ManagedVolumeView, PoolView } from '@rsio/common/control/server/views';
+import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
+import type { SessionStatsView, WaitView } from '@rsio/api/rssrv/stats-views';
+import type { ClientView, ManagedVolumeView, PoolView } from '@rsio/api/rssrv/views';
 import type { LatencyFigures } from '@rsio/common/structures/latency-figures';
 import { hrefOf, clientId, namedVolume, pathId, poolId, serverId, volumeId } from '../model/ids.ts';
 import { type Counters, type Flow, loadOf, type Meters, NO_LOAD, sumOf } from './meters.ts';

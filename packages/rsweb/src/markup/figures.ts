@@ -1,8 +1,8 @@
 // Formats figures for people, as rsadm and rsconfig do. Pure.
 // Invariant: `-` stands for an unknown or missing value, never for zero.
 
-import { rateText } from '@rsio/common/manage/server-stats';
-import { shownSize } from '@rsio/common/manage/server-tables';
+import { rateText } from '@rsio/api/manage/server-stats';
+import { shownSize } from '@rsio/common/lib/units';
 import { formatTime } from '@rsio/common/log/log-line';
 import type { Load } from '../model/picture.ts';
 

@@ -1,7 +1,7 @@
 // The orders about applications of this machine's node, which rsapp executes. order-table.ts has all orders.
 // Invariant: an order whose effect programs notice needs a confirmation.
 
-import type { AppMethods, AppOrder } from '@rsio/common/control/app-methods';
+import type { AppMethods, AppOrder } from '@rsio/api/rsapp/app-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { hrefOf } from '../model/ids.ts';
 import type { Application, Client, Picture } from '../model/picture.ts';

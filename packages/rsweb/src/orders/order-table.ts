@@ -4,8 +4,8 @@
 
 import { randomUUID } from 'node:crypto';
 import { PAUSE_MS } from '@rsio/common/control/limits';
-import type { ControlMethodName, ControlMethods } from '@rsio/common/control/methods';
-import type { ServerMethodName, ServerMethods } from '@rsio/common/control/server/server-methods';
+import type { ControlMethodName, ControlMethods } from '@rsio/api/rsiod/methods';
+import type { ServerMethodName, ServerMethods } from '@rsio/api/rssrv/server-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { parseDuration, parseName, parseSize } from '@rsio/common/lib/units';
 import { volumeLabel } from '@rsio/common/lib/volume-name';

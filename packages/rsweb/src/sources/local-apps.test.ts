@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { daemonPaths } from '@rsio/common/config/root-paths';
-import { APP_METHODS } from '@rsio/common/control/app-methods';
+import { APP_METHODS } from '@rsio/api/rsapp/app-methods';
 import { startControlServer } from '@rsio/common/control/control-server';
 import { systemClock } from '@rsio/common/lib/clock';
 import { quietLog } from '@rsio/common/log/log';

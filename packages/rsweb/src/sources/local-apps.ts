@@ -3,7 +3,7 @@
 
 import { existsSync } from 'node:fs';
 import type { DaemonPaths } from '@rsio/common/config/root-paths';
-import { callApp } from '@rsio/common/control/call-app';
+import { callApp } from '@rsio/api/rsapp/call-app';
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 import { applicationsIn } from '../daemons/app-picture.ts';

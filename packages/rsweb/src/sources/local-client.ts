@@ -3,8 +3,8 @@
 
 import { existsSync } from 'node:fs';
 import type { RsiodPaths } from '@rsio/common/config/root-paths';
-import { callControl } from '@rsio/common/control/control-client';
-import type { ControlMethodName, ControlMethods } from '@rsio/common/control/methods';
+import { callControl } from '@rsio/api/rsiod/call-rsiod';
+import type { ControlMethodName, ControlMethods } from '@rsio/api/rsiod/methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 import { clientFindings } from '../daemons/client-findings.ts';

@@ -3,8 +3,8 @@
 
 import { existsSync } from 'node:fs';
 import type { RssrvPaths } from '@rsio/common/config/root-paths';
-import { callServer } from '@rsio/common/control/server/call-server';
-import type { ServerMethodName, ServerMethods } from '@rsio/common/control/server/server-methods';
+import { callServer } from '@rsio/api/rssrv/call-server';
+import type { ServerMethodName, ServerMethods } from '@rsio/api/rssrv/server-methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 import { serverFindings } from '../daemons/server-findings.ts';

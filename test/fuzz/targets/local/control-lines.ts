@@ -4,8 +4,9 @@
 
 import net from 'node:net';
 import path from 'node:path';
-import { type ControlHandlers, startControlServer } from '@rsio/common/control/control-server';
-import { CONTROL_METHODS } from '@rsio/common/control/methods';
+import { startControlServer } from '@rsio/common/control/control-server';
+import type { ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
+import { CONTROL_METHODS } from '@rsio/api/rsiod/methods';
 import { LineSplitter } from '@rsio/common/control/line-splitter';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { expectThat, type FuzzTarget } from '../../fixtures/fuzz-target.ts';

@@ -2,7 +2,7 @@
 // lists, long answers, and the announcements of changes. The zoo hunts these mutants in the worlds of explorers/admin-worlds.ts and
 // explorers/list-worlds.ts.
 
-import type { ServerMethodName } from '@rsio/common/control/server/server-methods';
+import type { ServerMethodName } from '@rsio/api/rssrv/server-methods';
 import { ClientPace, ReadTurns } from '@rsio/rssrv/admin/remote/client-pace';
 import { LongAnswers } from '@rsio/rssrv/admin/remote/long-answers';
 import { RemoteAsker } from '@rsio/rssrv/admin/remote/remote-requests';

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
-import { volume } from '@rsio/common/testing/server-views';
+import { volume } from '@rsio/api/testing/server-views';
 import type { ClientRights } from '@rsio/common/config/schema/types';
 import { ChangeQueue } from '@rsio/rssrv/admin/change-queue';
 import { REMOTE_READS_AT_ONCE_MAX } from '@rsio/rssrv/admin/limits';

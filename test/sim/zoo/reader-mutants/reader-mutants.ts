@@ -1,7 +1,7 @@
 // Mutants of rules N1 to N4: the view of clients that open snapshots by name. The mutants break how the listener finds, lists and guards
 // snapshots, and how a client attaches its earlier snapshot again. The zoo runs these mutants.
 
-import type { AttachOutcome } from '@rsio/common/control/methods';
+import type { AttachOutcome } from '@rsio/api/rsiod/methods';
 import { Attachments } from '@rsio/rsiod/attachments/attachments';
 import type { PoolState } from '@rsio/rssrv/pools/catalogue';
 import { poolPaths } from '@rsio/rssrv/pools/disk/pool-paths';

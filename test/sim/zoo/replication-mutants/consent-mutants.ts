@@ -1,7 +1,7 @@
 // Mutants of what may be the only copy, and of the last moment of a hand-over. They are hunted in random lives of two servers with old images (rssrv,
 // testing/consent-lives.ts), and in those that change their roles. Invariant: each mutant drops one sentence of a rule at one of the two servers.
 
-import type { SourceMoment } from '@rsio/common/control/server/replication-methods';
+import type { SourceMoment } from '@rsio/api/rssrv/replication-methods';
 import type { Asker } from '@rsio/rssrv/pools/asker';
 import type { Found } from '@rsio/rssrv/pools/catalogue';
 import type { Manifest } from '@rsio/rssrv/pools/disk/manifest';

@@ -4,7 +4,7 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import type { ReplicationOrder } from '@rsio/common/control/server/replication-methods';
+import type { ReplicationOrder } from '@rsio/api/rssrv/replication-methods';
 import type { PoolConfig } from '@rsio/common/config/schema/types';
 import type { Found } from '@rsio/rssrv/pools/catalogue';
 import { type Manifest, parseManifest, type WishMark } from '@rsio/rssrv/pools/disk/manifest';

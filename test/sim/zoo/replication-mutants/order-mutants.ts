@@ -3,7 +3,7 @@
 // leaves the checks of the other server in force.
 
 import { RsError } from '@rsio/common/lib/errors';
-import type { ReplicationOrder } from '@rsio/common/control/server/replication-methods';
+import type { ReplicationOrder } from '@rsio/api/rssrv/replication-methods';
 import type { Asker } from '@rsio/rssrv/pools/asker';
 import type { Found, VolumeName } from '@rsio/rssrv/pools/catalogue';
 import type { HandOverMark, Manifest, WishMark } from '@rsio/rssrv/pools/disk/manifest';

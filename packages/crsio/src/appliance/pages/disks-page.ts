@@ -2,7 +2,7 @@
 // that it is readable without colours.
 
 import { arrayTrouble, type Disk, type DiskArray, UNKNOWN_CONTENT } from '@rsio/common/appliance/disks';
-import { shownSize } from '@rsio/common/manage/server-tables';
+import { shownSize } from '@rsio/common/lib/units';
 import { open, pageOf, report, step } from '../../machine/machine.ts';
 import { choiceRow, commandRow, EMPTY_ROW, headingRow, problemRow, textRow } from '../../machine/rows.ts';
 import { rowColumns } from '../../widgets/border.ts';

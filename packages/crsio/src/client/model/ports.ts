@@ -3,8 +3,8 @@
 
 import type { FileFingerprint } from '@rsio/common/config/config-file';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
-import type { AppCall } from '@rsio/common/control/app-methods';
-import type { ControlMethodName, ControlMethods } from '@rsio/common/control/methods';
+import type { AppCall } from '@rsio/api/rsapp/app-methods';
+import type { ControlMethodName, ControlMethods } from '@rsio/api/rsiod/methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import type { Exploration, FoundServer } from '@rsio/protocol/explorer/exploration';
 import type { Finding } from '@rsio/protocol/explorer/finding';

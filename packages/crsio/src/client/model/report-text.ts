@@ -2,7 +2,7 @@
 // omitted.
 
 import type { ProbeReport } from '@rsio/protocol/explorer/probe-report';
-import type { ProbeView } from '@rsio/common/control/methods';
+import type { ProbeView } from '@rsio/api/rsiod/methods';
 
 const BYTES_PER_MB = 1e6;
 

@@ -1,8 +1,8 @@
 // The page of applications, and the page of one of them: where it runs, why it does not, and the orders that rsapp takes here. Sections in
 // the file are listed even if rsapp does not know them yet. Pure. Invariant: an application that needs attention is marked with `!`.
 
-import type { ApplicationView } from '@rsio/common/control/app-methods';
-import { applicationLines, sinceText } from '@rsio/common/manage/applications';
+import type { ApplicationView } from '@rsio/api/rsapp/app-methods';
+import { applicationLines, sinceText } from '@rsio/api/manage/applications';
 import { open, pageOf, popped } from '../../machine/machine.ts';
 import { choiceRow, columnsOf, commandRow, EMPTY_ROW, headingRow, problemRow, textRow } from '../../machine/rows.ts';
 import { APPLICATIONS_HELP } from '../model/help-text.ts';

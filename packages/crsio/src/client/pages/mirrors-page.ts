@@ -2,11 +2,10 @@
 // mirror. Pure. Invariant: the page marks each silent server, and each replica that lacks writes, with `!` and describes the fault in
 // words.
 
-import type { AttachedMirrorView } from '@rsio/common/control/methods';
-import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
-import { printDuration } from '@rsio/common/lib/units';
+import type { AttachedMirrorView } from '@rsio/api/rsiod/methods';
+import type { MirrorSummary } from '@rsio/api/rsiod/mirror-methods';
+import { printDuration, shownSize } from '@rsio/common/lib/units';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
-import { shownSize } from '@rsio/common/manage/server-tables';
 import { name, size, type ValueType } from '@rsio/common/config/schema/value-types';
 import { SECTOR_BYTES, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import { entryOf, type FieldSpec, type Form, formOf, type Offer } from '../../machine/form.ts';

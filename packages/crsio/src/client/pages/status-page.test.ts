@@ -1,8 +1,8 @@
 // Tests the status page with a running rsiod and without: samples, rates, attaching and detaching. rsiod is scripted, and the test
 // advances the clock.
 
-import type { AttachmentView, NamespaceView, StatsView, StatusView } from '@rsio/common/control/methods';
-import { pathStats } from '@rsio/protocol/testing/path-stats';
+import type { AttachmentView, NamespaceView, StatsView, StatusView } from '@rsio/api/rsiod/methods';
+import { pathStats } from '@rsio/api/testing/path-stats';
 import { expect, test } from 'vitest';
 import { Walker } from '../../testing/walker.ts';
 

@@ -2,7 +2,7 @@
 // results of a path test. Rates are computed from the difference of two samples. report-text.ts formats measurements. Invariant: symbols
 // and numbers carry all information; the bars only help to compare.
 
-import { type PathStats, type RepView, waitingEnd, waitingText } from '@rsio/common/control/methods';
+import { type PathStats, type RepView, waitingEnd, waitingText } from '@rsio/api/rsiod/methods';
 import { plural } from '@rsio/common/lib/units';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import { formatTime } from '@rsio/common/log/log-line';

@@ -1,8 +1,8 @@
 // Gives orders about applications to rsapp. Invariant: an order that ends an application here, or moves it away, is given only after a
 // question, whose marked answer changes nothing.
 
-import type { AppOrder } from '@rsio/common/control/app-methods';
-import { drainDone, orderDone } from '@rsio/common/manage/applications';
+import type { AppOrder } from '@rsio/api/rsapp/app-methods';
+import { drainDone, orderDone } from '@rsio/api/manage/applications';
 import { ask, step } from '../../machine/machine.ts';
 import type { ClientCommand } from '../model/state.ts';
 import { change } from './rsiod.ts';

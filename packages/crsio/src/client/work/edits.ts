@@ -7,7 +7,7 @@ import { addInterface, removeConfigSection } from '@rsio/common/config/rscltcfg-
 import { RsError } from '@rsio/common/lib/errors';
 import { INTERFACES_MAX } from '@rsio/common/lib/limits';
 import { plural } from '@rsio/common/lib/units';
-import { checkRemoval } from '@rsio/common/manage/applications';
+import { checkRemoval } from '@rsio/api/manage/applications';
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import { freeNames, missingIn } from '../../machine/address-offers.ts';
 import { ask, popped, report, request, step, topOf } from '../../machine/machine.ts';

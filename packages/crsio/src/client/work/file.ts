@@ -4,7 +4,7 @@
 import { printIni } from '@rsio/common/config/reader/ini-document';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { plural } from '@rsio/common/lib/units';
-import { reloadApps } from '@rsio/common/manage/applications';
+import { reloadApps } from '@rsio/api/manage/applications';
 import {
   ask,
   back,

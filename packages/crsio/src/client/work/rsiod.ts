@@ -5,7 +5,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { parseSize } from '@rsio/common/lib/units';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
-import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
+import type { MirrorSummary } from '@rsio/api/rsiod/mirror-methods';
 import { ask, type Effect, type Failure, isOpen, onTop, popped, pushed, reportFailure, request, step } from '../../machine/machine.ts';
 import { APPLICATIONS_REFRESH_MS, MIRRORS_REFRESH_MS, STATUS_REFRESH_MS } from '../../widgets/limits.ts';
 import type { Ports } from '../model/ports.ts';

@@ -4,9 +4,9 @@
 import { SECTOR_BYTES, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import { SCHEMA } from '@rsio/common/config/schema/schema';
 import { clientNames, size, type ValueType } from '@rsio/common/config/schema/value-types';
-import { NAME_ALLOWED, plural } from '@rsio/common/lib/units';
-import { shownSize, volumeText } from '@rsio/common/manage/server-tables';
-import { type VolumeName, volumeName } from '@rsio/common/manage/volumes/values';
+import { NAME_ALLOWED, plural, shownSize } from '@rsio/common/lib/units';
+import { volumeText } from '@rsio/api/manage/server-tables';
+import { type VolumeName, volumeName } from '@rsio/api/manage/volumes/values';
 import { entryOf, type FieldSpec, focusOn, type Form, formOf, formText } from '../../machine/form.ts';
 import { CREATE_HELP } from '../model/help-text.ts';
 import { configIn, isSame, type ServerCommand, type ServerState, volumeIn } from '../model/state.ts';

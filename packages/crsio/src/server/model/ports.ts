@@ -2,7 +2,7 @@
 // ports. Invariant: the server's part reaches files and sockets only through these ports.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
-import type { ServerMethodName, ServerMethods } from '@rsio/common/control/server/server-methods';
+import type { ServerMethodName, ServerMethods } from '@rsio/api/rssrv/server-methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
 

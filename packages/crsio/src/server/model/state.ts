@@ -3,10 +3,10 @@
 // the last answers with their age.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
-import type { ClientView, InterfaceView, ManagedVolumeView, PoolView, RemovedVolumeView } from '@rsio/common/control/server/views';
-import type { SharedPoolView } from '@rsio/common/control/server/farm-methods';
-import type { ServerMethods } from '@rsio/common/control/server/server-methods';
-import type { VolumeName } from '@rsio/common/manage/volumes/values';
+import type { ClientView, InterfaceView, ManagedVolumeView, PoolView, RemovedVolumeView } from '@rsio/api/rssrv/views';
+import type { SharedPoolView } from '@rsio/api/rssrv/farm-methods';
+import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
+import type { VolumeName } from '@rsio/api/manage/volumes/values';
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import { type Command, type Failure, firstState, type ListPage, type Machine } from '../../machine/machine.ts';
 import type { Choice, Content, Row } from '../../machine/rows.ts';

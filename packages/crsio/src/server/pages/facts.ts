@@ -3,9 +3,9 @@
 // state of an object.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
-import { plural } from '@rsio/common/lib/units';
-import { shownSize, volumeText } from '@rsio/common/manage/server-tables';
-import { warningsOf } from '@rsio/common/manage/server-warnings';
+import { plural, shownSize } from '@rsio/common/lib/units';
+import { volumeText } from '@rsio/api/manage/server-tables';
+import { warningsOf } from '@rsio/api/manage/server-warnings';
 import { headingRow, textRow } from '../../machine/rows.ts';
 import { tableOf } from '../../widgets/table.ts';
 import { configIn, type ServerRow, type ServerState, type ServerView } from '../model/state.ts';

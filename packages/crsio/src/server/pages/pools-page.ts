@@ -1,10 +1,10 @@
 // The list of pools with their space, and the page of one pool. rssrv prepares and checks pools.
 // Pure. Invariant: a bar only repeats the percentage beside it.
 
-import type { SharedPoolView } from '@rsio/common/control/server/farm-methods';
-import type { PoolView } from '@rsio/common/control/server/views';
-import { plural } from '@rsio/common/lib/units';
-import { farmStateText, heartbeatText, NO_POOL, shownSize, standingText } from '@rsio/common/manage/server-tables';
+import type { SharedPoolView } from '@rsio/api/rssrv/farm-methods';
+import type { PoolView } from '@rsio/api/rssrv/views';
+import { plural, shownSize } from '@rsio/common/lib/units';
+import { farmStateText, heartbeatText, NO_POOL, standingText } from '@rsio/api/manage/server-tables';
 import { open } from '../../machine/machine.ts';
 import { EMPTY_ROW, headingRow, problemRow, textRow, type Tone } from '../../machine/rows.ts';
 import { LIST_NAME_COLUMNS_MAX } from '../../widgets/limits.ts';

@@ -3,10 +3,10 @@
 
 import { addClient, addServerInterface, changeRights, changeServerSection } from '@rsio/common/config/rssrvcfg-edit';
 import { removeClient, removeServerSection, setRights } from '@rsio/common/config/rssrvcfg-edit';
-import { type RekeyStep, rekeyClient } from '@rsio/common/manage/client-rekey';
-import { addPoolToServer, type NewPool } from '@rsio/common/manage/pool-addition';
-import { changeServerFile, type ServerFileContext } from '@rsio/common/manage/server-file';
-import type { ServerCall } from '@rsio/common/control/server/call-server';
+import { type RekeyStep, rekeyClient } from '@rsio/api/manage/client-rekey';
+import { addPoolToServer, type NewPool } from '@rsio/api/manage/pool-addition';
+import { changeServerFile, type ServerFileContext } from '@rsio/api/manage/server-file';
+import type { ServerCall } from '@rsio/api/rssrv/call-server';
 import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import { plural, printEndpoint } from '@rsio/common/lib/units';

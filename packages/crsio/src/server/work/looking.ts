@@ -3,7 +3,7 @@
 // in progress; a look ends as soon as one of its requests times out; the interval grows with the time that a look takes, so that crsio
 // never keeps rssrv busy; when a list changes, the same row keeps the focus.
 
-import type { ServerMethodName, ServerMethods } from '@rsio/common/control/server/server-methods';
+import type { ServerMethodName, ServerMethods } from '@rsio/api/rssrv/server-methods';
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import { type Effect, type Failure, failureOf, type Step, step, topOf, withTop } from '../../machine/machine.ts';
 import { contentOf } from '../../machine/update.ts';

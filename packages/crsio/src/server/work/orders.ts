@@ -1,10 +1,11 @@
 // The changes of volumes and clients that crsio requests from rssrv. The changes of the file are in file-orders.ts. Invariants: each
 // request that changes a volume has its own id; a key is shown only once, in the outcome of the change that made the key.
 
-import type { ServerMethods } from '@rsio/common/control/server/server-methods';
+import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
 import { formatTime } from '@rsio/common/log/log-line';
-import { shownSize, volumeText } from '@rsio/common/manage/server-tables';
-import type { VolumeName } from '@rsio/common/manage/volumes/values';
+import { volumeText } from '@rsio/api/manage/server-tables';
+import { shownSize } from '@rsio/common/lib/units';
+import type { VolumeName } from '@rsio/api/manage/volumes/values';
 import { failureOf, failureText } from '../../machine/machine.ts';
 import type { ServerPorts } from '../model/ports.ts';
 import { type Outcome, idOf, type Order } from '../model/state.ts';

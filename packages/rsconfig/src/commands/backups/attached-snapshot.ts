@@ -1,11 +1,11 @@
 // Makes, names and attaches the snapshots that the commands for backups read. Invariant: the snapshot of a backup is the one that the
 // command has seen or made, by its id.
 
-import type { AttachmentView } from '@rsio/common/control/methods';
-import type { SnapshotView } from '@rsio/common/control/server/views';
+import type { AttachmentView } from '@rsio/api/rsiod/methods';
+import type { SnapshotView } from '@rsio/api/rssrv/views';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { parseVolumeName, servedNameParts } from '@rsio/common/lib/volume-name';
-import type { VolumeTarget } from '@rsio/common/manage/volumes/door';
+import type { VolumeTarget } from '@rsio/api/manage/volumes/door';
 import { type Backup, type BackupRequest, backUp } from '../../backup/backup.ts';
 import { fileVolume } from '../../backup/backup-files.ts';
 import { type CommandContext, usageError } from '../../cli/context.ts';

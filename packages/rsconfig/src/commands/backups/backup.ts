@@ -4,7 +4,7 @@
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { object, text } from '@rsio/common/lib/shape';
 import { parseVolumeName, volumeLabel } from '@rsio/common/lib/volume-name';
-import { shownSize } from '@rsio/common/manage/server-tables';
+import { shownSize } from '@rsio/common/lib/units';
 import { fileVolume } from '../../backup/backup-files.ts';
 import { BACKUP_MADE } from '../../backup/backup.ts';
 import { withBackups } from '../../backup/run-folder.ts';

@@ -4,11 +4,11 @@
 import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
-import type { AttachmentView } from '@rsio/common/control/methods';
+import type { AttachmentView } from '@rsio/api/rsiod/methods';
 import { count, list, object, text } from '@rsio/common/lib/shape';
 import { RsError } from '@rsio/common/lib/errors';
 import { isSnapshot, parseVolumeName, volumeLabel } from '@rsio/common/lib/volume-name';
-import { shownSize } from '@rsio/common/manage/server-tables';
+import { shownSize } from '@rsio/common/lib/units';
 import { readChain } from '../../backup/backup-chain.ts';
 import { noteUncompared, writeBack } from '../../backup/backup.ts';
 import { LinkCheck, uncomparedIn, whileUnchanged } from '../../backup/link-check.ts';

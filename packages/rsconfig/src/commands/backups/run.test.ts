@@ -4,7 +4,7 @@
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { RsError } from '@rsio/common/lib/errors';
-import { snapshot, volume } from '@rsio/common/testing/server-views';
+import { snapshot, volume } from '@rsio/api/testing/server-views';
 import { beforeEach, expect, test } from 'vitest';
 import { sealBackup, writeBackup } from '../../testing/backup-folder.ts';
 import { root, run } from '../../testing/rsconfig-run.ts';

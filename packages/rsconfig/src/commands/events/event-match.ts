@@ -2,7 +2,7 @@
 // of them has numbers of its own.
 
 import type { EventView } from '@rsio/common/control/method-table';
-import type { MessageView } from '@rsio/common/control/message-methods';
+import type { MessageView } from '@rsio/api/rsiod/message-methods';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { parseWhole, quoteText } from '@rsio/common/lib/units';
 import { formatTime } from '@rsio/common/log/log-line';

@@ -3,7 +3,7 @@
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { MESSAGE_TEXT_MAX_BYTES } from '@rsio/common/control/limits';
-import { CONTROL_METHODS } from '@rsio/common/control/methods';
+import { CONTROL_METHODS } from '@rsio/api/rsiod/methods';
 import { plural } from '@rsio/common/lib/units';
 import { defineCommand, usageError } from '../../cli/context.ts';
 

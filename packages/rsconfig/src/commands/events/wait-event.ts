@@ -4,7 +4,7 @@
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { EVENTS_KEPT, EVENTS_WAIT_MAX_MS } from '@rsio/common/control/limits';
-import { MESSAGE } from '@rsio/common/control/message-methods';
+import { MESSAGE } from '@rsio/api/rsiod/message-methods';
 import { EVENT } from '@rsio/common/control/method-table';
 import type { Timer } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';

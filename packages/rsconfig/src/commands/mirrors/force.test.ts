@@ -1,8 +1,8 @@
 // Tests `rsconfig mirror force` from arguments to output: nothing changes before the user has seen the possible losses. The work of rsiod
 // is tested in rsiod's mirrors/commands/, and with real servers in test/integration/mirror-force.test.ts.
 
-import type { ControlHandlers } from '@rsio/common/control/control-server';
-import type { ForcedMirror } from '@rsio/common/control/mirror-methods';
+import type { ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
+import type { ForcedMirror } from '@rsio/api/rsiod/mirror-methods';
 import { expect, test } from 'vitest';
 import { run } from '../../testing/rsconfig-run.ts';
 import { serve, useServerVolumes } from '../../testing/server-volumes-scene.ts';

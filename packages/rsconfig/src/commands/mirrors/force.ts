@@ -3,8 +3,8 @@
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { toText } from '@rsio/common/cli/table';
-import { CONTROL_METHODS } from '@rsio/common/control/methods';
-import type { ForcedMirror } from '@rsio/common/control/mirror-methods';
+import { CONTROL_METHODS } from '@rsio/api/rsiod/methods';
+import type { ForcedMirror } from '@rsio/api/rsiod/mirror-methods';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
 import { namedVolume } from '../server-volumes/find.ts';

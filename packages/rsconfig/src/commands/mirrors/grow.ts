@@ -3,10 +3,10 @@
 
 import { JSON_OPTION, type OptionSpec, printJson } from '@rsio/common/cli/command';
 import { toText } from '@rsio/common/cli/table';
-import { CONTROL_METHODS } from '@rsio/common/control/methods';
+import { CONTROL_METHODS } from '@rsio/api/rsiod/methods';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
-import { shownSize } from '@rsio/common/manage/server-tables';
-import { sizeOf } from '@rsio/common/manage/volumes/values';
+import { shownSize } from '@rsio/common/lib/units';
+import { sizeOf } from '@rsio/api/manage/volumes/values';
 import { defineCommand, usageError } from '../../cli/context.ts';
 import { namedVolume } from '../server-volumes/find.ts';
 

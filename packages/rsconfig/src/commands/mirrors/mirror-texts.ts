@@ -2,10 +2,9 @@
 // Invariant: a server that does not answer is never shown as one that answers.
 
 import { alignColumns, toText } from '@rsio/common/cli/table';
-import type { MirrorSummary, RemovedMirror } from '@rsio/common/control/mirror-methods';
-import { printDuration } from '@rsio/common/lib/units';
+import type { MirrorSummary, RemovedMirror } from '@rsio/api/rsiod/mirror-methods';
+import { printDuration, shownSize } from '@rsio/common/lib/units';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
-import { shownSize } from '@rsio/common/manage/server-tables';
 
 const HEADINGS = ['MIRROR', '>SIZE', 'IN SYNC', 'OTHER', 'WITNESS', 'HELD BY'];
 

@@ -1,8 +1,8 @@
 // Tests `rsconfig mirror create`, `list` and `remove` from arguments to output. rsiod is a fake; the real work is tested in rsiod's
 // mirrors/commands/ and in test/integration/mirror-commands.test.ts.
 
-import type { ControlHandlers } from '@rsio/common/control/control-server';
-import type { MirrorSummary, RemovedMirror } from '@rsio/common/control/mirror-methods';
+import type { ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
+import type { MirrorSummary, RemovedMirror } from '@rsio/api/rsiod/mirror-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { describe, expect, test } from 'vitest';

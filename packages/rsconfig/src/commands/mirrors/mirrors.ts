@@ -2,13 +2,13 @@
 // rsiod could not remove something, the command that removes it is printed. A partial success ends with exit code 1.
 
 import { JSON_OPTION, type OptionSpec, printJson } from '@rsio/common/cli/command';
-import { type AttachOutcome, CONTROL_METHODS } from '@rsio/common/control/methods';
-import { MIRROR } from '@rsio/common/control/mirror-methods';
+import { type AttachOutcome, CONTROL_METHODS } from '@rsio/api/rsiod/methods';
+import { MIRROR } from '@rsio/api/rsiod/mirror-methods';
 import { list, object, orNull, text } from '@rsio/common/lib/shape';
 import { toRsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
-import { poolNameOf, sizeOf } from '@rsio/common/manage/volumes/values';
+import { poolNameOf, sizeOf } from '@rsio/api/manage/volumes/values';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
 import { formatOutcome } from '../../output/format.ts';
 import { namedVolume } from '../server-volumes/find.ts';

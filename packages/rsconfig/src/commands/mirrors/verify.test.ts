@@ -1,8 +1,8 @@
 // Tests `rsconfig mirror verify` from arguments to output and exit code. rsiod is a fake; the comparison itself is tested in
 // packages/protocol/src/mirror/verify and, with real servers, in test/integration/mirror.test.ts.
 
-import type { ControlHandlers } from '@rsio/common/control/control-server';
-import type { VerificationView } from '@rsio/common/control/mirror-methods';
+import type { ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
+import type { VerificationView } from '@rsio/api/rsiod/mirror-methods';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';
 import { VERIFY_LOOK_MS } from '../../limits.ts';

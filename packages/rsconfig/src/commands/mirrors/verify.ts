@@ -4,10 +4,10 @@
 import { sleep } from '@rsio/common/lib/waiting';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { toText } from '@rsio/common/cli/table';
-import { CONTROL_METHODS } from '@rsio/common/control/methods';
-import type { VerificationView } from '@rsio/common/control/mirror-methods';
+import { CONTROL_METHODS } from '@rsio/api/rsiod/methods';
+import type { VerificationView } from '@rsio/api/rsiod/mirror-methods';
 import { RsError } from '@rsio/common/lib/errors';
-import { shownSize } from '@rsio/common/manage/server-tables';
+import { shownSize } from '@rsio/common/lib/units';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
 import { VERIFY_LOOK_MS } from '../../limits.ts';
 import { namedVolume } from '../server-volumes/find.ts';

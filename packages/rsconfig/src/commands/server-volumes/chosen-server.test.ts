@@ -1,9 +1,9 @@
 // Tests which of several servers gets a command about a volume, and which one gets a new volume. The commands themselves are in
 // server-volumes.test.ts.
 
-import type { ServerView } from '@rsio/common/control/methods';
+import type { ServerView } from '@rsio/api/rsiod/methods';
 import { RsError } from '@rsio/common/lib/errors';
-import { pool, volume } from '@rsio/common/testing/server-views';
+import { pool, volume } from '@rsio/api/testing/server-views';
 import { describe, expect, test } from 'vitest';
 import { volume as listedVolume } from '../../testing/views.ts';
 import { daemon, run } from '../../testing/rsconfig-run.ts';

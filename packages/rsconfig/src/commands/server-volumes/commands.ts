@@ -3,21 +3,21 @@
 // here is not removed.
 
 import { type Command, JSON_OPTION, type OptionSpec, type OptionValues, parseWait, printJson, WAIT_OPTION } from '@rsio/common/cli/command';
-import { accessCommands } from '@rsio/common/manage/volumes/access';
+import { accessCommands } from '@rsio/api/manage/volumes/access';
 import { text } from '@rsio/common/lib/shape';
 import { RsError } from '@rsio/common/lib/errors';
-import { copyCommand } from '@rsio/common/manage/volumes/copy';
-import type { Purpose, VolumeDoor, VolumeProgram, VolumeTarget } from '@rsio/common/manage/volumes/door';
-import { poolNameOf } from '@rsio/common/manage/volumes/values';
-import { haltCommands } from '@rsio/common/manage/volumes/halts';
-import { imageCommands } from '@rsio/common/manage/volumes/images';
-import { purgeCommand } from '@rsio/common/manage/volumes/purge';
-import { jobCommands } from '@rsio/common/manage/volumes/jobs';
-import { promoteCommand } from '@rsio/common/manage/volumes/promotion';
-import { replicationCommands } from '@rsio/common/manage/volumes/replication';
-import { demoteCommand, reverseCommand } from '@rsio/common/manage/volumes/roles';
-import { snapshotCommands } from '@rsio/common/manage/volumes/snapshots';
-import { volumeCommands } from '@rsio/common/manage/volumes/commands';
+import { copyCommand } from '@rsio/api/manage/volumes/copy';
+import type { Purpose, VolumeDoor, VolumeProgram, VolumeTarget } from '@rsio/api/manage/volumes/door';
+import { poolNameOf } from '@rsio/api/manage/volumes/values';
+import { haltCommands } from '@rsio/api/manage/volumes/halts';
+import { imageCommands } from '@rsio/api/manage/volumes/images';
+import { purgeCommand } from '@rsio/api/manage/volumes/purge';
+import { jobCommands } from '@rsio/api/manage/volumes/jobs';
+import { promoteCommand } from '@rsio/api/manage/volumes/promotion';
+import { replicationCommands } from '@rsio/api/manage/volumes/replication';
+import { demoteCommand, reverseCommand } from '@rsio/api/manage/volumes/roles';
+import { snapshotCommands } from '@rsio/api/manage/volumes/snapshots';
+import { volumeCommands } from '@rsio/api/manage/volumes/commands';
 import { type CommandContext, type ConfigCommand, defineCommand, usageError } from '../../cli/context.ts';
 import { ordered } from '../../cli/order-waiting.ts';
 import { withTriggers } from '../../freeze/client-triggers.ts';

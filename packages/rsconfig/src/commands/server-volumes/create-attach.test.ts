@@ -1,9 +1,9 @@
 // Tests `volume create --attach`: the volume is created, listed and attached, or the error says which step failed. The choice of the server
 // is in chosen-server.test.ts.
 
-import type { ControlHandlers } from '@rsio/common/control/control-server';
+import type { ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
 import { RsError } from '@rsio/common/lib/errors';
-import { volume } from '@rsio/common/testing/server-views';
+import { volume } from '@rsio/api/testing/server-views';
 import { describe, expect, test } from 'vitest';
 import { run } from '../../testing/rsconfig-run.ts';
 import { BIG_9, asked, machine, serve, useServerVolumes } from '../../testing/server-volumes-scene.ts';

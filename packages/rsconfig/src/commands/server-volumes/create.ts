@@ -3,11 +3,11 @@
 // continues.
 
 import { JSON_OPTION, printJson, WAIT_OPTION } from '@rsio/common/cli/command';
-import type { AttachOutcome } from '@rsio/common/control/methods';
+import type { AttachOutcome } from '@rsio/api/rsiod/methods';
 import { object, orNull, text } from '@rsio/common/lib/shape';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { CREATE, CREATED_FIELDS, type CreatedVolume, createVolume, reportCreated } from '@rsio/common/manage/volumes/create';
-import { clientsOf } from '@rsio/common/manage/volumes/values';
+import { CREATE, CREATED_FIELDS, type CreatedVolume, createVolume, reportCreated } from '@rsio/api/manage/volumes/create';
+import { clientsOf } from '@rsio/api/manage/volumes/values';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
 import { ordered } from '../../cli/order-waiting.ts';
 import { formatOutcome } from '../../output/format.ts';

@@ -2,11 +2,11 @@
 // name is refused with a list of the volumes; a change is refused while a server that may have a volume with the name does not answer. A server
 // whose last word was that it has none may not have it. A new volume is an exception, because a lost request may have made it there since.
 
-import { HAD_NONE, type ServerMethods } from '@rsio/common/control/server/server-methods';
+import { HAD_NONE, type ServerMethods } from '@rsio/api/rssrv/server-methods';
 import { RsError } from '@rsio/common/lib/errors';
-import type { Purpose, VolumeTarget, Wanted } from '@rsio/common/manage/volumes/door';
-import { type VolumeName, volumeName } from '@rsio/common/manage/volumes/values';
-import { volumeText } from '@rsio/common/manage/server-tables';
+import type { Purpose, VolumeTarget, Wanted } from '@rsio/api/manage/volumes/door';
+import { type VolumeName, volumeName } from '@rsio/api/manage/volumes/values';
+import { volumeText } from '@rsio/api/manage/server-tables';
 import { type CommandContext, usageError } from '../../cli/context.ts';
 import { INVENTORY_WAIT_MS } from '../../limits.ts';
 import { type Asked, askAll, callAt, capital, type Place, type PlaceFilter, placesOf } from './servers.ts';

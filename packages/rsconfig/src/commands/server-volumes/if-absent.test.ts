@@ -2,7 +2,7 @@
 // test/integration/hypervisors.test.ts runs it from a playbook of Ansible.
 
 import { RsError } from '@rsio/common/lib/errors';
-import { volume } from '@rsio/common/testing/server-views';
+import { volume } from '@rsio/api/testing/server-views';
 import { expect, test } from 'vitest';
 import { run } from '../../testing/rsconfig-run.ts';
 import { asked, BIG_8, DOWN, GIB, machine, serve, useServerVolumes } from '../../testing/server-volumes-scene.ts';

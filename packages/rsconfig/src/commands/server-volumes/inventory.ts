@@ -1,12 +1,13 @@
 // Makes the inventory of all servers: the volumes of pools and of sections, with the clients that hold them. Invariants: a server that does
 // not answer is listed with the reason and does not hide the other servers; the wait for such a server takes at most INVENTORY_WAIT_MS.
 
-import type { VolumeView } from '@rsio/common/control/methods';
-import type { ServerMethods } from '@rsio/common/control/server/server-methods';
-import { type ManagedVolumeView, REMOVED, VOLUME } from '@rsio/common/control/server/views';
+import type { VolumeView } from '@rsio/api/rsiod/methods';
+import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
+import { type ManagedVolumeView, REMOVED, VOLUME } from '@rsio/api/rssrv/views';
 import { list, object, type Of, orNull, text, word } from '@rsio/common/lib/shape';
 import { alignColumns, toText } from '@rsio/common/cli/table';
-import { heldText, imageCells, imageHeading, keptText, poolsText, shownSize, volumeText } from '@rsio/common/manage/server-tables';
+import { heldText, imageCells, imageHeading, keptText, poolsText, volumeText } from '@rsio/api/manage/server-tables';
+import { shownSize } from '@rsio/common/lib/units';
 import { formatTime } from '@rsio/common/log/log-line';
 import type { CommandContext } from '../../cli/context.ts';
 import { INVENTORY_WAIT_MS } from '../../limits.ts';

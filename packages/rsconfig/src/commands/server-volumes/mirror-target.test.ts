@@ -2,7 +2,7 @@
 // refusals with their remedies. Invariant: a snapshot is read only where it is proven.
 
 import { RsError } from '@rsio/common/lib/errors';
-import { snapshot, volume } from '@rsio/common/testing/server-views';
+import { snapshot, volume } from '@rsio/api/testing/server-views';
 import { expect, test } from 'vitest';
 import { daemon, run } from '../../testing/rsconfig-run.ts';
 import { AT, DOWN, asked, machine, serve, useServerVolumes } from '../../testing/server-volumes-scene.ts';

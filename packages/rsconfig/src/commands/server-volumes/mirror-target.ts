@@ -2,14 +2,14 @@
 // snapshot of a mirror is read only on a server where it is proven (M22). A method that would change only one replica is refused with a
 // remedy.
 
-import type { ServerCall } from '@rsio/common/control/server/call-server';
-import type { ServerMethodName, ServerMethods } from '@rsio/common/control/server/server-methods';
-import type { SnapshotView } from '@rsio/common/control/server/views';
-import type { MirrorSnapshot } from '@rsio/common/control/mirror-methods';
+import type { ServerCall } from '@rsio/api/rssrv/call-server';
+import type { ServerMethodName, ServerMethods } from '@rsio/api/rssrv/server-methods';
+import type { SnapshotView } from '@rsio/api/rssrv/views';
+import type { MirrorSnapshot } from '@rsio/api/rsiod/mirror-methods';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
-import type { VolumeTarget } from '@rsio/common/manage/volumes/door';
-import type { VolumeName } from '@rsio/common/manage/volumes/values';
-import { volumeText } from '@rsio/common/manage/server-tables';
+import type { VolumeTarget } from '@rsio/api/manage/volumes/door';
+import type { VolumeName } from '@rsio/api/manage/volumes/values';
+import { volumeText } from '@rsio/api/manage/server-tables';
 import type { CommandContext } from '../../cli/context.ts';
 import { rollBackMirror } from './mirror-rollback.ts';
 import { callAt, capital, type Place } from './servers.ts';

@@ -2,11 +2,11 @@
 // choice of the server is in chosen-server.test.ts, `create --attach` in create-attach.test.ts, and the list in volume-list.test.ts. Real
 // daemons are in test/integration/client-volumes.test.ts.
 
-import type { AwaitedView } from '@rsio/common/control/methods';
+import type { AwaitedView } from '@rsio/api/rsiod/methods';
 import { misfit } from '@rsio/common/lib/shape';
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { snapshot, volume } from '@rsio/common/testing/server-views';
+import { snapshot, volume } from '@rsio/api/testing/server-views';
 import { describe, expect, test } from 'vitest';
 import { COMMANDS } from '../../command-table.ts';
 import { shownCall } from '@rsio/common/cli/command';

@@ -3,8 +3,8 @@
 // one server does not answer.
 
 import { sleep } from '@rsio/common/lib/waiting';
-import { SERVER_METHODS, type ServerMethodName, type ServerMethods } from '@rsio/common/control/server/server-methods';
-import type { NamespaceView, ServerView, VolumeView } from '@rsio/common/control/methods';
+import { SERVER_METHODS, type ServerMethodName, type ServerMethods } from '@rsio/api/rssrv/server-methods';
+import type { NamespaceView, ServerView, VolumeView } from '@rsio/api/rsiod/methods';
 import { misfit } from '@rsio/common/lib/shape';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';

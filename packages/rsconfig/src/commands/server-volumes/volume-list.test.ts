@@ -2,7 +2,7 @@
 // about one volume are in server-volumes.test.ts.
 
 import { RsError } from '@rsio/common/lib/errors';
-import { removedVolume, volume } from '@rsio/common/testing/server-views';
+import { removedVolume, volume } from '@rsio/api/testing/server-views';
 import { describe, expect, test } from 'vitest';
 import { volume as listedVolume } from '../../testing/views.ts';
 import { run } from '../../testing/rsconfig-run.ts';

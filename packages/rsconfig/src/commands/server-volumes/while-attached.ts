@@ -1,7 +1,7 @@
 // Attaches a volume, a mirror or a snapshot for the duration of a command. Invariant: rsiod knows the command as an owner of its own, so that
 // it detaches only what nobody else has, and does so even if the command is killed. If rsiod could not detach it, the command says so.
 
-import type { AttachmentView } from '@rsio/common/control/methods';
+import type { AttachmentView } from '@rsio/api/rsiod/methods';
 import { type ErrorCode, ERRORS, RsError, toRsError } from '@rsio/common/lib/errors';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import type { CommandContext } from '../../cli/context.ts';

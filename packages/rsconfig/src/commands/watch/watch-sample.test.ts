@@ -1,8 +1,8 @@
 // Tests the rates between two snapshots. Invariant: the counters of two snapshots are matched by path, even if paths appear or disappear
 // between the snapshots or counters restart from zero.
 
-import type { PathStats } from '@rsio/common/control/methods';
-import { pathStats } from '@rsio/protocol/testing/path-stats';
+import type { PathStats } from '@rsio/api/rsiod/methods';
+import { pathStats } from '@rsio/api/testing/path-stats';
 import { expect, test } from 'vitest';
 import { rep } from '../../testing/views.ts';
 import { type Snapshot, sampleOf } from './watch-sample.ts';

@@ -1,7 +1,7 @@
 // Computes what happened between two snapshots of the daemon: the rates on each path, and the waiting volumes. Invariant: a sample contains
 // exactly the paths that -m status shows, in that order.
 
-import type { PathStats, StatsView, StatusView, WaitingView } from '@rsio/common/control/methods';
+import type { PathStats, StatsView, StatusView, WaitingView } from '@rsio/api/rsiod/methods';
 import type { Direction, PathState } from '@rsio/common/lib/path-states';
 import { countersByPath, pathKey, perSecond } from '../../output/format-stats.ts';
 

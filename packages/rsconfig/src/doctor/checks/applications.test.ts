@@ -2,7 +2,7 @@
 // rsapp is to start.
 
 import { expect, test } from 'vitest';
-import type { ApplicationView } from '@rsio/common/control/app-methods';
+import type { ApplicationView } from '@rsio/api/rsapp/app-methods';
 import { doctorFacts, fileFacts, SAMPLE } from '../../testing/facts.ts';
 import type { DoctorFacts } from '../gather/facts.ts';
 import { checkApplications } from './applications.ts';

@@ -3,8 +3,8 @@
 
 import type { ApplicationConfig, RscltConfig } from '@rsio/common/config/schema/types';
 import { effectiveVolume } from '@rsio/common/config/effective-volume';
-import type { ApplicationView } from '@rsio/common/control/app-methods';
-import { appStartCommand } from '@rsio/common/manage/applications';
+import type { ApplicationView } from '@rsio/api/rsapp/app-methods';
+import { appStartCommand } from '@rsio/api/manage/applications';
 import type { DoctorFacts } from '../gather/facts.ts';
 import { type Finding, FindingList } from '../gather/finding.ts';
 

@@ -1,7 +1,7 @@
 // Tests the findings about gates: each fault is found and named, and a gate without a fault is ok. The test supplies the facts; rsiod's
 // views of gates are tested in rsiod's gates/.
 
-import type { AoeGateView, GateView } from '@rsio/common/control/methods';
+import type { AoeGateView, GateView } from '@rsio/api/rsiod/methods';
 import { expect, test } from 'vitest';
 import { doctorFacts, fileFacts, SAMPLE } from '../../testing/facts.ts';
 import { checkGates } from './gates.ts';

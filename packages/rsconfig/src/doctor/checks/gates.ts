@@ -2,7 +2,7 @@
 // Pure. Invariant: without an answer of rsiod about its gates, nothing is found.
 
 import type { AoeGateConfig, ClientGateConfig } from '@rsio/common/config/schema/types';
-import type { AoeGateView, GateView } from '@rsio/common/control/methods';
+import type { AoeGateView, GateView } from '@rsio/api/rsiod/methods';
 import { isLoopback } from '@rsio/common/lib/subnet';
 import { GATE_WAIT_LATE_MS } from '../../limits.ts';
 import type { DoctorFacts } from '../gather/facts.ts';

@@ -1,7 +1,7 @@
 // Checks whether each mirror works now, and finds the servers whose failure would stop it. The file reach.ts reports unreachable servers.
 // Pure. Invariant: a mirror is `ok` only if it survives the failure of any one of its servers.
 
-import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
+import type { MirrorSummary } from '@rsio/api/rsiod/mirror-methods';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import { staleRemedy, staleText } from '../../commands/mirrors/mirror-texts.ts';
 import type { DoctorFacts } from '../gather/facts.ts';

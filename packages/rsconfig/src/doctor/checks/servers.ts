@@ -3,8 +3,8 @@
 // finding names the server on which its orders are given.
 
 import { listed } from '@rsio/common/cli/command';
-import type { ReplicationView } from '@rsio/common/control/server/views';
-import { shownSize } from '@rsio/common/manage/server-tables';
+import type { ReplicationView } from '@rsio/api/rssrv/views';
+import { shownSize } from '@rsio/common/lib/units';
 import type { DoctorFacts } from '../gather/facts.ts';
 import { type Finding, FindingList } from '../gather/finding.ts';
 

@@ -1,5 +1,5 @@
 // Tests the findings of doctor about servers with another release or another time, and about full disks. The limits of free space are
-// tested in packages/common/src/manage/upkeep.test.ts.
+// tested in packages/api/src/manage/upkeep.test.ts.
 
 import { expect, test } from 'vitest';
 import { BACKUP_LATE_MS, CLOCKS_DIFFER_MS } from '../../limits.ts';

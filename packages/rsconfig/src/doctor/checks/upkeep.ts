@@ -1,7 +1,7 @@
 // Checks that the servers' releases and clocks match, and that backups, free space for state and logs, and the certificate of rsweb are in
 // order. The file daemon.ts compares the release of rsiod. Invariant: a server whose release or time is unknown is skipped.
 
-import { upkeepFaults } from '@rsio/common/manage/upkeep';
+import { upkeepFaults } from '@rsio/api/manage/upkeep';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import { formatTime } from '@rsio/common/log/log-line';
 import { BACKUP_LATE_MS, CLOCKS_DIFFER_MS } from '../../limits.ts';

@@ -3,7 +3,7 @@
 // authentication.ts.
 
 import { effectiveVolumeOf } from '@rsio/common/config/effective-volume';
-import { waitingEnd, waitingText } from '@rsio/common/control/methods';
+import { waitingEnd, waitingText } from '@rsio/api/rsiod/methods';
 import { formatTime } from '@rsio/common/log/log-line';
 import { plural, printDuration } from '@rsio/common/lib/units';
 import { volumeLabel } from '@rsio/common/lib/volume-name';

@@ -3,11 +3,11 @@
 
 import type { IniDocument } from '@rsio/common/config/reader/ini-document';
 import type { ConfigWarning, RscltConfig } from '@rsio/common/config/schema/types';
-import type { ApplicationsView } from '@rsio/common/control/app-methods';
-import type { AoeGateView, BackupView, DaemonView, GateView, ServerView, StatusView } from '@rsio/common/control/methods';
-import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
-import type { PoolView, ReplicationView } from '@rsio/common/control/server/views';
-import type { Upkeep } from '@rsio/common/manage/upkeep';
+import type { ApplicationsView } from '@rsio/api/rsapp/app-methods';
+import type { AoeGateView, BackupView, DaemonView, GateView, ServerView, StatusView } from '@rsio/api/rsiod/methods';
+import type { MirrorSummary } from '@rsio/api/rsiod/mirror-methods';
+import type { PoolView, ReplicationView } from '@rsio/api/rssrv/views';
+import type { Upkeep } from '@rsio/api/manage/upkeep';
 import type { Finding } from '@rsio/protocol/explorer/finding';
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import type { ProbeReport } from '@rsio/protocol/explorer/probe-report';

@@ -6,7 +6,7 @@ import { accessSync, constants, readdirSync, readFileSync, statSync } from 'node
 import { delimiter, join } from 'node:path';
 import { EVENTS_KEPT } from '@rsio/common/control/limits';
 import type { EventView } from '@rsio/common/control/method-table';
-import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
+import type { MirrorSummary } from '@rsio/api/rsiod/mirror-methods';
 import { pidFileHolder } from '@rsio/common/daemon/pid-file';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { CommandContext } from '../../cli/context.ts';

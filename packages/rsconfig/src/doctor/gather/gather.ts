@@ -10,7 +10,7 @@ import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { startCommand } from '@rsio/common/control/start-daemon';
 import { toRsError } from '@rsio/common/lib/errors';
 import { programVersion } from '@rsio/common/lib/version';
-import { gatherUpkeep } from '@rsio/common/manage/upkeep';
+import { gatherUpkeep } from '@rsio/api/manage/upkeep';
 import { explore } from '@rsio/protocol/explorer/explorer';
 import type { Finding } from '@rsio/protocol/explorer/finding';
 import { interfaceOf } from '@rsio/protocol/explorer/interfaces';

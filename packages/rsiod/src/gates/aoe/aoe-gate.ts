@@ -4,7 +4,7 @@
 // longer offers.
 
 import type { AoeGateConfig } from '@rsio/common/config/schema/types';
-import type { AoeGateView } from '@rsio/common/control/methods';
+import type { AoeGateView } from '@rsio/api/rsiod/methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { volumeLabel } from '@rsio/common/lib/volume-name';

@@ -2,7 +2,7 @@
 // the volume is attached here, and only after its slot is on disk; no gate offers a volume that several clients may write.
 
 import type { AoeGateConfig } from '@rsio/common/config/schema/types';
-import type { AoeGateView } from '@rsio/common/control/methods';
+import type { AoeGateView } from '@rsio/api/rsiod/methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { isSnapshot, nameInUniverse } from '@rsio/common/lib/volume-name';

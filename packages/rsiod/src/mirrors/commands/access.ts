@@ -5,9 +5,9 @@
 // the revoked one may have it.
 
 import { majorityOf } from '@rsio/protocol/mirror/membership/quorums';
-import type { ControlMethods } from '@rsio/common/control/methods';
-import type { MirrorAccess } from '@rsio/common/control/mirror-methods';
-import { ALLOWED, REVOKED, VOLUME_METHODS } from '@rsio/common/control/server/volume-methods';
+import type { ControlMethods } from '@rsio/api/rsiod/methods';
+import type { MirrorAccess } from '@rsio/api/rsiod/mirror-methods';
+import { ALLOWED, REVOKED, VOLUME_METHODS } from '@rsio/api/rssrv/volume-methods';
 import { type ErrorCode, RsError, toRsError } from '@rsio/common/lib/errors';
 import { misfit, object, type Of, type Shape } from '@rsio/common/lib/shape';
 import { volumeLabel } from '@rsio/common/lib/volume-name';

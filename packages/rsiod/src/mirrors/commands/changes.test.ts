@@ -3,7 +3,7 @@
 // change-failures.test.ts tests failing steps. Rules: M16, M17, G35.
 
 import { RsError } from '@rsio/common/lib/errors';
-import { replication } from '@rsio/common/testing/server-views';
+import { replication } from '@rsio/api/testing/server-views';
 import { describe, expect, test } from 'vitest';
 import { ChangeScene } from '../../testing/change-scene.ts';
 import { votersFor } from './change.ts';

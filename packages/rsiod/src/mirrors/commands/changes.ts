@@ -4,8 +4,8 @@
 // fails, the error names the step, and the results of the step are removed or named. A configuration that was sent counts as possibly in
 // force.
 
-import type { ChangedMirror } from '@rsio/common/control/mirror-methods';
-import type { ControlMethods } from '@rsio/common/control/methods';
+import type { ChangedMirror } from '@rsio/api/rsiod/mirror-methods';
+import type { ControlMethods } from '@rsio/api/rsiod/methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';

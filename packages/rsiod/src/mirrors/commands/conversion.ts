@@ -3,8 +3,8 @@
 // volume is in sync, so that the next client that attaches the mirror copies the data to the other server. If a step fails, the volume
 // stays unchanged.
 
-import type { ChangedMirror } from '@rsio/common/control/mirror-methods';
-import type { ControlMethods } from '@rsio/common/control/methods';
+import type { ChangedMirror } from '@rsio/api/rsiod/mirror-methods';
+import type { ControlMethods } from '@rsio/api/rsiod/methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import { createMirror, type MirrorPlan } from './creation.ts';

@@ -2,7 +2,7 @@
 // only if the request repeats the value `seen` of that report. Invariants: nothing is changed unless `seen` matches the current state of
 // the mirror; one mirror is forced at a time.
 
-import type { ControlMethods } from '@rsio/common/control/methods';
+import type { ControlMethods } from '@rsio/api/rsiod/methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
 import { volumeLabel } from '@rsio/common/lib/volume-name';

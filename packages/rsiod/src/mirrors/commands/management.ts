@@ -3,7 +3,7 @@
 // changes are in progress.
 
 import { createHash } from 'node:crypto';
-import type { AttachedMirrorView, ControlMethods } from '@rsio/common/control/methods';
+import type { AttachedMirrorView, ControlMethods } from '@rsio/api/rsiod/methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { quoteText } from '@rsio/common/lib/units';

@@ -1,7 +1,7 @@
 // Creates the objects that execute the commands about mirrors. The interface MirrorCommands names the file of each command. Invariant: an
 // attached mirror is found by its label, such as osl:db@0.
 
-import type { AttachedMirrorView } from '@rsio/common/control/methods';
+import type { AttachedMirrorView } from '@rsio/api/rsiod/methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import type { Log } from '@rsio/common/log/log';
 import type { Attachments } from '../../attachments/attachments.ts';

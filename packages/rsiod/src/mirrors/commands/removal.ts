@@ -3,7 +3,7 @@
 // of a server's replica is removed before the server's record, so that a repeated command still finds the replica.
 
 import { majorityOf } from '@rsio/protocol/mirror/membership/quorums';
-import type { RemovedMirror } from '@rsio/common/control/mirror-methods';
+import type { RemovedMirror } from '@rsio/api/rsiod/mirror-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import type { Log } from '@rsio/common/log/log';

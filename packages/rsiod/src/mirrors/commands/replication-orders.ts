@@ -1,8 +1,8 @@
 // Lists the orders to replicate a mirror that its servers have, and gives them to a server that joins the mirror. Invariant: a server that
 // has joined has the orders of the others, so that the copy can go on at it, or the command names what gives them.
 
-import { SOURCE_METHODS } from '@rsio/common/control/server/replication-methods';
-import type { ReplicationView } from '@rsio/common/control/server/views';
+import { SOURCE_METHODS } from '@rsio/api/rssrv/replication-methods';
+import type { ReplicationView } from '@rsio/api/rssrv/views';
 import { toRsError } from '@rsio/common/lib/errors';
 import { misfit } from '@rsio/common/lib/shape';
 import { printDuration } from '@rsio/common/lib/units';

@@ -3,8 +3,8 @@
 
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { snapshot as view } from '@rsio/common/testing/server-views';
-import { volume as managed } from '@rsio/common/testing/server-views';
+import { snapshot as view } from '@rsio/api/testing/server-views';
+import { volume as managed } from '@rsio/api/testing/server-views';
 import type { MirrorView } from '@rsio/protocol/mirror/membership/interface';
 import { snapshotIdOf } from '@rsio/protocol/mirror/moments/snapshot-id';
 import type { VolumeEntry } from '@rsio/protocol/wire/messages';

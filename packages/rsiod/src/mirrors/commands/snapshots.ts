@@ -3,8 +3,8 @@
 // name that a server of the mirror already uses is refused before anything is made.
 
 import { sleep } from '@rsio/common/lib/waiting';
-import type { ControlMethods } from '@rsio/common/control/methods';
-import { SERVER_METHODS, type ServerMethods } from '@rsio/common/control/server/server-methods';
+import type { ControlMethods } from '@rsio/api/rsiod/methods';
+import { SERVER_METHODS, type ServerMethods } from '@rsio/api/rssrv/server-methods';
 import { misfit } from '@rsio/common/lib/shape';
 import type { Clock } from '@rsio/common/lib/clock';
 import { type ErrorCode, RsError, toRsError } from '@rsio/common/lib/errors';

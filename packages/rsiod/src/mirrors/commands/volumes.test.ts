@@ -3,8 +3,8 @@
 
 import { RsError } from '@rsio/common/lib/errors';
 import { expect, test } from 'vitest';
-import { volume } from '@rsio/common/testing/server-views';
-import type { ManagedVolumeView } from '@rsio/common/control/server/views';
+import { volume } from '@rsio/api/testing/server-views';
+import type { ManagedVolumeView } from '@rsio/api/rssrv/views';
 import type { MirrorServer } from './mirror-server.ts';
 import { makeVolume, type MadeVolumes, removeVolume, setAside } from './volumes.ts';
 

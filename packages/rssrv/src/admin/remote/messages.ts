@@ -4,7 +4,7 @@
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import { MESSAGE_TEXT_MAX_BYTES } from '@rsio/common/control/limits';
-import type { SERVER_MESSAGE_METHODS } from '@rsio/common/control/server/message-methods';
+import type { SERVER_MESSAGE_METHODS } from '@rsio/api/rssrv/message-methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';

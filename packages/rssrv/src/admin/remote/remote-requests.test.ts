@@ -2,10 +2,10 @@
 // one client and for all clients, and long answers. The tests of pools/requests/ show that a change is executed only once. Rules: A1, A4,
 // G18.
 
-import { SERVER_METHODS, type ServerMethodName } from '@rsio/common/control/server/server-methods';
+import { SERVER_METHODS, type ServerMethodName } from '@rsio/api/rssrv/server-methods';
 import type { ClientRights, ClientRole } from '@rsio/common/config/schema/types';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { job, volume as managedVolume, pool, removedVolume, replication, snapshot } from '@rsio/common/testing/server-views';
+import { job, volume as managedVolume, pool, removedVolume, replication, snapshot } from '@rsio/api/testing/server-views';
 import { ADMIN_PART_MAX_BYTES } from '@rsio/protocol/wire/limits';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { expect, test } from 'vitest';

@@ -5,8 +5,8 @@
 
 import { counted } from '@rsio/common/lib/assert';
 import { checkedParams } from '@rsio/common/control/control-server';
-import type { ServerMethod } from '@rsio/common/control/server/server-method';
-import { SERVER_METHODS, type ServerMethodName } from '@rsio/common/control/server/server-methods';
+import type { ServerMethod } from '@rsio/api/rssrv/server-method';
+import { SERVER_METHODS, type ServerMethodName } from '@rsio/api/rssrv/server-methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';

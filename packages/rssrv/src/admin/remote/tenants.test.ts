@@ -3,7 +3,7 @@
 // verb. Rules: A1.
 
 import { expect, test } from 'vitest';
-import type { ServerMethodName } from '@rsio/common/control/server/server-methods';
+import type { ServerMethodName } from '@rsio/api/rssrv/server-methods';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
 import { tenantsOf } from '../../testing/asking.ts';

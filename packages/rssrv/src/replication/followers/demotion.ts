@@ -3,7 +3,7 @@
 // followed, or that has its name. Its present content is a snapshot before it follows, and no client can write between the two. No earlier snapshot but
 // the base is a moment from then on. A demotion that was interrupted goes on when it is ordered again. Rules: T4, T10, T11.
 
-import type { ReplicationOrder } from '@rsio/common/control/server/replication-methods';
+import type { ReplicationOrder } from '@rsio/api/rssrv/replication-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { timeName } from '@rsio/common/lib/time-name';
 import type { Asker } from '../../pools/asker.ts';

@@ -2,7 +2,7 @@
 // runs. A failed step is tried again after growing delays, and its error is what the replication shows until a step succeeds. After `end`
 // has resolved, the lane changes nothing.
 
-import { type ReplicationOrder, type ReplicationReport, COPYING_METHODS } from '@rsio/common/control/server/replication-methods';
+import { type ReplicationOrder, type ReplicationReport, COPYING_METHODS } from '@rsio/api/rssrv/replication-methods';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { type Shape, misfit } from '@rsio/common/lib/shape';

@@ -1,7 +1,7 @@
 // Tests the decisions about a replication: which step follows, with which base, and which moments are kept. replication-lives.test.ts tests
 // the steps themselves. Rules: T4.
 
-import type { ReplicationOrder, SourceMoment } from '@rsio/common/control/server/replication-methods';
+import type { ReplicationOrder, SourceMoment } from '@rsio/api/rssrv/replication-methods';
 import { describe, expect, test } from 'vitest';
 import { HOLDER_LATE_MS, MOMENT_INTERVAL_MS } from '../limits.ts';
 import {

@@ -4,7 +4,7 @@
 // newest moment the source does not know gets nothing. What the source says changes a role only as an order at this server has allowed.
 // Rules: T4 to T6, T8, T9.
 
-import type { ReplicationOrder, SourceMoment } from '@rsio/common/control/server/replication-methods';
+import type { ReplicationOrder, SourceMoment } from '@rsio/api/rssrv/replication-methods';
 import { type Found, type VolumeName, volumeText } from '../../pools/catalogue.ts';
 import { commonMoments, momentsIn, unknownIn } from '../../pools/follower-moments.ts';
 import { momentIdOf } from '../../pools/mirror-sources.ts';

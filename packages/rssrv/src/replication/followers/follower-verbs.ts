@@ -3,7 +3,7 @@
 // durably. An order is bound to the ids that it names; a follower that was promoted meanwhile is not changed. A volume that was the source
 // becomes the follower, and never gets a second one beside it. Rules: T2, T3, T8, T9.
 
-import type { ReplicationOrder, SourceMoment } from '@rsio/common/control/server/replication-methods';
+import type { ReplicationOrder, SourceMoment } from '@rsio/api/rssrv/replication-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { Asker } from '../../pools/asker.ts';
 import { checkName, decideCreate, type Found, type PoolState, unusable, usableBytes, volumeText } from '../../pools/catalogue.ts';
@@ -87,7 +87,8 @@ export class FollowerVerbs {
 
   /**
    * Returns the volumes of this server that the order would make followers of their own content: those that were closed for this change of
-   * roles, those that have a moment of a volume of the order, and those from which such a volume was promoted, whatever their names are.
+   * roles, those that have a moment of a volume of the order, and those from which such a volume was promoted, or that were promoted from it,
+   * whatever their names are.
    */
   oldSources(order: ReplicationOrder, peer: string): readonly OldSource[] {
     const all = this.verbs.pools.states.flatMap((pool) => [...pool.volumes.values()].map((manifest): Found => ({ pool, manifest })));

@@ -4,8 +4,8 @@
 // their order: they stay until they are promoted. Rules: T8.
 
 import { REPLICATION_REPORTS_MAX } from '@rsio/common/control/limits';
-import { type ReplicationOrder, COPYING_METHODS } from '@rsio/common/control/server/replication-methods';
-import type { ReplicationView } from '@rsio/common/control/server/views';
+import { type ReplicationOrder, COPYING_METHODS } from '@rsio/api/rssrv/replication-methods';
+import type { ReplicationView } from '@rsio/api/rssrv/views';
 import type { PeerConfig } from '@rsio/common/config/schema/types';
 import type { Timer } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';

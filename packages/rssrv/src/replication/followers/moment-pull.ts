@@ -1,7 +1,7 @@
 // Pulls the volumes of one moment at the same time, each in its turn. Invariants: an error of one pull ends no other one, because the content
 // of the others would be copied again. When `run` has ended, no pull runs. Only volumes whose content has arrived whole become snapshots.
 
-import type { ReplicationOrder } from '@rsio/common/control/server/replication-methods';
+import type { ReplicationOrder } from '@rsio/api/rssrv/replication-methods';
 import { type RsError, toRsError } from '@rsio/common/lib/errors';
 import { volumeText } from '../../pools/catalogue.ts';
 import type { Peers, PullProgress } from '../peers/peers.ts';

@@ -3,7 +3,7 @@
 // T8, T9.
 
 import type { PeerConfig } from '@rsio/common/config/schema/types';
-import type { ReplicationOrder } from '@rsio/common/control/server/replication-methods';
+import type { ReplicationOrder } from '@rsio/api/rssrv/replication-methods';
 import { beforeEach, expect, test } from 'vitest';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
 import type { Found } from '../../pools/catalogue.ts';

@@ -3,7 +3,7 @@
 
 import { copyFileSync, existsSync, renameSync } from 'node:fs';
 import { beforeEach, expect, test } from 'vitest';
-import type { ReplicationOrder } from '@rsio/common/control/server/replication-methods';
+import type { ReplicationOrder } from '@rsio/api/rssrv/replication-methods';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
 import { poolPaths } from '../../pools/disk/pool-paths.ts';
 import { following } from '../../pools/follower-rules.ts';

@@ -3,7 +3,7 @@
 // this hand-over. The replication in the other direction exists when that is done for all volumes; a take-over that was interrupted goes on.
 // The order of this server, and nothing that the source says, decides which client gets the volumes. Rules: T9.
 
-import type { ReplicationOrder } from '@rsio/common/control/server/replication-methods';
+import type { ReplicationOrder } from '@rsio/api/rssrv/replication-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
 import { type Found, volumeText } from '../../pools/catalogue.ts';

@@ -3,7 +3,7 @@
 // The moment that was confirmed last is never replaced by an earlier one.
 
 import { REPLICATION_TEXT_MAX_CHARS } from '@rsio/common/control/limits';
-import type { ReplicationOrder, SourceMoment } from '@rsio/common/control/server/replication-methods';
+import type { ReplicationOrder, SourceMoment } from '@rsio/api/rssrv/replication-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { timeName } from '@rsio/common/lib/time-name';
 import { quoteText } from '@rsio/common/lib/units';

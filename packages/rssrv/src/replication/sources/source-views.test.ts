@@ -1,7 +1,7 @@
 // Tests what a source shows of its replications: the state by the last report, the silence of the other server, ages, and the bound of the
 // reports that it remembers.
 
-import type { ReplicationReport } from '@rsio/common/control/server/replication-methods';
+import type { ReplicationReport } from '@rsio/api/rssrv/replication-methods';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';
 import type { Replication } from '../../pools/source-marks.ts';

@@ -2,8 +2,8 @@
 // reports are kept in memory, at most one for each replication that exists. A replication that nobody copies is shown as absent, and after a
 // start of this server only once its silence has lasted REPLICATION_SILENT_MS.
 
-import type { ReplicationReport } from '@rsio/common/control/server/replication-methods';
-import type { ReplicationView } from '@rsio/common/control/server/views';
+import type { ReplicationReport } from '@rsio/api/rssrv/replication-methods';
+import type { ReplicationView } from '@rsio/api/rssrv/views';
 import type { Clock } from '@rsio/common/lib/clock';
 import { printDuration } from '@rsio/common/lib/units';
 import { type Found, volumeText } from '../../pools/catalogue.ts';

@@ -1,7 +1,7 @@
 // Tests the loads of shared pools: what counts as load, how often the load is measured, and that nothing waits for a measurement.
 // farm/shared-pool.test.ts tests that the owner's note contains the load.
 
-import { sessionStats, volumeStats } from '@rsio/common/testing/server-views';
+import { sessionStats, volumeStats } from '@rsio/api/testing/server-views';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';
 import { LOAD_MS } from './limits.ts';

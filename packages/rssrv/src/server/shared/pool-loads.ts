@@ -2,7 +2,7 @@
 // While a server process hangs, or no load can be measured, the loads keep their old values. A load always fits into a note, because the
 // other owners would count a server with a malformed note as silent.
 
-import type { ServerMethods } from '@rsio/common/control/server/server-methods';
+import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import { LOAD_MS, LOAD_REQUEST_BYTES, LOAD_SHARE } from './limits.ts';
 

@@ -2,7 +2,7 @@
 // Invariant: the listener does not ask a session whose process hangs, and shows the last report of this session instead.
 
 import { nameInUniverse } from '@rsio/common/lib/volume-name';
-import type { ServerMethods } from '@rsio/common/control/server/server-methods';
+import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import type { Bandwidth } from '../throttle/bandwidth.ts';
 import type { ServedVolume } from '../../storage/io/served-volume.ts';

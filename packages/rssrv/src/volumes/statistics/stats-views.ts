@@ -2,7 +2,7 @@
 // Invariants: an idle volume has rates of zero, and every wait names its reason. A client with a session for each of its data processes is
 // shown once.
 
-import type { ServerMethods } from '@rsio/common/control/server/server-methods';
+import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
 import type { LatencyFigures } from '@rsio/common/structures/latency-figures';
 import type { HeldBy } from '../throttle/throttle-messages.ts';
 import type { SessionFigures } from './volume-counters.ts';

@@ -2,8 +2,8 @@
 // on other machines. An order to pause or stop a volume is logged with its asker.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
-import type { HALT_METHODS } from '@rsio/common/control/server/volume-methods';
-import type { ManagedVolumeView } from '@rsio/common/control/server/views';
+import type { HALT_METHODS } from '@rsio/api/rssrv/volume-methods';
+import type { ManagedVolumeView } from '@rsio/api/rssrv/views';
 import { RsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';

@@ -1,0 +1,94 @@
+// Warnings about the state of a server, each with its remedy. Pure. Invariant: a state without a warning needs no action.
+// server-tables.ts formats the state itself.
+
+import type { ServerMethods } from '../rssrv/server-methods.ts';
+import type { ManagedVolumeView, PoolView, ReplicationView } from '../rssrv/views.ts';
+import { plural, printDuration, shownSize } from '@rsio/common/lib/units';
+import { formatTime } from '@rsio/common/log/log-line';
+import { momentAge, volumeText } from './server-tables.ts';
+
+/** A change that takes at least this time causes a warning. */
+const CHANGE_LASTS_MS = 5_000;
+
+export function warningsOf(pools: readonly PoolView[], volumes: readonly ManagedVolumeView[]): string[] {
+  return [...pools.flatMap(poolWarnings), ...volumes.flatMap(volumeWarnings)];
+}
+
+/**
+ * `change`: the change in progress, from the answer of the method change-show. A change that takes long causes a warning, because every
+ * later change waits for it.
+ */
+export function changeWarnings(change: ServerMethods['change-show']['result']['change'], nowMs: number): string[] {
+  if (change === null || nowMs - change.sinceMs < CHANGE_LASTS_MS) return [];
+  const lasts = printDuration(Math.floor((nowMs - change.sinceMs) / 1_000) * 1_000);
+  const others = change.waiting === 0 ? '' : `, and ${plural(change.waiting, 'other change')} wait for it`;
+  return [`The server has been busy for ${lasts} with ${change.what}${others}: if it hangs, check the file systems of the pools`];
+}
+
+/** `records`: the records in the answer of the method witness-list. */
+export function witnessWarnings(records: ServerMethods['witness-list']['result']['records']): string[] {
+  return records.flatMap(({ mirror, trouble }) => (trouble === null ? [] : [`This server does not vote for mirror ${mirror}: ${trouble}`]));
+}
+
+/** States of a replication that only an order ends. */
+const STUCK: readonly ReplicationView['state'][] = ['refused', 'closed', 'diverged', 'split'];
+/** A replication is late if its moment is older than this number of its intervals. */
+const LATE_INTERVALS = 2;
+
+export function replicationWarnings(replications: readonly ReplicationView[]): string[] {
+  return replications.flatMap((one) => {
+    const { direction, volumes, peer, state, text, ageMs, everyMs } = one;
+    const names = volumes.map(volumeText).join(', ') || '-';
+    const what = `The replication of ${names} ${direction === 'out' ? 'to' : 'from'} ${peer}`;
+    if (state === 'absent') return [`${what} stands still: ${text}`];
+    if (state === 'failing') return [`${what} fails: ${text}`];
+    if (state === 'ended' && direction === 'in') return [`${what} has ended: ${text}`];
+    if (STUCK.includes(state)) return [`${what} is ${state}: ${text}`];
+    if (state === 'ended' || state === 'promoted' || ageMs === null || ageMs <= LATE_INTERVALS * everyMs) return [];
+    const since = `its last moment is ${momentAge(ageMs)} old, and a moment is wanted every ${printDuration(everyMs)}`;
+    return [
+      `${what} is late, ${since}: check the network and the pools of both servers, or choose a longer time (volume replicate --every)`,
+    ];
+  });
+}
+
+/** Each warning ends with a colon and a remedy. */
+export function poolWarnings(pool: PoolView): string[] {
+  const { name, state, reason, freeBytes, findings, isShort, fullPercent } = pool;
+  if (state === 'elsewhere') return [];
+  if (reason !== null) return [`Pool ${name} cannot be used: ${reason}`];
+  const warnings =
+    findings.length === 0 ? [] : [`Pool ${name} contains what its volumes do not explain: rsadm pool check ${name} shows it`];
+  const remedy = 'enlarge its file system, or remove volumes';
+  const free = freeBytes === null ? 'an unknown space' : shownSize(freeBytes);
+  if (isShort) warnings.push(`Pool ${name} has less than its reserve free (${free}), and writes that need new space wait: ${remedy}`);
+  else if (fullPercent !== null) warnings.push(`Pool ${name} is more than ${fullPercent}% full, ${free} are free: ${remedy}`);
+  return warnings;
+}
+
+export function volumeWarnings(volume: ManagedVolumeView): string[] {
+  const name = volumeText(volume);
+  if (volume.state !== 'served') return [`Volume ${name} is not served: ${volume.reason ?? 'see rsslogcat'}`];
+  const warnings = [...scheduleWarnings(volume), ...bridgeWarnings(volume)];
+  if (!volume.waitsForSpace) return warnings;
+  return [
+    ...warnings,
+    `Writes to volume ${name} wait for space in pool ${volume.fullPool ?? volume.pool ?? '-'}: enlarge its file system, or remove volumes`,
+  ];
+}
+
+function scheduleWarnings(volume: ManagedVolumeView): string[] {
+  const { schedule } = volume;
+  if (schedule === null || schedule.failure === null) return [];
+  const last = schedule.lastMs === null ? 'there is none yet' : `the last one is of ${formatTime(schedule.lastMs)}`;
+  const remedy = 'correct this, and the server makes one within 10 minutes';
+  return [`Volume ${volumeText(volume)} gets no snapshots by its schedule, ${last}: ${schedule.failure}; ${remedy}`];
+}
+
+function bridgeWarnings(volume: ManagedVolumeView): string[] {
+  const { bridged, pool } = volume;
+  if (bridged === null) return [];
+  const name = volumeText(volume);
+  const remedy = `find the cause in the system's log (dmesg), keep the image, and copy the volume on a client before pool ${pool ?? '-'} fails`;
+  return [`The storage of volume ${name} failed at ${plural(bridged.reads, 'READ')}, which an image answered: ${remedy}`];
+}

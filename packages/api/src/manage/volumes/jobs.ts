@@ -1,0 +1,261 @@
+// The commands of rsadm and rsconfig about moves and jobs. rssrv decides whether a volume can move, and moves the volume. Invariants: each
+// command that changes something sends an id with its request. A job continues after the command that waits for the job is interrupted.
+
+import { shownSize } from '@rsio/common/lib/units';
+import { sleep } from '@rsio/common/lib/waiting';
+import { type Command, JSON_OPTION, makeCommand, printJson, usageError, WAIT_OPTION } from '@rsio/common/cli/command';
+import { alignColumns, toText } from '@rsio/common/cli/table';
+import { JOB, type JobView } from '../../rssrv/views.ts';
+import { list, object } from '@rsio/common/lib/shape';
+import { RsError } from '@rsio/common/lib/errors';
+import type { VolumeDoor, VolumeProgram, VolumeTarget } from './door.ts';
+import { JOB_LOOK_MS } from './limits.ts';
+import { poolNameOf, sizeOf } from './values.ts';
+
+type JobCommand = Command<VolumeDoor>;
+
+export interface JobCommands {
+  readonly move: JobCommand;
+  readonly list: JobCommand;
+  readonly cancel: JobCommand;
+  readonly limit: JobCommand;
+}
+
+/** `words`: name of the program's job commands, such as `jobs`. */
+export function jobCommands(program: VolumeProgram, words: string): JobCommands {
+  return {
+    move: moveCommand(program, words),
+    list: listCommand(program, words),
+    cancel: cancelCommand(program, words),
+    limit: limitCommand(program, words),
+  };
+}
+
+function moveCommand(given: VolumeProgram, words: string): JobCommand {
+  const { program } = given;
+  return makeCommand(program, {
+    call: { by: 'words', words: 'volume move' },
+    synopsis: 'volume move NAME [--from Q] --pool P [--limit RATE]\n[--wait[=T] | --background]',
+    summary: 'moves a volume to another pool, even while clients use it',
+    details: `A job on the server copies the volume, and then, in rounds, the data that
+clients have written since the last round, until little is left. The clients
+then wait for a moment, and continue in the new pool. Until that moment, the
+volume is in the old pool, and a cancelled job leaves nothing in the new pool.
+The job continues after a restart of the server. The command waits for the end
+of the job, and shows its progress; Ctrl-C ends only the command. With
+--background, the command does not wait. The old pool needs a file system with
+reflink. If the volume has snapshots, they move too, and the new pool also needs
+reflink. For a volume over several pools, the job moves the files in pool Q, one
+after the other. The first file never moves, because it is in the home of the
+volume.`,
+    options: {
+      from: { kind: 'text', value: 'Q', help: 'for a volume over several pools: move its files in pool Q' },
+      pool: { kind: 'text', value: 'P', help: 'pool to which the volume moves' },
+      limit: { kind: 'text', value: 'RATE', help: 'copy at most RATE bytes per second, such as 100m' },
+      wait: WAIT_OPTION,
+      background: { kind: 'flag', help: 'do not wait for the end of the job' },
+      json: JSON_OPTION,
+    },
+    json: object({ ...given.place, job: JOB }),
+    operands: { min: 1, max: 1 },
+    completes: given.completesVolumes,
+    run: async (door: VolumeDoor, { from, pool, limit, wait, background, json }, [name = '']) => {
+      if (pool === null) throw usageError('No pool: give --pool P', program);
+      checkWaiting({ wait, background }, program);
+      const [to, limitBytes] = [poolNameOf('--pool', pool, program), limit === null ? null : sizeOf('--limit', limit, program)];
+      const leaves = from === null ? null : poolNameOf('--from', from, program);
+      const target = await door.find(name, 'change');
+      const { job } = await target.call('volume-move', { ...target.volume, from: leaves, pool: to, limitBytes, request: door.newId() });
+      const label = target.label(target.volume);
+      await followJob(
+        door,
+        target,
+        job,
+        { wait, background, json, shows: `${program} ${words}` },
+        {
+          begins:
+            leaves === null
+              ? `${label} moves from pool ${job.from} to pool ${job.to}`
+              : `${label}: its files in pool ${job.from} move to pool ${job.to}`,
+          done: leaves === null ? `${label} is now in pool ${job.to}` : `${label}: its files of pool ${job.from} are now in pool ${job.to}`,
+          undone: 'the volume is where it was',
+        },
+      );
+      return undefined;
+    },
+  });
+}
+
+/** Throws E_USAGE if the options contradict each other. */
+export function checkWaiting({ wait, background }: { readonly wait: number | null; readonly background: boolean }, program: string): void {
+  if (wait !== null && background) throw usageError('Both --wait and --background are given: give one of them', program);
+}
+
+export interface FollowOptions {
+  readonly wait: number | null;
+  readonly background: boolean;
+  readonly json: boolean;
+  /** The command that lists jobs. */
+  readonly shows: string;
+}
+
+/** Messages for three occasions: the job has begun, the job is done, and the job has ended without success and without a reason. */
+export interface JobTexts {
+  readonly begins: string;
+  readonly done: string;
+  readonly undone: string;
+}
+
+/**
+ * Waits for the end of a job, unless `background` is set. Throws E_BUSY if the job has ended without success, and E_TIMEOUT if the job
+ * still runs after the wait.
+ */
+export async function followJob(
+  door: VolumeDoor,
+  target: VolumeTarget,
+  job: JobView,
+  { wait, background, json, shows }: FollowOptions,
+  { begins, done, undone }: JobTexts,
+): Promise<void> {
+  if (background) {
+    if (json) printJson(door, { ...target.place, job });
+    else door.out(toText([`Job ${job.id}: ${begins}; ${shows} ${job.id} shows its progress`]));
+    return;
+  }
+  const last = await ended(door, target, job.id, wait);
+  if (json) printJson(door, { ...target.place, job: last });
+  checkDone(last, undone);
+  if (!json) door.out(toText([done]));
+}
+
+/** Throws E_BUSY if the job has ended without success. */
+export function checkDone({ id, state, reason, endedMs }: JobView, undone: string): void {
+  if (endedMs === null || state === 'done') return;
+  throw new RsError('E_BUSY', `Job ${id} ${state === 'failed' ? 'has failed' : `is ${state}`}: ${reason ?? undone}`, { job: id });
+}
+
+/** Returns the job in its final state, or unchanged if the command does not wait. */
+export async function followed(
+  door: VolumeDoor,
+  target: VolumeTarget,
+  job: JobView,
+  { wait, background }: Pick<FollowOptions, 'wait' | 'background'>,
+): Promise<JobView> {
+  return background ? job : await ended(door, target, job.id, wait);
+}
+
+/** Waits until a job ends, and shows its progress. */
+async function ended(door: VolumeDoor, target: VolumeTarget, id: string, waitMs: number | null): Promise<JobView> {
+  const untilMs = waitMs === null ? Number.POSITIVE_INFINITY : door.clock.monotonicMs() + waitMs;
+  let shown = '';
+  for (;;) {
+    const { jobs } = await target.call('job-list', { id });
+    const [job] = jobs;
+    if (job === undefined) throw new RsError('E_UNKNOWN_JOB', `Job ${id} is no longer in the list of the server`, { job: id });
+    if (job.endedMs !== null) return job;
+    const text = `Job ${id}: ${progressText(job)}${job.reason === null ? '' : `: ${job.reason}`}`;
+    if (text !== shown) door.note(text);
+    shown = text;
+    if (door.clock.monotonicMs() >= untilMs)
+      throw new RsError('E_TIMEOUT', `Job ${id} goes on, and nothing was undone: ${progressText(job)}`, { job: id });
+    await sleep(door.clock, JOB_LOOK_MS);
+  }
+}
+
+function listCommand(given: VolumeProgram, words: string): JobCommand {
+  const { program } = given;
+  return makeCommand(program, {
+    call: { by: 'words', words },
+    synopsis: `${words} [ID]`,
+    summary: 'lists the jobs of the server, such as moves and copies',
+    details: `The list contains the unfinished jobs, and the jobs that ended most recently. A
+client sees only the jobs that it has begun. RESTART says whether a job
+continues or starts over after a restart of the server.`,
+    options: { json: JSON_OPTION },
+    json: object({ ...given.place, jobs: list(JOB, 'The oldest first') }),
+    operands: { min: 0, max: 1 },
+    run: async (door: VolumeDoor, { json }, [id = null]) => {
+      const target = await onlyServer(door, program);
+      const { jobs } = await target.call('job-list', { id });
+      if (json) return printJson(door, { ...target.place, jobs });
+      if (jobs.length === 0) door.note('No job');
+      else door.out(jobsTable(jobs));
+      return undefined;
+    },
+  });
+}
+
+function cancelCommand(given: VolumeProgram, words: string): JobCommand {
+  const { program } = given;
+  return makeCommand(program, {
+    call: { by: 'words', words: `${words} cancel` },
+    synopsis: `${words} cancel ID`,
+    summary: 'ends a job and undoes what it has done',
+    options: { json: JSON_OPTION },
+    json: object({ ...given.place, job: JOB }),
+    operands: { min: 1, max: 1 },
+    run: async (door: VolumeDoor, { json }, [id = '']) => {
+      const target = await onlyServer(door, program);
+      const { job } = await target.call('job-cancel', { id, request: door.newId() });
+      if (json) return printJson(door, { ...target.place, job });
+      door.out(toText([`Job ${id} is being cancelled`]));
+      return undefined;
+    },
+  });
+}
+
+function limitCommand(given: VolumeProgram, words: string): JobCommand {
+  const { program } = given;
+  return makeCommand(program, {
+    call: { by: 'words', words: `${words} limit` },
+    synopsis: `${words} limit ID RATE`,
+    summary: 'limits the bandwidth of a job, even while it runs',
+    details: 'RATE is in bytes per second, such as 100m; none removes the limit.',
+    options: { json: JSON_OPTION },
+    json: object({ ...given.place, job: JOB }),
+    operands: { min: 2, max: 2 },
+    run: async (door: VolumeDoor, { json }, [id = '', rate = '']) => {
+      const limitBytes = rate === 'none' ? null : sizeOf('RATE', rate, program);
+      const target = await onlyServer(door, program);
+      const { job } = await target.call('job-limit', { id, limitBytes, request: door.newId() });
+      if (json) return printJson(door, { ...target.place, job });
+      door.out(toText([`Job ${id} copies ${limitBytes === null ? 'without limit' : `at most ${shownSize(limitBytes)} in a second`}`]));
+      return undefined;
+    },
+  });
+}
+
+/** Throws E_USAGE if there are several servers, because each server has its own jobs and replications. */
+export async function onlyServer(door: VolumeDoor, program: string): Promise<VolumeTarget> {
+  const [target, ...others] = await door.choose('jobs', { pools: [] });
+  if (others.length === 0) return target;
+  throw usageError('There are several servers: name one with --server', program);
+}
+
+function progressText({ state, doneBytes, totalBytes, bytesPerSecond }: JobView): string {
+  if (totalBytes === 0) return `${state}, nothing copied yet`;
+  const percent = Math.floor((doneBytes / totalBytes) * 100);
+  const speed = bytesPerSecond === 0 ? '' : `, ${shownSize(bytesPerSecond)} in a second`;
+  return `${state}, ${shownSize(doneBytes)} of ${shownSize(totalBytes)} copied (${percent} %)${speed}`;
+}
+
+function jobsTable(jobs: readonly JobView[]): string {
+  const rows = jobs.map((job) => [
+    job.id,
+    jobText(job),
+    job.state,
+    `${shownSize(job.doneBytes)}/${shownSize(job.totalBytes)}`,
+    job.bytesPerSecond === 0 ? '-' : shownSize(job.bytesPerSecond),
+    job.limitBytes === null ? '-' : shownSize(job.limitBytes),
+    job.by ?? '-',
+    job.endedMs === null ? job.afterRestart : '-',
+    job.reason ?? '',
+  ]);
+  return toText(alignColumns(['JOB', 'WHAT', 'STATE', 'COPIED', 'SPEED', 'LIMIT', 'BY', 'RESTART', 'REASON'], rows));
+}
+
+function jobText({ kind, name, snapshot, from, to, newName }: JobView): string {
+  if (kind === 'import') return `import ${from} to ${name} in ${to}`;
+  if (kind === 'move') return `move ${name} from ${from} to ${to}`;
+  return `copy ${name}${snapshot === null ? '' : `@${snapshot}`} to ${newName === null ? to : `${newName} in ${to}`}`;
+}

@@ -1,0 +1,210 @@
+// The commands of rsadm and rsconfig about replications to another server. rssrv decides whether a change is permitted, and executes the
+// change. Invariant: each command that changes something sends an id with its request, so that the request is never executed twice.
+
+import { type Command, JSON_OPTION, makeCommand, printJson, usageError } from '@rsio/common/cli/command';
+import { alignColumns, toText } from '@rsio/common/cli/table';
+import { duration } from '@rsio/common/config/schema/value-types';
+import { REPLICATION_EVERY_MAX_MS, REPLICATION_EVERY_MIN_MS, REPLICATION_KEEP_MAX } from '@rsio/common/control/limits';
+import { VOLUME, REPLICATION, type ReplicationView } from '../../rssrv/views.ts';
+import { escapeControls } from '@rsio/common/lib/printable';
+import { list, object, orNull } from '@rsio/common/lib/shape';
+import { isName, NAME_ALLOWED, parseWhole, printDuration, quoteText } from '@rsio/common/lib/units';
+import { momentAge, volumeText } from '../server-tables.ts';
+import { replicationWarnings } from '../server-warnings.ts';
+import { sameServer, type VolumeDoor, type VolumeProgram, type VolumeTarget } from './door.ts';
+import { onlyServer } from './jobs.ts';
+import { sizeOf, valueOf } from './values.ts';
+
+type ReplicationCommand = Command<VolumeDoor>;
+
+const EVERY = duration(REPLICATION_EVERY_MIN_MS, REPLICATION_EVERY_MAX_MS);
+const KEEP_DEFAULT = 3;
+
+export interface ReplicationCommands {
+  readonly replicate: ReplicationCommand;
+  readonly replications: ReplicationCommand;
+  readonly seed: ReplicationCommand;
+}
+
+export function replicationCommands(program: VolumeProgram): ReplicationCommands {
+  return { replicate: replicateCommand(program), replications: listCommand(program), seed: seedCommand(program) };
+}
+
+interface Settings {
+  readonly to: string | null;
+  readonly every: string | null;
+  readonly keep: string | null;
+  readonly limit: string | null;
+  readonly reversible: string | null;
+}
+
+function replicateCommand(given: VolumeProgram): ReplicationCommand {
+  const { program } = given;
+  return makeCommand(program, {
+    call: { by: 'words', words: 'volume replicate' },
+    synopsis:
+      'volume replicate NAME... --to [POOL@]CLIENT --every TIME\n[--keep N] [--limit RATE] [--reversible PEER]\nvolume replicate NAME... --end [--force]',
+    summary: 'keeps copies of volumes on another server',
+    details: `The other server is a client of this one: CLIENT is its name in [clients], and
+it may attach the volumes. Its rssrvcfg has a section [peer] of this server. It
+asks for a moment every TIME, which is a snapshot of all volumes of the command
+at once, and copies what differs from its last moment. Its copies, the
+followers, have the names of the volumes. They are in POOL; without POOL, the
+other server chooses the pool. Both servers keep the last N moments, by default
+${KEEP_DEFAULT}. Clients may write all the time. The pools need a file system with
+reflink. A mirror is replicated alone, by rsconfig on its client.
+
+With --reversible, the other server, which has the section [peer PEER] here, may
+take the volumes over without loss (volume reverse there): this server then
+closes them and follows. Without it, no order of another server closes them.
+
+The same command with other values of --every, --keep, --limit or --reversible
+changes them.
+Followers stay in the pool in which they are; another POOL counts for new ones.
+A volume has at most one replication. With --end, the command ends the
+replication of the volumes, which must all be named. The other server keeps the
+followers, and the last moments stay as snapshots of the volumes. While the
+volumes are being handed over (volume reverse), --end needs --force, which keeps
+them here: the other server may then have promoted its followers already.`,
+    options: {
+      to: { kind: 'text', value: '[POOL@]CLIENT', help: 'server that copies, by its name as a client,\nand the pool for its followers' },
+      every: {
+        kind: 'text',
+        value: 'TIME',
+        help: `time from one moment to the next, such as 5m,\nat least ${printDuration(REPLICATION_EVERY_MIN_MS)}`,
+      },
+      keep: { kind: 'text', value: 'N', help: `moments that both servers keep; default: ${KEEP_DEFAULT}` },
+      limit: { kind: 'text', value: 'RATE', help: 'copy at most RATE bytes per second, such as 50m' },
+      reversible: { kind: 'text', value: 'PEER', help: 'let the server with this section [peer] take the\nvolumes over (volume reverse)' },
+      end: { kind: 'flag', help: 'end the replication' },
+      force: { kind: 'flag', help: 'with --end: also while the volumes are being handed over' },
+      json: JSON_OPTION,
+    },
+    json: object({ ...given.place, replication: orNull(REPLICATION, 'null: only marks were left') }),
+    operands: { min: 1, max: Number.POSITIVE_INFINITY },
+    completes: given.completesVolumes,
+    run: async (door: VolumeDoor, { end, force, json, ...settings }, names) => {
+      if (force && !end) throw usageError('--force is given without --end', program);
+      const wanted = end ? noSettings(settings, program) : settingsOf(settings, program);
+      const found: VolumeTarget[] = [];
+      for (const name of names) found.push(await door.find(name, 'change'));
+      const target = sameServer(found, 'volumes that are replicated together', program);
+      const volumes = found.map(({ volume }) => volume);
+      const request = door.newId();
+      const answer =
+        wanted === null
+          ? await target.call('volume-replicate-end', { volumes, force, request })
+          : await target.call('volume-replicate', { volumes, ...wanted, request });
+      if (json) return printJson(door, { ...target.place, ...answer });
+      const labels = volumes.map((volume) => target.label(volume)).join(', ');
+      door.out(toText([doneText(labels, wanted === null, answer.replication)]));
+      return undefined;
+    },
+  });
+}
+
+/** Returns the parameters of the method. Throws E_USAGE. */
+function settingsOf({ to, every, keep, limit, reversible }: Settings, program: string) {
+  if (to === null) throw usageError('No server: give --to [POOL@]CLIENT', program);
+  if (every === null) throw usageError('No time: give --every TIME, such as --every 5m', program);
+  const [, pool = null, client = ''] = /^(?:(.*)@)?([^@]*)$/s.exec(to) ?? [];
+  if (!isName(client) || (pool !== null && !isName(pool)))
+    throw usageError(`Wrong --to ${quoteText(to)}: give CLIENT or POOL@CLIENT, each ${NAME_ALLOWED}`, program);
+  const number = keep === null ? KEEP_DEFAULT : parseWhole(keep);
+  if (number === undefined || number < 1 || number > REPLICATION_KEEP_MAX)
+    throw usageError(`Wrong --keep ${quoteText(keep ?? '')}: allowed is 1 to ${REPLICATION_KEEP_MAX}`, program);
+  const limitBytes = limit === null ? null : sizeOf('--limit', limit, program);
+  return { to: client, pool, everyMs: valueOf('--every', every, EVERY, program), keep: number, limitBytes, reversible };
+}
+
+/** Throws E_USAGE if a setting is given. */
+function noSettings(settings: Settings, program: string): null {
+  const [other] = Object.entries(settings).flatMap(([name, value]) => (value === null ? [] : [name]));
+  if (other !== undefined) throw usageError(`Both --end and --${other} are given: give one of them`, program);
+  return null;
+}
+
+function doneText(labels: string, hasEnded: boolean, replication: ReplicationView | null): string {
+  if (replication === null) return `${labels}: no longer replicated`;
+  const { peer, everyMs, keep, momentMs } = replication;
+  const to = escapeControls(peer);
+  if (!hasEnded) return `${labels}: replicated to ${to} every ${printDuration(everyMs)}, ${keep} moments are kept`;
+  return `${labels}: no longer replicated to ${to}${momentMs === null ? '' : '; the last moments stay as snapshots'}`;
+}
+
+function listCommand(given: VolumeProgram): ReplicationCommand {
+  return makeCommand(given.program, {
+    call: { by: 'words', words: 'volume replications' },
+    synopsis: 'volume replications',
+    summary: 'lists the replications from the server and to it',
+    details: `DIR is out if the server has the volumes, and in if it has the followers. PEER
+is the other server. MOMENT AGE is the age of the newest moment that both
+servers have: writes since that moment would be lost with the server of the
+volumes. STATE promoted: volumes here were followers; the row stays as long as
+they do. STATE handing-over: the volumes are closed, and the roles are being
+exchanged. Five states go on only by an order: ended (the other server
+replicates no more), refused (it does not hand over), diverged (it does not know
+the newest moment here), split (both servers have the volumes as source), and
+closed (they were closed for a hand-over that did not happen). If an order is
+needed, or a replication fails or is late, the lines below the table say what to
+do, and the exit code is 1.`,
+    options: { json: JSON_OPTION },
+    json: object({ ...given.place, replications: list(REPLICATION) }),
+    run: async (door: VolumeDoor, { json }) => {
+      const target = await onlyServer(door, given.program);
+      const { replications } = await target.call('replication-list', {});
+      const warnings = replicationWarnings(replications);
+      const code = warnings.length === 0 ? undefined : 1;
+      if (json) return printJson(door, { ...target.place, replications }) ?? code;
+      if (replications.length === 0) door.note('No replication: volume replicate NAME --to CLIENT --every TIME begins one');
+      else door.out(replicationsTable(replications));
+      for (const warning of warnings) door.note(warning);
+      return code;
+    },
+  });
+}
+
+function seedCommand(given: VolumeProgram): ReplicationCommand {
+  const { program } = given;
+  return makeCommand(program, {
+    call: { by: 'words', words: 'volume seed' },
+    synopsis: 'volume seed NAME --from OTHER',
+    summary: 'gives a follower content that was carried, for its first moment',
+    details: `A first moment over a slow line takes long. Carry a disk instead: at the source,
+volume copy writes a moment of the volume to a file; at the other server,
+volume import makes volume OTHER of the file, in the pool of the follower NAME.
+This command gives the follower the content of OTHER, at once and without a
+copy. The replication then compares that content with its source by checksums,
+and copies only what differs, so that OTHER may have any age and come from
+anywhere. The follower must have no moment yet, and no client may have OTHER
+attached. OTHER is not changed, and can be removed afterwards.`,
+    options: {
+      from: { kind: 'text', value: 'OTHER', help: 'volume with the content' },
+      json: JSON_OPTION,
+    },
+    json: object({ ...given.place, volume: VOLUME }),
+    operands: { min: 1, max: 1 },
+    completes: given.completesVolumes,
+    run: async (door: VolumeDoor, { from, json }, [name = '']) => {
+      if (from === null) throw usageError('No content: give --from OTHER', program);
+      const target = await door.find(name, 'change');
+      const { volume, call, label, parse } = target;
+      const answer = await call('volume-seed', { volume, from: parse(from), request: door.newId() });
+      if (json) return printJson(door, { ...target.place, ...answer });
+      door.out(toText([`${label(volume)} begins with the content of ${label(parse(from))}: its first moment copies only what differs`]));
+      return undefined;
+    },
+  });
+}
+
+function replicationsTable(replications: readonly ReplicationView[]): string {
+  const rows = replications.map(({ direction, volumes, peer, ageMs, everyMs, state, doneBytes, totalBytes }) => [
+    direction,
+    volumes.map(volumeText).join(',') || '-',
+    peer,
+    momentAge(ageMs),
+    everyMs === 0 ? '-' : printDuration(everyMs),
+    state === 'copying' && totalBytes > 0 ? `copying (${Math.floor((doneBytes / totalBytes) * 100)} %)` : state,
+  ]);
+  return toText(alignColumns(['DIR', 'VOLUMES', 'PEER', '>MOMENT AGE', '>EVERY', 'STATE'], rows));
+}

@@ -1,0 +1,66 @@
+// The methods of rssrv that show the state of the server, and that check a configuration. The rules for changing a table are in
+// docs/CONTROL.md.
+// Invariant: these methods change nothing.
+
+import { SERVER_CHANGE_MS } from '@rsio/common/control/limits';
+import { EVENTS_PARAMS, EVENTS_RESULT } from '@rsio/common/control/method-table';
+import { count, flag, list, number, object, type Of, text, word } from '@rsio/common/lib/shape';
+import { STATS } from './stats-views.ts';
+import { serverMethod } from './server-method.ts';
+import { INTERFACE } from './views.ts';
+
+export const READINESS = object({
+  server: text(),
+  version: text(),
+  startedMs: number('Time of the start'),
+  pools: object({ ready: count(), total: count() }),
+  sessions: count('Clients with a session'),
+  mirrors: count('Replicas of mirrors that the server has'),
+  isReady: flag('The server may be restarted now: only its own clients wait, until it is back'),
+  reasons: list(
+    object({ kind: word(['mirror', 'pool', 'job', 'client', 'change']), text: text('What stands against a restart, and what to do') }),
+    'Empty if the server is ready',
+  ),
+  warnings: list(text(), 'What to know; nothing of it stands against a restart'),
+});
+
+export type Readiness = Of<typeof READINESS>;
+
+export const OBSERVING_METHODS = {
+  'interface-list': serverMethod({
+    help: 'The interfaces on which the server listens',
+    right: null,
+    reads: true,
+    params: {},
+    result: object({ interfaces: list(INTERFACE) }),
+  }),
+  stats: serverMethod({
+    help: 'Counters, rates and latencies of each client and volume, and the I/O that waits',
+    right: null,
+    reads: true,
+    params: {},
+    result: STATS,
+  }),
+  events: serverMethod({
+    help: 'The latest events, or those after the event with this number, the oldest first; with waitMs, the answer waits for such an event',
+    right: null,
+    reads: true,
+    params: EVENTS_PARAMS,
+    result: EVENTS_RESULT,
+  }),
+  readiness: serverMethod({
+    help: 'Whether the server may be restarted now, and what stands against it',
+    right: 'admin',
+    reads: true,
+    params: {},
+    result: READINESS,
+  }),
+  'config-check': serverMethod({
+    help: 'Checks a text as if it were the configuration file, and changes nothing; an error says why reload would refuse it',
+    right: null,
+    repeats: 'harmless',
+    params: { text: { shape: text(), what: 'the text of a configuration file' } },
+    result: object({ changes: list(text(), 'A sentence for each change that reload would make'), warnings: list(text()) }),
+    waitMs: SERVER_CHANGE_MS,
+  }),
+} as const;

@@ -1,0 +1,150 @@
+// The methods of rssrv about snapshots and images of volumes. The rules for changing a table are in docs/CONTROL.md. Invariant: rssrv has a
+// handler for each method (admin/volume-handlers.ts),
+
+import { SERVER_CHANGE_MS } from '@rsio/common/control/limits';
+import { flagParam, type Param } from '@rsio/common/control/method-table';
+import { count, list, object, orNull, text } from '@rsio/common/lib/shape';
+import {
+  bytesPerSecond,
+  mirrorId as mirror,
+  momentNumber,
+  newSnapshots,
+  offsetBytes,
+  onlyId,
+  poolOrNull,
+  snapshotId,
+  snapshotName,
+  snapshotOrNull,
+  universe,
+  volumeName,
+  volumeNames,
+} from './params.ts';
+import { serverMethod } from './server-method.ts';
+import { JOB, SNAPSHOT, VOLUME } from './views.ts';
+
+const isMoment: Param<boolean> = { ...flagParam, what: 'true if the snapshot is a moment of the replication of the mirror' };
+const snapshot = { name: volumeName, universe, snapshot: snapshotName } as const;
+
+export const SNAPSHOT_METHODS = {
+  'volume-snapshot': serverMethod({
+    help: 'Makes snapshots of one or several volumes at one moment, also while clients write',
+    right: 'manage',
+    repeats: 'journal',
+    shows: { snapshots: 'snapshot' },
+    params: { snapshots: newSnapshots },
+    result: object({ snapshots: list(SNAPSHOT) }),
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'volume-snapshot-remove': serverMethod({
+    help: 'Removes a snapshot for good. With onlyId, the snapshot is removed only if it has this id',
+    right: 'manage',
+    repeats: 'journal',
+    shows: { volume: 'volume' },
+    params: { ...snapshot, onlyId },
+    result: object({ volume: VOLUME }),
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'replica-snapshot': serverMethod({
+    help: 'Makes a snapshot of a replica for the holder of its mirror, which has no change in flight. Before replica-snapshot-prove, it can only be removed',
+    right: 'manage',
+    repeats: 'journal',
+    shows: { snapshot: 'snapshot' },
+    params: { ...snapshot, id: snapshotId, mirror, term: momentNumber, number: momentNumber, isMoment },
+    result: object({ snapshot: SNAPSHOT }),
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'replica-snapshot-prove': serverMethod({
+    help: 'Marks a snapshot of a replica as a snapshot of the mirror. The holder asks for this if it still had the mirror after the snapshot was made',
+    right: 'manage',
+    repeats: 'journal',
+    shows: { snapshot: 'snapshot' },
+    params: { ...snapshot, id: snapshotId, mirror, term: momentNumber },
+    result: object({ snapshot: SNAPSHOT }),
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'volume-clone': serverMethod({
+    help: 'Creates a volume with the content of a snapshot, in the same pool',
+    right: 'manage',
+    repeats: 'journal',
+    shows: { volume: 'volume' },
+    params: { ...snapshot, newName: volumeName, newUniverse: universe },
+    result: object({ volume: VOLUME }),
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'volume-rollback': serverMethod({
+    help: 'Gives a volume the content of a snapshot; no client may hold the volume',
+    right: 'manage',
+    repeats: 'journal',
+    shows: { volume: 'volume', kept: 'snapshot' },
+    params: { ...snapshot },
+    result: object({ volume: VOLUME, kept: orNull(SNAPSHOT, 'The content before; null: it was removed since') }),
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'volume-diff': serverMethod({
+    help: 'Ranges of a volume that have changed between a snapshot and a later snapshot, or between it and now; in parts',
+    right: 'use',
+    reads: true,
+    shows: {},
+    params: { ...snapshot, until: snapshotOrNull, offsetBytes },
+    result: object({
+      sizeBytes: count('Size of the volume at the later moment'),
+      endBytes: count('End of this part; the next part begins there'),
+      ranges: list(
+        object({ offsetBytes: count(), lengthBytes: count() }),
+        'Ranges that have changed, or may have changed, in ascending order',
+      ),
+      snapshotId: text('Parts belong together only if their snapshotId and untilId are the same'),
+      untilId: orNull(text(), 'null: now'),
+    }),
+    waitMs: SERVER_CHANGE_MS,
+  }),
+} as const;
+
+export const IMAGE_METHODS = {
+  'volume-image': serverMethod({
+    help: 'Makes an image of a volume in another universe, also while clients write',
+    right: 'manage',
+    repeats: 'journal',
+    shows: { volume: 'volume', job: 'job' },
+    params: { name: volumeName, universe, newUniverse: universe, pool: poolOrNull, limitBytes: bytesPerSecond },
+    result: object({
+      volume: orNull(VOLUME, 'null: a job makes it'),
+      job: orNull(JOB, 'Makes the image in another pool; null: it is made'),
+    }),
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'volume-refresh': serverMethod({
+    help: 'Brings images up to date, all to the same moment; no client may hold them',
+    right: 'manage',
+    repeats: 'journal',
+    shows: { volumes: 'volume', jobs: 'job' },
+    params: { images: volumeNames, limitBytes: bytesPerSecond },
+    result: object({
+      volumes: list(VOLUME, 'The images that are refreshed, in the order of the request'),
+      jobs: list(JOB, 'Jobs that refresh them from other pools'),
+    }),
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'volume-image-restore': serverMethod({
+    help: 'Gives a volume the content of its image in a universe; no client may hold the volume',
+    right: 'manage',
+    repeats: 'journal',
+    shows: { volume: 'volume', kept: 'snapshot', job: 'job' },
+    params: { name: volumeName, universe, fromUniverse: universe, limitBytes: bytesPerSecond },
+    result: object({
+      volume: orNull(VOLUME, 'null: a job restores it'),
+      kept: orNull(SNAPSHOT, 'The content before; null: it was removed since, or a job restores the volume'),
+      job: orNull(JOB, 'Restores the volume from another pool; null: it is restored'),
+    }),
+    waitMs: SERVER_CHANGE_MS,
+  }),
+  'volume-split': serverMethod({
+    help: 'Makes an image an ordinary volume',
+    right: 'manage',
+    repeats: 'journal',
+    shows: { volume: 'volume' },
+    params: { name: volumeName, universe },
+    result: object({ volume: VOLUME }),
+    waitMs: SERVER_CHANGE_MS,
+  }),
+} as const;
