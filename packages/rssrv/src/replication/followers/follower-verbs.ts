@@ -99,8 +99,11 @@ export class FollowerVerbs {
       if (all.some(({ manifest }) => manifest.follower?.replication === order.replication && manifest.follower.sourceId === sourceId))
         return [];
       const known = candidates.map((found) => ({ found, base: baseOf(found, order, sourceId) }));
-      // A volume that has come back from an old backup may have no moment in common.
-      const one = known.find(({ base }) => base !== null) ?? known.find(({ found }) => found.manifest.id === was);
+      // A volume that has come back from an old backup, or whose source has, may have no moment in common.
+      const one =
+        known.find(({ base }) => base !== null) ??
+        known.find(({ found }) => found.manifest.id === was) ??
+        known.find(({ found }) => found.manifest.follower?.sourceId === sourceId);
       if (one === undefined) return [];
       const { name, universe, replication } = one.found.manifest;
       const granted = replication?.handOver?.replication ?? null;

@@ -155,6 +155,10 @@ test('a promoted follower without a moment in common can follow its source again
     promoted: { group: uuid('ee'), momentMs: 1, atMs: 1 },
   };
   s.scene.verbs.pools.put(pool.name, { ...manifest, follower });
+  // Regression: the source came back from an image of an earlier replication, and got a second follower beside the promoted one.
+  const offered = { ...taken, members: [member!] };
+  expect(step(offered)).toMatchObject({ kind: 'stuck', word: 'split', text: expect.stringContaining('volume demote old-db --for bergen') });
+  await expect(followers.create(offered, member!, SOURCE)).rejects.toMatchObject({ code: 'E_EXISTS' });
   const demotion = new Demotion({
     verbs: s.scene.verbs,
     snapshots: { snapshotUnserved: () => Promise.resolve([]) },
