@@ -57,10 +57,11 @@ const LAYERS = {
     appliance: ['lib', 'files', 'daemon', 'config'],
   },
   api: {
-    rsiod: [],
+    views: [],
+    rsiod: ['views'],
     rsapp: [],
-    rssrv: ['rsiod'],
-    manage: ['rssrv', 'rsiod', 'rsapp'],
+    rssrv: ['views', 'rsiod'],
+    manage: ['views', 'rssrv', 'rsiod', 'rsapp'],
   },
   protocol: {
     '': ['wire', 'auth', 'link', 'client', 'mirror', 'explorer'],

@@ -4,7 +4,7 @@
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { callServer } from '@rsio/api/rssrv/call-server';
-import type { ReplicationView } from '@rsio/api/rssrv/views';
+import type { ReplicationView } from '@rsio/api/views/views';
 import { makeReflinkDisk } from '../support/devices/reflink-disk.ts';
 import { OtherBuild } from '../support/drills/other-build.ts';
 import { emptyRun, killServer } from '../support/faults/machine-crash.ts';

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { callServer } from '@rsio/api/rssrv/call-server';
-import type { ReplicationView } from '@rsio/api/rssrv/views';
+import type { ReplicationView } from '@rsio/api/views/views';
 import { systemReflink } from '@rsio/rssrv/pools/snapshots/reflink';
 import { expect, it } from 'vitest';
 import { reflinkDisk } from '../support/devices/reflink-disk.ts';

@@ -4,7 +4,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
-import type { StatsView } from '@rsio/api/rssrv/stats-views';
+import type { StatsView } from '@rsio/api/views/stats-views';
 import type { EventView } from '@rsio/common/control/method-table';
 import { beforeEach, expect, it } from 'vitest';
 import { serverConfig, startClient, startServer } from '../support/hosts/configs.ts';

@@ -6,7 +6,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { callServer } from '@rsio/api/rssrv/call-server';
-import type { SnapshotView } from '@rsio/api/rssrv/views';
+import type { SnapshotView } from '@rsio/api/views/views';
 import { errnoName } from '@rsio/common/lib/errors';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { systemReflink } from '@rsio/rssrv/pools/snapshots/reflink';

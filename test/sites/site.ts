@@ -5,7 +5,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { callServer } from '@rsio/api/rssrv/call-server';
-import type { ReplicationView } from '@rsio/api/rssrv/views';
+import type { ReplicationView } from '@rsio/api/views/views';
 import { makeReflinkDisk } from '../support/devices/reflink-disk.ts';
 import { keyOf, serverConfig } from '../support/hosts/configs.ts';
 import type { Host } from '../support/hosts/host.ts';

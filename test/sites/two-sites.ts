@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { callServer } from '@rsio/api/rssrv/call-server';
-import type { SnapshotView, ReplicationView } from '@rsio/api/rssrv/views';
+import type { SnapshotView, ReplicationView } from '@rsio/api/views/views';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { makeReflinkDisk } from '../support/devices/reflink-disk.ts';
 import { emptyRun, killServer } from '../support/faults/machine-crash.ts';

@@ -3,7 +3,7 @@
 // of the order before, does not name with the present names of the volumes. The content of the wanted server wins.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ReplicationView } from '@rsio/api/rssrv/views';
+import type { ReplicationView } from '@rsio/api/views/views';
 import { other, SERVERS, type Side, SIDES, type TwoSites } from './two-sites.ts';
 
 const LOOK_MS = 300;

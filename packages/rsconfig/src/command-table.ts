@@ -21,41 +21,7 @@ import { POOL_LIST } from './commands/pools.ts';
 import { SERVERS } from './commands/servers.ts';
 import { GATE_ADD, GATE_LIST, GATE_REMOVE, GATE_SECRET, GATE_SHOW } from './commands/gate.ts';
 import { TEST } from './commands/test-path.ts';
-import {
-  VOLUME_COPY,
-  VOLUME_GROW,
-  VOLUME_IMAGE,
-  VOLUME_REFRESH,
-  VOLUME_REPLICATE,
-  VOLUME_REPLICATIONS,
-  VOLUME_SEED,
-  VOLUME_PROMOTE,
-  VOLUME_REVERSE,
-  VOLUME_DEMOTE,
-  VOLUME_SPLIT,
-  VOLUME_LIST,
-  VOLUME_REMOVE,
-  VOLUME_RENAME,
-  VOLUME_PURGE,
-  VOLUME_RESTORE,
-  VOLUME_ALLOW,
-  VOLUME_REVOKE,
-  VOLUME_PAUSE,
-  VOLUME_RESUME,
-  VOLUME_SET,
-  VOLUME_START,
-  VOLUME_STOP,
-  VOLUME_ROLLBACK,
-  VOLUME_JOBS,
-  VOLUME_JOBS_CANCEL,
-  VOLUME_JOBS_LIMIT,
-  VOLUME_MOVE,
-  VOLUME_SNAPSHOT,
-  VOLUME_CLONE,
-  VOLUME_DIFF,
-  VOLUME_SHOW,
-} from './commands/server-volumes/commands.ts';
-import { VOLUME_CREATE } from './commands/server-volumes/create.ts';
+import { VOLUME_COMMANDS } from './commands/server-volumes/commands.ts';
 import { MIRROR_GROW } from './commands/mirrors/grow.ts';
 import { MIRROR_ADD, MIRROR_DETACH, MIRROR_REPLACE, MIRROR_WITNESS } from './commands/mirrors/changes.ts';
 import { MIRROR_FORCE } from './commands/mirrors/force.ts';
@@ -86,47 +52,7 @@ import { JOIN } from './commands/join.ts';
 /** Groups of commands, each with its heading, as `rsconfig --help` lists them. */
 export const GROUPS: readonly (readonly [heading: string, commands: readonly ConfigCommand[]])[] = [
   ['Volumes', [LOCAL, QUERY, ATTACH, DETACH, SWITCH]],
-  [
-    'Volumes of the servers',
-    [
-      VOLUME_LIST,
-      VOLUME_SHOW,
-      VOLUME_CREATE,
-      VOLUME_GROW,
-      VOLUME_RENAME,
-      VOLUME_SET,
-      VOLUME_ALLOW,
-      VOLUME_REVOKE,
-      VOLUME_PAUSE,
-      VOLUME_RESUME,
-      VOLUME_STOP,
-      VOLUME_START,
-      VOLUME_REMOVE,
-      VOLUME_RESTORE,
-      VOLUME_PURGE,
-      VOLUME_SNAPSHOT,
-      VOLUME_CLONE,
-      VOLUME_ROLLBACK,
-      VOLUME_DIFF,
-      VOLUME_IMAGE,
-      VOLUME_REFRESH,
-      VOLUME_SPLIT,
-      VOLUME_MOVE,
-      VOLUME_COPY,
-      VOLUME_REPLICATE,
-      VOLUME_REPLICATIONS,
-      VOLUME_SEED,
-      VOLUME_PROMOTE,
-      VOLUME_REVERSE,
-      VOLUME_DEMOTE,
-      VOLUME_JOBS,
-      VOLUME_JOBS_CANCEL,
-      VOLUME_JOBS_LIMIT,
-      POOL_LIST,
-      FARM,
-      SERVERS,
-    ],
-  ],
+  ['Volumes of the servers', [...VOLUME_COMMANDS, POOL_LIST, FARM, SERVERS]],
   [
     'Mirrors',
     [

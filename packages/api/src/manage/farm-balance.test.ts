@@ -3,7 +3,7 @@
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { sharedPool } from '../testing/server-views.ts';
-import type { SharedPoolView } from '../rssrv/farm-methods.ts';
+import type { SharedPoolView } from '../views/views.ts';
 import { describe, expect, test } from 'vitest';
 import { balancingMoves, type PoolMove, serverLoads } from './farm-balance.ts';
 

@@ -2,7 +2,7 @@
 // to one of its configured owners that is running; no server gets more load than the most loaded server had before; after the moves, no
 // further move is proposed.
 
-import type { SharedPoolView } from '../rssrv/farm-methods.ts';
+import type { SharedPoolView } from '../views/views.ts';
 
 /** A move is proposed only if it takes at least this share of the load from the more loaded of the two servers. */
 const GAIN_MIN = 0.1;

@@ -3,9 +3,9 @@
 
 import type { Output } from '@rsio/common/cli/command';
 import { alignColumns, toText } from '@rsio/common/cli/table';
-import type { SharedPoolView } from '../rssrv/farm-methods.ts';
+import type { SharedPoolView } from '../views/views.ts';
 import { balancingMoves, type PoolMove, serverLoads } from './farm-balance.ts';
-import { farmTable } from './server-tables.ts';
+import { farmTable } from '../views/server-tables.ts';
 
 export const FARM_DETAILS = `One of the owners of a shared pool serves it. If it ends or is cut off, another
 takes the pool: it fences the earlier owner, which can then write nothing more,

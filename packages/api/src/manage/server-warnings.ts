@@ -2,10 +2,10 @@
 // server-tables.ts formats the state itself.
 
 import type { ServerMethods } from '../rssrv/server-methods.ts';
-import type { ManagedVolumeView, PoolView, ReplicationView } from '../rssrv/views.ts';
+import type { ManagedVolumeView, PoolView, ReplicationView } from '../views/views.ts';
 import { plural, printDuration, shownSize } from '@rsio/common/lib/units';
 import { formatTime } from '@rsio/common/log/log-line';
-import { momentAge, volumeText } from './server-tables.ts';
+import { momentAge, volumeText } from '../views/server-tables.ts';
 
 /** A change that takes at least this time causes a warning. */
 const CHANGE_LASTS_MS = 5_000;

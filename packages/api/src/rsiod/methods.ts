@@ -6,7 +6,7 @@
 
 import { DIRECTIONS, PATH_STATES } from '@rsio/common/lib/path-states';
 import { CONTROL_ANSWER_MS, CONTROL_TIMEOUT_MS, LIST_WAIT_MS, SERVER_CALL_MS, SERVER_CHANGE_MS } from '@rsio/common/control/limits';
-import { LATENCY } from './latency-shape.ts';
+import { LATENCY } from '../views/latency-shape.ts';
 import { MESSAGE_METHODS } from './message-methods.ts';
 import { MIRROR_METHODS } from './mirror-methods.ts';
 import { NOTE_METHODS } from './note-methods.ts';

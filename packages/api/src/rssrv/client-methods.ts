@@ -6,7 +6,7 @@ import { flagParam, type Param } from '@rsio/common/control/method-table';
 import { count, filledText, flag, list, object, orNull, text } from '@rsio/common/lib/shape';
 import { volumeName, universe } from './params.ts';
 import { serverMethod } from './server-method.ts';
-import { CLIENT } from './views.ts';
+import { CLIENT } from '../views/views.ts';
 
 const client: Param<string> = { shape: filledText(), what: 'the name of a client' };
 const volumeOrNull: Param<string | null> = {

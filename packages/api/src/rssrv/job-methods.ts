@@ -18,8 +18,11 @@ import {
   universe,
   volumeName,
 } from './params.ts';
+import { shownSize } from '@rsio/common/lib/units';
+import { jobsTable } from '../views/server-tables.ts';
+import { anyText, rate } from '../views/values.ts';
 import { serverMethod } from './server-method.ts';
-import { JOB } from './views.ts';
+import { JOB } from '../views/views.ts';
 
 const one = object({ job: JOB });
 
@@ -31,6 +34,18 @@ export const JOB_METHODS = {
     shows: { jobs: 'job' },
     params: { id: jobIdOrNull },
     result: object({ jobs: list(JOB, 'The oldest first') }),
+    command: {
+      words: 'jobs',
+      about: 'server',
+      operands: [{ param: 'id', value: 'ID', type: anyText }],
+      mayEnd: true,
+      summary: 'lists the jobs of the server, such as moves and copies',
+      details: `The list contains the unfinished jobs, and the jobs that ended most recently. A
+client sees only the jobs that it has begun. RESTART says whether a job
+continues or starts over after a restart of the server.`,
+      example: 'jobs',
+      says: ({ jobs }) => (jobs.length === 0 ? { notes: ['No job'] } : { block: jobsTable(jobs) }),
+    },
   }),
   'job-cancel': serverMethod({
     help: 'Ends a job and undoes what it has done',
@@ -40,6 +55,14 @@ export const JOB_METHODS = {
     params: { id: jobId },
     result: one,
     waitMs: SERVER_CHANGE_MS,
+    command: {
+      words: 'jobs cancel',
+      about: 'server',
+      operands: [{ param: 'id', value: 'ID', type: anyText }],
+      summary: 'ends a job and undoes what it has done',
+      example: 'jobs cancel 7f3a',
+      says: ({ job }) => `Job ${job.id} is being cancelled`,
+    },
   }),
   'job-limit': serverMethod({
     help: 'Limits the bandwidth of a job, also while it runs',
@@ -49,6 +72,19 @@ export const JOB_METHODS = {
     params: { id: jobId, limitBytes: bytesPerSecond },
     result: one,
     waitMs: SERVER_CHANGE_MS,
+    command: {
+      words: 'jobs limit',
+      about: 'server',
+      operands: [
+        { param: 'id', value: 'ID', type: anyText },
+        { param: 'limitBytes', value: 'RATE', type: rate },
+      ],
+      summary: 'limits the bandwidth of a job, even while it runs',
+      details: 'RATE is in bytes per second, such as 100m; none removes the limit.',
+      example: 'jobs limit 7f3a 100m',
+      says: ({ job }, _, { limitBytes }) =>
+        `Job ${job.id} copies ${limitBytes === null ? 'without limit' : `at most ${shownSize(limitBytes)} in a second`}`,
+    },
   }),
   'volume-move': serverMethod({
     help: 'Begins a job that moves a volume to another pool, also while clients use it. For a volume over several pools, it moves the files in pool `from`',

@@ -36,7 +36,7 @@ import { TIME_MAX_MS } from '@rsio/common/log/log-line';
 import { isStoredName, isSnapshotName } from '@rsio/common/lib/units';
 import { bytesPerSecond, poolOrNull, volumeNames } from './params.ts';
 import { serverMethod } from './server-method.ts';
-import { REPLICATION, VOLUME } from './views.ts';
+import { REPLICATION, VOLUME } from '../views/views.ts';
 
 const volume = object({ name: text(), universe: count() });
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -287,6 +287,23 @@ export const FOLLOWER_METHODS = {
     },
     result: object({ volume: VOLUME }),
     waitMs: SERVER_CHANGE_MS,
+    command: {
+      words: 'volume seed',
+      about: 'volume',
+      options: { from: { value: 'OTHER', help: 'volume with the content', needs: 'content', volume: (from) => ({ from }) } },
+      summary: 'gives a follower content that was carried, for its first moment',
+      details: `A first moment over a slow line takes long. Carry a disk instead: at the source,
+volume copy writes a moment of the volume to a file; at the other server,
+volume import makes volume OTHER of the file, in the pool of the follower NAME.
+This command gives the follower the content of OTHER, at once and without a
+copy. The replication then compares that content with its source by checksums,
+and copies only what differs, so that OTHER may have any age and come from
+anywhere. The follower must have no moment yet, and no client may have OTHER
+attached. OTHER is not changed, and can be removed afterwards.`,
+      example: 'volume seed oracle --from carried',
+      says: (_, { label }, asked) =>
+        `${label(asked.volume)} begins with the content of ${label(asked.from)}: its first moment copies only what differs`,
+    },
   }),
   'volume-drill': serverMethod({
     help: 'Makes clones of followers at their newest common moment, for a drill. The followers go on',

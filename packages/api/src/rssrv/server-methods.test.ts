@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import type { Shape } from '@rsio/common/lib/shape';
 import type { ServerMethod } from './server-method.ts';
 import { SERVER_METHODS } from './server-methods.ts';
-import { JOB, POOL, REMOVED, REPLICATION, SNAPSHOT, VOLUME } from './views.ts';
+import { JOB, POOL, REMOVED, REPLICATION, SNAPSHOT, VOLUME } from '../views/views.ts';
 
 const METHODS: [string, ServerMethod][] = Object.entries(SERVER_METHODS);
 const MASKED: Readonly<Record<string, Shape>> = {

@@ -2,6 +2,7 @@
 // handler for each method (admin/volume-handlers.ts),
 
 import { SERVER_CHANGE_MS } from '@rsio/common/control/limits';
+import { shownSize } from '@rsio/common/lib/units';
 import { flagParam, type Param } from '@rsio/common/control/method-table';
 import { count, list, object, orNull, text } from '@rsio/common/lib/shape';
 import {
@@ -19,8 +20,9 @@ import {
   volumeName,
   volumeNames,
 } from './params.ts';
+import { poolsText, snapshotText } from '../views/server-tables.ts';
 import { serverMethod } from './server-method.ts';
-import { JOB, SNAPSHOT, VOLUME } from './views.ts';
+import { JOB, SNAPSHOT, VOLUME } from '../views/views.ts';
 
 const isMoment: Param<boolean> = { ...flagParam, what: 'true if the snapshot is a moment of the replication of the mirror' };
 const snapshot = { name: volumeName, universe, snapshot: snapshotName } as const;
@@ -70,6 +72,20 @@ export const SNAPSHOT_METHODS = {
     params: { ...snapshot, newName: volumeName, newUniverse: universe },
     result: object({ volume: VOLUME }),
     waitMs: SERVER_CHANGE_MS,
+    command: {
+      words: 'volume clone',
+      about: 'snapshot',
+      operands: [{ value: 'NEW', volume: ({ name, universe: newUniverse }) => ({ newName: name, newUniverse }) }],
+      summary: 'creates a volume with the content of a snapshot',
+      details: `The new volume is in the pool of the snapshot, and the same clients may attach
+it. The new volume takes space only for blocks that are written later, in either
+volume. The new volume does not depend on the snapshot, which can be removed.`,
+      example: 'volume clone oracle@monday test',
+      says: ({ volume }, { label, ofServer, typed }) => ({
+        line: `${label(volume)} created in pool ${poolsText(volume)}${ofServer}, ${shownSize(volume.sizeBytes)}, as ${typed}`,
+        notes: volume.state === 'unavailable' ? [`${label(volume)} is not served: ${volume.reason ?? '-'}`] : [],
+      }),
+    },
   }),
   'volume-rollback': serverMethod({
     help: 'Gives a volume the content of a snapshot; no client may hold the volume',
@@ -79,6 +95,18 @@ export const SNAPSHOT_METHODS = {
     params: { ...snapshot },
     result: object({ volume: VOLUME, kept: orNull(SNAPSHOT, 'The content before; null: it was removed since') }),
     waitMs: SERVER_CHANGE_MS,
+    command: {
+      words: 'volume rollback',
+      about: 'snapshot',
+      purpose: 'remove',
+      summary: 'gives a volume the content of a snapshot',
+      details: `No client may hold the volume. The current content becomes a snapshot whose name
+begins with before-rollback, so that nothing is lost. The volume keeps its size:
+if it has grown since the snapshot, the added part becomes zeros.`,
+      example: 'volume rollback oracle@monday',
+      says: ({ volume, kept }, { label, snapshot: name }) =>
+        `${label(volume)} has the content of snapshot ${name}${kept === null ? '' : `; its content before is ${snapshotText(kept, label)}`}`,
+    },
   }),
   'volume-diff': serverMethod({
     help: 'Ranges of a volume that have changed between a snapshot and a later snapshot, or between it and now; in parts',
@@ -146,5 +174,17 @@ export const IMAGE_METHODS = {
     params: { name: volumeName, universe },
     result: object({ volume: VOLUME }),
     waitMs: SERVER_CHANGE_MS,
+    command: {
+      words: 'volume split',
+      about: 'volume',
+      summary: 'makes an image an ordinary volume',
+      details: `The image keeps its content, and can no longer be refreshed. Clients can use the
+image while the command runs. The volume of the image need not exist. The
+command also makes a replica of a mirror an ordinary volume. The mirror can then
+no longer use the replica, so do this only if the mirror is gone. No client may
+use the replica, and only an administrator of the server may run the command.`,
+      example: 'volume split oracle@1',
+      says: ({ volume }, { label }) => `${label(volume)} is an ordinary volume now`,
+    },
   }),
 } as const;

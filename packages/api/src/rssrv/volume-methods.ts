@@ -2,6 +2,10 @@
 // (admin/volume-handlers.ts),
 
 import { PAUSE_MAX_MS, PAUSE_MIN_MS, PAUSE_MS, SERVER_CHANGE_MS } from '@rsio/common/control/limits';
+import { usageError } from '@rsio/common/cli/command';
+import { duration } from '@rsio/common/config/schema/value-types';
+import { escapeControls } from '@rsio/common/lib/printable';
+import { printDuration, shownSize } from '@rsio/common/lib/units';
 import { flagParam, type Param } from '@rsio/common/control/method-table';
 import { count, filledText, flag, list, object, text, whole } from '@rsio/common/lib/shape';
 import {
@@ -21,8 +25,11 @@ import {
   universe,
   volumeName,
 } from './params.ts';
+import type { CommandScene } from './method-command.ts';
 import { serverMethod } from './server-method.ts';
-import { REMOVED, SNAPSHOT, VOLUME } from './views.ts';
+import { haltText, volumeDetails } from '../views/server-tables.ts';
+import { anyText, poolNameType, volumeSize } from '../views/values.ts';
+import { type ManagedVolumeView, REMOVED, SNAPSHOT, VOLUME } from '../views/views.ts';
 
 const changed = object({ volume: VOLUME });
 
@@ -43,6 +50,16 @@ export const VOLUME_METHODS = {
     shows: { volume: 'volume', snapshots: 'snapshot' },
     params: { name: volumeName, universe },
     result: object({ volume: VOLUME, snapshots: list(SNAPSHOT, 'The oldest first') }),
+    command: {
+      words: 'volume show',
+      about: 'volume',
+      purpose: 'show',
+      summary: 'shows everything about a volume',
+      example: 'volume show oracle',
+      says: ({ volume, snapshots }, { label, server, nowMs }) => ({
+        block: volumeDetails(volume, label(volume), server, snapshots, nowMs),
+      }),
+    },
   }),
   'volume-create': serverMethod({
     help: 'Creates a volume in a pool',
@@ -76,6 +93,21 @@ export const VOLUME_METHODS = {
     params: { name: volumeName, universe, sizeBytes, pool: goesOnIn, mirror: ofMirror },
     result: changed,
     waitMs: SERVER_CHANGE_MS,
+    command: {
+      words: 'volume grow',
+      about: 'volume',
+      operands: [{ param: 'sizeBytes', value: 'SIZE', type: volumeSize }],
+      options: { pool: { param: 'pool', value: 'P', type: poolNameType, help: 'pool in which a volume made with --concat continues' } },
+      summary: 'makes a volume larger, even while clients use it',
+      details: `A volume made with --stripe grows in all of its pools, and a volume made with
+--concat in its last pool. With --pool, a volume made with --concat continues in
+that pool; no client may use the volume during the command.`,
+      example: 'volume grow oracle 20g',
+      says: ({ volume }, { label }) => ({
+        line: `${label(volume)} now has ${shownSize(volume.sizeBytes)}`,
+        notes: volume.overcommit === undefined ? [] : [volume.overcommit],
+      }),
+    },
   }),
   'volume-rename': serverMethod({
     help: 'Gives a volume another name; no client may hold it',
@@ -85,6 +117,24 @@ export const VOLUME_METHODS = {
     params: { name: volumeName, universe, newName: volumeName, newUniverse: universe },
     result: changed,
     waitMs: SERVER_CHANGE_MS,
+    command: {
+      words: 'volume rename',
+      about: 'volume',
+      operands: [
+        {
+          value: 'NEW',
+          volume: ({ name, universe: inUniverse }, { volume, label, program }) => {
+            if (name === volume.name && inUniverse === volume.universe)
+              throw usageError(`Volume ${label(volume)} already has this name: give another one`, program);
+            return { newName: name, newUniverse: inUniverse };
+          },
+        },
+      ],
+      summary: 'gives a volume another name; no client may hold it',
+      details: 'Without @, NEW is a name in universe 0, as every NAME is.',
+      example: 'volume rename oracle ledger',
+      says: (answer, { label, volume }) => `${label(volume)} is now ${label(answer.volume)}`,
+    },
   }),
   'volume-set': serverMethod({
     help: 'Changes settings of a volume',
@@ -151,6 +201,23 @@ export const ACCESS_METHODS = {
     params: { name: volumeName, universe, client },
     result: object(REVOKED),
     waitMs: SERVER_CHANGE_MS,
+    command: {
+      words: 'volume revoke',
+      about: 'volume',
+      operands: [{ param: 'client', value: 'CLIENT', type: anyText }],
+      summary: 'takes a volume away from a client, with proof',
+      details: `The client leaves the list of clients that may attach the volume. After success,
+no request of the client on the volume can run any more, even if the client is
+cut off or stands still, and all its writes are on disk. If the client comes
+back, its I/O on the volume fails. Its other volumes are not affected. If the
+storage may have lost writes that only the client still has, the command fails
+and says so. If requests of the client still run after 30 s, the command fails;
+repeat it to wait again. The list must name clients; for a list of all clients,
+volume set clients=NAMES comes first.`,
+      example: 'volume revoke oracle big-7',
+      says: ({ volume, client: name, wasHeld }, { label }) =>
+        `${label(volume)} ${wasHeld ? 'was taken away from' : 'was not held by'} ${escapeControls(name)}, which may not attach it any more`,
+    },
   }),
   'volume-allow': serverMethod({
     help: 'Lets a client attach a volume',
@@ -169,6 +236,10 @@ const forMs: Param<number> = {
   default: PAUSE_MS,
 };
 
+function halted({ volume }: { readonly volume: ManagedVolumeView }, { label }: CommandScene): string {
+  return `${label(volume)} is ${haltText(volume) ?? 'served'}`;
+}
+
 /** Methods that hold or refuse the I/O of a volume. Each method may be executed twice without harm. */
 export const HALT_METHODS = {
   'volume-pause': serverMethod({
@@ -177,6 +248,19 @@ export const HALT_METHODS = {
     repeats: 'harmless',
     params: { name: volumeName, universe, forMs },
     result: changed,
+    command: {
+      words: 'volume pause',
+      about: 'volume',
+      options: {
+        for: { param: 'forMs', value: 'TIME', type: duration(PAUSE_MIN_MS, PAUSE_MAX_MS), help: 'end the pause after TIME, such as 2m' },
+      },
+      summary: 'makes all I/O of a volume wait',
+      details: `Programs on the clients wait until volume resume or until TIME is over, from
+${printDuration(PAUSE_MIN_MS)} to ${printDuration(PAUSE_MAX_MS)}; the default is ${printDuration(PAUSE_MS)}. I/O in progress completes, and flushes do not
+wait. A restart of the server ends the pause; a reload does not.`,
+      example: 'volume pause oracle --for 2m',
+      says: halted,
+    },
   }),
   'volume-resume': serverMethod({
     help: 'Ends a pause',
@@ -184,6 +268,13 @@ export const HALT_METHODS = {
     repeats: 'harmless',
     params: { name: volumeName, universe },
     result: changed,
+    command: {
+      words: 'volume resume',
+      about: 'volume',
+      summary: 'lets I/O continue after volume pause',
+      example: 'volume resume oracle',
+      says: halted,
+    },
   }),
   'volume-stop': serverMethod({
     help: 'Refuses all I/O of a volume until volume-start, also after a restart of the server',
@@ -191,6 +282,15 @@ export const HALT_METHODS = {
     repeats: 'harmless',
     params: { name: volumeName, universe },
     result: changed,
+    command: {
+      words: 'volume stop',
+      about: 'volume',
+      summary: 'refuses all I/O of a volume',
+      details: `I/O fails on the clients until volume start, even after a restart of the server
+or a reload. Data that was written before is kept, and can still be flushed.`,
+      example: 'volume stop oracle',
+      says: halted,
+    },
   }),
   'volume-start': serverMethod({
     help: 'Ends a stop',
@@ -198,5 +298,12 @@ export const HALT_METHODS = {
     repeats: 'harmless',
     params: { name: volumeName, universe },
     result: changed,
+    command: {
+      words: 'volume start',
+      about: 'volume',
+      summary: 'permits I/O again after volume stop',
+      example: 'volume start oracle',
+      says: halted,
+    },
   }),
 } as const;

@@ -2,8 +2,8 @@
 // it tests.
 // Invariant: an unchanged view is healthy and causes no warning.
 
-import type { SharedPoolView } from '../rssrv/farm-methods.ts';
-import type { SessionStatsView, VolumeStatsView } from '../rssrv/stats-views.ts';
+import type { SharedPoolView } from '../views/views.ts';
+import type { SessionStatsView, VolumeStatsView } from '../views/stats-views.ts';
 import type { ServerMethods } from '../rssrv/server-methods.ts';
 import type {
   ClientView,
@@ -14,7 +14,7 @@ import type {
   RemovedVolumeView,
   SnapshotView,
   ReplicationView,
-} from '../rssrv/views.ts';
+} from '../views/views.ts';
 import { NO_LATENCY } from '@rsio/common/structures/latency-figures';
 
 const GIB = 1024 ** 3;

@@ -34,7 +34,7 @@ export type MethodTable = Readonly<Record<string, ControlMethod>>;
 type ValueOf<P> = P extends Param<infer T> ? T : never;
 
 /** A parameter whose type includes undefined may be omitted. */
-type ParamsOf<P> = { readonly [K in keyof P as undefined extends ValueOf<P[K]> ? never : K]: ValueOf<P[K]> } & {
+export type ParamsOf<P> = { readonly [K in keyof P as undefined extends ValueOf<P[K]> ? never : K]: ValueOf<P[K]> } & {
   readonly [K in keyof P as undefined extends ValueOf<P[K]> ? K : never]?: ValueOf<P[K]>;
 };
 

@@ -2,7 +2,7 @@
 // repeated calls get equal answers.
 
 import type { MirrorSummary } from '@rsio/api/rsiod/mirror-methods';
-import type { ManagedVolumeView, SnapshotView } from '@rsio/api/rssrv/views';
+import type { ManagedVolumeView, SnapshotView } from '@rsio/api/views/views';
 import type { FsType } from '../rpc/fields.ts';
 import { type Condition, type ContentSource, type CsiSnapshot, type CsiVolume, FS_TYPE_KEY, type Timestamp } from '../rpc/messages.ts';
 import { printGroupId, printSnapshotId, printVolumeId } from '../product/ids.ts';

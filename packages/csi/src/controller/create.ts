@@ -4,7 +4,7 @@
 // wants: existing.ts compares everything that the server records, also for a volume that is not complete.
 
 import { sleep } from '@rsio/common/lib/waiting';
-import type { JobView } from '@rsio/api/rssrv/views';
+import type { JobView } from '@rsio/api/views/views';
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';

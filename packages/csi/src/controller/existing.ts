@@ -2,7 +2,7 @@
 // space. Pure, except `otherPlace`. Invariant: a volume whose content source is not proven by the record of its server is refused, because
 // an answer OK would give a pod the data of another volume, or an empty one in place of a backup.
 
-import type { JobView } from '@rsio/api/rssrv/views';
+import type { JobView } from '@rsio/api/views/views';
 import { quoteText } from '@rsio/common/lib/units';
 import type { Site } from '../product/orders.ts';
 import type { Found, Volumes } from '../product/volumes.ts';

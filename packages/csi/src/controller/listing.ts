@@ -2,7 +2,7 @@
 // Nothing here changes anything. Invariant: a list has only volumes that the driver has created, so that an orchestrator never claims
 // volumes of others.
 
-import type { PoolView } from '@rsio/api/rssrv/views';
+import type { PoolView } from '@rsio/api/views/views';
 import { quoteText } from '@rsio/common/lib/units';
 import { LIST_ENTRIES_MAX, SIZE_UNIT_BYTES } from '../limits.ts';
 import { isUnfinished, parseVolumeId } from '../product/ids.ts';

@@ -2,7 +2,7 @@
 // under the name of a call is returned and not made again. All snapshots of a group have the same moment, or the group is not made. A name
 // belongs to one volume or to one set of volumes; a call for others is refused.
 
-import type { SnapshotView } from '@rsio/api/rssrv/views';
+import type { SnapshotView } from '@rsio/api/views/views';
 import { toRsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
 import { severalAtOnce } from '@rsio/common/structures/concurrency';

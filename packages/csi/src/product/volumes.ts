@@ -1,7 +1,7 @@
 // Finds volumes and mirrors on the servers by their ids. Remembers where a volume was, so that most look-ups ask one server for one
 // volume. Invariant: a volume counts as missing only if every server of the namespace has answered.
 
-import type { ManagedVolumeView, SnapshotView } from '@rsio/api/rssrv/views';
+import type { ManagedVolumeView, SnapshotView } from '@rsio/api/views/views';
 import type { MirrorSummary } from '@rsio/api/rsiod/mirror-methods';
 import { toRsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';

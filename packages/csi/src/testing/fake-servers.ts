@@ -3,7 +3,7 @@
 // again, a held volume is not removed. Invariant: an order either takes effect as a whole or not at all, as with rssrv.
 
 import type { MirrorSummary } from '@rsio/api/rsiod/mirror-methods';
-import type { JobView, ManagedVolumeView, SnapshotView } from '@rsio/api/rssrv/views';
+import type { JobView, ManagedVolumeView, SnapshotView } from '@rsio/api/views/views';
 import { RsError } from '@rsio/common/lib/errors';
 import { client, job, pool, removedVolume, snapshot as snapshotView, volume as volumeView } from '@rsio/api/testing/server-views';
 

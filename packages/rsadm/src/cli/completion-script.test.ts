@@ -26,6 +26,12 @@ beforeAll(() => {
 
 afterAll(() => shell.end());
 
+/** The words that follow this one in the names of commands. */
+function secondWords(first: string): string[] {
+  const words = COMMANDS.flatMap(({ call }) => (call.by === 'words' ? [call.words.split(' ')] : []));
+  return [...new Set(words.filter(([word, second]) => word === first && second !== undefined).map(([, second]) => second!))].toSorted();
+}
+
 test.for<[string[], string[]]>([
   [
     [''],
@@ -58,42 +64,7 @@ test.for<[string[], string[]]>([
     ['pool', 'move', ''],
     ['fast', 'slow'],
   ],
-  [
-    ['volume', ''],
-    [
-      'allow',
-      'clone',
-      'copy',
-      'create',
-      'demote',
-      'diff',
-      'grow',
-      'image',
-      'import',
-      'list',
-      'move',
-      'pause',
-      'promote',
-      'purge',
-      'refresh',
-      'remove',
-      'rename',
-      'replicate',
-      'replications',
-      'restore',
-      'resume',
-      'reverse',
-      'revoke',
-      'rollback',
-      'seed',
-      'set',
-      'show',
-      'snapshot',
-      'split',
-      'start',
-      'stop',
-    ],
-  ],
+  [['volume', ''], secondWords('volume')],
   [
     ['pool', ''],
     ['add', 'check', 'grow', 'list', 'move', 'release', 'remove', 'set'],

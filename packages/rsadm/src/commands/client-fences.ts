@@ -5,7 +5,7 @@
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { SERVER_METHODS } from '@rsio/api/rssrv/server-methods';
 import { escapeControls } from '@rsio/common/lib/printable';
-import { volumeName } from '@rsio/api/manage/volumes/values';
+import { volumeName } from '@rsio/api/views/values';
 import { type AdmContext, defineCommand } from '../cli/context.ts';
 
 const COMPLETES_CLIENTS = `"\${ask[@]}" client list | tail -n +2 | cut -d' ' -f1`;

@@ -7,16 +7,16 @@ import { newKey } from '@rsio/common/cli/new-key';
 import { assignmentsOf } from '@rsio/common/cli/assignments';
 import { addClient, changeClientLimits, changeRights, removeClient, renameClient, setRights } from '@rsio/common/config/rssrvcfg-edit';
 import { list, object, orNull, text } from '@rsio/common/lib/shape';
-import { SESSION_PATH, type StatsView } from '@rsio/api/rssrv/stats-views';
-import { CLIENT } from '@rsio/api/rssrv/views';
+import { SESSION_PATH, type StatsView } from '@rsio/api/views/stats-views';
+import { CLIENT } from '@rsio/api/views/views';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { plural } from '@rsio/common/lib/units';
 import { type AdmContext, defineCommand } from '../cli/context.ts';
 import { keyFrom } from '../cli/key-file.ts';
 import { changeServerFile, checkServerFile } from '@rsio/api/manage/server-file';
 import { formatTime } from '@rsio/common/log/log-line';
-import { clientDetails, waitWarnings } from '@rsio/api/manage/server-stats';
-import { clientsTable, NO_CLIENT } from '@rsio/api/manage/server-tables';
+import { clientDetails, waitWarnings } from '@rsio/api/views/server-stats';
+import { clientsTable, NO_CLIENT } from '@rsio/api/views/server-tables';
 
 const COMPLETES_CLIENTS = `"\${ask[@]}" client list | tail -n +2 | cut -d' ' -f1`;
 

@@ -1,7 +1,7 @@
 // Tests the commands about shared pools: the requests to rssrv, the changes of rssrvcfg, the tables, and the exit codes. rssrv is a fake.
 // edits.test.ts tests the commands about other pools.
 
-import type { SharedPoolView } from '@rsio/api/rssrv/farm-methods';
+import type { SharedPoolView } from '@rsio/api/views/views';
 import { pool, sharedPool } from '@rsio/api/testing/server-views';
 import { describe, expect, test } from 'vitest';
 import { CONFIG, FARM, refusing, useAdmScene } from '../testing/adm-scene.ts';

@@ -3,16 +3,15 @@
 
 import { resolve } from 'node:path';
 import { type Command, JSON_OPTION, makeCommand, usageError, WAIT_OPTION } from '@rsio/common/cli/command';
-import { JOB } from '@rsio/api/rssrv/views';
+import { JOB } from '@rsio/api/views/views';
 import { object } from '@rsio/common/lib/shape';
 import { parseWhole, quoteText } from '@rsio/common/lib/units';
 import type { VolumeDoor, VolumeProgram } from '@rsio/api/manage/volumes/door';
 import { checkWaiting, followJob } from '@rsio/api/manage/volumes/jobs';
-import { poolNameOf, sizeOf } from '@rsio/api/manage/volumes/values';
+import { poolNameOf, sizeOf } from '@rsio/api/views/values';
 
-/** Makes the command `volume import`. `words`: the command of this program that lists jobs, such as `jobs`. */
-export function importCommand(given: VolumeProgram, words: string): Command<VolumeDoor> {
-  const { program } = given;
+export function importCommand(given: VolumeProgram): Command<VolumeDoor> {
+  const { program, jobs: words } = given;
   return makeCommand(program, {
     call: { by: 'words', words: 'volume import' },
     synopsis: 'volume import SOURCE NAME [--pool P] [--format FORMAT]\n[--block-size N] [--limit RATE] [--wait[=T] | --background]',

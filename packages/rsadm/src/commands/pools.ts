@@ -13,8 +13,8 @@ import { type AdmContext, defineCommand, usageError } from '../cli/context.ts';
 import { addPoolToServer, type SharedDiskTexts } from '@rsio/api/manage/pool-addition';
 import { withoutReflink } from '@rsio/api/manage/volumes/create';
 import { changeServerFile, checkServerFile } from '@rsio/api/manage/server-file';
-import { poolNameOf } from '@rsio/api/manage/volumes/values';
-import { NO_POOL, poolsTable, volumeText } from '@rsio/api/manage/server-tables';
+import { poolNameOf } from '@rsio/api/views/values';
+import { NO_POOL, poolsTable, volumeText } from '@rsio/api/views/server-tables';
 
 /** At most this many uses of a pool are named in the refusal of its removal. */
 const USES_SHOWN_MAX = 5;

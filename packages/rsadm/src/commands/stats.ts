@@ -5,7 +5,7 @@ import { sleep } from '@rsio/common/lib/waiting';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { SERVER_METHODS } from '@rsio/api/rssrv/server-methods';
 import { parseDuration, quoteText } from '@rsio/common/lib/units';
-import { statsTable } from '@rsio/api/manage/server-stats';
+import { statsTable } from '@rsio/api/views/server-stats';
 import { defineCommand, usageError } from '../cli/context.ts';
 import { STATS_INTERVAL_MAX_MS, STATS_INTERVAL_MS } from '../cli/limits.ts';
 

@@ -4,13 +4,13 @@
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { alignColumns, toText } from '@rsio/common/cli/table';
 import { SERVER_DAEMON } from '@rsio/common/control/method-table';
-import { STATS } from '@rsio/api/rssrv/stats-views';
-import { CLIENT, INTERFACE, type InterfaceView, type ManagedVolumeView, POOL, VOLUME, REPLICATION } from '@rsio/api/rssrv/views';
+import { STATS } from '@rsio/api/views/stats-views';
+import { CLIENT, INTERFACE, type InterfaceView, type ManagedVolumeView, POOL, VOLUME, REPLICATION } from '@rsio/api/views/views';
 import { count, list, number, object, orNull, text } from '@rsio/common/lib/shape';
 import { plural, shownSize } from '@rsio/common/lib/units';
 import { formatTime } from '@rsio/common/log/log-line';
-import { waitWarnings } from '@rsio/api/manage/server-stats';
-import { clientsTable, NO_CLIENT, NO_POOL, NO_VOLUME, poolsTable, volumesTable } from '@rsio/api/manage/server-tables';
+import { waitWarnings } from '@rsio/api/views/server-stats';
+import { clientsTable, NO_CLIENT, NO_POOL, NO_VOLUME, poolsTable, volumesTable } from '@rsio/api/views/server-tables';
 import { changeWarnings, replicationWarnings, warningsOf, witnessWarnings } from '@rsio/api/manage/server-warnings';
 import { gatherUpkeep, upkeepFaults } from '@rsio/api/manage/upkeep';
 import { type AdmContext, defineCommand } from '../cli/context.ts';

@@ -31,6 +31,12 @@ beforeAll(() => {
 
 afterAll(() => shell.end());
 
+/** The words that follow this one in the names of commands. */
+function secondWords(first: string): string[] {
+  const words = COMMANDS.flatMap(({ call }) => (call.by === 'words' ? [call.words.split(' ')] : []));
+  return [...new Set(words.filter(([word, second]) => word === first && second !== undefined).map(([, second]) => second!))].toSorted();
+}
+
 test.for<[string[], string[]]>([
   [['in'], ['interface']],
   [
@@ -66,42 +72,7 @@ test.for<[string[], string[]]>([
     ['--force', '--wait', '--json', '--root', '--help', '--version'],
   ],
   [['-a', 'o'], ['oracle']],
-  [
-    ['volume', ''],
-    [
-      'allow',
-      'clone',
-      'copy',
-      'create',
-      'demote',
-      'diff',
-      'grow',
-      'image',
-      'jobs',
-      'list',
-      'move',
-      'pause',
-      'promote',
-      'purge',
-      'refresh',
-      'remove',
-      'rename',
-      'replicate',
-      'replications',
-      'restore',
-      'resume',
-      'reverse',
-      'revoke',
-      'rollback',
-      'seed',
-      'set',
-      'show',
-      'snapshot',
-      'split',
-      'start',
-      'stop',
-    ],
-  ],
+  [['volume', ''], secondWords('volume')],
   [
     ['volume', 'show', ''],
     ['oracle@0', 'db@1'],

@@ -1,7 +1,7 @@
 // Tests `rsconfig farm`: one table from the answers of all servers, and the messages about servers that did not answer.
 // test/integration/farm-commands.test.ts compares it with `rsadm farm` of real servers.
 
-import type { SharedPoolView } from '@rsio/api/rssrv/farm-methods';
+import type { SharedPoolView } from '@rsio/api/views/views';
 import { RsError } from '@rsio/common/lib/errors';
 import { sharedPool } from '@rsio/api/testing/server-views';
 import { expect, test } from 'vitest';

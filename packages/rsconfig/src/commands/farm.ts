@@ -2,12 +2,12 @@
 // one pool, the one with the newest record counts, because a server that is cut off from the storage knows only an old record.
 
 import { JSON_OPTION } from '@rsio/common/cli/command';
-import { SHARED_POOL, type SharedPoolView } from '@rsio/api/rssrv/farm-methods';
+import { SHARED_POOL, type SharedPoolView } from '@rsio/api/views/views';
 import { list, object, text } from '@rsio/common/lib/shape';
 import { FARM_DETAILS, printFarm } from '@rsio/api/manage/farm-views';
 import { defineCommand } from '../cli/context.ts';
 import { INVENTORY_WAIT_MS } from '../limits.ts';
-import { PLACE_OPTIONS, PLACE_SYNOPSIS } from './server-volumes/commands.ts';
+import { PLACE_OPTIONS, PLACE_SYNOPSIS } from './server-volumes/door.ts';
 import { askAll, placesOf } from './server-volumes/servers.ts';
 
 interface Told {

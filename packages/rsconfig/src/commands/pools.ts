@@ -3,13 +3,13 @@
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { alignColumns, toText } from '@rsio/common/cli/table';
-import { POOL } from '@rsio/api/rssrv/views';
+import { POOL } from '@rsio/api/views/views';
 import { list, object, text } from '@rsio/common/lib/shape';
-import { NO_POOL, standingText } from '@rsio/api/manage/server-tables';
+import { NO_POOL, standingText } from '@rsio/api/views/server-tables';
 import { shownSize } from '@rsio/common/lib/units';
 import { defineCommand } from '../cli/context.ts';
 import { INVENTORY_WAIT_MS } from '../limits.ts';
-import { PLACE_OPTIONS, PLACE_SYNOPSIS } from './server-volumes/commands.ts';
+import { PLACE_OPTIONS, PLACE_SYNOPSIS } from './server-volumes/door.ts';
 import { askAll, placesOf } from './server-volumes/servers.ts';
 
 export const POOL_LIST = defineCommand({

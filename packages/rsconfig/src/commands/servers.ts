@@ -8,7 +8,7 @@ import { list, number, object, orNull, text } from '@rsio/common/lib/shape';
 import { formatTime } from '@rsio/common/log/log-line';
 import { defineCommand } from '../cli/context.ts';
 import { INVENTORY_WAIT_MS } from '../limits.ts';
-import { PLACE_OPTIONS, PLACE_SYNOPSIS } from './server-volumes/commands.ts';
+import { PLACE_OPTIONS, PLACE_SYNOPSIS } from './server-volumes/door.ts';
 import { askAll, placesOf } from './server-volumes/servers.ts';
 
 interface Row {

@@ -10,7 +10,7 @@ import type { ServerCall } from '@rsio/api/rssrv/call-server';
 import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
-import type { VolumeName } from '@rsio/api/manage/volumes/values';
+import type { VolumeName } from '@rsio/api/views/values';
 import type { CommandContext } from '../cli/context.ts';
 import { whileFrozen } from './freezer.ts';
 import { type FrozenMount, type FrozenVolume, mountsToFreeze } from './frozen-mounts.ts';

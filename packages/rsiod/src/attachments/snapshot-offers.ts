@@ -4,7 +4,7 @@
 // not attached if another server offers a newer snapshot with the same name.
 
 import { SERVER_METHODS, type ServerMethods } from '@rsio/api/rssrv/server-methods';
-import type { SnapshotView } from '@rsio/api/rssrv/views';
+import type { SnapshotView } from '@rsio/api/views/views';
 import { misfit } from '@rsio/common/lib/shape';
 import { RsError } from '@rsio/common/lib/errors';
 import { servedNameParts } from '@rsio/common/lib/volume-name';

@@ -2,7 +2,7 @@
 // decides as a voter does. A test can make a step fail before or after the server has executed it. Invariant: the fields of a server
 // contain everything that the server has.
 
-import type { ReplicationView } from '@rsio/api/rssrv/views';
+import type { ReplicationView } from '@rsio/api/views/views';
 import { RsError } from '@rsio/common/lib/errors';
 import { volume as volumeView } from '@rsio/api/testing/server-views';
 import type { VolumeEntry } from '@rsio/protocol/wire/messages';

@@ -64,7 +64,7 @@ import { imageHandlers } from './image-handlers.ts';
 import { snapshotHandlers } from './snapshot-handlers.ts';
 import { volumeHandlers } from './volume-handlers.ts';
 import type { POOL_METHODS } from '@rsio/api/rssrv/pool-methods';
-import type { PoolView } from '@rsio/api/rssrv/views';
+import type { PoolView } from '@rsio/api/views/views';
 import type { Clock } from '@rsio/common/lib/clock';
 import { printDuration } from '@rsio/common/lib/units';
 import { POOL_CHANGE_MS } from '../pools/limits.ts';

@@ -2,7 +2,7 @@
 // disk. farm/shared-pool.test.ts tests the moves.
 
 import type { PoolConfig } from '@rsio/common/config/schema/types';
-import { SHARED_POOL, type SharedPoolView } from '@rsio/api/rssrv/farm-methods';
+import { SHARED_POOL, type SharedPoolView } from '@rsio/api/views/views';
 import { misfit } from '@rsio/common/lib/shape';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { beforeEach, describe, expect, test } from 'vitest';

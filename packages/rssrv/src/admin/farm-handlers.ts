@@ -2,7 +2,8 @@
 // record, and never waits for storage.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
-import type { FARM_METHODS, SharedPoolView } from '@rsio/api/rssrv/farm-methods';
+import type { FARM_METHODS } from '@rsio/api/rssrv/farm-methods';
+import type { SharedPoolView } from '@rsio/api/views/views';
 import { diskText, fenceText } from '@rsio/common/config/schema/shared-disk-text';
 import type { PoolConfig } from '@rsio/common/config/schema/types';
 import * as types from '@rsio/common/config/schema/value-types';

@@ -3,7 +3,7 @@
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { IMAGE_METHODS } from '@rsio/api/rssrv/snapshot-methods';
-import type { ManagedVolumeView } from '@rsio/api/rssrv/views';
+import type { ManagedVolumeView } from '@rsio/api/views/views';
 import type { ImageVerbs } from '../jobs/images/image-verbs.ts';
 import type { ImageJobs } from '../jobs/service/image-jobs.ts';
 import type { ReplicaStore } from '../mirrors/replica-verbs.ts';

@@ -3,7 +3,7 @@
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
-import type { ClientView, ManagedVolumeView, SnapshotView } from '@rsio/api/rssrv/views';
+import type { ClientView, ManagedVolumeView, SnapshotView } from '@rsio/api/views/views';
 import type { Fences } from '../volumes/fences.ts';
 import { type Catalogue, type Found, poolNamed, type PoolState, unknownVolume, type VolumeName } from '../pools/catalogue.ts';
 import { overcommitText } from './overcommit.ts';

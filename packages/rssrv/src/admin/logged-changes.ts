@@ -1,7 +1,7 @@
 // Makes the changes that one asker orders, and logs each change with the name of the asker. Invariants: a change is logged before its
 // request is answered; the text of the change in the queue of changes names the asker.
 
-import type { ManagedVolumeView } from '@rsio/api/rssrv/views';
+import type { ManagedVolumeView } from '@rsio/api/views/views';
 import { printSize } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
 import { eventOf } from '../events/event-log.ts';

@@ -5,7 +5,7 @@
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { OBSERVING_METHODS, Readiness } from '@rsio/api/rssrv/observing-methods';
-import type { SharedPoolView } from '@rsio/api/rssrv/farm-methods';
+import type { SharedPoolView } from '@rsio/api/views/views';
 import { plural } from '@rsio/common/lib/units';
 import { programVersion } from '@rsio/common/lib/version';
 import { isOpen, jobText } from '../jobs/job-plan.ts';

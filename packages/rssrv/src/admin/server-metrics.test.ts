@@ -1,7 +1,7 @@
 // Tests the metrics of replications: one series for each volume and direction, and absent figures. shared-pools.test.ts has the metrics of
 // pools, and test/packaging/prometheus.test.ts compares the table of metrics with its documents.
 
-import type { ReplicationView } from '@rsio/api/rssrv/views';
+import type { ReplicationView } from '@rsio/api/views/views';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { replication } from '@rsio/api/testing/server-views';
 import { expect, test } from 'vitest';

@@ -2,7 +2,7 @@
 // worker that hangs delays an answer by at most FIGURES_WAIT_MS, and another metric shows how old the figures of that process are.
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import type { PoolView, ReplicationView } from '@rsio/api/rssrv/views';
+import type { PoolView, ReplicationView } from '@rsio/api/views/views';
 import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
 import { usageOf } from '@rsio/common/daemon/process-facts';
 import { programVersion } from '@rsio/common/lib/version';

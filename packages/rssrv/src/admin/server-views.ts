@@ -10,7 +10,7 @@ import type {
   ServerVolumeConfig,
   VolumeLayout,
 } from '@rsio/common/config/schema/types';
-import type { ClientView, InterfaceView, ManagedVolumeView, PoolView, RemovedVolumeView, SnapshotView } from '@rsio/api/rssrv/views';
+import type { ClientView, InterfaceView, ManagedVolumeView, PoolView, RemovedVolumeView, SnapshotView } from '@rsio/api/views/views';
 import type { Holder } from '@rsio/protocol/wire/messages';
 import { limitsOrNull } from '@rsio/common/config/schema/io-limits';
 import type { HaltFacts } from '../volumes/throttle/halts.ts';

@@ -2,9 +2,9 @@
 // such a pool, the pool does not count as unavailable. farm-handlers.test.ts tests `farm-show`.
 
 import type { PoolConfig } from '@rsio/common/config/schema/types';
-import type { PoolView } from '@rsio/api/rssrv/views';
+import type { PoolView } from '@rsio/api/views/views';
 import { misfit } from '@rsio/common/lib/shape';
-import { POOL } from '@rsio/api/rssrv/views';
+import { POOL } from '@rsio/api/views/views';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';
 import type { FarmRecord } from '../farm/farm-record.ts';

@@ -15,7 +15,7 @@ import { DB, directory, MIB, open, usePoolDirectory } from '../testing/pool-dire
 import { PoolScene } from '../testing/pool-scene.ts';
 import { order, sourceVerbs } from '../testing/source-scene.ts';
 import { WHOLE_CHANGES, WHOLE_TURN } from '../testing/whole-turn.ts';
-import type { SnapshotView } from '@rsio/api/rssrv/views';
+import type { SnapshotView } from '@rsio/api/views/views';
 import type { VoterRecord } from './voter-rules.ts';
 import { replicaSnapshotHandlers } from './replica-snapshot-handlers.ts';
 import type { FoundSnapshot } from '../snapshots/snapshot-rules.ts';

@@ -4,7 +4,7 @@
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { COPYING_METHODS, REPLICATION_ORDER, SOURCE_METHODS } from '@rsio/api/rssrv/replication-methods';
-import type { ReplicationView } from '@rsio/api/rssrv/views';
+import type { ReplicationView } from '@rsio/api/views/views';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import type { Of } from '@rsio/common/lib/shape';

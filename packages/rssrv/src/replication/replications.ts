@@ -5,7 +5,7 @@ import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { PEER_METHODS } from '@rsio/api/rssrv/peer-methods';
 import type { COPYING_METHODS, FOLLOWER_METHODS, SOURCE_METHODS } from '@rsio/api/rssrv/replication-methods';
-import type { ManagedVolumeView, ReplicationView } from '@rsio/api/rssrv/views';
+import type { ManagedVolumeView, ReplicationView } from '@rsio/api/views/views';
 import type { Clock } from '@rsio/common/lib/clock';
 import type { Log } from '@rsio/common/log/log';
 import type { Triggers } from '@rsio/common/triggers/triggers';

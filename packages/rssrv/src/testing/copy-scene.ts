@@ -4,7 +4,7 @@
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '@rsio/common/lib/clock';
-import type { JobView } from '@rsio/api/rssrv/views';
+import type { JobView } from '@rsio/api/views/views';
 import { JobService, type JobServicePorts } from '../jobs/service/job-service.ts';
 import { type Asker, LOCAL_ASKER } from '../pools/asker.ts';
 import { COMPARED_CONTENT } from './move-scene.ts';

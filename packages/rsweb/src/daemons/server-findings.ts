@@ -1,9 +1,9 @@
 // Makes findings with remedies from the answers of an rssrv. Pure.
 // Invariant: the sentences are the same as those of rsadm.
 
-import { waitWarnings } from '@rsio/api/manage/server-stats';
+import { waitWarnings } from '@rsio/api/views/server-stats';
 import { changeWarnings, poolWarnings, volumeWarnings, witnessWarnings } from '@rsio/api/manage/server-warnings';
-import type { ManagedVolumeView, PoolView } from '@rsio/api/rssrv/views';
+import type { ManagedVolumeView, PoolView } from '@rsio/api/views/views';
 import { hrefOf, clientId, poolId, serverId, volumeId } from '../model/ids.ts';
 import { POOL_ERROR, POOL_WARNING } from '../limits.ts';
 import type { Finding } from '../model/picture.ts';

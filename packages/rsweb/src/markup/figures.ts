@@ -1,7 +1,7 @@
 // Formats figures for people, as rsadm and rsconfig do. Pure.
 // Invariant: `-` stands for an unknown or missing value, never for zero.
 
-import { rateText } from '@rsio/api/manage/server-stats';
+import { rateText } from '@rsio/api/views/server-stats';
 import { shownSize } from '@rsio/common/lib/units';
 import { formatTime } from '@rsio/common/log/log-line';
 import type { Load } from '../model/picture.ts';

@@ -1,42 +1,21 @@
-// The volume commands of rsadm and rsconfig. Each program adds its own commands `volume list` and `volume create`. rssrv decides whether a
-// change is permitted, and executes the change. Invariants: each command that changes something sends an id with its request, so that the
+// The commands of rsadm and rsconfig that change settings of a volume, remove it and bring it back. rssrv decides whether a change is
+// permitted, and executes the change. Invariants: each command that changes something sends an id with its request, so that the
 // request is never executed twice. Removing a volume needs the person's consent.
 
 import { shownSize } from '@rsio/common/lib/units';
 import { type Command, JSON_OPTION, makeCommand, printJson, usageError } from '@rsio/common/cli/command';
 import { toText } from '@rsio/common/cli/table';
-import { JOB, REMOVED, SNAPSHOT, VOLUME } from '../../rssrv/views.ts';
-import { list, object, orNull, type Shape } from '@rsio/common/lib/shape';
+import { JOB, REMOVED, SNAPSHOT, VOLUME } from '../../views/views.ts';
+import { object, orNull, type Shape } from '@rsio/common/lib/shape';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { formatTime } from '@rsio/common/log/log-line';
-import { poolsText, volumeDetails, volumeText } from '../server-tables.ts';
+import { poolsText, volumeDetails } from '../../views/server-tables.ts';
 import { noteUnknownClients } from './create.ts';
 import type { VolumeDoor, VolumeProgram, VolumeTarget } from './door.ts';
 import { JOB_OPTIONS, restoreFrom } from './images.ts';
-import { poolNameOf, sizeOf, splitSnapshot } from './values.ts';
+import { splitSnapshot } from '../../views/values.ts';
 
 type VolumeCommand = Command<VolumeDoor>;
-
-export interface VolumeCommands {
-  readonly show: VolumeCommand;
-  readonly grow: VolumeCommand;
-  readonly rename: VolumeCommand;
-  readonly set: VolumeCommand;
-  readonly remove: VolumeCommand;
-  readonly restore: VolumeCommand;
-}
-
-/** `words`: name of the program's job commands, such as `jobs`. */
-export function volumeCommands(program: VolumeProgram, words: string): VolumeCommands {
-  return {
-    show: showCommand(program),
-    grow: growCommand(program),
-    rename: renameCommand(program),
-    set: setCommand(program),
-    remove: removeCommand(program),
-    restore: restoreCommand(program, words),
-  };
-}
 
 /** Returns the shape of the JSON that a command about one volume prints. */
 export function volumeShape({ place }: VolumeProgram): Shape {
@@ -60,66 +39,7 @@ function print(door: VolumeDoor, json: boolean, { place }: Pick<VolumeTarget, 'p
   return undefined;
 }
 
-function showCommand(given: VolumeProgram): VolumeCommand {
-  return makeCommand(given.program, {
-    ...volumeCommand(given, 'show'),
-    json: object({ ...given.place, volume: VOLUME, snapshots: list(SNAPSHOT, 'The oldest first') }),
-    synopsis: 'volume show NAME',
-    summary: 'shows everything about a volume',
-    operands: { min: 1, max: 1 },
-    run: async (door: VolumeDoor, { json }, [name = '']) => {
-      const { call, volume, ...target } = await door.find(name, 'show');
-      const answer = await call('volume-show', volume);
-      const details = volumeDetails(answer.volume, target.label(answer.volume), target.server, answer.snapshots, door.clock.wallMs());
-      return print(door, json, target, answer, details);
-    },
-  });
-}
-
-function growCommand(given: VolumeProgram): VolumeCommand {
-  return makeCommand(given.program, {
-    ...volumeCommand(given, 'grow'),
-    synopsis: 'volume grow NAME SIZE [--pool P]',
-    summary: 'makes a volume larger, even while clients use it',
-    details: `A volume made with --stripe grows in all of its pools, and a volume made with
---concat in its last pool. With --pool, a volume made with --concat continues in
-that pool; no client may use the volume during the command.`,
-    options: { pool: { kind: 'text', value: 'P', help: 'pool in which a volume made with --concat continues' }, json: JSON_OPTION },
-    operands: { min: 2, max: 2 },
-    run: async (door: VolumeDoor, { json, pool }, [name = '', size = '']) => {
-      const sizeBytes = sizeOf('SIZE', size, given.program);
-      const { call, volume, ...target } = await door.find(name, 'change');
-      const answer = await call('volume-grow', {
-        ...volume,
-        sizeBytes,
-        ...(pool === null ? {} : { pool: poolNameOf('--pool', pool, given.program) }),
-        request: door.newId(),
-      });
-      if (answer.volume.overcommit !== undefined) door.note(answer.volume.overcommit);
-      return print(door, json, target, answer, toText([`${target.label(answer.volume)} now has ${shownSize(answer.volume.sizeBytes)}`]));
-    },
-  });
-}
-
-function renameCommand(given: VolumeProgram): VolumeCommand {
-  return makeCommand(given.program, {
-    ...volumeCommand(given, 'rename'),
-    synopsis: 'volume rename NAME NEW',
-    summary: 'gives a volume another name; no client may hold it',
-    details: `Without @, NEW is a name in universe 0, as every NAME is.`,
-    operands: { min: 2, max: 2 },
-    run: async (door: VolumeDoor, { json }, [name = '', to = '']) => {
-      const { call, volume: from, label, place, parse } = await door.find(name, 'change');
-      const next = parse(to);
-      if (volumeText(from) === volumeText(next))
-        throw usageError(`Volume ${label(from)} already has this name: give another one`, given.program);
-      const answer = await call('volume-rename', { ...from, newName: next.name, newUniverse: next.universe, request: door.newId() });
-      return print(door, json, { place }, answer, toText([`${label(from)} is now ${label(answer.volume)}`]));
-    },
-  });
-}
-
-function setCommand(given: VolumeProgram): VolumeCommand {
+export function setCommand(given: VolumeProgram): VolumeCommand {
   return makeCommand(given.program, {
     ...volumeCommand(given, 'set'),
     synopsis: 'volume set NAME KEY=VALUE...',
@@ -150,7 +70,7 @@ right admin.`,
   });
 }
 
-function removeCommand(given: VolumeProgram): VolumeCommand {
+export function removeCommand(given: VolumeProgram): VolumeCommand {
   return makeCommand(given.program, {
     ...volumeCommand(given, 'remove'),
     synopsis: 'volume remove NAME[@SNAPSHOT] [--yes]',
@@ -189,7 +109,7 @@ async function removeSnapshot(door: VolumeDoor, target: VolumeTarget, snapshot: 
   return print(door, json, target, { removed: null, ...answer }, text);
 }
 
-function restoreCommand(given: VolumeProgram, words: string): VolumeCommand {
+export function restoreCommand(given: VolumeProgram): VolumeCommand {
   return makeCommand(given.program, {
     ...volumeCommand(given, 'restore'),
     synopsis: 'volume restore NAME [--from N] [--limit RATE]\n[--wait[=T] | --background]',
@@ -213,7 +133,7 @@ effect. To write a backup to a volume, use rsconfig restore FILE NAME.`,
     operands: { min: 1, max: 1 },
     completes: given.completesRemoved,
     run: async (door: VolumeDoor, { from, json, ...options }, [name = '']) => {
-      if (from !== null) return restoreFrom(door, name, from, { ...options, json }, { program: given.program, words });
+      if (from !== null) return restoreFrom(door, name, from, { ...options, json }, given);
       const { call, volume, ...target } = await door.findRemoved(name);
       const answer = await call('volume-restore', { ...volume, request: door.newId() });
       const text = `${target.label(answer.volume)} restored in pool ${poolsText(answer.volume)}${target.ofServer}`;

@@ -12,12 +12,12 @@ import {
   usageError,
   WAIT_OPTION,
 } from '@rsio/common/cli/command';
-import { JOB } from '../../rssrv/views.ts';
+import { JOB } from '../../views/views.ts';
 import { object } from '@rsio/common/lib/shape';
 import { quoteText } from '@rsio/common/lib/units';
 import type { VolumeDoor, VolumeProgram, VolumeTarget } from './door.ts';
 import { checkWaiting, followJob, type FollowOptions } from './jobs.ts';
-import { poolNameOf, sizeOf, splitSnapshot } from './values.ts';
+import { poolNameOf, sizeOf, splitSnapshot } from '../../views/values.ts';
 
 const SOURCE = `A job on the server copies the content of the volume at one moment, even while
 clients write. For this, the job makes a snapshot, which it removes when it
@@ -74,8 +74,8 @@ type CommonValues = OptionValues & {
   readonly json: boolean;
 };
 
-/** The command of rsconfig, which copies only to new volumes. `words`: name of the program's job commands, such as `jobs`. */
-export function copyCommand(given: VolumeProgram, words: string): Command<VolumeDoor> {
+/** The command of rsconfig, which copies only to new volumes. */
+export function copyCommand(given: VolumeProgram): Command<VolumeDoor> {
   const { program } = given;
   return makeCommand(program, {
     call: { by: 'words', words: 'volume copy' },
@@ -92,14 +92,14 @@ export function copyCommand(given: VolumeProgram, words: string): Command<Volume
           `Wrong name ${quoteText(to)}: from a client, a copy is a new volume; rsadm volume copy on the server copies to files and NBD servers, and rsconfig backup to files here`,
           program,
         );
-      await copyToVolume(door, await orderOf(door, given, words, values, name), values.pool, to, program);
+      await copyToVolume(door, await orderOf(door, given, values, name), values.pool, to, program);
       return undefined;
     },
   });
 }
 
 /** The command of rsadm, which copies to any target. */
-export function copyAnywhereCommand(given: VolumeProgram, words: string): Command<VolumeDoor> {
+export function copyAnywhereCommand(given: VolumeProgram): Command<VolumeDoor> {
   const { program } = given;
   return makeCommand(program, {
     call: { by: 'words', words: 'volume copy' },
@@ -112,7 +112,7 @@ export function copyAnywhereCommand(given: VolumeProgram, words: string): Comman
     completes: given.completesVolumes,
     run: async (door: VolumeDoor, values, [name = '', to = '']) => {
       const { pool, format, force } = values;
-      const order = await orderOf(door, given, words, values, name);
+      const order = await orderOf(door, given, values, name);
       if (!isFile(to) && !to.includes('://')) {
         if (format !== null || force) throw usageError('Only a file has --format and --force: a path begins with / or ./', program);
         await copyToVolume(door, order, pool, to, program);
@@ -146,7 +146,7 @@ function isFile(target: string): boolean {
   return /^\.{0,2}\//.test(target);
 }
 
-async function orderOf(door: VolumeDoor, { program }: VolumeProgram, words: string, values: CommonValues, name: string): Promise<Order> {
+async function orderOf(door: VolumeDoor, { program, jobs: words }: VolumeProgram, values: CommonValues, name: string): Promise<Order> {
   const { limit, wait, background, json } = values;
   checkWaiting({ wait, background }, program);
   const { volume, snapshot } = splitSnapshot(name, program);

@@ -4,14 +4,14 @@
 import { type GivenOptions, type OptionSpecs, usageError } from '@rsio/common/cli/command';
 import { LIMIT_KEYS, limitAllowed, type LimitKey, NO_IO_LIMITS, withLimit } from '@rsio/common/config/schema/io-limits';
 import type { ServerMethods } from '../../rssrv/server-methods.ts';
-import { type ManagedVolumeView, VOLUME } from '../../rssrv/views.ts';
+import { type ManagedVolumeView, VOLUME } from '../../views/views.ts';
 import { toText } from '@rsio/common/cli/table';
 import { RsError } from '@rsio/common/lib/errors';
 import { flag } from '@rsio/common/lib/shape';
 import { parseWhole, quoteText, shownSize } from '@rsio/common/lib/units';
-import { poolsText } from '../server-tables.ts';
+import { poolsText } from '../../views/server-tables.ts';
 import type { VolumeDoor, VolumeTarget } from './door.ts';
-import { clientsOf, poolNameOf, sizeOf } from './values.ts';
+import { clientsOf, poolNameOf, sizeOf } from '../../views/values.ts';
 
 /** Usage, summary and options of `volume create`. */
 export const CREATE = {

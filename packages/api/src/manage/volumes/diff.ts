@@ -9,7 +9,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { plural, quoteText, shownSize } from '@rsio/common/lib/units';
 import type { VolumeDoor, VolumeProgram, VolumeTarget } from './door.ts';
 import { DIFF_RANGES_SHOWN_MAX } from './limits.ts';
-import { splitSnapshot } from './values.ts';
+import { splitSnapshot } from '../../views/values.ts';
 
 type Part = ServerMethods['volume-diff']['result'];
 type Range = Part['ranges'][number];

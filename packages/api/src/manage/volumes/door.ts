@@ -5,7 +5,7 @@ import { type Output, usageError } from '@rsio/common/cli/command';
 import type { ServerCall } from '../../rssrv/call-server.ts';
 import type { Fields } from '@rsio/common/lib/shape';
 import type { Clock } from '@rsio/common/lib/clock';
-import type { VolumeName } from './values.ts';
+import type { VolumeName } from '../../views/values.ts';
 
 /** A volume that a person named, and the server that answers requests about it. */
 export interface VolumeTarget {
@@ -59,6 +59,8 @@ export interface VolumeProgram {
   /** Shell command that prints the names of the volumes for completion. */
   readonly completesVolumes: string;
   readonly completesRemoved: string;
+  /** Words of the commands about jobs, such as `jobs`. */
+  readonly jobs: string;
 }
 
 /**
@@ -75,4 +77,11 @@ export function sameServer(targets: readonly VolumeTarget[], what: string, progr
       `${what} are of one server; give a command for each server, and for each mirror`,
     program,
   );
+}
+
+/** Throws E_USAGE if there are several servers, because each server has its own jobs and replications. */
+export async function onlyServer(door: VolumeDoor, program: string): Promise<VolumeTarget> {
+  const [target, ...others] = await door.choose('jobs', { pools: [] });
+  if (others.length === 0) return target;
+  throw usageError('There are several servers: name one with --server', program);
 }

@@ -4,25 +4,14 @@
 import { shownSize } from '@rsio/common/lib/units';
 import { type Command, JSON_OPTION, makeCommand, printJson, usageError, WAIT_OPTION } from '@rsio/common/cli/command';
 import { toText } from '@rsio/common/cli/table';
-import { JOB, type JobView, VOLUME } from '../../rssrv/views.ts';
+import { JOB, type JobView, VOLUME } from '../../views/views.ts';
 import { list, object, orNull } from '@rsio/common/lib/shape';
-import { poolsText, snapshotText, volumeText } from '../server-tables.ts';
+import { poolsText, snapshotText, volumeText } from '../../views/server-tables.ts';
 import { sameServer, type VolumeDoor, type VolumeProgram, type VolumeTarget } from './door.ts';
 import { checkDone, followed, followJob, type FollowOptions } from './jobs.ts';
-import { poolNameOf, sizeOf, universeOf } from './values.ts';
+import { poolNameOf, sizeOf, universeOf } from '../../views/values.ts';
 
 type ImageCommand = Command<VolumeDoor>;
-
-export interface ImageCommands {
-  readonly image: ImageCommand;
-  readonly refresh: ImageCommand;
-  readonly split: ImageCommand;
-}
-
-/** `words`: name of the program's job commands, such as `jobs`. */
-export function imageCommands(program: VolumeProgram, words: string): ImageCommands {
-  return { image: imageCommand(program, words), refresh: refreshCommand(program, words), split: splitCommand(program) };
-}
 
 export const JOB_OPTIONS = {
   limit: { kind: 'text', value: 'RATE', help: 'copy at most RATE bytes per second, such as 100m' },
@@ -43,7 +32,7 @@ function jobOptions({ limit, wait, background }: JobFlags, program: string) {
   return { limitBytes: limit === null ? null : sizeOf('--limit', limit, program), follow: { wait, background, json: false } };
 }
 
-function imageCommand(given: VolumeProgram, words: string): ImageCommand {
+export function imageCommand(given: VolumeProgram): ImageCommand {
   return makeCommand(given.program, {
     call: { by: 'words', words: 'volume image' },
     synopsis: 'volume image NAME --universe N [--pool P] [--limit RATE]\n[--wait[=T] | --background]',
@@ -83,7 +72,7 @@ and shows its progress; with --background, it does not.`,
           done: `${label} is made in pool ${job.to}`,
           undone: 'there is no image',
         };
-        await followJob(door, target, job, { ...follow, shows: `${given.program} ${words}` }, texts);
+        await followJob(door, target, job, { ...follow, shows: `${given.program} ${given.jobs}` }, texts);
       }
       if (volume === null) return undefined;
       const made = `${target.label(volume)} created in pool ${poolsText(volume)}${target.ofServer}, ${shownSize(volume.sizeBytes)}`;
@@ -94,7 +83,7 @@ and shows its progress; with --background, it does not.`,
   });
 }
 
-function refreshCommand(given: VolumeProgram, words: string): ImageCommand {
+export function refreshCommand(given: VolumeProgram): ImageCommand {
   return makeCommand(given.program, {
     call: { by: 'words', words: 'volume refresh' },
     synopsis: 'volume refresh NAME@N... [--limit RATE]\n[--wait[=T] | --background]',
@@ -132,7 +121,7 @@ not.`,
       for (const [index, job] of answer.jobs.entries()) {
         const label = target.label(found[index]?.volume ?? target.volume);
         const texts = { begins: `${label} is being refreshed`, done: `${label} refreshed`, undone: 'the image is as before' };
-        await followJob(door, target, job, { ...follow, shows: `${given.program} ${words}` }, texts);
+        await followJob(door, target, job, { ...follow, shows: `${given.program} ${given.jobs}` }, texts);
       }
       if (answer.volumes.length > 0)
         door.out(toText(answer.volumes.map((volume) => `${target.label(volume)} refreshed from ${ofText(target, volume.image)}`)));
@@ -144,30 +133,6 @@ not.`,
 function ofText({ label }: VolumeTarget, image: { readonly name: string | null; readonly universe: number | null } | null): string {
   const { name = null, universe = null } = image ?? {};
   return name === null || universe === null ? 'its volume' : label({ name, universe });
-}
-
-function splitCommand(given: VolumeProgram): ImageCommand {
-  return makeCommand(given.program, {
-    call: { by: 'words', words: 'volume split' },
-    synopsis: 'volume split NAME@N',
-    summary: 'makes an image an ordinary volume',
-    details: `The image keeps its content, and can no longer be refreshed. Clients can use the
-image while the command runs. The volume of the image need not exist. The
-command also makes a replica of a mirror an ordinary volume. The mirror can then
-no longer use the replica, so do this only if the mirror is gone. No client may
-use the replica, and only an administrator of the server may run the command.`,
-    options: { json: JSON_OPTION },
-    json: object({ ...given.place, volume: VOLUME }),
-    operands: { min: 1, max: 1 },
-    completes: given.completesVolumes,
-    run: async (door: VolumeDoor, { json }, [name = '']) => {
-      const target = await door.find(name, 'change');
-      const answer = await target.call('volume-split', { ...target.volume, request: door.newId() });
-      if (json) return printJson(door, { ...target.place, ...answer });
-      door.out(toText([`${target.label(answer.volume)} is an ordinary volume now`]));
-      return undefined;
-    },
-  });
 }
 
 /** Waits for the job and prints the answer as JSON, with the job in its final state. Throws E_BUSY if the job ended without success. */
@@ -189,7 +154,7 @@ export async function restoreFrom(
   name: string,
   from: string,
   { json, ...options }: JobFlags & { readonly json: boolean },
-  { program, words }: { readonly program: string; readonly words: string },
+  { program, jobs: words }: VolumeProgram,
 ): Promise<undefined> {
   const fromUniverse = universeOf('--from', from, program);
   const { limitBytes, follow } = jobOptions(options, program);

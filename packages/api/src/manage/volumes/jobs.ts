@@ -4,35 +4,18 @@
 import { shownSize } from '@rsio/common/lib/units';
 import { sleep } from '@rsio/common/lib/waiting';
 import { type Command, JSON_OPTION, makeCommand, printJson, usageError, WAIT_OPTION } from '@rsio/common/cli/command';
-import { alignColumns, toText } from '@rsio/common/cli/table';
-import { JOB, type JobView } from '../../rssrv/views.ts';
-import { list, object } from '@rsio/common/lib/shape';
+import { toText } from '@rsio/common/cli/table';
+import { JOB, type JobView } from '../../views/views.ts';
+import { object } from '@rsio/common/lib/shape';
 import { RsError } from '@rsio/common/lib/errors';
 import type { VolumeDoor, VolumeProgram, VolumeTarget } from './door.ts';
 import { JOB_LOOK_MS } from './limits.ts';
-import { poolNameOf, sizeOf } from './values.ts';
+import { poolNameOf, sizeOf } from '../../views/values.ts';
 
 type JobCommand = Command<VolumeDoor>;
 
-export interface JobCommands {
-  readonly move: JobCommand;
-  readonly list: JobCommand;
-  readonly cancel: JobCommand;
-  readonly limit: JobCommand;
-}
-
-/** `words`: name of the program's job commands, such as `jobs`. */
-export function jobCommands(program: VolumeProgram, words: string): JobCommands {
-  return {
-    move: moveCommand(program, words),
-    list: listCommand(program, words),
-    cancel: cancelCommand(program, words),
-    limit: limitCommand(program, words),
-  };
-}
-
-function moveCommand(given: VolumeProgram, words: string): JobCommand {
-  const { program } = given;
+export function moveCommand(given: VolumeProgram): JobCommand {
+  const { program, jobs: words } = given;
   return makeCommand(program, {
     call: { by: 'words', words: 'volume move' },
     synopsis: 'volume move NAME [--from Q] --pool P [--limit RATE]\n[--wait[=T] | --background]',
@@ -162,100 +145,9 @@ async function ended(door: VolumeDoor, target: VolumeTarget, id: string, waitMs:
   }
 }
 
-function listCommand(given: VolumeProgram, words: string): JobCommand {
-  const { program } = given;
-  return makeCommand(program, {
-    call: { by: 'words', words },
-    synopsis: `${words} [ID]`,
-    summary: 'lists the jobs of the server, such as moves and copies',
-    details: `The list contains the unfinished jobs, and the jobs that ended most recently. A
-client sees only the jobs that it has begun. RESTART says whether a job
-continues or starts over after a restart of the server.`,
-    options: { json: JSON_OPTION },
-    json: object({ ...given.place, jobs: list(JOB, 'The oldest first') }),
-    operands: { min: 0, max: 1 },
-    run: async (door: VolumeDoor, { json }, [id = null]) => {
-      const target = await onlyServer(door, program);
-      const { jobs } = await target.call('job-list', { id });
-      if (json) return printJson(door, { ...target.place, jobs });
-      if (jobs.length === 0) door.note('No job');
-      else door.out(jobsTable(jobs));
-      return undefined;
-    },
-  });
-}
-
-function cancelCommand(given: VolumeProgram, words: string): JobCommand {
-  const { program } = given;
-  return makeCommand(program, {
-    call: { by: 'words', words: `${words} cancel` },
-    synopsis: `${words} cancel ID`,
-    summary: 'ends a job and undoes what it has done',
-    options: { json: JSON_OPTION },
-    json: object({ ...given.place, job: JOB }),
-    operands: { min: 1, max: 1 },
-    run: async (door: VolumeDoor, { json }, [id = '']) => {
-      const target = await onlyServer(door, program);
-      const { job } = await target.call('job-cancel', { id, request: door.newId() });
-      if (json) return printJson(door, { ...target.place, job });
-      door.out(toText([`Job ${id} is being cancelled`]));
-      return undefined;
-    },
-  });
-}
-
-function limitCommand(given: VolumeProgram, words: string): JobCommand {
-  const { program } = given;
-  return makeCommand(program, {
-    call: { by: 'words', words: `${words} limit` },
-    synopsis: `${words} limit ID RATE`,
-    summary: 'limits the bandwidth of a job, even while it runs',
-    details: 'RATE is in bytes per second, such as 100m; none removes the limit.',
-    options: { json: JSON_OPTION },
-    json: object({ ...given.place, job: JOB }),
-    operands: { min: 2, max: 2 },
-    run: async (door: VolumeDoor, { json }, [id = '', rate = '']) => {
-      const limitBytes = rate === 'none' ? null : sizeOf('RATE', rate, program);
-      const target = await onlyServer(door, program);
-      const { job } = await target.call('job-limit', { id, limitBytes, request: door.newId() });
-      if (json) return printJson(door, { ...target.place, job });
-      door.out(toText([`Job ${id} copies ${limitBytes === null ? 'without limit' : `at most ${shownSize(limitBytes)} in a second`}`]));
-      return undefined;
-    },
-  });
-}
-
-/** Throws E_USAGE if there are several servers, because each server has its own jobs and replications. */
-export async function onlyServer(door: VolumeDoor, program: string): Promise<VolumeTarget> {
-  const [target, ...others] = await door.choose('jobs', { pools: [] });
-  if (others.length === 0) return target;
-  throw usageError('There are several servers: name one with --server', program);
-}
-
 function progressText({ state, doneBytes, totalBytes, bytesPerSecond }: JobView): string {
   if (totalBytes === 0) return `${state}, nothing copied yet`;
   const percent = Math.floor((doneBytes / totalBytes) * 100);
   const speed = bytesPerSecond === 0 ? '' : `, ${shownSize(bytesPerSecond)} in a second`;
   return `${state}, ${shownSize(doneBytes)} of ${shownSize(totalBytes)} copied (${percent} %)${speed}`;
-}
-
-function jobsTable(jobs: readonly JobView[]): string {
-  const rows = jobs.map((job) => [
-    job.id,
-    jobText(job),
-    job.state,
-    `${shownSize(job.doneBytes)}/${shownSize(job.totalBytes)}`,
-    job.bytesPerSecond === 0 ? '-' : shownSize(job.bytesPerSecond),
-    job.limitBytes === null ? '-' : shownSize(job.limitBytes),
-    job.by ?? '-',
-    job.endedMs === null ? job.afterRestart : '-',
-    job.reason ?? '',
-  ]);
-  return toText(alignColumns(['JOB', 'WHAT', 'STATE', 'COPIED', 'SPEED', 'LIMIT', 'BY', 'RESTART', 'REASON'], rows));
-}
-
-function jobText({ kind, name, snapshot, from, to, newName }: JobView): string {
-  if (kind === 'import') return `import ${from} to ${name} in ${to}`;
-  if (kind === 'move') return `move ${name} from ${from} to ${to}`;
-  return `copy ${name}${snapshot === null ? '' : `@${snapshot}`} to ${newName === null ? to : `${newName} in ${to}`}`;
 }

@@ -5,12 +5,12 @@ import { JSON_OPTION, makeCommand, printJson, usageError, type Command } from '@
 import { toText } from '@rsio/common/cli/table';
 import { duration } from '@rsio/common/config/schema/value-types';
 import { OLDER_MAX_MS } from '@rsio/common/control/limits';
-import { REMOVED, type RemovedVolumeView } from '../../rssrv/views.ts';
+import { REMOVED, type RemovedVolumeView } from '../../views/views.ts';
 import { list, object } from '@rsio/common/lib/shape';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { plural, shownSize } from '@rsio/common/lib/units';
 import type { VolumeDoor, VolumeProgram, VolumeTarget } from './door.ts';
-import { valueOf } from './values.ts';
+import { valueOf } from '../../views/values.ts';
 
 const OLDER = duration(0, OLDER_MAX_MS);
 

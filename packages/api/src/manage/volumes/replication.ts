@@ -5,30 +5,19 @@ import { type Command, JSON_OPTION, makeCommand, printJson, usageError } from '@
 import { alignColumns, toText } from '@rsio/common/cli/table';
 import { duration } from '@rsio/common/config/schema/value-types';
 import { REPLICATION_EVERY_MAX_MS, REPLICATION_EVERY_MIN_MS, REPLICATION_KEEP_MAX } from '@rsio/common/control/limits';
-import { VOLUME, REPLICATION, type ReplicationView } from '../../rssrv/views.ts';
+import { REPLICATION, type ReplicationView } from '../../views/views.ts';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { list, object, orNull } from '@rsio/common/lib/shape';
 import { isName, NAME_ALLOWED, parseWhole, printDuration, quoteText } from '@rsio/common/lib/units';
-import { momentAge, volumeText } from '../server-tables.ts';
+import { momentAge, volumeText } from '../../views/server-tables.ts';
 import { replicationWarnings } from '../server-warnings.ts';
-import { sameServer, type VolumeDoor, type VolumeProgram, type VolumeTarget } from './door.ts';
-import { onlyServer } from './jobs.ts';
-import { sizeOf, valueOf } from './values.ts';
+import { onlyServer, sameServer, type VolumeDoor, type VolumeProgram, type VolumeTarget } from './door.ts';
+import { sizeOf, valueOf } from '../../views/values.ts';
 
 type ReplicationCommand = Command<VolumeDoor>;
 
 const EVERY = duration(REPLICATION_EVERY_MIN_MS, REPLICATION_EVERY_MAX_MS);
 const KEEP_DEFAULT = 3;
-
-export interface ReplicationCommands {
-  readonly replicate: ReplicationCommand;
-  readonly replications: ReplicationCommand;
-  readonly seed: ReplicationCommand;
-}
-
-export function replicationCommands(program: VolumeProgram): ReplicationCommands {
-  return { replicate: replicateCommand(program), replications: listCommand(program), seed: seedCommand(program) };
-}
 
 interface Settings {
   readonly to: string | null;
@@ -38,7 +27,7 @@ interface Settings {
   readonly reversible: string | null;
 }
 
-function replicateCommand(given: VolumeProgram): ReplicationCommand {
+export function replicateCommand(given: VolumeProgram): ReplicationCommand {
   const { program } = given;
   return makeCommand(program, {
     call: { by: 'words', words: 'volume replicate' },
@@ -132,7 +121,7 @@ function doneText(labels: string, hasEnded: boolean, replication: ReplicationVie
   return `${labels}: no longer replicated to ${to}${momentMs === null ? '' : '; the last moments stay as snapshots'}`;
 }
 
-function listCommand(given: VolumeProgram): ReplicationCommand {
+export function replicationsCommand(given: VolumeProgram): ReplicationCommand {
   return makeCommand(given.program, {
     call: { by: 'words', words: 'volume replications' },
     synopsis: 'volume replications',
@@ -160,39 +149,6 @@ do, and the exit code is 1.`,
       else door.out(replicationsTable(replications));
       for (const warning of warnings) door.note(warning);
       return code;
-    },
-  });
-}
-
-function seedCommand(given: VolumeProgram): ReplicationCommand {
-  const { program } = given;
-  return makeCommand(program, {
-    call: { by: 'words', words: 'volume seed' },
-    synopsis: 'volume seed NAME --from OTHER',
-    summary: 'gives a follower content that was carried, for its first moment',
-    details: `A first moment over a slow line takes long. Carry a disk instead: at the source,
-volume copy writes a moment of the volume to a file; at the other server,
-volume import makes volume OTHER of the file, in the pool of the follower NAME.
-This command gives the follower the content of OTHER, at once and without a
-copy. The replication then compares that content with its source by checksums,
-and copies only what differs, so that OTHER may have any age and come from
-anywhere. The follower must have no moment yet, and no client may have OTHER
-attached. OTHER is not changed, and can be removed afterwards.`,
-    options: {
-      from: { kind: 'text', value: 'OTHER', help: 'volume with the content' },
-      json: JSON_OPTION,
-    },
-    json: object({ ...given.place, volume: VOLUME }),
-    operands: { min: 1, max: 1 },
-    completes: given.completesVolumes,
-    run: async (door: VolumeDoor, { from, json }, [name = '']) => {
-      if (from === null) throw usageError('No content: give --from OTHER', program);
-      const target = await door.find(name, 'change');
-      const { volume, call, label, parse } = target;
-      const answer = await call('volume-seed', { volume, from: parse(from), request: door.newId() });
-      if (json) return printJson(door, { ...target.place, ...answer });
-      door.out(toText([`${label(volume)} begins with the content of ${label(parse(from))}: its first moment copies only what differs`]));
-      return undefined;
     },
   });
 }

@@ -5,8 +5,8 @@ import { SECTOR_BYTES, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '@rsio/common/lib/l
 import { SCHEMA } from '@rsio/common/config/schema/schema';
 import { clientNames, size, type ValueType } from '@rsio/common/config/schema/value-types';
 import { NAME_ALLOWED, plural, shownSize } from '@rsio/common/lib/units';
-import { volumeText } from '@rsio/api/manage/server-tables';
-import { type VolumeName, volumeName } from '@rsio/api/manage/volumes/values';
+import { volumeText } from '@rsio/api/views/server-tables';
+import { type VolumeName, volumeName } from '@rsio/api/views/values';
 import { entryOf, type FieldSpec, focusOn, type Form, formOf, formText } from '../../machine/form.ts';
 import { CREATE_HELP } from '../model/help-text.ts';
 import { configIn, isSame, type ServerCommand, type ServerState, volumeIn } from '../model/state.ts';

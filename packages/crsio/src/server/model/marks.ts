@@ -1,7 +1,7 @@
 // A popup with a list of clients, in which the user marks the clients that may attach a volume. Pure. Invariant: either the entry for all
 // clients is marked, or entries of single clients are marked, never both.
 
-import type { ClientView } from '@rsio/api/rssrv/views';
+import type { ClientView } from '@rsio/api/views/views';
 import type { Popup } from '../../machine/machine.ts';
 import type { ServerCommand } from './state.ts';
 

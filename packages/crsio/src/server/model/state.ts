@@ -3,10 +3,9 @@
 // the last answers with their age.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
-import type { ClientView, InterfaceView, ManagedVolumeView, PoolView, RemovedVolumeView } from '@rsio/api/rssrv/views';
-import type { SharedPoolView } from '@rsio/api/rssrv/farm-methods';
+import type { ClientView, InterfaceView, ManagedVolumeView, PoolView, RemovedVolumeView, SharedPoolView } from '@rsio/api/views/views';
 import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
-import type { VolumeName } from '@rsio/api/manage/volumes/values';
+import type { VolumeName } from '@rsio/api/views/values';
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import { type Command, type Failure, firstState, type ListPage, type Machine } from '../../machine/machine.ts';
 import type { Choice, Content, Row } from '../../machine/rows.ts';

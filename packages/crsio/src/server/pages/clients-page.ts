@@ -1,10 +1,10 @@
 // The list of clients, and the page of one client: the state, rights and volumes of the client, and the commands for it. Pure. Invariant:
 // no page shows a key. A new key is shown only in the popup after the change that made it.
 
-import type { ClientView } from '@rsio/api/rssrv/views';
+import type { ClientView } from '@rsio/api/views/views';
 import type { RekeyStep } from '@rsio/api/manage/client-rekey';
 import { formatTime } from '@rsio/common/log/log-line';
-import { clientStateText, NO_CLIENT, rightsText } from '@rsio/api/manage/server-tables';
+import { clientStateText, NO_CLIENT, rightsText } from '@rsio/api/views/server-tables';
 import { open } from '../../machine/machine.ts';
 import { problemRow, textRow, type Tone } from '../../machine/rows.ts';
 import { LIST_NAME_COLUMNS_MAX } from '../../widgets/limits.ts';

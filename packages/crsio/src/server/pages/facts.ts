@@ -4,7 +4,7 @@
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import { plural, shownSize } from '@rsio/common/lib/units';
-import { volumeText } from '@rsio/api/manage/server-tables';
+import { volumeText } from '@rsio/api/views/server-tables';
 import { warningsOf } from '@rsio/api/manage/server-warnings';
 import { headingRow, textRow } from '../../machine/rows.ts';
 import { tableOf } from '../../widgets/table.ts';

@@ -1,7 +1,7 @@
 // The list of the addresses on which the server listens. rssrv reports whether it listens on an interface; all other facts come from the
 // file. Pure. Invariant: if rssrv does not listen on an interface, the row of the interface says why.
 
-import type { InterfaceView } from '@rsio/api/rssrv/views';
+import type { InterfaceView } from '@rsio/api/views/views';
 import { report, step } from '../../machine/machine.ts';
 import { ADDRESS_COLUMNS } from '../../machine/rows.ts';
 import { LIST_NAME_COLUMNS_MAX } from '../../widgets/limits.ts';

@@ -1,10 +1,9 @@
 // The list of pools with their space, and the page of one pool. rssrv prepares and checks pools.
 // Pure. Invariant: a bar only repeats the percentage beside it.
 
-import type { SharedPoolView } from '@rsio/api/rssrv/farm-methods';
-import type { PoolView } from '@rsio/api/rssrv/views';
+import type { PoolView, SharedPoolView } from '@rsio/api/views/views';
 import { plural, shownSize } from '@rsio/common/lib/units';
-import { farmStateText, heartbeatText, NO_POOL, standingText } from '@rsio/api/manage/server-tables';
+import { farmStateText, heartbeatText, NO_POOL, standingText } from '@rsio/api/views/server-tables';
 import { open } from '../../machine/machine.ts';
 import { EMPTY_ROW, headingRow, problemRow, textRow, type Tone } from '../../machine/rows.ts';
 import { LIST_NAME_COLUMNS_MAX } from '../../widgets/limits.ts';

@@ -1,7 +1,7 @@
 // The status page of the server: warnings, interfaces, pools with their space, clients and volumes on one page. Pure. Invariant: warnings
 // come first, and each warning says what to do.
 
-import type { ClientView, ManagedVolumeView } from '@rsio/api/rssrv/views';
+import type { ClientView, ManagedVolumeView } from '@rsio/api/views/views';
 import { plural } from '@rsio/common/lib/units';
 import { formatTime } from '@rsio/common/log/log-line';
 import { pageOf } from '../../machine/machine.ts';

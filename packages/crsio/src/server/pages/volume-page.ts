@@ -1,9 +1,9 @@
 // The page of one volume: everything that rssrv reports about the volume, and the commands for it. Pure. Invariant: for a volume that a
 // section of the file configures, the page offers no changes, because such a volume is changed only in the file.
 
-import type { ManagedVolumeView } from '@rsio/api/rssrv/views';
-import { volumeDetails, volumeText } from '@rsio/api/manage/server-tables';
-import type { VolumeName } from '@rsio/api/manage/volumes/values';
+import type { ManagedVolumeView } from '@rsio/api/views/views';
+import { volumeDetails, volumeText } from '@rsio/api/views/server-tables';
+import type { VolumeName } from '@rsio/api/views/values';
 import { onTop, pushed, withTop } from '../../machine/machine.ts';
 import { problemRow, textRow } from '../../machine/rows.ts';
 import { changeTakeOver, createVolume, growVolume, renameVolume } from '../forms/volume-forms.ts';

@@ -1,8 +1,8 @@
 // The lists of volumes and of removed volumes. The page of a single volume is in volume-page.ts. Pure. Invariant: a state is shown as a
 // sign and a word, so that it is readable without colours.
 
-import type { ManagedVolumeView, RemovedVolumeView } from '@rsio/api/rssrv/views';
-import { keptText, NO_VOLUME, poolsText, volumeText } from '@rsio/api/manage/server-tables';
+import type { ManagedVolumeView, RemovedVolumeView } from '@rsio/api/views/views';
+import { keptText, NO_VOLUME, poolsText, volumeText } from '@rsio/api/views/server-tables';
 import { shownSize } from '@rsio/common/lib/units';
 import { open } from '../../machine/machine.ts';
 import type { Tone } from '../../machine/rows.ts';

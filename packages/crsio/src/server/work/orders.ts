@@ -3,9 +3,9 @@
 
 import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
 import { formatTime } from '@rsio/common/log/log-line';
-import { volumeText } from '@rsio/api/manage/server-tables';
+import { volumeText } from '@rsio/api/views/server-tables';
 import { shownSize } from '@rsio/common/lib/units';
-import type { VolumeName } from '@rsio/api/manage/volumes/values';
+import type { VolumeName } from '@rsio/api/views/values';
 import { failureOf, failureText } from '../../machine/machine.ts';
 import type { ServerPorts } from '../model/ports.ts';
 import { type Outcome, idOf, type Order } from '../model/state.ts';

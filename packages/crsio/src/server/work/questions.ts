@@ -1,9 +1,9 @@
 // The questions that crsio asks before it removes or interrupts something. The answer that confirms contains the order. Pure. Invariant:
 // the choice that has the focus at first changes nothing.
 
-import { volumeText } from '@rsio/api/manage/server-tables';
+import { volumeText } from '@rsio/api/views/server-tables';
 import { shownSize } from '@rsio/common/lib/units';
-import type { VolumeName } from '@rsio/api/manage/volumes/values';
+import type { VolumeName } from '@rsio/api/views/values';
 import { askBefore } from '../../machine/machine.ts';
 import { type ServerCommand, type Order, type ServerState, volumeIn } from '../model/state.ts';
 import { clientRemoval, interfaceRemoval, poolRemoval } from './file-orders.ts';

@@ -2,7 +2,7 @@
 // command has seen or made, by its id.
 
 import type { AttachmentView } from '@rsio/api/rsiod/methods';
-import type { SnapshotView } from '@rsio/api/rssrv/views';
+import type { SnapshotView } from '@rsio/api/views/views';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { parseVolumeName, servedNameParts } from '@rsio/common/lib/volume-name';
 import type { VolumeTarget } from '@rsio/api/manage/volumes/door';

@@ -32,7 +32,7 @@ import { checkDirectory, readRunFolder, removeBackup, withBackups } from '../../
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
 import { CHAINS_KEPT_MAX, FULL_EVERY_MAX_MS, FULL_EVERY_MIN_MS } from '../../limits.ts';
 import { timeName } from '@rsio/common/lib/time-name';
-import { PROGRAM } from '../server-volumes/commands.ts';
+import { PROGRAM } from '../server-volumes/door.ts';
 import { findAnywhere } from '../server-volumes/find.ts';
 import { backUpSnapshot, makeSnapshot, volumeInFiles } from './attached-snapshot.ts';
 

@@ -4,7 +4,7 @@
 
 import path from 'node:path';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
-import type { SnapshotView } from '@rsio/api/rssrv/views';
+import type { SnapshotView } from '@rsio/api/views/views';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { list, object, type Of, orNull, text, word } from '@rsio/common/lib/shape';
 import { volumeLabel } from '@rsio/common/lib/volume-name';

@@ -5,7 +5,7 @@
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { CONTROL_METHODS } from '@rsio/api/rsiod/methods';
 import type { ChangedMirror } from '@rsio/api/rsiod/mirror-methods';
-import { poolNameOf } from '@rsio/api/manage/volumes/values';
+import { poolNameOf } from '@rsio/api/views/values';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
 import { namedVolume } from '../server-volumes/find.ts';
 import { insistently } from '../server-volumes/servers.ts';

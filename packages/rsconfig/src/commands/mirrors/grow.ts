@@ -6,7 +6,7 @@ import { toText } from '@rsio/common/cli/table';
 import { CONTROL_METHODS } from '@rsio/api/rsiod/methods';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import { shownSize } from '@rsio/common/lib/units';
-import { sizeOf } from '@rsio/api/manage/volumes/values';
+import { sizeOf } from '@rsio/api/views/values';
 import { defineCommand, usageError } from '../../cli/context.ts';
 import { namedVolume } from '../server-volumes/find.ts';
 

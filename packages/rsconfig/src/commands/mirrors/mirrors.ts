@@ -8,7 +8,7 @@ import { list, object, orNull, text } from '@rsio/common/lib/shape';
 import { toRsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
-import { poolNameOf, sizeOf } from '@rsio/api/manage/volumes/values';
+import { poolNameOf, sizeOf } from '@rsio/api/views/values';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
 import { formatOutcome } from '../../output/format.ts';
 import { namedVolume } from '../server-volumes/find.ts';

@@ -7,11 +7,11 @@ import type { AttachOutcome } from '@rsio/api/rsiod/methods';
 import { object, orNull, text } from '@rsio/common/lib/shape';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { CREATE, CREATED_FIELDS, type CreatedVolume, createVolume, reportCreated } from '@rsio/api/manage/volumes/create';
-import { clientsOf } from '@rsio/api/manage/volumes/values';
+import { clientsOf } from '@rsio/api/views/values';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
 import { ordered } from '../../cli/order-waiting.ts';
 import { formatOutcome } from '../../output/format.ts';
-import { doorOf, PLACE_OPTIONS, PLACE_SYNOPSIS, PROGRAM } from './commands.ts';
+import { doorOf, PLACE_OPTIONS, PLACE_SYNOPSIS, PROGRAM } from './door.ts';
 import { type PlaceFilter, placesOf } from './servers.ts';
 
 export const VOLUME_CREATE = defineCommand({

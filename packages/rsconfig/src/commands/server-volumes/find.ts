@@ -5,8 +5,8 @@
 import { HAD_NONE, type ServerMethods } from '@rsio/api/rssrv/server-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import type { Purpose, VolumeTarget, Wanted } from '@rsio/api/manage/volumes/door';
-import { type VolumeName, volumeName } from '@rsio/api/manage/volumes/values';
-import { volumeText } from '@rsio/api/manage/server-tables';
+import { type VolumeName, volumeName } from '@rsio/api/views/values';
+import { volumeText } from '@rsio/api/views/server-tables';
 import { type CommandContext, usageError } from '../../cli/context.ts';
 import { INVENTORY_WAIT_MS } from '../../limits.ts';
 import { type Asked, askAll, callAt, capital, type Place, type PlaceFilter, placesOf } from './servers.ts';

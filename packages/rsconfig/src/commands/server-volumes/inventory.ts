@@ -3,10 +3,10 @@
 
 import type { VolumeView } from '@rsio/api/rsiod/methods';
 import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
-import { type ManagedVolumeView, REMOVED, VOLUME } from '@rsio/api/rssrv/views';
+import { type ManagedVolumeView, REMOVED, VOLUME } from '@rsio/api/views/views';
 import { list, object, type Of, orNull, text, word } from '@rsio/common/lib/shape';
 import { alignColumns, toText } from '@rsio/common/cli/table';
-import { heldText, imageCells, imageHeading, keptText, poolsText, volumeText } from '@rsio/api/manage/server-tables';
+import { heldText, imageCells, imageHeading, keptText, poolsText, volumeText } from '@rsio/api/views/server-tables';
 import { shownSize } from '@rsio/common/lib/units';
 import { formatTime } from '@rsio/common/log/log-line';
 import type { CommandContext } from '../../cli/context.ts';

@@ -8,7 +8,7 @@ import type { AttachmentView } from '@rsio/api/rsiod/methods';
 import type { MirrorSnapshot } from '@rsio/api/rsiod/mirror-methods';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { exportName } from '@rsio/common/lib/volume-name';
-import type { VolumeName } from '@rsio/api/manage/volumes/values';
+import type { VolumeName } from '@rsio/api/views/values';
 import { copyChanges } from '../../backup/copy-changes.ts';
 import { NbdClient } from '../../backup/nbd-client.ts';
 import type { CommandContext } from '../../cli/context.ts';

@@ -1,7 +1,7 @@
 // Which replications and pools of servers doctor reports: replications that go on only by an order, and pools that are full or lost.
 
 import { expect, test } from 'vitest';
-import type { PoolView, ReplicationView } from '@rsio/api/rssrv/views';
+import type { PoolView, ReplicationView } from '@rsio/api/views/views';
 import { doctorFacts } from '../../testing/facts.ts';
 import { checkServers } from './servers.ts';
 

@@ -3,7 +3,7 @@
 // finding names the server on which its orders are given.
 
 import { listed } from '@rsio/common/cli/command';
-import type { ReplicationView } from '@rsio/api/rssrv/views';
+import type { ReplicationView } from '@rsio/api/views/views';
 import { shownSize } from '@rsio/common/lib/units';
 import type { DoctorFacts } from '../gather/facts.ts';
 import { type Finding, FindingList } from '../gather/finding.ts';

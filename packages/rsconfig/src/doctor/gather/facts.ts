@@ -6,7 +6,7 @@ import type { ConfigWarning, RscltConfig } from '@rsio/common/config/schema/type
 import type { ApplicationsView } from '@rsio/api/rsapp/app-methods';
 import type { AoeGateView, BackupView, DaemonView, GateView, ServerView, StatusView } from '@rsio/api/rsiod/methods';
 import type { MirrorSummary } from '@rsio/api/rsiod/mirror-methods';
-import type { PoolView, ReplicationView } from '@rsio/api/rssrv/views';
+import type { PoolView, ReplicationView } from '@rsio/api/views/views';
 import type { Upkeep } from '@rsio/api/manage/upkeep';
 import type { Finding } from '@rsio/protocol/explorer/finding';
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';

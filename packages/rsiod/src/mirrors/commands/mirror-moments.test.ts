@@ -1,7 +1,7 @@
 // Tests when the client makes the moments of replicated mirrors: what the servers list decides, one mirror does not wait for another, and an
 // error is logged once.
 
-import type { ReplicationView } from '@rsio/api/rssrv/views';
+import type { ReplicationView } from '@rsio/api/views/views';
 import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';

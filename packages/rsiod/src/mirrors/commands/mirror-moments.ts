@@ -3,7 +3,7 @@
 // mirror does not wait for another. A moment that fails is tried again when the next one is due, and its error is logged once. A server that
 // is busy, for example with a moment that is still being copied, is no error unless it stays busy.
 
-import type { ReplicationView } from '@rsio/api/rssrv/views';
+import type { ReplicationView } from '@rsio/api/views/views';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 import { timeName } from '@rsio/common/lib/time-name';

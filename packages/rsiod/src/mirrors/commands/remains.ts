@@ -3,7 +3,7 @@
 // server votes for the mirror or has a record of the mirror. A volume that a client holds or that belongs to another mirror is never
 // offered for removal.
 
-import type { ManagedVolumeView } from '@rsio/api/rssrv/views';
+import type { ManagedVolumeView } from '@rsio/api/views/views';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import type { VolumeEntry } from '@rsio/protocol/wire/messages';

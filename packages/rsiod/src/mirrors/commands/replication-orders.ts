@@ -2,7 +2,7 @@
 // has joined has the orders of the others, so that the copy can go on at it, or the command names what gives them.
 
 import { SOURCE_METHODS } from '@rsio/api/rssrv/replication-methods';
-import type { ReplicationView } from '@rsio/api/rssrv/views';
+import type { ReplicationView } from '@rsio/api/views/views';
 import { toRsError } from '@rsio/common/lib/errors';
 import { misfit } from '@rsio/common/lib/shape';
 import { printDuration } from '@rsio/common/lib/units';

@@ -4,7 +4,7 @@
 import { RsError } from '@rsio/common/lib/errors';
 import { expect, test } from 'vitest';
 import { volume } from '@rsio/api/testing/server-views';
-import type { ManagedVolumeView } from '@rsio/api/rssrv/views';
+import type { ManagedVolumeView } from '@rsio/api/views/views';
 import type { MirrorServer } from './mirror-server.ts';
 import { makeVolume, type MadeVolumes, removeVolume, setAside } from './volumes.ts';
 

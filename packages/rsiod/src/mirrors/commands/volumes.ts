@@ -2,7 +2,7 @@
 // create it, so that it is not forgotten if the answer is lost. If a volume cannot be removed, a message names it and the command that
 // removes it.
 
-import type { ManagedVolumeView } from '@rsio/api/rssrv/views';
+import type { ManagedVolumeView } from '@rsio/api/views/views';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { NAME_MAX_BYTES } from '@rsio/common/lib/limits';
 import { nameInUniverse, volumeLabel } from '@rsio/common/lib/volume-name';

@@ -3,7 +3,7 @@
 // names of other clients only as holders of volumes that it may attach, as the clients to which these are replicated, or in the lists of a
 // volume of its own. Only a client with the right `admin` sees the result of a method without `shows` in its entry. Rules: A1.
 
-import type { JobView, ManagedVolumeView, PoolView, RemovedVolumeView, SnapshotView, ReplicationView } from '@rsio/api/rssrv/views';
+import type { JobView, ManagedVolumeView, PoolView, RemovedVolumeView, SnapshotView, ReplicationView } from '@rsio/api/views/views';
 import type { MaskedKind, MaskedViews, ServerMethod } from '@rsio/api/rssrv/server-method';
 import { SERVER_METHODS, type ServerMethodName } from '@rsio/api/rssrv/server-methods';
 import { CLIENT_ROLES } from '@rsio/common/config/schema/types';

@@ -8,7 +8,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type JobView } from '@rsio/api/rssrv/views';
+import { type JobView } from '@rsio/api/views/views';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { beforeEach, expect, test, vi } from 'vitest';
 import type { ConvertOrder } from './program.ts';

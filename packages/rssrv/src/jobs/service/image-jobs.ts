@@ -2,7 +2,7 @@
 // copy snapshots of the same moment, and the snapshots of all volumes exist before the first job begins.
 
 import { randomBytes, randomUUID } from 'node:crypto';
-import type { JobView } from '@rsio/api/rssrv/views';
+import type { JobView } from '@rsio/api/views/views';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { checkNotCopied } from '../copies/copy-rules.ts';

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { JOB_METHODS } from '@rsio/api/rssrv/job-methods';
-import type { JobView } from '@rsio/api/rssrv/views';
+import type { JobView } from '@rsio/api/views/views';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';

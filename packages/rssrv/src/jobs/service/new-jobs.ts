@@ -2,7 +2,7 @@
 // of a job contains no ids of volumes and pools.
 
 import { randomBytes } from 'node:crypto';
-import type { JobView } from '@rsio/api/rssrv/views';
+import type { JobView } from '@rsio/api/views/views';
 import type { Clock } from '@rsio/common/lib/clock';
 import type { Log } from '@rsio/common/log/log';
 import { jobText } from '../job-plan.ts';

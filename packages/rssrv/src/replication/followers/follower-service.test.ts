@@ -1,7 +1,7 @@
 // Tests what an exchange of the roles says if its source stops answering, before and after it was told to hand over. The peer is a
 // stand-in, and the follower is real. roles.test.ts tests the exchange.
 
-import type { ManagedVolumeView } from '@rsio/api/rssrv/views';
+import type { ManagedVolumeView } from '@rsio/api/views/views';
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { afterEach, beforeEach, expect, test } from 'vitest';

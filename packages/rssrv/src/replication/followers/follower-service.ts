@@ -4,7 +4,7 @@
 import { randomUUID } from 'node:crypto';
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import { COPYING_METHODS, type FOLLOWER_METHODS } from '@rsio/api/rssrv/replication-methods';
-import type { ManagedVolumeView } from '@rsio/api/rssrv/views';
+import type { ManagedVolumeView } from '@rsio/api/views/views';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { isName, NAME_ALLOWED, quoteText } from '@rsio/common/lib/units';
 import type { Asker } from '../../pools/asker.ts';

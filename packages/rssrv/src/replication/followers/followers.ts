@@ -5,7 +5,7 @@
 
 import { REPLICATION_REPORTS_MAX } from '@rsio/common/control/limits';
 import { type ReplicationOrder, COPYING_METHODS } from '@rsio/api/rssrv/replication-methods';
-import type { ReplicationView } from '@rsio/api/rssrv/views';
+import type { ReplicationView } from '@rsio/api/views/views';
 import type { PeerConfig } from '@rsio/common/config/schema/types';
 import type { Timer } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';

@@ -3,7 +3,7 @@
 // start of this server only once its silence has lasted REPLICATION_SILENT_MS.
 
 import type { ReplicationReport } from '@rsio/api/rssrv/replication-methods';
-import type { ReplicationView } from '@rsio/api/rssrv/views';
+import type { ReplicationView } from '@rsio/api/views/views';
 import type { Clock } from '@rsio/common/lib/clock';
 import { printDuration } from '@rsio/common/lib/units';
 import { type Found, volumeText } from '../../pools/catalogue.ts';

@@ -3,7 +3,7 @@
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { HALT_METHODS } from '@rsio/api/rssrv/volume-methods';
-import type { ManagedVolumeView } from '@rsio/api/rssrv/views';
+import type { ManagedVolumeView } from '@rsio/api/views/views';
 import { RsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';

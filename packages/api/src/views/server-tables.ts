@@ -3,10 +3,9 @@
 
 import { alignColumns, toText } from '@rsio/common/cli/table';
 import { limitsText } from '@rsio/common/config/schema/io-limits';
-import type { SharedPoolView } from '../rssrv/farm-methods.ts';
-import type { ClientView, ManagedVolumeView, PoolView, RemovedVolumeView, SnapshotView } from '../rssrv/views.ts';
+import type { ClientView, JobView, ManagedVolumeView, PoolView, RemovedVolumeView, SharedPoolView, SnapshotView } from './views.ts';
 import { plural, printSize, shownSize } from '@rsio/common/lib/units';
-import type { StatsView } from '../rssrv/stats-views.ts';
+import type { StatsView } from './stats-views.ts';
 import { formatTime } from '@rsio/common/log/log-line';
 import { rateText, ratesOf } from './server-stats.ts';
 
@@ -314,4 +313,25 @@ function roleText({ role, pools, limitBytes, ownedBytes }: ClientView): string {
   if (role !== 'manage') return role;
   const limit = limitBytes === null ? '' : ` ${shownSize(ownedBytes)} of ${shownSize(limitBytes)}`;
   return `manage ${pools === null ? 'all pools' : pools.join(',')}${limit}`;
+}
+
+export function jobsTable(jobs: readonly JobView[]): string {
+  const rows = jobs.map((job) => [
+    job.id,
+    jobText(job),
+    job.state,
+    `${shownSize(job.doneBytes)}/${shownSize(job.totalBytes)}`,
+    job.bytesPerSecond === 0 ? '-' : shownSize(job.bytesPerSecond),
+    job.limitBytes === null ? '-' : shownSize(job.limitBytes),
+    job.by ?? '-',
+    job.endedMs === null ? job.afterRestart : '-',
+    job.reason ?? '',
+  ]);
+  return toText(alignColumns(['JOB', 'WHAT', 'STATE', 'COPIED', 'SPEED', 'LIMIT', 'BY', 'RESTART', 'REASON'], rows));
+}
+
+function jobText({ kind, name, snapshot, from, to, newName }: JobView): string {
+  if (kind === 'import') return `import ${from} to ${name} in ${to}`;
+  if (kind === 'move') return `move ${name} from ${from} to ${to}`;
+  return `copy ${name}${snapshot === null ? '' : `@${snapshot}`} to ${newName === null ? to : `${newName} in ${to}`}`;
 }

@@ -45,16 +45,29 @@ export function splitSnapshot(text: string, program: string): { readonly volume:
   return { volume, snapshot };
 }
 
-const volumeSize = size(SECTOR_BYTES, VOLUME_MAX_BYTES);
+/** The size of a volume. */
+export const volumeSize = size(SECTOR_BYTES, VOLUME_MAX_BYTES);
 
 /** Parses the size of a volume. Throws E_USAGE. `what` names the option or operand in the error, such as `--size`. */
 export function sizeOf(what: string, text: string, program: string): number {
   return valueOf(what, text, volumeSize, program);
 }
 
+export const poolNameType: ValueType<string> = name;
+
+/** A word that the server checks, such as the name of a client. */
+export const anyText: ValueType<string> = { kind: 'text', allowed: 'a text', isSecret: false, parse: (text) => text };
+
+/** Most bytes in a second; `none` is no limit. */
+export const rate: ValueType<number | null> = {
+  ...volumeSize,
+  allowed: `${volumeSize.allowed}, or none`,
+  parse: (text) => (text === 'none' ? null : volumeSize.parse(text)),
+};
+
 /** Parses the name of a pool. Throws E_USAGE. */
 export function poolNameOf(what: string, text: string, program: string): string {
-  return valueOf(what, text, name, program);
+  return valueOf(what, text, poolNameType, program);
 }
 
 /** Parses the word `all` or names of clients. Returns null for all clients. Throws E_USAGE. */

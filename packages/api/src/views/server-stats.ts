@@ -2,7 +2,7 @@
 // Invariant: each figure stands under a heading with its unit, and an unknown figure is `-`.
 
 import { alignColumns, toText } from '@rsio/common/cli/table';
-import type { SessionStatsView, StatsView, VolumeStatsView, WaitView } from '../rssrv/stats-views.ts';
+import type { SessionStatsView, StatsView, VolumeStatsView, WaitView } from './stats-views.ts';
 import { printDuration } from '@rsio/common/lib/units';
 
 const BYTES_PER_MB = 1e6;

@@ -1,7 +1,7 @@
 // The shapes of statistics about clients in answers of rssrv: counters, rates, latencies, paths and waits. Invariant: a field never
 // disappears or changes its meaning within a version of the interface.
 
-import { LATENCY } from '../rsiod/latency-shape.ts';
+import { LATENCY } from './latency-shape.ts';
 import { count, flag, list, number, object, type Of, orNull, text, word } from '@rsio/common/lib/shape';
 
 const VOLUME_STATS = object({

@@ -246,3 +246,29 @@ export const REPLICATION = object({
   nextMs: orNull(number('When the next moment is due')),
 });
 export type ReplicationView = Of<typeof REPLICATION>;
+
+export const SHARED_POOL = object({
+  name: text(),
+  disk: text('As in rssrvcfg, such as rbd:rsio/fast'),
+  fence: text('As in rssrvcfg'),
+  state: word(
+    ['unknown', 'claimed', 'making', 'free', 'taking', 'interrupted', 'serving'],
+    'By the record of the pool; unknown: the record was not read yet; interrupted: its owner should serve it, but was not heard, or is ending',
+  ),
+  owner: orNull(text(), 'Name of the server that owns the pool, or is taking it; null: none'),
+  isHere: flag('True if this server serves the pool'),
+  standing: word(['watching', 'taking', 'owned', 'leaving', 'ending'], 'What this server does about the pool'),
+  generation: count('Grows with each owner'),
+  sinceMs: orNull(number(), 'Time of the last change of the record, by the clock of the server that made it'),
+  heartbeatMs: orNull(number(), 'Time for which the owner was not heard; null: no owner'),
+  next: orNull(text(), 'Name of the server that takes the pool if the owner ends; null: none is there, or only a command moves the pool'),
+  takeOverMs: orNull(
+    number(),
+    'Time for which the owner must be silent before another server takes the pool; null: only a command moves it',
+  ),
+  load: orNull(count('Of the server that serves the pool: READs and WRITEs per second, and one for each 64 KiB/s; null: unknown')),
+  why: text('What this server waits for, or why it does not serve the pool'),
+  owners: list(object({ server: text(), isThere: flag('True if the server watches the pool') }), 'In order of preference'),
+  unfenced: list(object({ server: text(), generation: count() }), 'Earlier owners whose end is not proven yet'),
+});
+export type SharedPoolView = Of<typeof SHARED_POOL>;
