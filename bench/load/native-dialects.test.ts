@@ -9,7 +9,7 @@ import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { HEADER_BYTES } from '@rsio/protocol/wire/limits';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
 import { bodyLengthBytes, emptyHeader, readHeader, writeIoHeader, writeMessageHeader } from '@rsio/protocol/wire/header';
-import { decodeHeartbeat, encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
+import { Ping } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { afterEach, expect, test, type TestContext } from 'vitest';
 import { ByteStream } from './byte-stream.ts';
@@ -81,7 +81,7 @@ class RsioServer {
 
   ping(): Buffer {
     this.pings++;
-    const body = encodeHeartbeat({ number: this.pings, clockMs: this.pings * 1000.25, heard: 3, oldestMs: 1.5, generation: 9 });
+    const body = Ping.encode({ number: this.pings, clockMs: this.pings * 1000.25, heard: 3, oldestMs: 1.5, generation: 9 });
     return message(OP.PING, body);
   }
 
@@ -95,7 +95,7 @@ class RsioServer {
     if (header.op === OP.PONG) {
       this.pongs++;
       const expected = { number: this.pongs, clockMs: this.pongs * 1000.25, heard: this.pongs, oldestMs: 0, generation: 0 };
-      expect(decodeHeartbeat(body, 0, body.length)).toEqual(expected);
+      expect(Ping.decode(body, 0, body.length)).toEqual(expected);
     } else if (header.op !== OP.BYE) {
       this.execute(header, body, socket);
     }

@@ -9,14 +9,7 @@ import { DIGEST_BYTES, HEADER_BYTES, SLOTS, SLOTS_RESERVED } from '@rsio/protoco
 import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
 import { ANSWER, frameName, OP } from '@rsio/protocol/wire/frames';
 import { bodyLengthBytes, emptyHeader, type Header, readHeader, writeMessageHeader } from '@rsio/protocol/wire/header';
-import {
-  decodeFarewell,
-  decodeHeartbeat,
-  decodeOpenAnswer,
-  encodeFarewell,
-  encodeHeartbeat,
-  encodeOpenRequest,
-} from '@rsio/protocol/wire/message-codec';
+import { Farewell, Ping, OpenAnswer, OpenRequest } from '@rsio/protocol/wire/messages';
 import { STATUS, statusEntry } from '@rsio/protocol/wire/status';
 import { ByteStream } from './byte-stream.ts';
 import type { OpenConnection, Place, RsioVolume } from './orders.ts';
@@ -30,7 +23,7 @@ let instances = 0;
 
 /** Frames that each path sends at the end, so that the session ends. */
 export function rsioFarewell(digest: boolean): Buffer {
-  return messageFrame({ digest }, OP.BYE, 0, 0, encodeFarewell({ code: 'E_SHUTTING_DOWN', sentence: 'The bench has measured' }));
+  return messageFrame({ digest }, OP.BYE, 0, 0, Farewell.encode({ code: 'E_SHUTTING_DOWN', sentence: 'The bench has measured' }));
 }
 
 interface SessionPlan {
@@ -78,7 +71,7 @@ async function openVolumes(path: Path, names: readonly string[], isReadonly: boo
   let firstHandle = 0;
   for (const [index, name] of names.entries()) {
     // The holds of earlier readers outlive their sessions. A writer therefore takes the volume over from these readers.
-    const body = encodeOpenRequest({ name, universe: 0, readonly: isReadonly, take: isReadonly ? 0 : 2 });
+    const body = OpenRequest.encode({ name, universe: 0, readonly: isReadonly, take: isReadonly ? 0 : 2 });
     path.stream.send(messageFrame(path, OP.OPEN, OPEN_SLOT, index + 1, body));
     const handle = await openedHandle(path);
     if (index === 0) firstHandle = handle;
@@ -145,17 +138,17 @@ async function openedHandle(path: Path): Promise<number> {
           const { name, sentence } = statusEntry(header.handle);
           throw new RsError('E_VOLUME', `The server did not open the volume: ${name}: ${sentence}`);
         }
-        return decodeOpenAnswer(body, 0, body.length).handle;
+        return OpenAnswer.decode(body, 0, body.length).handle;
       case OP.PING: {
-        const { number, clockMs } = decodeHeartbeat(body, 0, body.length);
-        const pong = encodeHeartbeat({ number, clockMs, heard: number, oldestMs: 0, generation: 0 });
+        const { number, clockMs } = Ping.decode(body, 0, body.length);
+        const pong = Ping.encode({ number, clockMs, heard: number, oldestMs: 0, generation: 0 });
         path.stream.send(messageFrame(path, OP.PONG, 0, 0, pong));
         break;
       }
       case OP.NOTIFY:
         break;
       case OP.BYE:
-        throw new RsError('E_RESET', `The server said: ${decodeFarewell(body, 0, body.length).sentence}`);
+        throw new RsError('E_RESET', `The server said: ${Farewell.decode(body, 0, body.length).sentence}`);
       default:
         throw new RsError('E_PROTOCOL', `${frameName(header.op)} was not to come here`);
     }

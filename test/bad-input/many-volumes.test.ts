@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { MESSAGE_MAX_BYTES } from '@rsio/protocol/wire/limits';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
-import { decodeListAnswer } from '@rsio/protocol/wire/message-codec';
+import { ListAnswer } from '@rsio/protocol/wire/messages';
 import { clientConfig, keyOf, serverConfig } from '../support/hosts/configs.ts';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { NbdIo } from '../support/io/nbd-io.ts';
@@ -39,7 +39,7 @@ it('10,000 volumes start and are listed, shown and used', async () => {
   while (((parts.at(-1)?.flags ?? 0) & FLAG.MORE) !== 0) parts.push(await raw.answer(0));
   expect(parts.length).toBeGreaterThan(1);
   for (const { body } of parts) expect(body.length).toBeLessThanOrEqual(MESSAGE_MAX_BYTES);
-  const listed = parts.flatMap(({ body }) => decodeListAnswer(body, 0, body.length).volumes.map(({ name }) => name));
+  const listed = parts.flatMap(({ body }) => ListAnswer.decode(body, 0, body.length).volumes.map(({ name }) => name));
   expect(listed).toEqual(names);
 
   host.writeConfig('rsiod', clientConfig(network));

@@ -4,7 +4,7 @@
 import { renameSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';
-import { encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
+import { OpenRequest } from '@rsio/protocol/wire/messages';
 import { statusEntry } from '@rsio/protocol/wire/status';
 import { useHosts } from '../support/hosts/hosts.ts';
 import type { RawClient, RawFrame } from '../support/peers/raw-peer.ts';
@@ -30,7 +30,7 @@ afterEach(async () => {
 });
 
 function open(peer: RawClient, name: string, readonly: boolean): Promise<RawFrame> {
-  return peer.call({ op: OP.OPEN, body: encodeOpenRequest({ name, universe: 0, readonly }) });
+  return peer.call({ op: OP.OPEN, body: OpenRequest.encode({ name, universe: 0, readonly }) });
 }
 
 function statusOf(answer: RawFrame): string {

@@ -6,7 +6,7 @@ import { createHash, hkdfSync, randomBytes } from 'node:crypto';
 import { baseKey, joinKey, sessionSecret, tlsPsk } from '@rsio/protocol/auth/keys';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { HEADER_BYTES } from '@rsio/protocol/wire/limits';
-import { decodeChallenge, decodeHello } from '@rsio/protocol/wire/message-codec';
+import { Challenge, Hello } from '@rsio/protocol/wire/messages';
 import { expect, it } from 'vitest';
 import { type ChaosProxy, chaosProxies } from '../support/faults/chaos-proxy.ts';
 import { ENCRYPTED, keyOf, startClient, startServer } from '../support/hosts/configs.ts';
@@ -142,8 +142,8 @@ it('a recorded session cannot be decrypted with the nodekey: no key that a liste
 function sharesOf(there: Buffer, back: Buffer): Buffer[] {
   const [hello, challenge] = [frameAt(there, 0), frameAt(back, 0)];
   const shares = [
-    decodeHello(hello, HEADER_BYTES, hello.length - HEADER_BYTES).share,
-    decodeChallenge(challenge, HEADER_BYTES, challenge.length - HEADER_BYTES).share,
+    Hello.decode(hello, HEADER_BYTES, hello.length - HEADER_BYTES).share,
+    Challenge.decode(challenge, HEADER_BYTES, challenge.length - HEADER_BYTES).share,
   ];
   expect(shares.map((share) => share?.length)).toEqual([32, 32]);
   return shares.map((share) => Buffer.from(share ?? []));

@@ -8,7 +8,7 @@ import { SEGMENT_BYTES } from '@rsio/protocol/link/limits';
 import { PROBES_PER_NODE_MAX, PROBE_CONNECTIONS_MAX } from '@rsio/rssrv/session/limits';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { OP } from '@rsio/protocol/wire/frames';
-import { decodeHeartbeat, encodeFarewell, encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
+import { Farewell, Ping } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { keyOf, startClient, startServer } from '../support/hosts/configs.ts';
@@ -90,14 +90,14 @@ it('a probe beside an attached client of the same node affects neither its sessi
   })();
   const one = await probe();
   expect(one.welcome).toMatchObject({ session: Buffer.alloc(16), path: 0, slots: PROBE_SLOTS, interfaces: [{ name: 'if1' }] });
-  const ping = encodeHeartbeat({ number: 1, clockMs: 7, heard: 0, oldestMs: 0, generation: 0 });
+  const ping = Ping.encode({ number: 1, clockMs: 7, heard: 0, oldestMs: 0, generation: 0 });
   one.request({ op: OP.PING, body: ping });
   const pong = await one.next(({ op }) => op === OP.PONG);
-  expect(decodeHeartbeat(pong.body, 0, pong.body.length)).toMatchObject({ number: 1, clockMs: 7, heard: 1 });
+  expect(Ping.decode(pong.body, 0, pong.body.length)).toMatchObject({ number: 1, clockMs: 7, heard: 1 });
   const [readRate, writeRate] = [await burst(one, OP.READ), await burst(one, OP.WRITE)];
   isMeasuring = false;
   const longestMs = await longest;
-  one.request({ op: OP.BYE, body: encodeFarewell({ code: 'E_SHUTTING_DOWN', sentence: 'Measured' }) });
+  one.request({ op: OP.BYE, body: Farewell.encode({ code: 'E_SHUTTING_DOWN', sentence: 'Measured' }) });
   await one.ended();
   await waitFor(
     () => /^Probe of node big-2 from \S+ on if1 ended after .*: The client said: Measured$/m.test(server.log('rssrv')),

@@ -8,10 +8,9 @@ import { callServer } from '@rsio/api/rssrv/call-server';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { OP } from '@rsio/protocol/wire/frames';
 import { MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';
-import { decodeListAnswer, decodeOpenAnswer, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
-import { IOCTL } from '@rsio/protocol/wire/messages';
-import * as votes from '@rsio/protocol/wire/mirror-codec';
+import { IOCTL, ListAnswer, OpenAnswer, OpenRequest } from '@rsio/protocol/wire/messages';
 import { VOTE, VOTED } from '@rsio/protocol/wire/mirror-messages';
+import * as votes from '@rsio/protocol/wire/mirror-messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { expect, it } from 'vitest';
 import { keyOf, serverConfig } from '../support/hosts/configs.ts';
@@ -34,27 +33,27 @@ async function body(client: RawClient, request: RawRequest): Promise<Buffer> {
 
 async function vote(client: RawClient, aux: number, request: Buffer) {
   const answer = await body(client, { op: OP.VOTE, aux, body: request });
-  const decoded = votes.decodeVoteAnswer(answer, 0, answer.length);
+  const decoded = votes.VoteAnswer.decode(answer, 0, answer.length);
   expect([decoded.voted, decoded.sentence]).toEqual([VOTED.DONE, '']);
   return decoded;
 }
 
 async function open(client: RawClient): Promise<number> {
-  const request = encodeOpenRequest({ name: 'db', universe: 0, readonly: false, mirror: { mirror: MIRROR, number: 1 } });
+  const request = OpenRequest.encode({ name: 'db', universe: 0, readonly: false, mirror: { mirror: MIRROR, number: 1 } });
   const answer = await body(client, { op: OP.OPEN, body: request });
-  return decodeOpenAnswer(answer, 0, answer.length).handle;
+  return OpenAnswer.decode(answer, 0, answer.length).handle;
 }
 
 /** Returns the regions whose bits are set. */
 async function marked(client: RawClient, handle: number): Promise<number[]> {
-  const request = votes.encodeMirrorMapRequest({ first: 0 });
+  const request = votes.MirrorMapRequest.encode({ first: 0 });
   const answer = await body(client, { op: OP.IOCTL, handle, aux: IOCTL.MIRROR_MAP, body: request });
-  const { regions, bits } = votes.decodeMirrorMapAnswer(answer, 0, answer.length);
+  const { regions, bits } = votes.MirrorMapAnswer.decode(answer, 0, answer.length);
   return Array.from({ length: regions }, (_, region) => region).filter((region) => (bits[region >> 3]! & (1 << (region & 7))) !== 0);
 }
 
 async function clear(client: RawClient, handle: number, ranges: readonly number[]): Promise<void> {
-  await body(client, { op: OP.IOCTL, handle, aux: IOCTL.MIRROR_CLEAR, body: votes.encodeMirrorClearRequest({ ranges }) });
+  await body(client, { op: OP.IOCTL, handle, aux: IOCTL.MIRROR_CLEAR, body: votes.MirrorClearRequest.encode({ ranges }) });
 }
 
 it('the map of a replica has what was written, after a kill of the server, too', async () => {
@@ -80,12 +79,12 @@ it('the map of a replica has what was written, after a kill of the server, too',
     return client;
   };
   let client = await login();
-  await vote(client, VOTE.FOUND, votes.encodeVoteFound({ mirror: MIRROR, name: 'db', universe: 0 }));
-  await vote(client, VOTE.CLAIM, votes.encodeVoteClaim({ mirror: MIRROR, number: 1, takesOver: false }));
-  const placed = await vote(client, VOTE.PLACE, votes.encodeVotePlace({ mirror: MIRROR, number: 1, volume: 'db', universe: 0 }));
+  await vote(client, VOTE.FOUND, votes.VoteFound.encode({ mirror: MIRROR, name: 'db', universe: 0 }));
+  await vote(client, VOTE.CLAIM, votes.VoteClaim.encode({ mirror: MIRROR, number: 1, takesOver: false }));
+  const placed = await vote(client, VOTE.PLACE, votes.VotePlace.encode({ mirror: MIRROR, number: 1, volume: 'db', universe: 0 }));
   expect(placed.replica).toMatchObject({ volume: 'db', sizeBytes: REGIONS * MIRROR_REGION_BYTES });
   const list = await body(client, { op: OP.LIST });
-  expect(decodeListAnswer(list, 0, list.length).volumes).toMatchObject([{ name: 'db', mirror: MIRROR }]);
+  expect(ListAnswer.decode(list, 0, list.length).volumes).toMatchObject([{ name: 'db', mirror: MIRROR }]);
   expect(await host.rsadmWell('volume', 'show', 'db')).toContain(`replica:   of mirror ${MIRROR}`);
   expect((await host.rsadm('volume', 'remove', 'db', '--yes')).stderr).toContain(`replica of mirror ${MIRROR}, and cannot be removed`);
 
@@ -127,7 +126,7 @@ it('the map of a replica has what was written, after a kill of the server, too',
   // The process of the session may write to the log later than it sends its answers.
   const isTold = (): boolean => /intent map .*mirror.map of replica db is not used, because it is too short/.test(host.log('rssrv'));
   await waitFor(isTold, 5_000, 'the log says why the map is not used');
-  await vote(client, VOTE.CLAIM, votes.encodeVoteClaim({ mirror: MIRROR, number: 2, takesOver: false }));
-  await vote(client, VOTE.UNPLACE, votes.encodeVoteTerm({ mirror: MIRROR, number: 2 }));
+  await vote(client, VOTE.CLAIM, votes.VoteClaim.encode({ mirror: MIRROR, number: 2, takesOver: false }));
+  await vote(client, VOTE.UNPLACE, votes.VoteTerm.encode({ mirror: MIRROR, number: 2 }));
   expect(await host.rsadmWell('volume', 'show', 'db')).not.toContain('replica');
 });

@@ -5,8 +5,7 @@
 import { readFileSync, renameSync } from 'node:fs';
 import net from 'node:net';
 import { OP } from '@rsio/protocol/wire/frames';
-import { decodeListAnswer } from '@rsio/protocol/wire/message-codec';
-import type { ListAnswer } from '@rsio/protocol/wire/messages';
+import { ListAnswer } from '@rsio/protocol/wire/messages';
 import { errnoName } from '@rsio/common/lib/errors';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { keyOf, serverConfig } from '../support/hosts/configs.ts';
@@ -58,7 +57,7 @@ function login(address: string, node = 'big-2', join?: RawClient): Promise<RawCl
 
 async function list(client: RawClient): Promise<ListAnswer> {
   const answer = await client.call({ op: OP.LIST, slot: 9 });
-  return decodeListAnswer(answer.body, 0, answer.body.length);
+  return ListAnswer.decode(answer.body, 0, answer.body.length);
 }
 
 function isNotify({ op }: RawFrame): boolean {

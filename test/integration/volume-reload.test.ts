@@ -6,14 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { OP } from '@rsio/protocol/wire/frames';
-import {
-  decodeFailureAnswer,
-  decodeIdentifyAnswer,
-  decodeListAnswer,
-  decodeOpenAnswer,
-  encodeOpenRequest,
-} from '@rsio/protocol/wire/message-codec';
-import { IOCTL, type ListAnswer, type VolumeEntry } from '@rsio/protocol/wire/messages';
+import { FailureAnswer, IdentifyAnswer, IOCTL, ListAnswer, OpenAnswer, OpenRequest, type VolumeEntry } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { keyOf, serverConfig, type ServerConfigOptions } from '../support/hosts/configs.ts';
@@ -71,7 +64,7 @@ function login(node = 'big-2'): Promise<RawClient> {
 
 async function list(client: RawClient): Promise<ListAnswer> {
   const { body } = await client.call({ op: OP.LIST, slot: 9 });
-  return decodeListAnswer(body, 0, body.length);
+  return ListAnswer.decode(body, 0, body.length);
 }
 
 async function volumesOf(client: RawClient): Promise<VolumeEntry[]> {
@@ -103,7 +96,7 @@ describe('applied while sessions are alive', () => {
     expect(await statusAt(client, handle, 3)).toBe(STATUS.OK);
     expect(await volumesOf(client)).toMatchObject([{ name: 'oracle', sizeBytes: 3 * MIB }]);
     const { body } = await client.call({ op: OP.IOCTL, handle, aux: IOCTL.IDENTIFY });
-    expect(decodeIdentifyAnswer(body, 0, body.length).sizeBytes).toBe(3 * MIB);
+    expect(IdentifyAnswer.decode(body, 0, body.length).sizeBytes).toBe(3 * MIB);
     if (keys !== oracle) return;
     await client.verify(handle, 3 * MIB_SECTORS - 64, 64);
     expect(await statusAt(client, handle, 4)).toBe(STATUS.PAST_END);
@@ -219,10 +212,10 @@ it('OPEN and CLOSE race with a file that removes and restores the volume: it is 
   let [opened, missing] = [0, 0];
   const racing = (async () => {
     while (!isOver) {
-      const answer = await client.call({ op: OP.OPEN, body: encodeOpenRequest({ name: 'oracle', universe: 0, readonly: false }) });
+      const answer = await client.call({ op: OP.OPEN, body: OpenRequest.encode({ name: 'oracle', universe: 0, readonly: false }) });
       if (answer.handle === STATUS.OK) {
         opened++;
-        const { handle } = decodeOpenAnswer(answer.body, 0, answer.body.length);
+        const { handle } = OpenAnswer.decode(answer.body, 0, answer.body.length);
         for (let times = 0; times < 20; times++) await client.verify(handle, 0, 8);
         // rssrv serves the volume as long as the hold exists.
         expect((await volumesOf(client)).map(({ name }) => name)).toContain('oracle');
@@ -231,7 +224,7 @@ it('OPEN and CLOSE race with a file that removes and restores the volume: it is 
       } else {
         missing++;
         await new Promise((resolve) => setTimeout(resolve, Math.random() * 40));
-        expect(decodeFailureAnswer(answer.body, 0, answer.body.length).sentence).toMatch(/has no volume oracle/);
+        expect(FailureAnswer.decode(answer.body, 0, answer.body.length).sentence).toMatch(/has no volume oracle/);
       }
     }
   })();

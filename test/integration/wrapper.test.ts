@@ -7,8 +7,7 @@ import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SLOW_STORAGE_LOOK_MS, SLOW_STORAGE_MS } from '@rsio/rsiod/volumes/limits';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
-import { encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
-import { TAKE } from '@rsio/protocol/wire/messages';
+import { OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { keyOf, serverConfig, startClient } from '../support/hosts/configs.ts';
 import type { Host } from '../support/hosts/host.ts';
@@ -190,7 +189,7 @@ it('a take-over from a killed process syncs its unsynced writes: a later machine
   process.kill(server.worker('big-2'), 'SIGKILL');
   await loser.ended();
   const taker = await rawClient(1, 'venus');
-  const request = encodeOpenRequest({ name: 'oracle', universe: 0, readonly: false, take: TAKE.FORCE });
+  const request = OpenRequest.encode({ name: 'oracle', universe: 0, readonly: false, take: TAKE.FORCE });
   expect((await taker.call({ op: OP.OPEN, body: request })).handle).toBe(STATUS.OK);
   expect((await machineCrash(server, ALL_LOST)).survived).toBe(0);
   expect(readFileSync(image()).subarray(0, body.length).equals(body)).toBe(true);

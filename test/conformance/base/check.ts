@@ -4,8 +4,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { RsError } from '@rsio/common/lib/errors';
 import { frameName, OP } from '@rsio/protocol/wire/frames';
-import { decodeFailureAnswer, decodeFarewell } from '@rsio/protocol/wire/message-codec';
-import type { Farewell } from '@rsio/protocol/wire/messages';
+import { FailureAnswer, Farewell } from '@rsio/protocol/wire/messages';
 import { type STATUS, statusEntry } from '@rsio/protocol/wire/status';
 import type { RawClient, RawConnection, RawFrame, RawRequest } from '../../support/peers/raw-peer.ts';
 
@@ -44,7 +43,7 @@ export async function answered(path: RawClient, request: RawRequest, status: Sta
 /** Like `answered`, for a LIST, OPEN, CLOSE or IOCTL that must fail. Returns the sentence in the answer, which must be well formed. */
 export async function failed(path: RawClient, request: RawRequest, status: StatusName): Promise<string> {
   const { body } = await answered(path, request, status);
-  const { sentence } = decodeFailureAnswer(body, 0, body.length);
+  const { sentence } = FailureAnswer.decode(body, 0, body.length);
   holds(sentence.length > 0, `The refusal of ${frameName(request.op)} says nothing`);
   return sentence;
 }
@@ -69,7 +68,7 @@ export async function byes(peer: RawConnection, code: string): Promise<Farewell>
 async function lastWord(peer: RawConnection, op: number, code: string): Promise<Farewell> {
   const frame = await peer.next();
   equals('What came', frameName(frame.op), frameName(op));
-  const farewell = decodeFarewell(frame.body, 0, frame.body.length);
+  const farewell = Farewell.decode(frame.body, 0, frame.body.length);
   equals('Its code', farewell.code, code);
   holds(farewell.sentence.length > 0, `${frameName(op)} ${code} says nothing`);
   await peer.ended();

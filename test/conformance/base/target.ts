@@ -8,8 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SLOTS } from '@rsio/protocol/wire/limits';
 import { OP } from '@rsio/protocol/wire/frames';
-import { encodeFarewell, encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
-import type { Hello, OpenAnswer } from '@rsio/protocol/wire/messages';
+import { Farewell, Ping, type Hello, type OpenAnswer } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { type RawAddress, RawClient, type RawIdentity } from '../../support/peers/raw-peer.ts';
 import type { Need } from './case.ts';
@@ -66,7 +65,7 @@ function keepAlive(path: RawClient): void {
   let number = 0;
   const ping = (): void => {
     number++;
-    path.request({ op: OP.PING, body: encodeHeartbeat({ number, clockMs: 0, heard: 0, oldestMs: 0, generation: 0 }) });
+    path.request({ op: OP.PING, body: Ping.encode({ number, clockMs: 0, heard: 0, oldestMs: 0, generation: 0 }) });
   };
   const timer = setInterval(ping, KEEP_ALIVE_MS);
   path.socket.once('close', () => clearInterval(timer));
@@ -270,7 +269,7 @@ export class Target {
     for (let lba = 0; lba < VOLUME_MIN_SECTORS; lba += SCRATCH) await first.call({ ...zero, lba });
     await first.call({ ...zero, lba: sizeBytes / SECTOR_BYTES - BLOCK, count: BLOCK });
     await this.release();
-    first.request({ op: OP.BYE, body: encodeFarewell({ code: 'E_SHUTTING_DOWN', sentence: 'The conformance suite ends' }) });
+    first.request({ op: OP.BYE, body: Farewell.encode({ code: 'E_SHUTTING_DOWN', sentence: 'The conformance suite ends' }) });
     await Promise.race([first.ended(), sleep(GOODBYE_MS)]);
     first.close();
     this.leave();

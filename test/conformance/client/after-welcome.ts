@@ -4,7 +4,7 @@
 import { ANSWER_PARTS_MAX_BYTES } from '@rsio/protocol/client/limits';
 import { IO_MAX_SECTORS, MESSAGE_MAX_BYTES, VOLUMES_PER_FRAME_MAX } from '@rsio/protocol/wire/limits';
 import { ANSWER, FLAG, frameName, OP } from '@rsio/protocol/wire/frames';
-import { encodeFarewell } from '@rsio/protocol/wire/message-codec';
+import { Farewell } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { frameBytes, type RawFrame, type RawRequest } from '../../support/peers/raw-peer.ts';
 import type { Meddle } from '../../support/peers/raw-server.ts';
@@ -176,7 +176,7 @@ function bye(code: string, sentence: string, error: RegExp): ClientCase {
     'REFUSE and BYE',
     `A BYE ${code} closes the path and is shown`,
     error,
-    behindWelcome(() => frameBytes({ op: OP.BYE, body: encodeFarewell({ code, sentence }) })),
+    behindWelcome(() => frameBytes({ op: OP.BYE, body: Farewell.encode({ code, sentence }) })),
   );
 }
 

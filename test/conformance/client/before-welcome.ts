@@ -6,7 +6,7 @@ import { refuseFrame } from '@rsio/protocol/auth/handshake-server';
 import type { ErrorCode } from '@rsio/common/lib/errors';
 import { INTERFACES_NAMED_MAX, MAC_BYTES } from '@rsio/protocol/wire/limits';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
-import { encodeFarewell } from '@rsio/protocol/wire/message-codec';
+import { Farewell } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { asBytes, frameBytes } from '../../support/peers/raw-peer.ts';
 import type { Meddle } from '../../support/peers/raw-server.ts';
@@ -203,14 +203,14 @@ const REFUSE_CASES: readonly ClientCase[] = [
     'newer-code',
     'The status shows a REFUSE with an unknown code, without control characters',
     /Server refused the connection \(E_FROM_THE_FUTURE\): a \[2Jb/,
-    saying('hello', handshakeFrame(OP.REFUSE, encodeFarewell({ code: 'E_FROM_THE_FUTURE', sentence: 'a\u001b[2Jb' }))),
+    saying('hello', handshakeFrame(OP.REFUSE, Farewell.encode({ code: 'E_FROM_THE_FUTURE', sentence: 'a\u001b[2Jb' }))),
   ),
   refused('garbage', 'An empty REFUSE closes the connection', /REFUSE: body of 0 bytes/, saying('hello', handshakeFrame(OP.REFUSE))),
   refused(
     'bye',
     'The status shows a BYE in place of WELCOME like a REFUSE',
     /Server refused the connection: More than 64 paths/,
-    saying('proof', handshakeFrame(OP.BYE, encodeFarewell({ code: 'E_LIMIT', sentence: 'More than 64 paths' }))),
+    saying('proof', handshakeFrame(OP.BYE, Farewell.encode({ code: 'E_LIMIT', sentence: 'More than 64 paths' }))),
   ),
 ];
 

@@ -3,7 +3,7 @@
 
 import { SLOTS_RESERVED } from '@rsio/protocol/wire/limits';
 import { ANSWER, frameEntry, OP } from '@rsio/protocol/wire/frames';
-import { decodeFarewell, decodeHeartbeat, decodeHello, decodeProof } from '@rsio/protocol/wire/message-codec';
+import { Farewell, Ping, Hello, Proof } from '@rsio/protocol/wire/messages';
 import type { RawFrame } from '../../support/peers/raw-peer.ts';
 import type { Meddle, RawServerLink } from '../../support/peers/raw-server.ts';
 import { type ClientCase, clientCase } from '../base/case.ts';
@@ -155,9 +155,9 @@ const SLOT_CASES: readonly ClientCase[] = [
     await stage.up();
     const [hello, proof] = [ear.of(OP.HELLO)[0]?.frame.body, ear.of(OP.PROOF)[0]?.frame.body];
     holds(hello !== undefined && proof !== undefined, 'HELLO or PROOF is missing');
-    const { versions, node, interface: local } = decodeHello(hello, 0, hello.length);
+    const { versions, node, interface: local } = Hello.decode(hello, 0, hello.length);
     equals('versions, node, interface', [versions, node, local], [[1], 'big-2', 'if0']);
-    equals('PROOF', decodeProof(proof.subarray(0, -32), 0, proof.length - 32), { session: null, dead: [] });
+    equals('PROOF', Proof.decode(proof.subarray(0, -32), 0, proof.length - 32), { session: null, dead: [] });
   }),
   heeding(
     'conduct.tags',
@@ -213,7 +213,7 @@ const PING_CASES: readonly ClientCase[] = [
     new Ear(),
     async (stage, ear) => {
       await stage.becomes('Two PINGs came', () => ear.of(OP.PING).length >= 2);
-      const [one, other] = ear.of(OP.PING).map(({ frame }) => decodeHeartbeat(frame.body, 0, frame.body.length));
+      const [one, other] = ear.of(OP.PING).map(({ frame }) => Ping.decode(frame.body, 0, frame.body.length));
       holds(one !== undefined && other !== undefined && other.number > one.number, 'The numbers do not grow');
       equals('generation and oldestMs', [one.generation, one.oldestMs], [0, 0]);
     },
@@ -382,10 +382,10 @@ function copies(ear: Ear, { slot, seq }: RawFrame): Heard[] {
 }
 
 /** Decodes the map of a PROOF. One mac or two macs of 32 bytes follow the map. */
-function proofOf({ body }: RawFrame): ReturnType<typeof decodeProof> {
+function proofOf({ body }: RawFrame): ReturnType<typeof Proof.decode> {
   for (const macBytes of [32, 64]) {
     try {
-      return decodeProof(body.subarray(0, -macBytes), 0, body.length - macBytes);
+      return Proof.decode(body.subarray(0, -macBytes), 0, body.length - macBytes);
     } catch {
       // Ignores the error, because this PROOF may have the other number of macs, which the loop also tries.
     }
@@ -445,7 +445,7 @@ export const ENDING_CASES: readonly ClientCase[] = [
     await stage.host.stop('rsiod');
     await stage.becomes('BYE came', () => ear.of(OP.BYE).length > 0);
     const { body } = ear.of(OP.BYE)[0]!.frame;
-    equals('Its code', decodeFarewell(body, 0, body.length).code, 'E_SHUTTING_DOWN');
+    equals('Its code', Farewell.decode(body, 0, body.length).code, 'E_SHUTTING_DOWN');
     holds(ear.of(OP.CLOSE).length > 0, 'No CLOSE came');
     const order = ear.heard.map(({ frame }) => frame.op & ~ANSWER);
     holds(order.lastIndexOf(OP.CLOSE) < order.indexOf(OP.BYE), 'CLOSE came behind BYE');

@@ -3,8 +3,7 @@
 
 import { REOPEN_RETRY_MS } from '@rsio/protocol/client/limits';
 import { OP } from '@rsio/protocol/wire/frames';
-import { decodeOpenRequest, encodeFailureAnswer, encodeFarewell, encodeOpenAnswer } from '@rsio/protocol/wire/message-codec';
-import { IOCTL, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
+import { FailureAnswer, Farewell, IOCTL, OpenAnswer, OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { NbdIo } from '../../support/io/nbd-io.ts';
 import type { RawFrame } from '../../support/peers/raw-peer.ts';
@@ -74,17 +73,17 @@ class Revoker {
   }
 
   private open(link: RawServerLink, frame: RawFrame): void {
-    this.opens.push(decodeOpenRequest(frame.body, 0, frame.body.length));
+    this.opens.push(OpenRequest.decode(frame.body, 0, frame.body.length));
     const isHeld = this.isHeld && this.opens.at(-1)?.take === TAKE.NO;
     const refusal = isHeld ? HELD : this.refusals.shift();
     if (refusal !== undefined) {
-      link.request({ ...tag(frame), handle: refusal.status, body: encodeFailureAnswer({ sentence: refusal.sentence, holders: [] }) });
+      link.request({ ...tag(frame), handle: refusal.status, body: FailureAnswer.encode({ sentence: refusal.sentence, holders: [] }) });
       return;
     }
     const handle = ++this.handles;
     if (this.isTireless) this.revokeAll();
     const about = { id: 'raw-volume', sizeBytes: 1 << 20, blockSizeBytes: 512, readonly: false, shared: false, canDiscard: false };
-    link.request({ ...tag(frame), body: encodeOpenAnswer({ handle, ...about, identity: IDENTITY, life: 'raw' }) });
+    link.request({ ...tag(frame), body: OpenAnswer.encode({ handle, ...about, identity: IDENTITY, life: 'raw' }) });
   }
 
   /** Answers STALE if the handle is revoked. Otherwise returns false, so that the usual answer follows. */
@@ -251,7 +250,7 @@ export const REVOKED_CASES: readonly ClientCase[] = [
       const nbd = await opened(stage);
       const before = { proofs: byes.proofs, links: stage.server.links.length };
       for (const link of stage.server.links)
-        link.request({ op: OP.BYE, body: encodeFarewell({ code: 'E_REPLACED', sentence: 'Started anew elsewhere' }) });
+        link.request({ op: OP.BYE, body: Farewell.encode({ code: 'E_REPLACED', sentence: 'Started anew elsewhere' }) });
       await stage.becomes('It is detached', async () => !(await stage.isAttached()));
       equals('The errno of WRITE', await errnoOf(nbd.write(0, CONTENT)), EIO);
       await stage.becomes('It was tried again', () => stage.server.links.length > before.links + 1);

@@ -2,7 +2,7 @@
 // wrongly, and I/O that fails, is answered twice, or is answered with another size. An application uses the volume over NBD.
 
 import { ANSWER, FLAG, OP } from '@rsio/protocol/wire/frames';
-import { decodeHeartbeat, encodeFailureAnswer, encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
+import { FailureAnswer, Ping } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { frameBytes, type RawFrame } from '../../support/peers/raw-peer.ts';
 import type { RawServerLink } from '../../support/peers/raw-server.ts';
@@ -179,7 +179,7 @@ const OPEN_CASES: readonly ClientCase[] = [
     'held',
     'Failure answer',
     "The status shows an OPEN answered HELD with the server's sentence, without control characters",
-    () => ({ handle: STATUS.HELD, body: encodeFailureAnswer({ sentence: 'Held by \u001b[2Jvenus', holders: [] }) }),
+    () => ({ handle: STATUS.HELD, body: FailureAnswer.encode({ sentence: 'Held by \u001b[2Jvenus', holders: [] }) }),
     /Held by  ?\[2Jvenus/,
   ),
   opening(
@@ -284,7 +284,7 @@ const LIST_CASES: readonly ClientCase[] = [
     {
       meddle: answering(OP.LIST, (link, frame) => {
         failedLists.count++;
-        link.request({ ...tag(frame), handle: 99, body: encodeFailureAnswer({ sentence: 'What is that', holders: [] }) });
+        link.request({ ...tag(frame), handle: 99, body: FailureAnswer.encode({ sentence: 'What is that', holders: [] }) });
       }),
     },
   ),
@@ -302,9 +302,9 @@ const PONG_CASES: readonly ClientCase[] = [
     },
     {
       meddle: (step, link, frame) => {
-        const body = encodeHeartbeat({ number: 4711, clockMs: 0.5, heard: 0, oldestMs: 0, generation: 1 });
+        const body = Ping.encode({ number: 4711, clockMs: 0.5, heard: 0, oldestMs: 0, generation: 1 });
         if (step === 'welcomed') link.request({ op: OP.PING, body });
-        if (frame?.op === OP.PONG) pongs.push(decodeHeartbeat(frame.body, 0, frame.body.length));
+        if (frame?.op === OP.PONG) pongs.push(Ping.decode(frame.body, 0, frame.body.length));
         return false;
       },
     },
@@ -320,7 +320,7 @@ const PONG_CASES: readonly ClientCase[] = [
     },
     {
       meddle: behindWelcome(() => {
-        const body = encodeHeartbeat({ number: 9, clockMs: 9, heard: 9, oldestMs: 9, generation: 1 });
+        const body = Ping.encode({ number: 9, clockMs: 9, heard: 9, oldestMs: 9, generation: 1 });
         return frameBytes({ op: OP.PONG, body });
       }),
     },
@@ -333,7 +333,7 @@ const pongs: { readonly number: number; readonly clockMs: number }[] = [];
 export const ALONE_CASES: readonly ClientCase[] = [
   changing('notify', 'NOTIFY of a higher generation makes the client send LIST', (link) => link.request({ op: OP.NOTIFY, aux: 2 })),
   changing('ping', 'A PING with a higher generation makes the client send LIST', (link) =>
-    link.request({ op: OP.PING, body: encodeHeartbeat({ number: 1, clockMs: 1, heard: 0, oldestMs: 0, generation: 2 }) }),
+    link.request({ op: OP.PING, body: Ping.encode({ number: 1, clockMs: 1, heard: 0, oldestMs: 0, generation: 2 }) }),
   ),
   changing('pong', 'A PONG with a higher generation makes the client send LIST', ({ server }) => {
     server.generation = 2;

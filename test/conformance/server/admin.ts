@@ -4,8 +4,7 @@
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
 import { ADMIN_ID_MAX_CHARS, ADMIN_PARAMS_MAX_BYTES, ADMIN_PER_SESSION_MAX } from '@rsio/protocol/wire/limits';
-import { decodeAdminAnswer, encodeAdminCall, encodeAdminRest } from '@rsio/protocol/wire/message-codec';
-import { ADMIN } from '@rsio/protocol/wire/messages';
+import { ADMIN, AdminAnswer, AdminCall, AdminRest } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { RawClient, type RawFrame, type RawRequest } from '../../support/peers/raw-peer.ts';
 import { type ServerCase, serverCase } from '../base/case.ts';
@@ -33,7 +32,7 @@ function newId(): string {
 }
 
 function call(method: string, params: string = '{}', request = newId()): RawRequest {
-  const body = encodeAdminCall({ request, method, params: Buffer.from(params), withinMs: 10_000 });
+  const body = AdminCall.encode({ request, method, params: Buffer.from(params), withinMs: 10_000 });
   return { op: OP.ADMIN, aux: ADMIN.CALL, body };
 }
 
@@ -44,7 +43,7 @@ interface Answer {
 
 /** Decodes the answer in this frame. The answer must be complete. */
 function answerOf({ body }: RawFrame): Answer {
-  const { answer, totalBytes, part } = decodeAdminAnswer(body, 0, body.length);
+  const { answer, totalBytes, part } = AdminAnswer.decode(body, 0, body.length);
   equals('The number of a short answer and its bytes', [answer, part.length], [0, totalBytes]);
   return JSON.parse(Buffer.from(part).toString('utf8')) as Answer;
 }
@@ -155,8 +154,8 @@ export const ADMIN_CASES: readonly ServerCase[] = [
   }),
   serverCase('admin.rest', 'A5', 'REST for an answer that this session does not have is answered STALE', async (target) => {
     const path = await agreed(target);
-    await failed(path, { op: OP.ADMIN, aux: ADMIN.REST, body: encodeAdminRest({ answer: 1, offset: 0 }) }, 'STALE');
-    await failed(path, { op: OP.ADMIN, aux: ADMIN.REST, body: encodeAdminRest({ answer: 0xffffffff, offset: 5 }) }, 'STALE');
+    await failed(path, { op: OP.ADMIN, aux: ADMIN.REST, body: AdminRest.encode({ answer: 1, offset: 0 }) }, 'STALE');
+    await failed(path, { op: OP.ADMIN, aux: ADMIN.REST, body: AdminRest.encode({ answer: 0xffffffff, offset: 5 }) }, 'STALE');
   }),
   serverCase('admin.copy', 'S1', 'A late copy of an ADMIN is answered from its slot', async (target) => {
     const path = await agreed(target);

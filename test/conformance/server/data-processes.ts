@@ -5,8 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { DATA_PROCESSES_MAX } from '@rsio/protocol/wire/limits';
 import { OP } from '@rsio/protocol/wire/frames';
-import { decodeOpenAnswer, encodeFarewell, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
-import { type OpenAnswer, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
+import { Farewell, OpenAnswer, OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import { VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { RawClient } from '../../support/peers/raw-peer.ts';
@@ -32,12 +31,12 @@ async function begins(
 }
 
 function asking(target: Target, changes: Partial<OpenRequest> = {}): { readonly op: number; readonly body: Buffer } {
-  return { op: OP.OPEN, body: encodeOpenRequest({ name: target.options.volumes.plain, universe: 0, readonly: false, ...changes }) };
+  return { op: OP.OPEN, body: OpenRequest.encode({ name: target.options.volumes.plain, universe: 0, readonly: false, ...changes }) };
 }
 
 async function gets(target: Target, path: RawClient, changes: Partial<OpenRequest> = {}): Promise<OpenAnswer> {
   const { body } = await answered(path, asking(target, changes));
-  return decodeOpenAnswer(body, 0, body.length);
+  return OpenAnswer.decode(body, 0, body.length);
 }
 
 async function closes(path: RawClient, handle: number): Promise<void> {
@@ -45,7 +44,7 @@ async function closes(path: RawClient, handle: number): Promise<void> {
 }
 
 async function leaves(path: RawClient): Promise<void> {
-  path.request({ op: OP.BYE, body: encodeFarewell({ code: 'E_SHUTTING_DOWN', sentence: 'The data process ends' }) });
+  path.request({ op: OP.BYE, body: Farewell.encode({ code: 'E_SHUTTING_DOWN', sentence: 'The data process ends' }) });
   await path.ended();
 }
 
@@ -161,7 +160,7 @@ export const DATA_PROCESS_CASES: readonly ServerCase[] = [
         const { handle: status, body } = await main.call(asking(target, { resume: identity }));
         if (status === STATUS.BESIDE) return null;
         equals('The status of OPEN', status, STATUS.OK);
-        return decodeOpenAnswer(body, 0, body.length);
+        return OpenAnswer.decode(body, 0, body.length);
       };
       const resumed = await waitFor(attempt, MOVED_DEADLINE_MS, 'The end of the session of the data process');
       equals('The identity', resumed.identity, identity);

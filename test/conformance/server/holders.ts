@@ -2,7 +2,7 @@
 // at the end of each case, the second node holds nothing.
 
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
-import { decodeFailureAnswer, encodeFarewell, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
+import { FailureAnswer, Farewell, OpenRequest } from '@rsio/protocol/wire/messages';
 import type { RawClient } from '../../support/peers/raw-peer.ts';
 import { type ServerCase, serverCase } from '../base/case.ts';
 import { answered, equals, failed, holds } from '../base/check.ts';
@@ -11,7 +11,7 @@ import { BLOCK, filled, SCRATCH, type Target } from '../base/target.ts';
 const TWO = { needs: ['second node'] } as const;
 
 function open(target: Target, readonly: boolean): { readonly op: number; readonly body: Buffer } {
-  return { op: OP.OPEN, body: encodeOpenRequest({ name: target.options.volumes.plain, universe: 0, readonly }) };
+  return { op: OP.OPEN, body: OpenRequest.encode({ name: target.options.volumes.plain, universe: 0, readonly }) };
 }
 
 async function opens(target: Target, path: RawClient, readonly: boolean): Promise<number> {
@@ -32,7 +32,7 @@ export const HOLDER_CASES: readonly ServerCase[] = [
       const other = await target.login(1);
       for (const readonly of [false, true]) {
         const { body } = await answered(other, open(target, readonly), 'HELD');
-        const { sentence, holders } = decodeFailureAnswer(body, 0, body.length);
+        const { sentence, holders } = FailureAnswer.decode(body, 0, body.length);
         const name = target.options.nodes[0]?.node ?? '';
         equals(
           'The holders',
@@ -87,7 +87,7 @@ export const HOLDER_CASES: readonly ServerCase[] = [
       const path = await target.path();
       const other = await target.login(1);
       await opens(target, other, false);
-      other.request({ op: OP.BYE, body: encodeFarewell({ code: 'E_SHUTTING_DOWN', sentence: 'Good night' }) });
+      other.request({ op: OP.BYE, body: Farewell.encode({ code: 'E_SHUTTING_DOWN', sentence: 'Good night' }) });
       await other.ended();
       await failed(path, open(target, true), 'HELD');
       const again = await target.login(1);
@@ -141,7 +141,7 @@ export const HOLDER_CASES: readonly ServerCase[] = [
       equals('What the other reads', body[0], 6);
       await answered(other, { op: OP.ZERO, flags: FLAG.FUA, handle: theirs.handle, lba: SCRATCH, count: BLOCK });
       await closes(path, mine.handle);
-      const back = { op: OP.OPEN, body: encodeOpenRequest({ name, universe: 0, readonly: false, resume: mine.identity }) };
+      const back = { op: OP.OPEN, body: OpenRequest.encode({ name, universe: 0, readonly: false, resume: mine.identity }) };
       await answered(path, back, 'TAKEN');
       await closes(other, theirs.handle);
     },

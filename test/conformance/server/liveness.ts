@@ -3,8 +3,7 @@
 
 import { SERVER_DEAD_AFTER_MS } from '@rsio/protocol/link/limits';
 import { OP } from '@rsio/protocol/wire/frames';
-import { decodeHeartbeat, decodeListAnswer, encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
-import type { Heartbeat } from '@rsio/protocol/wire/messages';
+import { Ping, ListAnswer } from '@rsio/protocol/wire/messages';
 import { frameBytes, type RawClient } from '../../support/peers/raw-peer.ts';
 import { type ServerCase, serverCase } from '../base/case.ts';
 import { answered, closed, equals, holds, sameBytes } from '../base/check.ts';
@@ -14,12 +13,12 @@ import { BLOCK, filled, SCRATCH, type Target } from '../base/target.ts';
 const NUMBER_MAX = Number.MAX_SAFE_INTEGER;
 
 function pingFrame(number: number, clockMs: number): Buffer {
-  return frameBytes({ op: OP.PING, body: encodeHeartbeat({ number, clockMs, heard: 0, oldestMs: 0, generation: 0 }) });
+  return frameBytes({ op: OP.PING, body: Ping.encode({ number, clockMs, heard: 0, oldestMs: 0, generation: 0 }) });
 }
 
-async function pong(path: RawClient): Promise<Heartbeat> {
+async function pong(path: RawClient): Promise<Ping> {
   const { body } = await path.next(({ op }) => op === OP.PONG);
-  return decodeHeartbeat(body, 0, body.length);
+  return Ping.decode(body, 0, body.length);
 }
 
 function closesPath(id: string, section: string, expects: string, bytes: () => Buffer, log: RegExp): ServerCase {
@@ -70,8 +69,8 @@ const PING_CASES: readonly ServerCase[] = [
     async (target) => {
       const first = await target.first();
       const { body } = await first.next(({ op }) => op === OP.PING);
-      const ping = decodeHeartbeat(body, 0, body.length);
-      first.request({ op: OP.PONG, body: encodeHeartbeat({ ...ping, heard: 1, oldestMs: 0, generation: 0 }) });
+      const ping = Ping.decode(body, 0, body.length);
+      first.request({ op: OP.PONG, body: Ping.encode({ ...ping, heard: 1, oldestMs: 0, generation: 0 }) });
       await answered(await target.path(), { op: OP.LIST });
     },
   ),
@@ -210,7 +209,7 @@ const NOTIFY_CASES: readonly ServerCase[] = [
         holds(aux > before, `NOTIFY tells generation ${aux} after ${before}`);
         equals('Bytes of its body', body.length, 0);
         const list = await answered(one, { op: OP.LIST });
-        equals('The generation of LIST', decodeListAnswer(list.body, 0, list.body.length).generation, aux);
+        equals('The generation of LIST', ListAnswer.decode(list.body, 0, list.body.length).generation, aux);
         one.send(pingFrame(1, 0));
         equals('The generation of PONG', (await pong(one)).generation, aux);
       }

@@ -4,8 +4,7 @@
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { NODES_SEEN_MAX } from '@rsio/protocol/wire/limits';
-import { decodeNodesSeenAnswer, decodeOpenAnswer, encodeNodesSeenRequest, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
-import { IOCTL } from '@rsio/protocol/wire/messages';
+import { IOCTL, NodesSeenAnswer, NodesSeenRequest, OpenAnswer, OpenRequest } from '@rsio/protocol/wire/messages';
 import type { RawClient, RawRequest } from '../../support/peers/raw-peer.ts';
 import { type ServerCase, serverCase } from '../base/case.ts';
 import { answered, equals, failed, holds } from '../base/check.ts';
@@ -16,20 +15,20 @@ const QUIET_WAIT_MS = 60_000;
 const LOOK_MS = 100;
 
 function asking(id: string, nodes: readonly string[]): RawRequest {
-  return { op: OP.IOCTL, aux: IOCTL.NODES_SEEN, body: encodeNodesSeenRequest({ id, nodes }) };
+  return { op: OP.IOCTL, aux: IOCTL.NODES_SEEN, body: NodesSeenRequest.encode({ id, nodes }) };
 }
 
 async function times(path: RawClient, id: string, nodes: readonly string[]): Promise<readonly (number | null)[]> {
   const { aux, body } = await answered(path, asking(id, nodes));
   equals('aux', aux, IOCTL.NODES_SEEN);
-  return decodeNodesSeenAnswer(body, 0, body.length).silentMs;
+  return NodesSeenAnswer.decode(body, 0, body.length).silentMs;
 }
 
 /** Returns the id of a volume that both nodes may use. */
 async function anId({ options }: Target, path: RawClient): Promise<string> {
   const name = options.volumes.replica ?? '';
-  const { body } = await answered(path, { op: OP.OPEN, body: encodeOpenRequest({ name, universe: 0, readonly: false }) });
-  const { handle, id } = decodeOpenAnswer(body, 0, body.length);
+  const { body } = await answered(path, { op: OP.OPEN, body: OpenRequest.encode({ name, universe: 0, readonly: false }) });
+  const { handle, id } = OpenAnswer.decode(body, 0, body.length);
   await answered(path, { op: OP.CLOSE, handle });
   return id;
 }

@@ -7,7 +7,7 @@ import { SEGMENT_BYTES } from '@rsio/protocol/link/limits';
 import { PROBE_CONNECTIONS_MAX } from '@rsio/rssrv/session/limits';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
-import { decodeHeartbeat, encodeFarewell, encodeHeartbeat, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
+import { Farewell, Ping, OpenRequest } from '@rsio/protocol/wire/messages';
 import { RawClient, type RawRequest } from '../../support/peers/raw-peer.ts';
 import { waitFor } from '../../support/programs/wait-for.ts';
 import { type ServerCase, serverCase } from '../base/case.ts';
@@ -16,7 +16,7 @@ import { filled, type Target } from '../base/target.ts';
 
 const SECTION = 'Probe connections';
 const SEGMENT_SECTORS = SEGMENT_BYTES / SECTOR_BYTES;
-const PING = { op: OP.PING, body: encodeHeartbeat({ number: 1, clockMs: 7, heard: 0, oldestMs: 0, generation: 0 }) };
+const PING = { op: OP.PING, body: Ping.encode({ number: 1, clockMs: 7, heard: 0, oldestMs: 0, generation: 0 }) };
 
 async function probe(target: Target, more: readonly string[] = []): Promise<RawClient> {
   const identity = target.identity(0, { features: [...more, FEATURE.PROBE], machine: 'a-tool', instance: 0 });
@@ -46,7 +46,7 @@ export const PROBE_CASES: readonly ServerCase[] = [
     const client = await probe(target);
     client.request(PING);
     const { body } = await client.next(({ op }) => op === OP.PONG);
-    const { number, clockMs, heard } = decodeHeartbeat(body, 0, body.length);
+    const { number, clockMs, heard } = Ping.decode(body, 0, body.length);
     equals('number, clockMs, heard', [number, clockMs, heard], [1, 7, 1]);
   }),
   serverCase('probe.read', SECTION, 'READ on a probe gives zeros, from any lba', async (target) => {
@@ -76,7 +76,7 @@ export const PROBE_CASES: readonly ServerCase[] = [
     await answered(client, { op: OP.READ, count: 8 });
   }),
   resets('list', 'LIST', { op: OP.LIST }),
-  resets('open', 'OPEN', { op: OP.OPEN, body: encodeOpenRequest({ name: 'x', universe: 0, readonly: true }) }),
+  resets('open', 'OPEN', { op: OP.OPEN, body: OpenRequest.encode({ name: 'x', universe: 0, readonly: true }) }),
   resets('flush', 'FLUSH', { op: OP.FLUSH }),
   resets('fence', 'FENCE', { op: OP.FENCE, aux: 1, slot: 0, seq: 0 }),
   resets('handle', 'A handle that is not 0', { op: OP.READ, handle: 1, count: 1 }),
@@ -108,7 +108,7 @@ export const PROBE_CASES: readonly ServerCase[] = [
     const path = await target.path();
     const client = await probe(target);
     await answered(client, { op: OP.READ, count: 1 });
-    client.request({ op: OP.BYE, body: encodeFarewell({ code: 'E_SHUTTING_DOWN', sentence: 'Measured' }) });
+    client.request({ op: OP.BYE, body: Farewell.encode({ code: 'E_SHUTTING_DOWN', sentence: 'Measured' }) });
     await closed(client);
     await answered(path, { op: OP.READ, handle, count: 8 });
   }),

@@ -3,14 +3,7 @@
 
 import { OP } from '@rsio/protocol/wire/frames';
 import { GATE_RECORD_MAX_BYTES } from '@rsio/protocol/wire/limits';
-import {
-  decodeOpenAnswer,
-  decodeRecordAnswer,
-  encodeOpenRequest,
-  encodeRecordReadRequest,
-  encodeRecordWriteRequest,
-} from '@rsio/protocol/wire/message-codec';
-import { IOCTL, type OpenAnswer, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
+import { IOCTL, OpenAnswer, OpenRequest, RecordAnswer, RecordReadRequest, RecordWriteRequest, TAKE } from '@rsio/protocol/wire/messages';
 import type { RawClient, RawRequest } from '../../support/peers/raw-peer.ts';
 import { type ServerCase, serverCase } from '../base/case.ts';
 import { answered, equals, failed, holds, sameBytes, statusName } from '../base/check.ts';
@@ -21,17 +14,17 @@ const POOL = { needs: ['replica volume'] } as const;
 const TWO = { needs: ['replica volume', 'second node'] } as const;
 
 function writing(handle: number, record: Buffer): RawRequest {
-  return { op: OP.IOCTL, handle, aux: IOCTL.RECORD_WRITE, body: encodeRecordWriteRequest({ record }) };
+  return { op: OP.IOCTL, handle, aux: IOCTL.RECORD_WRITE, body: RecordWriteRequest.encode({ record }) };
 }
 
 function reading(id: string): RawRequest {
-  return { op: OP.IOCTL, aux: IOCTL.RECORD_READ, body: encodeRecordReadRequest({ id }) };
+  return { op: OP.IOCTL, aux: IOCTL.RECORD_READ, body: RecordReadRequest.encode({ id }) };
 }
 
 async function reads(path: RawClient, id: string): Promise<Buffer | null> {
   const { aux, body } = await answered(path, reading(id));
   equals('aux', aux, IOCTL.RECORD_READ);
-  return decodeRecordAnswer(body, 0, body.length).record;
+  return RecordAnswer.decode(body, 0, body.length).record;
 }
 
 async function writes(path: RawClient, handle: number, record: Buffer): Promise<void> {
@@ -41,8 +34,8 @@ async function writes(path: RawClient, handle: number, record: Buffer): Promise<
 
 async function opens({ options }: Target, path: RawClient, changes: Partial<OpenRequest> = {}): Promise<OpenAnswer> {
   const name = options.volumes.replica ?? '';
-  const { body } = await answered(path, { op: OP.OPEN, body: encodeOpenRequest({ name, universe: 0, readonly: false, ...changes }) });
-  return decodeOpenAnswer(body, 0, body.length);
+  const { body } = await answered(path, { op: OP.OPEN, body: OpenRequest.encode({ name, universe: 0, readonly: false, ...changes }) });
+  return OpenAnswer.decode(body, 0, body.length);
 }
 
 async function closes(path: RawClient, { handle }: OpenAnswer): Promise<void> {
@@ -71,7 +64,7 @@ export const RECORD_CASES: readonly ServerCase[] = [
         sameBytes('The record', (await reads(path, open.id)) ?? Buffer.from('none'), record);
       }
       const { body } = await answered(path, { ...reading(open.id), handle: open.handle });
-      sameBytes('The record over a handle', decodeRecordAnswer(body, 0, body.length).record ?? Buffer.alloc(0), Buffer.from([0, 10, 255]));
+      sameBytes('The record over a handle', RecordAnswer.decode(body, 0, body.length).record ?? Buffer.alloc(0), Buffer.from([0, 10, 255]));
       await closes(path, open);
       sameBytes('The record without a hold', (await reads(path, open.id)) ?? Buffer.alloc(0), Buffer.from([0, 10, 255]));
       await failed(path, writing(open.handle, Buffer.from('late')), 'STALE');

@@ -6,16 +6,16 @@ import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { LBA_MAX } from '@rsio/protocol/wire/limits';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import {
-  decodeExtentsAnswer,
-  decodeIdentifyAnswer,
-  decodeListAnswer,
-  decodeOpenAnswer,
-  encodeChangesRequest,
-  encodeExtentsRequest,
-  encodeOpenRequest,
-  encodeSnapshotsRequest,
-} from '@rsio/protocol/wire/message-codec';
-import { IOCTL, type ListAnswer, type OpenAnswer } from '@rsio/protocol/wire/messages';
+  ChangesRequest,
+  ExtentsAnswer,
+  ExtentsRequest,
+  IdentifyAnswer,
+  IOCTL,
+  ListAnswer,
+  OpenAnswer,
+  OpenRequest,
+  SnapshotsRequest,
+} from '@rsio/protocol/wire/messages';
 import type { RawClient, RawRequest } from '../../support/peers/raw-peer.ts';
 import { type ServerCase, serverCase } from '../base/case.ts';
 import { answered, equals, failed, holds, statusName, type StatusName } from '../base/check.ts';
@@ -24,7 +24,7 @@ import { BLOCK, type Target } from '../base/target.ts';
 
 async function list(path: RawClient): Promise<ListAnswer> {
   const { body } = await answered(path, { op: OP.LIST });
-  return decodeListAnswer(body, 0, body.length);
+  return ListAnswer.decode(body, 0, body.length);
 }
 
 function openBody(name: string, changes: Readonly<Record<string, Packable>> = {}): Buffer {
@@ -64,7 +64,7 @@ function fails(
 const extents = (lba: number, sectors: number): RawRequest => ({
   op: OP.IOCTL,
   aux: IOCTL.EXTENTS,
-  body: encodeExtentsRequest({ lba, sectors }),
+  body: ExtentsRequest.encode({ lba, sectors }),
 });
 
 const LIST_CASES: readonly ServerCase[] = [
@@ -148,7 +148,7 @@ const OPEN_CASES: readonly ServerCase[] = [
     await target.plain();
     const path = await target.path();
     const { body } = await answered(path, { op: OP.OPEN, body: openBody(target.options.volumes.plain, { colour: 'blue' }) });
-    await close(path, decodeOpenAnswer(body, 0, body.length).handle);
+    await close(path, OpenAnswer.decode(body, 0, body.length).handle);
   }),
   fails('open.flags', 'Flags', 'OPEN with FUA', { op: OP.OPEN, flags: FLAG.FUA, body: openBody('x') }, 'BAD_REQUEST'),
   notAnOpen('empty', 'no body', Buffer.alloc(0)),
@@ -186,7 +186,7 @@ const OPEN_CASES: readonly ServerCase[] = [
     async (target) => {
       await target.release();
       const session = await target.login(1);
-      const body = encodeOpenRequest({ name: target.options.volumes.plain, universe: 0, readonly: true });
+      const body = OpenRequest.encode({ name: target.options.volumes.plain, universe: 0, readonly: true });
       const batch = 128;
       for (let seq = 1; seq <= HANDLES_PER_SESSION_MAX / batch; seq++) {
         session.request(...Array.from({ length: batch }, (_, slot) => ({ op: OP.OPEN, slot, seq, body })));
@@ -261,7 +261,7 @@ const IOCTL_CASES: readonly ServerCase[] = [
     const { handle, id, sizeBytes, blockSizeBytes, readonly, canDiscard } = await target.plain();
     const { body, aux } = await answered(await target.path(), { op: OP.IOCTL, handle, aux: IOCTL.IDENTIFY });
     equals('aux', aux, IOCTL.IDENTIFY);
-    const told = decodeIdentifyAnswer(body, 0, body.length);
+    const told = IdentifyAnswer.decode(body, 0, body.length);
     const { type, canExtents } = told;
     equals('The answer', told, {
       name: target.options.volumes.plain,
@@ -283,7 +283,7 @@ const IOCTL_CASES: readonly ServerCase[] = [
       const [handle, end] = [await target.handle(), await target.end()];
       const { body, aux } = await answered(await target.path(), { handle, ...extents(0, end) });
       equals('aux', aux, IOCTL.EXTENTS);
-      const pairs = decodeExtentsAnswer(body, 0, body.length).extents;
+      const pairs = ExtentsAnswer.decode(body, 0, body.length).extents;
       const sectors = pairs.filter((_, index) => index % 2 === 0);
       const kinds = pairs.filter((_, index) => index % 2 === 1);
       holds(sectors.length === kinds.length && sectors.length > 0, 'There are no pairs in the answer');
@@ -294,7 +294,7 @@ const IOCTL_CASES: readonly ServerCase[] = [
   serverCase('ioctl.extents.data', 'EXTENTS answer', 'EXTENTS reports written ranges as data', async (target) => {
     const handle = await target.handle();
     const { body } = await answered(await target.path(), { handle, ...extents(0, BLOCK) });
-    equals('The extents', decodeExtentsAnswer(body, 0, body.length).extents, [BLOCK, 0]);
+    equals('The extents', ExtentsAnswer.decode(body, 0, body.length).extents, [BLOCK, 0]);
   }),
   serverCase('ioctl.extents.ends', 'EXTENTS', 'EXTENTS of the last sectors is OK, and past the end PAST_END', async (target) => {
     const [handle, end] = [await target.handle(), await target.end()];
@@ -321,21 +321,21 @@ const IOCTL_CASES: readonly ServerCase[] = [
     'ioctl.snapshots.volume',
     'SNAPSHOTS',
     'SNAPSHOTS of a volume',
-    { op: OP.IOCTL, aux: IOCTL.SNAPSHOTS, body: encodeSnapshotsRequest({ after: null }) },
+    { op: OP.IOCTL, aux: IOCTL.SNAPSHOTS, body: SnapshotsRequest.encode({ after: null }) },
     'UNSUPPORTED',
   ),
   fails(
     'ioctl.changes.volume',
     'CHANGES',
     'CHANGES of a volume',
-    { op: OP.IOCTL, aux: IOCTL.CHANGES, body: encodeChangesRequest({ since: 'id', lba: 0, sectors: 1 }) },
+    { op: OP.IOCTL, aux: IOCTL.CHANGES, body: ChangesRequest.encode({ since: 'id', lba: 0, sectors: 1 }) },
     'UNSUPPORTED',
   ),
   fails(
     'ioctl.changes.past-end',
     'CHANGES',
     'CHANGES past the end',
-    { op: OP.IOCTL, aux: IOCTL.CHANGES, body: encodeChangesRequest({ since: 'id', lba: LBA_MAX, sectors: LBA_MAX }) },
+    { op: OP.IOCTL, aux: IOCTL.CHANGES, body: ChangesRequest.encode({ since: 'id', lba: LBA_MAX, sectors: LBA_MAX }) },
     'PAST_END',
   ),
   ...[IOCTL.SNAPSHOTS, IOCTL.CHANGES].map((aux) =>

@@ -5,7 +5,7 @@ import { PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { type ServerCase, serverCase } from '../base/case.ts';
 import { byes, equals, failed, holds, refused, sameBytes } from '../base/check.ts';
-import { encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
+import { OpenRequest } from '@rsio/protocol/wire/messages';
 import { RawClient } from '../../support/peers/raw-peer.ts';
 import { REPLICA_RESTART_CASES } from './mirror/replicas.ts';
 import { MIRROR_RESTART_CASES } from './mirror/votes.ts';
@@ -69,7 +69,7 @@ export const RESTART_CASES: readonly ServerCase[] = [
       const before = await target.plain();
       await restarted(target);
       const other = await target.login(1);
-      const body = encodeOpenRequest({ name: target.options.volumes.plain, universe: 0, readonly: true });
+      const body = OpenRequest.encode({ name: target.options.volumes.plain, universe: 0, readonly: true });
       await failed(other, { op: OP.OPEN, body }, 'HELD');
       const session = target.keep(await RawClient.begin(target.place(), target.identity()));
       const after = await session.open(target.options.volumes.plain);

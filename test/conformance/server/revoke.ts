@@ -3,7 +3,7 @@
 
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
-import { encodeRevoke } from '@rsio/protocol/wire/message-codec';
+import { Revoke } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { RawClient, type RawRequest } from '../../support/peers/raw-peer.ts';
 import { type ServerCase, serverCase } from '../base/case.ts';
@@ -21,7 +21,7 @@ async function agreed(target: Target): Promise<RawClient> {
 }
 
 function revoke(handle: number, tags: readonly number[] = []): RawRequest {
-  return { op: OP.REVOKE, aux: handle, body: encodeRevoke({ tags }) };
+  return { op: OP.REVOKE, aux: handle, body: Revoke.encode({ tags }) };
 }
 
 async function revoked(path: RawClient): Promise<number> {

@@ -4,8 +4,7 @@
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SEQ_MODULUS } from '@rsio/protocol/link/limits';
 import { ANSWER, FLAG, OP } from '@rsio/protocol/wire/frames';
-import { decodeOpenAnswer, encodeExtentsRequest, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
-import { IOCTL } from '@rsio/protocol/wire/messages';
+import { ExtentsRequest, IOCTL, OpenAnswer, OpenRequest } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { frameBytes, type RawClient, type RawRequest } from '../../support/peers/raw-peer.ts';
 import { type ServerCase, serverCase } from '../base/case.ts';
@@ -139,14 +138,14 @@ const COPY_CASES: readonly ServerCase[] = [
   serverCase('slots.copy.open', 'S1', 'Copies of one OPEN on two paths give one handle, which both answers contain', async (target) => {
     await target.handle();
     const [one, other] = [await target.path(), await target.path()];
-    const body = encodeOpenRequest({ name: target.options.volumes.plain, universe: 0, readonly: true });
+    const body = OpenRequest.encode({ name: target.options.volumes.plain, universe: 0, readonly: true });
     const request = { op: OP.OPEN, slot: target.slot(), seq: 1, body };
     one.request(request);
     other.request(request);
     const [first, second] = [await one.answer(request.slot), await other.answer(request.slot)];
     equals('The statuses', [first.handle, second.handle], [0, 0]);
     sameBytes('The answer to the copy', second.body, first.body);
-    await answered(one, { op: OP.CLOSE, handle: decodeOpenAnswer(first.body, 0, first.body.length).handle });
+    await answered(one, { op: OP.CLOSE, handle: OpenAnswer.decode(first.body, 0, first.body.length).handle });
   }),
   serverCase('slots.copy.close', 'Frames', 'A copy of a completed CLOSE is answered from the slot: OK, not STALE', async (target) => {
     await target.handle();
@@ -170,7 +169,7 @@ const COPY_CASES: readonly ServerCase[] = [
   serverCase('slots.copy.ioctl', 'S1', 'A copy of a completed IOCTL gets the same answer', async (target) => {
     const handle = await target.handle();
     const path = await target.path();
-    const body = encodeExtentsRequest({ lba: 0, sectors: BLOCK });
+    const body = ExtentsRequest.encode({ lba: 0, sectors: BLOCK });
     const request = { op: OP.IOCTL, handle, slot: target.slot(), seq: 1, aux: IOCTL.EXTENTS, body };
     path.request(request);
     const first = await path.answer(request.slot);

@@ -4,8 +4,7 @@
 
 import { SESSION_SILENT_MS } from '@rsio/rssrv/volumes/limits';
 import { OP } from '@rsio/protocol/wire/frames';
-import { decodeListAnswer, decodeOpenAnswer, encodeFarewell, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
-import { IOCTL, type OpenAnswer, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
+import { Farewell, IOCTL, ListAnswer, OpenAnswer, OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { RawClient } from '../../support/peers/raw-peer.ts';
 import { waitFor } from '../../support/programs/wait-for.ts';
@@ -17,12 +16,12 @@ const TWO = { needs: ['second node'] } as const;
 
 /** Makes an OPEN of the volume with these changes. */
 function asking(target: Target, changes: Partial<OpenRequest>): { readonly op: number; readonly body: Buffer } {
-  return { op: OP.OPEN, body: encodeOpenRequest({ name: target.options.volumes.plain, universe: 0, readonly: false, ...changes }) };
+  return { op: OP.OPEN, body: OpenRequest.encode({ name: target.options.volumes.plain, universe: 0, readonly: false, ...changes }) };
 }
 
 async function gets(target: Target, path: RawClient, changes: Partial<OpenRequest>): Promise<OpenAnswer> {
   const { body } = await answered(path, asking(target, changes));
-  return decodeOpenAnswer(body, 0, body.length);
+  return OpenAnswer.decode(body, 0, body.length);
 }
 
 /** Expects that every request on the handle is answered STALE. */
@@ -140,7 +139,7 @@ export const TAKE_OVER_CASES: readonly ServerCase[] = [
       await gets(target, path, {});
       const list = async (): Promise<{ generation: number; holder: string | undefined }> => {
         const { body } = await answered(path, { op: OP.LIST });
-        const { generation, volumes } = decodeListAnswer(body, 0, body.length);
+        const { generation, volumes } = ListAnswer.decode(body, 0, body.length);
         const volume = volumes.find(({ name }) => name === target.options.volumes.plain);
         return { generation, holder: volume?.holders[0]?.node };
       };
@@ -186,7 +185,7 @@ export const TAKE_OVER_CASES: readonly ServerCase[] = [
         // The first client may have lost the volume during its OPEN, or right after this OPEN.
         if (handle === STATUS.STALE) statuses.push('STALE');
         else {
-          const open = decodeOpenAnswer(body, 0, body.length);
+          const open = OpenAnswer.decode(body, 0, body.length);
           const read = await client.call({ op: OP.READ, handle: open.handle, lba: SCRATCH, count: BLOCK });
           statuses.push(statusName(read));
           if (read.handle === STATUS.OK) await closes(client, open.handle);
@@ -235,7 +234,7 @@ export const TAKE_OVER_CASES: readonly ServerCase[] = [
       await target.release();
       const before = await target.login(1);
       const { identity } = await gets(target, before, {});
-      before.request({ op: OP.BYE, body: encodeFarewell({ code: 'E_SHUTTING_DOWN', sentence: 'Good night' }) });
+      before.request({ op: OP.BYE, body: Farewell.encode({ code: 'E_SHUTTING_DOWN', sentence: 'Good night' }) });
       await before.ended();
       const now = await target.login(1);
       const { identity: resumed, handle } = await gets(target, now, { resume: identity });
@@ -276,7 +275,7 @@ export const TAKE_OVER_CASES: readonly ServerCase[] = [
       const begin = (): Promise<RawClient | null> => RawClient.login(target.place(), elsewhere).catch(() => null);
       const now = target.keep(await waitFor(begin, 3 * SESSION_SILENT_MS, 'The other machine is let in'));
       await refusedWith('E_REPLACED', RawClient.login(target.place(), identity));
-      now.request({ op: OP.BYE, body: encodeFarewell({ code: 'E_SHUTTING_DOWN', sentence: 'Good night' }) });
+      now.request({ op: OP.BYE, body: Farewell.encode({ code: 'E_SHUTTING_DOWN', sentence: 'Good night' }) });
       await now.ended();
       await refusedWith('E_REPLACED', RawClient.login(target.place(), identity));
       target.newInstance(1);

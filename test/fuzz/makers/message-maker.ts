@@ -30,8 +30,8 @@ import {
   VERSIONS_OFFERED_MAX,
 } from '@rsio/protocol/wire/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
-import * as codecs from '@rsio/protocol/wire/message-codec';
-import * as mirror from '@rsio/protocol/wire/mirror-codec';
+import * as codecs from '@rsio/protocol/wire/messages';
+import * as mirror from '@rsio/protocol/wire/mirror-messages';
 import { TAKE } from '@rsio/protocol/wire/messages';
 
 type Random = SeededRandom;
@@ -146,7 +146,7 @@ function encodeWholeList(message: Parameters<typeof codecs.encodeListAnswers>[0]
 }
 
 export const MESSAGE_KINDS: readonly MessageKind[] = [
-  kind('HELLO', codecs.encodeHello, codecs.decodeHello, (random) => ({
+  kind('HELLO', codecs.Hello.encode, codecs.Hello.decode, (random) => ({
     versions: some(random, VERSIONS_OFFERED_MAX, () => edge(random, 1, 65_535), 1),
     features: some(random, FEATURES_OFFERED_MAX, () => random.pick(['digest', 'probe', 'x-9', '-'])),
     namespaceid: edge(random, 0, 65_535),
@@ -159,7 +159,7 @@ export const MESSAGE_KINDS: readonly MessageKind[] = [
     interface: aName(random),
     nonce: random.bytes(32),
   })),
-  kind('CHALLENGE', codecs.encodeChallenge, codecs.decodeChallenge, (random) => ({
+  kind('CHALLENGE', codecs.Challenge.encode, codecs.Challenge.decode, (random) => ({
     version: edge(random, 1, 65_535),
     features: some(random, FEATURES_OFFERED_MAX, () => random.pick(['digest', 'probe'])),
     server: aName(random),
@@ -167,11 +167,11 @@ export const MESSAGE_KINDS: readonly MessageKind[] = [
     instance: random.bytes(16).toString('hex'),
     nonce: random.bytes(32),
   })),
-  kind('PROOF', codecs.encodeProof, codecs.decodeProof, (random) => ({
+  kind('PROOF', codecs.Proof.encode, codecs.Proof.decode, (random) => ({
     session: random.chance(0.5) ? null : random.bytes(16),
     dead: some(random, DEAD_PATHS_NAMED_MAX, () => edge(random, 0, 0xffffffff)),
   })),
-  kind('WELCOME', codecs.encodeWelcome, codecs.decodeWelcome, (random) => ({
+  kind('WELCOME', codecs.Welcome.encode, codecs.Welcome.decode, (random) => ({
     session: random.bytes(16),
     path: edge(random, 0, 0xffffffff),
     slots: edge(random, 9, 65_535),
@@ -179,28 +179,28 @@ export const MESSAGE_KINDS: readonly MessageKind[] = [
     interfaces: some(random, INTERFACES_NAMED_MAX, () => anInterface(random)),
     generation: edge(random, 0, Number.MAX_SAFE_INTEGER),
   })),
-  kind('REFUSE or BYE', codecs.encodeFarewell, codecs.decodeFarewell, (random) => ({
+  kind('REFUSE or BYE', codecs.Farewell.encode, codecs.Farewell.decode, (random) => ({
     code: random.pick(['E_AUTH', 'E_LIMIT', 'X']),
     sentence: aText(random),
   })),
-  kind('REFUSE', codecs.encodeRefuse, codecs.decodeRefuse, (random) => ({
+  kind('REFUSE', codecs.Refuse.encode, codecs.Refuse.decode, (random) => ({
     code: random.pick(['E_AUTH', 'E_LIMIT', 'X']),
     sentence: aText(random),
     mac: random.chance(0.5) ? null : random.bytes(32),
   })),
-  kind('PING or PONG', codecs.encodeHeartbeat, codecs.decodeHeartbeat, (random) => ({
+  kind('PING or PONG', codecs.Ping.encode, codecs.Ping.decode, (random) => ({
     number: edge(random, 0, Number.MAX_SAFE_INTEGER),
     clockMs: random.chance(0.5) ? random.unit() * 1e9 : edge(random, 0, Number.MAX_SAFE_INTEGER),
     heard: edge(random, 0, Number.MAX_SAFE_INTEGER),
     oldestMs: random.unit(),
     generation: edge(random, 0, Number.MAX_SAFE_INTEGER),
   })),
-  kind('LIST answer', encodeWholeList, codecs.decodeListAnswer, (random) => ({
+  kind('LIST answer', encodeWholeList, codecs.ListAnswer.decode, (random) => ({
     generation: edge(random, 0, Number.MAX_SAFE_INTEGER),
     interfaces: some(random, INTERFACES_NAMED_MAX, () => anInterface(random)),
     volumes: some(random, 40, () => aVolume(random)),
   })),
-  kind('OPEN', codecs.encodeOpenRequest, codecs.decodeOpenRequest, (random) => ({
+  kind('OPEN', codecs.OpenRequest.encode, codecs.OpenRequest.decode, (random) => ({
     name: aName(random),
     universe: random.int(0, 3),
     readonly: random.chance(0.5),
@@ -208,7 +208,7 @@ export const MESSAGE_KINDS: readonly MessageKind[] = [
     resume: random.chance(0.5) ? aToken(random) : null,
     mirror: random.chance(0.5) ? null : { mirror: anId(random), number: edge(random, 1, TERM_NUMBER_MAX) },
   })),
-  kind('OPEN answer', codecs.encodeOpenAnswer, codecs.decodeOpenAnswer, (random) => ({
+  kind('OPEN answer', codecs.OpenAnswer.encode, codecs.OpenAnswer.decode, (random) => ({
     handle: edge(random, 0, 65_535),
     id: aToken(random),
     sizeBytes: edge(random, 0, VOLUME_MAX_BYTES),
@@ -219,11 +219,11 @@ export const MESSAGE_KINDS: readonly MessageKind[] = [
     identity: aToken(random),
     life: aToken(random),
   })),
-  kind('failure answer', codecs.encodeFailureAnswer, codecs.decodeFailureAnswer, (random) => ({
+  kind('failure answer', codecs.FailureAnswer.encode, codecs.FailureAnswer.decode, (random) => ({
     sentence: aText(random),
     holders: some(random, HOLDERS_NAMED_MAX, () => aHolder(random)),
   })),
-  kind('IDENTIFY answer', codecs.encodeIdentifyAnswer, codecs.decodeIdentifyAnswer, (random) => ({
+  kind('IDENTIFY answer', codecs.IdentifyAnswer.encode, codecs.IdentifyAnswer.decode, (random) => ({
     name: aName(random),
     id: aToken(random),
     type: random.pick(['file', 'block', 'memory', 'null']),
@@ -233,60 +233,60 @@ export const MESSAGE_KINDS: readonly MessageKind[] = [
     canDiscard: random.chance(0.5),
     canExtents: random.chance(0.5),
   })),
-  kind('EXTENTS', codecs.encodeExtentsRequest, codecs.decodeExtentsRequest, (random) => ({
+  kind('EXTENTS', codecs.ExtentsRequest.encode, codecs.ExtentsRequest.decode, (random) => ({
     lba: edge(random, 0, LBA_MAX),
     sectors: edge(random, 1, LBA_MAX),
   })),
-  kind('EXTENTS answer', codecs.encodeExtentsAnswer, codecs.decodeExtentsAnswer, (random) => ({
+  kind('EXTENTS answer', codecs.ExtentsAnswer.encode, codecs.ExtentsAnswer.decode, (random) => ({
     extents: some(random, EXTENTS_PER_ANSWER_MAX, () => [edge(random, 1, LBA_MAX), random.int(0, 1)], 1).flat(),
   })),
-  kind('RECORD_READ', codecs.encodeRecordReadRequest, codecs.decodeRecordReadRequest, (random) => ({
+  kind('RECORD_READ', codecs.RecordReadRequest.encode, codecs.RecordReadRequest.decode, (random) => ({
     id: random.pick(['x', '~'.repeat(TOKEN_MAX_CHARS)]),
   })),
-  kind('RECORD_READ answer', codecs.encodeRecordAnswer, codecs.decodeRecordAnswer, (random) => ({
+  kind('RECORD_READ answer', codecs.RecordAnswer.encode, codecs.RecordAnswer.decode, (random) => ({
     record: random.chance(0.3) ? null : Buffer.alloc(random.chance(0.03) ? GATE_RECORD_MAX_BYTES : random.int(0, 40), 7),
   })),
-  kind('RECORD_WRITE', codecs.encodeRecordWriteRequest, codecs.decodeRecordWriteRequest, (random) => ({
+  kind('RECORD_WRITE', codecs.RecordWriteRequest.encode, codecs.RecordWriteRequest.decode, (random) => ({
     record: Buffer.alloc(random.chance(0.03) ? GATE_RECORD_MAX_BYTES : random.int(0, 40), 7),
   })),
-  kind('NODES_SEEN', codecs.encodeNodesSeenRequest, codecs.decodeNodesSeenRequest, (random) => ({
+  kind('NODES_SEEN', codecs.NodesSeenRequest.encode, codecs.NodesSeenRequest.decode, (random) => ({
     id: aToken(random),
     nodes: some(random, NODES_SEEN_MAX, () => aName(random), 1),
   })),
-  kind('NODES_SEEN answer', codecs.encodeNodesSeenAnswer, codecs.decodeNodesSeenAnswer, (random) => ({
+  kind('NODES_SEEN answer', codecs.NodesSeenAnswer.encode, codecs.NodesSeenAnswer.decode, (random) => ({
     silentMs: some(random, NODES_SEEN_MAX, () => random.pick([null, 0, 0.5, Number.MAX_SAFE_INTEGER]), 1),
   })),
-  kind('ADMIN CALL', codecs.encodeAdminCall, codecs.decodeAdminCall, (random) => ({
+  kind('ADMIN CALL', codecs.AdminCall.encode, codecs.AdminCall.decode, (random) => ({
     request: random.pick(['!', 'x'.repeat(ADMIN_ID_MAX_CHARS), '2f1c9a52-7a0e-4c58-9d3b-0b6a1e4f7c21']),
     method: random.pick(['daemon', 'volume-create', '~']),
     params: Buffer.alloc(random.chance(0.03) ? ADMIN_PARAMS_MAX_BYTES : random.int(0, 40), '{'),
     withinMs: edge(random, 0, Number.MAX_SAFE_INTEGER),
   })),
-  kind('ADMIN REST', codecs.encodeAdminRest, codecs.decodeAdminRest, (random) => ({
+  kind('ADMIN REST', codecs.AdminRest.encode, codecs.AdminRest.decode, (random) => ({
     answer: edge(random, 1, 0xffffffff),
     offset: edge(random, 0, ADMIN_ANSWER_MAX_BYTES),
   })),
-  kind('ADMIN answer', codecs.encodeAdminAnswer, codecs.decodeAdminAnswer, (random) => ({
+  kind('ADMIN answer', codecs.AdminAnswer.encode, codecs.AdminAnswer.decode, (random) => ({
     answer: edge(random, 0, 0xffffffff),
     totalBytes: edge(random, 0, ADMIN_ANSWER_MAX_BYTES),
     part: Buffer.alloc(random.chance(0.03) ? ADMIN_PART_MAX_BYTES : random.int(0, 40), '"'),
   })),
-  kind('VOTE FOUND', mirror.encodeVoteFound, mirror.decodeVoteFound, (random) => ({
+  kind('VOTE FOUND', mirror.VoteFound.encode, mirror.VoteFound.decode, (random) => ({
     mirror: anId(random),
     name: aName(random),
     universe: random.int(0, 3),
   })),
-  kind('VOTE CLAIM', mirror.encodeVoteClaim, mirror.decodeVoteClaim, (random) => ({
+  kind('VOTE CLAIM', mirror.VoteClaim.encode, mirror.VoteClaim.decode, (random) => ({
     mirror: anId(random),
     number: edge(random, 1, TERM_NUMBER_MAX),
     takesOver: random.chance(0.5),
   })),
-  kind('VOTE CONFIG', mirror.encodeVoteConfig, mirror.decodeVoteConfig, (random) => ({
+  kind('VOTE CONFIG', mirror.VoteConfig.encode, mirror.VoteConfig.decode, (random) => ({
     mirror: anId(random),
     number: edge(random, 1, TERM_NUMBER_MAX),
     config: aConfig(random),
   })),
-  kind('VOTE answer', mirror.encodeVoteAnswer, mirror.decodeVoteAnswer, (random) => ({
+  kind('VOTE answer', mirror.VoteAnswer.encode, mirror.VoteAnswer.decode, (random) => ({
     voted: edge(random, 0, Number.MAX_SAFE_INTEGER),
     sentence: aText(random),
     voter: random.chance(0.5) ? null : anId(random),
@@ -294,21 +294,21 @@ export const MESSAGE_KINDS: readonly MessageKind[] = [
     stored: random.chance(0.5) ? null : { term: aTerm(random), config: aConfig(random) },
     replica: random.chance(0.5) ? null : aReplica(random),
   })),
-  kind('VOTE PLACE', mirror.encodeVotePlace, mirror.decodeVotePlace, (random) => ({
+  kind('VOTE PLACE', mirror.VotePlace.encode, mirror.VotePlace.decode, (random) => ({
     mirror: anId(random),
     number: edge(random, 1, TERM_NUMBER_MAX),
     volume: aName(random),
     universe: random.int(0, 3),
   })),
-  kind('MIRROR_MAP', mirror.encodeMirrorMapRequest, mirror.decodeMirrorMapRequest, (random) => ({
+  kind('MIRROR_MAP', mirror.MirrorMapRequest.encode, mirror.MirrorMapRequest.decode, (random) => ({
     first: 8 * edge(random, 0, Math.floor(MIRROR_REGIONS_MAX / 8)),
   })),
-  kind('MIRROR_MAP answer', mirror.encodeMirrorMapAnswer, mirror.decodeMirrorMapAnswer, (random) => ({
+  kind('MIRROR_MAP answer', mirror.MirrorMapAnswer.encode, mirror.MirrorMapAnswer.decode, (random) => ({
     regions: edge(random, 0, MIRROR_REGIONS_MAX),
     first: 8 * edge(random, 0, Math.floor(MIRROR_REGIONS_MAX / 8)),
     bits: Buffer.alloc(random.chance(0.03) ? MIRROR_MAP_PART_MAX_BYTES : random.int(0, 40), 0xff),
   })),
-  kind('MIRROR_CLEAR', mirror.encodeMirrorClearRequest, mirror.decodeMirrorClearRequest, (random) => ({
+  kind('MIRROR_CLEAR', mirror.MirrorClearRequest.encode, mirror.MirrorClearRequest.decode, (random) => ({
     ranges: some(random, MIRROR_CLEAR_RANGES_MAX, () => [edge(random, 0, MIRROR_REGIONS_MAX - 9), random.int(1, 9)], 1).flat(),
   })),
 ];

@@ -3,16 +3,8 @@
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { FLAG, FRAMES, OP } from '@rsio/protocol/wire/frames';
-import {
-  encodeAdminCall,
-  encodeAdminRest,
-  encodeExtentsRequest,
-  encodeFarewell,
-  encodeHeartbeat,
-  encodeOpenRequest,
-} from '@rsio/protocol/wire/message-codec';
-import { ADMIN } from '@rsio/protocol/wire/messages';
-import { encodeVoteClaim, encodeVoteFound, encodeVotePlace, encodeVoteRecord, encodeVoteTerm } from '@rsio/protocol/wire/mirror-codec';
+import { ADMIN, AdminCall, AdminRest, ExtentsRequest, Farewell, Ping, OpenRequest } from '@rsio/protocol/wire/messages';
+import { VoteClaim, VoteFound, VotePlace, VoteRecord, VoteTerm } from '@rsio/protocol/wire/mirror-messages';
 import { anyFrame, dataOf, frameBytes } from './frame-maker.ts';
 
 const SLOTS_USED = 12;
@@ -35,7 +27,7 @@ export class RequestMaker {
 
   open(name = this.random.pick(this.volumes)): Buffer {
     this.handles++;
-    return this.slotted(OP.OPEN, {}, encodeOpenRequest({ name, universe: 0, readonly: this.random.chance(0.2) }));
+    return this.slotted(OP.OPEN, {}, OpenRequest.encode({ name, universe: 0, readonly: this.random.chance(0.2) }));
   }
 
   /** Returns more READs at once than the window permits. */
@@ -79,16 +71,16 @@ export class RequestMaker {
         return this.slotted(OP.CLOSE, { handle }, EMPTY);
       default: {
         const aux = random.int(0, 9);
-        return this.slotted(OP.IOCTL, { handle, aux }, aux === 2 ? encodeExtentsRequest({ lba: 8, sectors: random.int(1, 3000) }) : EMPTY);
+        return this.slotted(OP.IOCTL, { handle, aux }, aux === 2 ? ExtentsRequest.encode({ lba: 8, sectors: random.int(1, 3000) }) : EMPTY);
       }
     }
   }
 
   private admin(): Buffer {
     const { random } = this;
-    if (random.chance(0.3)) return this.slotted(OP.ADMIN, { aux: ADMIN.REST }, encodeAdminRest({ answer: random.int(1, 5), offset: 0 }));
+    if (random.chance(0.3)) return this.slotted(OP.ADMIN, { aux: ADMIN.REST }, AdminRest.encode({ answer: random.int(1, 5), offset: 0 }));
     const params = Buffer.from(random.pick(['{}', '[]', '{', '{"name":"oracle"}', '']));
-    const body = encodeAdminCall({ request: 'id', method: random.pick(['daemon', 'volume-list', 'x']), params, withinMs: 1 });
+    const body = AdminCall.encode({ request: 'id', method: random.pick(['daemon', 'volume-list', 'x']), params, withinMs: 1 });
     return this.slotted(OP.ADMIN, { aux: random.pick([ADMIN.CALL, ADMIN.CALL, ADMIN.REST, 0, 7]) }, body);
   }
 
@@ -97,11 +89,11 @@ export class RequestMaker {
     const mirror = random.pick(['0', 'f']).repeat(32);
     const number = random.int(1, 5);
     const bodies = [
-      encodeVoteFound({ mirror, name: 'db', universe: 0 }),
-      encodeVoteClaim({ mirror, number, takesOver: random.chance(0.5) }),
-      encodeVoteRecord({ mirror }),
-      encodeVoteTerm({ mirror, number }),
-      encodeVotePlace({ mirror, number, volume: 'oracle', universe: 0 }),
+      VoteFound.encode({ mirror, name: 'db', universe: 0 }),
+      VoteClaim.encode({ mirror, number, takesOver: random.chance(0.5) }),
+      VoteRecord.encode({ mirror }),
+      VoteTerm.encode({ mirror, number }),
+      VotePlace.encode({ mirror, number, volume: 'oracle', universe: 0 }),
       EMPTY,
     ];
     return this.slotted(OP.VOTE, { aux: random.int(0, 10) }, random.pick(bodies));
@@ -109,10 +101,10 @@ export class RequestMaker {
 
   private control(): Buffer {
     const { random } = this;
-    const heartbeat = encodeHeartbeat({ number: random.int(0, 5), clockMs: 1, heard: random.int(0, 5), oldestMs: 0, generation: 0 });
+    const heartbeat = Ping.encode({ number: random.int(0, 5), clockMs: 1, heard: random.int(0, 5), oldestMs: 0, generation: 0 });
     switch (random.int(0, 9)) {
       case 0:
-        return frameBytes(OP.BYE, {}, 'message', encodeFarewell({ code: 'E_SHUTTING_DOWN', sentence: 'bye' }));
+        return frameBytes(OP.BYE, {}, 'message', Farewell.encode({ code: 'E_SHUTTING_DOWN', sentence: 'bye' }));
       case 1:
       case 2:
       case 3:

@@ -5,14 +5,17 @@
 import { callSession } from '@rsio/protocol/client/session-call';
 import { OP } from '@rsio/protocol/wire/frames';
 import {
-  decodeVoteAnswer,
-  encodeVoteClaim,
-  encodeVoteConfig,
-  encodeVoteFound,
-  encodeVoteRecord,
-  encodeVoteTerm,
-} from '@rsio/protocol/wire/mirror-codec';
-import { type MirrorConfig, type Term, VOTE, VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
+  type MirrorConfig,
+  type Term,
+  VOTE,
+  VoteAnswer,
+  VoteClaim,
+  VoteConfig,
+  VOTED,
+  VoteFound,
+  VoteRecord,
+  VoteTerm,
+} from '@rsio/protocol/wire/mirror-messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { SimProcess } from '../base/sim-clock.ts';
@@ -82,7 +85,7 @@ export class SimClaimer {
 
   private async found(process: SimProcess): Promise<void> {
     const { mirror, servers } = this.ports;
-    const body = encodeVoteFound({ mirror: mirror.id, name: 'bare', universe: 0 });
+    const body = VoteFound.encode({ mirror: mirror.id, name: 'bare', universe: 0 });
     for (const { server, answer } of await this.ask(process, servers, VOTE.FOUND, body))
       if (answer.voted === VOTED.DONE && answer.voter !== null) mirror.voters.set(server, answer.voter);
     await this.pause(process);
@@ -91,7 +94,7 @@ export class SimClaimer {
   /** Claims the mirror, and holds the mirror until the claim ends. */
   private async hold(process: SimProcess): Promise<void> {
     const { random, mirror, servers, client, trace } = this.ports;
-    const records = await this.ask(process, servers, VOTE.RECORD, encodeVoteRecord({ mirror: mirror.id }));
+    const records = await this.ask(process, servers, VOTE.RECORD, VoteRecord.encode({ mirror: mirror.id }));
     const seen = records.flatMap(({ answer }) => answer.promise?.number ?? []);
     const term: Term = { number: Math.max(0, ...seen) + 1, node: client.names.node, instance: client.names.machine.instance };
     if (!(await this.claim(process, term))) return;
@@ -108,7 +111,7 @@ export class SimClaimer {
   private async claim(process: SimProcess, { number, node, instance }: Term): Promise<boolean> {
     const { random, mirror, servers } = this.ports;
     const ticket = mirror.judge.asks();
-    const body = encodeVoteClaim({ mirror: mirror.id, number, takesOver: random.chance(0.7) });
+    const body = VoteClaim.encode({ mirror: mirror.id, number, takesOver: random.chance(0.7) });
     const done = this.counted(await this.ask(process, servers, VOTE.CLAIM, body, ticket));
     if (done.length <= servers.length / 2) return false;
     mirror.judge.claimed(
@@ -122,7 +125,7 @@ export class SimClaimer {
   private async store(process: SimProcess, term: Term, k: number, clean: boolean): Promise<boolean> {
     const { mirror, servers } = this.ports;
     const ticket = mirror.judge.asks();
-    const body = encodeVoteConfig({ mirror: mirror.id, number: term.number, config: this.config(k, clean) });
+    const body = VoteConfig.encode({ mirror: mirror.id, number: term.number, config: this.config(k, clean) });
     const done = this.counted(await this.ask(process, servers, VOTE.CONFIG, body, ticket));
     if (done.length <= servers.length / 2) return false;
     mirror.judge.stored(ticket, { term, k });
@@ -132,7 +135,7 @@ export class SimClaimer {
   private async confirm(process: SimProcess, term: Term): Promise<boolean> {
     const { mirror, servers } = this.ports;
     const ticket = mirror.judge.asks();
-    const body = encodeVoteTerm({ mirror: mirror.id, number: term.number });
+    const body = VoteTerm.encode({ mirror: mirror.id, number: term.number });
     const done = this.counted(await this.ask(process, servers, VOTE.CONFIRM, body, ticket));
     if (done.length <= servers.length / 2) return false;
     mirror.judge.confirmed(ticket, term);
@@ -178,7 +181,7 @@ export class SimClaimer {
         if (trunk === undefined || trunk.isEnded) continue;
         callSession(trunk, { op: OP.VOTE, attachment: null, aux, body }, ({ status, bodies }) => {
           if (status !== STATUS.OK || bodies.length === 0) return;
-          const answer = decodeVoteAnswer(bodies[0]!, 0, bodies[0]!.length);
+          const answer = VoteAnswer.decode(bodies[0]!, 0, bodies[0]!.length);
           mirror.judge.answered(ticket, answer, aux !== VOTE.CONFIRM);
           answers.push({ server, answer });
           if (answers.length < servers.length) return;

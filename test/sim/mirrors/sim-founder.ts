@@ -4,8 +4,8 @@
 
 import { callSession } from '@rsio/protocol/client/session-call';
 import { OP } from '@rsio/protocol/wire/frames';
-import * as codec from '@rsio/protocol/wire/mirror-codec';
-import { type MirrorConfig, type MirrorMember, VOTE, VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
+import * as codec from '@rsio/protocol/wire/mirror-messages';
+import { type MirrorConfig, type MirrorMember, VOTE, type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { SimProcess } from '../base/sim-clock.ts';
 import type { SimClient } from '../machines/sim-client.ts';
@@ -49,15 +49,15 @@ export class SimFounder {
 
   private async found(process: SimProcess): Promise<boolean> {
     const { mirror, name, sizeBytes, voters, replicas } = this.ports;
-    const records = await this.all(process, voters, VOTE.RECORD, codec.encodeVoteRecord({ mirror }));
+    const records = await this.all(process, voters, VOTE.RECORD, codec.VoteRecord.encode({ mirror }));
     const unknown = voters.filter((server) => records.get(server)?.voted !== VOTED.DONE);
-    const founded = await this.all(process, unknown, VOTE.FOUND, codec.encodeVoteFound({ mirror, name, universe: 0 }));
+    const founded = await this.all(process, unknown, VOTE.FOUND, codec.VoteFound.encode({ mirror, name, universe: 0 }));
     const ids = voters.map((serverid) => ({ serverid, voter: records.get(serverid)?.voter ?? founded.get(serverid)?.voter ?? '' }));
     if (ids.some(({ voter }) => voter === '')) return false;
     const number = 1 + Math.max(0, ...[...records.values()].map(({ promise }) => promise?.number ?? 0));
-    const claims = await this.all(process, voters, VOTE.CLAIM, codec.encodeVoteClaim({ mirror, number, takesOver: true }));
+    const claims = await this.all(process, voters, VOTE.CLAIM, codec.VoteClaim.encode({ mirror, number, takesOver: true }));
     if (!this.isAll(claims, voters)) return false;
-    const placed = await this.all(process, replicas, VOTE.PLACE, codec.encodeVotePlace({ mirror, number, volume: name, universe: 0 }));
+    const placed = await this.all(process, replicas, VOTE.PLACE, codec.VotePlace.encode({ mirror, number, volume: name, universe: 0 }));
     const members: MirrorMember[] = replicas.flatMap((serverid) => {
       const replica = placed.get(serverid)?.replica ?? null;
       return replica === null ? [] : [{ identity: replica.identity, serverid, volume: name, universe: 0 }];
@@ -73,7 +73,7 @@ export class SimFounder {
       sizeBytes,
       clients: null,
     };
-    const stored = await this.all(process, voters, VOTE.CONFIG, codec.encodeVoteConfig({ mirror, number, config }));
+    const stored = await this.all(process, voters, VOTE.CONFIG, codec.VoteConfig.encode({ mirror, number, config }));
     return this.isAll(stored, voters);
   }
 
@@ -91,7 +91,7 @@ export class SimFounder {
         const trunk = this.ports.client.namespace.servers.get(server)?.trunk;
         if (trunk === undefined || trunk.isEnded) continue;
         callSession(trunk, { op: OP.VOTE, attachment: null, aux, body }, ({ status, bodies: [answer] }) => {
-          if (status === STATUS.OK && answer !== undefined) answers.set(server, codec.decodeVoteAnswer(answer, 0, answer.length));
+          if (status === STATUS.OK && answer !== undefined) answers.set(server, codec.VoteAnswer.decode(answer, 0, answer.length));
           if (answers.size < servers.length) return;
           timer.cancel();
           resolve();

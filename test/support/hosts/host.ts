@@ -28,7 +28,7 @@ const DAEMON_END_MS = 25_000;
 const CONFIG_MODE = 0o600;
 const RUN_TIMEOUT_MS = 90_000;
 const LOGGED_MS = 5_000;
-/** What the listener logs about a message of a server process that worker-guards.ts or session-guard.ts refuses. */
+/** What the listener logs about a message of a server process that channel.ts or session-guard.ts refuses. */
 const REFUSED = 'sent what no server process sends';
 /** A command with this option freezes file systems, and therefore needs the mounts of the host. */
 const FREEZES = '--freeze';

@@ -2,8 +2,7 @@
 // client/admin-calls.ts of packages/protocol.
 
 import { OP } from '@rsio/protocol/wire/frames';
-import { decodeAdminAnswer, encodeAdminCall, encodeAdminRest } from '@rsio/protocol/wire/message-codec';
-import { ADMIN } from '@rsio/protocol/wire/messages';
+import { ADMIN, AdminAnswer, AdminCall, AdminRest } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { RawClient } from './raw-peer.ts';
 
@@ -29,17 +28,17 @@ export function newId(): string {
 /** Calls a method, and returns the whole answer. Throws if the status is not OK. */
 export async function callAdmin(client: RawClient, method: string, params: object, options: AdminOptions = {}): Promise<AdminResult> {
   const { id = newId(), slot = 0, between } = options;
-  const body = encodeAdminCall({ request: id, method, params: Buffer.from(JSON.stringify(params)), withinMs: 30_000 });
+  const body = AdminCall.encode({ request: id, method, params: Buffer.from(JSON.stringify(params)), withinMs: 30_000 });
   let frame = await client.call({ op: OP.ADMIN, slot, aux: ADMIN.CALL, body });
   const parts: Buffer[] = [];
   for (;;) {
     if (frame.handle !== STATUS.OK) throw new Error(`ADMIN ${method} is answered with status ${frame.handle}`);
-    const { answer, totalBytes, part } = decodeAdminAnswer(frame.body, 0, frame.body.length);
+    const { answer, totalBytes, part } = AdminAnswer.decode(frame.body, 0, frame.body.length);
     parts.push(Buffer.from(part));
     const offset = parts.reduce((sum, { length }) => sum + length, 0);
     if (offset >= totalBytes) return JSON.parse(Buffer.concat(parts).toString()) as AdminResult;
     await between?.();
-    frame = await client.call({ op: OP.ADMIN, slot, aux: ADMIN.REST, body: encodeAdminRest({ answer, offset }) });
+    frame = await client.call({ op: OP.ADMIN, slot, aux: ADMIN.REST, body: AdminRest.encode({ answer, offset }) });
   }
 }
 

@@ -19,8 +19,7 @@ import { Decoder } from '@rsio/protocol/wire/decoder';
 import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
 import { ANSWER, frameEntry, frameName, OP } from '@rsio/protocol/wire/frames';
 import { bodyLengthBytes, type Header, writeIoHeader, writeMessageHeader } from '@rsio/protocol/wire/header';
-import { decodeFailureAnswer, decodeFarewell, decodeOpenAnswer, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
-import type { Challenge, Farewell, Hello, OpenAnswer, Welcome } from '@rsio/protocol/wire/messages';
+import { type Challenge, FailureAnswer, Farewell, type Hello, OpenAnswer, OpenRequest, type Welcome } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { waitFor } from '../programs/wait-for.ts';
 
@@ -170,7 +169,7 @@ export class RawConnection {
   async farewell(): Promise<Farewell> {
     const frame = await this.next((one) => !isHeartbeat(one));
     if (frame.op !== OP.REFUSE && frame.op !== OP.BYE) throw new Error(`${frameName(frame.op)} came where REFUSE was expected`);
-    return decodeFarewell(frame.body, 0, frame.body.length);
+    return Farewell.decode(frame.body, 0, frame.body.length);
   }
 
   /** Closes the connection and drops unsent bytes. */
@@ -350,10 +349,10 @@ export class RawClient extends RawConnection {
   }
 
   async open(name: string, readonly = false): Promise<OpenAnswer> {
-    const answer = await this.call({ op: OP.OPEN, body: encodeOpenRequest({ name, universe: 0, readonly }) });
+    const answer = await this.call({ op: OP.OPEN, body: OpenRequest.encode({ name, universe: 0, readonly }) });
     if (answer.handle !== STATUS.OK)
-      throw new Error(`OPEN of ${name}: ${decodeFailureAnswer(answer.body, 0, answer.body.length).sentence}`);
-    return decodeOpenAnswer(answer.body, 0, answer.body.length);
+      throw new Error(`OPEN of ${name}: ${FailureAnswer.decode(answer.body, 0, answer.body.length).sentence}`);
+    return OpenAnswer.decode(answer.body, 0, answer.body.length);
   }
 
   /** Writes `sectors` sectors of new content at `lba`, and reads them back. Throws if the data read differs. */

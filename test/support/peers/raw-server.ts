@@ -11,8 +11,7 @@ import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import { SLOTS } from '@rsio/protocol/wire/limits';
 import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
-import { decodeHeartbeat, encodeHeartbeat, encodeListAnswers, encodeOpenAnswer } from '@rsio/protocol/wire/message-codec';
-import type { ServerInterface, Welcome } from '@rsio/protocol/wire/messages';
+import { encodeListAnswers, Ping, OpenAnswer, type ServerInterface, type Welcome } from '@rsio/protocol/wire/messages';
 import { asBytes, RawConnection, type RawFrame } from './raw-peer.ts';
 
 export const RAW_VOLUME = 'tvol';
@@ -132,7 +131,7 @@ export class RawServerLink extends RawConnection {
       case OP.PING:
         this.request({
           op: OP.PONG,
-          body: encodeHeartbeat({ ...decodeHeartbeat(frame.body, 0, frame.body.length), generation: this.server.generation }),
+          body: Ping.encode({ ...Ping.decode(frame.body, 0, frame.body.length), generation: this.server.generation }),
         });
         return;
       case OP.FENCE:
@@ -217,7 +216,7 @@ export class RawServer {
   }
 
   get opened(): Buffer {
-    return encodeOpenAnswer({ handle: 1, id: 'raw-volume', ...this.volume, canDiscard: false, identity: 'raw.1', life: 'raw' });
+    return OpenAnswer.encode({ handle: 1, id: 'raw-volume', ...this.volume, canDiscard: false, identity: 'raw.1', life: 'raw' });
   }
 
   close(): void {

@@ -1,5 +1,5 @@
 // Tests the canonical form of addresses: against the form of RFC 5952 in the examples, and against the parser of URLs for all addresses.
-// units.test.ts and message-codec.test.ts test the places that use it.
+// units.test.ts and messages.test.ts test the places that use it.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

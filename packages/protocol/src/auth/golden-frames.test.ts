@@ -4,7 +4,7 @@
 import { expect, test } from 'vitest';
 import { OP } from '../wire/frames.ts';
 import { writeMessageHeader } from '../wire/header.ts';
-import { encodeHeartbeat } from '../wire/message-codec.ts';
+import { Ping } from '../wire/messages.ts';
 import { ClientHandshake } from './handshake-client.ts';
 import { handshakeFrame } from './handshake-frames.ts';
 import { buildWelcome, provedRefusal, refuseFrame, ServerHandshake } from './handshake-server.ts';
@@ -131,7 +131,7 @@ const FRAMES: readonly (readonly [string, Buffer, string])[] = [
   ],
   [
     'PING',
-    handshakeFrame(OP.PING, encodeHeartbeat({ number: 5, clockMs: 1234.5, heard: 4, oldestMs: 0, generation: 3 })),
+    handshakeFrame(OP.PING, Ping.encode({ number: 5, clockMs: 1234.5, heard: 4, oldestMs: 0, generation: 3 })),
     '1000000000000000000000370000000085a66e756d62657205a7636c6f636b4d73cb40934a0000000000a5686561726404a86f6c646573744d7300aa67656e65726174696f6e03',
   ],
   ['FENCE of path 2', bare(OP.FENCE, 2), '12000000000000000000000000000002'],

@@ -9,8 +9,7 @@ import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
 import { FEATURE } from '../wire/features.ts';
 import { MAC_BYTES, NONCE_BYTES } from '../wire/limits.ts';
 import { OP } from '../wire/frames.ts';
-import { decodeChallenge, decodeFarewell, decodeRefuse, decodeWelcome, encodeHello, encodeProof } from '../wire/message-codec.ts';
-import type { Challenge, Hello, Welcome } from '../wire/messages.ts';
+import { Challenge, Farewell, Hello, Proof, Refuse, Welcome } from '../wire/messages.ts';
 import { handshakeBody, handshakeFrame, type RandomBytes } from './handshake-frames.ts';
 import { KeyShare } from './key-share.ts';
 import { baseKey, joinKey, mac, isValidMac, refuseMac, sessionSecret, tlsPsk } from './keys.ts';
@@ -97,7 +96,7 @@ export class ClientHandshake {
 
   start(): Buffer {
     this.leave('new');
-    const frame = handshakeFrame(OP.HELLO, encodeHello({ ...this.hello, nonce: this.random(NONCE_BYTES), share: this.share?.publicKey }));
+    const frame = handshakeFrame(OP.HELLO, Hello.encode({ ...this.hello, nonce: this.random(NONCE_BYTES), share: this.share?.publicKey }));
     this.transcriptHash.update(frame);
     this.stage = 'greeted';
     return frame;
@@ -113,7 +112,7 @@ export class ClientHandshake {
     this.leave('greeted');
     this.throwIfRefused(frame, false);
     const body = handshakeBody(frame, OP.CHALLENGE);
-    const challenge = decodeChallenge(body, 0, body.length);
+    const challenge = Challenge.decode(body, 0, body.length);
     const { versions, features } = this.hello;
     if (!versions.includes(challenge.version)) {
       throw new RsError(
@@ -150,7 +149,7 @@ export class ClientHandshake {
   proof(join: SessionToJoin | null, dead: readonly number[]): Buffer {
     this.leave('challenged');
     this.joining = join;
-    let body = encodeProof({ session: join === null ? null : join.session, dead });
+    let body = Proof.encode({ session: join === null ? null : join.session, dead });
     if (join !== null) {
       this.welcomeKey = joinKey(this.key, join.secret);
       body = Buffer.concat([body, mac(this.welcomeKey, 'join', this.transcript, body)]);
@@ -196,7 +195,7 @@ export class ClientHandshake {
         `Server ${this.server} could not prove that it knows the key of node ${this.identity.hello.node}: check nodekey and serverkey on both sides`,
       );
     }
-    const welcome = decodeWelcome(message, 0, message.length);
+    const welcome = Welcome.decode(message, 0, message.length);
     if (this.joining !== null && Buffer.compare(welcome.session, this.joining.session) !== 0) {
       throw new RsError('E_PROTOCOL', `Server ${this.server} answered the join with another session`);
     }
@@ -218,7 +217,7 @@ export class ClientHandshake {
     const op = frame[0];
     if (op !== OP.REFUSE && op !== OP.BYE) return;
     const body = handshakeBody(frame, op);
-    const refusal = op === OP.BYE ? { ...decodeFarewell(body, 0, body.length), mac: null } : decodeRefuse(body, 0, body.length);
+    const refusal = op === OP.BYE ? { ...Farewell.decode(body, 0, body.length), mac: null } : Refuse.decode(body, 0, body.length);
     const { code: peerCode, sentence, mac: given } = refusal;
     const proved = isBehindProof && given !== null && isValidMac(refuseMac(this.key, this.transcript, peerCode), given);
     const known = REFUSALS.find((code) => code === peerCode);

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { RsError } from '@rsio/common/lib/errors';
 import { OP } from '../wire/frames.ts';
-import { encodeHello, encodeProof } from '../wire/message-codec.ts';
+import { Hello, Proof } from '../wire/messages.ts';
 import { handshakeFrame } from './handshake-frames.ts';
 import { type ProofLimit, type Proven, type Refusal, ServerHandshake } from './handshake-server.ts';
 import { baseKey, joinKey, mac } from './keys.ts';
@@ -14,7 +14,7 @@ const SESSION = Buffer.alloc(16, 0x5e);
 const SECRET = Buffer.alloc(32, 9);
 const HELLO = handshakeFrame(
   OP.HELLO,
-  encodeHello({
+  Hello.encode({
     versions: [1],
     features: [],
     namespaceid: 200,
@@ -74,8 +74,8 @@ function exchange(
   return { proven: server.onProof(frame, () => SECRET, limit) };
 }
 
-const begins = encodeProof({ session: null, dead: [] });
-const joins = encodeProof({ session: SESSION, dead: [1] });
+const begins = Proof.encode({ session: null, dead: [] });
+const joins = Proof.encode({ session: SESSION, dead: [1] });
 const key = baseKey('0xbig2', null, 200);
 
 test('a well-formed PROOF is accepted', () => {
@@ -99,7 +99,7 @@ test('a join needs the mac for joining: complete, valid, and not the one under t
 });
 
 test('a session of another node, or one that never existed, is E_NO_SESSION', () => {
-  const other = encodeProof({ session: Buffer.alloc(16), dead: [] });
+  const other = Proof.encode({ session: Buffer.alloc(16), dead: [] });
   expect(judged('0xbig2', '0xbig2', () => Buffer.concat([other, Buffer.alloc(32)]))).toBe('E_NO_SESSION');
 });
 

@@ -9,9 +9,8 @@ import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
 import { MAC_BYTES, NONCE_BYTES } from '../wire/limits.ts';
 import { chooseFeatures, chooseVersion, FEATURE } from '../wire/features.ts';
 import { OP } from '../wire/frames.ts';
-import { decodeHello, decodeProof, encodeChallenge, encodeRefuse, encodeWelcome } from '../wire/message-codec.ts';
+import { Challenge, Hello, Proof, Refuse, Welcome } from '../wire/messages.ts';
 import { scanValue } from '../wire/message-scan.ts';
-import type { Hello, Proof, Welcome } from '../wire/messages.ts';
 import { handshakeBody, handshakeFrame, type RandomBytes } from './handshake-frames.ts';
 import { KeyShare } from './key-share.ts';
 import { baseKey, joinKey, mac, isValidMac, refuseMac, sessionSecret, tlsPsk } from './keys.ts';
@@ -132,7 +131,7 @@ export class ServerHandshake {
     assert(!this.isGreeted, 'Server handshake: a second HELLO');
     this.isGreeted = true;
     const message = handshakeBody(frame, OP.HELLO);
-    const hello = decodeHello(message, 0, message.length);
+    const hello = Hello.decode(message, 0, message.length);
     const { server, serverid, instance, namespaceid } = this.identity;
     if (hello.namespaceid !== namespaceid) {
       const sentence = `Server ${server} serves namespaceid ${namespaceid}, not ${hello.namespaceid}: correct namespaceid or the server's address`;
@@ -155,7 +154,7 @@ export class ServerHandshake {
     if (isEncrypted && hello.share === undefined) throw new RsError('E_PROTOCOL', 'HELLO offers TLS without a share');
     const nonce = this.random(NONCE_BYTES);
     const share = isEncrypted ? new KeyShare(this.random) : null;
-    const body = encodeChallenge({ version, features, server, serverid, instance, nonce, share: share?.publicKey });
+    const body = Challenge.encode({ version, features, server, serverid, instance, nonce, share: share?.publicKey });
     const challenge = handshakeFrame(OP.CHALLENGE, body);
     const transcript = createHash('sha256').update(frame).update(challenge).digest();
     this.agreed = { hello, version, features, ...this.keysOf(lookup(hello.node)), transcript, share };
@@ -181,7 +180,7 @@ export class ServerHandshake {
     if (key === undefined || keyIndex >= ownKeys)
       return this.refuseProof(ownKeys > 0 ? `wrong key for node ${hello.node}` : `unknown node ${hello.node}`);
     const messageBytes = Math.max(scanValue(proven, 0, proven.length), 0);
-    const proof = decodeProof(proven, 0, messageBytes);
+    const proof = Proof.decode(proven, 0, messageBytes);
     const joinMac = proven.subarray(messageBytes);
     return proof.session === null
       ? beginSession({ ...agreed, key, keyIndex }, proof, joinMac)
@@ -287,7 +286,7 @@ function provenBase(agreed: AgreedKey, proof: Proof, welcomeKey: Buffer, shared:
 
 /** Returns the REFUSE frame that rejects a client before WELCOME. */
 export function refuseFrame({ code, sentence, mac: proof = null }: RefusalText): Buffer {
-  return handshakeFrame(OP.REFUSE, encodeRefuse({ code, sentence, mac: proof }));
+  return handshakeFrame(OP.REFUSE, Refuse.encode({ code, sentence, mac: proof }));
 }
 
 /** Refuses an authenticated client, with a mac that the client can verify. */
@@ -300,6 +299,6 @@ export function provedRefusal({ refuseKey, transcript }: Proven, code: ErrorCode
  * frame.
  */
 export function buildWelcome(welcomeKey: string, transcript: string, welcome: Welcome): Buffer {
-  const body = encodeWelcome(welcome);
+  const body = Welcome.encode(welcome);
   return handshakeFrame(OP.WELCOME, body, mac(Buffer.from(welcomeKey, 'hex'), 'server', Buffer.from(transcript, 'hex'), body));
 }

@@ -7,8 +7,7 @@ import { expect, test } from 'vitest';
 import { RsError } from '@rsio/common/lib/errors';
 import { OP } from '../wire/frames.ts';
 import { FEATURE } from '../wire/features.ts';
-import { decodeChallenge, decodeHello, encodeChallenge, encodeHello } from '../wire/message-codec.ts';
-import type { Challenge, Hello } from '../wire/messages.ts';
+import { Challenge, Hello } from '../wire/messages.ts';
 import { ClientHandshake, type ClientIdentity, type SessionToJoin } from './handshake-client.ts';
 import { handshakeBody, handshakeFrame, type RandomBytes } from './handshake-frames.ts';
 import { buildWelcome, type Proven, refuseFrame, ServerHandshake, type ServerIdentity } from './handshake-server.ts';
@@ -100,14 +99,14 @@ function same(frame: Buffer): Buffer {
 function changedHello(change: Partial<Hello>): (frame: Buffer) => Buffer {
   return (frame) => {
     const body = handshakeBody(frame, OP.HELLO);
-    return handshakeFrame(OP.HELLO, encodeHello({ ...decodeHello(body, 0, body.length), ...change }));
+    return handshakeFrame(OP.HELLO, Hello.encode({ ...Hello.decode(body, 0, body.length), ...change }));
   };
 }
 
 function changedChallenge(change: Partial<Challenge>): (frame: Buffer) => Buffer {
   return (frame) => {
     const body = handshakeBody(frame, OP.CHALLENGE);
-    return handshakeFrame(OP.CHALLENGE, encodeChallenge({ ...decodeChallenge(body, 0, body.length), ...change }));
+    return handshakeFrame(OP.CHALLENGE, Challenge.encode({ ...Challenge.decode(body, 0, body.length), ...change }));
   };
 }
 
@@ -143,7 +142,7 @@ test('one who knows the nodekey and records everything can compute neither the s
   const [key, transcript] = [baseKey(NODEKEY, null, 200), transcriptOf(recorded)];
   const publicValues = [recorded.hello, recorded.challenge].map((frame, index) => {
     const body = handshakeBody(frame, index === 0 ? OP.HELLO : OP.CHALLENGE);
-    return Buffer.from((index === 0 ? decodeHello(body, 0, body.length) : decodeChallenge(body, 0, body.length)).share!);
+    return Buffer.from((index === 0 ? Hello.decode(body, 0, body.length) : Challenge.decode(body, 0, body.length)).share!);
   });
   const guesses = [null, Buffer.alloc(0), Buffer.alloc(32), ...publicValues];
   const secrets = guesses.map((guess) => sessionSecret(key, transcript, guess).toString('hex'));
@@ -168,7 +167,7 @@ test('the same handshake with other shares gives other keys', () => {
 
 test('with TLS, frames have no digest', () => {
   const body = handshakeBody(prove({}).challenge, OP.CHALLENGE);
-  expect(decodeChallenge(body, 0, body.length).features).toEqual([FEATURE.TLS]);
+  expect(Challenge.decode(body, 0, body.length).features).toEqual([FEATURE.TLS]);
 });
 
 test('without TLS, there is no share and no START_TLS', () => {
@@ -176,7 +175,7 @@ test('without TLS, there is no share and no START_TLS', () => {
   expect(plain.client.awaitsTls).toBe(false);
   expect(plain.proven.tlsPsk).toBe(null);
   const body = handshakeBody(plain.hello, OP.HELLO);
-  expect(decodeHello(body, 0, body.length).share).toBe(undefined);
+  expect(Hello.decode(body, 0, body.length).share).toBe(undefined);
 });
 
 test('a client that insists on TLS says which line to change if the server does not encrypt', () => {

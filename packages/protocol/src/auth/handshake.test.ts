@@ -9,8 +9,7 @@ import { HANDSHAKE_MESSAGE_MAX_BYTES } from './limits.ts';
 import { OP } from '../wire/frames.ts';
 import { FEATURE } from '../wire/features.ts';
 import { emptyHeader, readHeader } from '../wire/header.ts';
-import { decodeHello, encodeHello } from '../wire/message-codec.ts';
-import type { Hello, Welcome } from '../wire/messages.ts';
+import { Hello, type Welcome } from '../wire/messages.ts';
 import { ClientHandshake, type ClientIdentity, type SessionToJoin } from './handshake-client.ts';
 import { handshakeFrame, type RandomBytes, wholeFrame } from './handshake-frames.ts';
 import {
@@ -222,8 +221,8 @@ describe('a data process', () => {
   test('is a protocol error without the feature, and the main process does not offer the feature', () => {
     const between = (op: number, frame: Buffer): Buffer => {
       if (op !== OP.HELLO) return frame;
-      const hello = decodeHello(frame, HEADER_BYTES, frame.length - HEADER_BYTES);
-      return handshakeFrame(OP.HELLO, encodeHello({ ...hello, features: [], dataProcess: 1 }));
+      const hello = Hello.decode(frame, HEADER_BYTES, frame.length - HEADER_BYTES);
+      return handshakeFrame(OP.HELLO, Hello.encode({ ...hello, features: [], dataProcess: 1 }));
     };
     expect(run({ server: supporting, between }).client).toBe('E_PROTOCOL');
     expect(proven(run({ server: supporting })).features).toEqual(['digest']);

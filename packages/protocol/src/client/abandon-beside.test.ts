@@ -8,11 +8,10 @@ import { WINDOW_BYTES } from '../link/limits.ts';
 import { SLOTS } from '../wire/limits.ts';
 import { OPEN_ANSWER, TrunkScene } from '../testing/trunk-scene.ts';
 import { OP } from '../wire/frames.ts';
-import { decodeRevoke } from '../wire/message-codec.ts';
+import { Revoke, TAKE } from '../wire/messages.ts';
 import { STATUS } from '../wire/status.ts';
 import { Attachment } from './attachment.ts';
 import type { Request } from './requests/request.ts';
-import { TAKE } from '../wire/messages.ts';
 
 const KIB = 1024;
 
@@ -38,7 +37,7 @@ class BesideScene extends TrunkScene {
     return this.server.paths.flatMap((path, number) =>
       path
         .requests(OP.REVOKE)
-        .map(({ header, body }) => ({ path: number, handle: header.aux, tags: [...decodeRevoke(body, 0, body.length).tags] })),
+        .map(({ header, body }) => ({ path: number, handle: header.aux, tags: [...Revoke.decode(body, 0, body.length).tags] })),
     );
   }
 

@@ -4,7 +4,7 @@
 import { assert } from '@rsio/common/lib/assert';
 import { type ErrorCode, ERRORS, RsError } from '@rsio/common/lib/errors';
 import { cleanText } from '../wire/guards.ts';
-import { decodeAdminAnswer } from '../wire/message-codec.ts';
+import { AdminAnswer } from '../wire/messages.ts';
 import { ADMIN_MESSAGE_MAX_CHARS } from './limits.ts';
 
 export class AnswerParts {
@@ -15,7 +15,7 @@ export class AnswerParts {
 
   /** Adds the next part. Throws E_PROTOCOL if the part does not belong to the answer. */
   add(body: Buffer): void {
-    const { answer, totalBytes, part } = decodeAdminAnswer(body, 0, body.length);
+    const { answer, totalBytes, part } = AdminAnswer.decode(body, 0, body.length);
     const isFirst = this.parts.length === 0;
     if (!isFirst && (answer !== this.number || totalBytes !== this.totalBytes)) throw misfit('a part of another answer');
     [this.number, this.totalBytes] = [answer, totalBytes];

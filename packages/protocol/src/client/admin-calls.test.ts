@@ -7,8 +7,7 @@ import { type HeardFrame } from '../testing/scripted-server.ts';
 import { TrunkScene } from '../testing/trunk-scene.ts';
 import { OP } from '../wire/frames.ts';
 import { ADMIN_PARAMS_MAX_BYTES } from '../wire/limits.ts';
-import { decodeAdminCall, decodeAdminRest, encodeAdminAnswer, encodeFailureAnswer } from '../wire/message-codec.ts';
-import { ADMIN, type AdminCall } from '../wire/messages.ts';
+import { ADMIN, AdminAnswer, AdminCall, AdminRest, FailureAnswer } from '../wire/messages.ts';
 import { STATUS } from '../wire/status.ts';
 import { AdminCalls } from './admin-calls.ts';
 import { ADMIN_CALLS_MAX, ADMIN_CALLS_SENT_MAX, ADMIN_MESSAGE_MAX_CHARS, ADMIN_REREADS_MAX, ADMIN_UNSENT_MS } from './limits.ts';
@@ -50,17 +49,17 @@ class AdminScene extends TrunkScene {
   }
 
   calls(): AdminCall[] {
-    return this.heard().map(({ body }) => decodeAdminCall(body, 0, body.length));
+    return this.heard().map(({ body }) => AdminCall.decode(body, 0, body.length));
   }
 
   answer(frame: HeardFrame, value: unknown, { answer = 0, from = 0, to = Number.POSITIVE_INFINITY } = {}): void {
     const text = Buffer.from(JSON.stringify(value));
-    const body = encodeAdminAnswer({ answer, totalBytes: text.length, part: text.subarray(from, to) });
+    const body = AdminAnswer.encode({ answer, totalBytes: text.length, part: text.subarray(from, to) });
     this.server.paths[0]!.answerMessage(frame, STATUS.OK, body);
   }
 
   refuse(frame: HeardFrame, status: number): void {
-    this.server.paths[0]!.answerMessage(frame, status, encodeFailureAnswer({ sentence: 'No', holders: [] }));
+    this.server.paths[0]!.answerMessage(frame, status, FailureAnswer.encode({ sentence: 'No', holders: [] }));
   }
 }
 
@@ -70,7 +69,7 @@ test('a call carries its id, method, parameters and time, and gets its result', 
   scene.call({ pool: 'fast' });
   await scene.settle();
   const [frame] = scene.heard();
-  const call = decodeAdminCall(frame!.body, 0, frame!.body.length);
+  const call = AdminCall.decode(frame!.body, 0, frame!.body.length);
   expect({ ...call, params: Buffer.from(call.params).toString(), aux: frame!.header.aux }).toEqual({
     request: 'id-1',
     method: 'volume-list',
@@ -108,7 +107,7 @@ test('a lost session: the call is sent again with the same id and the rest of it
   scene.server.loseSession();
   await scene.settle(500);
   const [second] = scene.heard();
-  const again = decodeAdminCall(second!.body, 0, second!.body.length);
+  const again = AdminCall.decode(second!.body, 0, second!.body.length);
   expect([first!.request, again.request]).toEqual(['mine', 'mine']);
   expect(again.withinMs).toBeLessThan(first!.withinMs);
   scene.answer(second!, { result: 1 });
@@ -183,7 +182,7 @@ test('a long answer is asked for part by part', async () => {
     await scene.settle();
     [frame] = scene.heard();
     expect(frame!.header.aux).toBe(ADMIN.REST);
-    expect(decodeAdminRest(frame!.body, 0, frame!.body.length)).toEqual({ answer: 7, offset: from });
+    expect(AdminRest.decode(frame!.body, 0, frame!.body.length)).toEqual({ answer: 7, offset: from });
     scene.answer(frame!, value, { answer: 7, from, to: from + 20 });
   }
   await scene.settle();
@@ -197,7 +196,7 @@ test('a long answer that the server has dropped is asked for again, a bounded nu
   for (let times = 0; times <= ADMIN_REREADS_MAX; times++) {
     await scene.settle();
     const [call] = scene.heard();
-    expect(decodeAdminCall(call!.body, 0, call!.body.length).request).toBe('id-1');
+    expect(AdminCall.decode(call!.body, 0, call!.body.length).request).toBe('id-1');
     scene.answer(call!, { result: 'x' }, { answer: 1 + times, to: 5 });
     await scene.settle();
     scene.refuse(scene.heard()[0]!, STATUS.STALE);
@@ -219,9 +218,9 @@ test.each([
   scene.start();
   scene.call();
   await scene.settle();
-  scene.server.paths[0]!.answerMessage(scene.heard()[0]!, STATUS.OK, encodeAdminAnswer(first));
+  scene.server.paths[0]!.answerMessage(scene.heard()[0]!, STATUS.OK, AdminAnswer.encode(first));
   await scene.settle();
-  if (second !== null) scene.server.paths[0]!.answerMessage(scene.heard()[0]!, STATUS.OK, encodeAdminAnswer(second));
+  if (second !== null) scene.server.paths[0]!.answerMessage(scene.heard()[0]!, STATUS.OK, AdminAnswer.encode(second));
   await scene.settle();
   expect(scene.results).toEqual([['E_PROTOCOL', undefined]]);
   expect(scene.states).toEqual(['up']);

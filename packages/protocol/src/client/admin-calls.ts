@@ -9,8 +9,7 @@ import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
 import { OP } from '../wire/frames.ts';
 import { ADMIN_PARAMS_MAX_BYTES } from '../wire/limits.ts';
-import { encodeAdminCall, encodeAdminRest } from '../wire/message-codec.ts';
-import { ADMIN } from '../wire/messages.ts';
+import { ADMIN, AdminCall, AdminRest } from '../wire/messages.ts';
 import { STATUS } from '../wire/status.ts';
 import { AnswerParts } from './admin-answer.ts';
 import { ADMIN_CALLS_MAX, ADMIN_CALLS_SENT_MAX, ADMIN_REREADS_MAX, ADMIN_UNSENT_MS } from './limits.ts';
@@ -116,7 +115,7 @@ export class AdminCalls {
     let body: Buffer;
     try {
       const withinMs = Math.max(0, call.endsMs - this.clock.monotonicMs());
-      body = encodeAdminCall({ request: call.id, method: call.method, params: call.params, withinMs });
+      body = AdminCall.encode({ request: call.id, method: call.method, params: call.params, withinMs });
     } catch {
       this.end(call, new RsError('E_USAGE', `Wrong request id or method ${call.method}: allowed are 1 to 64 printable characters`));
       return;
@@ -153,7 +152,7 @@ export class AdminCalls {
       for (const body of bodies) parts.add(body);
       const { rest } = parts;
       if (rest !== null && bodies.length > 0) {
-        this.submit(call, ADMIN.REST, encodeAdminRest(rest), parts);
+        this.submit(call, ADMIN.REST, AdminRest.encode(rest), parts);
         return;
       }
       const result = parts.result(call.method);

@@ -6,15 +6,14 @@ import { describe, expect, test } from 'vitest';
 import { CLOSE_TRIES_MAX, REOPEN_RETRY_MS } from './limits.ts';
 import { RevokeScene } from '../testing/revoke-scene.ts';
 import { OP } from '../wire/frames.ts';
-import { encodeFailureAnswer } from '../wire/message-codec.ts';
+import { FailureAnswer, TAKE } from '../wire/messages.ts';
 import { STATUS } from '../wire/status.ts';
 import { Attachment } from './attachment.ts';
 import { SlabPool } from './replay/replay-blocks.ts';
 import { ReplayLog } from './replay/replay-log.ts';
-import { TAKE } from '../wire/messages.ts';
 
 const SMALL_LOG_BYTES = 64 * 1024;
-const EXECUTING = encodeFailureAnswer({ sentence: 'Requests of this handle are still executing', holders: [] });
+const EXECUTING = FailureAnswer.encode({ sentence: 'Requests of this handle are still executing', holders: [] });
 
 /** Closes the attachment, and returns the list to which each report about its release is added. */
 function closing(world: RevokeScene): (string | null)[] {
@@ -102,7 +101,7 @@ describe('a CLOSE that is not answered OK does not count as the end of the hold'
   test('its last flush failed: the failure is reported', () => {
     const world = RevokeScene.opened();
     const said = closing(world);
-    world.answer(OP.CLOSE, STATUS.IO_ERROR, encodeFailureAnswer({ sentence: 'The storage failed', holders: [] }));
+    world.answer(OP.CLOSE, STATUS.IO_ERROR, FailureAnswer.encode({ sentence: 'The storage failed', holders: [] }));
     expect(said).toEqual(['The storage failed']);
   });
 

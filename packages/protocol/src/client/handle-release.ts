@@ -5,8 +5,7 @@
 import type { Clock } from '@rsio/common/lib/clock';
 import { CLOSE_TRIES_MAX, REOPEN_RETRY_MS } from './limits.ts';
 import { OP } from '../wire/frames.ts';
-import { decodeOpenAnswer, encodeOpenRequest } from '../wire/message-codec.ts';
-import { TAKE } from '../wire/messages.ts';
+import { OpenAnswer, OpenRequest, TAKE } from '../wire/messages.ts';
 import { STATUS } from '../wire/status.ts';
 import type { Attachment } from './attachment.ts';
 import { callSession } from './session-call.ts';
@@ -73,7 +72,7 @@ export class HandleRelease {
       return;
     }
     const { session } = this.trunk;
-    const body = encodeOpenRequest({ ...attachment.openRequest, take: TAKE.NO });
+    const body = OpenRequest.encode({ ...attachment.openRequest, take: TAKE.NO });
     callSession(this.trunk, { op: OP.OPEN, attachment: null, body }, ({ status, bodies, sentence }) => {
       if (this.trunk.session !== session) this.reopenAndRelease(attachment, released);
       else if (status === STATUS.OK) this.releaseOpened(attachment, bodies[0], released, tries);
@@ -103,7 +102,7 @@ export class HandleRelease {
   releaseOpened(attachment: Attachment, body: Buffer | undefined, released: Released, tries = 1): void {
     let handle: number;
     try {
-      ({ handle } = decodeOpenAnswer(body ?? Buffer.alloc(0), 0, body?.length ?? 0));
+      ({ handle } = OpenAnswer.decode(body ?? Buffer.alloc(0), 0, body?.length ?? 0));
     } catch (thrown) {
       released(`Its server sent an invalid answer to OPEN: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
       return;

@@ -13,8 +13,7 @@ import type { HeardFrame, ScriptedPath } from '../testing/scripted-server.ts';
 import { OPEN_ANSWER, TrunkScene } from '../testing/trunk-scene.ts';
 import { FLAG, OP } from '../wire/frames.ts';
 import { SLOTS } from '../wire/limits.ts';
-import { decodeOpenRequest, encodeFailureAnswer, encodeOpenAnswer } from '../wire/message-codec.ts';
-import { TAKE } from '../wire/messages.ts';
+import { FailureAnswer, OpenAnswer, OpenRequest, TAKE } from '../wire/messages.ts';
 import { STATUS } from '../wire/status.ts';
 import { Attachment } from './attachment.ts';
 import { REPLAY_BLOCK_BYTES, REPLAY_BLOCK_COST_BYTES, REPLAY_RANGE_COST_BYTES, REOPEN_RETRY_MS } from './limits.ts';
@@ -437,13 +436,13 @@ class World {
     host.jobs.splice(host.jobs.indexOf(job), 1);
     if (job.path.closedReason !== null) return;
     if (generation === null) {
-      job.path.answerMessage(job.frame, STATUS.MOVED, encodeFailureAnswer({ sentence: 'Moved', holders: [] }));
+      job.path.answerMessage(job.frame, STATUS.MOVED, FailureAnswer.encode({ sentence: 'Moved', holders: [] }));
       return;
     }
     const isOwner = generation === this.generation;
-    const { resume } = decodeOpenRequest(job.frame.body, 0, job.frame.body.length);
+    const { resume } = OpenRequest.decode(job.frame.body, 0, job.frame.body.length);
     if (isOwner && resume !== null && !this.isHeld) {
-      job.path.answerMessage(job.frame, STATUS.TAKEN, encodeFailureAnswer({ sentence: 'The hold has ended', holders: [] }));
+      job.path.answerMessage(job.frame, STATUS.TAKEN, FailureAnswer.encode({ sentence: 'The hold has ended', holders: [] }));
       return;
     }
     if (isOwner) this.isHeld = true;
@@ -451,7 +450,7 @@ class World {
     host.handles.set(handle, { generation, isRevoked: false, isReleased: false, isRevokedOwed: false });
     const life = `life-${this.life}`;
     if (!job.isLate) this.mustReplay = !this.log.isEmpty && this.log.incarnation !== life;
-    job.path.answerMessage(job.frame, STATUS.OK, encodeOpenAnswer({ ...OPEN_ANSWER, handle, life, poolGeneration: generation }));
+    job.path.answerMessage(job.frame, STATUS.OK, OpenAnswer.encode({ ...OPEN_ANSWER, handle, life, poolGeneration: generation }));
   }
 
   private opened(): void {

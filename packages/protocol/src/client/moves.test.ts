@@ -9,8 +9,7 @@ import type { HeardFrame, ScriptedPath } from '../testing/scripted-server.ts';
 import { OPEN_ANSWER, TrunkScene } from '../testing/trunk-scene.ts';
 import { OP } from '../wire/frames.ts';
 import { SLOTS } from '../wire/limits.ts';
-import { decodeOpenRequest, encodeFailureAnswer, encodeOpenAnswer } from '../wire/message-codec.ts';
-import { IOCTL, type OpenAnswer, TAKE } from '../wire/messages.ts';
+import { FailureAnswer, IOCTL, OpenAnswer, OpenRequest, TAKE } from '../wire/messages.ts';
 import { STATUS } from '../wire/status.ts';
 import { Attachment } from './attachment.ts';
 import { REOPEN_RETRY_MS, REPLAY_BLOCK_BYTES, REPLAY_BLOCK_COST_BYTES, REPLAY_RANGE_COST_BYTES } from './limits.ts';
@@ -96,14 +95,14 @@ class Farm {
 
   /** Answers the last OPEN. */
   grant(scene: TrunkScene, handle: number, changes: Partial<OpenAnswer> = {}): void {
-    const body = encodeOpenAnswer({ ...OPEN_ANSWER, handle, poolGeneration: handle, ...changes });
+    const body = OpenAnswer.encode({ ...OPEN_ANSWER, handle, poolGeneration: handle, ...changes });
     this.path(scene).answerMessage(this.asked(scene, OP.OPEN).at(-1)!, STATUS.OK, body);
     this.pass();
   }
 
   /** Refuses the last OPEN. */
   refuse(scene: TrunkScene, status: number, sentence: string): void {
-    this.path(scene).answerMessage(this.asked(scene, OP.OPEN).at(-1)!, status, encodeFailureAnswer({ sentence, holders: [] }));
+    this.path(scene).answerMessage(this.asked(scene, OP.OPEN).at(-1)!, status, FailureAnswer.encode({ sentence, holders: [] }));
     this.pass();
   }
 
@@ -136,7 +135,7 @@ test('the OPEN at the next server resumes the hold, and only after the earlier s
   expect([farm.target.trunks, farm.attachment.phase]).toEqual([[farm.b.trunk], 'opening']);
   farm.pass();
   const [open] = farm.asked(farm.b, OP.OPEN);
-  expect(decodeOpenRequest(open!.body, 0, open!.body.length)).toMatchObject({
+  expect(OpenRequest.decode(open!.body, 0, open!.body.length)).toMatchObject({
     name: 'archive',
     resume: OPEN_ANSWER.identity,
     take: TAKE.NO,
@@ -285,7 +284,7 @@ test.each([STATUS.UNKNOWN_VOLUME, STATUS.VOLUME_UNAVAILABLE, STATUS.MOVED, STATU
     farm.pass();
     for (let times = 1; times <= 2; times++) {
       expect(farm.asked(farm.b, OP.OPEN)).toHaveLength(times);
-      const refusal = encodeFailureAnswer({ sentence: 'Not now', holders: [] });
+      const refusal = FailureAnswer.encode({ sentence: 'Not now', holders: [] });
       farm.path(farm.b).answerMessage(farm.asked(farm.b, OP.OPEN).at(-1)!, status, refusal);
       farm.pass(REOPEN_RETRY_MS + 1);
     }
@@ -304,7 +303,7 @@ test('TAKEN ends the attachment at the next server, too', () => {
   const write = farm.submit(OP.WRITE, 2, 2);
   farm.move(0, 2);
   farm.pass();
-  const refusal = encodeFailureAnswer({ sentence: 'Taken by venus', holders: [] });
+  const refusal = FailureAnswer.encode({ sentence: 'Taken by venus', holders: [] });
   farm.path(farm.b).answerMessage(farm.asked(farm.b, OP.OPEN).at(-1)!, STATUS.TAKEN, refusal);
   farm.pass();
   expect([farm.attachment.phase, farm.failures, farm.done.get(write)]).toEqual([

@@ -4,11 +4,10 @@
 import { describe, expect, test } from 'vitest';
 import { OPEN_ANSWER, TrunkScene } from '../testing/trunk-scene.ts';
 import { OP } from '../wire/frames.ts';
-import { decodeOpenRequest, encodeOpenAnswer } from '../wire/message-codec.ts';
+import { OpenAnswer, OpenRequest, TAKE } from '../wire/messages.ts';
 import { STATUS } from '../wire/status.ts';
 import { Attachment } from './attachment.ts';
 import { Opener } from './opener.ts';
-import { TAKE } from '../wire/messages.ts';
 
 /** Long enough for the client to reconnect, but too short for the client to consider the silent server dead. */
 const UP_AGAIN_MS = 1_000;
@@ -35,7 +34,7 @@ class OpenerScene {
 
   answerOpen(handle: number): void {
     const path = this.scene.server.paths.at(-1)!;
-    path.answerMessage(path.requests(OP.OPEN).at(-1)!, STATUS.OK, encodeOpenAnswer({ ...OPEN_ANSWER, handle }));
+    path.answerMessage(path.requests(OP.OPEN).at(-1)!, STATUS.OK, OpenAnswer.encode({ ...OPEN_ANSWER, handle }));
     this.scene.clock.advance(1);
   }
 
@@ -120,13 +119,13 @@ test('a replica is opened under its claim, and fails for good when the claim is 
     world.opener.add(replica);
     world.scene.clock.advance(1);
     const asked = world.scene.server.paths.at(-1)!.requests(OP.OPEN).at(-1)!;
-    expect(decodeOpenRequest(asked.body, 0, asked.body.length)).toMatchObject({ name: 'db', mirror: replica.mirror, resume: null });
+    expect(OpenRequest.decode(asked.body, 0, asked.body.length)).toMatchObject({ name: 'db', mirror: replica.mirror, resume: null });
     world.answerOpen(10);
     expect(replica.phase).toBe('ready');
     world.loseSession();
     const path = world.scene.server.paths.at(-1)!;
     const again = path.requests(OP.OPEN).at(-1)!;
-    expect(decodeOpenRequest(again.body, 0, again.body.length)).toMatchObject({ name: 'db', mirror: replica.mirror, resume: 'identity' });
+    expect(OpenRequest.decode(again.body, 0, again.body.length)).toMatchObject({ name: 'db', mirror: replica.mirror, resume: 'identity' });
     const { length } = world.heard;
     path.answerMessage(again, status, EMPTY);
     world.scene.clock.advance(UP_AGAIN_MS);

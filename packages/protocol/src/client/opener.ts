@@ -8,8 +8,7 @@
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { HANDLES_FEW, REOPEN_RETRY_MS, SESSION_RENEW_MS, UNFIT_RETRY_MS } from './limits.ts';
 import { OP } from '../wire/frames.ts';
-import { decodeOpenAnswer, encodeOpenRequest } from '../wire/message-codec.ts';
-import { IOCTL, type OpenAnswer } from '../wire/messages.ts';
+import { IOCTL, OpenAnswer, OpenRequest } from '../wire/messages.ts';
 import { STATUS } from '../wire/status.ts';
 import type { Attachment, Ownership } from './attachment.ts';
 import { HandleRelease, type Released } from './handle-release.ts';
@@ -225,7 +224,7 @@ export class Opener {
     if (opening !== undefined) opening.askedMs = this.clock.monotonicMs();
     attachment.isOpenRequested = true;
     const session = this.trunk.session;
-    const body = encodeOpenRequest(attachment.openRequest);
+    const body = OpenRequest.encode(attachment.openRequest);
     const request = callSession(this.trunk, { op: OP.OPEN, attachment: null, body }, (answer) => {
       const isCurrent = this.trunk.session === session;
       const left = this.strays.get(request);
@@ -267,7 +266,7 @@ export class Opener {
     if (!isCurrent || status !== STATUS.OK || body === undefined) return;
     let [handle, id] = [0, ''];
     try {
-      ({ handle, id } = decodeOpenAnswer(body, 0, body.length));
+      ({ handle, id } = OpenAnswer.decode(body, 0, body.length));
     } catch {
       // The client does not know which handle the server has granted, so it ends the session, and the handle ends with the session.
       this.trunk.renewSession('The server sent an invalid answer to OPEN');
@@ -314,7 +313,7 @@ export class Opener {
   private answered(attachment: Attachment, body: Buffer | undefined): void {
     let answer: OpenAnswer;
     try {
-      answer = decodeOpenAnswer(body ?? Buffer.alloc(0), 0, body?.length ?? 0);
+      answer = OpenAnswer.decode(body ?? Buffer.alloc(0), 0, body?.length ?? 0);
     } catch (error) {
       this.refused(attachment, STATUS.BAD_REQUEST, error instanceof Error ? error.message : String(error));
       return;

@@ -17,7 +17,7 @@ import {
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { TrunkScene } from '../testing/trunk-scene.ts';
 import { OP } from '../wire/frames.ts';
-import { encodeFarewell } from '../wire/message-codec.ts';
+import { Farewell } from '../wire/messages.ts';
 import { PathSupervisor } from './path-supervisor.ts';
 import type { Connector } from '../link/path-transport.ts';
 
@@ -223,7 +223,7 @@ describe('probation', () => {
     for (let times = 0; times < PROBATION_DEATHS + 1; times++) {
       scene.clock.advance(PATH_SETTLED_MS);
       const number = scene.supervisors[0]!.lastNumber;
-      scene.server.paths[number]!.say(OP.BYE, 0, encodeFarewell({ code: 'E_SHUTTING_DOWN', sentence: 'Good bye' }));
+      scene.server.paths[number]!.say(OP.BYE, 0, Farewell.encode({ code: 'E_SHUTTING_DOWN', sentence: 'Good bye' }));
       scene.clock.advance(RECONNECT_FIRST_MS + 1);
     }
     expect([scene.states, scene.supervisors[0]!.deaths]).toEqual([['up', 'up'], PROBATION_DEATHS + 1]);

@@ -7,8 +7,7 @@ import { RevokeScene } from '../testing/revoke-scene.ts';
 import type { HeardFrame } from '../testing/scripted-server.ts';
 import { OP } from '../wire/frames.ts';
 import { GATE_RECORD_MAX_BYTES } from '../wire/limits.ts';
-import { decodeRecordReadRequest, decodeRecordWriteRequest, encodeFailureAnswer, encodeRecordAnswer } from '../wire/message-codec.ts';
-import { IOCTL } from '../wire/messages.ts';
+import { FailureAnswer, IOCTL, RecordAnswer, RecordReadRequest, RecordWriteRequest } from '../wire/messages.ts';
 import { STATUS } from '../wire/status.ts';
 import { GATE_RECORD_CALLS_MAX, GATE_RECORD_TIMEOUT_MS, REOPEN_RETRY_MS } from './limits.ts';
 import { RecordCalls } from './record-calls.ts';
@@ -44,8 +43,8 @@ class Scene {
   get waiting(): string[] {
     return this.open.map(({ header: { aux }, body }) =>
       aux === IOCTL.RECORD_READ
-        ? `read ${decodeRecordReadRequest(body, 0, body.length).id}`
-        : `write ${decodeRecordWriteRequest(body, 0, body.length).record.toString()}`,
+        ? `read ${RecordReadRequest.decode(body, 0, body.length).id}`
+        : `write ${RecordWriteRequest.decode(body, 0, body.length).record.toString()}`,
     );
   }
 
@@ -57,7 +56,7 @@ class Scene {
   }
 
   refuse(status: number): Promise<void> {
-    return this.answer(status, encodeFailureAnswer({ sentence: 'No', holders: [] }));
+    return this.answer(status, FailureAnswer.encode({ sentence: 'No', holders: [] }));
   }
 
   private get open(): HeardFrame[] {
@@ -84,7 +83,7 @@ test('a record is written and read', async () => {
   scene.read();
   await scene.turn();
   expect(scene.waiting).toEqual(['read id']);
-  await scene.answer(STATUS.OK, encodeRecordAnswer({ record: Buffer.from('one') }));
+  await scene.answer(STATUS.OK, RecordAnswer.encode({ record: Buffer.from('one') }));
   expect(scene.results).toEqual(['done', Buffer.from('one')]);
 });
 

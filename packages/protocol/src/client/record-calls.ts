@@ -7,14 +7,7 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
 import { GATE_RECORD_MAX_BYTES } from '../wire/limits.ts';
-import {
-  decodeNodesSeenAnswer,
-  decodeRecordAnswer,
-  encodeNodesSeenRequest,
-  encodeRecordReadRequest,
-  encodeRecordWriteRequest,
-} from '../wire/message-codec.ts';
-import { IOCTL } from '../wire/messages.ts';
+import { IOCTL, NodesSeenAnswer, NodesSeenRequest, RecordAnswer, RecordReadRequest, RecordWriteRequest } from '../wire/messages.ts';
 import { STATUS } from '../wire/status.ts';
 import { GATE_RECORD_CALLS_MAX, GATE_RECORD_TIMEOUT_MS } from './limits.ts';
 import type { SessionAnswer } from './session-call.ts';
@@ -55,9 +48,9 @@ export class RecordCalls {
   read(volumeId: string): Promise<Buffer | null> {
     return this.limited((ended, isOver) => {
       if (isOver()) return;
-      this.call(IOCTL.RECORD_READ, encodeRecordReadRequest({ id: volumeId }), (answer) => {
+      this.call(IOCTL.RECORD_READ, RecordReadRequest.encode({ id: volumeId }), (answer) => {
         const [body = Buffer.alloc(0)] = answer.bodies;
-        ended(answer, () => decodeRecordAnswer(body, 0, body.length).record);
+        ended(answer, () => RecordAnswer.decode(body, 0, body.length).record);
       });
     });
   }
@@ -69,10 +62,10 @@ export class RecordCalls {
   nodesSeen(id: string, nodes: readonly string[]): Promise<readonly (number | null)[]> {
     return this.limited((ended, isOver) => {
       if (isOver()) return;
-      this.call(IOCTL.NODES_SEEN, encodeNodesSeenRequest({ id, nodes }), (answer) => {
+      this.call(IOCTL.NODES_SEEN, NodesSeenRequest.encode({ id, nodes }), (answer) => {
         const [body = Buffer.alloc(0)] = answer.bodies;
         ended(answer, () => {
-          const { silentMs } = decodeNodesSeenAnswer(body, 0, body.length);
+          const { silentMs } = NodesSeenAnswer.decode(body, 0, body.length);
           if (silentMs.length !== nodes.length) throw new RsError('E_PROTOCOL', 'NODES_SEEN answer: one time for each node is needed');
           return silentMs;
         });
@@ -87,7 +80,7 @@ export class RecordCalls {
   write(record: Buffer): Promise<void> {
     if (record.length > GATE_RECORD_MAX_BYTES)
       return Promise.reject(new RsError('E_USAGE', `A gate record has ${record.length} bytes, more than ${GATE_RECORD_MAX_BYTES}`));
-    const body = encodeRecordWriteRequest({ record });
+    const body = RecordWriteRequest.encode({ record });
     return this.limited((ended, isOver) => {
       const begin = (): void => {
         if (isOver()) return this.nextWrite();

@@ -11,8 +11,7 @@ import { REOPEN_RETRY_MS, REPLAY_BLOCK_BYTES, REPLAY_BLOCK_COST_BYTES, REPLAY_RA
 import type { HeardFrame, ScriptedPath } from '../testing/scripted-server.ts';
 import { OPEN_ANSWER, TrunkScene } from '../testing/trunk-scene.ts';
 import { FLAG, OP } from '../wire/frames.ts';
-import { encodeOpenAnswer } from '../wire/message-codec.ts';
-import { TAKE } from '../wire/messages.ts';
+import { OpenAnswer, TAKE } from '../wire/messages.ts';
 import { STATUS } from '../wire/status.ts';
 import { Attachment } from './attachment.ts';
 import { Opener } from './opener.ts';
@@ -276,7 +275,7 @@ class World {
       this.jobs.splice(this.jobs.indexOf(job), 1);
       this.isRevoked = false;
       const answer = { ...OPEN_ANSWER, handle: ++this.handle, life: String(this.incarnation) };
-      job.path.answerMessage(job.frame, STATUS.OK, encodeOpenAnswer(answer));
+      job.path.answerMessage(job.frame, STATUS.OK, OpenAnswer.encode(answer));
     }
   }
 

@@ -17,8 +17,7 @@ import {
 import type { HeardFrame, ScriptedPath } from '../testing/scripted-server.ts';
 import { OPEN_ANSWER, TrunkScene } from '../testing/trunk-scene.ts';
 import { FLAG, OP } from '../wire/frames.ts';
-import { encodeOpenAnswer } from '../wire/message-codec.ts';
-import { type OpenAnswer, TAKE } from '../wire/messages.ts';
+import { OpenAnswer, TAKE } from '../wire/messages.ts';
 import { STATUS } from '../wire/status.ts';
 import { Attachment } from './attachment.ts';
 import { Opener } from './opener.ts';
@@ -103,7 +102,7 @@ class RecoveryScene {
   open(fields: Partial<OpenAnswer>): void {
     const { path, frame } = this.unanswered.find(({ frame: { header } }) => header.op === OP.OPEN)!;
     this.answered.add(frame);
-    path.answerMessage(frame, STATUS.OK, encodeOpenAnswer({ ...OPEN_ANSWER, ...fields }));
+    path.answerMessage(frame, STATUS.OK, OpenAnswer.encode({ ...OPEN_ANSWER, ...fields }));
     this.settle();
   }
 

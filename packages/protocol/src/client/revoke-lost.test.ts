@@ -6,8 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { CLOSE_TRIES_MAX, REOPEN_RETRY_MS } from './limits.ts';
 import { REVOKED, RevokeScene } from '../testing/revoke-scene.ts';
 import { OP } from '../wire/frames.ts';
-import { encodeFarewell } from '../wire/message-codec.ts';
-import { IOCTL, TAKE } from '../wire/messages.ts';
+import { Farewell, IOCTL, TAKE } from '../wire/messages.ts';
 import { STATUS } from '../wire/status.ts';
 import { Attachment } from './attachment.ts';
 
@@ -174,7 +173,7 @@ describe('detached while its handle is revoked', () => {
 describe('an instance that was replaced', () => {
   test('BYE E_REPLACED on a path is reported once to the owner of the trunk; another BYE is not', () => {
     const { scene } = RevokeScene.opened();
-    const bye = (code: string): Buffer => encodeFarewell({ code, sentence: 'Node a was started anew' });
+    const bye = (code: string): Buffer => Farewell.encode({ code, sentence: 'Node a was started anew' });
     scene.server.paths.at(-1)!.say(OP.BYE, 0, bye('E_NO_SESSION'));
     scene.clock.advance(1000);
     expect(scene.replaced).toEqual([]);

@@ -9,8 +9,7 @@ import { REOPEN_RETRY_MS } from './limits.ts';
 import type { HeardFrame, ScriptedPath } from '../testing/scripted-server.ts';
 import { OPEN_ANSWER, TrunkScene } from '../testing/trunk-scene.ts';
 import { OP } from '../wire/frames.ts';
-import { encodeFailureAnswer, encodeOpenAnswer } from '../wire/message-codec.ts';
-import { IOCTL, TAKE } from '../wire/messages.ts';
+import { FailureAnswer, IOCTL, OpenAnswer, TAKE } from '../wire/messages.ts';
 import { STATUS } from '../wire/status.ts';
 import { Attachment } from './attachment.ts';
 import { Opener } from './opener.ts';
@@ -286,7 +285,7 @@ class World {
     if (asked === undefined || asked.path.closedReason !== null) return;
     // Refuse only later OPENs, because the attachment would end if its first OPEN were refused.
     if (!isGranted && this.wasOpen) {
-      asked.path.answerMessage(asked.frame, STATUS.HELD, encodeFailureAnswer({ sentence: 'Held', holders: [] }));
+      asked.path.answerMessage(asked.frame, STATUS.HELD, FailureAnswer.encode({ sentence: 'Held', holders: [] }));
       return;
     }
     if (this.unanswered.length > 0) this.breach('OPEN while requests of the last handle are out');
@@ -295,7 +294,7 @@ class World {
     const before = new Set([...this.received].filter((id) => this.scene.statusOf(this.requests[id - 1]!) === null));
     this.handles.set(handle, { isResumed: this.wasOpen, before, isRevoked: false, isKnownRevoked: false, settled: 0 });
     this.wasOpen = true;
-    asked.path.answerMessage(asked.frame, STATUS.OK, encodeOpenAnswer({ ...OPEN_ANSWER, handle }));
+    asked.path.answerMessage(asked.frame, STATUS.OK, OpenAnswer.encode({ ...OPEN_ANSWER, handle }));
   }
 
   private loseSession(executed: boolean): void {

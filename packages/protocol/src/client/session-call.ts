@@ -3,7 +3,7 @@
 
 import { assert } from '@rsio/common/lib/assert';
 import { frameName } from '../wire/frames.ts';
-import { decodeFailureAnswer } from '../wire/message-codec.ts';
+import { FailureAnswer } from '../wire/messages.ts';
 import { STATUS, statusEntry } from '../wire/status.ts';
 import type { Attachment } from './attachment.ts';
 import { Request } from './requests/request.ts';
@@ -53,7 +53,7 @@ function sentenceOf(request: Request, status: number): string {
   const body = request.answers[0];
   if (body === undefined || body.length === 0) return statusEntry(status).sentence;
   try {
-    return decodeFailureAnswer(body, 0, body.length).sentence;
+    return FailureAnswer.decode(body, 0, body.length).sentence;
   } catch {
     return `${frameName(request.op)}: ${statusEntry(status).sentence}`;
   }

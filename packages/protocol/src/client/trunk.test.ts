@@ -6,8 +6,7 @@ import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { OUTPUT_QUEUED_MAX_BYTES } from '../link/limits.ts';
 import { OPEN_ANSWER, TrunkScene } from '../testing/trunk-scene.ts';
 import { OP } from '../wire/frames.ts';
-import { encodeFarewell, encodeHeartbeat } from '../wire/message-codec.ts';
-import { TAKE } from '../wire/messages.ts';
+import { Farewell, Ping, TAKE } from '../wire/messages.ts';
 import { STATUS } from '../wire/status.ts';
 import { Attachment } from './attachment.ts';
 import { HEDGE_MIN_MS } from './limits.ts';
@@ -357,7 +356,7 @@ describe('frames received together with the WELCOME', () => {
     scene.server.decide = (path) => {
       scene.server.welcome(path);
       path.say(OP.NOTIFY, 9);
-      path.say(OP.PING, 0, encodeHeartbeat({ number: 1, clockMs: 0, heard: 0, oldestMs: 0, generation: 9 }));
+      path.say(OP.PING, 0, Ping.encode({ number: 1, clockMs: 0, heard: 0, oldestMs: 0, generation: 9 }));
     };
     scene.start();
     expect(scene.states).toEqual(['up']);
@@ -368,7 +367,7 @@ describe('frames received together with the WELCOME', () => {
   test('the report about executing requests is the newest one of any live path', () => {
     const scene = new TrunkScene(2).start();
     const say = (index: number, oldestMs: number): void => {
-      scene.server.paths[index]!.say(OP.PING, 0, encodeHeartbeat({ number: 9, clockMs: 0, heard: 0, oldestMs, generation: 0 }));
+      scene.server.paths[index]!.say(OP.PING, 0, Ping.encode({ number: 9, clockMs: 0, heard: 0, oldestMs, generation: 0 }));
       scene.clock.advance(1);
     };
     say(0, 70);
@@ -376,7 +375,7 @@ describe('frames received together with the WELCOME', () => {
     expect(scene.trunk.storageReport?.oldestMs).toBe(80);
     say(0, 90);
     expect(scene.trunk.storageReport?.oldestMs).toBe(90);
-    scene.server.paths[0]!.say(OP.BYE, 0, encodeFarewell({ code: 'E_SHUTTING_DOWN', sentence: 'Good bye' }));
+    scene.server.paths[0]!.say(OP.BYE, 0, Farewell.encode({ code: 'E_SHUTTING_DOWN', sentence: 'Good bye' }));
     scene.clock.advance(1);
     expect(scene.trunk.storageReport?.oldestMs).toBe(80);
   });
@@ -385,7 +384,7 @@ describe('frames received together with the WELCOME', () => {
     const scene = new TrunkScene(1);
     scene.server.decide = (path) => {
       scene.server.welcome(path);
-      path.say(OP.BYE, 0, encodeFarewell({ code: 'E_SHUTTING_DOWN', sentence: 'Good bye' }));
+      path.say(OP.BYE, 0, Farewell.encode({ code: 'E_SHUTTING_DOWN', sentence: 'Good bye' }));
     };
     scene.start();
     expect(scene.states).toEqual(['down']);

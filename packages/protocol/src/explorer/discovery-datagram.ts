@@ -7,44 +7,13 @@ import { assert } from '@rsio/common/lib/assert';
 import { INTERFACES_MAX, NAMESPACEID_MAX, PORT_MAX, SERVERID_MAX } from '@rsio/common/lib/limits';
 import { MAC_BYTES, VERSIONS_OFFERED_MAX } from '../wire/limits.ts';
 import { DISCOVERY_MESSAGE_MAX_BYTES, DISCOVERY_NONCE_BYTES, DISCOVERY_REQUEST_BYTES, DATAGRAM_MAX_BYTES } from './limits.ts';
-import { bytesOf, type Guard, integer, ipAddress, listenerInstance, listOf, name, orNull, record } from '../wire/guards.ts';
-import { codec } from '../wire/message-codec.ts';
+import { bytesOf, type Guard, type Guarded, integer, ipAddress, listenerInstance, listOf, name, orNull, record } from '../wire/guards.ts';
+import { message, type MessageOf } from '../wire/message-codec.ts';
 
 // The message is MessagePack. If the kind has the bit SIGNED, the datagram ends in a mac of 32 bytes.
 //
 //   byte 0 to 3   4      5         6, 7     8 ...
 //        "RSIO"   kind   version   length   message | zeros | [mac]
-
-export interface Discover {
-  readonly versions: readonly number[];
-  /** Bytes that are unique for every request. The answer repeats them. */
-  readonly nonce: Uint8Array;
-  /** Namespaceid of the servers that should answer; null for all servers. */
-  readonly namespaceid: number | null;
-  /** Size to which the answer is padded, at most the size of the request; 0 for no padding. */
-  readonly answerBytes: number;
-}
-
-export interface OfferedInterface {
-  readonly name: string;
-  readonly address: string;
-  readonly port: number;
-  readonly linkMbps: number | null;
-  readonly mtuBytes: number | null;
-}
-
-export interface Offer {
-  /** Highest version that both peers support; without a common version, the highest version of the server. */
-  readonly version: number;
-  readonly nonce: Uint8Array;
-  readonly namespace: string;
-  readonly namespaceid: number;
-  readonly server: string;
-  readonly serverid: number;
-  /** 32 hexadecimal digits that are new at every start of the listener. */
-  readonly instance: string;
-  readonly interfaces: readonly OfferedInterface[];
-}
 
 /** `version`: the datagram has the format of a newer peer. */
 export type DiscoveryDrop = 'foreign' | 'truncated' | 'oversized' | 'version' | 'malformed';
@@ -66,16 +35,20 @@ const SIGNED = 0x80;
 const U32_MAX = 0xffffffff;
 
 const version = integer(1, 0xffff);
-const nonce = bytesOf(DISCOVERY_NONCE_BYTES);
+/** Bytes that are unique for every request. The answer repeats them. */
+const nonce: Guard<Uint8Array> = bytesOf(DISCOVERY_NONCE_BYTES);
 const namespaceid = integer(0, NAMESPACEID_MAX);
 
-const interfaceFields = record<OfferedInterface>({
+const address: Guard<string> = ipAddress;
+const interfaceFields = record({
   name,
-  address: ipAddress,
+  address,
   port: integer(1, PORT_MAX),
   linkMbps: orNull(integer(1, U32_MAX)),
   mtuBytes: orNull(integer(1, U32_MAX)),
 });
+
+export type OfferedInterface = Guarded<typeof interfaceFields>;
 
 type InterfaceItems = readonly [name: string, address: string, port: number, linkMbps: number | null, mtuBytes: number | null];
 
@@ -90,41 +63,45 @@ const interfaceItems: Guard<InterfaceItems> = (value, field) => {
   return [checked.name, checked.address, checked.port, checked.linkMbps, checked.mtuBytes];
 };
 
-type OfferOnWire = Omit<Offer, 'interfaces'> & { readonly interfaces: readonly InterfaceItems[] };
-
-const discoverCodec = codec<Discover>('DISCOVER', {
+const Discover = message('DISCOVER', {
   versions: listOf(version, 1, VERSIONS_OFFERED_MAX, 'versions'),
   nonce,
+  /** Namespaceid of the servers that should answer; null for all servers. */
   namespaceid: orNull(namespaceid),
+  /** Size to which the answer is padded, at most the size of the request; 0 for no padding. */
   answerBytes: integer(0, DATAGRAM_MAX_BYTES),
 });
+export type Discover = MessageOf<typeof Discover>;
 
-const offerCodec = codec<OfferOnWire>('OFFER', {
+const OfferOnWire = message('OFFER', {
+  /** Highest version that both peers support; without a common version, the highest version of the server. */
   version,
   nonce,
   namespace: name,
   namespaceid,
   server: name,
   serverid: integer(0, SERVERID_MAX),
+  /** 32 hexadecimal digits that are new at every start of the listener. */
   instance: listenerInstance,
   interfaces: listOf(interfaceItems, 0, INTERFACES_MAX, 'interfaces'),
 });
+export type Offer = Omit<MessageOf<typeof OfferOnWire>, 'interfaces'> & { readonly interfaces: readonly OfferedInterface[] };
 
 /**
  * Encodes a request of `sizeBytes`, which must be between DISCOVERY_REQUEST_BYTES and DATAGRAM_MAX_BYTES. If `key` is not null, the request
  * is signed; discoveryKey() in auth/keys.ts derives this key.
  */
-export function encodeDiscover(message: Discover, key: Buffer | null, sizeBytes: number): Buffer {
+export function encodeDiscover(discover: Discover, key: Buffer | null, sizeBytes: number): Buffer {
   assert(sizeBytes >= DISCOVERY_REQUEST_BYTES && sizeBytes <= DATAGRAM_MAX_BYTES, `A request of ${sizeBytes} bytes is out of bounds`);
-  return datagram(KIND.DISCOVER, discoverCodec.encode(message), key, sizeBytes);
+  return datagram(KIND.DISCOVER, Discover.encode(discover), key, sizeBytes);
 }
 
 /** Encodes an answer, and pads it to `sizeBytes` if it is smaller. The answer is signed if `key` is not null. */
-export function encodeOffer(message: Offer, key: Buffer | null, sizeBytes: number): Buffer {
-  const interfaces = message.interfaces.map(
+export function encodeOffer(offer: Offer, key: Buffer | null, sizeBytes: number): Buffer {
+  const interfaces = offer.interfaces.map(
     (offered): InterfaceItems => [offered.name, offered.address, offered.port, offered.linkMbps, offered.mtuBytes],
   );
-  return datagram(KIND.OFFER, offerCodec.encode({ ...message, interfaces }), key, sizeBytes);
+  return datagram(KIND.OFFER, OfferOnWire.encode({ ...offer, interfaces }), key, sizeBytes);
 }
 
 function datagram(kind: number, body: Buffer, key: Buffer | null, sizeBytes: number): Buffer {
@@ -165,8 +142,8 @@ export function decodeDiscovery(bytes: Buffer, key: Buffer | null): DiscoveryDat
 }
 
 function read(kind: 1 | 2, bytes: Buffer, lengthBytes: number, signature: Signature): DiscoveryDatagram {
-  if (kind === KIND.DISCOVER) return { kind: 'discover', message: discoverCodec.decode(bytes, PREFIX_BYTES, lengthBytes), signature };
-  const onWire = offerCodec.decode(bytes, PREFIX_BYTES, lengthBytes);
+  if (kind === KIND.DISCOVER) return { kind: 'discover', message: Discover.decode(bytes, PREFIX_BYTES, lengthBytes), signature };
+  const onWire = OfferOnWire.decode(bytes, PREFIX_BYTES, lengthBytes);
   const interfaces = onWire.interfaces.map(([itsName, address, port, linkMbps, mtuBytes]) => ({
     name: itsName,
     address,

@@ -16,8 +16,7 @@ import { OutputPool } from '../wire/encoder.ts';
 import { FEATURE, PROTOCOL_VERSIONS } from '../wire/features.ts';
 import { OP } from '../wire/frames.ts';
 import { bodyLengthBytes, type Header } from '../wire/header.ts';
-import { decodeFarewell, decodeHeartbeat, encodeFarewell, encodeHeartbeat } from '../wire/message-codec.ts';
-import type { Challenge, Welcome } from '../wire/messages.ts';
+import { type Challenge, Farewell, Ping, type Welcome } from '../wire/messages.ts';
 import type { ProbeCandidate, ProbeLogin, ProbePorts } from './probe-report.ts';
 
 /** Receives the frames that arrive during a wait. An exception from the receiver ends the wait. */
@@ -124,12 +123,12 @@ export class ProbeLink implements ConnectionEvents {
     const { encoder } = this.connection;
     const number = ++this.pings;
     const sentMs = this.clock.monotonicMs();
-    encoder.message(OP.PING, 0, 0, 0, 0, 0, encodeHeartbeat({ number, clockMs: sentMs, heard: 0, oldestMs: 0, generation: 0 }));
+    encoder.message(OP.PING, 0, 0, 0, 0, 0, Ping.encode({ number, clockMs: sentMs, heard: 0, oldestMs: 0, generation: 0 }));
     encoder.flush();
     return this.wait<number>(`No answer to a PING within ${PROBE_ANSWER_TIMEOUT_MS} ms: check the server's log`, (resolve) => ({
       frame: (header, body, offset) => {
         if (header.op !== OP.PONG) throw unexpected(header);
-        if (decodeHeartbeat(body, offset, header.length).number === number) resolve(this.clock.monotonicMs() - sentMs);
+        if (Ping.decode(body, offset, header.length).number === number) resolve(this.clock.monotonicMs() - sentMs);
       },
       received: () => undefined,
     }));
@@ -166,7 +165,7 @@ export class ProbeLink implements ConnectionEvents {
   close(): void {
     if (this.connection.isClosed) return;
     if (this.connection.decoder.ioMaxBytes > 0) {
-      const farewell = encodeFarewell({ code: 'E_SHUTTING_DOWN', sentence: 'The probe is over' });
+      const farewell = Farewell.encode({ code: 'E_SHUTTING_DOWN', sentence: 'The probe is over' });
       this.connection.encoder.message(OP.BYE, 0, 0, 0, 0, 0, farewell);
     }
     this.connection.finish('The probe is over');
@@ -233,5 +232,5 @@ export function unexpected({ op }: Header): RsError {
 }
 
 function farewell(body: Buffer, offset: number, lengthBytes: number): RsError {
-  return new RsError('E_RESET', `The server ended the probe: ${decodeFarewell(body, offset, lengthBytes).sentence}`);
+  return new RsError('E_RESET', `The server ended the probe: ${Farewell.decode(body, offset, lengthBytes).sentence}`);
 }

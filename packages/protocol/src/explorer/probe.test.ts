@@ -23,7 +23,7 @@ import type { Connector, PathTransport } from '../link/path-transport.ts';
 import { FEATURE } from '../wire/features.ts';
 import { ANSWER, OP } from '../wire/frames.ts';
 import type { Header } from '../wire/header.ts';
-import { encodeFarewell, encodeHeartbeat } from '../wire/message-codec.ts';
+import { Farewell, Ping } from '../wire/messages.ts';
 import { examine } from './examine.ts';
 import type { ByteCounters, MachineInterface } from './interfaces.ts';
 import { probeCandidate } from './probe.ts';
@@ -448,7 +448,7 @@ function twice({ encoder }: Connection, { op, slot, seq, lba, count }: Header): 
 /** Sends an unsolicited PONG twice a second. */
 function chatter(connection: Connection, clock: FakeClock): void {
   if (connection.isClosed) return;
-  const pong = encodeHeartbeat({ number: 0, clockMs: 0, heard: 0, oldestMs: 0, generation: 0 });
+  const pong = Ping.encode({ number: 0, clockMs: 0, heard: 0, oldestMs: 0, generation: 0 });
   connection.encoder.message(OP.PONG, 0, 0, 0, 0, 0, pong);
   connection.encoder.flush();
   clock.after(500, () => chatter(connection, clock));
@@ -456,7 +456,7 @@ function chatter(connection: Connection, clock: FakeClock): void {
 
 function bye(connection: Connection, { op }: Header): boolean {
   if (op !== OP.WRITE) return false;
-  connection.encoder.message(OP.BYE, 0, 0, 0, 0, 0, encodeFarewell({ code: 'E_LIMIT', sentence: 'Enough\u001b[2J of that' }));
+  connection.encoder.message(OP.BYE, 0, 0, 0, 0, 0, Farewell.encode({ code: 'E_LIMIT', sentence: 'Enough\u001b[2J of that' }));
   connection.finish('enough');
   return true;
 }

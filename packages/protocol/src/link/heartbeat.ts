@@ -4,7 +4,7 @@
 // only an answer or a PONG proves that the peer hears us.
 
 import type { Direction } from '@rsio/common/lib/path-states';
-import type { Heartbeat as HeartbeatMessage } from '../wire/messages.ts';
+import type { Ping } from '../wire/messages.ts';
 import { DIRECTION_FAIL_HEARTBEATS } from './limits.ts';
 
 export interface Directions {
@@ -108,13 +108,13 @@ export class Heartbeat {
   }
 
   /** Returns the next PING; see wire/messages.ts for `oldestMs` and `generation`. */
-  ping(nowMs: number, oldestMs: number, generation: number): HeartbeatMessage {
+  ping(nowMs: number, oldestMs: number, generation: number): Ping {
     this.sent++;
     this.sentAtMs = nowMs;
     return { number: this.sent, clockMs: nowMs, heard: this.heard, oldestMs, generation };
   }
 
-  onPing(ping: HeartbeatMessage, nowMs: number, oldestMs: number, generation: number): HeartbeatMessage {
+  onPing(ping: Ping, nowMs: number, oldestMs: number, generation: number): Ping {
     this.heard++;
     this.storageReport = { oldestMs: ping.oldestMs, atMs: nowMs };
     this.noteHeard(ping.heard, nowMs);
@@ -125,7 +125,7 @@ export class Heartbeat {
    * Records a received PONG, and returns the round trip in ms. Returns null if the PONG measures no round trip, for example because it
    * answers no PING of ours.
    */
-  onPong(pong: HeartbeatMessage, nowMs: number): number | null {
+  onPong(pong: Ping, nowMs: number): number | null {
     this.noteHeard(pong.heard, nowMs);
     if (pong.number > this.sent || pong.number <= this.ponged) return null;
     this.ponged = pong.number;

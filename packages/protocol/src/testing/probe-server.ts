@@ -10,7 +10,7 @@ import { Connection } from '../link/connection.ts';
 import { FEATURE } from '../wire/features.ts';
 import { ANSWER, frameName, OP } from '../wire/frames.ts';
 import type { Header } from '../wire/header.ts';
-import { decodeHeartbeat, encodeHeartbeat } from '../wire/message-codec.ts';
+import { Ping } from '../wire/messages.ts';
 import { CountingBufferPool, CountingOutputPool } from './counting-pools.ts';
 import type { MemoryEnd } from './memory-transport.ts';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -86,8 +86,8 @@ export class ProbeServer {
     const { op, slot, seq, lba, count } = header;
     this.mostSlot = Math.max(this.mostSlot, slot);
     if (op === OP.PING) {
-      const { number, clockMs } = decodeHeartbeat(body, offset, header.length);
-      encoder.message(OP.PONG, 0, 0, 0, 0, 0, encodeHeartbeat({ number, clockMs, heard: number, oldestMs: 0, generation: 1 }));
+      const { number, clockMs } = Ping.decode(body, offset, header.length);
+      encoder.message(OP.PONG, 0, 0, 0, 0, 0, Ping.encode({ number, clockMs, heard: number, oldestMs: 0, generation: 1 }));
     } else if (op === OP.WRITE) {
       const bytes = count * SECTOR_BYTES;
       this.hasLeaked ||= body.compare(NOTHING, 0, bytes, offset, offset + bytes) !== 0;

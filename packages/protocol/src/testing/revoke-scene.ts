@@ -6,8 +6,7 @@ import { Attachment } from '../client/attachment.ts';
 import { Opener } from '../client/opener.ts';
 import type { Request } from '../client/requests/request.ts';
 import { OP } from '../wire/frames.ts';
-import { decodeOpenRequest, encodeFailureAnswer, encodeOpenAnswer } from '../wire/message-codec.ts';
-import { type OpenAnswer, type OpenRequest, TAKE } from '../wire/messages.ts';
+import { FailureAnswer, OpenAnswer, OpenRequest, TAKE } from '../wire/messages.ts';
 import { STATUS } from '../wire/status.ts';
 import type { HeardFrame, ScriptedPath } from './scripted-server.ts';
 import { OPEN_ANSWER, TrunkScene } from './trunk-scene.ts';
@@ -77,7 +76,7 @@ export class RevokeScene {
   }
 
   get openRequests(): OpenRequest[] {
-    return this.paths.flatMap((path) => path.requests(OP.OPEN).map(({ body }) => decodeOpenRequest(body, 0, body.length)));
+    return this.paths.flatMap((path) => path.requests(OP.OPEN).map(({ body }) => OpenRequest.decode(body, 0, body.length)));
   }
 
   /**
@@ -99,11 +98,11 @@ export class RevokeScene {
   }
 
   answerOpen(fields: Partial<OpenAnswer>): void {
-    this.answer(OP.OPEN, STATUS.OK, encodeOpenAnswer({ ...OPEN_ANSWER, ...fields }));
+    this.answer(OP.OPEN, STATUS.OK, OpenAnswer.encode({ ...OPEN_ANSWER, ...fields }));
   }
 
   refuseOpen(status: number, sentence: string): void {
-    this.answer(OP.OPEN, status, encodeFailureAnswer({ sentence, holders: [] }));
+    this.answer(OP.OPEN, status, FailureAnswer.encode({ sentence, holders: [] }));
   }
 
   submit(op: number, lba = 0): Request {

@@ -8,8 +8,7 @@ import { Connection } from '../link/connection.ts';
 import { FEATURE } from '../wire/features.ts';
 import { ANSWER, OP } from '../wire/frames.ts';
 import { bodyLengthBytes, type Header } from '../wire/header.ts';
-import { decodeHeartbeat, encodeHeartbeat } from '../wire/message-codec.ts';
-import type { ServerInterface } from '../wire/messages.ts';
+import { Ping, type ServerInterface } from '../wire/messages.ts';
 import { CountingBufferPool, CountingOutputPool } from './counting-pools.ts';
 import type { MemoryEnd } from './memory-transport.ts';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -74,8 +73,8 @@ export class ScriptedPath {
   pong(): void {
     const ping = this.requests(OP.PING).at(-1);
     const heard = this.requests(OP.PING).length;
-    const { number, clockMs } = ping === undefined ? { number: 0, clockMs: 0 } : decodeHeartbeat(ping.body, 0, ping.body.length);
-    this.say(OP.PONG, 0, encodeHeartbeat({ number, clockMs, heard, oldestMs: 0, generation: 0 }));
+    const { number, clockMs } = ping === undefined ? { number: 0, clockMs: 0 } : Ping.decode(ping.body, 0, ping.body.length);
+    this.say(OP.PONG, 0, Ping.encode({ number, clockMs, heard, oldestMs: 0, generation: 0 }));
   }
 
   private prove(frame: Buffer, server: ScriptedServer): void {

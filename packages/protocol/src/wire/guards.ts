@@ -1,5 +1,5 @@
 // A guard checks a value of unknown origin. A guard returns the checked value, or throws E_PROTOCOL with the field's name and the required
-// form. message-codec.ts defines the fields of each message. Invariants: the result is bounded, has no control characters, and shares no
+// form. messages.ts declares each message with its fields. Invariants: the result is bounded, has no control characters, and shares no
 // memory with the received object or the receive buffer. An error never repeats received data.
 
 import { type Address, toAddress } from '@rsio/common/lib/address';
@@ -13,7 +13,16 @@ import { FEATURE_NAME_MAX_CHARS, INSTANCE_MAX, MIRROR_ID_CHARS, SHORT_TEXT_MAX_C
 /** `field` names the value in an error, for example `HELLO: field node`. */
 export type Guard<T> = (value: unknown, field: string) => T;
 
-export type Schema<T> = { readonly [K in keyof T]-?: Guard<T[K]> };
+export type Guarded<G> = G extends Guard<infer T> ? T : never;
+
+export type Schema = Readonly<Record<string, Guard<unknown>>>;
+
+type Missing<S extends Schema> = { [K in keyof S]: undefined extends Guarded<S[K]> ? K : never }[keyof S];
+
+/** The object whose fields the guards of a schema check. A field whose guard accepts undefined may be missing. */
+export type FieldsOf<S extends Schema> = { readonly [K in Exclude<keyof S, Missing<S>>]: Guarded<S[K]> } & {
+  readonly [K in Missing<S>]?: Guarded<S[K]>;
+};
 
 /**
  * True if the guard accepts the value. Used for values that are not from a peer, for example from a state file, so that sending them later
@@ -168,7 +177,7 @@ export function text(maxChars: number): Guard<string> {
   return (value, field) => (typeof value === 'string' ? cleanText(value, maxChars) : wrong(field, 'text'));
 }
 
-export function listOf<T>(guard: Guard<T>, min: number, max: number, expected: string): Guard<T[]> {
+export function listOf<T>(guard: Guard<T>, min: number, max: number, expected: string): Guard<readonly T[]> {
   return (value, field) => {
     if (!Array.isArray(value) || value.length < min || value.length > max) return wrong(field, `a list of ${min} to ${max} ${expected}`);
     return value.map((item: unknown, index) => guard(item, `${field}[${index}]`));
@@ -176,7 +185,7 @@ export function listOf<T>(guard: Guard<T>, min: number, max: number, expected: s
 }
 
 /** Cuts a list to its first `max` items. */
-export function firstOf<T>(guard: Guard<T>, max: number, expected: string): Guard<T[]> {
+export function firstOf<T>(guard: Guard<T>, max: number, expected: string): Guard<readonly T[]> {
   const bounded = listOf(guard, 0, max, expected);
   return (value, field) => bounded(Array.isArray(value) ? value.slice(0, max) : value, field);
 }
@@ -185,7 +194,7 @@ export function firstOf<T>(guard: Guard<T>, max: number, expected: string): Guar
  * Takes a decoded map, or a message to encode. Returns an object that has the fields of `schema`, in the order of `schema`. Unknown fields,
  * which a newer peer may send, are omitted.
  */
-export function record<T>(schema: Schema<T>, separator = '.'): Guard<T> {
+export function record<const S extends Schema>(schema: S, separator = '.'): Guard<FieldsOf<S>> {
   const fields = Object.entries<Guard<unknown>>(schema).map(([key, guard]) => ({ key, guard, suffix: `${separator}${key}` }));
   return (value, field) => {
     if (typeof value !== 'object' || value === null) return wrong(field, 'a map');
@@ -196,6 +205,35 @@ export function record<T>(schema: Schema<T>, separator = '.'): Guard<T> {
       const checked = guard(given, field + suffix);
       if (checked !== undefined) rebuilt[key] = checked;
     }
-    return rebuilt as T;
+    return rebuilt as FieldsOf<S>;
+  };
+}
+
+function unknown(field: string): never {
+  throw new RsError('E_PROTOCOL', `${field} is not known`);
+}
+
+/** One of these words. */
+export function word<const W extends string>(...words: readonly W[]): Guard<W> {
+  return (value, field) => words.find((one) => one === value) ?? unknown(field);
+}
+
+/** A table of kinds: the fields of each kind of object, or the guard of all its fields. */
+type KindTable = Readonly<Record<string, Schema | Guard<object>>>;
+
+/** The objects of the kinds of a table; the field `K` of an object is its kind. */
+export type KindsOf<K extends string, T extends KindTable> = {
+  [W in keyof T & string]: { readonly [k in K]: W } & (T[W] extends Guard<infer O> ? O : T[W] extends Schema ? FieldsOf<T[W]> : never);
+}[keyof T & string];
+
+/** Takes an object of one of several kinds. `key` is the name of the field that holds the kind. */
+export function kinds<const K extends string, const T extends KindTable>(key: K, table: T): Guard<KindsOf<K, T>> {
+  const all = new Map(Object.entries(table).map(([kind, of]) => [kind, typeof of === 'function' ? of : record(of)]));
+  return (value, field) => {
+    if (typeof value !== 'object' || value === null) return unknown(field);
+    const kind = (value as Readonly<Record<string, unknown>>)[key];
+    const guard = typeof kind === 'string' ? all.get(kind) : undefined;
+    if (guard === undefined) return unknown(`${field}.${key}`);
+    return { [key]: kind, ...guard(value, `${field} ${String(kind)}`) } as KindsOf<K, T>;
   };
 }

@@ -1,5 +1,5 @@
 // Tests the scan with MessagePack bytes from another encoder, and with each form that the scan must refuse.
-// message-codec.test.ts tests the fields.
+// messages.test.ts tests the fields.
 
 import fc from 'fast-check';
 import { Packr } from 'msgpackr';

@@ -1,5 +1,46 @@
-// Defines the fields of VOTE and of the ioctls for replicas (docs/PROTOCOL.md, Mirrors). With VOTE, clients claim mirrors and change the
-// records of voters. mirror-codec.ts encodes and decodes the fields. The rules of a voter are in rssrv's mirrors/voter-rules.ts.
+// Declares VOTE and the ioctls for replicas (docs/PROTOCOL.md, Mirrors). With VOTE, clients claim mirrors and change the records of voters. The
+// rules of a voter are in rssrv's mirrors/voter-rules.ts. Invariants: a message is declared once. The replicas in sync are members of the
+// mirror. No identity, voter or client occurs twice in a list. A voter stores only values that these guards accept, so that the voter can
+// read these values again after a restart.
+
+import { RsError } from '@rsio/common/lib/errors';
+import { SECTOR_BYTES, SERVERID_MAX, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
+import {
+  addedLater,
+  bytesUpTo,
+  clientInstance,
+  counter,
+  flag,
+  type Guard,
+  type Guarded,
+  integer,
+  listOf,
+  matching,
+  mirrorId,
+  name,
+  orNull,
+  record,
+  setFlag,
+  termNumber,
+  text,
+  token,
+  universe,
+} from './guards.ts';
+import {
+  LBA_MAX,
+  MIRROR_CLEAR_RANGES_MAX,
+  MIRROR_CLIENTS_MAX,
+  MIRROR_MAP_PART_MAX_BYTES,
+  MIRROR_MEMBERS_MAX,
+  MIRROR_REGIONS_MAX,
+  MIRROR_SUM_BYTES,
+  MIRROR_SUM_PIECE_SECTORS_MAX,
+  MIRROR_SUMS_PIECES_MAX,
+  MIRROR_SUMS_SECTORS_MAX,
+  SENTENCE_MAX_CHARS,
+  VOLUME_NOTE_MAX_CHARS,
+} from './limits.ts';
+import { message, type MessageOf, messageWith } from './message-codec.ts';
 
 /** The kinds of VOTE, in the field aux of the header. */
 export const VOTE = {
@@ -44,146 +85,200 @@ export const VOTED = {
 
 export type Voted = (typeof VOTED)[keyof typeof VOTED];
 
+const serverid = integer(0, SERVERID_MAX);
+
+/** Refuses a list in which two items have the same key. */
+function distinct<T>(guard: Guard<readonly T[]>, keyOf: (item: T) => string, what: string): Guard<readonly T[]> {
+  return (value, field) => {
+    const items = guard(value, field);
+    if (new Set(items.map(keyOf)).size === items.length) return items;
+    throw new RsError('E_PROTOCOL', `${field} must not name ${what} twice`);
+  };
+}
+
+function multipleOf(factor: number, min: number, max: number): Guard<number> {
+  const guard = integer(min, max);
+  return (value, field) => {
+    const number = guard(value, field);
+    if (number % factor === 0) return number;
+    throw new RsError('E_PROTOCOL', `${field} must be a multiple of ${factor}`);
+  };
+}
+
 /** A claim of a mirror. Terms are compared by number, then node, then instance. Two clients therefore never have the same term. */
-export interface Term {
-  readonly number: number;
-  readonly node: string;
-  readonly instance: number;
-}
+export const termGuard = record({ number: termNumber, node: name, instance: clientInstance });
+export type Term = Guarded<typeof termGuard>;
 
-export interface MirrorMember {
-  /** Identity of the replica's data: 32 hexadecimal digits. */
-  readonly identity: string;
-  readonly serverid: number;
-  readonly volume: string;
-  readonly universe: number;
-}
+/** `identity`: identity of the replica's data, 32 hexadecimal digits. */
+const member = record({ identity: mirrorId, serverid, volume: name, universe });
+export type MirrorMember = Guarded<typeof member>;
 
-export interface MirrorVoter {
-  /** Id that the voter has made: 32 hexadecimal digits. */
-  readonly voter: string;
-  readonly serverid: number;
-}
+/** `voter`: id that the voter has made, 32 hexadecimal digits. */
+const voter = record({ voter: mirrorId, serverid });
+export type MirrorVoter = Guarded<typeof voter>;
 
-export interface MirrorConfig {
-  /** Number of the configuration within its term. */
-  readonly k: number;
-  /** Identities of the replicas in sync, which are all members. */
-  readonly inSync: readonly string[];
-  /** True if the holder has detached, and the replicas in sync are equal. */
-  readonly clean: boolean;
-  readonly members: readonly MirrorMember[];
-  readonly voters: readonly MirrorVoter[];
-  /**
-   * The new voters while the voters are being changed, otherwise null. During the change, a majority of `voters` and a majority of
-   * `nextVoters` are needed (rule M17).
-   */
-  readonly nextVoters: readonly MirrorVoter[] | null;
-  /** Size of the mirror as users see it (rule M21). */
-  readonly sizeBytes: number;
-  /** Nodes that may claim the mirror; null for all clients of the voter. */
-  readonly clients: readonly string[] | null;
-  /** Text of the holder that the voters keep and do not interpret; omitted if there is none. */
-  readonly note?: string | undefined;
-}
+const voters = distinct(listOf(voter, 1, MIRROR_MEMBERS_MAX, 'voters'), (one) => one.voter, 'a voter');
+const sizeBytes = multipleOf(SECTOR_BYTES, SECTOR_BYTES, VOLUME_MAX_BYTES);
+const itself = (item: string): string => item;
 
-export interface VoteFound {
-  /** Id of the mirror: 32 hexadecimal digits. */
-  readonly mirror: string;
-  readonly name: string;
-  readonly universe: number;
-}
+/** Printable ASCII, so that a note has as many bytes as characters, and is stored as it was sent. */
+export const volumeNote = matching(/^[ -~]+$/, VOLUME_NOTE_MAX_CHARS, `1 to ${VOLUME_NOTE_MAX_CHARS} printable characters`);
 
-export interface VoteRecord {
-  readonly mirror: string;
-}
+const configFields = record(
+  {
+    /** Number of the configuration within its term. */
+    k: integer(1, Number.MAX_SAFE_INTEGER),
+    /** Identities of the replicas in sync, which are all members. */
+    inSync: distinct(listOf(mirrorId, 1, MIRROR_MEMBERS_MAX, 'identities'), itself, 'an identity'),
+    /** True if the holder has detached, and the replicas in sync are equal. */
+    clean: flag,
+    members: distinct(listOf(member, 1, MIRROR_MEMBERS_MAX, 'members'), ({ identity }) => identity, 'an identity'),
+    voters,
+    /**
+     * The new voters while the voters are being changed, otherwise null. During the change, a majority of `voters` and a majority of
+     * `nextVoters` are needed (rule M17).
+     */
+    nextVoters: orNull(voters),
+    /** Size of the mirror as users see it (rule M21). */
+    sizeBytes,
+    /** Nodes that may claim the mirror; null for all clients of the voter. */
+    clients: orNull(distinct(listOf(name, 1, MIRROR_CLIENTS_MAX, 'clients'), itself, 'a client')),
+    /** Text of the holder that the voters keep and do not interpret; omitted if there is none. */
+    note: addedLater<string | undefined>(volumeNote, undefined),
+  },
+  '.',
+);
+export type MirrorConfig = Guarded<typeof configFields>;
 
-/** `number`: number of the client's term. The node and the instance of the term are those of the session. */
-export interface VoteTerm extends VoteRecord {
-  readonly number: number;
-}
+const config: Guard<MirrorConfig> = (value, field) => {
+  const fields = configFields(value, field);
+  const identities = new Set(fields.members.map(({ identity }) => identity));
+  if (fields.inSync.every((one) => identities.has(one))) return fields;
+  throw new RsError('E_PROTOCOL', `${field}.inSync must name members only`);
+};
 
-export interface VoteClaim extends VoteTerm {
-  /** If false, the CLAIM is refused while another client has the mirror. */
-  readonly takesOver: boolean;
-}
+/** The configuration that a voter has stored, with the term of the client that sent it. */
+export const storedConfigGuard = record({ term: termGuard, config });
+export type StoredConfig = Guarded<typeof storedConfigGuard>;
 
-export interface VoteConfig extends VoteTerm {
-  readonly config: MirrorConfig;
-}
+/** `mirror`: id of the mirror, 32 hexadecimal digits. */
+export const foundFields = { mirror: mirrorId, name, universe };
+/** In a VOTE about a term, `number` is the number of the client's term. The node and the instance of the term are those of the session. */
+const ofTerm = { mirror: mirrorId, number: termNumber };
 
-export interface VotePlace extends VoteTerm {
-  readonly volume: string;
-  readonly universe: number;
-}
+export const VoteFound = message('VOTE FOUND', foundFields);
+export type VoteFound = MessageOf<typeof VoteFound>;
 
-export interface VoteReplica {
+/** If `takesOver` is false, the CLAIM is refused while another client has the mirror. */
+export const VoteClaim = message('VOTE CLAIM', { ...ofTerm, takesOver: flag });
+export type VoteClaim = MessageOf<typeof VoteClaim>;
+
+export const VoteConfig = message('VOTE CONFIG', { ...ofTerm, config });
+export type VoteConfig = MessageOf<typeof VoteConfig>;
+
+export const VoteRecord = message('VOTE RECORD', { mirror: mirrorId });
+export type VoteRecord = MessageOf<typeof VoteRecord>;
+
+export const VoteTerm = message('VOTE CONFIRM, DISMISS or UNPLACE', ofTerm);
+export type VoteTerm = MessageOf<typeof VoteTerm>;
+
+export const VotePlace = message('VOTE PLACE', { ...ofTerm, volume: name, universe });
+export type VotePlace = MessageOf<typeof VotePlace>;
+
+const replica = record({
   /** Identity of the data: 32 hexadecimal digits. */
-  readonly identity: string;
+  identity: mirrorId,
   /** Incarnation of the storage, as in the verifier of an OPEN. */
-  readonly incarnation: string;
-  readonly volume: string;
-  readonly universe: number;
-  readonly sizeBytes: number;
+  incarnation: token,
+  volume: name,
+  universe,
+  sizeBytes: integer(0, VOLUME_MAX_BYTES),
   /**
    * In the answer to a CLAIM: the highest term of which the replica may lack answered writes (Q10); null if it lacks none. Undefined in
    * other answers, and in answers of servers that do not know this term.
    */
-  readonly lacksTerm?: Term | null | undefined;
-}
+  lacksTerm: addedLater<Term | null | undefined>(orNull(termGuard), undefined),
+});
+export type VoteReplica = Guarded<typeof replica>;
 
-/** The configuration that a voter has stored, with the term of the client that sent it. */
-export interface StoredConfig {
-  readonly term: Term;
-  readonly config: MirrorConfig;
-}
-
-export interface VoteAnswer {
+export const VoteAnswer = message('VOTE answer', {
   /** A number of VOTED, or an unknown number of a newer peer. */
-  readonly voted: number;
+  voted: counter,
   /** The reason, if `voted` is not DONE, or if `replica` is null although the server has a replica. */
-  readonly sentence: string;
+  sentence: text(SENTENCE_MAX_CHARS),
   /** Id of the voter; null if it has no readable record. */
-  readonly voter: string | null;
+  voter: orNull(mirrorId),
   /** The highest term that was claimed at this voter; null if there is none. */
-  readonly promise: Term | null;
+  promise: orNull(termGuard),
   /** The configuration that the voter has stored. Null if the voter has no configuration, and in the answer to a CONFIRM. */
-  readonly stored: StoredConfig | null;
+  stored: orNull(storedConfigGuard),
   /**
    * In the answers to CLAIM, PLACE and RECORD: the replica of this server; null if this server has no replica that the client can use now.
    * After a CLAIM, the server no longer executes requests of lower terms on the replica. RECORD does not end requests of lower terms.
    */
-  readonly replica: VoteReplica | null;
+  replica: orNull(replica),
   /** True if the voter keeps the notes of configurations; a voter of an earlier release omits it, and would lose a note. */
-  readonly keepsNotes?: boolean | undefined;
-}
+  keepsNotes: setFlag,
+});
+export type VoteAnswer = MessageOf<typeof VoteAnswer>;
 
-export interface MirrorMapRequest {
-  /** First region; a multiple of 8. */
-  readonly first: number;
-}
+const region = multipleOf(8, 0, MIRROR_REGIONS_MAX);
 
-export interface MirrorMapAnswer {
+/** `first`: first region, a multiple of 8. */
+export const MirrorMapRequest = message('MIRROR_MAP', { first: region });
+export type MirrorMapRequest = MessageOf<typeof MirrorMapRequest>;
+
+export const MirrorMapAnswer = message('MIRROR_MAP answer', {
   /** Regions of the volume. */
-  readonly regions: number;
-  readonly first: number;
+  regions: integer(0, MIRROR_REGIONS_MAX),
+  first: region,
   /** One bit for each region from `first` on, the lowest bit of a byte first. Bits beyond the last region are 0. */
-  readonly bits: Buffer;
+  bits: bytesUpTo(MIRROR_MAP_PART_MAX_BYTES),
+});
+export type MirrorMapAnswer = MessageOf<typeof MirrorMapAnswer>;
+
+const rangeNumbers = listOf(integer(0, MIRROR_REGIONS_MAX), 2, 2 * MIRROR_CLEAR_RANGES_MAX, 'numbers');
+
+/** Pairs of a first region and a number of regions. The number of regions is not 0. */
+const ranges: Guard<readonly number[]> = (value, field) => {
+  const numbers = rangeNumbers(value, field);
+  const isRight =
+    numbers.length % 2 === 0 && numbers.every((number, index) => index % 2 === 0 || isWithin(numbers[index - 1] ?? 0, number));
+  if (isRight) return numbers;
+  throw new RsError('E_PROTOCOL', `${field} must be pairs of a first region and a number of regions`);
+};
+
+function isWithin(first: number, count: number): boolean {
+  return count > 0 && first + count <= MIRROR_REGIONS_MAX;
 }
 
-export interface MirrorClearRequest {
-  /** Pairs of a first region and a number of regions. */
-  readonly ranges: readonly number[];
-}
+export const MirrorClearRequest = message('MIRROR_CLEAR', { ranges });
+export type MirrorClearRequest = MessageOf<typeof MirrorClearRequest>;
 
-export interface MirrorSumsRequest {
-  readonly lba: number;
-  readonly sectors: number;
-  /** Sectors of a piece; the last piece may have fewer. */
-  readonly pieceSectors: number;
-}
+const sumsFields = record(
+  {
+    lba: integer(0, LBA_MAX),
+    sectors: integer(1, MIRROR_SUMS_SECTORS_MAX),
+    /** Sectors of a piece; the last piece may have fewer. */
+    pieceSectors: integer(1, MIRROR_SUM_PIECE_SECTORS_MAX),
+  },
+  ': field ',
+);
+export type MirrorSumsRequest = Guarded<typeof sumsFields>;
 
-export interface MirrorSumsAnswer {
-  /** For each piece, in order: the first MIRROR_SUM_BYTES of its SHA-256. */
-  readonly sums: Buffer;
-}
+/** Asks for at most MIRROR_SUMS_PIECES_MAX pieces. */
+export const MirrorSumsRequest = messageWith<MirrorSumsRequest>('MIRROR_SUMS', (value, field) => {
+  const request = sumsFields(value, field);
+  if (request.sectors <= request.pieceSectors * MIRROR_SUMS_PIECES_MAX) return request;
+  throw new RsError('E_PROTOCOL', `${field} must be about at most ${MIRROR_SUMS_PIECES_MAX} pieces`);
+});
+
+/** For each piece, in order: the first MIRROR_SUM_BYTES of its SHA-256. */
+const sums: Guard<Buffer> = (value, field) => {
+  const bytes = bytesUpTo(MIRROR_SUMS_PIECES_MAX * MIRROR_SUM_BYTES)(value, field);
+  if (bytes.length > 0 && bytes.length % MIRROR_SUM_BYTES === 0) return bytes;
+  throw new RsError('E_PROTOCOL', `${field} must be sums of ${MIRROR_SUM_BYTES} bytes`);
+};
+
+export const MirrorSumsAnswer = message('MIRROR_SUMS answer', { sums });
+export type MirrorSumsAnswer = MessageOf<typeof MirrorSumsAnswer>;

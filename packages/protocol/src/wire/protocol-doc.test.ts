@@ -8,10 +8,10 @@ import { allLimits } from '@rsio/common/testing/all-limits';
 import { codeOf, readDocument, tableOf } from '@rsio/common/testing/document';
 import { ANSWER, FLAG, type FrameEntry, FRAMES, frameName, OP } from './frames.ts';
 import { writeIoHeader } from './header.ts';
-import * as codec from './message-codec.ts';
+import * as codec from './messages.ts';
 import { ADMIN, EXTENT, IOCTL } from './messages.ts';
-import * as mirrors from './mirror-codec.ts';
 import { VOTE, VOTED } from './mirror-messages.ts';
+import * as mirrors from './mirror-messages.ts';
 import { STATUSES } from './status.ts';
 
 const page = readDocument('PROTOCOL.md');
@@ -89,8 +89,8 @@ const volume = {
   follows: 'big-2',
 };
 const list = codec.encodeListAnswers({ generation: 1, interfaces: [port], volumes: [volume] })[0]!;
-const older = codec.encodeSnapshotsAnswer({ snapshots: [{ name: 'monday', id: 'id' }], hasMore: false });
-const welcome = codec.encodeWelcome({
+const older = codec.SnapshotsAnswer.encode({ snapshots: [{ name: 'monday', id: 'id' }], hasMore: false });
+const welcome = codec.Welcome.encode({
   session: Buffer.alloc(16),
   path: 0,
   slots: 256,
@@ -117,7 +117,7 @@ const mirrorConfig = {
 const term = { number: 1, node: 'big-2', instance: 1 };
 const stored = { term, config: mirrorConfig };
 const replica = { identity: id, incarnation: 'life', volume: 'db', universe: 0, sizeBytes: 512, lacksTerm: term };
-const voteAnswer = mirrors.encodeVoteAnswer({
+const voteAnswer = mirrors.VoteAnswer.encode({
   voted: VOTED.DONE,
   sentence: '',
   voter: id,
@@ -127,7 +127,7 @@ const voteAnswer = mirrors.encodeVoteAnswer({
   keepsNotes: true,
 });
 const openTerm = { mirror: id, number: 1 };
-const openedReplica = codec.encodeOpenRequest({ name: 'oracle', universe: 0, readonly: false, mirror: openTerm });
+const openedReplica = codec.OpenRequest.encode({ name: 'oracle', universe: 0, readonly: false, mirror: openTerm });
 
 /** Returns the map at `path` within a decoded body. */
 function part(body: Buffer, ...path: readonly (string | number)[]): object {
@@ -138,7 +138,7 @@ const MESSAGES: readonly (readonly [string, object])[] = [
   [
     '### HELLO',
     part(
-      codec.encodeHello({
+      codec.Hello.encode({
         nonce,
         share: nonce,
         interface: 'if0',
@@ -156,14 +156,14 @@ const MESSAGES: readonly (readonly [string, object])[] = [
   ],
   [
     '### CHALLENGE',
-    part(codec.encodeChallenge({ version: 1, features: [], server: 'big-9', serverid: 1, instance: 'a'.repeat(32), nonce, share: nonce })),
+    part(codec.Challenge.encode({ version: 1, features: [], server: 'big-9', serverid: 1, instance: 'a'.repeat(32), nonce, share: nonce })),
   ],
-  ['### PROOF', part(codec.encodeProof({ session: null, dead: [] }))],
+  ['### PROOF', part(codec.Proof.encode({ session: null, dead: [] }))],
   ['### WELCOME', part(welcome)],
   ['#### Interface', part(welcome, 'interfaces', 0)],
-  ['### REFUSE and BYE', part(codec.encodeRefuse({ code: 'E_LIMIT', sentence: '', mac: null }))],
-  ['### PING and PONG', part(codec.encodeHeartbeat({ number: 1, clockMs: 1, heard: 1, oldestMs: 0, generation: 0 }))],
-  ['### REVOKE and REVOKED', part(codec.encodeRevoke({ tags: [] }))],
+  ['### REFUSE and BYE', part(codec.Refuse.encode({ code: 'E_LIMIT', sentence: '', mac: null }))],
+  ['### PING and PONG', part(codec.Ping.encode({ number: 1, clockMs: 1, heard: 1, oldestMs: 0, generation: 0 }))],
+  ['### REVOKE and REVOKED', part(codec.Revoke.encode({ tags: [] }))],
   ['### LIST answer', part(list)],
   ['#### Volume', part(list, 'volumes', 0)],
   ['#### Holder', part(list, 'volumes', 0, 'holders', 0)],
@@ -171,38 +171,38 @@ const MESSAGES: readonly (readonly [string, object])[] = [
   ['#### Term of a replica', part(openedReplica, 'mirror')],
   [
     '### OPEN answer',
-    part(codec.encodeOpenAnswer({ ...volume, handle: 1, blockSizeBytes: 512, canDiscard: true, identity: 'i', life: 'l' })),
+    part(codec.OpenAnswer.encode({ ...volume, handle: 1, blockSizeBytes: 512, canDiscard: true, identity: 'i', life: 'l' })),
   ],
-  ['### Failure answer', part(codec.encodeFailureAnswer({ sentence: '', holders: [] }))],
+  ['### Failure answer', part(codec.FailureAnswer.encode({ sentence: '', holders: [] }))],
   [
     '#### IDENTIFY answer',
-    part(codec.encodeIdentifyAnswer({ ...volume, type: 'file', blockSizeBytes: 512, canDiscard: true, canExtents: true })),
+    part(codec.IdentifyAnswer.encode({ ...volume, type: 'file', blockSizeBytes: 512, canDiscard: true, canExtents: true })),
   ],
-  ['#### EXTENTS', part(codec.encodeExtentsRequest({ lba: 0, sectors: 1 }))],
-  ['#### EXTENTS answer', part(codec.encodeExtentsAnswer({ extents: [1, EXTENT.DATA] }))],
-  ['#### SNAPSHOTS', part(codec.encodeSnapshotsRequest({ after: null }))],
+  ['#### EXTENTS', part(codec.ExtentsRequest.encode({ lba: 0, sectors: 1 }))],
+  ['#### EXTENTS answer', part(codec.ExtentsAnswer.encode({ extents: [1, EXTENT.DATA] }))],
+  ['#### SNAPSHOTS', part(codec.SnapshotsRequest.encode({ after: null }))],
   ['#### SNAPSHOTS answer', part(older)],
   ['#### Snapshot', part(older, 'snapshots', 0)],
-  ['#### CHANGES', part(codec.encodeChangesRequest({ since: 'id', lba: 0, sectors: 1 }))],
-  ['#### RECORD_READ', part(codec.encodeRecordReadRequest({ id: 'id' }))],
-  ['#### RECORD_READ answer', part(codec.encodeRecordAnswer({ record: null }))],
-  ['#### RECORD_WRITE', part(codec.encodeRecordWriteRequest({ record: nonce }))],
-  ['#### NODES_SEEN', part(codec.encodeNodesSeenRequest({ id: 'id', nodes: ['big-2'] }))],
-  ['#### NODES_SEEN answer', part(codec.encodeNodesSeenAnswer({ silentMs: [0] }))],
-  ['#### MIRROR_MAP', part(mirrors.encodeMirrorMapRequest({ first: 0 }))],
-  ['#### MIRROR_MAP answer', part(mirrors.encodeMirrorMapAnswer({ regions: 1, first: 0, bits: nonce }))],
-  ['#### MIRROR_CLEAR', part(mirrors.encodeMirrorClearRequest({ ranges: [0, 1] }))],
-  ['#### MIRROR_SUMS', part(mirrors.encodeMirrorSumsRequest({ lba: 0, sectors: 1, pieceSectors: 1 }))],
-  ['#### MIRROR_SUMS answer', part(mirrors.encodeMirrorSumsAnswer({ sums: nonce }))],
-  ['#### ADMIN CALL', part(codec.encodeAdminCall({ request: 'r', method: 'm', params: nonce, withinMs: 1 }))],
-  ['#### ADMIN REST', part(codec.encodeAdminRest({ answer: 1, offset: 0 }))],
-  ['#### ADMIN answer', part(codec.encodeAdminAnswer({ answer: 0, totalBytes: 32, part: nonce }))],
-  ['#### VOTE FOUND', part(mirrors.encodeVoteFound({ mirror: id, name: 'db', universe: 0 }))],
-  ['#### VOTE CLAIM', part(mirrors.encodeVoteClaim({ mirror: id, number: 1, takesOver: false }))],
-  ['#### VOTE CONFIG', part(mirrors.encodeVoteConfig({ mirror: id, number: 1, config: mirrorConfig }))],
-  ['#### VOTE RECORD', part(mirrors.encodeVoteRecord({ mirror: id }))],
-  ['#### VOTE PLACE', part(mirrors.encodeVotePlace({ mirror: id, number: 1, volume: 'db', universe: 0 }))],
-  ['#### VOTE CONFIRM, DISMISS or UNPLACE', part(mirrors.encodeVoteTerm({ mirror: id, number: 1 }))],
+  ['#### CHANGES', part(codec.ChangesRequest.encode({ since: 'id', lba: 0, sectors: 1 }))],
+  ['#### RECORD_READ', part(codec.RecordReadRequest.encode({ id: 'id' }))],
+  ['#### RECORD_READ answer', part(codec.RecordAnswer.encode({ record: null }))],
+  ['#### RECORD_WRITE', part(codec.RecordWriteRequest.encode({ record: nonce }))],
+  ['#### NODES_SEEN', part(codec.NodesSeenRequest.encode({ id: 'id', nodes: ['big-2'] }))],
+  ['#### NODES_SEEN answer', part(codec.NodesSeenAnswer.encode({ silentMs: [0] }))],
+  ['#### MIRROR_MAP', part(mirrors.MirrorMapRequest.encode({ first: 0 }))],
+  ['#### MIRROR_MAP answer', part(mirrors.MirrorMapAnswer.encode({ regions: 1, first: 0, bits: nonce }))],
+  ['#### MIRROR_CLEAR', part(mirrors.MirrorClearRequest.encode({ ranges: [0, 1] }))],
+  ['#### MIRROR_SUMS', part(mirrors.MirrorSumsRequest.encode({ lba: 0, sectors: 1, pieceSectors: 1 }))],
+  ['#### MIRROR_SUMS answer', part(mirrors.MirrorSumsAnswer.encode({ sums: nonce }))],
+  ['#### ADMIN CALL', part(codec.AdminCall.encode({ request: 'r', method: 'm', params: nonce, withinMs: 1 }))],
+  ['#### ADMIN REST', part(codec.AdminRest.encode({ answer: 1, offset: 0 }))],
+  ['#### ADMIN answer', part(codec.AdminAnswer.encode({ answer: 0, totalBytes: 32, part: nonce }))],
+  ['#### VOTE FOUND', part(mirrors.VoteFound.encode({ mirror: id, name: 'db', universe: 0 }))],
+  ['#### VOTE CLAIM', part(mirrors.VoteClaim.encode({ mirror: id, number: 1, takesOver: false }))],
+  ['#### VOTE CONFIG', part(mirrors.VoteConfig.encode({ mirror: id, number: 1, config: mirrorConfig }))],
+  ['#### VOTE RECORD', part(mirrors.VoteRecord.encode({ mirror: id }))],
+  ['#### VOTE PLACE', part(mirrors.VotePlace.encode({ mirror: id, number: 1, volume: 'db', universe: 0 }))],
+  ['#### VOTE CONFIRM, DISMISS or UNPLACE', part(mirrors.VoteTerm.encode({ mirror: id, number: 1 }))],
   ['#### Configuration', part(voteAnswer, 'stored', 'config')],
   ['#### Member', part(voteAnswer, 'stored', 'config', 'members', 0)],
   ['#### Voter', part(voteAnswer, 'stored', 'config', 'voters', 0)],

@@ -8,8 +8,7 @@ import { PATH_SETTLED_MS } from '@rsio/protocol/client/limits';
 import { TAKE_OVER_WAIT_MS } from '@rsio/protocol/link/limits';
 import { ATTACH_WAIT_MS } from './limits.ts';
 import { OP } from '@rsio/protocol/wire/frames';
-import { encodeSnapshotsAnswer } from '@rsio/protocol/wire/message-codec';
-import { TAKE } from '@rsio/protocol/wire/messages';
+import { SnapshotsAnswer, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { describe, expect, test } from 'vitest';
 import { attachmentView } from '../control/views.ts';
@@ -42,9 +41,9 @@ describe('attaching', () => {
     await scene.grant(2, true, 'snapshot-id');
     // The server sends the list of older snapshots in two parts, so the client asks twice.
     await scene.pass();
-    await scene.answer(OP.IOCTL, STATUS.OK, encodeSnapshotsAnswer({ snapshots: [{ name: 'sunday', id: 'b' }], hasMore: true }));
+    await scene.answer(OP.IOCTL, STATUS.OK, SnapshotsAnswer.encode({ snapshots: [{ name: 'sunday', id: 'b' }], hasMore: true }));
     await scene.pass();
-    await scene.answer(OP.IOCTL, STATUS.OK, encodeSnapshotsAnswer({ snapshots: [{ name: 'saturday', id: 'a' }], hasMore: false }));
+    await scene.answer(OP.IOCTL, STATUS.OK, SnapshotsAnswer.encode({ snapshots: [{ name: 'saturday', id: 'a' }], hasMore: false }));
     expect(await asked).toMatchObject([{ volume: 'n:oracle@0@monday', done: true, already: false }]);
     expect(await scene.attachments.attach(['n:oracle@0@monday'], false, null)).toMatchObject([{ done: true, already: true }]);
     expect(scene.attachments.list[1]?.olderSnapshots.map(({ id }) => id)).toEqual(['b', 'a']);

@@ -4,8 +4,7 @@
 import { PATH_SETTLED_MS, REOPEN_RETRY_MS } from '@rsio/protocol/client/limits';
 import { DETACH_WAIT_MS } from './limits.ts';
 import { OP } from '@rsio/protocol/wire/frames';
-import { encodeFailureAnswer } from '@rsio/protocol/wire/message-codec';
-import { TAKE } from '@rsio/protocol/wire/messages';
+import { FailureAnswer, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { describe, expect, test } from 'vitest';
 import { FakeFrontend, Scene } from '../testing/attachments-scene.ts';
@@ -149,7 +148,7 @@ test('a detach that the server does not confirm fails, and the error says that t
   await scene.pass(500);
   await scene.answer(OP.FLUSH, STATUS.OK);
   await scene.pass(500);
-  await scene.answer(OP.CLOSE, STATUS.IO_ERROR, encodeFailureAnswer({ sentence: 'The holder could not be kept', holders: [] }));
+  await scene.answer(OP.CLOSE, STATUS.IO_ERROR, FailureAnswer.encode({ sentence: 'The holder could not be kept', holders: [] }));
   const [outcome] = await detached;
   expect([outcome?.done, outcome?.error?.message]).toEqual([
     false,

@@ -4,8 +4,7 @@
 import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/log/limits';
 import { PATH_SETTLED_MS, REOPEN_RETRY_MS, UNFIT_RETRY_MS } from '@rsio/protocol/client/limits';
 import { OP } from '@rsio/protocol/wire/frames';
-import { encodeFarewell } from '@rsio/protocol/wire/message-codec';
-import { IOCTL, TAKE } from '@rsio/protocol/wire/messages';
+import { Farewell, IOCTL, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { describe, expect, test } from 'vitest';
 import { Scene, VENUS } from '../testing/attachments-scene.ts';
@@ -75,7 +74,7 @@ describe('a client that was replaced', () => {
     const scene = new Scene('all');
     await scene.attached();
     const statuses = await scene.write(1);
-    scene.path!.say(OP.BYE, 0, encodeFarewell(said));
+    scene.path!.say(OP.BYE, 0, Farewell.encode(said));
     await scene.pass();
     expect([statuses, scene.attachments.list]).toEqual([[STATUS.TAKEN], []]);
     expect(scene.events.at(-1)).toContain(`instead of this one (${said.sentence})`);

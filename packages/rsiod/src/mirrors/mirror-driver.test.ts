@@ -8,8 +8,7 @@ import type { Request } from '@rsio/protocol/client/requests/request';
 import type { Trunk } from '@rsio/protocol/client/trunk';
 import type { MembershipEvent, MembershipOrder, MirrorView, ReplicaView } from '@rsio/protocol/mirror/membership/interface';
 import { OPEN_ANSWER } from '@rsio/protocol/testing/trunk-scene';
-import { encodeVoteAnswer } from '@rsio/protocol/wire/mirror-codec';
-import { VOTE, VOTED } from '@rsio/protocol/wire/mirror-messages';
+import { VOTE, VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { expect, test } from 'vitest';
 import type { DriverServer } from './driver-ports.ts';
@@ -62,7 +61,7 @@ class FakeServer {
 
   answer(index: number, answer = DONE): void {
     const request = this.sent[index]!;
-    request.answers = [encodeVoteAnswer(answer)];
+    request.answers = [VoteAnswer.encode(answer)];
     request.events!.requestDone(request, STATUS.OK);
   }
 }

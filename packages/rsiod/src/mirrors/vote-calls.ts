@@ -5,8 +5,7 @@
 import type { Clock } from '@rsio/common/lib/clock';
 import { callSession, type SessionAnswer } from '@rsio/protocol/client/session-call';
 import { OP } from '@rsio/protocol/wire/frames';
-import { decodeVoteAnswer } from '@rsio/protocol/wire/mirror-codec';
-import { VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
+import { VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { DriverServer } from './driver-ports.ts';
 import { type VoteCall, voteFrame } from './vote-frame.ts';
@@ -95,7 +94,7 @@ export class VoteCalls {
   private answer(voted: Voted, { status, bodies: [body] }: SessionAnswer): void {
     let answer: VoteAnswer | null = null;
     try {
-      if (status === STATUS.OK && body !== undefined) answer = decodeVoteAnswer(body, 0, body.length);
+      if (status === STATUS.OK && body !== undefined) answer = VoteAnswer.decode(body, 0, body.length);
     } finally {
       this.tell(voted, answer);
     }

@@ -1,7 +1,7 @@
 // Encodes the VOTEs of this client, which the driver of an attached mirror (vote-calls.ts) and the commands about mirrors
 // (commands/mirror-server.ts) send. Pure. Invariant: only this file encodes VOTEs.
 
-import * as codec from '@rsio/protocol/wire/mirror-codec';
+import * as codec from '@rsio/protocol/wire/mirror-messages';
 import { VOTE } from '@rsio/protocol/wire/mirror-messages';
 import type { VoteRequest } from '@rsio/protocol/mirror/membership/interface';
 
@@ -11,22 +11,22 @@ export type VoteCall = VoteRequest | { readonly kind: 'confirm' | 'dismiss'; rea
 export function voteFrame(mirror: string, call: VoteCall): { readonly aux: number; readonly body: Buffer } {
   switch (call.kind) {
     case 'record':
-      return { aux: VOTE.RECORD, body: codec.encodeVoteRecord({ mirror }) };
+      return { aux: VOTE.RECORD, body: codec.VoteRecord.encode({ mirror }) };
     case 'found':
-      return { aux: VOTE.FOUND, body: codec.encodeVoteFound({ mirror, name: call.name, universe: call.universe }) };
+      return { aux: VOTE.FOUND, body: codec.VoteFound.encode({ mirror, name: call.name, universe: call.universe }) };
     case 'claim':
-      return { aux: VOTE.CLAIM, body: codec.encodeVoteClaim({ mirror, number: call.number, takesOver: call.takesOver }) };
+      return { aux: VOTE.CLAIM, body: codec.VoteClaim.encode({ mirror, number: call.number, takesOver: call.takesOver }) };
     case 'config':
-      return { aux: VOTE.CONFIG, body: codec.encodeVoteConfig({ mirror, number: call.number, config: call.config }) };
+      return { aux: VOTE.CONFIG, body: codec.VoteConfig.encode({ mirror, number: call.number, config: call.config }) };
     case 'place': {
       const { number, volume, universe } = call;
-      return { aux: VOTE.PLACE, body: codec.encodeVotePlace({ mirror, number, volume, universe }) };
+      return { aux: VOTE.PLACE, body: codec.VotePlace.encode({ mirror, number, volume, universe }) };
     }
     case 'confirm':
-      return { aux: VOTE.CONFIRM, body: codec.encodeVoteTerm({ mirror, number: call.number }) };
+      return { aux: VOTE.CONFIRM, body: codec.VoteTerm.encode({ mirror, number: call.number }) };
     case 'unplace':
-      return { aux: VOTE.UNPLACE, body: codec.encodeVoteTerm({ mirror, number: call.number }) };
+      return { aux: VOTE.UNPLACE, body: codec.VoteTerm.encode({ mirror, number: call.number }) };
     case 'dismiss':
-      return { aux: VOTE.DISMISS, body: codec.encodeVoteTerm({ mirror, number: call.number }) };
+      return { aux: VOTE.DISMISS, body: codec.VoteTerm.encode({ mirror, number: call.number }) };
   }
 }

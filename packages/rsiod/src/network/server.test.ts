@@ -15,8 +15,7 @@ import { type HeardFrame, type ScriptedPath, ScriptedServer } from '@rsio/protoc
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { Attachment } from '@rsio/protocol/client/attachment';
 import { OP } from '@rsio/protocol/wire/frames';
-import { encodeListAnswers, encodeOpenAnswer, encodeRecordAnswer } from '@rsio/protocol/wire/message-codec';
-import { type Challenge, type Holder, IOCTL, TAKE } from '@rsio/protocol/wire/messages';
+import { type Challenge, encodeListAnswers, type Holder, IOCTL, OpenAnswer, RecordAnswer, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { describe, expect, test } from 'vitest';
 import { Namespace } from './namespace.ts';
@@ -90,7 +89,7 @@ class Scene {
   }
 
   answerRecord(record: Buffer | null): void {
-    this.answer(OP.IOCTL, encodeRecordAnswer({ record }));
+    this.answer(OP.IOCTL, RecordAnswer.encode({ record }));
   }
 
   answerNonsense(op: number): void {
@@ -98,7 +97,7 @@ class Scene {
   }
 
   answerOpen(mib: number): void {
-    this.answer(OP.OPEN, encodeOpenAnswer({ ...VOLUME, handle: 1, sizeBytes: mib * MIB, canDiscard: true, identity: 'i', life: 'l' }));
+    this.answer(OP.OPEN, OpenAnswer.encode({ ...VOLUME, handle: 1, sizeBytes: mib * MIB, canDiscard: true, identity: 'i', life: 'l' }));
   }
 
   /** The kinds of the IOCTLs that the server has received in this session. */

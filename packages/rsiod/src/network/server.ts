@@ -17,9 +17,8 @@ import { RecordCalls } from '@rsio/protocol/client/record-calls';
 import { callSession } from '@rsio/protocol/client/session-call';
 import { Trunk } from '@rsio/protocol/client/trunk';
 import { OP } from '@rsio/protocol/wire/frames';
-import { decodeListAnswer, decodeOpenAnswer, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
+import { type Challenge, ListAnswer, OpenAnswer, OpenRequest, type ServerInterface, type VolumeEntry } from '@rsio/protocol/wire/messages';
 import { HOLDERS_NAMED_MAX } from '@rsio/protocol/wire/limits';
-import type { Challenge, ListAnswer, ServerInterface, VolumeEntry } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 
 export interface ServerEvents {
@@ -256,13 +255,13 @@ export class Server {
     if (!this.isConnected) return Promise.resolve(null);
     return new Promise((resolve) => {
       const timer = this.clock.after(LIST_WAIT_MS, () => resolve(null));
-      const body = encodeOpenRequest({ name, universe, readonly: true, resume: NO_HOLD });
+      const body = OpenRequest.encode({ name, universe, readonly: true, resume: NO_HOLD });
       callSession(this.trunk, { op: OP.OPEN, attachment: null, body }, ({ status, bodies, sentence }) => {
         timer.cancel();
         resolve(status === STATUS.VOLUME_UNAVAILABLE || status === STATUS.MOVED ? sentence : null);
         const [answer] = bodies;
         if (status !== STATUS.OK || answer === undefined) return;
-        const { handle } = decodeOpenAnswer(answer, 0, answer.length);
+        const { handle } = OpenAnswer.decode(answer, 0, answer.length);
         callSession(this.trunk, { op: OP.CLOSE, attachment: null, handle }, () => undefined);
       });
     });
@@ -296,7 +295,7 @@ export class Server {
       this.isListRequested = false;
       try {
         // If the answer cannot be decoded, the exception closes the path that carried the answer, and the client keeps its current list.
-        if (status === STATUS.OK) this.takeList(bodies.map((body) => decodeListAnswer(body, 0, body.length)));
+        if (status === STATUS.OK) this.takeList(bodies.map((body) => ListAnswer.decode(body, 0, body.length)));
       } finally {
         for (const waiter of [...this.listWaiters]) waiter();
         // The list has changed while the request was in transit.

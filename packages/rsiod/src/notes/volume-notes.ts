@@ -8,7 +8,7 @@ import { LIST_WAIT_MS } from '@rsio/common/control/limits';
 import { NODES_ASKED_MAX } from '@rsio/api/rsiod/note-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { VOLUME_NOTE_MAX_CHARS } from '@rsio/protocol/wire/limits';
-import { volumeNote } from '@rsio/protocol/wire/mirror-codec';
+import { volumeNote } from '@rsio/protocol/wire/mirror-messages';
 import { type Choice, chooseVolume, labelOf, type ServerOffer } from '../attachments/offers.ts';
 import { ownersOf } from '../attachments/pool-owner.ts';
 import { GateRecord, noteIn } from '../gates/gate-record.ts';

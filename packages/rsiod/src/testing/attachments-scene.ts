@@ -13,8 +13,7 @@ import { IDEAL_LINK } from '@rsio/protocol/testing/memory-transport';
 import { type HeardFrame, type ScriptedPath, ScriptedServer } from '@rsio/protocol/testing/scripted-server';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { OP } from '@rsio/protocol/wire/frames';
-import { decodeOpenRequest, encodeFailureAnswer, encodeListAnswers, encodeOpenAnswer } from '@rsio/protocol/wire/message-codec';
-import type { Holder, OpenRequest, VolumeEntry } from '@rsio/protocol/wire/messages';
+import { encodeListAnswers, FailureAnswer, type Holder, OpenAnswer, OpenRequest, type VolumeEntry } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { UNCHECKED_ORIGINS } from '../attachments/volume-origins.ts';
 import { Attachments } from '../attachments/attachments.ts';
@@ -123,7 +122,7 @@ export class Scene {
   }
 
   get opens(): OpenRequest[] {
-    return (this.path?.requests(OP.OPEN) ?? []).map(({ body }) => decodeOpenRequest(body, 0, body.length));
+    return (this.path?.requests(OP.OPEN) ?? []).map(({ body }) => OpenRequest.decode(body, 0, body.length));
   }
 
   async answer(op: number, status: number, body: Buffer = EMPTY): Promise<void> {
@@ -133,11 +132,11 @@ export class Scene {
 
   async grant(handle = 1, readonly = false, id = 'id', life = 'l'): Promise<void> {
     const about = { id, sizeBytes: MIB, blockSizeBytes: 512, readonly, shared: false, canDiscard: true };
-    await this.answer(OP.OPEN, STATUS.OK, encodeOpenAnswer({ handle, ...about, identity: 'i', life }));
+    await this.answer(OP.OPEN, STATUS.OK, OpenAnswer.encode({ handle, ...about, identity: 'i', life }));
   }
 
   async refuse(status: number, sentence: string): Promise<void> {
-    await this.answer(OP.OPEN, status, encodeFailureAnswer({ sentence, holders: [] }));
+    await this.answer(OP.OPEN, status, FailureAnswer.encode({ sentence, holders: [] }));
   }
 
   async attached(): Promise<void> {

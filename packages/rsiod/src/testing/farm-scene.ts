@@ -12,8 +12,7 @@ import { MemoryNetwork } from '@rsio/protocol/testing/memory-network';
 import { IDEAL_LINK } from '@rsio/protocol/testing/memory-transport';
 import { type HeardFrame, type ScriptedPath, ScriptedServer } from '@rsio/protocol/testing/scripted-server';
 import { OP } from '@rsio/protocol/wire/frames';
-import { encodeFailureAnswer, encodeListAnswers, encodeOpenAnswer } from '@rsio/protocol/wire/message-codec';
-import type { VolumeEntry } from '@rsio/protocol/wire/messages';
+import { encodeListAnswers, FailureAnswer, OpenAnswer, type VolumeEntry } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { AttachedList } from '../attachments/attached-list.ts';
 import { UNCHECKED_ORIGINS } from '../attachments/volume-origins.ts';
@@ -150,7 +149,7 @@ export class FarmScene {
 
   async grant(server: FarmServer, generation: number | null, id = 'id', poolId = server.pool): Promise<void> {
     const about = { id, sizeBytes: MIB, blockSizeBytes: 512, readonly: false, shared: false, canDiscard: true };
-    const opened = encodeOpenAnswer({
+    const opened = OpenAnswer.encode({
       handle: generation ?? 1,
       ...about,
       identity: 'i',
@@ -163,7 +162,7 @@ export class FarmScene {
   }
 
   async refuse(server: FarmServer, status: number, sentence: string): Promise<void> {
-    this.say(server, server.asked(OP.OPEN)[0]!, status, encodeFailureAnswer({ sentence, holders: [] }));
+    this.say(server, server.asked(OP.OPEN)[0]!, status, FailureAnswer.encode({ sentence, holders: [] }));
     await this.pass();
   }
 

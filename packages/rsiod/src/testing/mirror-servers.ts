@@ -6,7 +6,7 @@ import type { ReplicationView } from '@rsio/api/views/views';
 import { RsError } from '@rsio/common/lib/errors';
 import { volume as volumeView } from '@rsio/api/testing/server-views';
 import type { VolumeEntry } from '@rsio/protocol/wire/messages';
-import { type StoredConfig, type Term, VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
+import { type StoredConfig, type Term, type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
 import type { MirrorServer, VoteOrder } from '../mirrors/commands/mirror-server.ts';
 

@@ -7,8 +7,7 @@ import type { Attachment } from '@rsio/protocol/client/attachment';
 import { callSession, type SessionAnswer } from '@rsio/protocol/client/session-call';
 import type { Trunk } from '@rsio/protocol/client/trunk';
 import { OP } from '@rsio/protocol/wire/frames';
-import { decodeSnapshotsAnswer, encodeSnapshotsRequest } from '@rsio/protocol/wire/message-codec';
-import { IOCTL } from '@rsio/protocol/wire/messages';
+import { IOCTL, SnapshotsAnswer, SnapshotsRequest } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { OlderSnapshot } from './frontend-volume.ts';
 import { OLDER_SNAPSHOTS_MAX, OLDER_SNAPSHOTS_TRIES_MAX, OLDER_SNAPSHOTS_WAIT_MS } from './limits.ts';
@@ -23,7 +22,7 @@ export async function olderSnapshots(trunk: Trunk, attachment: Attachment, clock
       // The snapshot `after`, at which the previous part ended, may have been removed, so the list is read from the start again.
       if (answer?.status === STATUS.UNKNOWN_VOLUME) break;
       if (answer?.status !== STATUS.OK || body === undefined) return [];
-      const part = decodeSnapshotsAnswer(body, 0, body.length);
+      const part = SnapshotsAnswer.decode(body, 0, body.length);
       found.push(...part.snapshots);
       hasMore = part.hasMore && part.snapshots.length > 0;
       if (!hasMore) return found.slice(0, OLDER_SNAPSHOTS_MAX);
@@ -37,7 +36,7 @@ export async function olderSnapshots(trunk: Trunk, attachment: Attachment, clock
 function ask(trunk: Trunk, attachment: Attachment, clock: Clock, after: string | null): Promise<SessionAnswer | null> {
   return new Promise((resolve) => {
     const timer = clock.after(OLDER_SNAPSHOTS_WAIT_MS, () => resolve(null));
-    const body = encodeSnapshotsRequest({ after });
+    const body = SnapshotsRequest.encode({ after });
     callSession(trunk, { op: OP.IOCTL, attachment, aux: IOCTL.SNAPSHOTS, body }, (answer) => {
       timer.cancel();
       resolve(answer);

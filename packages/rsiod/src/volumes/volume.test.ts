@@ -6,8 +6,7 @@ import { SEGMENT_BYTES } from '@rsio/protocol/link/limits';
 import { SingleTarget } from '@rsio/protocol/client/single-target';
 import { OPEN_ANSWER, TrunkScene } from '@rsio/protocol/testing/trunk-scene';
 import { OP } from '@rsio/protocol/wire/frames';
-import { encodeExtentsAnswer } from '@rsio/protocol/wire/message-codec';
-import { EXTENT } from '@rsio/protocol/wire/messages';
+import { EXTENT, ExtentsAnswer } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { Extent, VolumeIo } from './frontend-volume.ts';
 import { Volume } from './volume.ts';
@@ -65,7 +64,7 @@ test('a malformed EXTENTS answer fails its request and closes the path', () => {
 test('an EXTENTS answer for more than the request is cut', () => {
   const scene = new Scene();
   scene.ask(0, 4096);
-  scene.answer(encodeExtentsAnswer({ extents: [4, EXTENT.HOLE, 2 ** 40, EXTENT.DATA, 8, EXTENT.HOLE] }));
+  scene.answer(ExtentsAnswer.encode({ extents: [4, EXTENT.HOLE, 2 ** 40, EXTENT.DATA, 8, EXTENT.HOLE] }));
   expect(scene.said).toEqual([
     {
       status: STATUS.OK,

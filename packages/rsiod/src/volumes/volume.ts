@@ -13,8 +13,7 @@ import type { VolumeTarget } from '@rsio/protocol/client/volume-target';
 import { WIDE_COUNT_MAX } from '@rsio/protocol/link/limits';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import { WIDE_UNIT_SECTORS } from '@rsio/protocol/wire/limits';
-import { decodeExtentsAnswer, encodeChangesRequest, encodeExtentsRequest } from '@rsio/protocol/wire/message-codec';
-import { CHANGE, EXTENT, IOCTL, type OpenAnswer } from '@rsio/protocol/wire/messages';
+import { CHANGE, ChangesRequest, EXTENT, ExtentsAnswer, ExtentsRequest, IOCTL, type OpenAnswer } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { BusyPoll } from './busy-poll.ts';
 import { PartialBlocks } from './partial-blocks.ts';
@@ -228,7 +227,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   }
 
   extents(positionBytes: number, lengthBytes: number, done: (status: Status, extents: readonly Extent[]) => void): void {
-    const toBody = (lba: number, sectors: number): Buffer => encodeExtentsRequest({ lba, sectors });
+    const toBody = (lba: number, sectors: number): Buffer => ExtentsRequest.encode({ lba, sectors });
     this.askStates(IOCTL.EXTENTS, toBody, positionBytes, lengthBytes, (status, states) =>
       done(
         status,
@@ -238,7 +237,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   }
 
   changes(since: string, positionBytes: number, lengthBytes: number, done: (status: Status, changes: readonly Change[]) => void): void {
-    const toBody = (lba: number, sectors: number): Buffer => encodeChangesRequest({ since, lba, sectors });
+    const toBody = (lba: number, sectors: number): Buffer => ChangesRequest.encode({ since, lba, sectors });
     this.askStates(IOCTL.CHANGES, toBody, positionBytes, lengthBytes, (status, states) =>
       done(
         status,
@@ -476,7 +475,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
 
 /** Decodes the extents in an answer, and drops all extents beyond `askedBytes`. Throws E_PROTOCOL. */
 function statesOf(body: Buffer, askedBytes: number): RangeState[] {
-  const { extents } = decodeExtentsAnswer(body, 0, body.length);
+  const { extents } = ExtentsAnswer.decode(body, 0, body.length);
   const found: RangeState[] = [];
   let left = askedBytes;
   for (let index = 0; index + 1 < extents.length && left > 0; index += 2) {

@@ -7,7 +7,7 @@ import { within } from '@rsio/common/lib/waiting';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
-import { type Term, VOTED, type VoteAnswer, type Voted, type VoteReplica } from '@rsio/protocol/wire/mirror-messages';
+import { type Term, type VoteAnswer, VOTED, type Voted, type VoteReplica } from '@rsio/protocol/wire/mirror-messages';
 import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
 import { isFor, type ServedReplica, type ServedVolume } from '../storage/io/served-volume.ts';
 import type { Hold } from '../volumes/holds/hold-rules.ts';

@@ -5,15 +5,14 @@
 import { expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';
 import { VOTES_PER_SESSION_MAX } from '@rsio/protocol/wire/limits';
-import { decodeFailureAnswer } from '@rsio/protocol/wire/message-codec';
-import { decodeVoteAnswer, encodeVoteClaim, encodeVoteTerm } from '@rsio/protocol/wire/mirror-codec';
-import { VOTE, VOTED } from '@rsio/protocol/wire/mirror-messages';
+import { FailureAnswer } from '@rsio/protocol/wire/messages';
+import { VOTE, VoteAnswer, VoteClaim, VOTED, VoteTerm } from '@rsio/protocol/wire/mirror-messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { type RawPath, SessionScene } from '../testing/raw-client.ts';
 import type { VoteReply, VoteRequest } from './session-votes.ts';
 
 const MIRROR = 'a'.repeat(32);
-const CLAIM = encodeVoteClaim({ mirror: MIRROR, number: 4, takesOver: true });
+const CLAIM = VoteClaim.encode({ mirror: MIRROR, number: 4, takesOver: true });
 const DONE: VoteReply = { voted: VOTED.DONE, sentence: '', voter: 'b'.repeat(32), promise: null, stored: null, replica: null };
 
 class VoteScene extends SessionScene {
@@ -44,7 +43,7 @@ class VoteScene extends SessionScene {
 test('a VOTE reaches the listener, and its replies the client', async () => {
   const scene = new VoteScene();
   for (const [slot, aux] of [VOTE.CLAIM, VOTE.CONFIRM, VOTE.CONFIRM].entries())
-    scene.send(slot, aux, aux === VOTE.CLAIM ? CLAIM : encodeVoteTerm({ mirror: MIRROR, number: 4 }));
+    scene.send(slot, aux, aux === VOTE.CLAIM ? CLAIM : VoteTerm.encode({ mirror: MIRROR, number: 4 }));
   await scene.turn();
   expect(scene.asked).toEqual([
     { what: 'vote', vote: 'claim', mirror: MIRROR, number: 4, takesOver: true },
@@ -56,8 +55,8 @@ test('a VOTE reaches the listener, and its replies the client', async () => {
   scene.replies[2]!.reject(new Error('No disk'));
   await scene.turn();
   const [first, ...failed] = scene.answers();
-  expect(decodeVoteAnswer(first!.body, 0, first!.body.length)).toEqual(DONE);
-  expect(failed.map(({ status, body }) => [status, decodeFailureAnswer(body, 0, body.length).sentence])).toEqual([
+  expect(VoteAnswer.decode(first!.body, 0, first!.body.length)).toEqual(DONE);
+  expect(failed.map(({ status, body }) => [status, FailureAnswer.decode(body, 0, body.length).sentence])).toEqual([
     [STATUS.SHUTTING_DOWN, 'Gone'],
     [STATUS.IO_ERROR, 'No disk'],
   ]);
@@ -68,18 +67,18 @@ test('VOTEs beyond the bound are refused, and do not reach the listener', async 
   for (let slot = 0; slot <= VOTES_PER_SESSION_MAX; slot++) scene.send(slot, VOTE.CLAIM, CLAIM);
   await scene.turn();
   expect(scene.asked).toHaveLength(VOTES_PER_SESSION_MAX);
-  expect(scene.answers().map(({ body }) => decodeVoteAnswer(body, 0, body.length).voted)).toEqual([VOTED.REFUSED]);
+  expect(scene.answers().map(({ body }) => VoteAnswer.decode(body, 0, body.length).voted)).toEqual([VOTED.REFUSED]);
 });
 
 test('claims that wait for storage leave room for all other VOTEs', async () => {
   const scene = new VoteScene();
   for (let slot = 0; slot < VOTES_PER_SESSION_MAX; slot++) scene.send(slot, VOTE.CLAIM, CLAIM);
   for (let slot = 0; slot <= VOTES_PER_SESSION_MAX; slot++)
-    scene.send(100 + slot, VOTE.CONFIRM, encodeVoteTerm({ mirror: MIRROR, number: 4 }));
-  scene.send(200, VOTE.UNPLACE, encodeVoteTerm({ mirror: MIRROR, number: 4 }));
+    scene.send(100 + slot, VOTE.CONFIRM, VoteTerm.encode({ mirror: MIRROR, number: 4 }));
+  scene.send(200, VOTE.UNPLACE, VoteTerm.encode({ mirror: MIRROR, number: 4 }));
   await scene.turn();
   expect(scene.asked.filter(({ vote }) => vote === 'confirm')).toHaveLength(VOTES_PER_SESSION_MAX);
-  expect(scene.answers().map(({ body }) => decodeVoteAnswer(body, 0, body.length).voted)).toEqual([VOTED.REFUSED, VOTED.REFUSED]);
+  expect(scene.answers().map(({ body }) => VoteAnswer.decode(body, 0, body.length).voted)).toEqual([VOTED.REFUSED, VOTED.REFUSED]);
 });
 
 test('the session ends without the answer of the listener, and answers once', async () => {

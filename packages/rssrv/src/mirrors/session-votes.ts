@@ -4,38 +4,35 @@
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Header } from '@rsio/protocol/wire/header';
+import { kinds, type KindsOf } from '@rsio/protocol/wire/guards';
 import { VOTES_PER_SESSION_MAX } from '@rsio/protocol/wire/limits';
 import {
-  decodeVoteClaim,
-  decodeVoteConfig,
-  decodeVoteFound,
-  decodeVotePlace,
-  decodeVoteRecord,
-  decodeVoteTerm,
-  encodeVoteAnswer,
-} from '@rsio/protocol/wire/mirror-codec';
-import {
   VOTE,
-  type VoteAnswer,
-  type VoteClaim,
-  type VoteConfig,
+  VoteAnswer,
+  VoteClaim,
+  VoteConfig,
   VOTED,
-  type VoteFound,
-  type VotePlace,
-  type VoteRecord,
-  type VoteTerm,
+  VoteFound,
+  VotePlace,
+  VoteRecord,
+  VoteTerm,
 } from '@rsio/protocol/wire/mirror-messages';
 import type { Status } from '@rsio/protocol/wire/status';
 
 /** A VOTE as sent to the listener. */
-export type VoteRequest = { readonly what: 'vote' } & (
-  | ({ readonly vote: 'found' } & VoteFound)
-  | ({ readonly vote: 'claim' } & VoteClaim)
-  | ({ readonly vote: 'config' } & VoteConfig)
-  | ({ readonly vote: 'record' } & VoteRecord)
-  | ({ readonly vote: 'place' } & VotePlace)
-  | ({ readonly vote: 'confirm' | 'dismiss' | 'unplace' } & VoteTerm)
-);
+export const VOTE_ASKS = {
+  vote: kinds('vote', {
+    found: VoteFound.guard,
+    claim: VoteClaim.guard,
+    config: VoteConfig.guard,
+    record: VoteRecord.guard,
+    place: VotePlace.guard,
+    confirm: VoteTerm.guard,
+    dismiss: VoteTerm.guard,
+    unplace: VoteTerm.guard,
+  }),
+};
+export type VoteRequest = KindsOf<'what', typeof VOTE_ASKS>;
 
 /** The listener's answer. `voteStatus`: why the VOTE could not be decided, or the decision could not be saved. */
 export type VoteReply = VoteAnswer | { readonly voteStatus: Status; readonly sentence: string };
@@ -50,10 +47,10 @@ export const VOTES = {
   requestOf,
   tooMany: (): Buffer => {
     const sentence = `${VOTES_PER_SESSION_MAX} VOTEs of this client are already in progress: try again later`;
-    return encodeVoteAnswer({ voted: VOTED.REFUSED, sentence, voter: null, promise: null, stored: null, replica: null });
+    return VoteAnswer.encode({ voted: VOTED.REFUSED, sentence, voter: null, promise: null, stored: null, replica: null });
   },
   outcomeOf: (reply: VoteReply) =>
-    'voteStatus' in reply ? { status: reply.voteStatus, sentence: reply.sentence } : { body: encodeVoteAnswer(reply) },
+    'voteStatus' in reply ? { status: reply.voteStatus, sentence: reply.sentence } : { body: VoteAnswer.encode(reply) },
 };
 
 /** Returns true for a kind of VOTE whose answer may have to wait for the storage of a replica. */
@@ -72,21 +69,21 @@ function decode(aux: number, body: Buffer): VoteRequest | null {
   const { length } = body;
   switch (aux) {
     case VOTE.FOUND:
-      return { what: 'vote', vote: 'found', ...decodeVoteFound(body, 0, length) };
+      return { what: 'vote', vote: 'found', ...VoteFound.decode(body, 0, length) };
     case VOTE.CLAIM:
-      return { what: 'vote', vote: 'claim', ...decodeVoteClaim(body, 0, length) };
+      return { what: 'vote', vote: 'claim', ...VoteClaim.decode(body, 0, length) };
     case VOTE.CONFIG:
-      return { what: 'vote', vote: 'config', ...decodeVoteConfig(body, 0, length) };
+      return { what: 'vote', vote: 'config', ...VoteConfig.decode(body, 0, length) };
     case VOTE.RECORD:
-      return { what: 'vote', vote: 'record', ...decodeVoteRecord(body, 0, length) };
+      return { what: 'vote', vote: 'record', ...VoteRecord.decode(body, 0, length) };
     case VOTE.CONFIRM:
-      return { what: 'vote', vote: 'confirm', ...decodeVoteTerm(body, 0, length) };
+      return { what: 'vote', vote: 'confirm', ...VoteTerm.decode(body, 0, length) };
     case VOTE.DISMISS:
-      return { what: 'vote', vote: 'dismiss', ...decodeVoteTerm(body, 0, length) };
+      return { what: 'vote', vote: 'dismiss', ...VoteTerm.decode(body, 0, length) };
     case VOTE.PLACE:
-      return { what: 'vote', vote: 'place', ...decodeVotePlace(body, 0, length) };
+      return { what: 'vote', vote: 'place', ...VotePlace.decode(body, 0, length) };
     case VOTE.UNPLACE:
-      return { what: 'vote', vote: 'unplace', ...decodeVoteTerm(body, 0, length) };
+      return { what: 'vote', vote: 'unplace', ...VoteTerm.decode(body, 0, length) };
     default:
       return null;
   }

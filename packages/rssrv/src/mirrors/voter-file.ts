@@ -5,15 +5,15 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { StateForm } from '@rsio/common/files/state-file';
 import { checked, misfit, record as anyRecord, type Shape } from '@rsio/common/lib/shape';
-import { mirrorId, name, orNull, positiveNumber, record } from '@rsio/protocol/wire/guards';
+import { type Guard, mirrorId, name, orNull, positiveNumber, record } from '@rsio/protocol/wire/guards';
 import { DATA_PROCESSES_MAX } from '@rsio/protocol/wire/limits';
-import { foundFields, storedConfigGuard, termGuard } from '@rsio/protocol/wire/mirror-codec';
+import { foundFields, storedConfigGuard, termGuard } from '@rsio/protocol/wire/mirror-messages';
 import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
 import type { VoterRecord } from './voter-rules.ts';
 
 const SUFFIX = '.json';
 
-const guard = record<VoterRecord>({
+const guard: Guard<VoterRecord> = record({
   ...foundFields,
   voter: mirrorId,
   founder: name,

@@ -4,7 +4,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { TERM_STEP_MAX } from '@rsio/protocol/wire/limits';
-import { type MirrorConfig, type StoredConfig, type Term, type VoteFound, VOTED, type Voted } from '@rsio/protocol/wire/mirror-messages';
+import { type MirrorConfig, type StoredConfig, type Term, VOTED, type Voted, type VoteFound } from '@rsio/protocol/wire/mirror-messages';
 import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
 
 /** The record of a voter about one mirror. */

@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
-import { VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
+import { type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { VOTER_RECORDS_PER_CLIENT_MAX, VOTES_WAITING_MAX } from './limits.ts';

@@ -37,7 +37,7 @@ import { syncDirectory } from '@rsio/common/files/durable-write';
 import { StateFile } from '@rsio/common/files/state-file';
 import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
-import { type Term, VOTED, type VoteAnswer, type Voted } from '@rsio/protocol/wire/mirror-messages';
+import { type Term, type VoteAnswer, VOTED, type Voted } from '@rsio/protocol/wire/mirror-messages';
 import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { VOTER_RECORDS_MAX, VOTER_RECORDS_PER_CLIENT_MAX, VOTES_WAITING_MAX } from './limits.ts';

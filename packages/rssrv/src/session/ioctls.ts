@@ -6,21 +6,19 @@ import { counted } from '@rsio/common/lib/assert';
 import type { InFlight } from '@rsio/common/structures/in-flight';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { EXTENTS_PER_ANSWER_MAX, MIRROR_MAP_PART_MAX_BYTES, MIRROR_SUM_BYTES, SUMS_PER_HANDLE_MAX } from '@rsio/protocol/wire/limits';
-import { decodeExtentsRequest, encodeExtentsAnswer, encodeIdentifyAnswer } from '@rsio/protocol/wire/message-codec';
-import { IOCTL } from '@rsio/protocol/wire/messages';
+import { ExtentsAnswer, ExtentsRequest, IdentifyAnswer, IOCTL } from '@rsio/protocol/wire/messages';
 import {
-  decodeMirrorClearRequest,
-  decodeMirrorMapRequest,
-  decodeMirrorSumsRequest,
-  encodeMirrorMapAnswer,
-  encodeMirrorSumsAnswer,
-} from '@rsio/protocol/wire/mirror-codec';
+  MirrorClearRequest,
+  MirrorMapAnswer,
+  MirrorMapRequest,
+  MirrorSumsAnswer,
+  MirrorSumsRequest,
+} from '@rsio/protocol/wire/mirror-messages';
 import { STATUS, statusEntry, type Status } from '@rsio/protocol/wire/status';
 import { WOULD_WAIT, type Backend, type ExtentsDone, type IntentView } from '../storage/io/backend.ts';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
 import { isSnapshotIoctl, snapshotIoctl, type SnapshotPorts } from '../snapshots/reads/snapshot-asks.ts';
 import { createHash } from 'node:crypto';
-import type { MirrorSumsRequest } from '@rsio/protocol/wire/mirror-messages';
 
 // Answers MIRROR_SUMS: checksums of a range of a replica or of a snapshot, with which a client compares it with another copy. Invariants:
 // in each turn of the event loop, the process computes the checksum of at most one piece of one volume, so that checksums do not delay
@@ -57,7 +55,7 @@ function mirrorSums(backend: Backend, { lba, sectors, pieceSectors }: MirrorSums
   const sums: Buffer[] = [];
   const next = (): void => {
     const positionBytes = lba * SECTOR_BYTES + sums.length * pieceBytes;
-    if (positionBytes >= endBytes) return done(STATUS.OK, encodeMirrorSumsAnswer({ sums: Buffer.concat(sums) }));
+    if (positionBytes >= endBytes) return done(STATUS.OK, MirrorSumsAnswer.encode({ sums: Buffer.concat(sums) }));
     const lengthBytes = Math.min(pieceBytes, endBytes - positionBytes);
     const status = backend.tryRead(buffer, 0, lengthBytes, positionBytes);
     if (status === WOULD_WAIT) backend.read(buffer, 0, lengthBytes, positionBytes, (later) => inTurn(() => summed(later, lengthBytes)));
@@ -144,7 +142,7 @@ function sums(open: IoctlHandle, body: Buffer, events: IoctlEvents): void {
   const { volume, backend, sizeBytes } = open;
   if (volume.replica === undefined && volume.snapshotOf === undefined)
     return events.refused(STATUS.UNSUPPORTED, `Volume ${volume.name} is neither a replica of a mirror nor a snapshot`);
-  const request = decodeMirrorSumsRequest(body, 0, body.length);
+  const request = MirrorSumsRequest.decode(body, 0, body.length);
   if ((request.lba + request.sectors) * SECTOR_BYTES > sizeBytes) return refuse(events, STATUS.PAST_END);
   if (open.sumsUnderWay >= SUMS_PER_HANDLE_MAX)
     return events.refused(
@@ -167,7 +165,7 @@ function refuse(events: IoctlEvents, status: Status): void {
 
 function identify({ volume, backend, readonly, sizeBytes }: IoctlHandle): Buffer {
   const { canDiscard, canExtents } = backend.capabilities;
-  return encodeIdentifyAnswer({
+  return IdentifyAnswer.encode({
     name: volume.name,
     id: volume.id,
     type: volume.type,
@@ -181,7 +179,7 @@ function identify({ volume, backend, readonly, sizeBytes }: IoctlHandle): Buffer
 
 function extents(open: IoctlHandle, body: Buffer, events: IoctlEvents): void {
   const { backend, sizeBytes } = open;
-  const request = decodeExtentsRequest(body, 0, body.length);
+  const request = ExtentsRequest.decode(body, 0, body.length);
   const positionBytes = request.lba * SECTOR_BYTES;
   if (request.sectors === 0 || positionBytes + request.sectors * SECTOR_BYTES > sizeBytes) {
     refuse(events, STATUS.PAST_END);
@@ -189,7 +187,7 @@ function extents(open: IoctlHandle, body: Buffer, events: IoctlEvents): void {
   }
   open.inFlight.begin();
   const ended: ExtentsDone = (status, pairs) => {
-    if (status === STATUS.OK) events.done(encodeExtentsAnswer({ extents: pairs.slice(0, 2 * EXTENTS_PER_ANSWER_MAX) }));
+    if (status === STATUS.OK) events.done(ExtentsAnswer.encode({ extents: pairs.slice(0, 2 * EXTENTS_PER_ANSWER_MAX) }));
     else refuse(events, events.outcome(status));
     open.inFlight.end();
   };
@@ -211,9 +209,9 @@ function isMirrorIoctl(number: number): boolean {
 /** Returns the body of the answer, or null if the answer has no body. Throws E_PROTOCOL if the request is not well formed. */
 function mirrorIoctl(intents: IntentView, number: number, body: Buffer): Buffer | null {
   if (number === IOCTL.MIRROR_CLEAR) {
-    intents.clear(decodeMirrorClearRequest(body, 0, body.length).ranges);
+    intents.clear(MirrorClearRequest.decode(body, 0, body.length).ranges);
     return null;
   }
-  const { first } = decodeMirrorMapRequest(body, 0, body.length);
-  return encodeMirrorMapAnswer({ regions: intents.regions, first, bits: intents.read(first, MIRROR_MAP_PART_MAX_BYTES) });
+  const { first } = MirrorMapRequest.decode(body, 0, body.length);
+  return MirrorMapAnswer.encode({ regions: intents.regions, first, bits: intents.read(first, MIRROR_MAP_PART_MAX_BYTES) });
 }

@@ -61,16 +61,6 @@ export const PROBES_PER_NODE_MAX = 2;
 
 /** Maximum length of a message of a worker. The longest message is a report with the figures of FIGURES_VOLUMES_MAX volumes. */
 export const WORKER_MESSAGE_MAX_BYTES = 16 * MIB;
-/**
- * Maximum number of volumes in one report of a session. The report contains the volumes with an open handle, and volumes that were closed
- * since the last report.
- */
-export const FIGURES_VOLUMES_MAX = 2 * HANDLES_PER_SESSION_MAX;
-/**
- * The maximum number of paths in a report is PATHS_CLOSING_FACTOR times PATHS_PER_TRUNK_MAX, because a report names both closing paths and
- * their replacements.
- */
-export const PATHS_CLOSING_FACTOR = 4;
 export const UNPROTECTED_MAX = 16;
 /**
  * Maximum number of unanswered requests that a session has sent to the listener for its slots and for released handles. ADMIN and VOTE do

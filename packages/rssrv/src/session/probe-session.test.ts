@@ -11,14 +11,7 @@ import { CountingBufferPool, CountingOutputPool } from '@rsio/protocol/testing/c
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { MemoryLink } from '@rsio/protocol/testing/memory-transport';
 import { OP } from '@rsio/protocol/wire/frames';
-import {
-  decodeFarewell,
-  decodeHeartbeat,
-  decodeWelcome,
-  encodeFarewell,
-  encodeHeartbeat,
-  encodeOpenRequest,
-} from '@rsio/protocol/wire/message-codec';
+import { Farewell, Ping, OpenRequest, Welcome } from '@rsio/protocol/wire/messages';
 import { ProbeSession } from './probe-session.ts';
 import { AT, RawPath } from '../testing/raw-client.ts';
 
@@ -91,18 +84,18 @@ class Scene {
 test('WELCOME names no session, and a PING is answered with its number', () => {
   const scene = new Scene();
   const { welcome } = scene;
-  expect(decodeWelcome(welcome!, 0, welcome!.length - MAC_BYTES)).toMatchObject({
+  expect(Welcome.decode(welcome!, 0, welcome!.length - MAC_BYTES)).toMatchObject({
     session: Buffer.alloc(16),
     path: 0,
     slots: PROBE_SLOTS,
     interfaces: [AT],
     generation: 7,
   });
-  const ping = encodeHeartbeat({ number: 5, clockMs: 1.5, heard: 0, oldestMs: 0, generation: 0 });
+  const ping = Ping.encode({ number: 5, clockMs: 1.5, heard: 0, oldestMs: 0, generation: 0 });
   scene.client.message(OP.PING, { slot: 0, seq: 0 }, ping);
   scene.turn();
   const pong = scene.client.bodies[0]!;
-  expect(decodeHeartbeat(pong, 0, pong.length)).toEqual({ number: 5, clockMs: 1.5, heard: 1, oldestMs: 0, generation: 7 });
+  expect(Ping.decode(pong, 0, pong.length)).toEqual({ number: 5, clockMs: 1.5, heard: 1, oldestMs: 0, generation: 7 });
 });
 
 describe.each([false, true])('with digest %s', (digest) => {
@@ -174,7 +167,7 @@ test('a probe ends after its time, with a message', () => {
   scene.clock.advance(PROBE_TIME_MAX_MS);
   expect(scene.client.heard).toEqual(['BYE 0']);
   const bye = scene.client.bodies[0]!;
-  expect(decodeFarewell(bye, 0, bye.length)).toMatchObject({ code: 'E_LIMIT', sentence: expect.stringContaining('10000 ms') });
+  expect(Farewell.decode(bye, 0, bye.length)).toMatchObject({ code: 'E_LIMIT', sentence: expect.stringContaining('10000 ms') });
   expect(scene.ends).toHaveLength(1);
   expect(scene.clock.timersPending).toBe(0);
 });
@@ -190,7 +183,7 @@ test('a probe ends after its bytes, with a message', () => {
 
 test('the client reports its end, and nothing is left', () => {
   const scene = new Scene();
-  scene.client.message(OP.BYE, { slot: 0, seq: 0 }, encodeFarewell({ code: 'E_SHUTTING_DOWN', sentence: 'Measured' }));
+  scene.client.message(OP.BYE, { slot: 0, seq: 0 }, Farewell.encode({ code: 'E_SHUTTING_DOWN', sentence: 'Measured' }));
   scene.turn();
   expect(scene.ends).toEqual(['The client said: Measured']);
   expect(scene.clock.timersPending).toBe(0);
@@ -201,7 +194,7 @@ describe('a request that does not belong to a probe ends it', () => {
   const slot0 = { slot: 0, seq: 1 };
   test.each<readonly [string, (client: RawPath) => void]>([
     ['LIST', (client) => client.message(OP.LIST, slot0, Buffer.alloc(0))],
-    ['OPEN', (client) => client.message(OP.OPEN, slot0, encodeOpenRequest({ name: 'oracle', universe: 0, readonly: false }))],
+    ['OPEN', (client) => client.message(OP.OPEN, slot0, OpenRequest.encode({ name: 'oracle', universe: 0, readonly: false }))],
     ['FLUSH', (client) => client.io(OP.FLUSH, slot0, 0, 0, 0)],
     ['DISCARD', (client) => client.io(OP.DISCARD, slot0, 0, 1, 0)],
     ['ZERO', (client) => client.io(OP.ZERO, slot0, 0, 1, 0)],
@@ -209,7 +202,7 @@ describe('a request that does not belong to a probe ends it', () => {
     [
       'PONG',
       (client) =>
-        client.message(OP.PONG, { slot: 0, seq: 0 }, encodeHeartbeat({ number: 1, clockMs: 0, heard: 0, oldestMs: 0, generation: 0 })),
+        client.message(OP.PONG, { slot: 0, seq: 0 }, Ping.encode({ number: 1, clockMs: 0, heard: 0, oldestMs: 0, generation: 0 })),
     ],
     ['a PING that is none', (client) => client.message(OP.PING, { slot: 0, seq: 0 }, Buffer.from([0xc0]))],
     ['a handle', (client) => client.io(OP.READ, slot0, 0, 1, 1)],
@@ -241,7 +234,7 @@ describe('a request that does not belong to a probe ends it', () => {
   test('answers that the client never reads', () => {
     const scene = new Scene();
     scene.link.stand('back', true);
-    const ping = encodeHeartbeat({ number: 1, clockMs: 0, heard: 0, oldestMs: 0, generation: 0 });
+    const ping = Ping.encode({ number: 1, clockMs: 0, heard: 0, oldestMs: 0, generation: 0 });
     while (scene.ends.length === 0) {
       for (let pings = 0; pings < PROBE_SLOTS; pings++) scene.client.connection.encoder.message(OP.PING, 0, 0, 0, 0, 0, ping);
       scene.client.connection.encoder.flush();

@@ -18,8 +18,7 @@ import { Heartbeat } from '@rsio/protocol/link/heartbeat';
 import type { PathTransport } from '@rsio/protocol/link/path-transport';
 import { ANSWER, frameName, OP } from '@rsio/protocol/wire/frames';
 import type { Header } from '@rsio/protocol/wire/header';
-import { decodeFarewell, decodeHeartbeat, encodeFarewell, encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
-import type { Welcome } from '@rsio/protocol/wire/messages';
+import { Farewell, Ping, type Welcome } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 
 export interface ProbePorts {
@@ -71,7 +70,7 @@ export class ProbeSession implements ConnectionEvents {
 
   /** Sends BYE, then closes. */
   bye(code: string, sentence: string): void {
-    this.connection.encoder.message(OP.BYE, 0, 0, 0, 0, 0, encodeFarewell({ code, sentence }));
+    this.connection.encoder.message(OP.BYE, 0, 0, 0, 0, 0, Farewell.encode({ code, sentence }));
     this.connection.finish(sentence);
   }
 
@@ -163,11 +162,11 @@ export class ProbeSession implements ConnectionEvents {
   private control(header: Header, body: Buffer, offset: number): void {
     try {
       if (header.op === OP.BYE) {
-        this.connection.close(`The client said: ${decodeFarewell(body, offset, header.length).sentence}`, false);
+        this.connection.close(`The client said: ${Farewell.decode(body, offset, header.length).sentence}`, false);
         return;
       }
-      const pong = this.heartbeat.onPing(decodeHeartbeat(body, offset, header.length), this.ports.clock.monotonicMs(), 0, this.generation);
-      this.connection.encoder.message(OP.PONG, 0, 0, 0, 0, 0, encodeHeartbeat(pong));
+      const pong = this.heartbeat.onPing(Ping.decode(body, offset, header.length), this.ports.clock.monotonicMs(), 0, this.generation);
+      this.connection.encoder.message(OP.PONG, 0, 0, 0, 0, 0, Ping.encode(pong));
     } catch (error) {
       if (!(error instanceof RsError)) throw error;
       this.violation(error.message);

@@ -5,13 +5,7 @@
 
 import { counted } from '@rsio/common/lib/assert';
 import { toRsError } from '@rsio/common/lib/errors';
-import {
-  decodeNodesSeenRequest,
-  decodeRecordReadRequest,
-  decodeRecordWriteRequest,
-  encodeNodesSeenAnswer,
-  encodeRecordAnswer,
-} from '@rsio/protocol/wire/message-codec';
+import { NodesSeenAnswer, NodesSeenRequest, RecordAnswer, RecordReadRequest, RecordWriteRequest } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { IoctlEvents, IoctlHandle } from './ioctls.ts';
 import type { RecordAsk, RecordReply } from '../volumes/holds/gate-records.ts';
@@ -44,25 +38,25 @@ export class RecordIoctls {
 
   /** Answers RECORD_READ, which needs no handle. Throws E_PROTOCOL if the request is not well formed. */
   async read(body: Buffer, events: RecordEvents): Promise<void> {
-    const { id } = decodeRecordReadRequest(body, 0, body.length);
+    const { id } = RecordReadRequest.decode(body, 0, body.length);
     await this.ask({ what: 'record-read', volumeId: id }, events, ({ record }) =>
-      encodeRecordAnswer({ record: record === null ? null : Buffer.from(record, 'base64') }),
+      RecordAnswer.encode({ record: record === null ? null : Buffer.from(record, 'base64') }),
     );
   }
 
   /** Answers RECORD_WRITE on a handle. Throws E_PROTOCOL if the request is not well formed. */
   async write({ volume, epoch, readonly }: RecordHandle, body: Buffer, events: RecordEvents): Promise<void> {
-    const { record } = decodeRecordWriteRequest(body, 0, body.length);
+    const { record } = RecordWriteRequest.decode(body, 0, body.length);
     if (readonly) return events.refused(STATUS.READ_ONLY, statusEntry(STATUS.READ_ONLY).sentence);
     await this.ask({ what: 'record-write', volumeId: volume.id, epoch, record: record.toString('base64') }, events, () => null);
   }
 
   /** Answers NODES_SEEN, which needs no handle. Throws E_PROTOCOL if the request is not well formed. */
   async nodesSeen(body: Buffer, events: RecordEvents): Promise<void> {
-    const ask: NodesAsk = { what: 'nodes-seen', ...decodeNodesSeenRequest(body, 0, body.length) };
+    const ask: NodesAsk = { what: 'nodes-seen', ...NodesSeenRequest.decode(body, 0, body.length) };
     await this.within(async () => {
       const reply = await this.ports.askNodes(ask);
-      return reply === null ? null : { status: reply.nodesStatus, sentence: reply.sentence, body: () => encodeNodesSeenAnswer(reply) };
+      return reply === null ? null : { status: reply.nodesStatus, sentence: reply.sentence, body: () => NodesSeenAnswer.encode(reply) };
     }, events);
   }
 

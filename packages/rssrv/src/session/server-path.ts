@@ -20,8 +20,7 @@ import { FEATURE } from '@rsio/protocol/wire/features';
 import { ANSWER, frameEntry, frameName, OP } from '@rsio/protocol/wire/frames';
 import type { Header } from '@rsio/protocol/wire/header';
 import { SLOTS } from '@rsio/protocol/wire/limits';
-import { decodeFarewell, decodeHeartbeat, decodeRevoke, encodeFarewell, encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
-import type { ServerInterface, Welcome } from '@rsio/protocol/wire/messages';
+import { Farewell, Ping, Revoke, type ServerInterface, type Welcome } from '@rsio/protocol/wire/messages';
 import type { PathFigures } from '../volumes/statistics/volume-counters.ts';
 import { ANSWERS_QUEUED_ENCRYPTED_MAX_BYTES, ANSWERS_QUEUED_MAX_BYTES, SYNC_BATCH_MAX_MS, UNLISTED_PATH_MS } from './limits.ts';
 
@@ -167,7 +166,7 @@ export class ServerPath implements ConnectionEvents {
     }
     if (!this.heartbeat.isDue(nowMs)) return;
     const ping = this.heartbeat.ping(nowMs, this.events.oldestMs(), this.events.generation());
-    this.connection.encoder.message(OP.PING, 0, 0, 0, 0, 0, encodeHeartbeat(ping));
+    this.connection.encoder.message(OP.PING, 0, 0, 0, 0, 0, Ping.encode(ping));
     this.connection.encoder.flush();
   }
 
@@ -188,7 +187,7 @@ export class ServerPath implements ConnectionEvents {
 
   /** Sends BYE, then closes. */
   bye(code: string, sentence: string): void {
-    this.connection.encoder.message(OP.BYE, 0, 0, 0, 0, 0, encodeFarewell({ code, sentence }));
+    this.connection.encoder.message(OP.BYE, 0, 0, 0, 0, 0, Farewell.encode({ code, sentence }));
     this.connection.finish(sentence);
   }
 
@@ -357,26 +356,26 @@ export class ServerPath implements ConnectionEvents {
     switch (header.op) {
       case OP.PING: {
         const pong = this.heartbeat.onPing(
-          decodeHeartbeat(body, offset, header.length),
+          Ping.decode(body, offset, header.length),
           nowMs,
           this.events.oldestMs(),
           this.events.generation(),
         );
-        this.connection.encoder.message(OP.PONG, 0, 0, 0, 0, 0, encodeHeartbeat(pong));
+        this.connection.encoder.message(OP.PONG, 0, 0, 0, 0, 0, Ping.encode(pong));
         return;
       }
       case OP.PONG:
-        this.heartbeat.onPong(decodeHeartbeat(body, offset, header.length), nowMs);
+        this.heartbeat.onPong(Ping.decode(body, offset, header.length), nowMs);
         return;
       case OP.FENCE:
         this.events.fence(this, header.aux);
         return;
       case OP.REVOKE:
-        if (this.mayRevoke) this.events.revokeHandle(this, header.aux, decodeRevoke(body, offset, header.length).tags);
+        if (this.mayRevoke) this.events.revokeHandle(this, header.aux, Revoke.decode(body, offset, header.length).tags);
         else this.violation('REVOKE was not negotiated');
         return;
       default: {
-        const bye = decodeFarewell(body, offset, header.length);
+        const bye = Farewell.decode(body, offset, header.length);
         this.connection.close(`The client said: ${bye.sentence}`, false);
         this.events.clientEnds(bye.sentence);
       }

@@ -4,13 +4,12 @@
 import { expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';
 import { ADMIN_PER_SESSION_MAX } from '@rsio/protocol/wire/limits';
-import { decodeAdminAnswer, decodeFailureAnswer, encodeAdminCall, encodeAdminRest } from '@rsio/protocol/wire/message-codec';
-import { ADMIN } from '@rsio/protocol/wire/messages';
+import { ADMIN, AdminAnswer, AdminCall, AdminRest, FailureAnswer } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { type RawPath, SessionScene } from '../testing/raw-client.ts';
 import type { AdminReply, AdminRequest } from './session-admin.ts';
 
-const CALL = encodeAdminCall({ request: 'id', method: 'volume-list', params: Buffer.from('{}'), withinMs: 1_000 });
+const CALL = AdminCall.encode({ request: 'id', method: 'volume-list', params: Buffer.from('{}'), withinMs: 1_000 });
 const DONE: AdminReply = { answer: 0, totalBytes: 12, part: Buffer.from('{"result":1}').toString('base64') };
 
 class AdminScene extends SessionScene {
@@ -35,7 +34,7 @@ class AdminScene extends SessionScene {
 test('a call and the rest of an answer reach the listener, and its replies the client', async () => {
   const scene = new AdminScene();
   scene.send(0, ADMIN.CALL, CALL);
-  scene.send(1, ADMIN.REST, encodeAdminRest({ answer: 7, offset: 60 }));
+  scene.send(1, ADMIN.REST, AdminRest.encode({ answer: 7, offset: 60 }));
   await scene.turn();
   expect(scene.asked).toEqual([
     { what: 'admin-call', id: 'id', method: 'volume-list', params: '{}', withinMs: 1_000 },
@@ -46,8 +45,8 @@ test('a call and the rest of an answer reach the listener, and its replies the c
   await scene.turn();
   expect(scene.client.heard).toEqual(['ADMIN answer 0/1 status 0', `ADMIN answer 1/1 status ${STATUS.STALE}`]);
   const [answer, refusal] = scene.client.bodies;
-  expect(decodeAdminAnswer(answer!, 0, answer!.length)).toEqual({ answer: 0, totalBytes: 12, part: Buffer.from('{"result":1}') });
-  expect(decodeFailureAnswer(refusal!, 0, refusal!.length).sentence).toBe('Gone');
+  expect(AdminAnswer.decode(answer!, 0, answer!.length)).toEqual({ answer: 0, totalBytes: 12, part: Buffer.from('{"result":1}') });
+  expect(FailureAnswer.decode(refusal!, 0, refusal!.length).sentence).toBe('Gone');
 });
 
 test('a copy over another path joins the call in execution, and a late one is answered from the slot', async () => {
@@ -70,7 +69,7 @@ test('more calls than the bound are refused at once, and a place is free again a
   await scene.turn();
   expect(scene.asked.length).toBe(ADMIN_PER_SESSION_MAX);
   const [refusal] = scene.client.bodies;
-  const { part } = decodeAdminAnswer(refusal!, 0, refusal!.length);
+  const { part } = AdminAnswer.decode(refusal!, 0, refusal!.length);
   expect(JSON.parse(Buffer.from(part).toString())).toMatchObject({ error: { code: 'E_LIMIT' } });
   scene.replies[0]!(DONE);
   await scene.turn();

@@ -5,18 +5,25 @@
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { OP } from '@rsio/protocol/wire/frames';
-import { ADMIN_PER_SESSION_MAX } from '@rsio/protocol/wire/limits';
+import { type KindsOf, matching, milliseconds } from '@rsio/protocol/wire/guards';
+import { ADMIN_PARAMS_MAX_BYTES, ADMIN_PER_SESSION_MAX } from '@rsio/protocol/wire/limits';
 import type { Header } from '@rsio/protocol/wire/header';
-import { decodeAdminCall, decodeAdminRest, encodeAdminAnswer, encodeFailureAnswer } from '@rsio/protocol/wire/message-codec';
-import { ADMIN } from '@rsio/protocol/wire/messages';
+import { ADMIN, AdminAnswer, AdminCall, adminId, AdminRest, FailureAnswer } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import { mayWait, type VotePorts, type VoteReply, type VoteRequest, VOTES } from '../mirrors/session-votes.ts';
 import type { Answered } from './session-volumes.ts';
 
-/** An ADMIN request as the listener gets it. */
-export type AdminRequest =
-  | { readonly what: 'admin-call'; readonly id: string; readonly method: string; readonly params: string; readonly withinMs: number }
-  | { readonly what: 'admin-rest'; readonly answer: number; readonly offset: number };
+/** An ADMIN request as the listener gets it. `params`: one JSON object. */
+export const ADMIN_ASKS = {
+  'admin-call': {
+    id: adminId,
+    method: adminId,
+    params: matching(/^/, ADMIN_PARAMS_MAX_BYTES, `text of at most ${ADMIN_PARAMS_MAX_BYTES} characters`),
+    withinMs: milliseconds,
+  },
+  'admin-rest': AdminRest.guard,
+};
+export type AdminRequest = KindsOf<'what', typeof ADMIN_ASKS>;
 
 /** The listener's answer to an ADMIN. `part` is in base64. */
 export type AdminReply =
@@ -134,7 +141,7 @@ const ADMINS: Kind<AdminRequest, AdminReply> = {
   outcomeOf: (reply) => {
     if ('adminStatus' in reply) return { status: reply.adminStatus, sentence: reply.sentence };
     const { answer, totalBytes, part } = reply;
-    return { body: encodeAdminAnswer({ answer, totalBytes, part: Buffer.from(part, 'base64') }) };
+    return { body: AdminAnswer.encode({ answer, totalBytes, part: Buffer.from(part, 'base64') }) };
   },
 };
 
@@ -142,8 +149,8 @@ const ADMINS: Kind<AdminRequest, AdminReply> = {
 function requestOf({ aux, flags, handle }: Header, body: Buffer): AdminRequest | null {
   if (aux !== ADMIN.CALL && aux !== ADMIN.REST) return null;
   if (flags !== 0 || handle !== 0) throw new RsError('E_PROTOCOL', 'ADMIN must have no flags and no handle');
-  if (aux === ADMIN.REST) return { what: 'admin-rest', ...decodeAdminRest(body, 0, body.length) };
-  const { request, method, params, withinMs } = decodeAdminCall(body, 0, body.length);
+  if (aux === ADMIN.REST) return { what: 'admin-rest', ...AdminRest.decode(body, 0, body.length) };
+  const { request, method, params, withinMs } = AdminCall.decode(body, 0, body.length);
   return { what: 'admin-call', id: request, method, params: Buffer.from(params).toString('utf8'), withinMs };
 }
 
@@ -154,9 +161,9 @@ export function errorText({ code, message, context }: Pick<RsError, 'code' | 'me
 function tooMany(): Buffer {
   const message = `${ADMIN_PER_SESSION_MAX} requests of this client are already in progress: try again later`;
   const part = Buffer.from(errorText({ code: 'E_LIMIT', message, context: {} }));
-  return encodeAdminAnswer({ answer: 0, totalBytes: part.length, part });
+  return AdminAnswer.encode({ answer: 0, totalBytes: part.length, part });
 }
 
 function refuse(answered: Answered, status: Status, sentence = statusEntry(status).sentence): void {
-  answered(status, [encodeFailureAnswer({ sentence, holders: [] })], 0);
+  answered(status, [FailureAnswer.encode({ sentence, holders: [] })], 0);
 }

@@ -4,8 +4,7 @@
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';
-import { encodeRevoke } from '@rsio/protocol/wire/message-codec';
-import { IOCTL } from '@rsio/protocol/wire/messages';
+import { IOCTL, Revoke } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { type RawPath, SessionScene } from '../testing/raw-client.ts';
 
@@ -22,7 +21,7 @@ beforeEach(async () => {
 });
 
 async function revoke(tags: readonly number[], on = path, handle = 1): Promise<void> {
-  on.connection.encoder.message(OP.REVOKE, 0, 0, 0, 0, handle, encodeRevoke({ tags }));
+  on.connection.encoder.message(OP.REVOKE, 0, 0, 0, 0, handle, Revoke.encode({ tags }));
   on.connection.encoder.flush();
   await scene.turn();
 }

@@ -3,7 +3,7 @@
 
 import { OP } from '@rsio/protocol/wire/frames';
 import { FLAG } from '@rsio/protocol/wire/frames';
-import { encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
+import { OpenRequest } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { beforeEach, expect, test } from 'vitest';
 import { type RawPath, SessionScene } from '../testing/raw-client.ts';
@@ -113,7 +113,7 @@ test('a second hold is answered again', async () => {
 
 test('a handle that is opened during the hold is held', async () => {
   hold();
-  path.message(OP.OPEN, { slot: 254, seq: 1 }, encodeOpenRequest({ name: 'oracle', universe: 0, readonly: false }));
+  path.message(OP.OPEN, { slot: 254, seq: 1 }, OpenRequest.encode({ name: 'oracle', universe: 0, readonly: false }));
   await scene.turn();
   expect(heard()).toEqual(['OPEN answer 254/1 status 0']);
   await io(OP.WRITE, 0, 0, 1, 2);

@@ -4,7 +4,7 @@
 
 import type { IoLimits } from '@rsio/common/config/schema/types';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
-import { encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
+import { Ping } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { beforeEach, expect, test } from 'vitest';
 import { ALL_VOLUMES, type ThrottleSetting } from '../volumes/throttle/throttle-messages.ts';
@@ -62,7 +62,7 @@ test('PING, FLUSH and CLOSE do not wait, and a request that waits has no age', a
   tell({ ...FREE, halt: { kind: 'paused', leftMs: 60_000 } });
   send(OP.WRITE, 2);
   path.io(OP.FLUSH, { slot: 9, seq: 1 }, 0, 0);
-  path.message(OP.PING, { slot: 0, seq: 0 }, encodeHeartbeat({ number: 1, clockMs: 0, heard: 0, oldestMs: 0, generation: 1 }));
+  path.message(OP.PING, { slot: 0, seq: 0 }, Ping.encode({ number: 1, clockMs: 0, heard: 0, oldestMs: 0, generation: 1 }));
   scene.clock.advance(6_000);
   await scene.turn();
   await settle();

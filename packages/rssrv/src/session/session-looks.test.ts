@@ -3,8 +3,7 @@
 
 import { beforeEach, expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';
-import { decodeOpenAnswer, encodeHeartbeat, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
-import { IOCTL } from '@rsio/protocol/wire/messages';
+import { Ping, IOCTL, OpenAnswer, OpenRequest } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { LOOK_VALID_MS } from '../farm/limits.ts';
 import { type RawPath, SessionScene } from '../testing/raw-client.ts';
@@ -67,7 +66,7 @@ async function standStill(ms: number): Promise<void> {
 async function pass(ms: number): Promise<void> {
   for (let leftMs = ms; leftMs > 0; leftMs -= STEP_MS) {
     const { length } = scene.storage.begun;
-    path.message(OP.PING, { slot: 0, seq: 0 }, encodeHeartbeat({ number: 1, clockMs: 0, heard: 0, oldestMs: 0, generation: 0 }));
+    path.message(OP.PING, { slot: 0, seq: 0 }, Ping.encode({ number: 1, clockMs: 0, heard: 0, oldestMs: 0, generation: 0 }));
     scene.clock.advance(Math.min(leftMs, STEP_MS));
     await scene.turn();
     if (scene.storage.begun.length > length) scene.storage.waiting.pop()?.(0);
@@ -283,7 +282,7 @@ test('an OPEN is granted only after a look', async () => {
   scene.volumeChanges = { pool: POOL };
   scene.looked = () => new Promise((resolve) => looks.push(resolve));
   const ask = (slot: number): void =>
-    path.message(OP.OPEN, { slot, seq: 1 }, encodeOpenRequest({ name: 'oracle', universe: 0, readonly: false }));
+    path.message(OP.OPEN, { slot, seq: 1 }, OpenRequest.encode({ name: 'oracle', universe: 0, readonly: false }));
   ask(0);
   await scene.turn();
   expect([heard(), looks.length]).toEqual([[], 1]);
@@ -295,7 +294,7 @@ test('an OPEN is granted only after a look', async () => {
   await looked(true);
   expect(heard()).toEqual(['OPEN answer 1/1 status 0']);
   const body = path.bodies.at(-1)!;
-  expect(decodeOpenAnswer(body, 0, body.length)).toMatchObject({ poolId: 'pool-id', poolGeneration: 7 });
+  expect(OpenAnswer.decode(body, 0, body.length)).toMatchObject({ poolId: 'pool-id', poolGeneration: 7 });
 });
 
 test('after the listener has reported the loss of the pool, a READ of a read-only handle gets STALE without a look', async () => {

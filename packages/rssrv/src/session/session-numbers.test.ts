@@ -4,7 +4,7 @@
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { OP } from '@rsio/protocol/wire/frames';
-import { encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
+import { OpenRequest } from '@rsio/protocol/wire/messages';
 import { expect, test, vi } from 'vitest';
 import { HandleNumbers } from './handle-numbers.ts';
 import { SessionScene } from '../testing/raw-client.ts';
@@ -27,7 +27,7 @@ test('a session with few numbers left ends, but not while a request waits for sl
   vi.spyOn(HandleNumbers.prototype, 'last', 'get').mockReturnValue(FEW);
   const scene = new SessionScene();
   const path = scene.path();
-  const body = encodeOpenRequest({ name: 'oracle', universe: 0, readonly: false });
+  const body = OpenRequest.encode({ name: 'oracle', universe: 0, readonly: false });
   for (let seq = 1; seq < LOW; seq++) {
     path.message(OP.OPEN, { slot: 255, seq }, body);
     await scene.turn();

@@ -3,13 +3,7 @@
 
 import { beforeEach, expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';
-import {
-  decodeFailureAnswer,
-  decodeRecordAnswer,
-  encodeRecordReadRequest,
-  encodeRecordWriteRequest,
-} from '@rsio/protocol/wire/message-codec';
-import { IOCTL } from '@rsio/protocol/wire/messages';
+import { FailureAnswer, IOCTL, RecordAnswer, RecordReadRequest, RecordWriteRequest } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { RecordAsk, RecordReply } from '../volumes/holds/gate-records.ts';
 import { type RawPath, SessionScene } from '../testing/raw-client.ts';
@@ -32,12 +26,12 @@ beforeEach(() => {
 });
 
 async function writes(slot: number, text: string, by = path, handle = 1): Promise<void> {
-  by.message(OP.IOCTL, { slot, seq: 1 }, encodeRecordWriteRequest({ record: Buffer.from(text) }), handle, IOCTL.RECORD_WRITE);
+  by.message(OP.IOCTL, { slot, seq: 1 }, RecordWriteRequest.encode({ record: Buffer.from(text) }), handle, IOCTL.RECORD_WRITE);
   await scene.turn();
 }
 
 async function reads(slot: number, by = path): Promise<void> {
-  by.message(OP.IOCTL, { slot, seq: 1 }, encodeRecordReadRequest({ id: 'other' }), 0, IOCTL.RECORD_READ);
+  by.message(OP.IOCTL, { slot, seq: 1 }, RecordReadRequest.encode({ id: 'other' }), 0, IOCTL.RECORD_READ);
   await scene.turn();
 }
 
@@ -47,7 +41,7 @@ function heard(by = path): string[] {
 
 function sentence(): string {
   const body = path.bodies.at(-1)!;
-  return decodeFailureAnswer(body, 0, body.length).sentence;
+  return FailureAnswer.decode(body, 0, body.length).sentence;
 }
 
 test('RECORD_READ needs no handle, and its answer has the record or nil', async () => {
@@ -58,7 +52,7 @@ test('RECORD_READ needs no handle, and its answer has the record or nil', async 
   for (const record of [null, Buffer.from([0, 10, 255])]) {
     await reads(asked.length);
     const body = path.bodies.at(-1)!;
-    expect(decodeRecordAnswer(body, 0, body.length)).toEqual({ record });
+    expect(RecordAnswer.decode(body, 0, body.length)).toEqual({ record });
   }
   expect(asked).toEqual([
     { what: 'record-read', volumeId: 'other' },

@@ -7,7 +7,7 @@ import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
 import { IO_MAX_SECTORS } from '@rsio/protocol/wire/limits';
 import { REREAD_MAX_BYTES } from './limits.ts';
 import { OP } from '@rsio/protocol/wire/frames';
-import { encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
+import { Ping } from '@rsio/protocol/wire/messages';
 import { type RawPath, SessionScene } from '../testing/raw-client.ts';
 
 /** seq wraps after 4 values in these tests, so that a tag soon repeats. */
@@ -61,7 +61,7 @@ describe('late copies of a READ', () => {
     await copies(scene, paths[1]!, RUNS_MAX + 3);
     expect(scene.storage.begun).toHaveLength(RUNS_MAX);
     expect([...scene.pools.bodies.lent].reduce((sum, { length }) => sum + length, 0)).toBeLessThanOrEqual(REREAD_MAX_BYTES);
-    const ping = encodeHeartbeat({ number: 1, clockMs: 0, heard: 0, oldestMs: 0, generation: 0 });
+    const ping = Ping.encode({ number: 1, clockMs: 0, heard: 0, oldestMs: 0, generation: 0 });
     paths[1]!.message(OP.PING, { slot: 0, seq: 0 }, ping);
     paths[1]!.io(OP.WRITE, { slot: 100, seq: 1 });
     await scene.turn();

@@ -4,8 +4,7 @@
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';
-import { encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
-import { IOCTL } from '@rsio/protocol/wire/messages';
+import { IOCTL, OpenRequest } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { type RawPath, SessionScene } from '../testing/raw-client.ts';
 
@@ -114,7 +113,7 @@ test('a handle whose close fails stays STALE, and the client can open the volume
   path.io(OP.WRITE, { slot: 1, seq: 1 });
   await scene.turn();
   expect(heard()).toEqual([`READ answer 0/1 status ${STALE}`, `WRITE answer 1/1 status ${STALE}`]);
-  path.message(OP.OPEN, { slot: 2, seq: 1 }, encodeOpenRequest({ name: 'oracle', universe: 0, readonly: false }));
+  path.message(OP.OPEN, { slot: 2, seq: 1 }, OpenRequest.encode({ name: 'oracle', universe: 0, readonly: false }));
   await scene.turn();
   expect(heard()).toEqual(['OPEN answer 2/1 status 0']);
   path.io(OP.READ, { slot: 3, seq: 1 }, 0, 1, 2);

@@ -6,9 +6,8 @@ import { HANDLES_PER_SESSION_MAX } from '@rsio/protocol/link/limits';
 import { describe, expect, test } from 'vitest';
 import { ANSWER, frameName, OP } from '@rsio/protocol/wire/frames';
 import type { Header } from '@rsio/protocol/wire/header';
-import { decodeIdentifyAnswer, decodeOpenAnswer, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
+import { IdentifyAnswer, IOCTL, OpenAnswer, OpenRequest } from '@rsio/protocol/wire/messages';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { IOCTL } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { Backend } from '../storage/io/backend.ts';
 import { validate } from './request.ts';
@@ -110,9 +109,9 @@ class Scene {
       (status, [first]) => {
         this.said.push(`${frameName(op | ANSWER)} ${status}`);
         if (op === OP.OPEN && status === STATUS.OK && first !== undefined)
-          ({ handle: this.handle, sizeBytes: this.sizeBytes } = decodeOpenAnswer(first, 0, first.length));
+          ({ handle: this.handle, sizeBytes: this.sizeBytes } = OpenAnswer.decode(first, 0, first.length));
         if (op === OP.IOCTL && aux === IOCTL.IDENTIFY && first !== undefined)
-          this.sizeBytes = decodeIdentifyAnswer(first, 0, first.length).sizeBytes;
+          this.sizeBytes = IdentifyAnswer.decode(first, 0, first.length).sizeBytes;
       },
     );
     return this.turn();
@@ -124,7 +123,7 @@ class Scene {
   }
 
   async open(resume: string | null = null): Promise<void> {
-    await this.ask(OP.OPEN, 0, encodeOpenRequest({ name: 'oracle', universe: 0, readonly: false, resume }));
+    await this.ask(OP.OPEN, 0, OpenRequest.encode({ name: 'oracle', universe: 0, readonly: false, resume }));
   }
 
   async close(handle: number): Promise<void> {

@@ -9,8 +9,7 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 import { OP } from '@rsio/protocol/wire/frames';
 import type { Header } from '@rsio/protocol/wire/header';
-import { decodeOpenRequest, encodeFailureAnswer, encodeListAnswers, encodeOpenAnswer } from '@rsio/protocol/wire/message-codec';
-import { IOCTL, type ListAnswer, type OpenRequest } from '@rsio/protocol/wire/messages';
+import { encodeListAnswers, FailureAnswer, IOCTL, type ListAnswer, OpenAnswer, OpenRequest } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { Backend } from '../storage/io/backend.ts';
 import { SessionThrottles } from '../volumes/throttle/session-throttles.ts';
@@ -193,7 +192,7 @@ export class SessionVolumes {
       const error = toRsError(thrown);
       const status =
         error.code === 'E_PROTOCOL' ? STATUS.BAD_REQUEST : error.code === 'E_VOLUME' ? STATUS.VOLUME_UNAVAILABLE : STATUS.IO_ERROR;
-      answered(status, [encodeFailureAnswer({ sentence: error.message, holders: [] })], 0);
+      answered(status, [FailureAnswer.encode({ sentence: error.message, holders: [] })], 0);
     });
   }
 
@@ -338,7 +337,7 @@ export class SessionVolumes {
         answered(STATUS.OK, encodeListAnswers(await this.ports.list()), 0);
         return;
       case OP.OPEN:
-        await this.openWithinLimits(decodeOpenRequest(body, 0, body.length), answered);
+        await this.openWithinLimits(OpenRequest.decode(body, 0, body.length), answered);
         return;
       case OP.CLOSE: {
         const open = this.open.get(header.handle);
@@ -376,7 +375,7 @@ export class SessionVolumes {
   private async openFor({ request, revoked }: Opening, answered: Answered): Promise<() => void> {
     const grant = await this.ports.grant(request);
     if (!grant.granted) {
-      const body = encodeFailureAnswer({ sentence: grant.sentence, holders: grant.holders });
+      const body = FailureAnswer.encode({ sentence: grant.sentence, holders: grant.holders });
       return () => answered(grant.status, [body], 0);
     }
     const { volume, epoch } = grant;
@@ -431,7 +430,7 @@ export class SessionVolumes {
     this.throttles.opened(open);
     this.open.set(open.handle, open);
     this.revoked.delete(volume.id);
-    const body = encodeOpenAnswer({
+    const body = OpenAnswer.encode({
       handle: open.handle,
       id: volume.id,
       sizeBytes: open.sizeBytes,
@@ -509,5 +508,5 @@ function isFor({ name, universe }: OpenRequest, volume: ServedVolume): boolean {
 }
 
 function refuse(answered: Answered, status: Status, sentence = statusEntry(status).sentence): void {
-  answered(status, [encodeFailureAnswer({ sentence, holders: [] })], 0);
+  answered(status, [FailureAnswer.encode({ sentence, holders: [] })], 0);
 }

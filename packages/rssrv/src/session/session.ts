@@ -45,8 +45,7 @@ import { TlsStarts } from '@rsio/protocol/link/tls-starts';
 import { ANSWER, frameEntry, frameName, OP } from '@rsio/protocol/wire/frames';
 import type { Header } from '@rsio/protocol/wire/header';
 import { SLOTS } from '@rsio/protocol/wire/limits';
-import { encodeFailureAnswer } from '@rsio/protocol/wire/message-codec';
-import { IOCTL, type ServerInterface } from '@rsio/protocol/wire/messages';
+import { FailureAnswer, IOCTL, type ServerInterface } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import { WOULD_WAIT } from '../storage/io/backend.ts';
 import type { VolumeThrottle } from '../volumes/throttle/volume-throttle.ts';
@@ -350,7 +349,7 @@ export class Session implements ServerPathEvents {
     } else if (result !== null) {
       path.connection.encoder.message(header.op | ANSWER, 0, status, header.slot, header.seq, resultAux, result);
     } else if (frameEntry(header.op)?.shape === 'message') {
-      answerMessage(path, header, status, [encodeFailureAnswer({ sentence: statusEntry(status).sentence, holders: [] })], 0);
+      answerMessage(path, header, status, [FailureAnswer.encode({ sentence: statusEntry(status).sentence, holders: [] })], 0);
     } else {
       answerIo(path, header, status);
     }

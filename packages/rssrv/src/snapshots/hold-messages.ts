@@ -1,6 +1,8 @@
 // The messages between the listener and the sessions while changes are held for a snapshot. The messages are plain data, and
 // session/channel/channel.ts carries them. moments.ts handles the messages in the listener, and change-gates.ts in a session.
 
+import { counter, type KindsOf, token } from '@rsio/protocol/wire/guards';
+
 /**
  * The guarded chunks of a volume. Chunk i has `chunkBytes` bytes and begins at offset i * chunkBytes. Bytes beyond the last chunk are
  * not guarded.
@@ -22,13 +24,8 @@ export type HoldMessage =
   | { readonly type: 'go-on'; readonly number: number; readonly guards: readonly GuardedVolume[] };
 
 /** A session's request to clone the chunks from `from` to `to`, inclusive, because a change of the session waits for these chunks. */
-export interface CloneRequest {
-  readonly what: 'clone';
-  readonly number: number;
-  readonly volumeId: string;
-  readonly from: number;
-  readonly to: number;
-}
+export const CLONE_ASKS = { clone: { number: counter, volumeId: token, from: counter, to: counter } };
+export type CloneRequest = KindsOf<'what', typeof CLONE_ASKS>;
 
 /** The answer to CloneRequest. `isCloned` is false if the moment is over; the moment then guards no chunk. */
 export interface Cloned {

@@ -9,8 +9,7 @@ import { Connection } from '@rsio/protocol/link/connection';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
 import { ANSWER, frameName, OP } from '@rsio/protocol/wire/frames';
 import { bodyLengthBytes, type Header } from '@rsio/protocol/wire/header';
-import { decodeOpenAnswer, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
-import type { ServerInterface } from '@rsio/protocol/wire/messages';
+import { OpenAnswer, OpenRequest, type ServerInterface } from '@rsio/protocol/wire/messages';
 import type { Backend, IoDone } from '../storage/io/backend.ts';
 import { WOULD_WAIT } from '../storage/io/backend.ts';
 import type { ThrottleReport } from '../volumes/throttle/throttle-messages.ts';
@@ -253,9 +252,9 @@ export class SessionScene {
 
   /** Opens the volume over `path` in slot 255. The handle is 1. */
   async open(path: RawPath): Promise<void> {
-    path.message(OP.OPEN, { slot: 255, seq: 1 }, encodeOpenRequest({ name: 'oracle', universe: 0, readonly: false }));
+    path.message(OP.OPEN, { slot: 255, seq: 1 }, OpenRequest.encode({ name: 'oracle', universe: 0, readonly: false }));
     await this.turn();
-    const { handle } = decodeOpenAnswer(path.bodies[0]!, 0, path.bodies[0]!.length);
+    const { handle } = OpenAnswer.decode(path.bodies[0]!, 0, path.bodies[0]!.length);
     if (handle !== 1) throw new Error(`The first handle is ${handle}`);
     path.heard.length = 0;
     path.bodies.length = 0;

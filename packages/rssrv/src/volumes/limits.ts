@@ -1,6 +1,8 @@
 // Bounds for volumes: for their storage, holds, statistics and limits of I/O. Units are in the names. Invariant: each bound is defined
 // once, and relations between bounds are asserted here.
 
+import { HANDLES_PER_SESSION_MAX } from '@rsio/protocol/link/limits';
+
 // --- volumes: fences.
 
 /**
@@ -93,3 +95,16 @@ export const HELD_REPORTS = 2;
 
 /** Maximum number of stopped volumes. */
 export const STOPPED_MAX = 16_384;
+
+// --- statistics: what a session reports.
+
+/**
+ * Maximum number of volumes in one report of a session. The report contains the volumes with an open handle, and volumes that were closed
+ * since the last report.
+ */
+export const FIGURES_VOLUMES_MAX = 2 * HANDLES_PER_SESSION_MAX;
+/**
+ * The maximum number of paths in a report is PATHS_CLOSING_FACTOR times PATHS_PER_TRUNK_MAX, because a report names both closing paths and
+ * their replacements.
+ */
+export const PATHS_CLOSING_FACTOR = 4;

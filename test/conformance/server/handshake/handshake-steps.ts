@@ -4,8 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { MAC_BYTES, NONCE_BYTES } from '@rsio/protocol/wire/limits';
 import { OP } from '@rsio/protocol/wire/frames';
-import { decodeChallenge, decodeWelcome } from '@rsio/protocol/wire/message-codec';
-import type { Challenge, Welcome } from '@rsio/protocol/wire/messages';
+import { Challenge, Welcome } from '@rsio/protocol/wire/messages';
 import { asBytes, frameBytes, type RawClient } from '../../../support/peers/raw-peer.ts';
 import { equals, holds, sameBytes } from '../../base/check.ts';
 import { type Packable, pack } from '../../base/pack.ts';
@@ -44,7 +43,7 @@ export async function greet(target: Target, changes: Fields = {}, pretended: Fie
   const { nodekey, namespaceid, serverkey = null } = target.identity();
   const transcribed = pretended === null ? hello : helloFrame({ ...fields, ...pretended });
   const keys = specKeys({ nodekey, serverkey, namespaceid }, transcribed, asBytes(frame));
-  return { peer, challenge: decodeChallenge(frame.body, 0, frame.body.length), keys };
+  return { peer, challenge: Challenge.decode(frame.body, 0, frame.body.length), keys };
 }
 
 /** Makes a PROOF: the given bytes and a correct mac over them. */
@@ -72,5 +71,5 @@ export async function welcomed({ peer, keys }: Greeted, secret: Buffer | null = 
   const map = body.subarray(0, body.length - MAC_BYTES);
   const key = secret === null ? keys.base : specJoinKey(keys, secret);
   sameBytes('The mac of WELCOME', body.subarray(map.length), specMac(key, 'server', keys, map));
-  return { welcome: decodeWelcome(map, 0, map.length), secret: specSecret(keys) };
+  return { welcome: Welcome.decode(map, 0, map.length), secret: specSecret(keys) };
 }

@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PATHS_PER_TRUNK_MAX } from '@rsio/protocol/link/limits';
 import { OP } from '@rsio/protocol/wire/frames';
-import { decodeRefuse, encodeFarewell } from '@rsio/protocol/wire/message-codec';
+import { Farewell, Refuse } from '@rsio/protocol/wire/messages';
 import type { RawClient } from '../../../support/peers/raw-peer.ts';
 import { waitFor } from '../../../support/programs/wait-for.ts';
 import { type ServerCase, serverCase } from '../../base/case.ts';
@@ -20,7 +20,7 @@ import { greet, joinBody, proofFrame } from './handshake-steps.ts';
  * afterwards.
  */
 const LATE_EVERY_MS = 4;
-const BYE = { op: OP.BYE, body: encodeFarewell({ code: 'E_SHUTTING_DOWN', sentence: 'Good night' }) };
+const BYE = { op: OP.BYE, body: Farewell.encode({ code: 'E_SHUTTING_DOWN', sentence: 'Good night' }) };
 
 /** Tries to join with this session and secret. Expects a REFUSE with this code. */
 async function refusesJoin(target: Target, index: number, join: { session: Uint8Array; secret: Buffer }, code: string): Promise<string> {
@@ -72,7 +72,7 @@ export const JOIN_CASES: readonly ServerCase[] = [
       peer.send(proofFrame(keys, joinBody(keys, randomBytes(32), { session: randomBytes(16), dead: [] })));
       const { op, body } = await peer.next();
       equals('What came', op, OP.REFUSE);
-      const { code, mac } = decodeRefuse(body, 0, body.length);
+      const { code, mac } = Refuse.decode(body, 0, body.length);
       equals('Its code', code, 'E_NO_SESSION');
       sameBytes('Its mac', mac ?? Buffer.alloc(0), specMac(keys.base, 'refuse', keys, Buffer.from(code)));
       await peer.ended();
@@ -82,7 +82,7 @@ export const JOIN_CASES: readonly ServerCase[] = [
     const { peer, keys } = await greet(target);
     peer.send(proofFrame({ ...keys, base: randomBytes(32) }, pack({ session: null, dead: [] })));
     const { body } = await peer.next();
-    equals('Code and mac', decodeRefuse(body, 0, body.length), { ...decodeRefuse(body, 0, body.length), code: 'E_AUTH', mac: null });
+    equals('Code and mac', Refuse.decode(body, 0, body.length), { ...Refuse.decode(body, 0, body.length), code: 'E_AUTH', mac: null });
     await peer.ended();
   }),
   serverCase(

@@ -5,15 +5,17 @@ import { randomBytes } from 'node:crypto';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { OP } from '@rsio/protocol/wire/frames';
 import {
-  decodeVoteAnswer,
-  encodeVoteClaim,
-  encodeVoteConfig,
-  encodeVoteFound,
-  encodeVotePlace,
-  encodeVoteRecord,
-  encodeVoteTerm,
-} from '@rsio/protocol/wire/mirror-codec';
-import { type MirrorConfig, VOTE, type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
+  type MirrorConfig,
+  VOTE,
+  VoteAnswer,
+  VoteClaim,
+  VoteConfig,
+  VOTED,
+  VoteFound,
+  VotePlace,
+  VoteRecord,
+  VoteTerm,
+} from '@rsio/protocol/wire/mirror-messages';
 import { RawClient, type RawRequest } from '../../../support/peers/raw-peer.ts';
 import { type Need, type ServerCase, serverCase } from '../../base/case.ts';
 import { answered, equals } from '../../base/check.ts';
@@ -37,39 +39,39 @@ export class Mirror {
   async ask(aux: number, body: Buffer, path = this.path): Promise<VoteAnswer> {
     const frame = await answered(path, vote(aux, body));
     equals('aux of the answer', frame.aux, aux);
-    return decodeVoteAnswer(frame.body, 0, frame.body.length);
+    return VoteAnswer.decode(frame.body, 0, frame.body.length);
   }
 
   found(path = this.path): Promise<VoteAnswer> {
-    return this.ask(VOTE.FOUND, encodeVoteFound({ mirror: this.id, name: 'conformance', universe: 0 }), path);
+    return this.ask(VOTE.FOUND, VoteFound.encode({ mirror: this.id, name: 'conformance', universe: 0 }), path);
   }
 
   claim(number: number, takesOver = false, path = this.path): Promise<VoteAnswer> {
-    return this.ask(VOTE.CLAIM, encodeVoteClaim({ mirror: this.id, number, takesOver }), path);
+    return this.ask(VOTE.CLAIM, VoteClaim.encode({ mirror: this.id, number, takesOver }), path);
   }
 
   store(number: number, config: MirrorConfig, path = this.path): Promise<VoteAnswer> {
-    return this.ask(VOTE.CONFIG, encodeVoteConfig({ mirror: this.id, number, config }), path);
+    return this.ask(VOTE.CONFIG, VoteConfig.encode({ mirror: this.id, number, config }), path);
   }
 
   record(path = this.path): Promise<VoteAnswer> {
-    return this.ask(VOTE.RECORD, encodeVoteRecord({ mirror: this.id }), path);
+    return this.ask(VOTE.RECORD, VoteRecord.encode({ mirror: this.id }), path);
   }
 
   confirm(number: number, path = this.path): Promise<VoteAnswer> {
-    return this.ask(VOTE.CONFIRM, encodeVoteTerm({ mirror: this.id, number }), path);
+    return this.ask(VOTE.CONFIRM, VoteTerm.encode({ mirror: this.id, number }), path);
   }
 
   dismiss(number: number, path = this.path): Promise<VoteAnswer> {
-    return this.ask(VOTE.DISMISS, encodeVoteTerm({ mirror: this.id, number }), path);
+    return this.ask(VOTE.DISMISS, VoteTerm.encode({ mirror: this.id, number }), path);
   }
 
   place(number: number, volume: string, path = this.path): Promise<VoteAnswer> {
-    return this.ask(VOTE.PLACE, encodeVotePlace({ mirror: this.id, number, volume, universe: 0 }), path);
+    return this.ask(VOTE.PLACE, VotePlace.encode({ mirror: this.id, number, volume, universe: 0 }), path);
   }
 
   unplace(number: number, path = this.path): Promise<VoteAnswer> {
-    return this.ask(VOTE.UNPLACE, encodeVoteTerm({ mirror: this.id, number }), path);
+    return this.ask(VOTE.UNPLACE, VoteTerm.encode({ mirror: this.id, number }), path);
   }
 }
 

@@ -5,16 +5,17 @@ import { createHash } from 'node:crypto';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { MIRROR_REGION_BYTES, MIRROR_SUM_BYTES } from '@rsio/protocol/wire/limits';
-import { decodeListAnswer, decodeOpenAnswer, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
-import { IOCTL, type OpenAnswer, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
+import { IOCTL, ListAnswer, OpenAnswer, OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import {
-  decodeMirrorMapAnswer,
-  decodeMirrorSumsAnswer,
-  encodeMirrorClearRequest,
-  encodeMirrorMapRequest,
-  encodeMirrorSumsRequest,
-} from '@rsio/protocol/wire/mirror-codec';
-import { VOTED, type VoteAnswer, type VoteReplica } from '@rsio/protocol/wire/mirror-messages';
+  MirrorClearRequest,
+  MirrorMapAnswer,
+  MirrorMapRequest,
+  MirrorSumsAnswer,
+  MirrorSumsRequest,
+  type VoteAnswer,
+  VOTED,
+  type VoteReplica,
+} from '@rsio/protocol/wire/mirror-messages';
 import type { RawClient, RawRequest } from '../../../support/peers/raw-peer.ts';
 import { type Need, type ServerCase, serverCase } from '../../base/case.ts';
 import { answered, equals, failed, holds, type StatusName } from '../../base/check.ts';
@@ -43,12 +44,12 @@ class Replica {
    */
   opening(number: number | null, changes: Partial<OpenRequest> = {}): RawRequest {
     const mirror = number === null ? null : { mirror: this.mirror.id, number };
-    return { op: OP.OPEN, body: encodeOpenRequest({ name: this.name, universe: 0, readonly: false, mirror, ...changes }) };
+    return { op: OP.OPEN, body: OpenRequest.encode({ name: this.name, universe: 0, readonly: false, mirror, ...changes }) };
   }
 
   async opens(number: number | null, path: RawClient = this.mirror.path, changes: Partial<OpenRequest> = {}): Promise<OpenAnswer> {
     const { body } = await answered(path, this.opening(number, changes));
-    return decodeOpenAnswer(body, 0, body.length);
+    return OpenAnswer.decode(body, 0, body.length);
   }
 
   refuses(
@@ -108,7 +109,7 @@ export const REPLICA_CASES: readonly ServerCase[] = [
   serverCase('mirror.replica.none', 'Q6', 'A volume that is no replica is not opened under a term', async (target) => {
     const path = await agreed(target);
     const mirror = { mirror: newId(), number: 1 };
-    const body = encodeOpenRequest({ name: target.options.volumes.plain, universe: 0, readonly: true, mirror });
+    const body = OpenRequest.encode({ name: target.options.volumes.plain, universe: 0, readonly: true, mirror });
     await failed(path, { op: OP.OPEN, body }, 'REPLICA');
   }),
   serverCase('mirror.replica.ioctls', 'IOCTL', 'The handle of a plain volume has no term and no map', async (target) => {
@@ -150,7 +151,7 @@ export const REPLICA_CASES: readonly ServerCase[] = [
       holds((await replica.refuses(null, 'REPLICA')).includes(mirror.id), 'The refusal does not name the mirror');
       await replica.refuses(1, 'REPLICA', mirror.path, { mirror: { mirror: newId(), number: 1 } });
       const { body } = await answered(mirror.path, { op: OP.LIST });
-      const entry = decodeListAnswer(body, 0, body.length).volumes.find((one) => one.name === name);
+      const entry = ListAnswer.decode(body, 0, body.length).volumes.find((one) => one.name === name);
       equals('The mirror in LIST', entry?.mirror, mirror.id);
       const { handle, life, sizeBytes } = await replica.opens(1);
       equals('Incarnation and size', [life, sizeBytes], [first.incarnation, first.sizeBytes]);
@@ -173,16 +174,16 @@ export const REPLICA_CASES: readonly ServerCase[] = [
     const { mirror } = replica;
     const { handle, sizeBytes } = await replica.opens(1);
     const map = async (): Promise<readonly number[]> => {
-      const asked = { op: OP.IOCTL, handle, aux: IOCTL.MIRROR_MAP, body: encodeMirrorMapRequest({ first: 0 }) };
+      const asked = { op: OP.IOCTL, handle, aux: IOCTL.MIRROR_MAP, body: MirrorMapRequest.encode({ first: 0 }) };
       const { body } = await answered(mirror.path, asked);
-      const { regions, bits } = decodeMirrorMapAnswer(body, 0, body.length);
+      const { regions, bits } = MirrorMapAnswer.decode(body, 0, body.length);
       equals('The number of regions', regions, Math.ceil(sizeBytes / MIRROR_REGION_BYTES));
       return Array.from({ length: regions }, (_, region) => region).filter((region) => (bits[region >> 3]! & (1 << (region & 7))) !== 0);
     };
     const all = await map();
     equals('The regions that are set', all.length, Math.ceil(sizeBytes / MIRROR_REGION_BYTES));
     const ranges = [0, all.length];
-    await answered(mirror.path, { op: OP.IOCTL, handle, aux: IOCTL.MIRROR_CLEAR, body: encodeMirrorClearRequest({ ranges }) });
+    await answered(mirror.path, { op: OP.IOCTL, handle, aux: IOCTL.MIRROR_CLEAR, body: MirrorClearRequest.encode({ ranges }) });
     equals('The regions that are set then', await map(), []);
     await writes(mirror.path, handle, 0x41);
     equals('The regions that are set after a WRITE', await map(), [Math.floor((SCRATCH * SECTOR_BYTES) / MIRROR_REGION_BYTES)]);
@@ -196,11 +197,11 @@ export const REPLICA_CASES: readonly ServerCase[] = [
       op: OP.IOCTL,
       handle,
       aux: IOCTL.MIRROR_SUMS,
-      body: encodeMirrorSumsRequest({ lba, sectors, pieceSectors }),
+      body: MirrorSumsRequest.encode({ lba, sectors, pieceSectors }),
     });
     const sums = async (pieceSectors: number): Promise<string[]> => {
       const { body } = await answered(mirror.path, asking(SCRATCH, 4 * BLOCK, pieceSectors));
-      const { sums: all } = decodeMirrorSumsAnswer(body, 0, body.length);
+      const { sums: all } = MirrorSumsAnswer.decode(body, 0, body.length);
       return Array.from({ length: all.length / MIRROR_SUM_BYTES }, (_, index) =>
         all.subarray(index * MIRROR_SUM_BYTES, (index + 1) * MIRROR_SUM_BYTES).toString('hex'),
       );
@@ -292,7 +293,7 @@ export const REPLICA_CASES: readonly ServerCase[] = [
         const claiming = mirror.claim(last + 1, true, other);
         const { handle: status, body } = await mirror.path.call(replica.opening(last));
         told(await claiming);
-        if (status === 0) await termIs(mirror.path, decodeOpenAnswer(body, 0, body.length).handle, 'STALE');
+        if (status === 0) await termIs(mirror.path, OpenAnswer.decode(body, 0, body.length).handle, 'STALE');
         last += 2;
         told(await mirror.claim(last, true));
       }

@@ -4,8 +4,7 @@
 import { VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
 import { MIRROR_CLIENTS_MAX, MIRROR_MEMBERS_MAX, TERM_NUMBER_MAX, TERM_STEP_MAX, VOTES_PER_SESSION_MAX } from '@rsio/protocol/wire/limits';
-import { decodeVoteAnswer, encodeVoteClaim, encodeVoteRecord } from '@rsio/protocol/wire/mirror-codec';
-import { VOTE, VOTED } from '@rsio/protocol/wire/mirror-messages';
+import { VOTE, VoteAnswer, VoteClaim, VOTED, VoteRecord } from '@rsio/protocol/wire/mirror-messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { RawRequest } from '../../../support/peers/raw-peer.ts';
 import { type ServerCase, serverCase } from '../../base/case.ts';
@@ -163,7 +162,7 @@ const RULE_CASES: readonly ServerCase[] = [
     return 1;
   }),
   mirrorCase('copy', 'S1', 'A late copy of a VOTE is answered from its slot', async (mirror, target) => {
-    const body = encodeVoteClaim({ mirror: mirror.id, number: 1, takesOver: false });
+    const body = VoteClaim.encode({ mirror: mirror.id, number: 1, takesOver: false });
     const request = { ...vote(VOTE.CLAIM, body), slot: target.slot(), seq: 1 };
     const answers: Buffer[] = [];
     for (let times = 0; times < 2; times++) {
@@ -213,12 +212,12 @@ export const MIRROR_CASES: readonly ServerCase[] = [
   serverCase('mirror.many', 'Q5', 'More VOTEs at once than the bound are answered, each with an outcome or REFUSED', async (target) => {
     const path = await agreed(target);
     const slots = Array.from({ length: VOTES_PER_SESSION_MAX + 4 }, () => target.slot());
-    const body = encodeVoteRecord({ mirror: newId() });
+    const body = VoteRecord.encode({ mirror: newId() });
     for (const slot of slots) path.request({ ...vote(VOTE.RECORD, body), slot, seq: 1 });
     for (const slot of slots) {
       const frame = await path.next(({ op, slot: at }) => op === (OP.VOTE | ANSWER) && at === slot);
       equals('The status', frame.handle, STATUS.OK);
-      const { voted } = decodeVoteAnswer(frame.body, 0, frame.body.length);
+      const { voted } = VoteAnswer.decode(frame.body, 0, frame.body.length);
       holds(voted === VOTED.UNKNOWN || voted === VOTED.REFUSED, `The outcome is ${voted}`);
     }
   }),
@@ -258,7 +257,7 @@ export const MIRROR_CASES: readonly ServerCase[] = [
     'VOTE without the agreed feature closes the path',
     async (target) => {
       const path = await target.path();
-      path.request({ ...vote(VOTE.RECORD, encodeVoteRecord({ mirror: newId() })), slot: path.homeSlot, seq: 1 });
+      path.request({ ...vote(VOTE.RECORD, VoteRecord.encode({ mirror: newId() })), slot: path.homeSlot, seq: 1 });
       await closed(path);
     },
     { log: /VOTE was not negotiated/ },

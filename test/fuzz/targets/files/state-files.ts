@@ -5,8 +5,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '@rsio/common/lib/clock';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
-import { encodeFailureAnswer } from '@rsio/protocol/wire/message-codec';
-import { TAKE } from '@rsio/protocol/wire/messages';
+import { FailureAnswer, TAKE } from '@rsio/protocol/wire/messages';
 import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
 import { nextIdentity } from '@rsio/protocol/client-identity';
 import { Holds } from '@rsio/rssrv/volumes/holds/holds';
@@ -99,7 +98,7 @@ async function useHolds(
   });
   // The contents of a hold must be encodable, because refused clients get them, and all clients see these contents in the list.
   const holds = holders.holdersOf(ID);
-  encodeFailureAnswer({ sentence: 'held', holders: holds });
+  FailureAnswer.encode({ sentence: 'held', holders: holds });
   if (holds.length === 0) return true;
   const client = { node: 'newcomer', instance: 1, machine: 'm', boot: 'b', process: 'p', address: '127.0.0.1' };
   const volume = { ...one, id: ID, sizeBytes: 1 << 20, blockSizeBytes: 512 } as const;
@@ -107,10 +106,10 @@ async function useHolds(
   const request = { name: 'oracle', universe: 0, readonly: false, take: TAKE.NO, resume: null, mirror: null };
   const grant = await holders.grant(ID, client, request, ports);
   expectThat(!grant.granted, 'a volume that is held was granted');
-  encodeFailureAnswer({ sentence: grant.sentence, holders: grant.holders });
+  FailureAnswer.encode({ sentence: grant.sentence, holders: grant.holders });
   const resuming = await holders.grant(ID, client, { ...request, resume: 'id.1' }, ports);
   expectThat(!resuming.granted, 'a hold was resumed that never was');
-  encodeFailureAnswer({ sentence: resuming.sentence, holders: resuming.holders });
+  FailureAnswer.encode({ sentence: resuming.sentence, holders: resuming.holders });
   const taking = await holders.grant(ID, client, { ...request, take: TAKE.FORCE }, ports);
   expectThat(taking.granted, 'a volume could not be taken over');
   await again();

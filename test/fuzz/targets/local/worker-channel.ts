@@ -6,7 +6,7 @@ import type { Log } from '@rsio/common/log/log';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { VolumeUses } from '@rsio/rssrv/volumes/holds/volume-uses';
 import { SessionGuard } from '@rsio/rssrv/session/channel/session-guard';
-import { parsedMessage } from '@rsio/rssrv/session/channel/worker-guards';
+import { parsedMessage } from '@rsio/rssrv/session/channel/channel';
 import { workerRecord } from '@rsio/rssrv/session/channel/worker-lines';
 import { expectPrintable, expectThat, type FuzzTarget, orRefused } from '../../fixtures/fuzz-target.ts';
 import { mutated } from '../../makers/mutator.ts';

@@ -8,7 +8,7 @@ import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { TrunkScene } from '@rsio/protocol/testing/trunk-scene';
 import { Request } from '@rsio/protocol/client/requests/request';
 import { ANSWER, frameEntry, OP } from '@rsio/protocol/wire/frames';
-import { encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
+import { Ping } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { anyFrame, dataOf, frameBytes } from '../../makers/frame-maker.ts';
 import { expectThat, type FuzzTarget } from '../../fixtures/fuzz-target.ts';
@@ -228,7 +228,7 @@ function lyingMask(random: SeededRandom): Buffer {
 }
 
 function bytesOf(random: SeededRandom): Buffer {
-  const heartbeat = encodeHeartbeat({
+  const heartbeat = Ping.encode({
     number: random.int(0, 9),
     clockMs: 1,
     heard: random.int(0, 9),

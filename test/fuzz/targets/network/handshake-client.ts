@@ -8,7 +8,7 @@ import { HANDSHAKE_MESSAGE_MAX_BYTES } from '@rsio/protocol/auth/limits';
 import { HEADER_BYTES } from '@rsio/protocol/wire/limits';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { OP } from '@rsio/protocol/wire/frames';
-import { decodeRefuse, encodeChallenge, encodeFarewell, encodeRefuse, encodeWelcome } from '@rsio/protocol/wire/message-codec';
+import { Challenge, Farewell, Refuse, Welcome } from '@rsio/protocol/wire/messages';
 import { frameBytes } from '../../makers/frame-maker.ts';
 import { expectThat, type FuzzTarget, orRefused } from '../../fixtures/fuzz-target.ts';
 import { aName, edge } from '../../makers/message-maker.ts';
@@ -88,7 +88,7 @@ function run(input: Buffer): boolean {
 }
 
 function makeChallenge(random: SeededRandom): Buffer {
-  const body = encodeChallenge({
+  const body = Challenge.encode({
     version: random.chance(0.9) ? random.pick(VERSIONS) : 3,
     features: random.chance(0.9) ? random.pick([[], ['digest'], FEATURES]) : ['later'],
     server: aName(random),
@@ -100,7 +100,7 @@ function makeChallenge(random: SeededRandom): Buffer {
 }
 
 function makeWelcome(random: SeededRandom, challenge: Buffer, isJoin: boolean): Buffer {
-  const body = encodeWelcome({
+  const body = Welcome.encode({
     session: random.chance(0.9) ? SESSION : random.bytes(16),
     path: edge(random, 0, 0xffffffff),
     slots: edge(random, 9, 65_535),
@@ -117,16 +117,16 @@ function makeWelcome(random: SeededRandom, challenge: Buffer, isJoin: boolean): 
 function refusal(random: SeededRandom, challenge: Buffer | null): Buffer {
   const code = random.pick([...CODES, 'E_LATER', 'X']);
   const sentence = random.pick(['', 'No', 'x\u001b[2Jy']);
-  if (challenge === null || random.chance(0.3)) return frameBytes(OP.REFUSE, {}, 'message', encodeFarewell({ code, sentence }));
+  if (challenge === null || random.chance(0.3)) return frameBytes(OP.REFUSE, {}, 'message', Farewell.encode({ code, sentence }));
   const macOf = random.chance(0.7) ? code : 'E_NO_SESSION';
   const mac = refuseMacOf(keyOfWelcome(random.chance(0.1)), transcriptOf(HELLO, challenge), macOf);
-  return frameBytes(OP.REFUSE, {}, 'message', encodeRefuse({ code, sentence, mac: random.chance(0.9) ? mac : random.bytes(32) }));
+  return frameBytes(OP.REFUSE, {}, 'message', Refuse.encode({ code, sentence, mac: random.chance(0.9) ? mac : random.bytes(32) }));
 }
 
 /** Expects that a refusal has the right mac if the client believes that the server has sent it. */
 function judgeRefusal(error: RsError, challenge: Buffer, frame: Buffer): void {
   if (error.context['proved'] !== true) return;
-  const { code, mac } = decodeRefuse(frame, HEADER_BYTES, frame.length - HEADER_BYTES);
+  const { code, mac } = Refuse.decode(frame, HEADER_BYTES, frame.length - HEADER_BYTES);
   const right = refuseMacOf(keyOfWelcome(false), transcriptOf(HELLO, challenge), code);
   expectThat(mac !== null && mac.equals(right), `a refusal ${code} was believed without the right mac`);
 }

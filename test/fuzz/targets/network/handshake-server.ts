@@ -7,7 +7,7 @@ import { DATA_PROCESSES_MAX, HEADER_BYTES, INSTANCE_MAX } from '@rsio/protocol/w
 import { type Proven, refuseFrame, type Refusal, ServerHandshake } from '@rsio/protocol/auth/handshake-server';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { OP } from '@rsio/protocol/wire/frames';
-import { decodeFarewell, encodeHello, encodeProof } from '@rsio/protocol/wire/message-codec';
+import { Farewell, Hello, Proof } from '@rsio/protocol/wire/messages';
 import { frameBytes } from '../../makers/frame-maker.ts';
 import { expectThat, type FuzzTarget, orRefused } from '../../fixtures/fuzz-target.ts';
 import { aName, some } from '../../makers/message-maker.ts';
@@ -69,7 +69,7 @@ function judge(verdict: Proven | Refusal | null, proof: Buffer, node: string, tr
 
 function judgeRefusal(refusal: Refusal): void {
   const frame = refuseFrame(refusal);
-  decodeFarewell(frame, HEADER_BYTES, frame.length - HEADER_BYTES);
+  Farewell.decode(frame, HEADER_BYTES, frame.length - HEADER_BYTES);
   if (refusal.code !== 'E_AUTH') return;
   const usual = "Server big-9 does not accept this node's proof: check nodename, nodekey and serverkey on both sides";
   expectThat(refusal.sentence === usual, `a refused proof is told more: ${refusal.sentence}`);
@@ -96,7 +96,7 @@ function run(input: Buffer): boolean {
 }
 
 function makeHello(random: SeededRandom): Buffer {
-  const body = encodeHello({
+  const body = Hello.encode({
     versions: some(random, 16, () => random.int(1, 3), 1),
     features: random.pick([[], ['digest'], ['probe', 'digest'], ['later'], ['data-processes']]),
     namespaceid: random.chance(0.95) ? NAMESPACEID : 1,
@@ -120,7 +120,7 @@ function makeProof(random: SeededRandom, hello: Buffer, hasServerkey: boolean): 
   const transcript = transcriptOf(hello, challenge);
   const isJoin = random.chance(0.5);
   const session = isJoin ? (random.chance(0.8) ? SESSION : random.bytes(16)) : null;
-  let body: Buffer = encodeProof({ session, dead: some(random, 128, () => random.int(0, 9)) });
+  let body: Buffer = Proof.encode({ session, dead: some(random, 128, () => random.int(0, 9)) });
   if (random.chance(0.1)) body = mutated(random, body, 2);
   const nodekey = random.chance(0.9) ? NODEKEY : `${NODEKEY}.`;
   const key = keyOf(nodekey, hasServerkey ? SERVERKEY : null, NAMESPACEID);

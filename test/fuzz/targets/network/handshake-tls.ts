@@ -7,16 +7,7 @@ import { ServerHandshake } from '@rsio/protocol/auth/handshake-server';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { OP } from '@rsio/protocol/wire/frames';
 import { HEADER_BYTES, SHARE_BYTES } from '@rsio/protocol/wire/limits';
-import {
-  decodeChallenge,
-  decodeHello,
-  encodeChallenge,
-  encodeFarewell,
-  encodeHello,
-  encodeProof,
-  encodeWelcome,
-} from '@rsio/protocol/wire/message-codec';
-import type { Challenge, Hello } from '@rsio/protocol/wire/messages';
+import { Challenge, Farewell, Hello, Proof, Welcome } from '@rsio/protocol/wire/messages';
 import { expectThat, type FuzzTarget, orRefused } from '../../fixtures/fuzz-target.ts';
 import { endsInMac, joinKeyOf, keyOf, sessionSecretOf, tlsPskOf, transcriptOf, withMac, x25519 } from '../../fixtures/proof-oracle.ts';
 import { frameBytes } from '../../makers/frame-maker.ts';
@@ -82,8 +73,8 @@ function runServer(input: Buffer): boolean {
   const handshake = newServer(requiresTls);
   const answer = orRefused(CODES, () => handshake.onHello(Buffer.from(first.bytes), keyLookup));
   if (answer === null || answer.kind === 'refuse') return false;
-  const hello = bodyOf(first.bytes, decodeHello);
-  const challenge = bodyOf(answer.frame, decodeChallenge);
+  const hello = bodyOf(first.bytes, Hello.decode);
+  const challenge = bodyOf(answer.frame, Challenge.decode);
   const isAgreed = challenge.features.includes('tls');
   expectThat(isAgreed === hello.features.includes('tls'), 'the server chose TLS otherwise than the client offered it');
   expectThat(isAgreed || !requiresTls, 'a server that requires TLS went on without it');
@@ -113,7 +104,7 @@ function makeHello(random: SeededRandom): Buffer {
     nonce: random.bytes(32),
     share: shareOf(random),
   };
-  const body = encodeHello(hello);
+  const body = Hello.encode(hello);
   return frameBytes(OP.HELLO, {}, 'message', random.chance(0.9) ? body : mutated(random, body, 2));
 }
 
@@ -123,7 +114,7 @@ function makeServerInput(random: SeededRandom): Buffer {
   const answer = orRefused(CODES, () => newServer(requiresTls).onHello(Buffer.from(hello), keyLookup));
   const transcript = transcriptOf(hello, answer?.kind === 'challenge' ? answer.frame : NOTHING);
   const isJoin = random.chance(0.5);
-  let body: Buffer = encodeProof({ session: isJoin ? SESSION : null, dead: [] });
+  let body: Buffer = Proof.encode({ session: isJoin ? SESSION : null, dead: [] });
   if (isJoin) body = withMac(joinKeyOf(KEY, SECRET), 'join', transcript, body);
   const proof = frameBytes(OP.PROOF, {}, 'message', withMac(KEY, 'client', transcript, body));
   return encodeScript([step(0, requiresTls ? 1 : 0, hello), step(1, 0, random.chance(0.9) ? proof : mutated(random, proof, 2))]);
@@ -137,7 +128,7 @@ function newClient(): ClientHandshake {
 }
 
 const HELLO = newClient().start();
-const CLIENT_SHARE = Buffer.from(bodyOf(HELLO, decodeHello).share ?? []);
+const CLIENT_SHARE = Buffer.from(bodyOf(HELLO, Hello.decode).share ?? []);
 const START_TLS = frameBytes(OP.START_TLS, {}, 'message', NOTHING);
 
 function runClient(input: Buffer): boolean {
@@ -181,14 +172,14 @@ function makeChallenge(random: SeededRandom): Buffer {
     nonce: random.bytes(32),
     share: shareOf(random),
   };
-  const body = encodeChallenge(challenge);
+  const body = Challenge.encode(challenge);
   return frameBytes(OP.CHALLENGE, {}, 'message', random.chance(0.9) ? body : mutated(random, body, 2));
 }
 
 function makeClientInput(random: SeededRandom): Buffer {
   const isJoin = random.chance(0.5);
   const challenge = makeChallenge(random);
-  const body = encodeWelcome({
+  const body = Welcome.encode({
     session: SESSION,
     path: 0,
     slots: 256,
@@ -198,7 +189,12 @@ function makeClientInput(random: SeededRandom): Buffer {
   });
   const key = isJoin ? joinKeyOf(KEY, SECRET) : KEY;
   const welcome = frameBytes(OP.WELCOME, {}, 'message', withMac(key, 'server', transcriptOf(HELLO, challenge), body));
-  const refusal = frameBytes(random.pick([OP.REFUSE, OP.BYE]), {}, 'message', encodeFarewell({ code: random.pick(CODES), sentence: 'No' }));
+  const refusal = frameBytes(
+    random.pick([OP.REFUSE, OP.BYE]),
+    {},
+    'message',
+    Farewell.encode({ code: random.pick(CODES), sentence: 'No' }),
+  );
   const other = (): Buffer =>
     random.pick([refusal, welcome, START_TLS, frameBytes(OP.START_TLS, {}, 'message', Buffer.from([1])), mutated(random, START_TLS, 2)]);
   const frames = [random.chance(0.9) ? START_TLS : other(), random.chance(0.9) ? welcome : other()];

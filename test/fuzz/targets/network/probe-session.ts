@@ -10,7 +10,7 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { type LinkShape, MemoryLink } from '@rsio/protocol/testing/memory-transport';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
-import { encodeFarewell, encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
+import { Farewell, Ping } from '@rsio/protocol/wire/messages';
 import { ProbeSession } from '@rsio/rssrv/session/probe-session';
 import { anyFrame, dataOf, frameBytes } from '../../makers/frame-maker.ts';
 import { expectThat, type FuzzTarget } from '../../fixtures/fuzz-target.ts';
@@ -91,11 +91,11 @@ function frame(random: SeededRandom, digest: boolean): Buffer {
     case 6:
       return random.chance(0.8)
         ? frameBytes(OP.READ, { ...fields, handle: random.int(0, 1) }, 'io', EMPTY, digest)
-        : frameBytes(OP.BYE, {}, 'message', encodeFarewell({ code: 'E_LIMIT', sentence: 'bye' }), digest);
+        : frameBytes(OP.BYE, {}, 'message', Farewell.encode({ code: 'E_LIMIT', sentence: 'bye' }), digest);
     case 7:
       return random.chance(0.2) ? anyFrame(random, digest) : frameBytes(OP.READ, fields, 'io', EMPTY, digest);
     default:
-      return frameBytes(OP.PING, {}, 'message', encodeHeartbeat({ number: 1, clockMs: 1, heard: 0, oldestMs: 0, generation: 0 }), digest);
+      return frameBytes(OP.PING, {}, 'message', Ping.encode({ number: 1, clockMs: 1, heard: 0, oldestMs: 0, generation: 0 }), digest);
   }
 }
 

@@ -2,7 +2,7 @@
 // unproven peer. Invariant: only a proven message ends the I/O, with TAKEN, and then no further session begins; otherwise the I/O waits.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
-import { encodeFarewell } from '@rsio/protocol/wire/message-codec';
+import { Farewell } from '@rsio/protocol/wire/messages';
 import { OP } from '@rsio/protocol/wire/frames';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { Scene } from '@rsio/rsiod/testing/attachments-scene';
@@ -26,7 +26,7 @@ export async function replacedWorld(seed: number): Promise<string | null> {
     if (how === 'unproved') path.refuseUnproved(SAID.code, SAID.sentence);
     else path.refuse(SAID.code, SAID.sentence);
   };
-  if (how === 'bye') scene.path!.say(OP.BYE, 0, encodeFarewell(SAID));
+  if (how === 'bye') scene.path!.say(OP.BYE, 0, Farewell.encode(SAID));
   else scripted.loseSession();
   await scene.pass(LATER_MS);
   const statuses = writes.map((done) => done.join());

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { OP } from '@rsio/protocol/wire/frames';
 import { IOCTL } from '@rsio/protocol/wire/messages';
-import { VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
+import { type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { REPLICA_WAIT_MS, VOTES_WAITING_MAX } from '@rsio/rssrv/mirrors/limits';
 import { BIG2, MARS, turns, VENUS } from '@rsio/rssrv/testing/contenders';

@@ -1,9 +1,8 @@
 // Mutants of the rules of votes and replicas that need one server only (Q3 and Q5 to Q9): who may use a record, how many VOTEs wait, under
 // which term a replica is open, and when its data is void. The zoo hunts these mutants in the worlds of explorers/vote-worlds.ts.
 
-import { IOCTL } from '@rsio/protocol/wire/messages';
+import { IOCTL, type OpenRequest } from '@rsio/protocol/wire/messages';
 import type { VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
-import type { OpenRequest } from '@rsio/protocol/wire/messages';
 import type { Header } from '@rsio/protocol/wire/header';
 import { MirrorVotes } from '@rsio/rssrv/mirrors/mirror-votes';
 import type { VoteReply, VoteRequest } from '@rsio/rssrv/mirrors/session-votes';

@@ -11,8 +11,7 @@ import type { GrowingQueue } from '@rsio/common/lib/growing-queue';
 import { ReplaySender } from '@rsio/protocol/client/replay/replay-sender';
 import type { Request } from '@rsio/protocol/client/requests/request';
 import { OP } from '@rsio/protocol/wire/frames';
-import { decodeOpenAnswer } from '@rsio/protocol/wire/message-codec';
-import type { OpenAnswer, OpenRequest } from '@rsio/protocol/wire/messages';
+import { OpenAnswer, type OpenRequest } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { ClientIdentity, Grant } from '@rsio/rssrv/volumes/holds/grants';
 import { type GrantPorts, Holds } from '@rsio/rssrv/volumes/holds/holds';
@@ -147,7 +146,7 @@ function grantingAnew(): () => void {
 
 function anyIdentity(): () => void {
   return override<object, [AttachmentInner, Buffer | undefined], void>(Opener, 'answered', (original) => (self, attachment, body) => {
-    const { identity } = decodeOpenAnswer(body!, 0, body!.length);
+    const { identity } = OpenAnswer.decode(body!, 0, body!.length);
     if (attachment.volume !== null) attachment.volume = { ...attachment.volume, identity };
     original(self, attachment, body);
   });

@@ -6,7 +6,7 @@ import { DEAD_AFTER_MS, HEARTBEAT_INTERVAL_MS, SUSPECT_AFTER_MS } from '@rsio/co
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { TrunkScene } from '../../testing/trunk-scene.ts';
 import { OP } from '../../wire/frames.ts';
-import { encodeHeartbeat } from '../../wire/message-codec.ts';
+import { Ping } from '../../wire/messages.ts';
 import { STATUS } from '../../wire/status.ts';
 import type { Request } from '../requests/request.ts';
 
@@ -37,7 +37,7 @@ function sceneWithSilence(paths: number, ...directions: readonly ('there' | 'bac
 function serverPing(scene: TrunkScene, index: number): void {
   const path = scene.server.paths[index]!;
   const heard = path.requests(OP.PING).length;
-  path.say(OP.PING, 0, encodeHeartbeat({ number: 1, clockMs: 0, heard, oldestMs: 0, generation: 0 }));
+  path.say(OP.PING, 0, Ping.encode({ number: 1, clockMs: 0, heard, oldestMs: 0, generation: 0 }));
 }
 
 describe('a single request on a path that becomes silent', () => {

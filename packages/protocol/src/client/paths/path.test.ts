@@ -14,7 +14,7 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { OutputPool } from '../../wire/encoder.ts';
 import { ANSWER, FLAG, OP } from '../../wire/frames.ts';
 import { emptyHeader, writeMessageHeader } from '../../wire/header.ts';
-import { encodeHeartbeat } from '../../wire/message-codec.ts';
+import { Ping } from '../../wire/messages.ts';
 import { Connection, type ConnectionEvents } from '../../link/connection.ts';
 import { Path, type PathEvents } from './path.ts';
 import type { PathTransport } from '../../link/path-transport.ts';
@@ -52,7 +52,7 @@ function deafPath(): { path: Path; transport: PathTransport; reasons: string[] }
 }
 
 function ping(): Buffer {
-  const body = encodeHeartbeat({ number: 1, clockMs: 1, heard: 0, oldestMs: 0, generation: 0 });
+  const body = Ping.encode({ number: 1, clockMs: 1, heard: 0, oldestMs: 0, generation: 0 });
   const header = Buffer.alloc(16);
   writeMessageHeader(header, 0, OP.PING, 0, 0, 0, 0, body.length, 0);
   return Buffer.concat([header, body]);

@@ -6,7 +6,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { ANSWER_PARTS_MAX_BYTES, ANSWER_PART_COST_BYTES } from '../limits.ts';
 import { ANSWER, FLAG, frameName, OP } from '../../wire/frames.ts';
 import type { Header } from '../../wire/header.ts';
-import { decodeFarewell, decodeHeartbeat, encodeFarewell, encodeHeartbeat, encodeRevoke } from '../../wire/message-codec.ts';
+import { Farewell, Ping, Revoke } from '../../wire/messages.ts';
 import type { Connection, ConnectionEvents } from '../../link/connection.ts';
 import { quietSinceMs } from './path-verdict.ts';
 import { Heartbeat } from '../../link/heartbeat.ts';
@@ -186,19 +186,19 @@ export class Path implements ConnectionEvents {
   }
 
   revoke(handle: number, tags: readonly number[]): void {
-    this.connection.encoder.message(OP.REVOKE, 0, 0, 0, 0, handle, encodeRevoke({ tags }));
+    this.connection.encoder.message(OP.REVOKE, 0, 0, 0, 0, handle, Revoke.encode({ tags }));
   }
 
   ping(nowMs: number): void {
     this.isPingAlone = this.load.requests === 0;
     const message = this.heartbeat.ping(nowMs, 0, 0);
-    this.connection.encoder.message(OP.PING, 0, 0, 0, 0, 0, encodeHeartbeat(message));
+    this.connection.encoder.message(OP.PING, 0, 0, 0, 0, 0, Ping.encode(message));
     this.connection.encoder.flush();
   }
 
   /** Sends BYE and closes the path, because the client is exiting and the server no longer needs to keep the session. */
   bye(code: string, sentence: string): void {
-    this.connection.encoder.message(OP.BYE, 0, 0, 0, 0, 0, encodeFarewell({ code, sentence }));
+    this.connection.encoder.message(OP.BYE, 0, 0, 0, 0, 0, Farewell.encode({ code, sentence }));
     this.connection.finish(sentence);
   }
 
@@ -260,14 +260,14 @@ export class Path implements ConnectionEvents {
     const nowMs = this.clock.monotonicMs();
     switch (header.op) {
       case OP.PING: {
-        const ping = decodeHeartbeat(body, offset, header.length);
+        const ping = Ping.decode(body, offset, header.length);
         const pong = this.heartbeat.onPing(ping, nowMs, 0, 0);
         this.events.generationSeen(ping.generation);
-        this.connection.encoder.message(OP.PONG, 0, 0, 0, 0, 0, encodeHeartbeat(pong));
+        this.connection.encoder.message(OP.PONG, 0, 0, 0, 0, 0, Ping.encode(pong));
         return;
       }
       case OP.PONG: {
-        const pong = decodeHeartbeat(body, offset, header.length);
+        const pong = Ping.decode(body, offset, header.length);
         this.isProof = true;
         const tripMs = this.heartbeat.onPong(pong, nowMs);
         if (tripMs !== null) this.load.ponged(tripMs, this.isPingAlone, nowMs);
@@ -286,7 +286,7 @@ export class Path implements ConnectionEvents {
         this.events.generationSeen(header.aux);
         return;
       case OP.BYE: {
-        const bye = decodeFarewell(body, offset, header.length);
+        const bye = Farewell.decode(body, offset, header.length);
         this.isBlameless = true;
         if (bye.code === 'E_REPLACED') this.events.replaced(this, bye.sentence);
         this.connection.close(`${bye.sentence} [${bye.code}]`, false);

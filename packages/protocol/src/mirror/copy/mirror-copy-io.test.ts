@@ -5,8 +5,7 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';
 import type { Request } from '../../client/requests/request.ts';
 import { IOCTL } from '../../wire/messages.ts';
-import { decodeMirrorClearRequest, decodeMirrorMapRequest, encodeMirrorMapAnswer } from '../../wire/mirror-codec.ts';
-import type { MirrorMapAnswer } from '../../wire/mirror-messages.ts';
+import { MirrorClearRequest, MirrorMapAnswer, MirrorMapRequest } from '../../wire/mirror-messages.ts';
 import { STATUS } from '../../wire/status.ts';
 import type { MirrorIo } from '../io/mirror-io.ts';
 import { MirrorCopyIo } from './mirror-copy-io.ts';
@@ -24,13 +23,13 @@ function answer(request: Request, status: number, body?: Buffer): void {
   request.events?.requestDone(request, status);
 }
 
-const PAGE = encodeMirrorMapAnswer({ regions: 9, first: 8, bits: Buffer.from([1]) });
+const PAGE = MirrorMapAnswer.encode({ regions: 9, first: 8, bits: Buffer.from([1]) });
 
 test('a page of a map is asked for and decoded; anything else is no answer', () => {
   const { io, sent } = scene();
   const answers: (MirrorMapAnswer | null)[] = [];
   for (let count = 0; count < 3; count++) io.readMap('a', 8, (one) => answers.push(one));
-  expect([sent[0]!.aux, decodeMirrorMapRequest(sent[0]!.message, 0, sent[0]!.message.length)]).toEqual([IOCTL.MIRROR_MAP, { first: 8 }]);
+  expect([sent[0]!.aux, MirrorMapRequest.decode(sent[0]!.message, 0, sent[0]!.message.length)]).toEqual([IOCTL.MIRROR_MAP, { first: 8 }]);
   answer(sent[0]!, STATUS.OK, PAGE);
   answer(sent[1]!, STATUS.OK, Buffer.from([0xc1]));
   answer(sent[2]!, STATUS.UNSUPPORTED);
@@ -41,7 +40,7 @@ test('bits are cleared, and without a session the outcome is unknown', () => {
   const { io, sent, clock, replica } = scene();
   const statuses: number[] = [];
   for (const identity of ['a', 'a', 'gone']) io.clearMap(identity, [0, 2, 7, 1], (status) => statuses.push(status));
-  expect(decodeMirrorClearRequest(sent[0]!.message, 0, sent[0]!.message.length)).toEqual({ ranges: [0, 2, 7, 1] });
+  expect(MirrorClearRequest.decode(sent[0]!.message, 0, sent[0]!.message.length)).toEqual({ ranges: [0, 2, 7, 1] });
   expect(statuses).toEqual([]);
   clock.advance(0);
   answer(sent[0]!, STATUS.OK);

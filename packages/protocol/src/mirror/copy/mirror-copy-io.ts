@@ -6,14 +6,7 @@ import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { callSession, type SessionAnswer } from '../../client/session-call.ts';
 import { OP } from '../../wire/frames.ts';
 import { IOCTL } from '../../wire/messages.ts';
-import {
-  decodeMirrorMapAnswer,
-  decodeMirrorSumsAnswer,
-  encodeMirrorClearRequest,
-  encodeMirrorMapRequest,
-  encodeMirrorSumsRequest,
-} from '../../wire/mirror-codec.ts';
-import type { MirrorMapAnswer } from '../../wire/mirror-messages.ts';
+import { MirrorClearRequest, MirrorMapAnswer, MirrorMapRequest, MirrorSumsAnswer, MirrorSumsRequest } from '../../wire/mirror-messages.ts';
 import { STATUS } from '../../wire/status.ts';
 import type { MirrorIo } from '../io/mirror-io.ts';
 import type { Lacks } from '../lacks/lacks.ts';
@@ -87,13 +80,13 @@ export class MirrorCopyIo implements CopyIo {
   }
 
   readMap(identity: string, first: number, done: (answer: MirrorMapAnswer | null) => void): void {
-    this.call(identity, IOCTL.MIRROR_MAP, encodeMirrorMapRequest({ first }), ({ status, bodies }) => {
-      done(status === STATUS.OK ? decoded(bodies[0], (body) => decodeMirrorMapAnswer(body, 0, body.length)) : null);
+    this.call(identity, IOCTL.MIRROR_MAP, MirrorMapRequest.encode({ first }), ({ status, bodies }) => {
+      done(status === STATUS.OK ? decoded(bodies[0], (body) => MirrorMapAnswer.decode(body, 0, body.length)) : null);
     });
   }
 
   clearMap(identity: string, ranges: readonly number[], done: Done): void {
-    this.call(identity, IOCTL.MIRROR_CLEAR, encodeMirrorClearRequest({ ranges: [...ranges] }), ({ status }) => done(status));
+    this.call(identity, IOCTL.MIRROR_CLEAR, MirrorClearRequest.encode({ ranges: [...ranges] }), ({ status }) => done(status));
   }
 
   /**
@@ -111,8 +104,8 @@ export class MirrorCopyIo implements CopyIo {
       number,
       number,
     ];
-    this.call(identity, IOCTL.MIRROR_SUMS, encodeMirrorSumsRequest({ lba, sectors, pieceSectors }), ({ status, sentence, bodies }) => {
-      const sums = status === STATUS.OK ? decoded(bodies[0], (body) => decodeMirrorSumsAnswer(body, 0, body.length).sums) : null;
+    this.call(identity, IOCTL.MIRROR_SUMS, MirrorSumsRequest.encode({ lba, sectors, pieceSectors }), ({ status, sentence, bodies }) => {
+      const sums = status === STATUS.OK ? decoded(bodies[0], (body) => MirrorSumsAnswer.decode(body, 0, body.length).sums) : null;
       done({ status, sentence, sums });
     });
   }

@@ -10,8 +10,7 @@ import type { LogFacts, VolumeTarget } from '../../client/volume-target.ts';
 import type { Trunk } from '../../client/trunk.ts';
 import type { HeldBy, StorageReport } from '../../link/heartbeat.ts';
 import { OP } from '../../wire/frames.ts';
-import { decodeExtentsRequest, encodeExtentsAnswer } from '../../wire/message-codec.ts';
-import { EXTENT, IOCTL, type OpenAnswer } from '../../wire/messages.ts';
+import { EXTENT, ExtentsAnswer, ExtentsRequest, IOCTL, type OpenAnswer } from '../../wire/messages.ts';
 import { STATUS, statusEntry } from '../../wire/status.ts';
 import { CopyRequests, type CopyDone } from './copy-requests.ts';
 import { DataPath, type DataPathPorts } from './data-path.ts';
@@ -156,9 +155,9 @@ export class MirrorIo extends DataPath implements VolumeTarget {
       clock.soon(() => answered({ status, bodies: [], sentence: statusEntry(status).sentence }));
       return;
     }
-    const { lba, sectors } = decodeExtentsRequest(body, 0, body.length);
+    const { lba, sectors } = ExtentsRequest.decode(body, 0, body.length);
     if (this.unsettled.hasAny(lba * SECTOR_BYTES, (lba + sectors) * SECTOR_BYTES)) {
-      const data = encodeExtentsAnswer({ extents: [sectors, EXTENT.DATA] });
+      const data = ExtentsAnswer.encode({ extents: [sectors, EXTENT.DATA] });
       clock.soon(() => answered({ status: STATUS.OK, bodies: [data], sentence: '' }));
       return;
     }

@@ -12,9 +12,8 @@ import { Request } from '../../client/requests/request.ts';
 import { RevokeScene } from '../../testing/revoke-scene.ts';
 import type { SessionAnswer } from '../../client/session-call.ts';
 import { OP } from '../../wire/frames.ts';
-import { encodeExtentsAnswer, encodeExtentsRequest } from '../../wire/message-codec.ts';
+import { EXTENT, ExtentsAnswer, ExtentsRequest, IOCTL, TAKE } from '../../wire/messages.ts';
 import { SLOTS } from '../../wire/limits.ts';
-import { EXTENT, IOCTL, TAKE } from '../../wire/messages.ts';
 import { STATUS } from '../../wire/status.ts';
 import { MirrorIo } from './mirror-io.ts';
 import { Replica } from './replica.ts';
@@ -193,11 +192,11 @@ test('a WRITE that one replica refuses makes it lost, and is acknowledged when i
 
 test('EXTENTS is answered by one replica and confirmed by the other one; what is unsettled is data', () => {
   const mirror = new Mirror();
-  const body = encodeExtentsRequest({ lba: 0, sectors: 8 });
+  const body = ExtentsRequest.encode({ lba: 0, sectors: 8 });
   const answers: SessionAnswer[] = [];
   mirror.io.ioctl(IOCTL.EXTENTS, body, (answer) => answers.push(answer));
   mirror.settle();
-  const found = encodeExtentsAnswer({ extents: [8, EXTENT.HOLE] });
+  const found = ExtentsAnswer.encode({ extents: [8, EXTENT.HOLE] });
   mirror.answer(0, OP.IOCTL, STATUS.OK, found);
   expect(answers).toEqual([]);
   mirror.answer(1, OP.IOCTL);
@@ -205,7 +204,7 @@ test('EXTENTS is answered by one replica and confirmed by the other one; what is
   mirror.io.unsettled.add(0);
   mirror.io.ioctl(IOCTL.EXTENTS, body, (answer) => answers.push(answer));
   mirror.settle();
-  expect(answers[1]!.bodies).toEqual([encodeExtentsAnswer({ extents: [8, EXTENT.DATA] })]);
+  expect(answers[1]!.bodies).toEqual([ExtentsAnswer.encode({ extents: [8, EXTENT.DATA] })]);
 });
 
 test('a joining replica that executes what the replica in sync refuses is lost itself', () => {

@@ -2,8 +2,7 @@
 // `base`, `pending` and `sentAny` are com, pen and pu in the models. Invariant: only membership.ts and its helpers change the state, while
 // they handle one event.
 
-import type { MirrorConfig, StoredConfig, Term, VoteAnswer } from '../../wire/mirror-messages.ts';
-import { VOTED } from '../../wire/mirror-messages.ts';
+import { type MirrorConfig, type StoredConfig, type Term, type VoteAnswer, VOTED } from '../../wire/mirror-messages.ts';
 import { compareTerms } from '../../wire/mirror-terms.ts';
 import type { MembershipOrder, MirrorSeed, MirrorWish, VoteRequest } from './interface.ts';
 import { votersOf } from './quorums.ts';

@@ -11,7 +11,7 @@ import { ALLOWED, REVOKED, VOLUME_METHODS } from '@rsio/api/rssrv/volume-methods
 import { type ErrorCode, RsError, toRsError } from '@rsio/common/lib/errors';
 import { misfit, object, type Of, type Shape } from '@rsio/common/lib/shape';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
-import { type MirrorConfig, VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
+import { type MirrorConfig, type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { ACCESS_CALL_MS, VOTE_ASK_MS, VOTE_CHANGE_MS } from '../limits.ts';
 import type { MirrorServer } from './mirror-server.ts';
 import type { CommandPorts, MirrorNamespace } from './namespaces.ts';

@@ -8,7 +8,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import type { Log } from '@rsio/common/log/log';
-import { type MirrorConfig, type MirrorMember, type StoredConfig, VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
+import { type MirrorConfig, type MirrorMember, type StoredConfig, type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { VOTE_CHANGE_MS } from '../limits.ts';
 import { atAll, type MirrorServer, refusal, vote } from './mirror-server.ts';
 import { done, highestConfig, highestPromise, holderOf, nextNumber } from './verdicts.ts';

@@ -5,7 +5,7 @@
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
-import { type MirrorConfig, type MirrorMember, VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
+import { type MirrorConfig, type MirrorMember, type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { VOTE_CHANGE_MS } from '../limits.ts';
 import { atAll, type MirrorServer, refusal, vote } from './mirror-server.ts';
 import { runSteps, type Step } from './steps.ts';

@@ -11,8 +11,7 @@ import { callSession, type SessionAnswer } from '@rsio/protocol/client/session-c
 import type { Trunk } from '@rsio/protocol/client/trunk';
 import { OP } from '@rsio/protocol/wire/frames';
 import type { VolumeEntry } from '@rsio/protocol/wire/messages';
-import { decodeVoteAnswer } from '@rsio/protocol/wire/mirror-codec';
-import { VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
+import { VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { Server } from '../../network/server.ts';
 import { type VoteCall, voteFrame } from '../vote-frame.ts';
@@ -111,7 +110,7 @@ export function sendVote(
 
 function decoded({ status, bodies: [body], sentence }: SessionAnswer, who: string): VoteAnswer {
   if (status !== STATUS.OK || body === undefined) throw new RsError('E_SYSTEM', `${who}: ${sentence}`);
-  return decodeVoteAnswer(body, 0, body.length);
+  return VoteAnswer.decode(body, 0, body.length);
 }
 
 /**

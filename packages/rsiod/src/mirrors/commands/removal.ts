@@ -7,7 +7,7 @@ import type { RemovedMirror } from '@rsio/api/rsiod/mirror-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import type { Log } from '@rsio/common/log/log';
-import { VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
+import { type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { VOTE_CHANGE_MS } from '../limits.ts';
 import { type MirrorServer, refusal, vote } from './mirror-server.ts';
 import { records, type SurveyedMirror } from './survey.ts';

@@ -5,7 +5,7 @@
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { severalAtOnce } from '@rsio/common/structures/concurrency';
 import type { VolumeEntry } from '@rsio/protocol/wire/messages';
-import { type StoredConfig, type Term, VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
+import { type StoredConfig, type Term, type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { MIRRORS_ASKED_AT_ONCE_MAX, SURVEY_ROUNDS_MAX, VOTE_ASK_MS } from '../limits.ts';
 import type { MirrorServer } from './mirror-server.ts';
 import type { MirrorNamespace } from './namespaces.ts';

@@ -2,7 +2,7 @@
 // answers, and computes majorities. Pure. Invariant: an answer with an unknown code counts as a refusal.
 
 import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
-import { type MirrorConfig, type StoredConfig, type Term, VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
+import { type MirrorConfig, type StoredConfig, type Term, type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { compareTerms, compareVersions } from '@rsio/protocol/wire/mirror-terms';
 
 const CODES: Readonly<Record<number, ErrorCode>> = {

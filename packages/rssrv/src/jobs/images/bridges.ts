@@ -4,6 +4,8 @@
 //
 //   volume's data --same blocks now--> snapshot of the refresh --copied then--> `base` beside the image; nothing writes to `base`
 
+import { counter, type KindsOf, text, token } from '@rsio/protocol/wire/guards';
+import { SENTENCE_MAX_CHARS } from '@rsio/protocol/wire/limits';
 import fs from 'node:fs';
 import { promisify } from 'node:util';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -27,16 +29,12 @@ const closeFile = promisify(fs.close);
 const fstat = promisify(fs.fstat) as (descriptor: number, options: { bigint: true }) => Promise<fs.BigIntStats>;
 
 /** A request of a worker. `storage` is the name of the file that the worker reads (storage-identity.ts). */
-export type BridgeAsk =
-  | {
-      readonly what: 'bridge';
-      readonly volumeId: string;
-      readonly storage: string;
-      readonly positionBytes: number;
-      readonly lengthBytes: number;
-    }
+export const BRIDGE_ASKS = {
+  bridge: { volumeId: token, storage: text(SENTENCE_MAX_CHARS), positionBytes: counter, lengthBytes: counter },
   /** Reports that a READ was answered from the image that was passed last. */
-  | { readonly what: 'bridged'; readonly volumeId: string };
+  bridged: { volumeId: token },
+};
+export type BridgeAsk = KindsOf<'what', typeof BRIDGE_ASKS>;
 
 /** `bridgeTag` is the tag of the passed file; null if no image can answer. */
 export interface BridgeAnswer {

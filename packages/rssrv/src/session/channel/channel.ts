@@ -1,22 +1,28 @@
 // The messages between the listener and its workers. Each message concerns one session in the worker, or the worker process itself. The
-// messages are plain data; a `path` message also carries a socket. worker-wire.ts carries the messages, and worker-guards.ts checks the
-// messages of workers, so every new message or field needs a guard in worker-guards.ts. Invariants: each `ask` gets exactly one `answer`
-// with the same number, even after a failure; `ended` is a session's last message.
+// messages are plain data; a `path` message also carries a socket. worker-wire.ts carries the messages. A worker reads data of clients, so
+// an intruder may control it: its messages are declared as guards, which check them as strictly as frames from the network, and
+// session-guard.ts checks whether an id belongs to the session. Invariants: each `ask` gets exactly one `answer` with the same number, even
+// after a failure; `ended` is a session's last message. A checked message shares no object with the received one, and has only known
+// fields.
 
-import type { ListAnswer, OpenRequest, ServerInterface } from '@rsio/protocol/wire/messages';
-import type { ThrottleMessage, ThrottleReport } from '../../volumes/throttle/throttle-messages.ts';
-import type { BridgeAnswer, BridgeAsk } from '../../jobs/images/bridges.ts';
+import { RsError } from '@rsio/common/lib/errors';
+import { counter, flag, type Guarded, integer, kinds, listOf, matching, orNull, text, token } from '@rsio/protocol/wire/guards';
+import { SENTENCE_MAX_CHARS, SHORT_TEXT_MAX_CHARS, TOKEN_MAX_CHARS } from '@rsio/protocol/wire/limits';
+import { type ListAnswer, OpenRequest, type ServerInterface } from '@rsio/protocol/wire/messages';
+import { type ThrottleMessage, throttleReport } from '../../volumes/throttle/throttle-messages.ts';
+import { type BridgeAnswer, BRIDGE_ASKS } from '../../jobs/images/bridges.ts';
 import type { GrownVolume } from '../../storage/io/served-volume.ts';
-import type { Cloned, CloneRequest, HoldMessage } from '../../snapshots/hold-messages.ts';
+import { type Cloned, CLONE_ASKS, type HoldMessage } from '../../snapshots/hold-messages.ts';
 import type { Admission } from '../server-path.ts';
-import type { AdminReply, AdminRequest } from '../session-admin.ts';
-import type { SnapshotAsk, SnapshotReply } from '../../snapshots/reads/snapshot-asks.ts';
-import type { SessionFigures } from '../../volumes/statistics/volume-counters.ts';
-import type { VoteReply, VoteRequest } from '../../mirrors/session-votes.ts';
+import { ADMIN_ASKS, type AdminReply } from '../session-admin.ts';
+import { SNAPSHOT_ASKS, type SnapshotReply } from '../../snapshots/reads/snapshot-asks.ts';
+import { sessionFigures } from '../../volumes/statistics/volume-counters.ts';
+import { VOTE_ASKS, type VoteReply } from '../../mirrors/session-votes.ts';
 import type { Settled } from '../ioctls.ts';
-import type { RecordAsk, RecordReply } from '../../volumes/holds/gate-records.ts';
-import type { NodesAsk, NodesReply } from '../../volumes/holds/node-asks.ts';
+import { RECORD_ASKS, type RecordReply } from '../../volumes/holds/gate-records.ts';
+import { NODES_ASKS, type NodesReply } from '../../volumes/holds/node-asks.ts';
 import type { Grant } from '../../volumes/holds/grants.ts';
+import { UNPROTECTED_MAX } from '../limits.ts';
 
 /** Environment variable with the release of the listener. A worker of another release may not understand the listener's messages. */
 export const LISTENER_VERSION = 'RSIO_LISTENER_VERSION';
@@ -108,58 +114,84 @@ export type ToWorker =
   /** The worker must exit, because it has no session and will get no other session. */
   | { readonly type: 'exit' };
 
-export type SessionRequest =
-  | AdminRequest
-  | VoteRequest
-  | CloneRequest
-  | SnapshotAsk
-  | BridgeAsk
-  | RecordAsk
-  | NodesAsk
-  | { readonly what: 'list' }
-  | { readonly what: 'grant'; readonly request: OpenRequest }
+const maybeToken = matching(/^[!-~]*$/, TOKEN_MAX_CHARS, 'printable characters without blanks');
+
+const request = kinds('what', {
+  ...ADMIN_ASKS,
+  ...VOTE_ASKS,
+  ...CLONE_ASKS,
+  ...SNAPSHOT_ASKS,
+  ...BRIDGE_ASKS,
+  ...RECORD_ASKS,
+  ...NODES_ASKS,
+  list: {},
+  grant: { request: OpenRequest.guard },
   /** Asks for the files of a granted volume. Only a confined worker asks, because it cannot open files. */
-  | { readonly what: 'files'; readonly volumeId: string }
+  files: { volumeId: token },
   /** In `release` and `settle`, `epoch` is the epoch of the grant that opened the handle. */
-  | { readonly what: 'release'; readonly volumeId: string; readonly epoch: number }
+  release: { volumeId: token, epoch: integer(-1, Number.MAX_SAFE_INTEGER) },
   /**
    * Asks whether this server owned the shared pool with this generation at a moment after this message was sent (F8). `hasFailed`: true if
    * the storage has refused a request.
    */
-  | { readonly what: 'look'; readonly poolId: string; readonly generation: number; readonly hasFailed: boolean }
+  look: { poolId: token, generation: counter, hasFailed: flag },
   /**
    * Asks for the age of the last look that has shown this server as the owner, measured from the beginning of the look. The answer waits
    * for nothing.
    */
-  | { readonly what: 'look-age'; readonly poolId: string; readonly generation: number }
-  | { readonly what: 'settle'; readonly volumeId: string; readonly epoch: number; readonly incarnation: string };
+  'look-age': { poolId: token, generation: counter },
+  settle: { volumeId: token, epoch: counter, incarnation: maybeToken },
+});
+export type SessionRequest = Guarded<typeof request>;
 
-export type FromSession =
-  | { readonly type: 'ask'; readonly number: number; readonly request: SessionRequest }
-  | { readonly type: 'paths'; readonly count: number }
+const fromSession = kinds('type', {
+  ask: { number: counter, request },
+  paths: { count: counter },
   /** `quietMs`: the time for which no path has received anything; null if the client is heard again. */
-  | { readonly type: 'quiet'; readonly quietMs: number | null }
+  quiet: { quietMs: orNull(counter) },
   /** Sent when no request under the revoked grants is running. `isFlushed` is false if a flush has reported lost writes. */
-  | { readonly type: 'revoked'; readonly number: number; readonly isFlushed: boolean }
+  revoked: { number: counter, isFlushed: flag },
   /** Sent when a sync has failed, so that writes to the volume may be lost. */
-  | { readonly type: 'lost'; readonly volumeId: string }
+  lost: { volumeId: token },
   /** Sent when the session has found the storage shorter than the volume. */
-  | { readonly type: 'cut'; readonly volumeId: string }
+  cut: { volumeId: token },
   /**
    * Sent when the first change of a volume begins to wait for space in its pool, and when the last waiting change has ended. If the volume
    * has several files, `poolId` is the pool of the file that had no space; null if that pool is not known.
    */
-  | { readonly type: 'space'; readonly volumeId: string; readonly isWaiting: boolean; readonly poolId: string | null }
-  | { readonly type: 'throttled'; readonly report: ThrottleReport }
+  space: { volumeId: token, isWaiting: flag, poolId: orNull(token) },
+  throttled: { report: throttleReport },
   /** Sent once after each `hold`, when the session executes no change of the held volumes. */
-  | { readonly type: 'held'; readonly number: number }
-  /** Sent at an interval, and in answer to `figures`. */
-  | { readonly type: 'figures'; readonly figures: SessionFigures }
+  held: { number: counter },
+  /** Sent at an interval, and in answer to the message `figures`. */
+  figures: { figures: sessionFigures },
   /** Sent when the session has ended and none of its requests is running. */
-  | { readonly type: 'ended' };
+  ended: {},
+});
+export type FromSession = Guarded<typeof fromSession>;
 
-export type FromWorker =
+const sessionId = matching(/^[0-9a-f]+$/, 2 * SHORT_TEXT_MAX_CHARS, 'a session id in hexadecimal digits');
+
+const fromWorker = kinds('type', {
   /** `unprotected` contains sentences about protection that this machine does not offer. */
-  | { readonly type: 'ready'; readonly unprotected: readonly string[] }
-  | { readonly type: 'pong' }
-  | { readonly type: 'session'; readonly session: string; readonly message: FromSession };
+  ready: { unprotected: listOf(text(SENTENCE_MAX_CHARS), 0, UNPROTECTED_MAX, 'sentences') },
+  pong: {},
+  session: { session: sessionId, message: fromSession },
+});
+export type FromWorker = Guarded<typeof fromWorker>;
+
+/** Returns a checked copy of a message that a worker has sent. Throws E_PROTOCOL if the message has another form. */
+export function checkedMessage(value: unknown): FromWorker {
+  return fromWorker(value, 'message');
+}
+
+/** Returns a checked copy of a message that a worker has sent as JSON. Throws E_PROTOCOL if the message has another form. */
+export function parsedMessage(line: string): FromWorker {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    throw new RsError('E_PROTOCOL', 'message is not JSON');
+  }
+  return checkedMessage(value);
+}

@@ -1,5 +1,5 @@
 // Checks that a session's message from a worker names only volumes of the session, and bounds the session's unanswered requests.
-// worker-guards.ts has already checked the form of the message. Invariant: a process can report on, stop or name only volumes that were
+// channel.ts has already checked the form of the message. Invariant: a process can report on, stop or name only volumes that were
 // granted to its sessions.
 
 import { RsError } from '@rsio/common/lib/errors';

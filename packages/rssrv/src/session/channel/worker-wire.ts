@@ -14,9 +14,8 @@ import { closeAll, DescriptorSender } from '../../machine/descriptor-passing.ts'
 import type { Confinement } from '../../machine/confine.ts';
 import type { SystemCalls } from '../../machine/system-calls.ts';
 import type { Clock } from '@rsio/common/lib/clock';
-import type { FromWorker, ToWorker } from './channel.ts';
+import { checkedMessage, type FromWorker, parsedMessage, type ToWorker } from './channel.ts';
 import { CHANNEL_END_MS, WORKER_MESSAGE_MAX_BYTES, WORKER_UNREAD_MAX_BYTES } from '../limits.ts';
-import { checkedMessage, parsedMessage } from './worker-guards.ts';
 
 const WORKER_MODULE = new URL(import.meta.url.endsWith('.ts') ? '../../worker.ts' : './worker.js', import.meta.url);
 

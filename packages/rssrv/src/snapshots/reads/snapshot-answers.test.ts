@@ -7,13 +7,7 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { EXTENTS_PER_ANSWER_MAX, SNAPSHOTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
-import {
-  decodeExtentsAnswer,
-  decodeSnapshotsAnswer,
-  encodeChangesRequest,
-  encodeSnapshotsRequest,
-} from '@rsio/protocol/wire/message-codec';
-import { CHANGE, IOCTL } from '@rsio/protocol/wire/messages';
+import { CHANGE, ChangesRequest, ExtentsAnswer, IOCTL, SnapshotsAnswer, SnapshotsRequest } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { MappedExtent, RangeCalls } from '../../pools/disk/data-file.ts';
 import { NO_SNAPSHOTS } from '../../pools/snapshots/snapshot-scan.ts';
@@ -76,26 +70,28 @@ test('the older snapshots are told youngest first, in parts that continue', asyn
   const open = records[SNAPSHOTS_PER_ANSWER_MAX + 10]!;
   const told: string[] = [];
   for (let after: string | null = null, hasMore = true; hasMore; ) {
-    const { status, body } = await ioctl(open.id, IOCTL.SNAPSHOTS, encodeSnapshotsRequest({ after }));
+    const { status, body } = await ioctl(open.id, IOCTL.SNAPSHOTS, SnapshotsRequest.encode({ after }));
     expect(status).toBe(STATUS.OK);
-    const answer = decodeSnapshotsAnswer(body as Buffer, 0, body.length);
+    const answer = SnapshotsAnswer.decode(body as Buffer, 0, body.length);
     told.push(...answer.snapshots.map(({ name }) => name));
     after = answer.snapshots.at(-1)?.id ?? null;
     ({ hasMore } = answer);
   }
   expect(told).toEqual(names.slice(0, SNAPSHOTS_PER_ANSWER_MAX + 10).toReversed());
-  expect(await ioctl(open.id, IOCTL.SNAPSHOTS, encodeSnapshotsRequest({ after: 'gone' }))).toMatchObject({ status: STATUS.UNKNOWN_VOLUME });
+  expect(await ioctl(open.id, IOCTL.SNAPSHOTS, SnapshotsRequest.encode({ after: 'gone' }))).toMatchObject({
+    status: STATUS.UNKNOWN_VOLUME,
+  });
 });
 
 test('changes are told from the sector that was asked for, in bounded parts', async () => {
   const { records, ioctl, answers, granted, snapshots } = await scene(['monday', 'tuesday']);
   const [monday, tuesday] = records;
   const changes = (since: string, lba: number, sectors: number) =>
-    ioctl(tuesday!.id, IOCTL.CHANGES, encodeChangesRequest({ since, lba, sectors }));
+    ioctl(tuesday!.id, IOCTL.CHANGES, ChangesRequest.encode({ since, lba, sectors }));
   const pairs = async (...args: Parameters<typeof changes>) => {
     const { status, body } = await changes(...args);
     expect(status).toBe(STATUS.OK);
-    return decodeExtentsAnswer(body as Buffer, 0, body.length).extents;
+    return ExtentsAnswer.decode(body as Buffer, 0, body.length).extents;
   };
   expect(await pairs(monday!.id, 3, 20)).toEqual([5, CHANGE.UNCHANGED, 8, CHANGE.CHANGED, 7, CHANGE.UNCHANGED]);
   expect(await pairs(monday!.id, 0, 2048)).toHaveLength(2 * 256);
@@ -110,7 +106,7 @@ test('changes are told from the sector that was asked for, in bounded parts', as
     },
   );
   const { snapshotOf: _, ...volume } = snapshots.byId(tuesday!.id)!;
-  const request = encodeSnapshotsRequest({ after: null });
+  const request = SnapshotsRequest.encode({ after: null });
   expect(await snapshotIoctl({ askSnapshot: async () => null }, { volume, sizeBytes: 1 }, IOCTL.SNAPSHOTS, request)).toMatchObject({
     status: STATUS.UNSUPPORTED,
   });
@@ -119,7 +115,7 @@ test('changes are told from the sector that was asked for, in bounded parts', as
 test('a snapshot that is replaced while its file is opened is not compared', async () => {
   const { records, ioctl, forget } = await scene(['monday', 'tuesday']);
   const [monday, tuesday] = records;
-  const asked = ioctl(tuesday!.id, IOCTL.CHANGES, encodeChangesRequest({ since: monday!.id, lba: 0, sectors: 8 }));
+  const asked = ioctl(tuesday!.id, IOCTL.CHANGES, ChangesRequest.encode({ since: monday!.id, lba: 0, sectors: 8 }));
   forget();
   expect(await asked).toMatchObject({ status: STATUS.UNKNOWN_VOLUME });
 });
@@ -127,7 +123,7 @@ test('a snapshot that is replaced while its file is opened is not compared', asy
 test('a pool that hangs is not waited for, and further comparisons are refused after a while', async () => {
   const { records, ioctl, clock } = await scene(['monday', 'tuesday'], () => new Promise(() => undefined));
   const [monday, tuesday] = records;
-  const changes = () => ioctl(tuesday!.id, IOCTL.CHANGES, encodeChangesRequest({ since: monday!.id, lba: 0, sectors: 8 }));
+  const changes = () => ioctl(tuesday!.id, IOCTL.CHANGES, ChangesRequest.encode({ since: monday!.id, lba: 0, sectors: 8 }));
   const [first, second] = [changes(), changes()];
   await new Promise((resolve) => setImmediate(resolve));
   clock.advance(COMPARISON_WAIT_MS);

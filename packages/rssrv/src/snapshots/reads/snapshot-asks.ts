@@ -3,20 +3,17 @@
 
 import { toRsError } from '@rsio/common/lib/errors';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import {
-  decodeChangesRequest,
-  decodeSnapshotsRequest,
-  encodeExtentsAnswer,
-  encodeSnapshotsAnswer,
-} from '@rsio/protocol/wire/message-codec';
-import { IOCTL, type SnapshotsAnswer } from '@rsio/protocol/wire/messages';
+import { counter, type KindsOf, orNull, token } from '@rsio/protocol/wire/guards';
+import { ChangesRequest, ExtentsAnswer, IOCTL, SnapshotsAnswer, SnapshotsRequest } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { ServedVolume } from '../../storage/io/served-volume.ts';
 
 /** `snapshotId`: id of the open snapshot. */
-export type SnapshotAsk =
-  | { readonly what: 'older-snapshots'; readonly snapshotId: string; readonly after: string | null }
-  | { readonly what: 'changes'; readonly snapshotId: string; readonly since: string; readonly fromBytes: number; readonly toBytes: number };
+export const SNAPSHOT_ASKS = {
+  'older-snapshots': { snapshotId: token, after: orNull(token) },
+  changes: { snapshotId: token, since: token, fromBytes: counter, toBytes: counter },
+};
+export type SnapshotAsk = KindsOf<'what', typeof SNAPSHOT_ASKS>;
 
 /**
  * `changes`: a flat list of pairs, each a number of sectors and their state. `snapshotCode`, `sentence`: the reason why the ioctl
@@ -61,7 +58,7 @@ export async function snapshotIoctl(
   const reply = await ports.askSnapshot(ask).catch((thrown: unknown) => ({ snapshotCode: '', sentence: toRsError(thrown).message }));
   if (reply === null) return failure(STATUS.SHUTTING_DOWN);
   if ('snapshotCode' in reply) return failure(STATUSES[reply.snapshotCode] ?? STATUS.IO_ERROR, reply.sentence);
-  return { status: STATUS.OK, body: 'changes' in reply ? encodeExtentsAnswer({ extents: reply.changes }) : encodeSnapshotsAnswer(reply) };
+  return { status: STATUS.OK, body: 'changes' in reply ? ExtentsAnswer.encode({ extents: reply.changes }) : SnapshotsAnswer.encode(reply) };
 }
 
 function failure(status: Status, sentence = statusEntry(status).sentence): Outcome {
@@ -69,7 +66,7 @@ function failure(status: Status, sentence = statusEntry(status).sentence): Outco
 }
 
 function askForOlder({ id }: ServedVolume, body: Buffer): SnapshotAsk {
-  return { what: 'older-snapshots', snapshotId: id, ...decodeSnapshotsRequest(body, 0, body.length) };
+  return { what: 'older-snapshots', snapshotId: id, ...SnapshotsRequest.decode(body, 0, body.length) };
 }
 
 /** Returns null if the range exceeds the end of the snapshot. */
@@ -77,7 +74,7 @@ function askForChanges(
   { volume, sizeBytes }: { readonly volume: ServedVolume; readonly sizeBytes: number },
   body: Buffer,
 ): SnapshotAsk | null {
-  const { since, lba, sectors } = decodeChangesRequest(body, 0, body.length);
+  const { since, lba, sectors } = ChangesRequest.decode(body, 0, body.length);
   const [fromBytes, toBytes] = [lba * SECTOR_BYTES, (lba + sectors) * SECTOR_BYTES];
   return toBytes > sizeBytes ? null : { what: 'changes', snapshotId: volume.id, since, fromBytes, toBytes };
 }

@@ -6,11 +6,10 @@ import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { encodeHello, decodeHello } from '@rsio/protocol/wire/message-codec';
+import { Hello } from '@rsio/protocol/wire/messages';
 import type { Log } from '@rsio/common/log/log';
 import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import type { Hello } from '@rsio/protocol/wire/messages';
 import { type AdmissionPorts, Admissions } from '../../server/admissions.ts';
 import type { ServedSession } from '../../server/served-session.ts';
 import type { KeyProven } from '../../server/unproven-limiter.ts';
@@ -224,12 +223,12 @@ describe("no claim of a client can prevent the server's next start", () => {
     const hello = { ...ORIGINAL, instance, versions: [1], features: [], namespaceid: 0, interface: 'if0', nonce: Buffer.alloc(32) };
     let body: Buffer;
     try {
-      body = encodeHello(hello);
+      body = Hello.encode(hello);
     } catch {
       return;
     }
     const scene = await Scene.started();
-    await scene.come(decodeHello(body, 0, body.length));
+    await scene.come(Hello.decode(body, 0, body.length));
     await scene.silence();
     await scene.come({ ...COPY, machine: 'n' });
     await Scene.started();

@@ -3,6 +3,8 @@
 // check of the holder, and the turn lasts until the storage has answered. No write of a former holder is therefore stored after another
 // client was granted the volume. A record that cannot be read is an error, and never counts as a missing record. Rules: D2.
 
+import { GATE_RECORD_MAX_BYTES } from '@rsio/protocol/wire/limits';
+import { counter, type KindsOf, matching, token } from '@rsio/protocol/wire/guards';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import type { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
@@ -14,10 +16,18 @@ import type { ClientIdentity } from './grants.ts';
 import type { Holds } from './holds.ts';
 
 /** Bytes travel between the processes as base64. */
-export type RecordAsk =
-  | { readonly what: 'record-read'; readonly volumeId: string }
+const recordText = matching(
+  /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/,
+  4 * Math.ceil(GATE_RECORD_MAX_BYTES / 3),
+  `base64 of at most ${GATE_RECORD_MAX_BYTES} bytes`,
+);
+
+export const RECORD_ASKS = {
+  'record-read': { volumeId: token },
   /** `epoch`: the epoch of the grant that opened the handle. */
-  | { readonly what: 'record-write'; readonly volumeId: string; readonly epoch: number; readonly record: string };
+  'record-write': { volumeId: token, epoch: counter, record: recordText },
+};
+export type RecordAsk = KindsOf<'what', typeof RECORD_ASKS>;
 
 /** `record`: the record that was read; null if there is no record, and in all other answers. */
 export interface RecordReply {

@@ -4,61 +4,93 @@
 // volume. Counters never decrease during a session. A session keeps the counters of at most COUNTERS_CLOSED_MAX volumes without a handle.
 
 import { Histogram } from '@rsio/common/structures/histogram';
-import { type LatencyFigures, NO_LATENCY } from '@rsio/common/structures/latency-figures';
+import { LATENCY_BUCKETS, type LatencyFigures, NO_LATENCY } from '@rsio/common/structures/latency-figures';
 import { OP } from '@rsio/protocol/wire/frames';
 import { STATUS } from '@rsio/protocol/wire/status';
-import type { HeldFigures } from '../throttle/throttle-messages.ts';
-import { COUNTERS_CLOSED_MAX } from '../limits.ts';
+import { PATHS_PER_TRUNK_MAX } from '@rsio/protocol/link/limits';
+import {
+  counter,
+  flag,
+  type Guard,
+  type Guarded,
+  listOf,
+  milliseconds,
+  name,
+  orNull,
+  record,
+  servedName,
+  text,
+  token,
+  universe,
+} from '@rsio/protocol/wire/guards';
+import { SHORT_TEXT_MAX_CHARS, SLOTS } from '@rsio/protocol/wire/limits';
+import { type HeldFigures, heldFields } from '../throttle/throttle-messages.ts';
+import { COUNTERS_CLOSED_MAX, FIGURES_VOLUMES_MAX, PATHS_CLOSING_FACTOR } from '../limits.ts';
+
+const latency: Guard<LatencyFigures> = record({
+  p50Us: milliseconds,
+  p90Us: milliseconds,
+  p99Us: milliseconds,
+  p999Us: milliseconds,
+  p9999Us: milliseconds,
+  maxUs: milliseconds,
+  sumUs: milliseconds,
+  buckets: listOf(counter, LATENCY_BUCKETS, LATENCY_BUCKETS, 'counts'),
+});
 
 /** The report of a session about a volume: sums since the session first opened the volume, and the current state. */
-export interface VolumeFigures extends HeldFigures {
-  readonly volumeId: string;
-  readonly reads: number;
-  readonly readBytes: number;
-  readonly writes: number;
-  readonly writtenBytes: number;
-  readonly flushes: number;
-  readonly discards: number;
-  readonly zeroes: number;
-  readonly errors: number;
-  readonly readLatency: LatencyFigures;
-  readonly writeLatency: LatencyFigures;
-  readonly flushLatency: LatencyFigures;
+const volumeFigures = record({
+  volumeId: token,
+  reads: counter,
+  readBytes: counter,
+  writes: counter,
+  writtenBytes: counter,
+  flushes: counter,
+  discards: counter,
+  zeroes: counter,
+  errors: counter,
+  readLatency: latency,
+  writeLatency: latency,
+  flushLatency: latency,
   /** Sum of the times in ms for which limits and pauses have held requests. */
-  readonly heldMs: number;
+  heldMs: milliseconds,
   /** Number of requests that the storage is executing, or that wait for space or for a snapshot. */
-  readonly outstanding: number;
+  outstanding: counter,
   /** Age in ms of the oldest outstanding request; 0 if no request is outstanding. */
-  readonly oldestMs: number;
-  readonly waitingForSpace: number;
+  oldestMs: milliseconds,
+  waitingForSpace: counter,
   /** Number of changes that wait because a snapshot is being taken. */
-  readonly heldForSnapshot: number;
-}
+  heldForSnapshot: counter,
+  ...heldFields,
+});
+export type VolumeFigures = Guarded<typeof volumeFigures>;
 
 /** The current facts about a volume that its counters do not contain. */
 export type VolumeNow = HeldFigures & Pick<VolumeFigures, 'outstanding' | 'oldestMs' | 'waitingForSpace' | 'heldForSnapshot'>;
 
-export interface PathFigures {
+const pathFigures = record({
   /** Name of the interface of the server. */
-  readonly interface: string;
+  interface: name,
   /** Address of the client. */
-  readonly address: string;
+  address: text(SHORT_TEXT_MAX_CHARS),
   /** Wall-clock time at which the path began. */
-  readonly sinceMs: number;
-  readonly requests: number;
+  sinceMs: milliseconds,
+  requests: counter,
   /** Cipher suite of TLS; null if the path is plain. */
-  readonly cipher: string | null;
-}
+  cipher: orNull(text(SHORT_TEXT_MAX_CHARS)),
+});
+export type PathFigures = Guarded<typeof pathFigures>;
 
 /** The report of a session. */
-export interface SessionFigures {
+export const sessionFigures = record({
   /** True if the process of the session cannot punch holes. */
-  readonly holesOff: boolean;
-  readonly volumes: readonly VolumeFigures[];
-  readonly paths: readonly PathFigures[];
+  holesOff: flag,
+  volumes: listOf(volumeFigures, 0, FIGURES_VOLUMES_MAX, 'volumes'),
+  paths: listOf(pathFigures, 0, PATHS_CLOSING_FACTOR * PATHS_PER_TRUNK_MAX, 'paths'),
   /** The OPENs in progress. An OPEN may wait, for example for a take-over. */
-  readonly opens: readonly { readonly name: string; readonly universe: number; readonly waitedMs: number }[];
-}
+  opens: listOf(record({ name: servedName, universe, waitedMs: milliseconds }), 0, SLOTS, 'volumes'),
+});
+export type SessionFigures = Guarded<typeof sessionFigures>;
 
 const US_PER_MS = 1_000;
 

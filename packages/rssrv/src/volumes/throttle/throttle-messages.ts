@@ -3,6 +3,21 @@
 // session.
 
 import type { IoLimits } from '@rsio/common/config/schema/types';
+import {
+  counter,
+  type FieldsOf,
+  flag,
+  type Guarded,
+  integer,
+  kinds,
+  listOf,
+  milliseconds,
+  orNull,
+  record,
+  token,
+  word,
+} from '@rsio/protocol/wire/guards';
+import { FIGURES_VOLUMES_MAX } from '../limits.ts';
 
 /** The halt of a volume. If the volume is paused, all its I/O waits for `leftMs`. If the volume is stopped, all its I/O is refused. */
 export type Halt = { readonly kind: 'paused'; readonly leftMs: number } | { readonly kind: 'stopped' };
@@ -28,30 +43,33 @@ export interface ThrottleMessage {
 }
 
 /** The I/O of a session on a volume, or on all its volumes, since its last report. */
-export interface ShareUse {
-  readonly volumeId: string;
-  readonly requests: number;
-  readonly bytes: number;
+const shareUse = record({
+  volumeId: token,
+  requests: counter,
+  bytes: counter,
   /** True if requests were held that could have begun with a larger share. */
-  readonly isHungry: boolean;
-}
+  isHungry: flag,
+});
+export type ShareUse = Guarded<typeof shareUse>;
 
-export type ThrottleReport =
+export const throttleReport = kinds('what', {
   /** Confirms that the setting with this number is in force. */
-  | { readonly what: 'in-force'; readonly volumeId: string; readonly number: number }
-  | { readonly what: 'used'; readonly overMs: number; readonly volumes: readonly ShareUse[] }
+  'in-force': { volumeId: token, number: counter },
+  used: { overMs: milliseconds, volumes: listOf(shareUse, 0, FIGURES_VOLUMES_MAX, 'volumes') },
   /** The session has no handle of the volume. `number`: the last setting that the session has received. */
-  | { readonly what: 'unused'; readonly volumeId: string; readonly number: number };
-
-/** The names of the causes that can hold requests of a volume. */
-export type HeldBy = 'pause' | 'iops' | 'bandwidth' | 'client-iops' | 'client-bandwidth';
+  unused: { volumeId: token, number: integer(-1, Number.MAX_SAFE_INTEGER) },
+});
+export type ThrottleReport = Guarded<typeof throttleReport>;
 
 /** The requests of a volume that wait for limits, or for the end of a pause. */
-export interface HeldFigures {
-  readonly heldByLimit: number;
+export const heldFields = {
+  heldByLimit: counter,
   /** How long the first waiting request has waited, in ms. */
-  readonly heldForMs: number;
-  readonly heldBy: HeldBy | null;
-}
+  heldForMs: milliseconds,
+  /** The cause that holds the requests. */
+  heldBy: orNull(word('pause', 'iops', 'bandwidth', 'client-iops', 'client-bandwidth')),
+};
+export type HeldFigures = FieldsOf<typeof heldFields>;
+export type HeldBy = NonNullable<HeldFigures['heldBy']>;
 
 export const NOTHING_HELD: HeldFigures = { heldByLimit: 0, heldForMs: 0, heldBy: null };

@@ -12,10 +12,9 @@ import type { SessionAnswer } from '@rsio/protocol/client/session-call';
 import { SingleTarget } from '@rsio/protocol/client/single-target';
 import type { Trunk } from '@rsio/protocol/client/trunk';
 import { OP } from '@rsio/protocol/wire/frames';
-import { decodeExtentsAnswer, encodeChangesRequest, encodeExtentsRequest } from '@rsio/protocol/wire/message-codec';
+import { ChangesRequest, ExtentsAnswer, ExtentsRequest, IOCTL, TAKE } from '@rsio/protocol/wire/messages';
+import { MirrorSumsAnswer, MirrorSumsRequest } from '@rsio/protocol/wire/mirror-messages';
 import { MIRROR_SUM_BYTES } from '@rsio/protocol/wire/limits';
-import { decodeMirrorSumsAnswer, encodeMirrorSumsRequest } from '@rsio/protocol/wire/mirror-codec';
-import { IOCTL, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS, statusEntry } from '@rsio/protocol/wire/status';
 import type { PullSource, SourceEvents } from './pull.ts';
 
@@ -124,25 +123,25 @@ export class RemoteSnapshot implements PullSource {
   }
 
   changes(since: string, offsetBytes: number, lengthBytes: number, done: (pairs: readonly number[] | RsError) => void): void {
-    const body = encodeChangesRequest({ since, lba: offsetBytes / SECTOR_BYTES, sectors: lengthBytes / SECTOR_BYTES });
+    const body = ChangesRequest.encode({ since, lba: offsetBytes / SECTOR_BYTES, sectors: lengthBytes / SECTOR_BYTES });
     this.target.ioctl(IOCTL.CHANGES, body, (answer) => done(this.pairsOf(answer)));
   }
 
   extents(offsetBytes: number, lengthBytes: number, done: (pairs: readonly number[] | null | RsError) => void): void {
-    const body = encodeExtentsRequest({ lba: offsetBytes / SECTOR_BYTES, sectors: lengthBytes / SECTOR_BYTES });
+    const body = ExtentsRequest.encode({ lba: offsetBytes / SECTOR_BYTES, sectors: lengthBytes / SECTOR_BYTES });
     this.target.ioctl(IOCTL.EXTENTS, body, (answer) => done(answer.status === STATUS.UNSUPPORTED ? null : this.pairsOf(answer)));
   }
 
   sums(offsetBytes: number, lengthBytes: number, pieceBytes: number, done: (sums: Buffer | null | RsError) => void): void {
     const [lba, sectors, pieceSectors] = [offsetBytes / SECTOR_BYTES, lengthBytes / SECTOR_BYTES, pieceBytes / SECTOR_BYTES];
-    this.target.ioctl(IOCTL.MIRROR_SUMS, encodeMirrorSumsRequest({ lba, sectors, pieceSectors }), (answer) => {
+    this.target.ioctl(IOCTL.MIRROR_SUMS, MirrorSumsRequest.encode({ lba, sectors, pieceSectors }), (answer) => {
       const { status, bodies, sentence } = answer;
       if (status === STATUS.UNSUPPORTED || status === STATUS.OUT_OF_MEMORY) done(null);
       else if (status !== STATUS.OK) done(this.errorOf(status, sentence));
       else
         done(
           this.decoded(bodies[0], (body) => {
-            const { sums } = decodeMirrorSumsAnswer(body, 0, body.length);
+            const { sums } = MirrorSumsAnswer.decode(body, 0, body.length);
             assert(sums.length === Math.ceil(lengthBytes / pieceBytes) * MIRROR_SUM_BYTES, 'Each piece has one sum');
             return sums;
           }),
@@ -158,7 +157,7 @@ export class RemoteSnapshot implements PullSource {
 
   private pairsOf({ status, bodies, sentence }: SessionAnswer): readonly number[] | RsError {
     if (status !== STATUS.OK) return this.errorOf(status, sentence);
-    return this.decoded(bodies[0], (body) => decodeExtentsAnswer(body, 0, body.length).extents);
+    return this.decoded(bodies[0], (body) => ExtentsAnswer.decode(body, 0, body.length).extents);
   }
 
   private decoded<T>(body: Buffer = Buffer.alloc(0), decode: (body: Buffer) => T): T | RsError {

@@ -18,7 +18,7 @@ import {
   MIRROR_SUMS_PIECES_MAX,
   MIRROR_SUMS_SECTORS_MAX,
 } from './limits.ts';
-import * as codec from './mirror-codec.ts';
+import * as codec from './mirror-messages.ts';
 import { type MirrorConfig, VOTED } from './mirror-messages.ts';
 
 const plain = new Packr({ useRecords: false, variableMapSize: true });
@@ -39,9 +39,9 @@ const CONFIG: MirrorConfig = {
 };
 
 function sent(config: MirrorConfig): MirrorConfig {
-  const body = codec.encodeVoteConfig({ mirror: id('f'), number: 1, config });
+  const body = codec.VoteConfig.encode({ mirror: id('f'), number: 1, config });
   expect(body.length).toBeLessThanOrEqual(MESSAGE_MAX_BYTES);
-  return codec.decodeVoteConfig(body, 0, body.length).config;
+  return codec.VoteConfig.decode(body, 0, body.length).config;
 }
 
 test('the largest configuration fits into a message, with both sets of voters', () => {
@@ -72,26 +72,26 @@ test.each<[string, Partial<MirrorConfig>]>([
 ])('a configuration with wrong %s is refused by both ends', (field, change) => {
   const wrong = { ...CONFIG, ...change };
   const body = plain.pack({ mirror: id('f'), number: 1, config: wrong });
-  expect(() => codec.decodeVoteConfig(body, 0, body.length)).toThrow(new RegExp(`config\\.${field}.* must `));
+  expect(() => codec.VoteConfig.decode(body, 0, body.length)).toThrow(new RegExp(`config\\.${field}.* must `));
   expect(() => sent(wrong)).toThrow(expect.objectContaining({ code: 'E_INTERNAL' }));
 });
 
 test('an answer names the replica, also one of an empty volume', () => {
   const replica = { identity: id('a'), incarnation: 'life', volume: 'db', universe: 0, sizeBytes: 0 };
   const answer = { voted: VOTED.DONE, sentence: '', voter: id('c'), promise: null, stored: null, replica };
-  const body = codec.encodeVoteAnswer(answer);
-  expect(codec.decodeVoteAnswer(body, 0, body.length)).toEqual(answer);
+  const body = codec.VoteAnswer.encode(answer);
+  expect(codec.VoteAnswer.decode(body, 0, body.length)).toEqual(answer);
 });
 
 test('a claim is told what the replica may lack: a term, nothing, or, by an earlier release, not known', () => {
   const replica = { identity: id('a'), incarnation: 'life', volume: 'db', universe: 0, sizeBytes: 0 };
   const answer = { voted: VOTED.DONE, sentence: '', voter: id('c'), promise: null, stored: null };
   for (const lacksTerm of [{ number: 3, node: 'mars', instance: 2 }, null, undefined]) {
-    const body = codec.encodeVoteAnswer({ ...answer, replica: { ...replica, lacksTerm } });
-    expect(codec.decodeVoteAnswer(body, 0, body.length).replica?.lacksTerm).toEqual(lacksTerm);
+    const body = codec.VoteAnswer.encode({ ...answer, replica: { ...replica, lacksTerm } });
+    expect(codec.VoteAnswer.decode(body, 0, body.length).replica?.lacksTerm).toEqual(lacksTerm);
   }
   const wrong = plain.pack({ ...answer, replica: { ...replica, lacksTerm: { number: 0, node: 'mars', instance: 2 } } });
-  expect(() => codec.decodeVoteAnswer(wrong, 0, wrong.length)).toThrow(/lacksTerm/);
+  expect(() => codec.VoteAnswer.decode(wrong, 0, wrong.length)).toThrow(/lacksTerm/);
 });
 
 describe('sums', () => {
@@ -104,18 +104,18 @@ describe('sums', () => {
     { lba: 0, sectors: MIRROR_SUMS_PIECES_MAX + 1, pieceSectors: 1 },
   ])('$lba, $sectors, $pieceSectors is no request', (request) => {
     const body = plain.pack(request);
-    expect(() => codec.decodeMirrorSumsRequest(body, 0, body.length)).toThrow(/MIRROR_SUMS/);
+    expect(() => codec.MirrorSumsRequest.decode(body, 0, body.length)).toThrow(/MIRROR_SUMS/);
   });
 
   test('the largest request and its answer fit', () => {
     const request = { lba: LBA_MAX, sectors: MIRROR_SUMS_SECTORS_MAX, pieceSectors: MIRROR_SUMS_SECTORS_MAX / MIRROR_SUMS_PIECES_MAX };
-    const body = codec.encodeMirrorSumsRequest(request);
-    expect(codec.decodeMirrorSumsRequest(body, 0, body.length)).toEqual(request);
-    const answer = codec.encodeMirrorSumsAnswer({ sums: Buffer.alloc(MIRROR_SUMS_PIECES_MAX * MIRROR_SUM_BYTES, 7) });
-    expect(codec.decodeMirrorSumsAnswer(answer, 0, answer.length).sums).toHaveLength(MIRROR_SUMS_PIECES_MAX * MIRROR_SUM_BYTES);
+    const body = codec.MirrorSumsRequest.encode(request);
+    expect(codec.MirrorSumsRequest.decode(body, 0, body.length)).toEqual(request);
+    const answer = codec.MirrorSumsAnswer.encode({ sums: Buffer.alloc(MIRROR_SUMS_PIECES_MAX * MIRROR_SUM_BYTES, 7) });
+    expect(codec.MirrorSumsAnswer.decode(answer, 0, answer.length).sums).toHaveLength(MIRROR_SUMS_PIECES_MAX * MIRROR_SUM_BYTES);
     for (const length of [0, 1, MIRROR_SUM_BYTES + 1, (MIRROR_SUMS_PIECES_MAX + 1) * MIRROR_SUM_BYTES]) {
       const wrong = plain.pack({ sums: Buffer.alloc(length) });
-      expect(() => codec.decodeMirrorSumsAnswer(wrong, 0, wrong.length)).toThrow(/sums must be/);
+      expect(() => codec.MirrorSumsAnswer.decode(wrong, 0, wrong.length)).toThrow(/sums must be/);
     }
   });
 });
@@ -124,25 +124,25 @@ describe('the intent map', () => {
   test('parts cover the largest volume', () => {
     expect(MIRROR_REGIONS_MAX * MIRROR_REGION_BYTES).toBeGreaterThanOrEqual(VOLUME_MAX_BYTES);
     const last = { first: MIRROR_REGIONS_MAX - 8 };
-    const body = codec.encodeMirrorMapRequest(last);
-    expect(codec.decodeMirrorMapRequest(body, 0, body.length)).toEqual(last);
+    const body = codec.MirrorMapRequest.encode(last);
+    expect(codec.MirrorMapRequest.decode(body, 0, body.length)).toEqual(last);
     const part = { regions: MIRROR_REGIONS_MAX, first: 0, bits: Buffer.alloc(MIRROR_MAP_PART_MAX_BYTES, 0xa5) };
-    const answer = codec.encodeMirrorMapAnswer(part);
+    const answer = codec.MirrorMapAnswer.encode(part);
     expect(answer.length).toBeLessThanOrEqual(MESSAGE_MAX_BYTES);
-    expect(codec.decodeMirrorMapAnswer(answer, 0, answer.length)).toEqual(part);
-    expect(() => codec.encodeMirrorMapAnswer({ ...part, bits: Buffer.alloc(MIRROR_MAP_PART_MAX_BYTES + 1) })).toThrow(/bits must be/);
+    expect(codec.MirrorMapAnswer.decode(answer, 0, answer.length)).toEqual(part);
+    expect(() => codec.MirrorMapAnswer.encode({ ...part, bits: Buffer.alloc(MIRROR_MAP_PART_MAX_BYTES + 1) })).toThrow(/bits must be/);
   });
 
   test.each([-8, 1, 7, 8.5, MIRROR_REGIONS_MAX + 8])('a part does not begin at region %d', (first) => {
     const body = plain.pack({ first });
-    expect(() => codec.decodeMirrorMapRequest(body, 0, body.length)).toThrow(/first must be/);
+    expect(() => codec.MirrorMapRequest.decode(body, 0, body.length)).toThrow(/first must be/);
   });
 
   test('as many ranges as may be cleared at once fit into a message', () => {
     const ranges = Array.from({ length: MIRROR_CLEAR_RANGES_MAX }, () => [MIRROR_REGIONS_MAX - 1, 1]).flat();
-    const body = codec.encodeMirrorClearRequest({ ranges });
+    const body = codec.MirrorClearRequest.encode({ ranges });
     expect(body.length).toBeLessThanOrEqual(MESSAGE_MAX_BYTES);
-    expect(codec.decodeMirrorClearRequest(body, 0, body.length)).toEqual({ ranges });
+    expect(codec.MirrorClearRequest.decode(body, 0, body.length)).toEqual({ ranges });
   });
 
   test.each([
@@ -154,6 +154,6 @@ describe('the intent map', () => {
     { ranges: Array.from({ length: 2 * MIRROR_CLEAR_RANGES_MAX + 2 }, () => 1) },
   ])('$ranges are no ranges', ({ ranges }) => {
     const body = plain.pack({ ranges });
-    expect(() => codec.decodeMirrorClearRequest(body, 0, body.length)).toThrow(/ranges must be/);
+    expect(() => codec.MirrorClearRequest.decode(body, 0, body.length)).toThrow(/ranges must be/);
   });
 });

@@ -10,10 +10,9 @@ import { NO_LATENCY } from '@rsio/common/structures/latency-figures';
 import { NOTHING_HELD } from '../../volumes/throttle/throttle-messages.ts';
 import { VolumeUses } from '../../volumes/holds/volume-uses.ts';
 import { GATE_RECORD_MAX_BYTES } from '@rsio/protocol/wire/limits';
-import type { FromSession, FromWorker, SessionRequest } from './channel.ts';
+import { checkedMessage, type FromSession, type FromWorker, parsedMessage, type SessionRequest } from './channel.ts';
 import { ASKS_MAX, CHANNEL_END_MS, GATE_RECORDS_PER_SESSION_MAX } from '../limits.ts';
 import { SessionGuard } from './session-guard.ts';
-import { checkedMessage, parsedMessage } from './worker-guards.ts';
 import { watchEnd } from './worker-wire.ts';
 import { WorkerSession, type WorkerSessionPorts } from '../../server/workers/worker-session.ts';
 
