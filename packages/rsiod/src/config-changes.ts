@@ -2,6 +2,10 @@
 // Invariant: no text contains a secret key.
 
 import { isDeepStrictEqual } from 'node:util';
+import type { KeyTable, SectionFields } from '@rsio/common/config/schema/entries';
+import { INHERITED, type NamespaceSettings, type VolumeOverrides } from '@rsio/common/config/schema/inherited';
+import { SCHEMA } from '@rsio/common/config/schema/schema';
+import { printValue, type ValueType } from '@rsio/common/config/schema/value-types';
 import type {
   AoeGateConfig,
   ClientGateConfig,
@@ -9,11 +13,10 @@ import type {
   ClientNamespaceConfig,
   ClientServerConfig,
   RscltConfig,
-  StallPolicy,
   TriggerConfig,
   VolumeOverride,
 } from '@rsio/common/config/schema/types';
-import { printDuration, printEndpoint, printSize } from '@rsio/common/lib/units';
+import { printDuration, printEndpoint } from '@rsio/common/lib/units';
 
 /** One difference, which an event shows as OBJECT: FROM -> TO. */
 export interface ConfigChange {
@@ -30,11 +33,9 @@ type Shown<T> = { readonly [K in keyof T]-?: readonly [key: string, print: ((val
 
 const plain = (value: string | number | null): string => (value === null ? '-' : String(value));
 const yesNo = (value: boolean | null): string => (value === null ? '-' : value ? 'yes' : 'no');
-const offOn = (value: boolean): string => (value ? 'on' : 'off');
-const stall = (value: StallPolicy | null): string => (typeof value === 'number' ? printDuration(value) : plain(value));
-const size = (value: number | null): string => (value === null ? '-' : printSize(value));
-const duration = (value: number | null): string => (value === null ? '-' : printDuration(value));
 const names = (value: string | readonly string[]): string => (typeof value === 'string' ? value : value.join(', '));
+
+type DefaultKeys = (typeof SCHEMA)['rscltcfg']['defaults']['keys'];
 
 const INTERFACE: Shown<Omit<ClientInterfaceConfig, 'name' | 'port'>> = {
   address: ['address', plain],
@@ -49,13 +50,8 @@ const SERVER: Shown<Omit<ClientServerConfig, 'name' | 'position'>> = {
 };
 
 const VOLUME: Shown<Omit<VolumeOverride, 'name'>> = {
-  stall: ['stall', stall],
+  ...shownOverrides(),
   attach: ['attach', yesNo],
-  device: ['device', plain],
-  logSizeBytes: ['log-size', size],
-  mirrorPatienceMs: ['mirror-patience', duration],
-  resyncRateBytes: ['resync-rate', size],
-  mirrorReads: ['mirror-reads', plain],
   readonly: ['readonly', yesNo],
   path: ['path', plain],
 };
@@ -72,19 +68,7 @@ const NAMESPACE: Shown<Omit<ClientNamespaceConfig, 'name' | 'servers' | 'volumes
   nodekey: ['nodekey', null],
   namespacekey: ['namespacekey', null],
   port: ['port', plain],
-  stall: ['stall', stall],
-  attach: ['attach', names],
-  device: ['device', plain],
-  paths: ['paths', plain],
-  heartbeatMs: ['heartbeat', printDuration],
-  suspectMs: ['suspect', printDuration],
-  deadMs: ['dead', printDuration],
-  digest: ['digest', offOn],
-  tls: ['tls', offOn],
-  logSizeBytes: ['log-size', size],
-  mirrorPatienceMs: ['mirror-patience', printDuration],
-  resyncRateBytes: ['resync-rate', size],
-  mirrorReads: ['mirror-reads', plain],
+  ...shownSettings(),
 };
 
 const GATE: Shown<
@@ -115,15 +99,31 @@ const METRICS: Shown<{ readonly place: string; readonly token: string | null }> 
   token: ['metrics-token', null],
 };
 
-const DEFAULTS: Shown<Pick<RscltConfig, 'defaultPort' | 'nbdGroup' | 'logTotalBytes' | 'processes' | 'busyPollUs' | 'log' | 'logTime'>> = {
+const DEFAULTS: Shown<Pick<RscltConfig, 'defaultPort'> & SectionFields<DefaultKeys>> = {
   defaultPort: ['port', plain],
-  nbdGroup: ['nbd-group', plain],
-  logTotalBytes: ['log-total', size],
-  processes: ['processes', plain],
-  busyPollUs: ['busy-poll', (value) => (value === null ? 'off' : `${value}us`)],
-  log: ['log', plain],
-  logTime: ['log-time', plain],
+  ...shownKeys(SCHEMA.rscltcfg.defaults.keys),
 };
+
+/** The keys of a section that the configuration has as they are. */
+function shownKeys<K extends KeyTable>(keys: K): Shown<SectionFields<K>> {
+  const named = Object.entries(keys).flatMap(([key, { field, type }]) => (field === undefined ? [] : [[field, shownKey(key, type)]]));
+  return Object.fromEntries(named) as Shown<SectionFields<K>>;
+}
+
+function shownSettings(): Shown<NamespaceSettings> {
+  return Object.fromEntries(
+    Object.entries(INHERITED).map(([key, { field, type }]) => [field, shownKey(key, type)]),
+  ) as Shown<NamespaceSettings>;
+}
+
+function shownOverrides(): Shown<VolumeOverrides> {
+  const own = Object.entries(INHERITED).filter(([, { ofVolume }]) => ofVolume);
+  return Object.fromEntries(own.map(([key, { field, type }]) => [field, shownKey(key, type)])) as Shown<VolumeOverrides>;
+}
+
+function shownKey(key: string, type: ValueType<unknown>): readonly [string, ((value: unknown) => string) | null] {
+  return [key, type.isSecret ? null : (value) => printValue(type, value)];
+}
 
 /**
  * Returns all differences in the order of the file, except that removed sections come after the other sections of the same type. A new or

@@ -1,7 +1,7 @@
 // Judges the stall policy of one volume: the time after which a waiting I/O may fail, and the time by which the I/O must have failed. The
 // simulated user and the oracle handle failed I/O. All times are in simulated ms.
 
-import type { StallPolicy } from '@rsio/common/config/schema/types';
+import type { StallPolicy } from '@rsio/common/config/schema/value-types';
 import { STALL_FAIL_GRACE_MS } from '@rsio/rsiod/volumes/limits';
 import type { StallEvent } from '@rsio/rsiod/volumes/path-stall';
 import type { Volume } from '@rsio/rsiod/volumes/volume';

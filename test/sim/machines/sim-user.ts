@@ -3,7 +3,7 @@
 // the request and the buffer after each answer, so that a later use by the client is detected. The user outlives client processes; I/O that
 // was in flight when a process died has an unknown outcome. The user may lose the volume to another user.
 
-import type { StallPolicy } from '@rsio/common/config/schema/types';
+import type { StallPolicy } from '@rsio/common/config/schema/value-types';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SEGMENT_MIN_BYTES } from '@rsio/protocol/client/limits';
 import type { Attachment } from '@rsio/protocol/client/attachment';

@@ -2,7 +2,7 @@
 // source of randomness. The numbers are small on purpose (few slots, sequence numbers that wrap after two or four uses), because otherwise
 // no run would show that a slot or a sequence number is reused too early.
 
-import type { StallPolicy } from '@rsio/common/config/schema/types';
+import type { StallPolicy } from '@rsio/common/config/schema/value-types';
 import { LOG_TOTAL_BYTES } from '@rsio/common/config/schema/limits';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';

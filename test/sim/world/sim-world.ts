@@ -4,7 +4,7 @@
 
 import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import type { StallPolicy } from '@rsio/common/config/schema/types';
+import type { StallPolicy } from '@rsio/common/config/schema/value-types';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { type ClientNames, SimClient, type SimMachineId, type Use } from '../machines/sim-client.ts';
 import { SimClock } from '../base/sim-clock.ts';

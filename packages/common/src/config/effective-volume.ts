@@ -3,22 +3,12 @@
 // a setting in the [volume] section always wins.
 
 import { servedNameParts } from '../lib/volume-name.ts';
-import { MIRROR_PATIENCE_MS, RESYNC_RATE_BYTES } from './schema/limits.ts';
-import type { ClientNamespaceConfig, DeviceChoice, MirrorReads, RscltConfig, StallPolicy } from './schema/types.ts';
+import { defaultVolumeSettings, type VolumeSettings, volumeSettings } from './schema/inherited.ts';
+import type { ClientNamespaceConfig, RscltConfig } from './schema/types.ts';
 
-export interface EffectiveVolume {
-  readonly stall: StallPolicy;
+export interface EffectiveVolume extends VolumeSettings {
   /** True if rsiod attaches the volume automatically. */
   readonly attach: boolean;
-  readonly device: DeviceChoice;
-  readonly logSizeBytes: number;
-  /**
-   * Time in ms for which a mirror waits for a replica that does not answer. `mirrorPatienceMs` and the next two settings apply only to
-   * mirrors.
-   */
-  readonly mirrorPatienceMs: number;
-  readonly resyncRateBytes: number;
-  readonly mirrorReads: MirrorReads;
   readonly readonly: boolean;
   /** Path of the volume's block device; null for the default path below the device folder. */
   readonly path: string | null;
@@ -26,21 +16,15 @@ export interface EffectiveVolume {
 
 /** Settings for a volume that is still in use after its namespace has been removed from the configuration. */
 const UNCONFIGURED: EffectiveVolume = {
+  ...defaultVolumeSettings(),
   stall: 'forever',
-  attach: false,
-  device: 'auto',
   logSizeBytes: 0,
-  mirrorPatienceMs: MIRROR_PATIENCE_MS,
-  resyncRateBytes: RESYNC_RATE_BYTES,
-  mirrorReads: 'confirmed',
+  attach: false,
   readonly: false,
   path: null,
 };
 
-type Settings = Pick<
-  ClientNamespaceConfig,
-  'stall' | 'attach' | 'device' | 'logSizeBytes' | 'mirrorPatienceMs' | 'resyncRateBytes' | 'mirrorReads' | 'volumes'
->;
+type Settings = VolumeSettings & Pick<ClientNamespaceConfig, 'attach' | 'volumes'>;
 
 /**
  * Returns the settings for the volume or the snapshot that the server calls `name`. A snapshot has the settings of its volume, except that
@@ -52,13 +36,8 @@ export function effectiveVolume(namespace: Settings, name: string): EffectiveVol
   const own = namespace.volumes.find((volume) => volume.name === name);
   const { attach } = namespace;
   return {
-    stall: own?.stall ?? namespace.stall,
+    ...volumeSettings(namespace, own ?? null),
     attach: own?.attach ?? (attach === 'all' || (attach !== 'none' && attach.includes(name))),
-    device: own?.device ?? namespace.device,
-    logSizeBytes: own?.logSizeBytes ?? namespace.logSizeBytes,
-    mirrorPatienceMs: own?.mirrorPatienceMs ?? namespace.mirrorPatienceMs,
-    resyncRateBytes: own?.resyncRateBytes ?? namespace.resyncRateBytes,
-    mirrorReads: own?.mirrorReads ?? namespace.mirrorReads,
     readonly: own?.readonly ?? false,
     path: own?.path ?? null,
   };

@@ -14,7 +14,8 @@ import {
   type WaitingView,
   waitingText,
 } from '@rsio/api/rsiod/methods';
-import type { ClientServerConfig, RscltConfig, StallPolicy } from '@rsio/common/config/schema/types';
+import type { ClientServerConfig, RscltConfig } from '@rsio/common/config/schema/types';
+import type { StallPolicy } from '@rsio/common/config/schema/value-types';
 import type { Clock } from '@rsio/common/lib/clock';
 import { plural, printDuration } from '@rsio/common/lib/units';
 import { endPointKey } from '@rsio/common/lib/subnet';

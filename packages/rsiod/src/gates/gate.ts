@@ -2,7 +2,8 @@
 // gate that has been closed are closed.
 
 import { createServer, type Server, type Socket } from 'node:net';
-import type { ClientGateConfig, EndpointConfig } from '@rsio/common/config/schema/types';
+import type { ClientGateConfig } from '@rsio/common/config/schema/types';
+import type { EndpointConfig } from '@rsio/common/config/schema/value-types';
 import type { GateFigures } from '@rsio/api/rsiod/methods';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { errnoName } from '@rsio/common/lib/errors';

@@ -2,7 +2,7 @@
 // volume and queues the device's I/O. The device can therefore answer requests that need no server, and waiting I/O can be interrupted.
 // Invariant: each I/O is either passed to the volume once, in order of arrival, or fails with an error.
 
-import type { StallPolicy } from '@rsio/common/config/schema/types';
+import type { StallPolicy } from '@rsio/common/config/schema/value-types';
 import type { Clock } from '@rsio/common/lib/clock';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { FrontendVolume, Extent, VolumeIo } from '../volumes/frontend-volume.ts';

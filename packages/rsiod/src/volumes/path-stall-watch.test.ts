@@ -2,7 +2,7 @@
 // tests what a policy decides. Rules: G6.
 
 import { describe, expect, test } from 'vitest';
-import type { StallPolicy } from '@rsio/common/config/schema/types';
+import type { StallPolicy } from '@rsio/common/config/schema/value-types';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { StallingClock } from '@rsio/common/testing/stalling-clock';
 import { STALL_LOOK_MS } from './limits.ts';

@@ -2,7 +2,7 @@
 // I/O is abandoned, and test/integration/stall.test.ts tests real processes. Rules: E2, G7.
 
 import { describe, expect, test } from 'vitest';
-import type { StallPolicy } from '@rsio/common/config/schema/types';
+import type { StallPolicy } from '@rsio/common/config/schema/value-types';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { DRAINING_RETRY_MS } from '@rsio/protocol/client/limits';
 import { DRAINING_VALID_MS, STALL_FAIL_GRACE_MS } from './limits.ts';

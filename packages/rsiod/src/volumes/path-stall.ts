@@ -3,7 +3,7 @@
 // elapses while the server reports that it is slow. `abandon` is called only from the timer, never while the owner is calling this class.
 // Rules: E2.
 
-import type { StallPolicy } from '@rsio/common/config/schema/types';
+import type { StallPolicy } from '@rsio/common/config/schema/value-types';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { Standing } from '@rsio/protocol/client/attachment';
 import { DRAINING_VALID_MS, STALL_FAIL_GRACE_MS, STALL_LATE_MS, STALL_LOOK_MS } from './limits.ts';

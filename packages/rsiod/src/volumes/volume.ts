@@ -2,7 +2,8 @@
 // checks range, alignment and rights; path-stall.ts decides how long I/O waits without a path. Invariants: Every `submit` leads to exactly
 // one `done`, which is never called from within `submit`. Abandoned I/O is not sent again, and its buffers are no longer used. Rules: E1.
 
-import type { ClientNamespaceConfig, StallPolicy } from '@rsio/common/config/schema/types';
+import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
+import type { StallPolicy } from '@rsio/common/config/schema/value-types';
 import { assert, counted } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

@@ -2,7 +2,8 @@
 // the decision. Invariants: a name is unique in a universe, over all pools and all sections [volume]. A pool never promises more bytes than
 // its limit. A refusal for lack of space says how much space is needed and how much is free.
 
-import type { IoLimits, PoolOwnership } from '@rsio/common/config/schema/types';
+import type { PoolOwnership } from '@rsio/common/config/schema/types';
+import type { IoLimits } from '@rsio/common/config/schema/io-limits';
 import { RsError } from '@rsio/common/lib/errors';
 import { isName, NAME_ALLOWED, printSize, quoteText } from '@rsio/common/lib/units';
 import type { Asker, Change } from './asker.ts';

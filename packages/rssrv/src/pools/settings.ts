@@ -2,7 +2,6 @@
 // setting of a request is invalid, none of its settings is used.
 
 import { clientNames, mayChoice, stamp, type ValueType, yesNo } from '@rsio/common/config/schema/value-types';
-import type { IoLimits } from '@rsio/common/config/schema/types';
 import {
   bandwidthType,
   burstType,
@@ -11,6 +10,7 @@ import {
   LIMIT_KEYS,
   limitsField,
   NO_IO_LIMITS,
+  type IoLimits,
 } from '@rsio/common/config/schema/io-limits';
 import { RsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';

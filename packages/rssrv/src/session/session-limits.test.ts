@@ -2,7 +2,7 @@
 // continue, and which requests never wait. The tests in volumes/throttle/ test how limits are divided among sessions; the tests in
 // test/integration use real processes. Rules: G37. docs/PROTOCOL.md, Limits.
 
-import type { IoLimits } from '@rsio/common/config/schema/types';
+import type { IoLimits } from '@rsio/common/config/schema/io-limits';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import { Ping } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';

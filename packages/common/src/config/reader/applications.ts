@@ -49,21 +49,11 @@ function readOne(reader: Reader, findings: Findings): ApplicationConfig | null {
     name: reader.name,
     volumes,
     mounts,
-    mountOptions: reader.value('mount-options'),
     service,
-    check: reader.value('check'),
+    ...reader.fields(),
     address:
       address === null ? null : { address: address.address, prefix: address.prefixLength ?? (isIPv6(address.address) ? 128 : 32), device },
     nodes,
-    silentMs: reader.value('silent'),
-    startDelayMs: reader.value('start-delay'),
-    startTimeoutMs: reader.value('start-timeout'),
-    stopTimeoutMs: reader.value('stop-timeout'),
-    checkIntervalMs: reader.value('check-interval'),
-    checkTimeoutMs: reader.value('check-timeout'),
-    restarts: reader.value('restarts'),
-    failBack: reader.value('fail-back'),
-    onIsolation: reader.value('on-isolation'),
     line: reader.line,
   };
 }

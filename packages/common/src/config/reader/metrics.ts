@@ -3,7 +3,8 @@
 
 import { isLoopback } from '../../lib/subnet.ts';
 import { printEndpoint, quoteText } from '../../lib/units.ts';
-import type { EndpointConfig, MetricsConfig } from '../schema/types.ts';
+import type { MetricsConfig } from '../schema/types.ts';
+import type { EndpointConfig } from '../schema/value-types.ts';
 import type { Findings } from './findings.ts';
 
 interface MetricsReader<K extends string> {

@@ -12,6 +12,7 @@ import { type ConfigProblem, Findings, throwProblems, Uniques } from './findings
 import { type IniSection, parseIni } from './ini-document.ts';
 import type { KeyDemand } from './short-keys.ts';
 import { readGates } from './gates.ts';
+import { namespaceSettings, volumeOverrides } from '../schema/inherited.ts';
 import { SCHEMA } from '../schema/schema.ts';
 import { readMetrics } from './metrics.ts';
 import { SectionReader } from './section-reader.ts';
@@ -101,12 +102,6 @@ export function examineRscltConfig(text: string, file: string): RscltExamination
       .map((section) => new SectionReader(section, schema.application.keys, schema, findings)),
     findings,
   );
-  const nbdGroup = defaults.value('nbd-group');
-  const logTotalBytes = defaults.value('log-total');
-  const processes = defaults.value('processes');
-  const busyPollUs = defaults.value('busy-poll');
-  const log = defaults.value('log');
-  const logTime = defaults.value('log-time');
   const defaultTls = defaults.value('tls');
   const token = defaults.value('metrics-token');
   const metrics = readMetrics(defaults.value('metrics'), token, defaults, findings);
@@ -123,12 +118,7 @@ export function examineRscltConfig(text: string, file: string): RscltExamination
     file,
     defaultPort,
     defaultTls,
-    nbdGroup,
-    log,
-    logTime,
-    logTotalBytes,
-    processes,
-    busyPollUs,
+    ...defaults.fields(),
     metrics,
     appMetrics,
     interfaces,
@@ -248,19 +238,7 @@ function readNamespace({ namespace, servers, volumes }: Group, defaults: Reader<
     nodekey: namespace.value('nodekey') ?? '',
     namespacekey: namespace.value('namespacekey'),
     port: namespace.value('port'),
-    stall: namespace.value('stall') ?? defaults.value('stall'),
-    attach: namespace.value('attach') ?? defaults.value('attach'),
-    device: namespace.value('device') ?? defaults.value('device'),
-    paths: namespace.value('paths') ?? defaults.value('paths'),
-    heartbeatMs: namespace.value('heartbeat') ?? defaults.value('heartbeat'),
-    suspectMs: namespace.value('suspect') ?? defaults.value('suspect'),
-    deadMs: namespace.value('dead') ?? defaults.value('dead'),
-    digest: namespace.value('digest') ?? defaults.value('digest'),
-    tls: namespace.value('tls') ?? defaults.value('tls'),
-    logSizeBytes: namespace.value('log-size') ?? defaults.value('log-size'),
-    mirrorPatienceMs: namespace.value('mirror-patience') ?? defaults.value('mirror-patience'),
-    resyncRateBytes: namespace.value('resync-rate') ?? defaults.value('resync-rate'),
-    mirrorReads: namespace.value('mirror-reads') ?? defaults.value('mirror-reads'),
+    ...namespaceSettings(namespace, defaults),
     servers: servers.flatMap(({ reader, position }) => readServer(reader, position) ?? []),
     volumes: volumes.map(readVolume),
   };
@@ -275,13 +253,8 @@ function readServer(reader: Reader<'server'>, position: number): ClientServerCon
 function readVolume(reader: Reader<'volume'>): VolumeOverride {
   return {
     name: reader.name,
-    stall: reader.value('stall'),
+    ...volumeOverrides(reader),
     attach: reader.value('attach'),
-    device: reader.value('device'),
-    logSizeBytes: reader.value('log-size'),
-    mirrorPatienceMs: reader.value('mirror-patience'),
-    resyncRateBytes: reader.value('resync-rate'),
-    mirrorReads: reader.value('mirror-reads'),
     readonly: reader.value('readonly'),
     path: reader.value('path'),
   };

@@ -7,14 +7,7 @@ import { quoteText } from '../../lib/units.ts';
 import type { Findings } from './findings.ts';
 import type { IniContent, IniSection } from './ini-document.ts';
 import { isLikely, isMistyped, nearestWord } from '../schema/nearest.ts';
-import type { FileSchema, KeyEntry, KeyTable } from '../schema/entries.ts';
-
-/** A key with a default always has a value. The value of any other key is null if the key is missing or wrong. */
-export type ValueOf<E> = E extends { readonly type: { parse(text: string): infer T } }
-  ? E extends { readonly default: string }
-    ? T
-    : T | null
-  : never;
+import type { FileSchema, KeyEntry, KeyTable, SectionFields, ValueOf } from '../schema/entries.ts';
 
 export class SectionReader<K extends KeyTable> {
   readonly section: IniSection;
@@ -52,6 +45,12 @@ export class SectionReader<K extends KeyTable> {
     assert(entry !== undefined, `No key ${key} in the schema of [${this.section.type}]`);
     const fallback = entry.default === null ? null : entry.type.parse(entry.default);
     return (this.#values.has(key) ? this.#values.get(key) : fallback) as ValueOf<K[N]>;
+  }
+
+  /** Returns the values of all keys that have a field in the configuration. */
+  fields(): SectionFields<K> {
+    const named = Object.entries(this.#keys).flatMap(([key, { field }]) => (field === undefined ? [] : [[field, this.value(key)]]));
+    return Object.fromEntries(named) as SectionFields<K>;
   }
 
   /** Returns the value that the file sets. If the file sets no correct value, returns null, even if the key has a default. */

@@ -6,17 +6,10 @@ import { isName, NAME_ALLOWED, parseSize, quoteText } from '../../lib/units.ts';
 import { CLIENTS_MAX, OWNERS_MAX, POOLS_MAX } from '../schema/limits.ts';
 import { type Findings, Uniques } from './findings.ts';
 import type { IniContent, IniSection } from './ini-document.ts';
-import { isLimitKey, limitAllowed, type LimitKey, limitsField, NO_IO_LIMITS, withLimit } from '../schema/io-limits.ts';
+import { type IoLimits, isLimitKey, limitAllowed, type LimitKey, limitsField, NO_IO_LIMITS, withLimit } from '../schema/io-limits.ts';
 import { SCHEMA } from '../schema/schema.ts';
 import type { SectionReader } from './section-reader.ts';
-import {
-  type ClientRights,
-  CLIENT_ROLES,
-  type ClientRole,
-  type IoLimits,
-  type PoolConfig,
-  type SharedDiskConfig,
-} from '../schema/types.ts';
+import { type ClientRights, CLIENT_ROLES, type ClientRole, type PoolConfig, type SharedDiskConfig } from '../schema/types.ts';
 
 const schema = SCHEMA.rssrvcfg;
 

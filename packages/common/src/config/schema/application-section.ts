@@ -24,7 +24,12 @@ import {
   PATH_MAX_BYTES,
 } from './limits.ts';
 import * as types from './value-types.ts';
-import type { ApplicationMount } from './types.ts';
+
+/** `volume`: as in `volumes`; null: the first one. */
+export interface ApplicationMount {
+  readonly volume: string | null;
+  readonly path: string;
+}
 
 const time = types.duration(APPLICATION_TIME_MIN_MS, APPLICATION_TIME_MAX_MS);
 
@@ -124,7 +129,7 @@ export const APPLICATION_SECTION = {
   keys: {
     volumes: needed(volumes, 'Volumes of the application. The node that holds the first one runs it'),
     mounts: optional(mounts, 'Folders at which the file systems on the volumes are mounted, in order'),
-    'mount-options': optional(mountOptions, 'Options of all these mounts'),
+    'mount-options': optional(mountOptions, 'Options of all these mounts', 'mountOptions'),
     service: optional(
       unit,
       'The service, a unit of systemd; disable it there, because rsapp starts it. Services without a unit have start',
@@ -134,7 +139,7 @@ export const APPLICATION_SECTION = {
       'Program that is the service: it runs as long as the service does, in a control group. The file and its folders must belong to root',
     ),
     stop: optional(types.path, 'Program that ends the service, before rsapp sends SIGTERM and later SIGKILL'),
-    check: optional(types.path, 'Program that exits with 0 if the service is well; otherwise the service has failed'),
+    check: optional(types.path, 'Program that exits with 0 if the service is well; otherwise the service has failed', 'check'),
     address: optional(address, 'Address that moves along with the application'),
     'address-device': optional(networkDevice, 'Network device of the address. Default: the device with an address of the same subnet'),
     nodes: needed(nodes, 'Nodes that may run it, in order of preference'),
@@ -142,30 +147,50 @@ export const APPLICATION_SECTION = {
       types.duration(APPLICATION_SILENT_MIN_MS, APPLICATION_SILENT_MAX_MS),
       printDuration(APPLICATION_SILENT_MS),
       'For how long most servers must have seen no path of the node that runs it, before another node takes over',
+      'silentMs',
     ),
     'start-delay': withDefault(
       types.duration(APPLICATION_START_DELAY_MIN_MS, APPLICATION_SILENT_MAX_MS),
       printDuration(APPLICATION_START_DELAY_MS),
       'How long each node waits for the ones before it',
+      'startDelayMs',
     ),
-    'start-timeout': withDefault(time, printDuration(APPLICATION_START_MS), 'Time limit for a start, with fsck and mounts'),
-    'stop-timeout': withDefault(time, printDuration(APPLICATION_STOP_MS), 'Time limit for the service to end, before it is killed'),
-    'check-interval': withDefault(time, printDuration(APPLICATION_CHECK_EVERY_MS), 'Time between checks of the service'),
+    'start-timeout': withDefault(
+      time,
+      printDuration(APPLICATION_START_MS),
+      'Time limit for a start, with fsck and mounts',
+      'startTimeoutMs',
+    ),
+    'stop-timeout': withDefault(
+      time,
+      printDuration(APPLICATION_STOP_MS),
+      'Time limit for the service to end, before it is killed',
+      'stopTimeoutMs',
+    ),
+    'check-interval': withDefault(time, printDuration(APPLICATION_CHECK_EVERY_MS), 'Time between checks of the service', 'checkIntervalMs'),
     'check-timeout': withDefault(
       time,
       printDuration(APPLICATION_CHECK_MS),
       'Time limit for one check; after this time, the service has failed',
+      'checkTimeoutMs',
     ),
     restarts: withDefault(
       types.integer(0, APPLICATION_RESTARTS_MAX),
       String(APPLICATION_RESTARTS),
       'How often a failed service is restarted on its node within 10 minutes, before it moves',
+      'restarts',
     ),
-    'fail-back': withDefault(types.yesNo, 'no', 'Whether it returns to the first node when that has been in reach for a minute'),
+    'fail-back': withDefault(
+      types.yesNo,
+      'no',
+      'Whether it returns to the first node when that has been in reach for a minute',
+      'failBack',
+    ),
     'on-isolation': withDefault(
       types.choice('stop', 'wait'),
       'stop',
       'What a node does that reaches no server for the time of silent: it stops the application, or waits until its I/O fails',
+      'onIsolation',
     ),
   },
 } as const;

@@ -10,6 +10,8 @@ export interface KeyEntry<T> {
   readonly default: string | null;
   /** Help text of one or two sentences, without a full stop at the end. */
   readonly help: string;
+  /** Name of the value in the configuration; absent if the reader of the section makes something else of it. */
+  readonly field?: string | undefined;
 }
 
 export type KeyTable = Readonly<Record<string, KeyEntry<unknown>>>;
@@ -31,10 +33,22 @@ export function needed<T>(type: ValueType<T>, help: string) {
   return { type, isRequired: true, default: null, help } as const;
 }
 
-export function optional<T>(type: ValueType<T>, help: string) {
-  return { type, isRequired: false, default: null, help } as const;
+export function optional<T, const F extends string | undefined = undefined>(type: ValueType<T>, help: string, field?: F) {
+  return { type, isRequired: false, default: null, help, field: field as F } as const;
 }
 
-export function withDefault<T>(type: ValueType<T>, text: string, help: string) {
-  return { type, isRequired: false, default: text, help } as const;
+export function withDefault<T, const F extends string | undefined = undefined>(type: ValueType<T>, text: string, help: string, field?: F) {
+  return { type, isRequired: false, default: text, help, field: field as F } as const;
 }
+
+/** A key with a default always has a value. The value of any other key is null if the key is missing or wrong. */
+export type ValueOf<E> = E extends { readonly type: { parse(text: string): infer T } }
+  ? E extends { readonly default: string }
+    ? T
+    : T | null
+  : never;
+
+type FieldOf<E> = E extends { readonly field: infer F extends string } ? F : never;
+
+/** The values of the keys of a section that have a field in the configuration. */
+export type SectionFields<K extends KeyTable> = { readonly [N in keyof K as FieldOf<K[N]>]: ValueOf<K[N]> };

@@ -3,8 +3,17 @@
 
 import { printDuration, printSize } from '../../lib/units.ts';
 import { BANDWIDTH_MAX_BYTES, BANDWIDTH_MIN_BYTES, BURST_MAX_MS, BURST_MIN_MS, BURST_MS, IOPS_MAX, IOPS_MIN } from './limits.ts';
-import type { IoLimits } from './types.ts';
 import { duration, integer, orOff, size } from './value-types.ts';
+
+/** I/O limits of a volume or of a client; null for no limit. */
+export interface IoLimits {
+  /** Requests per second: READ, WRITE, DISCARD and ZERO. */
+  readonly iops: number | null;
+  /** Bytes per second that READ and WRITE move. */
+  readonly bytesPerSecond: number | null;
+  /** Time for which unused allowance of the limits is kept. */
+  readonly burstMs: number;
+}
 
 export const iopsType = orOff(integer(IOPS_MIN, IOPS_MAX));
 export const bandwidthType = orOff(size(BANDWIDTH_MIN_BYTES, BANDWIDTH_MAX_BYTES));

@@ -50,10 +50,14 @@ test('Rows carry type, range, default and help', () => {
   });
 });
 
-test('The keys of the manual', () => {
-  const keysOf = (file: ConfigFileName) =>
-    Object.entries(SCHEMA[file] as FileSchema).map(([section, { keys }]) => `${section}: ${Object.keys(keys).join(' ')}`);
-  expect(keysOf('rssrvcfg')).toEqual([
+test('Every key of release 0.2.0 is there, so that its files are read', () => {
+  const missing = (file: ConfigFileName, kept: readonly string[]) =>
+    kept.flatMap((line) => {
+      const [section = '', keys = ''] = line.split(': ');
+      const known = (SCHEMA[file] as FileSchema)[section]?.keys;
+      return keys.split(' ').filter((key) => key !== '' && (known === undefined || !Object.hasOwn(known, key)));
+    });
+  const server = [
     'namespace: namespaceid protocol port namespacekey explore tls tenants',
     'server: serverid serverkey log-level log log-time control-group user processes witness metrics metrics-token',
     'interface: address port protocol',
@@ -63,8 +67,8 @@ test('The keys of the manual', () => {
     'trigger: on run timeout',
     'clients: ',
     'rights: ',
-  ]);
-  expect(keysOf('rscltcfg')).toEqual([
+  ];
+  const client = [
     'defaults: protocol port stall attach device paths heartbeat suspect dead digest tls log-size mirror-patience resync-rate mirror-reads log-total processes busy-poll log log-time nbd-group metrics metrics-token app-metrics',
     'interface: address port protocol',
     'namespace: namespaceid nodename nodekey namespacekey protocol port stall attach device paths heartbeat suspect dead digest tls log-size mirror-patience resync-rate mirror-reads',
@@ -73,7 +77,9 @@ test('The keys of the manual', () => {
     'gate: protocol address hosts nqn iqn volumes member secret-file tls interface shelf slots aoe-writes',
     'application: volumes mounts mount-options service start stop check address address-device nodes silent start-delay start-timeout stop-timeout check-interval check-timeout restarts fail-back on-isolation',
     'trigger: on run timeout',
-  ]);
+  ];
+  expect([missing('rssrvcfg', server), missing('rscltcfg', client)]).toEqual([[], []]);
+  expect(missing('rscltcfg', ['volume: nosuch'])).toEqual(['nosuch']);
 });
 
 test('The nearest word', () => {

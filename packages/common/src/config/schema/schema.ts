@@ -6,35 +6,18 @@ import { NAMESPACEID_MAX, SECTOR_BYTES, SERVERID_MAX, UNIVERSE_MAX, VOLUME_MAX_B
 import {
   BURST_MS,
   CLIENTS_MAX,
-  DEAD_AFTER_MS,
-  DEAD_MAX_MS,
   AOE_SHELF_MAX,
   GATE_MEMBERS_MAX,
   GATE_PORT,
   ISCSI_PORT,
-  HEARTBEAT_INTERVAL_MS,
-  HEARTBEAT_MAX_MS,
-  HEARTBEAT_MIN_MS,
   BUSY_POLL_MAX_US,
   CLIENT_PROCESSES_MAX,
   LOG_TOTAL_BYTES,
   LOG_TOTAL_MAX_BYTES,
   LOG_TOTAL_MIN_BYTES,
-  MIRROR_PATIENCE_MAX_MS,
-  MIRROR_PATIENCE_MIN_MS,
-  MIRROR_PATIENCE_MS,
   PORT_DEFAULT,
   PROCESSES_PER_CORE,
-  REPLAY_LOG_BYTES,
-  REPLAY_LOG_MAX_BYTES,
   RESERVE_MAX_PERCENT,
-  RESYNC_RATE_BYTES,
-  RESYNC_RATE_MAX_BYTES,
-  STALL_MAX_MS,
-  STALL_MIN_MS,
-  STALL_MS,
-  SUSPECT_AFTER_MS,
-  SUSPECT_MIN_MS,
   TAKE_OVER_MAX_MS,
   TAKE_OVER_MIN_MS,
   TAKE_OVER_MS,
@@ -42,6 +25,7 @@ import {
 import { printDuration, printSize } from '../../lib/units.ts';
 import { type FileSchema, needed, optional, type SectionEntry, withDefault } from './entries.ts';
 import { APPLICATION_SECTION } from './application-section.ts';
+import { DEFAULT_KEYS, NAMESPACE_KEYS, VOLUME_KEYS } from './inherited.ts';
 import { bandwidthType, burstType, iopsType } from './io-limits.ts';
 import { PEER_SECTION } from './peer-section.ts';
 import { triggerSection } from './trigger-section.ts';
@@ -51,16 +35,6 @@ export type ConfigFileName = 'rssrvcfg' | 'rscltcfg';
 
 const namespaceid = types.integer(0, NAMESPACEID_MAX);
 const protocol = types.choice('tcp');
-const stall = types.stall(STALL_MIN_MS, STALL_MAX_MS);
-const device = types.choice('auto', 'block', 'raw', 'nbd-socket', 'none');
-const paths = types.choice('auto', 'all', 'configured');
-const heartbeat = types.duration(HEARTBEAT_MIN_MS, HEARTBEAT_MAX_MS);
-const suspect = types.duration(SUSPECT_MIN_MS, HEARTBEAT_MAX_MS);
-const dead = types.duration(HEARTBEAT_MIN_MS, DEAD_MAX_MS);
-const mirrorPatience = types.duration(MIRROR_PATIENCE_MIN_MS, MIRROR_PATIENCE_MAX_MS);
-const resyncRate = types.size(0, RESYNC_RATE_MAX_BYTES);
-const mirrorReads = types.choice('confirmed', 'local');
-const logSize = types.size(0, REPLAY_LOG_MAX_BYTES);
 const explore = types.choice('yes', 'signed', 'no');
 const tlsPolicy = types.choice('off', 'allow', 'require');
 const logLevel = types.choice('trace', 'debug', 'info', 'warn', 'error', 'fatal');
@@ -71,28 +45,14 @@ const blockSize = types.words('enum', { 512: 512, 4096: 4096 });
 
 /** Help texts for keys that occur in several sections. */
 const HELP = {
-  stall: 'How long I/O waits for a path before the I/O fails (forever: never; fail: within 1s)',
-  attach: 'Volumes to attach at start, at reload and when rsiod connects, unless rsconfig -d has detached them since boot',
-  device: 'Devices of an attached volume (block: block and raw device; raw: raw device; nbd-socket: NBD export only; none: no access)',
-  paths: 'Interface pairs that become paths (auto: same subnet; all: every pair; configured: like auto, but only [server] addresses)',
-  heartbeat: 'Interval between heartbeats on each path',
-  suspect: 'How long a path may be silent before its requests are sent again on other paths; must be less than heartbeat',
-  dead: 'How long a path may be silent before rsiod closes and reconnects it; more than 2 heartbeats, enough to send a batch',
-  digest: 'Whether frames carry CRC-32 checksums in addition to the checksums of TCP',
-  tls: 'Whether paths are encrypted with TLS 1.3; with on, rsiod does not use a server that refuses to encrypt',
-  logSize: 'Memory per volume for unflushed writes; rsiod sends them again after a server crash (0: writes go straight to storage)',
-  mirrorPatience: 'How long a mirror waits for a replica without a path before it drops the replica; it always waits for a slow server',
-  resyncRate: 'Maximum bytes per second that each mirror copies to replicas that return (0: no limit)',
   log: 'Where the daemon logs (auto: to the journal if systemd starts the daemon with the journal as its output, else to the file in /var/log/rsio)',
   logTime: 'Time zone in which log lines are printed',
   metrics: 'Address and port at which the daemon serves /metrics for Prometheus; an address other than loopback needs a metrics-token',
   appMetrics: 'Address and port at which rsapp serves /metrics, with the metrics-token of this section; another port than that of metrics',
   metricsToken: 'Token that a reader of the metrics sends as Authorization: Bearer TOKEN; at least 16 characters',
-  mirrorReads: 'Reads of a mirror (confirmed: after servers have confirmed the claim; local: at once, but data may be outdated)',
 } as const;
 
 const OF_DEFAULTS = 'Inherited from [defaults]';
-const OF_NAMESPACE = 'Inherited from [namespace]';
 
 const anyNumber = { hasName: true, occurs: 'any number', below: null, lines: null } as const;
 
@@ -105,22 +65,29 @@ export const SCHEMA = {
       keys: {
         namespaceid: needed(namespaceid, 'Number of the namespace; all its servers and clients have the same number'),
         protocol: withDefault(protocol, 'tcp', 'Protocol of the interfaces that do not set their own; tcp is the only possible value'),
-        port: withDefault(types.port, String(PORT_DEFAULT), 'Default port of the interfaces'),
-        namespacekey: optional(types.keyText, 'Key that signs exploration messages; clients that sign their requests set the same key'),
+        port: withDefault(types.port, String(PORT_DEFAULT), 'Default port of the interfaces', 'port'),
+        namespacekey: optional(
+          types.keyText,
+          'Key that signs exploration messages; clients that sign their requests set the same key',
+          'namespacekey',
+        ),
         explore: withDefault(
           explore,
           'yes',
           'Which clients get an answer when they explore (yes: all; signed: those that sign with the namespacekey; no: none)',
+          'explore',
         ),
         tls: withDefault(
           tlsPolicy,
           'allow',
           'Which paths are encrypted with TLS 1.3 (off: none; allow: those of clients with tls = on; require: all, and other clients are refused)',
+          'tls',
         ),
         tenants: withDefault(
           types.yesNo,
           'no',
           'Whether a volume belongs to the client that created it (no: clients with manage change all that they may attach); rsadm init writes yes',
+          'tenants',
         ),
       },
     },
@@ -133,14 +100,16 @@ export const SCHEMA = {
         serverkey: optional(
           types.keyText,
           'Key that proves the identity of this server if several servers have the same client keys; clients set it in [server]',
+          'serverkey',
         ),
         'log-level': withDefault(
           logLevel,
           'info',
           'Lowest level that rssrv logs; at debug and trace, rssrv does not rate-limit its log messages',
+          'logLevel',
         ),
-        log: withDefault(logPlace, 'auto', HELP.log),
-        'log-time': withDefault(logTime, 'gmt', HELP.logTime),
+        log: withDefault(logPlace, 'auto', HELP.log, 'log'),
+        'log-time': withDefault(logTime, 'gmt', HELP.logTime, 'logTime'),
         'control-group': optional(
           types.name,
           'User group whose members may run commands that only show something; rssrv opens a second control socket for them',
@@ -157,6 +126,7 @@ export const SCHEMA = {
           types.yesNo,
           'no',
           'Whether all clients may make this server a voter of mirrors (no: only clients that may create volumes here)',
+          'witness',
         ),
         metrics: withDefault(types.endpoint, 'off', HELP.metrics),
         'metrics-token': optional(types.keyText, HELP.metricsToken),
@@ -178,36 +148,51 @@ export const SCHEMA = {
       ...anyNumber,
       help: 'A volume that this server offers to clients',
       keys: {
-        path: optional(types.path, 'File or block device that holds the volume; required unless type is memory or null'),
+        path: optional(types.path, 'File or block device that holds the volume; required unless type is memory or null', 'path'),
         size: optional(
           types.size(SECTOR_BYTES, VOLUME_MAX_BYTES),
           'Size of the volume. rssrv creates or grows a file to this size, but never truncates it. Required if type is memory or null',
+          'sizeBytes',
         ),
-        type: withDefault(volumeType, 'auto', 'Kind of storage; auto chooses file or block according to path'),
-        blocksize: withDefault(blockSize, '512', 'Block size that clients see, in bytes'),
-        readonly: withDefault(types.yesNo, 'no', 'Whether rssrv refuses writes'),
+        type: withDefault(volumeType, 'auto', 'Kind of storage; auto chooses file or block according to path', 'type'),
+        blocksize: withDefault(blockSize, '512', 'Block size that clients see, in bytes', 'blockSizeBytes'),
+        readonly: withDefault(types.yesNo, 'no', 'Whether rssrv refuses writes', 'readonly'),
         universe: withDefault(
           types.integer(0, UNIVERSE_MAX),
           '0',
           'Universe of the volume; the name of the volume is unique within its universe',
+          'universe',
         ),
-        clients: withDefault(types.clientNames, 'all', 'Clients that may see and attach the volume'),
-        shared: withDefault(types.yesNo, 'no', 'Whether several clients may write at the same time; if so, writes go straight to storage'),
+        clients: withDefault(types.clientNames, 'all', 'Clients that may see and attach the volume', 'clients'),
+        shared: withDefault(
+          types.yesNo,
+          'no',
+          'Whether several clients may write at the same time; if so, writes go straight to storage',
+          'shared',
+        ),
         unlocked: withDefault(
           types.yesNo,
           'no',
           'Whether rssrv serves a file that it cannot lock, because Perl is missing or the file system has no locks',
+          'unlocked',
         ),
-        id: optional(types.uuid, 'Identity of the volume; if unset, rssrv generates one at the first start and keeps it'),
-        'take-over': withDefault(types.mayChoice, 'yes', 'Clients that may take over the volume from its holder (yes: all; no: none)'),
+        id: optional(types.uuid, 'Identity of the volume; if unset, rssrv generates one at the first start and keeps it', 'id'),
+        'take-over': withDefault(
+          types.mayChoice,
+          'yes',
+          'Clients that may take over the volume from its holder (yes: all; no: none)',
+          'takeOver',
+        ),
         'take-over-force': withDefault(
           types.yesNo,
           'no',
           'Whether clients may force a take-over that loses acknowledged writes of the holder (with a section [rights]: only clients with admin)',
+          'takeOverForce',
         ),
         'same-content': optional(
           types.stamp,
           'Mark that rssrv has logged; the key confirms that the file or device still has the content that was served before',
+          'sameContent',
         ),
         iops: withDefault(
           iopsType,
@@ -290,37 +275,32 @@ export const SCHEMA = {
       keys: {
         protocol: withDefault(protocol, 'tcp', 'Protocol of paths'),
         port: withDefault(types.port, String(PORT_DEFAULT), 'Port of servers'),
-        stall: withDefault(stall, printDuration(STALL_MS), HELP.stall),
-        attach: withDefault(types.attachChoice, 'none', HELP.attach),
-        device: withDefault(device, 'auto', HELP.device),
-        paths: withDefault(paths, 'auto', HELP.paths),
-        heartbeat: withDefault(heartbeat, printDuration(HEARTBEAT_INTERVAL_MS), HELP.heartbeat),
-        suspect: withDefault(suspect, printDuration(SUSPECT_AFTER_MS), HELP.suspect),
-        dead: withDefault(dead, printDuration(DEAD_AFTER_MS), HELP.dead),
-        digest: withDefault(types.offOn, 'off', HELP.digest),
-        tls: withDefault(types.offOn, 'off', HELP.tls),
-        'log-size': withDefault(logSize, printSize(REPLAY_LOG_BYTES), HELP.logSize),
-        'mirror-patience': withDefault(mirrorPatience, printDuration(MIRROR_PATIENCE_MS), HELP.mirrorPatience),
-        'resync-rate': withDefault(resyncRate, printSize(RESYNC_RATE_BYTES), HELP.resyncRate),
-        'mirror-reads': withDefault(mirrorReads, 'confirmed', HELP.mirrorReads),
+        ...DEFAULT_KEYS,
         'log-total': withDefault(
           types.size(LOG_TOTAL_MIN_BYTES, LOG_TOTAL_MAX_BYTES),
           printSize(LOG_TOTAL_BYTES),
           'Total memory for unflushed writes. When half is used, rsiod flushes the volume that uses most; when all is used, writes go straight to storage',
+          'logTotalBytes',
         ),
         processes: withDefault(
           types.orAuto(types.integer(1, CLIENT_PROCESSES_MAX)),
           '1',
           'Number of processes that carry I/O (auto: a quarter of the cores, at least 1); a change takes effect at the next start of rsiod',
+          'processes',
         ),
         'busy-poll': withDefault(
           types.orOff(types.microseconds(BUSY_POLL_MAX_US)),
           'off',
           'Time after each I/O in which rsiod polls for the next I/O instead of sleeping, unless another program wants its core',
+          'busyPollUs',
         ),
-        log: withDefault(logPlace, 'auto', HELP.log),
-        'log-time': withDefault(logTime, 'gmt', HELP.logTime),
-        'nbd-group': optional(types.name, 'User group whose members may open the NBD socket, in addition to the user that runs rsiod'),
+        log: withDefault(logPlace, 'auto', HELP.log, 'log'),
+        'log-time': withDefault(logTime, 'gmt', HELP.logTime, 'logTime'),
+        'nbd-group': optional(
+          types.name,
+          'User group whose members may open the NBD socket, in addition to the user that runs rsiod',
+          'nbdGroup',
+        ),
         metrics: withDefault(types.endpoint, 'off', HELP.metrics),
         'metrics-token': optional(types.keyText, HELP.metricsToken),
         'app-metrics': withDefault(types.endpoint, 'off', HELP.appMetrics),
@@ -348,19 +328,7 @@ export const SCHEMA = {
         namespacekey: optional(types.keyText, 'Key that signs exploration messages; the servers of the namespace set the same key'),
         protocol: optional(protocol, `Protocol of the paths to the servers of the namespace. ${OF_DEFAULTS}`),
         port: optional(types.port, `Port of the servers of the namespace. ${OF_DEFAULTS}`),
-        stall: optional(stall, `${HELP.stall}. ${OF_DEFAULTS}`),
-        attach: optional(types.attachChoice, `${HELP.attach}. ${OF_DEFAULTS}`),
-        device: optional(device, `${HELP.device}. ${OF_DEFAULTS}`),
-        paths: optional(paths, `${HELP.paths}. ${OF_DEFAULTS}`),
-        heartbeat: optional(heartbeat, `${HELP.heartbeat}. ${OF_DEFAULTS}`),
-        suspect: optional(suspect, `${HELP.suspect}. ${OF_DEFAULTS}`),
-        dead: optional(dead, `${HELP.dead}. ${OF_DEFAULTS}`),
-        digest: optional(types.offOn, `${HELP.digest}. ${OF_DEFAULTS}`),
-        tls: optional(types.offOn, `${HELP.tls}. ${OF_DEFAULTS}`),
-        'log-size': optional(logSize, `${HELP.logSize}. ${OF_DEFAULTS}`),
-        'mirror-patience': optional(mirrorPatience, `${HELP.mirrorPatience}. ${OF_DEFAULTS}`),
-        'resync-rate': optional(resyncRate, `${HELP.resyncRate}. ${OF_DEFAULTS}`),
-        'mirror-reads': optional(mirrorReads, `${HELP.mirrorReads}. ${OF_DEFAULTS}`),
+        ...NAMESPACE_KEYS,
       },
     },
     server: {
@@ -382,13 +350,8 @@ export const SCHEMA = {
       below: 'namespace',
       help: 'Settings for the volumes of this name in the [namespace] section above, in every universe; attach = yes and path apply only in universe 0',
       keys: {
-        stall: optional(stall, `${HELP.stall}. ${OF_NAMESPACE}`),
+        ...VOLUME_KEYS,
         attach: optional(types.yesNo, 'Whether rsiod attaches this volume automatically; overrides the attach key of the namespace'),
-        device: optional(device, `${HELP.device}. ${OF_NAMESPACE}`),
-        'log-size': optional(logSize, `${HELP.logSize}. ${OF_NAMESPACE}`),
-        'mirror-patience': optional(mirrorPatience, `${HELP.mirrorPatience}. ${OF_NAMESPACE}`),
-        'resync-rate': optional(resyncRate, `${HELP.resyncRate}. ${OF_NAMESPACE}`),
-        'mirror-reads': optional(mirrorReads, `${HELP.mirrorReads}. ${OF_NAMESPACE}`),
         readonly: optional(types.yesNo, 'Whether rsiod attaches the volume read-only; a change takes effect at the next attach'),
         path: optional(
           types.path,

@@ -4,8 +4,7 @@
 import { describe, expect, test } from 'vitest';
 import { SeededRandom } from '../../testing/seeded-random.ts';
 import { diskText, fenceText } from './shared-disk-text.ts';
-import type { DiskConfig, FenceConfig } from './types.ts';
-import { disk, fence, serverNames } from './value-types.ts';
+import { disk, type DiskConfig, fence, type FenceConfig, serverNames } from './value-types.ts';
 
 const SEEDS = 200;
 const WORD = 'abcdefghijklmnopqrstuvwxyzABCXYZ0123456789._-';

@@ -1,7 +1,7 @@
 // Prints the disk and the fence of a shared pool as they are written in rssrvcfg, for views. Invariant: value-types.ts reads back what these
 // functions return.
 
-import type { DiskConfig, FenceConfig } from './types.ts';
+import type { DiskConfig, FenceConfig } from './value-types.ts';
 
 export function diskText(disk: DiskConfig): string {
   return disk.kind === 'rbd' ? `rbd:${disk.pool}/${disk.image}` : disk.path;

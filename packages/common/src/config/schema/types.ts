@@ -2,21 +2,22 @@
 // in bytes.
 
 import type { Address } from '../../lib/address.ts';
-export type StallPolicy = number | 'forever' | 'fail';
-/**
- * `confirmed`: a READ of a mirror is answered after the other servers have confirmed that this client still holds the mirror. `local`: one
- * server alone answers the READ.
- */
-export type MirrorReads = 'confirmed' | 'local';
-export type DeviceChoice = 'auto' | 'block' | 'raw' | 'nbd-socket' | 'none';
-/** The value `configured` means `auto`, restricted to the server interfaces that the file lists. */
-export type PathsChoice = 'auto' | 'all' | 'configured';
+import type { APPLICATION_SECTION, ApplicationMount } from './application-section.ts';
+import type { SectionFields } from './entries.ts';
+import type { NamespaceSettings, VolumeOverrides } from './inherited.ts';
+import type { IoLimits } from './io-limits.ts';
+import type { SCHEMA } from './schema.ts';
+import type { DiskConfig, EndpointConfig, FenceConfig } from './value-types.ts';
+
+export type DeviceChoice = NamespaceSettings['device'];
 /**
  * `off`: the server encrypts no path. `allow`: the server encrypts the paths of clients that request encryption. `require`: the server
  * refuses all other clients.
  */
 export type TlsPolicy = 'off' | 'allow' | 'require';
-export type AttachChoice = 'none' | 'all' | readonly string[];
+
+/** The values that a section of rssrvcfg sets as they are (schema.ts). */
+type Fields<S extends keyof typeof SCHEMA.rssrvcfg> = SectionFields<(typeof SCHEMA)['rssrvcfg'][S]['keys']>;
 
 /** A finding that does not prevent the use of the configuration file. */
 export interface ConfigWarning {
@@ -34,35 +35,10 @@ export interface ServerInterfaceConfig {
   readonly port: number;
 }
 
-/** I/O limits of a volume or of a client; null for no limit. */
-export interface IoLimits {
-  /** Requests per second: READ, WRITE, DISCARD and ZERO. */
-  readonly iops: number | null;
-  /** Bytes per second that READ and WRITE move. */
-  readonly bytesPerSecond: number | null;
-  /** Time for which unused allowance of the limits is kept. */
-  readonly burstMs: number;
-}
-
-export interface ServerVolumeConfig {
+export interface ServerVolumeConfig extends Omit<Fields<'volume'>, 'unlocked'> {
   readonly name: string;
-  readonly type: 'auto' | 'file' | 'block' | 'memory' | 'null';
-  readonly path: string | null;
-  readonly sizeBytes: number | null;
-  readonly blockSizeBytes: 512 | 4096;
-  readonly readonly: boolean;
-  readonly universe: number;
-  /** Clients that may see and attach the volume; null for all clients. */
-  readonly clients: readonly string[] | null;
-  readonly shared: boolean;
-  /** Clients that may take over the volume from another client; null for all clients that may attach the volume. */
-  readonly takeOver: readonly string[] | null;
-  readonly takeOverForce: boolean;
-  /** True if rssrv may serve the volume even if the volume's file cannot be locked. */
+  /** True if rssrv may serve the volume even if the volume's file cannot be locked; absent: false. */
   readonly unlocked?: boolean;
-  readonly id: string | null;
-  /** Mark by which the administrator confirms that the content of the storage is unchanged; null if the key is not set. */
-  readonly sameContent: string | null;
   /** I/O limits of the volume; if the field is absent, NO_IO_LIMITS apply. */
   readonly limits?: IoLimits;
   /** Set for a volume of a pool. A manifest describes this volume, instead of a section of the file. */
@@ -116,16 +92,6 @@ export interface PartConfig {
   /** Reason why the file cannot be used; null if it can be used. */
   readonly trouble: string | null;
 }
-
-/** The disk of a shared pool: an image of Ceph RBD, or a device that several servers reach. */
-export type DiskConfig =
-  | { readonly kind: 'rbd'; readonly pool: string; readonly image: string }
-  | { readonly kind: 'device'; readonly path: string };
-
-/** `none`: there are no take-overs by force. `command`: `program`, with `words` as its first arguments, ends an earlier owner. */
-export type FenceConfig =
-  | { readonly kind: 'rbd' | 'reservation' | 'none' }
-  | { readonly kind: 'command'; readonly program: string; readonly words: readonly string[] };
 
 /** A pool on a shared disk. One of several servers owns it at a time, and mounts its file system at the path of the pool. */
 export interface SharedDiskConfig {
@@ -207,17 +173,6 @@ export interface ServerClientConfig {
   readonly newKey: string | null;
 }
 
-/** Where a daemon logs; `auto` depends on how the daemon was started. */
-export type LogChoice = 'auto' | 'journal' | 'syslog' | 'file';
-/** Time zone in which the lines of a log are printed. */
-export type LogTime = 'gmt' | 'local';
-
-/** An address and a port of this machine. */
-export interface EndpointConfig {
-  readonly address: string;
-  readonly port: number;
-}
-
 /** Where a daemon offers its metrics. */
 export interface MetricsConfig extends EndpointConfig {
   /** Token that a reader of the metrics must send. Null is valid only for a loopback address, which needs no token. */
@@ -226,32 +181,19 @@ export interface MetricsConfig extends EndpointConfig {
 
 export interface RssrvConfig {
   readonly file: string;
-  readonly namespace: {
+  readonly namespace: Fields<'namespace'> & {
     readonly name: string;
     readonly namespaceid: number;
-    /** Port for interfaces that do not set a port. The server also answers discovery datagrams on this port. */
-    readonly port: number;
-    readonly namespacekey: string | null;
-    readonly explore: 'yes' | 'signed' | 'no';
-    readonly tls: TlsPolicy;
-    /** True if a volume belongs to the client that created it. */
-    readonly tenants: boolean;
   };
-  readonly server: {
+  readonly server: Fields<'server'> & {
     readonly name: string;
     readonly serverid: number;
-    readonly serverkey: string | null;
-    readonly logLevel: string;
-    readonly log: LogChoice;
-    readonly logTime: LogTime;
     /** The group that may read through a separate control socket, and its line in the file; null for no group. */
     readonly controlGroup: { readonly name: string; readonly line: number } | null;
     /** The user of the worker processes, and its line in the file; null for the default. */
     readonly user: { readonly name: string; readonly line: number } | null;
     /** Maximum number of worker processes. If sessions outnumber workers, several sessions share a worker. */
     readonly processes: number;
-    /** True if clients may create records of mirrors at this server. */
-    readonly witness: boolean;
     /** Where the daemon offers its metrics; null if it offers no metrics. */
     readonly metrics: MetricsConfig | null;
   };
@@ -288,41 +230,20 @@ export interface ClientServerConfig {
   readonly position: number;
 }
 
-export interface VolumeOverride {
+export interface VolumeOverride extends VolumeOverrides {
   readonly name: string;
-  readonly stall: StallPolicy | null;
   readonly attach: boolean | null;
-  readonly device: DeviceChoice | null;
-  readonly logSizeBytes: number | null;
-  readonly mirrorPatienceMs: number | null;
-  readonly resyncRateBytes: number | null;
-  readonly mirrorReads: MirrorReads | null;
   readonly readonly: boolean | null;
   readonly path: string | null;
 }
 
-export interface ClientNamespaceConfig {
+export interface ClientNamespaceConfig extends NamespaceSettings {
   readonly name: string;
   readonly namespaceid: number;
   readonly nodename: string;
   readonly nodekey: string;
   readonly namespacekey: string | null;
   readonly port: number | null;
-  readonly stall: StallPolicy;
-  readonly attach: AttachChoice;
-  readonly device: DeviceChoice;
-  readonly paths: PathsChoice;
-  readonly heartbeatMs: number;
-  readonly suspectMs: number;
-  readonly deadMs: number;
-  readonly digest: boolean;
-  /** True if every path to the servers must be encrypted. */
-  readonly tls: boolean;
-  readonly logSizeBytes: number;
-  readonly mirrorPatienceMs: number;
-  /** Bytes per second; 0 for no limit. */
-  readonly resyncRateBytes: number;
-  readonly mirrorReads: MirrorReads;
   readonly servers: readonly ClientServerConfig[];
   readonly volumes: readonly VolumeOverride[];
 }
@@ -368,33 +289,16 @@ export interface AoeGateConfig {
   readonly hasUnsafeWrites: boolean;
 }
 
-/** `volume`: as in `volumes`; null: the first one. */
-export interface ApplicationMount {
-  readonly volume: string | null;
-  readonly path: string;
-}
-
 /** One `[application]` section: an application, which only one of several nodes runs at a time. */
-export interface ApplicationConfig {
+export interface ApplicationConfig extends SectionFields<(typeof APPLICATION_SECTION)['keys']> {
   readonly name: string;
   readonly volumes: readonly string[];
   readonly mounts: readonly ApplicationMount[];
-  readonly mountOptions: string | null;
   readonly service:
     | { readonly kind: 'unit'; readonly unit: string }
     | { readonly kind: 'programs'; readonly start: string; readonly stop: string | null };
-  readonly check: string | null;
   readonly address: { readonly address: Address; readonly prefix: number; readonly device: string | null } | null;
   readonly nodes: readonly string[];
-  readonly silentMs: number;
-  readonly startDelayMs: number;
-  readonly startTimeoutMs: number;
-  readonly stopTimeoutMs: number;
-  readonly checkIntervalMs: number;
-  readonly checkTimeoutMs: number;
-  readonly restarts: number;
-  readonly failBack: boolean;
-  readonly onIsolation: 'stop' | 'wait';
   /** Line of the section. */
   readonly line: number;
 }
@@ -405,19 +309,11 @@ export interface GateSecret {
   readonly key: Buffer;
 }
 
-export interface RscltConfig {
+export interface RscltConfig extends SectionFields<(typeof SCHEMA)['rscltcfg']['defaults']['keys']> {
   readonly file: string;
   readonly defaultPort: number | null;
   /** Value of the key `tls` for namespaces that do not set this key. */
   readonly defaultTls: boolean;
-  readonly nbdGroup: string | null;
-  readonly log: LogChoice;
-  readonly logTime: LogTime;
-  readonly logTotalBytes: number;
-  /** Number of processes that carry the I/O of volumes; `auto`: rsiod chooses the number by the cores of the machine. */
-  readonly processes: number | 'auto';
-  /** Duration of busy polling, in microseconds; null if busy polling is off. */
-  readonly busyPollUs: number | null;
   /** Where the daemon offers its metrics; null if it offers no metrics. */
   readonly metrics: MetricsConfig | null;
   /** The same for rsapp. */

@@ -34,7 +34,25 @@ import {
 } from '../../lib/units.ts';
 import { isSingleHost } from '../../lib/subnet.ts';
 import { parseVolumeName } from '../../lib/volume-name.ts';
-import type { AttachChoice, DiskConfig, EndpointConfig, FenceConfig, StallPolicy } from './types.ts';
+
+export type StallPolicy = number | 'forever' | 'fail';
+export type AttachChoice = 'none' | 'all' | readonly string[];
+
+/** The disk of a shared pool: an image of Ceph RBD, or a device that several servers reach. */
+export type DiskConfig =
+  | { readonly kind: 'rbd'; readonly pool: string; readonly image: string }
+  | { readonly kind: 'device'; readonly path: string };
+
+/** `none`: there are no take-overs by force. `command`: `program`, with `words` as its first arguments, ends an earlier owner. */
+export type FenceConfig =
+  | { readonly kind: 'rbd' | 'reservation' | 'none' }
+  | { readonly kind: 'command'; readonly program: string; readonly words: readonly string[] };
+
+/** An address and a port of this machine. */
+export interface EndpointConfig {
+  readonly address: string;
+  readonly port: number;
+}
 
 export interface ValueType<T> {
   readonly kind: string;
@@ -44,6 +62,15 @@ export interface ValueType<T> {
   /** All allowed words, so that crsio can offer them; absent if other values are allowed too. */
   readonly words?: readonly string[];
   parse(text: string): T;
+  /** The value as the file has it; absent if String() gives it. */
+  print?(value: T): string;
+}
+
+/** Prints a value in the notation of the file; `-`: it is not set. */
+export function printValue<T>(type: ValueType<T>, value: T | null): string {
+  if (value === null && type.print === undefined) return '-';
+  if (type.print !== undefined) return type.print(value as T);
+  return Array.isArray(value) ? value.join(', ') : String(value);
 }
 
 export function integer(min: number, max: number): ValueType<number> {
@@ -58,54 +85,89 @@ export const port = integer(1, PORT_MAX);
 
 export function size(minBytes: number, maxBytes: number): ValueType<number> {
   const allowed = `a size from ${printSize(minBytes)} to ${printSize(maxBytes)}: ${SIZE_ALLOWED}`;
-  return plain('size', allowed, (text) => {
-    const sizeBytes = parseSize(text);
-    return sizeBytes < minBytes || sizeBytes > maxBytes ? refuse('size', text, allowed) : sizeBytes;
-  });
+  return plain(
+    'size',
+    allowed,
+    (text) => {
+      const sizeBytes = parseSize(text);
+      return sizeBytes < minBytes || sizeBytes > maxBytes ? refuse('size', text, allowed) : sizeBytes;
+    },
+    orDash(printSize),
+  );
 }
 
 export function duration(minMs: number, maxMs: number): ValueType<number> {
   const allowed = `a time from ${printDuration(minMs)} to ${printDuration(maxMs)}: ${DURATION_ALLOWED}`;
-  return plain('duration', allowed, (text) => {
-    const durationMs = parseDuration(text);
-    return durationMs < minMs || durationMs > maxMs ? refuse('duration', text, allowed) : durationMs;
-  });
+  return plain(
+    'duration',
+    allowed,
+    (text) => {
+      const durationMs = parseDuration(text);
+      return durationMs < minMs || durationMs > maxMs ? refuse('duration', text, allowed) : durationMs;
+    },
+    orDash(printDuration),
+  );
 }
 
 export function microseconds(maxUs: number): ValueType<number> {
   const allowed = `a time from 1us to ${maxUs}us: a whole number with us`;
-  return plain('duration', allowed, (text) => {
-    const timeUs = text.endsWith('us') ? parseWhole(text.slice(0, -2)) : undefined;
-    return timeUs === undefined || timeUs < 1 || timeUs > maxUs ? refuse('duration', text, allowed) : timeUs;
-  });
+  return plain(
+    'duration',
+    allowed,
+    (text) => {
+      const timeUs = text.endsWith('us') ? parseWhole(text.slice(0, -2)) : undefined;
+      return timeUs === undefined || timeUs < 1 || timeUs > maxUs ? refuse('duration', text, allowed) : timeUs;
+    },
+    orDash((timeUs) => `${timeUs}us`),
+  );
 }
 
 /** A duration, or one of the words `forever` and `fail`. */
 export function stall(minMs: number, maxMs: number): ValueType<StallPolicy> {
   const wait = duration(minMs, maxMs);
   const allowed = `forever, fail, or ${wait.allowed}`;
-  return plain('stall', allowed, (text) => {
-    if (text === 'forever' || text === 'fail') return text;
-    return orElse(() => wait.parse(text), text, allowed);
-  });
+  return plain(
+    'stall',
+    allowed,
+    (text) => {
+      if (text === 'forever' || text === 'fail') return text;
+      return orElse(() => wait.parse(text), text, allowed);
+    },
+    orDash((value) => (typeof value === 'number' ? printDuration(value) : value)),
+  );
 }
 
 /** A value of another type, or the word `off`, which yields null. */
 export function orOff<T>(type: ValueType<T>): ValueType<T | null> {
   const allowed = `off, or ${type.allowed}`;
-  return plain(type.kind, allowed, (text) => (text === 'off' ? null : orElse(() => type.parse(text), text, allowed)));
+  return plain(
+    type.kind,
+    allowed,
+    (text) => (text === 'off' ? null : orElse(() => type.parse(text), text, allowed)),
+    (value) => (value === null ? 'off' : printValue(type, value)),
+  );
 }
 
 /** A value of another type, or the word `never`, which yields null. */
 export function orNever<T>(type: ValueType<T>): ValueType<T | null> {
   const allowed = `never, or ${type.allowed}`;
-  return plain(type.kind, allowed, (text) => (text === 'never' ? null : orElse(() => type.parse(text), text, allowed)));
+  return plain(
+    type.kind,
+    allowed,
+    (text) => (text === 'never' ? null : orElse(() => type.parse(text), text, allowed)),
+    (value) => (value === null ? 'never' : printValue(type, value)),
+  );
 }
 
 /** A value of another type, or the word `auto`. */
 export function orAuto<T>(type: ValueType<T>): ValueType<T | 'auto'> {
   const allowed = `auto, or ${type.allowed}`;
-  return plain(type.kind, allowed, (text) => (text === 'auto' ? text : orElse(() => type.parse(text), text, allowed)));
+  return plain(
+    type.kind,
+    allowed,
+    (text) => (text === 'auto' ? text : orElse(() => type.parse(text), text, allowed)),
+    (value) => (value === 'auto' || value === null ? String(value ?? '-') : printValue(type, value as T)),
+  );
 }
 
 /** A word from `table`, which contains the value of each word. */
@@ -117,7 +179,8 @@ export function words<const T extends Readonly<Record<string, unknown>>>(kind: s
     if (!Object.hasOwn(table, text)) refuse('word', text, allowed);
     return table[text as keyof T];
   };
-  return { ...plain(kind, allowed, parse), words: all };
+  const print = orDash((value: T[keyof T]) => all.find((word) => table[word] === value) ?? String(value));
+  return { ...plain(kind, allowed, parse, print), words: all };
 }
 
 /** One of the given words; the word itself is the value. */
@@ -358,8 +421,13 @@ function parseNames(text: string, allowed: string, named = (entry: string): stri
   return usable ? [...new Set(names)] : refuse('list of names', text, allowed);
 }
 
-function plain<T>(kind: string, allowed: string, parse: (text: string) => T): ValueType<T> {
-  return { kind, allowed, isSecret: false, parse };
+function plain<T>(kind: string, allowed: string, parse: (text: string) => T, print?: (value: T) => string): ValueType<T> {
+  return { kind, allowed, isSecret: false, parse, ...(print === undefined ? {} : { print }) };
+}
+
+/** A key that is not set has the value null. */
+function orDash<T>(print: (value: T) => string): (value: T) => string {
+  return (value) => (value === null ? '-' : print(value));
 }
 
 /** Calls `parse`. If `parse` fails, throws an error that contains the text `allowed`. */

@@ -162,7 +162,8 @@ function pairsOf(servers: readonly string[]): string[] {
 }
 
 const serverNames: ValueType<readonly string[]> = {
-  ...name,
+  kind: name.kind,
+  isSecret: false,
   allowed: 'names of two or three servers, with commas',
   parse: (text) => text.split(',').map((one) => name.parse(one.trim())),
 };

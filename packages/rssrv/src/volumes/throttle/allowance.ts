@@ -1,7 +1,7 @@
 // Two token buckets: one for a limit of requests, and one for a limit of bytes. Counts how much the requests take, for the report on the
 // use of a limit that several sessions share. Invariant: a request passes only if no bucket is empty, and then takes from every bucket.
 
-import type { IoLimits } from '@rsio/common/config/schema/types';
+import type { IoLimits } from '@rsio/common/config/schema/io-limits';
 import { RateBucket } from '@rsio/common/structures/rate-bucket';
 import type { ShareUse } from './throttle-messages.ts';
 

@@ -2,7 +2,7 @@
 // share-book.test.ts tests the division itself. Invariant: the shares of a client's sessions add up to at most the client's limit.
 
 import { expect, test } from 'vitest';
-import type { IoLimits } from '@rsio/common/config/schema/types';
+import type { IoLimits } from '@rsio/common/config/schema/io-limits';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { SHARE_REPORT_MS } from '../limits.ts';
 import { Bandwidth, type BandwidthPorts, type LimitedSession } from './bandwidth.ts';

@@ -3,8 +3,8 @@
 // a session receives the limits of a volume before the answer to its OPEN. A session that has ended has no share. A volume without limits
 // and halts has no share book, and a client without limits has no share book either.
 
-import { limitsOrNull } from '@rsio/common/config/schema/io-limits';
-import type { IoLimits, RssrvConfig } from '@rsio/common/config/schema/types';
+import { limitsOrNull, type IoLimits } from '@rsio/common/config/schema/io-limits';
+import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { isDeepStrictEqual } from 'node:util';
 import type { Log } from '@rsio/common/log/log';

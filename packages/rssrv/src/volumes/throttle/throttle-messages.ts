@@ -2,7 +2,7 @@
 // between processes carries them. share-book.ts decides about the shares in the listener, and session-throttles.ts applies them in a
 // session.
 
-import type { IoLimits } from '@rsio/common/config/schema/types';
+import type { IoLimits } from '@rsio/common/config/schema/io-limits';
 import {
   counter,
   type FieldsOf,
