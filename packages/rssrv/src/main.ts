@@ -16,7 +16,7 @@ import { nameProcess } from '@rsio/common/daemon/process-facts';
 import { EventFile } from '@rsio/common/events/event-file';
 import { systemClock } from '@rsio/common/lib/clock';
 import { plural } from '@rsio/common/lib/units';
-import { copyToStderr, type LogLevel, openLog } from '@rsio/common/log/log';
+import { copyToStderr, openLog } from '@rsio/common/log/log';
 import { openFilesLimit, openFilesWarning } from './server/descriptor-limit.ts';
 import { missingAddresses, volumeWarnings } from './server/environment-check.ts';
 import { Listener } from './server/listener.ts';
@@ -47,7 +47,7 @@ async function serve(daemon: Daemon, config: RssrvConfig, paths: RssrvPaths, { f
   const { way } = place.choose(config.server);
   const copiesLog = foreground && !place.isOutput;
   const copy = copiesLog ? copyToStderr : undefined;
-  const log = openLog({ ...way, node: name, level: logLevel as LogLevel, copy, warn, flushed: () => place.flushSync() });
+  const log = openLog({ ...way, node: name, level: logLevel, copy, warn, flushed: () => place.flushSync() });
   reportCrash(log, 'rssrv', daemon);
   warningSentences(config.warnings).forEach(warner(daemon, log));
   const filesWarning = openFilesWarning(config, openFilesLimit());

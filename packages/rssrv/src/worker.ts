@@ -7,7 +7,7 @@ import net, { type Socket } from 'node:net';
 import { nameProcess } from '@rsio/common/daemon/process-facts';
 import { systemClock } from '@rsio/common/lib/clock';
 import { programVersion } from '@rsio/common/lib/version';
-import { type DaemonLog, type LogLevel, openLog } from '@rsio/common/log/log';
+import { type DaemonLog, type LowestLevel, openLog } from '@rsio/common/log/log';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
@@ -78,7 +78,7 @@ class WorkerProcess {
         this.receiveFor(message.session, message.message, socket ?? this.passedSocket(message.socketTag));
         return;
       case 'log-level':
-        this.log?.setLevel(message.level as LogLevel);
+        this.log?.setLevel(message.level as LowestLevel);
         return;
       case 'ping':
         this.send({ type: 'pong' });
@@ -130,7 +130,7 @@ class WorkerProcess {
    * listener closes.
    */
   private firstLog({ node, level }: WorkerLog): DaemonLog {
-    const log = openLog({ file: 'the pipe', node, level: level as LogLevel, open: () => PASSED_LOG, warn: () => undefined });
+    const log = openLog({ file: 'the pipe', node, level: level as LowestLevel, open: () => PASSED_LOG, warn: () => undefined });
     log.debug(`Reads: ${this.calls.nowait === null ? 'their time decides' : 'the kernel says'} whether data is cached`);
     return log;
   }

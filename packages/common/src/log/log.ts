@@ -13,6 +13,9 @@ import { openPipe, PipeSink } from './pipe-sink.ts';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
+/** What may be the lowest level that a log has, from the most lines to the fewest (the key log-level). */
+export const LOWEST_LEVELS = ['trace', ...LOG_LEVELS, 'fatal'] as const;
+export type LowestLevel = (typeof LOWEST_LEVELS)[number];
 
 export interface Log {
   readonly isDebug?: boolean;
@@ -29,7 +32,7 @@ export interface Log {
 }
 
 export interface DaemonLog extends Log {
-  setLevel(level: LogLevel): void;
+  setLevel(level: LowestLevel): void;
   /** Reopens the file; called on SIGHUP, after a log rotation. */
   reopen(): void;
   /** Changes the place to which the log is written, or the form of its lines. */
@@ -51,7 +54,7 @@ export interface LogOptions {
   /** The client's node name or the server's name. Printed before `@rsio`. */
   readonly node: string;
   /** Lowest level that is logged. The default is `info`. */
-  readonly level?: LogLevel;
+  readonly level?: LowestLevel;
   /** Called with each formatted line, without a line end. Used in the foreground. */
   readonly copy?: ((line: string) => void) | undefined;
   /** Called once, with a message, if the log file cannot be written. By default, the message is written to stderr. */
@@ -116,7 +119,7 @@ export function openLog(options: LogOptions): DaemonLog {
   };
   process.on('uncaughtExceptionMonitor', ends);
   const daemonLog = Object.assign(log, {
-    setLevel: (level: LogLevel) => {
+    setLevel: (level: LowestLevel) => {
       root.level = level;
     },
     reopen: () => sink.reopen(),
@@ -186,7 +189,7 @@ class PinoLog implements Log {
   }
 
   // Check the level of the root logger, because pino copies the level to a child only when creating the child.
-  private emit(level: LogLevel, message: string, fields: LogFields | undefined): void {
+  private emit(level: LowestLevel, message: string, fields: LogFields | undefined): void {
     if (!this.root.isLevelEnabled(level)) return;
     if (fields === undefined) this.logger[level]({}, message);
     else this.logger[level](cleanFields(fields), message);

@@ -2,7 +2,7 @@
 // that a rate limit suppresses makes no event, so that no peer can push other events out of the list. Invariant: a line becomes an event
 // even if the log does not contain the line because of the log level.
 
-import type { DaemonLog, Log, LogLevel } from '@rsio/common/log/log';
+import type { DaemonLog, Log, LowestLevel } from '@rsio/common/log/log';
 import type { LogFields } from '@rsio/common/log/log-fields';
 import type { LogWay } from '@rsio/common/log/log-form';
 import type { Change, EventHistory } from '@rsio/common/events/event-history';
@@ -52,7 +52,7 @@ export class EventLog implements DaemonLog {
     return new EventLog(this.daemon, this.events, this.log.child(fields));
   }
 
-  setLevel(level: LogLevel): void {
+  setLevel(level: LowestLevel): void {
     this.daemon.setLevel(level);
   }
 

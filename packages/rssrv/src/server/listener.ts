@@ -10,7 +10,7 @@ import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import { assert } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
-import type { DaemonLog, Log, LogLevel } from '@rsio/common/log/log';
+import type { DaemonLog, Log, LowestLevel } from '@rsio/common/log/log';
 import { bootId } from '@rsio/common/daemon/process-facts';
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
 import { plural } from '@rsio/common/lib/units';
@@ -78,7 +78,7 @@ class ServerLogs {
     this.ports.log.reopen();
   }
 
-  setLevel(level: LogLevel): void {
+  setLevel(level: LowestLevel): void {
     this.ports.log.setLevel(level);
     this.ports.pool().setLogLevel(level);
   }

@@ -4,7 +4,7 @@
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { warningSentences } from '@rsio/common/config/load-config';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { LOG_LEVELS, type Log, type LogLevel } from '@rsio/common/log/log';
+import { type Log, LOWEST_LEVELS, type LowestLevel } from '@rsio/common/log/log';
 import { problemTexts } from '@rsio/common/config/reader/findings';
 import { eventOf } from '../events/event-log.ts';
 import { type ReloadPlan, reloadPlan } from './reload-plan.ts';
@@ -42,11 +42,10 @@ export interface ReloadPorts<Loaded extends LoadedConfig> {
   /** Applies the whole plan, or throws and changes nothing. */
   apply(plan: ReloadPlan, next: Loaded): Promise<void>;
   /** Sets the log level of the listener and of all workers. */
-  setLevel(level: LogLevel): void;
+  setLevel(level: LowestLevel): void;
 }
 
 /** Log levels, the most verbose first. */
-const LEVELS: readonly string[] = ['trace', ...LOG_LEVELS, 'fatal'];
 const KEPT = 'the server keeps its current configuration';
 
 export class Reloader<Loaded extends LoadedConfig> {
@@ -133,11 +132,11 @@ export class Reloader<Loaded extends LoadedConfig> {
       await next.discard();
       throw error;
     });
-    if (isMore(after, before)) this.ports.setLevel(after as LogLevel);
+    if (isMore(after, before)) this.ports.setLevel(after);
     for (const sentence of warningSentences(plan.newWarnings)) log.warn(sentence);
     if (plan.changes.length === 0) log.info('Reload: nothing has changed');
     else this.logChanges(plan, by.join(' and '));
-    if (isMore(before, after)) this.ports.setLevel(after as LogLevel);
+    if (isMore(before, after)) this.ports.setLevel(after);
     return plan.changes;
   }
 
@@ -164,6 +163,6 @@ export class Reloader<Loaded extends LoadedConfig> {
 }
 
 /** Returns true if `level` logs more than `other`. */
-function isMore(level: string, other: string): boolean {
-  return LEVELS.indexOf(level) < LEVELS.indexOf(other);
+function isMore(level: LowestLevel, other: LowestLevel): boolean {
+  return LOWEST_LEVELS.indexOf(level) < LOWEST_LEVELS.indexOf(other);
 }
