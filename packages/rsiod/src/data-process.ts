@@ -21,7 +21,7 @@ import { type Begin, type Ending, OWN_METHODS, type ToProcess } from './processe
 function begin(first: Begin): void {
   const { config, identity, node, root, log: way } = first;
   nameProcess(`rsiod: data ${identity.dataProcess}`);
-  const log = openLog({ ...way, node });
+  const log = openLog({ ...way, node, level: config.logLevel });
   const channel = new MainChannel(first, (message) => void process.send?.(message, () => undefined));
   const warn = (sentence: string): void => {
     log.warn(sentence);
@@ -41,7 +41,7 @@ function begin(first: Begin): void {
     paths: rsiodPaths(root),
     beganMs: Math.floor(systemClock.wallMs() - systemClock.monotonicMs()),
     store: null,
-    relog: () => undefined,
+    relog: ({ logLevel }) => log.setLevel(logLevel),
     keeper: null,
     keeperLack: null,
     restart: () => Promise.resolve(),

@@ -57,8 +57,12 @@ async function run(daemon: Daemon, setup: Setup): Promise<void> {
   const place = new LogPlace({ program: 'rsiod', paths, clock: systemClock, isJournal, warn });
   const { way } = place.choose(config);
   const copy = foreground && !place.isOutput ? copyToStderr : undefined;
-  const log = openLog({ ...way, node: nodeOf(config), copy, warn, flushed: () => place.flushSync() });
-  await loggedWork(log, () => work(daemon, setup, log, (next) => place.redirect(log, next)));
+  const log = openLog({ ...way, node: nodeOf(config), level: config.logLevel, copy, warn, flushed: () => place.flushSync() });
+  const relog: Relog = (next) => {
+    place.redirect(log, next);
+    log.setLevel(next.logLevel);
+  };
+  await loggedWork(log, () => work(daemon, setup, log, relog));
   place.close();
 }
 
