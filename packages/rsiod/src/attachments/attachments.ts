@@ -175,6 +175,8 @@ export interface AttachmentsPorts {
 }
 
 interface Opening {
+  readonly namespace: string | null;
+  readonly label: string;
   readonly request: AttachRequest;
   readonly volume: Promise<Volume>;
 }
@@ -339,9 +341,9 @@ export class Attachments {
 
   /** Returns the labels of the volumes in a namespace that are attached, being attached or being detached. */
   inUse(namespace: string): string[] {
-    const opening = [...this.opening.keys()].map((key) => key.slice(0, key.lastIndexOf(' ')));
-    const labels = [...this.volumes.filter((volume) => volume.namespace === namespace).map(labelOf), ...opening];
-    return [...new Set(labels)].filter((label) => label.startsWith(`${namespace}:`));
+    const isIn = (one: { readonly namespace: string | null }): boolean => one.namespace === namespace;
+    const opening = [...this.opening.values()].filter(isIn).map(({ label }) => label);
+    return [...new Set([...this.volumes.filter(isIn).map(labelOf), ...opening])];
   }
 
   /**
@@ -456,7 +458,8 @@ export class Attachments {
       if (attached !== null) return attached;
     }
     const volume = this.open(choice, ask).finally(() => this.opening.delete(key));
-    this.opening.set(key, { request: ask, volume });
+    const namespace = choice.offers[0]?.config.name ?? null;
+    this.opening.set(key, { namespace, label: choice.label, request: ask, volume });
     const opened = await volume;
     this.detached.delete(key);
     return opened;
@@ -465,9 +468,8 @@ export class Attachments {
   private async open(choice: Choice<ServerOffer>, ask: AttachRequest): Promise<Volume> {
     const [named] = choice.offers;
     const rival = this.volumes.find((volume) => named !== undefined && isCalledLike(volume, named));
-    const rivals = [...this.opening.keys()].filter((key) => key.startsWith(`${choice.label} `));
-    if (rival !== undefined || rivals.length > 0)
-      throw nameTaken(choice, rival === undefined ? null : (this.serverOf(rival)?.name ?? null));
+    const isOpening = [...this.opening.values()].some(({ label }) => label === choice.label);
+    if (rival !== undefined || isOpening) throw nameTaken(choice, rival === undefined ? null : (this.serverOf(rival)?.name ?? null));
     const replaced = choice.offers.find(({ from }) => from.replaced !== null)?.from.replaced ?? null;
     if (replaced !== null && !choice.offers.some(({ isConnected }) => isConnected)) throw new RsError('E_REPLACED', replaced);
     const turn = this.turnsGiven++;

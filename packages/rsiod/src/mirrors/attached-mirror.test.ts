@@ -53,7 +53,7 @@ function served(clock: FakeClock, replicas: readonly ReplicaView[] = VIEW.replic
     { mirror: 'a'.repeat(32), name: 'db', universe: 0, me: { node: 'big-2', instance: 1 }, takesOver: false, servers: [] },
     {
       clock,
-      label: 'osl:db@0',
+      volume: { namespace: 'osl', name: 'db', universe: 0 },
       readonly: false,
       random: () => 0,
       servers: () => [],

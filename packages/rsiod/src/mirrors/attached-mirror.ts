@@ -2,6 +2,7 @@
 // copier has read the intent maps before the data path serves I/O. A report that the data path or the copier makes during an event of a
 // trunk takes effect after that event.
 
+import { volumeLabel } from '@rsio/common/lib/volume-name';
 import { within } from '@rsio/common/lib/waiting';
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
 import type { AttachedMirrorView } from '@rsio/api/rsiod/methods';
@@ -26,9 +27,16 @@ import { MirrorDriver } from './mirror-driver.ts';
 import { attachedMirrorView, unreadableText, verificationView } from './mirror-view.ts';
 import { votersGone } from './replica-changes.ts';
 
+/** The name of a mirror. */
+export interface MirrorVolume {
+  readonly namespace: string;
+  readonly name: string;
+  readonly universe: number;
+}
+
 export interface AttachedMirrorPorts {
   readonly clock: Clock;
-  readonly label: string;
+  readonly volume: MirrorVolume;
   /**
    * True if the mirror is attached read-only, so that writes of users are refused. The client is nevertheless the holder, and makes the
    * replicas equal.
@@ -120,8 +128,12 @@ export class AttachedMirror {
     this.settingsChanged();
   }
 
+  get volume(): MirrorVolume {
+    return this.ports.volume;
+  }
+
   get label(): string {
-    return this.ports.label;
+    return volumeLabel(this.ports.volume);
   }
 
   get isServing(): boolean {
@@ -140,7 +152,7 @@ export class AttachedMirror {
 
   get status(): AttachedMirrorView {
     const copies = { progress: this.copier.progress(), unreadable: this.copier.unreadable.first };
-    return attachedMirrorView(this.ports.label, this.view, copies, (serverid) => this.nameOf(serverid));
+    return attachedMirrorView(this.label, this.view, copies, (serverid) => this.nameOf(serverid));
   }
 
   settingsChanged(): void {
@@ -224,7 +236,8 @@ export class AttachedMirror {
    * during another comparison, E_USAGE if `from` has no replica in sync, and E_VOLUME if fewer than two replicas are in sync.
    */
   verify(isRepair: boolean, from: string | null): void {
-    const { clock, label, buffers } = this.ports;
+    const { label } = this;
+    const { clock, buffers } = this.ports;
     if (this.isDetaching) throw new RsError('E_BUSY', `${label} is being detached: attach it again to compare its replicas`);
     if (this.verifier?.isIdle === false)
       throw new RsError('E_BUSY', `The replicas of ${label} are being compared already: rsconfig mirror verify ${label} --stop ends that`);
@@ -249,7 +262,7 @@ export class AttachedMirror {
   /** The result of the last comparison; null if there was none since the mirror was attached. */
   get verification(): VerificationView | null {
     const { verifier } = this;
-    return verifier === null ? null : verificationView(this.ports.label, verifier.report, (identity) => this.serverOf(identity));
+    return verifier === null ? null : verificationView(this.label, verifier.report, (identity) => this.serverOf(identity));
   }
 
   stopVerifying(): void {
@@ -267,10 +280,7 @@ export class AttachedMirror {
   private inSyncAt(server: string): string {
     const replica = this.view?.replicas.find((one) => one.role === 'member' && this.nameOf(one.server) === server);
     if (replica !== undefined) return replica.identity;
-    throw new RsError(
-      'E_USAGE',
-      `Server ${quoteText(server)} has no replica of ${this.ports.label} that is in sync: see rsconfig mirror list`,
-    );
+    throw new RsError('E_USAGE', `Server ${quoteText(server)} has no replica of ${this.label} that is in sync: see rsconfig mirror list`);
   }
 
   private serverOf(identity: string): string {

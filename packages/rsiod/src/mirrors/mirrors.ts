@@ -154,7 +154,7 @@ export class Mirrors {
       { mirror: id, name, universe, me, takesOver, servers },
       {
         clock: ports.clock,
-        label,
+        volume: { namespace: namespace.config.name, name, universe },
         readonly,
         random: () => ports.random(),
         servers: () => namespace.orderedServers,

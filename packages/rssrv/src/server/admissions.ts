@@ -55,7 +55,7 @@ import { VolumeUses } from '../volumes/holds/volume-uses.ts';
 import { type Admission, admissionOf } from '../session/server-path.ts';
 import { clientText } from '../pools/requests/client-text.ts';
 import { SessionGuard } from '../session/channel/session-guard.ts';
-import type { WorkerSession } from './workers/worker-session.ts';
+import type { SessionReport, WorkerSession } from './workers/worker-session.ts';
 import { BLOCKED } from './workers/worker-pool.ts';
 import type { EndingSession } from '../volumes/fencing.ts';
 import { ByNode } from './by-node.ts';
@@ -475,19 +475,33 @@ export class Admissions {
     throw new RsError('E_DRAINING', `The old server process ${pids.join(', ')} of node ${client.node} still has I/O in progress`);
   }
 
-  private onMessage(session: ServedSession, message: FromSession, guard: SessionGuard): void {
-    if (message.type === 'paths') this.pathsChanged(session, message.count);
-    if (message.type === 'quiet') session.quietSinceMs = message.quietMs === null ? null : this.ports.clock.monotonicMs() - message.quietMs;
-    if (message.type === 'figures') {
-      this.ports.figures(session.id, message.figures);
-      this.ports.bandwidth.figures(session.id, session.client.node, message.figures);
+  private onMessage(session: ServedSession, message: SessionReport, guard: SessionGuard): void {
+    const { ports } = this;
+    switch (message.type) {
+      case 'paths':
+        return this.pathsChanged(session, message.count);
+      case 'quiet':
+        session.quietSinceMs = message.quietMs === null ? null : ports.clock.monotonicMs() - message.quietMs;
+        return undefined;
+      case 'figures':
+        ports.figures(session.id, message.figures);
+        return ports.bandwidth.figures(session.id, session.client.node, message.figures);
+      case 'throttled':
+        return ports.bandwidth.report(session, message.report);
+      case 'lost':
+        return ports.lost(message.volumeId);
+      case 'cut':
+        return ports.cut(message.volumeId);
+      case 'space':
+        return ports.waitsForSpace(session, message.volumeId, message.isWaiting, message.poolId);
+      case 'held':
+        return ports.held(session, message.number);
+      case 'ask':
+        return this.answer(session, message, guard);
     }
-    if (message.type === 'throttled') this.ports.bandwidth.report(session, message.report);
-    if (message.type === 'lost') this.ports.lost(message.volumeId);
-    if (message.type === 'cut') this.ports.cut(message.volumeId);
-    if (message.type === 'space') this.ports.waitsForSpace(session, message.volumeId, message.isWaiting, message.poolId);
-    if (message.type === 'held') this.ports.held(session, message.number);
-    if (message.type !== 'ask') return;
+  }
+
+  private answer(session: ServedSession, message: Extract<FromSession, { type: 'ask' }>, guard: SessionGuard): void {
     const { what } = message.request;
     this.ports
       .answer(session, message.request)

@@ -9,7 +9,7 @@ import { isDue, MirrorMoments, type MomentMirror } from './mirror-moments.ts';
 import type { MirrorServer } from './mirror-server.ts';
 
 const MIRROR = 'a'.repeat(32);
-const DB: MomentMirror = { label: 'osl:db@0', driver: { mirror: MIRROR } };
+const DB: MomentMirror = { label: 'osl:db@0', volume: { namespace: 'osl', name: 'db', universe: 0 }, driver: { mirror: MIRROR } };
 
 function view(changes: Partial<ReplicationView> = {}): ReplicationView {
   return {

@@ -12,9 +12,11 @@ import { BUSY_MOMENTS_MAX, MOMENTS_LOOK_MAX_MS, MOMENTS_LOOK_MIN_MS } from '../l
 import type { MirrorNamespace } from './namespaces.ts';
 import { replicationsOf } from './replication-orders.ts';
 import type { MirrorSnapshots } from './snapshots.ts';
+import type { MirrorVolume } from '../attached-mirror.ts';
 
 export interface MomentMirror {
   readonly label: string;
+  readonly volume: MirrorVolume;
   readonly driver: { readonly mirror: string };
 }
 
@@ -72,7 +74,7 @@ export class MirrorMoments {
     const { ports } = this;
     const memory = this.memories.get(mirror) ?? { isMaking: false, triedMs: null, failures: 0, trouble: null };
     this.memories.set(mirror, memory);
-    const namespaces = ports.namespaces().filter(({ name }) => mirror.label.startsWith(`${name}:`));
+    const namespaces = ports.namespaces().filter(({ name }) => name === mirror.volume.namespace);
     const servers = namespaces.flatMap((namespace) => namespace.servers);
     const views = await replicationsOf(mirror.driver.mirror, servers);
     const everyMs = Math.min(...views.map((view) => view.everyMs));
@@ -84,10 +86,9 @@ export class MirrorMoments {
   private async make(mirror: MomentMirror, memory: Memory): Promise<void> {
     const { clock, log, newId, snapshots } = this.ports;
     [memory.isMaking, memory.triedMs] = [true, clock.monotonicMs()];
-    const [, namespace = '', name = '', universe = '0'] = /^([^:]*):(.*)@(\d)$/s.exec(mirror.label) ?? [];
     const snapshot = `replica-${timeName(clock.wallMs())}`;
     try {
-      await snapshots.make({ namespace, name, universe: Number(universe), snapshot, id: newId() }, true);
+      await snapshots.make({ ...mirror.volume, snapshot, id: newId() }, true);
       [memory.failures, memory.trouble] = [0, null];
     } catch (thrown) {
       const error = toRsError(thrown);

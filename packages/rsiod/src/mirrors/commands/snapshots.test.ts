@@ -63,6 +63,7 @@ function scene(answers: readonly Answer[] = [], roles: readonly ('member' | 'ret
   const base = { term: 3, isServing: true, replicas, voterSets: [], sizeBytes: 4096, isPending: false, isAllInSync: true, waitsFor: null };
   const mirror: SnapshotMirror & { isSettled: boolean } = {
     label: 'osl:db@0',
+    volume: { namespace: 'osl', name: 'db', universe: 0 },
     view: base satisfies MirrorView,
     isSettled: true,
     driver: { mirror: MIRROR, confirmByVoters: () => Promise.resolve(true) },

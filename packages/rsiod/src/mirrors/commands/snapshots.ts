@@ -17,6 +17,7 @@ import { SNAPSHOT_CALL_MS, SNAPSHOT_FLUSH_MS, SNAPSHOT_LOOK_MS, SNAPSHOT_SETTLE_
 import type { MirrorManagement } from './management.ts';
 import type { MirrorServer } from './mirror-server.ts';
 import type { CommandPorts } from './namespaces.ts';
+import type { MirrorVolume } from '../attached-mirror.ts';
 
 type Params = ControlMethods['mirror-snapshot']['params'];
 type Result = ControlMethods['mirror-snapshot']['result'];
@@ -24,6 +25,7 @@ type View = ServerMethods['replica-snapshot']['result']['snapshot'];
 
 export interface SnapshotMirror {
   readonly label: string;
+  readonly volume: MirrorVolume;
   readonly view: MirrorView | null;
   readonly isSettled: boolean;
   readonly driver: { readonly mirror: string; confirmByVoters(): Promise<boolean> };
@@ -228,11 +230,8 @@ function answerOf(
   places: readonly Place[],
   reasonOf: (place: Place) => string | null,
 ): Result {
-  const [, namespace = '', name = '', universe = '0'] = /^([^:]*):(.*)@(\d)$/s.exec(mirror.label) ?? [];
   return {
-    namespace,
-    name,
-    universe: Number(universe),
+    ...mirror.volume,
     snapshot,
     id,
     sizeBytes,

@@ -24,13 +24,16 @@ export interface WorkerSessionPorts {
   kill(): void;
 }
 
+/** The messages of a session that others than its WorkerSession handle. */
+export type SessionReport = Exclude<FromSession, { readonly type: 'revoked' | 'ended' }>;
+
 export class WorkerSession {
   readonly session: string;
   /** Resolves with true when the session has ended cleanly with all writes flushed, or with false when its process has exited first. */
   readonly ended: Promise<boolean>;
   /** Resolves when the session has been told to end, or has ended. */
   readonly ending: Promise<void>;
-  onMessage: (message: FromSession) => void = () => {};
+  onMessage: (message: SessionReport) => void = () => {};
   private readonly worker: WorkerSessionPorts;
   /** Maps the number of each unanswered revocation to the function that receives the answer. */
   private readonly revoking = new Map<number, (isFlushed: boolean) => void>();
