@@ -248,16 +248,27 @@ async function spaceOf(changes: ChangedData, files: readonly string[], freeBytes
   for (const [index, file] of files.entries()) {
     const before = files[index - 1];
     if (before === undefined) continue;
-    const [old, now] = [await open(before, 'r'), await open(file, 'r')];
+    const old = await open(before, 'r');
     try {
-      const { size } = await now.stat();
-      for await (const { lengthBytes, isHole } of changes.ranges(old.fd, now.fd, 0, size)) if (!isHole) sum += lengthBytes;
+      sum += await changedBytes(changes, old.fd, file);
     } finally {
       await old.close();
-      await now.close();
     }
   }
   return sum;
+}
+
+/** Bytes of the file that differ from the open file `old`. */
+async function changedBytes(changes: ChangedData, old: number, file: string): Promise<number> {
+  const now = await open(file, 'r');
+  try {
+    let sum = 0;
+    const { size } = await now.stat();
+    for await (const { lengthBytes, isHole } of changes.ranges(old, now.fd, 0, size)) if (!isHole) sum += lengthBytes;
+    return sum;
+  } finally {
+    await now.close();
+  }
 }
 
 /**
