@@ -20,7 +20,7 @@ import {
 } from './params.ts';
 import { shownSize } from '@rsio/common/lib/units';
 import { jobsTable } from '../views/server-tables.ts';
-import { anyText, rate } from '../views/values.ts';
+import { rate } from '../views/values.ts';
 import { serverMethod } from './server-method.ts';
 import { JOB } from '../views/views.ts';
 
@@ -37,7 +37,7 @@ export const JOB_METHODS = {
     command: {
       words: 'jobs',
       about: 'server',
-      operands: [{ param: 'id', value: 'ID', type: anyText }],
+      operands: [{ param: 'id', value: 'ID' }],
       mayEnd: true,
       summary: 'lists the jobs of the server, such as moves and copies',
       details: `The list contains the unfinished jobs, and the jobs that ended most recently. A
@@ -58,7 +58,7 @@ continues or starts over after a restart of the server.`,
     command: {
       words: 'jobs cancel',
       about: 'server',
-      operands: [{ param: 'id', value: 'ID', type: anyText }],
+      operands: [{ param: 'id', value: 'ID' }],
       summary: 'ends a job and undoes what it has done',
       example: 'jobs cancel 7f3a',
       says: ({ job }) => `Job ${job.id} is being cancelled`,
@@ -76,7 +76,7 @@ continues or starts over after a restart of the server.`,
       words: 'jobs limit',
       about: 'server',
       operands: [
-        { param: 'id', value: 'ID', type: anyText },
+        { param: 'id', value: 'ID' },
         { param: 'limitBytes', value: 'RATE', type: rate },
       ],
       summary: 'limits the bandwidth of a job, even while it runs',

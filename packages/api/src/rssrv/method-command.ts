@@ -25,7 +25,10 @@ export interface CommandScene {
 
 type Params = Readonly<Record<string, Param>>;
 
-/** An operand or the value of an option: a parameter of the method, or another volume, which may be several parameters. */
+/**
+ * An operand or the value of an option: a parameter of the method, or another volume, which may be several parameters. Without `type`, the
+ * parameter is a text.
+ */
 export type Field<P extends Params> = {
   /** Placeholder in the help, such as SIZE. */
   readonly value: string;
@@ -34,7 +37,7 @@ export type Field<P extends Params> = {
   /** What is missing without the option, such as `content`, for the error; absent if the option may be left out. */
   readonly needs?: string;
 } & (
-  | { readonly [K in keyof P & string]: { readonly param: K; readonly type: ValueType<ParamsOf<P>[K & keyof ParamsOf<P>]> } }[keyof P &
+  | { readonly [K in keyof P & string]: { readonly param: K; readonly type?: ValueType<ParamsOf<P>[K & keyof ParamsOf<P>]> } }[keyof P &
       string]
   /** Throws E_USAGE. */
   | { readonly volume: (volume: VolumeName, scene: CommandScene) => Partial<ParamsOf<P>> }

@@ -28,7 +28,7 @@ import {
 import type { CommandScene } from './method-command.ts';
 import { serverMethod } from './server-method.ts';
 import { haltText, volumeDetails } from '../views/server-tables.ts';
-import { anyText, poolNameType, volumeSize } from '../views/values.ts';
+import { poolNameType, volumeSize } from '../views/values.ts';
 import { type ManagedVolumeView, REMOVED, SNAPSHOT, VOLUME } from '../views/views.ts';
 
 const changed = object({ volume: VOLUME });
@@ -204,7 +204,7 @@ export const ACCESS_METHODS = {
     command: {
       words: 'volume revoke',
       about: 'volume',
-      operands: [{ param: 'client', value: 'CLIENT', type: anyText }],
+      operands: [{ param: 'client', value: 'CLIENT' }],
       summary: 'takes a volume away from a client, with proof',
       details: `The client leaves the list of clients that may attach the volume. After success,
 no request of the client on the volume can run any more, even if the client is

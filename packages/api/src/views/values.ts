@@ -55,9 +55,6 @@ export function sizeOf(what: string, text: string, program: string): number {
 
 export const poolNameType: ValueType<string> = name;
 
-/** A word that the server checks, such as the name of a client. */
-export const anyText: ValueType<string> = { kind: 'text', allowed: 'a text', isSecret: false, parse: (text) => text };
-
 /** Most bytes in a second; `none` is no limit. */
 export const rate: ValueType<number | null> = {
   ...volumeSize,

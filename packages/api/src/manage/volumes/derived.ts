@@ -4,7 +4,7 @@
 import { type Command, JSON_OPTION, makeCommand, type OptionSpec, printJson, usageError } from '@rsio/common/cli/command';
 import { toText } from '@rsio/common/cli/table';
 import type { Param } from '@rsio/common/control/method-table';
-import { object } from '@rsio/common/lib/shape';
+import { misfit, object } from '@rsio/common/lib/shape';
 import { quoteText } from '@rsio/common/lib/units';
 import type { CommandScene, Field, StoredCommand } from '../../rssrv/method-command.ts';
 import type { ServerMethod } from '../../rssrv/server-method.ts';
@@ -58,9 +58,9 @@ async function execute(
   { json, ...values }: Given,
   typed: readonly string[],
 ): Promise<undefined> {
-  const { about, purpose = 'change', operands = [], options = {}, says } = command;
+  const { about, purpose = 'change', says } = command;
   const [name = '', rest] = about === 'server' ? [undefined, typed] : [typed[0], typed.slice(1)];
-  const { params, unread } = read(operands, options, rest, values, program);
+  const { params, unread } = read(method, command, rest, values, program);
   const { volume, snapshot } = about === 'snapshot' ? snapshotIn(name, program) : { volume: name, snapshot: '' };
   const target = about === 'server' ? await onlyServer(door, program) : await door.find(volume, purpose);
   const scene: CommandScene = { ...target, program, typed: name, snapshot, nowMs: door.clock.wallMs() };
@@ -84,8 +84,8 @@ async function execute(
 
 /** Reads the operands and options. Throws E_USAGE. Other volumes are read when the server is known. */
 function read(
-  operands: readonly AnyField[],
-  options: Readonly<Record<string, AnyField>>,
+  method: ServerMethodName,
+  { operands = [], options = {} }: StoredCommand,
   words: readonly string[],
   values: Given,
   program: string,
@@ -94,7 +94,9 @@ function read(
   const unread: Unread[] = [];
   const take = (field: AnyField, what: string, text: string): void => {
     if ('volume' in field) unread.push({ text, volume: field.volume });
-    else params[field.param] = valueOf(what, text, field.type, program);
+    else
+      params[field.param] =
+        field.type === undefined ? textOf(method, field.param, what, text, program) : valueOf(what, text, field.type, program);
   };
   for (const [name, field] of Object.entries(options)) {
     const text = values[name];
@@ -103,6 +105,14 @@ function read(
   }
   for (const [index, field] of operands.entries()) if (words[index] !== undefined) take(field, field.value, words[index]);
   return { params, unread };
+}
+
+/** Throws E_USAGE if the method does not take the text. */
+function textOf(method: ServerMethodName, param: string, what: string, text: string, program: string): string {
+  const { params }: ServerMethod = SERVER_METHODS[method];
+  const { shape, what: allowed } = params[param]!;
+  if (misfit(shape, text, 'exactly') === null) return text;
+  throw usageError(`Wrong ${what} ${quoteText(text)}: allowed is ${allowed}`, program);
 }
 
 function firstParams({ about }: StoredCommand, method: ServerMethodName, { volume }: VolumeTarget, snapshot: string): Given {
