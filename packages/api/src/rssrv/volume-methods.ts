@@ -7,7 +7,7 @@ import { duration } from '@rsio/common/config/schema/value-types';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { printDuration, shownSize } from '@rsio/common/lib/units';
 import { flagParam, type Param } from '@rsio/common/control/method-table';
-import { count, filledText, flag, list, object, text, whole } from '@rsio/common/lib/shape';
+import { count, filledText, flag, list, object, text, textThat, whole } from '@rsio/common/lib/shape';
 import {
   blockSize,
   chunkBytes,
@@ -32,6 +32,13 @@ import { poolNameType, volumeSize } from '../views/values.ts';
 import { type ManagedVolumeView, REMOVED, SNAPSHOT, VOLUME } from '../views/views.ts';
 
 const changed = object({ volume: VOLUME });
+
+const NOTE_MAX_CHARS = 200;
+/** A note for people: one line. */
+export const VOLUME_NOTE = textThat(
+  (text) => text.length <= NOTE_MAX_CHARS && !/\p{C}/u.test(text),
+  `one line of at most ${NOTE_MAX_CHARS} characters`,
+);
 
 export const VOLUME_METHODS = {
   'volume-list': serverMethod({
@@ -148,6 +155,25 @@ that pool; no client may use the volume during the command.`,
     },
     result: changed,
     waitMs: SERVER_CHANGE_MS,
+  }),
+  'volume-annotate': serverMethod({
+    help: 'Gives a volume a note for people; an empty text removes the note',
+    right: 'manage',
+    repeats: 'journal',
+    shows: { volume: 'volume' },
+    params: { name: volumeName, universe, note: { shape: VOLUME_NOTE, what: `one line of at most ${NOTE_MAX_CHARS} characters` } },
+    result: changed,
+    waitMs: SERVER_CHANGE_MS,
+    command: {
+      words: 'volume annotate',
+      about: 'volume',
+      operands: [{ param: 'note', value: 'TEXT' }],
+      summary: 'gives a volume a note for people',
+      details: `volume list and volume show have the note. An empty TEXT ('') removes it.`,
+      example: 'volume annotate oracle ledger',
+      says: ({ volume }, { label }, { note }) =>
+        note === '' ? `${label(volume)} has no note now` : `${label(volume)} has the note: ${escapeControls(note)}`,
+    },
   }),
   'volume-remove': serverMethod({
     help: 'Removes a volume that no client holds; it can be restored for a day',

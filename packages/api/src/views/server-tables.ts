@@ -40,13 +40,17 @@ export function volumesTable(volumes: readonly ManagedVolumeView[], nowMs: numbe
     poolsText(volume),
     String(volume.snapshots),
     heldText(volume),
-    ...imageCells(volume, volumes, nowMs),
+    ...extraCells(volume, volumes, nowMs),
   ]);
-  return toText(alignColumns(['VOLUME', '>SIZE', '>USED', 'POOL', '>SNAPSHOTS', 'HELD BY', ...imageHeading(volumes)], rows));
+  return toText(alignColumns(['VOLUME', '>SIZE', '>USED', 'POOL', '>SNAPSHOTS', 'HELD BY', ...extraHeadings(volumes)], rows));
 }
 
-/** Returns the heading of the column that names the volume of each image or follower. Returns an empty list if no volume is one. */
-export function imageHeading(volumes: readonly ManagedVolumeView[]): string[] {
+/** Returns the headings of the columns that only some lists have: the volume of each image or follower, and notes. */
+export function extraHeadings(volumes: readonly ManagedVolumeView[]): string[] {
+  return [...imageHeading(volumes), ...(volumes.some(({ note }) => note !== undefined) ? ['NOTE'] : [])];
+}
+
+function imageHeading(volumes: readonly ManagedVolumeView[]): string[] {
   if (volumes.some(isFollower)) return ['COPY'];
   return volumes.some(({ image }) => image !== null) ? ['IMAGE'] : [];
 }
@@ -56,8 +60,9 @@ function isFollower({ follows }: ManagedVolumeView): boolean {
   return follows !== null && follows.promotedMs === null;
 }
 
-export function imageCells(volume: ManagedVolumeView, volumes: readonly ManagedVolumeView[], nowMs: number): string[] {
-  return imageHeading(volumes).map(() => imageText(volume, nowMs));
+/** Returns the cells below these headings. */
+export function extraCells(volume: ManagedVolumeView, volumes: readonly ManagedVolumeView[], nowMs: number): string[] {
+  return extraHeadings(volumes).map((heading) => (heading === 'NOTE' ? (volume.note ?? '') : imageText(volume, nowMs)));
 }
 
 /** Returns a text such as `image of oracle@0, 2h 10m old`; empty if the volume is neither an image nor a follower. */
@@ -189,6 +194,7 @@ export function volumeDetails(
     ...(volume.limits === null ? [] : [['limits', limitsText(volume.limits)] as const]),
     ['owner', volume.owner ?? '-'],
     ...(volume.managers === undefined ? [] : [['managers', names(volume.managers, 'all')] as const]),
+    ...(volume.note === undefined ? [] : [['note', volume.note] as const]),
     ['created', volume.createdMs === null ? '-' : formatTime(volume.createdMs)],
     ...(volume.holders.length === 0 ? [['held by', '-'] as const] : []),
     ...volume.holders.map(({ node, address, sinceMs }) => ['held by', `${node} ${address} since ${formatTime(sinceMs)}`] as const),

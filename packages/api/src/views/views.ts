@@ -110,6 +110,7 @@ export const VOLUME = object({
   owner: orNull(text('Client that created it; null: an administrator')),
   managers: optional(orNull(list(text()), 'Clients that may change it like its owner; null: all with the right manage; missing: none')),
   isOwn: optional(flag('Only for a client that asks: the client is the owner or a manager, and the lists of clients are whole')),
+  note: optional(text('What an administrator has noted; missing: nothing')),
   createdMs: orNull(number()),
   origin: optional(orNull(ORIGIN, 'null: created empty, or by an earlier release; missing: the server is of an earlier release')),
   holders: list(HOLDER, 'Clients that hold it'),

@@ -130,6 +130,7 @@ export function volumeView(
     takeOverForce,
     owner: manifest?.owner ?? null,
     ...(manifest?.managers === undefined ? {} : { managers: manifest.managers }),
+    ...(manifest?.note === undefined ? {} : { note: manifest.note }),
     createdMs: manifest?.createdMs ?? null,
     origin: manifest?.origin ?? null,
     holders: status.holders,

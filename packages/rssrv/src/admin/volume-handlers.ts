@@ -40,6 +40,8 @@ export function volumeHandlers(
       if (parsed.schedule !== undefined) void schedules.look();
       return changed;
     },
+    'volume-annotate': ({ name, universe, note, request }) =>
+      changes.change('annotated', { name, universe }, () => verbs.set({ name, universe }, { note }, asker, request)),
     'volume-remove': async ({ name, universe, request }) => {
       const found = await changes.found('removed', { name, universe }, () => verbs.remove({ name, universe }, asker, request));
       const pool = inventory.catalogue.pools.find((one) => one.name === found.pool.name) ?? found.pool;

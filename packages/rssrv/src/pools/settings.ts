@@ -40,6 +40,8 @@ export interface Settings {
   readonly iops?: number | null;
   readonly bytesPerSecond?: number | null;
   readonly burstMs?: number;
+  /** Note for people; '' removes it. */
+  readonly note?: string;
 }
 
 /** Maps a key in rssrvcfg to the field in Settings and the type of its value. */
@@ -109,11 +111,18 @@ export function decideSet(found: Found, settings: Settings, asker: Asker, reques
   if (settings.takeOverForce === true) asker.needs('admin', 'permit forced take-over');
   // Only an administrator may lift limits that an administrator has set.
   if (hasLimits(settings)) asker.needs('admin', 'set limits of I/O');
-  const { sameContent, schedule, iops: _iops, bytesPerSecond: _bytes, burstMs: _burst, ...others } = settings;
+  const { sameContent, schedule, note, iops: _iops, bytesPerSecond: _bytes, burstMs: _burst, ...others } = settings;
   const stamps = sameContent === undefined ? manifest.stamps : manifest.stamps.with(file, sameContent);
-  const next = withSchedule({ ...withLimits(manifest, settings), ...others, stamps, request }, schedule);
+  const noted = withNote(withLimits(manifest, settings), note);
+  const next = withSchedule({ ...noted, ...others, stamps, request }, schedule);
   asker.checkOwnAccess(manifest.name, next.clients);
   return next;
+}
+
+function withNote(manifest: Manifest, wanted: string | undefined): Manifest {
+  if (wanted === undefined) return manifest;
+  const { note: _before, ...others } = manifest;
+  return wanted === '' ? others : { ...others, note: wanted };
 }
 
 function withSchedule(manifest: Manifest, wanted: string | null | undefined): Manifest {

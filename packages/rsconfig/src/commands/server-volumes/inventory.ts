@@ -6,7 +6,7 @@ import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
 import { type ManagedVolumeView, REMOVED, VOLUME } from '@rsio/api/views/views';
 import { list, object, type Of, orNull, text, word } from '@rsio/common/lib/shape';
 import { alignColumns, toText } from '@rsio/common/cli/table';
-import { heldText, imageCells, imageHeading, keptText, poolsText, volumeText } from '@rsio/api/views/server-tables';
+import { heldText, extraCells, extraHeadings, keptText, poolsText, volumeText } from '@rsio/api/views/server-tables';
 import { shownSize } from '@rsio/common/lib/units';
 import { formatTime } from '@rsio/common/log/log-line';
 import type { CommandContext } from '../../cli/context.ts';
@@ -118,9 +118,9 @@ export function inventoryTable({ servers }: Inventory, nowMs: number): string | 
     poolsText(volume),
     String(volume.snapshots),
     heldText(volume),
-    ...imageCells(volume, all, nowMs),
+    ...extraCells(volume, all, nowMs),
   ]);
-  const columns = ['VOLUME', '>SIZE', '>USED', 'SERVER', 'POOL', '>SNAPSHOTS', 'HELD BY', ...imageHeading(all)];
+  const columns = ['VOLUME', '>SIZE', '>USED', 'SERVER', 'POOL', '>SNAPSHOTS', 'HELD BY', ...extraHeadings(all)];
   return rows.length === 0 ? null : toText(alignColumns(columns, rows));
 }
 

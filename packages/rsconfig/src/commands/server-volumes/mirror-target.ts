@@ -83,7 +83,7 @@ const WAYS: Partial<Readonly<Record<ServerMethodName, (text: string) => string>>
 
 /** Methods that are sent to all servers with a replica. These methods do not change the content of a replica. */
 const FOR_ALL: readonly ServerMethodName[] = [
-  ...(['volume-set', 'volume-pause', 'volume-resume', 'volume-stop', 'volume-start'] as const),
+  ...(['volume-set', 'volume-annotate', 'volume-pause', 'volume-resume', 'volume-stop', 'volume-start'] as const),
   'volume-replicate-end',
 ];
 

@@ -13,6 +13,7 @@ import {
 } from '@rsio/common/config/schema/limits';
 import { REPLICATION_EVERY_MAX_MS, REPLICATION_EVERY_MIN_MS, REPLICATION_KEEP_MAX } from '@rsio/common/control/limits';
 import { atMost, flag, integer, list, object, type Of, optional, orNull, textThat, whole } from '@rsio/common/lib/shape';
+import { VOLUME_NOTE } from '@rsio/api/rssrv/volume-methods';
 import { isScheduleText } from '../schedules/schedule.ts';
 import { stripePartBytes } from '../../storage/files/layout-map.ts';
 import {
@@ -258,6 +259,8 @@ const MANIFEST = object({
    * it writes the manifest.
    */
   managers: optional(namesOrNull),
+  /** What an administrator has noted; absent for nothing. An older rssrv drops it when it writes the manifest. */
+  note: optional(VOLUME_NOTE),
   createdMs: time,
   /** Present in a clone or copy, even if the content has changed since. An older rssrv drops it when it writes the manifest. */
   origin: optional(ORIGIN),
