@@ -273,7 +273,10 @@ const CONSENTS: readonly (readonly [seed: number, mutants: readonly string[]])[]
 ];
 
 /** Mutants of mirrors that come back from an old image, with the seed of the life. */
-const MIRROR_SOURCES: readonly (readonly [seed: number, mutants: readonly string[]])[] = [[2, ['unknown-forgotten']]];
+const MIRROR_SOURCES: readonly (readonly [seed: number, mutants: readonly string[]])[] = [
+  [2, ['unknown-forgotten']],
+  [36, ['unknown-alone']],
+];
 
 /** Mutants of the orders at two servers, with the seed of the life. */
 const ORDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] = [

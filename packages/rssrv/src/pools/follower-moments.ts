@@ -21,16 +21,16 @@ export function momentsIn<T extends Pick<SnapshotRecord, 'id' | 'group' | 'origi
 }
 
 /**
- * T4: returns the moments that their mirror did not know when a later one came, each with that later one, which says so. Both stay until a
- * person has removed the first one.
+ * T4: returns the moments that their mirror did not know when a later one came, each with that later one, which names the first of them. All
+ * of them stay until a person has removed that first one.
  */
 export function unknownIn<T extends Pick<SnapshotRecord, 'id' | 'group' | 'origin' | 'moment'>>(
   moments: readonly T[],
 ): readonly { readonly kept: T; readonly later: T }[] {
   return moments.flatMap((later) => {
     const group = later.origin?.unknown;
-    const kept = group === undefined ? undefined : moments.find((one) => momentIdOf(one) === group);
-    return kept === undefined ? [] : { kept, later };
+    const first = group === undefined ? -1 : moments.findIndex((one) => momentIdOf(one) === group);
+    return first < 0 ? [] : moments.slice(first, moments.indexOf(later)).map((kept) => ({ kept, later }));
   });
 }
 

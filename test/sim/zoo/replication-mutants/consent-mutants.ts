@@ -5,6 +5,9 @@ import type { SourceMoment } from '@rsio/api/rssrv/replication-methods';
 import type { Asker } from '@rsio/rssrv/pools/asker';
 import type { Found } from '@rsio/rssrv/pools/catalogue';
 import type { Manifest } from '@rsio/rssrv/pools/disk/manifest';
+import { momentsIn } from '@rsio/rssrv/pools/follower-moments';
+import { momentIdOf } from '@rsio/rssrv/pools/mirror-sources';
+import { snapshotsOf } from '@rsio/rssrv/snapshots/snapshot-rules';
 import { FollowerVerbs, type SourceSnapshot } from '@rsio/rssrv/replication/followers/follower-verbs';
 import { HandOver } from '@rsio/rssrv/replication/sources/hand-over';
 import { SnapshotVerbs } from '@rsio/rssrv/snapshots/snapshot-verbs';
@@ -13,6 +16,12 @@ import type { Mutant } from '../mutants/mutant.ts';
 
 const LIVES = { explorer: 'consents' } as const;
 const ROLES = { explorer: 'roles' } as const;
+
+function newestOf(found: Found): string | null {
+  const { follower } = found.manifest;
+  const newest = follower === undefined ? undefined : momentsIn(follower, snapshotsOf(found).list).at(-1);
+  return newest === undefined ? null : momentIdOf(newest);
+}
 
 export const CONSENT_MUTANTS: readonly Mutant[] = [
   {
@@ -54,6 +63,20 @@ export const CONSENT_MUTANTS: readonly Mutant[] = [
         FollowerVerbs,
         'commit',
         (original) => (self, volumeId, moment, snapshot) => original(self, volumeId, moment, snapshot, null),
+      ),
+  },
+  {
+    explorer: 'mirror-sources',
+    name: 'unknown-alone',
+    rule: 'T4',
+    also: ['T6'],
+    breaks: 'each follower names its own newest moment, so that the one with which all can be promoted is removed',
+    apply: () =>
+      override<FollowerVerbs, [string, SourceMoment, SourceSnapshot, string | null], Promise<void>>(
+        FollowerVerbs,
+        'commit',
+        (original) => (self, volumeId, moment, snapshot, unknown) =>
+          original(self, volumeId, moment, snapshot, unknown === null ? null : newestOf(self.find(volumeId))),
       ),
   },
   {

@@ -28,6 +28,7 @@ import type { FollowerVerbs, OrderingPeer } from './follower-verbs.ts';
 import { MomentPull } from './moment-pull.ts';
 import { earlierRelease } from './no-source.ts';
 import type { PeerTurns } from './peer-turns.ts';
+import { momentIdOf } from '../../pools/mirror-sources.ts';
 
 export interface LanePorts {
   readonly clock: Clock;
@@ -288,7 +289,7 @@ export class FollowerLane {
       if (this.hasEnded) return;
       const what = `moment ${snapshot.snapshot} of volume ${volumeText(member)}`;
       await ports.change(() => ports.verbs.commit(follower.volumeId, moment, snapshot, unknown), what);
-      if (unknown !== null) this.warnUnknown(volumeText(follower), follower.moments.at(-1)?.name ?? '');
+      if (unknown !== null) this.warnUnknown(volumeText(follower), follower.moments.find((one) => momentIdOf(one) === unknown)?.name ?? '');
     }
     if (error !== null && !pulling.signal.aborted) throw error;
   }

@@ -169,7 +169,7 @@ test('an order for other volumes than those that follow together changes nothing
 });
 
 test('a demotion that was interrupted goes on with all of its volumes', () => {
-  const old = [{ sourceId: 'log', name: 'my-log', universe: 0, granted: null, hasLast: false }];
+  const old = [{ sourceId: 'log', name: 'my-log', universe: 0, granted: null, hasLast: false, wasPromoted: false }];
   const step = decide(order([1]), [follower('db', [], { name: 'my-db' })], { ...LANE, old, nowMs: 0, sinceMomentMs: null });
   expect(step).toMatchObject({ kind: 'stuck', text: expect.stringContaining('rsadm volume demote my-db my-log --for oslo;') });
   // Regression: after a promotion in between, the text named the first volume only.
@@ -182,7 +182,14 @@ test('a demotion that was interrupted goes on with all of its volumes', () => {
 });
 
 test('volumes that were the source follow only in the change of roles that this server has granted', () => {
-  const old = MEMBERS.map((name) => ({ sourceId: name, name: `my-${name}`, universe: 0, granted: 'r' as string | null, hasLast: true }));
+  const old = MEMBERS.map((name) => ({
+    sourceId: name,
+    name: `my-${name}`,
+    universe: 0,
+    granted: 'r' as string | null,
+    hasLast: true,
+    wasPromoted: false,
+  }));
   const step = (changes: Partial<(typeof old)[number]>) =>
     decide(order([1]), [], { ...LANE, nowMs: 0, sinceMomentMs: null, old: old.map((one) => ({ ...one, ...changes })) });
   expect(step({})).toEqual({ kind: 'follow' });
@@ -191,7 +198,7 @@ test('volumes that were the source follow only in the change of roles that this 
     word: 'closed',
     text: expect.stringContaining('my-db my-log --end --force'),
   });
-  expect(step({ hasLast: false })).toMatchObject({ kind: 'stuck', word: 'closed' });
+  expect(step({ hasLast: false, wasPromoted: false })).toMatchObject({ kind: 'stuck', word: 'closed' });
   // Of a server that has taken over in part, or whose pool is away, the moments are not known.
   const hidden = order([], { problem: 'gone' });
   expect(decide(hidden, [], { ...LANE, nowMs: 0, sinceMomentMs: null })).toEqual({ kind: 'problem', text: 'gone' });
@@ -283,6 +290,26 @@ test('the moments of a mirror are waited for, and it is a problem only when they
   expect(nextStep(idle, both([1]), 1_000 + EVERY_MS)).toMatchObject(turn);
   expect(nextStep(idle, both([1]), 1_000 + 2 * EVERY_MS + HOLDER_LATE_MS)).toMatchObject(turn);
   expect(nextStep(idle, both([1]), 1_001 + 2 * EVERY_MS + HOLDER_LATE_MS).kind).toBe('problem');
+});
+
+// Regression: a moment had arrived at one of two followers when the mirror came back from an old image. Each follower kept its own newest
+// moment, and lost the one with which both can be promoted.
+test('a mirror that does not know the newest moments: the newest one that all followers have stays, and what is later', () => {
+  const back = order([1, 9], { isMirror: true, confirmed: 'g1' });
+  const uneven = [follower('db', [1, 2, 3]), follower('log', [1, 2])];
+  expect(nextStep(back, uneven, 0)).toMatchObject({ kind: 'pull', pulls: [{ unknown: 'g2' }, { unknown: 'g2' }] });
+  const named = (volume: string): OwnSnapshot => ({
+    ...own(volume, 9),
+    origin: { snapshot: `${volume}-9`, group: 'g9', unknown: 'g2' },
+  });
+  const arrived = uneven.map((one) => {
+    const snapshots = [...one.snapshots, named(one.sourceId), own(one.sourceId, 10)];
+    return { ...one, snapshots, moments: snapshots };
+  });
+  const later = order([9, 10], { isMirror: true, confirmed: 'g10', keep: 1 });
+  expect(nextStep(later, arrived, 0)).toMatchObject({ kind: 'remove', snapshot: { name: 'm1' }, follower: { sourceId: 'db' } });
+  const kept = arrived.map((one) => ({ ...one, moments: one.moments.slice(1), snapshots: one.snapshots.slice(1) }));
+  expect(nextStep(later, kept, 0).kind).toBe('wait');
 });
 
 test('a peer is a later owner only of the same shared pool', () => {

@@ -50,11 +50,11 @@ export interface MemberPull {
   readonly follower: FollowerFacts;
   readonly snapshot: SourceSnapshot;
   readonly base: CommonBase | null;
-  /** Group of the follower's newest moment, if the source does not know it; else null. */
+  /** See `firstUnknown`. */
   readonly unknown: string | null;
 }
 
-/** A volume of this server that is no follower, and has a moment of a volume of the order, or was closed to be handed over. */
+/** A volume of this server that is no follower: it has a moment of a volume of the order, was closed to be handed over, or was promoted. */
 export interface OldSource {
   readonly sourceId: string;
   readonly name: string;
@@ -63,6 +63,8 @@ export interface OldSource {
   readonly granted: string | null;
   /** True if it has its own last moment, so that it can follow. */
   readonly hasLast: boolean;
+  /** True if it was promoted from the offered volume, and only its mark says so. */
+  readonly wasPromoted: boolean;
 }
 
 /** States that do not go on without an order. */
@@ -149,8 +151,7 @@ export function nextStep(order: ReplicationOrder, followers: readonly FollowerFa
   const pulls = mine.flatMap(({ member, follower }): MemberPull | readonly MemberPull[] => {
     const snapshot = newest.snapshots.find(({ volumeId }) => volumeId === member.id);
     if (snapshot === undefined || follower === undefined || hasCopy(follower, snapshot) || isPassed(order, follower, newest)) return [];
-    const last = isKnown(order, follower) ? undefined : follower.moments.at(-1);
-    return { member, follower, snapshot, base: commonBase(order, follower), unknown: last === undefined ? null : momentIdOf(last) };
+    return { member, follower, snapshot, base: commonBase(order, follower), unknown: firstUnknown(order, follower, all) };
   });
   // Each pull may use the whole limit of the order.
   const pullsMax = order.limitBytes === null ? pulls.length : 1;
@@ -215,6 +216,14 @@ function oldSourceStep(order: ReplicationOrder, { old, peer }: LaneNow, done: re
   const isClosed = old.some(({ granted }) => granted !== null);
   const demoted = [...done, ...old].map(volumeText).join(' ');
   const end = isClosed ? `rsadm volume replicate ${names} --end --force, then ` : '';
+  if (old.some(({ wasPromoted }) => wasPromoted)) {
+    const both = `to have both, rsadm volume copy and then rsadm volume remove for each of ${names}`;
+    const text =
+      `volumes ${names} of this server were promoted from volumes of server ${peer}, which offers these again: ` +
+      `to keep the content of ${peer}, rsadm volume demote ${demoted} --for ${peer}; ` +
+      `to keep that of this server, rsadm volume replicate ${names} here, then rsadm volume demote at ${peer}; ${both}`;
+    return { kind: 'stuck', word: 'split', text };
+  }
   const text =
     `volumes ${names} of this server were the source, and server ${peer} has others of the same content as its own: ` +
     `to keep the content of ${peer}, rsadm volume demote ${demoted} --for ${peer}; ` +
@@ -258,11 +267,31 @@ function isSameSet(ids: readonly string[], { members }: Pick<ReplicationOrder, '
 
 /** T4: returns true if the source knows the newest moment of the follower, or if the follower has none. */
 export function isKnown(
-  { moments }: Pick<ReplicationOrder, 'moments'>,
+  order: Pick<ReplicationOrder, 'moments'>,
   { moments: own, sourceId }: Pick<FollowerFacts, 'moments' | 'sourceId'>,
 ): boolean {
   const newest = own.at(-1);
-  return newest === undefined || moments.some(({ snapshots }) => snapshots.some((one) => one.volumeId === sourceId && isSame(newest, one)));
+  return newest === undefined || knows(order, newest, sourceId);
+}
+
+function knows({ moments }: Pick<ReplicationOrder, 'moments'>, own: OwnSnapshot, sourceId: string): boolean {
+  return moments.some(({ snapshots }) => snapshots.some((one) => one.volumeId === sourceId && isSame(own, one)));
+}
+
+/**
+ * T4: if the source does not know the newest moment of the follower, returns the group of the first moment that must stay: a promotion goes
+ * back to the newest one that all followers have, because the later ones have perhaps arrived at some of them only.
+ */
+function firstUnknown(
+  order: Pick<ReplicationOrder, 'moments'>,
+  follower: Pick<FollowerFacts, 'moments' | 'sourceId'>,
+  all: readonly FollowerFacts[],
+): string | null {
+  if (isKnown(order, follower)) return null;
+  const common = commonGroups(all).at(-1);
+  const from = follower.moments.findIndex((one) => momentIdOf(one) === common);
+  const first = follower.moments.slice(Math.max(0, from)).find((one) => !knows(order, one, follower.sourceId));
+  return first === undefined ? null : momentIdOf(first);
 }
 
 const OUT_OF_SYNC =

@@ -95,24 +95,36 @@ export class FollowerVerbs {
     const candidates = all.filter(({ manifest }) => following(manifest) === null && manifest.follower?.replication !== order.replication);
     const closed = closedFor(candidates, order, peer);
     const group = closed.flatMap(({ manifest }) => manifest.replication?.handOver?.group ?? [])[0];
-    const paired = order.members.flatMap(({ id: sourceId, was }): readonly OldSource[] => {
+    const bases = candidates.map((found) => ({ found, bases: order.members.map(({ id }) => baseOf(found, order, id)) }));
+    // A volume that has come back from an old backup, or whose source has, may have no moment in common. It is known by its mark if nothing
+    // else is: no closed volume, no moment of another volume of the order, and no follower that goes on.
+    const unknown = bases.filter((one) => one.bases.every((base) => base === null)).map(({ found }) => found);
+    const paired = order.members.flatMap(({ id: sourceId, was }, index): readonly OldSource[] => {
       if (all.some(({ manifest }) => manifest.follower?.replication === order.replication && manifest.follower.sourceId === sourceId))
         return [];
-      const known = candidates.map((found) => ({ found, base: baseOf(found, order, sourceId) }));
-      // A volume that has come back from an old backup, or whose source has, may have no moment in common.
-      const one =
-        known.find(({ base }) => base !== null) ??
-        known.find(({ found }) => found.manifest.id === was) ??
-        known.find(({ found }) => found.manifest.follower?.sourceId === sourceId);
-      if (one === undefined) return [];
-      const { name, universe, replication } = one.found.manifest;
+      const known = bases.find((one) => one.bases[index] !== null);
+      const base = known?.bases[index] ?? null;
+      const old = known?.found ?? candidates.find(({ manifest }) => manifest.id === was);
+      const isMarked = closed.length === 0 && this.earlier(order, sourceId, peer).length === 0;
+      const promoted = isMarked ? unknown.find(({ manifest }) => manifest.follower?.sourceId === sourceId) : undefined;
+      const found = old ?? promoted;
+      if (found === undefined) return [];
+      const { name, universe, replication } = found.manifest;
       const granted = replication?.handOver?.replication ?? null;
-      return [{ sourceId, name, universe, granted, hasLast: group !== undefined && one.base !== null && momentIdOf(one.base) === group }];
+      const hasLast = group !== undefined && base !== null && momentIdOf(base) === group;
+      return [{ sourceId, name, universe, granted, hasLast, wasPromoted: old === undefined }];
     });
     // What was closed for this change of roles is never passed by, although the other server hides its moments.
     return paired.length > 0
       ? paired
-      : closed.map(({ manifest: { name, universe } }) => ({ sourceId: '', name, universe, granted: order.replication, hasLast: false }));
+      : closed.map(({ manifest: { name, universe } }) => ({
+          sourceId: '',
+          name,
+          universe,
+          granted: order.replication,
+          hasLast: false,
+          wasPromoted: false,
+        }));
   }
 
   /**
@@ -370,7 +382,7 @@ function checkNotOld(old: readonly OldSource[], begun: readonly Found[], peer: s
   const names = [...begun.map(({ manifest }) => manifest), ...old].map(volumeText);
   throw new RsError(
     'E_EXISTS',
-    `Volume ${volumeText(first)} exists, and was its source: rsadm volume demote ${names.join(' ')} --for ${peer} makes it the follower`,
+    `Volume ${volumeText(first)} exists, and ${first.wasPromoted ? 'was promoted from it' : 'was its source'}: rsadm volume demote ${names.join(' ')} --for ${peer} makes it the follower`,
     { volume: volumeText(first) },
   );
 }

@@ -157,7 +157,14 @@ test('a promoted follower without a moment in common can follow its source again
   s.scene.verbs.pools.put(pool.name, { ...manifest, follower });
   // Regression: the source came back from an image of an earlier replication, and got a second follower beside the promoted one.
   const offered = { ...taken, members: [member!] };
-  expect(step(offered)).toMatchObject({ kind: 'stuck', word: 'split', text: expect.stringContaining('volume demote old-db --for bergen') });
+  for (const way of ['were promoted from', 'volume demote old-db --for bergen', 'volume copy'])
+    expect(step(offered)).toMatchObject({ kind: 'stuck', word: 'split', text: expect.stringContaining(way) });
+  // A follower of the same volume goes on, and a promoted one beside it is nobody's old source.
+  const other = all()[1]!;
+  const goesOn = { ...follower, replication: uuid('ff'), promoted: null };
+  s.scene.verbs.pools.put(other.pool.name, { ...other.manifest, follower: goesOn });
+  expect(followers.oldSources(offered, 'bergen')).toEqual([]);
+  s.scene.verbs.pools.put(other.pool.name, other.manifest);
   await expect(followers.create(offered, member!, SOURCE)).rejects.toMatchObject({ code: 'E_EXISTS' });
   const demotion = new Demotion({
     verbs: s.scene.verbs,
