@@ -7,6 +7,7 @@ import './limits.ts';
 import type { Socket } from 'node:net';
 import { nameProcess } from '@rsio/common/daemon/process-facts';
 import { rsiodPaths } from '@rsio/common/config/root-paths';
+import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { systemClock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 import { isSamePlace, openLog } from '@rsio/common/log/log';
@@ -41,7 +42,8 @@ function begin(first: Begin): void {
     paths: rsiodPaths(root),
     beganMs: Math.floor(systemClock.wallMs() - systemClock.monotonicMs()),
     store: null,
-    relog: ({ logLevel }) => log.setLevel(logLevel),
+    // A main process of an earlier release names no level.
+    relog: ({ logLevel }: Partial<RscltConfig>) => log.setLevel(logLevel ?? 'info'),
     keeper: null,
     keeperLack: null,
     restart: () => Promise.resolve(),

@@ -19,7 +19,7 @@ import { EventFile } from '@rsio/common/events/event-file';
 import { systemClock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 import { plural } from '@rsio/common/lib/units';
-import { copyToStderr, type DaemonLog, openLog } from '@rsio/common/log/log';
+import { copyToStderr, type DaemonLog, isMoreVerbose, openLog } from '@rsio/common/log/log';
 import { ClientDaemon } from './daemon.ts';
 import { deviceFacts } from './frontends/system/device-choice.ts';
 import { type KeeperAbove, keeperAbove, keeperFor, wantsKeeper } from './keeper/keeper-choice.ts';
@@ -58,9 +58,14 @@ async function run(daemon: Daemon, setup: Setup): Promise<void> {
   const { way } = place.choose(config);
   const copy = foreground && !place.isOutput ? copyToStderr : undefined;
   const log = openLog({ ...way, node: nodeOf(config), level: config.logLevel, copy, warn, flushed: () => place.flushSync() });
+  let level = config.logLevel;
   const relog: Relog = (next) => {
     place.redirect(log, next);
-    log.setLevel(next.logLevel);
+    const before = level;
+    level = next.logLevel;
+    // The lines about a reload are logged with the level that shows more of them.
+    if (isMoreVerbose(next.logLevel, before)) log.setLevel(next.logLevel);
+    else systemClock.soon(() => log.setLevel(next.logLevel));
   };
   await loggedWork(log, () => work(daemon, setup, log, relog));
   place.close();

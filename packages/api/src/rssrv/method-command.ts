@@ -48,6 +48,8 @@ export interface Said {
   readonly line?: string;
   readonly block?: string;
   readonly notes?: readonly string[];
+  /** Sentences for stderr that are also printed with --json. */
+  readonly warnings?: readonly string[];
 }
 
 export interface MethodCommand<P extends Params, R> {
@@ -55,6 +57,8 @@ export interface MethodCommand<P extends Params, R> {
   readonly words: string;
   /** The first operand: NAME, NAME@SNAPSHOT or none. The parameters name, universe and snapshot, or volume, follow from it. */
   readonly about: 'volume' | 'snapshot' | 'server';
+  /** How the help shows the first operand, such as NAME@N; absent: by `about`. */
+  readonly first?: string;
   /** Why the volume is looked up (manage/volumes/door.ts); absent: `change`. */
   readonly purpose?: 'show' | 'change' | 'remove';
   /** The operands after the first one. */

@@ -177,6 +177,7 @@ export const IMAGE_METHODS = {
     command: {
       words: 'volume split',
       about: 'volume',
+      first: 'NAME@N',
       summary: 'makes an image an ordinary volume',
       details: `The image keeps its content, and can no longer be refreshed. Clients can use the
 image while the command runs. The volume of the image need not exist. The

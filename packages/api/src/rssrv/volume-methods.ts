@@ -112,7 +112,7 @@ that pool; no client may use the volume during the command.`,
       example: 'volume grow oracle 20g',
       says: ({ volume }, { label }) => ({
         line: `${label(volume)} now has ${shownSize(volume.sizeBytes)}`,
-        notes: volume.overcommit === undefined ? [] : [volume.overcommit],
+        warnings: volume.overcommit === undefined ? [] : [volume.overcommit],
       }),
     },
   }),

@@ -17,6 +17,11 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export const LOWEST_LEVELS = ['trace', ...LOG_LEVELS, 'fatal'] as const;
 export type LowestLevel = (typeof LOWEST_LEVELS)[number];
 
+/** Returns true if a log with this lowest level has more lines than one with the other. */
+export function isMoreVerbose(level: LowestLevel, other: LowestLevel): boolean {
+  return LOWEST_LEVELS.indexOf(level) < LOWEST_LEVELS.indexOf(other);
+}
+
 export interface Log {
   readonly isDebug?: boolean;
   debug(message: string, fields?: LogFields): void;

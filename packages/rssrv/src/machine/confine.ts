@@ -8,6 +8,9 @@ import { callFilter } from './call-filter.ts';
 import type { SystemCalls } from './system-calls.ts';
 import type { WorkerUser } from './worker-user.ts';
 
+/** Environment variable with the release of the listener. A worker of another release may not understand the listener's messages. */
+export const LISTENER_VERSION = 'RSIO_LISTENER_VERSION';
+
 /** Argument with which a confined worker is started. */
 export interface Confinement {
   readonly user: WorkerUser | null;

@@ -4,7 +4,7 @@
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { warningSentences } from '@rsio/common/config/load-config';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { type Log, LOWEST_LEVELS, type LowestLevel } from '@rsio/common/log/log';
+import { isMoreVerbose, type Log, type LowestLevel } from '@rsio/common/log/log';
 import { problemTexts } from '@rsio/common/config/reader/findings';
 import { eventOf } from '../events/event-log.ts';
 import { type ReloadPlan, reloadPlan } from './reload-plan.ts';
@@ -132,11 +132,11 @@ export class Reloader<Loaded extends LoadedConfig> {
       await next.discard();
       throw error;
     });
-    if (isMore(after, before)) this.ports.setLevel(after);
+    if (isMoreVerbose(after, before)) this.ports.setLevel(after);
     for (const sentence of warningSentences(plan.newWarnings)) log.warn(sentence);
     if (plan.changes.length === 0) log.info('Reload: nothing has changed');
     else this.logChanges(plan, by.join(' and '));
-    if (isMore(before, after)) this.ports.setLevel(after);
+    if (isMoreVerbose(before, after)) this.ports.setLevel(after);
     return plan.changes;
   }
 
@@ -163,6 +163,3 @@ export class Reloader<Loaded extends LoadedConfig> {
 }
 
 /** Returns true if `level` logs more than `other`. */
-function isMore(level: LowestLevel, other: LowestLevel): boolean {
-  return LOWEST_LEVELS.indexOf(level) < LOWEST_LEVELS.indexOf(other);
-}

@@ -6,7 +6,7 @@ import { toText } from '@rsio/common/cli/table';
 import type { Param } from '@rsio/common/control/method-table';
 import { misfit, object } from '@rsio/common/lib/shape';
 import { quoteText } from '@rsio/common/lib/units';
-import type { CommandScene, Field, StoredCommand } from '../../rssrv/method-command.ts';
+import type { CommandScene, Field, Said, StoredCommand } from '../../rssrv/method-command.ts';
 import type { ServerMethod } from '../../rssrv/server-method.ts';
 import { SERVER_METHODS, type ServerMethodName } from '../../rssrv/server-methods.ts';
 import { splitSnapshot, valueOf } from '../../views/values.ts';
@@ -20,7 +20,7 @@ interface Unread {
   readonly volume: (volume: { readonly name: string; readonly universe: number }, scene: CommandScene) => Given;
 }
 
-const FIRST = { volume: ['NAME'], snapshot: ['NAME@SNAPSHOT'], server: [] } as const;
+const FIRST = { volume: 'NAME', snapshot: 'NAME@SNAPSHOT', server: null } as const;
 
 /** The command of a method; null if its entry has none. */
 export function derivedCommand(given: VolumeProgram, method: ServerMethodName): Command<VolumeDoor> | null {
@@ -32,10 +32,11 @@ export function derivedCommand(given: VolumeProgram, method: ServerMethodName): 
   const flags = Object.entries(options).map(([name, { value, needs }]) =>
     needs === undefined ? `[--${name} ${value}]` : `--${name} ${value}`,
   );
-  const count = FIRST[about].length + operands.length;
+  const first = command.first ?? FIRST[about];
+  const count = (first === null ? 0 : 1) + operands.length;
   return makeCommand(given.program, {
     call: { by: 'words', words },
-    synopsis: [words, ...FIRST[about], ...shown, ...flags].join(' '),
+    synopsis: [words, ...(first === null ? [] : [first]), ...shown, ...flags].join(' '),
     summary,
     ...(details === undefined ? {} : { details }),
     options: { ...Object.fromEntries(Object.entries(options).map(optionSpec)), json: JSON_OPTION },
@@ -73,12 +74,13 @@ async function execute(
     ...asked,
     ...request,
   });
-  if (json === true) return printJson(door, { ...target.place, ...answer });
   const said = says(answer, scene, asked as never);
-  const { line, block, notes = [] } = typeof said === 'string' ? { line: said } : said;
-  for (const note of notes) door.note(note);
+  const { line, block, notes = [], warnings = [] }: Said = typeof said === 'string' ? { line: said } : said;
+  for (const warning of warnings) door.note(warning);
+  if (json === true) return printJson(door, { ...target.place, ...answer });
   if (line !== undefined) door.out(toText([line]));
   if (block !== undefined) door.out(block);
+  for (const note of notes) door.note(note);
   return undefined;
 }
 
@@ -98,12 +100,12 @@ function read(
       params[field.param] =
         field.type === undefined ? textOf(method, field.param, what, text, program) : valueOf(what, text, field.type, program);
   };
+  for (const [index, field] of operands.entries()) if (words[index] !== undefined) take(field, field.value, words[index]);
   for (const [name, field] of Object.entries(options)) {
     const text = values[name];
     if (typeof text === 'string') take(field, `--${name}`, text);
     else if (field.needs !== undefined) throw usageError(`No ${field.needs}: give --${name} ${field.value}`, program);
   }
-  for (const [index, field] of operands.entries()) if (words[index] !== undefined) take(field, field.value, words[index]);
   return { params, unread };
 }
 

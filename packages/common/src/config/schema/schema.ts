@@ -294,7 +294,12 @@ export const SCHEMA = {
           'Time after each I/O in which rsiod polls for the next I/O instead of sleeping, unless another program wants its core',
           'busyPollUs',
         ),
-        'log-level': withDefault(logLevel, 'info', 'Lowest level that rsiod logs', 'logLevel'),
+        'log-level': withDefault(
+          logLevel,
+          'info',
+          'Lowest level that rsiod logs; at debug and trace, rsiod does not rate-limit its log messages',
+          'logLevel',
+        ),
         log: withDefault(logPlace, 'auto', HELP.log, 'log'),
         'log-time': withDefault(logTime, 'gmt', HELP.logTime, 'logTime'),
         'nbd-group': optional(

@@ -24,9 +24,6 @@ import { NODES_ASKS, type NodesReply } from '../../volumes/holds/node-asks.ts';
 import type { Grant } from '../../volumes/holds/grants.ts';
 import { UNPROTECTED_MAX } from '../limits.ts';
 
-/** Environment variable with the release of the listener. A worker of another release may not understand the listener's messages. */
-export const LISTENER_VERSION = 'RSIO_LISTENER_VERSION';
-
 /** The worker's log settings. The listener writes the log lines of the worker (worker-lines.ts). */
 export interface WorkerLog {
   readonly node: string;
