@@ -27,6 +27,11 @@ export function haltHandlers(
     if (volume.id === null) throw new RsError('E_VOLUME', `Volume ${text} is not served, so that it has no I/O`, { volume: text });
     return { id: volume.id, text };
   };
+  /** `show` may answer more than a change does. */
+  const changed = async (named: VolumeName): Promise<{ readonly volume: ManagedVolumeView }> => {
+    const { volume } = await show(named);
+    return { volume };
+  };
   const note = (text: string, from: string, to: string, sentence: string): void =>
     log.warn(`Volume ${text}: ${sentence}, by ${by}`, { ...eventOf(`volume ${text}`, from, to, `${sentence}, by ${by}`), audit: true });
   return {
@@ -36,22 +41,22 @@ export function haltHandlers(
         throw new RsError('E_USAGE', `Volume ${text} is stopped: rsadm volume start ${text} starts it first`, { volume: text });
       halts.pause(id, forMs, asker.node);
       note(text, 'served', 'paused', `its I/O is paused for ${printDuration(forMs)}`);
-      return show({ name, universe });
+      return changed({ name, universe });
     },
     'volume-resume': async ({ name, universe }) => {
       const { id, text } = await found({ name, universe }, 'resume');
       if (halts.resume(id)) note(text, 'paused', 'served', 'its I/O goes on');
-      return show({ name, universe });
+      return changed({ name, universe });
     },
     'volume-stop': async ({ name, universe }) => {
       const { id, text } = await found({ name, universe }, 'stop');
       if (await halts.stop(id, asker.node)) note(text, 'served', 'stopped', 'its I/O is refused until it is started');
-      return show({ name, universe });
+      return changed({ name, universe });
     },
     'volume-start': async ({ name, universe }) => {
       const { id, text } = await found({ name, universe }, 'start');
       if (await halts.start(id)) note(text, 'stopped', 'served', 'its I/O goes on');
-      return show({ name, universe });
+      return changed({ name, universe });
     },
   };
 }
