@@ -254,7 +254,7 @@ const REPLICATIONS: readonly (readonly [seed: number, mutants: readonly string[]
   [11, ['commit-unchecked', 'other-file-continued']],
   [16, ['confirmed-unprotected']],
   [24, ['confirmed-back']],
-  [27, ['ended-goes-on']],
+  [105, ['ended-goes-on']],
   [146, ['promotion-begins-again']],
   [218, ['own-newest-promoted']],
 ];
