@@ -1,6 +1,7 @@
 // A Linux host of NVMe/TCP subsystems: connects paths. Native multipath makes one device for each namespace, over all paths. Invariant: a
 // path that fails is connected again until it is deleted.
 
+import { randomUUID } from 'node:crypto';
 import { IO_TIMEOUT_MS, LinuxHost } from '../multipath/linux-host.ts';
 import { HOST_ADDRESS, type SmallMachine } from '../small/small-machine.ts';
 
@@ -21,13 +22,21 @@ const DEVICE = `device() {
 }`;
 
 export class NvmeHost extends LinuxHost {
+  private readonly id = randomUUID();
+
   constructor(machine: SmallMachine) {
     super(machine, DEVICE);
   }
 
-  /** Connects one path. If the path fails later, the host tries every second to connect it again, and does not give up. */
+  /**
+   * Connects one path, with the same host identifier for each path: Linux 6.1 makes up one for each connection without it, and a path that
+   * it connects again has the last one. A reservation then locks out the other path of its own holder.
+   *
+   * If the path fails later, the host tries every second to connect it again, and does not give up.
+   */
   async connect({ nqn, port, keepAliveSeconds }: ConnectOptions): Promise<void> {
     const options = [
+      `hostnqn=nqn.2014-08.org.nvmexpress:uuid:${this.id},hostid=${this.id}`,
       `transport=tcp,traddr=${HOST_ADDRESS},trsvcid=${port},nqn=${nqn}`,
       `nr_io_queues=${IO_QUEUES},keep_alive_tmo=${keepAliveSeconds},reconnect_delay=1,ctrl_loss_tmo=-1`,
     ];
