@@ -44,6 +44,14 @@ const summary = ({ type, holder, registrants }: ReservationState): string =>
 const tell = (change: ReturnType<typeof changed>): string =>
   typeof change === 'string' ? change : `${summary(change.state)}${change.notices.map((one) => ` ${one.hostId[0]}: ${one.what}`).join('')}`;
 
+it('keeps of a registrant what the record declares, whatever else the command of the host has', () => {
+  const [host, action] = register(A, 1);
+  const command = { ...host, action, isWanted: true };
+  const { state } = changed(NO_RESERVATIONS, command, action) as ReservationChange;
+  expect(misfit(reservationShape, state, 'exactly')).toBe(null);
+  expect(state.registrants).toEqual([{ ...A, key: key(1) }]);
+});
+
 describe('the table of conflicts (r: may read, w: may change)', () => {
   // Holder, registrant, other host: NVMe Base 2.0, figure "Command Behavior in the Presence of a Reservation".
   const TABLE: readonly [string, ReservationType, readonly [string, string, string]][] = [

@@ -136,7 +136,8 @@ function registration(
   const isAllowed =
     action.verb === 'register' ? known === null || known === action.key : action.current === null || known === action.current;
   if (!isAllowed) return 'conflict';
-  const registrant = { ...host, key: action.key };
+  const { hostId, hostNqn } = host;
+  const registrant = { hostId, hostNqn, key: action.key };
   if (known !== null)
     return unchanged({ ...next, registrants: state.registrants.map((one) => (one.hostId === host.hostId ? registrant : one)) });
   if (state.registrants.length >= GATE_REGISTRANTS_MAX) return 'full';
