@@ -84,8 +84,8 @@ const BESIDE_SOURCES = {
   maxWorkers,
   // A separate process for each file would double the cost of the tests. unit-setup.ts keeps the files apart.
   isolate: false,
-  globalSetup: ['packages/common/src/testing/unit-programs.ts'],
-  setupFiles: ['packages/common/src/testing/unit-setup.ts'],
+  globalSetup: ['packages/base/src/testing/unit-programs.ts'],
+  setupFiles: ['packages/base/src/testing/unit-setup.ts'],
 };
 
 export default defineConfig({

@@ -4,7 +4,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { LoadClient } from './load/load-client.ts';
 import type { Measured } from './load/orders.ts';
 import { measure, warmUp } from './measure.ts';

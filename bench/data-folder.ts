@@ -4,7 +4,7 @@
 import { mkdtempSync, statfsSync } from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
-import { errnoName } from '@rsio/common/lib/errors';
+import { errnoName } from '@rsio/base/lib/errors';
 import { FILE_BYTES } from './workload.ts';
 
 const MEMORY = '/dev/shm';

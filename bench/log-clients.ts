@@ -9,7 +9,7 @@ import { setTimeout as after } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { rsiodPaths, rssrvPaths } from '@rsio/common/config/root-paths';
 import { callControl } from '@rsio/api/rsiod/call-rsiod';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { faultsFile, type ServerFaults } from '@rsio/test/support/faulty-server/volume-faults';
 import { clientConfig, serverConfig } from '@rsio/test/support/hosts/configs';
 import { FAULTY_SERVER } from '@rsio/test/support/programs/programs';

@@ -4,7 +4,7 @@
 
 import { setTimeout as after } from 'node:timers/promises';
 import { callControl } from '@rsio/api/rsiod/call-rsiod';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { LoadClient } from './load/load-client.ts';
 import type { Measured, Window } from './load/orders.ts';
 import { type LogClient, startLogScene } from './log-clients.ts';

@@ -4,7 +4,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import { dirname, join } from 'node:path';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { newFolder } from './data-folder.ts';
 import { figuresText } from './figures-text.ts';
 import { GOALS, judge, judgeFigures } from './goals.ts';

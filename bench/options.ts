@@ -2,7 +2,7 @@
 // file. Running the rows and sections is the job of main.ts.
 
 import { parseArgs } from 'node:util';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { cachedParent } from './data-folder.ts';
 import { findSections, FULL_SECTIONS, type Part, PARTS, QUICK_SECTIONS, type Section, type SectionPlan } from './sections.ts';
 import { findRows, FULL_PLAN, OLDER_ROUNDS, type Plan, QUICK_PLAN } from './workload.ts';

@@ -3,7 +3,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { errnoName } from '@rsio/common/lib/errors';
+import { errnoName } from '@rsio/base/lib/errors';
 
 /** Linux reports CPU times to programs in hundredths of a second, whatever its own clock frequency. */
 const TICKS_PER_SECOND = 100;

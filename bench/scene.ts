@@ -4,7 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { Hosts } from '@rsio/test/support/hosts/hosts';
 import { Netlab } from '@rsio/test/support/netlab/netlab';
 import { newFolder } from './data-folder.ts';

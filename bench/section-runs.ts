@@ -1,7 +1,7 @@
 // Runs the sections one after the other and prints each result at once. A section that fails is named with the reason, and its goals count
 // as not measured; the other sections continue.
 
-import { toRsError } from '@rsio/common/lib/errors';
+import { toRsError } from '@rsio/base/lib/errors';
 import { measureEndToEnd, measureLatency } from './client/beside-nbdkit.ts';
 import { measureBusyPoll } from './client/busy-poll.ts';
 import { measureGates } from './client/gates.ts';

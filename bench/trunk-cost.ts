@@ -2,10 +2,10 @@
 // a trunk over paths in memory; the other end of each path answers at once. The program prints the least processor time of several rounds.
 // To compare two checkouts, run the program alternately in both.
 
-import { BufferPool } from '@rsio/common/structures/buffer-pool';
-import { Histogram } from '@rsio/common/structures/histogram';
-import type { Clock } from '@rsio/common/lib/clock';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { BufferPool } from '@rsio/base/structures/buffer-pool';
+import { Histogram } from '@rsio/base/structures/histogram';
+import type { Clock } from '@rsio/base/lib/clock';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import { HEADER_BYTES, SLOTS } from '@rsio/protocol/wire/limits';
 import { Attachment } from '@rsio/protocol/client/attachment';

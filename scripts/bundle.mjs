@@ -28,7 +28,7 @@ const BANNER = "import { createRequire as requireFrom } from 'node:module';\ncon
 
 /** Exports the commands of rsconfig and rsadm. Does not import any main.ts, which would run the program at once. */
 const COMMANDS_SOURCE = `
-  import { executeProgram } from "./packages/common/dist/daemon/arguments.js";
+  import { executeProgram } from "./packages/base/dist/daemon/arguments.js";
   import * as rsadm from "./packages/rsadm/dist/program.js";
   import * as rsconfig from "./packages/rsconfig/dist/program.js";
   const programs = {

@@ -10,8 +10,8 @@ import { allSchemas, DEFINITIONS, fileNameOf, schemaPrograms, schemasPage, withD
 import { ROOT } from './prepare.mjs';
 
 const load = (name, path) => import(join(ROOT, 'packages', name, 'src', `${path}.ts`));
-const { misfit } = await load('common', 'lib/shape');
-const { expectSame } = await load('common', 'testing/quick-expect');
+const { misfit } = await load('base', 'lib/shape');
+const { expectSame } = await load('base', 'testing/quick-expect');
 const { programs, version: CONTROL_VERSION } = await schemaPrograms(load);
 const complete = allSchemas(programs, CONTROL_VERSION);
 const schemas = withDefinitions(complete);

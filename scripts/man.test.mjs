@@ -11,8 +11,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { manualParts, roffOf, withParts } from './man-pages.mjs';
 import { PAGES, ROOT } from './prepare.mjs';
 
-const { needPrograms } = await source('common/src/testing/needs.ts');
-const { useProgram } = await source('common/src/testing/program-file.ts');
+const { needPrograms } = await source('base/src/testing/needs.ts');
+const { useProgram } = await source('base/src/testing/program-file.ts');
 
 const LINE_MAX_CHARS = 160;
 const parts = await manualParts((name, path) => source(`${name}/src/${path}.ts`));

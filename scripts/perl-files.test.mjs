@@ -9,7 +9,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { perlFiles, perlProblems } from './perl-files.mjs';
 import { checkPerl, ROOT } from './prepare.mjs';
 
-const { needPrograms } = await import(join(ROOT, 'packages/common/src/testing/needs.ts'));
+const { needPrograms } = await import(join(ROOT, 'packages/base/src/testing/needs.ts'));
 let folder = '';
 
 beforeAll(() => {

@@ -5,19 +5,24 @@
 
 import { dirname, join } from 'node:path/posix';
 
-/** The packages that a package may import. Programs never import each other. */
+/**
+ * The packages that a package may import. Programs never import each other. csi, rsapp and rsweb are satellites: nothing imports them, and
+ * `npm test` in the folder of a satellite runs its tests alone; so it does for appliance, which rsadm and crsio show.
+ */
 const PACKAGES = {
-  common: [],
-  api: ['common'],
-  protocol: ['common'],
-  rssrv: ['common', 'api', 'protocol'],
-  rsiod: ['common', 'api', 'protocol'],
-  rsconfig: ['common', 'api', 'protocol'],
-  rsadm: ['common', 'api'],
-  crsio: ['common', 'api', 'protocol'],
-  rsapp: ['common', 'api'],
-  rsweb: ['common', 'api'],
-  csi: ['common', 'api'],
+  base: [],
+  common: ['base'],
+  api: ['base', 'common'],
+  protocol: ['base', 'common'],
+  appliance: ['base', 'common'],
+  rssrv: ['base', 'common', 'api', 'protocol'],
+  rsiod: ['base', 'common', 'api', 'protocol'],
+  rsconfig: ['base', 'common', 'api', 'protocol'],
+  rsadm: ['base', 'common', 'api', 'appliance'],
+  crsio: ['base', 'common', 'api', 'protocol', 'appliance'],
+  rsapp: ['base', 'common', 'api'],
+  rsweb: ['base', 'common', 'api'],
+  csi: ['base', 'common', 'api'],
 };
 /**
  * Programs whose folders directly below src/ are floors, from the top: each imports lower floors only. The folders of other programs have
@@ -42,19 +47,20 @@ const FLOORS = {
 };
 /** Layers: the folders directly below src/, and the layers that each may import. */
 const LAYERS = {
-  common: {
+  base: {
     lib: [],
     structures: ['lib'],
     log: ['lib'],
     files: ['lib'],
     daemon: ['lib', 'log', 'files'],
-    config: ['lib', 'files'],
-    control: ['lib', 'structures', 'log', 'daemon'],
-    metrics: ['lib', 'structures', 'log'],
-    events: ['lib', 'structures', 'log', 'control'],
-    triggers: ['lib', 'structures', 'log', 'files', 'config'],
-    cli: ['lib', 'config', 'control'],
-    appliance: ['lib', 'files', 'daemon', 'config'],
+  },
+  common: {
+    config: [],
+    control: [],
+    metrics: [],
+    events: ['control'],
+    triggers: ['config'],
+    cli: ['config', 'control'],
   },
   api: {
     views: [],

@@ -2,7 +2,7 @@
 // match docs/ARCHITECTURE.md. `npm run check` applies the rules to the real tree.
 
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -10,15 +10,14 @@ import { ROOT, tool } from './prepare.mjs';
 import { circles, roomProblems } from './rooms.mjs';
 
 const MAY_IMPORT = {
-  common: {
+  base: {
     lib: [],
     structures: ['lib'],
     log: ['lib'],
     files: ['lib'],
     daemon: ['lib', 'log', 'files'],
-    config: ['lib', 'files'],
-    control: ['lib', 'structures', 'log', 'daemon'],
   },
+  common: { config: [], control: [], metrics: [], events: ['control'], triggers: ['config'], cli: ['config', 'control'] },
   protocol: { wire: [], auth: ['wire'], link: ['wire'], client: ['wire', 'auth', 'link'], explorer: ['wire', 'auth', 'link'] },
 };
 /** Floors, the highest first. */
@@ -82,16 +81,29 @@ test('a folder of rssrv has two files at least; tests do not count, and other pr
   expect(found({ 'packages/rsiod/src/x/a.ts': [] })).toEqual([]);
 });
 
-test('packages import downwards only: no program another one, common nothing', () => {
-  expect(found({ 'packages/common/src/lib/a.ts': ['@rsio/protocol/wire/frames'] })).toHaveLength(1);
-  expect(found({ 'packages/protocol/src/wire/a.ts': ['@rsio/common/lib/errors', '@rsio/rssrv/main'] })).toHaveLength(1);
+test('packages import downwards only: no program another one, base nothing', () => {
+  expect(found({ 'packages/base/src/lib/a.ts': ['@rsio/protocol/wire/frames'] })).toHaveLength(1);
+  expect(found({ 'packages/base/src/lib/a.ts': ['@rsio/common/config/schema'] })).toHaveLength(1);
+  expect(found({ 'packages/protocol/src/wire/a.ts': ['@rsio/base/lib/errors', '@rsio/rssrv/main'] })).toHaveLength(1);
   for (const program of PROGRAMS) {
     const others = PROGRAMS.filter((other) => other !== program);
-    const allowed = ['@rsio/common/lib/errors', '@rsio/protocol/wire/frames', './own.ts'];
+    const allowed = ['@rsio/base/lib/errors', '@rsio/protocol/wire/frames', './own.ts'];
     const forbidden = others.flatMap((other) => [`@rsio/${other}/thing`, `../../${other}/src/thing.ts`]);
     const problems = found({ [`packages/${program}/src/a.ts`]: [...allowed, ...forbidden] });
     expect(problems).toEqual(others.flatMap((other) => Array(2).fill(`${program} may not import packages/${other}/src/thing.ts`)));
   }
+});
+
+test.each(['appliance', 'csi', 'rsapp', 'rsweb'])('npm test in the folder of satellite %s runs tests that exist', (name) => {
+  const { scripts } = JSON.parse(readFileSync(join(ROOT, 'packages', name, 'package.json'), 'utf8'));
+  const [, filters] = /^node \.\.\/\.\.\/scripts\/test\.mjs (.+)$/.exec(scripts.test) ?? [];
+  const files = ['packages', 'test'].flatMap((top) => readdirSync(join(ROOT, top), { recursive: true }).map((file) => join(top, file)));
+  const tests = files.filter((file) => file.endsWith('.test.ts'));
+  for (const filter of filters.split(' '))
+    expect(
+      tests.filter((file) => file.includes(filter)),
+      filter,
+    ).not.toEqual([]);
 });
 
 test('a package that nobody placed is refused', () => {

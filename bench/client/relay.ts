@@ -4,7 +4,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { openNbd } from '../load/open-nbd.ts';
 import { openRsio, rsioFarewell } from '../load/open-rsio.ts';
 import type { NbdVolume, OpenConnection, Place, RsioVolume, Target } from '../load/orders.ts';

@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { closeSync, fsyncSync, openSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { Host } from '@rsio/test/support/hosts/host';
 import type { Hosts } from '@rsio/test/support/hosts/hosts';
 import { LoadClient } from '../load/load-client.ts';

@@ -4,8 +4,8 @@
 import { spawnSync } from 'node:child_process';
 import { closeSync, ftruncateSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { mountTable } from '@rsio/common/daemon/mount-table';
-import { RsError } from '@rsio/common/lib/errors';
+import { mountTable } from '@rsio/base/daemon/mount-table';
+import { RsError } from '@rsio/base/lib/errors';
 import type { Host } from '@rsio/test/support/hosts/host';
 import type { Hosts } from '@rsio/test/support/hosts/hosts';
 import { waitFor } from '@rsio/test/support/programs/wait-for';

@@ -3,7 +3,7 @@
 // after the hand-over.
 
 import net from 'node:net';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { CONNECT_TIMEOUT_MS, RECEIVE_BUFFER_BYTES } from '@rsio/protocol/link/limits';
 import type { OpenConnection, Place } from './orders.ts';
 

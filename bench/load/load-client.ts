@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { nativeProgram } from '../native/compile.ts';
 import { FILE_BYTES } from '../workload.ts';
 import { openIscsi } from './open-iscsi.ts';

@@ -4,8 +4,8 @@
 
 import { once } from 'node:events';
 import net from 'node:net';
-import { needPrograms } from '@rsio/common/testing/needs';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { needPrograms } from '@rsio/base/testing/needs';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { HEADER_BYTES } from '@rsio/protocol/wire/limits';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
 import { bodyLengthBytes, emptyHeader, readHeader, writeIoHeader, writeMessageHeader } from '@rsio/protocol/wire/header';

@@ -10,7 +10,7 @@ import { measure } from '../measure.ts';
 import { nativeProgram } from '../native/compile.ts';
 import { NBD_MAKERS } from '../servers/nbd-peers.ts';
 import type { Server } from '../servers/server.ts';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { LoadClient } from './load-client.ts';
 import type { LoadShape } from './orders.ts';
 

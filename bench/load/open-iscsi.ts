@@ -1,7 +1,7 @@
 // Opens iSCSI sessions of one connection each for the load generator: login without authentication, and TEST UNIT READY until the unit has
 // nothing to report. Each connection then accepts SCSI commands (native/iscsi.c).
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { ByteStream } from './byte-stream.ts';
 import type { IscsiVolume, OpenConnection, Place } from './orders.ts';
 

@@ -1,7 +1,7 @@
 // Opens NBD connections for the load generator: fixed newstyle with GO. Each connection then accepts requests and returns simple replies
 // (native/nbd.c). With a key, TLS is started first, as the option STARTTLS of NBD does.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import {
   HANDSHAKE_FLAG,
   MAGIC,

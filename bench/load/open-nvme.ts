@@ -2,7 +2,7 @@
 // without digests. Invariant: the connection of the admin queue stays open, because the login ends with it.
 
 import { randomBytes } from 'node:crypto';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { ADMIN, CNTLID_ANY, FABRICS, HEADER_BYTES, PDU, PROPERTY, SGL, SQE_BYTES } from '@rsio/rsiod/gates/nvme/wire/constants';
 import { ByteStream } from './byte-stream.ts';
 import type { NvmeVolume, OpenConnection, Place } from './orders.ts';

@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { ClientHandshake, type SessionToJoin } from '@rsio/protocol/auth/handshake-client';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { DIGEST_BYTES, HEADER_BYTES, SLOTS, SLOTS_RESERVED } from '@rsio/protocol/wire/limits';
 import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
 import { ANSWER, frameName, OP } from '@rsio/protocol/wire/frames';

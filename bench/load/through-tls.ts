@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { nativeProgram } from '../native/compile.ts';
 import { ByteStream } from './byte-stream.ts';
 import type { SharedKey } from './orders.ts';

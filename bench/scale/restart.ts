@@ -3,7 +3,7 @@
 // (returning-client.ts).
 
 import { setTimeout as after } from 'node:timers/promises';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { waitFor } from '@rsio/test/support/programs/wait-for';
 import { cpuTimeOf } from '../proc.ts';
 import { inScene } from '../scene.ts';

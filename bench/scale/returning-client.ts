@@ -3,8 +3,8 @@
 // volumes.
 
 import { randomBytes } from 'node:crypto';
-import { BufferPool } from '@rsio/common/structures/buffer-pool';
-import { systemClock } from '@rsio/common/lib/clock';
+import { BufferPool } from '@rsio/base/structures/buffer-pool';
+import { systemClock } from '@rsio/base/lib/clock';
 import { DEAD_AFTER_MS, HEARTBEAT_INTERVAL_MS, SUSPECT_AFTER_MS } from '@rsio/common/config/schema/limits';
 import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import { Attachment } from '@rsio/protocol/client/attachment';

@@ -4,7 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { setTimeout as after } from 'node:timers/promises';
-import { errnoName, RsError } from '@rsio/common/lib/errors';
+import { errnoName, RsError } from '@rsio/base/lib/errors';
 import { connects } from '../child.ts';
 
 const START_TIMEOUT_MS = 10_000;

@@ -3,7 +3,7 @@
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { toRsError } from '@rsio/common/lib/errors';
+import { toRsError } from '@rsio/base/lib/errors';
 import { freePort } from '../child.ts';
 import { nativeProgram } from '../native/compile.ts';
 import type { ServerId } from '../workload.ts';

@@ -1,7 +1,7 @@
 // Makes the system of a slot: Debian with systemd and the packages of this checkout, as a squashfs that GRUB can read, and a page with its
 // version, size and checksum. Invariants: the root has no password and no host keys, and everything that a machine writes for good is on the
 // configuration partition. The page begins at the first multiple of 4096 bytes after the squashfs, so that a slot describes itself;
-// packages/common/src/appliance/system-image.ts reads it.
+// packages/appliance/src/system-image.ts reads it.
 
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';

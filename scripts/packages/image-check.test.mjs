@@ -11,7 +11,7 @@ import { configFaults, fileFaults, imageFaults } from './image-check.mjs';
 import { IMAGES, packArchive, settingsOf, sourcesOf } from './image.mjs';
 import { ROOT } from '../prepare.mjs';
 
-const { needPrograms } = await import(join(ROOT, 'packages/common/src/testing/needs.ts'));
+const { needPrograms } = await import(join(ROOT, 'packages/base/src/testing/needs.ts'));
 
 const RELEASE = { version: '1.2.3', epoch: 1_700_000_000, architecture: 'arm64' };
 const WANTED = { port: '5000', architecture: 'arm64' };

@@ -9,7 +9,7 @@ import { describe, expect, it } from 'vitest';
 import { type DaemonProgram, daemonPaths } from '@rsio/common/config/root-paths';
 import { loadRscltConfig, loadRssrvConfig } from '@rsio/common/config/load-config';
 import { CONFIG_FILE_MAX_BYTES } from '@rsio/common/config/schema/limits';
-import { executeProgram } from '@rsio/common/daemon/arguments';
+import { executeProgram } from '@rsio/base/daemon/arguments';
 import { clientConfig, serverConfig } from '../support/hosts/configs.ts';
 import type { Host } from '../support/hosts/host.ts';
 import { useHosts } from '../support/hosts/hosts.ts';

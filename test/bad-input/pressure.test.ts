@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
-import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { IO_MAX_SECTORS, SLOTS } from '@rsio/protocol/wire/limits';
 import { ANSWERS_QUEUED_MAX_BYTES } from '@rsio/rssrv/session/limits';
 import { OP } from '@rsio/protocol/wire/frames';

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import net from 'node:net';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { UNIX_PATH_MAX_BYTES } from '@rsio/common/daemon/limits';
+import { UNIX_PATH_MAX_BYTES } from '@rsio/base/daemon/limits';
 import { clientConfig, serverConfig, startClient, startServer } from '../support/hosts/configs.ts';
 import type { Host } from '../support/hosts/host.ts';
 import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';

@@ -2,7 +2,7 @@
 // must not be affected. The cases that wait for time-outs start first and run in parallel. Only this test checks the expected log lines,
 // because `npm run conformance` cannot read the log of a server. Rules: G8 to G10.
 
-import { isProgramThere, needPrograms } from '@rsio/common/testing/needs';
+import { isProgramThere, needPrograms } from '@rsio/base/testing/needs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { keyOf } from '../support/hosts/configs.ts';
 import { useHosts } from '../support/hosts/hosts.ts';

@@ -5,7 +5,7 @@
 
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import { toRsError } from '@rsio/common/lib/errors';
+import { toRsError } from '@rsio/base/lib/errors';
 import { launcher } from '../support/programs/programs.ts';
 import { Hosts } from '../support/hosts/hosts.ts';
 import { DataCentre } from './data-centre.ts';

@@ -5,7 +5,7 @@
 
 import { strictEqual } from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { formatQuery, formatStatus } from '@rsio/rsconfig/output/format';
 import { NbdIo } from '../support/io/nbd-io.ts';
 import { waitFor } from '../support/programs/wait-for.ts';

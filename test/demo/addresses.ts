@@ -4,7 +4,7 @@
 
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { errnoName, RsError } from '@rsio/common/lib/errors';
+import { errnoName, RsError } from '@rsio/base/lib/errors';
 import { Cable } from './cable.ts';
 
 const PORTS = [5000, 15_000];

@@ -1,7 +1,7 @@
 // The two configuration files of the demo, as an administrator would write them. This file makes only the texts; the demo writes the files.
 // Both daemons can share one root, because their files have different names.
 
-import { isProgramThere } from '@rsio/common/testing/needs';
+import { isProgramThere } from '@rsio/base/testing/needs';
 import type { FileSystem } from './devices/file-systems.ts';
 import type { DemoAddresses } from './addresses.ts';
 

@@ -5,8 +5,8 @@ import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { rsiodPaths } from '@rsio/common/config/root-paths';
-import { RsError } from '@rsio/common/lib/errors';
-import { checkSocketPath } from '@rsio/common/daemon/unix-socket';
+import { RsError } from '@rsio/base/lib/errors';
+import { checkSocketPath } from '@rsio/base/daemon/unix-socket';
 
 export interface DemoRoot {
   readonly path: string;

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
 import { rsiodPaths, rssrvPaths } from '@rsio/common/config/root-paths';
 import { callControl } from '@rsio/api/rsiod/call-rsiod';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { type Claim, claimAddresses } from './addresses.ts';
 import { BlockDeviceStep, mountPointOf } from './devices/block-device-step.ts';
 import { clientConfig, DOCS, NAMESPACE, SCRATCH, serverConfig } from './config-files.ts';

@@ -4,7 +4,7 @@
 
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { Demo } from './demo.ts';
 import { makeDemoRoot } from './demo-root.ts';
 import { Screen, seconds, wantsColour } from './machine/screen.ts';

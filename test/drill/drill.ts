@@ -4,7 +4,7 @@
 
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { waitFor } from '../support/programs/wait-for.ts';
 import { type Backup, Contents, type Volume } from './contents.ts';
 import { ATTACHED_HERE, DONE, type OrderOptions } from './done.ts';

@@ -2,7 +2,7 @@
 // of the volume. Invariants: no two requests in flight touch the same sector. `stop` resolves when each request is answered or its
 // connection has ended.
 
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { Host } from '../support/hosts/host.ts';
 import { NbdIo } from '../support/io/nbd-io.ts';
 import { waitFor } from '../support/programs/wait-for.ts';

@@ -3,7 +3,7 @@
 // seed can go on for any number of orders.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { waitFor } from '../support/programs/wait-for.ts';
 import { Contents } from './contents.ts';
 import { Writers } from './writers.ts';

@@ -3,7 +3,7 @@
 // depend on the machine.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { lengthMs } from '../support/drills/gaps.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 import { EVENTS, type FarmEvent, type Kind, type Struck } from './events.ts';

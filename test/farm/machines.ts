@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { mountTable } from '@rsio/common/daemon/mount-table';
+import { mountTable } from '@rsio/base/daemon/mount-table';
 import { CephCluster } from '../support/devices/ceph.ts';
 import { DeviceHost } from '../support/devices/devices.ts';
 import { emptyRun } from '../support/faults/machine-crash.ts';

@@ -8,7 +8,7 @@ import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, s
 import { loadavg } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { parseSize, printSize } from '@rsio/common/lib/units';
+import { parseSize, printSize } from '@rsio/base/lib/units';
 import { memoryDisk, type ScratchDisk } from '../support/devices/scratch-disk.ts';
 import { clientConfig, serverConfig } from '../support/hosts/configs.ts';
 import type { Host } from '../support/hosts/host.ts';

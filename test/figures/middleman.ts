@@ -6,7 +6,7 @@
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { type Meddler, type Meddling, MEDDLINGS } from '../support/faults/meddler.ts';
 import { ENCRYPTED } from '../support/hosts/configs.ts';
 import { Hosts } from '../support/hosts/hosts.ts';

@@ -9,7 +9,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { callServer } from '@rsio/api/rssrv/call-server';
-import { parseSize, printSize } from '@rsio/common/lib/units';
+import { parseSize, printSize } from '@rsio/base/lib/units';
 import { makeReflinkDisk } from '../support/devices/reflink-disk.ts';
 import { memoryDisk, type ScratchDisk } from '../support/devices/scratch-disk.ts';
 import { clientConfig, serverConfig } from '../support/hosts/configs.ts';

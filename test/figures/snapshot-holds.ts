@@ -7,7 +7,7 @@ import { closeSync, constants, copyFileSync, fsyncSync, mkdirSync, openSync, rea
 import { loadavg, tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { parseSize, printSize } from '@rsio/common/lib/units';
+import { parseSize, printSize } from '@rsio/base/lib/units';
 import { imageDisk, memoryDisk, type ScratchDisk } from '../support/devices/scratch-disk.ts';
 import { clientConfig, serverConfig } from '../support/hosts/configs.ts';
 import type { Host } from '../support/hosts/host.ts';

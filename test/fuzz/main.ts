@@ -3,7 +3,7 @@
 // invalid arguments.
 
 import { parseArgs } from 'node:util';
-import { toRsError } from '@rsio/common/lib/errors';
+import { toRsError } from '@rsio/base/lib/errors';
 import { runCampaign } from './runner/campaign.ts';
 import type { FuzzTarget } from './fixtures/fuzz-target.ts';
 import { findingOf, findingText, inputOf, tried } from './runner/hunt.ts';

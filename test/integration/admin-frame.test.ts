@@ -5,7 +5,7 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { SERVER_METHODS } from '@rsio/api/rssrv/server-methods';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { ADMIN_PER_SESSION_MAX, ADMIN_PART_MAX_BYTES } from '@rsio/protocol/wire/limits';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { OP } from '@rsio/protocol/wire/frames';

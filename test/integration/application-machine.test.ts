@@ -4,8 +4,8 @@
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { parsePrefixedAddress } from '@rsio/common/lib/units';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { parsePrefixedAddress } from '@rsio/base/lib/units';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { beforeAll, expect, it } from 'vitest';
 import { DeviceHost, needDevices } from '../support/devices/devices.ts';
 import { useHosts } from '../support/hosts/hosts.ts';

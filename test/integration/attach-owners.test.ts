@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { holdControl } from '@rsio/api/rsiod/call-rsiod';
-import { systemClock } from '@rsio/common/lib/clock';
+import { systemClock } from '@rsio/base/lib/clock';
 import { RsiodSight } from '@rsio/rsapp/sight/rsiod-sight';
 import { NUMBER_VARIABLE } from '@rsio/rsiod/processes/spawn';
 import { expect, it } from 'vitest';

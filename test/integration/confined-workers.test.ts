@@ -6,8 +6,8 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, 
 import { createServer, type AddressInfo } from 'node:net';
 import path from 'node:path';
 import { expect, it, type TestContext } from 'vitest';
-import { processesNamed } from '@rsio/common/daemon/process-facts';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { processesNamed } from '@rsio/base/daemon/process-facts';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { serverConfig, startClient, startServer } from '../support/hosts/configs.ts';
 import { emptyPool } from '../support/hosts/empty-pool.ts';
 import { useHosts } from '../support/hosts/hosts.ts';

@@ -5,8 +5,8 @@
 import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { SERVER_METHODS, type ServerMethodName } from '@rsio/api/rssrv/server-methods';
 import { callMethod } from '@rsio/common/control/control-client';
-import { groupId } from '@rsio/common/files/groups';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { groupId } from '@rsio/base/files/groups';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { beforeEach, expect, it } from 'vitest';
 import { keyOf, serverConfig } from '../support/hosts/configs.ts';
 import { emptyPool } from '../support/hosts/empty-pool.ts';

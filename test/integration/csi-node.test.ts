@@ -4,7 +4,7 @@
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { expect, it, type TestContext } from 'vitest';
 import { DeviceScene } from '../support/devices/device-scene.ts';
 import { needDevices } from '../support/devices/devices.ts';

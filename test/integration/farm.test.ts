@@ -4,7 +4,7 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { expect, it } from 'vitest';
 import { type FarmEvent, farmDrill, KILL, MOVE, STOP } from '../support/drills/farm-drill.ts';
 import type { Host } from '../support/hosts/host.ts';

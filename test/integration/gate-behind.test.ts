@@ -2,7 +2,7 @@
 // host sees neither an error nor an old block, and the record of the gate moves with the pool. Rules: D2, G33, G39, G40.
 
 import { tmpdir } from 'node:os';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { SocketHost } from '@rsio/rsiod/gates/testing/socket-host';
 import { expect, it } from 'vitest';
 import type { Host } from '../support/hosts/host.ts';

@@ -2,7 +2,7 @@
 // has written something newer. A proxy delays the first path; nothing stands still. Rules: D1, G40.
 
 import { beforeAll, expect, it } from 'vitest';
-import { systemClock } from '@rsio/common/lib/clock';
+import { systemClock } from '@rsio/base/lib/clock';
 import { GATE_QUIESCE_MS } from '@rsio/rsiod/gates/limits';
 import { SocketInitiator } from '@rsio/rsiod/gates/iscsi/testing/socket-initiator';
 import { capsule } from '@rsio/rsiod/gates/nvme/testing/nvme-host';

@@ -2,7 +2,7 @@
 // ports. It moves the volume by SET TARGET PORT GROUPS. One gate stands still, or is killed. Rules: D1, D2, D3, G41.
 
 import { beforeAll, expect, it } from 'vitest';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { SocketInitiator } from '@rsio/rsiod/gates/iscsi/testing/socket-initiator';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { waitFor } from '../support/programs/wait-for.ts';

@@ -2,7 +2,7 @@
 // Initiators see no error. `npm run drill -- iscsi-suite` runs the whole suite. Rules: G40.
 
 import { expect, it } from 'vitest';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { cutSite, mirrorSite, runSuite } from '../support/scenes/iscsi-suite.ts';
 

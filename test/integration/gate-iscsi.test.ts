@@ -3,8 +3,8 @@
 
 import { writeFileSync } from 'node:fs';
 import { beforeAll, expect, it } from 'vitest';
-import { needPrograms } from '@rsio/common/testing/needs';
-import { systemClock } from '@rsio/common/lib/clock';
+import { needPrograms } from '@rsio/base/testing/needs';
+import { systemClock } from '@rsio/base/lib/clock';
 import { HOST } from '@rsio/rsiod/gates/iscsi/testing/iscsi-host';
 import { SocketInitiator } from '@rsio/rsiod/gates/iscsi/testing/socket-initiator';
 import { clientConfig, keyOf, serverConfig } from '../support/hosts/configs.ts';

@@ -2,8 +2,8 @@
 // and an old write, arrives when it has repeated the write over the second gate, and has written something newer. The first gate then takes
 // the volume back, and must not revert the block. Nothing stands still. Rules: D1, D3.
 
-import { needPrograms } from '@rsio/common/testing/needs';
-import { systemClock } from '@rsio/common/lib/clock';
+import { needPrograms } from '@rsio/base/testing/needs';
+import { systemClock } from '@rsio/base/lib/clock';
 import { SocketInitiator } from '@rsio/rsiod/gates/iscsi/testing/socket-initiator';
 import { capsule } from '@rsio/rsiod/gates/nvme/testing/nvme-host';
 import { SocketHost } from '@rsio/rsiod/gates/testing/socket-host';

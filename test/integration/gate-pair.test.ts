@@ -2,7 +2,7 @@
 // One gate stands still, is killed or loses its paths to the server, or another client of the volume is in the way. Rules: D1, D2, D3, G41.
 
 import { beforeAll, expect, it } from 'vitest';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { GATE_SWITCH_MS } from '@rsio/rsiod/gates/limits';
 import { capsule } from '@rsio/rsiod/gates/nvme/testing/nvme-host';
 import { SocketHost } from '@rsio/rsiod/gates/testing/socket-host';

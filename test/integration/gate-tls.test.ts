@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { beforeAll, expect, it } from 'vitest';
 import { parseTlsKey } from '@rsio/common/config/gate-secrets';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { GATE_QUIESCE_MS } from '@rsio/rsiod/gates/limits';
 import { capsule, HOST_NQN, icRequest } from '@rsio/rsiod/gates/nvme/testing/nvme-host';
 import { SocketHost } from '@rsio/rsiod/gates/testing/socket-host';

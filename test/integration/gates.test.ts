@@ -3,7 +3,7 @@
 
 import { appendFileSync, readFileSync } from 'node:fs';
 import { beforeAll, expect, it } from 'vitest';
-import { systemClock } from '@rsio/common/lib/clock';
+import { systemClock } from '@rsio/base/lib/clock';
 import { GATE_QUIESCE_MS } from '@rsio/rsiod/gates/limits';
 import { capsule } from '@rsio/rsiod/gates/nvme/testing/nvme-host';
 import { SocketHost } from '@rsio/rsiod/gates/testing/socket-host';

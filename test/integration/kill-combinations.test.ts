@@ -5,7 +5,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
-import { processesOfSession, startTicksOf } from '@rsio/common/daemon/process-facts';
+import { processesOfSession, startTicksOf } from '@rsio/base/daemon/process-facts';
 import { beforeAll, describe, expect, it, type TestContext } from 'vitest';
 import { type RunningFio, startFio } from '../support/io/fio.ts';
 import type { Host } from '../support/hosts/host.ts';

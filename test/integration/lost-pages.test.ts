@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
 import path from 'node:path';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { DropPages } from '@rsio/rssrv/storage/io/drop-pages';
 import { openBackend } from '@rsio/rssrv/storage/open-backend';

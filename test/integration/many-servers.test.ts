@@ -2,7 +2,7 @@
 // positions above 99 and 999 correctly, and the heartbeats must not overload the client.
 
 import { SERVERS_PER_CLIENT_MAX } from '@rsio/common/config/schema/limits';
-import { INTERFACES_MAX } from '@rsio/common/lib/limits';
+import { INTERFACES_MAX } from '@rsio/base/lib/limits';
 import { expect, it } from 'vitest';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { RawServer } from '../support/peers/raw-server.ts';

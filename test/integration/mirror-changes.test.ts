@@ -3,7 +3,7 @@
 // back. Unit tests in packages/rsiod/src/mirrors/commands cover the steps of the commands. Rules: G35.
 
 import { randomBytes } from 'node:crypto';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { beforeEach, expect, it } from 'vitest';
 import { clientConfig, keyOf, serverConfig } from '../support/hosts/configs.ts';
 import { emptyPool } from '../support/hosts/empty-pool.ts';

@@ -3,8 +3,8 @@
 // packages/rsiod/src/mirrors/commands cover failures of each step. Rules: G34.
 
 import { MIRRORS } from '@rsio/api/rsiod/mirror-methods';
-import { misfit } from '@rsio/common/lib/shape';
-import { isProgramThere, needPrograms } from '@rsio/common/testing/needs';
+import { misfit } from '@rsio/base/lib/shape';
+import { isProgramThere, needPrograms } from '@rsio/base/testing/needs';
 import { beforeAll, beforeEach, expect, it } from 'vitest';
 import { clientConfig, serverConfig, startServer } from '../support/hosts/configs.ts';
 import { emptyPool } from '../support/hosts/empty-pool.ts';

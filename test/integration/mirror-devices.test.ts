@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { expect, it } from 'vitest';
 import { DeviceHost, needDevices, needResend } from '../support/devices/devices.ts';
 import { useHosts } from '../support/hosts/hosts.ts';

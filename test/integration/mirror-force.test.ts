@@ -3,7 +3,7 @@
 // forcing.test.ts in packages/rsiod/src/mirrors/commands tests steps that fail and the texts about losses. Rules: G33.
 
 import { randomBytes } from 'node:crypto';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { expect, it } from 'vitest';
 import { clientConfig, keyOf, serverConfig } from '../support/hosts/configs.ts';
 import { emptyPool } from '../support/hosts/empty-pool.ts';

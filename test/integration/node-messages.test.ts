@@ -2,7 +2,7 @@
 // drain of rsapp is an event. wait-event reports messages and events, and misses nothing between two calls.
 
 import { beforeAll, expect, it } from 'vitest';
-import { isProgramThere, needPrograms } from '@rsio/common/testing/needs';
+import { isProgramThere, needPrograms } from '@rsio/base/testing/needs';
 import { useHosts } from '../support/hosts/hosts.ts';
 import type { Host } from '../support/hosts/host.ts';
 import { AppSite, kill } from '../support/scenes/app-site.ts';

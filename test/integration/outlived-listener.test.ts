@@ -5,8 +5,8 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { startTicksOf } from '@rsio/common/daemon/process-facts';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { startTicksOf } from '@rsio/base/daemon/process-facts';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { expect, it } from 'vitest';
 import { startClient, startServer } from '../support/hosts/configs.ts';
 import { emptyPool } from '../support/hosts/empty-pool.ts';

@@ -6,11 +6,11 @@ import { mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from '
 import path from 'node:path';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
 import { callServer } from '@rsio/api/rssrv/call-server';
-import { systemClock } from '@rsio/common/lib/clock';
-import type { RsError } from '@rsio/common/lib/errors';
-import { quietLog } from '@rsio/common/log/log';
-import { needPrograms } from '@rsio/common/testing/needs';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { systemClock } from '@rsio/base/lib/clock';
+import type { RsError } from '@rsio/base/lib/errors';
+import { quietLog } from '@rsio/base/log/log';
+import { needPrograms } from '@rsio/base/testing/needs';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { nextIdentity } from '@rsio/protocol/client-identity';
 import { systemReflink } from '@rsio/rssrv/pools/snapshots/reflink';
 import { OpenSnapshots } from '@rsio/rssrv/replication/peers/open-snapshots';

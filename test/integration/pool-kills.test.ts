@@ -5,7 +5,7 @@
 import { mkdirSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { callServer } from '@rsio/api/rssrv/call-server';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { PoolFiles } from '@rsio/rssrv/pools/disk/pool-files';
 import { beforeEach, expect, it } from 'vitest';
 import { serverConfig } from '../support/hosts/configs.ts';

@@ -3,7 +3,7 @@
 // volume.
 
 import { expect, it } from 'vitest';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { JudgedLoad } from '../support/drills/judged-load.ts';
 import { serverConfig, startClient } from '../support/hosts/configs.ts';
 import { emptyPool } from '../support/hosts/empty-pool.ts';

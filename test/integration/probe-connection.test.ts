@@ -2,7 +2,7 @@
 // not affect the client. test/conformance/server/probes.ts tests which requests a probe may send. See docs/PROTOCOL.md, Probe connections.
 
 import { readFileSync } from 'node:fs';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { PROBE_SLOTS } from '@rsio/protocol/explorer/limits';
 import { SEGMENT_BYTES } from '@rsio/protocol/link/limits';
 import { PROBES_PER_NODE_MAX, PROBE_CONNECTIONS_MAX } from '@rsio/rssrv/session/limits';

@@ -4,7 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { systemClock } from '@rsio/common/lib/clock';
+import { systemClock } from '@rsio/base/lib/clock';
 import { RbdEngine } from '@rsio/rssrv/farm/engines/rbd';
 import { firstRecord } from '@rsio/rssrv/farm/farm-record';
 import { engineSuite, stampAt, write, WriteLoop } from '@rsio/rssrv/testing/engine-suite';

@@ -6,7 +6,7 @@ import { readFileSync, renameSync } from 'node:fs';
 import net from 'node:net';
 import { OP } from '@rsio/protocol/wire/frames';
 import { ListAnswer } from '@rsio/protocol/wire/messages';
-import { errnoName } from '@rsio/common/lib/errors';
+import { errnoName } from '@rsio/base/lib/errors';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { keyOf, serverConfig } from '../support/hosts/configs.ts';
 import type { Host } from '../support/hosts/host.ts';

@@ -4,8 +4,8 @@
 
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { needPrograms } from '@rsio/common/testing/needs';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { needPrograms } from '@rsio/base/testing/needs';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { systemReflink } from '@rsio/rssrv/pools/snapshots/reflink';
 import { expect, it } from 'vitest';
 import { reflinkDisk } from '../support/devices/reflink-disk.ts';

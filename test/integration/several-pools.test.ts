@@ -6,7 +6,7 @@
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { callServer } from '@rsio/api/rssrv/call-server';
 import { beforeEach, expect, it } from 'vitest';
 import { startClient, startServer } from '../support/hosts/configs.ts';

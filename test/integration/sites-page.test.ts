@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { systemReflink } from '@rsio/rssrv/pools/snapshots/reflink';
 import { expect, it } from 'vitest';
 import { endMounts } from '../support/devices/end-mounts.ts';

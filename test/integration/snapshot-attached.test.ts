@@ -4,7 +4,7 @@
 // Rules: N1, N2, G25.
 
 import path from 'node:path';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { beforeEach, expect, it } from 'vitest';
 import { DeviceHost, needDevices } from '../support/devices/devices.ts';
 import { startClient, startServer } from '../support/hosts/configs.ts';

@@ -3,7 +3,7 @@
 // `npm run drill -- power-cuts`, which runs hundreds. Skipped without root, loop devices or xfsprogs. Rules: G26.
 
 import { randomInt } from 'node:crypto';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { expect, it } from 'vitest';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { CutDrill } from '../support/power-cuts/cut-drill.ts';

@@ -5,9 +5,9 @@
 import { closeSync, fsyncSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { callServer } from '@rsio/api/rssrv/call-server';
-import { systemClock } from '@rsio/common/lib/clock';
-import { needPrograms } from '@rsio/common/testing/needs';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { systemClock } from '@rsio/base/lib/clock';
+import { needPrograms } from '@rsio/base/testing/needs';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { systemReflink } from '@rsio/rssrv/pools/snapshots/reflink';
 import { CHANGED } from '@rsio/rssrv/snapshots/reads/changed-ranges';
 import { type ComparedFile, Comparisons } from '@rsio/rssrv/snapshots/reads/comparisons';

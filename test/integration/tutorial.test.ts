@@ -5,7 +5,7 @@
 
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { fileSystemOf } from '@rsio/rssrv/machine/file-system';
 import { expect, it } from 'vitest';
 import { endMounts } from '../support/devices/end-mounts.ts';

@@ -3,7 +3,7 @@
 // again after a kill of rsiod.
 
 import { beforeAll, expect, it } from 'vitest';
-import { isProgramThere } from '@rsio/common/testing/needs';
+import { isProgramThere } from '@rsio/base/testing/needs';
 import { useHosts } from '../support/hosts/hosts.ts';
 import type { Host } from '../support/hosts/host.ts';
 import { waitFor } from '../support/programs/wait-for.ts';

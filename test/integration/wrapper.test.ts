@@ -4,7 +4,7 @@
 
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { SLOW_STORAGE_LOOK_MS, SLOW_STORAGE_MS } from '@rsio/rsiod/volumes/limits';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import { OpenRequest, TAKE } from '@rsio/protocol/wire/messages';

@@ -4,8 +4,8 @@
 
 import { appendFileSync, copyFileSync, existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { hasRestoreMark, RESTORE_MARK_BYTES, restoreMark } from '@rsio/common/lib/restore-mark';
-import { misfit } from '@rsio/common/lib/shape';
+import { hasRestoreMark, RESTORE_MARK_BYTES, restoreMark } from '@rsio/base/lib/restore-mark';
+import { misfit } from '@rsio/base/lib/shape';
 import { BACKUP_RUN, type Done as Ran } from '@rsio/rsconfig/commands/backups/run';
 import { RESTORE } from '@rsio/rsconfig/commands/backups/restore';
 import { expect, it } from 'vitest';

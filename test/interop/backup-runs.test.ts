@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { misfit } from '@rsio/common/lib/shape';
+import { misfit } from '@rsio/base/lib/shape';
 import { BACKUP_RUN, type Done as Ran } from '@rsio/rsconfig/commands/backups/run';
 import { BACKUP_VERIFY } from '@rsio/rsconfig/commands/backups/verify';
 import { expect, it } from 'vitest';

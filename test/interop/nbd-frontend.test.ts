@@ -4,7 +4,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { systemClock } from '@rsio/common/lib/clock';
+import { systemClock } from '@rsio/base/lib/clock';
 import { NbdFrontend } from '@rsio/rsiod/frontends/nbd/nbd-frontend';
 import { MemoryVolume } from '@rsio/rsiod/frontends/nbd/testing/memory-volume';
 import { afterEach, beforeEach, expect, it } from 'vitest';

@@ -4,7 +4,7 @@
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { afterAll, expect, it } from 'vitest';
 import { needTool } from '../support/programs/programs.ts';
 import { compileModel, runModel } from './compiler.ts';

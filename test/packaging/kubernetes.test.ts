@@ -7,7 +7,7 @@ import { mutableSettingsOf, parametersOf } from '@rsio/csi/controller/parameters
 import { DRIVER_NAME } from '@rsio/csi/identity';
 import { CSI_OPTIONS, setupOf } from '@rsio/csi/options';
 import { expect, it } from 'vitest';
-import { programVersion } from '@rsio/common/lib/version';
+import { programVersion } from '@rsio/base/lib/version';
 import { argsOf, mountsOf, readManifest as read } from '../support/scenes/csi-manifests.ts';
 
 /** Parses arguments of the form `--name` and `--name=value`. */

@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { announce } from '@rsio/rsiod/frontends/devices/block-attributes';
 
 const RULE = readFileSync(new URL('../../packaging/rsio.rules', import.meta.url), 'utf8');

@@ -9,7 +9,7 @@ import { beforeAll, expect, it } from 'vitest';
 import { daemonPaths } from '@rsio/common/config/root-paths';
 import { APP_METHODS, type ApplicationView } from '@rsio/api/rsapp/app-methods';
 import { callMethod } from '@rsio/common/control/control-client';
-import { isProgramThere } from '@rsio/common/testing/needs';
+import { isProgramThere } from '@rsio/base/testing/needs';
 import type { Host } from '../support/hosts/host.ts';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { NbdIo } from '../support/io/nbd-io.ts';

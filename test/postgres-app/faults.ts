@@ -2,7 +2,7 @@
 // Invariant: after `heal`, all machines work as before.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { ClientMachine, ServerMachine, Site } from '../postgres-mirror/machines.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 import { type Application, APPLICATION } from './application.ts';

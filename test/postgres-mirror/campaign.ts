@@ -4,7 +4,7 @@
 
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { Database } from './database.ts';
 import { CLIENT_FAULTS, SERVER_FAULTS } from './faults.ts';
 import { Ledger } from './ledger.ts';

@@ -2,7 +2,7 @@
 // machine works as before the fault. Only the replica may lack writes that the machine has missed.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { emptyRun, killServer, serverFreezer } from '../support/faults/machine-crash.ts';
 import { type ClientMachine, type ServerMachine, signal } from './machines.ts';
 

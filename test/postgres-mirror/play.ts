@@ -6,7 +6,7 @@ import { randomInt } from 'node:crypto';
 import { cpSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { whyNoDevices } from '../support/devices/devices.ts';
 import { Hosts } from '../support/hosts/hosts.ts';
 import { cleanLab, Netlab } from '../support/netlab/netlab.ts';

@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { ChaosProxy, Faults } from '../support/faults/chaos-proxy.ts';
 import { killServer } from '../support/faults/machine-crash.ts';
 import type { Host } from '../support/hosts/host.ts';

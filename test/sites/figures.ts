@@ -4,8 +4,8 @@
 
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseSize, printSize } from '@rsio/common/lib/units';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { parseSize, printSize } from '@rsio/base/lib/units';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { clientConfig } from '../support/hosts/configs.ts';
 import { Hosts, type TestNetwork } from '../support/hosts/hosts.ts';
 import { NbdIo } from '../support/io/nbd-io.ts';

@@ -3,7 +3,7 @@
 
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { whyNoDevices } from '../support/devices/devices.ts';
 import { Hosts } from '../support/hosts/hosts.ts';
 import { runWithOwnMounts } from '../support/programs/own-mounts.ts';

@@ -4,7 +4,7 @@
 
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { Database } from '../postgres-mirror/database.ts';
 import { Ledger } from '../postgres-mirror/ledger.ts';
 import { DeviceHost } from '../support/devices/devices.ts';

@@ -3,7 +3,7 @@
 // followers get a newer moment after every fault.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { chaosProxies } from '../support/faults/chaos-proxy.ts';
 import { clientConfig } from '../support/hosts/configs.ts';
 import type { Hosts } from '../support/hosts/hosts.ts';

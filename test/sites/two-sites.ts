@@ -7,7 +7,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import path from 'node:path';
 import { callServer } from '@rsio/api/rssrv/call-server';
 import type { SnapshotView, ReplicationView } from '@rsio/api/views/views';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { makeReflinkDisk } from '../support/devices/reflink-disk.ts';
 import { emptyRun, killServer } from '../support/faults/machine-crash.ts';
 import { clientConfig, keyOf, serverConfig } from '../support/hosts/configs.ts';

@@ -3,7 +3,7 @@
 // and does not restore them. Other state of the process is not checked, because libraries such as Playwright change it. useHosts cleans up
 // outside of the process.
 
-import { changedSince, picture } from '@rsio/common/testing/process-picture';
+import { changedSince, picture } from '@rsio/base/testing/process-picture';
 import { afterAll, expect } from 'vitest';
 
 const WATCHED = /^(?:process\.env\..*|folder|mask|rights)$/;

@@ -4,7 +4,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { expect, it } from 'vitest';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { needTool } from '../support/programs/programs.ts';

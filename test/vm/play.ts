@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { isProgramThere } from '@rsio/common/testing/needs';
+import { isProgramThere } from '@rsio/base/testing/needs';
 import type { MachineOptions } from './machine.ts';
 import { Report } from './report.ts';
 

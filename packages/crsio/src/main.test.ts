@@ -2,7 +2,7 @@
 // built from its source.
 
 import { spawnSync } from 'node:child_process';
-import { useProgram } from '@rsio/common/testing/program-file';
+import { useProgram } from '@rsio/base/testing/program-file';
 import { expect, test } from 'vitest';
 
 const program = useProgram(new URL('./main.ts', import.meta.url), ['blessed']);

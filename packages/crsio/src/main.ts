@@ -1,7 +1,7 @@
 // Entry point of crsio: importing this file runs the program in the current process. The program itself is in
 // program.ts.
 
-import { runProgram } from '@rsio/common/daemon/arguments';
+import { runProgram } from '@rsio/base/daemon/arguments';
 import { crsio, crsioSpec } from './program.ts';
 
 runProgram(crsioSpec, async (invocation) => {

@@ -3,11 +3,11 @@
 // the terminal has been restored.
 
 import { existsSync } from 'node:fs';
-import { isAppliance } from '@rsio/common/appliance/machine';
+import { isAppliance } from '@rsio/appliance/machine';
 import { rsiodPaths, rssrvPaths } from '@rsio/common/config/root-paths';
-import type { Invocation, ProgramSpec } from '@rsio/common/daemon/arguments';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { systemClock } from '@rsio/common/lib/clock';
+import type { Invocation, ProgramSpec } from '@rsio/base/daemon/arguments';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { systemClock } from '@rsio/base/lib/clock';
 import { clientOf, clientPart, furtherProblems, readClientFile } from './client/client-part.ts';
 import { lookAtMachine } from './client/work/edits.ts';
 import { appliancePart } from './appliance/appliance-part.ts';

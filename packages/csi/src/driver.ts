@@ -2,10 +2,10 @@
 // were killed leave nothing behind that only the driver knows. Invariant: the driver keeps no volume, no path and no device, so that its
 // end and its replacement touch no I/O.
 
-import { sleep } from '@rsio/common/lib/waiting';
+import { sleep } from '@rsio/base/lib/waiting';
 import { callControl } from '@rsio/api/rsiod/call-rsiod';
-import type { Clock } from '@rsio/common/lib/clock';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock } from '@rsio/base/lib/clock';
+import type { Log } from '@rsio/base/log/log';
 import { controllerServices } from './controller/controller-service.ts';
 import { identityService } from './identity.ts';
 import { CsiMetrics } from './metrics.ts';

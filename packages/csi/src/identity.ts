@@ -1,11 +1,11 @@
 // The service Identity: the name of the driver, what it can do, and whether rsiod answers it. Invariant: the capabilities name exactly the
 // services that the program offers in its mode.
 
-import { programVersion } from '@rsio/common/lib/version';
+import { programVersion } from '@rsio/base/lib/version';
 import type { RsiodCall } from './product/orders.ts';
 import type { Service } from './rpc/rpc-server.ts';
 import { toCsiError } from './rpc/status.ts';
-import type { Log } from '@rsio/common/log/log';
+import type { Log } from '@rsio/base/log/log';
 
 export const DRIVER_NAME = 'rsio.csi';
 

@@ -1,8 +1,8 @@
 // Bounds of rsio-csi. Units are in the names.
 // Invariant: a bound has one place, and bounds that depend on each other are asserted here.
 
-import { assert } from '@rsio/common/lib/assert';
-import { NAME_MAX_BYTES } from '@rsio/common/lib/limits';
+import { assert } from '@rsio/base/lib/assert';
+import { NAME_MAX_BYTES } from '@rsio/base/lib/limits';
 
 const MIB = 1024 * 1024;
 

@@ -5,10 +5,10 @@ import './limits.ts';
 
 import { openSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { runProgram } from '@rsio/common/daemon/arguments';
-import { loggedWork } from '@rsio/common/daemon/daemon-service';
-import { systemClock } from '@rsio/common/lib/clock';
-import { copyToStderr, openLog } from '@rsio/common/log/log';
+import { runProgram } from '@rsio/base/daemon/arguments';
+import { loggedWork } from '@rsio/base/daemon/daemon-service';
+import { systemClock } from '@rsio/base/lib/clock';
+import { copyToStderr, openLog } from '@rsio/base/log/log';
 import { Driver } from './driver.ts';
 import { CSI_HELP, CSI_OPTIONS, setupOf } from './options.ts';
 

@@ -1,13 +1,13 @@
 // Counts calls, and shows the counts to Prometheus. Invariant: only names of calls and statuses become labels, never the name of a volume
 // or a text of a peer.
 
-import type { Clock } from '@rsio/common/lib/clock';
-import { programVersion } from '@rsio/common/lib/version';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock } from '@rsio/base/lib/clock';
+import { programVersion } from '@rsio/base/lib/version';
+import type { Log } from '@rsio/base/log/log';
 import { Collection } from '@rsio/common/metrics/collection';
 import { MetricsEndpoint } from '@rsio/common/metrics/metrics-endpoint';
 import type { MetricsAddress } from '@rsio/common/metrics/metrics-server';
-import { Histogram } from '@rsio/common/structures/histogram';
+import { Histogram } from '@rsio/base/structures/histogram';
 import { CSI_METRICS } from './metric-table.ts';
 import type { Code } from './rpc/status.ts';
 

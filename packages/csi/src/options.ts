@@ -2,8 +2,8 @@
 // Invariant: manifests, manual page and program name the same options; tests compare them.
 
 import { daemonPaths } from '@rsio/common/config/root-paths';
-import { RsError } from '@rsio/common/lib/errors';
-import { parseEndpoint, parseName } from '@rsio/common/lib/units';
+import { RsError } from '@rsio/base/lib/errors';
+import { parseEndpoint, parseName } from '@rsio/base/lib/units';
 import type { MetricsAddress } from '@rsio/common/metrics/metrics-server';
 
 export const CSI_HELP = `usage: rsio-csi --controller|--node --socket PATH [--namespace NAME]

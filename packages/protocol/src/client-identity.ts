@@ -4,9 +4,9 @@
 
 import { randomUUID } from 'node:crypto';
 import { statSync } from 'node:fs';
-import { bootId } from '@rsio/common/daemon/process-facts';
-import { StateFile, type StateForm } from '@rsio/common/files/state-file';
-import { integer, object, type Of, text } from '@rsio/common/lib/shape';
+import { bootId } from '@rsio/base/daemon/process-facts';
+import { StateFile, type StateForm } from '@rsio/base/files/state-file';
+import { integer, object, type Of, text } from '@rsio/base/lib/shape';
 import { clientInstance, guarded, token } from './wire/guards.ts';
 import path from 'node:path';
 

@@ -2,9 +2,9 @@
 // themselves are in each folder's limits.ts. Invariant: the programs load this module first, so a program with contradictory bounds does
 // not start.
 
-import { assert } from '@rsio/common/lib/assert';
+import { assert } from '@rsio/base/lib/assert';
 import { DEAD_AFTER_MS, HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
-import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { HANDSHAKE_MESSAGE_MAX_BYTES, HANDSHAKE_PATIENCE_MS, PROOF_TIMEOUT_MS } from './auth/limits.ts';
 import {
   FIRST_HANDSHAKE_PATIENCE_MS,

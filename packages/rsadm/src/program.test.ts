@@ -3,7 +3,7 @@
 
 import { shownCall } from '@rsio/common/cli/command';
 import { SERVER_METHODS, type ServerMethodName } from '@rsio/api/rssrv/server-methods';
-import { misfit } from '@rsio/common/lib/shape';
+import { misfit } from '@rsio/base/lib/shape';
 import { client, job, snapshot, volume } from '@rsio/api/testing/server-views';
 import { describe, expect, test } from 'vitest';
 import { CLIENT_LIST } from './commands/clients.ts';

@@ -3,13 +3,13 @@
 
 import { randomUUID } from 'node:crypto';
 import { hostname, networkInterfaces } from 'node:os';
-import { type RunOnMachine, runOnMachine } from '@rsio/common/appliance/machine';
+import { type RunOnMachine, runOnMachine } from '@rsio/appliance/machine';
 import { helpOf, overview } from '@rsio/common/cli/help-texts';
 import { personAtTerminal } from '@rsio/common/cli/person';
 import { rssrvPaths } from '@rsio/common/config/root-paths';
 import { callServer } from '@rsio/api/rssrv/call-server';
-import type { Invocation, ProgramSpec } from '@rsio/common/daemon/arguments';
-import { type Clock, systemClock } from '@rsio/common/lib/clock';
+import type { Invocation, ProgramSpec } from '@rsio/base/daemon/arguments';
+import { type Clock, systemClock } from '@rsio/base/lib/clock';
 import type { Machine } from './cli/context.ts';
 import { COMMAND_LINE, COMMAND_TABLE } from './command-table.ts';
 

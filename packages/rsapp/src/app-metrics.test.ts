@@ -2,7 +2,7 @@
 // Invariant: each metric has the value of its figure.
 
 import { expect, test } from 'vitest';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { AppMetrics } from './app-metrics.ts';
 
 test('shows each application, and the events by their kind', async () => {

@@ -3,9 +3,9 @@
 
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import type { ApplicationView } from '@rsio/api/rsapp/app-methods';
-import type { Clock } from '@rsio/common/lib/clock';
-import { programVersion } from '@rsio/common/lib/version';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock } from '@rsio/base/lib/clock';
+import { programVersion } from '@rsio/base/lib/version';
+import type { Log } from '@rsio/base/log/log';
 import { Collection } from '@rsio/common/metrics/collection';
 import type { Exposition } from '@rsio/common/metrics/exposition';
 import { KindCounts } from '@rsio/common/metrics/kind-counts';

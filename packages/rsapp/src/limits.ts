@@ -1,7 +1,7 @@
 // Bounds of rsapp. The name of each bound contains its unit. The times that an administrator may change are keys of [application]; their
 // ranges are in common/src/config/schema/limits.ts.
 
-import { assert } from '@rsio/common/lib/assert';
+import { assert } from '@rsio/base/lib/assert';
 import { APPLICATION_START_DELAY_MIN_MS } from '@rsio/common/config/schema/limits';
 
 /** Interval at which rsapp looks at each application. */

@@ -6,7 +6,7 @@ import type { ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
 import { type AttachOutcome, type ControlMethods } from '@rsio/api/rsiod/methods';
 import { EVENTS_KEPT } from '@rsio/common/control/limits';
 import { STATS_SAMPLE_MS } from './limits.ts';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { pathStats } from '@rsio/api/testing/path-stats';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { shownCall } from '@rsio/common/cli/command';

@@ -16,7 +16,7 @@ import type {
   TriggerConfig,
   VolumeOverride,
 } from '@rsio/common/config/schema/types';
-import { printDuration, printEndpoint } from '@rsio/common/lib/units';
+import { printDuration, printEndpoint } from '@rsio/base/lib/units';
 
 /** One difference, which an event shows as OBJECT: FROM -> TO. */
 export interface ConfigChange {

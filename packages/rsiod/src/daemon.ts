@@ -1,7 +1,7 @@
 // The client daemon: connects the namespaces with the attached volumes, their frontends and the control socket. Invariant: all parts are
 // started and stopped in this file, in a fixed order.
 
-import { sleep } from '@rsio/common/lib/waiting';
+import { sleep } from '@rsio/base/lib/waiting';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
@@ -9,7 +9,7 @@ import { type ControlServer, startControlServer } from '@rsio/common/control/con
 import type { ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
 import { CONTROL_METHODS, CUT_STATE } from '@rsio/api/rsiod/methods';
 import type { EventStore } from '@rsio/common/events/event-history';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { Triggers } from '@rsio/common/triggers/triggers';
 import { machineInterfaces, systemFacts } from '@rsio/protocol/explorer/interfaces';
 import { STATUS } from '@rsio/protocol/wire/status';

@@ -5,12 +5,12 @@
 import './limits.ts';
 
 import type { Socket } from 'node:net';
-import { nameProcess } from '@rsio/common/daemon/process-facts';
+import { nameProcess } from '@rsio/base/daemon/process-facts';
 import { rsiodPaths } from '@rsio/common/config/root-paths';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
-import { systemClock } from '@rsio/common/lib/clock';
-import { toRsError } from '@rsio/common/lib/errors';
-import { isSamePlace, openLog } from '@rsio/common/log/log';
+import { systemClock } from '@rsio/base/lib/clock';
+import { toRsError } from '@rsio/base/lib/errors';
+import { isSamePlace, openLog } from '@rsio/base/log/log';
 import { ClientDaemon } from './daemon.ts';
 import { MainChannel } from './processes/main-channel.ts';
 import { lossObstacles } from './reloader.ts';

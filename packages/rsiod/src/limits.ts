@@ -3,7 +3,7 @@
 
 import '@rsio/protocol/limits';
 
-import { assert } from '@rsio/common/lib/assert';
+import { assert } from '@rsio/base/lib/assert';
 import { CLIENT_PROCESSES_MAX, DEAD_AFTER_MS } from '@rsio/common/config/schema/limits';
 import { CONTROL_ANSWER_MS, CONTROL_TIMEOUT_MS, SERVER_CALL_MS } from '@rsio/common/control/limits';
 import { RECONNECT_MIN_MS } from '@rsio/protocol/client/limits';

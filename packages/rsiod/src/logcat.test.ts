@@ -6,9 +6,9 @@ import { once } from 'node:events';
 import { appendFileSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { useProgram } from '@rsio/common/testing/program-file';
+import { useProgram } from '@rsio/base/testing/program-file';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 const program = useProgram(new URL('./logcat.ts', import.meta.url));
 const RECORD = {

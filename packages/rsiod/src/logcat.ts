@@ -2,6 +2,6 @@
 // of @rsio/common.
 
 import { daemonPaths } from '@rsio/common/config/root-paths';
-import { runLogcat } from '@rsio/common/daemon/logcat';
+import { runLogcat } from '@rsio/base/daemon/logcat';
 
 runLogcat({ name: 'rsclogcat', daemon: 'rsiod', paths: (root) => daemonPaths(root, 'rsiod') });

@@ -4,9 +4,9 @@
 import { type EffectiveVolume, effectiveVolumeOf } from '@rsio/common/config/effective-volume';
 import type { RsiodPaths } from '@rsio/common/config/root-paths';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
-import type { Clock } from '@rsio/common/lib/clock';
-import { programVersion } from '@rsio/common/lib/version';
-import type { DaemonLog } from '@rsio/common/log/log';
+import type { Clock } from '@rsio/base/lib/clock';
+import { programVersion } from '@rsio/base/lib/version';
+import type { DaemonLog } from '@rsio/base/log/log';
 import type { GateOffers } from './attachments/gate-offers.ts';
 import { labelOf } from './attachments/offers.ts';
 import { DeviceFrontend } from './frontends/devices/devices.ts';
@@ -20,7 +20,7 @@ import { Gates } from './gates/gates.ts';
 import { PROGRAMS_RETURN_MS } from './gates/limits.ts';
 import type { ProcessRole } from './processes/role.ts';
 import type { Audience, FrontendVolume } from './volumes/frontend-volume.ts';
-import { isSnapshot } from '@rsio/common/lib/volume-name';
+import { isSnapshot } from '@rsio/base/lib/volume-name';
 
 export interface FrontendsPorts {
   readonly paths: RsiodPaths;

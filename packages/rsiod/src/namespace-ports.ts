@@ -3,9 +3,9 @@
 
 import { randomBytes } from 'node:crypto';
 import { LIST_WAIT_MS } from '@rsio/common/control/limits';
-import type { Clock } from '@rsio/common/lib/clock';
-import type { Log } from '@rsio/common/log/log';
-import { BufferPool } from '@rsio/common/structures/buffer-pool';
+import type { Clock } from '@rsio/base/lib/clock';
+import type { Log } from '@rsio/base/log/log';
+import { BufferPool } from '@rsio/base/structures/buffer-pool';
 import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import { tcpConnector } from '@rsio/protocol/link/tcp-transport';
 import { OutputPool } from '@rsio/protocol/wire/encoder';

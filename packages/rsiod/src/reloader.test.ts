@@ -6,12 +6,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
-import { RsError } from '@rsio/common/lib/errors';
-import { quietLog } from '@rsio/common/log/log';
+import { RsError } from '@rsio/base/lib/errors';
+import { quietLog } from '@rsio/base/log/log';
 import { smallRscltcfg } from '@rsio/common/testing/sample-rscltcfg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { reloadConfig } from './reloader.ts';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 const TEXT = smallRscltcfg();
 

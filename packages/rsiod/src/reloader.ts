@@ -5,8 +5,8 @@
 import { loadRscltConfig, warningSentences } from '@rsio/common/config/load-config';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { withSafeTriggers } from '@rsio/common/config/trigger-programs';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import { problemTexts } from '@rsio/common/config/reader/findings';
 import { configChanges, changeObstacles } from './config-changes.ts';
 

@@ -3,10 +3,10 @@
 
 import '@rsio/protocol/limits';
 
-import { assert } from '@rsio/common/lib/assert';
+import { assert } from '@rsio/base/lib/assert';
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { CONTROL_TIMEOUT_MS, LIST_WAIT_MS, SERVER_CHANGE_MS } from '@rsio/common/control/limits';
-import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
+import { BODY_MAX_BYTES } from '@rsio/base/lib/limits';
 import { CONNECT_TIMEOUT_MS, OUTPUT_HARD_MAX_BYTES, OUTPUT_QUEUED_MAX_BYTES, TAKE_OVER_WAIT_MS } from '@rsio/protocol/link/limits';
 import { ADMIN_CALLS_SENT_MAX } from '@rsio/protocol/client/limits';
 import { ADMIN_ANSWER_MAX_BYTES, ADMIN_PER_SESSION_MAX, MESSAGE_MAX_BYTES, SLOTS } from '@rsio/protocol/wire/limits';

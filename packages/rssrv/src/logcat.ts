@@ -2,6 +2,6 @@
 // @rsio/common.
 
 import { daemonPaths } from '@rsio/common/config/root-paths';
-import { runLogcat } from '@rsio/common/daemon/logcat';
+import { runLogcat } from '@rsio/base/daemon/logcat';
 
 runLogcat({ name: 'rsslogcat', daemon: 'rssrv', paths: (root) => daemonPaths(root, 'rssrv') });

@@ -4,9 +4,9 @@
 
 import './limits.ts';
 
-import { nameProcess } from '@rsio/common/daemon/process-facts';
-import { systemClock } from '@rsio/common/lib/clock';
-import { programVersion } from '@rsio/common/lib/version';
+import { nameProcess } from '@rsio/base/daemon/process-facts';
+import { systemClock } from '@rsio/base/lib/clock';
+import { programVersion } from '@rsio/base/lib/version';
 import { tcpConnector } from '@rsio/protocol/link/tcp-transport';
 import { punchHole } from './jobs/moves/punch-hole.ts';
 import { PeerChild } from './replication/peers/child/peer-child.ts';

@@ -4,11 +4,11 @@
 
 import { readFileSync } from 'node:fs';
 import net, { type Socket } from 'node:net';
-import { nameProcess } from '@rsio/common/daemon/process-facts';
-import { systemClock } from '@rsio/common/lib/clock';
-import { programVersion } from '@rsio/common/lib/version';
-import { type DaemonLog, type LowestLevel, openLog } from '@rsio/common/log/log';
-import { BufferPool } from '@rsio/common/structures/buffer-pool';
+import { nameProcess } from '@rsio/base/daemon/process-facts';
+import { systemClock } from '@rsio/base/lib/clock';
+import { programVersion } from '@rsio/base/lib/version';
+import { type DaemonLog, type LowestLevel, openLog } from '@rsio/base/log/log';
+import { BufferPool } from '@rsio/base/structures/buffer-pool';
 import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
 import { systemDropPages } from './storage/io/drop-pages.ts';

@@ -3,8 +3,8 @@
 // nothing.
 
 import { hostname } from 'node:os';
-import type { Clock } from '@rsio/common/lib/clock';
-import { programVersion } from '@rsio/common/lib/version';
+import type { Clock } from '@rsio/base/lib/clock';
+import { programVersion } from '@rsio/base/lib/version';
 import { type Answer, json, ownPath, page, plain, redirect } from './http/answer.ts';
 import { Assets } from './http/assets.ts';
 import type { Reply } from './http/reply.ts';

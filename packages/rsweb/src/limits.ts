@@ -2,7 +2,7 @@
 // Invariant: a bound has one place, and bounds that depend on each other are asserted here.
 
 import { APPLICATIONS_MAX, POOLS_MAX, SERVERS_PER_CLIENT_MAX } from '@rsio/common/config/schema/limits';
-import { assert } from '@rsio/common/lib/assert';
+import { assert } from '@rsio/base/lib/assert';
 
 // --- /etc/rswebcfg, and the files that it names.
 

@@ -7,12 +7,12 @@ import { daemonPaths, rsiodPaths, rssrvPaths } from '@rsio/common/config/root-pa
 import { callApp } from '@rsio/api/rsapp/call-app';
 import { callControl } from '@rsio/api/rsiod/call-rsiod';
 import { callServer } from '@rsio/api/rssrv/call-server';
-import type { Clock } from '@rsio/common/lib/clock';
-import type { LogSettings } from '@rsio/common/daemon/log-place';
-import type { Service } from '@rsio/common/daemon/daemon-service';
-import { toRsError } from '@rsio/common/lib/errors';
-import { printEndpoint } from '@rsio/common/lib/units';
-import type { DaemonLog } from '@rsio/common/log/log';
+import type { Clock } from '@rsio/base/lib/clock';
+import type { LogSettings } from '@rsio/base/daemon/log-place';
+import type { Service } from '@rsio/base/daemon/daemon-service';
+import { toRsError } from '@rsio/base/lib/errors';
+import { printEndpoint } from '@rsio/base/lib/units';
+import type { DaemonLog } from '@rsio/base/log/log';
 import { App } from './app.ts';
 import { Doors, type DoorSettings } from './login/doors.ts';
 import { serverIdentity, type ServerIdentity } from './config/credentials.ts';

@@ -2,7 +2,7 @@
 // test framework, because the suite also runs as a program, against a server at any address.
 
 import { isDeepStrictEqual } from 'node:util';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { frameName, OP } from '@rsio/protocol/wire/frames';
 import { FailureAnswer, Farewell } from '@rsio/protocol/wire/messages';
 import { type STATUS, statusEntry } from '@rsio/protocol/wire/status';

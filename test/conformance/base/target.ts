@@ -5,7 +5,7 @@
 
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { SLOTS } from '@rsio/protocol/wire/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { Farewell, Ping, type Hello, type OpenAnswer } from '@rsio/protocol/wire/messages';

@@ -3,7 +3,7 @@
 
 import { handshakeFrame } from '@rsio/protocol/auth/handshake-frames';
 import { refuseFrame } from '@rsio/protocol/auth/handshake-server';
-import type { ErrorCode } from '@rsio/common/lib/errors';
+import type { ErrorCode } from '@rsio/base/lib/errors';
 import { INTERFACES_NAMED_MAX, MAC_BYTES } from '@rsio/protocol/wire/limits';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
 import { Farewell } from '@rsio/protocol/wire/messages';

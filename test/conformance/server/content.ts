@@ -1,7 +1,7 @@
 // The data of READ, WRITE, DISCARD and ZERO: every later READ sees each change, over any path (O2). io.ts tests the statuses of these
 // requests.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { IO_MAX_SECTORS, WIDE_UNIT_SECTORS } from '@rsio/protocol/wire/limits';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import { randomBytes } from 'node:crypto';

@@ -1,7 +1,7 @@
 // Frames of a proven connection: ops, lengths, directions and CRC-32s. After a wrong frame, the server must close only the path of the
 // frame, and must not process later bytes of this path.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { HEADER_BYTES, IO_MAX_SECTORS, MESSAGE_MAX_BYTES } from '@rsio/protocol/wire/limits';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';

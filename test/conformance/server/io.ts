@@ -1,7 +1,7 @@
 // READ, WRITE, FLUSH, DISCARD and ZERO: counts, ends of the volume, alignment, permissions, flags and handles, each with its status, and
 // the order in which the server checks them. The cases are a table of requests; content.ts tests the data.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { IO_MAX_SECTORS, LBA_MAX, WIDE_UNIT_SECTORS } from '@rsio/protocol/wire/limits';
 import { COUNT_MAX } from '@rsio/rsiod/volumes/limits';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';

@@ -1,7 +1,7 @@
 // Probe connections: the listener serves them itself, and each frame that is not part of a measurement makes it reset the connection.
 // Invariant: the probes log in as a node that also has a session, and no case affects this session.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { PROBE_SLOTS, PROBE_TIME_MAX_MS, PROBE_WINDOW_BYTES } from '@rsio/protocol/explorer/limits';
 import { SEGMENT_BYTES } from '@rsio/protocol/link/limits';
 import { PROBE_CONNECTIONS_MAX } from '@rsio/rssrv/session/limits';

@@ -2,7 +2,7 @@
 // the handles that it opens, because the hold can be released only without handles.
 
 import { HANDLES_PER_SESSION_MAX } from '@rsio/protocol/link/limits';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { LBA_MAX } from '@rsio/protocol/wire/limits';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import {

@@ -1,7 +1,7 @@
 // Slots and seqs (S1, S2): which request is new, a copy, stale or a protocol error, and which path gets which answer. Each case uses slots
 // that were not used before, so that it knows their seqs.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { SEQ_MODULUS } from '@rsio/protocol/link/limits';
 import { ANSWER, FLAG, OP } from '@rsio/protocol/wire/frames';
 import { ExtentsRequest, IOCTL, OpenAnswer, OpenRequest } from '@rsio/protocol/wire/messages';

@@ -5,8 +5,8 @@
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { loopDevices } from '@rsio/rsiod/frontends/devices/loop-device';
-import { MachineDevices, mountsOn, stackOn } from '@rsio/common/daemon/block-stack';
-import { mountTable } from '@rsio/common/daemon/mount-table';
+import { MachineDevices, mountsOn, stackOn } from '@rsio/base/daemon/block-stack';
+import { mountTable } from '@rsio/base/daemon/mount-table';
 import { isRawMount } from '@rsio/rsiod/frontends/fuse/raw-device';
 import { findTool } from '../machine/machine-tools.ts';
 import type { Screen } from '../machine/screen.ts';

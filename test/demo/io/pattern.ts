@@ -1,7 +1,7 @@
 // The data that the demo writes and later recognizes: every sector contains its block, its round of writing and its own number. Pure.
 // Invariant: two sectors of different block, round or position never have the same bytes.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 
 const STAMP_BYTES = 16;
 const SALT = 0x5245_494f;

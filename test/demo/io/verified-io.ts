@@ -1,7 +1,7 @@
 // I/O with verification: several lanes write blocks of a volume, read each block back and compare it. `verifyAll` compares all blocks
 // again. The longest time without a completed request is measured. Invariant: no two lanes ever touch the same block.
 
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import type { NbdClient } from '../../support/io/nbd-client.ts';
 import { fillPattern } from './pattern.ts';
 

@@ -3,7 +3,7 @@
 // properly.
 
 import { join } from 'node:path';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { GOOD_END, runProgram } from './program-run.ts';
 import type { Screen } from './screen.ts';
 

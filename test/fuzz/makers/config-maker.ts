@@ -3,7 +3,7 @@
 
 import type { FileSchema } from '@rsio/common/config/schema/entries';
 import { type ConfigFileName, SCHEMA } from '@rsio/common/config/schema/schema';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { mutated, reordered } from './mutator.ts';
 
 /** The value of every secret key. A message must never contain this value. */

@@ -2,9 +2,9 @@
 // a frame is permitted at the time at which it arrives.
 
 import { crc32 } from 'node:zlib';
-import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { HEADER_BYTES, IO_MAX_SECTORS } from '@rsio/protocol/wire/limits';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { ANSWER, type FrameEntry, FRAMES } from '@rsio/protocol/wire/frames';
 import { type Header, writeIoHeader, writeMessageHeader } from '@rsio/protocol/wire/header';
 import { edge, MESSAGE_KINDS, messageBytes } from './message-maker.ts';

@@ -1,7 +1,7 @@
 // Makes well-formed messages of every kind from a seed, with values at the edges of their ranges. Also has the table of codecs from which
 // targets choose. frame-maker.ts makes the frame around a message.
 
-import { NAME_MAX_BYTES, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
+import { NAME_MAX_BYTES, VOLUME_MAX_BYTES } from '@rsio/base/lib/limits';
 import {
   ADMIN_ANSWER_MAX_BYTES,
   ADMIN_ID_MAX_CHARS,
@@ -29,7 +29,7 @@ import {
   VOLUME_NOTE_MAX_CHARS,
   VERSIONS_OFFERED_MAX,
 } from '@rsio/protocol/wire/limits';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import * as codecs from '@rsio/protocol/wire/messages';
 import * as mirror from '@rsio/protocol/wire/mirror-messages';
 import { TAKE } from '@rsio/protocol/wire/messages';

@@ -1,7 +1,7 @@
 // Mutates valid inputs: flips bits, falsifies lengths, and splices, duplicates, cuts and re-orders parts. A seed determines the mutations.
 // The targets make the valid inputs. Invariant: the given input never changes, and the result has at most INPUT_MAX_BYTES.
 
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 
 /** Longest input after doubling and splicing. */
 const INPUT_MAX_BYTES = 256 * 1024;

@@ -1,7 +1,7 @@
 // Makes the requests of a client on one path from a seed. The requests use open handles and slots with the right next seq; some are copies
 // or have a wrong value. The targets judge the effects.
 
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { FLAG, FRAMES, OP } from '@rsio/protocol/wire/frames';
 import { ADMIN, AdminCall, AdminRest, ExtentsRequest, Farewell, Ping, OpenRequest } from '@rsio/protocol/wire/messages';
 import { VoteClaim, VoteFound, VotePlace, VoteRecord, VoteTerm } from '@rsio/protocol/wire/mirror-messages';

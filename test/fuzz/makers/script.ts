@@ -3,7 +3,7 @@
 //
 //   kind (u8) | argument (u8) | length (u16) | length bytes, or what is left
 
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { mutated, reordered } from './mutator.ts';
 
 export interface Step {

@@ -7,7 +7,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { systemClock } from '@rsio/common/lib/clock';
+import { systemClock } from '@rsio/base/lib/clock';
 import { type FuzzFinding, findingText } from './hunt.ts';
 import { type Slice, type SliceResult, seedBytes } from './slice.ts';
 import type { FuzzTarget } from '../fixtures/fuzz-target.ts';

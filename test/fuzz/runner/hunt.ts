@@ -1,8 +1,8 @@
 // Runs one seed of one target: makes the input, runs it, and reduces the input if there is a finding. campaign.ts distributes the seeds
 // over cores. Invariant: a target gets a copy of the input, so that it cannot change the original.
 
-import { systemClock } from '@rsio/common/lib/clock';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { systemClock } from '@rsio/base/lib/clock';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { FuzzTarget } from '../fixtures/fuzz-target.ts';
 import { minimised } from './minimise.ts';
 

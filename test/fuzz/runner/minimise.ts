@@ -2,7 +2,7 @@
 // bytes to zero. `stillFinds` of the caller tells whether a smaller input still gives the finding. Invariant: the result also gives the
 // finding.
 
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 
 export type StillFinds = (input: Buffer) => Promise<boolean>;
 

@@ -2,7 +2,7 @@
 // arguments of the process are the slice, and a file in which it notes each seed before it runs the seed. campaign.ts adds the results up.
 
 import { openSync, writeSync } from 'node:fs';
-import { systemClock } from '@rsio/common/lib/clock';
+import { systemClock } from '@rsio/base/lib/clock';
 import { type FuzzFinding, findingOf, inputOf, tried } from './hunt.ts';
 import { type Slice, type SliceResult, seedBytes } from './slice.ts';
 import { TARGETS } from '../targets/target-table.ts';

@@ -1,7 +1,7 @@
 // A log that drops every line, because the trace shows what simulated processes do. Unit tests of the code that writes log lines cover
 // these lines.
 
-import type { Log } from '@rsio/common/log/log';
+import type { Log } from '@rsio/base/log/log';
 
 export const NO_LOG: Log = {
   debug: () => undefined,

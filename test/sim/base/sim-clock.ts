@@ -2,7 +2,7 @@
 // arrive at once) or killed, and its wall clock can be set. Calls requested for "soon" run before anything else. Invariant: the result
 // depends only on the calls and their order, so the same calls give the same run.
 
-import type { Clock, Timer } from '@rsio/common/lib/clock';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
 
 /** 2010-09-14, the first day of every simulated world. */
 const START_WALL_MS = 1_284_476_552_000;

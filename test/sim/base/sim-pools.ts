@@ -2,7 +2,7 @@
 // overwrite a returned buffer, so that a later use of the buffer is detected. All worlds of this program share the memory of the pools,
 // because simulated processes start and end often.
 
-import { BufferPool } from '@rsio/common/structures/buffer-pool';
+import { BufferPool } from '@rsio/base/structures/buffer-pool';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
 
 type Output = Parameters<OutputPool['giveBack']>[0];

@@ -3,7 +3,7 @@
 // classes that count, so that production code needs no switch. The seed chooses the modulus.
 
 import { SEQ_MODULUS } from '@rsio/protocol/link/limits';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { SlotTable } from '@rsio/protocol/link/slot-table';
 import { Slots } from '@rsio/protocol/client/requests/slots';
 import { HandleNumbers } from '@rsio/rssrv/session/handle-numbers';

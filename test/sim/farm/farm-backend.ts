@@ -1,8 +1,8 @@
 // The backend with which a process of a simulated server uses a volume of the mounted pool, in place of the file backend. Operations run at
 // once or later, in any order. A process may be killed at any moment, and its open files then close. FLUSHes go through the production gate.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { type Backend, type BackendCapabilities, type ExtentsDone, type IoDone, WOULD_WAIT } from '@rsio/rssrv/storage/io/backend';

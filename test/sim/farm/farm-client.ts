@@ -6,7 +6,7 @@ import { LIST_WAIT_MS } from '@rsio/common/control/limits';
 import type { AttachOutcome } from '@rsio/api/rsiod/methods';
 import { LOG_TOTAL_BYTES, MIRROR_PATIENCE_MS } from '@rsio/common/config/schema/limits';
 import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { LivenessTimes } from '@rsio/protocol/client/paths/path-verdict';
 import { TAKE, type Take } from '@rsio/protocol/wire/messages';
 import { STATUS, statusEntry } from '@rsio/protocol/wire/status';

@@ -2,7 +2,7 @@
 // failed file systems, fences that are not proven, takers that die at any step, clients that die, and take-overs of holds. Invariant: after
 // `heal`, nothing is wrong any more, and no fault begins.
 
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { TAKE } from '@rsio/protocol/wire/messages';
 import type { SimClock, SimProcess } from '../base/sim-clock.ts';
 import { EVENT, type Trace } from '../base/trace.ts';

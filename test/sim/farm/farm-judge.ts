@@ -4,7 +4,7 @@
 // the volume has died, this holds only for flushed writes. No read returns a number before it was submitted. After a take-over, no read
 // returns a number that the former client has submitted since.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import type { Trace } from '../base/trace.ts';
 
 export interface FarmVolume {

@@ -1,8 +1,8 @@
 // A machine of a simulated farm: its kernel with the mount of the pool, its link to the shared storage, and the engine and the mount as a
 // process of its server uses them. Invariant: an answer never reaches a later process than the one that has asked.
 
-import { RsError } from '@rsio/common/lib/errors';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { RsError } from '@rsio/base/lib/errors';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { Engine, StorageClient } from '@rsio/rssrv/farm/engine';
 import { ENGINE_CALL_MS } from '@rsio/rssrv/farm/limits';
 import type { PoolMount } from '@rsio/rssrv/farm/pool-mount';

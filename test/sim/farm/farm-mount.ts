@@ -3,8 +3,8 @@
 // that the storage refuses loses its pages, although reads still show them; each descriptor gets the error once. Invariant: at most one
 // write of each page is under way.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { SimProcess } from '../base/sim-clock.ts';
 import type { DiskClient, LinkedMachine, SharedDisk } from './shared-disk.ts';
 

@@ -2,9 +2,9 @@
 // replaces its ledger on the mount of the machine. Invariants: no work on the pool is in progress once `closed` has resolved; a dead
 // process begins nothing.
 
-import { StateFile } from '@rsio/common/files/state-file';
-import { RsError } from '@rsio/common/lib/errors';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { StateFile } from '@rsio/base/files/state-file';
+import { RsError } from '@rsio/base/lib/errors';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import type { Ownership } from '@rsio/rssrv/farm/shared-pool-ports';
 import type { PoolState } from '@rsio/rssrv/pools/catalogue';
 import type { PoolId } from '@rsio/rssrv/pools/disk/ids';

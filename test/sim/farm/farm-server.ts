@@ -5,9 +5,9 @@
 
 import type { Socket } from 'node:net';
 import type { PoolConfig, SharedDiskConfig } from '@rsio/common/config/schema/types';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { RateLimitedLog } from '@rsio/base/log/rate-limited-log';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { ServerHandshake } from '@rsio/protocol/auth/handshake-server';
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
 import { SharedPools, type SharedPoolsPorts } from '@rsio/rssrv/server/shared/shared-pools';

@@ -1,7 +1,7 @@
 // The shape of the world of a farm, drawn from its seed: numbers of machines and I/Os, speeds, and the rate of faults. Invariant:
 // everything is drawn here, from one source of randomness. In a dense world, there is much I/O between two faults.
 
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { LivenessTimes } from '@rsio/protocol/client/paths/path-verdict';
 import type { RouteShape } from '../network/sim-network.ts';
 import type { BackendShape } from './farm-backend.ts';

@@ -1,8 +1,8 @@
 // A user of one volume at one client of a simulated farm: random I/O, several at a time, which overlap on purpose. The judge of the volume
 // judges the answers. The user outlives the processes of its client. Invariant: no I/O ends with an error, unless the volume was taken over.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { VolumeIo, VolumeOp } from '@rsio/rsiod/volumes/frontend-volume';
 import type { Volume } from '@rsio/rsiod/volumes/volume';

@@ -3,8 +3,8 @@
 // session only while the worker runs, and a message of the session reaches the listener only while the listener runs.
 
 import type { Socket } from 'node:net';
-import { RsError } from '@rsio/common/lib/errors';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { RsError } from '@rsio/base/lib/errors';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { WORKER_FAREWELL_MS } from '@rsio/rssrv/server/limits';
 import { WorkerSession } from '@rsio/rssrv/server/workers/worker-session';

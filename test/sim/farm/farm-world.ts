@@ -3,7 +3,7 @@
 // world judges the content (farm-judge.ts) and the storage (shared-disk.ts), and reports I/O errors, broken rules of the protocol, and I/O
 // that does not go on at the end.
 
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { TAKE } from '@rsio/protocol/wire/messages';
 import '../base/private-keys.ts';
 import { whenPeerErrs } from '../base/peer-errors.ts';

@@ -3,8 +3,8 @@
 // its link. Invariant: the storage executes no write of a fenced client, not even one that was under way. It is a breach if an
 // earlier owner writes after a later one has mounted the file system, or if two clients have it mounted.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { Sight } from '@rsio/rssrv/farm/engine';
 import { type FarmRecord, firstRecord, type Note } from '@rsio/rssrv/farm/farm-record';
 import type { SimClock, SimProcess } from '../base/sim-clock.ts';

@@ -1,7 +1,7 @@
 // The targets of faults in a simulated world, and the choice among them.
 // sim-faults.ts decides which target gets which fault.
 
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { SimClient } from '../machines/sim-client.ts';
 import type { SimClock } from '../base/sim-clock.ts';
 import type { SimNetwork } from '../network/sim-network.ts';

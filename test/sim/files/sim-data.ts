@@ -2,7 +2,7 @@
 // places of its source. When a changed sector with a shared place is written back, the sector gets a new place. Invariant: a changed sector
 // keeps its place until it is written back.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import type { MappedExtent } from '@rsio/rssrv/pools/disk/data-file';
 import type { SimStorage } from '../storage/sim-storage.ts';
 

@@ -3,7 +3,7 @@
 // A crash of the machine undoes a random number of the latest changes that are not durable. The crash may also lose unsynced text, in part
 // or completely.
 
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { SimStorage } from '../storage/sim-storage.ts';
 import { SimData, SimPlaces } from './sim-data.ts';
 

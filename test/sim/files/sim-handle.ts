@@ -1,7 +1,7 @@
 // An open file of a simulated file system, with the methods of Node's FileHandle that pools use. The handle belongs to the process that
 // opened it. Each open file reports a write-back error once, as with a real kernel.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import type { SimProcess } from '../base/sim-clock.ts';
 import type { Descriptor } from '../storage/sim-cache.ts';
 import { errno, type SimNode } from './sim-files.ts';

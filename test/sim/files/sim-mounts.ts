@@ -2,7 +2,7 @@
 // before the call has ended, the call never returns. A fault may begin after each call. Invariant: paths outside of /simulated are not
 // affected.
 
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { SimProcess } from '../base/sim-clock.ts';
 import { errno, type SimFiles } from './sim-files.ts';
 

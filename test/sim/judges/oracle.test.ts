@@ -1,7 +1,7 @@
 // The oracle reports each kind of breach when it happens, and nothing in a healthy run: a judge that misses a planted fault is a defect.
 // Seeds test whole worlds.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { beforeEach, expect, test } from 'vitest';
 import { Oracle } from './oracle.ts';
 

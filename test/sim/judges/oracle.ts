@@ -5,7 +5,7 @@
 // the client may replay the last answered writes from its log. A machine crash undoes only writes that are neither durable nor in the log
 // of a live client. oracle-losses.ts handles losses without a crash.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { Losses } from './oracle-losses.ts';
 
 /** The oracle's knowledge when a read was submitted: for each sector of the read, the oldest change that the read may return. */

@@ -1,7 +1,7 @@
 // The judge of snapshots accepts correct copies, and rejects copies that each break one part of rule P1. Seeds test whether production code
 // keeps the rule.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { beforeEach, expect, test } from 'vitest';
 import { Oracle } from './oracle.ts';
 import { SnapshotJudge, type Take } from './snapshot-judge.ts';

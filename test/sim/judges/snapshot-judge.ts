@@ -3,7 +3,7 @@
 // A was answered, a snapshot with B must also have A, even if A belongs to another volume of the snapshot. A snapshot has each write
 // completely or not at all. Invariant: the judge observes and changes nothing.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { SEGMENT_MIN_BYTES } from '@rsio/protocol/client/limits';
 import type { ChangeWatch, Oracle } from './oracle.ts';
 

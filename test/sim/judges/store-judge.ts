@@ -2,7 +2,7 @@
 // judge keeps a copy of the content that each snapshot had when the creation of the snapshot was answered. Invariant: the judge observes
 // and changes nothing.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 
 const BREACHES_MAX = 20;
 

@@ -5,11 +5,11 @@
 // tests of the daemon cover frontends, control socket and configuration files.
 
 import type { AttachOutcome } from '@rsio/api/rsiod/methods';
-import { isSnapshot } from '@rsio/common/lib/volume-name';
-import { PATH_STATES } from '@rsio/common/lib/path-states';
+import { isSnapshot } from '@rsio/base/lib/volume-name';
+import { PATH_STATES } from '@rsio/base/lib/path-states';
 import { MIRROR_PATIENCE_MS } from '@rsio/common/config/schema/limits';
 import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { LivenessTimes } from '@rsio/protocol/client/paths/path-verdict';
 import type { Attachment } from '@rsio/protocol/client/attachment';
 import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';

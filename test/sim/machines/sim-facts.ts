@@ -2,7 +2,7 @@
 // properties (H5). The production code of volume-failures.ts decides. Only the size comes from the simulation, because production measures
 // it at the file. A server of an older build compares nothing. sim-forms.ts chooses the properties of returning volumes.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { Holder } from '@rsio/protocol/wire/messages';
 import type { ServedVolume } from '@rsio/rssrv/storage/io/served-volume';
 import { volumeConfig } from '@rsio/rssrv/testing/volume-config';

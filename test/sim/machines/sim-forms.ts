@@ -4,7 +4,7 @@
 // could detect this. Until the volume is restored, no new client gets the volume, and the holder waits. The random draws of this file have
 // their own source, so that they change nothing else in a world.
 
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { ServedVolume } from '@rsio/rssrv/storage/io/served-volume';
 import type { SimClock } from '../base/sim-clock.ts';
 import type { SimServer } from './sim-server.ts';

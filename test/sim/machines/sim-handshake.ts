@@ -11,7 +11,7 @@ import {
   type ServerHandshake,
 } from '@rsio/protocol/auth/handshake-server';
 import { PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
-import { BufferPool } from '@rsio/common/structures/buffer-pool';
+import { BufferPool } from '@rsio/base/structures/buffer-pool';
 import { Decoder } from '@rsio/protocol/wire/decoder';
 import type { SimProcess } from '../base/sim-clock.ts';
 import type { SimEnd } from '../network/sim-link.ts';

@@ -2,8 +2,8 @@
 // revoke handles in simulated processes and sync simulated storage. A fault may come after each step of a take-over. The machine's state
 // outlives the listener. The hold judge learns of each grant when the grant is answered or recorded, whichever comes first.
 
-import { RsError } from '@rsio/common/lib/errors';
-import { isSnapshot } from '@rsio/common/lib/volume-name';
+import { RsError } from '@rsio/base/lib/errors';
+import { isSnapshot } from '@rsio/base/lib/volume-name';
 import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { ClientIdentity, Grant } from '@rsio/rssrv/volumes/holds/grants';

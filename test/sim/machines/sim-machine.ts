@@ -1,15 +1,15 @@
 // State of a simulated server's machine that outlives its listeners: volumes, the file of holds, the incarnations of storage. A machine
 // crash loses unsynced data. sim-server.ts has the processes.
 
-import type { RsError } from '@rsio/common/lib/errors';
-import { misfit } from '@rsio/common/lib/shape';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { RsError } from '@rsio/base/lib/errors';
+import { misfit } from '@rsio/base/lib/shape';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { Holder, OpenRequest } from '@rsio/protocol/wire/messages';
 import { type Hold, meantVolume, type VolumeHolds } from '@rsio/rssrv/volumes/holds/hold-rules';
 import { HOLDS_FILE, type HoldsFileContent } from '@rsio/rssrv/volumes/holds/holds-file';
 import type { NodeNotes } from '@rsio/rssrv/volumes/holds/instances';
 import { LEDGER_FILE, type LedgerContent } from '@rsio/rssrv/volumes/holds/ledger-file';
-import type { StateForm } from '@rsio/common/files/state-file';
+import type { StateForm } from '@rsio/base/files/state-file';
 import type { PoolMachine } from '../pools/sim-pool.ts';
 import { SimStore, type StoreMachine, type StorePorts } from '../pools/sim-store.ts';
 import type { StoredVolume } from '../pools/sim-store-volumes.ts';

@@ -2,7 +2,7 @@
 // the user that has it releases it. In some worlds a node gets a second instance, on its own machine or on another. The competition
 // continues after the end of all faults, because every user has I/O to do. The hold judges judge the grants.
 
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { TAKE } from '@rsio/protocol/wire/messages';
 import type { SimClient } from './sim-client.ts';
 import type { SimClock } from '../base/sim-clock.ts';

@@ -8,7 +8,7 @@ import { type Proven, ServerHandshake } from '@rsio/protocol/auth/handshake-serv
 import { SESSION_SILENT_MS } from '@rsio/rssrv/volumes/limits';
 import { HOLDER_RETURN_MS, OLD_SESSION_WAIT_MS } from '@rsio/rssrv/server/limits';
 import { Moments } from '@rsio/rssrv/snapshots/moments';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { isCurrent } from '@rsio/rssrv/volumes/holds/instances';
 import { NO_LOG } from '../base/no-log.ts';
 import { SimProcess, type SimClock } from '../base/sim-clock.ts';

@@ -4,9 +4,9 @@
 
 import { TAKE_OVER_REVOKE_MS, WORKER_DRAIN_TIMEOUT_MS, WORKER_FAREWELL_MS } from '@rsio/rssrv/server/limits';
 import type { OpenRequest, ServerInterface, VolumeEntry } from '@rsio/protocol/wire/messages';
-import { assert } from '@rsio/common/lib/assert';
-import type { Timer } from '@rsio/common/lib/clock';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { assert } from '@rsio/base/lib/assert';
+import type { Timer } from '@rsio/base/lib/clock';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { type GrownVolume, isFor, type ServedVolume } from '@rsio/rssrv/storage/io/served-volume';
 import { VolumeUses } from '@rsio/rssrv/volumes/holds/volume-uses';
 import type { Admission } from '@rsio/rssrv/session/server-path';

@@ -4,10 +4,10 @@
 // was in flight when a process died has an unknown outcome. The user may lose the volume to another user.
 
 import type { StallPolicy } from '@rsio/common/config/schema/value-types';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { SEGMENT_MIN_BYTES } from '@rsio/protocol/client/limits';
 import type { Attachment } from '@rsio/protocol/client/attachment';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { VolumeOp } from '@rsio/rsiod/volumes/frontend-volume';
 import type { StallEvent } from '@rsio/rsiod/volumes/path-stall';

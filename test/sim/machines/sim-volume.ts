@@ -1,7 +1,7 @@
 // A volume of a simulated server: its storage, its possible contents, its possible holders, and the users of different clients that share
 // it or compete for it. The oracle judges its content, and the hold judge judges its holders.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { ServedVolume, VolumePools } from '@rsio/rssrv/storage/io/served-volume';
 import { type Decided, HoldJudge } from '../judges/hold-judge.ts';

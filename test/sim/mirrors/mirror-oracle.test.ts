@@ -2,7 +2,7 @@
 // read older content. The oracle permits the only loss that the rules permit.
 
 import { expect, test } from 'vitest';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { MirrorOracle } from './mirror-oracle.ts';
 
 class Scene {

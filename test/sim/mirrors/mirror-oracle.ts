@@ -5,7 +5,7 @@
 // in one case only: it was not flushed, its client is no longer the holder, and the machine or the disk of a replica has lost data that was
 // not written back.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { AnsweredLog, type Covered } from './answered-log.ts';
 
 /** For each sector of a read: the oldest change that the read may return. */

@@ -2,8 +2,8 @@
 // the mirror judges the answers. The user outlives client processes, loses the mirror to other users, and takes it back. At the end, one
 // user reads the whole mirror and detaches it.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { ReplicaView } from '@rsio/protocol/mirror/membership/interface';
 import { MirrorIo } from '@rsio/protocol/mirror/io/mirror-io';
 import { TAKE, type Take } from '@rsio/protocol/wire/messages';

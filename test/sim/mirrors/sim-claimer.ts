@@ -17,7 +17,7 @@ import {
   VoteTerm,
 } from '@rsio/protocol/wire/mirror-messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { SimProcess } from '../base/sim-clock.ts';
 import type { Trace } from '../base/trace.ts';
 import { type VoteJudge, type VoteTicket, versionOf } from '../judges/vote-judge.ts';

@@ -2,8 +2,8 @@
 // one user reads the whole mirror and detaches it. Then the replicas in sync must be equal, and the intent maps of these replicas must be
 // empty. Invariant: worlds without mirrors do not depend on this file.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { COPY_RETRY_MAX_MS } from '@rsio/protocol/mirror/limits';
 import { MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';
 import type { StoredConfig } from '@rsio/protocol/wire/mirror-messages';

@@ -1,7 +1,7 @@
 // A link that loses packets: how often bytes are late, how late they are, and how slow the sender becomes. Seeds test the reaction of a
 // trunk.
 
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { expect, test } from 'vitest';
 import { connectsLaterMs, LossyTcp, PACKET_BYTES, TIMEOUT_MS } from './lossy-tcp.ts';
 

@@ -2,7 +2,7 @@
 // enough packets follow to reveal the loss, else after a time-out that doubles each time. All packets after the lost packet wait for the
 // repetition. Afterwards the sender continues slowly. sim-link.ts applies the rate of the link. Pure, except for the given randomness.
 
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 
 export const PACKET_BYTES = 1460;
 /**

@@ -3,9 +3,9 @@
 // detected. Bytes in flight arrive even if the sender has closed the connection. sim-network.ts has the faults of whole routes. Invariant:
 // per direction, bytes arrive in the order of sending.
 
-import type { Timer } from '@rsio/common/lib/clock';
-import { BufferPool } from '@rsio/common/structures/buffer-pool';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { Timer } from '@rsio/base/lib/clock';
+import { BufferPool } from '@rsio/base/structures/buffer-pool';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { PathTransport, TlsKey, TransportEvents } from '@rsio/protocol/link/path-transport';
 import { STAND_IN_CIPHER, StandInTls } from '@rsio/protocol/testing/stand-in-tls';
 import { LossyTcp, PACKET_BYTES } from './lossy-tcp.ts';

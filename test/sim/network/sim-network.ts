@@ -4,7 +4,7 @@
 // later bytes are also lost.
 
 import { CONNECT_TIMEOUT_MS } from '@rsio/protocol/link/limits';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { Connector, PathTransport } from '@rsio/protocol/link/path-transport';
 import { connectsLaterMs } from './lossy-tcp.ts';
 import type { SimClock, SimProcess } from '../base/sim-clock.ts';

@@ -3,7 +3,7 @@
 // pool-files.ts and pool-scan.ts test the steps on real file systems. The stand-in makes orders, clients and crashes meet; it cannot show a
 // wrong order of steps in PoolFiles.
 
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { Manifest, Removal } from '@rsio/rssrv/pools/disk/manifest';
 import { PoolFiles } from '@rsio/rssrv/pools/disk/pool-files';
 import type { SimProcess } from '../base/sim-clock.ts';

@@ -2,8 +2,8 @@
 // disk, and a stand-in for the opened volumes. Orders come from sim-manager.ts. The disk and the volumes outlive the listener.
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import { RsError } from '@rsio/common/lib/errors';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { RsError } from '@rsio/base/lib/errors';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { accessHandlers } from '@rsio/rssrv/admin/access-handlers';
 import { ChangeQueue } from '@rsio/rssrv/admin/change-queue';
 import type { LoggedChanges } from '@rsio/rssrv/admin/logged-changes';

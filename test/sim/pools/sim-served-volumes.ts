@@ -4,7 +4,7 @@
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { GrownVolume } from '@rsio/rssrv/storage/io/served-volume';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { volumeKey } from '@rsio/rssrv/volumes/volume-ids';
 import type { VolumePlan } from '@rsio/rssrv/volumes/volume-plan';
 import type { SimProcess } from '../base/sim-clock.ts';

@@ -3,7 +3,7 @@
 // client uses a volume.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { GrownVolume, ServedVolume } from '@rsio/rssrv/storage/io/served-volume';
 import { volumeKey } from '@rsio/rssrv/volumes/volume-ids';
 import type { VolumePlan } from '@rsio/rssrv/volumes/volume-plan';

@@ -3,9 +3,9 @@
 // simulated. The file systems and the volumes outlive the listener.
 
 import type { ServerVolumeConfig, RssrvConfig } from '@rsio/common/config/schema/types';
-import type { Clock } from '@rsio/common/lib/clock';
-import { toRsError } from '@rsio/common/lib/errors';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { Clock } from '@rsio/base/lib/clock';
+import { toRsError } from '@rsio/base/lib/errors';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { ChangeQueue } from '@rsio/rssrv/admin/change-queue';
 import type { Holds } from '@rsio/rssrv/volumes/holds/holds';
 import type { VolumeUses } from '@rsio/rssrv/volumes/holds/volume-uses';

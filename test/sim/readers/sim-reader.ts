@@ -2,8 +2,8 @@
 // user may then attach the same id again, as a restarted daemon does. The user's client runs production code. The reader judge judges the
 // answers. Invariant: at most one operation of the user is in progress. An unanswered operation is forgotten when its client process dies.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { AttachOutcome } from '@rsio/api/rsiod/methods';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { VolumeIo } from '@rsio/rsiod/volumes/frontend-volume';

@@ -4,7 +4,7 @@
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
-import { systemClock } from '@rsio/common/lib/clock';
+import { systemClock } from '@rsio/base/lib/clock';
 import { isMirrorSeed } from '../world/sim-shape.ts';
 import { compiledFile } from './compiled.ts';
 import type { SeedResult } from './run-seed.ts';

@@ -1,7 +1,7 @@
 // Runs many worlds of farms over all cores (`npm run sim -- --farm`), and prints what happened in them. Invariant: the campaign also reports a
 // violation if a worker ends too early.
 
-import { systemClock } from '@rsio/common/lib/clock';
+import { systemClock } from '@rsio/base/lib/clock';
 import { type CampaignOrder, runSeeds } from './campaign.ts';
 import { type FarmResult, runFarmSeed } from '../farm/farm-world.ts';
 

@@ -1,8 +1,8 @@
 // Copies a simulated volume for a snapshot, chunk by chunk, as a listener does. A clone of a chunk writes dirty data back and then takes
 // over the content of the disk, in two parts. The clone takes time, fails if the storage fails, and never ends if the listener dies.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { ChunkedCopy } from '@rsio/rssrv/pools/snapshots/moment';
 import type { SimProcess } from '../base/sim-clock.ts';
 import { LATE_MAX_MS, type SimStorage } from '../storage/sim-storage.ts';

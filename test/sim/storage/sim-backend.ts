@@ -3,7 +3,7 @@
 // another descriptor serves all other operations. Flushes go through the production gate. The process may be killed at any moment.
 // sim-storage.ts has contents and failures.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusOfErrno } from '@rsio/protocol/wire/status';
 import { type Backend, type BackendCapabilities, type ExtentsDone, type IoDone, WOULD_WAIT } from '@rsio/rssrv/storage/io/backend';

@@ -1,8 +1,8 @@
 // The simulated cache loses data as a kernel's does: each descriptor gets an error once, and the next sync succeeds although the sectors
 // are lost. Seeds test the consequences.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { beforeEach, expect, test } from 'vitest';
 import { SimCache } from './sim-cache.ts';
 

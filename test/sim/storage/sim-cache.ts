@@ -4,8 +4,8 @@
 // keeps the content of the disk and a random part of the dirty sectors. The caller is notified of losses, and then decides what reads may
 // return.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 
 export type WriteBackError = 'EIO' | 'ENOSPC';
 

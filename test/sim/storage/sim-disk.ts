@@ -2,7 +2,7 @@
 // machine does not crash, the changes of the process stay. A crash of the machine undoes unsynced changes: a random number of the latest
 // changes of folders, and the growth of some files. sim-storage.ts has the contents of data files.
 
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { Manifest, Removal } from '@rsio/rssrv/pools/disk/manifest';
 
 /** The folder of a volume. The folder appears and moves as a whole. */

@@ -1,7 +1,7 @@
 // The state file of a simulated server, in place of the production StateFile: saving takes time. If the listener or the machine crashes
 // during a save, the file has the old content or the new content, never a mixture. The listener decides what the file contains.
 
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { SimProcess } from '../base/sim-clock.ts';
 
 export class SimStateFile<T> {

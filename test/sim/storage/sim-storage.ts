@@ -3,8 +3,8 @@
 // the same time (O1), and no operation runs after its process has ended. The storage notifies the oracle of each change. The oracle judges
 // that each write executes only once.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { type Descriptor, SimCache, type WriteBackError } from './sim-cache.ts';
 import type { SimClock, SimProcess } from '../base/sim-clock.ts';

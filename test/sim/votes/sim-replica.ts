@@ -3,8 +3,8 @@
 // production code. Invariant: a process that opens the map waits until the map that it opened before is closed.
 
 import { MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { Backend } from '@rsio/rssrv/storage/io/backend';
 import { IntentBackend } from '@rsio/rssrv/mirrors/intent-backend';
 import { bytesOf } from '@rsio/rssrv/mirrors/intent-map';

@@ -3,7 +3,7 @@
 // before the records were read. In production, the listener admits no client before it has read the records.
 
 import { join } from 'node:path';
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { ServedVolume } from '@rsio/rssrv/storage/io/served-volume';
 import type { Holds } from '@rsio/rssrv/volumes/holds/holds';

@@ -2,7 +2,7 @@
 // checks that everything was answered and that nothing is left (slots, window, handles, buffers, timers). The oracle judges the contents
 // of volumes. Invariant: the judge observes and changes nothing.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
 import { SEGMENT_MIN_BYTES } from '@rsio/protocol/client/limits';
 import { SEGMENT_BYTES } from '@rsio/protocol/link/limits';

@@ -3,8 +3,8 @@
 // repeats some answered orders. The manager has its own source of random numbers. The pool judge judges the answers, and the users of the
 // volumes judge the contents.
 
-import { toRsError } from '@rsio/common/lib/errors';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { toRsError } from '@rsio/base/lib/errors';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { SimClock } from '../base/sim-clock.ts';
 import type { Trace } from '../base/trace.ts';
 import type { PoolJudge, VolumeState } from '../judges/pool-judge.ts';

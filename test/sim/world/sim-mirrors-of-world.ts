@@ -4,8 +4,8 @@
 
 import crypto from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';
 import { installCalls } from '../files/sim-calls.ts';
 import { SimFiles } from '../files/sim-files.ts';

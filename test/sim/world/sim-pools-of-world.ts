@@ -1,7 +1,7 @@
 // The pools of a simulated world: one for each server, with its administrator. This file has its own source of random numbers, and decides
 // when a step on disk fails, and when a crash follows a step. Invariant: worlds without pools do not depend on this file.
 
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { PoolJudge } from '../judges/pool-judge.ts';
 import type { SimServer } from '../machines/sim-server.ts';
 import type { SimUser } from '../machines/sim-user.ts';

@@ -4,8 +4,8 @@
 
 import type { StallPolicy } from '@rsio/common/config/schema/value-types';
 import { LOG_TOTAL_BYTES } from '@rsio/common/config/schema/limits';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { LivenessTimes } from '@rsio/protocol/client/paths/path-verdict';
 import type { RouteShape } from '../network/sim-network.ts';
 import type { StorageShape } from '../storage/sim-storage.ts';

@@ -2,9 +2,9 @@
 // chunks of random size. Production code makes the moment; the snapshot judge judges answered snapshots. This file has its own source of
 // random numbers. Invariant: worlds without snapshots do not depend on this file.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { toRsError } from '@rsio/common/lib/errors';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
+import { toRsError } from '@rsio/base/lib/errors';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { SnapshotJudge } from '../judges/snapshot-judge.ts';
 import type { SimServer } from '../machines/sim-server.ts';
 import type { SimVolume } from '../machines/sim-volume.ts';

@@ -3,8 +3,8 @@
 // the snapshots. This file also judges that a snapshot has the content of all its files, and that a volume has this content after a
 // rollback.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { LOCAL_ASKER } from '@rsio/rssrv/pools/asker';
 import type { CreateRequest } from '@rsio/rssrv/pools/catalogue';
 import { volumeConfigsOf } from '@rsio/rssrv/pools/pool-volume';

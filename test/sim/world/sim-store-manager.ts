@@ -3,9 +3,9 @@
 // manager repeats an unanswered order with the same request id. The manager has its own source of random numbers. The store judge, the
 // snapshot judge and the users judge the results.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { toRsError } from '@rsio/common/lib/errors';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
+import { toRsError } from '@rsio/base/lib/errors';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { isOpen } from '@rsio/rssrv/jobs/job-plan';
 import { LOCAL_ASKER } from '@rsio/rssrv/pools/asker';
 import type { Turn } from '@rsio/rssrv/pools/requests/turn';

@@ -2,8 +2,8 @@
 // random numbers, and decides when a crash follows a step on disk. Invariant: worlds without such pools do not depend on this file.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { printIdentity } from '@rsio/rssrv/pools/disk/manifest';
 import { installCalls } from '../files/sim-calls.ts';
 import { SimFiles } from '../files/sim-files.ts';

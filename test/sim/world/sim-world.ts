@@ -3,9 +3,9 @@
 // timer left. During the run, it is also a breach if an I/O waits for a long time although a path works and the storage is fast.
 
 import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import type { StallPolicy } from '@rsio/common/config/schema/value-types';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { type ClientNames, SimClient, type SimMachineId, type Use } from '../machines/sim-client.ts';
 import { SimClock } from '../base/sim-clock.ts';
 import { SimForms } from '../machines/sim-forms.ts';

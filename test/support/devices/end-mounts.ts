@@ -2,7 +2,7 @@
 // roots. Invariant: everything outside of these roots stays untouched.
 
 import { spawnSync } from 'node:child_process';
-import { mountTable } from '@rsio/common/daemon/mount-table';
+import { mountTable } from '@rsio/base/daemon/mount-table';
 
 /** Unmounts everything below `roots`, and detaches the loop devices over files below them. No process may still use them. */
 export async function endMounts(roots: readonly string[]): Promise<void> {

@@ -4,8 +4,8 @@
 
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RsError } from '@rsio/common/lib/errors';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { RsError } from '@rsio/base/lib/errors';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { NbdClient } from '../io/nbd-client.ts';
 import type { Host } from '../hosts/host.ts';
 import { Gaps } from './gaps.ts';

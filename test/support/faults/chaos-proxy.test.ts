@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import net from 'node:net';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { ChaosProxy } from './chaos-proxy.ts';
 import { freePort, type LoopbackSubnet, uniqueLoopbackSubnets } from '../hosts/loopback.ts';

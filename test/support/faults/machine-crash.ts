@@ -3,8 +3,8 @@
 
 import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { readLog } from '../faulty-server/unsynced-log.ts';
 import { crashed, RECORD } from '../faulty-server/unsynced-records.ts';
 import type { Host } from '../hosts/host.ts';

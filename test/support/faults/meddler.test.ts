@@ -1,7 +1,7 @@
 // Tests the middleman: each kind of manipulation has exactly the effect that its name says, and the seed decides where in the stream it
 // happens. Invariant: the tests use no sockets, so that a result depends on the seed alone.
 
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { describe, expect, it } from 'vitest';
 import { type Meddled, Meddler, type MeddlerPlan, MEDDLINGS } from './meddler.ts';
 

@@ -2,7 +2,7 @@
 // not permit this, the paths lead through relays. With relays, the client must look for the server at the addresses of the relays.
 
 import net from 'node:net';
-import { errnoName } from '@rsio/common/lib/errors';
+import { errnoName } from '@rsio/base/lib/errors';
 import { chaosProxies } from './chaos-proxy.ts';
 import type { Hosts, TestNetwork } from '../hosts/hosts.ts';
 import { run } from '../programs/programs.ts';

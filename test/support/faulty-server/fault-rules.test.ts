@@ -2,8 +2,8 @@
 // answered, and that each operation is answered once. rssrvcfg-volumes.test.ts tests the grammar of the rules.
 
 import type { DelayRule, ErrorRule } from './volume-faults.ts';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { TEST_PAUSE_POLL_MS } from './limits.ts';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { beforeEach, expect, test } from 'vitest';

@@ -3,8 +3,8 @@
 // once for each operation. `passed` gets null if the operation may proceed, or an errno if it must fail.
 
 import type { DelayRule, ErrorRule, FaultyOperation } from './volume-faults.ts';
-import type { Clock } from '@rsio/common/lib/clock';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import type { Clock } from '@rsio/base/lib/clock';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { TEST_PAUSE_POLL_MS } from './limits.ts';
 
 export type FaultOperation = Exclude<FaultyOperation, 'any'>;

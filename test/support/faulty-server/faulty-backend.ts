@@ -2,7 +2,7 @@
 // WOULD_WAIT, so that no operation bypasses the faults. Invariant: the backend answers each operation once, and `close` resolves only after
 // all operations have been answered.
 
-import { InFlight } from '@rsio/common/structures/in-flight';
+import { InFlight } from '@rsio/base/structures/in-flight';
 import { type Status, statusOfErrno } from '@rsio/protocol/wire/status';
 import { type Backend, type BackendCapabilities, type ExtentsDone, type IoDone, WOULD_WAIT } from '@rsio/rssrv/storage/io/backend';
 import type { BackendPorts } from '@rsio/rssrv/storage/files/backend-ports';

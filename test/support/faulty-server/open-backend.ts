@@ -4,7 +4,7 @@
 
 import { randomInt } from 'node:crypto';
 import fs from 'node:fs';
-import { errnoName, RsError } from '@rsio/common/lib/errors';
+import { errnoName, RsError } from '@rsio/base/lib/errors';
 import type { ServedVolume } from '@rsio/rssrv/storage/io/served-volume';
 import type { Backend } from '@rsio/rssrv/storage/io/backend';
 import type { BackendPorts } from '@rsio/rssrv/storage/files/backend-ports';

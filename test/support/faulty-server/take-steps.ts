@@ -4,7 +4,7 @@
 
 import { readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { errnoName } from '@rsio/common/lib/errors';
+import { errnoName } from '@rsio/base/lib/errors';
 
 export const TAKE_STOPS = 'RSIO_TEST_TAKE_STOPS';
 

@@ -2,10 +2,10 @@
 // flush. After a crash of the machine, each sector has its durable content, or content that was written later. The inner storage answers
 // when the test permits it.
 
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
-import { expectNone, expectOneOf, expectSame } from '@rsio/common/testing/quick-expect';
+import { expectNone, expectOneOf, expectSame } from '@rsio/base/testing/quick-expect';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type Backend, type IoDone, WOULD_WAIT } from '@rsio/rssrv/storage/io/backend';

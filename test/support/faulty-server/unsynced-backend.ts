@@ -2,9 +2,9 @@
 // storage. If the machine crashes, the writes in the store are lost (docs/HACKING.md, Faults of a volume). Invariants: a read returns the
 // newest data. Once a flush has succeeded, all writes that were answered before the flush began are durable.
 
-import { InFlight } from '@rsio/common/structures/in-flight';
+import { InFlight } from '@rsio/base/structures/in-flight';
 import { EXTENT } from '@rsio/protocol/wire/messages';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { STATUS, type Status, statusEntry, statusOfErrno } from '@rsio/protocol/wire/status';
 import { type Backend, type BackendCapabilities, type ExtentsDone, type IoDone, WOULD_WAIT } from '@rsio/rssrv/storage/io/backend';
 import { FlushGate, forgetNothing } from '@rsio/rssrv/storage/io/flush-gate';

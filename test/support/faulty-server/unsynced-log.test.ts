@@ -5,13 +5,13 @@ import fs from 'node:fs';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { temporaryDirectory } from '@rsio/rssrv/testing/backend-scene';
 import { readLog, syncUnsynced, UnsyncedLog } from './unsynced-log.ts';
 import { encodeRecord, RECORD, type UnsyncedRecord } from './unsynced-records.ts';
 import { UnsyncedStore } from './unsynced-store.ts';
 import type { UnsyncedPiece } from './unsynced-writes.ts';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 const LOCATION = '/srv/volume';
 const { closeSync, renameSync } = fs;

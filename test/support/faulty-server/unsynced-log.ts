@@ -5,7 +5,7 @@
 // failed write or a killed process has left. The log is deleted only when all writes in it are durable.
 
 import { type FileHandle, rm } from 'node:fs/promises';
-import { errnoName } from '@rsio/common/lib/errors';
+import { errnoName } from '@rsio/base/lib/errors';
 import { ZERO_WRITE_BYTES } from '@rsio/rssrv/storage/limits';
 import { writeWholeSync } from '@rsio/rssrv/storage/io/positioned-io';
 import { decodeRecords, encodeRecord, placeRecord, RECORD, type UnsyncedRecord } from './unsynced-records.ts';

@@ -5,7 +5,7 @@
 //    0..3     4       5..7   8..13           14..19         20..
 //    RSUW     kind    0      position (48)   length (48)    data of a write, or the name
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 
 export const RECORD = { PLACE: 1, WRITE: 2, ZERO: 3, CUT: 4 } as const;
 export type RecordKind = (typeof RECORD)[keyof typeof RECORD];

@@ -4,7 +4,7 @@
 
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { errnoName } from '@rsio/common/lib/errors';
+import { errnoName } from '@rsio/base/lib/errors';
 
 export type FaultyOperation = 'any' | 'read' | 'write' | 'flush' | 'discard' | 'zero';
 

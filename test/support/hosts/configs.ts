@@ -1,7 +1,7 @@
 // The two configuration files of a usual pair: one server and its clients in namespace osl over every subnet of a test network. Tests that
 // concern the configuration files themselves write their own text.
 
-import { isProgramThere } from '@rsio/common/testing/needs';
+import { isProgramThere } from '@rsio/base/testing/needs';
 import type { Host } from './host.ts';
 import type { TestNetwork } from './hosts.ts';
 

@@ -3,7 +3,7 @@
 
 import { randomInt } from 'node:crypto';
 import net from 'node:net';
-import { errnoName } from '@rsio/common/lib/errors';
+import { errnoName } from '@rsio/base/lib/errors';
 
 /** The subnet 127.A.B.0/24. The test may use hosts 1 to 250; the listening socket that reserves the subnet is at host 254. */
 export interface LoopbackSubnet {

@@ -2,7 +2,7 @@
 // order. Invariant: what has been sent arrives after its delay, even if the sender has given the connection up meanwhile, but not after `close`.
 
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { systemClock } from '@rsio/common/lib/clock';
+import { systemClock } from '@rsio/base/lib/clock';
 
 export class DelayingProxy {
   /** How long bytes to the server and bytes to the client are delayed from now on. */

@@ -4,7 +4,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { errnoName } from '@rsio/common/lib/errors';
+import { errnoName } from '@rsio/base/lib/errors';
 import { type RunResult, run, runWell } from '../programs/programs.ts';
 
 const PREFIX = 'rsio-netlab';

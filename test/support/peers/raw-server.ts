@@ -5,8 +5,8 @@
 import { randomBytes } from 'node:crypto';
 import net from 'node:net';
 import { buildWelcome, type Proven, refuseFrame, ServerHandshake } from '@rsio/protocol/auth/handshake-server';
-import type { ErrorCode } from '@rsio/common/lib/errors';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import type { ErrorCode } from '@rsio/base/lib/errors';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import { SLOTS } from '@rsio/protocol/wire/limits';
 import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';

@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, statfsSync } from 'node:fs';
 import path from 'node:path';
-import { isProgramThere } from '@rsio/common/testing/needs';
+import { isProgramThere } from '@rsio/base/testing/needs';
 import { makeReflinkDisk, type ReflinkKind } from '../devices/reflink-disk.ts';
 import type { Host } from '../hosts/host.ts';
 import type { Hosts } from '../hosts/hosts.ts';

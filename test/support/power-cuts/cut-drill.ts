@@ -7,8 +7,8 @@ import { closeSync, fsyncSync, openSync, readdirSync, rmSync, writeSync } from '
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { callServer } from '@rsio/api/rssrv/call-server';
-import { toRsError } from '@rsio/common/lib/errors';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { toRsError } from '@rsio/base/lib/errors';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { ReflinkKind } from '../devices/reflink-disk.ts';
 import { emptyRun, serverFreezer, killServer } from '../faults/machine-crash.ts';
 import { clientConfig, serverConfig } from '../hosts/configs.ts';

@@ -6,8 +6,8 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { callServer, type ServerCall } from '@rsio/api/rssrv/call-server';
-import { toRsError } from '@rsio/common/lib/errors';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { toRsError } from '@rsio/base/lib/errors';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { EventClock } from './written-volume.ts';
 
 const SNAPSHOTS_OF_VOLUME = 5;

@@ -6,7 +6,7 @@ import { loadavg } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { callServer } from '@rsio/api/rssrv/call-server';
-import { toRsError } from '@rsio/common/lib/errors';
+import { toRsError } from '@rsio/base/lib/errors';
 import { clientConfig, serverConfig } from '../hosts/configs.ts';
 import { emptyPool } from '../hosts/empty-pool.ts';
 import type { Host } from '../hosts/host.ts';

@@ -4,7 +4,7 @@
 
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { Host } from '../hosts/host.ts';
 import { NbdIo } from '../io/nbd-io.ts';
 import { waitFor } from '../programs/wait-for.ts';

@@ -2,8 +2,8 @@
 // networks. Arguments: CONFIGURATION (JSON), FOLDER of the control groups, DEVICE, STEP, FOLDER for files. Prints the result as JSON.
 
 import type { ApplicationConfig } from '@rsio/common/config/schema/types';
-import { systemClock } from '@rsio/common/lib/clock';
-import { toRsError } from '@rsio/common/lib/errors';
+import { systemClock } from '@rsio/base/lib/clock';
+import { toRsError } from '@rsio/base/lib/errors';
 import { AppMachine } from '@rsio/rsapp/machine/machine';
 import { runProgram } from '@rsio/rsapp/machine/programs';
 

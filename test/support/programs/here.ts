@@ -4,7 +4,7 @@
 // programs.ts, a command has no terminal, no input and no signals.
 
 import { createRequire } from 'node:module';
-import type { executeProgram, Invocation, ProgramSpec } from '@rsio/common/daemon/arguments';
+import type { executeProgram, Invocation, ProgramSpec } from '@rsio/base/daemon/arguments';
 import type { RunResult } from './programs.ts';
 
 type Spec = ProgramSpec<Record<string, { readonly type: 'string' }>>;

@@ -3,7 +3,7 @@
 // or has one more, fails the test that made it.
 
 import { parseArgs } from 'node:util';
-import { misfit } from '@rsio/common/lib/shape';
+import { misfit } from '@rsio/base/lib/shape';
 import { COMMAND_LINE as RSADM } from '@rsio/rsadm/command-table';
 import { COMMAND_LINE as RSCONFIG } from '@rsio/rsconfig/command-table';
 import type { RunResult } from './programs.ts';

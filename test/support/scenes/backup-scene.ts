@@ -3,7 +3,7 @@
 
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { systemReflink } from '@rsio/rssrv/pools/snapshots/reflink';
 import { beforeEach, expect, type TestContext } from 'vitest';
 import { reflinkDisk } from '../devices/reflink-disk.ts';

@@ -18,8 +18,8 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'vitest';
-import { parseMountTable } from '@rsio/common/daemon/mount-table';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { parseMountTable } from '@rsio/base/daemon/mount-table';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { CephCluster } from '../devices/ceph.ts';
 import { endMounts } from '../devices/end-mounts.ts';
 import { serverConfig, startClient } from '../hosts/configs.ts';

@@ -1,7 +1,7 @@
 // A server and a client with two paths, and fio with verification. Each path leads through a proxy that may contain a middleman. The
 // callers choose the manipulations. Invariant: the middleman is on one path at a time, so that the other path always works.
 
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { type ChaosProxy, chaosProxies } from '../faults/chaos-proxy.ts';
 import { Meddler, type MeddlerPlan } from '../faults/meddler.ts';
 import { startClient, startServer } from '../hosts/configs.ts';

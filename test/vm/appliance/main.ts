@@ -7,7 +7,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { isProgramThere } from '@rsio/common/testing/needs';
+import { isProgramThere } from '@rsio/base/testing/needs';
 import { imageIn } from '../image.ts';
 import { Machine } from '../machine.ts';
 import { type Cable, cardsOf, fillShare, ROOT, runPlay } from '../play.ts';

@@ -4,7 +4,7 @@
 import { chmodSync, copyFileSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { expect, it } from 'vitest';
-import { programAt } from '@rsio/common/testing/needs';
+import { programAt } from '@rsio/base/testing/needs';
 import { reflinkDisk } from '../../support/devices/reflink-disk.ts';
 import { clientConfig, startServer } from '../../support/hosts/configs.ts';
 import { useHosts } from '../../support/hosts/hosts.ts';

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { programAt } from '@rsio/common/testing/needs';
+import { programAt } from '@rsio/base/testing/needs';
 import { runWell } from '../../support/programs/programs.ts';
 import type { Kernel } from './kernel.ts';
 

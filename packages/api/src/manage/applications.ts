@@ -2,8 +2,8 @@
 // the reload. Invariant: both programs describe an application in the same way and refuse the same removals.
 
 import type { AppCall, AppOrder, ApplicationsView, ApplicationView } from '../rsapp/app-methods.ts';
-import { RsError } from '@rsio/common/lib/errors';
-import { printDuration } from '@rsio/common/lib/units';
+import { RsError } from '@rsio/base/lib/errors';
+import { printDuration } from '@rsio/base/lib/units';
 
 export function sinceText({ sinceMs }: ApplicationView, wallMs: number): string {
   return printDuration(Math.max(0, Math.round((wallMs - sinceMs) / 1000) * 1000));

@@ -6,7 +6,7 @@ import { newKey } from '@rsio/common/cli/new-key';
 import type { IniDocument } from '@rsio/common/config/reader/ini-document';
 import { addSecondKey, dropFirstKey, dropSecondKey } from '@rsio/common/config/rssrvcfg-edit';
 import type { ClientView } from '../views/views.ts';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import type { ServerCall } from '../rssrv/call-server.ts';
 import { changeServerFile, checkServerFile, type ServerFileContext } from './server-file.ts';
 

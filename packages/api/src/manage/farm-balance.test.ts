@@ -1,7 +1,7 @@
 // Tests the proposals of moves: examples, and the rules that hold for every farm. farm.test.ts of rsadm tests the output, and
 // test/integration/farm-commands.test.ts tests the loads of servers.
 
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { sharedPool } from '../testing/server-views.ts';
 import type { SharedPoolView } from '../views/views.ts';
 import { describe, expect, test } from 'vitest';

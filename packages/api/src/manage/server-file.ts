@@ -7,8 +7,8 @@ import { type IniDocument, printIni } from '@rsio/common/config/reader/ini-docum
 import { examineRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
 import type { ServerMethods } from '../rssrv/server-methods.ts';
 import { CONTROL_LINE_MAX_BYTES } from '@rsio/common/control/limits';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { escapeControls } from '@rsio/common/lib/printable';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { escapeControls } from '@rsio/base/lib/printable';
 
 export interface ServerFileContext {
   readonly configFile: string;

@@ -3,8 +3,8 @@
 
 import type { ServerMethods } from '../rssrv/server-methods.ts';
 import type { ManagedVolumeView, PoolView, ReplicationView } from '../views/views.ts';
-import { plural, printDuration, shownSize } from '@rsio/common/lib/units';
-import { formatTime } from '@rsio/common/log/log-line';
+import { plural, printDuration, shownSize } from '@rsio/base/lib/units';
+import { formatTime } from '@rsio/base/log/log-line';
 import { momentAge, volumeText } from '../views/server-tables.ts';
 
 /** A change that takes at least this time causes a warning. */

@@ -6,8 +6,8 @@ import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { needPrograms } from '@rsio/common/testing/needs';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { needPrograms } from '@rsio/base/testing/needs';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { gatherUpkeep, upkeepFaults } from './upkeep.ts';
 
 const GIB = 1 << 30;

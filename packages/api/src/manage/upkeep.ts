@@ -5,9 +5,9 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync, statfsSync, statSync } from 'node:fs';
 import { parseIni } from '@rsio/common/config/reader/ini-document';
-import { errnoName } from '@rsio/common/lib/errors';
-import { plural, shownSize } from '@rsio/common/lib/units';
-import { formatTime } from '@rsio/common/log/log-line';
+import { errnoName } from '@rsio/base/lib/errors';
+import { plural, shownSize } from '@rsio/base/lib/units';
+import { formatTime } from '@rsio/base/log/log-line';
 
 const MIB = 1_048_576;
 const DAY_MS = 86_400_000;

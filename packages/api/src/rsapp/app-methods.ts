@@ -3,7 +3,7 @@
 
 import { CONTROL_TIMEOUT_MS } from '@rsio/common/control/limits';
 import { DAEMON, EVENTS_PARAMS, EVENTS_RESULT, flagParam, method, type MethodsOf, type Param } from '@rsio/common/control/method-table';
-import { filledText, flag, list, number, object, type Of, orNull, text, word } from '@rsio/common/lib/shape';
+import { filledText, flag, list, number, object, type Of, orNull, text, word } from '@rsio/base/lib/shape';
 
 /** The longest time that an order may take: a stop, and a start at another node. rsapp itself gives up earlier, and says why. */
 export const APP_ORDER_MS = 310_000;

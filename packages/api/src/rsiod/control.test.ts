@@ -7,10 +7,10 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { RsError } from '@rsio/common/lib/errors';
-import { quietLog } from '@rsio/common/log/log';
-import { programVersion } from '@rsio/common/lib/version';
-import { UNIX_PATH_MAX_BYTES } from '@rsio/common/daemon/limits';
+import { RsError } from '@rsio/base/lib/errors';
+import { quietLog } from '@rsio/base/log/log';
+import { programVersion } from '@rsio/base/lib/version';
+import { UNIX_PATH_MAX_BYTES } from '@rsio/base/daemon/limits';
 import {
   CONTROL_ANSWER_MS,
   CONTROL_CONNECTIONS_MAX,
@@ -18,12 +18,12 @@ import {
   CONTROL_REQUESTS_OUT_MAX,
   CONTROL_TIMEOUT_MS,
 } from '@rsio/common/control/limits';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { callControl, type ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
 import { type ControlServer, startControlServer } from '@rsio/common/control/control-server';
 import { CONTROL_VERSION } from '@rsio/common/control/method-table';
 import { CONTROL_METHODS } from './methods.ts';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 let directory: string;
 let path: string;

@@ -3,7 +3,7 @@
 
 import { CONTROL_TIMEOUT_MS, MESSAGE_TEXT_MAX_BYTES } from '@rsio/common/control/limits';
 import { EVENTS_PARAMS, EVENTS_RESULT, method, type Param } from '@rsio/common/control/method-table';
-import { count, filledText, list, number, object, type Of, orNull, text } from '@rsio/common/lib/shape';
+import { count, filledText, list, number, object, type Of, orNull, text } from '@rsio/base/lib/shape';
 
 export const MESSAGE = object({
   number: count('Ascending, also after restarts of rsiod unless its clock was set back'),

@@ -4,7 +4,7 @@
 // {code, message, context}` replaces `result`. The rules for changing the interface are in docs/CONTROL.md. Points in time are in
 // wall-clock milliseconds since 1970 (suffix Ms). Durations are in milliseconds (suffix Ms) or microseconds (suffix Us).
 
-import { DIRECTIONS, PATH_STATES } from '@rsio/common/lib/path-states';
+import { DIRECTIONS, PATH_STATES } from '@rsio/base/lib/path-states';
 import { CONTROL_ANSWER_MS, CONTROL_TIMEOUT_MS, LIST_WAIT_MS, SERVER_CALL_MS, SERVER_CHANGE_MS } from '@rsio/common/control/limits';
 import { LATENCY } from '../views/latency-shape.ts';
 import { MESSAGE_METHODS } from './message-methods.ts';
@@ -20,21 +20,7 @@ import {
   type MethodsOf,
   type Param,
 } from '@rsio/common/control/method-table';
-import {
-  count,
-  filledText,
-  flag,
-  list,
-  number,
-  object,
-  type Of,
-  optional,
-  orNull,
-  record,
-  text,
-  whole,
-  word,
-} from '@rsio/common/lib/shape';
+import { count, filledText, flag, list, number, object, type Of, optional, orNull, record, text, whole, word } from '@rsio/base/lib/shape';
 
 /** Largest process id of Linux. */
 const PID_MAX = 2 ** 22;

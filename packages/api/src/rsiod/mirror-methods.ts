@@ -1,10 +1,10 @@
 // The methods of rsiod about mirrors, and the shapes of their results. methods.ts includes them in rsiod's table. The rules for changing a
 // table are in docs/CONTROL.md. Invariant: a field never disappears or changes its meaning within a version of the interface.
 
-import { NAME_MAX_BYTES, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
+import { NAME_MAX_BYTES, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '@rsio/base/lib/limits';
 import { CONTROL_TIMEOUT_MS, SERVER_CALL_MS } from '@rsio/common/control/limits';
 import { flagParam, method, type Param } from '@rsio/common/control/method-table';
-import { count, filledText, flag, list, number, object, type Of, optional, orNull, text, whole, word } from '@rsio/common/lib/shape';
+import { count, filledText, flag, list, number, object, type Of, optional, orNull, text, whole, word } from '@rsio/base/lib/shape';
 
 const REPLICA = object({
   server: text('Name of the server; `server N` with its serverid if this client never reached it'),

@@ -3,7 +3,7 @@
 
 import { CONTROL_TIMEOUT_MS } from '@rsio/common/control/limits';
 import { flagParam, method, type Param } from '@rsio/common/control/method-table';
-import { count, filledText, flag, list, number, object, orNull, text } from '@rsio/common/lib/shape';
+import { count, filledText, flag, list, number, object, orNull, text } from '@rsio/base/lib/shape';
 
 /** Maximum number of nodes in one request of `nodes-seen`. */
 export const NODES_ASKED_MAX = 64;

@@ -1,7 +1,7 @@
 // Sends one request to a control socket of rssrv. control-client.ts transmits the request. Invariants: the parameters and the result have
 // the types that the table gives for the method. The socket for readers is tried only if this user may not open the main socket.
 
-import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
+import { errnoName, RsError, toRsError } from '@rsio/base/lib/errors';
 import { callMethod, type CallOptions } from '@rsio/common/control/control-client';
 import { SERVER_METHODS, type ServerMethodName, type ServerMethods } from './server-methods.ts';
 

@@ -3,7 +3,7 @@
 
 import { SERVER_CHANGE_MS, SESSION_END_MS } from '@rsio/common/control/limits';
 import { flagParam, type Param } from '@rsio/common/control/method-table';
-import { count, filledText, flag, list, object, orNull, text } from '@rsio/common/lib/shape';
+import { count, filledText, flag, list, object, orNull, text } from '@rsio/base/lib/shape';
 import { volumeName, universe } from './params.ts';
 import { serverMethod } from './server-method.ts';
 import { CLIENT } from '../views/views.ts';

@@ -2,7 +2,7 @@
 // method (admin/farm-handlers.ts).
 
 import { SERVER_CHANGE_MS } from '@rsio/common/control/limits';
-import { filledText, flag, list, number, object, orNull, text } from '@rsio/common/lib/shape';
+import { filledText, flag, list, number, object, orNull, text } from '@rsio/base/lib/shape';
 import { SHARED_POOL } from '../views/views.ts';
 import { serverMethod } from './server-method.ts';
 

@@ -3,7 +3,7 @@
 
 import { SERVER_CHANGE_MS } from '@rsio/common/control/limits';
 import { flagParam } from '@rsio/common/control/method-table';
-import { list, object } from '@rsio/common/lib/shape';
+import { list, object } from '@rsio/base/lib/shape';
 import {
   blockSize,
   bytesPerSecond,
@@ -18,7 +18,7 @@ import {
   universe,
   volumeName,
 } from './params.ts';
-import { shownSize } from '@rsio/common/lib/units';
+import { shownSize } from '@rsio/base/lib/units';
 import { jobsTable } from '../views/server-tables.ts';
 import { rate } from '../views/values.ts';
 import { serverMethod } from './server-method.ts';

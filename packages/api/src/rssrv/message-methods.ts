@@ -2,7 +2,7 @@
 // method promises that a message arrives.
 
 import { messageText, messageTo } from '../rsiod/message-methods.ts';
-import { filledText, list, object, text } from '@rsio/common/lib/shape';
+import { filledText, list, object, text } from '@rsio/base/lib/shape';
 import { serverMethod } from './server-method.ts';
 
 export const SERVER_MESSAGE_METHODS = {

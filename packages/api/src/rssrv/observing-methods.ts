@@ -4,7 +4,7 @@
 
 import { SERVER_CHANGE_MS } from '@rsio/common/control/limits';
 import { EVENTS_PARAMS, EVENTS_RESULT } from '@rsio/common/control/method-table';
-import { count, flag, list, number, object, type Of, text, word } from '@rsio/common/lib/shape';
+import { count, flag, list, number, object, type Of, text, word } from '@rsio/base/lib/shape';
 import { STATS } from '../views/stats-views.ts';
 import { serverMethod } from './server-method.ts';
 import { INTERFACE } from '../views/views.ts';

@@ -1,10 +1,10 @@
 // The parameters that several methods of rssrv share.
 // Invariant: a parameter with the same name has the same meaning in all methods.
 
-import { NAME_MAX_BYTES, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
+import { NAME_MAX_BYTES, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '@rsio/base/lib/limits';
 import { OLDER_MAX_MS } from '@rsio/common/control/limits';
 import type { Param } from '@rsio/common/control/method-table';
-import { filledText, list, object, orNull, whole, word } from '@rsio/common/lib/shape';
+import { filledText, list, object, orNull, whole, word } from '@rsio/base/lib/shape';
 
 const NAMES_OR_NULL = orNull(list(filledText()));
 

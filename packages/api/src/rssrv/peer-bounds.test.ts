@@ -2,7 +2,7 @@
 // times from it. Rules: T4.
 
 import { expect, test } from 'vitest';
-import { misfit, type Shape } from '@rsio/common/lib/shape';
+import { misfit, type Shape } from '@rsio/base/lib/shape';
 import { COPYING_METHODS, REPLICATION_REPORT } from './replication-methods.ts';
 
 const LONG = 'x'.repeat(1_000_000);

@@ -1,7 +1,7 @@
 // The methods of rssrv about its peers: servers that it connects to as a client, to copy volumes. The rules for changing a table are in
 // docs/CONTROL.md. Invariant: rssrv has a handler for each method (replication/peer-handlers.ts), and no answer has a key.
 
-import { count, flag, list, number, object, type Of, orNull, text } from '@rsio/common/lib/shape';
+import { count, flag, list, number, object, type Of, orNull, text } from '@rsio/base/lib/shape';
 import { serverMethod } from './server-method.ts';
 
 export const PEER = object({

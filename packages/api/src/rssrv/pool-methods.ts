@@ -3,7 +3,7 @@
 
 import { SERVER_CHANGE_MS } from '@rsio/common/control/limits';
 import { flagParam } from '@rsio/common/control/method-table';
-import { count, filledText, flag, list, object } from '@rsio/common/lib/shape';
+import { count, filledText, flag, list, object } from '@rsio/base/lib/shape';
 import { serverMethod } from './server-method.ts';
 import { POOL } from '../views/views.ts';
 

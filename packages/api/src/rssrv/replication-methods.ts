@@ -12,7 +12,7 @@ import {
   SERVER_CHANGE_MS,
   REPLICATION_VOLUMES_MAX,
 } from '@rsio/common/control/limits';
-import { UNIVERSE_MAX, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
+import { UNIVERSE_MAX, VOLUME_MAX_BYTES } from '@rsio/base/lib/limits';
 import { flagParam, type Param } from '@rsio/common/control/method-table';
 import {
   atMost,
@@ -31,9 +31,9 @@ import {
   textThat,
   whole,
   word,
-} from '@rsio/common/lib/shape';
-import { TIME_MAX_MS } from '@rsio/common/log/log-line';
-import { isStoredName, isSnapshotName } from '@rsio/common/lib/units';
+} from '@rsio/base/lib/shape';
+import { TIME_MAX_MS } from '@rsio/base/log/log-line';
+import { isStoredName, isSnapshotName } from '@rsio/base/lib/units';
 import { bytesPerSecond, poolOrNull, volumeNames } from './params.ts';
 import { serverMethod } from './server-method.ts';
 import { REPLICATION, VOLUME } from '../views/views.ts';

@@ -5,7 +5,7 @@
 
 import { CONTROL_ANSWER_MS } from '@rsio/common/control/limits';
 import type { ControlMethod, Param, RemoteRight } from '@rsio/common/control/method-table';
-import type { Fields, ObjectShape, Of, ValuesOf } from '@rsio/common/lib/shape';
+import type { Fields, ObjectShape, Of, ValuesOf } from '@rsio/base/lib/shape';
 import type { MethodCommand, StoredCommand } from './method-command.ts';
 import { request } from './params.ts';
 import type { JobView, ManagedVolumeView, PoolView, RemovedVolumeView, ReplicationView, SnapshotView } from '../views/views.ts';

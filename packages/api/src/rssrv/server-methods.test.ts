@@ -2,7 +2,7 @@
 // from answers to clients. No test here opens a socket. Rules: G21, A1.
 
 import { expect, test } from 'vitest';
-import type { Shape } from '@rsio/common/lib/shape';
+import type { Shape } from '@rsio/base/lib/shape';
 import type { ServerMethod } from './server-method.ts';
 import { SERVER_METHODS } from './server-methods.ts';
 import { JOB, POOL, REMOVED, REPLICATION, SNAPSHOT, VOLUME } from '../views/views.ts';

@@ -4,7 +4,7 @@
 
 import { SERVER_CHANGE_MS } from '@rsio/common/control/limits';
 import { type MethodsOf, SERVER_DAEMON } from '@rsio/common/control/method-table';
-import { count, list, number, object, orNull, text } from '@rsio/common/lib/shape';
+import { count, list, number, object, orNull, text } from '@rsio/base/lib/shape';
 import { CLIENT_METHODS, CLIENT_NAME_METHODS } from './client-methods.ts';
 import { FARM_METHODS } from './farm-methods.ts';
 import { JOB_METHODS } from './job-methods.ts';

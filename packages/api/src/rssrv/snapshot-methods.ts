@@ -2,9 +2,9 @@
 // handler for each method (admin/volume-handlers.ts),
 
 import { SERVER_CHANGE_MS } from '@rsio/common/control/limits';
-import { shownSize } from '@rsio/common/lib/units';
+import { shownSize } from '@rsio/base/lib/units';
 import { flagParam, type Param } from '@rsio/common/control/method-table';
-import { count, list, object, orNull, text } from '@rsio/common/lib/shape';
+import { count, list, object, orNull, text } from '@rsio/base/lib/shape';
 import {
   bytesPerSecond,
   mirrorId as mirror,

@@ -4,10 +4,10 @@
 import { PAUSE_MAX_MS, PAUSE_MIN_MS, PAUSE_MS, SERVER_CHANGE_MS } from '@rsio/common/control/limits';
 import { usageError } from '@rsio/common/cli/command';
 import { duration } from '@rsio/common/config/schema/value-types';
-import { escapeControls } from '@rsio/common/lib/printable';
-import { printDuration, shownSize } from '@rsio/common/lib/units';
+import { escapeControls } from '@rsio/base/lib/printable';
+import { printDuration, shownSize } from '@rsio/base/lib/units';
 import { flagParam, type Param } from '@rsio/common/control/method-table';
-import { count, filledText, flag, list, object, text, textThat, whole } from '@rsio/common/lib/shape';
+import { count, filledText, flag, list, object, text, textThat, whole } from '@rsio/base/lib/shape';
 import {
   blockSize,
   chunkBytes,

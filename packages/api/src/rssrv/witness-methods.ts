@@ -3,7 +3,7 @@
 
 import { SERVER_CHANGE_MS } from '@rsio/common/control/limits';
 import { flagParam, type Param } from '@rsio/common/control/method-table';
-import { count, filledText, flag, list, number, object, orNull, text } from '@rsio/common/lib/shape';
+import { count, filledText, flag, list, number, object, orNull, text } from '@rsio/base/lib/shape';
 import { serverMethod } from './server-method.ts';
 
 const mirror: Param<string> = { shape: filledText(), what: 'the id of a mirror' };

@@ -2,7 +2,7 @@
 // figures that it examines.
 
 import type { PathStats } from '../rsiod/methods.ts';
-import { NO_LATENCY } from '@rsio/common/structures/latency-figures';
+import { NO_LATENCY } from '@rsio/base/structures/latency-figures';
 
 /** Returns the figures of an unused path, with `changes` applied. */
 export function pathStats(changes: Partial<PathStats> = {}): PathStats {

@@ -1,7 +1,7 @@
 // Makes a value of a shape, for tests that run over a whole table of methods. Invariant: `misfit` finds nothing in the value.
 
-import { assert } from '@rsio/common/lib/assert';
-import { misfit, type Shape } from '@rsio/common/lib/shape';
+import { assert } from '@rsio/base/lib/assert';
+import { misfit, type Shape } from '@rsio/base/lib/shape';
 
 const TEXTS = ['text', '00000000-0000-4000-8000-000000000001'];
 

@@ -15,7 +15,7 @@ import type {
   SnapshotView,
   ReplicationView,
 } from '../views/views.ts';
-import { NO_LATENCY } from '@rsio/common/structures/latency-figures';
+import { NO_LATENCY } from '@rsio/base/structures/latency-figures';
 
 const GIB = 1024 ** 3;
 

@@ -1,8 +1,8 @@
 // The shape of latencies in the answers of both daemons. structures/latency-figures.ts explains the fields. Invariant: a field never
 // disappears or changes its meaning within a version of the interface.
 
-import { LATENCY_EDGES_US } from '@rsio/common/structures/latency-figures';
-import { count, list, number, object } from '@rsio/common/lib/shape';
+import { LATENCY_EDGES_US } from '@rsio/base/structures/latency-figures';
+import { count, list, number, object } from '@rsio/base/lib/shape';
 
 const [FIRST_EDGE_US = 0, LAST_EDGE_US = 0] = [LATENCY_EDGES_US[0], LATENCY_EDGES_US.at(-1)];
 

@@ -3,7 +3,7 @@
 
 import { alignColumns, toText } from '@rsio/common/cli/table';
 import type { SessionStatsView, StatsView, VolumeStatsView, WaitView } from './stats-views.ts';
-import { printDuration } from '@rsio/common/lib/units';
+import { printDuration } from '@rsio/base/lib/units';
 
 const BYTES_PER_MB = 1e6;
 /** Figures that are older than this time are marked as old. */

@@ -1,7 +1,7 @@
 // Tests the tables and texts of rsadm with views that the test makes: sizes, aligned columns, unavailable pools and volumes, rights, and
 // names with control characters.
 
-import { shownSize } from '@rsio/common/lib/units';
+import { shownSize } from '@rsio/base/lib/units';
 import { describe, expect, test } from 'vitest';
 import { IMAGE, client, pool, removedVolume, sessionStats, sharedPool, snapshot, volume } from '../testing/server-views.ts';
 import { clientsTable, farmTable, poolsTable, removedTable, volumeDetails, volumesTable } from './server-tables.ts';

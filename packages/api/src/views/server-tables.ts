@@ -4,9 +4,9 @@
 import { alignColumns, toText } from '@rsio/common/cli/table';
 import { limitsText } from '@rsio/common/config/schema/io-limits';
 import type { ClientView, JobView, ManagedVolumeView, PoolView, RemovedVolumeView, SharedPoolView, SnapshotView } from './views.ts';
-import { plural, printSize, shownSize } from '@rsio/common/lib/units';
+import { plural, printSize, shownSize } from '@rsio/base/lib/units';
 import type { StatsView } from './stats-views.ts';
-import { formatTime } from '@rsio/common/log/log-line';
+import { formatTime } from '@rsio/base/log/log-line';
 import { rateText, ratesOf } from './server-stats.ts';
 
 /** Difference between the clocks of two machines that is no fault. */

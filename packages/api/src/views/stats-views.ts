@@ -2,7 +2,7 @@
 // disappears or changes its meaning within a version of the interface.
 
 import { LATENCY } from './latency-shape.ts';
-import { count, flag, list, number, object, type Of, orNull, text, word } from '@rsio/common/lib/shape';
+import { count, flag, list, number, object, type Of, orNull, text, word } from '@rsio/base/lib/shape';
 
 const VOLUME_STATS = object({
   volume: text('Such as oracle@0'),

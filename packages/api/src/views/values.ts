@@ -3,9 +3,9 @@
 
 import { usageError } from '@rsio/common/cli/command';
 import { clientNames, name, size, type ValueType } from '@rsio/common/config/schema/value-types';
-import { RsError } from '@rsio/common/lib/errors';
-import { SECTOR_BYTES, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
-import { isStoredName, isSnapshotName, NAME_ALLOWED, parseWhole, quoteText, SNAPSHOT_NAME_ALLOWED } from '@rsio/common/lib/units';
+import { RsError } from '@rsio/base/lib/errors';
+import { SECTOR_BYTES, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '@rsio/base/lib/limits';
+import { isStoredName, isSnapshotName, NAME_ALLOWED, parseWhole, quoteText, SNAPSHOT_NAME_ALLOWED } from '@rsio/base/lib/units';
 
 export interface VolumeName {
   readonly name: string;

@@ -2,7 +2,7 @@
 // meaning within a version of the interface.
 
 import { HOLDER } from '@rsio/common/control/method-table';
-import { count, flag, list, number, object, type Of, optional, orNull, text, word } from '@rsio/common/lib/shape';
+import { count, flag, list, number, object, type Of, optional, orNull, text, word } from '@rsio/base/lib/shape';
 
 const REFLINK = 'The file system clones files, which snapshots, clones, images and moves need';
 

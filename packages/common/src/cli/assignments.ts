@@ -1,7 +1,7 @@
 // Parses the settings KEY=VALUE that several commands of rsconfig and rsadm take. Pure. Invariant: a word without a key is refused before
 // the command reads or sends anything. The schema of the configuration file then checks keys and values.
 
-import { quoteText } from '../lib/units.ts';
+import { quoteText } from '@rsio/base/lib/units';
 import { usageError } from './command.ts';
 
 /** `KEY=` gives the value null, which removes the key. `program`: the program that the error names. Throws E_USAGE. */

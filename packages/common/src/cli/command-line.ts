@@ -2,7 +2,7 @@
 // Invariant: if any option or operand does not fit the command, the whole command line is refused. Nothing is silently ignored.
 
 import { isMistyped, nearestWord } from '../config/schema/nearest.ts';
-import { assert } from '../lib/assert.ts';
+import { assert } from '@rsio/base/lib/assert';
 import { type Command, listed, type OptionSpec, type OptionValues, shownCall, usageError } from './command.ts';
 
 /** The commands of a program, and texts of its help and errors. */

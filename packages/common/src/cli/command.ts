@@ -2,9 +2,9 @@
 // commands for the parser, the help and the bash completion. A command reaches the daemon, stdin and stdout only through its context, which
 // tests replace. Invariant: a command receives only the options that it declares, with values of the declared kinds.
 
-import type { Shape } from '../lib/shape.ts';
-import { RsError } from '../lib/errors.ts';
-import { parseDuration, printDuration } from '../lib/units.ts';
+import type { Shape } from '@rsio/base/lib/shape';
+import { RsError } from '@rsio/base/lib/errors';
+import { parseDuration, printDuration } from '@rsio/base/lib/units';
 import { WAIT_MAX_MS, WAIT_MS } from './limits.ts';
 
 export interface OptionSpec {

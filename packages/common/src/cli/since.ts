@@ -1,8 +1,8 @@
 // Parses the value of --since, an option of commands that list events: a duration before now, or a time in GMT in the form that commands
 // print. Pure: the commands filter their lists themselves.
 
-import { parseDuration, quoteText } from '../lib/units.ts';
-import { RsError } from '../lib/errors.ts';
+import { parseDuration, quoteText } from '@rsio/base/lib/units';
+import { RsError } from '@rsio/base/lib/errors';
 
 const DAY_MS = 86_400_000;
 export const SINCE_HELP = 'only events of the last 30m, 2h or 3d, or since a date (GMT)';

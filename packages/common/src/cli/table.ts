@@ -1,7 +1,7 @@
 // Lays out text and tables for a terminal. Pure. Invariants: no control character from a name reaches the terminal. No cell is truncated,
 // and no line ends in white space.
 
-import { escapeControls } from '../lib/printable.ts';
+import { escapeControls } from '@rsio/base/lib/printable';
 
 /** Returns the lines as text, each with a line end, and with control characters escaped. */
 export function toText(lines: readonly string[]): string {

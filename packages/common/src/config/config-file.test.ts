@@ -19,15 +19,15 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { needPrograms } from '../testing/needs.ts';
-import { RsError } from '../lib/errors.ts';
-import { systemClock } from '../lib/clock.ts';
-import { CONFIG_SAVE_MAX_MS } from '../files/limits.ts';
+import { needPrograms } from '@rsio/base/testing/needs';
+import { RsError } from '@rsio/base/lib/errors';
+import { systemClock } from '@rsio/base/lib/clock';
+import { CONFIG_SAVE_MAX_MS } from '@rsio/base/files/limits';
 import { openConfigFile, saveConfigFile } from './config-file.ts';
-import type { FileSystem } from '../files/config-replacement.ts';
+import type { FileSystem } from '@rsio/base/files/config-replacement';
 import { type IniDocument, parseIni, printIni } from './reader/ini-document.ts';
 import { addInterface, addNamespace, newRscltcfg, removeConfigSection, setKey } from './rscltcfg-edit.ts';
-import { removeFolder } from '../testing/remove-folder.ts';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 const NOBODY = 65_534;
 const OLD = '# mine\n[defaults]\nport = 5000\n\n[interface if0]\naddress = 10.0.0.1\n';

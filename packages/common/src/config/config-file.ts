@@ -3,8 +3,8 @@
 // can repair the file step by step.
 
 import { createHash } from 'node:crypto';
-import { type ReplacementPorts, replacePersonsFile } from '../files/config-replacement.ts';
-import { RsError } from '../lib/errors.ts';
+import { type ReplacementPorts, replacePersonsFile } from '@rsio/base/files/config-replacement';
+import { RsError } from '@rsio/base/lib/errors';
 import { type IniDocument, parseIni, printIni } from './reader/ini-document.ts';
 import { readConfigFile } from './load-config.ts';
 import type { ConfigProblem } from './reader/findings.ts';

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { controlGroupProblems, withControlGroup } from './control-group.ts';
 import { parseRssrvConfig } from './reader/rssrvcfg.ts';
-import { removeFolder } from '../testing/remove-folder.ts';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 let folder: string;
 let groupFile: string;

@@ -2,8 +2,8 @@
 // in rssrvcfg are safe. The parser does not check them, because it reads only the configuration file. Invariant: at start, on reload and
 // for a command, rssrv checks every configuration before applying it.
 
-import { GROUP_FILE, groupId, groupMissingText } from '../files/groups.ts';
-import { USER_FILE, userNamed } from '../files/users.ts';
+import { GROUP_FILE, groupId, groupMissingText } from '@rsio/base/files/groups';
+import { USER_FILE, userNamed } from '@rsio/base/files/users';
 import { type ConfigProblem, throwProblems } from './reader/findings.ts';
 import type { RssrvConfig } from './schema/types.ts';
 import { triggerProblems } from './trigger-programs.ts';

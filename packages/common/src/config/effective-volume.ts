@@ -2,7 +2,7 @@
 // [namespace] section. The reader has already copied values from [defaults] to the [namespace] section. The functions are pure. Invariant:
 // a setting in the [volume] section always wins.
 
-import { servedNameParts } from '../lib/volume-name.ts';
+import { servedNameParts } from '@rsio/base/lib/volume-name';
 import { defaultVolumeSettings, type VolumeSettings, volumeSettings } from './schema/inherited.ts';
 import type { ClientNamespaceConfig, RscltConfig } from './schema/types.ts';
 

@@ -5,8 +5,8 @@ import { chmodSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { RsError } from '../lib/errors.ts';
-import { removeFolder } from '../testing/remove-folder.ts';
+import { RsError } from '@rsio/base/lib/errors';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { sampleRscltcfg } from '../testing/sample-rscltcfg.ts';
 import {
   newChapSecret,

@@ -2,8 +2,8 @@
 // Invariant: an entry is a hint. It says which addresses to try and which `[server]` sections belong together, and never proves a server.
 
 import { isIP } from 'node:net';
-import type { StateForm } from '../files/state-file.ts';
-import { atMost, count, filledText, list, object, type Of, textThat, whole } from '../lib/shape.ts';
+import type { StateForm } from '@rsio/base/files/state-file';
+import { atMost, count, filledText, list, object, type Of, textThat, whole } from '@rsio/base/lib/shape';
 import { SERVER_ADDRESSES_MAX, SERVERS_PER_CLIENT_MAX } from './schema/limits.ts';
 
 const END_POINT = object({

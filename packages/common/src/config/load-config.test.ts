@@ -6,10 +6,10 @@ import { chmodSync, chownSync, mkdirSync, mkdtempSync, truncateSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { RsError } from '../lib/errors.ts';
+import { RsError } from '@rsio/base/lib/errors';
 import { CONFIG_FILE_MAX_BYTES } from './schema/limits.ts';
 import { loadRscltConfig, loadRssrvConfig, readConfigFile } from './load-config.ts';
-import { removeFolder } from '../testing/remove-folder.ts';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 const MAKE_FIFO = 'mkfifo';
 let dir = '';

@@ -3,9 +3,9 @@
 
 import * as nodeFs from 'node:fs';
 import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats } from 'node:fs';
-import { errnoName, RsError } from '../lib/errors.ts';
+import { errnoName, RsError } from '@rsio/base/lib/errors';
 import { CONFIG_FILE_MAX_BYTES } from './schema/limits.ts';
-import { targetOf } from '../files/symlink-target.ts';
+import { targetOf } from '@rsio/base/files/symlink-target';
 import { parseGateSecrets } from './gate-secrets.ts';
 import { parseRscltConfig } from './reader/rscltcfg.ts';
 import { parseRssrvConfig } from './reader/rssrvcfg.ts';

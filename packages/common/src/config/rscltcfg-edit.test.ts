@@ -3,7 +3,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { INTERFACES_MAX } from '../lib/limits.ts';
+import { INTERFACES_MAX } from '@rsio/base/lib/limits';
 import { type IniDocument, parseIni, printIni } from './reader/ini-document.ts';
 import { parseRscltConfig } from './reader/rscltcfg.ts';
 import {

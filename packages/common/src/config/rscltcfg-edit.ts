@@ -2,10 +2,10 @@
 // interfaces above the first namespace, servers below their namespace. An edit throws E_CONFIG if the schema does not allow a name or
 // value. The module config-file.ts checks combinations of values before saving.
 
-import { INTERFACES_MAX } from '../lib/limits.ts';
+import { INTERFACES_MAX } from '@rsio/base/lib/limits';
 import { APPLICATIONS_MAX, GATES_MAX, NAMESPACES_PER_CLIENT_MAX, PORT_DEFAULT } from './schema/limits.ts';
-import { RsError } from '../lib/errors.ts';
-import { isName, NAME_ALLOWED, quoteText } from '../lib/units.ts';
+import { RsError } from '@rsio/base/lib/errors';
+import { isName, NAME_ALLOWED, quoteText } from '@rsio/base/lib/units';
 import { type IniDocument, type IniSection, parseIni } from './reader/ini-document.ts';
 import { appendSection, removeEntry, removeSection, renameSection, setValue } from './reader/ini-edit.ts';
 import type { KeyEntry, KeyTable } from './schema/entries.ts';

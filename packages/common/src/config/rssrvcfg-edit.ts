@@ -3,9 +3,9 @@
 // edit that adds a problem. Pure. Invariant: a client that is removed keeps no line in [clients] or [rights].
 
 import { createHash } from 'node:crypto';
-import { RsError } from '../lib/errors.ts';
-import { NAMESPACEID_MAX } from '../lib/limits.ts';
-import { isName, NAME_ALLOWED, quoteText } from '../lib/units.ts';
+import { RsError } from '@rsio/base/lib/errors';
+import { NAMESPACEID_MAX } from '@rsio/base/lib/limits';
+import { isName, NAME_ALLOWED, quoteText } from '@rsio/base/lib/units';
 import { type IniDocument, parseIni } from './reader/ini-document.ts';
 import {
   appendLine,

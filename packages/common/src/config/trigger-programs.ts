@@ -2,7 +2,7 @@
 // only the configuration file. Invariant: a reload refuses a configuration with an unsafe program. A program that becomes unsafe later is
 // not started.
 
-import { unsafeProgram } from '../files/safe-program.ts';
+import { unsafeProgram } from '@rsio/base/files/safe-program';
 import { type ConfigProblem, throwProblems } from './reader/findings.ts';
 import type { TriggerConfig } from './schema/types.ts';
 

@@ -2,14 +2,14 @@
 // says what the user can do. An answer whose version or form does not match the table causes an error.
 
 import { connect, type Socket } from 'node:net';
-import { type Clock, systemClock, type Timer } from '../lib/clock.ts';
-import { ERRORS, type ErrorCode, errnoName, RsError } from '../lib/errors.ts';
-import { checkSocketPath } from '../daemon/unix-socket.ts';
-import { programVersion } from '../lib/version.ts';
+import { type Clock, systemClock, type Timer } from '@rsio/base/lib/clock';
+import { ERRORS, type ErrorCode, errnoName, RsError } from '@rsio/base/lib/errors';
+import { checkSocketPath } from '@rsio/base/daemon/unix-socket';
+import { programVersion } from '@rsio/base/lib/version';
 import { CONTROL_ANSWER_MAX_BYTES, CONTROL_ANSWER_MS } from './limits.ts';
 import { LineSplitter } from './line-splitter.ts';
 import { CONTROL_VERSION, type MethodsOf, type MethodTable } from './method-table.ts';
-import { misfit, type Shape } from '../lib/shape.ts';
+import { misfit, type Shape } from '@rsio/base/lib/shape';
 
 export interface CallOptions {
   /** Time-out for the whole request. The default is the method's `waitMs` in the table. */

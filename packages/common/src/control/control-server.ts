@@ -4,11 +4,11 @@
 // parameters of the declared shape.
 
 import { createServer, type Server, type Socket } from 'node:net';
-import { listenOnSocket } from '../daemon/unix-socket.ts';
-import { RsError, toRsError } from '../lib/errors.ts';
-import { escapeControls } from '../lib/printable.ts';
-import { programVersion } from '../lib/version.ts';
-import type { Log } from '../log/log.ts';
+import { listenOnSocket } from '@rsio/base/daemon/unix-socket';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { escapeControls } from '@rsio/base/lib/printable';
+import { programVersion } from '@rsio/base/lib/version';
+import type { Log } from '@rsio/base/log/log';
 import {
   BY_MAX_CHARS,
   METHOD_MAX_CHARS,
@@ -20,7 +20,7 @@ import {
 } from './limits.ts';
 import { LineSplitter } from './line-splitter.ts';
 import { CONTROL_VERSION, type MethodsOf, type MethodTable, type Param } from './method-table.ts';
-import { misfit } from '../lib/shape.ts';
+import { misfit } from '@rsio/base/lib/shape';
 
 /**
  * The functions that execute the methods of a table. `gone`: aborted when the connection of the request is closed; undefined if the request

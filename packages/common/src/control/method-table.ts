@@ -2,7 +2,7 @@
 // daemon has its own table: api/src/rsiod/methods.ts and api/src/rssrv/server-methods.ts. docs/CONTROL.md has the rules for changing a table.
 
 import { CONTROL_ANSWER_MS, EVENTS_KEPT, EVENTS_WAIT_MAX_MS } from './limits.ts';
-import { count, flag, list, number, object, type Of, optional, orNull, type Shape, text, whole } from '../lib/shape.ts';
+import { count, flag, list, number, object, type Of, optional, orNull, type Shape, text, whole } from '@rsio/base/lib/shape';
 
 /**
  * Version of the interface. The version increases only when a reader of the old version would misinterpret answers of the new version.

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { startCommand } from './start-daemon.ts';
-import { removeFolder } from '../testing/remove-folder.ts';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 let folder: string;
 let own: string;

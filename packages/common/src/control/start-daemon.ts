@@ -5,8 +5,8 @@
 import { execFile } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { errnoName, RsError } from '../lib/errors.ts';
-import { DAEMON_END_GRACE_MS, DAEMON_START_TIMEOUT_MS } from '../daemon/limits.ts';
+import { errnoName, RsError } from '@rsio/base/lib/errors';
+import { DAEMON_END_GRACE_MS, DAEMON_START_TIMEOUT_MS } from '@rsio/base/daemon/limits';
 
 /** This time-out is longer than the daemon's own time-out for starting. */
 const TIMEOUT_MS = DAEMON_START_TIMEOUT_MS + 2 * DAEMON_END_GRACE_MS;

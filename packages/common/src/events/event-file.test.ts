@@ -5,8 +5,8 @@ import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { FakeClock } from '../testing/fake-clock.ts';
-import { removeFolder } from '../testing/remove-folder.ts';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { EventFile } from './event-file.ts';
 import { EventHistory } from './event-history.ts';
 import { EVENT_FILE_LINES_MAX, EVENT_NUMBERS_SKIPPED, EVENTS_RETRY_MS, EVENTS_SAVE_MS, EVENTS_UNSAVED_MAX } from './limits.ts';

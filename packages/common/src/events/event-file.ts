@@ -7,9 +7,9 @@ import { appendFileSync, chmodSync, mkdirSync, readFileSync, statSync } from 'no
 import { appendFile, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { EventView } from '../control/method-table.ts';
-import type { Clock, Timer } from '../lib/clock.ts';
-import { errnoName } from '../lib/errors.ts';
-import type { Log } from '../log/log.ts';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { errnoName } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import type { EventStore } from './event-history.ts';
 import {
   EVENT_FILE_LINES_MAX,

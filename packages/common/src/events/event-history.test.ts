@@ -1,7 +1,7 @@
 // Tests the list of events: its bound, the event numbers, requests that wait, and answers to requests for events after a given number.
 // event-log.test.ts tests which lines of the log are events.
 
-import { FakeClock } from '../testing/fake-clock.ts';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { expect, test } from 'vitest';
 import { EVENT_REASON_MAX_CHARS, EVENT_WAITERS_MAX } from './limits.ts';
 import { EventHistory } from './event-history.ts';

@@ -4,9 +4,9 @@
 
 import { EVENTS_KEPT } from '../control/limits.ts';
 import type { EventsParams, EventsResult, EventView } from '../control/method-table.ts';
-import type { Clock, Timer } from '../lib/clock.ts';
-import { RsError } from '../lib/errors.ts';
-import { FixedQueue } from '../structures/fixed-queue.ts';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { FixedQueue } from '@rsio/base/structures/fixed-queue';
 import { EVENT_NAME_MAX_CHARS, EVENT_REASON_MAX_CHARS, EVENT_WAITERS_MAX } from './limits.ts';
 
 /** Storage that keeps events across restarts. */

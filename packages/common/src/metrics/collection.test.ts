@@ -2,7 +2,7 @@
 // test/integration/metrics.test.ts sends requests over HTTP.
 
 import { expect, test } from 'vitest';
-import { FakeClock } from '../testing/fake-clock.ts';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { Collection, type Pause } from './collection.ts';
 import { COLLECT_INTERVAL_MS, COLLECT_MAX_MS, SLICE_MS } from './limits.ts';
 import { gauge } from './metric-table.ts';

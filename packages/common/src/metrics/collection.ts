@@ -2,9 +2,9 @@
 // get the text of this collection. The work is divided into slices, so that the I/O of the process continues. Two collections are at least
 // COLLECT_INTERVAL_MS apart.
 
-import { sleep } from '../lib/waiting.ts';
-import type { Clock } from '../lib/clock.ts';
-import { RsError } from '../lib/errors.ts';
+import { sleep } from '@rsio/base/lib/waiting';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
 import { Exposition } from './exposition.ts';
 import { COLLECT_INTERVAL_MS, COLLECT_MAX_MS, SERIES_MAX, SLICE_MS } from './limits.ts';
 import type { MetricTable } from './metric-table.ts';

@@ -2,7 +2,7 @@
 // promtool checks the texts of real daemons in test/integration/metrics.test.ts.
 
 import { expect, test } from 'vitest';
-import { LATENCY_BUCKETS, NO_LATENCY } from '../structures/latency-figures.ts';
+import { LATENCY_BUCKETS, NO_LATENCY } from '@rsio/base/structures/latency-figures';
 import { Exposition } from './exposition.ts';
 import { counter, gauge, histogram } from './metric-table.ts';
 

@@ -3,7 +3,7 @@
 // one more process with rights; pushing would need a queue and retries. Invariants: the text never has more than `seriesMax` series, and
 // never the same series twice, because a reader would refuse the whole text.
 
-import { LATENCY_EDGES_US, type LatencyFigures } from '../structures/latency-figures.ts';
+import { LATENCY_EDGES_US, type LatencyFigures } from '@rsio/base/structures/latency-figures';
 import type { LabelValues, MetricTable } from './metric-table.ts';
 
 export const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';

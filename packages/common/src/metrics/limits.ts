@@ -1,7 +1,7 @@
 // Bounds of the metrics/ folder.
 // The name of each bound contains its unit. Invariant: no reader can make a daemon exceed these bounds.
 
-import { assert } from '../lib/assert.ts';
+import { assert } from '@rsio/base/lib/assert';
 
 /** Maximum number of series in one answer. Further series are omitted and counted; histograms of volumes are omitted first. */
 export const SERIES_MAX = 50_000;

@@ -2,10 +2,10 @@
 // unusable address never stops the daemon. The daemon reports the address once, with a remedy, and tries to use it again later.
 
 import { isDeepStrictEqual } from 'node:util';
-import type { Clock, Timer } from '../lib/clock.ts';
-import { type RsError, toRsError } from '../lib/errors.ts';
-import { printEndpoint } from '../lib/units.ts';
-import type { Log } from '../log/log.ts';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { type RsError, toRsError } from '@rsio/base/lib/errors';
+import { printEndpoint } from '@rsio/base/lib/units';
+import type { Log } from '@rsio/base/log/log';
 import { METRICS_LISTEN_RETRY_MS } from './limits.ts';
 import { type MetricsAddress, MetricsServer } from './metrics-server.ts';
 

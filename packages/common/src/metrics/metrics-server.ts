@@ -2,13 +2,13 @@
 // exhaust. Invariants: a slow peer loses only its own connection. Every connection ends in bounded time. The answer to a request without
 // the token reveals nothing, not even which paths exist.
 
-import { listenError } from '../lib/listen-error.ts';
+import { listenError } from '@rsio/base/lib/listen-error';
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Clock } from '../lib/clock.ts';
-import { RsError, toRsError } from '../lib/errors.ts';
-import { printEndpoint } from '../lib/units.ts';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { printEndpoint } from '@rsio/base/lib/units';
 import { CONTENT_TYPE } from './exposition.ts';
 import { ANSWER_MAX_MS, CONNECTIONS_MAX, HEADERS_MAX, HEADERS_MAX_BYTES, METRICS_IDLE_MAX_MS, REQUEST_MAX_MS } from './limits.ts';
 

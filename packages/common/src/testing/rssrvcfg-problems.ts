@@ -2,7 +2,7 @@
 // Invariant: a file with problems is refused, and the error begins with the first problem.
 
 import { expect } from 'vitest';
-import { RsError } from '../lib/errors.ts';
+import { RsError } from '@rsio/base/lib/errors';
 import { parseRssrvConfig } from '../config/reader/rssrvcfg.ts';
 
 export const HEAD = `[namespace n]

@@ -4,9 +4,9 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { expect, test } from 'vitest';
-import { removeFolder } from '../testing/remove-folder.ts';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { programRunner } from './run-program.ts';
 
 test('a program that is being written is a failure like any other', async () => {

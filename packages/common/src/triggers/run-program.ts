@@ -3,9 +3,9 @@
 // time limit plus TRIGGER_KILL_WAIT_MS.
 
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import type { Clock } from '../lib/clock.ts';
-import { toRsError } from '../lib/errors.ts';
-import { printDuration } from '../lib/units.ts';
+import type { Clock } from '@rsio/base/lib/clock';
+import { toRsError } from '@rsio/base/lib/errors';
+import { printDuration } from '@rsio/base/lib/units';
 import { TRIGGER_KILL_WAIT_MS, TRIGGER_OUTPUT_MAX_BYTES } from './limits.ts';
 
 export interface ProgramResult {

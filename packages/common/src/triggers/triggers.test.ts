@@ -5,14 +5,14 @@ import { chmodSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { TriggerConfig } from '../config/schema/types.ts';
-import { type Clock, systemClock } from '../lib/clock.ts';
-import { RsError } from '../lib/errors.ts';
-import { FakeClock } from '../testing/fake-clock.ts';
+import { type Clock, systemClock } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { TRIGGER_EVENT_EACH_MS, TRIGGER_EVENTS_AT_ONCE, TRIGGER_EVENTS_MAX, TRIGGER_SNAPSHOTS_MAX } from './limits.ts';
 import { programRunner, type RunProgram } from './run-program.ts';
 import { Triggers } from './triggers.ts';
-import { removeFolder } from '../testing/remove-folder.ts';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 let root: string;
 let logged: string[];

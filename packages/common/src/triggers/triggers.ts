@@ -3,14 +3,14 @@
 // programs of earlier snapshots. The queues and the rate of events are bounded, and lost events are counted. No program is started for an
 // asker that is gone. A trigger causes no event, so that no trigger starts itself.
 
-import { sleep } from '../lib/waiting.ts';
+import { sleep } from '@rsio/base/lib/waiting';
 import type { TriggerConfig } from '../config/schema/types.ts';
-import { unsafeProgram } from '../files/safe-program.ts';
-import type { Clock } from '../lib/clock.ts';
-import { RsError, toRsError } from '../lib/errors.ts';
-import { printDuration } from '../lib/units.ts';
-import type { Log } from '../log/log.ts';
-import { TokenBucket } from '../structures/token-bucket.ts';
+import { unsafeProgram } from '@rsio/base/files/safe-program';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { printDuration } from '@rsio/base/lib/units';
+import type { Log } from '@rsio/base/log/log';
+import { TokenBucket } from '@rsio/base/structures/token-bucket';
 import {
   TRIGGER_EVENT_EACH_MS,
   TRIGGER_EVENTS_AT_ONCE,

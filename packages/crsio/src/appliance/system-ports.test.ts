@@ -3,7 +3,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { ServerCall } from '@rsio/api/rssrv/call-server';
-import { useApplianceScene } from '@rsio/common/testing/appliance-scene';
+import { useApplianceScene } from '@rsio/appliance/testing/appliance-scene';
 import { SERVER_FILE_HEAD } from '@rsio/common/testing/sample-rssrvcfg';
 import { expect, test } from 'vitest';
 import { makeServer, poolsOf } from './system-ports.ts';

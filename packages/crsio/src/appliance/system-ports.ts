@@ -1,24 +1,24 @@
 // Implements the ports of the appliance's part for the real machine. Invariants: each port makes the calls of one change; the functions in
-// common/appliance decide their order; a change of rssrvcfg that rssrv cannot use is taken back.
+// packages/appliance decide their order; a change of rssrvcfg that rssrv cannot use is taken back.
 
 import { readFileSync } from 'node:fs';
-import { adoptArray, eraseDisk, makePool, removeArray } from '@rsio/common/appliance/arrays';
-import { removeFailed, replaceDisk, type ServedPools } from '@rsio/common/appliance/arrays';
-import { power, setInterface, setPassword, setTime } from '@rsio/common/appliance/changes';
-import { lookAtAppliance } from '@rsio/common/appliance/look';
-import { type ApplianceMachine, exclusively, runOnMachine } from '@rsio/common/appliance/machine';
-import { onMedia } from '@rsio/common/appliance/media';
-import { acceptConfig, presentConfig } from '@rsio/common/appliance/saved-config';
-import { poolFolderOf } from '@rsio/common/appliance/system-files';
-import { goBack, upgrade } from '@rsio/common/appliance/upgrade';
+import { adoptArray, eraseDisk, makePool, removeArray } from '@rsio/appliance/arrays';
+import { removeFailed, replaceDisk, type ServedPools } from '@rsio/appliance/arrays';
+import { power, setInterface, setPassword, setTime } from '@rsio/appliance/changes';
+import { lookAtAppliance } from '@rsio/appliance/look';
+import { type ApplianceMachine, exclusively, runOnMachine } from '@rsio/appliance/machine';
+import { onMedia } from '@rsio/appliance/media';
+import { acceptConfig, presentConfig } from '@rsio/appliance/saved-config';
+import { poolFolderOf } from '@rsio/appliance/system-files';
+import { goBack, upgrade } from '@rsio/appliance/upgrade';
 import { openConfigFile, saveConfigFile } from '@rsio/common/config/config-file';
 import { examineRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
 import type { RssrvPaths } from '@rsio/common/config/root-paths';
 import { namespaceidOf, newRssrvcfg, removeServerSection } from '@rsio/common/config/rssrvcfg-edit';
 import { callServer, type ServerCall } from '@rsio/api/rssrv/call-server';
-import { replaceFile } from '@rsio/common/files/durable-write';
-import { systemClock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
+import { replaceFile } from '@rsio/base/files/durable-write';
+import { systemClock } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
 import { addPoolToServer } from '@rsio/api/manage/pool-addition';
 import { changeServerFile } from '@rsio/api/manage/server-file';
 import type { AppliancePorts, OwnServer } from './model/state.ts';

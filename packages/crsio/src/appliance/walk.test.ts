@@ -1,7 +1,7 @@
 // Walks through crsio's part for the appliance with the keyboard alone: each change, the question before a disk is overwritten, refusals, and
 // leaving while a change is in progress.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { expect, test } from 'vitest';
 import { ApplianceWalker, ARRAY, diskOf, VIEW } from '../testing/appliance-walker.ts';
 import { LOOK_INTERVAL_MS } from '../widgets/limits.ts';

@@ -2,7 +2,7 @@
 // file. rsapp is scripted (testing/walker.ts). The package rsapp tests what orders do.
 
 import type { ApplicationView } from '@rsio/api/rsapp/app-methods';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { SAMPLE_RSCLTCFG } from '@rsio/common/testing/sample-rscltcfg';
 import { expect, test } from 'vitest';
 import { Walker } from '../testing/walker.ts';

@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import type { RsiodPaths } from '@rsio/common/config/root-paths';
 import { startCommand } from '@rsio/common/control/start-daemon';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { appStartCommand } from '@rsio/api/manage/applications';
 import type { Leaving } from '../machine/machine.ts';
 import type { StoredFile } from './model/ports.ts';

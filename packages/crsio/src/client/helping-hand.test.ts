@@ -3,7 +3,7 @@
 
 import { SAMPLE_RSCLTCFG } from '@rsio/common/testing/sample-rscltcfg';
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { expect, test } from 'vitest';
 import { Walker } from '../testing/walker.ts';
 

@@ -3,7 +3,7 @@
 
 import type { AttachedMirrorView } from '@rsio/api/rsiod/methods';
 import type { MirrorSummary } from '@rsio/api/rsiod/mirror-methods';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { SAMPLE_RSCLTCFG } from '@rsio/common/testing/sample-rscltcfg';
 import { expect, test } from 'vitest';
 import { Walker } from '../testing/walker.ts';

@@ -7,7 +7,7 @@ import { isOnLink } from '@rsio/protocol/explorer/candidates';
 import type { FoundServer } from '@rsio/protocol/explorer/exploration';
 import { probeCandidate } from '@rsio/protocol/explorer/probe';
 import type { ProbeLocal, ProbePorts, ProbeReport } from '@rsio/protocol/explorer/probe-report';
-import { addressKey } from '@rsio/common/lib/subnet';
+import { addressKey } from '@rsio/base/lib/subnet';
 import type { IdentifiedServer } from './model/ports.ts';
 
 export interface IdentificationRequest {

@@ -24,9 +24,9 @@ import {
   systemFacts,
 } from '@rsio/protocol/explorer/interfaces';
 import type { ProbeLocal, ProbePorts } from '@rsio/protocol/explorer/probe-report';
-import { systemClock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { prefixLengthOf } from '@rsio/common/lib/subnet';
+import { systemClock } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { prefixLengthOf } from '@rsio/base/lib/subnet';
 import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
 import { tcpConnector } from '@rsio/protocol/link/tcp-transport';
 import type { Ports } from './model/ports.ts';

@@ -2,7 +2,7 @@
 // (testing/walker.ts). The tests in test/tui run the same session in a real terminal.
 
 import { SAMPLE_RSCLTCFG } from '@rsio/common/testing/sample-rscltcfg';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { expect, test } from 'vitest';
 import { examination, foundServer, probeReport } from '../testing/found-servers.ts';
 import { Walker } from '../testing/walker.ts';

@@ -3,7 +3,7 @@
 
 import type { KeyEntry } from '@rsio/common/config/schema/entries';
 import type { ValueType } from '@rsio/common/config/schema/value-types';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { editOf, editedText, insertText, type LineEdit, pressEdit } from '../widgets/line-edit.ts';
 import type { Input, KeyName } from '../widgets/keys.ts';
 

@@ -5,7 +5,7 @@
 // contains the command that the answer executes.
 
 import type { KeyEntry } from '@rsio/common/config/schema/entries';
-import { toRsError } from '@rsio/common/lib/errors';
+import { toRsError } from '@rsio/base/lib/errors';
 import type { Size } from '../widgets/canvas.ts';
 import { type Form, isTouched } from './form.ts';
 import type { Choice, Content } from './rows.ts';

@@ -1,7 +1,7 @@
 // Draws a question, a list of actions or a text over the screen, framed and centred. Invariant: the marked choice is always visible, and
 // a popup is never larger than the terminal.
 
-import { plural } from '@rsio/common/lib/units';
+import { plural } from '@rsio/base/lib/units';
 import { drawBorder, pageSize, type Signs } from '../widgets/border.ts';
 import type { Canvas, Size } from '../widgets/canvas.ts';
 import { moved, scrolled } from '../widgets/focus.ts';

@@ -1,7 +1,7 @@
 // One part of crsio at the terminal: keeps the state, passes actions to update(), starts effects and draws the screen. Invariant: actions
 // are processed one at a time. If an effect answers immediately, its answer is processed after the action that started the effect.
 
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import { type Effect, type Failure, type Machine, reportFailure, step } from './machine.ts';
 import { type Action, update } from './update.ts';
 

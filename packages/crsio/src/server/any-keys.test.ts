@@ -2,7 +2,7 @@
 // may reach the screen, and rssrv must accept the file at any time. rssrv answers, refuses or is not running.
 
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { client, pool, removedVolume, volume } from '@rsio/api/testing/server-views';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

@@ -1,7 +1,7 @@
 // Tests the pages for clients, pools and interfaces with the keyboard alone: what a page shows, the edits of rssrvcfg that its forms make,
 // and the question before each removal.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { client, pool, sharedPool } from '@rsio/api/testing/server-views';
 import { expect, test } from 'vitest';
 import { answers, SERVER_TEXT, ServerWalker } from '../testing/server-walker.ts';

@@ -12,7 +12,7 @@ import { randomUUID } from 'node:crypto';
 import { newKey } from '@rsio/common/cli/new-key';
 import { loadRssrvConfig } from '@rsio/common/config/load-config';
 import { callServer } from '@rsio/api/rssrv/call-server';
-import { systemClock } from '@rsio/common/lib/clock';
+import { systemClock } from '@rsio/base/lib/clock';
 import { machineInterfaces, systemFacts } from '@rsio/protocol/explorer/interfaces';
 import type { ServerPorts } from './model/ports.ts';
 

@@ -2,7 +2,7 @@
 // what happens when rssrv is silent, refuses or is not running.
 
 import { removedVolume, client, pool, volume } from '@rsio/api/testing/server-views';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { expect, test } from 'vitest';
 import { answers, SERVER_TEXT, ServerWalker, type ServerWorld } from '../testing/server-walker.ts';
 

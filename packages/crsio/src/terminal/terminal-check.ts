@@ -1,7 +1,7 @@
 // Checks that the terminal can show screens, and determines which characters and colours it supports. All functions are pure, and are
 // called before anything is drawn. display.ts draws on the terminal and restores it.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { Charset } from '../widgets/border.ts';
 
 export interface TerminalFacts {

@@ -1,8 +1,8 @@
 // Simulates a user of crsio's part for the appliance. The test determines the view and the outcome of each change. Invariant: only the ports
 // are made for tests; all other code is production code.
 
-import { type Disk, type DiskArray, UNKNOWN_CONTENT } from '@rsio/common/appliance/disks';
-import { FIRST_SETTINGS } from '@rsio/common/appliance/settings';
+import { type Disk, type DiskArray, UNKNOWN_CONTENT } from '@rsio/appliance/disks';
+import { FIRST_SETTINGS } from '@rsio/appliance/settings';
 import { appliancePart } from '../appliance/appliance-part.ts';
 import type { ApplianceLook, AppliancePorts, ApplianceState } from '../appliance/model/state.ts';
 import { tick } from '../appliance/work/ordering.ts';

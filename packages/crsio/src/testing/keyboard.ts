@@ -2,7 +2,7 @@
 // keyboard and the ports is production code. Invariant: each step waits until every started effect has finished, except effects that wait
 // for the clock.
 
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { draw } from '../machine/draw.ts';
 import type { Command, Leaving, Machine } from '../machine/machine.ts';
 import { Session } from '../machine/session.ts';

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadRssrvConfig } from '@rsio/common/config/load-config';
 import type { ServerMethodName, ServerMethods } from '@rsio/api/rssrv/server-methods';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import { DAEMON_ANSWER, listeningInterface } from '@rsio/api/testing/server-views';
 import { SERVER_FILE_HEAD } from '@rsio/common/testing/sample-rssrvcfg';

@@ -3,7 +3,7 @@
 
 import type { AppMethods } from '@rsio/api/rsapp/app-methods';
 import type { ControlMethodName, ControlMethods } from '@rsio/api/rsiod/methods';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { FoundServer } from '@rsio/protocol/explorer/exploration';
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import type { Examination } from '@rsio/protocol/explorer/probe-report';

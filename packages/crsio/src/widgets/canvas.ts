@@ -2,7 +2,7 @@
 // so that a screen can be inspected without a terminal. Control characters in text are escaped (lib/printable.ts). Invariant: every row has
 // exactly `columns` columns; longer text is cut, never wrapped.
 
-import { escapeControls } from '@rsio/common/lib/printable';
+import { escapeControls } from '@rsio/base/lib/printable';
 import { graphemesOf, graphemeWidth } from './text-width.ts';
 
 /** Colour alone never carries information: each style also changes another attribute, or its text has a word or symbol. */

@@ -1,7 +1,7 @@
 // Aligns the cells of a list in columns, and draws bars. Pure. Invariants: control characters are escaped before widths are computed, so
 // that no name breaks the columns; a cell that is cut ends with `~`.
 
-import { escapeControls } from '@rsio/common/lib/printable';
+import { escapeControls } from '@rsio/base/lib/printable';
 import { fit, textWidth } from './text-width.ts';
 
 const GAP = '  ';

@@ -1,7 +1,7 @@
 // ControllerExpandVolume and ControllerModifyVolume: growth and limits of I/O, also while nodes use the volume. Invariant: a volume never
 // shrinks.
 
-import { quoteText } from '@rsio/common/lib/units';
+import { quoteText } from '@rsio/base/lib/units';
 import { parseVolumeId } from '../product/ids.ts';
 import type { Orders } from '../product/orders.ts';
 import type { Found, Volumes } from '../product/volumes.ts';

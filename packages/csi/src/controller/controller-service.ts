@@ -1,7 +1,7 @@
 // The services Controller, GroupController and SnapshotMetadata: the table of their calls. Invariant: calls about the same volume, snapshot
 // or name run one at a time. Every capability that is announced has its calls.
 
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import type { Calls } from '../rpc/calls.ts';
 import type {
   AllocatedRequest,

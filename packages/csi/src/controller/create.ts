@@ -3,11 +3,11 @@
 // that may attach a new volume. However a call ends, its repetition continues where it ended. OK says that the volume is what this call
 // wants: existing.ts compares everything that the server records, also for a volume that is not complete.
 
-import { sleep } from '@rsio/common/lib/waiting';
+import { sleep } from '@rsio/base/lib/waiting';
 import type { JobView } from '@rsio/api/views/views';
-import type { Clock } from '@rsio/common/lib/clock';
-import { toRsError } from '@rsio/common/lib/errors';
-import { quoteText } from '@rsio/common/lib/units';
+import type { Clock } from '@rsio/base/lib/clock';
+import { toRsError } from '@rsio/base/lib/errors';
+import { quoteText } from '@rsio/base/lib/units';
 import { ANSWER_TRIES_MAX, COPY_LOOK_MS, COPY_WAIT_MS, SIZE_DEFAULT_BYTES } from '../limits.ts';
 import { hashOf, parseSnapshotId, parseVolumeId, unfinishedNameOf, volumeNameOf } from '../product/ids.ts';
 import type { Orders, Site } from '../product/orders.ts';

@@ -3,7 +3,7 @@
 // an answer OK would give a pod the data of another volume, or an empty one in place of a backup.
 
 import type { JobView } from '@rsio/api/views/views';
-import { quoteText } from '@rsio/common/lib/units';
+import { quoteText } from '@rsio/base/lib/units';
 import type { Site } from '../product/orders.ts';
 import type { Found, Volumes } from '../product/volumes.ts';
 import { isForSeveralWriters, isInRange, type SizeRange, type Use } from '../rpc/fields.ts';

@@ -3,7 +3,7 @@
 // volumes of others.
 
 import type { PoolView } from '@rsio/api/views/views';
-import { quoteText } from '@rsio/common/lib/units';
+import { quoteText } from '@rsio/base/lib/units';
 import { LIST_ENTRIES_MAX, SIZE_UNIT_BYTES } from '../limits.ts';
 import { isUnfinished, parseVolumeId } from '../product/ids.ts';
 import type { Orders, Site } from '../product/orders.ts';

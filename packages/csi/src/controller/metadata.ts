@@ -9,7 +9,7 @@ import { LIST_ENTRIES_MAX } from '../limits.ts';
 import { entriesOf, filled, invalid } from '../rpc/fields.ts';
 import type { AllocatedRequest, DeltaRequest, Metadata } from '../rpc/messages.ts';
 import { CsiError } from '../rpc/status.ts';
-import { quoteText } from '@rsio/common/lib/units';
+import { quoteText } from '@rsio/base/lib/units';
 import type { FoundSnapshot, SnapshotRules } from './snapshots.ts';
 
 interface Block {

@@ -1,7 +1,7 @@
 // Tests mirrors as volumes of an orchestrator: how they are made, published and removed, and the refusal of orders that only the
 // holder can execute.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { expect, test } from 'vitest';
 import { BLOCK_SHARED, controllerScene, newVolume, WRITER } from '../testing/csi-scene.ts';
 import { CONTROLLER, FakeRsiod } from '../testing/fake-rsiod.ts';

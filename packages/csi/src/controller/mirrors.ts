@@ -3,9 +3,9 @@
 // execute is refused, and the error names the command to run on the holder.
 
 import type { MirrorSummary } from '@rsio/api/rsiod/mirror-methods';
-import { toRsError } from '@rsio/common/lib/errors';
-import { quoteText } from '@rsio/common/lib/units';
-import { outcomesAtOnce } from '@rsio/common/structures/concurrency';
+import { toRsError } from '@rsio/base/lib/errors';
+import { quoteText } from '@rsio/base/lib/units';
+import { outcomesAtOnce } from '@rsio/base/structures/concurrency';
 import { ORDERS_AT_ONCE_MAX, SIZE_DEFAULT_BYTES } from '../limits.ts';
 import { hashOf, volumeNameOf } from '../product/ids.ts';
 import type { Orders, Site } from '../product/orders.ts';

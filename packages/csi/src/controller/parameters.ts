@@ -1,7 +1,7 @@
 // Reads the parameters of a StorageClass and the mutable parameters of a VolumeAttributesClass. Pure. Invariant: an unknown parameter is
 // refused, because a misspelt one would otherwise be ignored without a word.
 
-import { isName, NAME_ALLOWED, quoteText } from '@rsio/common/lib/units';
+import { isName, NAME_ALLOWED, quoteText } from '@rsio/base/lib/units';
 import { boundedTexts, type FsType, FS_TYPES, invalid } from '../rpc/fields.ts';
 import type { Texts } from '../rpc/messages.ts';
 

@@ -1,7 +1,7 @@
 // Tests which node may attach a volume: publish and unpublish, by the lists of clients on fake servers. Above all, unpublish is OK only with
 // the proof of the server. test/integration/csi-controller.test.ts has a stopped client with a late write. Rules: G45.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { expect, test } from 'vitest';
 import { NODE_VOLUMES_MAX } from '../limits.ts';
 import { BLOCK_SHARED, BLOCK_WRITER, controllerScene, newVolume, WRITER } from '../testing/csi-scene.ts';

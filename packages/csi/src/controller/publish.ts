@@ -3,9 +3,9 @@
 // Unpublish answers OK only when the servers have proven that no request of the node on this volume can run any more (docs/PROTOCOL.md H6).
 // Rules: G45.
 
-import { toRsError } from '@rsio/common/lib/errors';
-import { quoteText } from '@rsio/common/lib/units';
-import { outcomesAtOnce } from '@rsio/common/structures/concurrency';
+import { toRsError } from '@rsio/base/lib/errors';
+import { quoteText } from '@rsio/base/lib/units';
+import { outcomesAtOnce } from '@rsio/base/structures/concurrency';
 import { NODE_VOLUMES_MAX, ORDERS_AT_ONCE_MAX, PUBLICATIONS_MAX } from '../limits.ts';
 import { parseVolumeId } from '../product/ids.ts';
 import type { Orders, Site } from '../product/orders.ts';

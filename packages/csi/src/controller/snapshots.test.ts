@@ -1,7 +1,7 @@
 // Tests snapshots, clones, copies, group snapshots and the changed ranges between snapshots, with a client over real gRPC. The driver is
 // killed at each step in kills.test.ts.
 
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import { expect, test } from 'vitest';
 import { controllerScene, hurriedClock, newVolume } from '../testing/csi-scene.ts';
 import { CONTROLLER, FakeRsiod } from '../testing/fake-rsiod.ts';

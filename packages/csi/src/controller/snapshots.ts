@@ -3,9 +3,9 @@
 // belongs to one volume or to one set of volumes; a call for others is refused.
 
 import type { SnapshotView } from '@rsio/api/views/views';
-import { toRsError } from '@rsio/common/lib/errors';
-import { quoteText } from '@rsio/common/lib/units';
-import { severalAtOnce } from '@rsio/common/structures/concurrency';
+import { toRsError } from '@rsio/base/lib/errors';
+import { quoteText } from '@rsio/base/lib/units';
+import { severalAtOnce } from '@rsio/base/structures/concurrency';
 import { GROUP_VOLUMES_MAX, LIST_ENTRIES_MAX, ORDERS_AT_ONCE_MAX, PLACES_REMEMBERED_MAX } from '../limits.ts';
 import { groupNameOf, parseGroupId, parseSnapshotId, parseVolumeId, type SnapshotId, snapshotNameOf } from '../product/ids.ts';
 import type { Orders } from '../product/orders.ts';

@@ -3,9 +3,9 @@
 // stages is attached for the owner `csi`, also if it was attached before, so that nobody's detach ends what another still wants.
 
 import type { AttachmentView, AttachOutcome, ControlMethods } from '@rsio/api/rsiod/methods';
-import { ERRORS, type ErrorCode, RsError } from '@rsio/common/lib/errors';
-import { quoteText } from '@rsio/common/lib/units';
-import { volumeLabel } from '@rsio/common/lib/volume-name';
+import { ERRORS, type ErrorCode, RsError } from '@rsio/base/lib/errors';
+import { quoteText } from '@rsio/base/lib/units';
+import { volumeLabel } from '@rsio/base/lib/volume-name';
 import { parseVolumeId } from '../product/ids.ts';
 import { chooseNamespace, type RsiodCall } from '../product/orders.ts';
 import { CsiError } from '../rpc/status.ts';

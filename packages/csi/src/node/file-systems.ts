@@ -3,10 +3,10 @@
 // journal shows older data. A file system that has failed is never given to a further pod.
 // Rules: G45.
 
-import { within } from '@rsio/common/lib/waiting';
-import type { Clock } from '@rsio/common/lib/clock';
-import { toRsError } from '@rsio/common/lib/errors';
-import { quoteText } from '@rsio/common/lib/units';
+import { within } from '@rsio/base/lib/waiting';
+import type { Clock } from '@rsio/base/lib/clock';
+import { toRsError } from '@rsio/base/lib/errors';
+import { quoteText } from '@rsio/base/lib/units';
 import { BLKID_MAX_MS, MKFS_MAX_MS, MOUNT_MAX_MS, RESIZE_MAX_MS, STATFS_MAX_MS } from '../limits.ts';
 import type { FsType } from '../rpc/fields.ts';
 import { CsiError } from '../rpc/status.ts';

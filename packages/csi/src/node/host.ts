@@ -4,9 +4,9 @@
 import { execFile } from 'node:child_process';
 import { type FileHandle, lstat, mkdir, open, readFile, realpath, rm, rmdir, stat, statfs } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
-import { unescaped } from '@rsio/common/daemon/mount-table';
-import { errnoName, RsError } from '@rsio/common/lib/errors';
-import { hasRestoreMark } from '@rsio/common/lib/restore-mark';
+import { unescaped } from '@rsio/base/daemon/mount-table';
+import { errnoName, RsError } from '@rsio/base/lib/errors';
+import { hasRestoreMark } from '@rsio/base/lib/restore-mark';
 import { BLKID_MAX_MS, DEVICE_ENDS_BYTES, DEVICE_MARK_BYTES, PROGRAM_OUTPUT_MAX_BYTES } from '../limits.ts';
 
 export interface ProgramResult {

@@ -1,9 +1,9 @@
 // The service Node: the table of its calls, and the calls about size, use and health. Invariants: calls about the same volume run one at a
 // time. A question about a volume whose I/O waits is answered without touching its file system, which would wait too.
 
-import { sleep, within } from '@rsio/common/lib/waiting';
-import type { Clock } from '@rsio/common/lib/clock';
-import { quoteText } from '@rsio/common/lib/units';
+import { sleep, within } from '@rsio/base/lib/waiting';
+import type { Clock } from '@rsio/base/lib/clock';
+import { quoteText } from '@rsio/base/lib/units';
 import { GROWN_LOOK_MS, GROWN_WAIT_MS, NODE_VOLUMES_MAX, STATFS_MAX_MS } from '../limits.ts';
 import type { RsiodCall } from '../product/orders.ts';
 import { topologyOf } from '../product/topology.ts';

@@ -4,7 +4,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { quietLog } from '@rsio/common/log/log';
+import { quietLog } from '@rsio/base/log/log';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { RecordFiles, type StageRecord } from './records.ts';
 

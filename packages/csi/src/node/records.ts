@@ -4,11 +4,11 @@
 
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { StateFile, type StateForm } from '@rsio/common/files/state-file';
-import { assert } from '@rsio/common/lib/assert';
-import { errnoName, toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
-import { flag, object, type Of, text, word } from '@rsio/common/lib/shape';
+import { StateFile, type StateForm } from '@rsio/base/files/state-file';
+import { assert } from '@rsio/base/lib/assert';
+import { errnoName, toRsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
+import { flag, object, type Of, text, word } from '@rsio/base/lib/shape';
 import { parseVolumeId } from '../product/ids.ts';
 
 const RECORD = object({

@@ -3,7 +3,7 @@
 // kernel confirm it: after a crash or a power cut, no call of the orchestrator would ever remove it.
 // Rules: G45.
 
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import { MOUNT_MAX_MS, STACKED_MOUNTS_MAX } from '../limits.ts';
 import { FS_DEFAULT, FS_TYPES, filled, isReader, pathOf, useOf } from '../rpc/fields.ts';
 import { FS_TYPE_KEY, READONLY_KEY, type StageRequest } from '../rpc/messages.ts';

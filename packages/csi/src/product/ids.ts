@@ -3,7 +3,7 @@
 // on the servers, and a name that this program makes for its own use is never the name of a volume.
 
 import { createHash } from 'node:crypto';
-import { isName, isSnapshotName } from '@rsio/common/lib/units';
+import { isName, isSnapshotName } from '@rsio/base/lib/units';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** A name with this beginning is made from a hash. */

@@ -4,9 +4,9 @@
 
 import type { ControlMethodName, ControlMethods, NamespaceView } from '@rsio/api/rsiod/methods';
 import { SERVER_METHODS, type ServerMethodName, type ServerMethods } from '@rsio/api/rssrv/server-methods';
-import { RsError } from '@rsio/common/lib/errors';
-import { misfit } from '@rsio/common/lib/shape';
-import { quoteText } from '@rsio/common/lib/units';
+import { RsError } from '@rsio/base/lib/errors';
+import { misfit } from '@rsio/base/lib/shape';
+import { quoteText } from '@rsio/base/lib/units';
 import { ORDERS_AT_ONCE_MAX, ORDERS_WAITING_MAX } from '../limits.ts';
 
 /** Sends a request to rsiod. */

@@ -3,11 +3,11 @@
 
 import type { ManagedVolumeView, SnapshotView } from '@rsio/api/views/views';
 import type { MirrorSummary } from '@rsio/api/rsiod/mirror-methods';
-import { toRsError } from '@rsio/common/lib/errors';
-import { quoteText } from '@rsio/common/lib/units';
+import { toRsError } from '@rsio/base/lib/errors';
+import { quoteText } from '@rsio/base/lib/units';
 import { ORDERS_AT_ONCE_MAX, PLACES_REMEMBERED_MAX } from '../limits.ts';
 import { CsiError } from '../rpc/status.ts';
-import { severalAtOnce } from '@rsio/common/structures/concurrency';
+import { severalAtOnce } from '@rsio/base/structures/concurrency';
 import type { Orders, Site } from './orders.ts';
 
 export interface Found {

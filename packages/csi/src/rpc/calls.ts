@@ -2,9 +2,9 @@
 // Invariant: at most one call about a volume, snapshot or name is in progress. The second gets ABORTED, as the specification asks, and
 // the orchestrator repeats it.
 
-import type { Clock } from '@rsio/common/lib/clock';
-import { quoteText } from '@rsio/common/lib/units';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock } from '@rsio/base/lib/clock';
+import { quoteText } from '@rsio/base/lib/units';
+import type { Log } from '@rsio/base/log/log';
 import { CSI_CALLS_MAX } from '../limits.ts';
 import { type Code, CsiError, sentenceOf, toCsiError } from './status.ts';
 

@@ -1,9 +1,9 @@
 // Checks the fields of calls: that they are there, and that they are within bounds. Pure. Invariant: every refusal is INVALID_ARGUMENT and
 // names the field.
 
-import { quoteText } from '@rsio/common/lib/units';
+import { quoteText } from '@rsio/base/lib/units';
 import { CSI_ENTRIES_MAX, CSI_PATH_MAX_BYTES, CSI_TEXT_MAX_BYTES, SIZE_UNIT_BYTES } from '../limits.ts';
-import { VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
+import { VOLUME_MAX_BYTES } from '@rsio/base/lib/limits';
 import type { Capability, CapacityRange, Texts } from './messages.ts';
 import { CsiError } from './status.ts';
 

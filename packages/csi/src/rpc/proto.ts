@@ -4,7 +4,7 @@
 import { fileURLToPath } from 'node:url';
 import { type PackageDefinition, loadSync } from '@grpc/proto-loader';
 import type { ServiceDefinition } from '@grpc/grpc-js';
-import { assert } from '@rsio/common/lib/assert';
+import { assert } from '@rsio/base/lib/assert';
 
 export const SERVICES = ['Identity', 'Controller', 'GroupController', 'SnapshotMetadata', 'Node'] as const;
 export type ServiceName = (typeof SERVICES)[number];

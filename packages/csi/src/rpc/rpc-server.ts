@@ -11,8 +11,8 @@ import {
 } from '@grpc/grpc-js';
 import { createServer, type Server as SocketServer, type Socket } from 'node:net';
 import { rmSync } from 'node:fs';
-import { listenOnSocket } from '@rsio/common/daemon/unix-socket';
-import { assert } from '@rsio/common/lib/assert';
+import { listenOnSocket } from '@rsio/base/daemon/unix-socket';
+import { assert } from '@rsio/base/lib/assert';
 import { CSI_CONNECTIONS_MAX, CSI_DRAIN_MS, CSI_MESSAGE_MAX_BYTES } from '../limits.ts';
 import type { Calls } from './calls.ts';
 import { serviceOf, type ServiceName } from './proto.ts';

@@ -1,8 +1,8 @@
 // The statuses of gRPC, and the status for each error of RSIO. Pure. Invariant: if a change may still be made after an error, the
 // error gets a status after which orchestrators repeat the call.
 
-import type { ErrorCode } from '@rsio/common/lib/errors';
-import { toRsError } from '@rsio/common/lib/errors';
+import type { ErrorCode } from '@rsio/base/lib/errors';
+import { toRsError } from '@rsio/base/lib/errors';
 import { CSI_SENTENCE_MAX_CHARS } from '../limits.ts';
 
 /** Numbers that gRPC gives to its statuses. */

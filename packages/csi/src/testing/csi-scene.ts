@@ -4,8 +4,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Clock, systemClock } from '@rsio/common/lib/clock';
-import { quietLog } from '@rsio/common/log/log';
+import { type Clock, systemClock } from '@rsio/base/lib/clock';
+import { quietLog } from '@rsio/base/log/log';
 import { onTestFinished } from 'vitest';
 import { controllerServices } from '../controller/controller-service.ts';
 import { identityService } from '../identity.ts';

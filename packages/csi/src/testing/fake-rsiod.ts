@@ -2,7 +2,7 @@
 // or after any of its requests. Invariant: a killed driver gets no further answer, and the effect of its last request remains.
 
 import type { AttachmentView, ControlMethodName, ControlMethods } from '@rsio/api/rsiod/methods';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { RsiodCall } from '../product/orders.ts';
 import { FakeMirrors, FakeServer } from './fake-servers.ts';
 

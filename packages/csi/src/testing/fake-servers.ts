@@ -4,7 +4,7 @@
 
 import type { MirrorSummary } from '@rsio/api/rsiod/mirror-methods';
 import type { JobView, ManagedVolumeView, SnapshotView } from '@rsio/api/views/views';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { client, job, pool, removedVolume, snapshot as snapshotView, volume as volumeView } from '@rsio/api/testing/server-views';
 
 export const GIB = 1024 ** 3;

@@ -1,7 +1,7 @@
 // A node for tests: the service Node over an rsiod and a machine in memory, with one volume that is published to the node.
 // fake-rsiod.ts and fake-host.ts have the rsiod and the machine.
 
-import { type Clock, systemClock } from '@rsio/common/lib/clock';
+import { type Clock, systemClock } from '@rsio/base/lib/clock';
 import { nodeService } from '../node/node-service.ts';
 import type { Calls } from '../rpc/calls.ts';
 import type { Service } from '../rpc/rpc-server.ts';

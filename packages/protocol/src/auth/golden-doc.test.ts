@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { codeOf, readDocument, readSource } from '@rsio/common/testing/document';
+import { codeOf, readDocument, readSource } from '@rsio/base/testing/document';
 import { baseKey, joinKey, mac, sessionSecret } from './keys.ts';
 
 const blocks = codeOf(readDocument('PROTOCOL.md'), '### Golden frames');

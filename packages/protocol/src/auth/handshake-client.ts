@@ -4,8 +4,8 @@
 // that insists on TLS never sends a PROOF on a connection without TLS.
 
 import { createHash } from 'node:crypto';
-import { assert } from '@rsio/common/lib/assert';
-import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
+import { assert } from '@rsio/base/lib/assert';
+import { type ErrorCode, RsError } from '@rsio/base/lib/errors';
 import { FEATURE } from '../wire/features.ts';
 import { MAC_BYTES, NONCE_BYTES } from '../wire/limits.ts';
 import { OP } from '../wire/frames.ts';

@@ -2,7 +2,7 @@
 // handshake.test.ts tests the handshake itself.
 
 import { expect, test } from 'vitest';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { FRAMES, OP } from '../wire/frames.ts';
 import { emptyHeader } from '../wire/header.ts';
 import { handshakeFrame, wholeFrame } from './handshake-frames.ts';

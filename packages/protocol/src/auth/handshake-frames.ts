@@ -2,8 +2,8 @@
 // handshake-client.ts and handshake-server.ts define the content of the bodies. Invariants: the body of a handshake frame has at most
 // HANDSHAKE_MESSAGE_MAX_BYTES. All header fields except op and length are zero, so that no bit of a header can be changed unnoticed.
 
-import { assert } from '@rsio/common/lib/assert';
-import { RsError } from '@rsio/common/lib/errors';
+import { assert } from '@rsio/base/lib/assert';
+import { RsError } from '@rsio/base/lib/errors';
 import { HEADER_BYTES } from '../wire/limits.ts';
 import { HANDSHAKE_MESSAGE_MAX_BYTES } from './limits.ts';
 import { frameEntry, frameName } from '../wire/frames.ts';

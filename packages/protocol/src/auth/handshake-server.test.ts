@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { OP } from '../wire/frames.ts';
 import { Hello, Proof } from '../wire/messages.ts';
 import { handshakeFrame } from './handshake-frames.ts';

@@ -4,8 +4,8 @@
 // exists. The client cannot find out the number of a node's keys, because the server always tries the same number of keys.
 
 import { createHash } from 'node:crypto';
-import { assert } from '@rsio/common/lib/assert';
-import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
+import { assert } from '@rsio/base/lib/assert';
+import { type ErrorCode, RsError } from '@rsio/base/lib/errors';
 import { MAC_BYTES, NONCE_BYTES } from '../wire/limits.ts';
 import { chooseFeatures, chooseVersion, FEATURE } from '../wire/features.ts';
 import { OP } from '../wire/frames.ts';

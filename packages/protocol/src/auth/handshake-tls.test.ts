@@ -4,7 +4,7 @@
 
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { OP } from '../wire/frames.ts';
 import { FEATURE } from '../wire/features.ts';
 import { Challenge, Hello } from '../wire/messages.ts';

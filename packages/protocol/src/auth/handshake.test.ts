@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { HEADER_BYTES } from '../wire/limits.ts';
 import { HANDSHAKE_MESSAGE_MAX_BYTES } from './limits.ts';
 import { OP } from '../wire/frames.ts';

@@ -2,7 +2,7 @@
 // never leaves this module, and serves only one connection. See docs/PROTOCOL.md, Encrypted paths.
 
 import { createPrivateKey, createPublicKey, diffieHellman, type KeyObject } from 'node:crypto';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { SHARE_BYTES } from '../wire/limits.ts';
 import type { RandomBytes } from './handshake-frames.ts';
 

@@ -9,7 +9,7 @@ import {
   FAILED_PROOF_EACH_MS,
   FAILED_PROOF_OF_NODE_EACH_MS,
 } from './limits.ts';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { AttemptLimit, type Claim, ProofLimits } from './proof-limits.ts';
 
 const TEN = { atOnce: 10, eachMs: 1_000 };

@@ -3,9 +3,9 @@
 // client more guesses. A new entry in a full table replaces the entry that is closest to its full allowance. The new entry starts with the
 // remaining allowance of the replaced entry.
 
-import type { Clock } from '@rsio/common/lib/clock';
-import { sourceKey } from '@rsio/common/lib/subnet';
-import { type BucketSize, TokenBucket } from '@rsio/common/structures/token-bucket';
+import type { Clock } from '@rsio/base/lib/clock';
+import { sourceKey } from '@rsio/base/lib/subnet';
+import { type BucketSize, TokenBucket } from '@rsio/base/structures/token-bucket';
 import {
   FAILED_PROOFS_AT_ONCE,
   FAILED_PROOFS_OF_NODE_AT_ONCE,

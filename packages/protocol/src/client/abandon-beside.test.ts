@@ -3,7 +3,7 @@
 // closes that volume. abandon.test.ts covers leaving the session. Rules: G7.
 
 import { expect, test } from 'vitest';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { WINDOW_BYTES } from '../link/limits.ts';
 import { SLOTS } from '../wire/limits.ts';
 import { OPEN_ANSWER, TrunkScene } from '../testing/trunk-scene.ts';

@@ -2,7 +2,7 @@
 // trunk sends nothing for any volume before the server has started a new session (S9). Rules: E1, G7.
 
 import { expect, test } from 'vitest';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { IDEAL_LINK } from '../testing/memory-transport.ts';
 import { OPEN_ANSWER, TrunkScene } from '../testing/trunk-scene.ts';
 import { OP } from '../wire/frames.ts';

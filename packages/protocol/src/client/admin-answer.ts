@@ -1,8 +1,8 @@
 // Collects the parts of the server's answer to an ADMIN, and turns the JSON text into a result or an error. Pure. Invariant: all parts
 // belong to one answer and are bounded. An error has a known code, and its text is safe for screens and logs. Rules: A5.
 
-import { assert } from '@rsio/common/lib/assert';
-import { type ErrorCode, ERRORS, RsError } from '@rsio/common/lib/errors';
+import { assert } from '@rsio/base/lib/assert';
+import { type ErrorCode, ERRORS, RsError } from '@rsio/base/lib/errors';
 import { cleanText } from '../wire/guards.ts';
 import { AdminAnswer } from '../wire/messages.ts';
 import { ADMIN_MESSAGE_MAX_CHARS } from './limits.ts';

@@ -2,7 +2,7 @@
 // that a failed call reports. The server is a script; packages/rssrv tests how a real server executes methods. Rules: A3, A5, G17.
 
 import { expect, test } from 'vitest';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { type HeardFrame } from '../testing/scripted-server.ts';
 import { TrunkScene } from '../testing/trunk-scene.ts';
 import { OP } from '../wire/frames.ts';

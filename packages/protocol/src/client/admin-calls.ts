@@ -3,10 +3,10 @@
 // call ends within its time limit. A call that failed with E_TIMEOUT or E_UNREACHABLE is not sent again, and the error says whether the
 // server may have executed the call. At most ADMIN_CALLS_SENT_MAX calls are in flight. Rules: A3.
 
-import { counted } from '@rsio/common/lib/assert';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { printDuration } from '@rsio/common/lib/units';
+import { counted } from '@rsio/base/lib/assert';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { printDuration } from '@rsio/base/lib/units';
 import { OP } from '../wire/frames.ts';
 import { ADMIN_PARAMS_MAX_BYTES } from '../wire/limits.ts';
 import { ADMIN, AdminCall, AdminRest } from '../wire/messages.ts';

@@ -2,7 +2,7 @@
 // to read and allocates no memory. If a server announces more data than was requested, the client closes the path and allocates nothing.
 
 import { describe, expect, test } from 'vitest';
-import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { SEGMENT_BYTES } from '../link/limits.ts';
 import { HEADER_BYTES, IO_MAX_SECTORS } from '../wire/limits.ts';
 import { IDEAL_LINK } from '../testing/memory-transport.ts';

@@ -2,7 +2,7 @@
 // holds in every test. slots.test.ts and trunk.test.ts test slots and paths.
 
 import { describe, expect, test } from 'vitest';
-import { AssertionError } from '@rsio/common/lib/assert';
+import { AssertionError } from '@rsio/base/lib/assert';
 import { OP } from '../wire/frames.ts';
 import { type OpenAnswer, TAKE } from '../wire/messages.ts';
 import { STATUS } from '../wire/status.ts';

@@ -4,9 +4,9 @@
 // other requests. Invariants: before the phase is `ready`, only recovered requests are sent. Two overlapping changes (WRITE, ZERO, DISCARD)
 // are never in flight at the same time (O1). Rules: R1, R4, R6, H3.
 
-import { assert, counted } from '@rsio/common/lib/assert';
-import { checkMove, type StateTable } from '@rsio/common/lib/state-table';
-import { GrowingQueue } from '@rsio/common/lib/growing-queue';
+import { assert, counted } from '@rsio/base/lib/assert';
+import { checkMove, type StateTable } from '@rsio/base/lib/state-table';
+import { GrowingQueue } from '@rsio/base/lib/growing-queue';
 import type { HeldBy } from '../link/heartbeat.ts';
 import { type OpenAnswer, type OpenRequest, type OpenTerm, TAKE, type Take } from '../wire/messages.ts';
 import { SLOTS } from '../wire/limits.ts';

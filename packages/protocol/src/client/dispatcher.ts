@@ -3,7 +3,7 @@
 // docs/PROTOCOL.md): each request gets one result. No slot is reused before every copy of its request is answered or fenced. The buffer of
 // a request is not touched after the request has its result. Rules: R4. docs/PROTOCOL.md, Backpressure.
 
-import { assert, counted } from '@rsio/common/lib/assert';
+import { assert, counted } from '@rsio/base/lib/assert';
 import { OUTPUT_QUEUED_MAX_BYTES } from '../link/limits.ts';
 import { HEADER_BYTES, SLOTS, SLOTS_RESERVED } from '../wire/limits.ts';
 import {

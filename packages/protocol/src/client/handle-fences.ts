@@ -3,7 +3,7 @@
 // The server answers REVOKED when it can no longer execute any request of the handle. Invariants: each waiting caller is notified once,
 // after REVOKED or when a new session has begun. Every REVOKE of a handle names the same requests.
 
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import { REVOKE_TAGS_MAX } from '../wire/limits.ts';
 import { REVOKES_MAX } from './limits.ts';
 import type { Attachment } from './attachment.ts';

@@ -2,7 +2,7 @@
 // opens the volume again and repeats CLOSE. Invariants: each waiting caller is notified once. Success is reported only after the server has
 // confirmed the end of the hold. A handle number is used only in its own session. Rules: R4.
 
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import { CLOSE_TRIES_MAX, REOPEN_RETRY_MS } from './limits.ts';
 import { OP } from '../wire/frames.ts';
 import { OpenAnswer, OpenRequest, TAKE } from '../wire/messages.ts';

@@ -3,7 +3,7 @@
 
 import { SEGMENT_BYTES } from '../link/limits.ts';
 import { ADMIN_PER_SESSION_MAX, SLOTS, SLOTS_RESERVED } from '../wire/limits.ts';
-import { assert } from '@rsio/common/lib/assert';
+import { assert } from '@rsio/base/lib/assert';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

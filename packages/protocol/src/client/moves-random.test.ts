@@ -6,8 +6,8 @@
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { IDEAL_LINK } from '../testing/memory-transport.ts';
 import type { HeardFrame, ScriptedPath } from '../testing/scripted-server.ts';
 import { OPEN_ANSWER, TrunkScene } from '../testing/trunk-scene.ts';

@@ -2,8 +2,8 @@
 // S11, R2, R4.
 
 import { expect, test } from 'vitest';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { IDEAL_LINK, type LinkShape } from '../testing/memory-transport.ts';
 import type { HeardFrame, ScriptedPath } from '../testing/scripted-server.ts';
 import { OPEN_ANSWER, TrunkScene } from '../testing/trunk-scene.ts';

@@ -5,7 +5,7 @@
 // because it has become read-only, one handle stays open to keep the hold. An attachment is opened only after CLOSE of an earlier
 // attachment of the same volume, because a later CLOSE could end the hold of both. Rules: R2, R4, R6, R7, H1, C2, N3, F9.
 
-import type { Clock, Timer } from '@rsio/common/lib/clock';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
 import { HANDLES_FEW, REOPEN_RETRY_MS, SESSION_RENEW_MS, UNFIT_RETRY_MS } from './limits.ts';
 import { OP } from '../wire/frames.ts';
 import { IOCTL, OpenAnswer, OpenRequest } from '../wire/messages.ts';

@@ -14,7 +14,7 @@ import {
   WRONG_KEY_RETRY_MAX_MS,
   WRONG_KEY_RETRY_MIN_MS,
 } from './limits.ts';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { TrunkScene } from '../testing/trunk-scene.ts';
 import { OP } from '../wire/frames.ts';
 import { Farewell } from '../wire/messages.ts';

@@ -3,13 +3,13 @@
 // increasing length. A path that fails too often is put on probation. Invariant: a path has at most one connection at a time. Every state
 // except `retired` is ended by a timer or an event. See docs/PROTOCOL.md, Encrypted paths.
 
-import { Backoff } from '@rsio/common/lib/backoff';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
-import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
-import type { PathState } from '@rsio/common/lib/path-states';
-import { checkMove, type StateTable } from '@rsio/common/lib/state-table';
-import { Histogram } from '@rsio/common/structures/histogram';
+import { Backoff } from '@rsio/base/lib/backoff';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { type ErrorCode, RsError } from '@rsio/base/lib/errors';
+import { BODY_MAX_BYTES } from '@rsio/base/lib/limits';
+import type { PathState } from '@rsio/base/lib/path-states';
+import { checkMove, type StateTable } from '@rsio/base/lib/state-table';
+import { Histogram } from '@rsio/base/structures/histogram';
 import { ClientHandshake, type ClientIdentity } from '../auth/handshake-client.ts';
 import { type RandomBytes, wholeFrame } from '../auth/handshake-frames.ts';
 import { HANDSHAKE_MESSAGE_MAX_BYTES, HANDSHAKE_PATIENCE_MS, PROOF_TIMEOUT_MS } from '../auth/limits.ts';

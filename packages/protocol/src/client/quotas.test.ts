@@ -1,7 +1,7 @@
 // Tests that volumes whose I/O is answered slowly, as with a limit, leave slots and window to a volume that begins later, however many they
 // are; that a quota grows with answers; and that a single volume has no quota.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { expect, test } from 'vitest';
 import { OPEN_ANSWER, TrunkScene } from '../testing/trunk-scene.ts';
 import { TAKE } from '../wire/messages.ts';

@@ -1,7 +1,7 @@
 // Tests the gate record at the client: the order of writes, calls over lost sessions and revoked handles, the time limit, and the errors of
 // refusals. The server is a script; packages/rssrv tests how a real server answers. Rules: D2.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { expect, test } from 'vitest';
 import { RevokeScene } from '../testing/revoke-scene.ts';
 import type { HeardFrame } from '../testing/scripted-server.ts';

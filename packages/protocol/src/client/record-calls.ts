@@ -2,10 +2,10 @@
 // GATE_RECORD_TIMEOUT_MS. A write is sent only when the server can no longer execute an earlier one, so that a late write never reverts a newer
 // record. A write that has failed with E_TIMEOUT may still be executed, and the caller writes again. Rules: D2.
 
-import { counted } from '@rsio/common/lib/assert';
-import type { Clock } from '@rsio/common/lib/clock';
-import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
-import { printDuration } from '@rsio/common/lib/units';
+import { counted } from '@rsio/base/lib/assert';
+import type { Clock } from '@rsio/base/lib/clock';
+import { type ErrorCode, RsError } from '@rsio/base/lib/errors';
+import { printDuration } from '@rsio/base/lib/units';
 import { GATE_RECORD_MAX_BYTES } from '../wire/limits.ts';
 import { IOCTL, NodesSeenAnswer, NodesSeenRequest, RecordAnswer, RecordReadRequest, RecordWriteRequest } from '../wire/messages.ts';
 import { STATUS } from '../wire/status.ts';

@@ -5,7 +5,7 @@
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { SLOTS } from '../wire/limits.ts';
 import { REOPEN_RETRY_MS, REPLAY_BLOCK_BYTES, REPLAY_BLOCK_COST_BYTES, REPLAY_RANGE_COST_BYTES } from './limits.ts';
 import type { HeardFrame, ScriptedPath } from '../testing/scripted-server.ts';

@@ -4,7 +4,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { REPLAY_LOG_BYTES } from '@rsio/common/config/schema/limits';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { SEGMENT_BYTES } from '../link/limits.ts';
 import { SLOTS } from '../wire/limits.ts';
 import {

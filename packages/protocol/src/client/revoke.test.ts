@@ -3,7 +3,7 @@
 // uses random events, and revoke-lost.test.ts tests volumes that another client has taken. Rules: R4.
 
 import { describe, expect, test } from 'vitest';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { REOPEN_RETRY_MS } from './limits.ts';
 import { REVOKED, RevokeScene } from '../testing/revoke-scene.ts';
 import { OP } from '../wire/frames.ts';

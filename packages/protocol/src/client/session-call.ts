@@ -1,7 +1,7 @@
 // Sends one LIST, OPEN, CLOSE, IOCTL or ADMIN and passes the answer to a callback. These requests are rare, so each may allocate an object.
 // If necessary, the trunk sends the request again over another path or in a new session.
 
-import { assert } from '@rsio/common/lib/assert';
+import { assert } from '@rsio/base/lib/assert';
 import { frameName } from '../wire/frames.ts';
 import { FailureAnswer } from '../wire/messages.ts';
 import { STATUS, statusEntry } from '../wire/status.ts';

@@ -2,7 +2,7 @@
 // scheduler-links.test.ts tests READs that are late for a shorter time. Rules: S2, G2.
 
 import { expect, test } from 'vitest';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { HEDGES_MAX, LATE_LOOK_MS, LATE_MS } from './limits.ts';
 import type { ScriptedPath } from '../testing/scripted-server.ts';
 import { OPEN_ANSWER, TrunkScene } from '../testing/trunk-scene.ts';

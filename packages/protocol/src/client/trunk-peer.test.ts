@@ -2,9 +2,9 @@
 // client are not blamed on the server.
 
 import { describe, expect, test } from 'vitest';
-import { AssertionError } from '@rsio/common/lib/assert';
-import { RsError } from '@rsio/common/lib/errors';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { AssertionError } from '@rsio/base/lib/assert';
+import { RsError } from '@rsio/base/lib/errors';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { MESSAGE_MAX_BYTES } from '../wire/limits.ts';
 import { ANSWER_PARTS_MAX_BYTES } from './limits.ts';
 import { TrunkScene } from '../testing/trunk-scene.ts';

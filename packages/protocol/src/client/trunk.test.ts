@@ -2,7 +2,7 @@
 // answers. trunk-peer.test.ts tests violations. test/sim tests trunks against the real server, with random events. Rules: G2.
 
 import { describe, expect, test } from 'vitest';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { OUTPUT_QUEUED_MAX_BYTES } from '../link/limits.ts';
 import { OPEN_ANSWER, TrunkScene } from '../testing/trunk-scene.ts';
 import { OP } from '../wire/frames.ts';

@@ -37,7 +37,7 @@
 // - The trunk opens no connections. path-supervisor.ts opens them, and asks `present` how each connection proves itself.
 
 import { isDeepStrictEqual } from 'node:util';
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import { HEARD_HEARTBEATS } from './limits.ts';
 import { FEATURE } from '../wire/features.ts';
 import type { Header } from '../wire/header.ts';

@@ -3,7 +3,7 @@
 // answers are scarce, a source that was answered recently must wait. Sources that ask constantly therefore cannot starve a source that asks
 // once.
 
-import { TokenBucket } from '@rsio/common/structures/token-bucket';
+import { TokenBucket } from '@rsio/base/structures/token-bucket';
 import {
   DISCOVERY_BURST,
   DISCOVERY_BURST_KNOWN,

@@ -4,7 +4,7 @@
 // finding.
 
 import { discoveryKey } from '../auth/keys.ts';
-import { addressKey } from '@rsio/common/lib/subnet';
+import { addressKey } from '@rsio/base/lib/subnet';
 import { DISCOVERY_ANSWERS_MAX } from './limits.ts';
 import { PROTOCOL_VERSIONS } from '../wire/features.ts';
 import { type DiscoveryDrop, decodeDiscovery, type Offer, type OfferedInterface } from './discovery-datagram.ts';

@@ -3,7 +3,7 @@
 // server. The choice `all` pairs every client interface with every server interface. Invariant: every interface is in a candidate or is
 // left out with a reason.
 
-import { isSameSubnet } from '@rsio/common/lib/subnet';
+import { isSameSubnet } from '@rsio/base/lib/subnet';
 
 export interface LocalInterface {
   readonly address: string;

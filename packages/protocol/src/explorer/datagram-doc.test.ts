@@ -5,7 +5,7 @@ import { Packr } from 'msgpackr';
 import { describe, expect, test } from 'vitest';
 import { discoveryKey } from '../auth/keys.ts';
 import { DISCOVERY_REQUEST_BYTES } from './limits.ts';
-import { codeOf, readDocument, tableOf } from '@rsio/common/testing/document';
+import { codeOf, readDocument, tableOf } from '@rsio/base/testing/document';
 import { encodeDiscover, encodeOffer } from './discovery-datagram.ts';
 
 const page = readDocument('PROTOCOL.md');

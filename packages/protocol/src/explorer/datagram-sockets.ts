@@ -3,7 +3,7 @@
 
 import dgram from 'node:dgram';
 import { isIPv4 } from 'node:net';
-import { toRsError } from '@rsio/common/lib/errors';
+import { toRsError } from '@rsio/base/lib/errors';
 import { DATAGRAM_BUFFER_BYTES } from './limits.ts';
 
 export interface DatagramPeer {

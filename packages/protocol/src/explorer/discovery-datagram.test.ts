@@ -3,7 +3,7 @@
 
 import fc from 'fast-check';
 import { Packr } from 'msgpackr';
-import { toAddress } from '@rsio/common/lib/address';
+import { toAddress } from '@rsio/base/lib/address';
 import { describe, expect, test } from 'vitest';
 import { discoveryKey } from '../auth/keys.ts';
 import { DISCOVERY_REQUEST_BYTES, DATAGRAM_MAX_BYTES } from './limits.ts';

@@ -3,8 +3,8 @@
 // never an exception. A request has at least DISCOVERY_REQUEST_BYTES, and an answer without padding always fits into that size.
 
 import { discoveryMac, isValidMac } from '../auth/keys.ts';
-import { assert } from '@rsio/common/lib/assert';
-import { INTERFACES_MAX, NAMESPACEID_MAX, PORT_MAX, SERVERID_MAX } from '@rsio/common/lib/limits';
+import { assert } from '@rsio/base/lib/assert';
+import { INTERFACES_MAX, NAMESPACEID_MAX, PORT_MAX, SERVERID_MAX } from '@rsio/base/lib/limits';
 import { MAC_BYTES, VERSIONS_OFFERED_MAX } from '../wire/limits.ts';
 import { DISCOVERY_MESSAGE_MAX_BYTES, DISCOVERY_NONCE_BYTES, DISCOVERY_REQUEST_BYTES, DATAGRAM_MAX_BYTES } from './limits.ts';
 import { bytesOf, type Guard, type Guarded, integer, ipAddress, listenerInstance, listOf, name, orNull, record } from '../wire/guards.ts';

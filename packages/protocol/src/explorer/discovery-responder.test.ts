@@ -1,7 +1,7 @@
 // Tests which requests are answered, and why other requests are not. Answers are bounded in size and number for any input.
 // discovery-datagram.test.ts tests the format of datagrams. Rules: G12.
 
-import { expectAtMost } from '@rsio/common/testing/quick-expect';
+import { expectAtMost } from '@rsio/base/testing/quick-expect';
 import { describe, expect, test } from 'vitest';
 import { discoveryKey } from '../auth/keys.ts';
 import {

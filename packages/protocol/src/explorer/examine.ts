@@ -1,7 +1,7 @@
 // Finds out which paths to a server work. Pairs the interfaces and probes the candidates one after another, because simultaneous probes
 // would distort the measured rates. Invariant: every interface of both sides is in a report or is left out with a reason.
 
-import type { RsError } from '@rsio/common/lib/errors';
+import type { RsError } from '@rsio/base/lib/errors';
 import { considerCandidates } from './candidates.ts';
 import type { Finding } from './finding.ts';
 import { probeCandidate } from './probe.ts';

@@ -2,7 +2,7 @@
 // every text from a peer has passed the guards of the protocol (wire/guards.ts).
 
 import type { RandomBytes } from '../auth/handshake-frames.ts';
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import type { OfferedInterface } from './discovery-datagram.ts';
 import type { DatagramPeer, DatagramSockets } from './datagram-sockets.ts';
 import type { Finding } from './finding.ts';

@@ -11,9 +11,9 @@ import {
   DISCOVERY_WAIT_MS,
   FINDINGS_PER_KIND_MAX,
 } from './limits.ts';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { MemoryDatagrams } from '../testing/memory-datagrams.ts';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { decodeDiscovery, encodeOffer, type Offer, type OfferedInterface } from './discovery-datagram.ts';
 import { type DiscoveryIdentity, DiscoveryResponder } from './discovery-responder.ts';
 import type { DatagramPeer, DatagramSocket } from './datagram-sockets.ts';

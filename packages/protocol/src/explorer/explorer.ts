@@ -2,8 +2,8 @@
 // broadcasts and requests to given addresses. Invariant: an exploration ends in bounded time and leaves no socket and no timer behind.
 
 import { isIPv4 } from 'node:net';
-import { toRsError } from '@rsio/common/lib/errors';
-import { isLoopback4 } from '@rsio/common/lib/subnet';
+import { toRsError } from '@rsio/base/lib/errors';
+import { isLoopback4 } from '@rsio/base/lib/subnet';
 import { DISCOVERY_NONCE_BYTES, DISCOVERY_REQUEST_BYTES, DISCOVERY_ROUNDS, DISCOVERY_TARGETS_MAX, DISCOVERY_WAIT_MS } from './limits.ts';
 import { PROTOCOL_VERSIONS } from '../wire/features.ts';
 import { Answers } from './answers.ts';

@@ -3,9 +3,9 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
-import { toAddress } from '@rsio/common/lib/address';
+import { toAddress } from '@rsio/base/lib/address';
 import os from 'node:os';
-import { isLoopback4 } from '@rsio/common/lib/subnet';
+import { isLoopback4 } from '@rsio/base/lib/subnet';
 
 export interface MachineInterface {
   /** The kernel's name, for example eth0. */

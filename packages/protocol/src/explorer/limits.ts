@@ -2,7 +2,7 @@
 // Invariant: a bound has one place, and bounds that depend on each other are asserted here.
 
 import { SEGMENT_BYTES } from '../link/limits.ts';
-import { assert } from '@rsio/common/lib/assert';
+import { assert } from '@rsio/base/lib/assert';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

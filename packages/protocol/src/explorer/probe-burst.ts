@@ -2,9 +2,9 @@
 // flight follows the rate measured so far, so that the burst does not fill a slow link for seconds. Invariant: the bytes in flight never
 // exceed what the slots and the window permit. An unrequested answer ends the probe.
 
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { SEGMENT_BYTES } from '../link/limits.ts';
 import {
   PROBE_AHEAD_MIN_BYTES,

@@ -4,10 +4,10 @@
 
 import { ClientHandshake } from '../auth/handshake-client.ts';
 import { wholeFrame } from '../auth/handshake-frames.ts';
-import { BufferPool } from '@rsio/common/structures/buffer-pool';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
-import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
+import { BufferPool } from '@rsio/base/structures/buffer-pool';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { BODY_MAX_BYTES } from '@rsio/base/lib/limits';
 import { HANDSHAKE_MESSAGE_MAX_BYTES } from '../auth/limits.ts';
 import { PROBE_ANSWER_TIMEOUT_MS, PROBE_TIME_MAX_MS, PROBE_WINDOW_BYTES } from './limits.ts';
 import { Connection, type ConnectionEvents } from '../link/connection.ts';

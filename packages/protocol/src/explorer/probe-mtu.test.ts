@@ -3,12 +3,12 @@
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { DATAGRAM_HEADERS_BYTES, DISCOVERY_REQUEST_BYTES, PROBE_DATAGRAM_TRIES } from './limits.ts';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { MemoryDatagrams } from '../testing/memory-datagrams.ts';
 import { MemoryNetwork } from '../testing/memory-network.ts';
 import { IDEAL_LINK } from '../testing/memory-transport.ts';
 import { ProbeServer } from '../testing/probe-server.ts';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { type DiscoveryIdentity, DiscoveryResponder } from './discovery-responder.ts';
 import type { DatagramPeer, DatagramSocket } from './datagram-sockets.ts';
 import { probeCandidate } from './probe.ts';

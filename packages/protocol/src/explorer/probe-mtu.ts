@@ -4,7 +4,7 @@
 // unknown, because the kernel may have fragmented the datagrams.
 
 import { discoveryKey } from '../auth/keys.ts';
-import type { Timer } from '@rsio/common/lib/clock';
+import type { Timer } from '@rsio/base/lib/clock';
 import {
   DATAGRAM_HEADERS_BYTES,
   DATAGRAM_MAX_BYTES,

@@ -2,8 +2,8 @@
 // value that was not measured is null, never zero.
 
 import type { RandomBytes } from '../auth/handshake-frames.ts';
-import type { Clock } from '@rsio/common/lib/clock';
-import type { ErrorCode, RsError } from '@rsio/common/lib/errors';
+import type { Clock } from '@rsio/base/lib/clock';
+import type { ErrorCode, RsError } from '@rsio/base/lib/errors';
 import type { Connector } from '../link/path-transport.ts';
 import type { ServerInterface } from '../wire/messages.ts';
 import type { LeftOut } from './candidates.ts';

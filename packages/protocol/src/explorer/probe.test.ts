@@ -12,12 +12,12 @@ import {
   PROBE_TIME_MAX_MS,
   PROBE_WINDOW_BYTES,
 } from './limits.ts';
-import type { RsError } from '@rsio/common/lib/errors';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import type { RsError } from '@rsio/base/lib/errors';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { MemoryNetwork, type MemoryRoute } from '../testing/memory-network.ts';
 import { IDEAL_LINK, type LinkShape } from '../testing/memory-transport.ts';
 import { ProbeServer, type ProbeServerWays } from '../testing/probe-server.ts';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { Connection } from '../link/connection.ts';
 import type { Connector, PathTransport } from '../link/path-transport.ts';
 import { FEATURE } from '../wire/features.ts';

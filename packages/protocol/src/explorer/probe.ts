@@ -3,8 +3,8 @@
 // becomes a path or a session, and ends in bounded time. The report includes the measurements and every failure. The report names a device
 // only if the counters show that the device carried the data.
 
-import { RsError } from '@rsio/common/lib/errors';
-import { addressKey } from '@rsio/common/lib/subnet';
+import { RsError } from '@rsio/base/lib/errors';
+import { addressKey } from '@rsio/base/lib/subnet';
 import { OP } from '../wire/frames.ts';
 import type { Welcome } from '../wire/messages.ts';
 import { Findings } from './finding.ts';

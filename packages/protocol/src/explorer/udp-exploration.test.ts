@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { afterEach, expect, test } from 'vitest';
-import { systemClock } from '@rsio/common/lib/clock';
+import { systemClock } from '@rsio/base/lib/clock';
 import { DiscoveryResponder } from './discovery-responder.ts';
 import { type DatagramPeer, type DatagramSocket, udpSockets } from './datagram-sockets.ts';
 import type { Exploration, ExploreOptions } from './exploration.ts';

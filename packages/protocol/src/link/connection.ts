@@ -1,7 +1,7 @@
 // Combines a transport with a decoder and an encoder, so that client and server exchange frames instead of bytes. Invariant: a connection
 // reports its end exactly once, whatever the reason, and neither receives nor sends afterwards.
 
-import type { BufferPool } from '@rsio/common/structures/buffer-pool';
+import type { BufferPool } from '@rsio/base/structures/buffer-pool';
 import { OUTPUT_HARD_MAX_BYTES } from './limits.ts';
 import { Decoder } from '../wire/decoder.ts';
 import { Encoder, type OutputPool } from '../wire/encoder.ts';

@@ -3,7 +3,7 @@
 // Each side can therefore distinguish its sending direction (tx) from its receiving direction (rx). Any byte shows that we hear the peer;
 // only an answer or a PONG proves that the peer hears us.
 
-import type { Direction } from '@rsio/common/lib/path-states';
+import type { Direction } from '@rsio/base/lib/path-states';
 import type { Ping } from '../wire/messages.ts';
 import { DIRECTION_FAIL_HEARTBEATS } from './limits.ts';
 

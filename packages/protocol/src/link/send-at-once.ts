@@ -5,8 +5,8 @@
 
 import { writeSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import { systemClock } from '@rsio/common/lib/clock';
-import { GrowingQueue } from '@rsio/common/lib/growing-queue';
+import { systemClock } from '@rsio/base/lib/clock';
+import { GrowingQueue } from '@rsio/base/lib/growing-queue';
 import { AT_ONCE_MAX_BYTES } from './limits.ts';
 
 type Sent = (failed?: Error | null) => void;

@@ -2,7 +2,7 @@
 // answer. The session's tests cover execution and answers. Rules: G1.
 
 import { describe, expect, test } from 'vitest';
-import { AssertionError } from '@rsio/common/lib/assert';
+import { AssertionError } from '@rsio/base/lib/assert';
 import { SEQ_MODULUS } from './limits.ts';
 import { OP } from '../wire/frames.ts';
 import { emptyHeader, type Header } from '../wire/header.ts';

@@ -2,7 +2,7 @@
 // state and outcome of that request, and the paths that are owed an answer. Invariant: a request is returned as `new` at most once, and
 // every copy is answered exactly once, on the path that brought it. Rules: S11.
 
-import { assert, counted } from '@rsio/common/lib/assert';
+import { assert, counted } from '@rsio/base/lib/assert';
 import { OP } from '../wire/frames.ts';
 import { SEQ_MODULUS } from './limits.ts';
 import type { Header } from '../wire/header.ts';

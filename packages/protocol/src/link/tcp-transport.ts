@@ -2,8 +2,8 @@
 // use 'data' events. The transport knows nothing about frames, and always sets noDelay. tls-socket.ts begins TLS.
 
 import net from 'node:net';
-import { systemClock } from '@rsio/common/lib/clock';
-import { errnoName } from '@rsio/common/lib/errors';
+import { systemClock } from '@rsio/base/lib/clock';
+import { errnoName } from '@rsio/base/lib/errors';
 import { sendAtOnce } from './send-at-once.ts';
 import { CONNECT_TIMEOUT_MS, LAST_WORDS_TIMEOUT_MS, RECEIVE_BUFFER_BYTES } from './limits.ts';
 import type { Connector, PathTransport, TlsKey, TransportEvents } from './path-transport.ts';

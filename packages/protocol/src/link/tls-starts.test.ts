@@ -2,7 +2,7 @@
 // itself. Invariant: the link is ideal. Everything that is sent therefore arrives with the next step of the clock.
 // See docs/PROTOCOL.md, Encrypted paths.
 
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { expect, test } from 'vitest';
 import { MemoryLink } from '../testing/memory-transport.ts';
 import { OP } from '../wire/frames.ts';

@@ -1,7 +1,7 @@
 // Begins TLS on proven connections of a server: sends START_TLS, and reports when a connection is secure. Invariants: a connection that is
 // not secure within TLS_START_MAX_MS is closed. Each connection is reported at most once. See docs/PROTOCOL.md, Encrypted paths.
 
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import { OP } from '../wire/frames.ts';
 import { writeMessageHeader } from '../wire/header.ts';
 import { HEADER_BYTES } from '../wire/limits.ts';

@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createSecureContext, TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { needPrograms } from '@rsio/base/testing/needs';
 import type { PathTransport, TlsKey } from './path-transport.ts';
 import { OP } from '../wire/frames.ts';
 import { Encoder, OutputPool } from '../wire/encoder.ts';

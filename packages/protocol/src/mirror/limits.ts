@@ -8,8 +8,8 @@ import {
   MIRROR_SUMS_SECTORS_MAX,
   MIRROR_SUM_PIECE_SECTORS_MAX,
 } from '../wire/limits.ts';
-import { assert } from '@rsio/common/lib/assert';
-import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { assert } from '@rsio/base/lib/assert';
+import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/base/lib/limits';
 
 const KIB = 1024;
 

@@ -1,7 +1,7 @@
 // Compares a set of regions with a set of numbers. Regions are added and removed by number, by range and by the bits of a map. Each search
 // must find the same regions in both sets.
 
-import { expectSame } from '@rsio/common/testing/quick-expect';
+import { expectSame } from '@rsio/base/testing/quick-expect';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { MIRROR_REGION_BYTES } from '../wire/limits.ts';

@@ -1,7 +1,7 @@
 // A set of regions of a volume, with one bit for each region. The set also counts its members. The memory of the set grows with the largest
 // region that was added. Positions are in bytes; a range touches each region with which it shares at least one byte.
 
-import { counted } from '@rsio/common/lib/assert';
+import { counted } from '@rsio/base/lib/assert';
 import { MIRROR_REGION_BYTES } from '../wire/limits.ts';
 
 const WORD_BITS = 32;

@@ -1,8 +1,8 @@
 // Buffer pools that count the buffers on loan, so that a test can detect a buffer that was never returned. The pools overwrite returned
 // buffers, so that tests detect code that still reads them.
 
-import { BufferPool } from '@rsio/common/structures/buffer-pool';
-import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
+import { BufferPool } from '@rsio/base/structures/buffer-pool';
+import { BODY_MAX_BYTES } from '@rsio/base/lib/limits';
 import { OutputPool } from '../wire/encoder.ts';
 
 type Output = Parameters<OutputPool['giveBack']>[0];

@@ -3,8 +3,8 @@
 // Invariant: a store executes a WRITE only while the request belongs to the session, or with the data that the request had when it was
 // abandoned.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { Attachment, AttachmentEvents, AttachmentPhase } from '../client/attachment.ts';
 import type { Request } from '../client/requests/request.ts';
 import type { Trunk } from '../client/trunk.ts';

@@ -2,8 +2,8 @@
 // of requests in flight. The simulation encodes no frames and copies no data. Each direction of a link serves its requests one after
 // another, and a link can be stalled. Invariant: all results depend only on the given numbers, never on real time.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { Histogram } from '@rsio/common/structures/histogram';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
+import { Histogram } from '@rsio/base/structures/histogram';
 import { Attachment } from '../client/attachment.ts';
 import { Dispatcher } from '../client/dispatcher.ts';
 import { judgePath, quietSinceMs } from '../client/paths/path-verdict.ts';

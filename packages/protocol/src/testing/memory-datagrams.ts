@@ -2,8 +2,8 @@
 // address and port, for example a broadcast address; every such socket receives each datagram. A test can lose datagrams and make addresses
 // unavailable.
 
-import { RsError } from '@rsio/common/lib/errors';
-import type { Clock } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
+import type { Clock } from '@rsio/base/lib/clock';
 import type { DatagramEvents, DatagramPeer, DatagramSocket, DatagramSockets } from '../explorer/datagram-sockets.ts';
 
 interface Bound {

@@ -1,7 +1,7 @@
 // An in-memory network of routes. Each route leads from one client address to one server address. A route lists the links that were opened
 // on it, including some that are closed. A test can refuse or ignore connections, reset links, and stall one direction of a link.
 
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import type { Connector, PathTransport } from '../link/path-transport.ts';
 import { type LinkShape, MemoryEnd, MemoryLink } from './memory-transport.ts';
 

@@ -3,7 +3,7 @@
 // after `send`. A test therefore detects a buffer that is reused too early. Received data is overwritten after the handler returns.
 // Invariant: each direction is a stream, so bytes arrive in order and only the last bytes can be lost.
 
-import type { Clock, Timer } from '@rsio/common/lib/clock';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
 import type { PathTransport, TlsKey, TransportEvents } from '../link/path-transport.ts';
 import { STAND_IN_CIPHER, StandInTls } from './stand-in-tls.ts';
 

@@ -1,7 +1,7 @@
 // Runs random simulations of a mirror with one replica that is larger than the mirror and has old content beyond the mirror's end. The
 // mirror grows over this content while users write and replicas crash, leave and return. The world checks its rules after each step.
 
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { regionsOf } from '../mirror/region-set.ts';
 import { MIRROR_REGION_BYTES } from '../wire/limits.ts';
 import { MirrorCopyWorld } from './mirror-copy-world.ts';

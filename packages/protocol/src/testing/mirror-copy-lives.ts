@@ -1,7 +1,7 @@
 // Runs random simulations of a mirror with a copier. A simulation begins with the state that an earlier holder has left. Users write,
 // replicas crash, lose sessions, leave and return, and writes are abandoned. The world checks its rules after each step.
 
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { MIRROR_REGION_BYTES } from '../wire/limits.ts';
 import { MirrorCopyWorld } from './mirror-copy-world.ts';
 import { BLOCK_BYTES } from './mirror-replicas.ts';

@@ -2,8 +2,8 @@
 // the oracle: replicas in sync must be equal in settled regions. A region that is in no map of a replica in sync must be equal on every
 // disk, or must be set in the map of the replica that differs.
 
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { Copier } from '../mirror/copy/copier.ts';
 import { CopyBuffers } from '../mirror/copy/copy-buffers.ts';
 import type { CopyView } from '../mirror/copy/copy-ports.ts';

@@ -1,9 +1,9 @@
 // Takes snapshots of the mirror of a world, and judges the snapshots (M22). The snapshots of one moment must be equal. A READ of all blocks
 // at that moment could have returned the content of these snapshots.
 
-import { sleep } from '@rsio/common/lib/waiting';
-import type { Clock } from '@rsio/common/lib/clock';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { sleep } from '@rsio/base/lib/waiting';
+import type { Clock } from '@rsio/base/lib/clock';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { MirrorIo } from '../mirror/io/mirror-io.ts';
 import { SnapshotMoment } from '../mirror/moments/snapshot-moment.ts';
 import type { FakeStore } from './fake-replica.ts';

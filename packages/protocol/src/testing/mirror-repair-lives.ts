@@ -2,7 +2,7 @@
 // have wrong blocks on disk in regions that no intent map contains. After each step, blocks that the report calls repaired must be equal.
 // Only the first bytes of a block have its content, so repairs of other bytes are not checked.
 
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { CopyBuffers } from '../mirror/copy/copy-buffers.ts';
 import { Verifier } from '../mirror/verify/verifier.ts';
 import { MIRROR_REGION_BYTES } from '../wire/limits.ts';

@@ -2,7 +2,7 @@
 // chooses which request is executed next, and when a replica crashes. Blocks are 512 KiB, each with one number as its content. Invariant:
 // as in production, a crashed replica may lose any of its unsynced blocks, and then receives the users' writes from the replay log again.
 
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { RegionSet, regionsOf } from '../mirror/region-set.ts';
 import { MIRROR_REGION_BYTES } from '../wire/limits.ts';
 import { STATUS } from '../wire/status.ts';

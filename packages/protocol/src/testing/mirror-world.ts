@@ -2,9 +2,9 @@
 // may take over the mirror. The world judges each answer. The seed determines the order of all events.
 // register-oracle.ts decides which answers are permitted, and fake-replica.ts models a replica.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { Request } from '../client/requests/request.ts';
 import type { CopyLock } from '../mirror/io/copy-lock.ts';
 import type { IoReplicaView } from '../mirror/io/members.ts';

@@ -3,7 +3,7 @@
 
 import { wholeFrame } from '../auth/handshake-frames.ts';
 import { buildWelcome, refuseFrame, ServerHandshake } from '../auth/handshake-server.ts';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { PROBE_SLOTS, PROBE_WINDOW_BYTES } from '../explorer/limits.ts';
 import { SEGMENT_BYTES } from '../link/limits.ts';
 import { Connection } from '../link/connection.ts';
@@ -13,7 +13,7 @@ import type { Header } from '../wire/header.ts';
 import { Ping } from '../wire/messages.ts';
 import { CountingBufferPool, CountingOutputPool } from './counting-pools.ts';
 import type { MemoryEnd } from './memory-transport.ts';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 
 export interface ProbeServerWays {
   readonly features: readonly string[];

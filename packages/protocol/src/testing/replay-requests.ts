@@ -1,8 +1,8 @@
 // Requests for the tests of the replay log. Every sector of a WRITE contains its own position and the number of the write, so that a test
 // can tell which write was executed.
 
-import { assert } from '@rsio/common/lib/assert';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { assert } from '@rsio/base/lib/assert';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { REPLAY_BLOCK_BYTES, REPLAY_BLOCK_COST_BYTES, REPLAY_RANGE_COST_BYTES } from '../client/limits.ts';
 import { SEGMENT_BYTES } from '../link/limits.ts';
 import { SLOTS } from '../wire/limits.ts';

@@ -1,7 +1,7 @@
 // A trunk with an opener, an open attachment and a server. When the test requests it, the server revokes handles, refuses OPENs or loses
 // sessions.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { Attachment } from '../client/attachment.ts';
 import { Opener } from '../client/opener.ts';
 import type { Request } from '../client/requests/request.ts';

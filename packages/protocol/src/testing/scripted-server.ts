@@ -3,7 +3,7 @@
 
 import { handshakeFrame, wholeFrame } from '../auth/handshake-frames.ts';
 import { buildWelcome, type Proven, provedRefusal, refuseFrame, ServerHandshake } from '../auth/handshake-server.ts';
-import type { ErrorCode } from '@rsio/common/lib/errors';
+import type { ErrorCode } from '@rsio/base/lib/errors';
 import { Connection } from '../link/connection.ts';
 import { FEATURE } from '../wire/features.ts';
 import { ANSWER, OP } from '../wire/frames.ts';
@@ -11,7 +11,7 @@ import { bodyLengthBytes, type Header } from '../wire/header.ts';
 import { Ping, type ServerInterface } from '../wire/messages.ts';
 import { CountingBufferPool, CountingOutputPool } from './counting-pools.ts';
 import type { MemoryEnd } from './memory-transport.ts';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 
 export interface HeardFrame {
   readonly header: Header;

@@ -1,8 +1,8 @@
 // A trunk with its supervisors over an in-memory network. The test plays the server: it decides when the server answers and what the answer
 // is. The scene records the events from the trunk and its supervisors.
 
-import type { RsError } from '@rsio/common/lib/errors';
-import type { PathState } from '@rsio/common/lib/path-states';
+import type { RsError } from '@rsio/base/lib/errors';
+import type { PathState } from '@rsio/base/lib/path-states';
 import { Attachment } from '../client/attachment.ts';
 import { PathSupervisor } from '../client/path-supervisor.ts';
 import { Request, type RequestEvents } from '../client/requests/request.ts';
@@ -10,12 +10,12 @@ import { Trunk } from '../client/trunk.ts';
 import { FEATURE } from '../wire/features.ts';
 import { type OpenAnswer, TAKE } from '../wire/messages.ts';
 import { CountingBufferPool, CountingOutputPool } from './counting-pools.ts';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { MemoryNetwork } from './memory-network.ts';
 import { IDEAL_LINK, type LinkShape } from './memory-transport.ts';
 import { ScriptedServer } from './scripted-server.ts';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
-import { StallingClock } from '@rsio/common/testing/stalling-clock';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
+import { StallingClock } from '@rsio/base/testing/stalling-clock';
 
 export const OPEN_ANSWER: OpenAnswer = {
   handle: 3,

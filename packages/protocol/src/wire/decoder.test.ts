@@ -4,7 +4,7 @@
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { DIGEST_BYTES, HEADER_BYTES, MESSAGE_MAX_BYTES } from './limits.ts';
 import { CountingBufferPool } from '../testing/counting-pools.ts';
 import { Decoder, type DecoderEvents } from './decoder.ts';

@@ -4,8 +4,8 @@
 // allocated. Rules: S3, S7.
 
 import { crc32 } from 'node:zlib';
-import type { BufferPool } from '@rsio/common/structures/buffer-pool';
-import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
+import type { BufferPool } from '@rsio/base/structures/buffer-pool';
+import { BODY_MAX_BYTES } from '@rsio/base/lib/limits';
 import { DIGEST_BYTES, HEADER_BYTES, IO_MAX_SECTORS, MESSAGE_MAX_BYTES } from './limits.ts';
 import { frameEntry, frameName } from './frames.ts';
 import { bodyLengthBytes, emptyHeader, type Header, readHeader } from './header.ts';

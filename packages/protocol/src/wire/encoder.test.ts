@@ -4,7 +4,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { HEADER_BYTES, OUTPUT_BATCH_BYTES, OUTPUT_BATCH_MIN_BYTES } from './limits.ts';
 import { CountingBufferPool, CountingOutputPool } from '../testing/counting-pools.ts';
 import { Decoder } from './decoder.ts';

@@ -3,8 +3,8 @@
 // memory at once. Invariant: bytes of an output buffer are not overwritten while they are being sent. Rules: S8.
 
 import { crc32 } from 'node:zlib';
-import { assert } from '@rsio/common/lib/assert';
-import { ObjectPool } from '@rsio/common/structures/object-pool';
+import { assert } from '@rsio/base/lib/assert';
+import { ObjectPool } from '@rsio/base/structures/object-pool';
 import {
   DIGEST_BYTES,
   HEADER_BYTES,

@@ -2,12 +2,12 @@
 // form. messages.ts declares each message with its fields. Invariants: the result is bounded, has no control characters, and shares no
 // memory with the received object or the receive buffer. An error never repeats received data.
 
-import { type Address, toAddress } from '@rsio/common/lib/address';
-import { RsError } from '@rsio/common/lib/errors';
-import { NAME_MAX_BYTES, UNIVERSE_MAX } from '@rsio/common/lib/limits';
-import { checked, type Shape } from '@rsio/common/lib/shape';
-import { isSnapshotName } from '@rsio/common/lib/units';
-import { isSnapshot, servedNameParts } from '@rsio/common/lib/volume-name';
+import { type Address, toAddress } from '@rsio/base/lib/address';
+import { RsError } from '@rsio/base/lib/errors';
+import { NAME_MAX_BYTES, UNIVERSE_MAX } from '@rsio/base/lib/limits';
+import { checked, type Shape } from '@rsio/base/lib/shape';
+import { isSnapshotName } from '@rsio/base/lib/units';
+import { isSnapshot, servedNameParts } from '@rsio/base/lib/volume-name';
 import { FEATURE_NAME_MAX_CHARS, INSTANCE_MAX, MIRROR_ID_CHARS, SHORT_TEXT_MAX_CHARS, TERM_NUMBER_MAX, TOKEN_MAX_CHARS } from './limits.ts';
 
 /** `field` names the value in an error, for example `HELLO: field node`. */

@@ -3,7 +3,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { HEADER_BYTES, IO_MAX_SECTORS, LBA_MAX, WIDE_UNIT_SECTORS } from './limits.ts';
 import { ANSWER, FLAG, FRAMES, OP } from './frames.ts';
 import { bodyLengthBytes, emptyHeader, type Header, readHeader, sectorsOf, writeIoHeader, writeMessageHeader } from './header.ts';

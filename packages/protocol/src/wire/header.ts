@@ -5,7 +5,7 @@
 //        op   flags  handle/status  slot   seq    lba              count       I/O frame
 //        op   flags  handle/status  slot   seq    length (8 to 11), aux (12 to 15)   message frame
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { IO_MAX_SECTORS, WIDE_UNIT_SECTORS } from './limits.ts';
 import { ANSWER, FLAG, frameEntry, OP } from './frames.ts';
 

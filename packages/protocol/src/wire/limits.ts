@@ -1,8 +1,8 @@
 // Bounds of frames and messages; each name includes the unit. The assertions in src/limits.ts check these bounds against the bounds of
 // other folders.
 
-import { assert } from '@rsio/common/lib/assert';
-import { BODY_MAX_BYTES, SECTOR_BYTES, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
+import { assert } from '@rsio/base/lib/assert';
+import { BODY_MAX_BYTES, SECTOR_BYTES, VOLUME_MAX_BYTES } from '@rsio/base/lib/limits';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

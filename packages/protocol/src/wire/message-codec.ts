@@ -3,7 +3,7 @@
 // field and never repeats its content.
 
 import { Packr } from 'msgpackr';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { type FieldsOf, type Guard, record, type Schema } from './guards.ts';
 import { scanValue } from './message-scan.ts';
 

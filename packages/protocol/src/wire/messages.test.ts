@@ -3,10 +3,10 @@
 
 import fc from 'fast-check';
 import { Packr } from 'msgpackr';
-import { toAddress } from '@rsio/common/lib/address';
+import { toAddress } from '@rsio/base/lib/address';
 import { describe, expect, test } from 'vitest';
-import { RsError } from '@rsio/common/lib/errors';
-import { BODY_MAX_BYTES, INTERFACES_MAX, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
+import { RsError } from '@rsio/base/lib/errors';
+import { BODY_MAX_BYTES, INTERFACES_MAX, VOLUME_MAX_BYTES } from '@rsio/base/lib/limits';
 import { HANDSHAKE_MESSAGE_MAX_BYTES } from '../auth/limits.ts';
 import {
   DATA_PROCESSES_MAX,

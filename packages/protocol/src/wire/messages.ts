@@ -2,9 +2,9 @@
 // defines the allowed values. The bodies are MessagePack without the record extension. A value that does not have exactly the required form
 // is refused; the error names the field, never its content. Invariant: a message is declared once.
 
-import { assert } from '@rsio/common/lib/assert';
-import { RsError } from '@rsio/common/lib/errors';
-import { BODY_MAX_BYTES, SERVERID_MAX, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
+import { assert } from '@rsio/base/lib/assert';
+import { RsError } from '@rsio/base/lib/errors';
+import { BODY_MAX_BYTES, SERVERID_MAX, VOLUME_MAX_BYTES } from '@rsio/base/lib/limits';
 import {
   ADMIN_ANSWER_MAX_BYTES,
   ADMIN_ID_MAX_CHARS,

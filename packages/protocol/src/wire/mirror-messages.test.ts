@@ -3,7 +3,7 @@
 
 import { Packr } from 'msgpackr';
 import { describe, expect, test } from 'vitest';
-import { VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
+import { VOLUME_MAX_BYTES } from '@rsio/base/lib/limits';
 import {
   MESSAGE_MAX_BYTES,
   LBA_MAX,

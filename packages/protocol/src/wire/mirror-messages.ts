@@ -3,8 +3,8 @@
 // mirror. No identity, voter or client occurs twice in a list. A voter stores only values that these guards accept, so that the voter can
 // read these values again after a restart.
 
-import { RsError } from '@rsio/common/lib/errors';
-import { SECTOR_BYTES, SERVERID_MAX, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
+import { RsError } from '@rsio/base/lib/errors';
+import { SECTOR_BYTES, SERVERID_MAX, VOLUME_MAX_BYTES } from '@rsio/base/lib/limits';
 import {
   addedLater,
   bytesUpTo,

@@ -3,9 +3,9 @@
 
 import { Packr } from 'msgpackr';
 import { describe, expect, test } from 'vitest';
-import { ERRORS } from '@rsio/common/lib/errors';
-import { allLimits } from '@rsio/common/testing/all-limits';
-import { codeOf, readDocument, tableOf } from '@rsio/common/testing/document';
+import { ERRORS } from '@rsio/base/lib/errors';
+import { allLimits } from '@rsio/base/testing/all-limits';
+import { codeOf, readDocument, tableOf } from '@rsio/base/testing/document';
 import { ANSWER, FLAG, type FrameEntry, FRAMES, frameName, OP } from './frames.ts';
 import { writeIoHeader } from './header.ts';
 import * as codec from './messages.ts';

@@ -2,8 +2,8 @@
 // All commands of rsadm are words, whereas rsconfig also has commands such as -l.
 
 import { bashCompletion } from '@rsio/common/cli/completion-script';
-import { CompletionShell } from '@rsio/common/testing/completion-shell';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { CompletionShell } from '@rsio/base/testing/completion-shell';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { COMMANDS } from '../command-table.ts';
 

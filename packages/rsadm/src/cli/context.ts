@@ -2,10 +2,10 @@
 // context. Invariant: an rsadm command uses rssrv, files and the terminal only through its context.
 
 import { type Command, type CommandSpec, makeCommand, type OptionSpecs, usageError as usageErrorOf } from '@rsio/common/cli/command';
-import type { RunOnMachine } from '@rsio/common/appliance/machine';
+import type { RunOnMachine } from '@rsio/appliance/machine';
 import type { ServerMethodName, ServerMethods } from '@rsio/api/rssrv/server-methods';
-import type { Clock } from '@rsio/common/lib/clock';
-import type { RsError } from '@rsio/common/lib/errors';
+import type { Clock } from '@rsio/base/lib/clock';
+import type { RsError } from '@rsio/base/lib/errors';
 
 export interface AdmContext {
   /** Calls rssrv through its control socket. */

@@ -2,7 +2,7 @@
 // error message contains a key.
 
 import { readFileSync } from 'node:fs';
-import { errnoName, RsError } from '@rsio/common/lib/errors';
+import { errnoName, RsError } from '@rsio/base/lib/errors';
 import { usageError } from './context.ts';
 
 const STDIN = '-';

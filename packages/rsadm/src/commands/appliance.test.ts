@@ -1,9 +1,9 @@
 // Tests the commands of an appliance. On other machines they are refused, and a new system is confirmed only if rssrv answers. The
-// functions behind the commands have tests in common/appliance.
+// functions behind the commands have tests in packages/appliance.
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { bootBlock } from '@rsio/common/appliance/system-image';
+import { bootBlock } from '@rsio/appliance/system-image';
 import { expect, test } from 'vitest';
 import { ANSWERS, useAdmScene } from '../testing/adm-scene.ts';
 

@@ -2,16 +2,16 @@
 // units. Invariant: on other machines, every command is refused.
 
 import { existsSync, readFileSync } from 'node:fs';
-import { applySettings } from '@rsio/common/appliance/apply';
-import { isConfigLost, lookAtAppliance } from '@rsio/common/appliance/look';
-import { type ApplianceMachine, isAppliance } from '@rsio/common/appliance/machine';
-import { onMedia } from '@rsio/common/appliance/media';
-import { acceptConfig, presentConfig } from '@rsio/common/appliance/saved-config';
-import { readSettings } from '@rsio/common/appliance/settings';
-import { confirmSlot, goBack, upgrade } from '@rsio/common/appliance/upgrade';
-import { replaceFile } from '@rsio/common/files/durable-write';
-import { RsError } from '@rsio/common/lib/errors';
-import { escapeControls } from '@rsio/common/lib/printable';
+import { applySettings } from '@rsio/appliance/apply';
+import { isConfigLost, lookAtAppliance } from '@rsio/appliance/look';
+import { type ApplianceMachine, isAppliance } from '@rsio/appliance/machine';
+import { onMedia } from '@rsio/appliance/media';
+import { acceptConfig, presentConfig } from '@rsio/appliance/saved-config';
+import { readSettings } from '@rsio/appliance/settings';
+import { confirmSlot, goBack, upgrade } from '@rsio/appliance/upgrade';
+import { replaceFile } from '@rsio/base/files/durable-write';
+import { RsError } from '@rsio/base/lib/errors';
+import { escapeControls } from '@rsio/base/lib/printable';
 import { type AdmContext, defineCommand } from '../cli/context.ts';
 
 const WITHOUT_FILE = { options: {}, operands: { min: 0, max: 0 } };

@@ -4,7 +4,7 @@
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { SERVER_METHODS } from '@rsio/api/rssrv/server-methods';
-import { escapeControls } from '@rsio/common/lib/printable';
+import { escapeControls } from '@rsio/base/lib/printable';
 import { volumeName } from '@rsio/api/views/values';
 import { type AdmContext, defineCommand } from '../cli/context.ts';
 

@@ -2,7 +2,7 @@
 // never locked out. Invariant: the new key appears only once, in the output of the first step; no log line, error or list shows a key.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
-import { object, orNull, text } from '@rsio/common/lib/shape';
+import { object, orNull, text } from '@rsio/base/lib/shape';
 import { rekeyClient } from '@rsio/api/manage/client-rekey';
 import { defineCommand, usageError } from '../cli/context.ts';
 import { keyFrom } from '../cli/key-file.ts';

@@ -5,9 +5,9 @@ import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { CONTROL_GROUP } from '@rsio/common/config/control-group';
 import { loadRssrvConfig } from '@rsio/common/config/load-config';
 import { changeServerSection } from '@rsio/common/config/rssrvcfg-edit';
-import { object, orNull, text } from '@rsio/common/lib/shape';
-import { groupId, groupMissingText } from '@rsio/common/files/groups';
-import { RsError } from '@rsio/common/lib/errors';
+import { object, orNull, text } from '@rsio/base/lib/shape';
+import { groupId, groupMissingText } from '@rsio/base/files/groups';
+import { RsError } from '@rsio/base/lib/errors';
 import { changeServerFile } from '@rsio/api/manage/server-file';
 import { defineCommand } from '../cli/context.ts';
 

@@ -2,7 +2,7 @@
 // the file unchanged. rssrv is a fake.
 
 import { chmodSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { pool, volume } from '@rsio/api/testing/server-views';
 import { describe, expect, test } from 'vitest';
 import { CONFIG, useAdmScene } from '../testing/adm-scene.ts';

@@ -2,7 +2,7 @@
 // events/ decide which changes become events.
 
 import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { expect, test } from 'vitest';
 import { useAdmScene } from '../testing/adm-scene.ts';
 

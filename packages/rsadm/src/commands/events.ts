@@ -2,16 +2,16 @@
 // a new event occurs, so that -f shows it at once without polling. Invariant: -f shows each event once, even across a restart of rssrv, and
 // reports if it may have missed events.
 
-import { sleep } from '@rsio/common/lib/waiting';
+import { sleep } from '@rsio/base/lib/waiting';
 import { parseSince, SINCE_HELP } from '@rsio/common/cli/since';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { EVENTS_KEPT, EVENTS_WAIT_MAX_MS } from '@rsio/common/control/limits';
 import { SERVER_METHODS, type ServerMethods } from '@rsio/api/rssrv/server-methods';
 import type { EventView } from '@rsio/common/control/method-table';
-import { type RsError, toRsError } from '@rsio/common/lib/errors';
-import { escapeControls } from '@rsio/common/lib/printable';
-import { parseWhole, quoteText } from '@rsio/common/lib/units';
-import { formatTime } from '@rsio/common/log/log-line';
+import { type RsError, toRsError } from '@rsio/base/lib/errors';
+import { escapeControls } from '@rsio/base/lib/printable';
+import { parseWhole, quoteText } from '@rsio/base/lib/units';
+import { formatTime } from '@rsio/base/log/log-line';
 import { type AdmContext, defineCommand, usageError } from '../cli/context.ts';
 import { FOLLOW_RETRY_MS } from '../cli/limits.ts';
 

@@ -3,9 +3,9 @@
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { SERVER_METHODS } from '@rsio/api/rssrv/server-methods';
-import { list, number, object, text } from '@rsio/common/lib/shape';
+import { list, number, object, text } from '@rsio/base/lib/shape';
 import { balanceOf, balanceText, FARM_DETAILS, printFarm } from '@rsio/api/manage/farm-views';
-import { shownSize } from '@rsio/common/lib/units';
+import { shownSize } from '@rsio/base/lib/units';
 import { defineCommand, usageError } from '../cli/context.ts';
 import { COMPLETES_POOLS } from './pools.ts';
 

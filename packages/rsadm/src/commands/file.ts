@@ -8,10 +8,10 @@ import { openConfigFile, saveConfigFile } from '@rsio/common/config/config-file'
 import { readConfigFile } from '@rsio/common/config/load-config';
 import { examineRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
 import { namespaceidOf, newRssrvcfg } from '@rsio/common/config/rssrvcfg-edit';
-import { count, list, object, orNull, text, word } from '@rsio/common/lib/shape';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { escapeControls } from '@rsio/common/lib/printable';
-import { isName, NAME_ALLOWED, parseWhole, quoteText } from '@rsio/common/lib/units';
+import { count, list, object, orNull, text, word } from '@rsio/base/lib/shape';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { escapeControls } from '@rsio/base/lib/printable';
+import { isName, NAME_ALLOWED, parseWhole, quoteText } from '@rsio/base/lib/units';
 import { type AdmContext, defineCommand, usageError } from '../cli/context.ts';
 
 const FINDINGS = list(object({ line: count('0: the whole file'), message: text() }));

@@ -9,9 +9,9 @@ import { openConfigFile } from '@rsio/common/config/config-file';
 import type { IniDocument } from '@rsio/common/config/reader/ini-document';
 import { changeServerSection, renameServer } from '@rsio/common/config/rssrvcfg-edit';
 import { rssrvPaths } from '@rsio/common/config/root-paths';
-import { syncDirectory } from '@rsio/common/files/durable-write';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { plural } from '@rsio/common/lib/units';
+import { syncDirectory } from '@rsio/base/files/durable-write';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { plural } from '@rsio/base/lib/units';
 import { changeServerFile, checkServerFile } from '@rsio/api/manage/server-file';
 import { type AdmContext, defineCommand, usageError } from '../cli/context.ts';
 

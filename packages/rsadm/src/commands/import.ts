@@ -4,8 +4,8 @@
 import { resolve } from 'node:path';
 import { type Command, JSON_OPTION, makeCommand, usageError, WAIT_OPTION } from '@rsio/common/cli/command';
 import { JOB } from '@rsio/api/views/views';
-import { object } from '@rsio/common/lib/shape';
-import { parseWhole, quoteText } from '@rsio/common/lib/units';
+import { object } from '@rsio/base/lib/shape';
+import { parseWhole, quoteText } from '@rsio/base/lib/units';
 import type { VolumeDoor, VolumeProgram } from '@rsio/api/manage/volumes/door';
 import { checkWaiting, followJob } from '@rsio/api/manage/volumes/jobs';
 import { poolNameOf, sizeOf } from '@rsio/api/views/values';

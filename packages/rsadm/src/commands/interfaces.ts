@@ -6,7 +6,7 @@ import { loadRssrvConfig } from '@rsio/common/config/load-config';
 import { addServerInterface, removeServerSection } from '@rsio/common/config/rssrvcfg-edit';
 import { SERVER_METHODS } from '@rsio/api/rssrv/server-methods';
 import type { InterfaceView } from '@rsio/api/views/views';
-import { toRsError } from '@rsio/common/lib/errors';
+import { toRsError } from '@rsio/base/lib/errors';
 import { changeServerFile } from '@rsio/api/manage/server-file';
 import { type AdmContext, defineCommand } from '../cli/context.ts';
 import { interfacesTable } from './status.ts';

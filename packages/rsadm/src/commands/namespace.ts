@@ -5,7 +5,7 @@ import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { toText } from '@rsio/common/cli/table';
 import { loadRssrvConfig } from '@rsio/common/config/load-config';
 import { changeServerSection } from '@rsio/common/config/rssrvcfg-edit';
-import { count, flag, object, text } from '@rsio/common/lib/shape';
+import { count, flag, object, text } from '@rsio/base/lib/shape';
 import { changeServerFile } from '@rsio/api/manage/server-file';
 import { assignmentsOf } from '@rsio/common/cli/assignments';
 import { defineCommand, usageError } from '../cli/context.ts';

@@ -6,7 +6,7 @@ import { alignColumns, toText } from '@rsio/common/cli/table';
 import { addPeer, removeServerSection } from '@rsio/common/config/rssrvcfg-edit';
 import type { PeerView } from '@rsio/api/rssrv/peer-methods';
 import { SERVER_METHODS } from '@rsio/api/rssrv/server-methods';
-import { formatTime } from '@rsio/common/log/log-line';
+import { formatTime } from '@rsio/base/log/log-line';
 import { changeServerFile } from '@rsio/api/manage/server-file';
 import { defineCommand, usageError } from '../cli/context.ts';
 import { keyFrom } from '../cli/key-file.ts';

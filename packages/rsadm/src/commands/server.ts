@@ -3,7 +3,7 @@
 
 import { SERVER_METHODS } from '@rsio/api/rssrv/server-methods';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
-import { escapeControls } from '@rsio/common/lib/printable';
+import { escapeControls } from '@rsio/base/lib/printable';
 import { defineCommand } from '../cli/context.ts';
 
 export const RELOAD = defineCommand({

@@ -1,10 +1,10 @@
 // Implements `stats`, which shows totals, rates and latencies of each client and volume. The rates are computed from two samples.
 // Invariant: a worker that does not answer does not delay the command. The command shows the last figures of that worker, with their age.
 
-import { sleep } from '@rsio/common/lib/waiting';
+import { sleep } from '@rsio/base/lib/waiting';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { SERVER_METHODS } from '@rsio/api/rssrv/server-methods';
-import { parseDuration, quoteText } from '@rsio/common/lib/units';
+import { parseDuration, quoteText } from '@rsio/base/lib/units';
 import { statsTable } from '@rsio/api/views/server-stats';
 import { defineCommand, usageError } from '../cli/context.ts';
 import { STATS_INTERVAL_MAX_MS, STATS_INTERVAL_MS } from '../cli/limits.ts';

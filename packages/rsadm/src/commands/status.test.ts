@@ -2,8 +2,8 @@
 // have tests in common's manage/.
 
 import { shownCall } from '@rsio/common/cli/command';
-import { misfit } from '@rsio/common/lib/shape';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { misfit } from '@rsio/base/lib/shape';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { client, DAEMON_ANSWER, pool, sessionStats, volume, volumeStats } from '@rsio/api/testing/server-views';
 import { describe, expect, test } from 'vitest';
 import { COMMANDS } from '../command-table.ts';

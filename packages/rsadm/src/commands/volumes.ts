@@ -3,7 +3,7 @@
 
 import { type Command, JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { SERVER_METHODS } from '@rsio/api/rssrv/server-methods';
-import { object } from '@rsio/common/lib/shape';
+import { object } from '@rsio/base/lib/shape';
 import { NO_VOLUME, removedTable, volumesTable, volumeText } from '@rsio/api/views/server-tables';
 import { copyAnywhereCommand } from '@rsio/api/manage/volumes/copy';
 import { CREATE, CREATED_FIELDS, createVolume, reportCreated } from '@rsio/api/manage/volumes/create';

@@ -4,7 +4,7 @@
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { alignColumns, toText } from '@rsio/common/cli/table';
 import { SERVER_METHODS, type ServerMethods } from '@rsio/api/rssrv/server-methods';
-import { escapeControls } from '@rsio/common/lib/printable';
+import { escapeControls } from '@rsio/base/lib/printable';
 import { defineCommand } from '../cli/context.ts';
 
 type Listed = ServerMethods['witness-list']['result']['records'][number];

@@ -4,14 +4,14 @@
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { RunOnMachine } from '@rsio/common/appliance/machine';
+import type { RunOnMachine } from '@rsio/appliance/machine';
 import { type ControlServer, type HandlersOf, startControlServer } from '@rsio/common/control/control-server';
 import { SERVER_METHODS } from '@rsio/api/rssrv/server-methods';
-import { executeProgram } from '@rsio/common/daemon/arguments';
-import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
-import { quietLog } from '@rsio/common/log/log';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { executeProgram } from '@rsio/base/daemon/arguments';
+import { type ErrorCode, RsError } from '@rsio/base/lib/errors';
+import { quietLog } from '@rsio/base/log/log';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import {
   IMAGE,
   client,

@@ -1,7 +1,7 @@
 // The note of an application at its first volume: what the administrator wants, and which nodes have failed. Pure. Invariants: the holder
 // alone writes it; a note fits into VOLUME_NOTE; an unreadable note is an error, and never counts as a missing note.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import {
   atMost,
   count,
@@ -16,7 +16,7 @@ import {
   optional,
   orNull,
   text,
-} from '@rsio/common/lib/shape';
+} from '@rsio/base/lib/shape';
 import { FAILURE_WINDOW_MS, FAILURES_KEPT_MAX, NOTE_WHY_MAX_CHARS } from '../limits.ts';
 
 const NOTE = object({

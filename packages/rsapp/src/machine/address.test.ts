@@ -1,8 +1,8 @@
 // Tests which device gets an address, and how the output of ip(8) is read. application-machine.test.ts adds a real address, and announces
 // it.
 
-import type { Clock } from '@rsio/common/lib/clock';
-import { parseAddress } from '@rsio/common/lib/units';
+import type { Clock } from '@rsio/base/lib/clock';
+import { parseAddress } from '@rsio/base/lib/units';
 import { expect, it } from 'vitest';
 import { Addresses, placesIn } from './address.ts';
 import type { RunProgram } from './programs.ts';

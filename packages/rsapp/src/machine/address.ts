@@ -2,11 +2,11 @@
 // send to this one. Invariants: removing is complete only when no device of this machine has the address, however it is written. An address
 // counts as added only when programs can use it, because the kernel first asks whether another machine has an IPv6 address.
 
-import { sleep } from '@rsio/common/lib/waiting';
-import { toAddress, type Address } from '@rsio/common/lib/address';
-import type { Clock } from '@rsio/common/lib/clock';
-import { isSameSubnet } from '@rsio/common/lib/subnet';
-import { RsError } from '@rsio/common/lib/errors';
+import { sleep } from '@rsio/base/lib/waiting';
+import { toAddress, type Address } from '@rsio/base/lib/address';
+import type { Clock } from '@rsio/base/lib/clock';
+import { isSameSubnet } from '@rsio/base/lib/subnet';
+import { RsError } from '@rsio/base/lib/errors';
 import { ADDRESS_LOOK_MS, ADDRESS_USABLE_MAX_MS, ARP_PACKETS } from '../limits.ts';
 import { runWell, type RunProgram } from './programs.ts';
 import { fileURLToPath } from 'node:url';

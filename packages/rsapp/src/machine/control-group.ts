@@ -3,8 +3,8 @@
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { errnoName, RsError } from '@rsio/common/lib/errors';
-import { parseMountTable } from '@rsio/common/daemon/mount-table';
+import { errnoName, RsError } from '@rsio/base/lib/errors';
+import { parseMountTable } from '@rsio/base/daemon/mount-table';
 
 /** Enters the group ($0) and becomes the program ($1). */
 export const ENTER = 'echo $$ > "$0/cgroup.procs" && exec "$1"';

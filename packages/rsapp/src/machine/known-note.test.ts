@@ -4,7 +4,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { expect, onTestFinished, test } from 'vitest';
 import { startedNote } from '../decider/decide.ts';
 import { KnownNote } from './known-note.ts';

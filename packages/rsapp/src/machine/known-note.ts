@@ -3,8 +3,8 @@
 
 import { mkdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { replaceFile } from '@rsio/common/files/durable-write';
-import { accepts, filledText, object } from '@rsio/common/lib/shape';
+import { replaceFile } from '@rsio/base/files/durable-write';
+import { accepts, filledText, object } from '@rsio/base/lib/shape';
 import type { Memory } from '../decider/facts.ts';
 import { parseNote, printNote } from '../decider/note.ts';
 

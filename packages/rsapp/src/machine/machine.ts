@@ -4,8 +4,8 @@
 
 import { statSync } from 'node:fs';
 import type { ApplicationConfig } from '@rsio/common/config/schema/types';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { Addresses } from './address.ts';
 import { ControlGroup } from './control-group.ts';
 import { KnownNote } from './known-note.ts';

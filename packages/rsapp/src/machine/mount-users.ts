@@ -3,7 +3,7 @@
 // does not count as a user.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { parseMountTable } from '@rsio/common/daemon/mount-table';
+import { parseMountTable } from '@rsio/base/daemon/mount-table';
 
 export interface MountUser {
   readonly pid: number;

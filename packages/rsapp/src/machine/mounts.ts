@@ -2,12 +2,12 @@
 // users kills them, tries again, and at the end names them; a mount that rsapp did not make is never touched. A file below /run, which does not
 // outlive a reboot, lists the mounts that rsapp has made.
 
-import { sleep, within } from '@rsio/common/lib/waiting';
+import { sleep, within } from '@rsio/base/lib/waiting';
 import { mkdirSync, readFileSync } from 'node:fs';
-import type { Clock } from '@rsio/common/lib/clock';
-import { mountTable } from '@rsio/common/daemon/mount-table';
-import { replaceFile } from '@rsio/common/files/durable-write';
-import { RsError } from '@rsio/common/lib/errors';
+import type { Clock } from '@rsio/base/lib/clock';
+import { mountTable } from '@rsio/base/daemon/mount-table';
+import { replaceFile } from '@rsio/base/files/durable-write';
+import { RsError } from '@rsio/base/lib/errors';
 import { KILL_LOOK_MS, SYSTEM_CALL_MS, UMOUNT_MAX_MS, APPLICATION_UNMOUNT_TRIES_MAX, USERS_NAMED_MAX } from '../limits.ts';
 import { type MountUser, usersOf } from './mount-users.ts';
 import { type Outcome, type RunProgram, runWell } from './programs.ts';

@@ -3,8 +3,8 @@
 
 import { statSync } from 'node:fs';
 import type { ApplicationConfig } from '@rsio/common/config/schema/types';
-import { unsafeProgram } from '@rsio/common/files/safe-program';
-import { toRsError } from '@rsio/common/lib/errors';
+import { unsafeProgram } from '@rsio/base/files/safe-program';
+import { toRsError } from '@rsio/base/lib/errors';
 import type { Mounts } from './mounts.ts';
 import type { RunProgram } from './programs.ts';
 import { shownUnit } from './service.ts';

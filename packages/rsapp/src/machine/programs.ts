@@ -2,8 +2,8 @@
 // none outlives its time limit; a program that hangs in uninterruptible I/O is given up and reported.
 
 import { execFile } from 'node:child_process';
-import { systemClock } from '@rsio/common/lib/clock';
-import { errnoName, RsError } from '@rsio/common/lib/errors';
+import { systemClock } from '@rsio/base/lib/clock';
+import { errnoName, RsError } from '@rsio/base/lib/errors';
 import { SYSTEM_CALL_MS, SYSTEM_OUTPUT_MAX_BYTES } from '../limits.ts';
 
 export interface Outcome {

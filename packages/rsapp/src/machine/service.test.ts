@@ -2,7 +2,7 @@
 // and stops them.
 
 import { expect, it } from 'vitest';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { RunProgram } from './programs.ts';
 import { isMachineEnding, UnitService } from './service.ts';
 

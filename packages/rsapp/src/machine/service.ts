@@ -1,11 +1,11 @@
 // The service of an application: a systemd unit, or programs in a control group. Invariants: a stop ends with no process of the service, or
 // with an error that names the remaining ones; rsapp may end and start again without a change of the service.
 
-import { sleep } from '@rsio/common/lib/waiting';
+import { sleep } from '@rsio/base/lib/waiting';
 import { spawn } from 'node:child_process';
-import { unsafeProgram } from '@rsio/common/files/safe-program';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { unsafeProgram } from '@rsio/base/files/safe-program';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { KILL_LOOK_MS, KILLED_WAIT_MS, USERS_NAMED_MAX } from '../limits.ts';
 import { type ControlGroup, ENTER } from './control-group.ts';
 import { type RunProgram, runWell } from './programs.ts';

@@ -2,7 +2,7 @@
 // a step fails. The decisions are tested in decider/.
 
 import { beforeEach, describe, expect, it } from 'vitest';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { startedNote } from '../decider/decide.ts';
 import { changed, parseNote, printNote, withFailure } from '../decider/note.ts';
 import { COMMAND_WAIT_MS } from '../limits.ts';

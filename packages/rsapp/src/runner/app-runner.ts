@@ -6,9 +6,9 @@
 import type { ApplicationConfig } from '@rsio/common/config/schema/types';
 import type { ApplicationView } from '@rsio/api/rsapp/app-methods';
 import type { Change } from '@rsio/common/events/event-history';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import { decide, newMemory, whyAlone } from '../decider/decide.ts';
 import type { AppRules, Facts, Local, Memory, Order, Seen } from '../decider/facts.ts';
 import { changed, type Note } from '../decider/note.ts';

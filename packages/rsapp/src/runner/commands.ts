@@ -5,8 +5,8 @@
 import { randomUUID } from 'node:crypto';
 import type { AppOrder } from '@rsio/api/rsapp/app-methods';
 import type { ApplicationConfig } from '@rsio/common/config/schema/types';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { quoteText } from '@rsio/common/lib/units';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { quoteText } from '@rsio/base/lib/units';
 import { startedNote } from '../decider/decide.ts';
 import { changed, newNote, type Note } from '../decider/note.ts';
 import { COMMAND_WAIT_MS, COMMANDS_WAITING_MAX } from '../limits.ts';

@@ -2,7 +2,7 @@
 // which orders are refused at once. The orders for one application are tested in app-runner.test.ts.
 
 import { beforeEach, expect, it } from 'vitest';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { parseNote } from '../decider/note.ts';
 import { LEAVE_MAX_MS } from '../limits.ts';
 import { APP, FakeNode } from '../testing/fake-node.ts';

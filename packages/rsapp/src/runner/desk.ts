@@ -2,15 +2,15 @@
 // application that hangs delays no other one; a change of the configuration never touches an application that runs here; when the machine goes
 // down, applications leave it in order.
 
-import { sleep } from '@rsio/common/lib/waiting';
+import { sleep } from '@rsio/base/lib/waiting';
 import { isDeepStrictEqual } from 'node:util';
 import type { ApplicationConfig } from '@rsio/common/config/schema/types';
 import type { AppOrder, ApplicationView } from '@rsio/api/rsapp/app-methods';
 import type { Change } from '@rsio/common/events/event-history';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { quoteText } from '@rsio/common/lib/units';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { quoteText } from '@rsio/base/lib/units';
+import type { Log } from '@rsio/base/log/log';
 import { COMMAND_WAIT_MS, APPLICATION_LOOK_MS, LEAVE_MAX_MS } from '../limits.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Sight, Volumes } from '../sight/rsiod-sight.ts';

@@ -4,7 +4,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import type { ApplicationConfig } from '@rsio/common/config/schema/types';
-import { type ErrorCode, RsError, toRsError } from '@rsio/common/lib/errors';
+import { type ErrorCode, RsError, toRsError } from '@rsio/base/lib/errors';
 import type { Seen } from '../decider/facts.ts';
 import { changed, type Note, parseNote, printNote } from '../decider/note.ts';
 import { type Attached, isNamed, type Sight } from '../sight/rsiod-sight.ts';

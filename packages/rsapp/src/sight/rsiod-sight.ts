@@ -3,8 +3,8 @@
 
 import { callControl } from '@rsio/api/rsiod/call-rsiod';
 import type { AttachmentView } from '@rsio/api/rsiod/methods';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { RSIOD_ANSWER_MS, RSIOD_CHANGE_MS } from '../limits.ts';
 
 /** What the servers say about the first volume of an application. */

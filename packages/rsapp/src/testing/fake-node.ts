@@ -3,8 +3,8 @@
 
 import type { ApplicationConfig } from '@rsio/common/config/schema/types';
 import type { Change } from '@rsio/common/events/event-history';
-import { RsError } from '@rsio/common/lib/errors';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { startedNote } from '../decider/decide.ts';
 import { changed, parseNote, printNote } from '../decider/note.ts';
 import type { Machine, MachineState } from '../machine/machine.ts';

@@ -2,7 +2,7 @@
 // and an administrator gives orders. Orders take some steps and may fail. Judges check each step. The servers act as one here: they
 // grant a hold to one node, end it only by a detach or a take-over, and keep the note. Everything follows from the seed.
 
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { decide, newMemory, startedNote } from '../decider/decide.ts';
 import type { AppRules, Facts, Memory, Order } from '../decider/facts.ts';
 import { changed, type Note } from '../decider/note.ts';

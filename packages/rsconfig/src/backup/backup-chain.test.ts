@@ -4,7 +4,7 @@
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { BACKUP_BYTES, type HeaderParts, qcow2, writeBackup } from '../testing/backup-folder.ts';
 import { chainUri, checkFree, readChain } from './backup-chain.ts';

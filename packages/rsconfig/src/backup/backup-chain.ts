@@ -5,8 +5,8 @@
 
 import { lstat, readdir, realpath } from 'node:fs/promises';
 import path from 'node:path';
-import { withFile } from '@rsio/common/files/with-file';
-import { errnoName, RsError } from '@rsio/common/lib/errors';
+import { withFile } from '@rsio/base/files/with-file';
+import { errnoName, RsError } from '@rsio/base/lib/errors';
 import { type BackupRecord, readRecord } from './backup-record.ts';
 import { CHAIN_FILES_MAX, QCOW2_HEADER_BYTES } from '../limits.ts';
 import { parseQcow2Header, quoted, type Qcow2Header } from './qcow2-header.ts';

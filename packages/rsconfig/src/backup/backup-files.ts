@@ -3,9 +3,9 @@
 
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { syncDirectory } from '@rsio/common/files/durable-write';
-import { withFile } from '@rsio/common/files/with-file';
-import { nameInUniverse, snapshotName } from '@rsio/common/lib/volume-name';
+import { syncDirectory } from '@rsio/base/files/durable-write';
+import { withFile } from '@rsio/base/files/with-file';
+import { nameInUniverse, snapshotName } from '@rsio/base/lib/volume-name';
 import { checkFree } from './backup-chain.ts';
 import { type BackupRecord, recordFile, writeRecord } from './backup-record.ts';
 import { type FileFacts, factsOf } from './link-check.ts';

@@ -4,10 +4,10 @@
 
 import { lstat, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { replaceFile } from '@rsio/common/files/durable-write';
-import { errnoName, RsError } from '@rsio/common/lib/errors';
-import { escapeControls } from '@rsio/common/lib/printable';
-import { accepts, count, integer, number, object, type Of, optional, orNull, text, textThat, word } from '@rsio/common/lib/shape';
+import { replaceFile } from '@rsio/base/files/durable-write';
+import { errnoName, RsError } from '@rsio/base/lib/errors';
+import { escapeControls } from '@rsio/base/lib/printable';
+import { accepts, count, integer, number, object, type Of, optional, orNull, text, textThat, word } from '@rsio/base/lib/shape';
 import { RECORD_MAX_BYTES } from '../limits.ts';
 
 const RUN = object({

@@ -7,10 +7,10 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { AttachmentView } from '@rsio/api/rsiod/methods';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { count, orNull, text, type ValuesOf } from '@rsio/common/lib/shape';
-import { RESTORE_MARK_BYTES, restoreMark } from '@rsio/common/lib/restore-mark';
-import { exportName, servedNameParts, volumeLabel } from '@rsio/common/lib/volume-name';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { count, orNull, text, type ValuesOf } from '@rsio/base/lib/shape';
+import { RESTORE_MARK_BYTES, restoreMark } from '@rsio/base/lib/restore-mark';
+import { exportName, servedNameParts, volumeLabel } from '@rsio/base/lib/volume-name';
 import type { CommandContext } from '../cli/context.ts';
 import { type BackupChain, chainNode, chainUri, readChain } from './backup-chain.ts';
 import { backupFile, beginBackup, endBackup, fileVolume } from './backup-files.ts';

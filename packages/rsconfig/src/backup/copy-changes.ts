@@ -1,8 +1,8 @@
 // Copies the changed ranges of a snapshot from one NBD export to another, a few pieces at a time. Invariant: every byte in a changed range
 // is written, even zeros, so that old data of the target or of its base never stays visible.
 
-import { severalAtOnce } from '@rsio/common/structures/concurrency';
-import { RsError } from '@rsio/common/lib/errors';
+import { severalAtOnce } from '@rsio/base/structures/concurrency';
+import { RsError } from '@rsio/base/lib/errors';
 import { PIECE_BYTES, PIECES_AT_ONCE, STATUS_BYTES } from '../limits.ts';
 import type { NbdClient } from './nbd-client.ts';
 

@@ -4,7 +4,7 @@
 // newest increment first, so that the rest can be restored after each step. The chain of the newest backup, and a chain on which another
 // file stands, are never chosen. A snapshot is chosen by name and id together.
 
-import { plural } from '@rsio/common/lib/units';
+import { plural } from '@rsio/base/lib/units';
 import { CHAIN_FILES_MAX, FULL_EARLY_SHARE } from '../limits.ts';
 import type { RunMark } from './backup-record.ts';
 

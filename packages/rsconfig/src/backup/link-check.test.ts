@@ -15,7 +15,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { sealBackup, writeBackup } from '../testing/backup-folder.ts';
 import { readChain } from './backup-chain.ts';

@@ -4,8 +4,8 @@
 
 import { lstat } from 'node:fs/promises';
 import path from 'node:path';
-import { sha256Of } from '@rsio/common/files/sha256';
-import { RsError } from '@rsio/common/lib/errors';
+import { sha256Of } from '@rsio/base/files/sha256';
+import { RsError } from '@rsio/base/lib/errors';
 import type { BackupChain } from './backup-chain.ts';
 import type { BackupRecord } from './backup-record.ts';
 

@@ -2,7 +2,7 @@
 // request ends with an answer, or with the error that ended the connection; an answer with an unexpected length ends the connection.
 
 import { connect, type Socket } from 'node:net';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { OPTION_REPLY_MAX_BYTES } from '../limits.ts';
 
 const OPTION_MAGIC = Buffer.from('IHAVEOPT');

@@ -1,7 +1,7 @@
 // Reads the parts of a qcow2 header that name other files. Pure. Invariant: if qemu would open another file because of the header, that
 // file is in the result or the header is refused. A forged backup therefore cannot make qemu open an unchecked file.
 
-import { escapeControls } from '@rsio/common/lib/printable';
+import { escapeControls } from '@rsio/base/lib/printable';
 
 export interface Qcow2Header {
   readonly sizeBytes: number;

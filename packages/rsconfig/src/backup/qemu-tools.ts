@@ -1,14 +1,14 @@
 // Runs the programs qemu-img and qemu-nbd, which write and read backup files. Invariant: when a function returns or throws, the program
 // that it has started has exited.
 
-import { sleep } from '@rsio/common/lib/waiting';
+import { sleep } from '@rsio/base/lib/waiting';
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { killChild } from '@rsio/common/lib/kill-child';
-import type { Clock } from '@rsio/common/lib/clock';
-import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
+import { killChild } from '@rsio/base/lib/kill-child';
+import type { Clock } from '@rsio/base/lib/clock';
+import { errnoName, RsError, toRsError } from '@rsio/base/lib/errors';
 import { LISTEN_RETRY_MS, LISTEN_WAIT_MS, PROGRAM_TEXT_MAX_CHARS } from '../limits.ts';
 import { NbdClient } from './nbd-client.ts';
 

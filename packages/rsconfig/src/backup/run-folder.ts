@@ -5,9 +5,9 @@
 import { existsSync } from 'node:fs';
 import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { syncDirectory } from '@rsio/common/files/durable-write';
-import { acquireCommandLock, type PidFile } from '@rsio/common/daemon/pid-file';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { syncDirectory } from '@rsio/base/files/durable-write';
+import { acquireCommandLock, type PidFile } from '@rsio/base/daemon/pid-file';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { readChain, readHeader } from './backup-chain.ts';
 import { partFile } from './backup-files.ts';
 import { readRecord, recordFile, writeRecord } from './backup-record.ts';

@@ -2,7 +2,7 @@
 // APP_WHY_POLL_MS, and again every APP_WHY_AGAIN_MS while it lasts; the answer of rsapp alone decides how the order ends.
 
 import type { AppMethods, ApplicationView } from '@rsio/api/rsapp/app-methods';
-import { escapeControls } from '@rsio/common/lib/printable';
+import { escapeControls } from '@rsio/base/lib/printable';
 import { APP_WHY_AGAIN_MS, APP_WHY_POLL_MS } from '../limits.ts';
 import type { CommandContext } from './context.ts';
 

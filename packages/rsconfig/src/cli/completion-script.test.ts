@@ -4,8 +4,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bashCompletion } from '@rsio/common/cli/completion-script';
-import { CompletionShell } from '@rsio/common/testing/completion-shell';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { CompletionShell } from '@rsio/base/testing/completion-shell';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { COMMANDS } from '../command-table.ts';
 

@@ -3,12 +3,12 @@
 // If the file has no errors and --reload is given, rsconfig makes rsiod reload the file. Without --reload, rsconfig reports that rsiod
 // still uses its old configuration. The edits are made by rscltcfg-edit.ts; config-file.ts reads and writes the file.
 
-import { sleep } from '@rsio/common/lib/waiting';
+import { sleep } from '@rsio/base/lib/waiting';
 import { openConfigFile, saveConfigFile, type SavedConfig } from '@rsio/common/config/config-file';
 import type { IniDocument } from '@rsio/common/config/reader/ini-document';
 import { type KeyValues, newRscltcfg } from '@rsio/common/config/rscltcfg-edit';
-import { RsError } from '@rsio/common/lib/errors';
-import { escapeControls } from '@rsio/common/lib/printable';
+import { RsError } from '@rsio/base/lib/errors';
+import { escapeControls } from '@rsio/base/lib/printable';
 import type { OptionSpec } from '@rsio/common/cli/command';
 import type { CommandContext } from './context.ts';
 import { CONFIG_RETRIES, CONFIG_RETRY_MS } from '../limits.ts';

@@ -6,8 +6,8 @@ import type { RsiodPaths } from '@rsio/common/config/root-paths';
 import type { AppCall } from '@rsio/api/rsapp/app-methods';
 import type { HeldAnswer } from '@rsio/common/control/control-client';
 import type { ControlMethodName, ControlMethods } from '@rsio/api/rsiod/methods';
-import type { Clock } from '@rsio/common/lib/clock';
-import type { RsError } from '@rsio/common/lib/errors';
+import type { Clock } from '@rsio/base/lib/clock';
+import type { RsError } from '@rsio/base/lib/errors';
 import type { WaitingPorts } from './waiting.ts';
 
 export interface CommandContext {

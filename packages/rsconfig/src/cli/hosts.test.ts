@@ -1,7 +1,7 @@
 // Tests which texts are a HOST[:PORT], and which are refused before the resolver is called. The tests use the machine's resolver, for which
 // only the name localhost is certain to exist.
 
-import { systemClock } from '@rsio/common/lib/clock';
+import { systemClock } from '@rsio/base/lib/clock';
 import { expect, test } from 'vitest';
 import { parsePort, resolveHost } from './hosts.ts';
 

@@ -3,10 +3,10 @@
 
 import { lookup } from 'node:dns/promises';
 import { isIPv6 } from 'node:net';
-import type { Clock } from '@rsio/common/lib/clock';
-import { errnoName, RsError } from '@rsio/common/lib/errors';
-import { PORT_MAX } from '@rsio/common/lib/limits';
-import { parseAddress, parseEndpoint } from '@rsio/common/lib/units';
+import type { Clock } from '@rsio/base/lib/clock';
+import { errnoName, RsError } from '@rsio/base/lib/errors';
+import { PORT_MAX } from '@rsio/base/lib/limits';
+import { parseAddress, parseEndpoint } from '@rsio/base/lib/units';
 import type { ExploreLocal } from '@rsio/protocol/explorer/exploration';
 import type { DatagramPeer } from '@rsio/protocol/explorer/datagram-sockets';
 import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/interfaces';

@@ -2,8 +2,8 @@
 // an answer of rsiod unchanged, its shape is in api/src/rsiod/methods.ts. The rules for extending a shape are in docs/JSON.md.
 
 import { WAITING } from '@rsio/api/rsiod/methods';
-import { DIRECTIONS, PATH_STATES } from '@rsio/common/lib/path-states';
-import { count, flag, list, number, object, orNull, text, word } from '@rsio/common/lib/shape';
+import { DIRECTIONS, PATH_STATES } from '@rsio/base/lib/path-states';
+import { count, flag, list, number, object, orNull, text, word } from '@rsio/base/lib/shape';
 
 export const FINDINGS_SHAPE = object({
   findings: list(

@@ -3,7 +3,7 @@
 
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { stdin } from 'node:process';
-import { errnoName, RsError } from '@rsio/common/lib/errors';
+import { errnoName, RsError } from '@rsio/base/lib/errors';
 import type { OptionSpec } from '@rsio/common/cli/command';
 import { type CommandContext, usageError } from './context.ts';
 import { INPUT_MAX_BYTES } from '../limits.ts';

@@ -4,9 +4,9 @@
 import { type KnownServer, KNOWN_SERVERS_FORM } from '@rsio/common/config/known-servers';
 import { targetPort } from '@rsio/common/config/reader/rscltcfg';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
-import { StateFile } from '@rsio/common/files/state-file';
-import { toRsError } from '@rsio/common/lib/errors';
-import { endPointKey } from '@rsio/common/lib/subnet';
+import { StateFile } from '@rsio/base/files/state-file';
+import { toRsError } from '@rsio/base/lib/errors';
+import { endPointKey } from '@rsio/base/lib/subnet';
 import type { CommandContext } from './context.ts';
 
 export interface KnownSection {

@@ -1,8 +1,8 @@
 // Tests --wait of the commands about servers' volumes: which errors lead to a repeated request, the ids of that request, and when the wait
 // ends. The waiting itself is tested in waiting.test.ts.
 
-import { RsError, type ErrorCode } from '@rsio/common/lib/errors';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { RsError, type ErrorCode } from '@rsio/base/lib/errors';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { expect, test } from 'vitest';
 import { contextOf } from '../testing/context.ts';
 import { WAIT_POLL_MS } from '../limits.ts';

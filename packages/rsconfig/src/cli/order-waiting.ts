@@ -2,7 +2,7 @@
 // that is restarting. Invariant: a repeated order has the same ids, so that a server that has already executed the order only repeats its
 // answer.
 
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import type { CommandContext } from './context.ts';
 import { unfinishedMessage, waitUntil } from './waiting.ts';
 

@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { udpSockets } from '@rsio/protocol/explorer/datagram-sockets';
 import { type ByteCounters, machineInterfaces, readCounters, systemFacts } from '@rsio/protocol/explorer/interfaces';
 import type { ProbePorts } from '@rsio/protocol/explorer/probe-report';
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import { tcpConnector } from '@rsio/protocol/link/tcp-transport';
 
 export type ThisMachine = ReturnType<typeof thisMachine>;

@@ -2,10 +2,10 @@
 // with a scripted daemon. Real daemons are in test/integration/waiting.test.ts.
 
 import type { AttachOutcome } from '@rsio/api/rsiod/methods';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { WAIT_MS } from '@rsio/common/cli/limits';
 import { WAIT_POLL_MS } from '../limits.ts';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { describe, expect, test } from 'vitest';
 import { COMMANDS } from '../command-table.ts';
 import { shownCall } from '@rsio/common/cli/command';

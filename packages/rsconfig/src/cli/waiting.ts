@@ -2,9 +2,9 @@
 // time limit, however long a poll takes; stopping the wait early with Ctrl-C undoes nothing; the progress line is removed before anything
 // else is printed.
 
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { escapeControls } from '@rsio/common/lib/printable';
-import { plural } from '@rsio/common/lib/units';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { escapeControls } from '@rsio/base/lib/printable';
+import { plural } from '@rsio/base/lib/units';
 import { WAIT_POLL_MS } from '../limits.ts';
 
 export interface WaitingPorts {

@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { ApplicationView } from '@rsio/api/rsapp/app-methods';
-import { RsError } from '@rsio/common/lib/errors';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { RsError } from '@rsio/base/lib/errors';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { contextOf } from '../testing/context.ts';
 import { APP_ADD, APP_LIST, APP_MOVE, APP_REMOVE, APP_SHOW, APP_START, NODE_DRAIN } from './applications.ts';
 

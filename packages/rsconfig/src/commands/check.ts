@@ -6,8 +6,8 @@ import { type ConfigProblem, problemTexts } from '@rsio/common/config/reader/fin
 import { examineRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { triggerProblems } from '@rsio/common/config/trigger-programs';
 import type { ClientGateConfig, ConfigWarning } from '@rsio/common/config/schema/types';
-import { toRsError } from '@rsio/common/lib/errors';
-import { escapeControls } from '@rsio/common/lib/printable';
+import { toRsError } from '@rsio/base/lib/errors';
+import { escapeControls } from '@rsio/base/lib/printable';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { defineCommand } from '../cli/context.ts';
 import { CHECK_SHAPE } from '../cli/json-shapes.ts';

@@ -5,9 +5,9 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writ
 import { join } from 'node:path';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import type { ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { CONFIG_RETRIES, CONFIG_RETRY_MS, INPUT_MAX_BYTES } from '../limits.ts';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { sampleRscltcfg } from '@rsio/common/testing/sample-rscltcfg';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { root, run, serveControl, useRsconfig } from '../testing/rsconfig-run.ts';

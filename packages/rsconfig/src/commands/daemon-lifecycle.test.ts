@@ -5,13 +5,13 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { rsiodPaths } from '@rsio/common/config/root-paths';
-import { acquirePidFile } from '@rsio/common/daemon/pid-file';
-import { RsError } from '@rsio/common/lib/errors';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { acquirePidFile } from '@rsio/base/daemon/pid-file';
+import { RsError } from '@rsio/base/lib/errors';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { contextOf } from '../testing/context.ts';
 import { RESTART } from './daemon-lifecycle.ts';
 import path from 'node:path';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 /** The pid and start time of the process that answers; null if no process answers. */
 type Answer = { readonly pid: number; readonly startedMs: number } | null;

@@ -4,9 +4,9 @@
 // called. The command `stop` returns once no process answers. Paths that do not come up in time are listed on stderr.
 
 import { CONTROL_METHODS, type StatusView } from '@rsio/api/rsiod/methods';
-import { DAEMON_START_TIMEOUT_MS } from '@rsio/common/daemon/limits';
-import { pidFileHolder } from '@rsio/common/daemon/pid-file';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { DAEMON_START_TIMEOUT_MS } from '@rsio/base/daemon/limits';
+import { pidFileHolder } from '@rsio/base/daemon/pid-file';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { JSON_OPTION, printJson, WAIT_OPTION } from '@rsio/common/cli/command';
 import { type CommandContext, defineCommand } from '../cli/context.ts';
 import { reloadDaemon } from '../cli/config-edit.ts';

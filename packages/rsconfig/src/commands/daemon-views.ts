@@ -1,10 +1,10 @@
 // Implements the commands that only show state: -l, -q, -m status, -m stats and events. Invariant: stdout contains only the requested
 // information; warnings go to stderr and never change the exit code.
 
-import { sleep } from '@rsio/common/lib/waiting';
+import { sleep } from '@rsio/base/lib/waiting';
 import { parseSince, SINCE_HELP } from '@rsio/common/cli/since';
-import { RsError } from '@rsio/common/lib/errors';
-import { parseWhole, quoteText } from '@rsio/common/lib/units';
+import { RsError } from '@rsio/base/lib/errors';
+import { parseWhole, quoteText } from '@rsio/base/lib/units';
 import { EVENTS_KEPT } from '@rsio/common/control/limits';
 import { CONTROL_METHODS } from '@rsio/api/rsiod/methods';
 import { JSON_OPTION, printJson, VERBOSE_OPTION, WAIT_OPTION } from '@rsio/common/cli/command';

@@ -2,7 +2,7 @@
 // test/integration/farm-commands.test.ts compares it with `rsadm farm` of real servers.
 
 import type { SharedPoolView } from '@rsio/api/views/views';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { sharedPool } from '@rsio/api/testing/server-views';
 import { expect, test } from 'vitest';
 import { run } from '../testing/rsconfig-run.ts';

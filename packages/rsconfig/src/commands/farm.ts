@@ -3,7 +3,7 @@
 
 import { JSON_OPTION } from '@rsio/common/cli/command';
 import { SHARED_POOL, type SharedPoolView } from '@rsio/api/views/views';
-import { list, object, text } from '@rsio/common/lib/shape';
+import { list, object, text } from '@rsio/base/lib/shape';
 import { FARM_DETAILS, printFarm } from '@rsio/api/manage/farm-views';
 import { defineCommand } from '../cli/context.ts';
 import { INVENTORY_WAIT_MS } from '../limits.ts';

@@ -3,7 +3,7 @@
 
 import { expect, it } from 'vitest';
 import { CUT_STATE } from '@rsio/api/rsiod/methods';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { CommandContext } from '../cli/context.ts';
 import { stopByForce, reportLosses } from './forced-losses.ts';
 

@@ -4,7 +4,7 @@
 
 import { EVENTS_KEPT } from '@rsio/common/control/limits';
 import { CUT_STATE } from '@rsio/api/rsiod/methods';
-import { toRsError } from '@rsio/common/lib/errors';
+import { toRsError } from '@rsio/base/lib/errors';
 import type { CommandContext } from '../cli/context.ts';
 
 /** Runs `work`, which may detach volumes by force, and then reports the losses. */

@@ -7,9 +7,9 @@ import { newChapSecret, newGateSecret, newTlsKey } from '@rsio/common/config/gat
 import { addGate, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';
 import { isIqn, isNqn } from '@rsio/common/config/schema/value-types';
 import { AOE_GATE, GATE, type GateView } from '@rsio/api/rsiod/methods';
-import { RsError } from '@rsio/common/lib/errors';
-import { list, object, text } from '@rsio/common/lib/shape';
-import { printSize, quoteText } from '@rsio/common/lib/units';
+import { RsError } from '@rsio/base/lib/errors';
+import { list, object, text } from '@rsio/base/lib/shape';
+import { printSize, quoteText } from '@rsio/base/lib/units';
 import { aoeRow, aoeText } from '../output/aoe-gates.ts';
 import { type CommandContext, defineCommand } from '../cli/context.ts';
 import { changeConfig, givenKeys, RELOAD_OPTION } from '../cli/config-edit.ts';

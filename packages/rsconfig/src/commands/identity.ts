@@ -3,8 +3,8 @@
 
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { syncDirectory } from '@rsio/common/files/durable-write';
-import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
+import { syncDirectory } from '@rsio/base/files/durable-write';
+import { errnoName, RsError, toRsError } from '@rsio/base/lib/errors';
 import { defineCommand } from '../cli/context.ts';
 
 export const IDENTITY_NEW = defineCommand({

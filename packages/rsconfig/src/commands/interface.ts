@@ -3,8 +3,8 @@
 
 import { loadRscltConfig } from '@rsio/common/config/load-config';
 import { addInterface, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';
-import { isSingleHost } from '@rsio/common/lib/subnet';
-import { parsePrefixedAddress } from '@rsio/common/lib/units';
+import { isSingleHost } from '@rsio/base/lib/subnet';
+import { parsePrefixedAddress } from '@rsio/base/lib/units';
 import { interfaceOf, machineInterfaces, systemFacts } from '@rsio/protocol/explorer/interfaces';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { type CommandContext, defineCommand } from '../cli/context.ts';

@@ -1,7 +1,7 @@
 // Tests `rsconfig pool list`: one table of the pools of all servers, and the messages about servers that did not show theirs.
 // test/integration/control.test.ts runs it with a real server.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { pool } from '@rsio/api/testing/server-views';
 import { expect, test } from 'vitest';
 import { run } from '../testing/rsconfig-run.ts';

@@ -4,9 +4,9 @@
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { alignColumns, toText } from '@rsio/common/cli/table';
 import { POOL } from '@rsio/api/views/views';
-import { list, object, text } from '@rsio/common/lib/shape';
+import { list, object, text } from '@rsio/base/lib/shape';
 import { NO_POOL, standingText } from '@rsio/api/views/server-tables';
-import { shownSize } from '@rsio/common/lib/units';
+import { shownSize } from '@rsio/base/lib/units';
 import { defineCommand } from '../cli/context.ts';
 import { INVENTORY_WAIT_MS } from '../limits.ts';
 import { PLACE_OPTIONS, PLACE_SYNOPSIS } from './server-volumes/door.ts';

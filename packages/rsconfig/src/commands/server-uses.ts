@@ -3,8 +3,8 @@
 
 import type { AttachmentView, NamespaceView } from '@rsio/api/rsiod/methods';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
-import { toRsError } from '@rsio/common/lib/errors';
-import { volumeLabel } from '@rsio/common/lib/volume-name';
+import { toRsError } from '@rsio/base/lib/errors';
+import { volumeLabel } from '@rsio/base/lib/volume-name';
 import type { CommandContext } from '../cli/context.ts';
 import { knownSections } from '../cli/known-servers.ts';
 import { INVENTORY_WAIT_MS } from '../limits.ts';

@@ -8,7 +8,7 @@ import { openConfigFile } from '@rsio/common/config/config-file';
 import { loadRscltConfig } from '@rsio/common/config/load-config';
 import { printIni } from '@rsio/common/config/reader/ini-document';
 import { examineRscltConfig } from '@rsio/common/config/reader/rscltcfg';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { JSON_OPTION, listed, printJson } from '@rsio/common/cli/command';
 import { alignColumns, toText } from '@rsio/common/cli/table';
 import { defineCommand, usageError } from '../cli/context.ts';

@@ -2,7 +2,7 @@
 // test/integration/rolling-restart.test.ts uses it to restart real servers.
 
 import type { Readiness } from '@rsio/api/rssrv/observing-methods';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { expect, test } from 'vitest';
 import { run } from '../testing/rsconfig-run.ts';
 import { DOWN, machine, serve, useServerVolumes } from '../testing/server-volumes-scene.ts';

@@ -4,8 +4,8 @@
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { alignColumns, toText } from '@rsio/common/cli/table';
 import { READINESS, type Readiness } from '@rsio/api/rssrv/observing-methods';
-import { list, number, object, orNull, text } from '@rsio/common/lib/shape';
-import { formatTime } from '@rsio/common/log/log-line';
+import { list, number, object, orNull, text } from '@rsio/base/lib/shape';
+import { formatTime } from '@rsio/base/log/log-line';
 import { defineCommand } from '../cli/context.ts';
 import { INVENTORY_WAIT_MS } from '../limits.ts';
 import { PLACE_OPTIONS, PLACE_SYNOPSIS } from './server-volumes/door.ts';

@@ -4,7 +4,7 @@
 import { type AttachmentView, type AttachOutcome, CONTROL_METHODS, type NamespaceView } from '@rsio/api/rsiod/methods';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { type CommandContext, defineCommand, usageError } from '../cli/context.ts';
-import { quoteText } from '@rsio/common/lib/units';
+import { quoteText } from '@rsio/base/lib/units';
 import { volumeText } from '@rsio/api/views/server-tables';
 import { checkNames, printOutcomes } from './attach.ts';
 import { reportLosses } from './forced-losses.ts';

@@ -2,7 +2,7 @@
 // each path, followed by the error, if any, and by remarks. Invariants: the exit code is 1 if a requested path cannot be used; no control
 // character from a name or a peer's message reaches the terminal; a value that could not be measured is printed as `-`.
 
-import { toAddress } from '@rsio/common/lib/address';
+import { toAddress } from '@rsio/base/lib/address';
 import { CONTROL_METHODS, type LeftOutView, type ProbeView } from '@rsio/api/rsiod/methods';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { type CommandContext, defineCommand, usageError } from '../cli/context.ts';

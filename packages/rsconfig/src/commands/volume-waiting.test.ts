@@ -2,7 +2,7 @@
 // terminal is tested in waiting.test.ts.
 
 import { expect, test } from 'vitest';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { VOLUME_PROGRESS_MS } from '../limits.ts';
 import { contextOf } from '../testing/context.ts';
 import { attachment } from '../testing/views.ts';

@@ -3,9 +3,9 @@
 // final; outcomes keep the order of rsiod's first answer; the progress line never changes a result.
 
 import type { AttachOutcome, PathView, ServerView } from '@rsio/api/rsiod/methods';
-import type { Timer } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
-import { plural } from '@rsio/common/lib/units';
+import type { Timer } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { plural } from '@rsio/base/lib/units';
 import type { CommandContext } from '../cli/context.ts';
 import { VOLUME_PROGRESS_MS } from '../limits.ts';
 import { type Poll, type WaitResult, unfinishedMessage, waitUntil } from '../cli/waiting.ts';

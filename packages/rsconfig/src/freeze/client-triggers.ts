@@ -4,7 +4,7 @@
 
 import type { ServerCall } from '@rsio/api/rssrv/call-server';
 import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
-import { toRsError } from '@rsio/common/lib/errors';
+import { toRsError } from '@rsio/base/lib/errors';
 import type { CommandContext } from '../cli/context.ts';
 import { SLOW_CALL_MS } from '../limits.ts';
 

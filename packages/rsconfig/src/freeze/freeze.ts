@@ -3,13 +3,13 @@
 
 import path from 'node:path';
 import { realpathSync } from 'node:fs';
-import { MachineDevices } from '@rsio/common/daemon/block-stack';
-import { mountTable } from '@rsio/common/daemon/mount-table';
+import { MachineDevices } from '@rsio/base/daemon/block-stack';
+import { mountTable } from '@rsio/base/daemon/mount-table';
 import { rssrvPaths } from '@rsio/common/config/root-paths';
 import type { ServerCall } from '@rsio/api/rssrv/call-server';
 import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
-import { RsError } from '@rsio/common/lib/errors';
-import { printDuration } from '@rsio/common/lib/units';
+import { RsError } from '@rsio/base/lib/errors';
+import { printDuration } from '@rsio/base/lib/units';
 import type { VolumeName } from '@rsio/api/views/values';
 import type { CommandContext } from '../cli/context.ts';
 import { whileFrozen } from './freezer.ts';

@@ -2,11 +2,11 @@
 // them when its stdin is closed, for example because rsconfig was killed, or after FREEZE_MAX_S. Invariants: this process writes nothing
 // while file systems are frozen. If the shell exits without thawing them, this process thaws them. Each wait is bounded.
 
-import { within } from '@rsio/common/lib/waiting';
+import { within } from '@rsio/base/lib/waiting';
 import { type ChildProcess, spawn } from 'node:child_process';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
-import { printDuration } from '@rsio/common/lib/units';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { printDuration } from '@rsio/base/lib/units';
 import type { FrozenMount } from './frozen-mounts.ts';
 import { FREEZE_MAX_S, FREEZE_WAIT_MS, THAW_WAIT_MS } from '../limits.ts';
 

@@ -2,7 +2,7 @@
 // tests the refusals before anything is frozen. Freezing itself is tested in test/integration/freeze.test.ts.
 
 import { expect, test } from 'vitest';
-import type { DeviceFacts } from '@rsio/common/daemon/block-stack';
+import type { DeviceFacts } from '@rsio/base/daemon/block-stack';
 import { mountsToFreeze } from './frozen-mounts.ts';
 
 const NUMBERS: Readonly<Record<string, string>> = {

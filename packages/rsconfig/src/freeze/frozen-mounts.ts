@@ -2,10 +2,10 @@
 // Invariants: a file system that also uses other devices is refused, because its snapshot would not be of one moment. A file system with
 // files of rsiod or rssrv is refused, because these programs would wait for themselves.
 
-import { type DeviceFacts, deviceOfMount, mountHolding, mountsOn, stackOn } from '@rsio/common/daemon/block-stack';
-import { STACKED_DEVICES_MAX } from '@rsio/common/daemon/limits';
-import type { MountEntry } from '@rsio/common/daemon/mount-table';
-import { RsError } from '@rsio/common/lib/errors';
+import { type DeviceFacts, deviceOfMount, mountHolding, mountsOn, stackOn } from '@rsio/base/daemon/block-stack';
+import { STACKED_DEVICES_MAX } from '@rsio/base/daemon/limits';
+import type { MountEntry } from '@rsio/base/daemon/mount-table';
+import { RsError } from '@rsio/base/lib/errors';
 import { FROZEN_MAX } from '../limits.ts';
 
 export interface FrozenVolume {

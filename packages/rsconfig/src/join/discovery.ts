@@ -3,9 +3,9 @@
 // Invariant: no content of a discovery datagram counts as proved.
 
 import { isIPv6 } from 'node:net';
-import { RsError } from '@rsio/common/lib/errors';
-import { isSameSubnet } from '@rsio/common/lib/subnet';
-import { printEndpoint } from '@rsio/common/lib/units';
+import { RsError } from '@rsio/base/lib/errors';
+import { isSameSubnet } from '@rsio/base/lib/subnet';
+import { printEndpoint } from '@rsio/base/lib/units';
 import type { FoundServer } from '@rsio/protocol/explorer/exploration';
 import { explore } from '@rsio/protocol/explorer/explorer';
 import type { Finding } from '@rsio/protocol/explorer/finding';

@@ -3,7 +3,7 @@
 
 import { shortKey } from '@rsio/common/config/reader/short-keys';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { ProbeLogin } from '@rsio/protocol/explorer/probe-report';
 
 export type JoinLogin = Required<Omit<ProbeLogin, 'refusals'>>;

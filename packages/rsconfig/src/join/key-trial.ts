@@ -3,8 +3,8 @@
 
 import { examineRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { type IniDocument, printIni } from '@rsio/common/config/reader/ini-document';
-import { RsError } from '@rsio/common/lib/errors';
-import { addressKey } from '@rsio/common/lib/subnet';
+import { RsError } from '@rsio/base/lib/errors';
+import { addressKey } from '@rsio/base/lib/subnet';
 import type { CommandContext } from '../cli/context.ts';
 import { thisMachine } from '../cli/this-machine.ts';
 import { tryPaths } from '../doctor/gather/gather-paths.ts';

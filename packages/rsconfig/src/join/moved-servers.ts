@@ -3,9 +3,9 @@
 // answers there. If two servers with one serverid answer, nothing is written, because one of them is a copy of the other.
 
 import type { RscltConfig } from '@rsio/common/config/schema/types';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { endPointKey } from '@rsio/common/lib/subnet';
-import { printEndpoint } from '@rsio/common/lib/units';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { endPointKey } from '@rsio/base/lib/subnet';
+import { printEndpoint } from '@rsio/base/lib/units';
 import type { CommandContext } from '../cli/context.ts';
 import { knownSections } from '../cli/known-servers.ts';
 import { thisMachine } from '../cli/this-machine.ts';

@@ -4,7 +4,7 @@
 import { SAMPLE_RSCLTCFG } from '@rsio/common/testing/sample-rscltcfg';
 import { parseIni, printIni } from '@rsio/common/config/reader/ini-document';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
-import { NAME_MAX_BYTES } from '@rsio/common/lib/limits';
+import { NAME_MAX_BYTES } from '@rsio/base/lib/limits';
 import { describe, expect, test } from 'vitest';
 import { type JoinIdentity, type OldSection, planJoin, type UsablePath } from './plan.ts';
 

@@ -7,11 +7,11 @@ import { printIni } from '@rsio/common/config/reader/ini-document';
 import { examineRscltConfig, targetPort } from '@rsio/common/config/reader/rscltcfg';
 import { addInterface, addNamespace, addServer, changeSection, newRscltcfg, setKey } from '@rsio/common/config/rscltcfg-edit';
 import type { ClientNamespaceConfig, RscltConfig } from '@rsio/common/config/schema/types';
-import { RsError } from '@rsio/common/lib/errors';
-import { addressKey } from '@rsio/common/lib/subnet';
-import { isName } from '@rsio/common/lib/units';
+import { RsError } from '@rsio/base/lib/errors';
+import { addressKey } from '@rsio/base/lib/subnet';
+import { isName } from '@rsio/base/lib/units';
 import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
-import { INTERFACES_MAX, NAME_MAX_BYTES } from '@rsio/common/lib/limits';
+import { INTERFACES_MAX, NAME_MAX_BYTES } from '@rsio/base/lib/limits';
 
 /** A proved path from an address of this machine to an interface of a server. */
 export interface UsablePath {

@@ -6,7 +6,7 @@ import { considerCandidates, isOnLink, type Pairing } from '@rsio/protocol/explo
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import { probeCandidate } from '@rsio/protocol/explorer/probe';
 import type { ProbeCandidate, ProbeRemote, ProbeReport } from '@rsio/protocol/explorer/probe-report';
-import { printEndpoint } from '@rsio/common/lib/units';
+import { printEndpoint } from '@rsio/base/lib/units';
 import { JOIN_PATHS_MAX } from '../limits.ts';
 import { probePorts, type ThisMachine } from '../cli/this-machine.ts';
 import type { Discovery, JoinTarget, ServerToTry } from './discovery.ts';

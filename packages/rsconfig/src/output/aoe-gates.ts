@@ -3,7 +3,7 @@
 
 import { alignColumns, toText } from '@rsio/common/cli/table';
 import type { AoeGateView } from '@rsio/api/rsiod/methods';
-import { printSize } from '@rsio/common/lib/units';
+import { printSize } from '@rsio/base/lib/units';
 
 /** Columns: name, protocol, place, hosts, volumes. */
 export function aoeRow({ name, interface: place, shelf, writes, trouble, hosts, volumes }: AoeGateView): string[] {

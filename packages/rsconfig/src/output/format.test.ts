@@ -1,7 +1,7 @@
 // Tests the texts of every view: compares the whole output with a fixed text. Some names, counts and addresses fill the width of their
 // columns or are wider.
 
-import { NO_LATENCY } from '@rsio/common/structures/latency-figures';
+import { NO_LATENCY } from '@rsio/base/structures/latency-figures';
 import { describe, expect, test } from 'vitest';
 import { formatEvents, formatLocal, formatOutcome, formatQuery, formatStatus } from './format.ts';
 import { formatStats } from './format-stats.ts';

@@ -20,9 +20,9 @@ import {
   waitingText,
 } from '@rsio/api/rsiod/methods';
 import { toText } from '@rsio/common/cli/table';
-import { formatTime } from '@rsio/common/log/log-line';
-import { plural, shownSize } from '@rsio/common/lib/units';
-import { volumeLabel } from '@rsio/common/lib/volume-name';
+import { formatTime } from '@rsio/base/log/log-line';
+import { plural, shownSize } from '@rsio/base/lib/units';
+import { volumeLabel } from '@rsio/base/lib/volume-name';
 import type { Finding } from '@rsio/protocol/explorer/finding';
 
 // Forms of the output. TIME has the format of the log, 2010_09_14-15:02:32 (GMT). An unknown value is printed as `-`.

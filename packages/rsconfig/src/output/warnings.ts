@@ -9,8 +9,8 @@ import {
   type StatusView,
   waitingText,
 } from '@rsio/api/rsiod/methods';
-import type { ErrorCode } from '@rsio/common/lib/errors';
-import { volumeLabel } from '@rsio/common/lib/volume-name';
+import type { ErrorCode } from '@rsio/base/lib/errors';
+import { volumeLabel } from '@rsio/base/lib/volume-name';
 import { endPoint } from './format.ts';
 
 /** Maximum number of reasons shown per server; rsconfig -m status -v shows all of them. */

@@ -2,7 +2,7 @@
 // daemon. Each test supplies the parts that it needs.
 
 import { rsiodPaths } from '@rsio/common/config/root-paths';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import type { CommandContext } from '../cli/context.ts';
 
 /** `call` accepts any method and may return any result, because the test plays the daemon. */

@@ -3,7 +3,7 @@
 
 import { parseIni } from '@rsio/common/config/reader/ini-document';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import type { ProbeReport } from '@rsio/protocol/explorer/probe-report';
 import type { DoctorFacts, FileFacts, PathFacts } from '../doctor/gather/facts.ts';

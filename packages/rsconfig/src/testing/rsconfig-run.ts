@@ -7,10 +7,10 @@ import { join } from 'node:path';
 import { type ControlServer, startControlServer } from '@rsio/common/control/control-server';
 import type { ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
 import { CONTROL_METHODS } from '@rsio/api/rsiod/methods';
-import { executeProgram } from '@rsio/common/daemon/arguments';
-import { quietLog } from '@rsio/common/log/log';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { executeProgram } from '@rsio/base/daemon/arguments';
+import { quietLog } from '@rsio/base/log/log';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { afterEach, beforeEach } from 'vitest';
 import { rsconfig, rsconfigSpec } from '../program.ts';
 

@@ -4,8 +4,8 @@
 import type { ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
 import type { ServerView } from '@rsio/api/rsiod/methods';
 import { HAD_NONE } from '@rsio/api/rssrv/server-methods';
-import { RsError } from '@rsio/common/lib/errors';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { IMAGE, client, job, pool, removedVolume, replication, snapshot, volume } from '@rsio/api/testing/server-views';
 import { beforeEach } from 'vitest';
 import { serveControl, useRsconfig } from './rsconfig-run.ts';

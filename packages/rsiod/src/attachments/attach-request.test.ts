@@ -2,7 +2,7 @@
 // in attachments.test.ts.
 
 import { describe, expect, it } from 'vitest';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { TAKE } from '@rsio/protocol/wire/messages';
 import { type AttachRequest, wantsReadonly, refuseOtherMode } from './attach-request.ts';
 

@@ -2,7 +2,7 @@
 // for read-only access never gets a writable volume, and a request by name gets the volume only in the requested mode.
 
 import type { AttachOutcome } from '@rsio/api/rsiod/methods';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { Take } from '@rsio/protocol/wire/messages';
 import type { Owner } from './owners.ts';
 

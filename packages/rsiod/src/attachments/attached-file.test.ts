@@ -5,9 +5,9 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { needPrograms } from '@rsio/common/testing/needs';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
-import { quietLog } from '@rsio/common/log/log';
+import { needPrograms } from '@rsio/base/testing/needs';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
+import { quietLog } from '@rsio/base/log/log';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type AttachedContent, AttachedFile } from './attached-file.ts';
 

@@ -3,11 +3,11 @@
 // then. Invariants: a daemon starts even if the file is damaged, and reports the damage; a damaged file is renamed, never overwritten.
 
 import { rename } from 'node:fs/promises';
-import { replaceVolatileFile } from '@rsio/common/files/durable-write';
-import { StateFile, type StateForm } from '@rsio/common/files/state-file';
-import { toRsError } from '@rsio/common/lib/errors';
-import { flag, integer, list, misfit, object, type Of, optional, text, word } from '@rsio/common/lib/shape';
-import type { Log } from '@rsio/common/log/log';
+import { replaceVolatileFile } from '@rsio/base/files/durable-write';
+import { StateFile, type StateForm } from '@rsio/base/files/state-file';
+import { toRsError } from '@rsio/base/lib/errors';
+import { flag, integer, list, misfit, object, type Of, optional, text, word } from '@rsio/base/lib/shape';
+import type { Log } from '@rsio/base/log/log';
 
 const KEPT = object({
   namespace: text(),

@@ -2,11 +2,11 @@
 // offers it, and is then reattached. Invariant: a volume is reattached only with the same id and from the same server, or from the owner of
 // its shared pool, unless the administrator has detached the volume or another client holds it. Invariant: the list is saved before an attach or detach returns its outcome.
 
-import { sleep } from '@rsio/common/lib/waiting';
+import { sleep } from '@rsio/base/lib/waiting';
 import type { AttachOutcome, AwaitedView } from '@rsio/api/rsiod/methods';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { toRsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import { VOLUMES_AT_ONCE } from '../sys/limits.ts';
 import { DETACHED_KEPT_MAX, REACH_LOOK_MS, RESTORE_POLL_MS, RESTORE_RETRY_MS, START_REACH_MS } from './limits.ts';
 import { isSameBoot } from '@rsio/protocol/client-identity';
@@ -16,10 +16,10 @@ import type { AttachedContent, AttachedStore, KeptVolume } from './attached-file
 import { isApplied, isLeftHeld, isMeant, leftToOthers } from './choices.ts';
 import { chooseVolume, type HeldOffer, isCalledLike, isOffer, labelOf, type Offer } from './offers.ts';
 import { ownersOf } from './pool-owner.ts';
-import { isSnapshot, servedNameParts } from '@rsio/common/lib/volume-name';
+import { isSnapshot, servedNameParts } from '@rsio/base/lib/volume-name';
 import type { EarlierAudience } from '../gates/from-programs.ts';
 import type { Audience } from '../volumes/frontend-volume.ts';
-import { severalAtOnce } from '@rsio/common/structures/concurrency';
+import { severalAtOnce } from '@rsio/base/structures/concurrency';
 import { type Order, type Owners, UNRECORDED } from './owners.ts';
 
 type Listed = Pick<KeptVolume, 'namespace' | 'name' | 'universe' | 'id'>;

@@ -2,8 +2,8 @@
 // volumes that fail or are taken by other clients are in lost-volumes.test.ts. Re-sent requests are tested in the trunk's revoke.test.ts,
 // and the file of attached volumes is tested in attached-list.test.ts. Rules: N3, G25, G31.
 
-import { quietLog } from '@rsio/common/log/log';
-import { RsError } from '@rsio/common/lib/errors';
+import { quietLog } from '@rsio/base/log/log';
+import { RsError } from '@rsio/base/lib/errors';
 import { PATH_SETTLED_MS } from '@rsio/protocol/client/limits';
 import { TAKE_OVER_WAIT_MS } from '@rsio/protocol/link/limits';
 import { ATTACH_WAIT_MS } from './limits.ts';

@@ -2,16 +2,16 @@
 // has opened it, or when its mirror takes I/O. A volume leaves the list when it is lost, or after the final flush of a detach. A forced
 // detach continues if this flush fails, and skips the flush while the volume has no path.
 
-import { within } from '@rsio/common/lib/waiting';
+import { within } from '@rsio/base/lib/waiting';
 import type { ClientNamespaceConfig, RscltConfig } from '@rsio/common/config/schema/types';
 import { effectiveVolume, effectiveVolumeOf, namesToAttach } from '@rsio/common/config/effective-volume';
 import { LOG_TOTAL_BYTES } from '@rsio/common/config/schema/limits';
 import type { AttachOutcome } from '@rsio/api/rsiod/methods';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
-import { isSnapshot } from '@rsio/common/lib/volume-name';
-import { severalAtOnce } from '@rsio/common/structures/concurrency';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
+import { isSnapshot } from '@rsio/base/lib/volume-name';
+import { severalAtOnce } from '@rsio/base/structures/concurrency';
 import { Attachment } from '@rsio/protocol/client/attachment';
 import { LogTotal } from '@rsio/protocol/client/replay/log-total';
 import { SlabPool } from '@rsio/protocol/client/replay/replay-blocks';

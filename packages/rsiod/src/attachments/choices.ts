@@ -3,8 +3,8 @@
 
 import { effectiveVolume, wantsAttached } from '@rsio/common/config/effective-volume';
 import type { AttachOutcome } from '@rsio/api/rsiod/methods';
-import { RsError } from '@rsio/common/lib/errors';
-import { isSnapshot } from '@rsio/common/lib/volume-name';
+import { RsError } from '@rsio/base/lib/errors';
+import { isSnapshot } from '@rsio/base/lib/volume-name';
 import type { Frontends } from '../frontends/frontends.ts';
 import type { Volume } from '../volumes/volume.ts';
 import { type Choice, isCalledLike, labelOf, type Offer, type ServerOffer } from './offers.ts';

@@ -2,7 +2,7 @@
 // The frames of a move are tested in the protocol's moves.test.ts, the decision in pool-owner.test.ts. Rules: F9.
 
 import { expect, test } from 'vitest';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { Request } from '@rsio/protocol/client/requests/request';
 import { OP } from '@rsio/protocol/wire/frames';
 import { STATUS } from '@rsio/protocol/wire/status';

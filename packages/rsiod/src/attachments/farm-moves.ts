@@ -2,8 +2,8 @@
 // one event-loop turn. Invariants: a volume moves only while it is in the list of attached volumes, so that a detach ends at the server at
 // which it has begun. The replicas of a mirror never move.
 
-import type { Clock } from '@rsio/common/lib/clock';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock } from '@rsio/base/lib/clock';
+import type { Log } from '@rsio/base/log/log';
 import type { Attachment, Ownership } from '@rsio/protocol/client/attachment';
 import { SingleTarget } from '@rsio/protocol/client/single-target';
 import type { Server } from '../network/server.ts';

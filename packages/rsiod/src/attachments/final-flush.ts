@@ -1,9 +1,9 @@
 // Performs the final flush of a volume before a detach. The wait for I/O and the flush each take at most DETACH_WAIT_MS. This file also
 // composes the messages about volumes in use and about data that a forced detach loses.
 
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import { DETACH_WAIT_MS, HAND_OVER_WAIT_MS } from './limits.ts';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { Frontends } from '../frontends/frontends.ts';

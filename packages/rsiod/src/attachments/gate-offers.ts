@@ -4,7 +4,7 @@
 import { effectiveVolume } from '@rsio/common/config/effective-volume';
 import { LIST_WAIT_MS } from '@rsio/common/control/limits';
 import type { AttachOutcome } from '@rsio/api/rsiod/methods';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { TAKE, type Take } from '@rsio/protocol/wire/messages';
 import type { OfferedVolume } from '../gates/standbys.ts';
 import type { Server } from '../network/server.ts';

@@ -2,11 +2,11 @@
 // Invariants: each volume has at most one detach in progress; what an order has left stays if somebody else has it by then; a detach without
 // force changes nothing if it fails. Rules: H1, E1, S11, M13.
 
-import { sleep } from '@rsio/common/lib/waiting';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
-import { isSnapshot } from '@rsio/common/lib/volume-name';
+import { sleep } from '@rsio/base/lib/waiting';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
+import { isSnapshot } from '@rsio/base/lib/volume-name';
 import { inUse } from '../frontends/frontend.ts';
 import type { Frontends } from '../frontends/frontends.ts';
 import type { Mirrors } from '../mirrors/mirrors.ts';

@@ -4,7 +4,7 @@
 import { expect, test } from 'vitest';
 import { SELF_SYNC_MS } from '@rsio/protocol/link/limits';
 import { LOG_FLUSH_AGE_MS, LOG_LOOK_MS } from './limits.ts';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { LogTotal } from '@rsio/protocol/client/replay/log-total';
 import { LogTrimmer } from './log-trimmer.ts';
 

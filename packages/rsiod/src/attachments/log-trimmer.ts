@@ -3,7 +3,7 @@
 // that the server has already synced without a FLUSH (SELF_SYNC_MS). Invariant: a volume that cannot be flushed now is skipped, so that no
 // volume waits for another.
 
-import type { Clock, Timer } from '@rsio/common/lib/clock';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
 import { LOG_FLUSH_AGE_MS, LOG_LOOK_MS } from './limits.ts';
 import type { LogTotal } from '@rsio/protocol/client/replay/log-total';
 

@@ -1,7 +1,7 @@
 // Tests the I/O of an attached volume, and the reported events, if another client takes the volume, another instance of this node replaces
 // this client, or the server reports an error. Attaching is in attachments.test.ts. Rules: R5, E2.
 
-import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/log/limits';
+import { STORAGE_ERRORS_LOG_MS } from '@rsio/base/log/limits';
 import { PATH_SETTLED_MS, REOPEN_RETRY_MS, UNFIT_RETRY_MS } from '@rsio/protocol/client/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { Farewell, IOCTL, TAKE } from '@rsio/protocol/wire/messages';

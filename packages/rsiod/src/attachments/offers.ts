@@ -4,9 +4,9 @@
 // reports from the servers. Rules: N1.
 
 import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
-import { RsError } from '@rsio/common/lib/errors';
-import { formatTime } from '@rsio/common/log/log-line';
-import { isSnapshot, parseVolumeName, servedNameParts, snapshotName, volumeLabel, type WrittenName } from '@rsio/common/lib/volume-name';
+import { RsError } from '@rsio/base/lib/errors';
+import { formatTime } from '@rsio/base/log/log-line';
+import { isSnapshot, parseVolumeName, servedNameParts, snapshotName, volumeLabel, type WrittenName } from '@rsio/base/lib/volume-name';
 import type { Holder } from '@rsio/protocol/wire/messages';
 import type { Namespace } from '../network/namespace.ts';
 import type { Server } from '../network/server.ts';

@@ -1,8 +1,8 @@
 // Lets attach requests wait for the first OPEN of an attachment. Invariant: each wait ends exactly once, with the server's answer or with
 // E_TIMEOUT. After a timeout, the attachment is closed.
 
-import type { Clock } from '@rsio/common/lib/clock';
-import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
+import type { Clock } from '@rsio/base/lib/clock';
+import { type ErrorCode, RsError } from '@rsio/base/lib/errors';
 import type { Attachment } from '@rsio/protocol/client/attachment';
 import { TAKE_OVER_WAIT_MS } from '@rsio/protocol/link/limits';
 import { TAKE } from '@rsio/protocol/wire/messages';

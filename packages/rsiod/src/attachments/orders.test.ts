@@ -4,7 +4,7 @@
 import { OP } from '@rsio/protocol/wire/frames';
 import { TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { FakeFrontend, Scene } from '../testing/attachments-scene.ts';
 import { type Order, PERSON } from './owners.ts';

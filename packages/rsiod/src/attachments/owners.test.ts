@@ -1,8 +1,8 @@
 // Owners of attachments: who excludes whom, and random lives of a volume with all events that can come at any moment. The attachments around
 // the decider are tested in orders.test.ts. Rules: G50.
 
-import { toRsError } from '@rsio/common/lib/errors';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { toRsError } from '@rsio/base/lib/errors';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { describe, expect, test } from 'vitest';
 import { type Claim, type Owner, Owners, PERSON } from './owners.ts';
 

@@ -23,7 +23,7 @@
 // A restart forgets the orders. The volumes that only orders had are then attached once more and closed, because only CLOSE ends the hold
 // that the earlier process has left (H1). Rules: G50.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 
 export interface LastingOwner {
   readonly kind: 'lasting';

@@ -5,9 +5,9 @@
 
 import { SERVER_METHODS, type ServerMethods } from '@rsio/api/rssrv/server-methods';
 import type { SnapshotView } from '@rsio/api/views/views';
-import { misfit } from '@rsio/common/lib/shape';
-import { RsError } from '@rsio/common/lib/errors';
-import { servedNameParts } from '@rsio/common/lib/volume-name';
+import { misfit } from '@rsio/base/lib/shape';
+import { RsError } from '@rsio/base/lib/errors';
+import { servedNameParts } from '@rsio/base/lib/volume-name';
 import { SNAPSHOT_SHOW_MS } from './limits.ts';
 import type { Choice, ServerOffer } from './offers.ts';
 

@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AttachOutcome } from '@rsio/api/rsiod/methods';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ORIGINS_KEPT_MAX } from './limits.ts';
 import type { ServerOffer } from './offers.ts';

@@ -4,11 +4,11 @@
 // that was attached goes on at the server that had it, whatever other servers offer, because a person or this check has decided before.
 
 import type { AttachOutcome } from '@rsio/api/rsiod/methods';
-import { StateFile } from '@rsio/common/files/state-file';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { atMost, integer, list, map, object, type Of, text } from '@rsio/common/lib/shape';
-import type { Log } from '@rsio/common/log/log';
-import { isSnapshot } from '@rsio/common/lib/volume-name';
+import { StateFile } from '@rsio/base/files/state-file';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { atMost, integer, list, map, object, type Of, text } from '@rsio/base/lib/shape';
+import type { Log } from '@rsio/base/log/log';
+import { isSnapshot } from '@rsio/base/lib/volume-name';
 import { failure } from './choices.ts';
 import { ORIGIN_ADDRESSES_MAX, ORIGINS_KEPT_MAX } from './limits.ts';
 import { type Choice, chooseVolume, type HeldOffer, labelOf, type ServerOffer } from './offers.ts';

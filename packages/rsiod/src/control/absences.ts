@@ -2,10 +2,10 @@
 // volumes that it does not have. Invariant: the server's last word counts. A word is forgotten as soon as the server shows or lists a volume
 // of that name, and before a change that mentions the name is passed on to the server, because its outcome may stay unknown.
 
-import { StateFile } from '@rsio/common/files/state-file';
-import { toRsError } from '@rsio/common/lib/errors';
-import { atMost, filledText, list, object, type Of } from '@rsio/common/lib/shape';
-import type { Log } from '@rsio/common/log/log';
+import { StateFile } from '@rsio/base/files/state-file';
+import { toRsError } from '@rsio/base/lib/errors';
+import { atMost, filledText, list, object, type Of } from '@rsio/base/lib/shape';
+import type { Log } from '@rsio/base/log/log';
 import { ABSENCES_KEPT_MAX } from './limits.ts';
 
 const CONTENT = object({ absent: atMost(ABSENCES_KEPT_MAX, list(filledText())) });

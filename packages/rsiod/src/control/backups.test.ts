@@ -4,9 +4,9 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { quietLog } from '@rsio/common/log/log';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { quietLog } from '@rsio/base/log/log';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Backups } from './backups.ts';
 import { BACKUPS_KEPT_MAX } from './limits.ts';

@@ -3,12 +3,12 @@
 // volumes are remembered, those with the newest backups; a damaged file never prevents the daemon from starting; a volume is shown under
 // its present name, and no longer once all servers of its namespace have said that they do not offer it.
 
-import { StateFile } from '@rsio/common/files/state-file';
+import { StateFile } from '@rsio/base/files/state-file';
 import { BACKUP, type BackupView, type ControlMethods } from '@rsio/api/rsiod/methods';
-import type { Clock } from '@rsio/common/lib/clock';
-import { toRsError } from '@rsio/common/lib/errors';
-import { atMost, list, object, type Of, optional, text } from '@rsio/common/lib/shape';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock } from '@rsio/base/lib/clock';
+import { toRsError } from '@rsio/base/lib/errors';
+import { atMost, list, object, type Of, optional, text } from '@rsio/base/lib/shape';
+import type { Log } from '@rsio/base/log/log';
 import { BACKUPS_KEPT_MAX } from './limits.ts';
 
 /** The id of the volume is absent in records of older releases, and if two volumes had the name. */

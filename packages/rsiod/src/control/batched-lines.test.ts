@@ -2,7 +2,7 @@
 // is tested with the code that makes the report.
 
 import { BATCHED_LINES_NAMED_MAX, BATCHED_LINES_MS } from './limits.ts';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { expect, it } from 'vitest';
 import { BatchedLines, IncarnationEvents } from './batched-lines.ts';
 

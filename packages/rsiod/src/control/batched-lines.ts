@@ -1,7 +1,7 @@
 // Limits the number of log lines when many volumes report the same change at once, for example when a server becomes unreachable.
 // Invariant: each report is either written at once, or included in a summary that follows within BATCHED_LINES_MS.
 
-import type { Clock, Timer } from '@rsio/common/lib/clock';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
 import { BATCHED_LINES_NAMED_MAX, BATCHED_LINES_MS } from './limits.ts';
 
 interface Kind {

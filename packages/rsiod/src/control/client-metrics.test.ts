@@ -2,9 +2,9 @@
 // left out. Paths, I/O and the format of the text are tested with real daemons in test/integration/metrics.test.ts.
 
 import type { AoeGateView, AttachedMirrorView, BackupView, GateView } from '@rsio/api/rsiod/methods';
-import { quietLog } from '@rsio/common/log/log';
+import { quietLog } from '@rsio/base/log/log';
 import { COLLECT_INTERVAL_MS } from '@rsio/common/metrics/limits';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { expect, test } from 'vitest';
 import { VolumeCounters } from '../volumes/volume-counters.ts';
 import { ClientMetrics, type ClientMetricsPorts } from './client-metrics.ts';

@@ -4,11 +4,11 @@
 
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import type { AoeGateView, AttachedMirrorView, BackupView, GateView, PathStats } from '@rsio/api/rsiod/methods';
-import { PATH_STATES } from '@rsio/common/lib/path-states';
-import { printEndpoint } from '@rsio/common/lib/units';
-import { programVersion } from '@rsio/common/lib/version';
-import { nameInUniverse } from '@rsio/common/lib/volume-name';
-import type { Log } from '@rsio/common/log/log';
+import { PATH_STATES } from '@rsio/base/lib/path-states';
+import { printEndpoint } from '@rsio/base/lib/units';
+import { programVersion } from '@rsio/base/lib/version';
+import { nameInUniverse } from '@rsio/base/lib/volume-name';
+import type { Log } from '@rsio/base/log/log';
 import { Collection, type Pause } from '@rsio/common/metrics/collection';
 import type { Exposition } from '@rsio/common/metrics/exposition';
 import { KindCounts } from '@rsio/common/metrics/kind-counts';

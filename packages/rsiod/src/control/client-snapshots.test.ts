@@ -3,7 +3,7 @@
 // test/integration/freeze.test.ts.
 
 import type { TriggerConfig } from '@rsio/common/config/schema/types';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { Triggers } from '@rsio/common/triggers/triggers';
 import { beforeEach, expect, test } from 'vitest';
 import { ClientSnapshots } from './client-snapshots.ts';

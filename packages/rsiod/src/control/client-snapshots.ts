@@ -4,11 +4,11 @@
 // Invariant: the programs of snapshot-after run exactly once for each accepted `snapshot-begin`. The programs run at `snapshot-end`, soon
 // after the command has exited, after SNAPSHOT_WHOLE_MS, or when rsiod stops, whichever comes first.
 
-import { sleep } from '@rsio/common/lib/waiting';
+import { sleep } from '@rsio/base/lib/waiting';
 import type { ControlMethods } from '@rsio/api/rsiod/methods';
-import { startTicksOf } from '@rsio/common/daemon/process-facts';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
+import { startTicksOf } from '@rsio/base/daemon/process-facts';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
 import type { Triggers } from '@rsio/common/triggers/triggers';
 import { SNAPSHOT_ASKER_POLL_MS, SNAPSHOT_STOP_MS, SNAPSHOT_WHOLE_MS } from './limits.ts';
 

@@ -2,9 +2,9 @@
 // is tested in rssrv, and both together in test/integration/node-messages.test.ts.
 
 import { expect, test } from 'vitest';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { MESSAGE_TEXT_MAX_BYTES } from '@rsio/common/control/limits';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { MESSAGE_NAME_MAX_CHARS, MESSAGE_POLL_MS, MESSAGE_REST_MS, MESSAGES_KEPT_MAX, MESSAGES_TAKEN_MAX } from './limits.ts';
 import { Messages, type MessageServer } from './messages.ts';
 

@@ -2,13 +2,13 @@
 // local program waits for messages. Invariants: a call never waits at a server, so that it does not occupy the place of another call; each
 // message is taken once, although several servers may have it; a server that fails is left alone for MESSAGE_REST_MS.
 
-import { sleep } from '@rsio/common/lib/waiting';
+import { sleep } from '@rsio/base/lib/waiting';
 import { MESSAGE_TEXT_MAX_BYTES } from '@rsio/common/control/limits';
 import type { ControlMethods } from '@rsio/api/rsiod/methods';
 import type { MessageView } from '@rsio/api/rsiod/message-methods';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { accepts, list, object, text } from '@rsio/common/lib/shape';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { accepts, list, object, text } from '@rsio/base/lib/shape';
 import type { Namespace } from '../network/namespace.ts';
 import type { Server } from '../network/server.ts';
 import {

@@ -2,7 +2,7 @@
 // tested with the code that causes it, and in test/integration.
 
 import { expect, test } from 'vitest';
-import type { PathState } from '@rsio/common/lib/path-states';
+import type { PathState } from '@rsio/base/lib/path-states';
 import { PathEvents } from './notifications.ts';
 
 type Move = readonly [from: PathState, to: PathState, reason?: string];

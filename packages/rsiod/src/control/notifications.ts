@@ -4,11 +4,11 @@
 import type { EventsParams, EventsResult, EventView } from '@rsio/common/control/method-table';
 import { CUT_STATE } from '@rsio/api/rsiod/methods';
 import { EventHistory, type EventStore } from '@rsio/common/events/event-history';
-import type { Clock } from '@rsio/common/lib/clock';
-import { plural } from '@rsio/common/lib/units';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock } from '@rsio/base/lib/clock';
+import { plural } from '@rsio/base/lib/units';
+import type { Log } from '@rsio/base/log/log';
 import type { Attachment } from '@rsio/protocol/client/attachment';
-import type { PathState } from '@rsio/common/lib/path-states';
+import type { PathState } from '@rsio/base/lib/path-states';
 import { labelOf } from '../attachments/offers.ts';
 import type { Route } from '../network/namespace.ts';
 import type { Server } from '../network/server.ts';

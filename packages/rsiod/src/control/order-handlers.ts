@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
 import type { AttachOutcome } from '@rsio/api/rsiod/methods';
-import { toRsError } from '@rsio/common/lib/errors';
+import { toRsError } from '@rsio/base/lib/errors';
 import type { Order } from '../attachments/owners.ts';
 
 export interface OrderPorts {

@@ -1,13 +1,13 @@
 // Tests which paths are measured and how, and why other paths are not measured. The measurement itself is a fake. Real connections are
 // measured in test/integration/probe-connection.test.ts.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { ProbeCandidate, ProbeExpectation, ProbeLogin, ProbePorts, ProbeReport } from '@rsio/protocol/explorer/probe-report';
 import { PROBES_TIME_MAX_MS } from './limits.ts';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { MemoryNetwork } from '@rsio/protocol/testing/memory-network';
 import { IDEAL_LINK } from '@rsio/protocol/testing/memory-transport';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { describe, expect, test } from 'vitest';
 import { type Probe, PathProbes, type ProbedNamespace } from './path-probes.ts';
 

@@ -2,13 +2,13 @@
 // Only one `probe` request is executed at a time. A `probe` request is answered before rsconfig stops waiting. A server that has
 // refused the client's key is not sent it again.
 
-import { toAddress } from '@rsio/common/lib/address';
+import { toAddress } from '@rsio/base/lib/address';
 import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
 import type { ControlMethods, LeftOutView, ProbeView } from '@rsio/api/rsiod/methods';
 import { probeCandidate } from '@rsio/protocol/explorer/probe';
 import type { ProbeCandidate, ProbeExpectation, ProbeLogin, ProbePorts, ProbeReport } from '@rsio/protocol/explorer/probe-report';
-import { RsError } from '@rsio/common/lib/errors';
-import { addressKey } from '@rsio/common/lib/subnet';
+import { RsError } from '@rsio/base/lib/errors';
+import { addressKey } from '@rsio/base/lib/subnet';
 import { PROBES_TIME_MAX_MS } from './limits.ts';
 import type { Route } from '../network/namespace.ts';
 import type { LeftOut } from '../network/route-plan.ts';

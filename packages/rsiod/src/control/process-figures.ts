@@ -2,9 +2,9 @@
 // process as plain values, and the main process adds them up. Invariant: reading the figures changes nothing, and pauses after each volume.
 
 import { ATTACHED_MIRROR, PATH_STATS, VOLUME_STATS } from '@rsio/api/rsiod/methods';
-import type { Clock } from '@rsio/common/lib/clock';
-import { count, list, number, object, type Of, orNull, text } from '@rsio/common/lib/shape';
-import { nameInUniverse } from '@rsio/common/lib/volume-name';
+import type { Clock } from '@rsio/base/lib/clock';
+import { count, list, number, object, type Of, orNull, text } from '@rsio/base/lib/shape';
+import { nameInUniverse } from '@rsio/base/lib/volume-name';
 import type { Pause } from '@rsio/common/metrics/collection';
 import type { Attachments } from '../attachments/attachments.ts';
 import type { Namespace } from '../network/namespace.ts';

@@ -2,7 +2,7 @@
 // Real servers are tested in test/integration/client-volumes.test.ts.
 
 import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '@rsio/common/control/limits';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { describe, expect, test } from 'vitest';
 import type { Namespace } from '../network/namespace.ts';
 import type { Server } from '../network/server.ts';

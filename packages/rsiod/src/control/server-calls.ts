@@ -6,9 +6,9 @@
 import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '@rsio/common/control/limits';
 import type { ControlMethods } from '@rsio/api/rsiod/methods';
 import { HAD_NONE, SERVER_METHODS } from '@rsio/api/rssrv/server-methods';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { quoteText } from '@rsio/common/lib/units';
-import type { Log } from '@rsio/common/log/log';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { quoteText } from '@rsio/base/lib/units';
+import type { Log } from '@rsio/base/log/log';
 import type { Namespace } from '../network/namespace.ts';
 import type { Server } from '../network/server.ts';
 import { SILENCES } from '../mirrors/commands/mirror-server.ts';

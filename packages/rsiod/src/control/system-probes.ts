@@ -2,7 +2,7 @@
 // tests do not use this file, because they probe a simulated network.
 
 import { randomBytes } from 'node:crypto';
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import { udpSockets } from '@rsio/protocol/explorer/datagram-sockets';
 import { allCounters, machineInterfaces, systemFacts } from '@rsio/protocol/explorer/interfaces';
 import { tcpConnector } from '@rsio/protocol/link/tcp-transport';

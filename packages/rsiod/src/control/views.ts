@@ -16,10 +16,10 @@ import {
 } from '@rsio/api/rsiod/methods';
 import type { ClientServerConfig, RscltConfig } from '@rsio/common/config/schema/types';
 import type { StallPolicy } from '@rsio/common/config/schema/value-types';
-import type { Clock } from '@rsio/common/lib/clock';
-import { plural, printDuration } from '@rsio/common/lib/units';
-import { endPointKey } from '@rsio/common/lib/subnet';
-import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/log/limits';
+import type { Clock } from '@rsio/base/lib/clock';
+import { plural, printDuration } from '@rsio/base/lib/units';
+import { endPointKey } from '@rsio/base/lib/subnet';
+import { STORAGE_ERRORS_LOG_MS } from '@rsio/base/log/limits';
 import { STALL_FAIL_GRACE_MS } from '../volumes/limits.ts';
 import { STATUS, statusEntry } from '@rsio/protocol/wire/status';
 import type { Namespace, Route } from '../network/namespace.ts';

@@ -2,7 +2,7 @@
 // NBD socket or through devices. Invariants: programs can use a volume from the call to `show` until `hide` or `drop`; a volume in use is
 // never taken away without force.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { Audience, FrontendVolume, VolumeIdentity } from '../volumes/frontend-volume.ts';
 
 /** Where programs find a volume. A field is null if the volume has no device of that kind. */

@@ -1,7 +1,7 @@
 // Bounds of the frontends: devices, FUSE, loop devices, NBD. Units are in the names.
 // Invariant: each bound is defined once, and relations between bounds are asserted here.
 
-import { assert } from '@rsio/common/lib/assert';
+import { assert } from '@rsio/base/lib/assert';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

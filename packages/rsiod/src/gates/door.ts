@@ -3,7 +3,7 @@
 // without a login, one from the address with the most of them ends, preferably one that has sent nothing, otherwise the one that has been
 // silent for longest. Rules: G47.
 
-import { counted } from '@rsio/common/lib/assert';
+import { counted } from '@rsio/base/lib/assert';
 import { GATE_CONNECTIONS_MAX, GATE_UNPROVEN_EACH_MAX, GATE_UNPROVEN_MAX } from './limits.ts';
 
 /** A connection at the door. Its owner calls `left` once, when nothing uses it any more. */

@@ -1,7 +1,7 @@
 // Programs of a gate's machine and hosts of the gate exclude each other: who gets a volume that is attached, and what a gate takes that is
 // configured later, or while a program begins to use the volume. Rules: G51.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { beforeEach, expect, test } from 'vitest';
 import { MemoryVolume } from '../frontends/nbd/testing/memory-volume.ts';
 import { FakeFrontend } from '../testing/attachments-scene.ts';

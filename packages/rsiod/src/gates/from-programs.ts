@@ -3,8 +3,8 @@
 // restart of rsiod stays with programs, because their NBD connections have ended with rsiod, and come back.
 
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { volumeLabel } from '@rsio/common/lib/volume-name';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { volumeLabel } from '@rsio/base/lib/volume-name';
 import type { Frontend } from '../frontends/frontend.ts';
 import type { Audience, FrontendVolume } from '../volumes/frontend-volume.ts';
 import { PROGRAMS_RETURN_MS } from './limits.ts';

@@ -2,8 +2,8 @@
 // it.
 
 import { expect, it } from 'vitest';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { StallingClock } from '@rsio/common/testing/stalling-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { StallingClock } from '@rsio/base/testing/stalling-clock';
 import { GapWatch } from './gap-watch.ts';
 import { GATE_GAP_MS, GATE_TICK_MS } from './limits.ts';
 

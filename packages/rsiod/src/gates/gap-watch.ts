@@ -2,7 +2,7 @@
 // compared (D1), so that nothing that has arrived meanwhile may be executed. Invariant: after a gap of GATE_GAP_MS or more, `gap` is called
 // before any frame is executed.
 
-import type { Clock, Timer } from '@rsio/common/lib/clock';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
 import { GATE_GAP_MS, GATE_TICK_MS } from './limits.ts';
 
 export class GapWatch {

@@ -2,7 +2,7 @@
 // The age of a path depends on it. Rules: D1.
 
 import { expect, it } from 'vitest';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { GateClock } from './gate-clock.ts';
 import { GATE_GAP_MS } from './limits.ts';
 

@@ -2,7 +2,7 @@
 // GATE_GAP_MS or more counts as a suspend, because the two cannot be told apart; paths then seem older than they are. Invariant: the time
 // never goes back. Rules: D1.
 
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import { GATE_GAP_MS } from './limits.ts';
 
 export class GateClock {

@@ -3,8 +3,8 @@
 // Rules: G47.
 
 import { describe, expect, it, vi } from 'vitest';
-import { systemClock } from '@rsio/common/lib/clock';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { systemClock } from '@rsio/base/lib/clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import type { Gates } from './gates.ts';
 import { gateIqn } from './iscsi-protocol.ts';
 import { HOST } from './iscsi/testing/iscsi-host.ts';

@@ -3,8 +3,8 @@
 // and ends with the attachment; what this file returns is durable at the server; after a failed write, the earlier content is valid until a
 // write succeeds; every write has the whole content, and nothing is written that could not be read again.
 
-import { RsError } from '@rsio/common/lib/errors';
-import { atMost, checked, list, misfit, object, type Of, oneOf, optional, orNull, text, whole } from '@rsio/common/lib/shape';
+import { RsError } from '@rsio/base/lib/errors';
+import { atMost, checked, list, misfit, object, type Of, oneOf, optional, orNull, text, whole } from '@rsio/base/lib/shape';
 import { GATE_RECORD_MAX_BYTES } from '@rsio/protocol/wire/limits';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { GATE_NAMESPACE_ID_MAX, GATE_RECORD_IDS_MAX } from './limits.ts';

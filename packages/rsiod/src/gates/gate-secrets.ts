@@ -3,7 +3,7 @@
 // host that uses the gate's own name.
 
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
-import { assert } from '@rsio/common/lib/assert';
+import { assert } from '@rsio/base/lib/assert';
 import type { ChapFault, ChapParties } from './iscsi/login/chap.ts';
 import type { AuthFault, AuthParties } from './nvme/auth/dh-chap.ts';
 

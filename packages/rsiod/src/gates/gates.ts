@@ -6,11 +6,11 @@
 import { randomBytes } from 'node:crypto';
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
 import type { GateView } from '@rsio/api/rsiod/methods';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { toRsError } from '@rsio/common/lib/errors';
-import { printEndpoint, printSize } from '@rsio/common/lib/units';
-import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
-import { volumeLabel } from '@rsio/common/lib/volume-name';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { toRsError } from '@rsio/base/lib/errors';
+import { printEndpoint, printSize } from '@rsio/base/lib/units';
+import { RateLimitedLog } from '@rsio/base/log/rate-limited-log';
+import { volumeLabel } from '@rsio/base/lib/volume-name';
 import { type Frontend, inUse, type ShownAs } from '../frontends/frontend.ts';
 import { DataBuffers } from '../frontends/streams/data-buffers.ts';
 import { MemoryBudget } from '../frontends/streams/memory-budget.ts';

@@ -4,8 +4,8 @@
 
 import { createHash, randomBytes } from 'node:crypto';
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
-import { assert } from '@rsio/common/lib/assert';
-import { printEndpoint } from '@rsio/common/lib/units';
+import { assert } from '@rsio/base/lib/assert';
+import { printEndpoint } from '@rsio/base/lib/units';
 import type { StreamTransport } from '../frontends/streams/transport.ts';
 import type { ConnectionEvents, GateConnection, GatePools, GateProtocol, ProtocolPorts } from './ports/gate-protocol.ts';
 import { chapPartiesOf, chapRefusalText, isAllowed, mustProve } from './gate-secrets.ts';

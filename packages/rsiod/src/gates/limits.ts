@@ -3,7 +3,7 @@
 
 import { GATE_ADDRESSES_MAX, GATE_MEMBERS_MAX } from '@rsio/common/config/schema/limits';
 import { LIST_WAIT_MS } from '@rsio/common/control/limits';
-import { assert } from '@rsio/common/lib/assert';
+import { assert } from '@rsio/base/lib/assert';
 import { GATE_RECORD_TIMEOUT_MS } from '@rsio/protocol/client/limits';
 import { TAKE_OVER_WAIT_MS } from '@rsio/protocol/link/limits';
 

@@ -5,7 +5,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { GATE_IDS_EACH, GATE_NUMBERS_MAX } from './limits.ts';
 import { NamespaceNumbers, type NumberWanted } from './namespace-numbers.ts';
 

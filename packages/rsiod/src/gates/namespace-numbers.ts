@@ -3,9 +3,9 @@
 // last GATE_NUMBERS_MAX volumes keep their ids even while they are detached; an id is on disk before a host can see it. Each gate of a
 // subsystem gives ids from its own range; the volume's gate record has an id that another gate has given.
 
-import { StateFile, type StateForm } from '@rsio/common/files/state-file';
-import { RsError } from '@rsio/common/lib/errors';
-import { checked, list, object, type Of, text, whole } from '@rsio/common/lib/shape';
+import { StateFile, type StateForm } from '@rsio/base/files/state-file';
+import { RsError } from '@rsio/base/lib/errors';
+import { checked, list, object, type Of, text, whole } from '@rsio/base/lib/shape';
 import { GATE_NAMESPACE_ID_MAX, GATE_NUMBERS_MAX } from './limits.ts';
 
 const VOLUMES = checked(list(object({ id: text(), nsid: whole(1, GATE_NAMESPACE_ID_MAX) })), (volumes) => {

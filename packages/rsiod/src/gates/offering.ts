@@ -2,9 +2,9 @@
 // its namespace id is on disk and in the gate record before a host can see it, and so are the reservations that other gates have granted;
 // no gate offers a volume that several clients may write, and a gate with partners offers no volume for which two gates could be active.
 
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { isSnapshot, nameInUniverse, volumeLabel } from '@rsio/common/lib/volume-name';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { isSnapshot, nameInUniverse, volumeLabel } from '@rsio/base/lib/volume-name';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { FrontendVolume } from '../volumes/frontend-volume.ts';
 import { ActiveNamespace } from './active-namespace.ts';

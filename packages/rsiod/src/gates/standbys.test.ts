@@ -3,8 +3,8 @@
 
 import { beforeEach, expect, it, vi } from 'vitest';
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
-import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { RateLimitedLog } from '@rsio/base/log/rate-limited-log';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { GATE_ABSENT_MS, GATE_RECORD_LOOK_MS, GATE_RECORD_READS_MAX, GATE_SWITCH_MS } from './limits.ts';
 import type { GateNamespace } from './ports/gate-namespace.ts';
 import { type OfferedVolume, type StandbyGate, StandbyNamespace, Standbys } from './standbys.ts';

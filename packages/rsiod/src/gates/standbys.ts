@@ -3,11 +3,11 @@
 // have ended (H2), and at most once in GATE_SWITCH_MS; an order is bound to the id of the volume that hosts see.
 
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
-import type { Clock } from '@rsio/common/lib/clock';
-import { assert } from '@rsio/common/lib/assert';
-import { toRsError } from '@rsio/common/lib/errors';
-import type { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
-import { nameInUniverse, volumeLabel } from '@rsio/common/lib/volume-name';
+import type { Clock } from '@rsio/base/lib/clock';
+import { assert } from '@rsio/base/lib/assert';
+import { toRsError } from '@rsio/base/lib/errors';
+import type { RateLimitedLog } from '@rsio/base/log/rate-limited-log';
+import { nameInUniverse, volumeLabel } from '@rsio/base/lib/volume-name';
 import type { VolumeIdentity, VolumeIo } from '../volumes/frontend-volume.ts';
 import type { Gate, GateLog } from './gate.ts';
 import { recordContent } from './gate-record.ts';

@@ -2,7 +2,7 @@
 // needs to resume the device. Another version of rsiod may have written the note, so the note is checked when it is read. Pure. Invariant:
 // a note that is not completely valid is refused.
 
-import { flag, integer, misfit, object, type Of, optional, orNull, text } from '@rsio/common/lib/shape';
+import { flag, integer, misfit, object, type Of, optional, orNull, text } from '@rsio/base/lib/shape';
 
 const LOOP = object({
   device: text(),

@@ -1,8 +1,8 @@
 // Tests the release of several fake devices: a failure is logged, and a release that never ends does not delay the other releases.
 // test/integration/keeper.test.ts tests real devices.
 
-import { type Log, quietLog } from '@rsio/common/log/log';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { type Log, quietLog } from '@rsio/base/log/log';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { STOP_WAIT_MAX_MS } from '../sys/limits.ts';
 import { expect, it } from 'vitest';
 import type { LeftDevice } from './kept-devices.ts';

@@ -2,11 +2,11 @@
 // time, and the caller waits at most STOP_WAIT_MAX_MS for all of them. Invariant: a device that cannot be released does not delay the other
 // devices. The log reports such a device, and the next start of rsiod removes the device.
 
-import type { Clock } from '@rsio/common/lib/clock';
-import { toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock } from '@rsio/base/lib/clock';
+import { toRsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import { STOP_WAIT_MAX_MS, VOLUMES_AT_ONCE } from '../sys/limits.ts';
-import { severalAtOnce } from '@rsio/common/structures/concurrency';
+import { severalAtOnce } from '@rsio/base/structures/concurrency';
 import type { LeftDevice } from './kept-devices.ts';
 
 export interface ReleasePorts {

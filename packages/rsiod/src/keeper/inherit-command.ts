@@ -2,7 +2,7 @@
 // descriptors. Pure. Invariants: the descriptors have consecutive numbers from INHERITED_FD, in the order of `places`. The new process
 // never outlives the process that starts the command.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { helperFile } from '../sys/helper-files.ts';
 import { PRCTL } from './keeper-choice.ts';
 

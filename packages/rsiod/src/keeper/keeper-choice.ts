@@ -6,7 +6,7 @@
 import { accessSync, constants } from 'node:fs';
 import { effectiveVolume } from '@rsio/common/config/effective-volume';
 import type { DeviceChoice, RscltConfig } from '@rsio/common/config/schema/types';
-import type { DaemonKeeper } from '@rsio/common/daemon/daemon-process';
+import type { DaemonKeeper } from '@rsio/base/daemon/daemon-process';
 import type { DeviceFacts } from '../frontends/system/device-choice.ts';
 import { helperFile } from '../sys/helper-files.ts';
 import { KEEPER_VARIABLE } from './keeper-link.ts';

@@ -5,8 +5,8 @@
 
 import { writeSync } from 'node:fs';
 import { Socket } from 'node:net';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
 import { KEEPER_ANSWER_MS, KEPT_DEVICES_MAX, KEPT_NOTE_MAX_BYTES } from './limits.ts';
 
 /**

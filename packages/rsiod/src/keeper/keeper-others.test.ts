@@ -7,9 +7,9 @@ import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, symlinkSync
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeAll, beforeEach, expect, it, type TestContext, vi } from 'vitest';
-import { needPrograms } from '@rsio/common/testing/needs';
-import { useProgram } from '@rsio/common/testing/program-file';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { needPrograms } from '@rsio/base/testing/needs';
+import { useProgram } from '@rsio/base/testing/program-file';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { helperFile } from '../sys/helper-files.ts';
 import { inheritCommand } from './inherit-command.ts';
 import { keeperAbove, keeperArguments } from './keeper-choice.ts';

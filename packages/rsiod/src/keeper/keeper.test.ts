@@ -8,8 +8,8 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { keeperAbove, keeperArguments, keeperFor } from './keeper-choice.ts';
 import { KEEPER_STARTS_MAX, KEEPER_SILENCE_SECONDS } from './limits.ts';
 import path from 'node:path';
-import { needPrograms } from '@rsio/common/testing/needs';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { needPrograms } from '@rsio/base/testing/needs';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 const WAIT_MS = 60_000;
 const POLL_MS = 20;

@@ -1,7 +1,7 @@
 // Tests what the keeper is told about devices, with a fake link. Invariant: the keeper always has the latest note of each device, but is
 // not told the same note twice.
 
-import { quietLog } from '@rsio/common/log/log';
+import { quietLog } from '@rsio/base/log/log';
 import { expect, test } from 'vitest';
 import { type DeviceNote, writeDeviceNote } from './device-note.ts';
 import { KeptDevices } from './kept-devices.ts';

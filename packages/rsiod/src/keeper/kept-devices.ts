@@ -2,8 +2,8 @@
 // devices, whose volumes have not been reattached yet. Invariants: each device that the previous process left behind is either taken once,
 // by its own volume, or released. No process holds a released device. Without a keeper, no device outlives this process.
 
-import { toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import { toRsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import { type DeviceNote, readDeviceNote, writeDeviceNote } from './device-note.ts';
 import type { VolumeIdentity } from '../volumes/frontend-volume.ts';
 import type { KeeperLink, Kept } from './keeper-link.ts';

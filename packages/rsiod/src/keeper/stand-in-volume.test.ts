@@ -1,7 +1,7 @@
 // Tests I/O that waits until a volume is reattached: the I/O is either passed on in order or abandoned by the stall policy, never both.
 // test/integration/keeper.test.ts tests devices with waiting I/O.
 
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { expect, it } from 'vitest';
 import type { VolumeIo } from '../volumes/frontend-volume.ts';

@@ -3,7 +3,7 @@
 // Invariant: each I/O is either passed to the volume once, in order of arrival, or fails with an error.
 
 import type { StallPolicy } from '@rsio/common/config/schema/value-types';
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { FrontendVolume, Extent, VolumeIo } from '../volumes/frontend-volume.ts';
 import { StallWatch, type StallEvent } from '../volumes/path-stall.ts';

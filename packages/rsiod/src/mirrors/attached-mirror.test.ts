@@ -3,7 +3,7 @@
 
 import { MIRROR_PATIENCE_MS } from '@rsio/common/config/schema/limits';
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { Copier } from '@rsio/protocol/mirror/copy/copier';
 import { CopyBuffers } from '@rsio/protocol/mirror/copy/copy-buffers';
 import type { MirrorView, ReplicaView } from '@rsio/protocol/mirror/membership/interface';

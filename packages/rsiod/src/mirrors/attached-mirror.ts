@@ -2,14 +2,14 @@
 // copier has read the intent maps before the data path serves I/O. A report that the data path or the copier makes during an event of a
 // trunk takes effect after that event.
 
-import { volumeLabel } from '@rsio/common/lib/volume-name';
-import { within } from '@rsio/common/lib/waiting';
+import { volumeLabel } from '@rsio/base/lib/volume-name';
+import { within } from '@rsio/base/lib/waiting';
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
 import type { AttachedMirrorView } from '@rsio/api/rsiod/methods';
 import type { VerificationView } from '@rsio/api/rsiod/mirror-methods';
-import type { Clock } from '@rsio/common/lib/clock';
-import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
-import { quoteText } from '@rsio/common/lib/units';
+import type { Clock } from '@rsio/base/lib/clock';
+import { type ErrorCode, RsError } from '@rsio/base/lib/errors';
+import { quoteText } from '@rsio/base/lib/units';
 import type { Attachment } from '@rsio/protocol/client/attachment';
 import type { ReplayLog } from '@rsio/protocol/client/replay/replay-log';
 import { Copier } from '@rsio/protocol/mirror/copy/copier';

@@ -1,8 +1,8 @@
 // The ports of a mirror's driver: servers, data path and decider. Invariant: the driver uses no other part of rsiod, so that tests and the
 // simulator can provide their own servers and data path.
 
-import type { Clock } from '@rsio/common/lib/clock';
-import type { ErrorCode } from '@rsio/common/lib/errors';
+import type { Clock } from '@rsio/base/lib/clock';
+import type { ErrorCode } from '@rsio/base/lib/errors';
 import type { Attachment } from '@rsio/protocol/client/attachment';
 import type { ReplayLog } from '@rsio/protocol/client/replay/replay-log';
 import type { Trunk } from '@rsio/protocol/client/trunk';

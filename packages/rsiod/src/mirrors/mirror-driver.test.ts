@@ -1,8 +1,8 @@
 // Tests the driver of a mirror with a scripted decider, servers in memory and a fake clock: the execution of each order, and the events for
 // the decider. The tests in protocol/mirror/membership cover the rules of the decider.
 
-import { RsError } from '@rsio/common/lib/errors';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import type { Attachment } from '@rsio/protocol/client/attachment';
 import type { Request } from '@rsio/protocol/client/requests/request';
 import type { Trunk } from '@rsio/protocol/client/trunk';

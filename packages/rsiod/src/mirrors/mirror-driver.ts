@@ -33,7 +33,7 @@
 // - After `stop`, no event reaches the decider and no order is executed, even if trunks still report events.
 
 import { isMajority } from '@rsio/protocol/mirror/membership/quorums';
-import type { Timer } from '@rsio/common/lib/clock';
+import type { Timer } from '@rsio/base/lib/clock';
 import { Attachment } from '@rsio/protocol/client/attachment';
 import type { MembershipEvent, MembershipOrder, MirrorView } from '@rsio/protocol/mirror/membership/interface';
 import { TAKE } from '@rsio/protocol/wire/messages';

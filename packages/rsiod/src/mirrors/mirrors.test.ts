@@ -3,8 +3,8 @@
 
 import { MIRROR_PATIENCE_MS } from '@rsio/common/config/schema/limits';
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
-import { quietLog } from '@rsio/common/log/log';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { quietLog } from '@rsio/base/log/log';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { expect, test } from 'vitest';
 import type { Namespace } from '../network/namespace.ts';
 import { Mirrors } from './mirrors.ts';

@@ -2,9 +2,9 @@
 // that fails leaves nothing running. The loss of an attached mirror to another client is reported once.
 
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import type { Attachment } from '@rsio/protocol/client/attachment';
 import type { ReplayLog } from '@rsio/protocol/client/replay/replay-log';
 import type { VolumeTarget } from '@rsio/protocol/client/volume-target';

@@ -1,7 +1,7 @@
 // Tests, with a fake clock, how long a mirror waits for an unreachable replica. The test sets the state of each replica;
 // mirror-driver.test.ts tests how the driver determines the state.
 
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { expect, test } from 'vitest';
 import { PATIENCE_LATE_MS, PATIENCE_LOOK_MS } from './limits.ts';
 import { Patience, type Reach } from './patience.ts';

@@ -3,7 +3,7 @@
 // Invariants: time in which this process was not running does not count, because the process could not receive answers. Each absence is
 // reported once.
 
-import type { Clock, Timer } from '@rsio/common/lib/clock';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
 import { PATIENCE_LATE_MS, PATIENCE_LOOK_MS } from './limits.ts';
 
 /**

@@ -2,8 +2,8 @@
 // list. A server that does not answer is asked again until the mirror gives the replica up. Invariants: a replica is reported as grown only
 // if the server has stored the new size and accepts I/O up to it. Nothing is reported about a session that was dropped.
 
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { type ErrorCode, toRsError } from '@rsio/common/lib/errors';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { type ErrorCode, toRsError } from '@rsio/base/lib/errors';
 import type { Attachment } from '@rsio/protocol/client/attachment';
 import type { DriverServer } from './driver-ports.ts';
 import { GROW_CALL_MS, GROW_RETRY_MS } from './limits.ts';

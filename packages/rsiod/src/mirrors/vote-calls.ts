@@ -2,7 +2,7 @@
 // null at once. The server may still execute a vote that was already sent, because the trunk sends it again in the next session. Invariant:
 // a vote is sent only after the server has answered the previous vote, so that votes are executed in order.
 
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import { callSession, type SessionAnswer } from '@rsio/protocol/client/session-call';
 import { OP } from '@rsio/protocol/wire/frames';
 import { VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';

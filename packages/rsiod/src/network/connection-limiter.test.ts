@@ -2,7 +2,7 @@
 // address is dead. No state is left behind. test/integration/many-servers.test.ts tests thousands of paths.
 
 import { CONNECTS_AT_ONCE_MAX, CONNECT_TURN_MS } from './limits.ts';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import type { Connector } from '@rsio/protocol/link/path-transport';
 import { beforeEach, expect, test } from 'vitest';
 import { ConnectionLimiter } from './connection-limiter.ts';

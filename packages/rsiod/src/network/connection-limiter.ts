@@ -3,7 +3,7 @@
 // delay the other addresses. Invariants: waiting attempts get their turns in order of arrival; the timer runs only while an attempt is
 // waiting.
 
-import type { Clock, Timer } from '@rsio/common/lib/clock';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
 import { CONNECTS_AT_ONCE_MAX, CONNECT_TURN_MS } from './limits.ts';
 import type { Connector } from '@rsio/protocol/link/path-transport';
 

@@ -1,7 +1,7 @@
 // Tests how many lines a path leaves in the log while its server is away, and that what changes is said at
 // once. test/integration/refusals.test.ts has the lines of real daemons.
 
-import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
+import { type ErrorCode, RsError } from '@rsio/base/lib/errors';
 import { expect, test } from 'vitest';
 import { FailedTries } from './failed-tries.ts';
 import { FAILED_TRIES_LOG_MAX_MS, FAILED_TRIES_LOGGED_MAX } from './limits.ts';

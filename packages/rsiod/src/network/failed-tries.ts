@@ -2,9 +2,9 @@
 // the first failures after a connection, and the first one of each kind, are logged at once; later ones at growing intervals, with the
 // number of the attempts since the last line.
 
-import type { ErrorCode, RsError } from '@rsio/common/lib/errors';
-import type { PathState } from '@rsio/common/lib/path-states';
-import { plural } from '@rsio/common/lib/units';
+import type { ErrorCode, RsError } from '@rsio/base/lib/errors';
+import type { PathState } from '@rsio/base/lib/path-states';
+import { plural } from '@rsio/base/lib/units';
 import { FAILED_TRIES_LOGGED_MAX, FAILED_TRIES_LOG_MAX_MS, FAILED_TRIES_LOG_MIN_MS } from './limits.ts';
 
 export class FailedTries {

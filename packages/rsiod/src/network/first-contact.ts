@@ -1,9 +1,9 @@
 // Waits for the servers after a start of rsiod. The namespaces connect to them (namespace.ts). Invariant: the wait is bounded, because servers
 // may be away for long.
 
-import { sleep } from '@rsio/common/lib/waiting';
+import { sleep } from '@rsio/base/lib/waiting';
 import { FIRST_CONTACT_WAIT_MS } from '@rsio/common/control/limits';
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import { FIRST_CONTACT_POLL_MS } from './limits.ts';
 import type { Namespace } from './namespace.ts';
 

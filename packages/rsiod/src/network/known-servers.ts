@@ -4,9 +4,9 @@
 
 import { type KnownServer, KNOWN_SERVERS_FORM } from '@rsio/common/config/known-servers';
 import { SERVER_ADDRESSES_MAX, SERVERS_PER_CLIENT_MAX } from '@rsio/common/config/schema/limits';
-import { StateFile } from '@rsio/common/files/state-file';
-import { toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import { StateFile } from '@rsio/base/files/state-file';
+import { toRsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import { isDeepStrictEqual } from 'node:util';
 
 export class KnownServers {

@@ -3,7 +3,7 @@
 
 import type { ClientInterfaceConfig } from '@rsio/common/config/schema/types';
 import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/interfaces';
-import { prefixLengthOf } from '@rsio/common/lib/subnet';
+import { prefixLengthOf } from '@rsio/base/lib/subnet';
 import type { LocalInterface } from './route-plan.ts';
 
 /** `before` is the previous result of this function. */

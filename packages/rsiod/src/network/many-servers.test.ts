@@ -3,15 +3,15 @@
 // sockets.
 
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
-import { quietLog } from '@rsio/common/log/log';
+import { quietLog } from '@rsio/base/log/log';
 import { SERVERS_PER_CLIENT_MAX } from '@rsio/common/config/schema/limits';
 import { PATH_SETTLED_MS, RECONNECT_MAX_MS } from '@rsio/protocol/client/limits';
 import { CountingBufferPool, CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { MemoryNetwork } from '@rsio/protocol/testing/memory-network';
 import { IDEAL_LINK } from '@rsio/protocol/testing/memory-transport';
 import { ScriptedServer } from '@rsio/protocol/testing/scripted-server';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { expect, test } from 'vitest';
 import { Namespace, type NamespaceSetup } from './namespace.ts';
 

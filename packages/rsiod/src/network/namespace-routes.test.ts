@@ -1,7 +1,7 @@
 // Tests that a namespace starts and ends paths as the server's list of interfaces and the configuration demand, and that paths that end
 // leave no state behind. route-plan.test.ts tests the plan of routes, and namespace.test.ts tests events of existing paths.
 
-import { RATE_LIMITED_LOG_MS } from '@rsio/common/log/limits';
+import { RATE_LIMITED_LOG_MS } from '@rsio/base/log/limits';
 import { PATH_SETTLED_MS } from '@rsio/protocol/client/limits';
 import { END_POINTS_REMEMBERED_MAX } from './limits.ts';
 import { OP } from '@rsio/protocol/wire/frames';

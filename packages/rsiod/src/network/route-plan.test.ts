@@ -4,7 +4,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { PATHS_PER_TRUNK_MAX } from '@rsio/protocol/link/limits';
-import { endPointKey } from '@rsio/common/lib/subnet';
+import { endPointKey } from '@rsio/base/lib/subnet';
 import { type LocalInterface, planRoutes, type RouteEnds, routeKey, type RouteSituation, type ServerPicture } from './route-plan.ts';
 
 const PORT = 5000;

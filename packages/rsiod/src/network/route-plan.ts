@@ -6,7 +6,7 @@
 import { targetPort } from '@rsio/common/config/reader/rscltcfg';
 import type { ClientNamespaceConfig, ClientServerConfig, RscltConfig } from '@rsio/common/config/schema/types';
 import { considerCandidates, isOnLink } from '@rsio/protocol/explorer/candidates';
-import { addressKey, endPointKey, isSingleHost } from '@rsio/common/lib/subnet';
+import { addressKey, endPointKey, isSingleHost } from '@rsio/base/lib/subnet';
 import { PATHS_PER_TRUNK_MAX } from '@rsio/protocol/link/limits';
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
 

@@ -3,16 +3,16 @@
 // interfaces, old lists and empty lists. Rules: C2.
 
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
-import { quietLog } from '@rsio/common/log/log';
+import { quietLog } from '@rsio/base/log/log';
 import { LIST_WAIT_MS } from '@rsio/common/control/limits';
 import { PATH_SETTLED_MS } from '@rsio/protocol/client/limits';
 import { LIST_WAITERS_MAX, VOLUME_LISTED_WAIT_MS, VOLUME_WAITERS_MAX } from './limits.ts';
 import { CountingBufferPool, CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { MemoryNetwork } from '@rsio/protocol/testing/memory-network';
 import { IDEAL_LINK } from '@rsio/protocol/testing/memory-transport';
 import { type HeardFrame, type ScriptedPath, ScriptedServer } from '@rsio/protocol/testing/scripted-server';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { Attachment } from '@rsio/protocol/client/attachment';
 import { OP } from '@rsio/protocol/wire/frames';
 import { type Challenge, encodeListAnswers, type Holder, IOCTL, OpenAnswer, RecordAnswer, TAKE } from '@rsio/protocol/wire/messages';

@@ -3,10 +3,10 @@
 
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
-import { endPointKey } from '@rsio/common/lib/subnet';
-import { isSnapshot } from '@rsio/common/lib/volume-name';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { endPointKey } from '@rsio/base/lib/subnet';
+import { isSnapshot } from '@rsio/base/lib/volume-name';
 import { LIST_WAIT_MS } from '@rsio/common/control/limits';
 import { END_POINTS_REMEMBERED_MAX, LIST_WAITERS_MAX, VOLUME_LISTED_WAIT_MS, VOLUME_WAITERS_MAX } from './limits.ts';
 import type { Attachment } from '@rsio/protocol/client/attachment';

@@ -1,7 +1,7 @@
 // Tests the warnings about servers without a path when rsiod starts. If a server has answered with an error, the warning gives that error.
 // The test supplies the paths as data; test/integration/refusals.test.ts tests a real start.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { REFUSALS_REPORTED_MAX } from './limits.ts';
 import { expect, test } from 'vitest';
 import { unreachableServers, type TriedPath } from './unreachable-servers.ts';

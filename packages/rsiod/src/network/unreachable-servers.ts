@@ -1,8 +1,8 @@
 // Composes the warnings that the daemon prints when it starts and has no path to a server. Pure. Invariant: a server that has answered with
 // an error is never reported as unreachable.
 
-import type { ErrorCode, RsError } from '@rsio/common/lib/errors';
-import { plural } from '@rsio/common/lib/units';
+import type { ErrorCode, RsError } from '@rsio/base/lib/errors';
+import { plural } from '@rsio/base/lib/units';
 import { REFUSALS_REPORTED_MAX } from './limits.ts';
 
 export interface TriedPath {

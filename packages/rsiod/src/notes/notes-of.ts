@@ -1,7 +1,7 @@
 // Makes the notes of the volumes of this rsiod: connects volume-notes.ts with the attachments, the mirrors and the namespaces.
 // In a process that does not have the volumes, notes can only be read.
 
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import type { Attachments } from '../attachments/attachments.ts';
 import { mirrorNamespaces } from '../mirrors/commands/namespaces.ts';
 import type { Namespace } from '../network/namespace.ts';

@@ -6,7 +6,7 @@ import { majorityOf } from '@rsio/protocol/mirror/membership/quorums';
 import type { ControlMethods } from '@rsio/api/rsiod/methods';
 import { LIST_WAIT_MS } from '@rsio/common/control/limits';
 import { NODES_ASKED_MAX } from '@rsio/api/rsiod/note-methods';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { VOLUME_NOTE_MAX_CHARS } from '@rsio/protocol/wire/limits';
 import { volumeNote } from '@rsio/protocol/wire/mirror-messages';
 import { type Choice, chooseVolume, labelOf, type ServerOffer } from '../attachments/offers.ts';

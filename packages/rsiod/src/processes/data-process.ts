@@ -2,12 +2,12 @@
 // number has at most one live operating-system process; the next process with the number starts only after the previous one has exited, and
 // gets the volumes that the previous one last reported. Each call is answered, or fails when the process ends.
 
-import type { ChildEvents } from '@rsio/common/lib/watched-child';
+import type { ChildEvents } from '@rsio/base/lib/watched-child';
 import type { Socket } from 'node:net';
-import { AssertionError } from '@rsio/common/lib/assert';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import type { Log } from '@rsio/common/log/log';
+import { AssertionError } from '@rsio/base/lib/assert';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import type { Log } from '@rsio/base/log/log';
 import type { AttachedContent } from '../attachments/attached-file.ts';
 import type { PassedConnection } from '../frontends/nbd/passed-connection.ts';
 import type { NbdExport } from '../frontends/nbd/wire/nbd-export.ts';

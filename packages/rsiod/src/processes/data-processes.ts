@@ -2,15 +2,15 @@
 // and requests to one or all of them. Invariants: a label is attached, or being attached, in at most one process; the file has the volumes
 // of all processes before an attach or detach is answered.
 
-import { sleep } from '@rsio/common/lib/waiting';
+import { sleep } from '@rsio/base/lib/waiting';
 import type { Socket } from 'node:net';
 import type { AttachOutcome, AttachedMirrorView, PathStats, ProcessView } from '@rsio/api/rsiod/methods';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
-import type { LogWay } from '@rsio/common/log/log-form';
-import { accepts } from '@rsio/common/lib/shape';
+import type { LogWay } from '@rsio/base/log/log-form';
+import { accepts } from '@rsio/base/lib/shape';
 import { joinedPaths, pastPath } from '../control/joined-stats.ts';
 import { FIGURES, NO_FIGURES, joinedFigures, pastFigures, type ProcessFigures } from '../control/process-figures.ts';
-import { toRsError } from '@rsio/common/lib/errors';
+import { toRsError } from '@rsio/base/lib/errors';
 import { isSameBoot } from '@rsio/protocol/client-identity';
 import type { AttachedContent, AttachedStore, KeptVolume } from '../attachments/attached-file.ts';
 import type { AttachLabels } from '../attachments/volume-origins.ts';

@@ -1,7 +1,7 @@
 // Records which devices the keeper holds for which data process. Invariants: a data process changes and drops only its own devices; a
 // device that the keeper holds belongs to one process, or is left to the main process, which releases it.
 
-import { OneByOne } from '@rsio/common/structures/one-by-one';
+import { OneByOne } from '@rsio/base/structures/one-by-one';
 import type { KeeperLink } from '../keeper/keeper-link.ts';
 
 type Link = Pick<KeeperLink, 'keepOf' | 'places' | 'note' | 'drop'>;

@@ -1,7 +1,7 @@
 // A data process's end of the channel: what it sends must pass the checks of the main process. Invariant: a long
 // text in a message never makes the main process end the data process.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { expect, test } from 'vitest';
 import type { DeviceNote } from '../keeper/device-note.ts';
 import { type ChannelUser, MainChannel } from './main-channel.ts';

@@ -3,7 +3,7 @@
 
 import type { Socket } from 'node:net';
 import type { ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import type { AttachedContent, AttachedStore } from '../attachments/attached-file.ts';
 import { labelOf } from '../attachments/offers.ts';
 import type { NbdExport } from '../frontends/nbd/wire/nbd-export.ts';

@@ -17,9 +17,9 @@ import {
   textThat,
   variants,
   whole,
-} from '@rsio/common/lib/shape';
-import type { LogWay } from '@rsio/common/log/log-form';
-import { type ErrorCode, ERRORS, RsError } from '@rsio/common/lib/errors';
+} from '@rsio/base/lib/shape';
+import type { LogWay } from '@rsio/base/log/log-form';
+import { type ErrorCode, ERRORS, RsError } from '@rsio/base/lib/errors';
 import { type AttachedContent, isAttachedContent } from '../attachments/attached-file.ts';
 import { DETACHED_KEPT_MAX } from '../attachments/limits.ts';
 import type { Origin } from '../attachments/volume-origins.ts';

@@ -1,9 +1,9 @@
 // The control methods while volumes are in data processes, with fake processes: which process gets a request, and how answers are joined.
 // Invariant: a name that means two volumes is refused, even if two processes have these volumes.
 
-import { quietLog } from '@rsio/common/log/log';
+import { quietLog } from '@rsio/base/log/log';
 import type { ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
-import { NO_LATENCY } from '@rsio/common/structures/latency-figures';
+import { NO_LATENCY } from '@rsio/base/structures/latency-figures';
 import { expect, test } from 'vitest';
 import type { ServerOffer } from '../attachments/offers.ts';
 import { kept, ProcessScene } from '../testing/process-scene.ts';

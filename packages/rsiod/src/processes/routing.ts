@@ -12,10 +12,10 @@ import {
   type StatusView,
 } from '@rsio/api/rsiod/methods';
 import { MIRROR_METHODS } from '@rsio/api/rsiod/mirror-methods';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import type { Clock } from '@rsio/common/lib/clock';
-import { misfit } from '@rsio/common/lib/shape';
-import type { Log } from '@rsio/common/log/log';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import type { Clock } from '@rsio/base/lib/clock';
+import { misfit } from '@rsio/base/lib/shape';
+import type { Log } from '@rsio/base/log/log';
 import { failure, refuseWanted } from '../attachments/choices.ts';
 import { chooseVolume, chooseToAttach, labelOf, type Offer, type ServerOffer, volumesOf } from '../attachments/offers.ts';
 import { PERSON } from '../attachments/owners.ts';

@@ -3,8 +3,8 @@
 
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { killChild } from '@rsio/common/lib/kill-child';
-import { type ChildEvents, sendToChild, watchChild } from '@rsio/common/lib/watched-child';
+import { killChild } from '@rsio/base/lib/kill-child';
+import { type ChildEvents, sendToChild, watchChild } from '@rsio/base/lib/watched-child';
 import { sendConnection } from '../frontends/streams/socket.ts';
 import { inheritCommand } from '../keeper/inherit-command.ts';
 import { PROCESS_OUTPUT_MAX_CHARS } from './limits.ts';

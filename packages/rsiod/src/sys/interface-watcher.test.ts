@@ -2,8 +2,8 @@
 // of lines is tested in interface-table.test.ts.
 
 import { expect, test } from 'vitest';
-import { type Log, quietLog } from '@rsio/common/log/log';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { type Log, quietLog } from '@rsio/base/log/log';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import type { IpFact } from './interface-table.ts';
 import { type InterfaceSource, InterfaceWatcher } from './interface-watcher.ts';
 import { CARRIER_POLL_MS, MONITOR_RESTART_MIN_MS } from './limits.ts';

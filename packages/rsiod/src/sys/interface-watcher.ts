@@ -2,9 +2,9 @@
 // pauses when it exits. Without iproute2, this file polls the addresses and carriers instead. Invariant: after each start of the monitor,
 // all addresses and links are listed once, so that no change is missed.
 
-import { Backoff } from '@rsio/common/lib/backoff';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import type { Log } from '@rsio/common/log/log';
+import { Backoff } from '@rsio/base/lib/backoff';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import type { Log } from '@rsio/base/log/log';
 import { type InterfaceEvent, InterfaceTable, type IpFact, readIpLine } from './interface-table.ts';
 import { CARRIER_POLL_MS, MONITOR_RESTART_MAX_MS, MONITOR_RESTART_MIN_MS } from './limits.ts';
 

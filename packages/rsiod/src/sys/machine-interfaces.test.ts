@@ -2,7 +2,7 @@
 // interface-table.test.ts.
 
 import { spawnSync } from 'node:child_process';
-import { useProgram } from '@rsio/common/testing/program-file';
+import { useProgram } from '@rsio/base/testing/program-file';
 import { expect, test } from 'vitest';
 
 const program = useProgram(new URL('../testing/starved-interfaces.ts', import.meta.url));

@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
-import { errnoName } from '@rsio/common/lib/errors';
+import { errnoName } from '@rsio/base/lib/errors';
 import { IP_LIST_MAX_BYTES } from '@rsio/protocol/explorer/limits';
 import type { IpFact } from './interface-table.ts';
 import type { InterfaceSource } from './interface-watcher.ts';

@@ -3,15 +3,15 @@
 
 import type { EventView } from '@rsio/common/control/method-table';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
-import { type Log, quietLog } from '@rsio/common/log/log';
-import { RsError } from '@rsio/common/lib/errors';
+import { type Log, quietLog } from '@rsio/base/log/log';
+import { RsError } from '@rsio/base/lib/errors';
 import { PATH_SETTLED_MS } from '@rsio/protocol/client/limits';
 import { CountingBufferPool, CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { MemoryNetwork } from '@rsio/protocol/testing/memory-network';
 import { IDEAL_LINK } from '@rsio/protocol/testing/memory-transport';
 import { type HeardFrame, type ScriptedPath, ScriptedServer } from '@rsio/protocol/testing/scripted-server';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { OP } from '@rsio/protocol/wire/frames';
 import { encodeListAnswers, FailureAnswer, type Holder, OpenAnswer, OpenRequest, type VolumeEntry } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';

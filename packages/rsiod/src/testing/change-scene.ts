@@ -1,8 +1,8 @@
 // A mirror `db` on big-9 and big-8 with the witness pi-1, two further servers, and the commands that change the mirror, for tests. The
 // mirror is attached with the production decider. Invariant: the clock advances only while a command is in progress.
 
-import { RsError } from '@rsio/common/lib/errors';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import type { MirrorConfig } from '@rsio/protocol/wire/mirror-messages';
 import { MirrorChanges } from '../mirrors/commands/changes.ts';
 import { MirrorManagement } from '../mirrors/commands/management.ts';

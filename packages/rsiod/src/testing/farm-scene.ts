@@ -3,9 +3,9 @@
 
 import type { EventView } from '@rsio/common/control/method-table';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
-import type { Log } from '@rsio/common/log/log';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { Log } from '@rsio/base/log/log';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { PATH_SETTLED_MS } from '@rsio/protocol/client/limits';
 import { CountingBufferPool, CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
 import { MemoryNetwork } from '@rsio/protocol/testing/memory-network';

@@ -1,7 +1,7 @@
 // An attached mirror for tests of the commands that change mirrors: the production decider with scripted servers. A replica is open as soon
 // as the decider has ordered the open. Invariant: the decider gets one event at a time, as from the real driver.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { MembershipEvent, MirrorView, MirrorWish } from '@rsio/protocol/mirror/membership/interface';
 import { Membership } from '@rsio/protocol/mirror/membership/membership';
 import type { VoteAnswer } from '@rsio/protocol/wire/mirror-messages';

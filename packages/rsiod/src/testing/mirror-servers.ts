@@ -3,7 +3,7 @@
 // contain everything that the server has.
 
 import type { ReplicationView } from '@rsio/api/views/views';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { volume as volumeView } from '@rsio/api/testing/server-views';
 import type { VolumeEntry } from '@rsio/protocol/wire/messages';
 import { type StoredConfig, type Term, type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';

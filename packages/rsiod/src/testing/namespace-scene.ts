@@ -2,15 +2,15 @@
 // request. The tests of namespace.ts use this scene.
 
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
-import { quietLog } from '@rsio/common/log/log';
+import { quietLog } from '@rsio/base/log/log';
 import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
 import { PATH_SETTLED_MS, PROBATION_DEATHS, RECONNECT_FIRST_MS } from '@rsio/protocol/client/limits';
 import { CountingBufferPool, CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { MemoryNetwork } from '@rsio/protocol/testing/memory-network';
 import { IDEAL_LINK } from '@rsio/protocol/testing/memory-transport';
 import { type HeardFrame, type ScriptedPath, ScriptedServer } from '@rsio/protocol/testing/scripted-server';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { OP } from '@rsio/protocol/wire/frames';
 import { encodeListAnswers, type ServerInterface } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';

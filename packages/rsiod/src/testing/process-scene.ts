@@ -2,13 +2,13 @@
 // changes its answers. Invariant: a process that has exited sends nothing.
 
 import type { AttachOutcome } from '@rsio/api/rsiod/methods';
-import { quietLog } from '@rsio/common/log/log';
-import { RsError } from '@rsio/common/lib/errors';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { quietLog } from '@rsio/base/log/log';
+import { RsError } from '@rsio/base/lib/errors';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import type { AttachedContent, KeptVolume } from '../attachments/attached-file.ts';
 import { failure } from '../attachments/choices.ts';
 import { DataProcesses } from '../processes/data-processes.ts';
-import type { ChildEvents } from '@rsio/common/lib/watched-child';
+import type { ChildEvents } from '@rsio/base/lib/watched-child';
 import { type Begin, OWN_METHODS, type ToProcess } from '../processes/messages.ts';
 
 export function kept(name: string): KeptVolume {

@@ -4,7 +4,7 @@
 
 import { openSync, writeSync } from 'node:fs';
 import { systemFacts } from '@rsio/protocol/explorer/interfaces';
-import { errnoName } from '@rsio/common/lib/errors';
+import { errnoName } from '@rsio/base/lib/errors';
 import { machineInterfaces } from '../sys/machine-interfaces.ts';
 
 function say(what: unknown): void {

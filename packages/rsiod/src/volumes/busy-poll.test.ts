@@ -2,8 +2,8 @@
 // and an integration test polls in real processes.
 
 import { expect, test } from 'vitest';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { expectSame } from '@rsio/common/testing/quick-expect';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { expectSame } from '@rsio/base/testing/quick-expect';
 import { BusyPoll } from './busy-poll.ts';
 import { BUSY_POLL_CORE_SHARE_MIN, BUSY_POLL_LOOK_MS, BUSY_POLL_REST_MS } from './limits.ts';
 

@@ -3,7 +3,7 @@
 // therefore stops for BUSY_POLL_REST_MS if other programs use the core. rsiod detects other programs by a processor time that is less than
 // the time spent polling. Invariant: the loop may sleep after the configured time without I/O, and during a rest.
 
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import { BUSY_POLL_CORE_SHARE_MIN, BUSY_POLL_LOOK_MS, BUSY_POLL_REST_MS } from './limits.ts';
 
 export interface BusyPollPorts {

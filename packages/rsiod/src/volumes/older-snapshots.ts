@@ -2,7 +2,7 @@
 // attached, because every snapshot that is made later is younger. If a listed snapshot is removed, the server refuses a later query for the
 // changes since that snapshot.
 
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import type { Attachment } from '@rsio/protocol/client/attachment';
 import { callSession, type SessionAnswer } from '@rsio/protocol/client/session-call';
 import type { Trunk } from '@rsio/protocol/client/trunk';

@@ -1,10 +1,10 @@
 // Tests requests for arbitrary byte ranges together with changes of whole blocks, on a trunk in memory that answers in any order. The test
 // checks that each byte that a request writes has that request's value at the end, and that every other byte is unchanged.
 
-import { assert } from '@rsio/common/lib/assert';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { assert } from '@rsio/base/lib/assert';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { BYTE_RANGES_OUT_MAX } from './limits.ts';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { OPEN_ANSWER } from '@rsio/protocol/testing/trunk-scene';
 import { Attachment } from '@rsio/protocol/client/attachment';
 import type { Request } from '@rsio/protocol/client/requests/request';

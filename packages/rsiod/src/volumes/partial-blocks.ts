@@ -5,7 +5,7 @@
 // covered blocks is in flight, no overlapping change is in flight (range-lock.ts), because writing a block back could undo the other
 // change.
 
-import { assert, counted } from '@rsio/common/lib/assert';
+import { assert, counted } from '@rsio/base/lib/assert';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { VolumeIo, VolumeOp } from './frontend-volume.ts';
 import { BYTE_RANGES_IDLE_MAX, BYTE_RANGES_OUT_MAX } from './limits.ts';

@@ -3,8 +3,8 @@
 
 import { describe, expect, test } from 'vitest';
 import type { StallPolicy } from '@rsio/common/config/schema/value-types';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { StallingClock } from '@rsio/common/testing/stalling-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { StallingClock } from '@rsio/base/testing/stalling-clock';
 import { STALL_LOOK_MS } from './limits.ts';
 import { StallWatch } from './path-stall.ts';
 

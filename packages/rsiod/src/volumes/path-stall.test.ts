@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from 'vitest';
 import type { StallPolicy } from '@rsio/common/config/schema/value-types';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { DRAINING_RETRY_MS } from '@rsio/protocol/client/limits';
 import { DRAINING_VALID_MS, STALL_FAIL_GRACE_MS } from './limits.ts';
 import { StallWatch } from './path-stall.ts';

@@ -4,7 +4,7 @@
 // Rules: E2.
 
 import type { StallPolicy } from '@rsio/common/config/schema/value-types';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
 import type { Standing } from '@rsio/protocol/client/attachment';
 import { DRAINING_VALID_MS, STALL_FAIL_GRACE_MS, STALL_LATE_MS, STALL_LOOK_MS } from './limits.ts';
 

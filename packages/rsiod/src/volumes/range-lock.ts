@@ -3,7 +3,7 @@
 // changes may be in flight together, because the trunk keeps their order. Invariants: no change overtakes a waiting change that it
 // overlaps; each change enters once and leaves once. The list of changes is searched only while an exclusive change exists.
 
-import { counted } from '@rsio/common/lib/assert';
+import { counted } from '@rsio/base/lib/assert';
 
 /** A change that is in flight or waiting. The objects are re-used for later changes. */
 export class RangeEntry {

@@ -1,8 +1,8 @@
 // Tests reports about failing storage with a fake clock: the first failure is reported at once, later failures are counted, and the failure
 // ends when the same kind of I/O succeeds. The tests of attachments cover the texts in the log and in events.
 
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/log/limits';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { STORAGE_ERRORS_LOG_MS } from '@rsio/base/log/limits';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { expect, test } from 'vitest';
 import { StorageFailures } from './storage-failures.ts';

@@ -2,8 +2,8 @@
 // Invariants: The first failure of a kind is reported at once, and later failures at most once per STORAGE_ERRORS_LOG_MS. A failure ends
 // only after the same kind of I/O has succeeded again.
 
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/log/limits';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { STORAGE_ERRORS_LOG_MS } from '@rsio/base/log/limits';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { VolumeOp } from './frontend-volume.ts';
 

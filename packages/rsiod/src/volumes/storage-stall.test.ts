@@ -2,7 +2,7 @@
 // test/integration/wrapper.test.ts tests real storage that stalls.
 
 import { describe, expect, test } from 'vitest';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { SLOW_STORAGE_LOOK_MS, SLOW_STORAGE_MS } from './limits.ts';
 import { judgeStorageStall, storageStallReason, storageStallStart, StorageStallWatch } from './storage-stall.ts';
 

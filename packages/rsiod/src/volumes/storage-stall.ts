@@ -2,7 +2,7 @@
 // calls it at intervals. The module path-stall.ts handles volumes that have no path or are not open. Invariant: the timer runs only if I/O
 // was outstanding at the last check; otherwise, the next I/O calls `wake`.
 
-import type { Clock, Timer } from '@rsio/common/lib/clock';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
 import type { StorageReport } from '@rsio/protocol/link/heartbeat';
 import { SLOW_STORAGE_LOOK_MS, SLOW_STORAGE_MS } from './limits.ts';
 

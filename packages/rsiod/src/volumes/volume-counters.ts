@@ -2,8 +2,8 @@
 // Invariant: counters never decrease, so that the difference between two samples gives a rate.
 
 import type { VolumeStats } from '@rsio/api/rsiod/methods';
-import { Histogram } from '@rsio/common/structures/histogram';
-import { NO_LATENCY } from '@rsio/common/structures/latency-figures';
+import { Histogram } from '@rsio/base/structures/histogram';
+import { NO_LATENCY } from '@rsio/base/structures/latency-figures';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { VolumeIo, VolumeOp } from './frontend-volume.ts';
 

@@ -4,9 +4,9 @@
 
 import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
 import type { StallPolicy } from '@rsio/common/config/schema/value-types';
-import { assert, counted } from '@rsio/common/lib/assert';
-import type { Clock } from '@rsio/common/lib/clock';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { assert, counted } from '@rsio/base/lib/assert';
+import type { Clock } from '@rsio/base/lib/clock';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import type { AttachmentEvents } from '@rsio/protocol/client/attachment';
 import { Request, type RequestEvents, segmentBytes } from '@rsio/protocol/client/requests/request';
 import { RecordCalls } from '@rsio/protocol/client/record-calls';

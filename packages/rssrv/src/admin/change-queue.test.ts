@@ -1,7 +1,7 @@
 // Tests the queue of changes: the order of the changes, the bound on waiting commands, and a change that does not end. Other tests check
 // the effects of each kind of change.
 
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { expect, test } from 'vitest';
 import { ChangeQueue } from './change-queue.ts';
 import { ASIDE_WAIT_MS, CHANGE_WAIT_MS, CHANGES_ASIDE_MAX, CHANGES_WAITING_MAX } from './limits.ts';

@@ -3,10 +3,10 @@
 // failed change does not stop later changes. At most CHANGES_WAITING_MAX commands wait, each for at most CHANGE_WAIT_MS; a refused command
 // gets the name of the change in progress. At most CHANGES_ASIDE_MAX of the changes that have stepped aside work at a time.
 
-import { assert, counted } from '@rsio/common/lib/assert';
-import { type Clock, systemClock, type Timer } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
-import { printDuration } from '@rsio/common/lib/units';
+import { assert, counted } from '@rsio/base/lib/assert';
+import { type Clock, systemClock, type Timer } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { printDuration } from '@rsio/base/lib/units';
 import type { Turn } from '../pools/requests/turn.ts';
 import { ASIDE_WAIT_MS, CHANGE_WAIT_MS, CHANGES_ASIDE_MAX, CHANGES_WAITING_MAX } from './limits.ts';
 

@@ -6,13 +6,13 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { RssrvConfig, ClientRole } from '@rsio/common/config/schema/types';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Fences } from '../volumes/fences.ts';
 import { type Asker, clientAsker, LOCAL_ASKER } from '../pools/asker.ts';
 import { asking } from '../testing/asking.ts';
 import { clientHandlers } from './client-handlers.ts';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 type Orders = ReturnType<typeof clientHandlers>;
 type Line = { readonly text: string } & Readonly<Record<string, unknown>>;

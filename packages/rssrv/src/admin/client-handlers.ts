@@ -4,9 +4,9 @@
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { CLIENT_METHODS } from '@rsio/api/rssrv/client-methods';
-import { RsError } from '@rsio/common/lib/errors';
-import { plural } from '@rsio/common/lib/units';
-import type { Log } from '@rsio/common/log/log';
+import { RsError } from '@rsio/base/lib/errors';
+import { plural } from '@rsio/base/lib/units';
+import type { Log } from '@rsio/base/log/log';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
 import type { Fences } from '../volumes/fences.ts';
 import { Fencing, type FencingPorts } from '../volumes/fencing.ts';

@@ -4,8 +4,8 @@
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { CLIENT_NAME_METHODS } from '@rsio/api/rssrv/client-methods';
-import { RsError } from '@rsio/common/lib/errors';
-import { plural } from '@rsio/common/lib/units';
+import { RsError } from '@rsio/base/lib/errors';
+import { plural } from '@rsio/base/lib/units';
 import type { Asker } from '../pools/asker.ts';
 import { type Found, volumeText } from '../pools/catalogue.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';

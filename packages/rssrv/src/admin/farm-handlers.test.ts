@@ -3,8 +3,8 @@
 
 import type { PoolConfig } from '@rsio/common/config/schema/types';
 import { SHARED_POOL, type SharedPoolView } from '@rsio/api/views/views';
-import { misfit } from '@rsio/common/lib/shape';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { misfit } from '@rsio/base/lib/shape';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { Sight } from '../farm/engine.ts';
 import type { FarmRecord } from '../farm/farm-record.ts';

@@ -8,8 +8,8 @@ import { diskText, fenceText } from '@rsio/common/config/schema/shared-disk-text
 import type { PoolConfig } from '@rsio/common/config/schema/types';
 import * as types from '@rsio/common/config/schema/value-types';
 import { TAKE_OVER_MS } from '@rsio/common/config/schema/limits';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
 import type { Farms } from '../farm/farms.ts';
 import type { SharedPool } from '../farm/shared-pool.ts';
 import { makeSharedPool } from '../pools/make-shared-pool.ts';

@@ -2,8 +2,8 @@
 // request is answered; the text of the change in the queue of changes names the asker.
 
 import type { ManagedVolumeView } from '@rsio/api/views/views';
-import { printSize } from '@rsio/common/lib/units';
-import type { Log } from '@rsio/common/log/log';
+import { printSize } from '@rsio/base/lib/units';
+import type { Log } from '@rsio/base/log/log';
 import { eventOf } from '../events/event-log.ts';
 import type { Asker } from '../pools/asker.ts';
 import { type Found, type VolumeName, volumeText } from '../pools/catalogue.ts';

@@ -1,7 +1,7 @@
 // Says in a sentence if thin volumes of pools may need more space than a file system has. Pure. catalogue.ts says how much a pool promises.
 // Invariant: a pool whose size is unknown is not accused.
 
-import { printRoundedSize } from '@rsio/common/lib/units';
+import { printRoundedSize } from '@rsio/base/lib/units';
 import { type PoolState, promisedBytes } from '../pools/catalogue.ts';
 
 /** Returns null if the volumes fit, or if the size of the file system is unknown. */

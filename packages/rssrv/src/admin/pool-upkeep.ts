@@ -3,8 +3,8 @@
 // space has changed.
 
 import { isDeepStrictEqual } from 'node:util';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import type { Log } from '@rsio/base/log/log';
 import { eventOf } from '../events/event-log.ts';
 import type { PoolVerbs } from '../pools/pool-verbs.ts';
 import type { Pools } from '../pools/pools.ts';

@@ -9,12 +9,12 @@ import type { HandlersOf } from '@rsio/common/control/control-server';
 import { callMethod } from '@rsio/common/control/control-client';
 import { READ_CONNECTIONS_MAX, READ_LINE_MAX_BYTES, READ_REQUESTS_MAX, READ_REQUESTS_OUT_MAX } from '@rsio/common/control/limits';
 import { SERVER_METHODS, type ServerMethodName } from '@rsio/api/rssrv/server-methods';
-import { groupId } from '@rsio/common/files/groups';
-import { systemClock } from '@rsio/common/lib/clock';
-import { quietLog } from '@rsio/common/log/log';
+import { groupId } from '@rsio/base/files/groups';
+import { systemClock } from '@rsio/base/lib/clock';
+import { quietLog } from '@rsio/base/log/log';
 import { afterEach, beforeEach, expect, test, type TestContext, vi } from 'vitest';
 import { ReadSocket } from './read-socket.ts';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 const UNTIL = { timeout: 10_000, interval: 5 };
 

@@ -4,7 +4,7 @@
 // with pauses, so that other work is not delayed. The socket belongs to the group of the configuration in force, or of the configuration
 // that is about to come into force.
 
-import { counted } from '@rsio/common/lib/assert';
+import { counted } from '@rsio/base/lib/assert';
 import { chmodSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { CONTROL_GROUP } from '@rsio/common/config/control-group';
@@ -18,11 +18,11 @@ import {
   READ_UNREAD_MAX_BYTES,
 } from '@rsio/common/control/limits';
 import { SERVER_METHODS, type ServerMethodName } from '@rsio/api/rssrv/server-methods';
-import { openToGroup } from '@rsio/common/daemon/socket-group';
-import { groupId } from '@rsio/common/files/groups';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import { openToGroup } from '@rsio/base/daemon/socket-group';
+import { groupId } from '@rsio/base/files/groups';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import { ClientPace, ReadTurns } from './remote/client-pace.ts';
 
 /** `isTrusted` is false: the audit trail omits the person on whose behalf a member asks, because members change nothing. */

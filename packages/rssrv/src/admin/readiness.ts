@@ -6,8 +6,8 @@
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { OBSERVING_METHODS, Readiness } from '@rsio/api/rssrv/observing-methods';
 import type { SharedPoolView } from '@rsio/api/views/views';
-import { plural } from '@rsio/common/lib/units';
-import { programVersion } from '@rsio/common/lib/version';
+import { plural } from '@rsio/base/lib/units';
+import { programVersion } from '@rsio/base/lib/version';
 import { isOpen, jobText } from '../jobs/job-plan.ts';
 import type { JobRecord } from '../jobs/job-record.ts';
 import { hasEnded } from '../mirrors/voter-rules.ts';

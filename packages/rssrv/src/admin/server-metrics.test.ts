@@ -2,7 +2,7 @@
 // pools, and test/packaging/prometheus.test.ts compares the table of metrics with its documents.
 
 import type { ReplicationView } from '@rsio/api/views/views';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { replication } from '@rsio/api/testing/server-views';
 import { expect, test } from 'vitest';
 import { ServerMetrics, type ServerMetricsPorts } from './server-metrics.ts';

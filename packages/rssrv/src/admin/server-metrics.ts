@@ -4,12 +4,12 @@
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { PoolView, ReplicationView } from '@rsio/api/views/views';
 import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
-import { usageOf } from '@rsio/common/daemon/process-facts';
-import { programVersion } from '@rsio/common/lib/version';
+import { usageOf } from '@rsio/base/daemon/process-facts';
+import { programVersion } from '@rsio/base/lib/version';
 import { Collection, type Pause } from '@rsio/common/metrics/collection';
 import type { Exposition } from '@rsio/common/metrics/exposition';
 import { MetricsEndpoint } from '@rsio/common/metrics/metrics-endpoint';
-import { nameInUniverse } from '@rsio/common/lib/volume-name';
+import { nameInUniverse } from '@rsio/base/lib/volume-name';
 import type { JobRecord } from '../jobs/job-record.ts';
 import type { Farms } from '../farm/farms.ts';
 import type { SharedPool } from '../farm/shared-pool.ts';

@@ -3,9 +3,9 @@
 
 import type { PoolConfig } from '@rsio/common/config/schema/types';
 import type { PoolView } from '@rsio/api/views/views';
-import { misfit } from '@rsio/common/lib/shape';
+import { misfit } from '@rsio/base/lib/shape';
 import { POOL } from '@rsio/api/views/views';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { expect, test } from 'vitest';
 import type { FarmRecord } from '../farm/farm-record.ts';
 import { Farms, type PoolAway } from '../farm/farms.ts';

@@ -3,7 +3,7 @@
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { SNAPSHOT_METHODS } from '@rsio/api/rssrv/snapshot-methods';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { Triggers } from '@rsio/common/triggers/triggers';
 import { replicaSnapshotHandlers } from '../mirrors/replica-snapshot-handlers.ts';
 import type { Voters } from '../mirrors/voters.ts';

@@ -2,7 +2,7 @@
 // that is not served counts as a fault. events/storage-watch.test.ts tests the reports themselves.
 
 import type { PoolConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { expect, test } from 'vitest';
 import { StorageWatch } from '../events/storage-watch.ts';
 import type { PoolState } from '../pools/catalogue.ts';

@@ -3,7 +3,7 @@
 // changes just now. An unproven fence counts as a fault.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { PoolStanding, StoragePicture } from '../events/storage-watch.ts';
 import { type PoolState, volumeText } from '../pools/catalogue.ts';
 import type { PoolMemory } from '../pools/pool-memory.ts';

@@ -1,7 +1,7 @@
 // Tests how the server measures the used space of files while a file system does not answer. A stand-in inspects the files, and ends each
 // inspection on request of the test. test/integration uses real files.
 
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { expect, test } from 'vitest';
 import { USED_LANES, USED_SILENT_MS } from './limits.ts';
 import { UsedBytes } from './used-bytes.ts';

@@ -3,7 +3,7 @@
 // calls are made. Such a pool delays a call by at most USED_SILENT_MS, and does not delay the inspection of files in other pools.
 
 import { stat } from 'node:fs/promises';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
 import { USED_LANES, USED_SILENT_MS } from './limits.ts';
 
 const SECTOR_OF_STAT_BYTES = 512;

@@ -4,7 +4,7 @@
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
 import type { VOLUME_METHODS } from '@rsio/api/rssrv/volume-methods';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { Asker } from '../pools/asker.ts';
 import { type CreateRequest, volumeText } from '../pools/catalogue.ts';
 import type { PoolVerbs } from '../pools/pool-verbs.ts';

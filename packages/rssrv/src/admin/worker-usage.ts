@@ -1,7 +1,7 @@
 // Adds up the CPU time and memory of the workers. Invariant: the sum of the CPU time does not decrease when a process ends. A reader of the
 // metrics would take a decrease for a restart of the server.
 
-import type { ProcessUsage } from '@rsio/common/daemon/process-facts';
+import type { ProcessUsage } from '@rsio/base/daemon/process-facts';
 
 export class WorkerUsage {
   private readonly usageOf: (pid: number) => ProcessUsage | undefined;

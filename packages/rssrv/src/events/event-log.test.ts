@@ -1,9 +1,9 @@
 // Tests which log lines become events, including lines of a child log and lines below the log level. packages/common/src/events tests the
 // list of events.
 
-import { type DaemonLog, quietLog } from '@rsio/common/log/log';
-import { PLAIN_FORM } from '@rsio/common/log/log-form';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { type DaemonLog, quietLog } from '@rsio/base/log/log';
+import { PLAIN_FORM } from '@rsio/base/log/log-form';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { expect, test } from 'vitest';
 import { EventLog, eventOf } from './event-log.ts';
 import { EventHistory } from '@rsio/common/events/event-history';

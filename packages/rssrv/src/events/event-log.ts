@@ -2,9 +2,9 @@
 // that a rate limit suppresses makes no event, so that no peer can push other events out of the list. Invariant: a line becomes an event
 // even if the log does not contain the line because of the log level.
 
-import type { DaemonLog, Log, LowestLevel } from '@rsio/common/log/log';
-import type { LogFields } from '@rsio/common/log/log-fields';
-import type { LogWay } from '@rsio/common/log/log-form';
+import type { DaemonLog, Log, LowestLevel } from '@rsio/base/log/log';
+import type { LogFields } from '@rsio/base/log/log-fields';
+import type { LogWay } from '@rsio/base/log/log-form';
 import type { Change, EventHistory } from '@rsio/common/events/event-history';
 
 /** Returns the fields that make a log line an event. If `reason` is missing, the event's reason is the text of the line. */

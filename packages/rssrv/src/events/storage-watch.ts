@@ -3,7 +3,7 @@
 // Pictures are compared, because many places in the code notice that storage is lost, and none of them has to report it. Invariants: each
 // change is reported once; however many volumes change at once, the number of reports is bounded.
 
-import { plural } from '@rsio/common/lib/units';
+import { plural } from '@rsio/base/lib/units';
 import { VOLUMES_NAMED_MAX } from './limits.ts';
 import type { Change } from '@rsio/common/events/event-history';
 

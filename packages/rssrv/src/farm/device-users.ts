@@ -3,8 +3,8 @@
 // the files themselves may hang with their storage.
 
 import { readdir, readFile, readlink } from 'node:fs/promises';
-import { mountTable } from '@rsio/common/daemon/mount-table';
-import { escapeControls } from '@rsio/common/lib/printable';
+import { mountTable } from '@rsio/base/daemon/mount-table';
+import { escapeControls } from '@rsio/base/lib/printable';
 import { DEVICE_USERS_MAX } from './limits.ts';
 
 /**

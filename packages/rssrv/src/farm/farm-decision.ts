@@ -4,7 +4,7 @@
 
 import { TAKE_OVER_MS } from '@rsio/common/config/schema/limits';
 import type { SharedDiskConfig } from '@rsio/common/config/schema/types';
-import { printDuration } from '@rsio/common/lib/units';
+import { printDuration } from '@rsio/base/lib/units';
 import type { FarmRecord } from './farm-record.ts';
 import { FREE_STEP_MS, SILENT_STEP_MS } from './limits.ts';
 

@@ -2,7 +2,7 @@
 // of the pool. Invariants (docs/PROTOCOL.md, Farms): a record changes only into its successor, by compare-and-swap of the version; the
 // generation grows with each new owner; a generation is removed from the writers only when it has ended, or when its fence is proven.
 
-import { checked, list, object, type Of, optional, orNull, type Shape, text, whole, word } from '@rsio/common/lib/shape';
+import { checked, list, object, type Of, optional, orNull, type Shape, text, whole, word } from '@rsio/base/lib/shape';
 import { OWNERS_MAX } from '@rsio/common/config/schema/limits';
 import { CLIENT_MAX_CHARS, REFUSAL_MAX_CHARS, WRITERS_MAX } from './limits.ts';
 

@@ -1,7 +1,7 @@
 // What a server has seen of a shared pool: its record, and the notes of the servers with the times at which they changed. Invariants: a
 // sight never replaces a newer sight; a server posts no notes while another process posts notes under the same name.
 
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import type { Sight } from './engine.ts';
 import type { FarmRecord, Note } from './farm-record.ts';
 import { OLD_SIGHTS_MAX, OWN_LOOKS_MIN } from './limits.ts';

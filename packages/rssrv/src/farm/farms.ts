@@ -2,7 +2,7 @@
 // no longer configured.
 
 import type { PoolConfig, PoolOwnership, SharedDiskConfig } from '@rsio/common/config/schema/types';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { movePool } from './move-pool.ts';
 import { SharedPool } from './shared-pool.ts';
 import type { SharedPoolPorts } from './shared-pool-ports.ts';

@@ -1,7 +1,7 @@
 // Coalesces looks at a record, because many answers may wait for one. Invariant: a look that answers a call has begun after the call.
 // Rule: F8.
 
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import { LOOK_VALID_MS } from './limits.ts';
 
 export class Looks {

@@ -2,10 +2,10 @@
 // this server, and watches the record. Invariant: the command ends when the new owner serves the pool, when the present owner refuses, or
 // after MOVE_MS.
 
-import { sleep } from '@rsio/common/lib/waiting';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
-import { printDuration } from '@rsio/common/lib/units';
+import { sleep } from '@rsio/base/lib/waiting';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { printDuration } from '@rsio/base/lib/units';
 import type { FarmRecord } from './farm-record.ts';
 import { HURRY_MS, MOVE_MS, REFUSAL_KEPT_MS } from './limits.ts';
 import type { SharedPool } from './shared-pool.ts';

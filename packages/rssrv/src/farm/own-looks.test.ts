@@ -1,7 +1,7 @@
 // Tests what a server knows about its own looks at the record of a shared pool: the age of the last look, and for how long an earlier owner
 // may still answer. shared-pool.test.ts has whole servers. Rules: F8, H2.
 
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { beforeEach, expect, test } from 'vitest';
 import type { Sight } from './engine.ts';
 import { firstRecord, served, taken } from './farm-record.ts';

@@ -2,9 +2,9 @@
 // shows that this server owns the pool under the generation of its ownership; the age of a look counts from its beginning. For DISPUTED_MS
 // after a server has begun to serve a pool, answers of an earlier owner may still be valid. Rules: F8, H2.
 
-import { sleep } from '@rsio/common/lib/waiting';
-import type { Clock } from '@rsio/common/lib/clock';
-import { toRsError } from '@rsio/common/lib/errors';
+import { sleep } from '@rsio/base/lib/waiting';
+import type { Clock } from '@rsio/base/lib/clock';
+import { toRsError } from '@rsio/base/lib/errors';
 import type { Engine } from './engine.ts';
 import { isOwner } from './farm-record.ts';
 import type { FarmWatch } from './farm-watch.ts';

@@ -4,10 +4,10 @@
 import { execFile } from 'node:child_process';
 import { mkdir, open, realpath, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { mountTable } from '@rsio/common/daemon/mount-table';
-import type { Clock } from '@rsio/common/lib/clock';
-import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
-import { escapeControls } from '@rsio/common/lib/printable';
+import { mountTable } from '@rsio/base/daemon/mount-table';
+import type { Clock } from '@rsio/base/lib/clock';
+import { errnoName, RsError, toRsError } from '@rsio/base/lib/errors';
+import { escapeControls } from '@rsio/base/lib/printable';
 import { MOUNT_MS, OUTPUT_MAX_CHARS, UNMOUNT_RETRY_MS, UNMOUNT_TRIES_MAX } from './limits.ts';
 import { deviceUsers } from './device-users.ts';
 import { withRights } from './rights.ts';

@@ -1,7 +1,7 @@
 // Tests that an error names the missing right and the drop-in if, and only if, the machine has refused a call. The drop-in itself is tested
 // in test/packaging/packaging.test.ts.
 
-import { systemClock } from '@rsio/common/lib/clock';
+import { systemClock } from '@rsio/base/lib/clock';
 import { expect, test } from 'vitest';
 import { runProgram } from './engines/device-programs.ts';
 import { run } from './pool-mount.ts';

@@ -1,8 +1,8 @@
 // The functions of the server that a shared pool needs, and the status that a shared pool shows (shared-pool.ts). Invariant: `leave` and
 // `came` are called in turn, and never while another step of the pool runs.
 
-import type { Clock } from '@rsio/common/lib/clock';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock } from '@rsio/base/lib/clock';
+import type { Log } from '@rsio/base/log/log';
 import type { Engine } from './engine.ts';
 import type { FarmWatch } from './farm-watch.ts';
 import type { PoolMount } from './pool-mount.ts';

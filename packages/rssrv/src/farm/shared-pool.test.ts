@@ -1,8 +1,8 @@
 // Tests taking, serving, giving up and losing a shared pool, with three servers over one storage. Each call is a message that the storage
 // executes late. Rules: F1 to F8, F10, F13, F15, G38, G39, H2.
 
-import { toRsError } from '@rsio/common/lib/errors';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { toRsError } from '@rsio/base/lib/errors';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { describe, expect, test } from 'vitest';
 import { FarmServer, settled, SharedStorage } from '../testing/shared-storage.ts';
 import { movePool } from './move-pool.ts';

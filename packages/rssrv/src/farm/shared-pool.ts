@@ -3,12 +3,12 @@
 // server's generation and the end of the ownership; before this server takes the pool again, nothing of the last ownership is left: no
 // handle, no open file, no mount, no client of the storage. Rules: F1 to F8.
 
-import { sleep } from '@rsio/common/lib/waiting';
+import { sleep } from '@rsio/base/lib/waiting';
 import { TAKE_OVER_MS } from '@rsio/common/config/schema/limits';
 import type { SharedDiskConfig } from '@rsio/common/config/schema/types';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { printDuration } from '@rsio/common/lib/units';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { printDuration } from '@rsio/base/lib/units';
 import type { Engine, StorageClient } from './engine.ts';
 import { hasOtherOwners, nextStep, turnsAfter } from './farm-decision.ts';
 import { freed, isOwner, served, taken, type FarmRecord, type Writer, untaken } from './farm-record.ts';

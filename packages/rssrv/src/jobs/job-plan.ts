@@ -2,8 +2,8 @@
 // nextOrders returns the orders for jobs.ts from a list. Invariants: a running job is never started again. An ended job never changes its
 // state. A volume has at most one open job. A cancelled job runs once more, to undo its work.
 
-import { assert } from '@rsio/common/lib/assert';
-import { RsError } from '@rsio/common/lib/errors';
+import { assert } from '@rsio/base/lib/assert';
+import { RsError } from '@rsio/base/lib/errors';
 import type { JobRecord, JobState } from './job-record.ts';
 import {
   JOB_RETRY_MS,

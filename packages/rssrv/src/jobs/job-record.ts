@@ -1,7 +1,7 @@
 // The record of a job in STATE/jobs.json. This module is pure, and jobs.ts reads and writes the file. Invariant: the server accepts every
 // record that it has written, and gives the record the same meaning.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import {
   atMost,
   checked,
@@ -17,7 +17,7 @@ import {
   text,
   variants,
   word,
-} from '@rsio/common/lib/shape';
+} from '@rsio/base/lib/shape';
 import type { PoolId, VolumeId } from '../pools/disk/ids.ts';
 import { JOBS_KEPT_MAX, JOBS_OPEN_MAX } from './limits.ts';
 

@@ -4,8 +4,8 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { RsError } from '@rsio/common/lib/errors';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { RsError } from '@rsio/base/lib/errors';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { JobRecord } from './job-record.ts';
 import { isOpen, withoutOld } from './job-plan.ts';
@@ -18,7 +18,7 @@ import {
   JOBS_OPEN_PER_CLIENT_MAX,
   JOBS_RUNNING_MAX,
 } from './limits.ts';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 let directory: string;
 let clock: FakeClock;

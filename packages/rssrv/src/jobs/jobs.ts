@@ -3,12 +3,12 @@
 // several pools. Invariants: a job survives a restart once its request is answered. Each change of state is saved before it is reported. At
 // most JOBS_RUNNING_MAX jobs run.
 
-import { sleep, within } from '@rsio/common/lib/waiting';
+import { sleep, within } from '@rsio/base/lib/waiting';
 import { rename } from 'node:fs/promises';
-import { StateFile } from '@rsio/common/files/state-file';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import { StateFile } from '@rsio/base/files/state-file';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import {
   afterStart,
   cancelled,

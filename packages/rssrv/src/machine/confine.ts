@@ -3,7 +3,7 @@
 // Invariant: a worker that should run as another user serves no client before the change to that user.
 
 import { readdirSync, readlinkSync } from 'node:fs';
-import { toRsError } from '@rsio/common/lib/errors';
+import { toRsError } from '@rsio/base/lib/errors';
 import { callFilter } from './call-filter.ts';
 import type { SystemCalls } from './system-calls.ts';
 import type { WorkerUser } from './worker-user.ts';

@@ -4,12 +4,12 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { closeAll, DescriptorReceiver, DescriptorSender } from './descriptor-passing.ts';
 import { PASS_RETRY_MS, PASS_WAIT_MS } from './limits.ts';
 import { type SystemCalls, systemCalls } from './system-calls.ts';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 let folder = '';
 let calls: SystemCalls;

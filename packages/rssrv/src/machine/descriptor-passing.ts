@@ -2,10 +2,10 @@
 // descriptors by their tag. The listener sends this message after the descriptors, so that the descriptors arrive first. Invariants: `pass`
 // closes the sender's copies; descriptors that a worker does not take are discarded and closed.
 
-import { sleep } from '@rsio/common/lib/waiting';
+import { sleep } from '@rsio/base/lib/waiting';
 import { closeSync } from 'node:fs';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { PASS_RETRY_MS, PASS_WAIT_MS } from './limits.ts';
 import type { SystemCalls } from './system-calls.ts';
 

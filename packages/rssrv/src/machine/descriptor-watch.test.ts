@@ -1,7 +1,7 @@
 // Tests the log lines during and after a shortage of descriptors, with a fake clock. test/bad-input/descriptors.test.ts tests the real
 // limit, and the effect on clients.
 
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { DESCRIPTOR_LOG_MS, DESCRIPTOR_CHECK_MS } from './limits.ts';
 import { expect, test } from 'vitest';
 import { DescriptorWatch } from './descriptor-watch.ts';

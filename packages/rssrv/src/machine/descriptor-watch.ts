@@ -3,9 +3,9 @@
 // DESCRIPTOR_LOG_MS, and one line when it ends.
 
 import { closeSync, openSync } from 'node:fs';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { errnoName, errnoRemedy } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { errnoName, errnoRemedy } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import { DESCRIPTOR_LOG_MS, DESCRIPTOR_CHECK_MS } from './limits.ts';
 
 export class DescriptorWatch {

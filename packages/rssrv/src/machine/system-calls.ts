@@ -3,7 +3,7 @@
 
 import { closeSync } from 'node:fs';
 import os from 'node:os';
-import { assert } from '@rsio/common/lib/assert';
+import { assert } from '@rsio/base/lib/assert';
 import { callFailure, type Libc, throughLibc } from './libc.ts';
 import { DESCRIPTORS_PER_MESSAGE_MAX } from './limits.ts';
 

@@ -1,7 +1,7 @@
 // Chooses the user of workers: the key `user` of rssrvcfg, or else the user rsio if it exists. This module is pure, except that it reads
 // the user file. Invariant: if the key `user` is set or a user rsio exists, workers never run as root without a warning.
 
-import { type NamedUser, userNamed } from '@rsio/common/files/users';
+import { type NamedUser, userNamed } from '@rsio/base/files/users';
 
 export type WorkerUser = NamedUser;
 

@@ -1,7 +1,7 @@
 // Bounds of rssrv's mirrors/ folder: records of voters, replicas and their intent maps. Units are in the names. src/limits.ts asserts
 // that these bounds agree with the bounds of other folders.
 
-import { assert } from '@rsio/common/lib/assert';
+import { assert } from '@rsio/base/lib/assert';
 
 /**
  * Longest time for which the answer to a CLAIM, PLACE or UNPLACE waits until the requests of lower terms have ended, or until the replica

@@ -3,7 +3,7 @@
 
 import fs from 'node:fs';
 import { promisify } from 'node:util';
-import { errnoName } from '@rsio/common/lib/errors';
+import { errnoName } from '@rsio/base/lib/errors';
 import { writeWhole } from '../storage/io/positioned-io.ts';
 import type { ThreadShares } from '../storage/io/thread-shares.ts';
 import type { MapDisk } from './map-writer.ts';

@@ -9,7 +9,7 @@ import fs, { constants } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { syncDirectory } from '@rsio/common/files/durable-write';
+import { syncDirectory } from '@rsio/base/files/durable-write';
 import { MIRROR_ID_CHARS, MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';
 import type { ServedReplica } from '../storage/io/served-volume.ts';
 import { bytesOf } from './intent-map.ts';

@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import fc from 'fast-check';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -18,7 +18,7 @@ import type { MirrorVotesPorts } from './mirror-votes.ts';
 
 // Each save of a file takes exactly one event-loop turn. `turns` therefore waits for all work, except the work that a test holds up on
 // purpose.
-vi.mock('@rsio/common/files/durable-write', async (importOriginal) => ({
+vi.mock('@rsio/base/files/durable-write', async (importOriginal) => ({
   ...(await importOriginal<object>()),
   replaceFile: async (file: string, text: string): Promise<void> => {
     await new Promise((resolve) => setImmediate(resolve));

@@ -3,10 +3,10 @@
 // CLAIM names the replica only when no request of a lower term is running or can ever run on the replica. Storage that does not answer
 // delays neither the record nor another mirror. Rules: Q7, Q8, Q10, M2, M4.
 
-import { within } from '@rsio/common/lib/waiting';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import { within } from '@rsio/base/lib/waiting';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import { type Term, type VoteAnswer, VOTED, type Voted, type VoteReplica } from '@rsio/protocol/wire/mirror-messages';
 import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
 import { isFor, type ServedReplica, type ServedVolume } from '../storage/io/served-volume.ts';

@@ -4,8 +4,8 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { afterEach, beforeEach, expect, it } from 'vitest';

@@ -3,10 +3,10 @@
 // never have a map open at the same time, because the listener ends a session before it grants the volumes of the session to another
 // process.
 
-import { within } from '@rsio/common/lib/waiting';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import { within } from '@rsio/base/lib/waiting';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import type { BackendPorts } from '../storage/files/backend-ports.ts';
 import { asVolumeError } from '../storage/files/opened-file.ts';
 import { filesByPath, type VolumeFiles } from '../storage/files/volume-files.ts';

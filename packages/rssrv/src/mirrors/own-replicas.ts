@@ -2,7 +2,7 @@
 // same mirror, for example because a pool was copied, neither volume is used. Rules: Q3, Q8.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
-import type { Log } from '@rsio/common/log/log';
+import type { Log } from '@rsio/base/log/log';
 import { isFor, type ServedVolume } from '../storage/io/served-volume.ts';
 import { mayFound } from '../pools/asker.ts';
 import { type VoterReplicas, Voters } from './voters.ts';

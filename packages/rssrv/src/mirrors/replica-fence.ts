@@ -3,8 +3,8 @@
 // below the promised term is running or can begin. `end` does not end holds or requests of the promised term. For each volume, at most one
 // fence is running and one is waiting.
 
-import { RsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import { RsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import type { Term } from '@rsio/protocol/wire/mirror-messages';
 import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
 import type { ServedVolume } from '../storage/io/served-volume.ts';

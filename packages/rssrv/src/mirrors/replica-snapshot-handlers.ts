@@ -4,7 +4,7 @@
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { SNAPSHOT_METHODS } from '@rsio/api/rssrv/snapshot-methods';
 import type { SnapshotView } from '@rsio/api/views/views';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { Asker } from '../pools/asker.ts';
 import { type Catalogue, findVolume, type Found, volumeText } from '../pools/catalogue.ts';
 import { isReadable, type MirrorMoment } from '../pools/snapshots/snapshot-record.ts';

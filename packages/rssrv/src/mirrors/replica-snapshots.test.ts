@@ -2,7 +2,7 @@
 // the holder has not proven.
 
 import { expect, test } from 'vitest';
-import { systemClock } from '@rsio/common/lib/clock';
+import { systemClock } from '@rsio/base/lib/clock';
 import { snapshotIdOf } from '@rsio/protocol/mirror/moments/snapshot-id';
 import { Asker, LOCAL_ASKER } from '../pools/asker.ts';
 import { mirrorReplicationId } from '../pools/mirror-sources.ts';

@@ -4,8 +4,8 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { systemClock } from '@rsio/common/lib/clock';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { systemClock } from '@rsio/base/lib/clock';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ThreadShares } from '../storage/io/thread-shares.ts';

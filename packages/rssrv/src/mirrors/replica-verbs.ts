@@ -5,8 +5,8 @@
 // handle stays open while the identity of the data changes.
 
 import { rm, stat } from 'node:fs/promises';
-import { RsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import { RsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import { isSameStamp, storageStamp } from '../storage/files/storage-identity.ts';
 import { type Asker, LOCAL_ASKER } from '../pools/asker.ts';
 import { type Found, unusable, type VolumeName, volumeText } from '../pools/catalogue.ts';

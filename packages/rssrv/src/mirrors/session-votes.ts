@@ -2,7 +2,7 @@
 // the records of mirrors. The end of a session does not wait for a VOTE, because the client repeats the VOTE in its next session.
 // Invariant: a VOTE with an invalid body never reaches the listener. Rules: Q5.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { Header } from '@rsio/protocol/wire/header';
 import { kinds, type KindsOf } from '@rsio/protocol/wire/guards';
 import { VOTES_PER_SESSION_MAX } from '@rsio/protocol/wire/limits';

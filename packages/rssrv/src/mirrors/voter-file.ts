@@ -3,8 +3,8 @@
 // count as a record. Rules: Q1, M1.
 
 import { isDeepStrictEqual } from 'node:util';
-import type { StateForm } from '@rsio/common/files/state-file';
-import { checked, misfit, record as anyRecord, type Shape } from '@rsio/common/lib/shape';
+import type { StateForm } from '@rsio/base/files/state-file';
+import { checked, misfit, record as anyRecord, type Shape } from '@rsio/base/lib/shape';
 import { type Guard, mirrorId, name, orNull, positiveNumber, record } from '@rsio/protocol/wire/guards';
 import { DATA_PROCESSES_MAX } from '@rsio/protocol/wire/limits';
 import { foundFields, storedConfigGuard, termGuard } from '@rsio/protocol/wire/mirror-messages';

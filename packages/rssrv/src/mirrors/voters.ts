@@ -29,14 +29,14 @@
 // - This class does not ask other servers or count a majority. Clients compare the answers of voters.
 // - This class does not expire or write records because time has passed.
 
-import { assert } from '@rsio/common/lib/assert';
+import { assert } from '@rsio/base/lib/assert';
 import { randomBytes } from 'node:crypto';
 import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { syncDirectory } from '@rsio/common/files/durable-write';
-import { StateFile } from '@rsio/common/files/state-file';
-import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import { syncDirectory } from '@rsio/base/files/durable-write';
+import { StateFile } from '@rsio/base/files/state-file';
+import { errnoName, RsError, toRsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import { type Term, type VoteAnswer, VOTED, type Voted } from '@rsio/protocol/wire/mirror-messages';
 import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
 import { STATUS } from '@rsio/protocol/wire/status';

@@ -3,8 +3,8 @@
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { WITNESS_METHODS } from '@rsio/api/rssrv/witness-methods';
-import { RsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import { RsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import type { Asker } from '../pools/asker.ts';
 import { VOTER_RECORDS_MAX } from './limits.ts';
 import { hasEnded, type VoterRecord } from './voter-rules.ts';

@@ -2,7 +2,7 @@
 // client, the volume's list does not contain the client. If all clients may attach the volume, such an order is refused.
 
 import { CLIENTS_MAX } from '@rsio/common/config/schema/limits';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { Asker } from './asker.ts';
 import { type Found, volumeText } from './catalogue.ts';
 import type { Manifest } from './disk/manifest.ts';

@@ -3,8 +3,8 @@
 // every change is in the table. A refusal names the missing right and the place where the right is granted.
 
 import { CLIENT_ROLES, type ClientRights, type ClientRole, type RssrvConfig } from '@rsio/common/config/schema/types';
-import { RsError } from '@rsio/common/lib/errors';
-import { printRoundedSize } from '@rsio/common/lib/units';
+import { RsError } from '@rsio/base/lib/errors';
+import { printRoundedSize } from '@rsio/base/lib/units';
 
 /** The rights of an asker. The fields may be computed at each access, because a reload may change the rights at any time. */
 export interface AskerRights {

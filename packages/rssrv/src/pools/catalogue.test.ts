@@ -1,7 +1,7 @@
 // Tests what the catalogue permits and refuses: names, sizes, the choice of a pool, the rights of clients, and the numbers in a refusal for
 // lack of space. pools.test.ts tests how the decisions are executed on disk. Rules: G15, N12 in docs/GUARANTEES.md.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { describe, expect, test } from 'vitest';
 import { type Asker, clientAsker, LOCAL_ASKER } from './asker.ts';
 import { asking } from '../testing/asking.ts';

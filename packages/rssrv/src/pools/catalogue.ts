@@ -4,8 +4,8 @@
 
 import type { PoolOwnership } from '@rsio/common/config/schema/types';
 import type { IoLimits } from '@rsio/common/config/schema/io-limits';
-import { RsError } from '@rsio/common/lib/errors';
-import { isName, NAME_ALLOWED, printSize, quoteText } from '@rsio/common/lib/units';
+import { RsError } from '@rsio/base/lib/errors';
+import { isName, NAME_ALLOWED, printSize, quoteText } from '@rsio/base/lib/units';
 import type { Asker, Change } from './asker.ts';
 import { PARTS_MAX, POOL_VOLUMES_MAX, POOL_VOLUMES_PER_CLIENT_MAX } from './limits.ts';
 import type { VolumeId } from './disk/ids.ts';

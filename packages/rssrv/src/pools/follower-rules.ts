@@ -1,7 +1,7 @@
 // Refuses changes to a volume that follows a volume of another server. Pure. Invariant: only its replication changes the content and the
 // snapshots of a follower. Once it is promoted, it is an ordinary volume. Rules: T8.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { FollowerMark, Manifest } from './disk/manifest.ts';
 
 type Marked = Pick<Manifest, 'name' | 'universe' | 'follower' | 'replication'>;

@@ -5,8 +5,8 @@
 import { randomUUID } from 'node:crypto';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
-import { errnoName, errnoRemedy, RsError, toRsError } from '@rsio/common/lib/errors';
-import { quoteText } from '@rsio/common/lib/units';
+import { errnoName, errnoRemedy, RsError, toRsError } from '@rsio/base/lib/errors';
+import { quoteText } from '@rsio/base/lib/units';
 import { fileSystemOf } from '../machine/file-system.ts';
 import { allocateSpace } from './disk/allocate.ts';
 import { PoolFiles } from './disk/pool-files.ts';

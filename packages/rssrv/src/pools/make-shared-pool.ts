@@ -1,10 +1,10 @@
 // Makes a pool on a shared disk: a file system with an empty pool. Invariants: a disk with any other content never becomes a pool. The
 // record names the server that makes the pool, so that the next attempt can fence an interrupted attempt before it changes the disk.
 
-import { sleep } from '@rsio/common/lib/waiting';
+import { sleep } from '@rsio/base/lib/waiting';
 import type { PoolConfig } from '@rsio/common/config/schema/types';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { MAKER_LOOKS, WATCH_MS } from '../farm/limits.ts';
 import { claimed, type FarmRecord, formatted, freed } from '../farm/farm-record.ts';
 import { makeFileSystem } from '../farm/pool-mount.ts';

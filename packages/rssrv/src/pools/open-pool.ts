@@ -3,8 +3,8 @@
 
 import type { FileHandle } from 'node:fs/promises';
 import type { PoolConfig, PoolOwnership } from '@rsio/common/config/schema/types';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import type { takeLocks } from '../storage/locks/file-locks.ts';
 import type { PoolState } from './catalogue.ts';
 import type { Allocate, Reflink } from './disk/data-file.ts';

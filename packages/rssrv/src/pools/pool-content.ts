@@ -3,9 +3,9 @@
 
 import { statfs } from 'node:fs/promises';
 import type { PoolConfig } from '@rsio/common/config/schema/types';
-import { errnoName, errnoRemedy, RsError, toRsError } from '@rsio/common/lib/errors';
-import { printDuration } from '@rsio/common/lib/units';
-import type { Log } from '@rsio/common/log/log';
+import { errnoName, errnoRemedy, RsError, toRsError } from '@rsio/base/lib/errors';
+import { printDuration } from '@rsio/base/lib/units';
+import type { Log } from '@rsio/base/log/log';
 import { type PoolState, volumeText } from './catalogue.ts';
 import { POOL_FINDINGS_MAX } from './limits.ts';
 import { type Manifest, otherParts } from './disk/manifest.ts';

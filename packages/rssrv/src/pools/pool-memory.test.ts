@@ -4,13 +4,13 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { PoolState } from './catalogue.ts';
 import { POOL_MEMORY_SAVE_MS } from './limits.ts';
 import type { Manifest } from './disk/manifest.ts';
 import { PoolMemory } from './pool-memory.ts';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 let directory = '';
 let warnings: string[] = [];

@@ -3,11 +3,11 @@
 // pool has. This memory is used for messages, and to import a pool of an earlier release (volumes/holds/ledgers.ts).
 
 import { CLIENTS_MAX } from '@rsio/common/config/schema/limits';
-import { StateFile } from '@rsio/common/files/state-file';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { toRsError } from '@rsio/common/lib/errors';
-import { atMost, integer, list, map, object, type Of, orNull, text } from '@rsio/common/lib/shape';
-import type { Log } from '@rsio/common/log/log';
+import { StateFile } from '@rsio/base/files/state-file';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { toRsError } from '@rsio/base/lib/errors';
+import { atMost, integer, list, map, object, type Of, orNull, text } from '@rsio/base/lib/shape';
+import type { Log } from '@rsio/base/log/log';
 import type { PoolState } from './catalogue.ts';
 import { POOL_MEMORY_SAVE_MS, POOL_VOLUMES_MAX } from './limits.ts';
 

@@ -2,7 +2,7 @@
 // of usage, the server warns. Pure. Invariants: pools are identified by id, because sections may be renamed. A state of a pool is
 // reported once when it begins and once when it ends. Small changes of the free space do not end a state.
 
-import { printSize } from '@rsio/common/lib/units';
+import { printSize } from '@rsio/base/lib/units';
 import { FULL_LESS_PERCENT, FULL_PERCENTS, RESERVE_ROOM_MAX_BYTES, RESERVE_ROOM_PART, SPACE_NEAR_BYTES } from './limits.ts';
 import type { PoolState } from './catalogue.ts';
 

@@ -4,9 +4,9 @@
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import { systemClock } from '@rsio/common/lib/clock';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { systemClock } from '@rsio/base/lib/clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { describe, expect, test, vi } from 'vitest';
 import { PoolScene } from '../testing/pool-scene.ts';
 import { takeLocks } from '../storage/locks/file-locks.ts';

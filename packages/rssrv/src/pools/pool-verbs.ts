@@ -5,9 +5,9 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import { allocateLimitMs } from './disk/allocate.ts';
 import { decideAccess } from './access.ts';
 import { type Asker, type Change, LOCAL_ASKER } from './asker.ts';

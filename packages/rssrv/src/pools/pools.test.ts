@@ -4,7 +4,7 @@
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { describe, expect, test } from 'vitest';
 import { createRequest, PoolScene } from '../testing/pool-scene.ts';
 import { type Asker, clientAsker, LOCAL_ASKER } from './asker.ts';

@@ -4,9 +4,9 @@
 
 import { resolve } from 'node:path';
 import type { PoolConfig } from '@rsio/common/config/schema/types';
-import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
-import { printDuration } from '@rsio/common/lib/units';
-import type { Log } from '@rsio/common/log/log';
+import { errnoName, RsError, toRsError } from '@rsio/base/lib/errors';
+import { printDuration } from '@rsio/base/lib/units';
+import type { Log } from '@rsio/base/log/log';
 import type { PoolState } from './catalogue.ts';
 import { answers } from './disk/answers.ts';
 import type { Manifest } from './disk/manifest.ts';

@@ -1,7 +1,7 @@
 // Removed volumes under clocks that are wrong: only time that was seen to pass deletes them, over restarts too. Rules: G15 in
 // docs/GUARANTEES.md (a removed volume keeps its content for a day).
 
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { expect, test } from 'vitest';
 import { DB, directory, scenes, usePoolDirectory } from '../testing/pool-directory.ts';
 import { PoolScene } from '../testing/pool-scene.ts';

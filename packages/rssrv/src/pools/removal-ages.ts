@@ -2,8 +2,8 @@
 // the removal, and goes on from there after a restart, also at another server. Time during which no server had the pool open does not count.
 // Invariant: the wall clock ages nothing, so that no wrong date at a start deletes a volume that somebody may want back.
 
-import type { Clock } from '@rsio/common/lib/clock';
-import { toRsError } from '@rsio/common/lib/errors';
+import type { Clock } from '@rsio/base/lib/clock';
+import { toRsError } from '@rsio/base/lib/errors';
 import { type PoolState, volumeText } from './catalogue.ts';
 import type { Manifest, Removal } from './disk/manifest.ts';
 import type { RemovedVolume } from './disk/pool-scan.ts';

@@ -2,7 +2,7 @@
 // Invariants: of all removed volumes with one name, the volume that was removed last has the latest time, even if the clock of the server
 // was set back. A client deletes for good only volumes that it has created.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { Asker } from './asker.ts';
 import {
   type Catalogue,

@@ -1,7 +1,7 @@
 // Refuses changes to a volume that is a replica of a mirror, and decides which volumes may become replicas. Pure. Invariant: only the
 // mirror changes the content, the name or the place of its replica.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { Manifest } from './disk/manifest.ts';
 
 /** Throws E_USAGE, naming the mirror, if the volume is a replica. `what`: the refused change, such as `be renamed`. */

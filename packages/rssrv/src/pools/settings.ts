@@ -12,8 +12,8 @@ import {
   NO_IO_LIMITS,
   type IoLimits,
 } from '@rsio/common/config/schema/io-limits';
-import { RsError } from '@rsio/common/lib/errors';
-import { quoteText } from '@rsio/common/lib/units';
+import { RsError } from '@rsio/base/lib/errors';
+import { quoteText } from '@rsio/base/lib/units';
 import type { Asker } from './asker.ts';
 import type { Found } from './catalogue.ts';
 import type { Manifest } from './disk/manifest.ts';

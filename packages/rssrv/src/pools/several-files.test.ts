@@ -5,8 +5,8 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { systemClock } from '@rsio/common/lib/clock';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { systemClock } from '@rsio/base/lib/clock';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { POOL_IDS, PoolScene, type SceneOptions } from '../testing/pool-scene.ts';
 import { FailingStep, stopped, type Work } from '../testing/stopped-verbs.ts';

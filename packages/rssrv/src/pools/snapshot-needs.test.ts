@@ -2,8 +2,8 @@
 // pool is absent, the base of a demoted volume, and the moments of a source. source-verbs.test.ts has more about sources. Rules: T6, T8.
 
 import { expect, test } from 'vitest';
-import { systemClock } from '@rsio/common/lib/clock';
-import { toRsError } from '@rsio/common/lib/errors';
+import { systemClock } from '@rsio/base/lib/clock';
+import { toRsError } from '@rsio/base/lib/errors';
 import { directory, scenes, usePoolDirectory } from '../testing/pool-directory.ts';
 import { PoolScene } from '../testing/pool-scene.ts';
 import { volumeIn } from '../testing/volume-content.ts';

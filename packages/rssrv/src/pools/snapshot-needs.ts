@@ -2,7 +2,7 @@
 // each reason has one provider in NEEDS. Not a need: a clone, which shares blocks and no name; the base of an image, without which the next
 // refresh copies everything. Clients that have the snapshot open and jobs that read it are refused when the removal begins (N2). Rules: T6.
 
-import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
+import { type ErrorCode, RsError } from '@rsio/base/lib/errors';
 import type { Asker } from './asker.ts';
 import { type Found, type PoolState, volumeText } from './catalogue.ts';
 import { commonMoments, momentsIn, unknownIn as unknownMoments } from './follower-moments.ts';

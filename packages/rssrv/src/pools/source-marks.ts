@@ -3,7 +3,7 @@
 // may be in a pool that is not open, a member counts as replicated. No volume counts as absent while a pool or a folder in it was not read.
 // Rules: T1, T6 to T8.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { Asker } from './asker.ts';
 import { type Found, type PoolState, volumeText } from './catalogue.ts';
 import type { HandOverMark, Manifest, ManifestOrder } from './disk/manifest.ts';

@@ -2,7 +2,7 @@
 // every member that is known. Moments are in the order in which they were made, whatever the clocks said. A moment that the other server
 // has confirmed, and each later one, is needed for its next copy. Rules: T1, T6.
 
-import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
+import { type ErrorCode, RsError } from '@rsio/base/lib/errors';
 import type { Asker } from './asker.ts';
 import { type Found, type PoolState, volumeText } from './catalogue.ts';
 import { MOMENTS_UNCONFIRMED_MAX } from './limits.ts';

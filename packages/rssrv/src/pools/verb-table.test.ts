@@ -4,13 +4,13 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { toRsError } from '@rsio/common/lib/errors';
+import { toRsError } from '@rsio/base/lib/errors';
 import { snapshotHandlers } from '../admin/snapshot-handlers.ts';
 import { tenantsOf } from '../testing/asking.ts';
 import { CopyScene, DB } from '../testing/copy-scene.ts';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { ReplicaStore } from '../mirrors/replica-verbs.ts';
-import { systemClock } from '@rsio/common/lib/clock';
+import { systemClock } from '@rsio/base/lib/clock';
 import { PoolScene } from '../testing/pool-scene.ts';
 import { directory, parent, useTwoPools } from '../testing/two-pools.ts';
 import { volumeIn } from '../testing/volume-content.ts';

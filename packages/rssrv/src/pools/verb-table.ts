@@ -2,7 +2,7 @@
 // Invariant: every verb asks this table, and no handler checks a state on its own, so that a new state or a new verb has all of its cells.
 // verb-table.test.ts runs each cell on a real pool.
 
-import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
+import { type ErrorCode, RsError } from '@rsio/base/lib/errors';
 import type { Asker } from './asker.ts';
 import { busyText, type Found, type PoolState, volumeText } from './catalogue.ts';
 import { following, followsText, handedOverText } from './follower-rules.ts';

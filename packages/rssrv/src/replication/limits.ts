@@ -8,8 +8,8 @@ import {
   REPLICATION_VOLUMES_MAX,
 } from '@rsio/common/control/limits';
 import { PEERS_MAX } from '@rsio/common/config/schema/limits';
-import { assert } from '@rsio/common/lib/assert';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { assert } from '@rsio/base/lib/assert';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { ADMIN_CALLS_SENT_MAX } from '@rsio/protocol/client/limits';
 import { SEGMENT_BYTES, WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import { SNAPSHOT_GROUP_MAX, SNAPSHOTS_MAX } from '../pools/limits.ts';

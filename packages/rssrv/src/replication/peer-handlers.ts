@@ -4,7 +4,7 @@
 import type { PEER_METHODS } from '@rsio/api/rssrv/peer-methods';
 import type { PeerConfig } from '@rsio/common/config/schema/types';
 import type { HandlersOf } from '@rsio/common/control/control-server';
-import { printEndpoint } from '@rsio/common/lib/units';
+import { printEndpoint } from '@rsio/base/lib/units';
 import type { PoolState } from '../pools/catalogue.ts';
 import type { Peers } from './peers/peers.ts';
 import { awayFrom } from './peers/peers-here.ts';

@@ -2,8 +2,8 @@
 // verbs have their own tests in sources.
 
 import { COPYING_METHODS } from '@rsio/api/rssrv/replication-methods';
-import { RsError } from '@rsio/common/lib/errors';
-import { misfit } from '@rsio/common/lib/shape';
+import { RsError } from '@rsio/base/lib/errors';
+import { misfit } from '@rsio/base/lib/shape';
 import type { SnapshotsToMake } from '@rsio/common/triggers/triggers';
 import { beforeEach, expect, test } from 'vitest';
 import { Asker, LOCAL_ASKER } from '../pools/asker.ts';

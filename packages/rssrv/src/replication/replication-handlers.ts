@@ -5,9 +5,9 @@
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { COPYING_METHODS, REPLICATION_ORDER, SOURCE_METHODS } from '@rsio/api/rssrv/replication-methods';
 import type { ReplicationView } from '@rsio/api/views/views';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
-import type { Of } from '@rsio/common/lib/shape';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
+import type { Of } from '@rsio/base/lib/shape';
 import type { Triggers } from '@rsio/common/triggers/triggers';
 import type { Asker } from '../pools/asker.ts';
 import { type Catalogue, type Found, volumeText } from '../pools/catalogue.ts';

@@ -4,10 +4,10 @@
 
 import type { Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
-import type { Log } from '@rsio/common/log/log';
-import { RsError } from '@rsio/common/lib/errors';
-import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import type { Log } from '@rsio/base/log/log';
+import { RsError } from '@rsio/base/lib/errors';
+import { RateLimitedLog } from '@rsio/base/log/rate-limited-log';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { type AdmissionPorts, Admissions } from './admissions.ts';
 import { SESSION_LINGER_MS } from './limits.ts';
 import { AT } from '../testing/raw-client.ts';

@@ -35,10 +35,10 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Proven } from '@rsio/protocol/auth/handshake-server';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import type { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import type { RateLimitedLog } from '@rsio/base/log/rate-limited-log';
+import type { Log } from '@rsio/base/log/log';
 import { CLIENTS_MAX } from '@rsio/common/config/schema/limits';
 import { SESSION_ID_BYTES } from '@rsio/protocol/wire/limits';
 import { HOLDER_RETURN_MS, OLD_SESSION_WAIT_MS, SESSION_LINGER_MS, TAKE_OVER_REVOKE_MS } from './limits.ts';

@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import { systemClock } from '@rsio/common/lib/clock';
+import { systemClock } from '@rsio/base/lib/clock';
 import type { Holder } from '@rsio/protocol/wire/messages';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { VolumeUses } from '../volumes/holds/volume-uses.ts';
@@ -17,7 +17,7 @@ import { volumeConfig } from '../testing/volume-config.ts';
 import type { SnapshotReader } from '../volumes/volume-plan.ts';
 import { Volumes } from '../volumes/volumes.ts';
 import { ConfigInForce, type ConfigInForcePorts } from './config-in-force.ts';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 const MIB = 1024 * 1024;
 const DB = { name: 'db', universe: 0 };

@@ -3,11 +3,11 @@
 
 import type { Socket } from 'node:net';
 import { expect, test } from 'vitest';
-import type { Log } from '@rsio/common/log/log';
-import type { LogFields } from '@rsio/common/log/log-fields';
-import { RsError } from '@rsio/common/lib/errors';
-import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import type { Log } from '@rsio/base/log/log';
+import type { LogFields } from '@rsio/base/log/log-fields';
+import { RsError } from '@rsio/base/lib/errors';
+import { RateLimitedLog } from '@rsio/base/log/rate-limited-log';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { AT } from '../testing/raw-client.ts';
 import type { FromSession } from '../session/channel/channel.ts';
 import { type AdmissionPorts, Admissions } from './admissions.ts';

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import { PATHS_PER_TRUNK_MAX } from '@rsio/protocol/link/limits';
 import { DESCRIPTORS_PER_BACKEND, DESCRIPTORS_RESERVED, UNPROVEN_MAX } from './limits.ts';
-import { plural } from '@rsio/common/lib/units';
+import { plural } from '@rsio/base/lib/units';
 
 type Counted = Pick<RssrvConfig, 'volumes' | 'clients' | 'interfaces' | 'server'>;
 

@@ -4,7 +4,7 @@
 
 import { isIPv4 } from 'node:net';
 import type { RssrvConfig, ServerInterfaceConfig } from '@rsio/common/config/schema/types';
-import { isSameSubnet, prefixLengthOf } from '@rsio/common/lib/subnet';
+import { isSameSubnet, prefixLengthOf } from '@rsio/base/lib/subnet';
 import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import { KNOWN_ADDRESSES_MAX } from './limits.ts';
 

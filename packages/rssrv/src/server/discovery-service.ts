@@ -1,12 +1,12 @@
 // Opens the UDP sockets that the configuration requires, and answers discovery datagrams on them. The class DiscoveryResponder, which is
 // pure, makes the answers. Invariant: a failure of a UDP socket causes only a warning and never affects sessions.
 
-import { OneByOne } from '@rsio/common/structures/one-by-one';
+import { OneByOne } from '@rsio/base/structures/one-by-one';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { toRsError } from '@rsio/common/lib/errors';
-import { printEndpoint } from '@rsio/common/lib/units';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { toRsError } from '@rsio/base/lib/errors';
+import { printEndpoint } from '@rsio/base/lib/units';
+import type { Log } from '@rsio/base/log/log';
 import { type DiscoveryIdentity, type DiscoveryOutcome, DiscoveryResponder } from '@rsio/protocol/explorer/discovery-responder';
 import { type DatagramPeer, type DatagramSocket, type DatagramSockets, udpSockets } from '@rsio/protocol/explorer/datagram-sockets';
 import { interfaceOf, type MachineInterface, machineInterfaces, systemFacts } from '@rsio/protocol/explorer/interfaces';

@@ -10,7 +10,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { FileSystem } from '../machine/file-system.ts';
 import { missingAddresses, type EnvironmentPorts, volumeWarnings } from './environment-check.ts';
 import { volumeConfig } from '../testing/volume-config.ts';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 let directory = '';
 let systems = new Map<string, FileSystem>();

@@ -9,7 +9,7 @@ import { access } from 'node:fs/promises';
 import { isIPv6 } from 'node:net';
 import path from 'node:path';
 import type { ServerInterfaceConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import { type RsError, toRsError } from '@rsio/common/lib/errors';
+import { type RsError, toRsError } from '@rsio/base/lib/errors';
 import { interfaceError } from './listening-sockets.ts';
 import { type FileSystemOf, fileSystemOf } from '../machine/file-system.ts';
 import { areLockable } from '../storage/locks/file-locks.ts';

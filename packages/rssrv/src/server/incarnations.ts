@@ -3,8 +3,8 @@
 // once to each descriptor, and lets the next sync succeed. Invariant: from the first step on, no client is granted the volume in its old
 // incarnation.
 
-import { toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import { toRsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
 import { eventOf } from '../events/event-log.ts';
 import type { Volumes } from '../volumes/volumes.ts';

@@ -4,10 +4,10 @@
 import net from 'node:net';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { ServerInterfaceConfig } from '@rsio/common/config/schema/types';
-import { type Clock, systemClock } from '@rsio/common/lib/clock';
-import { type Log, quietLog } from '@rsio/common/log/log';
+import { type Clock, systemClock } from '@rsio/base/lib/clock';
+import { type Log, quietLog } from '@rsio/base/log/log';
 import { MISSING_ADDRESS_RETRY_MS } from './limits.ts';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { ListeningSockets, addressMissingText } from './listening-sockets.ts';
 
 const open: ListeningSockets[] = [];

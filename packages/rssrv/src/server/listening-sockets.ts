@@ -2,13 +2,13 @@
 // interfaces whose addresses are missing. Invariants: `open` listens on every interface whose address exists, or fails and opens no socket.
 // After `open` has succeeded, the server listens on at least one interface. No socket is opened after `closeAll`.
 
-import { listenError } from '@rsio/common/lib/listen-error';
+import { listenError } from '@rsio/base/lib/listen-error';
 import net from 'node:net';
 import type { ServerInterfaceConfig } from '@rsio/common/config/schema/types';
-import { RsError } from '@rsio/common/lib/errors';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
 import { MISSING_ADDRESS_RETRY_MS } from './limits.ts';
-import type { Log } from '@rsio/common/log/log';
+import type { Log } from '@rsio/base/log/log';
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
 import { DescriptorWatch } from '../machine/descriptor-watch.ts';
 import { endpointKey } from './reload-plan.ts';

@@ -2,7 +2,7 @@
 // processes). Invariant: all starts of sessions for one node belong to one client process, and each data process has at most one start.
 
 import type { Socket } from 'node:net';
-import { OneByOne } from '@rsio/common/structures/one-by-one';
+import { OneByOne } from '@rsio/base/structures/one-by-one';
 import type { ClientIdentity } from '../volumes/holds/grants.ts';
 import type { Admission } from '../session/server-path.ts';
 import { ByNode } from './by-node.ts';

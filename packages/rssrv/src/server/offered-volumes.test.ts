@@ -5,7 +5,7 @@ import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
 import type { TlsPolicy } from '@rsio/common/config/schema/types';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { expect, test } from 'vitest';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { OpenRequest } from '@rsio/protocol/wire/messages';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
 import type { VolumeFailure } from '../volumes/volume-failures.ts';

@@ -3,8 +3,8 @@
 
 import { randomBytes } from 'node:crypto';
 import type { RssrvConfig, TlsPolicy } from '@rsio/common/config/schema/types';
-import { RsError } from '@rsio/common/lib/errors';
-import { servedNameParts } from '@rsio/common/lib/volume-name';
+import { RsError } from '@rsio/base/lib/errors';
+import { servedNameParts } from '@rsio/base/lib/volume-name';
 import type { ServerIdentity } from '@rsio/protocol/auth/handshake-server';
 import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
 import type { ListAnswer, OpenRequest, ServerInterface, VolumeEntry } from '@rsio/protocol/wire/messages';

@@ -13,8 +13,8 @@ import type {
   TriggerConfig,
 } from '@rsio/common/config/schema/types';
 import { clientKeys } from '@rsio/common/config/schema/client-keys';
-import { addressKey } from '@rsio/common/lib/subnet';
-import { printEndpoint } from '@rsio/common/lib/units';
+import { addressKey } from '@rsio/base/lib/subnet';
+import { printEndpoint } from '@rsio/base/lib/units';
 import { volumeChanges, type VolumePlan, type VolumeStanding } from '../volumes/volume-plan.ts';
 
 /** Keys that are no longer valid for a client that stays configured. */

@@ -4,8 +4,8 @@
 import { expect, test } from 'vitest';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
-import { RsError } from '@rsio/common/lib/errors';
-import { type Log, quietLog } from '@rsio/common/log/log';
+import { RsError } from '@rsio/base/lib/errors';
+import { type Log, quietLog } from '@rsio/base/log/log';
 import { smallRssrvcfg } from '@rsio/common/testing/sample-rssrvcfg';
 import { type LoadedConfig, Reloader } from './reloader.ts';
 

@@ -3,8 +3,8 @@
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { warningSentences } from '@rsio/common/config/load-config';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { isMoreVerbose, type Log, type LowestLevel } from '@rsio/common/log/log';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { isMoreVerbose, type Log, type LowestLevel } from '@rsio/base/log/log';
 import { problemTexts } from '@rsio/common/config/reader/findings';
 import { eventOf } from '../events/event-log.ts';
 import { type ReloadPlan, reloadPlan } from './reload-plan.ts';

@@ -5,12 +5,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { systemClock } from '@rsio/common/lib/clock';
-import { startTicksOf } from '@rsio/common/daemon/process-facts';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { systemClock } from '@rsio/base/lib/clock';
+import { startTicksOf } from '@rsio/base/daemon/process-facts';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { RunRecords } from './run-records.ts';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 const UNTIL = { timeout: 10_000, interval: 5 };
 let directory = '';

@@ -3,14 +3,14 @@
 // The counts are part of the storage's incarnation (docs/PROTOCOL.md, verifiers). Invariants: no count decreases while the file exists;
 // with a new file, the storage of every volume starts a new incarnation.
 
-import { sleep } from '@rsio/common/lib/waiting';
+import { sleep } from '@rsio/base/lib/waiting';
 import { randomBytes } from 'node:crypto';
-import { processesOfSession, startTicksOf } from '@rsio/common/daemon/process-facts';
-import { StateFile, type StateForm } from '@rsio/common/files/state-file';
-import type { Clock } from '@rsio/common/lib/clock';
-import { errnoName, RsError } from '@rsio/common/lib/errors';
-import { integer, list, map, object, type Of, optional, text } from '@rsio/common/lib/shape';
-import type { Log } from '@rsio/common/log/log';
+import { processesOfSession, startTicksOf } from '@rsio/base/daemon/process-facts';
+import { StateFile, type StateForm } from '@rsio/base/files/state-file';
+import type { Clock } from '@rsio/base/lib/clock';
+import { errnoName, RsError } from '@rsio/base/lib/errors';
+import { integer, list, map, object, type Of, optional, text } from '@rsio/base/lib/shape';
+import type { Log } from '@rsio/base/log/log';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
 import { OLD_WORKER_POLL_MS, WORKER_DRAIN_TIMEOUT_MS } from './limits.ts';
 

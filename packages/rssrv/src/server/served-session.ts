@@ -2,7 +2,7 @@
 // admissions.ts begins and ends sessions. Invariants: a client counts once, however many sessions it has. A client is silent only if all
 // its sessions are silent, and absent only if the client has no session.
 
-import type { Timer } from '@rsio/common/lib/clock';
+import type { Timer } from '@rsio/base/lib/clock';
 import type { AskingSession } from '../admin/remote/remote-requests.ts';
 import type { SessionStatus } from '../admin/server-views.ts';
 import { eventOf } from '../events/event-log.ts';

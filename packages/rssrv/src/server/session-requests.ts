@@ -2,12 +2,12 @@
 // decide each answer. Invariant: before a session is granted a volume, the session gets the limits of the volume. If a snapshot of the
 // volume is being made, the session is also ordered to hold changes before it gets the grant.
 
-import { sleep } from '@rsio/common/lib/waiting';
+import { sleep } from '@rsio/base/lib/waiting';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
-import type { Clock } from '@rsio/common/lib/clock';
-import { isSnapshot } from '@rsio/common/lib/volume-name';
-import type { Log } from '@rsio/common/log/log';
-import type { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
+import type { Clock } from '@rsio/base/lib/clock';
+import { isSnapshot } from '@rsio/base/lib/volume-name';
+import type { Log } from '@rsio/base/log/log';
+import type { RateLimitedLog } from '@rsio/base/log/rate-limited-log';
 import type { OpenRequest, ServerInterface } from '@rsio/protocol/wire/messages';
 import { STATUS, statusEntry } from '@rsio/protocol/wire/status';
 import type { Administration } from '../admin/administration.ts';

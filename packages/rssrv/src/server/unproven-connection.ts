@@ -14,9 +14,9 @@ import {
   type SecretLookup,
   ServerHandshake,
 } from '@rsio/protocol/auth/handshake-server';
-import type { BufferPool } from '@rsio/common/structures/buffer-pool';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import type { BufferPool } from '@rsio/base/structures/buffer-pool';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { HANDSHAKE_MESSAGE_MAX_BYTES, PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
 import { LAST_WORDS_TIMEOUT_MS } from '@rsio/protocol/link/limits';
 import { stopReading } from '@rsio/protocol/link/tcp-transport';

@@ -6,13 +6,13 @@ import net from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { type ClientIdentity, ClientHandshake, type SessionToJoin } from '@rsio/protocol/auth/handshake-client';
 import { type Proven, ServerHandshake } from '@rsio/protocol/auth/handshake-server';
-import { RsError } from '@rsio/common/lib/errors';
-import { quietLog } from '@rsio/common/log/log';
+import { RsError } from '@rsio/base/lib/errors';
+import { quietLog } from '@rsio/base/log/log';
 import { FAILED_PROOFS_AT_ONCE, FAILED_PROOF_EACH_MS } from '@rsio/protocol/auth/limits';
 import { HEADER_BYTES } from '@rsio/protocol/wire/limits';
 import { UNPROVEN_MAX, UNPROVEN_PER_ADDRESS_MAX } from './limits.ts';
-import { RATE_LIMITED_LINES_MAX } from '@rsio/common/log/limits';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { RATE_LIMITED_LINES_MAX } from '@rsio/base/log/limits';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import type { ListeningSocket } from './listening-sockets.ts';
 import { UnprovenLimiter } from './unproven-limiter.ts';
 

@@ -6,12 +6,12 @@
 import type { Socket } from 'node:net';
 import { type Claim, ProofLimits } from '@rsio/protocol/auth/proof-limits';
 import { type Proven, type SecretLookup, ServerHandshake } from '@rsio/protocol/auth/handshake-server';
-import { BufferPool } from '@rsio/common/structures/buffer-pool';
-import type { Clock } from '@rsio/common/lib/clock';
-import type { RsError } from '@rsio/common/lib/errors';
-import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
-import type { Log } from '@rsio/common/log/log';
-import { sourceKey } from '@rsio/common/lib/subnet';
+import { BufferPool } from '@rsio/base/structures/buffer-pool';
+import type { Clock } from '@rsio/base/lib/clock';
+import type { RsError } from '@rsio/base/lib/errors';
+import { RateLimitedLog } from '@rsio/base/log/rate-limited-log';
+import type { Log } from '@rsio/base/log/log';
+import { sourceKey } from '@rsio/base/lib/subnet';
 import { REFUSALS_LOGGED_MAX, UNPROVEN_MAX, UNPROVEN_PER_ADDRESS_MAX, UNPROVEN_POOL_BYTES } from './limits.ts';
 import { SourceTurns } from './source-turns.ts';
 import { UnprovenConnection } from './unproven-connection.ts';

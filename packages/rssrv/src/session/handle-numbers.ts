@@ -1,7 +1,7 @@
 // Assigns the handle numbers of a session. A session has 65,535 handle numbers and uses each of them only once, so that a late request for
 // a closed handle never reaches another volume. The server ends the session before the numbers run out. Rules: R7.
 
-import { assert } from '@rsio/common/lib/assert';
+import { assert } from '@rsio/base/lib/assert';
 import { HANDLE_NUMBERS_LOW_PART, SESSION_QUIET_MS } from './limits.ts';
 
 const HANDLE_MAX = 0xffff;

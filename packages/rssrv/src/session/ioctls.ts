@@ -2,9 +2,9 @@
 // Invariant: each IOCTL is answered once; an IOCTL that works on the storage counts as a request in progress, so that a close waits for it.
 // Rules: Q9.
 
-import { counted } from '@rsio/common/lib/assert';
-import type { InFlight } from '@rsio/common/structures/in-flight';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { counted } from '@rsio/base/lib/assert';
+import type { InFlight } from '@rsio/base/structures/in-flight';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { EXTENTS_PER_ANSWER_MAX, MIRROR_MAP_PART_MAX_BYTES, MIRROR_SUM_BYTES, SUMS_PER_HANDLE_MAX } from '@rsio/protocol/wire/limits';
 import { ExtentsAnswer, ExtentsRequest, IdentifyAnswer, IOCTL } from '@rsio/protocol/wire/messages';
 import {

@@ -2,7 +2,7 @@
 // is sent only after a look that began after the request was executed. Any other answer follows a look that began at most LOOK_VALID_MS
 // before the request had been executed. Closing a handle never waits for a look. Rules: F7, F8.
 
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { PoolLooks } from '../farm/looks.ts';
 import { WOULD_WAIT } from '../storage/io/backend.ts';

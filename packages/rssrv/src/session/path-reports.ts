@@ -3,9 +3,9 @@
 // it is heard again. If this process itself was stopped, quiet time counts only from the first check after the stop.
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
-import type { Clock } from '@rsio/common/lib/clock';
-import type { Log } from '@rsio/common/log/log';
-import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
+import type { Clock } from '@rsio/base/lib/clock';
+import type { Log } from '@rsio/base/log/log';
+import { RateLimitedLog } from '@rsio/base/log/rate-limited-log';
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
 import { CLIENT_QUIET_MS } from './limits.ts';
 import type { ServerPath } from './server-path.ts';

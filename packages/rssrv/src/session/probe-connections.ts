@@ -3,11 +3,11 @@
 
 import type { Socket } from 'node:net';
 import type { Proven } from '@rsio/protocol/auth/handshake-server';
-import { BufferPool } from '@rsio/common/structures/buffer-pool';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
-import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
-import type { Log } from '@rsio/common/log/log';
+import { BufferPool } from '@rsio/base/structures/buffer-pool';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { RateLimitedLog } from '@rsio/base/log/rate-limited-log';
+import type { Log } from '@rsio/base/log/log';
 import { SEGMENT_BYTES } from '@rsio/protocol/link/limits';
 import { PROBES_PER_NODE_MAX, PROBE_CONNECTIONS_MAX } from './limits.ts';
 import type { PathTransport } from '@rsio/protocol/link/path-transport';

@@ -2,13 +2,13 @@
 // real processes that a probe touches no session, hold or volume. Rules: G12. docs/PROTOCOL.md, Probe connections.
 
 import { describe, expect, test } from 'vitest';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { PROBE_BYTES_MAX, PROBE_SLOTS, PROBE_TIME_MAX_MS, PROBE_TURN_BYTES } from '@rsio/protocol/explorer/limits';
 import { SEGMENT_BYTES } from '@rsio/protocol/link/limits';
 import { HEADER_BYTES, MAC_BYTES } from '@rsio/protocol/wire/limits';
-import type { Timer } from '@rsio/common/lib/clock';
+import type { Timer } from '@rsio/base/lib/clock';
 import { CountingBufferPool, CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { MemoryLink } from '@rsio/protocol/testing/memory-transport';
 import { OP } from '@rsio/protocol/wire/frames';
 import { Farewell, Ping, OpenRequest, Welcome } from '@rsio/protocol/wire/messages';

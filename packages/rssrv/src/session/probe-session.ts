@@ -4,11 +4,11 @@
 // listener.
 
 import { buildWelcome } from '@rsio/protocol/auth/handshake-server';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
-import { FixedQueue } from '@rsio/common/structures/fixed-queue';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { FixedQueue } from '@rsio/base/structures/fixed-queue';
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { HANDSHAKE_MESSAGE_MAX_BYTES } from '@rsio/protocol/auth/limits';
 import { PROBE_BYTES_MAX, PROBE_SLOTS, PROBE_TIME_MAX_MS, PROBE_TURN_BYTES, PROBE_WINDOW_BYTES } from '@rsio/protocol/explorer/limits';
 import { OUTPUT_QUEUED_MAX_BYTES, SEGMENT_BYTES } from '@rsio/protocol/link/limits';

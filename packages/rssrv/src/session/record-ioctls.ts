@@ -3,8 +3,8 @@
 // Invariant: every ioctl is answered, even if the listener has ended; a session has at most GATE_RECORDS_PER_SESSION_MAX of them in progress.
 // Rules: D2.
 
-import { counted } from '@rsio/common/lib/assert';
-import { toRsError } from '@rsio/common/lib/errors';
+import { counted } from '@rsio/base/lib/assert';
+import { toRsError } from '@rsio/base/lib/errors';
 import { NodesSeenAnswer, NodesSeenRequest, RecordAnswer, RecordReadRequest, RecordWriteRequest } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { IoctlEvents, IoctlHandle } from './ioctls.ts';

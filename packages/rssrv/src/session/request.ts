@@ -1,9 +1,9 @@
 // Validates an I/O request from a client, starts its execution on the backend, and encodes its answer.
 // The session decides which paths get the answer. Rules: S7, O2.
 
-import type { BufferPool } from '@rsio/common/structures/buffer-pool';
-import type { InFlight } from '@rsio/common/structures/in-flight';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import type { BufferPool } from '@rsio/base/structures/buffer-pool';
+import type { InFlight } from '@rsio/base/structures/in-flight';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { IO_MAX_SECTORS } from '@rsio/protocol/wire/limits';
 import { ANSWER, FLAG, OP } from '@rsio/protocol/wire/frames';
 import { type Header, sectorsOf } from '@rsio/protocol/wire/header';

@@ -2,8 +2,8 @@
 // that delivered a REVOKE of a handle gets one REVOKED, after the last request on this handle has ended. Only the tags (slot and seq) in
 // the first REVOKE of a handle are used. The slots in a later REVOKE may already be in use for other handles.
 
-import { toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import { toRsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import type { SlotTable } from '@rsio/protocol/link/slot-table';
 
 interface RevokingPath {

@@ -5,11 +5,11 @@
 // See docs/PROTOCOL.md, Backpressure.
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
-import { assert } from '@rsio/common/lib/assert';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
-import { addressKey } from '@rsio/common/lib/subnet';
-import { FixedQueue } from '@rsio/common/structures/fixed-queue';
+import { assert } from '@rsio/base/lib/assert';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { addressKey } from '@rsio/base/lib/subnet';
+import { FixedQueue } from '@rsio/base/structures/fixed-queue';
 import { Connection, type ConnectionEvents, type ConnectionPools } from '@rsio/protocol/link/connection';
 import { Heartbeat } from '@rsio/protocol/link/heartbeat';
 import { OUTPUT_HARD_MAX_BYTES, SEGMENT_BYTES, SERVER_DEAD_AFTER_MS } from '@rsio/protocol/link/limits';

@@ -3,7 +3,7 @@
 // session does not wait for the listener's answers, because the client's I/O would also wait. The client sends unanswered requests again in
 // its next session. Rules: A4.
 
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { OP } from '@rsio/protocol/wire/frames';
 import { type KindsOf, matching, milliseconds } from '@rsio/protocol/wire/guards';
 import { ADMIN_PARAMS_MAX_BYTES, ADMIN_PER_SESSION_MAX } from '@rsio/protocol/wire/limits';

@@ -2,7 +2,7 @@
 // rate-limited-log.test.ts tests the bound itself, and the other tests of the session test how paths end.
 
 import { expect, test } from 'vitest';
-import { RATE_LIMITED_LINES_MAX, RATE_LIMITED_LOG_MS } from '@rsio/common/log/limits';
+import { RATE_LIMITED_LINES_MAX, RATE_LIMITED_LOG_MS } from '@rsio/base/log/limits';
 import { MemoryLink } from '@rsio/protocol/testing/memory-transport';
 import { AT, RawPath, SessionScene } from '../testing/raw-client.ts';
 

@@ -3,7 +3,7 @@
 // session-copies.test.ts tests copies of other requests.
 
 import { describe, expect, test, vi } from 'vitest';
-import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
+import { BODY_MAX_BYTES } from '@rsio/base/lib/limits';
 import { IO_MAX_SECTORS } from '@rsio/protocol/wire/limits';
 import { REREAD_MAX_BYTES } from './limits.ts';
 import { OP } from '@rsio/protocol/wire/frames';

@@ -4,7 +4,7 @@
 
 import { expect, test } from 'vitest';
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
-import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
+import { BODY_MAX_BYTES } from '@rsio/base/lib/limits';
 import { OUTPUT_HARD_MAX_BYTES, SEGMENT_BYTES, WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import { IO_MAX_SECTORS, OUTPUT_BUFFER_BYTES } from '@rsio/protocol/wire/limits';
 import { ANSWERS_QUEUED_ENCRYPTED_MAX_BYTES, ANSWERS_QUEUED_MAX_BYTES, ANSWERS_UNREAD_MAX_BYTES } from './limits.ts';

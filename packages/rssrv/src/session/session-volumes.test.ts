@@ -1,13 +1,13 @@
 // Tests holds and handles of one session when OPEN and CLOSE of a volume overlap: a hold stays as long as an OPEN may still return a
 // handle. holds.ts decides which client holds which volume. session-copies.test.ts tests copies of requests. Rules: H1, C2.
 
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { HANDLES_PER_SESSION_MAX } from '@rsio/protocol/link/limits';
 import { describe, expect, test } from 'vitest';
 import { ANSWER, frameName, OP } from '@rsio/protocol/wire/frames';
 import type { Header } from '@rsio/protocol/wire/header';
 import { IdentifyAnswer, IOCTL, OpenAnswer, OpenRequest } from '@rsio/protocol/wire/messages';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { Backend } from '../storage/io/backend.ts';
 import { validate } from './request.ts';

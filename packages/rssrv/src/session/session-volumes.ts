@@ -3,10 +3,10 @@
 // handle never shrinks. No request is started on a closing handle. A CLOSE or a revocation completes only after the handle has released its
 // backend. A hold is released only if no handle of its volume is open or being opened. Rules: S11, H1, H2, C2.
 
-import { InFlight } from '@rsio/common/structures/in-flight';
+import { InFlight } from '@rsio/base/structures/in-flight';
 import { HANDLES_PER_SESSION_MAX } from '@rsio/protocol/link/limits';
-import type { Clock } from '@rsio/common/lib/clock';
-import { toRsError } from '@rsio/common/lib/errors';
+import type { Clock } from '@rsio/base/lib/clock';
+import { toRsError } from '@rsio/base/lib/errors';
 import { OP } from '@rsio/protocol/wire/frames';
 import type { Header } from '@rsio/protocol/wire/header';
 import { encodeListAnswers, FailureAnswer, IOCTL, type ListAnswer, OpenAnswer, OpenRequest } from '@rsio/protocol/wire/messages';

@@ -1,7 +1,7 @@
 // Tests the byte window of a session whose storage never ends a write: how many bytes a client may have in unanswered requests, and what
 // happens to a path on which a client sends more. test/sim runs correct clients.
 
-import { BODY_MAX_BYTES, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
+import { BODY_MAX_BYTES, VOLUME_MAX_BYTES } from '@rsio/base/lib/limits';
 import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { IO_MAX_SECTORS } from '@rsio/protocol/wire/limits';

@@ -34,9 +34,9 @@
 // - The session sends no answer on a path that delivered no copy, and executes no READ that a closed path still held back.
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
-import type { Timer } from '@rsio/common/lib/clock';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import type { Log } from '@rsio/common/log/log';
+import type { Timer } from '@rsio/base/lib/clock';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
+import type { Log } from '@rsio/base/log/log';
 import type { ConnectionPools } from '@rsio/protocol/link/connection';
 import { PATHS_PER_TRUNK_MAX, WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import type { PathTransport } from '@rsio/protocol/link/path-transport';

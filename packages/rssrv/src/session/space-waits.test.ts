@@ -1,7 +1,7 @@
 // Tests changes that wait because the pool is full: the order of the changes, handles that are closed while changes wait, and several
 // volumes at once. Time and storage are simulated; test/integration fills real file systems. Rules: G16.
 
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { beforeEach, expect, test } from 'vitest';

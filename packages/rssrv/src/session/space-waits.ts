@@ -5,8 +5,8 @@
 // once. A change waits only while its handle is open, so that a full pool never delays a detach, a take-over or the end of a session. When
 // the handle is closed, a waiting change ends with STALE, and the client sends the change again.
 
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { SPACE_RETRY_MS } from './limits.ts';

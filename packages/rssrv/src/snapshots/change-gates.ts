@@ -4,8 +4,8 @@
 // parked change is closed, the change ends with STALE, and the client sends it again. A hold therefore never delays a take-over or the end
 // of a session. Rules: P1.
 
-import { counted } from '@rsio/common/lib/assert';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { counted } from '@rsio/base/lib/assert';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { type Header, sectorsOf } from '@rsio/protocol/wire/header';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { Cloned, CloneRequest, GuardedVolume, HoldMessage } from './hold-messages.ts';

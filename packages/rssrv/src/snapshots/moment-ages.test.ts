@@ -1,7 +1,7 @@
 // Tests the age of the newest moment of a replication under clocks that are set. The moments are ids here; replication/followers and
 // replication/sources find them. Rules: T5.
 
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { expect, test } from 'vitest';
 import { MomentAges } from './moment-ages.ts';
 

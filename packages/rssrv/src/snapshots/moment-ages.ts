@@ -1,7 +1,7 @@
 // The age of the newest moment of each replication. Invariant: an age is at least the time that this server has seen pass since it first saw
 // the moment, so that no clock, however it is set, makes a moment look newer than it is seen to be. Rules: T5.
 
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 
 interface Seen {
   readonly group: string;

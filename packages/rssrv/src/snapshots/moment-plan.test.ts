@@ -1,7 +1,7 @@
 // Tests the plan of a moment under any order of events: answers and ends of sessions, grants, requests for chunks, ends and failures of
 // clones, time-outs. The test keeps its own record of the changes that each session may make, and of every chunk.
 
-import { expectNone, expectOneOf, expectSame } from '@rsio/common/testing/quick-expect';
+import { expectNone, expectOneOf, expectSame } from '@rsio/base/testing/quick-expect';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ASK_CHUNKS_MAX, CLONE_MAX_MS, HOLD_LIMIT_MS, HOLD_MAX_MS } from './limits.ts';

@@ -2,7 +2,7 @@
 // cloned before every asked session has answered or ended. A chunk is cloned once. Each copy has at most one clone running. Every session
 // that learns of the moment also learns of the end of the moment. The moment is over only when no clone is running.
 
-import { counted } from '@rsio/common/lib/assert';
+import { counted } from '@rsio/base/lib/assert';
 import { ASK_CHUNKS_MAX, CLONE_MAX_MS, HOLD_LIMIT_MS, HOLD_MAX_MS } from './limits.ts';
 
 /**

@@ -1,8 +1,8 @@
 // Tests moments with simulated sessions, copies and time: messages, refusals and log lines. moment-plan.test.ts tests the order of events,
 // and session-held.test.ts tests the session's side of the messages. Rules: G26.
 
-import { RsError } from '@rsio/common/lib/errors';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { beforeEach, expect, test } from 'vitest';
 import type { HoldMessage } from './hold-messages.ts';
 import { CLONE_MAX_MS, GUARD_CHUNKS_MAX, GUARDING_MAX, HOLD_LIMIT_MS, HOLD_MAX_MS, MOMENT_VOLUMES_MAX, MOMENT_WAIT_MS } from './limits.ts';

@@ -4,11 +4,11 @@
 // volume had one incarnation during the whole moment, and the clients had already resent the writes that earlier incarnations may have
 // lost.
 
-import { assert } from '@rsio/common/lib/assert';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { plural, printDuration } from '@rsio/common/lib/units';
-import type { Log } from '@rsio/common/log/log';
+import { assert } from '@rsio/base/lib/assert';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { plural, printDuration } from '@rsio/base/lib/units';
+import type { Log } from '@rsio/base/log/log';
 import type { ChunkedCopy, Moments as MomentsOfPools } from '../pools/snapshots/moment.ts';
 import type { Cloned, CloneRequest, GuardedVolume, HoldMessage } from './hold-messages.ts';
 import {

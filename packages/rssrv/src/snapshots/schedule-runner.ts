@@ -2,10 +2,10 @@
 // Invariants: an order names its volume by the id (ADR 0118). At most one change of the runner runs or waits, so that late changes never pile up. planSchedule decides again when the
 // change begins. For each volume, a failure is logged once, shown until the next success, and retried after growing delays.
 
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { toRsError } from '@rsio/common/lib/errors';
-import { plural } from '@rsio/common/lib/units';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { toRsError } from '@rsio/base/lib/errors';
+import { plural } from '@rsio/base/lib/units';
+import type { Log } from '@rsio/base/log/log';
 import { eventOf } from '../events/event-log.ts';
 import { LOCAL_ASKER } from '../pools/asker.ts';
 import { type Found, type PoolState, volumeText } from '../pools/catalogue.ts';

@@ -3,7 +3,7 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import { systemClock } from '@rsio/common/lib/clock';
+import { systemClock } from '@rsio/base/lib/clock';
 import { describe, expect, test } from 'vitest';
 import { Asker, LOCAL_ASKER } from '../pools/asker.ts';
 import { REMOVED_KEPT_MS } from '../pools/limits.ts';

@@ -4,8 +4,8 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import { systemClock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
+import { systemClock } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
 import { describe, expect, test } from 'vitest';
 import { ChangeQueue } from '../admin/change-queue.ts';
 import { decideMove } from '../jobs/moves/move-rules.ts';

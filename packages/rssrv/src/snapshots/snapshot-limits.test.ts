@@ -2,7 +2,7 @@
 // volume. A client with a limit therefore cannot fill a pool with snapshots.
 
 import { expect, test } from 'vitest';
-import { systemClock } from '@rsio/common/lib/clock';
+import { systemClock } from '@rsio/base/lib/clock';
 import { Asker } from '../pools/asker.ts';
 import { LOCAL_ASKER } from '../pools/asker.ts';
 import { ownedBytes } from '../pools/catalogue.ts';

@@ -2,9 +2,9 @@
 // the decision. Invariants: no two snapshots of a volume have the same name. For a volume that the client may not attach, the refusal says
 // that the volume is unknown.
 
-import { RsError } from '@rsio/common/lib/errors';
-import { timeName } from '@rsio/common/lib/time-name';
-import { isSnapshotName, quoteText, SNAPSHOT_NAME_ALLOWED } from '@rsio/common/lib/units';
+import { RsError } from '@rsio/base/lib/errors';
+import { timeName } from '@rsio/base/lib/time-name';
+import { isSnapshotName, quoteText, SNAPSHOT_NAME_ALLOWED } from '@rsio/base/lib/units';
 import { Asker, type Change, LOCAL_ASKER, neededFor } from '../pools/asker.ts';
 import {
   type Catalogue,

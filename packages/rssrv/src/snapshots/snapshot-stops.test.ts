@@ -3,7 +3,7 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import { systemClock } from '@rsio/common/lib/clock';
+import { systemClock } from '@rsio/base/lib/clock';
 import { expect, test } from 'vitest';
 import { DB, directory, MIB, scenes, usePoolDirectory } from '../testing/pool-directory.ts';
 import { PoolScene } from '../testing/pool-scene.ts';

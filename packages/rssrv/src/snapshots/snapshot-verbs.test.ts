@@ -3,8 +3,8 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import { systemClock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
+import { systemClock } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
 import { describe, expect, test } from 'vitest';
 import { FailingStep } from '../testing/stopped-verbs.ts';
 import { NO_HOLD } from '../testing/plain-clones.ts';

@@ -33,8 +33,8 @@
 // - This class does not remove a snapshot that a client has open: `whileUnread` refuses this, and admits no reader during a removal (N2).
 // - This class does not hold changes of clients. moments.ts holds the changes, within its own limits.
 
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import { Asker, type Change, LOCAL_ASKER } from '../pools/asker.ts';
 import { type Found, ownedBytes, partsOf, type PlacedPart, type PoolState, type Stamp, type VolumeName } from '../pools/catalogue.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';

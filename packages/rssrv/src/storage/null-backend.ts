@@ -1,8 +1,8 @@
 // Backend without storage, for measuring the protocol alone: reads return zeros, and writes are discarded. The backend keeps no data, and
 // is used only for volumes with `type = null`.
 
-import { InFlight } from '@rsio/common/structures/in-flight';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { InFlight } from '@rsio/base/structures/in-flight';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { Backend, BackendCapabilities, ExtentsDone, IoDone } from './io/backend.ts';

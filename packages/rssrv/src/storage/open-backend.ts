@@ -1,7 +1,7 @@
 // Opens the backend of a volume after the listener has determined the volume's type and size. Invariant: if the backend cannot be opened,
 // no file stays open.
 
-import { unreachable } from '@rsio/common/lib/assert';
+import { unreachable } from '@rsio/base/lib/assert';
 import type { Backend, PartBackend } from './io/backend.ts';
 import type { ServedLayout, ServedVolume } from './io/served-volume.ts';
 import type { BackendPorts } from './files/backend-ports.ts';

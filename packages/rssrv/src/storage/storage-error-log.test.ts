@@ -2,9 +2,9 @@
 // test/bad-input/storage.test.ts has real storage that fails.
 
 import { expect, test } from 'vitest';
-import { type Log, quietLog } from '@rsio/common/log/log';
-import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/log/limits';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { type Log, quietLog } from '@rsio/base/log/log';
+import { STORAGE_ERRORS_LOG_MS } from '@rsio/base/log/limits';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { StorageErrorLog } from './storage-error-log.ts';
 import { servedVolume } from '../testing/backend-scene.ts';
 

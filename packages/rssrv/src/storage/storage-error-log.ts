@@ -1,11 +1,11 @@
 // Logs storage failures with volume, file, error and remedy, because the client gets only a status. Invariant: the first failure of each
 // kind is logged at once. Later failures of the same kind add at most one line per STORAGE_ERRORS_LOG_MS.
 
-import type { Clock } from '@rsio/common/lib/clock';
-import { errnoRemedy } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
-import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/log/limits';
-import { plural } from '@rsio/common/lib/units';
+import type { Clock } from '@rsio/base/lib/clock';
+import { errnoRemedy } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
+import { STORAGE_ERRORS_LOG_MS } from '@rsio/base/log/limits';
+import { plural } from '@rsio/base/lib/units';
 import type { ServedPart, ServedVolume } from './io/served-volume.ts';
 import type { BackendOperation } from './files/backend-ports.ts';
 import { SHORT_READ } from './io/positioned-io.ts';

@@ -4,7 +4,7 @@
 // second volume follows beside an old source, a command removes what may be the only copy, or no order ends a state that does not go on.
 // Invariant: the seed determines what happens. Rules: T1, T4, T6, T8, T9.
 
-import { toRsError } from '@rsio/common/lib/errors';
+import { toRsError } from '@rsio/base/lib/errors';
 import { LOCAL_ASKER } from '../pools/asker.ts';
 import { closedFor, following } from '../pools/follower-rules.ts';
 import { snapshotsOf } from '../snapshots/snapshot-rules.ts';

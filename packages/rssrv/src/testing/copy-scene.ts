@@ -3,7 +3,7 @@
 
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { systemClock } from '@rsio/common/lib/clock';
+import { systemClock } from '@rsio/base/lib/clock';
 import type { JobView } from '@rsio/api/views/views';
 import { JobService, type JobServicePorts } from '../jobs/service/job-service.ts';
 import { type Asker, LOCAL_ASKER } from '../pools/asker.ts';

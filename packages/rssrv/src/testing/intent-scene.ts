@@ -2,7 +2,7 @@
 // fails. `walk` executes random steps. After each step, `walk` simulates crashes on copies of the disk: after each crash, the map on disk
 // must have the bit of each region that was written to since the region was last cleared.
 
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { IoDone } from '../storage/io/backend.ts';

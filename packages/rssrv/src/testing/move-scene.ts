@@ -5,7 +5,7 @@ import { read } from 'node:fs';
 import { promisify } from 'node:util';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { systemClock } from '@rsio/common/lib/clock';
+import { systemClock } from '@rsio/base/lib/clock';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
 import { Jobs } from '../jobs/jobs.ts';
 import type { JobRecord } from '../jobs/job-record.ts';

@@ -6,9 +6,9 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import type { Clock } from '@rsio/common/lib/clock';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import type { Clock } from '@rsio/base/lib/clock';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { ChangeQueue } from '../admin/change-queue.ts';
 import { LOCAL_ASKER } from '../pools/asker.ts';
 import type { Found } from '../pools/catalogue.ts';

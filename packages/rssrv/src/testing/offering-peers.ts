@@ -3,8 +3,8 @@
 
 import type { PeerConfig } from '@rsio/common/config/schema/types';
 import type { ReplicationOrder } from '@rsio/api/rssrv/replication-methods';
-import { RsError } from '@rsio/common/lib/errors';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { expect } from 'vitest';
 import { LOCAL_ASKER } from '../pools/asker.ts';
 import { REPLICATION_POLL_MS } from '../replication/limits.ts';

@@ -5,7 +5,7 @@
 // that are interrupted. Invariant: the seed determines what happens. Rules: T1, T4, T6 to T10.
 
 import type { ReplicationOrder } from '@rsio/api/rssrv/replication-methods';
-import { toRsError } from '@rsio/common/lib/errors';
+import { toRsError } from '@rsio/base/lib/errors';
 import { LOCAL_ASKER } from '../pools/asker.ts';
 import { momentIdOf } from '../pools/mirror-sources.ts';
 import { snapshotsOf } from '../snapshots/snapshot-rules.ts';

@@ -4,8 +4,8 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { systemClock } from '@rsio/common/lib/clock';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { systemClock } from '@rsio/base/lib/clock';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { afterEach, beforeEach } from 'vitest';
 import { PoolScene } from './pool-scene.ts';
 

@@ -1,9 +1,9 @@
 // A client for tests of a real session. The client needs no handshake, can send requests with any slot, seq and flags, and records the
 // frames that it receives.
 
-import { BufferPool } from '@rsio/common/structures/buffer-pool';
+import { BufferPool } from '@rsio/base/structures/buffer-pool';
 import { CountingBufferPool, CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { MemoryLink } from '@rsio/protocol/testing/memory-transport';
 import { Connection } from '@rsio/protocol/link/connection';
 import { OutputPool } from '@rsio/protocol/wire/encoder';

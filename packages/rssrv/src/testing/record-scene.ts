@@ -2,7 +2,7 @@
 // test lets it. Two clients open the volume, take it over and write. Invariant: no file is written, because the volume is in a pool, whose
 // ledger is a stand-in.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { OpenRequest } from '@rsio/protocol/wire/messages';
 import type { PoolFiles } from '../pools/disk/pool-files.ts';
 import type { ServedVolume } from '../storage/io/served-volume.ts';

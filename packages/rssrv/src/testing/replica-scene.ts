@@ -3,7 +3,7 @@
 // replica: no handle may have a lower term than one of these CLAIMs.
 
 import { join } from 'node:path';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { type Term, type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
@@ -18,7 +18,7 @@ import { Voters } from '../mirrors/voters.ts';
 import { OPEN, turns } from './contenders.ts';
 import { unhinderedPorts } from './grant-ports.ts';
 import { servedVolume } from './backend-scene.ts';
-import { StateFile } from '@rsio/common/files/state-file';
+import { StateFile } from '@rsio/base/files/state-file';
 import { LEDGER_FILE, type LedgerContent } from '../volumes/holds/ledger-file.ts';
 
 export const MIRROR = 'a'.repeat(32);

@@ -7,8 +7,8 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
-import { toRsError } from '@rsio/common/lib/errors';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
+import { toRsError } from '@rsio/base/lib/errors';
 import { LOCAL_ASKER } from '../pools/asker.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
 import { snapshotsOf } from '../snapshots/snapshot-rules.ts';

@@ -2,7 +2,7 @@
 // The source makes newer moments meanwhile, pulls are cut, and servers crash at any step on disk. Invariant: the seed of the life determines
 // what happens. A snapshot of a follower is a moment of its source, whatever was carried. Rules: T2, T3, T11.
 
-import { toRsError } from '@rsio/common/lib/errors';
+import { toRsError } from '@rsio/base/lib/errors';
 import { FollowerVerbs } from '../replication/followers/follower-verbs.ts';
 import { snapshotsOf } from '../snapshots/snapshot-rules.ts';
 import { lived } from './replication-lives.ts';

@@ -2,9 +2,9 @@
 // executes it at any later moment, or never, and the answer arrives at any later moment. Invariant: the storage executes no write of a
 // fenced client.
 
-import { RsError } from '@rsio/common/lib/errors';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { RsError } from '@rsio/base/lib/errors';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { SharedDiskConfig } from '@rsio/common/config/schema/types';
 import type { Engine, Sight, StorageClient } from '../farm/engine.ts';
 import type { FarmRecord, Note } from '../farm/farm-record.ts';

@@ -3,7 +3,7 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import type { FakeClock } from '@rsio/common/testing/fake-clock';
+import type { FakeClock } from '@rsio/base/testing/fake-clock';
 import { closedFor } from '../pools/follower-rules.ts';
 import { parseManifest, printManifest } from '../pools/disk/manifest.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';

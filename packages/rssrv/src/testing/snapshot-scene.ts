@@ -2,7 +2,7 @@
 // sessions: the test states which clients hold or have opened which snapshot.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import { systemClock } from '@rsio/common/lib/clock';
+import { systemClock } from '@rsio/base/lib/clock';
 import type { Holder } from '@rsio/protocol/wire/messages';
 import { volumeConfigsOf } from '../pools/pool-volume.ts';
 import type { SnapshotRecord } from '../pools/snapshots/snapshot-record.ts';

@@ -1,7 +1,7 @@
 // A server with pools whose volumes are replicated, for the tests of replication/sources. Invariant: the clock advances only when the test
 // advances it, except that two snapshots of a volume never get the same time.
 
-import { systemClock } from '@rsio/common/lib/clock';
+import { systemClock } from '@rsio/base/lib/clock';
 import { Asker, LOCAL_ASKER } from '../pools/asker.ts';
 import type { Found } from '../pools/catalogue.ts';
 import { type Replication, replicationsIn } from '../pools/source-marks.ts';

@@ -6,8 +6,8 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { systemClock } from '@rsio/common/lib/clock';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { systemClock } from '@rsio/base/lib/clock';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import type { Uuid } from '../pools/disk/ids.ts';
 import { PoolScene, type SceneOptions } from './pool-scene.ts';
 

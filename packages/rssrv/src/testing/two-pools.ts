@@ -5,8 +5,8 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { systemClock } from '@rsio/common/lib/clock';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { systemClock } from '@rsio/base/lib/clock';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { afterEach, beforeEach } from 'vitest';
 import { type CopyHooks, CopyScene } from './copy-scene.ts';
 import { type MoveHooks, MoveScene } from './move-scene.ts';

@@ -5,9 +5,9 @@
 
 import fs from 'node:fs';
 import type { ReplicationOrder, SourceMoment } from '@rsio/api/rssrv/replication-methods';
-import { RsError } from '@rsio/common/lib/errors';
-import { quietLog } from '@rsio/common/log/log';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { quietLog } from '@rsio/base/log/log';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import type { PeerConfig } from '@rsio/common/config/schema/types';
 import { Asker, LOCAL_ASKER } from '../pools/asker.ts';
 import { closedFor } from '../pools/follower-rules.ts';

@@ -3,7 +3,7 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { LayoutMap } from '../storage/files/layout-map.ts';
 import type { PoolState } from '../pools/catalogue.ts';
 import { type Manifest, otherParts, partSizes } from '../pools/disk/manifest.ts';

@@ -1,10 +1,10 @@
 // The content of the file of fenced clients. Pure; state-file.ts reads and writes the file. Invariant: the next start can read every
 // content that this server writes.
 
-import type { StateForm } from '@rsio/common/files/state-file';
-import { atMost, checked, map, object, type Of, orNull, text, whole } from '@rsio/common/lib/shape';
-import { isStoredName } from '@rsio/common/lib/units';
-import { TIME_MAX_MS } from '@rsio/common/log/log-line';
+import type { StateForm } from '@rsio/base/files/state-file';
+import { atMost, checked, map, object, type Of, orNull, text, whole } from '@rsio/base/lib/shape';
+import { isStoredName } from '@rsio/base/lib/units';
+import { TIME_MAX_MS } from '@rsio/base/log/log-line';
 import { FENCES_MAX } from './limits.ts';
 
 /** The fence of one client. `by`: the client that ordered the fence; null if an administrator on the server ordered it. */

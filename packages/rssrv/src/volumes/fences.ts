@@ -2,11 +2,11 @@
 // fenced clients. Invariants: a fence is on disk before its request is answered. A fence takes effect when it is requested. No order of a
 // fenced client begins.
 
-import { OneByOne } from '@rsio/common/structures/one-by-one';
-import { StateFile } from '@rsio/common/files/state-file';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
-import { formatTime } from '@rsio/common/log/log-line';
+import { OneByOne } from '@rsio/base/structures/one-by-one';
+import { StateFile } from '@rsio/base/files/state-file';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { formatTime } from '@rsio/base/log/log-line';
 import { type Fence, FENCES_FILE, type FencesFileContent } from './fences-file.ts';
 import { FENCES_MAX } from './limits.ts';
 

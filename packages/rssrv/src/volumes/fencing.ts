@@ -2,9 +2,9 @@
 // connection of the client is admitted, its session is over, and none of its orders is in execution. If the session or an order does not
 // end in time, the request fails with E_TIMEOUT, and the fence stays.
 
-import { within } from '@rsio/common/lib/waiting';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { within } from '@rsio/base/lib/waiting';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import type { Fences } from './fences.ts';
 import { SESSION_END_WAIT_MS } from './limits.ts';
 

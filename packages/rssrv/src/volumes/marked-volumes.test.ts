@@ -6,13 +6,13 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { LockOutcome, LockRequest } from '../storage/locks/file-locks.ts';
 import { LOCKS_PER_HELPER_MAX, MARK_LOOK_MS } from '../machine/limits.ts';
 import { volumeConfig } from '../testing/volume-config.ts';
 import { Volumes } from './volumes.ts';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 const SIZE_BYTES = 65_536;
 const ID = '00000000-0000-4000-8000-00000000000';

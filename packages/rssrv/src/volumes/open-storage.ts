@@ -4,7 +4,7 @@
 
 import type { FileHandle } from 'node:fs/promises';
 import type { ServerVolumeConfig, VolumeLayout } from '@rsio/common/config/schema/types';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { ServedLayout, ServedVolume } from '../storage/io/served-volume.ts';
 import { storageName } from '../storage/files/storage-identity.ts';
 

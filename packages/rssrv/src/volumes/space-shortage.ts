@@ -2,7 +2,7 @@
 // wait and when they continue. Invariant: no session that has ended is in the records.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import type { Log } from '@rsio/common/log/log';
+import type { Log } from '@rsio/base/log/log';
 import { eventOf } from '../events/event-log.ts';
 
 /**

@@ -3,7 +3,7 @@
 // listener exits. Invariant: no storage is served while a worker of another listener has it open for writing.
 
 import type { FileHandle } from 'node:fs/promises';
-import type { RsError } from '@rsio/common/lib/errors';
+import type { RsError } from '@rsio/base/lib/errors';
 import type { LockOutcome, LockRequest, takeLocks } from '../storage/locks/file-locks.ts';
 import { markHolders, markName } from '../storage/locks/mark-holders.ts';
 import type { Storage } from './open-storage.ts';

@@ -4,11 +4,11 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { SPARE_STORAGE_SYNCS_MAX, STORAGE_SYNCS_MAX, STORAGE_SYNC_WAIT_MS } from '../machine/limits.ts';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { StorageSyncs } from './storage-syncs.ts';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 let directory = '';
 let descriptor = -1;

@@ -5,9 +5,9 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { FileHandle } from 'node:fs/promises';
-import { killChild } from '@rsio/common/lib/kill-child';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
+import { killChild } from '@rsio/base/lib/kill-child';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
 import { SPARE_STORAGE_SYNCS_MAX, STORAGE_SYNCS_MAX, STORAGE_SYNC_WAIT_MS } from '../machine/limits.ts';
 import { helperFile } from '../machine/helper-files.ts';
 

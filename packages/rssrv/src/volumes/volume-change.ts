@@ -5,8 +5,8 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import type { PoolMembership, ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import { type RsError, toRsError } from '@rsio/common/lib/errors';
-import { outcomesAtOnce } from '@rsio/common/structures/concurrency';
+import { type RsError, toRsError } from '@rsio/base/lib/errors';
+import { outcomesAtOnce } from '@rsio/base/structures/concurrency';
 import type { GrownVolume, ServedVolume, VolumePools } from '../storage/io/served-volume.ts';
 import { takeLocks } from '../storage/locks/file-locks.ts';
 import { OPENED_AT_ONCE_MAX } from '../machine/limits.ts';

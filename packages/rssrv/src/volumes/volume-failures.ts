@@ -4,7 +4,7 @@
 // size, because the lost data would then read as zeros.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import type { RsError } from '@rsio/common/lib/errors';
+import type { RsError } from '@rsio/base/lib/errors';
 import type { Holder } from '@rsio/protocol/wire/messages';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
 import { isSameStamp } from '../storage/files/storage-identity.ts';

@@ -6,13 +6,13 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import { systemClock } from '@rsio/common/lib/clock';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { systemClock } from '@rsio/base/lib/clock';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { isSameStamp, storageStamp } from '../storage/files/storage-identity.ts';
 import { volumeConfig } from '../testing/volume-config.ts';
 import { Volumes } from './volumes.ts';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 const MIB = 1 << 20;
 const HOLDER = { node: 'big-2', address: '127.45.0.2', sinceMs: 1_284_476_552_000 };

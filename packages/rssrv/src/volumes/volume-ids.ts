@@ -7,10 +7,10 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import { replaceFile } from '@rsio/common/files/durable-write';
-import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
-import { escapeControls } from '@rsio/common/lib/printable';
-import { flag, integer, isRecord, map, misfit, object, type Of, oneOf, optional, orNull, text } from '@rsio/common/lib/shape';
+import { replaceFile } from '@rsio/base/files/durable-write';
+import { errnoName, errnoRemedy, RsError } from '@rsio/base/lib/errors';
+import { escapeControls } from '@rsio/base/lib/printable';
+import { flag, integer, isRecord, map, misfit, object, type Of, oneOf, optional, orNull, text } from '@rsio/base/lib/shape';
 
 const FORMAT_VERSION = 1;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;

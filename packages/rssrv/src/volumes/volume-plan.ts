@@ -3,10 +3,10 @@
 // removed, shrunk or moved to other content. Editing the configuration never releases a hold (docs/PROTOCOL.md H1 lists the events that
 // do). Rules: C3, N2.
 
-import type { RsError } from '@rsio/common/lib/errors';
+import type { RsError } from '@rsio/base/lib/errors';
 import { isDeepStrictEqual } from 'node:util';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import { formatTime } from '@rsio/common/log/log-line';
+import { formatTime } from '@rsio/base/log/log-line';
 import type { Holder } from '@rsio/protocol/wire/messages';
 import { volumeKey } from './volume-ids.ts';
 

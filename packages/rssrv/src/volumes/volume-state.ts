@@ -2,9 +2,9 @@
 // replaced as a whole and never modified.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import type { Clock } from '@rsio/common/lib/clock';
-import type { RsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock } from '@rsio/base/lib/clock';
+import type { RsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import type { Holder } from '@rsio/protocol/wire/messages';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
 import type { takeLocks } from '../storage/locks/file-locks.ts';

@@ -5,9 +5,9 @@
 import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, realpath, rm, stat, truncate } from 'node:fs/promises';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import { syncDirectory } from '@rsio/common/files/durable-write';
-import { errnoName, errnoRemedy, RsError, toRsError } from '@rsio/common/lib/errors';
-import { VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
+import { syncDirectory } from '@rsio/base/files/durable-write';
+import { errnoName, errnoRemedy, RsError, toRsError } from '@rsio/base/lib/errors';
+import { VOLUME_MAX_BYTES } from '@rsio/base/lib/limits';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
 import { blockDeviceFacts } from '../storage/files/block-device.ts';
 import { storageName, storageStamp } from '../storage/files/storage-identity.ts';

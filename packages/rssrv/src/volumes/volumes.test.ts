@@ -6,15 +6,15 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import { systemClock } from '@rsio/common/lib/clock';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { systemClock } from '@rsio/base/lib/clock';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { areLockable, takeLocks } from '../storage/locks/file-locks.ts';
 import type { FileSystem } from '../machine/file-system.ts';
 import { LOCKS_PER_HELPER_MAX } from '../machine/limits.ts';
 import { volumeConfig } from '../testing/volume-config.ts';
 import { Volumes } from './volumes.ts';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const HOLDER = { node: 'big-2', address: '127.45.0.2', sinceMs: 1_284_476_552_000 };

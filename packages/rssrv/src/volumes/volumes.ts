@@ -2,7 +2,7 @@
 // failures. Invariant: a configuration change replaces the set of served volumes as a whole, in its `commit`. Rules: H2.
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
 import { takeLocks } from '../storage/locks/file-locks.ts';
 import { MarkWatch } from '../storage/locks/mark-watch.ts';

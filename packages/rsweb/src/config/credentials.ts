@@ -4,7 +4,7 @@
 import { X509Certificate } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
-import { errnoName, RsError } from '@rsio/common/lib/errors';
+import { errnoName, RsError } from '@rsio/base/lib/errors';
 import { PEM_MAX_BYTES, TOKEN_FILE_MAX_BYTES, WEB_TOKEN_MAX_CHARS } from '../limits.ts';
 import type { WebConfig } from './rswebcfg.ts';
 

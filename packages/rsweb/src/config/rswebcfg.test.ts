@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { problemTexts } from '@rsio/common/config/reader/findings';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { namesIn } from './credentials.ts';
 import { isLoopback } from './addresses.ts';
 import { parseWebConfig } from './rswebcfg.ts';

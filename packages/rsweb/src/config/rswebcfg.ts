@@ -8,8 +8,8 @@ import { Findings, throwProblems, Uniques } from '@rsio/common/config/reader/fin
 import { SectionReader } from '@rsio/common/config/reader/section-reader';
 import { knownSections } from '@rsio/common/config/reader/sections';
 import type { ConfigWarning } from '@rsio/common/config/schema/types';
-import type { LogSettings } from '@rsio/common/daemon/log-place';
-import { quoteText } from '@rsio/common/lib/units';
+import type { LogSettings } from '@rsio/base/daemon/log-place';
+import { quoteText } from '@rsio/base/lib/units';
 import { isLoopback } from './addresses.ts';
 import { IDLE_DEFAULT, LISTEN_DEFAULT, SOURCES_MAX, TOKENS_MAX } from '../limits.ts';
 import { WEB_SCHEMA, type WebRight } from './schema.ts';

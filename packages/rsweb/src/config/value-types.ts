@@ -2,7 +2,7 @@
 // The other types are in packages/common/src/config/schema.
 
 import type { ValueType } from '@rsio/common/config/schema/value-types';
-import { ENDPOINT_ALLOWED, type Endpoint, parseEndpoint, refuse } from '@rsio/common/lib/units';
+import { ENDPOINT_ALLOWED, type Endpoint, parseEndpoint, refuse } from '@rsio/base/lib/units';
 import { isLoopback } from './addresses.ts';
 import { HOST_NAME_MAX_CHARS, NAMES_MAX, SOURCE_URL_MAX_CHARS } from '../limits.ts';
 

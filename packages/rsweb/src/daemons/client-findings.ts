@@ -2,9 +2,9 @@
 // Invariant: a path that is connecting for the first time is not a fault.
 
 import { waitingText } from '@rsio/api/rsiod/methods';
-import { printEndpoint } from '@rsio/common/lib/units';
-import { volumeLabel } from '@rsio/common/lib/volume-name';
-import type { PathState } from '@rsio/common/lib/path-states';
+import { printEndpoint } from '@rsio/base/lib/units';
+import { volumeLabel } from '@rsio/base/lib/volume-name';
+import type { PathState } from '@rsio/base/lib/path-states';
 import type { ClientFacts, ClientPath } from './client-picture.ts';
 import { pathsIn } from './client-picture.ts';
 import { hrefOf, clientId, serverId } from '../model/ids.ts';

@@ -2,7 +2,7 @@
 // attached. Pure except for the meters. The file client-findings.ts finds the faults.
 
 import type { ControlMethods, NamespaceView, PathView, ServerView, VolumeView } from '@rsio/api/rsiod/methods';
-import { volumeLabel } from '@rsio/common/lib/volume-name';
+import { volumeLabel } from '@rsio/base/lib/volume-name';
 import { hrefOf, clientId, namedVolume, pathId, serverId, volumeId } from '../model/ids.ts';
 import { type Flow, loadOf, type Meters, NO_LOAD, sumOf } from './meters.ts';
 import type { Client, Event, Mirror, Path, Server, Volume } from '../model/picture.ts';

@@ -2,7 +2,7 @@
 // from zero, and for each fault the remedy, the object and the page of the finding.
 
 import { describe, expect, test } from 'vitest';
-import { LATENCY_BUCKETS, LATENCY_EDGES_US } from '@rsio/common/structures/latency-figures';
+import { LATENCY_BUCKETS, LATENCY_EDGES_US } from '@rsio/base/structures/latency-figures';
 import { clientFindings } from './client-findings.ts';
 import { type ClientFacts, clientPart } from './client-picture.ts';
 import { type Counters, loadOf, Meters, NO_FLOW, percentilesOf, sumOf } from './meters.ts';

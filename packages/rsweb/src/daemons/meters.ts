@@ -1,7 +1,7 @@
 // Converts growing counters to rates and latencies between two samples. Pure except for the kept samples. Invariant: a counter that has
 // been reset (by a new session or a restart) never gives a negative or huge rate.
 
-import { LATENCY_EDGES_US } from '@rsio/common/structures/latency-figures';
+import { LATENCY_EDGES_US } from '@rsio/base/structures/latency-figures';
 import type { Load, Percentiles } from '../model/picture.ts';
 
 export interface Counters {

@@ -4,7 +4,7 @@
 import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
 import type { SessionStatsView, WaitView } from '@rsio/api/views/stats-views';
 import type { ClientView, ManagedVolumeView, PoolView } from '@rsio/api/views/views';
-import type { LatencyFigures } from '@rsio/common/structures/latency-figures';
+import type { LatencyFigures } from '@rsio/base/structures/latency-figures';
 import { hrefOf, clientId, namedVolume, pathId, poolId, serverId, volumeId } from '../model/ids.ts';
 import { type Counters, type Flow, loadOf, type Meters, NO_LOAD, sumOf } from './meters.ts';
 import type { Client, Event, Load, Path, Picture, Pool, Volume } from '../model/picture.ts';

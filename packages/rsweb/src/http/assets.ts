@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
-import { assert } from '@rsio/common/lib/assert';
+import { assert } from '@rsio/base/lib/assert';
 import { type Answer, plain } from './answer.ts';
 import { ASSETS_MAX, ASSETS_MAX_BYTES } from '../limits.ts';
 

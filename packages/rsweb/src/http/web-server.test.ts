@@ -3,8 +3,8 @@
 
 import { connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { systemClock } from '@rsio/common/lib/clock';
-import { quietLog } from '@rsio/common/log/log';
+import { systemClock } from '@rsio/base/lib/clock';
+import { quietLog } from '@rsio/base/log/log';
 import { plain } from './answer.ts';
 import { WEB_BODY_MAX_BYTES, CONNECTIONS_PER_SOURCE_MAX, FORM_FIELDS_MAX, WEB_HEADERS_MAX_BYTES, WEB_URL_MAX_CHARS } from '../limits.ts';
 import type { Handler, Reply } from './reply.ts';

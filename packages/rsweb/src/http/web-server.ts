@@ -2,15 +2,15 @@
 // time limits and bounds. Invariants: every connection, header, body and wait is bounded; a slow or faulty peer loses only its own
 // connection.
 
-import { listenError } from '@rsio/common/lib/listen-error';
+import { listenError } from '@rsio/base/lib/listen-error';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { Socket } from 'node:net';
-import type { Clock } from '@rsio/common/lib/clock';
-import { toRsError } from '@rsio/common/lib/errors';
-import { sourceKey } from '@rsio/common/lib/subnet';
-import { printEndpoint } from '@rsio/common/lib/units';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock } from '@rsio/base/lib/clock';
+import { toRsError } from '@rsio/base/lib/errors';
+import { sourceKey } from '@rsio/base/lib/subnet';
+import { printEndpoint } from '@rsio/base/lib/units';
+import type { Log } from '@rsio/base/log/log';
 import type { Credentials } from '../config/credentials.ts';
 import type { Listen } from '../config/value-types.ts';
 import { SECURITY_HEADERS, plain, type Answer } from './answer.ts';

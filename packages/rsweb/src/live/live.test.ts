@@ -2,7 +2,7 @@
 // gets no changes, and does not delay other browsers. The number of streams is bounded, and each stream ends with its login.
 
 import { beforeEach, expect, test } from 'vitest';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import type { Picture } from '../model/picture.ts';
 import { samplePicture, withFault } from '../testing/sample-picture.ts';
 import { BACKLOG_MAX_BYTES, HEARTBEAT_MS, STREAMS_MAX, STREAMS_PER_TOKEN_MAX, STUCK_MS } from '../limits.ts';

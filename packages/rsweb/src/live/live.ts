@@ -2,7 +2,7 @@
 // A browser with a large backlog gets no changes. When the browser has read the backlog, it gets the whole picture. If the backlog stays
 // large for STUCK_MS, the browser is disconnected. A stream ends when its login ends. No token can use up the streams of other tokens.
 
-import type { Clock, Timer } from '@rsio/common/lib/clock';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
 import type { EventSink, EventStream } from '../http/reply.ts';
 import type { ListName, Picture } from '../model/picture.ts';
 import { BACKLOG_MAX_BYTES, HEARTBEAT_MS, STREAMS_MAX, STREAMS_PER_TOKEN_MAX, STUCK_MS, WHOLE_SHARE } from '../limits.ts';

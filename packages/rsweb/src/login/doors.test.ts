@@ -2,8 +2,8 @@
 // of a login, and requests from pages of other sites or under another host name (DNS rebinding).
 
 import { beforeEach, describe, expect, test } from 'vitest';
-import { quietLog } from '@rsio/common/log/log';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { quietLog } from '@rsio/base/log/log';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import type { Answer } from '../http/answer.ts';
 import type { Request } from '../http/request.ts';
 import { SESSION_MAX_MS, SESSIONS_PER_TOKEN_MAX } from '../limits.ts';

@@ -3,9 +3,9 @@
 // Logins, logouts and wrong tokens are logged at a bounded rate. A POST of a browser must contain the csrf value of the browser's login,
 // and must have this server as its origin.
 
-import type { Clock } from '@rsio/common/lib/clock';
-import type { Log } from '@rsio/common/log/log';
-import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
+import type { Clock } from '@rsio/base/lib/clock';
+import type { Log } from '@rsio/base/log/log';
+import { RateLimitedLog } from '@rsio/base/log/rate-limited-log';
 import type { WebToken } from '../config/rswebcfg.ts';
 import { type Answer, plain, redirect } from '../http/answer.ts';
 import { isOwnHost, isOwnOrigin } from '../http/hosts.ts';

@@ -3,7 +3,7 @@
 // token is removed.
 
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import type { WebToken } from '../config/rswebcfg.ts';
 import { SESSION_BYTES, SESSION_MAX_MS, SESSIONS_PER_TOKEN_MAX } from '../limits.ts';
 

@@ -2,8 +2,8 @@
 // Invariant: `-` stands for an unknown or missing value, never for zero.
 
 import { rateText } from '@rsio/api/views/server-stats';
-import { shownSize } from '@rsio/common/lib/units';
-import { formatTime } from '@rsio/common/log/log-line';
+import { shownSize } from '@rsio/base/lib/units';
+import { formatTime } from '@rsio/base/log/log-line';
 import type { Load } from '../model/picture.ts';
 
 const UNKNOWN = '-';

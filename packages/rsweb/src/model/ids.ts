@@ -1,7 +1,7 @@
 // Makes the ids of the elements of a picture, and the paths of their pages. Pure. Invariant: an object has the same id whether its server
 // or a client reports it.
 
-import { servedNameParts } from '@rsio/common/lib/volume-name';
+import { servedNameParts } from '@rsio/base/lib/volume-name';
 
 export function hrefOf(page: 'volume' | 'client' | 'server' | 'pool' | 'mirror', id: string): string {
   return `/${page}/${encodeURIComponent(id)}`;

@@ -3,7 +3,7 @@
 // appear under the name of an object of another source. If two sources claim the same server, the server is shown once for each source,
 // with the name of the source.
 
-import { isStoredName } from '@rsio/common/lib/units';
+import { isStoredName } from '@rsio/base/lib/units';
 import { CLAIMS_MAX, HEARSAY_SERVERS_MAX, SOURCE_APPLICATIONS_MAX, SOURCE_POOLS_MAX } from '../limits.ts';
 import { applicationId, hrefOf, pathId, poolId, volumeId } from './ids.ts';
 import type { Client, Finding, Path, Picture, Pool, Server, Volume } from './picture.ts';

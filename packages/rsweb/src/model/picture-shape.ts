@@ -1,9 +1,9 @@
 // The shape of a picture from another machine's rsweb, and the guard that checks it. Pure. Invariants: a checked picture has no unknown
 // field, and no text, list, number or date beyond its bound; the shape and the type in picture.ts are the same.
 
-import { flag, type Form, list, object, type Of, orNull, type Shape, text, whole, within, word } from '@rsio/common/lib/shape';
-import { misfit } from '@rsio/common/lib/shape';
-import { DIRECTIONS, PATH_STATES } from '@rsio/common/lib/path-states';
+import { flag, type Form, list, object, type Of, orNull, type Shape, text, whole, within, word } from '@rsio/base/lib/shape';
+import { misfit } from '@rsio/base/lib/shape';
+import { DIRECTIONS, PATH_STATES } from '@rsio/base/lib/path-states';
 import { DATE_MAX_MS, ELEMENTS_MAX, FIGURE_MAX, INNER_MAX, TEXT_MAX_CHARS } from '../limits.ts';
 import type { Picture } from './picture.ts';
 

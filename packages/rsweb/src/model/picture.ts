@@ -2,7 +2,7 @@
 // Invariants: the picture is plain JSON; every element of a list has an `id` that is unique in its list and never changes while the object
 // exists; the fields `server`, `client`, `pool`, `mirror` and `volume` contain such ids; an unknown value is null.
 
-import type { Direction, PathState } from '@rsio/common/lib/path-states';
+import type { Direction, PathState } from '@rsio/base/lib/path-states';
 
 export interface Picture {
   readonly takenMs: number;

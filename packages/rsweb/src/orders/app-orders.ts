@@ -2,7 +2,7 @@
 // Invariant: an order whose effect programs notice needs a confirmation.
 
 import type { AppMethods, AppOrder } from '@rsio/api/rsapp/app-methods';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { hrefOf } from '../model/ids.ts';
 import type { Application, Client, Picture } from '../model/picture.ts';
 import type { Fields, OrderKind, Work } from './order.ts';

@@ -2,9 +2,9 @@
 // tests that pages do not wait for an order that hangs.
 
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { Log } from '@rsio/common/log/log';
-import { quietLog } from '@rsio/common/log/log';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import type { Log } from '@rsio/base/log/log';
+import { quietLog } from '@rsio/base/log/log';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { samplePicture } from '../testing/sample-picture.ts';
 import { Desk, type Outcome } from './desk.ts';
 import { ORDER_SHOWN_MS, ORDERS_MAX } from '../limits.ts';

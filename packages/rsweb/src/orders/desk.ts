@@ -3,9 +3,9 @@
 // an order; a confirmation counts only for the object that the question has named.
 
 import { randomBytes } from 'node:crypto';
-import type { Clock } from '@rsio/common/lib/clock';
-import { toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock } from '@rsio/base/lib/clock';
+import { toRsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import { FIELD_MAX_CHARS, NOTICE_MS, NOTICES_MAX, ORDER_SHOWN_MS, ORDERS_MAX } from '../limits.ts';
 import type { Hub } from '../sources/hub.ts';
 import type { Fields, OrderKind, Work } from './order.ts';

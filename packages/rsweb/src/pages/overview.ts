@@ -1,7 +1,7 @@
 // The first page: faults with remedies, totals, the diagram, and tables of all objects. Pure. Invariant: faults come first. The file
 // parts/diagram.ts draws the diagram.
 
-import { plural } from '@rsio/common/lib/units';
+import { plural } from '@rsio/base/lib/units';
 import { type Tile, tilesPart } from '../markup/facts.ts';
 import { numberText, perSecondText, sizeText, speedText, sumOf } from '../markup/figures.ts';
 import { findingsPart } from '../parts/findings.ts';

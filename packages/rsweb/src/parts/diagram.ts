@@ -2,7 +2,7 @@
 // traffic of their paths between them. Pure. Invariants: an object with a fault is always drawn. A line with a path that is down is red,
 // dashed and marked. Every part has an accessible name. Positions do not depend on figures, so that nothing jumps while figures change.
 
-import { plural } from '@rsio/common/lib/units';
+import { plural } from '@rsio/base/lib/units';
 import { clientsDrawn, layoutOf, type PlacedClient, type PlacedPool, type PlacedServer, type Trunk } from './diagram-layout.ts';
 import type { Picture, Volume } from '../model/picture.ts';
 import { hrefOf } from '../model/ids.ts';

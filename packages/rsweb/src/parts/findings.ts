@@ -1,7 +1,7 @@
 // Shows faults with their remedies at the top of pages. Pure. Invariant: each command of a remedy is on a separate line, so that it can be
 // copied and run unchanged.
 
-import { plural } from '@rsio/common/lib/units';
+import { plural } from '@rsio/base/lib/units';
 import type { Finding } from '../model/picture.ts';
 import { sinceText } from '../markup/figures.ts';
 import { type Html, html } from '../markup/html.ts';

@@ -4,7 +4,7 @@
 // click.
 
 import { PAUSE_MS } from '@rsio/common/control/limits';
-import { printDuration } from '@rsio/common/lib/units';
+import { printDuration } from '@rsio/base/lib/units';
 import { csrfField } from '../markup/frame.ts';
 import { type Html, html } from '../markup/html.ts';
 import type { View } from '../markup/view.ts';

@@ -1,7 +1,7 @@
 // The table of volumes, with a filter form that works without scripts. Pure.
 // Invariant: the page shows how many volumes the filter hides.
 
-import { plural } from '@rsio/common/lib/units';
+import { plural } from '@rsio/base/lib/units';
 import type { Volume } from '../model/picture.ts';
 import { latencyText, sizeText, speedText } from '../markup/figures.ts';
 import { type Html, html } from '../markup/html.ts';

@@ -1,7 +1,7 @@
 // Converts the answer of another machine's rsweb to a picture. Pure. Invariant: the size and depth of the text are checked before the text
 // is parsed, and the shape of the picture is checked before any other code reads the picture.
 
-import { programVersion } from '@rsio/common/lib/version';
+import { programVersion } from '@rsio/base/lib/version';
 import { checkedPicture, PICTURE_FORMAT } from '../model/picture-shape.ts';
 import type { Picture } from '../model/picture.ts';
 import { jsonTrouble } from './json-scan.ts';

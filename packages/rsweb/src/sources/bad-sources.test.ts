@@ -2,7 +2,7 @@
 // server and client. False claims cause findings. The source cannot displace objects, links or commands of another source.
 
 import { expect, test } from 'vitest';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import {
   CLAIMS_MAX,
   ELEMENTS_MAX,

@@ -2,7 +2,7 @@
 // a source. A source has one request at a time, and a pause after a costly answer. Other machines get only the pictures of the sources on
 // this machine, so that two rswebs do not repeat each other's data.
 
-import type { Clock, Timer } from '@rsio/common/lib/clock';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
 import { applicationFindings } from '../model/applications.ts';
 import { findingsOf, merged } from '../model/merge.ts';
 import { heard, type Told } from '../model/owners.ts';

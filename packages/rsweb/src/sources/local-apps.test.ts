@@ -7,9 +7,9 @@ import { dirname, join } from 'node:path';
 import { daemonPaths } from '@rsio/common/config/root-paths';
 import { APP_METHODS } from '@rsio/api/rsapp/app-methods';
 import { startControlServer } from '@rsio/common/control/control-server';
-import { systemClock } from '@rsio/common/lib/clock';
-import { quietLog } from '@rsio/common/log/log';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { systemClock } from '@rsio/base/lib/clock';
+import { quietLog } from '@rsio/base/log/log';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { expect, test } from 'vitest';
 import { LocalApps } from './local-apps.ts';
 

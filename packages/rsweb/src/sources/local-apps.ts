@@ -4,8 +4,8 @@
 import { existsSync } from 'node:fs';
 import type { DaemonPaths } from '@rsio/common/config/root-paths';
 import { callApp } from '@rsio/api/rsapp/call-app';
-import type { Clock } from '@rsio/common/lib/clock';
-import { toRsError } from '@rsio/common/lib/errors';
+import type { Clock } from '@rsio/base/lib/clock';
+import { toRsError } from '@rsio/base/lib/errors';
 import { applicationsIn } from '../daemons/app-picture.ts';
 import { LOCAL_ANSWER_MS } from '../limits.ts';
 import type { Picture } from '../model/picture.ts';

@@ -2,7 +2,7 @@
 // Invariant: a daemon that is not running, hangs or refuses access causes a finding with a remedy.
 
 import { hostname } from 'node:os';
-import type { RsError } from '@rsio/common/lib/errors';
+import type { RsError } from '@rsio/base/lib/errors';
 import type { Machine, Picture } from '../model/picture.ts';
 import { finding } from '../model/remedies.ts';
 import { withoutAnswer } from './source.ts';

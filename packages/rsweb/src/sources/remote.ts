@@ -4,9 +4,9 @@
 
 import { type ClientRequest, Agent as HttpAgent, type IncomingMessage, request as httpRequest } from 'node:http';
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
-import type { Clock } from '@rsio/common/lib/clock';
-import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
-import { programVersion } from '@rsio/common/lib/version';
+import type { Clock } from '@rsio/base/lib/clock';
+import { errnoName, RsError, toRsError } from '@rsio/base/lib/errors';
+import { programVersion } from '@rsio/base/lib/version';
 import { readCertificateAuthority, readToken } from '../config/credentials.ts';
 import type { WebSource } from '../config/rswebcfg.ts';
 import type { Picture } from '../model/picture.ts';

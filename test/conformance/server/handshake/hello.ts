@@ -1,7 +1,7 @@
 // HELLO and its answer: CHALLENGE, REFUSE, or the end of the connection. Bodies are packed by hand, so that a field can have any value.
 // proof.ts has the cases about PROOF.
 
-import { NAMESPACEID_MAX } from '@rsio/common/lib/limits';
+import { NAMESPACEID_MAX } from '@rsio/base/lib/limits';
 import { HANDSHAKE_MESSAGE_MAX_BYTES } from '@rsio/protocol/auth/limits';
 import { DATA_PROCESSES_MAX, FEATURES_OFFERED_MAX, VERSIONS_OFFERED_MAX } from '@rsio/protocol/wire/limits';
 import { FEATURE } from '@rsio/protocol/wire/features';

@@ -2,7 +2,7 @@
 // makes the volume a replica of the mirror, and makes it a plain volume again at the end. votes.ts has the cases without a replica.
 
 import { createHash } from 'node:crypto';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { MIRROR_REGION_BYTES, MIRROR_SUM_BYTES } from '@rsio/protocol/wire/limits';
 import { IOCTL, ListAnswer, OpenAnswer, OpenRequest, TAKE } from '@rsio/protocol/wire/messages';

@@ -1,7 +1,7 @@
 // VOTE: the record of a mirror at a voter, from its founding to its end. Each case founds its own mirror, and dismisses it at the end, so
 // that the server keeps no records. rssrv's mirrors/voters.test.ts tests the effect of a restart of the server.
 
-import { VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
+import { VOLUME_MAX_BYTES } from '@rsio/base/lib/limits';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
 import { MIRROR_CLIENTS_MAX, MIRROR_MEMBERS_MAX, TERM_NUMBER_MAX, TERM_STEP_MAX, VOTES_PER_SESSION_MAX } from '@rsio/protocol/wire/limits';
 import { VOTE, VoteAnswer, VoteClaim, VOTED, VoteRecord } from '@rsio/protocol/wire/mirror-messages';

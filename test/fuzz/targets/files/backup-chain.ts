@@ -6,7 +6,7 @@ import path from 'node:path';
 import { chainUri, readChain } from '@rsio/rsconfig/backup/backup-chain';
 import { parseQcow2Header } from '@rsio/rsconfig/backup/qcow2-header';
 import { BACKUP_BYTES, qcow2, writeBackup } from '@rsio/rsconfig/testing/backup-folder';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { expectRefusal, expectThat, type FuzzTarget } from '../../fixtures/fuzz-target.ts';
 import { scratchFolder } from '../../fixtures/scratch.ts';
 import { mutated } from '../../makers/mutator.ts';

@@ -16,9 +16,9 @@ import {
   type SectionRef,
   setKey,
 } from '@rsio/common/config/rscltcfg-edit';
-import { RsError } from '@rsio/common/lib/errors';
-import { INTERFACES_MAX } from '@rsio/common/lib/limits';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { RsError } from '@rsio/base/lib/errors';
+import { INTERFACES_MAX } from '@rsio/base/lib/limits';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { expectPrintable, expectThat, type FuzzTarget, orRefused } from '../../fixtures/fuzz-target.ts';
 import { configText, SECRET } from '../../makers/config-maker.ts';
 import { encodeScript, readScript, scriptPieces, type Step, step } from '../../makers/script.ts';

@@ -4,7 +4,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type IniDocument, parseIni, printIni } from '@rsio/common/config/reader/ini-document';
 import { appendLine, appendSection, removeEntry, removeSection, renameSection, setValue } from '@rsio/common/config/reader/ini-edit';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { configText } from '../../makers/config-maker.ts';
 import { expectThat, type FuzzTarget, orRefused } from '../../fixtures/fuzz-target.ts';
 import { encodeScript, mutatedScript, readScript, scriptPieces, type Step, step } from '../../makers/script.ts';

@@ -3,14 +3,14 @@
 
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { systemClock } from '@rsio/common/lib/clock';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { systemClock } from '@rsio/base/lib/clock';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { FailureAnswer, TAKE } from '@rsio/protocol/wire/messages';
 import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
 import { nextIdentity } from '@rsio/protocol/client-identity';
 import { Holds } from '@rsio/rssrv/volumes/holds/holds';
 import { LEDGER_FILE, type LedgerContent } from '@rsio/rssrv/volumes/holds/ledger-file';
-import { StateFile } from '@rsio/common/files/state-file';
+import { StateFile } from '@rsio/base/files/state-file';
 import type { VolumePools } from '@rsio/rssrv/storage/io/served-volume';
 import { RunRecords } from '@rsio/rssrv/server/run-records';
 import { unhinderedPorts } from '@rsio/rssrv/testing/grant-ports';

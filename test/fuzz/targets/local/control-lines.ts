@@ -8,7 +8,7 @@ import { startControlServer } from '@rsio/common/control/control-server';
 import type { ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
 import { CONTROL_METHODS } from '@rsio/api/rsiod/methods';
 import { LineSplitter } from '@rsio/common/control/line-splitter';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { expectThat, type FuzzTarget } from '../../fixtures/fuzz-target.ts';
 import { mutated, reordered } from '../../makers/mutator.ts';
 import { scratchFolder } from '../../fixtures/scratch.ts';

@@ -3,8 +3,8 @@
 // no exception. Each request that needs an answer gets exactly one answer, of the right length. Requests to the volume keep to the
 // negotiated sizes. No buffer stays lent.
 
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { FUSE_DATA_MAX_BYTES, FUSE_INTERRUPT_MS, FUSE_REQUESTS_OUT_MAX } from '@rsio/rsiod/frontends/limits';
 import { FuseBuffers } from '@rsio/rsiod/frontends/fuse/fuse-buffers';
 import { FuseSession } from '@rsio/rsiod/frontends/fuse/fuse-session';

@@ -3,8 +3,8 @@
 // for each volume, to its sender. A write is executed only if the gate permits writes, the frame is young, and the frame is for one volume.
 // The data that hosts store stays within its bounds. The commands of a volume are bounded, and none is left at the end.
 
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { AoeEngine } from '@rsio/rsiod/gates/aoe/aoe-engine';
 import { AoeTarget, type Notes } from '@rsio/rsiod/gates/aoe/aoe-target';
 import { OutputBatch } from '@rsio/rsiod/gates/aoe/output-batch';

@@ -30,7 +30,7 @@ import {
   GATE_QUEUE_ENTRIES,
   GATE_SMALL_LOG_BYTES,
 } from '@rsio/rsiod/gates/limits';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { expectThat, type FuzzTarget } from '../../fixtures/fuzz-target.ts';
 import { playFrontend, VOLUME_BYTES, type ScriptedVolume } from '../../fixtures/scripted-volume.ts';
 import { mutatedScript, scriptPieces, type Step, step } from '../../makers/script.ts';

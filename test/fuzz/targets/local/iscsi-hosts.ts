@@ -3,7 +3,7 @@
 // after the end of a connection reaches the volume. No task is answered twice. Each connection ends once. After the end, nothing is lent.
 
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { DataBuffers } from '@rsio/rsiod/frontends/streams/data-buffers';
 import { MemoryBudget } from '@rsio/rsiod/frontends/streams/memory-budget';
 import { GateOrder } from '@rsio/rsiod/gates/order/gate-order';

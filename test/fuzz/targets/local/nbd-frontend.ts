@@ -10,7 +10,7 @@ import { Submissions } from '@rsio/rsiod/frontends/nbd/nbd-transmission';
 import { BatchPool } from '@rsio/rsiod/frontends/streams/transport';
 import { MemoryTransport } from '@rsio/rsiod/frontends/nbd/testing/memory-transport';
 import { contexts, named, optionBytes, requestBytes, u16, u32 } from '@rsio/rsiod/frontends/nbd/testing/nbd-client';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { expectThat, type FuzzTarget } from '../../fixtures/fuzz-target.ts';
 import { edge } from '../../makers/message-maker.ts';
 import { mutatedScript, scriptPieces, type Step, step } from '../../makers/script.ts';

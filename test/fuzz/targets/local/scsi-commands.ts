@@ -3,7 +3,7 @@
 // that the host has announced; the buffer is bounded. No task remains after the answer to a reset, and no task is answered after its nexus
 // has ended. In the end, no task remains.
 
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { COMMANDS } from '@rsio/rsiod/gates/scsi/command-table';
 import { SCSI_PIECE_BYTES, SCSI_TRANSFER_MAX_BYTES } from '@rsio/rsiod/gates/limits';
 import type { TaskFunction } from '@rsio/rsiod/gates/scsi/port';

@@ -2,8 +2,8 @@
 // accepted value can be encoded and is then accepted again. No accepted message names a volume that the session never had. No line of the
 // log forges a field, another line or another process. Rules: G24.
 
-import type { Log } from '@rsio/common/log/log';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { Log } from '@rsio/base/log/log';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { VolumeUses } from '@rsio/rssrv/volumes/holds/volume-uses';
 import { SessionGuard } from '@rsio/rssrv/session/channel/session-guard';
 import { parsedMessage } from '@rsio/rssrv/session/channel/channel';

@@ -4,7 +4,7 @@
 
 import { type LinkShape } from '@rsio/protocol/testing/memory-transport';
 import type { HeardFrame, ScriptedPath } from '@rsio/protocol/testing/scripted-server';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { TrunkScene } from '@rsio/protocol/testing/trunk-scene';
 import { Request } from '@rsio/protocol/client/requests/request';
 import { ANSWER, frameEntry, OP } from '@rsio/protocol/wire/frames';

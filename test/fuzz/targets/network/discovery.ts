@@ -12,7 +12,7 @@ import {
   encodeOffer,
 } from '@rsio/protocol/explorer/discovery-datagram';
 import { DiscoveryResponder } from '@rsio/protocol/explorer/discovery-responder';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { expectThat, type FuzzTarget } from '../../fixtures/fuzz-target.ts';
 import { aName, edge, some } from '../../makers/message-maker.ts';
 import { discoveryKeyOf, isDiscoverySigned } from '../../fixtures/proof-oracle.ts';

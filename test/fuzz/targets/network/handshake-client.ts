@@ -3,10 +3,10 @@
 // are thrown.
 
 import { ClientHandshake } from '@rsio/protocol/auth/handshake-client';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { HANDSHAKE_MESSAGE_MAX_BYTES } from '@rsio/protocol/auth/limits';
 import { HEADER_BYTES } from '@rsio/protocol/wire/limits';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { OP } from '@rsio/protocol/wire/frames';
 import { Challenge, Farewell, Refuse, Welcome } from '@rsio/protocol/wire/messages';
 import { frameBytes } from '../../makers/frame-maker.ts';

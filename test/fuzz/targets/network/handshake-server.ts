@@ -5,7 +5,7 @@
 import { HANDSHAKE_MESSAGE_MAX_BYTES } from '@rsio/protocol/auth/limits';
 import { DATA_PROCESSES_MAX, HEADER_BYTES, INSTANCE_MAX } from '@rsio/protocol/wire/limits';
 import { type Proven, refuseFrame, type Refusal, ServerHandshake } from '@rsio/protocol/auth/handshake-server';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { OP } from '@rsio/protocol/wire/frames';
 import { Farewell, Hello, Proof } from '@rsio/protocol/wire/messages';
 import { frameBytes } from '../../makers/frame-maker.ts';

@@ -4,7 +4,7 @@
 
 import { ClientHandshake } from '@rsio/protocol/auth/handshake-client';
 import { ServerHandshake } from '@rsio/protocol/auth/handshake-server';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { OP } from '@rsio/protocol/wire/frames';
 import { HEADER_BYTES, SHARE_BYTES } from '@rsio/protocol/wire/limits';
 import { Challenge, Farewell, Hello, Proof, Welcome } from '@rsio/protocol/wire/messages';

@@ -8,7 +8,7 @@ import {
   SENTENCE_MAX_CHARS,
   VOLUME_NOTE_MAX_CHARS,
 } from '@rsio/protocol/wire/limits';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { isDeepStrictEqual } from 'node:util';
 import { expectPrintable, expectThat, type FuzzTarget, orRefused } from '../../fixtures/fuzz-target.ts';
 import { MESSAGE_KINDS, messageBytes } from '../../makers/message-maker.ts';

@@ -1,14 +1,14 @@
 // The server's end of a probe connection, and a proven client that sends anything. Oracle: no exception. The server sends only valid
 // frames. The data of READs is zeros, and not more than requested. After the end of the connection, no buffer is lent and no timer runs.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { PROBE_TIME_MAX_MS } from '@rsio/protocol/explorer/limits';
 import { OUTPUT_QUEUED_MAX_BYTES, SEGMENT_BYTES } from '@rsio/protocol/link/limits';
 import { OUTPUT_BUFFER_BYTES } from '@rsio/protocol/wire/limits';
 import { CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { type LinkShape, MemoryLink } from '@rsio/protocol/testing/memory-transport';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
 import { Farewell, Ping } from '@rsio/protocol/wire/messages';
 import { ProbeSession } from '@rsio/rssrv/session/probe-session';

@@ -4,14 +4,14 @@
 // is open and no request waits.
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
+import { BODY_MAX_BYTES } from '@rsio/base/lib/limits';
 import { OUTPUT_HARD_MAX_BYTES, PATHS_PER_TRUNK_MAX, WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import { OUTPUT_BUFFER_BYTES, SLOTS } from '@rsio/protocol/wire/limits';
 import { REREAD_MAX_BYTES } from '@rsio/rssrv/session/limits';
 import { CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { type LinkShape, MemoryLink } from '@rsio/protocol/testing/memory-transport';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { Session } from '@rsio/rssrv/session/session';

@@ -3,8 +3,8 @@
 // good source stay under its name or are marked as disputed. Commands appear only at objects of their own source.
 
 import { isDeepStrictEqual } from 'node:util';
-import { programVersion } from '@rsio/common/lib/version';
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { programVersion } from '@rsio/base/lib/version';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { HistoryRings } from '@rsio/rsweb/model/history-rings';
 import { applicationFindings } from '@rsio/rsweb/model/applications';
 import { findingsOf, merged } from '@rsio/rsweb/model/merge';

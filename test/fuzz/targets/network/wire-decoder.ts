@@ -2,10 +2,10 @@
 // stream is cut, the decoder returns the same frames and ends the stream for the same reason. The decoder allocates memory only for lengths
 // that it has checked.
 
-import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
+import { BODY_MAX_BYTES } from '@rsio/base/lib/limits';
 import { HANDSHAKE_MESSAGE_MAX_BYTES } from '@rsio/protocol/auth/limits';
 import { MESSAGE_MAX_BYTES } from '@rsio/protocol/wire/limits';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { Decoder } from '@rsio/protocol/wire/decoder';
 import { frameEntry, OP } from '@rsio/protocol/wire/frames';
 import { bodyLengthBytes, type Header } from '@rsio/protocol/wire/header';

@@ -5,9 +5,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { RsError } from '@rsio/common/lib/errors';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { RsError } from '@rsio/base/lib/errors';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { volume } from '@rsio/api/testing/server-views';
 import type { ClientRights } from '@rsio/common/config/schema/types';
 import { ChangeQueue } from '@rsio/rssrv/admin/change-queue';

@@ -1,8 +1,8 @@
 // The ages of removed volumes (removal-ages.ts of rssrv) under wall clocks that jump, with restarts between the looks. Invariant: a removed
 // volume is deleted only after servers have seen REMOVED_KEPT_MS pass since its removal, whatever the date is.
 
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { PoolState } from '@rsio/rssrv/pools/catalogue';
 import type { Removal } from '@rsio/rssrv/pools/disk/manifest';
 import { REMOVED_AGE_STEP_MS, REMOVED_KEPT_MS } from '@rsio/rssrv/pools/limits';

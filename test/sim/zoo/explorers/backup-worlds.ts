@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { decideCompared, type RunBackup } from '@rsio/rsconfig/backup/generations';
 import { factsOf, LinkCheck } from '@rsio/rsconfig/backup/link-check';
 import type { BackupRecord } from '@rsio/rsconfig/backup/backup-record';

@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { BIG2, MARS, turns } from '@rsio/rssrv/testing/contenders';
 import { ReplicaScene } from '@rsio/rssrv/testing/replica-scene';

@@ -1,8 +1,8 @@
 // Copies a piece of a replica (M12) from storage whose write-back sometimes fails. The source may then return older content until a flush
 // notices the failure (V1). Invariant: if a piece counts as copied, the target has the last writes of users.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { CopyIo, Done } from '@rsio/protocol/mirror/copy/copy-ports';
 import { PieceRun, type PieceResult } from '@rsio/protocol/mirror/copy/piece-run';
 import { TimesBudget } from '@rsio/protocol/mirror/lacks/change-times';

@@ -5,10 +5,10 @@
 // to one data process. A client that has a handle has the hold, and is the only client that has one.
 
 import type { Socket } from 'node:net';
-import type { Log } from '@rsio/common/log/log';
-import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { Log } from '@rsio/base/log/log';
+import { RateLimitedLog } from '@rsio/base/log/rate-limited-log';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import { VOTED } from '@rsio/protocol/wire/mirror-messages';
 import type { VoterRecord } from '@rsio/rssrv/mirrors/voter-rules';

@@ -3,10 +3,10 @@
 // repeats its write over another one. It does not heed the states of its paths, so that gates are asked more often than by real hosts.
 // Invariant (D1, D3): the volume has the last write that the host got an answer for, or the next one, and no read shows an older one.
 
-import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
-import { StallingClock } from '@rsio/common/testing/stalling-clock';
+import { RateLimitedLog } from '@rsio/base/log/rate-limited-log';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
+import { StallingClock } from '@rsio/base/testing/stalling-clock';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { GATE_SWITCH_MS, GATE_TICK_MS } from '@rsio/rsiod/gates/limits';
 import { GateRig, NQN } from '@rsio/rsiod/gates/nvme/testing/nvme-rig';

@@ -2,7 +2,7 @@
 // is read, perhaps seconds after the host has given the path up. A path is one login: a controller with an admin and an I/O connection, or a
 // session. Invariant: a path that its host has given up sends and answers nothing any more; what it had sent still arrives.
 
-import type { SeededRandom } from '@rsio/common/testing/seeded-random';
+import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { TargetPdu } from '@rsio/rsiod/gates/iscsi/testing/iscsi-host';
 import { type IscsiRig, RigHost } from '@rsio/rsiod/gates/iscsi/testing/iscsi-rig';
 import { capsule, type Answer, hostData, type Sqe } from '@rsio/rsiod/gates/nvme/testing/nvme-host';

@@ -4,8 +4,8 @@
 // that stands still. Invariants (D1): each block has the last write that was answered, or the one under way; what a careful host compares never
 // differs; a path changes nothing once its host has reset it, or given it up for as long as it waits.
 
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { IscsiRig } from '@rsio/rsiod/gates/iscsi/testing/iscsi-rig';
 import { GATE_HOST_LOGINS_MAX, GATE_PROOF_MS, GATE_TICK_MS } from '@rsio/rsiod/gates/limits';
 import { GateRig } from '@rsio/rsiod/gates/nvme/testing/nvme-rig';

@@ -1,8 +1,8 @@
 // A production trunk whose READs are abandoned at random moments, while their answers arrive in pieces over links that are sometimes slow.
 // The owner of the READs reuses their buffers at once. Invariant: after a READ is abandoned, nothing is written into its buffer.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { TrunkScene } from '@rsio/protocol/testing/trunk-scene';
 import { IDEAL_LINK } from '@rsio/protocol/testing/memory-transport';
 import { OP } from '@rsio/protocol/wire/frames';

@@ -2,9 +2,9 @@
 // kernel, whose cached writes reach the disk at any later moment. Invariant: the disk executes no write of a client after a fence of this
 // client was proven; the judge knows only the disk, the mounts and the proofs.
 
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
-import { RsError } from '@rsio/common/lib/errors';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
+import { RsError } from '@rsio/base/lib/errors';
 import type { Sight, StorageClient } from '@rsio/rssrv/farm/engine';
 import { ReservationEngine } from '@rsio/rssrv/farm/engines/reservation';
 import { SharedDisk, type SharedDiskOptions } from '@rsio/rssrv/farm/engines/shared-disk';

@@ -3,8 +3,8 @@
 // client is told only after a change of a volume that it could attach before the change or after it.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { ConfigInForce, type ConfigInForcePorts } from '@rsio/rssrv/server/config-in-force';
 import { announceList, listFor } from '@rsio/rssrv/server/offered-volumes';
 import type { ServedSession } from '@rsio/rssrv/server/served-session';

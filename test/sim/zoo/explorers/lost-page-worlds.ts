@@ -2,8 +2,8 @@
 // the other, and the cache may evict lost pages at any moment (V1). Invariant: after the answer to a failed flush, the content of a sector
 // changes only by writes.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { FlushGate } from '@rsio/rssrv/storage/io/flush-gate';
 import { SimCache } from '../../storage/sim-cache.ts';

@@ -6,7 +6,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { CopyView } from '@rsio/protocol/mirror/copy/copy-ports';
 import { sourcesOf } from '@rsio/protocol/mirror/copy/sources';
 import { type Term, VOTED } from '@rsio/protocol/wire/mirror-messages';

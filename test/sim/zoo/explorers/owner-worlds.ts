@@ -2,8 +2,8 @@
 // in use or attached again after a restart, and orders end. Invariants: an order that overwrites has the volume alone; what a person has stays
 // attached; what nobody has any more is closed.
 
-import { RsError } from '@rsio/common/lib/errors';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { RsError } from '@rsio/base/lib/errors';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { type Claim, type Owner, Owners, PERSON } from '@rsio/rsiod/attachments/owners';
 
 const [LABEL, STEPS] = ['a:db@0', 60];

@@ -2,7 +2,7 @@
 // answers late, and the pool gives changes up meanwhile. Invariant (D2): no record is written after the other client got a later grant, or
 // after a later record of the same grant.
 
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { BIG2, MARS, OVER, turns } from '@rsio/rssrv/testing/contenders';
 import { RecordScene } from '@rsio/rssrv/testing/record-scene';
 

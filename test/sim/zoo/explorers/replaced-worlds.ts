@@ -1,7 +1,7 @@
 // A client with a volume, which its server tells that another instance has replaced it (R5): by BYE or by REFUSE, or by a REFUSE of an
 // unproven peer. Invariant: only a proven message ends the I/O, with TAKEN, and then no further session begins; otherwise the I/O waits.
 
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { Farewell } from '@rsio/protocol/wire/messages';
 import { OP } from '@rsio/protocol/wire/frames';
 import { STATUS } from '@rsio/protocol/wire/status';

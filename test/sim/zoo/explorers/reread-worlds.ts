@@ -2,7 +2,7 @@
 // storage answers in any order. The sequence numbers of the slot wrap at once. Invariant: a READ returns content that was written before it
 // was sent, or newer content.
 
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { SEQ_MODULUS } from '@rsio/protocol/link/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { type RawPath, SessionScene } from '@rsio/rssrv/testing/raw-client';

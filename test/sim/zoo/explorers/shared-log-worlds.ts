@@ -2,7 +2,7 @@
 // the frames. Invariant: the client of a shared volume sends every change with FUA, and never sends an answered change again, because it
 // could overwrite the newer write of another client.
 
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { Attachment } from '@rsio/protocol/client/attachment';
 import { SlabPool } from '@rsio/protocol/client/replay/replay-blocks';
 import { ReplayLog } from '@rsio/protocol/client/replay/replay-log';

@@ -2,7 +2,7 @@
 // Processes open the volume and write. Sometimes, a process is killed and the next one starts. Invariant: once a process has had the volume
 // open for writes for SYNCED_MS, all earlier writes are synced.
 
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { SELF_SYNC_MS } from '@rsio/protocol/link/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { STATUS } from '@rsio/protocol/wire/status';

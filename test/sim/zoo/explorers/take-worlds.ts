@@ -3,7 +3,7 @@
 // storage, which servers were up, and the orders of people.
 
 import type { SharedDiskConfig } from '@rsio/common/config/schema/types';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { firstRecord, type FarmRecord } from '@rsio/rssrv/farm/farm-record';
 import { movePool } from '@rsio/rssrv/farm/move-pool';
 import { FarmServer, settled, SharedStorage } from '@rsio/rssrv/testing/shared-storage';

@@ -5,7 +5,7 @@ import type { ServerPath } from '@rsio/rssrv/session/server-path';
 import { Session } from '@rsio/rssrv/session/session';
 import type { Status } from '@rsio/protocol/wire/status';
 import { type HeldRequest, type ThrottledHandle, VolumeThrottle } from '@rsio/rssrv/volumes/throttle/volume-throttle';
-import type { FixedQueue } from '@rsio/common/structures/fixed-queue';
+import type { FixedQueue } from '@rsio/base/structures/fixed-queue';
 import { override } from '../../base/override.ts';
 import type { Mutant, PrivateAs } from '../mutants/mutant.ts';
 

@@ -3,7 +3,7 @@
 // decides by processes and files that the simulator lacks, a mutant breaks the simulator's listener instead, and says so. The zoo runs
 // these mutants.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { Attachment } from '@rsio/protocol/client/attachment';
 import { Opener } from '@rsio/protocol/client/opener';
 import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';

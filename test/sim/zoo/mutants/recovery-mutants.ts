@@ -7,7 +7,7 @@ import { changesContent } from '@rsio/protocol/client/requests/overlap';
 import { Opener } from '@rsio/protocol/client/opener';
 import type { Replay } from '@rsio/protocol/client/replay/replay';
 import { ReplayLog } from '@rsio/protocol/client/replay/replay-log';
-import type { GrowingQueue } from '@rsio/common/lib/growing-queue';
+import type { GrowingQueue } from '@rsio/base/lib/growing-queue';
 import { ReplaySender } from '@rsio/protocol/client/replay/replay-sender';
 import type { Request } from '@rsio/protocol/client/requests/request';
 import { OP } from '@rsio/protocol/wire/frames';

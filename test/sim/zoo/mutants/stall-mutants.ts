@@ -1,7 +1,7 @@
 // Mutants of rules E1 and E2: when waiting I/O fails, and how the client prevents a failed write from overwriting newer data later. The zoo
 // runs these mutants.
 
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import type { Attachment } from '@rsio/protocol/client/attachment';
 import { Dispatcher } from '@rsio/protocol/client/dispatcher';
 import { Request } from '@rsio/protocol/client/requests/request';

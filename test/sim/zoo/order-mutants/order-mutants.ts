@@ -4,7 +4,7 @@
 import { lstat } from 'node:fs/promises';
 import type { BackupRecord } from '@rsio/rsconfig/backup/backup-record';
 import { LinkCheck } from '@rsio/rsconfig/backup/link-check';
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import { type Claim, type Owner, Owners, PERSON } from '@rsio/rsiod/attachments/owners';
 import { type AgedRemoval, RemovalAges } from '@rsio/rssrv/pools/removal-ages';
 import type { PoolState } from '@rsio/rssrv/pools/catalogue';

@@ -3,7 +3,7 @@
 
 import type { OpenRequest } from '@rsio/protocol/wire/messages';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { type GrantPorts, Holds } from '@rsio/rssrv/volumes/holds/holds';
 import { ConfigInForce } from '@rsio/rssrv/server/config-in-force';
 import type { Found, PoolState } from '@rsio/rssrv/pools/catalogue';

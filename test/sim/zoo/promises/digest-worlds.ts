@@ -1,8 +1,8 @@
 // Frames with digests on a connection that flips one bit of some frames (G11). Invariant: the decoder delivers the frames that were sent,
 // unchanged and in their order, and nothing behind a frame with a flipped bit.
 
-import { BufferPool } from '@rsio/common/structures/buffer-pool';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { BufferPool } from '@rsio/base/structures/buffer-pool';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { Decoder } from '@rsio/protocol/wire/decoder';
 import { Encoder, OutputPool } from '@rsio/protocol/wire/encoder';
 import { OP } from '@rsio/protocol/wire/frames';

@@ -4,9 +4,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
-import { RsError } from '@rsio/common/lib/errors';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
+import { RsError } from '@rsio/base/lib/errors';
 import { turns } from '@rsio/rssrv/testing/contenders';
 import { Fences } from '@rsio/rssrv/volumes/fences';
 

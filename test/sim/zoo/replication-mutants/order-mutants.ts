@@ -2,7 +2,7 @@
 // of two servers at which people give any order (rssrv, testing/order-lives.ts), or of which one has old images (testing/consent-lives.ts). Invariant: each mutant drops one sentence of a rule, and
 // leaves the checks of the other server in force.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { ReplicationOrder } from '@rsio/api/rssrv/replication-methods';
 import type { Asker } from '@rsio/rssrv/pools/asker';
 import type { Found, VolumeName } from '@rsio/rssrv/pools/catalogue';

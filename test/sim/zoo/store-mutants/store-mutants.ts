@@ -2,8 +2,8 @@
 // production code that changes the files, and the file system operations that this code needs. The zoo runs these mutants.
 
 import { link, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { replaceFile } from '@rsio/common/files/durable-write';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { replaceFile } from '@rsio/base/files/durable-write';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { LastStep } from '@rsio/rssrv/jobs/moves/last-step';
 import { MoveRounds } from '@rsio/rssrv/jobs/moves/move-rounds';
 import { VolumeSwitch } from '@rsio/rssrv/jobs/moves/volume-switch';

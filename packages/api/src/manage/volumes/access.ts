@@ -4,8 +4,8 @@
 import { type Command, JSON_OPTION, makeCommand, printJson } from '@rsio/common/cli/command';
 import { toText } from '@rsio/common/cli/table';
 import { ALLOWED } from '../../rssrv/volume-methods.ts';
-import { escapeControls } from '@rsio/common/lib/printable';
-import { object } from '@rsio/common/lib/shape';
+import { escapeControls } from '@rsio/base/lib/printable';
+import { object } from '@rsio/base/lib/shape';
 import { noteUnknownClients } from './create.ts';
 import type { VolumeDoor, VolumeProgram } from './door.ts';
 

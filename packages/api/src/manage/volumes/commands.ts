@@ -2,13 +2,13 @@
 // permitted, and executes the change. Invariants: each command that changes something sends an id with its request, so that the
 // request is never executed twice. Removing a volume needs the person's consent.
 
-import { shownSize } from '@rsio/common/lib/units';
+import { shownSize } from '@rsio/base/lib/units';
 import { type Command, JSON_OPTION, makeCommand, printJson, usageError } from '@rsio/common/cli/command';
 import { toText } from '@rsio/common/cli/table';
 import { JOB, REMOVED, SNAPSHOT, VOLUME } from '../../views/views.ts';
-import { object, orNull, type Shape } from '@rsio/common/lib/shape';
-import { escapeControls } from '@rsio/common/lib/printable';
-import { formatTime } from '@rsio/common/log/log-line';
+import { object, orNull, type Shape } from '@rsio/base/lib/shape';
+import { escapeControls } from '@rsio/base/lib/printable';
+import { formatTime } from '@rsio/base/log/log-line';
 import { poolsText, volumeDetails } from '../../views/server-tables.ts';
 import { noteUnknownClients } from './create.ts';
 import type { VolumeDoor, VolumeProgram, VolumeTarget } from './door.ts';

@@ -13,8 +13,8 @@ import {
   WAIT_OPTION,
 } from '@rsio/common/cli/command';
 import { JOB } from '../../views/views.ts';
-import { object } from '@rsio/common/lib/shape';
-import { quoteText } from '@rsio/common/lib/units';
+import { object } from '@rsio/base/lib/shape';
+import { quoteText } from '@rsio/base/lib/units';
 import type { VolumeDoor, VolumeProgram, VolumeTarget } from './door.ts';
 import { checkWaiting, followJob, type FollowOptions } from './jobs.ts';
 import { poolNameOf, sizeOf, splitSnapshot } from '../../views/values.ts';

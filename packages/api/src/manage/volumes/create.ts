@@ -6,9 +6,9 @@ import { LIMIT_KEYS, limitAllowed, type LimitKey, NO_IO_LIMITS, withLimit } from
 import type { ServerMethods } from '../../rssrv/server-methods.ts';
 import { type ManagedVolumeView, VOLUME } from '../../views/views.ts';
 import { toText } from '@rsio/common/cli/table';
-import { RsError } from '@rsio/common/lib/errors';
-import { flag } from '@rsio/common/lib/shape';
-import { parseWhole, quoteText, shownSize } from '@rsio/common/lib/units';
+import { RsError } from '@rsio/base/lib/errors';
+import { flag } from '@rsio/base/lib/shape';
+import { parseWhole, quoteText, shownSize } from '@rsio/base/lib/units';
 import { poolsText } from '../../views/server-tables.ts';
 import type { VolumeDoor, VolumeTarget } from './door.ts';
 import { clientsOf, poolNameOf, sizeOf } from '../../views/values.ts';

@@ -4,8 +4,8 @@
 import { type Command, JSON_OPTION, makeCommand, type OptionSpec, printJson, usageError } from '@rsio/common/cli/command';
 import { toText } from '@rsio/common/cli/table';
 import type { Param } from '@rsio/common/control/method-table';
-import { misfit, object } from '@rsio/common/lib/shape';
-import { quoteText } from '@rsio/common/lib/units';
+import { misfit, object } from '@rsio/base/lib/shape';
+import { quoteText } from '@rsio/base/lib/units';
 import type { CommandScene, Field, Said, StoredCommand } from '../../rssrv/method-command.ts';
 import type { ServerMethod } from '../../rssrv/server-method.ts';
 import { SERVER_METHODS, type ServerMethodName } from '../../rssrv/server-methods.ts';

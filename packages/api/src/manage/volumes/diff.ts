@@ -3,10 +3,10 @@
 
 import { type Command, JSON_OPTION, makeCommand, printJson, usageError } from '@rsio/common/cli/command';
 import { toText } from '@rsio/common/cli/table';
-import { count, list, object } from '@rsio/common/lib/shape';
+import { count, list, object } from '@rsio/base/lib/shape';
 import type { ServerMethods } from '../../rssrv/server-methods.ts';
-import { RsError } from '@rsio/common/lib/errors';
-import { plural, quoteText, shownSize } from '@rsio/common/lib/units';
+import { RsError } from '@rsio/base/lib/errors';
+import { plural, quoteText, shownSize } from '@rsio/base/lib/units';
 import type { VolumeDoor, VolumeProgram, VolumeTarget } from './door.ts';
 import { DIFF_RANGES_SHOWN_MAX } from './limits.ts';
 import { splitSnapshot } from '../../views/values.ts';

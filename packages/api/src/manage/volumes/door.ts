@@ -3,8 +3,8 @@
 
 import { type Output, usageError } from '@rsio/common/cli/command';
 import type { ServerCall } from '../../rssrv/call-server.ts';
-import type { Fields } from '@rsio/common/lib/shape';
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Fields } from '@rsio/base/lib/shape';
+import type { Clock } from '@rsio/base/lib/clock';
 import type { VolumeName } from '../../views/values.ts';
 
 /** A volume that a person named, and the server that answers requests about it. */

@@ -1,11 +1,11 @@
 // The commands of rsadm and rsconfig about images. rssrv decides whether a change is permitted, and executes the change. Invariant: each
 // command that changes something sends an id with its request, so that the request is never executed twice.
 
-import { shownSize } from '@rsio/common/lib/units';
+import { shownSize } from '@rsio/base/lib/units';
 import { type Command, JSON_OPTION, makeCommand, printJson, usageError, WAIT_OPTION } from '@rsio/common/cli/command';
 import { toText } from '@rsio/common/cli/table';
 import { JOB, type JobView, VOLUME } from '../../views/views.ts';
-import { list, object, orNull } from '@rsio/common/lib/shape';
+import { list, object, orNull } from '@rsio/base/lib/shape';
 import { poolsText, snapshotText, volumeText } from '../../views/server-tables.ts';
 import { sameServer, type VolumeDoor, type VolumeProgram, type VolumeTarget } from './door.ts';
 import { checkDone, followed, followJob, type FollowOptions } from './jobs.ts';

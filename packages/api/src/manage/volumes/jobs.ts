@@ -1,13 +1,13 @@
 // The commands of rsadm and rsconfig about moves and jobs. rssrv decides whether a volume can move, and moves the volume. Invariants: each
 // command that changes something sends an id with its request. A job continues after the command that waits for the job is interrupted.
 
-import { shownSize } from '@rsio/common/lib/units';
-import { sleep } from '@rsio/common/lib/waiting';
+import { shownSize } from '@rsio/base/lib/units';
+import { sleep } from '@rsio/base/lib/waiting';
 import { type Command, JSON_OPTION, makeCommand, printJson, usageError, WAIT_OPTION } from '@rsio/common/cli/command';
 import { toText } from '@rsio/common/cli/table';
 import { JOB, type JobView } from '../../views/views.ts';
-import { object } from '@rsio/common/lib/shape';
-import { RsError } from '@rsio/common/lib/errors';
+import { object } from '@rsio/base/lib/shape';
+import { RsError } from '@rsio/base/lib/errors';
 import type { VolumeDoor, VolumeProgram, VolumeTarget } from './door.ts';
 import { JOB_LOOK_MS } from './limits.ts';
 import { poolNameOf, sizeOf } from '../../views/values.ts';

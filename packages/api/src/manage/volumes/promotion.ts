@@ -4,7 +4,7 @@
 import { type Command, JSON_OPTION, makeCommand, printJson, usageError } from '@rsio/common/cli/command';
 import { toText } from '@rsio/common/cli/table';
 import { VOLUME } from '../../views/views.ts';
-import { list, number, object, orNull } from '@rsio/common/lib/shape';
+import { list, number, object, orNull } from '@rsio/base/lib/shape';
 import { momentAge, pastTime } from '../../views/server-tables.ts';
 import { sameServer, type VolumeDoor, type VolumeProgram, type VolumeTarget } from './door.ts';
 

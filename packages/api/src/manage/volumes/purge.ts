@@ -6,9 +6,9 @@ import { toText } from '@rsio/common/cli/table';
 import { duration } from '@rsio/common/config/schema/value-types';
 import { OLDER_MAX_MS } from '@rsio/common/control/limits';
 import { REMOVED, type RemovedVolumeView } from '../../views/views.ts';
-import { list, object } from '@rsio/common/lib/shape';
-import { escapeControls } from '@rsio/common/lib/printable';
-import { plural, shownSize } from '@rsio/common/lib/units';
+import { list, object } from '@rsio/base/lib/shape';
+import { escapeControls } from '@rsio/base/lib/printable';
+import { plural, shownSize } from '@rsio/base/lib/units';
 import type { VolumeDoor, VolumeProgram, VolumeTarget } from './door.ts';
 import { valueOf } from '../../views/values.ts';
 

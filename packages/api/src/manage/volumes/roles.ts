@@ -4,9 +4,9 @@
 import { type Command, JSON_OPTION, makeCommand, printJson, usageError } from '@rsio/common/cli/command';
 import { toText } from '@rsio/common/cli/table';
 import { VOLUME } from '../../views/views.ts';
-import { escapeControls } from '@rsio/common/lib/printable';
-import { count, list, number, object, orNull, text } from '@rsio/common/lib/shape';
-import { printRoundedSize } from '@rsio/common/lib/units';
+import { escapeControls } from '@rsio/base/lib/printable';
+import { count, list, number, object, orNull, text } from '@rsio/base/lib/shape';
+import { printRoundedSize } from '@rsio/base/lib/units';
 import { pastTime } from '../../views/server-tables.ts';
 import { sameServer, type VolumeDoor, type VolumeProgram, type VolumeTarget } from './door.ts';
 

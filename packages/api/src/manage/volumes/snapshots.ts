@@ -4,8 +4,8 @@
 import { type Command, JSON_OPTION, makeCommand, printJson } from '@rsio/common/cli/command';
 import { toText } from '@rsio/common/cli/table';
 import { SNAPSHOT } from '../../views/views.ts';
-import { list, object } from '@rsio/common/lib/shape';
-import { shownSize } from '@rsio/common/lib/units';
+import { list, object } from '@rsio/base/lib/shape';
+import { shownSize } from '@rsio/base/lib/units';
 import { snapshotText } from '../../views/server-tables.ts';
 import { sameServer, type VolumeDoor, type VolumeProgram, type VolumeTarget } from './door.ts';
 import { snapshotIn } from './derived.ts';

@@ -2,7 +2,7 @@
 // folder and address belongs to one application, and an application has one service.
 
 import { isIPv6 } from 'node:net';
-import { quoteText } from '../../lib/units.ts';
+import { quoteText } from '@rsio/base/lib/units';
 import type { APPLICATION_SECTION } from '../schema/application-section.ts';
 import { APPLICATIONS_MAX } from '../schema/limits.ts';
 import type { ApplicationConfig } from '../schema/types.ts';

@@ -2,7 +2,7 @@
 // the administrator can correct them all at once. Invariant: a file with a problem never yields a configuration. Messages never show secret
 // keys.
 
-import { RsError } from '../../lib/errors.ts';
+import { RsError } from '@rsio/base/lib/errors';
 import { type KeyDemand, shortKey } from './short-keys.ts';
 import type { ConfigWarning } from '../schema/types.ts';
 

@@ -1,8 +1,8 @@
 // Reads the sections [gate NAME] of rscltcfg. The key `protocol` decides which other keys apply. Invariant: a volume that hosts of AoE may
 // write is at no other gate, because reservations by hosts of another gate would not stop writes by AoE.
 
-import { addressKey } from '../../lib/subnet.ts';
-import { printEndpoint, quoteText } from '../../lib/units.ts';
+import { addressKey } from '@rsio/base/lib/subnet';
+import { printEndpoint, quoteText } from '@rsio/base/lib/units';
 import { GATE_PORT, GATES_MAX, ISCSI_PORT } from '../schema/limits.ts';
 import type { SCHEMA } from '../schema/schema.ts';
 import type { AoeGateConfig, ClientGateConfig } from '../schema/types.ts';

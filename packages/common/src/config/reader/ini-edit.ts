@@ -2,9 +2,9 @@
 // newline, an edit does not add one. The indent and the spacing of a new entry are copied from a neighbouring entry. An edit refuses only
 // text that would break the structure of the file (E_CONFIG).
 
-import { assert } from '../../lib/assert.ts';
-import { RsError } from '../../lib/errors.ts';
-import { quoteText } from '../../lib/units.ts';
+import { assert } from '@rsio/base/lib/assert';
+import { RsError } from '@rsio/base/lib/errors';
+import { quoteText } from '@rsio/base/lib/units';
 import { documentOf, type IniDocument, type IniLine, type IniSection, isComment, type LineEnd } from './ini-document.ts';
 
 interface EntryStyle {

@@ -1,8 +1,8 @@
 // Reads the keys about metrics of both configuration files. Invariant: an address that other machines can reach needs a token, so that a
 // mistyped address does not publish the metrics. No message shows the token.
 
-import { isLoopback } from '../../lib/subnet.ts';
-import { printEndpoint, quoteText } from '../../lib/units.ts';
+import { isLoopback } from '@rsio/base/lib/subnet';
+import { printEndpoint, quoteText } from '@rsio/base/lib/units';
 import type { MetricsConfig } from '../schema/types.ts';
 import type { EndpointConfig } from '../schema/value-types.ts';
 import type { Findings } from './findings.ts';

@@ -1,8 +1,8 @@
 // Reads the sections [peer NAME] of rssrvcfg. Invariant: two peers never have one name or one address, because each name must be proved by
 // one server.
 
-import { addressKey } from '../../lib/subnet.ts';
-import { printEndpoint, quoteText } from '../../lib/units.ts';
+import { addressKey } from '@rsio/base/lib/subnet';
+import { printEndpoint, quoteText } from '@rsio/base/lib/units';
 import { PEERS_MAX } from '../schema/limits.ts';
 import type { PEER_SECTION } from '../schema/peer-section.ts';
 import type { PeerConfig } from '../schema/types.ts';

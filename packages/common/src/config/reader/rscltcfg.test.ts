@@ -2,7 +2,7 @@
 // The tests compare whole messages or, if a message ends with text of the schema, its beginning.
 
 import { describe, expect, test } from 'vitest';
-import { RsError } from '../../lib/errors.ts';
+import { RsError } from '@rsio/base/lib/errors';
 import { SERVER_SECTIONS_MAX } from '../schema/limits.ts';
 import { parseRscltConfig, targetPort } from './rscltcfg.ts';
 import type { RscltConfig } from '../schema/types.ts';

@@ -2,10 +2,10 @@
 // network. The schema checks single values; this file checks combinations of values. A [server] or [volume] section belongs to the nearest
 // [namespace] section above.
 
-import { printDuration, printEndpoint, quoteText } from '../../lib/units.ts';
-import { assert } from '../../lib/assert.ts';
-import { addressKey } from '../../lib/subnet.ts';
-import { INTERFACES_MAX } from '../../lib/limits.ts';
+import { printDuration, printEndpoint, quoteText } from '@rsio/base/lib/units';
+import { assert } from '@rsio/base/lib/assert';
+import { addressKey } from '@rsio/base/lib/subnet';
+import { INTERFACES_MAX } from '@rsio/base/lib/limits';
 import { NAMESPACES_PER_CLIENT_MAX, PORT_DEFAULT, SERVER_SECTIONS_MAX } from '../schema/limits.ts';
 import { readApplications } from './applications.ts';
 import { type ConfigProblem, Findings, throwProblems, Uniques } from './findings.ts';

@@ -3,10 +3,10 @@
 
 import { availableParallelism } from 'node:os';
 import { posix } from 'node:path';
-import { assert } from '../../lib/assert.ts';
-import { isName, NAME_ALLOWED, printEndpoint, quoteText } from '../../lib/units.ts';
-import { addressKey } from '../../lib/subnet.ts';
-import { INTERFACES_MAX } from '../../lib/limits.ts';
+import { assert } from '@rsio/base/lib/assert';
+import { isName, NAME_ALLOWED, printEndpoint, quoteText } from '@rsio/base/lib/units';
+import { addressKey } from '@rsio/base/lib/subnet';
+import { INTERFACES_MAX } from '@rsio/base/lib/limits';
 import { clientKeys } from '../schema/client-keys.ts';
 import { limitsField } from '../schema/io-limits.ts';
 import { CLIENTS_MAX, PROCESSES_PER_CORE, VOLUMES_MAX } from '../schema/limits.ts';

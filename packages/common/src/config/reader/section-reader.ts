@@ -1,9 +1,9 @@
 // Reads the entries of one section according to the schema. Unknown, duplicate and missing keys and wrong values are reported as findings.
 // Combinations of keys are checked in rssrvcfg.ts and rscltcfg.ts.
 
-import { assert } from '../../lib/assert.ts';
-import { RsError } from '../../lib/errors.ts';
-import { quoteText } from '../../lib/units.ts';
+import { assert } from '@rsio/base/lib/assert';
+import { RsError } from '@rsio/base/lib/errors';
+import { quoteText } from '@rsio/base/lib/units';
 import type { Findings } from './findings.ts';
 import type { IniContent, IniSection } from './ini-document.ts';
 import { isLikely, isMistyped, nearestWord } from '../schema/nearest.ts';

@@ -1,7 +1,7 @@
 // Checks the type, name, number and position of a file's sections against the schema. SectionReader reads the contents. An unknown section
 // is reported once, and its lines are ignored.
 
-import { isName, NAME_ALLOWED, quoteText } from '../../lib/units.ts';
+import { isName, NAME_ALLOWED, quoteText } from '@rsio/base/lib/units';
 import type { Findings } from './findings.ts';
 import type { HeaderFault, IniDocument, IniSection } from './ini-document.ts';
 import { isLikely, nearestWord } from '../schema/nearest.ts';

@@ -2,7 +2,7 @@
 // rssrvcfg.test.ts tests the other sections.
 
 import { describe, expect, test } from 'vitest';
-import { RsError } from '../../lib/errors.ts';
+import { RsError } from '@rsio/base/lib/errors';
 import { parseRssrvConfig } from './rssrvcfg.ts';
 
 const HEAD = `[namespace osl]

@@ -2,7 +2,7 @@
 // rssrvcfg.ts reads the other sections. Invariant: a client has at most one line in [rights], and a wrong line gives no rights.
 
 import { posix } from 'node:path';
-import { isName, NAME_ALLOWED, parseSize, quoteText } from '../../lib/units.ts';
+import { isName, NAME_ALLOWED, parseSize, quoteText } from '@rsio/base/lib/units';
 import { CLIENTS_MAX, OWNERS_MAX, POOLS_MAX } from '../schema/limits.ts';
 import { type Findings, Uniques } from './findings.ts';
 import type { IniContent, IniSection } from './ini-document.ts';

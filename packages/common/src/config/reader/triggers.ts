@@ -1,7 +1,7 @@
 // Reads the sections [trigger NAME] of both configuration files. Each section names a program of the administrator. trigger-programs.ts
 // checks whether these programs exist and are safe.
 
-import { quoteText } from '../../lib/units.ts';
+import { quoteText } from '@rsio/base/lib/units';
 import { TRIGGERS_MAX } from '../schema/limits.ts';
 import type { triggerSection } from '../schema/trigger-section.ts';
 import type { TriggerConfig } from '../schema/types.ts';

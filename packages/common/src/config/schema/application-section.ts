@@ -1,8 +1,8 @@
 // Defines the keys of the section [application NAME] of rscltcfg, with the types of their values. reader/applications.ts reads this section
 // and checks combinations of keys; rsapp runs the applications.
 
-import { isName, parseName, type PrefixedAddress, parsePrefixedAddress, printDuration, refuse } from '../../lib/units.ts';
-import { isSingleHost } from '../../lib/subnet.ts';
+import { isName, parseName, type PrefixedAddress, parsePrefixedAddress, printDuration, refuse } from '@rsio/base/lib/units';
+import { isSingleHost } from '@rsio/base/lib/subnet';
 import { needed, optional, withDefault } from './entries.ts';
 import {
   APPLICATION_CHECK_EVERY_MS,

@@ -1,7 +1,7 @@
 // The keys of rscltcfg that a namespace, and perhaps a volume, inherits from [defaults]. From an entry follow the key in each section, the
 // type of the configuration, the inheritance, and what a reload says. Invariant: a key that is inherited is told once.
 
-import { printDuration, printSize } from '../../lib/units.ts';
+import { printDuration, printSize } from '@rsio/base/lib/units';
 import type { ValueOf } from './entries.ts';
 import {
   DEAD_AFTER_MS,

@@ -1,7 +1,7 @@
 // Parses and prints the I/O limits of volumes and clients: the keys iops, bandwidth and burst. Pure. Invariant: parsing printed limits
 // yields the same limits.
 
-import { printDuration, printSize } from '../../lib/units.ts';
+import { printDuration, printSize } from '@rsio/base/lib/units';
 import { BANDWIDTH_MAX_BYTES, BANDWIDTH_MIN_BYTES, BURST_MAX_MS, BURST_MIN_MS, BURST_MS, IOPS_MAX, IOPS_MIN } from './limits.ts';
 import { duration, integer, orOff, size } from './value-types.ts';
 

@@ -1,8 +1,8 @@
 // Defines bounds and defaults for the values in configuration files. The name of each bound contains its unit. Every dependent package
 // asserts in its src/limits.ts that its bounds fit the bounds defined here.
 
-import { assert } from '../../lib/assert.ts';
-import { INTERFACES_MAX } from '../../lib/limits.ts';
+import { assert } from '@rsio/base/lib/assert';
+import { INTERFACES_MAX } from '@rsio/base/lib/limits';
 
 const MIB = 1024 * 1024;
 

@@ -2,7 +2,7 @@
 // reader/peers.ts.
 
 import { needed, optional, withDefault } from './entries.ts';
-import { NAMESPACEID_MAX } from '../../lib/limits.ts';
+import { NAMESPACEID_MAX } from '@rsio/base/lib/limits';
 import * as types from './value-types.ts';
 
 export const PEER_SECTION = {

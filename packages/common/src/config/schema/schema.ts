@@ -2,7 +2,7 @@
 // error messages, the help line of crsio and the man pages are derived from the table. Combinations of keys are checked in rssrvcfg.ts and
 // rscltcfg.ts.
 
-import { NAMESPACEID_MAX, SECTOR_BYTES, SERVERID_MAX, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '../../lib/limits.ts';
+import { NAMESPACEID_MAX, SECTOR_BYTES, SERVERID_MAX, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '@rsio/base/lib/limits';
 import {
   BURST_MS,
   CLIENTS_MAX,
@@ -22,7 +22,7 @@ import {
   TAKE_OVER_MIN_MS,
   TAKE_OVER_MS,
 } from './limits.ts';
-import { printDuration, printSize } from '../../lib/units.ts';
+import { printDuration, printSize } from '@rsio/base/lib/units';
 import { type FileSchema, needed, optional, type SectionEntry, withDefault } from './entries.ts';
 import { APPLICATION_SECTION } from './application-section.ts';
 import { DEFAULT_KEYS, NAMESPACE_KEYS, VOLUME_KEYS } from './inherited.ts';

@@ -2,7 +2,7 @@
 // section is tested in reader/storage-sections.test.ts.
 
 import { describe, expect, test } from 'vitest';
-import { SeededRandom } from '../../testing/seeded-random.ts';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { diskText, fenceText } from './shared-disk-text.ts';
 import { disk, type DiskConfig, fence, type FenceConfig, serverNames } from './value-types.ts';
 

@@ -1,7 +1,7 @@
 // Defines the keys of the section [trigger NAME], which both configuration files may have. reader/triggers.ts reads this section, and the
 // folder triggers starts its programs.
 
-import { printDuration } from '../../lib/units.ts';
+import { printDuration } from '@rsio/base/lib/units';
 import { needed, withDefault } from './entries.ts';
 import { TRIGGER_MAX_MS, TRIGGER_MIN_MS, TRIGGER_MS } from './limits.ts';
 import * as types from './value-types.ts';

@@ -1,7 +1,7 @@
 // Types for the content of the two configuration files, checked and with defaults filled in. Durations are in milliseconds, and sizes are
 // in bytes.
 
-import type { Address } from '../../lib/address.ts';
+import type { Address } from '@rsio/base/lib/address';
 import type { APPLICATION_SECTION, ApplicationMount } from './application-section.ts';
 import type { SectionFields } from './entries.ts';
 import type { NamespaceSettings, VolumeOverrides } from './inherited.ts';

@@ -1,7 +1,7 @@
 // Defines the types of configuration values. Each type has a parser and a text that says what is allowed. If a value is wrong, the parser
 // throws E_USAGE, and `context.allowed` says what is allowed. Errors never show a secret.
 
-import { PORT_MAX } from '../../lib/limits.ts';
+import { PORT_MAX } from '@rsio/base/lib/limits';
 import {
   AOE_SLOT_MAX,
   GATE_ADDRESSES_MAX,
@@ -31,9 +31,9 @@ import {
   printSize,
   refuse,
   SIZE_ALLOWED,
-} from '../../lib/units.ts';
-import { isSingleHost } from '../../lib/subnet.ts';
-import { parseVolumeName } from '../../lib/volume-name.ts';
+} from '@rsio/base/lib/units';
+import { isSingleHost } from '@rsio/base/lib/subnet';
+import { parseVolumeName } from '@rsio/base/lib/volume-name';
 
 export type StallPolicy = number | 'forever' | 'fail';
 export type AttachChoice = 'none' | 'all' | readonly string[];

@@ -1,12 +1,12 @@
 // The state of crsio's part for the appliance, and the ports through which it uses the machine. Pure. Invariants: one change is in progress at
 // a time, because two changes of disks or settings could contradict each other; the screen shows the last view while a change is in progress.
 
-import type { InterfaceSettings } from '@rsio/common/appliance/changes';
-import type { NewArray, Replacement } from '@rsio/common/appliance/disks';
-import type { ApplianceView } from '@rsio/common/appliance/look';
-import type { Slots } from '@rsio/common/appliance/upgrade';
+import type { InterfaceSettings } from '@rsio/appliance/changes';
+import type { NewArray, Replacement } from '@rsio/appliance/disks';
+import type { ApplianceView } from '@rsio/appliance/look';
+import type { Slots } from '@rsio/appliance/upgrade';
 import type { FirstServer } from '@rsio/common/config/rssrvcfg-edit';
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import { type Command, type Failure, firstState, type ListPage, type Machine } from '../../machine/machine.ts';
 import type { Choice, Row } from '../../machine/rows.ts';
 

@@ -1,8 +1,8 @@
 // The pages of arrays and disks, from which pools are made and disks are replaced. Pure. Invariant: the state of an array is in its text, so
 // that it is readable without colours.
 
-import { arrayTrouble, type Disk, type DiskArray, UNKNOWN_CONTENT } from '@rsio/common/appliance/disks';
-import { shownSize } from '@rsio/common/lib/units';
+import { arrayTrouble, type Disk, type DiskArray, UNKNOWN_CONTENT } from '@rsio/appliance/disks';
+import { shownSize } from '@rsio/base/lib/units';
 import { open, pageOf, report, step } from '../../machine/machine.ts';
 import { choiceRow, commandRow, EMPTY_ROW, headingRow, problemRow, textRow } from '../../machine/rows.ts';
 import { rowColumns } from '../../widgets/border.ts';

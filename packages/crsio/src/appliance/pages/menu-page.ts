@@ -1,8 +1,8 @@
 // The first page of the appliance, and the pages of its network and system. Pure. Invariant: the hint names the next step, so that a new user
 // who follows the hints gets a pool that clients can use.
 
-import { otherSlot } from '@rsio/common/appliance/system-image';
-import { plural } from '@rsio/common/lib/units';
+import { otherSlot } from '@rsio/appliance/system-image';
+import { plural } from '@rsio/base/lib/units';
 import { failureText, open, pageOf } from '../../machine/machine.ts';
 import { commandRow, EMPTY_ROW, menuRows, problemRow, textRow } from '../../machine/rows.ts';
 import { CHANGE_PASSWORD, CHANGE_TIME, changeInterface, MAKE_SERVER, RESTORE_CONFIG, SAVE_CONFIG, UPGRADE } from '../work/forms.ts';

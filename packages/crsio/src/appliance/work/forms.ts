@@ -1,13 +1,13 @@
 // The forms of the appliance, and the changes that they become. Pure. Invariant: before a disk is overwritten, a question names it by model,
 // serial and size.
 
-import { arrayDisks, type DiskArray, diskText, LEVELS, type Level, overwriteText } from '@rsio/common/appliance/disks';
-import { replacementIn, usableDisk } from '@rsio/common/appliance/disks';
-import type { NetworkDevice } from '@rsio/common/appliance/look';
-import { isAddress, isCidr, isHostName, isPoolName, isZone } from '@rsio/common/appliance/settings';
+import { arrayDisks, type DiskArray, diskText, LEVELS, type Level, overwriteText } from '@rsio/appliance/disks';
+import { replacementIn, usableDisk } from '@rsio/appliance/disks';
+import type { NetworkDevice } from '@rsio/appliance/look';
+import { isAddress, isCidr, isHostName, isPoolName, isZone } from '@rsio/appliance/settings';
 import { choice, name, type ValueType } from '@rsio/common/config/schema/value-types';
-import { RsError } from '@rsio/common/lib/errors';
-import { refuse } from '@rsio/common/lib/units';
+import { RsError } from '@rsio/base/lib/errors';
+import { refuse } from '@rsio/base/lib/units';
 import { entryOf, formOf, type Offer, fillField, formText } from '../../machine/form.ts';
 import { withForm } from '../../machine/form-page.ts';
 import { type Popup, step, topOf, withPopup } from '../../machine/machine.ts';

@@ -5,7 +5,7 @@ import type { FileFingerprint } from '@rsio/common/config/config-file';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import type { AppCall } from '@rsio/api/rsapp/app-methods';
 import type { ControlMethodName, ControlMethods } from '@rsio/api/rsiod/methods';
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import type { Exploration, FoundServer } from '@rsio/protocol/explorer/exploration';
 import type { Finding } from '@rsio/protocol/explorer/finding';
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';

@@ -1,7 +1,7 @@
 // The first page of the client, which summarizes rscltcfg and leads to every other page. Invariant: the hint names the next step, so that a
 // new user who follows the hints gets a working client.
 
-import { plural } from '@rsio/common/lib/units';
+import { plural } from '@rsio/base/lib/units';
 import { open, pageOf } from '../../machine/machine.ts';
 import { EMPTY_ROW, menuRows, textRow } from '../../machine/rows.ts';
 import { KEYS_HELP } from '../model/help-text.ts';

@@ -4,10 +4,10 @@
 
 import type { AttachedMirrorView } from '@rsio/api/rsiod/methods';
 import type { MirrorSummary } from '@rsio/api/rsiod/mirror-methods';
-import { printDuration, shownSize } from '@rsio/common/lib/units';
-import { volumeLabel } from '@rsio/common/lib/volume-name';
+import { printDuration, shownSize } from '@rsio/base/lib/units';
+import { volumeLabel } from '@rsio/base/lib/volume-name';
 import { name, size, type ValueType } from '@rsio/common/config/schema/value-types';
-import { SECTOR_BYTES, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES, VOLUME_MAX_BYTES } from '@rsio/base/lib/limits';
 import { entryOf, type FieldSpec, type Form, formOf, type Offer } from '../../machine/form.ts';
 import { textsOf } from '../../machine/form-page.ts';
 import { ask, pageOf, popped, step } from '../../machine/machine.ts';

@@ -4,7 +4,7 @@
 import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
 import { SCHEMA } from '@rsio/common/config/schema/schema';
 import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
-import { plural } from '@rsio/common/lib/units';
+import { plural } from '@rsio/base/lib/units';
 import type { FoundServer } from '@rsio/protocol/explorer/exploration';
 import { fillField, focusOn, type Form, formText } from '../../machine/form.ts';
 import { acceptTop, withForm } from '../../machine/form-page.ts';

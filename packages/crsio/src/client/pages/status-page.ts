@@ -3,9 +3,9 @@
 // and numbers carry all information; the bars only help to compare.
 
 import { type PathStats, type RepView, waitingEnd, waitingText } from '@rsio/api/rsiod/methods';
-import { plural } from '@rsio/common/lib/units';
-import { volumeLabel } from '@rsio/common/lib/volume-name';
-import { formatTime } from '@rsio/common/log/log-line';
+import { plural } from '@rsio/base/lib/units';
+import { volumeLabel } from '@rsio/base/lib/volume-name';
+import { formatTime } from '@rsio/base/log/log-line';
 import { pageOf } from '../../machine/machine.ts';
 import { columnsOf, commandRow, EMPTY_ROW, headingRow, problemRow, textRow } from '../../machine/rows.ts';
 import { showHelp } from '../../machine/update.ts';

@@ -4,9 +4,9 @@
 import { type IniDocument, printIni } from '@rsio/common/config/reader/ini-document';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { addInterface, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';
-import { RsError } from '@rsio/common/lib/errors';
-import { INTERFACES_MAX } from '@rsio/common/lib/limits';
-import { plural } from '@rsio/common/lib/units';
+import { RsError } from '@rsio/base/lib/errors';
+import { INTERFACES_MAX } from '@rsio/base/lib/limits';
+import { plural } from '@rsio/base/lib/units';
 import { checkRemoval } from '@rsio/api/manage/applications';
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import { freeNames, missingIn } from '../../machine/address-offers.ts';

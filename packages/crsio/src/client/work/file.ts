@@ -3,7 +3,7 @@
 
 import { printIni } from '@rsio/common/config/reader/ini-document';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
-import { plural } from '@rsio/common/lib/units';
+import { plural } from '@rsio/base/lib/units';
 import { reloadApps } from '@rsio/api/manage/applications';
 import {
   ask,

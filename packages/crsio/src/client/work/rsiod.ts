@@ -1,10 +1,10 @@
 // Sends requests to rsiod: for the samples on the status page and on the page of mirrors, for changes of volumes and mirrors, and for the
 // path test. The samples about applications come from rsapp. Invariant: a daemon is asked for samples only while a page shows them.
 
-import { RsError } from '@rsio/common/lib/errors';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { parseSize } from '@rsio/common/lib/units';
-import { volumeLabel } from '@rsio/common/lib/volume-name';
+import { RsError } from '@rsio/base/lib/errors';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
+import { parseSize } from '@rsio/base/lib/units';
+import { volumeLabel } from '@rsio/base/lib/volume-name';
 import type { MirrorSummary } from '@rsio/api/rsiod/mirror-methods';
 import { ask, type Effect, type Failure, isOpen, onTop, popped, pushed, reportFailure, request, step } from '../../machine/machine.ts';
 import { APPLICATIONS_REFRESH_MS, MIRRORS_REFRESH_MS, STATUS_REFRESH_MS } from '../../widgets/limits.ts';

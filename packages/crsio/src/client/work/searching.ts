@@ -1,7 +1,7 @@
 // Explores the network for namespaces, and searches for the servers of one namespace. Invariant: a page that the user has left receives no
 // more results.
 
-import { addressKey } from '@rsio/common/lib/subnet';
+import { addressKey } from '@rsio/base/lib/subnet';
 import type { Exploration, FoundServer } from '@rsio/protocol/explorer/exploration';
 import type { Finding } from '@rsio/protocol/explorer/finding';
 import { onTop, pushed, report, reportFailure, request, step, type Tell, withTop } from '../../machine/machine.ts';

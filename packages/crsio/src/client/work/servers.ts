@@ -10,8 +10,8 @@ import type { ClientNamespaceConfig, RscltConfig } from '@rsio/common/config/sch
 import type { OfferedInterface } from '@rsio/protocol/explorer/discovery-datagram';
 import type { FoundServer } from '@rsio/protocol/explorer/exploration';
 import type { Examination, ProbeReport } from '@rsio/protocol/explorer/probe-report';
-import { addressKey } from '@rsio/common/lib/subnet';
-import { NAME_MAX_BYTES } from '@rsio/common/lib/limits';
+import { addressKey } from '@rsio/base/lib/subnet';
+import { NAME_MAX_BYTES } from '@rsio/base/lib/limits';
 import { reportSentence } from '../model/report-text.ts';
 import type { ServerOutcome } from '../model/state.ts';
 

@@ -4,8 +4,8 @@
 import { SCHEMA } from '@rsio/common/config/schema/schema';
 import { choice, name, size, type ValueType } from '@rsio/common/config/schema/value-types';
 import { CLIENT_ROLES } from '@rsio/common/config/schema/types';
-import { SECTOR_BYTES, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
-import { printSize, refuse } from '@rsio/common/lib/units';
+import { SECTOR_BYTES, VOLUME_MAX_BYTES } from '@rsio/base/lib/limits';
+import { printSize, refuse } from '@rsio/base/lib/units';
 import { entryOf, type FieldSpec, type Form, formOf, formText } from '../../machine/form.ts';
 import { addressOffers, freeName } from '../../machine/address-offers.ts';
 import { configIn, type ServerCommand, type ServerState } from '../model/state.ts';

@@ -1,10 +1,10 @@
 // The forms of volumes, each with the change that it requests from rssrv. The forms that edit rssrvcfg are in file-forms.ts. Invariant: a
 // form becomes a change only if checkForm() accepts each field; rssrv checks everything else.
 
-import { SECTOR_BYTES, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '@rsio/base/lib/limits';
 import { SCHEMA } from '@rsio/common/config/schema/schema';
 import { clientNames, size, type ValueType } from '@rsio/common/config/schema/value-types';
-import { NAME_ALLOWED, plural, shownSize } from '@rsio/common/lib/units';
+import { NAME_ALLOWED, plural, shownSize } from '@rsio/base/lib/units';
 import { volumeText } from '@rsio/api/views/server-tables';
 import { type VolumeName, volumeName } from '@rsio/api/views/values';
 import { entryOf, type FieldSpec, focusOn, type Form, formOf, formText } from '../../machine/form.ts';

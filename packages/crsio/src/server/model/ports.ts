@@ -3,7 +3,7 @@
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { ServerMethodName, ServerMethods } from '@rsio/api/rssrv/server-methods';
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
 
 export interface ServerPorts {

@@ -3,7 +3,7 @@
 
 import type { ClientView } from '@rsio/api/views/views';
 import type { RekeyStep } from '@rsio/api/manage/client-rekey';
-import { formatTime } from '@rsio/common/log/log-line';
+import { formatTime } from '@rsio/base/log/log-line';
 import { clientStateText, NO_CLIENT, rightsText } from '@rsio/api/views/server-tables';
 import { open } from '../../machine/machine.ts';
 import { problemRow, textRow, type Tone } from '../../machine/rows.ts';

@@ -3,7 +3,7 @@
 // state of an object.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
-import { plural, shownSize } from '@rsio/common/lib/units';
+import { plural, shownSize } from '@rsio/base/lib/units';
 import { volumeText } from '@rsio/api/views/server-tables';
 import { warningsOf } from '@rsio/api/manage/server-warnings';
 import { headingRow, textRow } from '../../machine/rows.ts';

@@ -2,7 +2,7 @@
 // Invariants: a state is shown as a sign and a word, so that it is readable without colours. The rows are made again only if the objects,
 // the filter or the width have changed.
 
-import { plural } from '@rsio/common/lib/units';
+import { plural } from '@rsio/base/lib/units';
 import { pageOf } from '../../machine/machine.ts';
 import { choiceRow, EMPTY_ROW, headingRow, type HelpText, textRow, type Tone } from '../../machine/rows.ts';
 import { rowColumns } from '../../widgets/border.ts';

@@ -1,7 +1,7 @@
 // The first page of the server, which counts its objects and leads to every other page. Pure. Invariant: the hint names the next step, so
 // that a new user who follows the hints gets a volume that a client can use.
 
-import { plural } from '@rsio/common/lib/units';
+import { plural } from '@rsio/base/lib/units';
 import { open, pageOf } from '../../machine/machine.ts';
 import { EMPTY_ROW, menuRows, problemRow, textRow } from '../../machine/rows.ts';
 import { SERVER_HELP } from '../model/help-text.ts';

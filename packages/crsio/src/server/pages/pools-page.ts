@@ -2,7 +2,7 @@
 // Pure. Invariant: a bar only repeats the percentage beside it.
 
 import type { PoolView, SharedPoolView } from '@rsio/api/views/views';
-import { plural, shownSize } from '@rsio/common/lib/units';
+import { plural, shownSize } from '@rsio/base/lib/units';
 import { farmStateText, heartbeatText, NO_POOL, standingText } from '@rsio/api/views/server-tables';
 import { open } from '../../machine/machine.ts';
 import { EMPTY_ROW, headingRow, problemRow, textRow, type Tone } from '../../machine/rows.ts';

@@ -2,8 +2,8 @@
 // come first, and each warning says what to do.
 
 import type { ClientView, ManagedVolumeView } from '@rsio/api/views/views';
-import { plural } from '@rsio/common/lib/units';
-import { formatTime } from '@rsio/common/log/log-line';
+import { plural } from '@rsio/base/lib/units';
+import { formatTime } from '@rsio/base/log/log-line';
 import { pageOf } from '../../machine/machine.ts';
 import { EMPTY_ROW, headingRow, problemRow, textRow } from '../../machine/rows.ts';
 import { rowColumns } from '../../widgets/border.ts';

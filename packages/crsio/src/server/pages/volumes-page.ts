@@ -3,7 +3,7 @@
 
 import type { ManagedVolumeView, RemovedVolumeView } from '@rsio/api/views/views';
 import { keptText, NO_VOLUME, poolsText, volumeText } from '@rsio/api/views/server-tables';
-import { shownSize } from '@rsio/common/lib/units';
+import { shownSize } from '@rsio/base/lib/units';
 import { open } from '../../machine/machine.ts';
 import type { Tone } from '../../machine/rows.ts';
 import { LIST_NAME_COLUMNS_MAX } from '../../widgets/limits.ts';

@@ -9,7 +9,7 @@ import { changeServerFile, type ServerFileContext } from '@rsio/api/manage/serve
 import type { ServerCall } from '@rsio/api/rssrv/call-server';
 import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
-import { plural, printEndpoint } from '@rsio/common/lib/units';
+import { plural, printEndpoint } from '@rsio/base/lib/units';
 import type { ServerPorts } from '../model/ports.ts';
 import { idOf, type Order } from '../model/state.ts';
 

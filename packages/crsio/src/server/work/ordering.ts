@@ -1,7 +1,7 @@
 // Starts changes of the server, including changes that a form describes, and reports the outcome of each change. Invariants: the number of
 // changes in progress is bounded; a form closes only after rssrv has made the change that the form requested.
 
-import { plural } from '@rsio/common/lib/units';
+import { plural } from '@rsio/base/lib/units';
 import { fillField, type Form, formText } from '../../machine/form.ts';
 import { openOrder, withForm } from '../../machine/form-page.ts';
 import {

@@ -2,9 +2,9 @@
 // request that changes a volume has its own id; a key is shown only once, in the outcome of the change that made the key.
 
 import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
-import { formatTime } from '@rsio/common/log/log-line';
+import { formatTime } from '@rsio/base/log/log-line';
 import { volumeText } from '@rsio/api/views/server-tables';
-import { shownSize } from '@rsio/common/lib/units';
+import { shownSize } from '@rsio/base/lib/units';
 import type { VolumeName } from '@rsio/api/views/values';
 import { failureOf, failureText } from '../../machine/machine.ts';
 import type { ServerPorts } from '../model/ports.ts';

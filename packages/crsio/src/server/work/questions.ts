@@ -2,7 +2,7 @@
 // the choice that has the focus at first changes nothing.
 
 import { volumeText } from '@rsio/api/views/server-tables';
-import { shownSize } from '@rsio/common/lib/units';
+import { shownSize } from '@rsio/base/lib/units';
 import type { VolumeName } from '@rsio/api/views/values';
 import { askBefore } from '../../machine/machine.ts';
 import { type ServerCommand, type Order, type ServerState, volumeIn } from '../model/state.ts';

@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { DEAD_AFTER_MS, HEARTBEAT_INTERVAL_MS, SUSPECT_AFTER_MS } from '@rsio/common/config/schema/limits';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { TrunkScene } from '../../testing/trunk-scene.ts';
 import { OP } from '../../wire/frames.ts';
 import { Ping } from '../../wire/messages.ts';

@@ -3,7 +3,7 @@
 // and would otherwise stall requests again every second. Invariant: time during which this process did not run does not count as silence of
 // a path.
 
-import type { Clock, Timer } from '@rsio/common/lib/clock';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
 import { isQuiet, judgePath, type LivenessTimes, quietSinceMs, tickMs, type Verdict } from './path-verdict.ts';
 import type { Path } from './path.ts';
 

@@ -1,8 +1,8 @@
 // Tracks the load and the performance of one path: unanswered bytes and rate in each direction, round trip, and the send time of each
 // request. Invariant: `requests` is the number of slots whose answer is pending on this path. Tracking a request allocates no memory.
 
-import { counted } from '@rsio/common/lib/assert';
-import type { Histogram } from '@rsio/common/structures/histogram';
+import { counted } from '@rsio/base/lib/assert';
+import type { Histogram } from '@rsio/base/structures/histogram';
 import { HELD_BY_STORAGE_MS, LATE_MS, TRIP_GAIN_DOWN, TRIP_GAIN_UP } from '../limits.ts';
 import { OP } from '../../wire/frames.ts';
 import { RateMeter } from './rate-meter.ts';

@@ -3,14 +3,14 @@
 // sent.
 
 import { expect, test } from 'vitest';
-import { BufferPool } from '@rsio/common/structures/buffer-pool';
-import { Histogram } from '@rsio/common/structures/histogram';
+import { BufferPool } from '@rsio/base/structures/buffer-pool';
+import { Histogram } from '@rsio/base/structures/histogram';
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
-import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
+import { BODY_MAX_BYTES } from '@rsio/base/lib/limits';
 import { OUTPUT_HARD_MAX_BYTES } from '../../link/limits.ts';
 import { SLOTS } from '../../wire/limits.ts';
 import { ANSWER_PARTS_MAX_BYTES } from '../limits.ts';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { OutputPool } from '../../wire/encoder.ts';
 import { ANSWER, FLAG, OP } from '../../wire/frames.ts';
 import { emptyHeader, writeMessageHeader } from '../../wire/header.ts';

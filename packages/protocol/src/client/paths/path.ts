@@ -1,8 +1,8 @@
 // The client's end of one live path: encodes requests, tracks the requests in flight, answers heartbeats, and passes answers to its trunk.
 // Invariant: a path begins after WELCOME and ends once. Each new connection is a new path. Rules: S8, R5.
 
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
 import { ANSWER_PARTS_MAX_BYTES, ANSWER_PART_COST_BYTES } from '../limits.ts';
 import { ANSWER, FLAG, frameName, OP } from '../../wire/frames.ts';
 import type { Header } from '../../wire/header.ts';

@@ -2,7 +2,7 @@
 // links that differ or fail.
 
 import { describe, expect, test } from 'vitest';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { LinkWorld, ModelUser } from '../../testing/link-world.ts';
 import { OP } from '../../wire/frames.ts';
 

@@ -2,8 +2,8 @@
 // and ranges so large that removing a range visits every block. Rules: L3.
 
 import { expect, test } from 'vitest';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { BLOCK_SECTORS, ReplayBlocks, SlabPool } from './replay-blocks.ts';
 
 const SECTORS = 24_000;

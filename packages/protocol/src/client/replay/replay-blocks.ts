@@ -3,9 +3,9 @@
 // replay-log.ts defines the meaning of an age and limits the number of blocks. Invariant: every block in use has at least one live sector.
 // Rules: L3.
 
-import { assert } from '@rsio/common/lib/assert';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { ObjectPool } from '@rsio/common/structures/object-pool';
+import { assert } from '@rsio/base/lib/assert';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
+import { ObjectPool } from '@rsio/base/structures/object-pool';
 import { REPLAY_BLOCK_BYTES, REPLAY_SLAB_BLOCKS } from '../limits.ts';
 
 export const BLOCK_SECTORS = REPLAY_BLOCK_BYTES / SECTOR_BYTES;

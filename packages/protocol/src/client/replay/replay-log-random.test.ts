@@ -1,11 +1,11 @@
 // Compares the replay log with a naive model (a map from sectors to content), and runs it against a model of a server with a cache and a
 // disk. After any order of answers, flushes, losses and replays, every sector has its last acknowledged content. Rules: L1 to L3, G5.
 
-import { expectAtMost, expectSame } from '@rsio/common/testing/quick-expect';
+import { expectAtMost, expectSame } from '@rsio/base/testing/quick-expect';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { assert } from '@rsio/common/lib/assert';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { assert } from '@rsio/base/lib/assert';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { BLOCK_COST, change, contents, HOLE, MARGIN, nextPiece } from '../../testing/replay-requests.ts';
 import { FLAG, OP } from '../../wire/frames.ts';
 import { SlabPool } from './replay-blocks.ts';

@@ -1,9 +1,9 @@
 // Tests the replay log case by case: room that is reserved and released, changes that need a FLUSH or FUA, the reports of the log, and the
 // requests of a replay. replay-log-random.test.ts tests arbitrary sequences. Rules: L1 to L3, G5.
 
-import { expectSame } from '@rsio/common/testing/quick-expect';
+import { expectSame } from '@rsio/base/testing/quick-expect';
 import { describe, expect, test } from 'vitest';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { SEGMENT_BYTES, WIDE_COUNT_MAX } from '../../link/limits.ts';
 import { SLOTS, WIDE_UNIT_SECTORS } from '../../wire/limits.ts';
 import { REPLAY_RANGES_MAX, REPLAY_RANGE_COST_BYTES } from '../limits.ts';

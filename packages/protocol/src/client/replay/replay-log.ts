@@ -3,8 +3,8 @@
 // before a request is sent. The memory used and reserved stays within the log's size, apart from the rounding up to whole slabs. The log's
 // incarnation changes only after everything in the log was replayed to the new incarnation. Rules: L3.
 
-import { assert, counted } from '@rsio/common/lib/assert';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { assert, counted } from '@rsio/base/lib/assert';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { SLOTS } from '../../wire/limits.ts';
 import { REPLAY_BLOCK_BYTES, REPLAY_BLOCK_COST_BYTES, REPLAY_RANGES_MAX, REPLAY_RANGE_COST_BYTES } from '../limits.ts';
 import { FLAG, OP } from '../../wire/frames.ts';

@@ -2,7 +2,7 @@
 // never refers to the log's memory. Invariant: an answer counts only for the replay that created the answered request, and only until
 // `drop` is called. Rules: R2.
 
-import { counted } from '@rsio/common/lib/assert';
+import { counted } from '@rsio/base/lib/assert';
 import { SEGMENT_BYTES } from '../../link/limits.ts';
 import { REPLAY_REQUESTS_OUT_MAX } from '../limits.ts';
 import { STATUS } from '../../wire/status.ts';

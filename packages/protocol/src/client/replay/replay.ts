@@ -2,8 +2,8 @@
 // not matter, because no two of them share a sector. Invariant: the log does not change during a replay. An interrupted replay is
 // discarded, and the next one begins with the first piece. Rules: L3.
 
-import { counted } from '@rsio/common/lib/assert';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { counted } from '@rsio/base/lib/assert';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { SEGMENT_BYTES, WIDE_COUNT_MAX } from '../../link/limits.ts';
 import { WIDE_UNIT_SECTORS } from '../../wire/limits.ts';
 import { FLAG, OP } from '../../wire/frames.ts';

@@ -2,7 +2,7 @@
 // the choice of a path for a copy. Rules: G1.
 
 import { describe, expect, test } from 'vitest';
-import { AssertionError } from '@rsio/common/lib/assert';
+import { AssertionError } from '@rsio/base/lib/assert';
 import { SEQ_MODULUS } from '../../link/limits.ts';
 import { SLOTS_RESERVED } from '../../wire/limits.ts';
 import { Request } from './request.ts';

@@ -2,8 +2,8 @@
 // owes an answer to a copy of the request. Invariant: a slot becomes free only after its result has arrived and every copy was answered on
 // its own path or fenced (S4).
 
-import { assert, counted } from '@rsio/common/lib/assert';
-import { FixedQueue } from '@rsio/common/structures/fixed-queue';
+import { assert, counted } from '@rsio/base/lib/assert';
+import { FixedQueue } from '@rsio/base/structures/fixed-queue';
 import { SEQ_MODULUS } from '../../link/limits.ts';
 import { SLOTS_RESERVED } from '../../wire/limits.ts';
 import type { Request } from './request.ts';

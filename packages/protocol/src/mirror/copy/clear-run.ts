@@ -2,7 +2,7 @@
 // flush may take long, but no change waits for it. Changes of the regions wait for the second flush, which is short. Invariant: the regions
 // are locked from before the second flush until every replica has cleared its bits and the plan knows the result.
 
-import type { Clock, Timer } from '@rsio/common/lib/clock';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
 import { STATUS } from '../../wire/status.ts';
 import type { CopyIo, CopyLock } from './copy-ports.ts';

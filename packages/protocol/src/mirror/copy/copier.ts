@@ -2,9 +2,9 @@
 // maps (M3). The plans decide. This class passes the state of the mirror to the plans and executes the orders of the plans. An event only
 // records and schedules `pump`, which acts. Invariant: each piece, flush and clearing that a plan has ordered ends exactly once.
 
-import { counted } from '@rsio/common/lib/assert';
-import type { Clock } from '@rsio/common/lib/clock';
-import { EarliestTimer } from '@rsio/common/lib/earliest-timer';
+import { counted } from '@rsio/base/lib/assert';
+import type { Clock } from '@rsio/base/lib/clock';
+import { EarliestTimer } from '@rsio/base/lib/earliest-timer';
 import { statusEntry } from '../../wire/status.ts';
 import { CHECKPOINT_BYTES, CLEAR_IDLE_MS, COPY_RETRY_MS, PIECES_URGENT_MAX, PIECE_MAX_BYTES } from '../limits.ts';
 import { RegionSet, regionsOf } from '../region-set.ts';

@@ -2,8 +2,8 @@
 // mirror that gets no shared buffer may therefore use one small private buffer. Invariant: a grant is released once, after the last use of
 // its buffer.
 
-import { counted } from '@rsio/common/lib/assert';
-import { BufferPool } from '@rsio/common/structures/buffer-pool';
+import { counted } from '@rsio/base/lib/assert';
+import { BufferPool } from '@rsio/base/structures/buffer-pool';
 import { TimesBudget } from '../lacks/change-times.ts';
 import { BUFFERS_KEPT_BYTES, BUFFERS_MAX_BYTES, PIECE_SMALL_BYTES } from '../limits.ts';
 

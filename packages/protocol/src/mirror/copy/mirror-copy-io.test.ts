@@ -1,7 +1,7 @@
 // Tests the ioctls about intent maps over a data path whose sessions are recorded: the requests to the server and the meaning of its
 // answers. A replica that has no session, or that is given up before its answer, counts as not answering.
 
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { expect, test } from 'vitest';
 import type { Request } from '../../client/requests/request.ts';
 import { IOCTL } from '../../wire/messages.ts';

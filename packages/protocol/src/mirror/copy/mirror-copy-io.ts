@@ -1,8 +1,8 @@
 // Implements CopyIo for the copier: MirrorIo, plus the ioctls about intent maps on the sessions of the replicas.
 // Invariant: an answer from a session that was given up is ignored.
 
-import type { Clock } from '@rsio/common/lib/clock';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import type { Clock } from '@rsio/base/lib/clock';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { callSession, type SessionAnswer } from '../../client/session-call.ts';
 import { OP } from '../../wire/frames.ts';
 import { IOCTL } from '../../wire/messages.ts';

@@ -2,7 +2,7 @@
 // copied, its pieces list them as runs. Invariants: a new attempt to copy a region begins only after all pieces of the earlier attempt have
 // ended, so that no old copy overtakes a newer copy. A region is copied when all of its pieces were copied in one attempt. Rules: M20.
 
-import { assert, counted } from '@rsio/common/lib/assert';
+import { assert, counted } from '@rsio/base/lib/assert';
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
 import type { Blocks } from '../lacks/block-set.ts';
 import { LACK_BLOCK_BYTES, PIECE_RUNS_MAX } from '../limits.ts';

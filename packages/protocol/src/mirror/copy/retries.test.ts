@@ -1,7 +1,7 @@
 // Tests copies that fail one after another, for example because the source's server was killed. Each failure moves the time of the next
 // attempt. Invariant: the next attempt begins when its time has come, without an event from a user, a view or a session.
 
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { expect, test } from 'vitest';
 import { MirrorCopyWorld } from '../../testing/mirror-copy-world.ts';
 import type { SimReplica } from '../../testing/mirror-replicas.ts';

@@ -2,9 +2,9 @@
 // instead. data-path-random.test.ts checks that no READ is stale.
 
 import { expect, test } from 'vitest';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { Request } from '../../client/requests/request.ts';
 import { FakeSession, FakeStore } from '../../testing/fake-replica.ts';
 import { OP } from '../../wire/frames.ts';

@@ -4,8 +4,8 @@
 // TERM is sent at the end of an event, so that it serves all READs of that event. If a replica has no session or stays silent, the voters
 // are asked. Invariant: a confirmation counts only for READs submitted before the confirming request.
 
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { assert } from '@rsio/common/lib/assert';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { assert } from '@rsio/base/lib/assert';
 import { Request, type RequestEvents } from '../../client/requests/request.ts';
 import { OP } from '../../wire/frames.ts';
 import { IOCTL } from '../../wire/messages.ts';

@@ -3,9 +3,9 @@
 // users' changes; this class does not check the lock. Invariant: `done` is called once for each request, and never before the method that
 // began it has returned.
 
-import type { Clock } from '@rsio/common/lib/clock';
-import { assert } from '@rsio/common/lib/assert';
-import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';
+import type { Clock } from '@rsio/base/lib/clock';
+import { assert } from '@rsio/base/lib/assert';
+import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { Request, type RequestEvents } from '../../client/requests/request.ts';
 import { OP } from '../../wire/frames.ts';
 import { STATUS } from '../../wire/status.ts';

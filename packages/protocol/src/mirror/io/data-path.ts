@@ -4,9 +4,9 @@
 // sector-lock.ts orders overlapping requests. Invariants: a request that the user has submitted is answered once. The region of a change is
 // in `touched` before the change is sent. Of two overlapping requests, the later one begins only after the earlier one was answered.
 
-import { assert } from '@rsio/common/lib/assert';
-import type { Clock } from '@rsio/common/lib/clock';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { assert } from '@rsio/base/lib/assert';
+import type { Clock } from '@rsio/base/lib/clock';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import type { AttachmentEvents } from '../../client/attachment.ts';
 import { changesContent } from '../../client/requests/overlap.ts';
 import type { Request, RequestEvents } from '../../client/requests/request.ts';

@@ -2,7 +2,7 @@
 // decisions (MirrorView). This file keeps the decisions as bit masks, so that handling an answer costs a few integer operations. Invariant:
 // a member keeps its bit while it is in the view or has a session that was not given up.
 
-import { assert } from '@rsio/common/lib/assert';
+import { assert } from '@rsio/base/lib/assert';
 import { REPLICA_BITS } from '../limits.ts';
 import type { Replica } from './replica.ts';
 

@@ -2,7 +2,7 @@
 // is set; after the end of the mirror, each request is answered once.
 
 import { expect, test } from 'vitest';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { Request } from '../../client/requests/request.ts';
 import { OP } from '../../wire/frames.ts';
 import { STATUS } from '../../wire/status.ts';

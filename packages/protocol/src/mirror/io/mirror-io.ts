@@ -2,7 +2,7 @@
 // The folder membership decides which replicas exist and count. The driver in rsiod passes these decisions to this class.
 // Invariant: the size and other properties of the mirror come from the view or from all replicas together, never from one replica.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import type { Attachment, Standing } from '../../client/attachment.ts';
 import { Request } from '../../client/requests/request.ts';
 import type { SessionAnswer } from '../../client/session-call.ts';

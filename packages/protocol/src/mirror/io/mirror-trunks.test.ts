@@ -2,8 +2,8 @@
 // or a silent replica, and the buffers of a replica that was given up. Rules: M10.
 
 import { expect, test } from 'vitest';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { Attachment } from '../../client/attachment.ts';
 import { SlabPool } from '../../client/replay/replay-blocks.ts';
 import { REPLAY_BLOCK_BYTES, REPLAY_BLOCK_COST_BYTES, REPLAY_RANGE_COST_BYTES } from '../../client/limits.ts';

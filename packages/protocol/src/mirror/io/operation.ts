@@ -2,7 +2,7 @@
 // reused, so that an I/O allocates nothing. A mask has one bit for each member. Invariant: a child uses the buffer of the user's request
 // only while its member's bit is in `openMask`.
 
-import { assert, counted } from '@rsio/common/lib/assert';
+import { assert, counted } from '@rsio/base/lib/assert';
 import { Request, type RequestEvents } from '../../client/requests/request.ts';
 import { OP } from '../../wire/frames.ts';
 import type { Member } from './members.ts';

@@ -2,7 +2,7 @@
 // beyond the budget share one time. Times are ticks of the owner's clock. Invariant: the time of a block is at or after the end of the
 // block's last change, and never before it.
 
-import { assert, counted } from '@rsio/common/lib/assert';
+import { assert, counted } from '@rsio/base/lib/assert';
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
 import type { Blocks } from './block-set.ts';
 import { CHANGE_REGIONS_MAX, LACK_BLOCK_BYTES, LACK_BLOCKS, TIMED_REGIONS_MAX } from '../limits.ts';

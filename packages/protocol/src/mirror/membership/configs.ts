@@ -1,7 +1,7 @@
 // Sends configurations, counts which voters have stored them, and applies them at a majority (rules M6, M11, M13 and M17). Invariants: the
 // number `k` grows with every configuration of a term. `sentAny` and `sentAll` are reset only when no configuration is pending. Rules: M19.
 
-import type { ErrorCode } from '@rsio/common/lib/errors';
+import type { ErrorCode } from '@rsio/base/lib/errors';
 import type { MirrorConfig, MirrorVoter } from '../../wire/mirror-messages.ts';
 import { compareTerms } from '../../wire/mirror-terms.ts';
 import type { MembershipRules } from './rules.ts';

@@ -2,7 +2,7 @@
 // the data path (the view). The driver executes the orders in sequence and reports events; io/ follows the view.
 // Invariant: the decider has no clock, no I/O and no randomness, so that equal events give equal orders.
 
-import type { ErrorCode } from '@rsio/common/lib/errors';
+import type { ErrorCode } from '@rsio/base/lib/errors';
 import type { MirrorConfig, Term, VoteAnswer } from '../../wire/mirror-messages.ts';
 
 export interface MirrorServer {

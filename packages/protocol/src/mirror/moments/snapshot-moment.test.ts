@@ -1,7 +1,7 @@
 // Tests snapshots of a mirror at one moment (M22), in the random worlds of the data path. While users write, replicas crash, lose sessions
 // and return, and another client takes over the mirror. The zoo (test/sim/zoo) shows that these worlds detect broken code. Rules: G33.
 
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { expect, test } from 'vitest';
 import { momentViolationOf } from '../../testing/mirror-data-worlds.ts';
 import { MOMENT_BEGIN_MS, MOMENT_HOLD_MS } from '../limits.ts';

@@ -2,10 +2,10 @@
 // server. Invariants: the snapshot of a replica counts only if the replica was in sync from the moment until the snapshot was made, and the
 // term was confirmed after that. Users' changes wait at most MOMENT_BEGIN_MS plus MOMENT_HOLD_MS.
 
-import { within } from '@rsio/common/lib/waiting';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
-import { printDuration } from '@rsio/common/lib/units';
+import { within } from '@rsio/base/lib/waiting';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { printDuration } from '@rsio/base/lib/units';
 import { MOMENT_BEGIN_MS, MOMENT_HOLD_MS } from '../limits.ts';
 import { type MomentIo, QuietMoment } from './quiet-moment.ts';
 

@@ -2,7 +2,7 @@
 // equal blocks as different, and it finds and repairs all blocks that the test has made different. A verifier that takes no lock fails
 // these tests. Rules: M12, G36.
 
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { expect, test } from 'vitest';
 import { BLOCK_BYTES } from '../../testing/mirror-replicas.ts';
 import { MirrorCopyWorld } from '../../testing/mirror-copy-world.ts';

@@ -3,7 +3,7 @@
 // flight. Checksums that are kept with the data would change with every write. Invariants: a range is compared within one tenure of each
 // replica, and while no change of the range is in flight. Every reported difference is therefore real. Unsettled regions are not compared.
 
-import type { Clock, Timer } from '@rsio/common/lib/clock';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
 import { STATUS, statusEntry } from '../../wire/status.ts';
 import type { BufferGrant, CopyBuffers } from '../copy/copy-buffers.ts';

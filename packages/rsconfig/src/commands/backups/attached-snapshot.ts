@@ -3,8 +3,8 @@
 
 import type { AttachmentView } from '@rsio/api/rsiod/methods';
 import type { SnapshotView } from '@rsio/api/views/views';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { parseVolumeName, servedNameParts } from '@rsio/common/lib/volume-name';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { parseVolumeName, servedNameParts } from '@rsio/base/lib/volume-name';
 import type { VolumeTarget } from '@rsio/api/manage/volumes/door';
 import { type Backup, type BackupRequest, backUp } from '../../backup/backup.ts';
 import { fileVolume } from '../../backup/backup-files.ts';

@@ -2,14 +2,14 @@
 // `backup-run` works with the backups of the volume at the same time.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
-import { object, text } from '@rsio/common/lib/shape';
-import { parseVolumeName, volumeLabel } from '@rsio/common/lib/volume-name';
-import { shownSize } from '@rsio/common/lib/units';
+import { object, text } from '@rsio/base/lib/shape';
+import { parseVolumeName, volumeLabel } from '@rsio/base/lib/volume-name';
+import { shownSize } from '@rsio/base/lib/units';
 import { fileVolume } from '../../backup/backup-files.ts';
 import { BACKUP_MADE } from '../../backup/backup.ts';
 import { withBackups } from '../../backup/run-folder.ts';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
-import { timeName } from '@rsio/common/lib/time-name';
+import { timeName } from '@rsio/base/lib/time-name';
 import { findAnywhere } from '../server-volumes/find.ts';
 import { backUpSnapshot, makeSnapshot } from './attached-snapshot.ts';
 

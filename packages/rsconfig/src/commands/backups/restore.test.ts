@@ -4,7 +4,7 @@
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { expect, test } from 'vitest';
 import { writeBackup } from '../../testing/backup-folder.ts';
 import { contextOf } from '../../testing/context.ts';

@@ -3,7 +3,7 @@
 
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { snapshot, volume } from '@rsio/api/testing/server-views';
 import { beforeEach, expect, test } from 'vitest';
 import { sealBackup, writeBackup } from '../../testing/backup-folder.ts';

@@ -5,9 +5,9 @@
 import path from 'node:path';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import type { SnapshotView } from '@rsio/api/views/views';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { list, object, type Of, orNull, text, word } from '@rsio/common/lib/shape';
-import { volumeLabel } from '@rsio/common/lib/volume-name';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { list, object, type Of, orNull, text, word } from '@rsio/base/lib/shape';
+import { volumeLabel } from '@rsio/base/lib/volume-name';
 import { type BackupChain, chainUri, readChain } from '../../backup/backup-chain.ts';
 import { compareWith } from '../../backup/backup.ts';
 import { LinkCheck, uncomparedIn } from '../../backup/link-check.ts';

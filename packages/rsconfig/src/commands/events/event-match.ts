@@ -3,9 +3,9 @@
 
 import type { EventView } from '@rsio/common/control/method-table';
 import type { MessageView } from '@rsio/api/rsiod/message-methods';
-import { escapeControls } from '@rsio/common/lib/printable';
-import { parseWhole, quoteText } from '@rsio/common/lib/units';
-import { formatTime } from '@rsio/common/log/log-line';
+import { escapeControls } from '@rsio/base/lib/printable';
+import { parseWhole, quoteText } from '@rsio/base/lib/units';
+import { formatTime } from '@rsio/base/log/log-line';
 import { usageError } from '../../cli/context.ts';
 import { stateName } from '../../output/format.ts';
 

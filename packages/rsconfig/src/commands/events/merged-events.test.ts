@@ -2,7 +2,7 @@
 // The daemons are fakes.
 
 import { expect, test } from 'vitest';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { contextOf } from '../../testing/context.ts';
 import { mergedEvents } from './merged-events.ts';
 

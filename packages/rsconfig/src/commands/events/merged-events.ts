@@ -2,8 +2,8 @@
 // event of rsiod.
 
 import { EVENT, type EventsResult, EVENTS_RESULT } from '@rsio/common/control/method-table';
-import { toRsError } from '@rsio/common/lib/errors';
-import { list, object, type Of, orNull, word } from '@rsio/common/lib/shape';
+import { toRsError } from '@rsio/base/lib/errors';
+import { list, object, type Of, orNull, word } from '@rsio/base/lib/shape';
 import type { CommandContext } from '../../cli/context.ts';
 
 const { last, missed, beganMs } = EVENTS_RESULT.form.fields;

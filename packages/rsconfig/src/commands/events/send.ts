@@ -4,7 +4,7 @@
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { MESSAGE_TEXT_MAX_BYTES } from '@rsio/common/control/limits';
 import { CONTROL_METHODS } from '@rsio/api/rsiod/methods';
-import { plural } from '@rsio/common/lib/units';
+import { plural } from '@rsio/base/lib/units';
 import { defineCommand, usageError } from '../../cli/context.ts';
 
 export const SEND = defineCommand({

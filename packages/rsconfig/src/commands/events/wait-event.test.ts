@@ -3,8 +3,8 @@
 
 import { describe, expect, test } from 'vitest';
 import type { EventView } from '@rsio/common/control/method-table';
-import { RsError } from '@rsio/common/lib/errors';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { WAIT_EVENT_LATE_CODE } from '../../limits.ts';
 import { contextOf } from '../../testing/context.ts';
 import { isWanted, parsePosition, printPosition, sourcesFor } from './event-match.ts';

@@ -6,10 +6,10 @@ import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { EVENTS_KEPT, EVENTS_WAIT_MAX_MS } from '@rsio/common/control/limits';
 import { MESSAGE } from '@rsio/api/rsiod/message-methods';
 import { EVENT } from '@rsio/common/control/method-table';
-import type { Timer } from '@rsio/common/lib/clock';
-import { toRsError } from '@rsio/common/lib/errors';
-import { object, orNull, text, word } from '@rsio/common/lib/shape';
-import { parseDuration } from '@rsio/common/lib/units';
+import type { Timer } from '@rsio/base/lib/clock';
+import { toRsError } from '@rsio/base/lib/errors';
+import { object, orNull, text, word } from '@rsio/base/lib/shape';
+import { parseDuration } from '@rsio/base/lib/units';
 import { type CommandContext, defineCommand } from '../../cli/context.ts';
 import { EVENT_RETRY_MS, WAIT_EVENT_LATE_CODE } from '../../limits.ts';
 import {

@@ -4,8 +4,8 @@
 import { JSON_OPTION, type OptionSpec, printJson } from '@rsio/common/cli/command';
 import { toText } from '@rsio/common/cli/table';
 import { CONTROL_METHODS } from '@rsio/api/rsiod/methods';
-import { volumeLabel } from '@rsio/common/lib/volume-name';
-import { shownSize } from '@rsio/common/lib/units';
+import { volumeLabel } from '@rsio/base/lib/volume-name';
+import { shownSize } from '@rsio/base/lib/units';
 import { sizeOf } from '@rsio/api/views/values';
 import { defineCommand, usageError } from '../../cli/context.ts';
 import { namedVolume } from '../server-volumes/find.ts';

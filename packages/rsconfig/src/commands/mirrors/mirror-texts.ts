@@ -3,8 +3,8 @@
 
 import { alignColumns, toText } from '@rsio/common/cli/table';
 import type { MirrorSummary, RemovedMirror } from '@rsio/api/rsiod/mirror-methods';
-import { printDuration, shownSize } from '@rsio/common/lib/units';
-import { volumeLabel } from '@rsio/common/lib/volume-name';
+import { printDuration, shownSize } from '@rsio/base/lib/units';
+import { volumeLabel } from '@rsio/base/lib/volume-name';
 
 const HEADINGS = ['MIRROR', '>SIZE', 'IN SYNC', 'OTHER', 'WITNESS', 'HELD BY'];
 

@@ -3,8 +3,8 @@
 
 import type { ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
 import type { MirrorSummary, RemovedMirror } from '@rsio/api/rsiod/mirror-methods';
-import { RsError } from '@rsio/common/lib/errors';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { describe, expect, test } from 'vitest';
 import { daemon, run } from '../../testing/rsconfig-run.ts';
 import { serve, useServerVolumes } from '../../testing/server-volumes-scene.ts';

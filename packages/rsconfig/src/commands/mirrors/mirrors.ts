@@ -4,10 +4,10 @@
 import { JSON_OPTION, type OptionSpec, printJson } from '@rsio/common/cli/command';
 import { type AttachOutcome, CONTROL_METHODS } from '@rsio/api/rsiod/methods';
 import { MIRROR } from '@rsio/api/rsiod/mirror-methods';
-import { list, object, orNull, text } from '@rsio/common/lib/shape';
-import { toRsError } from '@rsio/common/lib/errors';
-import { quoteText } from '@rsio/common/lib/units';
-import { volumeLabel } from '@rsio/common/lib/volume-name';
+import { list, object, orNull, text } from '@rsio/base/lib/shape';
+import { toRsError } from '@rsio/base/lib/errors';
+import { quoteText } from '@rsio/base/lib/units';
+import { volumeLabel } from '@rsio/base/lib/volume-name';
 import { poolNameOf, sizeOf } from '@rsio/api/views/values';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
 import { formatOutcome } from '../../output/format.ts';

@@ -3,7 +3,7 @@
 
 import type { ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
 import type { VerificationView } from '@rsio/api/rsiod/mirror-methods';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { expect, test } from 'vitest';
 import { VERIFY_LOOK_MS } from '../../limits.ts';
 import { run } from '../../testing/rsconfig-run.ts';

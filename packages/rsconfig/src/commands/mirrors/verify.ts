@@ -1,13 +1,13 @@
 // Implements `mirror verify`, which makes rsiod compare the replicas of a mirror. If the user stops the command, rsiod continues the
 // comparison. Invariant: the exit code is 0 only if everything was compared and no difference is left.
 
-import { sleep } from '@rsio/common/lib/waiting';
+import { sleep } from '@rsio/base/lib/waiting';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { toText } from '@rsio/common/cli/table';
 import { CONTROL_METHODS } from '@rsio/api/rsiod/methods';
 import type { VerificationView } from '@rsio/api/rsiod/mirror-methods';
-import { RsError } from '@rsio/common/lib/errors';
-import { shownSize } from '@rsio/common/lib/units';
+import { RsError } from '@rsio/base/lib/errors';
+import { shownSize } from '@rsio/base/lib/units';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
 import { VERIFY_LOOK_MS } from '../../limits.ts';
 import { namedVolume } from '../server-volumes/find.ts';

@@ -2,7 +2,7 @@
 // server-volumes.test.ts.
 
 import type { ServerView } from '@rsio/api/rsiod/methods';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { pool, volume } from '@rsio/api/testing/server-views';
 import { describe, expect, test } from 'vitest';
 import { volume as listedVolume } from '../../testing/views.ts';

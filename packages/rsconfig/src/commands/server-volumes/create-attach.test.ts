@@ -2,7 +2,7 @@
 // is in chosen-server.test.ts.
 
 import type { ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { volume } from '@rsio/api/testing/server-views';
 import { describe, expect, test } from 'vitest';
 import { run } from '../../testing/rsconfig-run.ts';

@@ -4,8 +4,8 @@
 
 import { JSON_OPTION, printJson, WAIT_OPTION } from '@rsio/common/cli/command';
 import type { AttachOutcome } from '@rsio/api/rsiod/methods';
-import { object, orNull, text } from '@rsio/common/lib/shape';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { object, orNull, text } from '@rsio/base/lib/shape';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { CREATE, CREATED_FIELDS, type CreatedVolume, createVolume, reportCreated } from '@rsio/api/manage/volumes/create';
 import { clientsOf } from '@rsio/api/views/values';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';

@@ -2,8 +2,8 @@
 // is not removed.
 
 import type { OptionSpec } from '@rsio/common/cli/command';
-import { RsError } from '@rsio/common/lib/errors';
-import { text } from '@rsio/common/lib/shape';
+import { RsError } from '@rsio/base/lib/errors';
+import { text } from '@rsio/base/lib/shape';
 import type { Purpose, VolumeDoor, VolumeProgram, VolumeTarget } from '@rsio/api/manage/volumes/door';
 import { type CommandContext, usageError } from '../../cli/context.ts';
 import { findRemoved, findVolume, serversFor } from './find.ts';

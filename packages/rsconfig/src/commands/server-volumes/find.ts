@@ -3,7 +3,7 @@
 // whose last word was that it has none may not have it. A new volume is an exception, because a lost request may have made it there since.
 
 import { HAD_NONE, type ServerMethods } from '@rsio/api/rssrv/server-methods';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { Purpose, VolumeTarget, Wanted } from '@rsio/api/manage/volumes/door';
 import { type VolumeName, volumeName } from '@rsio/api/views/values';
 import { volumeText } from '@rsio/api/views/server-tables';

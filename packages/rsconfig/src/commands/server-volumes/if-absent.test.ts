@@ -1,7 +1,7 @@
 // Tests `volume create --if-absent`: a repeated command succeeds if the same volume exists, and names each difference of another volume.
 // test/integration/hypervisors.test.ts runs it from a playbook of Ansible.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { volume } from '@rsio/api/testing/server-views';
 import { expect, test } from 'vitest';
 import { run } from '../../testing/rsconfig-run.ts';

@@ -4,11 +4,11 @@
 import type { VolumeView } from '@rsio/api/rsiod/methods';
 import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
 import { type ManagedVolumeView, REMOVED, VOLUME } from '@rsio/api/views/views';
-import { list, object, type Of, orNull, text, word } from '@rsio/common/lib/shape';
+import { list, object, type Of, orNull, text, word } from '@rsio/base/lib/shape';
 import { alignColumns, toText } from '@rsio/common/cli/table';
 import { heldText, extraCells, extraHeadings, keptText, poolsText, volumeText } from '@rsio/api/views/server-tables';
-import { shownSize } from '@rsio/common/lib/units';
-import { formatTime } from '@rsio/common/log/log-line';
+import { shownSize } from '@rsio/base/lib/units';
+import { formatTime } from '@rsio/base/log/log-line';
 import type { CommandContext } from '../../cli/context.ts';
 import { INVENTORY_WAIT_MS } from '../../limits.ts';
 import { type Asked, askAll, type PlaceFilter, placesOf } from './servers.ts';

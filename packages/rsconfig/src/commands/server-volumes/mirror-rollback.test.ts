@@ -1,7 +1,7 @@
 // Tests what the rollback of a mirror writes, and the error if the rollback fails. Real daemons are tested in
 // test/integration/mirror-snapshots.test.ts.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { expect, test } from 'vitest';
 import { attachment } from '../../testing/views.ts';
 import { contextOf } from '../../testing/context.ts';

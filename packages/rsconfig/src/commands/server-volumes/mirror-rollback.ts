@@ -6,13 +6,13 @@
 import { randomUUID } from 'node:crypto';
 import type { AttachmentView } from '@rsio/api/rsiod/methods';
 import type { MirrorSnapshot } from '@rsio/api/rsiod/mirror-methods';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { exportName } from '@rsio/common/lib/volume-name';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { exportName } from '@rsio/base/lib/volume-name';
 import type { VolumeName } from '@rsio/api/views/values';
 import { copyChanges } from '../../backup/copy-changes.ts';
 import { NbdClient } from '../../backup/nbd-client.ts';
 import type { CommandContext } from '../../cli/context.ts';
-import { timeName } from '@rsio/common/lib/time-name';
+import { timeName } from '@rsio/base/lib/time-name';
 import { whileAttached } from './while-attached.ts';
 
 const WHAT = 'rsconfig volume rollback';

@@ -1,7 +1,7 @@
 // Tests volume commands for mirrors: which server gets which request, which of two different snapshots with the same name counts, and
 // refusals with their remedies. Invariant: a snapshot is read only where it is proven.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { snapshot, volume } from '@rsio/api/testing/server-views';
 import { expect, test } from 'vitest';
 import { daemon, run } from '../../testing/rsconfig-run.ts';

@@ -4,9 +4,9 @@
 
 import { SERVER_METHODS } from '@rsio/api/rssrv/server-methods';
 import type { AwaitedView } from '@rsio/api/rsiod/methods';
-import { misfit } from '@rsio/common/lib/shape';
-import { RsError } from '@rsio/common/lib/errors';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { misfit } from '@rsio/base/lib/shape';
+import { RsError } from '@rsio/base/lib/errors';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { snapshot, volume } from '@rsio/api/testing/server-views';
 import { describe, expect, test } from 'vitest';
 import { COMMANDS } from '../../command-table.ts';

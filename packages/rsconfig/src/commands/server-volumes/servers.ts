@@ -2,13 +2,13 @@
 // repeated change keeps its request id, so that the server executes it once. A request to all servers ends within its time limit even if
 // one server does not answer.
 
-import { sleep } from '@rsio/common/lib/waiting';
+import { sleep } from '@rsio/base/lib/waiting';
 import { SERVER_METHODS, type ServerMethodName, type ServerMethods } from '@rsio/api/rssrv/server-methods';
 import type { NamespaceView, ServerView, VolumeView } from '@rsio/api/rsiod/methods';
-import { misfit } from '@rsio/common/lib/shape';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { quoteText } from '@rsio/common/lib/units';
-import { severalAtOnce } from '@rsio/common/structures/concurrency';
+import { misfit } from '@rsio/base/lib/shape';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { quoteText } from '@rsio/base/lib/units';
+import { severalAtOnce } from '@rsio/base/structures/concurrency';
 import { type CommandContext, usageError } from '../../cli/context.ts';
 import { CALL_AGAIN_FOR_MS, SERVERS_ASKED_AT_ONCE_MAX, WAIT_POLL_MS } from '../../limits.ts';
 

@@ -1,7 +1,7 @@
 // Prints what a slow change is waiting for, because a server that is down or allocates a large volume can delay a command for minutes.
 // Invariants: the messages never change the result; nothing is printed for a change that is done within SLOW_CALL_MS.
 
-import type { Timer } from '@rsio/common/lib/clock';
+import type { Timer } from '@rsio/base/lib/clock';
 import type { CommandContext } from '../../cli/context.ts';
 import { SLOW_CALL_MS, VOLUME_PROGRESS_MS } from '../../limits.ts';
 import { capital, type PlaceFilter, placesOf } from './servers.ts';

@@ -1,7 +1,7 @@
 // Tests `rsconfig volume list`: the volumes of all servers in all namespaces, and the message about a server that does not answer. Commands
 // about one volume are in server-volumes.test.ts.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { removedVolume, volume } from '@rsio/api/testing/server-views';
 import { describe, expect, test } from 'vitest';
 import { volume as listedVolume } from '../../testing/views.ts';

@@ -1,7 +1,7 @@
 // Tests a command that attaches a volume for its own use, even if rsiod ends while the command runs. Invariant: the command ends its use, or
 // says that the volume is still attached. Rules: G50.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { expect, test } from 'vitest';
 import { contextOf } from '../../testing/context.ts';
 import { attachment } from '../../testing/views.ts';

@@ -2,8 +2,8 @@
 // it detaches only what nobody else has, and does so even if the command is killed. If rsiod could not detach it, the command says so.
 
 import type { AttachmentView } from '@rsio/api/rsiod/methods';
-import { type ErrorCode, ERRORS, RsError, toRsError } from '@rsio/common/lib/errors';
-import { volumeLabel } from '@rsio/common/lib/volume-name';
+import { type ErrorCode, ERRORS, RsError, toRsError } from '@rsio/base/lib/errors';
+import { volumeLabel } from '@rsio/base/lib/volume-name';
 import type { CommandContext } from '../../cli/context.ts';
 
 /** Errors which mean that rsiod has ended. The next rsiod closes by itself what only this command had attached. */

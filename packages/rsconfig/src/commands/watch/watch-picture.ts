@@ -12,8 +12,8 @@
 //   osl:oracle@0 waits for a path to its server: 12 requests, since 15:02:31, until 15:12:31
 
 import { type WaitingView, waitingEnd, waitingText } from '@rsio/api/rsiod/methods';
-import { formatTime } from '@rsio/common/log/log-line';
-import { escapeControls } from '@rsio/common/lib/printable';
+import { formatTime } from '@rsio/base/log/log-line';
+import { escapeControls } from '@rsio/base/lib/printable';
 import { endPoint, stateName } from '../../output/format.ts';
 import type { PathSample, WatchSample } from './watch-sample.ts';
 

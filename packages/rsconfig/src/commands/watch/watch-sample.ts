@@ -2,7 +2,7 @@
 // exactly the paths that -m status shows, in that order.
 
 import type { PathStats, StatsView, StatusView, WaitingView } from '@rsio/api/rsiod/methods';
-import type { Direction, PathState } from '@rsio/common/lib/path-states';
+import type { Direction, PathState } from '@rsio/base/lib/path-states';
 import { countersByPath, pathKey, perSecond } from '../../output/format-stats.ts';
 
 /** Answers of rsiod to `status` and `stats`, requested at the same time. */

@@ -2,7 +2,7 @@
 // `watch` and --wait the terminal's size and character set, and the signals that stop the command. Invariant: however `watch` ends, the
 // terminal leaves the alternate screen.
 
-import { escapeControls } from '@rsio/common/lib/printable';
+import { escapeControls } from '@rsio/base/lib/printable';
 import { pipeHeading, pipeLines, type PlotHistory, type PlotLetters, terminalPicture } from './watch-picture.ts';
 import type { WatchSample } from './watch-sample.ts';
 

@@ -2,8 +2,8 @@
 // Integration tests use a real terminal.
 
 import { describe, expect, test } from 'vitest';
-import { RsError } from '@rsio/common/lib/errors';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { contextOf } from '../../testing/context.ts';
 import { rep } from '../../testing/views.ts';
 import { isUnicodeLocale, type WatchPorts } from './watch-screen.ts';

@@ -2,8 +2,8 @@
 // for the number of seconds given with --count. The rates are computed by watch-sample.ts; watch-picture.ts makes the lines, and
 // watch-screen.ts writes them. Invariant: however `watch` ends, the screen is closed before anything else is printed.
 
-import { sleep } from '@rsio/common/lib/waiting';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { sleep } from '@rsio/base/lib/waiting';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { JSON_OPTION } from '@rsio/common/cli/command';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
 import { WATCH_SHAPE } from '../../cli/json-shapes.ts';

@@ -1,7 +1,7 @@
 // Checks that rsiod is running, has the same version as rsconfig, uses the current file, and has connected every path that doctor can use.
 // The check also reports a missing NBD socket, and a control socket that other users can access.
 
-import { formatTime } from '@rsio/common/log/log-line';
+import { formatTime } from '@rsio/base/log/log-line';
 import { endPoint, stateName } from '../../output/format.ts';
 import type { DaemonFacts, DoctorFacts } from '../gather/facts.ts';
 import { type Finding, FindingList } from '../gather/finding.ts';

@@ -1,7 +1,7 @@
 // Checks the configuration file. The file must exist, be readable and have no faults, and other users must not be able to read or change
 // it. Other checks examine whether the content of the file fits this machine.
 
-import { plural } from '@rsio/common/lib/units';
+import { plural } from '@rsio/base/lib/units';
 import type { DoctorFacts } from '../gather/facts.ts';
 import { type Finding, FindingList } from '../gather/finding.ts';
 import { splitSentence } from '../gather/naming.ts';

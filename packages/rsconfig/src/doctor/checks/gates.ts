@@ -3,7 +3,7 @@
 
 import type { AoeGateConfig, ClientGateConfig } from '@rsio/common/config/schema/types';
 import type { AoeGateView, GateView } from '@rsio/api/rsiod/methods';
-import { isLoopback } from '@rsio/common/lib/subnet';
+import { isLoopback } from '@rsio/base/lib/subnet';
 import { GATE_WAIT_LATE_MS } from '../../limits.ts';
 import type { DoctorFacts } from '../gather/facts.ts';
 import { type Finding, FindingList } from '../gather/finding.ts';

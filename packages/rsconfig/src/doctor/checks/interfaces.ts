@@ -2,7 +2,7 @@
 // share a cable. The check also warns about links of different speed and about interfaces without a path.
 
 import type { ClientInterfaceConfig } from '@rsio/common/config/schema/types';
-import { addressKey } from '@rsio/common/lib/subnet';
+import { addressKey } from '@rsio/base/lib/subnet';
 import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import type { DoctorFacts, SilentAddress } from '../gather/facts.ts';
 import { type Finding, FindingList } from '../gather/finding.ts';

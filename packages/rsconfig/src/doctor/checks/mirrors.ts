@@ -2,7 +2,7 @@
 // Pure. Invariant: a mirror is `ok` only if it survives the failure of any one of its servers.
 
 import type { MirrorSummary } from '@rsio/api/rsiod/mirror-methods';
-import { volumeLabel } from '@rsio/common/lib/volume-name';
+import { volumeLabel } from '@rsio/base/lib/volume-name';
 import { staleRemedy, staleText } from '../../commands/mirrors/mirror-texts.ts';
 import type { DoctorFacts } from '../gather/facts.ts';
 import { type Finding, FindingList } from '../gather/finding.ts';

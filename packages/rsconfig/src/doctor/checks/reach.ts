@@ -1,8 +1,8 @@
 // Checks that each server interface is reachable from its local interface, and gives a remedy for each kind of failure. Invariant: if this
 // machine lacks an address or a cable, only interfaces.ts reports that fault.
 
-import { isSameSubnet } from '@rsio/common/lib/subnet';
-import { plural } from '@rsio/common/lib/units';
+import { isSameSubnet } from '@rsio/base/lib/subnet';
+import { plural } from '@rsio/base/lib/units';
 import { interfaceOf } from '@rsio/protocol/explorer/interfaces';
 import { CONNECT_TIMEOUT_MS } from '@rsio/protocol/link/limits';
 import type { DoctorFacts, PathFacts } from '../gather/facts.ts';

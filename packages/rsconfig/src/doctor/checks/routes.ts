@@ -4,7 +4,7 @@
 // measurement has found counts, not the card in the routing table.
 
 import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/interfaces';
-import { networkOf, isSameSubnet } from '@rsio/common/lib/subnet';
+import { networkOf, isSameSubnet } from '@rsio/base/lib/subnet';
 import { ROUTE_TABLE_FIRST } from '../../limits.ts';
 import type { DoctorFacts, PathFacts } from '../gather/facts.ts';
 import { type Finding, FindingList } from '../gather/finding.ts';

@@ -4,7 +4,7 @@
 
 import { listed } from '@rsio/common/cli/command';
 import type { ReplicationView } from '@rsio/api/views/views';
-import { shownSize } from '@rsio/common/lib/units';
+import { shownSize } from '@rsio/base/lib/units';
 import type { DoctorFacts } from '../gather/facts.ts';
 import { type Finding, FindingList } from '../gather/finding.ts';
 

@@ -2,8 +2,8 @@
 // order. The file daemon.ts compares the release of rsiod. Invariant: a server whose release or time is unknown is skipped.
 
 import { upkeepFaults } from '@rsio/api/manage/upkeep';
-import { volumeLabel } from '@rsio/common/lib/volume-name';
-import { formatTime } from '@rsio/common/log/log-line';
+import { volumeLabel } from '@rsio/base/lib/volume-name';
+import { formatTime } from '@rsio/base/log/log-line';
 import { BACKUP_LATE_MS, CLOCKS_DIFFER_MS } from '../../limits.ts';
 import type { DoctorFacts } from '../gather/facts.ts';
 import { type Finding, FindingList } from '../gather/finding.ts';

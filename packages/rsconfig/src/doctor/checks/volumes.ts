@@ -4,9 +4,9 @@
 
 import { effectiveVolumeOf } from '@rsio/common/config/effective-volume';
 import { waitingEnd, waitingText } from '@rsio/api/rsiod/methods';
-import { formatTime } from '@rsio/common/log/log-line';
-import { plural, printDuration } from '@rsio/common/lib/units';
-import { volumeLabel } from '@rsio/common/lib/volume-name';
+import { formatTime } from '@rsio/base/log/log-line';
+import { plural, printDuration } from '@rsio/base/lib/units';
+import { volumeLabel } from '@rsio/base/lib/volume-name';
 import { STALL_IN_FARM_MIN_MS } from '../../limits.ts';
 import type { DoctorFacts } from '../gather/facts.ts';
 import { type Finding, FindingList } from '../gather/finding.ts';

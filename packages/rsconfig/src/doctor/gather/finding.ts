@@ -2,7 +2,7 @@
 // error or warning has a remedy whose commands can be run unchanged; each command is on a separate line; no control character from a name
 // or a peer's message reaches the terminal.
 
-import { plural } from '@rsio/common/lib/units';
+import { plural } from '@rsio/base/lib/units';
 import { toText } from '@rsio/common/cli/table';
 
 export type Severity = 'error' | 'warning' | 'ok';

@@ -4,8 +4,8 @@
 // server that has refused the key is not sent it again, so that no server reaches its limit of failed proofs; all others are asked.
 
 import type { RscltConfig } from '@rsio/common/config/schema/types';
-import type { RsError } from '@rsio/common/lib/errors';
-import { plural } from '@rsio/common/lib/units';
+import type { RsError } from '@rsio/base/lib/errors';
+import { plural } from '@rsio/base/lib/units';
 import { interfaceOf } from '@rsio/protocol/explorer/interfaces';
 import { probeCandidate } from '@rsio/protocol/explorer/probe';
 import type { ProbeReport } from '@rsio/protocol/explorer/probe-report';

@@ -5,7 +5,7 @@ import { targetPort } from '@rsio/common/config/reader/rscltcfg';
 import type { ClientNamespaceConfig, ClientServerConfig, RscltConfig } from '@rsio/common/config/schema/types';
 import { considerCandidates, isOnLink } from '@rsio/protocol/explorer/candidates';
 import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/interfaces';
-import { addressKey, prefixLengthOf } from '@rsio/common/lib/subnet';
+import { addressKey, prefixLengthOf } from '@rsio/base/lib/subnet';
 import type { LeftOutFacts, PathFacts } from './facts.ts';
 
 export interface Local {

@@ -2,9 +2,9 @@
 // test/integration/block-devices.test.ts.
 
 import { expect, it } from 'vitest';
-import { RsError } from '@rsio/common/lib/errors';
-import { type Log, quietLog } from '@rsio/common/log/log';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { type Log, quietLog } from '@rsio/base/log/log';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import { DeviceGrowth } from './device-growth.ts';
 import { DEVICE_GROW_AGAIN_MS } from '../limits.ts';

@@ -2,9 +2,9 @@
 // announces the growth of a volume only once. Invariants: a volume has at most one retry timer; a failure is logged once until the devices
 // have grown.
 
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { toRsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import { DEVICE_GROW_AGAIN_MS } from '../limits.ts';
 

@@ -3,9 +3,9 @@
 // that a server sends leads to a path outside /dev/avN.
 
 import path from 'node:path';
-import { RsError } from '@rsio/common/lib/errors';
-import { isStoredName, isSnapshotName } from '@rsio/common/lib/units';
-import { servedNameParts } from '@rsio/common/lib/volume-name';
+import { RsError } from '@rsio/base/lib/errors';
+import { isStoredName, isSnapshotName } from '@rsio/base/lib/units';
+import { servedNameParts } from '@rsio/base/lib/volume-name';
 
 export interface DevicePlaces {
   readonly raw: string;

@@ -5,8 +5,8 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { MachineDevices } from '@rsio/common/daemon/block-stack';
-import { parseMountTable } from '@rsio/common/daemon/mount-table';
+import { MachineDevices } from '@rsio/base/daemon/block-stack';
+import { parseMountTable } from '@rsio/base/daemon/mount-table';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type SeenMount, swapsOn, unwrittenOn, usesOf } from './device-use.ts';
 

@@ -3,8 +3,8 @@
 // facts. Invariants: a partition alone uses nothing; each function looks at the same devices, so that what counts as a user is also written
 // back, and swap space on it is reported.
 
-import { deviceAt, type DeviceFacts, mountHolding, mountsOn, stackOn } from '@rsio/common/daemon/block-stack';
-import type { MountEntry } from '@rsio/common/daemon/mount-table';
+import { deviceAt, type DeviceFacts, mountHolding, mountsOn, stackOn } from '@rsio/base/daemon/block-stack';
+import type { MountEntry } from '@rsio/base/daemon/mount-table';
 
 /** A mount in the mount namespace of a process. */
 export interface SeenMount extends MountEntry {

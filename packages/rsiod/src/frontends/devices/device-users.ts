@@ -5,13 +5,13 @@
 // umount. Invariants: a walk reads only files that the kernel keeps in memory, and therefore causes no I/O on rsiod's own devices; a process
 // counts as a user only if each of several walks finds it.
 
-import { sleep } from '@rsio/common/lib/waiting';
+import { sleep } from '@rsio/base/lib/waiting';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { MachineDevices, mountHolding } from '@rsio/common/daemon/block-stack';
-import { mountTable, unescaped } from '@rsio/common/daemon/mount-table';
-import type { Clock } from '@rsio/common/lib/clock';
+import { MachineDevices, mountHolding } from '@rsio/base/daemon/block-stack';
+import { mountTable, unescaped } from '@rsio/base/daemon/mount-table';
+import type { Clock } from '@rsio/base/lib/clock';
 import { Claims } from './loop-commands.ts';
 import { devicePathsOn, type KernelTables, type SeenMount, unwrittenOn, usesOf } from './device-use.ts';
 import { loopDevices } from './loop-device.ts';

@@ -4,9 +4,9 @@
 // a device at the same path; a device that is in use is removed only with force.
 
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import { isLifeKnown, isNewLife } from '@rsio/protocol/mirror/io/lives';
 import type { KeptDevices, LeftDevice } from '../../keeper/kept-devices.ts';
 import { LoopNodes } from './loop-nodes.ts';

@@ -5,7 +5,7 @@
 
 import { closeSync } from 'node:fs';
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
-import { toRsError } from '@rsio/common/lib/errors';
+import { toRsError } from '@rsio/base/lib/errors';
 import type { LeftDevice } from '../../keeper/kept-devices.ts';
 import { StandInVolume } from '../../keeper/stand-in-volume.ts';
 import { loopDevicesOn, removeLinks } from './loop-device.ts';
@@ -13,7 +13,7 @@ import { runCommand } from '../system/device-commands.ts';
 import { type FrontendEvents, inUse } from '../frontend.ts';
 import { deviceUsers } from './device-users.ts';
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
-import { type MountEntry, mountTable } from '@rsio/common/daemon/mount-table';
+import { type MountEntry, mountTable } from '@rsio/base/daemon/mount-table';
 import { isRawMount, removeFile, unmountLazily } from '../fuse/raw-device.ts';
 import { VolumeDevices, type VolumeDevicesPorts } from './volume-devices.ts';
 

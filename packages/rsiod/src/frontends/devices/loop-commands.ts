@@ -1,7 +1,7 @@
 // Orders to loop devices for which losetup has no option; helpers/loop-devices.pl has the system calls. Without Perl, losetup detaches the
 // devices, and no claim is found. Invariant: a device in use is not marked for removal at its last close, unless the caller wants that.
 
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import { helperFile } from '../../sys/helper-files.ts';
 import { runCommand } from '../system/device-commands.ts';
 import { SharedLook } from '../system/shared-look.ts';

@@ -2,10 +2,10 @@
 // kernel does the I/O. rsiod makes the link, because containers have no udev, and rsiod would have to wait for it. Invariant: rsiod changes
 // a loop device only while the backing file is rsiod's raw device. After a detach, another program may already be using the loop device.
 
-import { sleep } from '@rsio/common/lib/waiting';
+import { sleep } from '@rsio/base/lib/waiting';
 import { lstat, readdir, readlink, symlink, unlink } from 'node:fs/promises';
-import type { Clock } from '@rsio/common/lib/clock';
-import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Clock } from '@rsio/base/lib/clock';
+import { errnoName, RsError, toRsError } from '@rsio/base/lib/errors';
 import { DEVICE_GONE_POLL_MS, DEVICE_GONE_WAIT_MS } from '../limits.ts';
 import type { LoopNote } from '../../keeper/device-note.ts';
 import { runCommand } from '../system/device-commands.ts';

@@ -1,9 +1,9 @@
 // Tests which nodes of loop devices are removed from /dev, and when. The machine is a fake. Real devices are tested in
 // test/integration/block-devices.test.ts.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { LOOP_NODES_QUIET_MS, LOOP_NODES_TRIES } from '../limits.ts';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { expect, it } from 'vitest';
 import { LoopNodes } from './loop-nodes.ts';
 

@@ -4,9 +4,9 @@
 // nodes that losetup created for rsiod and that are unused are removed.
 
 import { readdir } from 'node:fs/promises';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { toRsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import { LOOP_NODES_AT_ONCE, LOOP_NODES_QUIET_MS, LOOP_NODES_TRIES } from '../limits.ts';
 import { helperFile } from '../../sys/helper-files.ts';
 import { runCommand } from '../system/device-commands.ts';

@@ -3,7 +3,7 @@
 // files that the kernel keeps in memory, because the search must not cause I/O on rsiod's own devices.
 
 import { readFile } from 'node:fs/promises';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
 import { SWAP_LOOK_MS } from '../limits.ts';
 import { swapsOn } from './device-use.ts';
 import { ownTables } from './device-users.ts';

@@ -2,9 +2,9 @@
 // top of the raw device. Invariants: if creating a device fails, the devices already created are removed. The keeper's note describes the
 // devices that exist. The keeper holds no device that has been removed.
 
-import type { Clock } from '@rsio/common/lib/clock';
-import { toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock } from '@rsio/base/lib/clock';
+import { toRsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import { DEVICE_FORCE_MS } from '../limits.ts';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { DeviceNote } from '../../keeper/device-note.ts';

@@ -3,7 +3,7 @@
 // therefore be sent from the receive buffer. The header of a READ reply fits in front of the data. Invariant: idle buffers occupy at most
 // FUSE_POOLED_BYTES_MAX; each session bounds its buffers in use.
 
-import { counted } from '@rsio/common/lib/assert';
+import { counted } from '@rsio/base/lib/assert';
 import { FUSE_COPY_MAX_BYTES, FUSE_DATA_MAX_BYTES, FUSE_POOLED_BYTES_MAX } from '../limits.ts';
 import { WRITE_PREFIX_BYTES } from './fuse-constants.ts';
 

@@ -6,7 +6,7 @@
 
 import { closeSync, openSync, read, readSync, writeSync } from 'node:fs';
 import { createServer, Socket } from 'node:net';
-import { errnoName, RsError } from '@rsio/common/lib/errors';
+import { errnoName, RsError } from '@rsio/base/lib/errors';
 import { FUSE_DRAIN_MAX } from '../limits.ts';
 import type { BatchDevice, FuseBatch } from './fuse-batch.ts';
 import type { FuseBuffers } from './fuse-buffers.ts';

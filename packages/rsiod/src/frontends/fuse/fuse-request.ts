@@ -1,8 +1,8 @@
 // One request from the kernel while it is being executed. The volume sees the object as a VolumeIo. The object also has the fields that are
 // needed to answer the kernel. A session re-uses its request objects.
 
-import { assert } from '@rsio/common/lib/assert';
-import type { Timer } from '@rsio/common/lib/clock';
+import { assert } from '@rsio/base/lib/assert';
+import type { Timer } from '@rsio/base/lib/clock';
 import type { Status } from '@rsio/protocol/wire/status';
 import { RECEIVED_ROOM_BYTES, type VolumeIo, type VolumeOp } from '../../volumes/frontend-volume.ts';
 import { DATA_OFFSET } from './fuse-buffers.ts';

@@ -1,10 +1,10 @@
 // The answers to each request of the kernel, with a volume in memory and handmade requests. The file test/integration/block-devices.test.ts
 // tests that the real kernel accepts the answers.
 
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { FUSE_INTERRUPT_MS, FUSE_REQUESTS_OUT_MAX } from '../limits.ts';
 import { STATUS } from '@rsio/protocol/wire/status';
-import { assert } from '@rsio/common/lib/assert';
+import { assert } from '@rsio/base/lib/assert';
 import { describe, expect, it, vi } from 'vitest';
 import { MemoryVolume, type MemoryVolumeOptions } from '../nbd/testing/memory-volume.ts';
 import { ERRNO, OPCODE } from './fuse-constants.ts';

@@ -4,8 +4,8 @@
 // given back only once, and never while the volume uses the buffer. A request that changes data is answered only after the volume has
 // completed the request. The only exception is `stop`: after `stop`, the volume must abandon the requests that it has not completed.
 
-import { AssertionError, counted } from '@rsio/common/lib/assert';
-import type { Clock } from '@rsio/common/lib/clock';
+import { AssertionError, counted } from '@rsio/base/lib/assert';
+import type { Clock } from '@rsio/base/lib/clock';
 import {
   FUSE_BACKGROUND_MAX,
   FUSE_BYTES_OUT_MAX,

@@ -4,7 +4,7 @@
 // if the kernel loses a result, the process exits, because the outcome of that I/O is unknown.
 
 import { createRequire } from 'node:module';
-import { assert } from '@rsio/common/lib/assert';
+import { assert } from '@rsio/base/lib/assert';
 import type * as Koffi from 'koffi';
 
 export interface KernelAio {

@@ -2,16 +2,16 @@
 // mounted file, because the process would wait for itself; child processes access the file. If creating the device fails, neither the mount
 // nor the file remains.
 
-import { within } from '@rsio/common/lib/waiting';
+import { within } from '@rsio/base/lib/waiting';
 import { closeSync } from 'node:fs';
 import { lstat, mkdir, unlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { Clock } from '@rsio/common/lib/clock';
-import { errnoName, RsError } from '@rsio/common/lib/errors';
+import type { Clock } from '@rsio/base/lib/clock';
+import { errnoName, RsError } from '@rsio/base/lib/errors';
 import { DEVICE_COMMAND_TIMEOUT_MS, FUSE_DATA_MAX_BYTES } from '../limits.ts';
 import { runCommand } from '../system/device-commands.ts';
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
-import { type MountEntry, mountTable } from '@rsio/common/daemon/mount-table';
+import { type MountEntry, mountTable } from '@rsio/base/daemon/mount-table';
 import type { FuseBatch } from './fuse-batch.ts';
 import type { FuseBuffers } from './fuse-buffers.ts';
 import { MODE_REGULAR } from './fuse-constants.ts';

@@ -1,7 +1,7 @@
 // Tests which mounts count as raw devices of rsiod: those of this release and of earlier releases, including mounts in the form in which
 // mount(8) of Debian 13 records them. If a restarted rsiod does not recognize a raw device, the device's I/O fails.
 
-import { parseMountTable } from '@rsio/common/daemon/mount-table';
+import { parseMountTable } from '@rsio/base/daemon/mount-table';
 import { expect, it } from 'vitest';
 import { isRawMount } from './raw-device.ts';
 

@@ -3,7 +3,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { NBD_REQUESTS_OUT_MAX } from '../limits.ts';
-import { assert } from '@rsio/common/lib/assert';
+import { assert } from '@rsio/base/lib/assert';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { Extent } from '../../volumes/frontend-volume.ts';
 import { type ClientRequest, optionBytes, requestBytes, u32 } from './testing/nbd-client.ts';

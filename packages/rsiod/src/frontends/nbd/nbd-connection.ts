@@ -6,7 +6,7 @@
 //   haggling --GO, EXPORT_NAME--> serving --DISC, end of input, drain()--> draining --all answered--> closed --volume done--> finished
 //      `---ABORT, end, bad bytes---------------------------------------------------------------------'
 
-import { AssertionError } from '@rsio/common/lib/assert';
+import { AssertionError } from '@rsio/base/lib/assert';
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import { NbdRequestDecoder } from './wire/nbd-codec.ts';
 import { type Agreement, type HandshakeStep, isOfThisProcess, NbdHandshake, type NbdVolumes, type Transmission } from './nbd-handshake.ts';

@@ -6,15 +6,15 @@ import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { groupId } from '@rsio/common/files/groups';
-import { systemClock } from '@rsio/common/lib/clock';
-import { RATE_LIMITED_LINES_MAX } from '@rsio/common/log/limits';
+import { groupId } from '@rsio/base/files/groups';
+import { systemClock } from '@rsio/base/lib/clock';
+import { RATE_LIMITED_LINES_MAX } from '@rsio/base/log/limits';
 import { NBD_CONNECTIONS_MAX, NBD_HANDSHAKE_TIMEOUT_MS, NBD_REFUSED_MAX, NBD_STOP_TIMEOUT_MS } from '../limits.ts';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { NbdFrontend, type NbdFrontendOptions } from './nbd-frontend.ts';
 import { MemoryVolume } from './testing/memory-volume.ts';
 import { named, optionAnswers, optionBytes, replies, requestBytes, u32 } from './testing/nbd-client.ts';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 const UNTIL = { timeout: 10_000, interval: 5 };
 

@@ -3,10 +3,10 @@
 // from the connection. A passed connection counts as open until the other process reports its end.
 
 import { createServer, type Server, type Socket } from 'node:net';
-import { assert } from '@rsio/common/lib/assert';
-import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import type { LogFields } from '@rsio/common/log/log-fields';
+import { assert } from '@rsio/base/lib/assert';
+import { RateLimitedLog } from '@rsio/base/log/rate-limited-log';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import type { LogFields } from '@rsio/base/log/log-fields';
 import {
   NBD_CONNECTIONS_MAX,
   NBD_FRONTEND_BYTES_MAX,
@@ -20,8 +20,8 @@ import {
   NBD_SMALL_BYTES_MAX,
   NBD_STOP_TIMEOUT_MS,
 } from '../limits.ts';
-import { openToGroup } from '@rsio/common/daemon/socket-group';
-import { listenOnSocket } from '@rsio/common/daemon/unix-socket';
+import { openToGroup } from '@rsio/base/daemon/socket-group';
+import { listenOnSocket } from '@rsio/base/daemon/unix-socket';
 import { type Frontend, inUse, type ShownAs } from '../frontend.ts';
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import { DataBuffers } from '../streams/data-buffers.ts';

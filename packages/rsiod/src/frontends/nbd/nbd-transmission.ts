@@ -3,7 +3,7 @@
 // sent or can no longer be sent. The data buffer of a request is given back to the pool only once, and never while the volume or the socket
 // uses the buffer. An exception in a callback is passed to `events.failed` and nowhere else.
 
-import { assert, counted } from '@rsio/common/lib/assert';
+import { assert, counted } from '@rsio/base/lib/assert';
 import { NBD_BYTES_OUT_MAX, NBD_REPLY_COPY_MAX_BYTES, NBD_REQUESTS_OUT_MAX } from '../limits.ts';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { Change, Extent } from '../../volumes/frontend-volume.ts';

@@ -2,7 +2,7 @@
 // process is used only if it has the shape PASSED. A description contains the results of the handshake, and all received bytes that were
 // not processed yet.
 
-import { atMost, checked, count, flag, list, misfit, object, type Of, orNull, text, whole } from '@rsio/common/lib/shape';
+import { atMost, checked, count, flag, list, misfit, object, type Of, orNull, text, whole } from '@rsio/base/lib/shape';
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import { NBD_CONTEXTS_SELECTED_MAX, NBD_PASSED_BYTES_MAX } from '../limits.ts';
 import { exportName } from './wire/export-names.ts';

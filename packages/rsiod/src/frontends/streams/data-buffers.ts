@@ -3,8 +3,8 @@
 // and returned to the system after a while; memory-budget.ts bounds the memory in use.
 
 import { NBD_POOLED_BYTES_MAX, NBD_POOLED_LOOK_MS, NBD_REQUEST_MAX_BYTES } from '../limits.ts';
-import { counted } from '@rsio/common/lib/assert';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
+import { counted } from '@rsio/base/lib/assert';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
 
 /**
  * Offset of the data in the memory of a buffer. The longest reply prefix fits in front of the data, and the data is aligned to a cache

@@ -4,7 +4,7 @@
 // connections. Invariants: the memory taken never exceeds the limit plus the reserve plus one small request for each connection. Each byte
 // that is taken is given back once.
 
-import { counted } from '@rsio/common/lib/assert';
+import { counted } from '@rsio/base/lib/assert';
 
 export interface BudgetUser {
   /** Called when there may now be room; the user calls `take` again if the user still needs memory. */

@@ -8,7 +8,7 @@
 // being sent, further replies stay in the open batch. A client that reads slowly therefore gets fuller batches. A client that reads nothing
 // holds no more memory than its requests allow.
 
-import { counted } from '@rsio/common/lib/assert';
+import { counted } from '@rsio/base/lib/assert';
 import { NBD_BATCHES_SENDING_MAX, NBD_BATCH_BYTES } from '../limits.ts';
 import type { BatchPool, StreamTransport, ReplyBatch } from './transport.ts';
 

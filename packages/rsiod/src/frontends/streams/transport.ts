@@ -1,7 +1,7 @@
 // The interface through which a connection of a program or of a host uses its socket, and the pooled buffers in which small replies are sent
 // together. Only socket.ts, nbd-frontend.ts, gates/gate.ts and gates/tls use sockets.
 
-import { ObjectPool } from '@rsio/common/structures/object-pool';
+import { ObjectPool } from '@rsio/base/structures/object-pool';
 import { NBD_BATCHES_POOLED_MAX, NBD_BATCH_BYTES } from '../limits.ts';
 
 export interface StreamTransport {

@@ -1,7 +1,7 @@
 // Tests which device is chosen for a volume on machines with different device support, and the error if a machine cannot make the requested
 // device. Real devices are tested in test/integration/block-devices.test.ts.
 
-import { toRsError } from '@rsio/common/lib/errors';
+import { toRsError } from '@rsio/base/lib/errors';
 import { describe, expect, it } from 'vitest';
 import { chooseDevice, type DeviceFacts } from './device-choice.ts';
 

@@ -4,7 +4,7 @@
 
 import { existsSync } from 'node:fs';
 import type { DeviceChoice } from '@rsio/common/config/schema/types';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 
 export interface DeviceFacts {
   /** True if the daemon has its own root folder (--root), which contains all its files. */

@@ -2,8 +2,8 @@
 // The real programs' messages are tested with real devices.
 
 import { DEVICE_COMMAND_TIMEOUT_MS } from '../limits.ts';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { expect, it } from 'vitest';
 import { noLoopDevice } from '../devices/loop-device.ts';
 import { runCommand } from './device-commands.ts';

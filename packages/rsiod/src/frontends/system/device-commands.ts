@@ -2,9 +2,9 @@
 // Invariant: each call is bounded in time, even if the program hangs in the kernel.
 
 import { spawn } from 'node:child_process';
-import { killChild } from '@rsio/common/lib/kill-child';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
+import { killChild } from '@rsio/base/lib/kill-child';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
 import { DEVICE_COMMAND_OUTPUT_MAX_BYTES, DEVICE_COMMAND_TIMEOUT_MS } from '../limits.ts';
 
 /**

@@ -4,8 +4,8 @@
 // memory; only a command that names one volume changes anything; a write is executed only if the gate permits writes, and at most
 // AOE_WRITE_AGE_MS after the kernel received it; an answer is given only for what a volume has completed.
 
-import type { Clock } from '@rsio/common/lib/clock';
-import { toRsError } from '@rsio/common/lib/errors';
+import type { Clock } from '@rsio/base/lib/clock';
+import { toRsError } from '@rsio/base/lib/errors';
 import type { Status } from '@rsio/protocol/wire/status';
 import {
   AOE_CHANGE_MS,

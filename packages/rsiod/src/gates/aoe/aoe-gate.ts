@@ -5,10 +5,10 @@
 
 import type { AoeGateConfig } from '@rsio/common/config/schema/types';
 import type { AoeGateView } from '@rsio/api/rsiod/methods';
-import type { Clock } from '@rsio/common/lib/clock';
-import { escapeControls } from '@rsio/common/lib/printable';
-import { volumeLabel } from '@rsio/common/lib/volume-name';
-import type { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
+import type { Clock } from '@rsio/base/lib/clock';
+import { escapeControls } from '@rsio/base/lib/printable';
+import { volumeLabel } from '@rsio/base/lib/volume-name';
+import type { RateLimitedLog } from '@rsio/base/log/rate-limited-log';
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import type { GapWatch } from '../gap-watch.ts';
 import type { GateLog } from '../gate.ts';

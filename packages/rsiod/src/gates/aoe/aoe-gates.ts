@@ -3,10 +3,10 @@
 
 import type { AoeGateConfig } from '@rsio/common/config/schema/types';
 import type { AoeGateView } from '@rsio/api/rsiod/methods';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { isSnapshot, nameInUniverse } from '@rsio/common/lib/volume-name';
-import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { isSnapshot, nameInUniverse } from '@rsio/base/lib/volume-name';
+import { RateLimitedLog } from '@rsio/base/log/rate-limited-log';
 import { type Frontend, inUse, type ShownAs } from '../../frontends/frontend.ts';
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import { GapWatch } from '../gap-watch.ts';

@@ -4,9 +4,9 @@
 
 import { AOE_SHELF_MAX, AOE_SLOT_MAX } from '@rsio/common/config/schema/limits';
 import { isMac } from '@rsio/common/config/schema/value-types';
-import { StateFile, type StateForm } from '@rsio/common/files/state-file';
-import { RsError } from '@rsio/common/lib/errors';
-import { atMost, checked, list, object, type Of, text, textThat, whole } from '@rsio/common/lib/shape';
+import { StateFile, type StateForm } from '@rsio/base/files/state-file';
+import { RsError } from '@rsio/base/lib/errors';
+import { atMost, checked, list, object, type Of, text, textThat, whole } from '@rsio/base/lib/shape';
 import { AOE_CONFIG_MAX_BYTES, AOE_MACS_MAX, AOE_SHELVES_MAX } from '../limits.ts';
 import type { Notes } from './aoe-target.ts';
 import { macOf, macText } from './wire.ts';

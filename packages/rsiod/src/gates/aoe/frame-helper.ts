@@ -4,9 +4,9 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { Socket } from 'node:net';
-import { killChild } from '@rsio/common/lib/kill-child';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { toRsError } from '@rsio/common/lib/errors';
+import { killChild } from '@rsio/base/lib/kill-child';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { toRsError } from '@rsio/base/lib/errors';
 import { transportOf, withDataEvents, withReceiveBuffer } from '../../frontends/streams/socket.ts';
 import { PRCTL } from '../../keeper/keeper-choice.ts';
 import { helperFile } from '../../sys/helper-files.ts';

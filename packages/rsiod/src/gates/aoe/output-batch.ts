@@ -1,7 +1,7 @@
 // Gathers the frames of one event, and gives them to the helper in one write. Invariant: the memory is fixed; if there is no room for a
 // frame, because the helper takes none, the frame is dropped.
 
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import { AOE_OUTPUT_BYTES } from '../limits.ts';
 import type { FrameOutput } from './aoe-engine.ts';
 

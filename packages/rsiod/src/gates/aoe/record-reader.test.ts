@@ -1,7 +1,7 @@
 // Records of the helper, cut anywhere: each arrives whole, once and in order; a wrong length ends the reading.
 // aoe-engine.test.ts tests what happens to the frames.
 
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { expect, it } from 'vitest';
 import { AOE_FRAME_MAX_BYTES } from '../limits.ts';
 import { RecordReader } from './record-reader.ts';

@@ -2,7 +2,7 @@
 // A session is one path (rule D1): only an answer to a ping of the gate, and data that the gate has asked for, show that its host holds it.
 // Invariants: after `close`, nothing that arrives is executed; a path that is unproven for GATE_PROOF_MS is never read again.
 
-import { counted } from '@rsio/common/lib/assert';
+import { counted } from '@rsio/base/lib/assert';
 import type { StreamTransport } from '../../frontends/streams/transport.ts';
 import type { ConnectionEvents, GateConnection, GatePools } from '../ports/gate-protocol.ts';
 import { HostWatch } from '../ports/host-watch.ts';

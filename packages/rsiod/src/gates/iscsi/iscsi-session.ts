@@ -2,7 +2,7 @@
 // executes. Invariants: a task is given to the engine once, when all data that the engine wants is in its buffer; memory is taken before
 // data is asked for, and a host that sends data for which there is no memory gets the status BUSY; a task that was given up is not executed.
 
-import { counted } from '@rsio/common/lib/assert';
+import { counted } from '@rsio/base/lib/assert';
 import type { BudgetUser } from '../../frontends/streams/memory-budget.ts';
 import type { HostWatch } from '../ports/host-watch.ts';
 import { GATE_IMMEDIATE_MAX, GATE_SESSION_COMMANDS } from '../limits.ts';

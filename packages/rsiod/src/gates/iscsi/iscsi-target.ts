@@ -1,7 +1,7 @@
 // The target of one gate: its volumes as logical units. iscsi-protocol.ts has the logins. Invariants: a number means the same volume for as
 // long as the gate exists; the engine is notified of each change of a unit in the same turn of the event loop.
 
-import { assert } from '@rsio/common/lib/assert';
+import { assert } from '@rsio/base/lib/assert';
 import type { GateNamespace } from '../ports/gate-namespace.ts';
 import type { GateTarget } from '../ports/gate-protocol.ts';
 import type { NexusOptions, ScsiNexus, ScsiTargetOptions } from '../scsi/port.ts';

@@ -2,7 +2,7 @@
 // output of one event-loop turn is sent in one system call. Invariants: bytes leave in the order of the calls, because the numbers of
 // answers (StatSN) must rise; each PDU is counted exactly once as left, when it has been sent or can no longer be sent.
 
-import { counted } from '@rsio/common/lib/assert';
+import { counted } from '@rsio/base/lib/assert';
 import { NBD_BATCH_BYTES } from '../../frontends/limits.ts';
 import type { BatchPool, ReplyBatch, StreamTransport } from '../../frontends/streams/transport.ts';
 

@@ -3,7 +3,7 @@
 // volume gets it, even the later requests of a command, and only in its order among the changes of other paths (rule D1); a fused pair that
 // a volume has is answered when the volume has completed it, and never with a code that makes its host repeat it.
 
-import { counted } from '@rsio/common/lib/assert';
+import { counted } from '@rsio/base/lib/assert';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { GATE_BUSY_MS, GATE_COPY_MAX_BYTES, GATE_QUIESCE_MS } from '../limits.ts';
 import { anaCode } from './ana.ts';

@@ -3,7 +3,7 @@
 // a command counts until its answer has been sent and its volume has completed it; a data buffer goes back to the pool once, and never while the
 // volume or the socket uses it; after `close`, nothing that arrives is executed.
 
-import { assert, counted } from '@rsio/common/lib/assert';
+import { assert, counted } from '@rsio/base/lib/assert';
 import type { Status } from '@rsio/protocol/wire/status';
 import { DataBuffers } from '../../frontends/streams/data-buffers.ts';
 import type { BudgetUser } from '../../frontends/streams/memory-budget.ts';

@@ -5,7 +5,7 @@ import { createDiffieHellman } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { parseGateSecret } from '@rsio/common/config/gate-secrets';
 import type { GateSecret } from '@rsio/common/config/schema/types';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { AUTH_REST, AUTH_REST_MIN_MS, GATE_LOGIN_MS } from '../limits.ts';
 import { authReceive, authSend, authSendLater, ChapHost, type ReplyOptions } from './testing/chap-host.ts';
 import { type Answer, connectCommand, HOST_NQN, hostData, type Sqe } from './testing/nvme-host.ts';

@@ -2,7 +2,7 @@
 // test saves the states. The rules themselves are tested in reservation-rules.test.ts.
 
 import { describe, expect, it } from 'vitest';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { GATE_RESERVATIONS_WAITING_MAX } from '../limits.ts';
 import { hostData, type Sqe } from './testing/nvme-host.ts';

@@ -3,7 +3,7 @@
 // no other gate of the same subsystem uses it.
 
 import { GATE_MEMBERS_MAX } from '@rsio/common/config/schema/limits';
-import { assert } from '@rsio/common/lib/assert';
+import { assert } from '@rsio/base/lib/assert';
 import {
   GATE_CONTROLLER_IDS,
   GATE_CONTROLLERS_MAX,

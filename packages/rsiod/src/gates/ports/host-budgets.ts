@@ -1,7 +1,7 @@
 // The memory that the commands of each host use, over all its connections: a share of the budget of all gates. A host that takes no answers
 // therefore leaves memory to the others. Invariant: a host is known for as long as it has a connection.
 
-import { assert } from '@rsio/common/lib/assert';
+import { assert } from '@rsio/base/lib/assert';
 import { type BudgetBounds, MemoryBudget } from '../../frontends/streams/memory-budget.ts';
 
 export class HostBudgets {

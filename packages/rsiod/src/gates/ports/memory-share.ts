@@ -2,7 +2,7 @@
 // The memory counts towards the share of the connection's host, too. Invariants: each byte that is taken is given back once; the connection
 // waits in at most one queue, either its host's or the one of all gates.
 
-import { counted } from '@rsio/common/lib/assert';
+import { counted } from '@rsio/base/lib/assert';
 import type { BudgetUser, MemoryBudget } from '../../frontends/streams/memory-budget.ts';
 import type { HostBudgets } from './host-budgets.ts';
 

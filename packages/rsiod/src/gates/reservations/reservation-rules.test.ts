@@ -1,7 +1,7 @@
 // The rules of reservations: every cell of the table of conflicts, each command, and random sequences. The oracle of the sequences is a
 // list of invariants from the specification, not a second implementation.
 
-import { misfit } from '@rsio/common/lib/shape';
+import { misfit } from '@rsio/base/lib/shape';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {

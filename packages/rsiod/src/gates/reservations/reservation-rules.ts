@@ -3,7 +3,7 @@
 // of a volume. Invariants: in every state, each holder is a registrant, and a reservation for all registrants has at least one registrant;
 // a command that is refused changes nothing.
 
-import { atMost, checked, flag, list, object, type Of, oneOf, optional, orNull, text, textThat, whole } from '@rsio/common/lib/shape';
+import { atMost, checked, flag, list, object, type Of, oneOf, optional, orNull, text, textThat, whole } from '@rsio/base/lib/shape';
 import { GATE_REGISTRANTS_MAX } from '../limits.ts';
 
 /** 0 stands for no reservation. Even types exclude reads, too. From 3 on, registrants have the holder's access; from 5 on, all are holders. */

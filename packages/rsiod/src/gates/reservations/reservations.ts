@@ -3,7 +3,7 @@
 // permission of both the old and the new state; a command is answered only when its state is saved and no volume executes I/O that the state
 // refuses, and it is called interrupted only if its state was certainly not saved.
 
-import { toRsError } from '@rsio/common/lib/errors';
+import { toRsError } from '@rsio/base/lib/errors';
 import { STATUS } from '@rsio/protocol/wire/status';
 import {
   changed,

@@ -2,7 +2,7 @@
 // target.ts has the units. Invariants: every request is admitted in the same turn of the event loop in which the volume gets it; a task is
 // answered once, and `left` is called when no volume executes it any more; after `end`, nothing is answered.
 
-import { assert } from '@rsio/common/lib/assert';
+import { assert } from '@rsio/base/lib/assert';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { GATE_BUSY_MS, GATE_QUIESCE_MS } from '../limits.ts';
 import { BlockExecution, type BlockPorts, outcomeOf } from './block-execution.ts';

@@ -1,7 +1,7 @@
 // Persistent reservations of SCSI: random histories of four nexuses against a small model of SPC-4, 5.12; then durability, I/O that must
 // end first, and NVMe hosts beside SCSI hosts. The model is written from the standard's tables, without the code of the engine.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { STATUS } from '@rsio/protocol/wire/status';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';

@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, vi } from 'vitest';
 import type { ClientGateConfig } from '@rsio/common/config/schema/types';
-import type { Clock } from '@rsio/common/lib/clock';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import type { Clock } from '@rsio/base/lib/clock';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { MemoryVolume } from '../../frontends/nbd/testing/memory-volume.ts';
 import { Gates, type GatesOptions } from '../gates.ts';
 

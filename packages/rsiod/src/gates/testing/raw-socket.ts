@@ -2,7 +2,7 @@
 // Invariant: every wait has a bound, and ends when the gate closes the connection.
 
 import type { Socket } from 'node:net';
-import { systemClock } from '@rsio/common/lib/clock';
+import { systemClock } from '@rsio/base/lib/clock';
 
 const ANSWER_MS = 20_000;
 

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { appendFileSync, openSync, readdirSync, readlinkSync, readSync, unlinkSync, writeSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import path from 'node:path';
-import { systemClock } from '@rsio/common/lib/clock';
+import { systemClock } from '@rsio/base/lib/clock';
 import { INHERITED_FD, inheritCommand } from '../inherit-command.ts';
 import { keeperAbove } from '../keeper-choice.ts';
 import { KeeperLink } from '../keeper-link.ts';

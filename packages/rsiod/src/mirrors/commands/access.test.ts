@@ -1,7 +1,7 @@
 // Tests, on scripted servers, how a mirror is taken away from a client or a client is allowed to attach it: what counts as done and as
 // proven. test/integration/volume-revoke.test.ts tests real servers. Rules: H6, M15, G44.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { beforeEach, expect, test } from 'vitest';
 import { type Failure, ScriptedServer } from '../../testing/mirror-servers.ts';
 import { MirrorAccessOrders } from './access.ts';

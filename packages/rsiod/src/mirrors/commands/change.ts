@@ -4,11 +4,11 @@
 // says so, and the holder of the mirror completes the change.
 
 import { majorityOf } from '@rsio/protocol/mirror/membership/quorums';
-import { within } from '@rsio/common/lib/waiting';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
-import { printDuration, quoteText } from '@rsio/common/lib/units';
-import { volumeLabel } from '@rsio/common/lib/volume-name';
+import { within } from '@rsio/base/lib/waiting';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { printDuration, quoteText } from '@rsio/base/lib/units';
+import { volumeLabel } from '@rsio/base/lib/volume-name';
 import type { MirrorWish } from '@rsio/protocol/mirror/membership/interface';
 import type { MirrorConfig, MirrorVoter } from '@rsio/protocol/wire/mirror-messages';
 import type { MirrorDriver } from '../mirror-driver.ts';

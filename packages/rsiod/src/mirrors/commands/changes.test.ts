@@ -2,7 +2,7 @@
 // change; refusals before anything is created; a replaced server that returns; a change that the next holder finishes.
 // change-failures.test.ts tests failing steps. Rules: M16, M17, G35.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { replication } from '@rsio/api/testing/server-views';
 import { describe, expect, test } from 'vitest';
 import { ChangeScene } from '../../testing/change-scene.ts';

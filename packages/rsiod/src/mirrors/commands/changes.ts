@@ -6,10 +6,10 @@
 
 import type { ChangedMirror } from '@rsio/api/rsiod/mirror-methods';
 import type { ControlMethods } from '@rsio/api/rsiod/methods';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
-import { quoteText } from '@rsio/common/lib/units';
-import { volumeLabel } from '@rsio/common/lib/volume-name';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { quoteText } from '@rsio/base/lib/units';
+import { volumeLabel } from '@rsio/base/lib/volume-name';
 import {
   type ChangedAttachment,
   changeOf,

@@ -3,7 +3,7 @@
 // repeated command that the volume was a replica. If something cannot be removed, a message names it and the command that removes it. Never
 // throws.
 
-import { toRsError } from '@rsio/common/lib/errors';
+import { toRsError } from '@rsio/base/lib/errors';
 import { VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { connected, mayBeMember, type MirrorChange, nameOf } from './change.ts';
 import { VOTE_ASK_MS, VOTE_CHANGE_MS } from '../limits.ts';

@@ -5,8 +5,8 @@
 
 import type { ChangedMirror } from '@rsio/api/rsiod/mirror-methods';
 import type { ControlMethods } from '@rsio/api/rsiod/methods';
-import { RsError } from '@rsio/common/lib/errors';
-import { volumeLabel } from '@rsio/common/lib/volume-name';
+import { RsError } from '@rsio/base/lib/errors';
+import { volumeLabel } from '@rsio/base/lib/volume-name';
 import { createMirror, type MirrorPlan } from './creation.ts';
 import { createdView, type MirrorManagement, mirrorId } from './management.ts';
 import type { MirrorServer } from './mirror-server.ts';

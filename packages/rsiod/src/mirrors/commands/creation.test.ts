@@ -2,7 +2,7 @@
 // after the server has executed the step; and a command that is repeated after a crash at any step. mirrors/voters.test.ts of rssrv tests
 // the voter. Rules: G34.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { describe, expect, test } from 'vitest';
 import { type Failure, ScriptedServer } from '../../testing/mirror-servers.ts';
 import { createMirror, type MirrorPlan } from './creation.ts';

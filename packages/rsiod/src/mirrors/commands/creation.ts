@@ -5,9 +5,9 @@
 // another client has claimed the mirror. On each server, the mark is removed before the record and the volume.
 
 import { isDeepStrictEqual } from 'node:util';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { volumeLabel } from '@rsio/common/lib/volume-name';
-import type { Log } from '@rsio/common/log/log';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { volumeLabel } from '@rsio/base/lib/volume-name';
+import type { Log } from '@rsio/base/log/log';
 import { type MirrorConfig, type MirrorMember, type StoredConfig, type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { VOTE_CHANGE_MS } from '../limits.ts';
 import { atAll, type MirrorServer, refusal, vote } from './mirror-server.ts';

@@ -3,8 +3,8 @@
 // that has answered. Rules: M21.
 
 import { majorityOf } from '@rsio/protocol/mirror/membership/quorums';
-import { RsError } from '@rsio/common/lib/errors';
-import { volumeLabel } from '@rsio/common/lib/volume-name';
+import { RsError } from '@rsio/base/lib/errors';
+import { volumeLabel } from '@rsio/base/lib/volume-name';
 import type { MirrorConfig, MirrorMember, MirrorVoter, StoredConfig } from '@rsio/protocol/wire/mirror-messages';
 import { MIRROR_REPLICAS_MAX } from '../limits.ts';
 import type { MirrorServer } from './mirror-server.ts';

@@ -3,8 +3,8 @@
 // Invariants: the old mirror is claimed at every named server before anything is changed, so that these servers execute no request of an
 // older holder. No step changes data. A new mirror that has a configuration is not removed, because a client may have written to it.
 
-import { RsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import { RsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import { type MirrorConfig, type MirrorMember, type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { VOTE_CHANGE_MS } from '../limits.ts';
 import { atAll, type MirrorServer, refusal, vote } from './mirror-server.ts';

@@ -2,7 +2,7 @@
 // failure of each step at each server, before or after the server has executed the step. In every case, the volumes stay, and the error
 // describes the state of each volume. test/integration/mirror-force.test.ts tests real servers. Rules: M21, G33.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { type Failure, ScriptedServer } from '../../testing/mirror-servers.ts';
 import { createMirror } from './creation.ts';

@@ -3,9 +3,9 @@
 // the mirror; one mirror is forced at a time.
 
 import type { ControlMethods } from '@rsio/api/rsiod/methods';
-import { RsError } from '@rsio/common/lib/errors';
-import { quoteText } from '@rsio/common/lib/units';
-import { volumeLabel } from '@rsio/common/lib/volume-name';
+import { RsError } from '@rsio/base/lib/errors';
+import { quoteText } from '@rsio/base/lib/units';
+import { volumeLabel } from '@rsio/base/lib/volume-name';
 import { VOTE_ASK_MS } from '../limits.ts';
 import type { MirrorServer } from './mirror-server.ts';
 import type { CommandPorts, MirrorNamespace } from './namespaces.ts';

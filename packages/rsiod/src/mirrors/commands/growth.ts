@@ -2,8 +2,8 @@
 // when all counted replicas and a majority of the voters have it. Invariant: a repeated command waits for a growth in progress, and repeats
 // a growth that was refused.
 
-import { RsError } from '@rsio/common/lib/errors';
-import { printDuration, printSize } from '@rsio/common/lib/units';
+import { RsError } from '@rsio/base/lib/errors';
+import { printDuration, printSize } from '@rsio/base/lib/units';
 import type { AttachedMirror } from '../attached-mirror.ts';
 import { GROW_WAIT_MS } from '../limits.ts';
 

@@ -1,7 +1,7 @@
 // Tests the control methods about mirrors on scripted servers: checks before anything is created, lists with voters that do not answer or
 // have lost their records, and remains of a removal. creation.test.ts tests the steps of a creation. Rules: G34.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { type Failure, ScriptedServer } from '../../testing/mirror-servers.ts';
 import { MirrorManagement } from './management.ts';

@@ -4,10 +4,10 @@
 
 import { createHash } from 'node:crypto';
 import type { AttachedMirrorView, ControlMethods } from '@rsio/api/rsiod/methods';
-import { RsError } from '@rsio/common/lib/errors';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { quoteText } from '@rsio/common/lib/units';
-import { volumeLabel } from '@rsio/common/lib/volume-name';
+import { RsError } from '@rsio/base/lib/errors';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
+import { quoteText } from '@rsio/base/lib/units';
+import { volumeLabel } from '@rsio/base/lib/volume-name';
 import type { MirrorConfig, Term } from '@rsio/protocol/wire/mirror-messages';
 import type { Mirrors } from '../mirrors.ts';
 import { createMirror, type MirrorPlan } from './creation.ts';

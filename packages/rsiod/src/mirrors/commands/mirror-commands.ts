@@ -2,8 +2,8 @@
 // attached mirror is found by its label, such as osl:db@0.
 
 import type { AttachedMirrorView } from '@rsio/api/rsiod/methods';
-import type { Clock } from '@rsio/common/lib/clock';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock } from '@rsio/base/lib/clock';
+import type { Log } from '@rsio/base/log/log';
 import type { Attachments } from '../../attachments/attachments.ts';
 import { labelOf } from '../../attachments/offers.ts';
 import type { Namespace } from '../../network/namespace.ts';

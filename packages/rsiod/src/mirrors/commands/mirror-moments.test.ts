@@ -2,8 +2,8 @@
 // error is logged once.
 
 import type { ReplicationView } from '@rsio/api/views/views';
-import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { type ErrorCode, RsError } from '@rsio/base/lib/errors';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { expect, test } from 'vitest';
 import { isDue, MirrorMoments, type MomentMirror } from './mirror-moments.ts';
 import type { MirrorServer } from './mirror-server.ts';

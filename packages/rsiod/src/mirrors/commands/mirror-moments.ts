@@ -4,10 +4,10 @@
 // is busy, for example with a moment that is still being copied, is no error unless it stays busy.
 
 import type { ReplicationView } from '@rsio/api/views/views';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { toRsError } from '@rsio/common/lib/errors';
-import { timeName } from '@rsio/common/lib/time-name';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { toRsError } from '@rsio/base/lib/errors';
+import { timeName } from '@rsio/base/lib/time-name';
+import type { Log } from '@rsio/base/log/log';
 import { BUSY_MOMENTS_MAX, MOMENTS_LOOK_MAX_MS, MOMENTS_LOOK_MIN_MS } from '../limits.ts';
 import type { MirrorNamespace } from './namespaces.ts';
 import { replicationsOf } from './replication-orders.ts';

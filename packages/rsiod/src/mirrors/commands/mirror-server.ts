@@ -3,10 +3,10 @@
 // repeated. If work at several servers fails at one server, the work is still done at the other servers, so that the state of each server
 // is known.
 
-import type { Clock } from '@rsio/common/lib/clock';
-import { type ErrorCode, RsError, toRsError } from '@rsio/common/lib/errors';
-import { printDuration } from '@rsio/common/lib/units';
-import { outcomesAtOnce } from '@rsio/common/structures/concurrency';
+import type { Clock } from '@rsio/base/lib/clock';
+import { type ErrorCode, RsError, toRsError } from '@rsio/base/lib/errors';
+import { printDuration } from '@rsio/base/lib/units';
+import { outcomesAtOnce } from '@rsio/base/structures/concurrency';
 import { callSession, type SessionAnswer } from '@rsio/protocol/client/session-call';
 import type { Trunk } from '@rsio/protocol/client/trunk';
 import { OP } from '@rsio/protocol/wire/frames';

@@ -1,10 +1,10 @@
 // The ports of the commands about mirrors, and their view of the client's namespaces and servers. Invariant: a command can name a server
 // only after the server has proved its identity.
 
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
-import { quoteText } from '@rsio/common/lib/units';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { quoteText } from '@rsio/base/lib/units';
+import type { Log } from '@rsio/base/log/log';
 import type { Namespace } from '../../network/namespace.ts';
 import { type MirrorServer, mirrorServer } from './mirror-server.ts';
 

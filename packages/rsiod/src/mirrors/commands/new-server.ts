@@ -1,8 +1,8 @@
 // Prepares a server that is about to join a mirror: creates a record and, for a replica, a volume. Invariants: each step may be repeated. A
 // failed command removes the volume and the record only if no configuration that was sent names the server as a member.
 
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import type { VolumeEntry } from '@rsio/protocol/wire/messages';
 import { grant, isVoter, mayBeMember, memberAt, type MirrorChange } from './change.ts';
 import { clearServer } from './clearing.ts';

@@ -2,7 +2,7 @@
 // that nothing is left, no plain volume keeps the name of the mirror. A volume that a client holds or that has another size is never
 // changed. Rules: G35.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { describe, expect, test } from 'vitest';
 import { ChangeScene, GIB } from '../../testing/change-scene.ts';
 

@@ -4,8 +4,8 @@
 // offered for removal.
 
 import type { ManagedVolumeView } from '@rsio/api/views/views';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { volumeLabel } from '@rsio/common/lib/volume-name';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { volumeLabel } from '@rsio/base/lib/volume-name';
 import type { VolumeEntry } from '@rsio/protocol/wire/messages';
 import type { VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
 import { VOTE_ASK_MS } from '../limits.ts';

@@ -4,9 +4,9 @@
 
 import { majorityOf } from '@rsio/protocol/mirror/membership/quorums';
 import type { RemovedMirror } from '@rsio/api/rsiod/mirror-methods';
-import { RsError } from '@rsio/common/lib/errors';
-import { volumeLabel } from '@rsio/common/lib/volume-name';
-import type { Log } from '@rsio/common/log/log';
+import { RsError } from '@rsio/base/lib/errors';
+import { volumeLabel } from '@rsio/base/lib/volume-name';
+import type { Log } from '@rsio/base/log/log';
 import { type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { VOTE_CHANGE_MS } from '../limits.ts';
 import { type MirrorServer, refusal, vote } from './mirror-server.ts';

@@ -3,9 +3,9 @@
 
 import { SOURCE_METHODS } from '@rsio/api/rssrv/replication-methods';
 import type { ReplicationView } from '@rsio/api/views/views';
-import { toRsError } from '@rsio/common/lib/errors';
-import { misfit } from '@rsio/common/lib/shape';
-import { printDuration } from '@rsio/common/lib/units';
+import { toRsError } from '@rsio/base/lib/errors';
+import { misfit } from '@rsio/base/lib/shape';
+import { printDuration } from '@rsio/base/lib/units';
 import { MOMENTS_LIST_MS, REPLICA_VOLUME_MS } from '../limits.ts';
 import { memberAt } from './change.ts';
 import type { Cleared } from './clearing.ts';

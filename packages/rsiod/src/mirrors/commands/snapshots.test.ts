@@ -1,8 +1,8 @@
 // Tests the command that makes snapshots of an attached mirror: the requests to each server, the answer, and refusals before a snapshot is
 // made. The tests in protocol/mirror/moments check that all replicas get the same moment.
 
-import { RsError } from '@rsio/common/lib/errors';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { snapshot as view } from '@rsio/api/testing/server-views';
 import { volume as managed } from '@rsio/api/testing/server-views';
 import type { MirrorView } from '@rsio/protocol/mirror/membership/interface';

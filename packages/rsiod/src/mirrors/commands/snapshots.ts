@@ -2,13 +2,13 @@
 // marks the snapshots of this moment as proven. Invariants: the command succeeds only if at least one server has the proven snapshot. A
 // name that a server of the mirror already uses is refused before anything is made.
 
-import { sleep } from '@rsio/common/lib/waiting';
+import { sleep } from '@rsio/base/lib/waiting';
 import type { ControlMethods } from '@rsio/api/rsiod/methods';
 import { SERVER_METHODS, type ServerMethods } from '@rsio/api/rssrv/server-methods';
-import { misfit } from '@rsio/common/lib/shape';
-import type { Clock } from '@rsio/common/lib/clock';
-import { type ErrorCode, RsError, toRsError } from '@rsio/common/lib/errors';
-import { volumeLabel } from '@rsio/common/lib/volume-name';
+import { misfit } from '@rsio/base/lib/shape';
+import type { Clock } from '@rsio/base/lib/clock';
+import { type ErrorCode, RsError, toRsError } from '@rsio/base/lib/errors';
+import { volumeLabel } from '@rsio/base/lib/volume-name';
 import type { MirrorView, ReplicaView } from '@rsio/protocol/mirror/membership/interface';
 import { snapshotIdOf } from '@rsio/protocol/mirror/moments/snapshot-id';
 import type { MomentIo } from '@rsio/protocol/mirror/moments/quiet-moment';

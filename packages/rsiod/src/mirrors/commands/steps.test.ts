@@ -1,7 +1,7 @@
 // Tests the steps of a command: which steps are undone after a failure, in which order, and the error. Invariant: if a step cannot be
 // undone completely, the steps before it are not undone.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { expect, test } from 'vitest';
 import { runSteps, type Step } from './steps.ts';
 

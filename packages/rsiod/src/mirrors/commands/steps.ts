@@ -1,7 +1,7 @@
 // Executes the steps of a command that changes servers, and undoes them if one fails. Pure. Invariants: steps are undone in reverse order.
 // If a step cannot be undone completely, the earlier steps are not undone, because the objects that are left depend on them.
 
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 
 export interface Step {
   /** First words of the error message if the step fails. */

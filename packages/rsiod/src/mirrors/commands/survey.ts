@@ -2,8 +2,8 @@
 // configuration names further servers. Nothing is claimed. Invariants: a server that has not answered is not asked again in the same
 // survey; the reason for a missing answer is kept.
 
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { severalAtOnce } from '@rsio/common/structures/concurrency';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { severalAtOnce } from '@rsio/base/structures/concurrency';
 import type { VolumeEntry } from '@rsio/protocol/wire/messages';
 import { type StoredConfig, type Term, type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { MIRRORS_ASKED_AT_ONCE_MAX, SURVEY_ROUNDS_MAX, VOTE_ASK_MS } from '../limits.ts';

@@ -1,7 +1,7 @@
 // Interprets the answers of voters for commands: converts refusals to errors, finds the highest configuration and promise among several
 // answers, and computes majorities. Pure. Invariant: an answer with an unknown code counts as a refusal.
 
-import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
+import { type ErrorCode, RsError } from '@rsio/base/lib/errors';
 import { type MirrorConfig, type StoredConfig, type Term, type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { compareTerms, compareVersions } from '@rsio/protocol/wire/mirror-terms';
 

@@ -1,7 +1,7 @@
 // Tests which clients the volume of a new replica gets. A server with `tenants` gives it to this client alone, and the other clients of the
 // mirror must not be locked out of it. new-server.ts and creation.ts say which replica it is like. Rules: A1.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { expect, test } from 'vitest';
 import { volume } from '@rsio/api/testing/server-views';
 import type { ManagedVolumeView } from '@rsio/api/views/views';

@@ -3,9 +3,9 @@
 // removes it.
 
 import type { ManagedVolumeView } from '@rsio/api/views/views';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { NAME_MAX_BYTES } from '@rsio/common/lib/limits';
-import { nameInUniverse, volumeLabel } from '@rsio/common/lib/volume-name';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { NAME_MAX_BYTES } from '@rsio/base/lib/limits';
+import { nameInUniverse, volumeLabel } from '@rsio/base/lib/volume-name';
 import { REPLICA_VOLUME_MS } from '../limits.ts';
 import type { MirrorServer } from './mirror-server.ts';
 

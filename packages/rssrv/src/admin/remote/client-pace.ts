@@ -2,10 +2,10 @@
 // listener and other clients are not delayed. Invariant: the read-only methods of one client are executed one at a time. After each
 // execution, the next method waits for as long as the execution took, but for at most REMOTE_REST_MAX_MS. Rules: A4.
 
-import { counted } from '@rsio/common/lib/assert';
-import { OneByOne } from '@rsio/common/structures/one-by-one';
-import type { Clock } from '@rsio/common/lib/clock';
-import { TokenBucket } from '@rsio/common/structures/token-bucket';
+import { counted } from '@rsio/base/lib/assert';
+import { OneByOne } from '@rsio/base/structures/one-by-one';
+import type { Clock } from '@rsio/base/lib/clock';
+import { TokenBucket } from '@rsio/base/structures/token-bucket';
 import { REMOTE_BURST, REMOTE_PER_SECOND, REMOTE_READS_AT_ONCE_MAX, REMOTE_REST_MAX_MS } from '../limits.ts';
 
 const RATE = { atOnce: REMOTE_BURST, eachMs: 1_000 / REMOTE_PER_SECOND };

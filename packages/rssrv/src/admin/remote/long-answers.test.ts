@@ -2,7 +2,7 @@
 // the time after which unread answers are dropped. remote-requests.test.ts tests long answers over a session. Rules: A5.
 
 import { expect, test } from 'vitest';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { ADMIN_ANSWER_MAX_BYTES, ADMIN_PART_MAX_BYTES } from '@rsio/protocol/wire/limits';
 import { LONG_ANSWER_KEPT_MS, LONG_ANSWERS_MAX_BYTES, LONG_ANSWERS_PER_SESSION_MAX } from '../limits.ts';
 import { LongAnswers } from './long-answers.ts';

@@ -2,7 +2,7 @@
 // the parts. Only the session that made the request can read the answer. The bytes of all answers are bounded, and an unread answer is
 // dropped. Rules: A5.
 
-import type { Clock, Timer } from '@rsio/common/lib/clock';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
 import { ADMIN_PART_MAX_BYTES } from '@rsio/protocol/wire/limits';
 import { LONG_ANSWER_KEPT_MS, LONG_ANSWERS_MAX_BYTES, LONG_ANSWERS_PER_SESSION_MAX } from '../limits.ts';
 

@@ -2,7 +2,7 @@
 // test/integration/node-messages.test.ts sends them over sessions.
 
 import { expect, test } from 'vitest';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { type Asker, clientAsker, LOCAL_ASKER } from '../../pools/asker.ts';
 import { asking } from '../../testing/asking.ts';
 import { MESSAGE_KEPT_MS, MESSAGES_MAX, MESSAGES_PER_ANSWER_MAX, MESSAGES_PER_NODE_MAX } from '../limits.ts';

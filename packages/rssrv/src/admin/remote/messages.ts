@@ -5,9 +5,9 @@
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import { MESSAGE_TEXT_MAX_BYTES } from '@rsio/common/control/limits';
 import type { SERVER_MESSAGE_METHODS } from '@rsio/api/rssrv/message-methods';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
-import { quoteText } from '@rsio/common/lib/units';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { quoteText } from '@rsio/base/lib/units';
 import type { Asker } from '../../pools/asker.ts';
 import { isFor } from '../../storage/io/served-volume.ts';
 import { MESSAGE_ID_MAX_CHARS, MESSAGE_KEPT_MS, MESSAGES_MAX, MESSAGES_PER_ANSWER_MAX, MESSAGES_PER_NODE_MAX } from '../limits.ts';

@@ -4,7 +4,7 @@
 
 import { SERVER_METHODS, type ServerMethodName } from '@rsio/api/rssrv/server-methods';
 import type { ClientRights, ClientRole } from '@rsio/common/config/schema/types';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { job, volume as managedVolume, pool, removedVolume, replication, snapshot } from '@rsio/api/testing/server-views';
 import { ADMIN_PART_MAX_BYTES } from '@rsio/protocol/wire/limits';
 import { STATUS } from '@rsio/protocol/wire/status';

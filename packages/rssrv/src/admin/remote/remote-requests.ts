@@ -3,14 +3,14 @@
 // because it owns pools and configuration. Invariants: rights are checked when a request arrives, and again when the request begins. A
 // client that floods the server delays only its own requests, and no I/O. A refusal names the missing right. Rules: A1.
 
-import { counted } from '@rsio/common/lib/assert';
+import { counted } from '@rsio/base/lib/assert';
 import { checkedParams } from '@rsio/common/control/control-server';
 import type { ServerMethod } from '@rsio/api/rssrv/server-method';
 import { SERVER_METHODS, type ServerMethodName } from '@rsio/api/rssrv/server-methods';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { quoteText } from '@rsio/common/lib/units';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { quoteText } from '@rsio/base/lib/units';
+import type { Log } from '@rsio/base/log/log';
 import { ADMIN_ANSWER_MAX_BYTES } from '@rsio/protocol/wire/limits';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { Asker, type AskerRights, type AskingConfig, rightsOf } from '../../pools/asker.ts';

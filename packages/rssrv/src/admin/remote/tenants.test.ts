@@ -4,7 +4,7 @@
 
 import { expect, test } from 'vitest';
 import type { ServerMethodName } from '@rsio/api/rssrv/server-methods';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
 import { tenantsOf } from '../../testing/asking.ts';
 import { open, usePoolDirectory } from '../../testing/pool-directory.ts';

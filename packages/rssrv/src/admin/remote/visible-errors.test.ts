@@ -1,7 +1,7 @@
 // Tests that errors which a client sees name no paths, no other clients and no other pools. If a client may not attach a volume, each order
 // refuses the volume like a volume that does not exist. Rules: G18.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { expect, test } from 'vitest';
 import { Asker, clientAsker, LOCAL_ASKER } from '../../pools/asker.ts';
 import { asking } from '../../testing/asking.ts';

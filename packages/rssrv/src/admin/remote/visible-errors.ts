@@ -2,8 +2,8 @@
 // the server, the reason why a pool cannot be used, and the requests of other askers. Every client sees the code of an error, and whether
 // the outcome of its request is known.
 
-import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
-import { quoteText } from '@rsio/common/lib/units';
+import { type ErrorCode, RsError } from '@rsio/base/lib/errors';
+import { quoteText } from '@rsio/base/lib/units';
 import type { Asker } from '../../pools/asker.ts';
 import { ADMINISTRATOR_SEES, clientText, hasPath } from '../../pools/requests/client-text.ts';
 

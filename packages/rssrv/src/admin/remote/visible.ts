@@ -7,8 +7,8 @@ import type { JobView, ManagedVolumeView, PoolView, RemovedVolumeView, SnapshotV
 import type { MaskedKind, MaskedViews, ServerMethod } from '@rsio/api/rssrv/server-method';
 import { SERVER_METHODS, type ServerMethodName } from '@rsio/api/rssrv/server-methods';
 import { CLIENT_ROLES } from '@rsio/common/config/schema/types';
-import { RsError } from '@rsio/common/lib/errors';
-import { fieldsOf } from '@rsio/common/lib/shape';
+import { RsError } from '@rsio/base/lib/errors';
+import { fieldsOf } from '@rsio/base/lib/shape';
 import type { Asker } from '../../pools/asker.ts';
 import { unknownVolume } from '../../pools/catalogue.ts';
 

@@ -4,9 +4,9 @@
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { systemClock } from '@rsio/common/lib/clock';
-import { needPrograms } from '@rsio/common/testing/needs';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { systemClock } from '@rsio/base/lib/clock';
+import { needPrograms } from '@rsio/base/testing/needs';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { afterAll, afterEach, beforeEach, expect, it } from 'vitest';
 import { temporaryDirectory } from '../../testing/backend-scene.ts';
 import { damageRecord } from '../../testing/damaged-record.ts';

@@ -2,8 +2,8 @@
 // machine of the writer: power it off, reset it, or close its port of the fabric. The command may exit with 0 only after this has happened,
 // and only if the storage then executes no more requests of this machine. A command that only asks a server to stop is no fence.
 
-import { sleep } from '@rsio/common/lib/waiting';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { sleep } from '@rsio/base/lib/waiting';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { programRunner, type RunProgram } from '@rsio/common/triggers/run-program';
 import type { Engine, Sight, StorageClient } from '../engine.ts';
 import type { FarmRecord, Note, Writer } from '../farm-record.ts';

@@ -1,11 +1,11 @@
 // Runs losetup and umount as separate processes, because they may hang if the storage hangs. Invariant: each run and each wait settles
 // within PROGRAM_MS, even if the program hangs in the kernel.
 
-import { sleep } from '@rsio/common/lib/waiting';
+import { sleep } from '@rsio/base/lib/waiting';
 import { spawn } from 'node:child_process';
-import { killChild } from '@rsio/common/lib/kill-child';
-import type { Clock } from '@rsio/common/lib/clock';
-import { errnoName, RsError } from '@rsio/common/lib/errors';
+import { killChild } from '@rsio/base/lib/kill-child';
+import type { Clock } from '@rsio/base/lib/clock';
+import { errnoName, RsError } from '@rsio/base/lib/errors';
 import { withRights } from '../rights.ts';
 import { POLL_MS, PROGRAM_MS, PROGRAM_OUTPUT_MAX_CHARS } from '../limits.ts';
 

@@ -4,7 +4,7 @@
 
 import { constants } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
-import { errnoName, RsError } from '@rsio/common/lib/errors';
+import { errnoName, RsError } from '@rsio/base/lib/errors';
 import { throughLibc } from '../../machine/libc.ts';
 import { BLOCK_BYTES } from './header-format.ts';
 import type { HeaderFile } from './header-disk.ts';

@@ -3,9 +3,9 @@
 // present use (diskseq), so that no device of another owner is ever detached.
 
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import type { Clock } from '@rsio/common/lib/clock';
-import { bootId } from '@rsio/common/daemon/process-facts';
-import { errnoName, RsError } from '@rsio/common/lib/errors';
+import type { Clock } from '@rsio/base/lib/clock';
+import { bootId } from '@rsio/base/daemon/process-facts';
+import { errnoName, RsError } from '@rsio/base/lib/errors';
 import { deviceUsers } from '../device-users.ts';
 import { awaited, runProgram } from './device-programs.ts';
 

@@ -1,7 +1,7 @@
 // Tests the header of a shared disk in memory: torn slots, damage, a disk that hangs or fails, two servers with one name.
 // header-paxos.test.ts tests the consensus, command.test.ts real disks.
 
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { beforeEach, expect, it } from 'vitest';
 import { type FarmRecord, firstRecord, taken } from '../farm-record.ts';
 import { DISK_CALLS_MAX, DISK_RECORD_MAX_BYTES, ENGINE_CALL_MS } from '../limits.ts';

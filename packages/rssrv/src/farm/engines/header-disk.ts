@@ -2,12 +2,12 @@
 // are written in turn, so that a torn write counts as a write that did not happen. Invariants: no call begins a write after it has thrown;
 // the next call waits for a write that was under way; if another process writes to the register of a server, the calls of this server fail.
 
-import { sleep } from '@rsio/common/lib/waiting';
+import { sleep } from '@rsio/base/lib/waiting';
 import { randomUUID } from 'node:crypto';
-import { assert } from '@rsio/common/lib/assert';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
-import { OneByOne } from '@rsio/common/structures/one-by-one';
+import { assert } from '@rsio/base/lib/assert';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { OneByOne } from '@rsio/base/structures/one-by-one';
 import type { Sight } from '../engine.ts';
 import type { FarmRecord, Note } from '../farm-record.ts';
 import { BALLOT_PAUSE_MS, DISK_CALLS_MAX, DISK_RECORD_MAX_BYTES, ENGINE_CALL_MS, REGISTER_READS_MAX } from '../limits.ts';

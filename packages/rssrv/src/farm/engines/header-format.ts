@@ -2,7 +2,7 @@
 // Invariants: a partly written frame never counts as a whole frame; each server writes only its own slots and its own note.
 
 import { createHash } from 'node:crypto';
-import { accepts, checked, list, object, type Of, orNull, text, whole } from '@rsio/common/lib/shape';
+import { accepts, checked, list, object, type Of, orNull, text, whole } from '@rsio/base/lib/shape';
 import { NOTE, RECORD } from '../farm-record.ts';
 import { OWNERS_MAX } from '@rsio/common/config/schema/limits';
 

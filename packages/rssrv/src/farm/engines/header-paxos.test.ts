@@ -2,7 +2,7 @@
 // they have happened, and processes end in the middle of a write and begin again with only their registers. A chronicle checks the
 // invariants in the header of header-paxos.ts.
 
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { expect, it } from 'vitest';
 import { type FarmRecord, firstRecord } from '../farm-record.ts';
 import { HeaderPaxos, type Register } from './header-paxos.ts';

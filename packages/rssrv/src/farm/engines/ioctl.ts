@@ -1,7 +1,7 @@
 // ioctl(2) for devices and file systems; loop-device.ts knows the requests. Invariant: calls that can wait for storage run in a thread, so
 // that they do not block the event loop.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { callFailure, throughLibc } from '../../machine/libc.ts';
 
 export interface DeviceCalls {

@@ -5,10 +5,10 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open, readdir, readFile, stat } from 'node:fs/promises';
-import { mountTable } from '@rsio/common/daemon/mount-table';
-import type { Clock } from '@rsio/common/lib/clock';
-import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { mountTable } from '@rsio/base/daemon/mount-table';
+import type { Clock } from '@rsio/base/lib/clock';
+import { errnoName, RsError, toRsError } from '@rsio/base/lib/errors';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { deviceName } from '../../storage/files/block-device.ts';
 import { deviceUsers } from '../device-users.ts';
 import { withRights } from '../rights.ts';

@@ -2,8 +2,8 @@
 // table, without which a header does not count, is written last.
 
 import { randomBytes } from 'node:crypto';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
 import { programRunner } from '@rsio/common/triggers/run-program';
 import type { FarmRecord } from '../farm-record.ts';
 import { DISK_RECORD_MAX_BYTES, SIGNATURES_MS } from '../limits.ts';

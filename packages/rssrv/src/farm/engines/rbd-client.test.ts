@@ -1,8 +1,8 @@
 // Tests when a storage client on Ceph exports its image. test/integration/rbd-engine.test.ts tests the rest with Ceph. Rules: F4 in
 // test/models/README.md.
 
-import { systemClock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
+import { systemClock } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
 import { expect, it } from 'vitest';
 import { RbdClient } from './rbd-client.ts';
 

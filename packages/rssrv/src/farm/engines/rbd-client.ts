@@ -1,8 +1,8 @@
 // The storage client of one generation of a pool on Ceph: a daemon that has the image open, and, after `open`, a loop device over the file
 // that the daemon exports. Invariant: the device appears only when the daemon's client knows all earlier fences.
 
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
 import type { StorageClient } from '../engine.ts';
 import { awaited } from './device-programs.ts';
 import { attachLoop, detachLoops, loopBytes, refreshLoop } from './exported-loop.ts';

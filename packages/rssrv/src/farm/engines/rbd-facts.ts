@@ -1,8 +1,8 @@
 // Facts about an image, and the decision whether a pool may lie on the image. Pure. Invariant: an image is refused if one of its features
 // or settings could end a fence, keep data in a cache, or leave data where zeros were written.
 
-import { RsError } from '@rsio/common/lib/errors';
-import { list, map, misfit, object, type Of, text, whole } from '@rsio/common/lib/shape';
+import { RsError } from '@rsio/base/lib/errors';
+import { list, map, misfit, object, type Of, text, whole } from '@rsio/base/lib/shape';
 
 const number = whole(0, Number.MAX_SAFE_INTEGER);
 const FACTS = object({

@@ -4,10 +4,10 @@
 
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
-import { killChild } from '@rsio/common/lib/kill-child';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { errnoName, RsError } from '@rsio/common/lib/errors';
-import { isRecord } from '@rsio/common/lib/shape';
+import { killChild } from '@rsio/base/lib/kill-child';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { errnoName, RsError } from '@rsio/base/lib/errors';
+import { isRecord } from '@rsio/base/lib/shape';
 import { helperFile } from '../../machine/helper-files.ts';
 import {
   ENGINE_CALL_MS,

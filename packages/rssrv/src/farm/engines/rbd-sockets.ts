@@ -2,10 +2,10 @@
 // connection. Invariant: a command settles within PROGRAM_MS, even if the daemon is stopped.
 
 import { connect, type Socket } from 'node:net';
-import type { Clock } from '@rsio/common/lib/clock';
-import { checkSocketPath } from '@rsio/common/daemon/unix-socket';
-import { RsError } from '@rsio/common/lib/errors';
-import { isRecord } from '@rsio/common/lib/shape';
+import type { Clock } from '@rsio/base/lib/clock';
+import { checkSocketPath } from '@rsio/base/daemon/unix-socket';
+import { RsError } from '@rsio/base/lib/errors';
+import { isRecord } from '@rsio/base/lib/shape';
 import { PROGRAM_MS, RBD_SOCKET_ANSWER_MAX_BYTES } from '../limits.ts';
 
 type Fields = Readonly<Record<string, unknown>>;

@@ -2,13 +2,13 @@
 // next one in a single atomic step. A fence is an entry in the list of refused clients (blocklist). Rules: F1, F4, F7 in
 // test/models/README.md.
 
-import { sleep } from '@rsio/common/lib/waiting';
+import { sleep } from '@rsio/base/lib/waiting';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { count, map, misfit, object, type Of, orNull, type Shape, text } from '@rsio/common/lib/shape';
-import { isStoredName } from '@rsio/common/lib/units';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { count, map, misfit, object, type Of, orNull, type Shape, text } from '@rsio/base/lib/shape';
+import { isStoredName } from '@rsio/base/lib/units';
 import type { Engine, Sight } from '../engine.ts';
 import { type FarmRecord, NOTE, type Note, RECORD, type Writer } from '../farm-record.ts';
 import {

@@ -5,8 +5,8 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import util from 'node:util';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
 import { FENCE_MS, RESERVATION_CALL_MS, RESERVATION_CALLS_MAX, RESERVATION_KEYS_MAX, RESERVATION_TRIES_MAX } from '../limits.ts';
 import { withRights } from '../rights.ts';
 import { deviceCalls } from './ioctl.ts';

@@ -2,7 +2,7 @@
 // LUN in a virtual machine; elsewhere, this suite is skipped. Rule: F13.
 
 import { spawnSync } from 'node:child_process';
-import { systemClock } from '@rsio/common/lib/clock';
+import { systemClock } from '@rsio/base/lib/clock';
 import { damageRecord } from '../../testing/damaged-record.ts';
 import { engineSuite } from '../../testing/engine-suite.ts';
 import { DISK_RECORD_MAX_BYTES } from '../limits.ts';

@@ -3,8 +3,8 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import { systemClock } from '@rsio/common/lib/clock';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { systemClock } from '@rsio/base/lib/clock';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { afterAll, afterEach, beforeEach, expect, it } from 'vitest';
 import { temporaryDirectory } from '../../testing/backend-scene.ts';
 import { ReservationTarget } from '../../testing/reservation-target.ts';

@@ -4,8 +4,8 @@
 // the disk refuses a fenced writer only while there is a reservation; a client registers its key before the record names the client.
 
 import { createHash, randomBytes } from 'node:crypto';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { OneByOne } from '@rsio/common/structures/one-by-one';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { OneByOne } from '@rsio/base/structures/one-by-one';
 import type { Engine, Sight, StorageClient } from '../engine.ts';
 import type { FarmRecord, Note, Writer } from '../farm-record.ts';
 import { WRITERS_MAX } from '../limits.ts';

@@ -3,10 +3,10 @@
 
 import { readFile } from 'node:fs/promises';
 import { randomUUID } from 'node:crypto';
-import { bootId } from '@rsio/common/daemon/process-facts';
-import type { Clock } from '@rsio/common/lib/clock';
-import { escapeControls } from '@rsio/common/lib/printable';
-import { RsError } from '@rsio/common/lib/errors';
+import { bootId } from '@rsio/base/daemon/process-facts';
+import type { Clock } from '@rsio/base/lib/clock';
+import { escapeControls } from '@rsio/base/lib/printable';
+import { RsError } from '@rsio/base/lib/errors';
 import type { Sight, StorageClient } from '../engine.ts';
 import type { FarmRecord, Note } from '../farm-record.ts';
 import { CLIENT_MAX_CHARS } from '../limits.ts';

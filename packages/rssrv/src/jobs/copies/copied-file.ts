@@ -2,11 +2,11 @@
 // Invariants: no user may write to the file of a snapshot; a process of another user can read the file only through a descriptor, because
 // other users cannot enter the folders of a pool.
 
-import { within } from '@rsio/common/lib/waiting';
+import { within } from '@rsio/base/lib/waiting';
 import { type FileHandle, open } from 'node:fs/promises';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
-import { printDuration } from '@rsio/common/lib/units';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { printDuration } from '@rsio/base/lib/units';
 import { FILE_STEP_MS } from '../limits.ts';
 import type { CopySource } from './copy-source.ts';
 import type { ProgramUser } from './program.ts';

@@ -3,7 +3,7 @@
 // continues only a file that the job itself has made.
 
 import { open, stat } from 'node:fs/promises';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { checkLength } from './copied-file.ts';
 import { type CopySource, stateOf } from './copy-source.ts';
 import type { JobRecord } from '../job-record.ts';

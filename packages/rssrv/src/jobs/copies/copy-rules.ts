@@ -1,7 +1,7 @@
 // Decides whether a volume can be copied to a new volume, and makes the new manifest. This module is pure, and to-volume.ts makes the copy.
 // Invariant: when the new volume gets its name, all checks of the request are repeated with the asker's current rights.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { isOpen } from '../job-plan.ts';
 import type { JobRecord } from '../job-record.ts';
 import type { Asker } from '../../pools/asker.ts';

@@ -3,8 +3,8 @@
 // and no list would show its space. Invariants: a job saves the name of its own snapshot before it makes the snapshot, so that the job
 // finds the snapshot after a restart; the job removes no other snapshot.
 
-import { RsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import { RsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import type { CopyState, JobRecord } from '../job-record.ts';
 import { JobEnds, type RunningJob } from '../jobs.ts';
 import { LOCAL_ASKER } from '../../pools/asker.ts';

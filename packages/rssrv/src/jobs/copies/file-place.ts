@@ -3,8 +3,8 @@
 
 import { lstat, realpath, stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
-import { errnoName, RsError } from '@rsio/common/lib/errors';
-import { printSize, quoteText } from '@rsio/common/lib/units';
+import { errnoName, RsError } from '@rsio/base/lib/errors';
+import { printSize, quoteText } from '@rsio/base/lib/units';
 import type { ImageFormat } from '../job-record.ts';
 import { TARGET_MAX_CHARS } from '../limits.ts';
 

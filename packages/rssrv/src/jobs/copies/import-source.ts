@@ -5,8 +5,8 @@
 import { constants, type BigIntStats } from 'node:fs';
 import { type FileHandle, open, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { errnoName, RsError } from '@rsio/common/lib/errors';
-import { quoteText } from '@rsio/common/lib/units';
+import { errnoName, RsError } from '@rsio/base/lib/errors';
+import { quoteText } from '@rsio/base/lib/units';
 import { blockDeviceFacts } from '../../storage/files/block-device.ts';
 import { DISK_HEAD_BYTES, neededBytes } from './disk-length.ts';
 import type { GuardedPlaces } from './file-place.ts';

@@ -7,10 +7,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { FileHandle } from 'node:fs/promises';
 import type { Socket } from 'node:net';
-import { killChild } from '@rsio/common/lib/kill-child';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { errnoName, RsError } from '@rsio/common/lib/errors';
-import { printDuration } from '@rsio/common/lib/units';
+import { killChild } from '@rsio/base/lib/kill-child';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { errnoName, RsError } from '@rsio/base/lib/errors';
+import { printDuration } from '@rsio/base/lib/units';
 import { JobEnds, type RunningJob } from '../jobs.ts';
 import {
   PROGRAM_KILL_WAIT_MS,

@@ -5,8 +5,8 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
-import { systemClock } from '@rsio/common/lib/clock';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
+import { systemClock } from '@rsio/base/lib/clock';
 import { expect, test, vi } from 'vitest';
 import { FILE_STEPS_MAX, FILE_STEPS_MOUNT_MAX } from '../limits.ts';
 import { ToFile } from './to-file.ts';

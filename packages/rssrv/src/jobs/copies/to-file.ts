@@ -6,11 +6,11 @@
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, link, lstat, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { syncDirectory } from '@rsio/common/files/durable-write';
-import { mountTable } from '@rsio/common/daemon/mount-table';
-import type { Clock } from '@rsio/common/lib/clock';
-import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import { syncDirectory } from '@rsio/base/files/durable-write';
+import { mountTable } from '@rsio/base/daemon/mount-table';
+import type { Clock } from '@rsio/base/lib/clock';
+import { errnoName, RsError, toRsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import type { CopyTarget, JobRecord } from '../job-record.ts';
 import type { RunningJob } from '../jobs.ts';
 import { stampOf } from '../../pools/moves/move-files.ts';

@@ -2,9 +2,9 @@
 // it is durable on the NBD server; an interrupted copy leaves a part of the content on the NBD server, and starts over.
 
 import net from 'node:net';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { quoteText } from '@rsio/common/lib/units';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { quoteText } from '@rsio/base/lib/units';
 import type { CopyTarget } from '../job-record.ts';
 import type { RunningJob } from '../jobs.ts';
 import { withSnapshotFile } from './copied-file.ts';

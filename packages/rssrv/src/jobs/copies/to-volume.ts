@@ -3,8 +3,8 @@
 // deleted at any time; after a restart, the copy continues from its position.
 
 import { stat } from 'node:fs/promises';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import type { CopyTarget, JobRecord } from '../job-record.ts';
 import { JobEnds, type RunningJob } from '../jobs.ts';
 import type { ChangedData } from '../moves/changed-data.ts';

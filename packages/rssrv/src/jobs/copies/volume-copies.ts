@@ -2,8 +2,8 @@
 // snapshot, and thus of one moment. The target gets its name only when it is complete. However a job ends, the server removes everything
 // except the target that the job has made, if necessary after the next start.
 
-import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import { errnoName, RsError, toRsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import { isOpen } from '../job-plan.ts';
 import type { CopyEnd, CopyTarget, JobRecord } from '../job-record.ts';
 import { JobEnds, type RunningJob } from '../jobs.ts';

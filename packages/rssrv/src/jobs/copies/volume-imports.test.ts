@@ -9,7 +9,7 @@ import net from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type JobView } from '@rsio/api/views/views';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { beforeEach, expect, test, vi } from 'vitest';
 import type { ConvertOrder } from './program.ts';
 import type { JobServicePorts } from '../service/job-service.ts';

@@ -4,7 +4,7 @@
 // except the volume. An interrupted job starts over.
 
 import { type FileHandle, open, stat } from 'node:fs/promises';
-import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
+import { errnoName, RsError, toRsError } from '@rsio/base/lib/errors';
 import { answered } from './copied-file.ts';
 import { CopyInPool } from './copy-in-pool.ts';
 import type { GuardedPlaces } from './file-place.ts';

@@ -3,8 +3,8 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Backend, WOULD_WAIT } from '../../storage/io/backend.ts';

@@ -4,8 +4,8 @@
 // dropped.
 
 import fs from 'node:fs';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { InFlight } from '@rsio/common/structures/in-flight';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { InFlight } from '@rsio/base/structures/in-flight';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { type Backend, type IoDone, WOULD_WAIT } from '../../storage/io/backend.ts';
 import { ForwardingBackend } from '../../storage/io/forwarding-backend.ts';

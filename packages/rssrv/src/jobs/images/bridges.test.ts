@@ -3,8 +3,8 @@
 // contents instead of extents. If Bridges omitted one of the refusals that these tests check, a READ could get old data. Rules: G32.
 
 import fs from 'node:fs';
-import { RsError } from '@rsio/common/lib/errors';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { expect, test } from 'vitest';
 import type { ServedVolume } from '../../storage/io/served-volume.ts';
 import { storageName } from '../../storage/files/storage-identity.ts';

@@ -4,8 +4,8 @@
 // knows after a restart whether the volume already has the copy.
 
 import { rename } from 'node:fs/promises';
-import { syncDirectory } from '@rsio/common/files/durable-write';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { syncDirectory } from '@rsio/base/files/durable-write';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { type CopyBase, CopyInPool } from '../copies/copy-in-pool.ts';
 import type { CopySource } from '../copies/copy-source.ts';
 import type { ToVolumePorts } from '../copies/to-volume.ts';

@@ -2,7 +2,7 @@
 // and image-verbs.ts carries the decisions out. Invariants: an image and its volume are related by ids, not by names; a volume that a
 // client may not attach does not exist for that client.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { Asker, Change } from '../../pools/asker.ts';
 import {
   type Catalogue,

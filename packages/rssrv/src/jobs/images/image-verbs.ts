@@ -5,8 +5,8 @@
 // is repeated after a crash is not executed again (C4).
 
 import { rm } from 'node:fs/promises';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import type { Asker } from '../../pools/asker.ts';
 import { type Found, type VolumeName, volumeText } from '../../pools/catalogue.ts';
 import type { Manifest } from '../../pools/disk/manifest.ts';

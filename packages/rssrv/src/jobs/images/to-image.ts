@@ -4,9 +4,9 @@
 // content of the base.
 
 import { rename, stat } from 'node:fs/promises';
-import { syncDirectory } from '@rsio/common/files/durable-write';
-import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import { syncDirectory } from '@rsio/base/files/durable-write';
+import { errnoName, RsError, toRsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import { type CopyBase, CopyInPool } from '../copies/copy-in-pool.ts';
 import { type CopySource, stateOf } from '../copies/copy-source.ts';
 import { COPY_COMMIT_MS } from '../limits.ts';

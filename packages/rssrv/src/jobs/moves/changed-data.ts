@@ -3,7 +3,7 @@
 // a hole or zeros in the copy. Ranges are yielded in the order of their offsets.
 
 import type { FileHandle } from 'node:fs/promises';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { MappedExtent, RangeCalls } from '../../pools/disk/data-file.ts';
 import { CHANGED, changedPairs } from '../../snapshots/reads/changed-ranges.ts';
 import { COPY_PIECE_BYTES, EXTENTS_AT_ONCE } from '../limits.ts';

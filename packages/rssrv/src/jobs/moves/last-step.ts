@@ -4,7 +4,7 @@
 // point, it is served from the old pool. Rules: C5.
 
 import { type FileHandle, open } from 'node:fs/promises';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { isSameStamp } from '../../storage/files/storage-identity.ts';
 import type { JobRecord } from '../job-record.ts';
 import { type Found, type PoolState, volumeText } from '../../pools/catalogue.ts';

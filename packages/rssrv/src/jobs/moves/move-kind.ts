@@ -2,7 +2,7 @@
 // copies the data for both kinds. A kind determines which files move, and how the last step changes the pools. This file defines the kind
 // for whole volumes. Invariant: a MovePlace describes the current state, so the caller gets a new MovePlace before each step.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { JobRecord } from '../job-record.ts';
 import { JobEnds } from '../jobs.ts';
 import { LOCAL_ASKER } from '../../pools/asker.ts';

@@ -2,8 +2,8 @@
 // copy is durable up to this position; a copy is continued only if resumePoint accepts the state of the move. Rules: C5.
 
 import { type FileHandle, open } from 'node:fs/promises';
-import type { Clock } from '@rsio/common/lib/clock';
-import { errnoName, RsError } from '@rsio/common/lib/errors';
+import type { Clock } from '@rsio/base/lib/clock';
+import { errnoName, RsError } from '@rsio/base/lib/errors';
 import type { MoveState } from '../job-record.ts';
 import type { RunningJob } from '../jobs.ts';
 import { MOVE_STEP_MS } from '../limits.ts';

@@ -1,7 +1,7 @@
 // Decides whether a volume can be moved to another pool. This module is pure, and volume-moves.ts makes the move. Invariant: all checks of
 // the request are repeated before the last step.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { Asker } from '../../pools/asker.ts';
 import {
   type Catalogue,

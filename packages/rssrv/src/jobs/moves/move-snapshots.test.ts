@@ -4,7 +4,7 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import { systemClock } from '@rsio/common/lib/clock';
+import { systemClock } from '@rsio/base/lib/clock';
 import { expect, test } from 'vitest';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
 import { type MoveHooks, MoveScene } from '../../testing/move-scene.ts';

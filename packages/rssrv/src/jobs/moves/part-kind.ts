@@ -3,7 +3,7 @@
 // Invariants: a job moves all files that a volume has in one pool, one after another. Each file moves together with its clones, which are
 // files of snapshots. Only the manifest in the home determines which pool has a file.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { JobRecord } from '../job-record.ts';
 import { endsOf, type MoveKind, type MovePlace, usablePool, waits } from './move-kind.ts';
 import { snapshotsIn } from './move-rules.ts';

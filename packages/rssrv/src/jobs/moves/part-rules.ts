@@ -1,7 +1,7 @@
 // Decides whether a file of a volume over several pools can be moved to another pool. This module is pure, and VolumeMoves moves the file.
 // Invariant: the first file of a volume never moves, because the records of the parts in all pools name the home with the manifest.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { snapshotsIn } from './move-rules.ts';
 import type { Asker } from '../../pools/asker.ts';
 import {

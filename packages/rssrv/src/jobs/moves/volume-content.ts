@@ -3,7 +3,7 @@
 // is compared only with a clone of itself, which the caller must ensure.
 
 import { type FileHandle, open } from 'node:fs/promises';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { LayoutMap, type LayoutShape } from '../../storage/files/layout-map.ts';
 import type { Layout } from '../../pools/disk/manifest.ts';
 import type { ChangedData, CopyRange, ReadFrom } from './changed-data.ts';

@@ -3,12 +3,12 @@
 // decides on rounds, move-files.ts changes the disk. Invariants: an interrupted move continues, or its files in the new pool are deleted.
 // The served file has every acknowledged write. A volume is always in exactly one of the two pools (pools/repair/move-repair.ts).
 
-import { sleep } from '@rsio/common/lib/waiting';
+import { sleep } from '@rsio/base/lib/waiting';
 import { open, readdir, stat } from 'node:fs/promises';
-import type { Clock } from '@rsio/common/lib/clock';
-import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
-import { printDuration } from '@rsio/common/lib/units';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock } from '@rsio/base/lib/clock';
+import { errnoName, RsError, toRsError } from '@rsio/base/lib/errors';
+import { printDuration } from '@rsio/base/lib/units';
+import type { Log } from '@rsio/base/log/log';
 import type { JobRecord } from '../job-record.ts';
 import { JobEnds, type RunningJob } from '../jobs.ts';
 import { eventOf } from '../../events/event-log.ts';

@@ -2,8 +2,8 @@
 // once, so the code that gets the error must start a new incarnation. Without the new incarnation, a later take-over would not learn that
 // writes are lost. move-stops.test.ts tests whole moves. Rules: C5, H2.
 
-import { systemClock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
+import { systemClock } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
 import { expect, test } from 'vitest';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { ServedVolume } from '../../storage/io/served-volume.ts';

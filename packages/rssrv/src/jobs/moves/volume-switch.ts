@@ -2,10 +2,10 @@
 // clients open the volume again and get the new file. Invariants: while the work runs, no request on the old file is running or begins, and
 // all answered writes are durable in the old file; if the outcome of the work is not known, the volume is not served. Rules: C5.
 
-import { within } from '@rsio/common/lib/waiting';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { printDuration } from '@rsio/common/lib/units';
-import type { Clock } from '@rsio/common/lib/clock';
+import { within } from '@rsio/base/lib/waiting';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { printDuration } from '@rsio/base/lib/units';
+import type { Clock } from '@rsio/base/lib/clock';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { ServedVolume } from '../../storage/io/served-volume.ts';
 import { SWITCH_CLOSE_MS } from '../limits.ts';

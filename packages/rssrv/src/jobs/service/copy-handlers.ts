@@ -2,7 +2,7 @@
 // only a local administrator, and no client, can make the server write files or connect to NBD servers.
 
 import { randomUUID } from 'node:crypto';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { checkNotCopied, checkSource, decideCopy } from '../copies/copy-rules.ts';
 import { formatOf } from '../copies/file-place.ts';
 import { nbdPlace } from '../copies/to-nbd.ts';

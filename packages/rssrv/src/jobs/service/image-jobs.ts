@@ -3,8 +3,8 @@
 
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { JobView } from '@rsio/api/views/views';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import { checkNotCopied } from '../copies/copy-rules.ts';
 import { decideCopiedRefresh, decideCopiedRestore, decideImage, findPairs, findRestore, isInOtherPool } from '../images/image-rules.ts';
 import type { CopyTarget, JobRecord } from '../job-record.ts';

@@ -3,8 +3,8 @@
 
 import { randomBytes } from 'node:crypto';
 import type { JobView } from '@rsio/api/views/views';
-import type { Clock } from '@rsio/common/lib/clock';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock } from '@rsio/base/lib/clock';
+import type { Log } from '@rsio/base/log/log';
 import { jobText } from '../job-plan.ts';
 import type { CopyState, CopyTarget, ImportState, JobRecord } from '../job-record.ts';
 import type { Jobs } from '../jobs.ts';

@@ -1,7 +1,7 @@
 // Tests a server that is killed after a job has begun and before the answer is recorded. When the client repeats its request (C4), the
 // answer is the job that was begun, even if this job has ended. No second job begins.
 
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { mkdtempSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';

@@ -2,9 +2,9 @@
 // not change.
 
 import { spawn } from 'node:child_process';
-import { killChild } from '@rsio/common/lib/kill-child';
-import { systemClock } from '@rsio/common/lib/clock';
-import { errnoName, RsError } from '@rsio/common/lib/errors';
+import { killChild } from '@rsio/base/lib/kill-child';
+import { systemClock } from '@rsio/base/lib/clock';
+import { errnoName, RsError } from '@rsio/base/lib/errors';
 import { ALLOCATE_MAX_MS, ALLOCATE_MIN_MS, ALLOCATE_MS_PER_GIB } from '../limits.ts';
 
 const GIB = 1024 ** 3;

@@ -1,7 +1,7 @@
 // Waits for work on a file system that may hang or be slow. Invariant: a wait that gives up does not end the work. The caller must
 // therefore keep track of work that did not settle in time.
 
-import type { Clock, Timer } from '@rsio/common/lib/clock';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
 
 /**
  * Returns true when the work has settled. Returns false if the work has neither settled nor called `heard` for `silentMs`. The work

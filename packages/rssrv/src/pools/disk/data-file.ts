@@ -3,7 +3,7 @@
 
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { storageStamp } from '../../storage/files/storage-identity.ts';
 
 const { O_RDWR, O_CREAT, O_EXCL } = constants;

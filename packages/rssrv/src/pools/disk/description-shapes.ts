@@ -3,8 +3,8 @@
 // same values.
 
 import { CLIENTS_MAX, STORAGE_STAMP_MAX_CHARS } from '@rsio/common/config/schema/limits';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { UNIVERSE_MAX, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { UNIVERSE_MAX, VOLUME_MAX_BYTES } from '@rsio/base/lib/limits';
 import {
   atMost,
   checked,
@@ -22,8 +22,8 @@ import {
   type ValuesOf,
   variants,
   whole,
-} from '@rsio/common/lib/shape';
-import { isStoredName } from '@rsio/common/lib/units';
+} from '@rsio/base/lib/shape';
+import { isStoredName } from '@rsio/base/lib/units';
 import { isUuid, type PoolId, type VolumeId } from './ids.ts';
 import { MANIFEST_MAX_BYTES, PARTS_MAX, REQUEST_ID_MAX_CHARS, STRIPE_CHUNK_MAX_BYTES, STRIPE_CHUNK_MIN_BYTES } from '../limits.ts';
 

@@ -2,7 +2,7 @@
 // volumes/holds/ledger-file.ts, which this floor must not import. Invariants: the first server that opens the pool can load this ledger; a
 // ledger that is whole JSON, also one of a later release, always tells the id of its pool.
 
-import { accepts, object } from '@rsio/common/lib/shape';
+import { accepts, object } from '@rsio/base/lib/shape';
 import type { PoolIdentity } from './manifest.ts';
 import { poolId } from './description-shapes.ts';
 

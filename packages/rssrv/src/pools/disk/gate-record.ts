@@ -3,7 +3,7 @@
 // volume, never count as a record.
 
 import { createHash } from 'node:crypto';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 
 const FORM = 'rsio-gate-record 1';
 const NEWLINE = 0x0a;

@@ -3,9 +3,9 @@
 // empty.
 
 import { stripePartBytes } from '../../storage/files/layout-map.ts';
-import { RsError } from '@rsio/common/lib/errors';
-import { SECTOR_BYTES, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
-import { printSize } from '@rsio/common/lib/units';
+import { RsError } from '@rsio/base/lib/errors';
+import { SECTOR_BYTES, VOLUME_MAX_BYTES } from '@rsio/base/lib/limits';
+import { printSize } from '@rsio/base/lib/units';
 import { PARTS_MAX, STRIPE_CHUNK_MAX_BYTES, STRIPE_CHUNK_MIN_BYTES } from '../limits.ts';
 import { isChunk } from './description-shapes.ts';
 import type { Layout, Manifest, Part } from './manifest.ts';

@@ -5,7 +5,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { replaceLedger } from './ledger-space.ts';
 import { LEDGER_STEP_BYTES } from '../limits.ts';

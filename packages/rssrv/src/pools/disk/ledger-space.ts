@@ -4,8 +4,8 @@
 // it is not ledger.json. Both files are padded to the same size, so that overwriting neither needs nor frees blocks.
 
 import { link, open, rename, rm, stat } from 'node:fs/promises';
-import { syncDirectory } from '@rsio/common/files/durable-write';
-import { errnoName } from '@rsio/common/lib/errors';
+import { syncDirectory } from '@rsio/base/files/durable-write';
+import { errnoName } from '@rsio/base/lib/errors';
 import { LEDGER_STEP_BYTES } from '../limits.ts';
 import { poolPaths } from './pool-paths.ts';
 

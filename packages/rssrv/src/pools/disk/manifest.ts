@@ -12,7 +12,7 @@ import {
   IOPS_MIN,
 } from '@rsio/common/config/schema/limits';
 import { REPLICATION_EVERY_MAX_MS, REPLICATION_EVERY_MIN_MS, REPLICATION_KEEP_MAX } from '@rsio/common/control/limits';
-import { atMost, flag, integer, list, object, type Of, optional, orNull, textThat, whole } from '@rsio/common/lib/shape';
+import { atMost, flag, integer, list, object, type Of, optional, orNull, textThat, whole } from '@rsio/base/lib/shape';
 import { VOLUME_NOTE } from '@rsio/api/rssrv/volume-methods';
 import { isScheduleText } from '../schedules/schedule.ts';
 import { stripePartBytes } from '../../storage/files/layout-map.ts';

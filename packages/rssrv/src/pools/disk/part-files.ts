@@ -5,8 +5,8 @@
 
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { replaceFile, syncDirectory } from '@rsio/common/files/durable-write';
-import { errnoName } from '@rsio/common/lib/errors';
+import { replaceFile, syncDirectory } from '@rsio/base/files/durable-write';
+import { errnoName } from '@rsio/base/lib/errors';
 import { createData, extendData, type PoolFilesPorts } from './data-file.ts';
 import { type PartRecord, printPart } from './manifest.ts';
 import { NEW_PREFIX, poolPaths, PURGE_PREFIX } from './pool-paths.ts';

@@ -33,8 +33,8 @@
 
 import { link, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { replaceFile, syncDirectory } from '@rsio/common/files/durable-write';
-import { errnoName } from '@rsio/common/lib/errors';
+import { replaceFile, syncDirectory } from '@rsio/base/files/durable-write';
+import { errnoName } from '@rsio/base/lib/errors';
 import { GATE_RECORD_MAX_BYTES } from '@rsio/protocol/wire/limits';
 import { createData, extendData, type PoolFilesPorts, writeNew } from './data-file.ts';
 import { GATE_RECORD_HEAD_BYTES } from '../limits.ts';

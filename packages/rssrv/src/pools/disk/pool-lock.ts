@@ -2,8 +2,8 @@
 // holds the lock, and while the path of the pool leads to the locked file.
 
 import { type FileHandle, open, stat } from 'node:fs/promises';
-import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
-import { printDuration } from '@rsio/common/lib/units';
+import { errnoName, errnoRemedy, RsError } from '@rsio/base/lib/errors';
+import { printDuration } from '@rsio/base/lib/units';
 import { LOCK_HELPER_TIMEOUT_MS } from '../../machine/limits.ts';
 import type { takeLocks } from '../../storage/locks/file-locks.ts';
 import { poolPaths } from './pool-paths.ts';

@@ -4,17 +4,17 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import type { syncDirectory } from '@rsio/common/files/durable-write';
-import { systemClock } from '@rsio/common/lib/clock';
+import type { syncDirectory } from '@rsio/base/files/durable-write';
+import { systemClock } from '@rsio/base/lib/clock';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { PoolScene } from '../../testing/pool-scene.ts';
 import { LOCAL_ASKER } from '../asker.ts';
 import { scanPool } from './pool-scan.ts';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 const synced = vi.hoisted((): string[] => []);
 
-vi.mock('@rsio/common/files/durable-write', async (original) => {
+vi.mock('@rsio/base/files/durable-write', async (original) => {
   const actual: { syncDirectory: typeof syncDirectory } = await original();
   return {
     ...actual,

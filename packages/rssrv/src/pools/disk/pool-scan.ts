@@ -6,9 +6,9 @@
 import type { Dirent } from 'node:fs';
 import { open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { syncDirectory } from '@rsio/common/files/durable-write';
-import { RsError, errnoName, errnoRemedy, toRsError } from '@rsio/common/lib/errors';
-import { escapeControls } from '@rsio/common/lib/printable';
+import { syncDirectory } from '@rsio/base/files/durable-write';
+import { RsError, errnoName, errnoRemedy, toRsError } from '@rsio/base/lib/errors';
+import { escapeControls } from '@rsio/base/lib/printable';
 import { MANIFEST_MAX_BYTES, MANIFEST_READS_MAX, POOL_FINDINGS_MAX } from '../limits.ts';
 import { isUuid } from './ids.ts';
 import {

@@ -6,8 +6,8 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { replaceFile, syncDirectory } from '@rsio/common/files/durable-write';
-import { errnoName } from '@rsio/common/lib/errors';
+import { replaceFile, syncDirectory } from '@rsio/base/files/durable-write';
+import { errnoName } from '@rsio/base/lib/errors';
 import { SPARE_BYTES, SPARE_FILES } from '../limits.ts';
 
 /** Name of the folder in the pool. */

@@ -4,9 +4,9 @@
 // reads a file to which an earlier pull has written. No client ever sees these files. Rules: T2, T3, T11.
 
 import { readFile, rename, rm, stat } from 'node:fs/promises';
-import { replaceFile, syncDirectory } from '@rsio/common/files/durable-write';
-import { errnoName, RsError } from '@rsio/common/lib/errors';
-import { flag, integer, object, type Of, optional, orNull } from '@rsio/common/lib/shape';
+import { replaceFile, syncDirectory } from '@rsio/base/files/durable-write';
+import { errnoName, RsError } from '@rsio/base/lib/errors';
+import { flag, integer, object, type Of, optional, orNull } from '@rsio/base/lib/shape';
 import { createData, type Reflink } from '../disk/data-file.ts';
 import type { Manifest } from '../disk/manifest.ts';
 import { parseContent, printContent, stamp, uuid } from '../disk/description-shapes.ts';

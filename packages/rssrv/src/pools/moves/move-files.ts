@@ -5,8 +5,8 @@
 
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { replaceFile, syncDirectory } from '@rsio/common/files/durable-write';
-import { errnoName } from '@rsio/common/lib/errors';
+import { replaceFile, syncDirectory } from '@rsio/base/files/durable-write';
+import { errnoName } from '@rsio/base/lib/errors';
 import { storageStamp } from '../../storage/files/storage-identity.ts';
 import { createData, type Reflink, writeNew } from '../disk/data-file.ts';
 import { type Manifest, printManifest } from '../disk/manifest.ts';

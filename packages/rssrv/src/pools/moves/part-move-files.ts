@@ -4,7 +4,7 @@
 
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { replaceFile, syncDirectory } from '@rsio/common/files/durable-write';
+import { replaceFile, syncDirectory } from '@rsio/base/files/durable-write';
 import { type PartRecord, printPart } from '../disk/manifest.ts';
 import { isThere, type PoolFiles } from '../disk/pool-files.ts';
 import { poolPaths } from '../disk/pool-paths.ts';

@@ -2,7 +2,7 @@
 // images of the group get the new content, or no image gets it. Invariants: an image has either its old content or its new content. While
 // the deciding image cannot be read, the other images do not change and are not served.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { ImageRelation, Manifest, PreparedRefresh } from '../disk/manifest.ts';
 import { checkNotMoving } from './move-repair.ts';
 import { SnapshotFiles } from '../snapshots/snapshot-files.ts';

@@ -2,7 +2,7 @@
 // old pool keeps the volume. Invariants: a volume that moves counts in exactly one of the two pools. While the new pool is not open, the
 // old pool keeps the volume, and the volume is not served. Rules: C5.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import type { Manifest } from '../disk/manifest.ts';
 import { MoveFiles } from '../moves/move-files.ts';
 import type { MovePool, Perform, RepairedPool } from './repaired-pool.ts';

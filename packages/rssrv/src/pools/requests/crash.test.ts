@@ -5,13 +5,13 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { LOCAL_ASKER } from '../asker.ts';
 import { PoolScene } from '../../testing/pool-scene.ts';
 import { Journal } from './journal.ts';
 import { LOCAL_WAITER, Requests } from './requests.ts';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 const DB = { name: 'db', universe: 0 };
 

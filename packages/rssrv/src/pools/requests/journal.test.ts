@@ -8,7 +8,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Journal, type JournalEntry } from './journal.ts';
 import { JOURNAL_LINES_MAX, REQUESTS_KEPT } from '../limits.ts';
 import { stampOf } from './request-stamp.ts';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 let folder = '';
 let file = '';

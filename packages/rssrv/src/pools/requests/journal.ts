@@ -5,10 +5,10 @@
 
 import { mkdir, open, readFile, rename, stat, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
-import { replaceFile } from '@rsio/common/files/durable-write';
-import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
-import { isRecord } from '@rsio/common/lib/shape';
-import type { Log } from '@rsio/common/log/log';
+import { replaceFile } from '@rsio/base/files/durable-write';
+import { errnoName, errnoRemedy, RsError } from '@rsio/base/lib/errors';
+import { isRecord } from '@rsio/base/lib/shape';
+import type { Log } from '@rsio/base/log/log';
 import { JOURNAL_LINES_MAX, JOURNAL_MAX_BYTES, REQUESTS_KEPT } from '../limits.ts';
 import { keyOf } from './request-stamp.ts';
 

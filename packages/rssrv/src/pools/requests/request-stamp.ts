@@ -3,7 +3,7 @@
 // Rules: A2.
 
 import { createHash } from 'node:crypto';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 
 const PART_CHARS = 32;
 const ID_MAX_CHARS = 64;

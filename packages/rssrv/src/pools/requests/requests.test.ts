@@ -6,15 +6,15 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { RsError } from '@rsio/common/lib/errors';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ChangeQueue } from '../../admin/change-queue.ts';
 import { Journal } from './journal.ts';
 import { JOURNAL_ANSWER_MAX_BYTES, JOURNAL_HOLD_MS } from '../limits.ts';
 import type { AskedRequest } from './request-stamp.ts';
 import { type Execution, gated, LOCAL_WAITER, Requests, type Waiter } from './requests.ts';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 let folder = '';
 let file = '';

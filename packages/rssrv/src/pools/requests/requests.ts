@@ -2,8 +2,8 @@
 // or gets the answer that is in the journal. Invariants: an answer is sent only after the journal has it. An id belongs to one asker and
 // one set of parameters. A change begins only if an asker is still waiting for its answer. Rules: A2, A3.
 
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { type ErrorCode, RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { type ErrorCode, RsError, toRsError } from '@rsio/base/lib/errors';
 import type { Journal, JournalEntry } from './journal.ts';
 import { JOURNAL_ANSWER_MAX_BYTES, JOURNAL_HOLD_MS } from '../limits.ts';
 import { type AskedRequest, checkSameParams, keyOf, stampOf } from './request-stamp.ts';

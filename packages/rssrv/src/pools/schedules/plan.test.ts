@@ -1,7 +1,7 @@
 // Tests the snapshots that a schedule makes and removes, in thousands of random histories: time passes, clocks jump, servers are down,
 // snapshots fail, and commands make and remove snapshots.
 
-import { expectAtMost, expectNone, expectSame } from '@rsio/common/testing/quick-expect';
+import { expectAtMost, expectNone, expectSame } from '@rsio/base/testing/quick-expect';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { SCHEDULE_EXTRA_MAX } from '../limits.ts';

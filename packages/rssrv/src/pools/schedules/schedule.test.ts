@@ -2,7 +2,7 @@
 // plan.test.ts tests the actions of a schedule.
 
 import fc from 'fast-check';
-import { isSnapshotName } from '@rsio/common/lib/units';
+import { isSnapshotName } from '@rsio/base/lib/units';
 import { expect, test } from 'vitest';
 import {
   isNameableTime,

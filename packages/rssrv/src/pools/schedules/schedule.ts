@@ -2,7 +2,7 @@
 // Invariants: parse(print(rules)) equals rules. The name of a scheduled snapshot contains the label of its rule and its time in UTC, and
 // is valid as the name of a snapshot.
 
-import { parseDuration, parseWhole, printDuration, refuse } from '@rsio/common/lib/units';
+import { parseDuration, parseWhole, printDuration, refuse } from '@rsio/base/lib/units';
 import type { ValueType } from '@rsio/common/config/schema/value-types';
 import {
   SCHEDULE_KEPT_MAX,

@@ -4,7 +4,7 @@
 
 import { constants, type Stats } from 'node:fs';
 import { chmod, type FileHandle, open, rm, stat } from 'node:fs/promises';
-import { errnoName, RsError } from '@rsio/common/lib/errors';
+import { errnoName, RsError } from '@rsio/base/lib/errors';
 import { storageStamp } from '../../storage/files/storage-identity.ts';
 import type { RangeCalls, Reflink } from '../disk/data-file.ts';
 import {

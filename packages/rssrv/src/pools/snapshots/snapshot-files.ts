@@ -5,8 +5,8 @@
 
 import { lstat, mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { replaceFile, syncDirectory } from '@rsio/common/files/durable-write';
-import { errnoName, RsError } from '@rsio/common/lib/errors';
+import { replaceFile, syncDirectory } from '@rsio/base/files/durable-write';
+import { errnoName, RsError } from '@rsio/base/lib/errors';
 import { isSameStamp, storageStamp } from '../../storage/files/storage-identity.ts';
 import type { Reflink } from '../disk/data-file.ts';
 import { type Manifest, partSizes } from '../disk/manifest.ts';

@@ -3,8 +3,8 @@
 // snapshot, and shows whether the snapshot is finished.
 
 import { join } from 'node:path';
-import { flag, integer, object, type Of, optional, orNull, textThat } from '@rsio/common/lib/shape';
-import { isSnapshotName } from '@rsio/common/lib/units';
+import { flag, integer, object, type Of, optional, orNull, textThat } from '@rsio/base/lib/shape';
+import { isSnapshotName } from '@rsio/base/lib/units';
 import {
   blockSize,
   damagedFile,

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { directory, open, pictureOf, usePoolDirectory } from '../../testing/pool-directory.ts';
 import { POOL_IDS, PoolScene } from '../../testing/pool-scene.ts';
-import { systemClock } from '@rsio/common/lib/clock';
+import { systemClock } from '@rsio/base/lib/clock';
 import type { Found } from '../catalogue.ts';
 import { PoolFiles } from '../disk/pool-files.ts';
 import { POOL_CHANGE_MS } from '../limits.ts';

@@ -4,10 +4,10 @@
 
 import { readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { syncDirectory } from '@rsio/common/files/durable-write';
-import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
-import { escapeControls } from '@rsio/common/lib/printable';
-import { severalAtOnce } from '@rsio/common/structures/concurrency';
+import { syncDirectory } from '@rsio/base/files/durable-write';
+import { errnoName, RsError, toRsError } from '@rsio/base/lib/errors';
+import { escapeControls } from '@rsio/base/lib/printable';
+import { severalAtOnce } from '@rsio/base/structures/concurrency';
 import { MANIFEST_MAX_BYTES, POOL_FINDINGS_MAX, SNAPSHOT_READS_MAX } from '../limits.ts';
 import { partSizes, type PoolIdentity } from '../disk/manifest.ts';
 import { poolPaths } from '../disk/pool-paths.ts';

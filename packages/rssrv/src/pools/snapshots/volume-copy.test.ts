@@ -2,7 +2,7 @@
 // written to chunks that are already cloned, and in whatever order the chunks are cloned. The files have chunks of different sizes, and
 // each file may begin at any sector of the volume. Rules: G26.
 
-import { expectSame } from '@rsio/common/testing/quick-expect';
+import { expectSame } from '@rsio/base/testing/quick-expect';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { LayoutMap, stripePartBytes } from '../../storage/files/layout-map.ts';

@@ -2,7 +2,7 @@
 // together. Invariants: a chunk of the volume counts as cloned once every chunk of a file that contains a byte of this chunk is cloned.
 // Each chunk of a file is cloned at most once. For one chunk of the volume, the chunks of a file are cloned one after another.
 
-import { assert } from '@rsio/common/lib/assert';
+import { assert } from '@rsio/base/lib/assert';
 import { LayoutMap } from '../../storage/files/layout-map.ts';
 import type { Layout } from '../disk/manifest.ts';
 import type { FileCopy } from './file-copy.ts';

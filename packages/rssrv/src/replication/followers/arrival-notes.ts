@@ -1,7 +1,7 @@
 // Records what has arrived of a pull, one note at a time. Invariants: a note that fails ends the pull, and its error is the error of the pull.
 // When the pull is over, no note is in progress.
 
-import { type RsError, toRsError } from '@rsio/common/lib/errors';
+import { type RsError, toRsError } from '@rsio/base/lib/errors';
 
 export class ArrivalNotes {
   private readonly note: (positionBytes: number, leftBytes: number) => Promise<void>;

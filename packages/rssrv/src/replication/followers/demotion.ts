@@ -4,8 +4,8 @@
 // the base is a moment from then on. A demotion that was interrupted goes on when it is ordered again. Rules: T4, T10, T11.
 
 import type { ReplicationOrder } from '@rsio/api/rssrv/replication-methods';
-import { RsError } from '@rsio/common/lib/errors';
-import { timeName } from '@rsio/common/lib/time-name';
+import { RsError } from '@rsio/base/lib/errors';
+import { timeName } from '@rsio/base/lib/time-name';
 import type { Asker } from '../../pools/asker.ts';
 import { checkOnce, findToChange, type Found, type VolumeName, volumeText } from '../../pools/catalogue.ts';
 import { checkNoFollower, checkOneFile, following } from '../../pools/follower-rules.ts';

@@ -3,10 +3,10 @@
 // has resolved, the lane changes nothing.
 
 import { type ReplicationOrder, type ReplicationReport, COPYING_METHODS } from '@rsio/api/rssrv/replication-methods';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { type Shape, misfit } from '@rsio/common/lib/shape';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { type Shape, misfit } from '@rsio/base/lib/shape';
+import type { Log } from '@rsio/base/log/log';
 import { eventOf } from '../../events/event-log.ts';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
 import { volumeText } from '../../pools/catalogue.ts';

@@ -2,8 +2,8 @@
 // stand-in, and the follower is real. roles.test.ts tests the exchange.
 
 import type { ManagedVolumeView } from '@rsio/api/views/views';
-import { RsError } from '@rsio/common/lib/errors';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
 import { OfferedSource, peerConfig, seen } from '../../testing/offering-peers.ts';

@@ -4,7 +4,7 @@
 // becomes the follower, and never gets a second one beside it. Rules: T2, T3, T8, T9.
 
 import type { ReplicationOrder, SourceMoment } from '@rsio/api/rssrv/replication-methods';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { Asker } from '../../pools/asker.ts';
 import { checkName, decideCreate, type Found, type PoolState, unusable, usableBytes, volumeText } from '../../pools/catalogue.ts';
 import type { Manifest, WishMark } from '../../pools/disk/manifest.ts';

@@ -1,8 +1,8 @@
 // Tests the lanes of a server with followers: which peer has the lane of a replication, when the next lane may begin, and how the calls and
 // pulls of lanes share the peers. The peers are stand-ins. replication-lives.test.ts tests the steps of one lane.
 
-import { RsError } from '@rsio/common/lib/errors';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { beforeEach, expect, test } from 'vitest';
 import { followed, OfferedSource, OfferingPeers, seen, settled } from '../../testing/offering-peers.ts';
 import { directory, scenes, usePoolDirectory } from '../../testing/pool-directory.ts';

@@ -2,7 +2,7 @@
 // followers have; and what stays when all of its servers come back from an old backup. The peers are stand-ins. followers.test.ts tests the
 // lanes of other sources.
 
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { followed, OfferedSource, OfferingPeers, seen, settled } from '../../testing/offering-peers.ts';
 import { directory, scenes, usePoolDirectory } from '../../testing/pool-directory.ts';

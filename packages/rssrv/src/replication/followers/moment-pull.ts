@@ -2,7 +2,7 @@
 // of the others would be copied again. When `run` has ended, no pull runs. Only volumes whose content has arrived whole become snapshots.
 
 import type { ReplicationOrder } from '@rsio/api/rssrv/replication-methods';
-import { type RsError, toRsError } from '@rsio/common/lib/errors';
+import { type RsError, toRsError } from '@rsio/base/lib/errors';
 import { volumeText } from '../../pools/catalogue.ts';
 import type { Peers, PullProgress } from '../peers/peers.ts';
 import { ArrivalNotes } from './arrival-notes.ts';

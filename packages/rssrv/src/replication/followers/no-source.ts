@@ -1,7 +1,7 @@
 // Says why followers have no source with which they could exchange the roles, and what the administrator can do. Pure. Invariant: the text
 // names the server, and a command that works in this state.
 
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { volumeText } from '../../pools/catalogue.ts';
 import type { Manifest } from '../../pools/disk/manifest.ts';
 import { following } from '../../pools/follower-rules.ts';

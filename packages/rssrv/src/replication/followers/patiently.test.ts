@@ -1,7 +1,7 @@
 // Which refusals of a change of roles are waited for, and for how long.
 
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { RsError } from '@rsio/common/lib/errors';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { RsError } from '@rsio/base/lib/errors';
 import { expect, test } from 'vitest';
 import { HAND_OVER_PATIENCE_MS, HAND_OVER_RETRY_MS } from '../limits.ts';
 import { patiently } from './patiently.ts';

@@ -1,9 +1,9 @@
 // Repeats a change of roles that is refused for a moment, because a snapshot of a volume is being made or copied. Invariant: the work runs in
 // turns, so that what it waits for can end between two of them, and the last error is thrown within HAND_OVER_PATIENCE_MS.
 
-import { sleep } from '@rsio/common/lib/waiting';
-import type { Clock } from '@rsio/common/lib/clock';
-import { toRsError } from '@rsio/common/lib/errors';
+import { sleep } from '@rsio/base/lib/waiting';
+import type { Clock } from '@rsio/base/lib/clock';
+import { toRsError } from '@rsio/base/lib/errors';
 import { isPassing } from '../../volumes/volume-plan.ts';
 import { HAND_OVER_PATIENCE_MS, HAND_OVER_RETRY_MS } from '../limits.ts';
 

@@ -2,7 +2,7 @@
 // `longMax` of them are long ones. No work waits for another peer, and a work that is not long waits for long ones only while they have
 // all turns. A work that is cancelled leaves the queue at once.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 
 /** Work for a peer. */
 export interface PeerWork {

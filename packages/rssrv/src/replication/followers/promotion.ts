@@ -2,8 +2,8 @@
 // Invariants: a promoted volume has exactly the content of that moment, and its commit point is its manifest. A promotion that was
 // interrupted goes on with the moment with which it began. Rules: T7.
 
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { quoteText } from '@rsio/common/lib/units';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { quoteText } from '@rsio/base/lib/units';
 import type { Asker } from '../../pools/asker.ts';
 import { checkName, checkNotBusy, checkOnce, findToChange, type Found, type VolumeName, volumeText } from '../../pools/catalogue.ts';
 import type { Manifest } from '../../pools/disk/manifest.ts';

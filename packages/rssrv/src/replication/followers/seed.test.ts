@@ -3,7 +3,7 @@
 
 import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { beforeEach, expect, test, vi } from 'vitest';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
 import type { Found } from '../../pools/catalogue.ts';
 import { poolPaths } from '../../pools/disk/pool-paths.ts';

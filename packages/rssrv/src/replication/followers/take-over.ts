@@ -4,7 +4,7 @@
 // The order of this server, and nothing that the source says, decides which client gets the volumes. Rules: T9.
 
 import type { ReplicationOrder } from '@rsio/api/rssrv/replication-methods';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
 import { type Found, volumeText } from '../../pools/catalogue.ts';
 import type { Manifest, WishMark } from '../../pools/disk/manifest.ts';

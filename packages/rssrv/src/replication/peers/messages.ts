@@ -1,7 +1,7 @@
 // The messages between the listener and the process of a peer, over Node's channel. Invariant: each side checks the form and the bounds of
 // each message, because the process of a peer reads what another server sends.
 
-import { type ErrorCode, ERRORS, RsError, toRsError } from '@rsio/common/lib/errors';
+import { type ErrorCode, ERRORS, RsError, toRsError } from '@rsio/base/lib/errors';
 import {
   atMost,
   checked,
@@ -18,9 +18,9 @@ import {
   textThat,
   variants,
   whole,
-} from '@rsio/common/lib/shape';
+} from '@rsio/base/lib/shape';
 import { PEER_ADDRESSES_MAX } from '@rsio/common/config/schema/limits';
-import { VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
+import { VOLUME_MAX_BYTES } from '@rsio/base/lib/limits';
 import { PEER_ANSWER_MAX_CHARS, PEER_TEXT_MAX_CHARS } from '../limits.ts';
 
 const number = whole(1, Number.MAX_SAFE_INTEGER);

@@ -2,8 +2,8 @@
 // snapshot that is held, so that a later process must close what an earlier one has left. Invariant: a snapshot is in the file before it is
 // opened, until the peer has confirmed that it is closed.
 
-import { StateFile, type StateForm } from '@rsio/common/files/state-file';
-import { filledText, list, object, type Of, whole } from '@rsio/common/lib/shape';
+import { StateFile, type StateForm } from '@rsio/base/files/state-file';
+import { filledText, list, object, type Of, whole } from '@rsio/base/lib/shape';
 import { OPEN_SNAPSHOTS_MAX } from '../limits.ts';
 
 /** `name`: as in NAME@SNAPSHOT. */

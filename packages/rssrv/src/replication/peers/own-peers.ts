@@ -4,10 +4,10 @@
 import { randomInt } from 'node:crypto';
 import path from 'node:path';
 import type { RssrvPaths } from '@rsio/common/config/root-paths';
-import type { Clock } from '@rsio/common/lib/clock';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock } from '@rsio/base/lib/clock';
+import type { Log } from '@rsio/base/log/log';
 import { nextIdentity } from '@rsio/protocol/client-identity';
-import type { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
+import type { RateLimitedLog } from '@rsio/base/log/rate-limited-log';
 import type { PoolState } from '../../pools/catalogue.ts';
 import { OpenSnapshots } from './open-snapshots.ts';
 import { PeerProcesses } from './peer-processes.ts';

@@ -2,9 +2,9 @@
 // A real process is tested in test/integration/peers.test.ts.
 
 import type { PeerConfig } from '@rsio/common/config/schema/types';
-import type { ChildEvents } from '@rsio/common/lib/watched-child';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { quietLog } from '@rsio/common/log/log';
+import type { ChildEvents } from '@rsio/base/lib/watched-child';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { quietLog } from '@rsio/base/log/log';
 import { beforeEach, describe, expect, test } from 'vitest';
 import {
   CALLS_PER_PEER_MAX,

@@ -2,14 +2,14 @@
 // and each pull ends once. A pull ends only when its process has stopped to write, or has exited. Snapshots that a process has left open at
 // the peer are closed by a later one.
 
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { Backoff } from '@rsio/common/lib/backoff';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { fieldsOf } from '@rsio/common/lib/shape';
-import { snapshotName } from '@rsio/common/lib/volume-name';
-import { plural, printDuration } from '@rsio/common/lib/units';
-import { programVersion } from '@rsio/common/lib/version';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { Backoff } from '@rsio/base/lib/backoff';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { fieldsOf } from '@rsio/base/lib/shape';
+import { snapshotName } from '@rsio/base/lib/volume-name';
+import { plural, printDuration } from '@rsio/base/lib/units';
+import { programVersion } from '@rsio/base/lib/version';
+import type { Log } from '@rsio/base/log/log';
 import type { PeerConfig } from '@rsio/common/config/schema/types';
 import type { Identity } from '@rsio/protocol/client-identity';
 import {

@@ -5,8 +5,8 @@
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { PeerConfig } from '@rsio/common/config/schema/types';
-import { RsError } from '@rsio/common/lib/errors';
-import { fieldsOf } from '@rsio/common/lib/shape';
+import { RsError } from '@rsio/base/lib/errors';
+import { fieldsOf } from '@rsio/base/lib/shape';
 import type { Identity } from '@rsio/protocol/client-identity';
 import { CONNECTION } from './messages.ts';
 import { PeerProcess, type PeerProcessPorts } from './peer-process.ts';

@@ -1,7 +1,7 @@
 // Tests a hand-over at the source: who may ask for it, what is closed for clients and when, what is refused meanwhile, and how it is called
 // off. followers/roles.test.ts tests the other server's part, and how the volumes follow. Rules: T9.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { beforeEach, expect, test, vi } from 'vitest';
 import type { PeerConfig } from '@rsio/common/config/schema/types';
 import { LOCAL_ASKER } from '../../pools/asker.ts';

@@ -4,9 +4,9 @@
 // hand-over up, or an administrator decides. Rules: T9.
 
 import type { PeerConfig } from '@rsio/common/config/schema/types';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { isPassing } from '../../volumes/volume-plan.ts';
-import { printDuration } from '@rsio/common/lib/units';
+import { printDuration } from '@rsio/base/lib/units';
 import type { Asker } from '../../pools/asker.ts';
 import { type Found, volumeText } from '../../pools/catalogue.ts';
 import type { HandOverMark, Manifest } from '../../pools/disk/manifest.ts';

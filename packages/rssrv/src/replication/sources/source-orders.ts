@@ -4,9 +4,9 @@
 
 import { REPLICATION_TEXT_MAX_CHARS } from '@rsio/common/control/limits';
 import type { ReplicationOrder, SourceMoment } from '@rsio/api/rssrv/replication-methods';
-import { RsError } from '@rsio/common/lib/errors';
-import { timeName } from '@rsio/common/lib/time-name';
-import { quoteText } from '@rsio/common/lib/units';
+import { RsError } from '@rsio/base/lib/errors';
+import { timeName } from '@rsio/base/lib/time-name';
+import { quoteText } from '@rsio/base/lib/units';
 import type { Asker } from '../../pools/asker.ts';
 import { type Catalogue, type Found, volumeText } from '../../pools/catalogue.ts';
 import type { HandOverMark, Manifest, ManifestOrder } from '../../pools/disk/manifest.ts';

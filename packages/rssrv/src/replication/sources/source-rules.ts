@@ -2,8 +2,8 @@
 // the decision out. Invariants: a volume has at most one replication. A snapshot of all members at one moment is possible, and the client
 // that copies may attach each of them.
 
-import { RsError } from '@rsio/common/lib/errors';
-import { isName, NAME_ALLOWED, quoteText } from '@rsio/common/lib/units';
+import { RsError } from '@rsio/base/lib/errors';
+import { isName, NAME_ALLOWED, quoteText } from '@rsio/base/lib/units';
 import type { Asker, Change } from '../../pools/asker.ts';
 import {
   type Catalogue,

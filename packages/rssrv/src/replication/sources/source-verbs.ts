@@ -3,8 +3,8 @@
 // and first when it ends, so that a stop at any step leaves either the old replication or the new one. A confirmation never removes the
 // moment that it confirms, nor a later one. Rules: T1, T5, T6.
 
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import { type Asker, LOCAL_ASKER } from '../../pools/asker.ts';
 import { type Found, type VolumeName, volumeText } from '../../pools/catalogue.ts';
 import type { ManifestOrder } from '../../pools/disk/manifest.ts';

@@ -2,7 +2,7 @@
 // reports that it remembers.
 
 import type { ReplicationReport } from '@rsio/api/rssrv/replication-methods';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { expect, test } from 'vitest';
 import type { Replication } from '../../pools/source-marks.ts';
 import { REPLICATION_SILENT_MS, REPORT_TEXT_MAX_CHARS } from '../limits.ts';

@@ -4,8 +4,8 @@
 
 import type { ReplicationReport } from '@rsio/api/rssrv/replication-methods';
 import type { ReplicationView } from '@rsio/api/views/views';
-import type { Clock } from '@rsio/common/lib/clock';
-import { printDuration } from '@rsio/common/lib/units';
+import type { Clock } from '@rsio/base/lib/clock';
+import { printDuration } from '@rsio/base/lib/units';
 import { type Found, volumeText } from '../../pools/catalogue.ts';
 import type { Replication } from '../../pools/source-marks.ts';
 import { REPLICATION_SILENT_MS, REPORT_TEXT_MAX_CHARS } from '../limits.ts';

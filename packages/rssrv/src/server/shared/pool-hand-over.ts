@@ -3,11 +3,11 @@
 // and saves the counts of the incarnations in the ledger. Once the ownership is lost, no request is answered with its result. Rules: F6,
 // F7.
 
-import { within } from '@rsio/common/lib/waiting';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import type { Clock } from '@rsio/common/lib/clock';
-import { printDuration } from '@rsio/common/lib/units';
-import type { Log } from '@rsio/common/log/log';
+import { within } from '@rsio/base/lib/waiting';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import type { Clock } from '@rsio/base/lib/clock';
+import { printDuration } from '@rsio/base/lib/units';
+import type { Log } from '@rsio/base/log/log';
 import type { Administration } from '../../admin/administration.ts';
 import type { ChangeQueue } from '../../admin/change-queue.ts';
 import type { ServedVolume } from '../../storage/io/served-volume.ts';

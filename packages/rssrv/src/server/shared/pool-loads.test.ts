@@ -2,7 +2,7 @@
 // farm/shared-pool.test.ts tests that the owner's note contains the load.
 
 import { sessionStats, volumeStats } from '@rsio/api/testing/server-views';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { expect, test } from 'vitest';
 import { LOAD_MS } from './limits.ts';
 import { loadOf, PoolLoads } from './pool-loads.ts';

@@ -3,7 +3,7 @@
 // other owners would count a server with a malformed note as silent.
 
 import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import { LOAD_MS, LOAD_REQUEST_BYTES, LOAD_SHARE } from './limits.ts';
 
 type Stats = ServerMethods['stats']['result'];

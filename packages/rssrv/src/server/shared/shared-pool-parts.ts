@@ -4,8 +4,8 @@
 import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import type { PoolConfig, SharedDiskConfig } from '@rsio/common/config/schema/types';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
 import type { Engine } from '../../farm/engine.ts';
 import { CommandEngine } from '../../farm/engines/command.ts';
 import { RbdEngine } from '../../farm/engines/rbd.ts';

@@ -2,8 +2,8 @@
 // ownership of a pool asks this module, and gets no answer while the storage does not answer.
 
 import type { PoolConfig } from '@rsio/common/config/schema/types';
-import { nameInUniverse } from '@rsio/common/lib/volume-name';
-import { toRsError } from '@rsio/common/lib/errors';
+import { nameInUniverse } from '@rsio/base/lib/volume-name';
+import { toRsError } from '@rsio/base/lib/errors';
 import { Farms } from '../../farm/farms.ts';
 import type { SharedPoolPorts } from '../../farm/shared-pool-ports.ts';
 import type { ServedVolume } from '../../storage/io/served-volume.ts';

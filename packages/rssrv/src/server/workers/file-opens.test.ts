@@ -3,7 +3,7 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { expect, it } from 'vitest';
 import { storageName } from '../../storage/files/storage-identity.ts';
 import { closeAll } from '../../machine/descriptor-passing.ts';

@@ -2,9 +2,9 @@
 // hangs occupies only a few threads of the listener, and opens on other storage do not wait. Invariants: only the file that the listener
 // serves is passed on; each descriptor is passed on or closed.
 
-import { counted } from '@rsio/common/lib/assert';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { counted } from '@rsio/base/lib/assert';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { asVolumeError, assertStorage, fstat } from '../../storage/files/opened-file.ts';
 import { filesByPath } from '../../storage/files/volume-files.ts';
 import type { ServedVolume } from '../../storage/io/served-volume.ts';

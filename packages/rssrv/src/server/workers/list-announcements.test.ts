@@ -1,7 +1,7 @@
 // Tests announcements of long and short lists, with a fake clock. packages/rsiod/src/network tests the reaction of clients.
 // docs/BENCHMARKING.md has a figure for ten thousand volumes.
 
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { expect, test } from 'vitest';
 import { LIST_CHANGES_HELD_MAX } from '../limits.ts';
 import { ListAnnouncements } from './list-announcements.ts';

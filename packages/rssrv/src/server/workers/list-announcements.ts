@@ -2,7 +2,7 @@
 // succession are announced together. Invariants: a change is announced at once if the list is short or no announcement was made recently,
 // and otherwise at the end of the pause that follows each announcement. Growth is always announced at once. No announcement is lost.
 
-import type { Clock, Timer } from '@rsio/common/lib/clock';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
 import type { GrownVolume, ServedVolume } from '../../storage/io/served-volume.ts';
 import { LIST_CHANGES_HELD_MAX, LIST_PAUSE_IGNORED_MS, LIST_PAUSE_MS_PER_1000 } from '../limits.ts';
 

@@ -1,9 +1,9 @@
 // Tests that `ended` is the last message of a session, whatever its operations report afterwards. The listener kills a process that sends
 // a message for an ended session, and thereby ends the sessions of other clients in this process. Rules: S9.
 
-import { systemClock } from '@rsio/common/lib/clock';
-import { quietLog } from '@rsio/common/log/log';
-import { BufferPool } from '@rsio/common/structures/buffer-pool';
+import { systemClock } from '@rsio/base/lib/clock';
+import { quietLog } from '@rsio/base/log/log';
+import { BufferPool } from '@rsio/base/structures/buffer-pool';
 import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
 import { expect, test } from 'vitest';

@@ -3,12 +3,12 @@
 // volumes are closed. Rules: S9.
 
 import type { Socket } from 'node:net';
-import { systemClock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { programVersion } from '@rsio/common/lib/version';
-import type { Log } from '@rsio/common/log/log';
-import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
-import { ownSleeps } from '@rsio/common/daemon/process-facts';
+import { systemClock } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { programVersion } from '@rsio/base/lib/version';
+import type { Log } from '@rsio/base/log/log';
+import { RateLimitedLog } from '@rsio/base/log/rate-limited-log';
+import { ownSleeps } from '@rsio/base/daemon/process-facts';
 import type { ConnectionPools } from '@rsio/protocol/link/connection';
 import { adoptSocket } from '@rsio/protocol/link/tcp-transport';
 import type { ListAnswer } from '@rsio/protocol/wire/messages';

@@ -3,7 +3,7 @@
 
 import { expect, test } from 'vitest';
 import type { WorkerSession } from './worker-session.ts';
-import { programVersion } from '@rsio/common/lib/version';
+import { programVersion } from '@rsio/base/lib/version';
 import { type Worker, workerEnvironment, WorkerPool } from './worker-pool.ts';
 
 class Stand {

@@ -5,12 +5,12 @@
 
 import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
-import { killChild } from '@rsio/common/lib/kill-child';
-import type { Clock } from '@rsio/common/lib/clock';
-import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
-import { programVersion } from '@rsio/common/lib/version';
-import type { Log } from '@rsio/common/log/log';
-import { isAsleep } from '@rsio/common/daemon/process-facts';
+import { killChild } from '@rsio/base/lib/kill-child';
+import type { Clock } from '@rsio/base/lib/clock';
+import { errnoName, errnoRemedy, RsError } from '@rsio/base/lib/errors';
+import { programVersion } from '@rsio/base/lib/version';
+import type { Log } from '@rsio/base/log/log';
+import { isAsleep } from '@rsio/base/daemon/process-facts';
 import { POOL_THREADS, STANDBY_WORKERS, WORKER_START_TIMEOUT_MS } from '../limits.ts';
 import { closeAll } from '../../machine/descriptor-passing.ts';
 import { LISTENER_VERSION } from '../../machine/confine.ts';

@@ -3,8 +3,8 @@
 
 import { readFileSync } from 'node:fs';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
-import type { Clock } from '@rsio/common/lib/clock';
-import type { DaemonLog } from '@rsio/common/log/log';
+import type { Clock } from '@rsio/base/lib/clock';
+import type { DaemonLog } from '@rsio/base/log/log';
 import type { ServedVolume } from '../../storage/io/served-volume.ts';
 import { type SystemCalls, systemCalls } from '../../machine/system-calls.ts';
 import { chooseWorkerUser, type WorkerUserChoice } from '../../machine/worker-user.ts';

@@ -2,8 +2,8 @@
 // session's operations is running.
 
 import type { Socket } from 'node:net';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
 import { WORKER_DRAIN_TIMEOUT_MS } from '../limits.ts';
 import type { FromSession, ToSession, ToWorker } from '../../session/channel/channel.ts';
 

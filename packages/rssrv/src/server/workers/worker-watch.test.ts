@@ -2,8 +2,8 @@
 // test/integration/slow-process.test.ts tests real processes. Rules: G7.
 
 import { WORKER_PINGS_UNANSWERED, WORKER_PING_MS } from '../limits.ts';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { StallingClock } from '@rsio/common/testing/stalling-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { StallingClock } from '@rsio/base/testing/stalling-clock';
 import { expect, test } from 'vitest';
 import { WorkerWatch } from './worker-watch.ts';
 

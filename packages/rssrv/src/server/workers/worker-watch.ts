@@ -2,7 +2,7 @@
 // main thread is waiting for storage. A stopped or busy worker does not count as blocked. The listener counts unanswered pings instead of
 // measuring time: after a pause of the listener itself, an answer may have arrived that the listener has not read yet.
 
-import type { Clock, Timer } from '@rsio/common/lib/clock';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
 import { WORKER_PINGS_UNANSWERED, WORKER_PING_MS } from '../limits.ts';
 
 export interface WorkerWatchPorts {

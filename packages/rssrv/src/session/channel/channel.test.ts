@@ -4,9 +4,9 @@
 import type { ChildProcess } from 'node:child_process';
 import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { expect, test } from 'vitest';
-import { NO_LATENCY } from '@rsio/common/structures/latency-figures';
+import { NO_LATENCY } from '@rsio/base/structures/latency-figures';
 import { NOTHING_HELD } from '../../volumes/throttle/throttle-messages.ts';
 import { VolumeUses } from '../../volumes/holds/volume-uses.ts';
 import { GATE_RECORD_MAX_BYTES } from '@rsio/protocol/wire/limits';

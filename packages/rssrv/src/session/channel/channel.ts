@@ -5,7 +5,7 @@
 // after a failure; `ended` is a session's last message. A checked message shares no object with the received one, and has only known
 // fields.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { counter, flag, type Guarded, integer, kinds, listOf, matching, orNull, text, token } from '@rsio/protocol/wire/guards';
 import { SENTENCE_MAX_CHARS, SHORT_TEXT_MAX_CHARS, TOKEN_MAX_CHARS } from '@rsio/protocol/wire/limits';
 import { type ListAnswer, OpenRequest, type ServerInterface } from '@rsio/protocol/wire/messages';

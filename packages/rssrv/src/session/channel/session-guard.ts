@@ -2,7 +2,7 @@
 // channel.ts has already checked the form of the message. Invariant: a process can report on, stop or name only volumes that were
 // granted to its sessions.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { ADMIN_PER_SESSION_MAX, VOTES_PER_SESSION_MAX } from '@rsio/protocol/wire/limits';
 import { ALL_VOLUMES } from '../../volumes/throttle/throttle-messages.ts';
 import type { FromSession, SessionRequest } from './channel.ts';

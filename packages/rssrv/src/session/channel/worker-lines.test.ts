@@ -2,8 +2,8 @@
 // test/integration/confined-workers.test.ts uses real processes. Rules: G24.
 
 import { PassThrough } from 'node:stream';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import type { Log } from '@rsio/common/log/log';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import type { Log } from '@rsio/base/log/log';
 import { expect, test } from 'vitest';
 import { WORKER_LINE_MAX_BYTES, WORKER_LOG_BURST_MS, WORKER_LOG_BYTES_PER_S } from '../limits.ts';
 import { WorkerLines, workerRecord } from './worker-lines.ts';

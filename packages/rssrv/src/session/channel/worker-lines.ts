@@ -4,9 +4,9 @@
 
 import type { Readable } from 'node:stream';
 import { cleanText } from '@rsio/protocol/wire/guards';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { LOG_LEVELS, type Log, type LogLevel } from '@rsio/common/log/log';
-import { RateBucket } from '@rsio/common/structures/rate-bucket';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { LOG_LEVELS, type Log, type LogLevel } from '@rsio/base/log/log';
+import { RateBucket } from '@rsio/base/structures/rate-bucket';
 import { WORKER_LINE_MAX_BYTES, WORKER_LINE_PATH_MAX_CHARS, WORKER_LOG_BURST_MS, WORKER_LOG_BYTES_PER_S } from '../limits.ts';
 
 const LINE_END = 0x0a;

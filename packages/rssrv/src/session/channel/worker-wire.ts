@@ -8,12 +8,12 @@ import type { Socket } from 'node:net';
 import type { Duplex, Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { LineSplitter } from '@rsio/common/control/line-splitter';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { descriptorOf } from '@rsio/protocol/link/tcp-transport';
 import { closeAll, DescriptorSender } from '../../machine/descriptor-passing.ts';
 import type { Confinement } from '../../machine/confine.ts';
 import type { SystemCalls } from '../../machine/system-calls.ts';
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import { checkedMessage, type FromWorker, parsedMessage, type ToWorker } from './channel.ts';
 import { CHANNEL_END_MS, WORKER_MESSAGE_MAX_BYTES, WORKER_UNREAD_MAX_BYTES } from '../limits.ts';
 

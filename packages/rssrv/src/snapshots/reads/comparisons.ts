@@ -3,8 +3,8 @@
 // check after the open has confirmed that it is still the file of the snapshot or volume. Rules: N5.
 
 import { type FileHandle, open } from 'node:fs/promises';
-import type { Clock } from '@rsio/common/lib/clock';
-import { errnoName, RsError } from '@rsio/common/lib/errors';
+import type { Clock } from '@rsio/base/lib/clock';
+import { errnoName, RsError } from '@rsio/base/lib/errors';
 import type { MappedExtent, RangeCalls } from '../../pools/disk/data-file.ts';
 import { addPair, CHANGED, type ChangedPairs, changedPairs } from './changed-ranges.ts';
 import { COMPARISON_MAX_MS, EXTENT_READS_PER_ANSWER_MAX, EXTENTS_READ_MAX } from '../limits.ts';

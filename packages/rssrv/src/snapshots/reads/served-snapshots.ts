@@ -5,8 +5,8 @@
 // open a snapshot during its removal. Rules: N1, T8.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import { RsError } from '@rsio/common/lib/errors';
-import { servedNameParts, snapshotName } from '@rsio/common/lib/volume-name';
+import { RsError } from '@rsio/base/lib/errors';
+import { servedNameParts, snapshotName } from '@rsio/base/lib/volume-name';
 import type { Holder, OpenRequest } from '@rsio/protocol/wire/messages';
 import { isFor, type ServedVolume } from '../../storage/io/served-volume.ts';
 import type { PoolState } from '../../pools/catalogue.ts';

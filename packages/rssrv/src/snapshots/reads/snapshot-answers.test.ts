@@ -5,7 +5,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { EXTENTS_PER_ANSWER_MAX, SNAPSHOTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
 import { CHANGE, ChangesRequest, ExtentsAnswer, IOCTL, SnapshotsAnswer, SnapshotsRequest } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';

@@ -2,9 +2,9 @@
 // volume-diff. Invariant: a session learns only of snapshots of the volume whose snapshot it has open. Rules: N4.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { EXTENTS_PER_ANSWER_MAX, SNAPSHOTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
 import { LayoutMap, type LayoutShape } from '../../storage/files/layout-map.ts';
 import { systemReflink } from '../../pools/snapshots/reflink.ts';

@@ -1,8 +1,8 @@
 // Answers the ioctls of a client about an open snapshot: asks the listener, which knows the pool (snapshot-answers.ts). Invariant: every
 // ioctl is answered, even if the listener has ended. Rules: N4.
 
-import { toRsError } from '@rsio/common/lib/errors';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { toRsError } from '@rsio/base/lib/errors';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { counter, type KindsOf, orNull, token } from '@rsio/protocol/wire/guards';
 import { ChangesRequest, ExtentsAnswer, IOCTL, SnapshotsAnswer, SnapshotsRequest } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';

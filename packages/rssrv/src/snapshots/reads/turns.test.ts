@@ -1,7 +1,7 @@
 // Tests the turns of work that needs one pool or two pools: how much work runs at a time, that work on two pools never deadlocks, and that
 // a hanging pool does not delay work on other pools.
 
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { expect, test } from 'vitest';
 import { COMPARISON_WAIT_MS, COMPARISONS_MAX } from '../limits.ts';
 import { PoolTurns } from './turns.ts';

@@ -2,8 +2,8 @@
 // occupies few threads and does not delay other pools. Invariants: work counts as running from its start to its end, even while it hangs.
 // Work that needs several pools occupies no pool until all of these pools are free; no deadlock is therefore possible.
 
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
 import { COMPARISON_WAIT_MS, COMPARISONS_MAX, COMPARISONS_PER_POOL_MAX, COMPARISONS_WAITING_MAX } from '../limits.ts';
 
 interface Waiting {

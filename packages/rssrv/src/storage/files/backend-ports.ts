@@ -1,7 +1,7 @@
 // The ports of a backend: the clock, the helpers that all backends of a process share, and the report of storage errors. Errors are
 // reported through a separate port, because the backend's caller gets only a status.
 
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import type { DropPages } from '../io/drop-pages.ts';
 import type { FileSize } from '../io/file-size.ts';
 import type { NowaitRead } from '../io/nowait-read.ts';

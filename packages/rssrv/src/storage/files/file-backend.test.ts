@@ -5,8 +5,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { promised, servedVolume, temporaryDirectory, testPorts } from '../../testing/backend-scene.ts';
@@ -20,7 +20,7 @@ import { FileBackend } from './file-backend.ts';
 import { openRegularFile } from './opened-file.ts';
 import { storageName } from './storage-identity.ts';
 import fc from 'fast-check';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 const SECTORS = 64;
 const SIZE_BYTES = SECTORS * SECTOR_BYTES;

@@ -3,10 +3,10 @@
 // and the file then still has the size of the volume. A successful flush covers every write that ended before the flush was requested. A successful flush also proves that the file was not
 // truncated when the flush was requested. Once `close` has resolved, no system call of this backend is running. Rules: O2.
 
-import { InFlight } from '@rsio/common/structures/in-flight';
+import { InFlight } from '@rsio/base/structures/in-flight';
 import fs from 'node:fs';
-import { assert } from '@rsio/common/lib/assert';
-import { errnoName } from '@rsio/common/lib/errors';
+import { assert } from '@rsio/base/lib/assert';
+import { errnoName } from '@rsio/base/lib/errors';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { type BackendCapabilities, type ExtentsDone, type IoDone, type PartBackend, WOULD_WAIT } from '../io/backend.ts';
 import { type CachedReads, NOT_SUPPORTED } from '../io/cached-reads.ts';

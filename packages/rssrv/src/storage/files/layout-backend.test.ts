@@ -3,8 +3,8 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import fc from 'fast-check';
@@ -18,7 +18,7 @@ import { ThreadShares } from '../io/thread-shares.ts';
 import { openBackend } from '../open-backend.ts';
 import { LayoutBackend } from './layout-backend.ts';
 import { LayoutMap } from './layout-map.ts';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 const CHUNK_BYTES = 4096;
 const PART_BYTES = 4 * CHUNK_BYTES;

@@ -2,7 +2,7 @@
 // hole in its file. The result has no gaps, and ends where the extents of one of the files end.
 
 import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import { appendExtent } from './range-operations.ts';
 import type { LayoutMap } from './layout-map.ts';

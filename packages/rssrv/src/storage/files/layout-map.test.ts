@@ -1,7 +1,7 @@
 // Tests the map from an offset in the volume to a file and an offset in this file: compares the map with a flat model that distributes the
 // bytes one by one. layout-backend.test.ts tests requests on real files.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

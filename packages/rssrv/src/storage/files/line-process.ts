@@ -3,9 +3,9 @@
 // therefore answered only after the child has exited.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { killChild } from '@rsio/common/lib/kill-child';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { toRsError } from '@rsio/common/lib/errors';
+import { killChild } from '@rsio/base/lib/kill-child';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { toRsError } from '@rsio/base/lib/errors';
 
 /** Called with the child's answer, or with null if the child will not answer. */
 export type LineAnswer = (line: string | null) => void;

@@ -5,7 +5,7 @@
 
 import fs, { type BigIntStats } from 'node:fs';
 import { promisify } from 'node:util';
-import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
+import { errnoName, errnoRemedy, RsError } from '@rsio/base/lib/errors';
 import type { Backend, PartBackend } from '../io/backend.ts';
 import { CachedReads } from '../io/cached-reads.ts';
 import { fileSizeByStat } from '../io/file-size.ts';

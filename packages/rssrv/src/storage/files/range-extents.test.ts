@@ -2,7 +2,7 @@
 // a map of single bytes. range-helper.test.ts uses extents of real files.
 
 import { expect, test } from 'vitest';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import { extentPairs } from './range-operations.ts';
 import fc from 'fast-check';

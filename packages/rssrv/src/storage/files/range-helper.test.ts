@@ -4,8 +4,8 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { helperFile } from '../../machine/helper-files.ts';
@@ -16,7 +16,7 @@ import { RANGE_HELPER_RETRY_MAX_MS, RANGE_HELPER_RETRY_MS, RANGE_HELPER_TIMEOUT_
 import { RangeHelper, rangeScriptArguments } from './range-helper.ts';
 import fs from 'node:fs';
 import path from 'node:path';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 const { DATA, HOLE } = EXTENT;
 const CHUNK_BYTES = 256 * 1024;

@@ -5,7 +5,7 @@
 // exited. While a file is attached, a child that has ended is replaced even if no operation is waiting, because the child also marks the
 // files (storage/locks/).
 
-import type { Clock, Timer } from '@rsio/common/lib/clock';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
 import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
 import { closeAll } from '../../machine/descriptor-passing.ts';
 import type { SystemCalls } from '../../machine/system-calls.ts';

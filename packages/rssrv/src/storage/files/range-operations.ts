@@ -3,7 +3,7 @@
 // storage gets short steps, and fast storage gets long steps. Invariants: the fallback for a range starts only after the helper's call for
 // that range has ended. A sector counts as a hole only if all of its bytes are in holes.
 
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import type { ExtentState } from '../io/backend.ts';
 import { STEP_FAST_MS, STEP_MAX_BYTES, STEP_MIN_BYTES, STEP_SLOW_MS, ZERO_STEP_BYTES, ZERO_WRITE_BYTES } from '../limits.ts';

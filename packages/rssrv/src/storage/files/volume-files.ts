@@ -4,7 +4,7 @@
 
 import fs from 'node:fs';
 import { promisify } from 'node:util';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 
 /**
  * The descriptors of one file. `synced` was opened with O_DSYNC, for FUA writes; null if the volume is read-only, or in memory, where no

@@ -5,8 +5,8 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { promised, servedVolume, temporaryDirectory, testPorts } from '../../testing/backend-scene.ts';

@@ -6,7 +6,7 @@
 // the backend is closed.
 
 import fs from 'node:fs';
-import { errnoName } from '@rsio/common/lib/errors';
+import { errnoName } from '@rsio/base/lib/errors';
 import type { FileSize } from './file-size.ts';
 import { type IoEnd, SHORT_READ } from './positioned-io.ts';
 

@@ -4,7 +4,7 @@
 // kernel's cache. A failed sync is therefore answered only after `forget`, when reads return the content on disk (V1 in docs/PROTOCOL.md).
 // Rules: O2.
 
-import { assert } from '@rsio/common/lib/assert';
+import { assert } from '@rsio/base/lib/assert';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { IoDone } from './backend.ts';
 import { type IoEnd, statusOf } from './positioned-io.ts';

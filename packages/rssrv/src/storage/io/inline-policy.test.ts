@@ -1,9 +1,9 @@
 // Tests when calls move from the event loop to the thread pool, and when calls return to the loop. The test controls the clock and the
 // number of sleeps. file-backend.test.ts tests real calls.
 
-import { ownSleeps } from '@rsio/common/daemon/process-facts';
+import { ownSleeps } from '@rsio/base/daemon/process-facts';
 import { POOL_RUN_REQUESTS, SLOW_CALL_BYTES_PER_US, SLOW_CALL_US, SLOW_CALL_WATCHED_CALLS, STORAGE_SILENT_MS } from '../limits.ts';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { beforeEach, expect, test } from 'vitest';
 import { InlinePolicy } from './inline-policy.ts';
 

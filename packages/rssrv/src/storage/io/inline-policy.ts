@@ -5,7 +5,7 @@
 // pool hang, no call runs on the event loop, because a hanging call would block the whole process. The module is pure: the time and the
 // number of sleeps come through ports.
 
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import { POOL_RUN_REQUESTS, SLOW_CALL_BYTES_PER_US, SLOW_CALL_US, SLOW_CALL_WATCHED_CALLS, STORAGE_SILENT_MS } from '../limits.ts';
 
 export class InlinePolicy {

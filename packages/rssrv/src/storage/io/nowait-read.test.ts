@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { afterAll, expect, type TestContext, test } from 'vitest';
 import { temporaryDirectory } from '../../testing/backend-scene.ts';
 import { type NowaitRead, systemNowaitRead } from './nowait-read.ts';

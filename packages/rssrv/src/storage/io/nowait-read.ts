@@ -1,7 +1,7 @@
 // Reads data from the page cache: preadv2(2) with RWF_NOWAIT, which fails with EAGAIN if the read would wait for the storage. Invariants:
 // the kernel writes only into the given range of the target. A call allocates nothing, except for the first call with an ArrayBuffer.
 
-import { assert } from '@rsio/common/lib/assert';
+import { assert } from '@rsio/base/lib/assert';
 import { throughLibc } from '../../machine/libc.ts';
 
 /** Returns the number of bytes that were read, which may be less than `lengthBytes`, or the negative errno of the failed call. */

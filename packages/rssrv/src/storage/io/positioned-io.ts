@@ -3,7 +3,7 @@
 // which one system call transfers.
 
 import fs from 'node:fs';
-import { errnoName } from '@rsio/common/lib/errors';
+import { errnoName } from '@rsio/base/lib/errors';
 import { STATUS, type Status, statusOfErrno } from '@rsio/protocol/wire/status';
 
 /** Called with null after success, or with the errno name after a failure. */

@@ -2,7 +2,7 @@
 // the two writes ends first.
 // Rules: O2.
 
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { beforeEach, expect, test } from 'vitest';
 import type { IoEnd } from './positioned-io.ts';
 import { SyncedWrites } from './synced-writes.ts';

@@ -4,8 +4,8 @@
 // that bypass the shares, such as syncs, have additional threads (server/limits.ts). Invariants: each call is started exactly once and
 // returns its thread when it ends. The calls of one volume are started in their order of arrival.
 
-import { assert, counted } from '@rsio/common/lib/assert';
-import { GrowingQueue } from '@rsio/common/lib/growing-queue';
+import { assert, counted } from '@rsio/base/lib/assert';
+import { GrowingQueue } from '@rsio/base/lib/growing-queue';
 
 /** A function that starts a call in the thread pool, and calls `ended` once, as soon as the call's thread is free again. */
 export type ThreadCall = (ended: () => void) => void;

@@ -7,8 +7,8 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { killChild } from '@rsio/common/lib/kill-child';
-import { systemClock } from '@rsio/common/lib/clock';
+import { killChild } from '@rsio/base/lib/kill-child';
+import { systemClock } from '@rsio/base/lib/clock';
 import { LOCKS_PER_HELPER_MAX, LOCK_HELPER_TIMEOUT_MS } from '../../machine/limits.ts';
 import { helperFile } from '../../machine/helper-files.ts';
 

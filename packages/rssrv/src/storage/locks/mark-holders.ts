@@ -4,7 +4,7 @@
 // users that this process may not inspect, are not found.
 
 import { type BigIntStats, readdirSync, readFileSync } from 'node:fs';
-import { processesNamed, startTicksOf } from '@rsio/common/daemon/process-facts';
+import { processesNamed, startTicksOf } from '@rsio/base/daemon/process-facts';
 import { deviceName } from '../files/block-device.ts';
 import { MARK_HOLDER_LOOKS_MAX } from '../../machine/limits.ts';
 

@@ -4,12 +4,12 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { LOCKS_PER_HELPER_MAX, MARK_LOOK_MS, MARK_LOOK_REST } from '../../machine/limits.ts';
 import type { LockRequest } from './file-locks.ts';
 import { type MarkedVolume, MarkWatch } from './mark-watch.ts';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 let directory = '';
 let clock: FakeClock;

@@ -5,7 +5,7 @@
 
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
 import { LOCKS_PER_HELPER_MAX, MARK_LOOK_MS, MARK_LOOK_REST } from '../../machine/limits.ts';
 import type { takeLocks } from './file-locks.ts';
 

@@ -6,14 +6,14 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { systemClock } from '@rsio/common/lib/clock';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { systemClock } from '@rsio/base/lib/clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { RangeHelper } from '../files/range-helper.ts';
 import { takeLocks } from './file-locks.ts';
 import { markHolders, markName } from './mark-holders.ts';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 let directory = '';
 let opened: number[] = [];

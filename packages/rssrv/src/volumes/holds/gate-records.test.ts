@@ -1,7 +1,7 @@
 // Tests who may read and write a gate record, and the order of writes and changes of the holder: no write of a former holder is stored
 // after a take-over was granted, even if the storage answers late. The pool is simulated; gate-record.test.ts tests the files. Rules: D2.
 
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { beforeEach, expect, test } from 'vitest';
 import { BIG2, MARS, OPEN, OVER, turns, VOLUME } from '../../testing/contenders.ts';

@@ -5,9 +5,9 @@
 
 import { GATE_RECORD_MAX_BYTES } from '@rsio/protocol/wire/limits';
 import { counter, type KindsOf, matching, token } from '@rsio/protocol/wire/guards';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
-import type { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
+import type { RateLimitedLog } from '@rsio/base/log/rate-limited-log';
 import { STATUS, type Status, statusEntry, statusOfErrno } from '@rsio/protocol/wire/status';
 import { clientText } from '../../pools/requests/client-text.ts';
 import type { PoolFiles } from '../../pools/disk/pool-files.ts';

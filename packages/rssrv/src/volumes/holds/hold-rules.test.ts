@@ -1,7 +1,7 @@
 // Tests which client gets a volume, with examples of each rule. Random OPENs, CLOSEs, take-overs and crashes must keep the invariants.
 // holds.test.ts tests the file of holds. take-over.test.ts tests that the processes of the earlier holders end first. Rules: H1, H3, G26.
 
-import { expectNone, expectOneOf, expectSame } from '@rsio/common/testing/quick-expect';
+import { expectNone, expectOneOf, expectSame } from '@rsio/base/testing/quick-expect';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { ClientRole } from '@rsio/common/config/schema/types';

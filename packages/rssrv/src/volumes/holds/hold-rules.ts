@@ -4,7 +4,7 @@
 // holds have the same identity.
 
 import type { ClientRole } from '@rsio/common/config/schema/types';
-import { formatTime } from '@rsio/common/log/log-line';
+import { formatTime } from '@rsio/base/log/log-line';
 import { type Holder, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import type { Term } from '@rsio/protocol/wire/mirror-messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';

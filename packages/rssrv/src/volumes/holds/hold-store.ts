@@ -3,10 +3,10 @@
 // holds.ts decides about changes. Invariants: when the promise of a change resolves, the change is durable in every pool that may have the
 // volume; the epoch of a volume never falls, not even when another server has owned its pool.
 
-import { assert } from '@rsio/common/lib/assert';
-import { StateFile } from '@rsio/common/files/state-file';
-import { toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import { assert } from '@rsio/base/lib/assert';
+import { StateFile } from '@rsio/base/files/state-file';
+import { toRsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import { NO_HOLDS, type VolumeHolds, withKnownTerm } from './hold-rules.ts';
 import { HOLDS_FILE, type HoldsFileContent } from './holds-file.ts';
 import { mergedNotes, type NodeNotes, NO_NOTES } from './instances.ts';

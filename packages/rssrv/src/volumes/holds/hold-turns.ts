@@ -1,7 +1,7 @@
 // Executes the changes to the holds of a volume one after another, and remembers the volume's take-over in progress. holds.ts makes the
 // changes. Invariant: no two changes to the holds of one volume overlap, and a change runs even if the previous change has failed.
 
-import { counted } from '@rsio/common/lib/assert';
+import { counted } from '@rsio/base/lib/assert';
 import type { Claimant, VolumeHolds } from './hold-rules.ts';
 
 /** The queue of changes to one volume's holds. */

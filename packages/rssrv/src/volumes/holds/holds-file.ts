@@ -2,7 +2,7 @@
 // contain holders from this file. The checks are therefore as strict as those of messages: with one invalid holder, every LIST and every
 // refused OPEN would fail.
 
-import type { StateForm } from '@rsio/common/files/state-file';
+import type { StateForm } from '@rsio/base/files/state-file';
 import {
   accepts,
   atMost,
@@ -20,9 +20,9 @@ import {
   text,
   textThat,
   whole,
-} from '@rsio/common/lib/shape';
-import { isStoredName } from '@rsio/common/lib/units';
-import { TIME_MAX_MS } from '@rsio/common/log/log-line';
+} from '@rsio/base/lib/shape';
+import { isStoredName } from '@rsio/base/lib/units';
+import { TIME_MAX_MS } from '@rsio/base/log/log-line';
 import { clientInstance, guarded, termNumber, token } from '@rsio/protocol/wire/guards';
 import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
 import type { Hold, VolumeHolds } from './hold-rules.ts';

@@ -5,9 +5,9 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import type { ClientRole } from '@rsio/common/config/schema/types';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { printDuration } from '@rsio/common/lib/units';
-import type { Log } from '@rsio/common/log/log';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { printDuration } from '@rsio/base/lib/units';
+import type { Log } from '@rsio/base/log/log';
 import { eventOf } from '../../events/event-log.ts';
 import { HOLD_CHANGES_WAITING_MAX, HOLD_REFUSALS_REMEMBERED_MAX, OPEN_TRIES_MAX, SESSION_SILENT_MS } from '../limits.ts';
 import { type Holder, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';

@@ -2,8 +2,8 @@
 // writes the file. Invariants: the generation grows each time another server, or the same server after a boot, becomes the owner. A volume
 // that is not in the ledger was never held in this pool; a missing or damaged ledger is therefore never replaced by an empty one.
 
-import type { StateForm } from '@rsio/common/files/state-file';
-import { integer, map, object, type Of, optional, orNull, text } from '@rsio/common/lib/shape';
+import type { StateForm } from '@rsio/base/files/state-file';
+import { integer, map, object, type Of, optional, orNull, text } from '@rsio/base/lib/shape';
 import { LEDGER_VERSION } from '../../pools/disk/empty-ledger.ts';
 import { FENCES } from '../fences-file.ts';
 import { NODES, VOLUMES } from './holds-file.ts';

@@ -5,9 +5,9 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import { systemClock } from '@rsio/common/lib/clock';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { needPrograms } from '@rsio/common/testing/needs';
+import { systemClock } from '@rsio/base/lib/clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { needPrograms } from '@rsio/base/testing/needs';
 import { TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { beforeEach, expect, test, vi } from 'vitest';

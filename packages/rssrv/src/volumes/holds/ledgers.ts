@@ -4,9 +4,9 @@
 // incarnations before they are served again.
 
 import { isDeepStrictEqual } from 'node:util';
-import { StateFile } from '@rsio/common/files/state-file';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import { StateFile } from '@rsio/base/files/state-file';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import type { PoolState } from '../../pools/catalogue.ts';
 import type { Manifest, ReadIdentity } from '../../pools/disk/manifest.ts';
 import type { PoolFiles } from '../../pools/disk/pool-files.ts';

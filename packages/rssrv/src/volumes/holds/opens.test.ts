@@ -16,7 +16,7 @@ import { Holds } from './holds.ts';
 import { OPEN_TRIES_MAX } from '../limits.ts';
 import { Opens, type OpensPorts } from './opens.ts';
 import { VolumeUses } from './volume-uses.ts';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { NO_LEDGER } from '../../testing/no-ledgers.ts';
 
 const GONE: Grant = { granted: false, status: STATUS.VOLUME_UNAVAILABLE, sentence: 'It is shorter than it was', holders: [] };

@@ -5,13 +5,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { BIG2, OPEN, QUIET, VENUS, VOLUME } from '../../testing/contenders.ts';
 import { unhinderedPorts } from '../../testing/grant-ports.ts';
 import { Holds } from './holds.ts';
 import { type ReleasePorts, releaseHold } from './releases.ts';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { NO_LEDGER } from '../../testing/no-ledgers.ts';
 
 let folder: string;

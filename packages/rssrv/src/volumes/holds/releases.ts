@@ -2,11 +2,11 @@
 // made under it are durable, and only while its client has no session at this server or at an earlier owner of its pool. A hold whose writes
 // may be lost ends only if the administrator forces it and the client of the hold is fenced.
 
-import { sleep } from '@rsio/common/lib/waiting';
-import type { Clock } from '@rsio/common/lib/clock';
-import { printDuration } from '@rsio/common/lib/units';
-import type { Log } from '@rsio/common/log/log';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { sleep } from '@rsio/base/lib/waiting';
+import type { Clock } from '@rsio/base/lib/clock';
+import { printDuration } from '@rsio/base/lib/units';
+import type { Log } from '@rsio/base/log/log';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import type { ServedVolume } from '../../storage/io/served-volume.ts';
 import { type Hold, isUnsettled } from './hold-rules.ts';
 import type { Holds } from './holds.ts';

@@ -4,9 +4,9 @@
 // volume again to resend the writes that the storage has lost. A hold whose writes may be lost (H3) stays, and the order is refused.
 // Rules: H6.
 
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
-import type { Log } from '@rsio/common/log/log';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import type { OpenRequest } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { isFor, type ServedVolume } from '../../storage/io/served-volume.ts';

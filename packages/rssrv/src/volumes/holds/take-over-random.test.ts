@@ -9,7 +9,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Hold } from './hold-rules.ts';
 import { type GrantPorts, Holds } from './holds.ts';
 import { BIG2, MARS, OPEN, QUIET, turns, VENUS, VOLUME } from '../../testing/contenders.ts';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { NO_LEDGER } from '../../testing/no-ledgers.ts';
 
 let folder = '';

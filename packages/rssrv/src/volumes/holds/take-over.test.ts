@@ -8,13 +8,13 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { HOLD_CHANGES_WAITING_MAX } from '../limits.ts';
 import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
-import { RsError } from '@rsio/common/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { ServedVolume } from '../../storage/io/served-volume.ts';
 import type { ClientIdentity, Grant } from './grants.ts';
 import { type GrantPorts, Holds } from './holds.ts';
 import { BIG2, MARS, OPEN, OVER, QUIET, turns, VENUS, VOLUME } from '../../testing/contenders.ts';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { NO_LEDGER } from '../../testing/no-ledgers.ts';
 
 let folder = '';

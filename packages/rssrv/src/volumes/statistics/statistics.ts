@@ -1,9 +1,9 @@
 // The statistics of the listener: asks the sessions for their figures and shows them. The workers keep the counters (volume-counters.ts).
 // Invariant: the listener does not ask a session whose process hangs, and shows the last report of this session instead.
 
-import { nameInUniverse } from '@rsio/common/lib/volume-name';
+import { nameInUniverse } from '@rsio/base/lib/volume-name';
 import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import type { Bandwidth } from '../throttle/bandwidth.ts';
 import type { ServedVolume } from '../../storage/io/served-volume.ts';
 import { StatsBook } from './stats-book.ts';

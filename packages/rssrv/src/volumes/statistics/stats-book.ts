@@ -2,7 +2,7 @@
 // Invariants: a worker that does not answer delays the statistics by at most FIGURES_WAIT_MS, and the last figures of this worker are
 // shown with their age. The book has no record of a session that has ended.
 
-import type { Clock } from '@rsio/common/lib/clock';
+import type { Clock } from '@rsio/base/lib/clock';
 import { NOTHING_HELD } from '../throttle/throttle-messages.ts';
 import type { SessionFigures, VolumeFigures } from './volume-counters.ts';
 import { FIGURES_WAIT_MS, RATE_OVER_MS } from '../limits.ts';

@@ -3,7 +3,7 @@
 // shown once.
 
 import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
-import type { LatencyFigures } from '@rsio/common/structures/latency-figures';
+import type { LatencyFigures } from '@rsio/base/structures/latency-figures';
 import type { HeldBy } from '../throttle/throttle-messages.ts';
 import type { SessionFigures } from './volume-counters.ts';
 import { HOLD_WAIT_MS, RATE_IDLE_MS, SLOW_IO_MS } from '../limits.ts';

@@ -1,8 +1,8 @@
 // Tests the statistics that the listener makes from the reports of sessions: rates, age, sessions that do not answer, and the reason of
 // each wait. session-figures.test.ts tests the counting in a session.
 
-import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { NO_LATENCY } from '@rsio/common/structures/latency-figures';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { NO_LATENCY } from '@rsio/base/structures/latency-figures';
 import { expect, test } from 'vitest';
 import { NOTHING_HELD } from '../throttle/throttle-messages.ts';
 import type { SessionFigures, VolumeFigures } from './volume-counters.ts';

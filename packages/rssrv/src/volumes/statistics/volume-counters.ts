@@ -3,8 +3,8 @@
 // is read at these two points anyway. Invariants: counting a request allocates nothing, except for the first request of each kind on a
 // volume. Counters never decrease during a session. A session keeps the counters of at most COUNTERS_CLOSED_MAX volumes without a handle.
 
-import { Histogram } from '@rsio/common/structures/histogram';
-import { LATENCY_BUCKETS, type LatencyFigures, NO_LATENCY } from '@rsio/common/structures/latency-figures';
+import { Histogram } from '@rsio/base/structures/histogram';
+import { LATENCY_BUCKETS, type LatencyFigures, NO_LATENCY } from '@rsio/base/structures/latency-figures';
 import { OP } from '@rsio/protocol/wire/frames';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { PATHS_PER_TRUNK_MAX } from '@rsio/protocol/link/limits';

@@ -2,7 +2,7 @@
 // use of a limit that several sessions share. Invariant: a request passes only if no bucket is empty, and then takes from every bucket.
 
 import type { IoLimits } from '@rsio/common/config/schema/io-limits';
-import { RateBucket } from '@rsio/common/structures/rate-bucket';
+import { RateBucket } from '@rsio/base/structures/rate-bucket';
 import type { ShareUse } from './throttle-messages.ts';
 
 /** The use of an allowance since the last report. */

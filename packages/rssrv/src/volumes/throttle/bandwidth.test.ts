@@ -3,7 +3,7 @@
 
 import { expect, test } from 'vitest';
 import type { IoLimits } from '@rsio/common/config/schema/io-limits';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { SHARE_REPORT_MS } from '../limits.ts';
 import { Bandwidth, type BandwidthPorts, type LimitedSession } from './bandwidth.ts';
 import { ALL_VOLUMES, type ThrottleMessage } from './throttle-messages.ts';

@@ -5,9 +5,9 @@
 
 import { limitsOrNull, type IoLimits } from '@rsio/common/config/schema/io-limits';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
 import { isDeepStrictEqual } from 'node:util';
-import type { Log } from '@rsio/common/log/log';
+import type { Log } from '@rsio/base/log/log';
 import type { ServedVolume } from '../../storage/io/served-volume.ts';
 import { eventOf } from '../../events/event-log.ts';
 import type { Volumes } from '../volumes.ts';
@@ -15,8 +15,8 @@ import type { HaltFacts, Halts } from './halts.ts';
 import { HELD_REPORTS, SHARE_CONFIRM_MS, SHARE_PLAN_MS, SHARE_REPORTERS, SHARE_REPORT_MS } from '../limits.ts';
 import { ShareBook, type Share, type ShareOrder } from './share-book.ts';
 import { ALL_VOLUMES, type HeldBy, type ThrottleMessage, type ThrottleReport } from './throttle-messages.ts';
-import { printSize } from '@rsio/common/lib/units';
-import { formatTime } from '@rsio/common/log/log-line';
+import { printSize } from '@rsio/base/lib/units';
+import { formatTime } from '@rsio/base/log/log-line';
 
 /** Volume ids have no blanks, so this prefix keeps the keys of clients apart from volume ids. */
 const CLIENT_PREFIX = 'client ';

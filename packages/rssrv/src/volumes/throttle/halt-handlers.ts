@@ -4,9 +4,9 @@
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { HALT_METHODS } from '@rsio/api/rssrv/volume-methods';
 import type { ManagedVolumeView } from '@rsio/api/views/views';
-import { RsError } from '@rsio/common/lib/errors';
-import { printDuration } from '@rsio/common/lib/units';
-import type { Log } from '@rsio/common/log/log';
+import { RsError } from '@rsio/base/lib/errors';
+import { printDuration } from '@rsio/base/lib/units';
+import type { Log } from '@rsio/base/log/log';
 import { eventOf } from '../../events/event-log.ts';
 import type { Asker } from '../../pools/asker.ts';
 import type { VolumeName } from '../../pools/catalogue.ts';

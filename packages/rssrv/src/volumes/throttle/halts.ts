@@ -1,12 +1,12 @@
 // Volumes whose I/O an administrator has paused or stopped. Invariants: a stop is on disk before its request is answered, and persists over
 // restarts until an administrator ends it. A pause ends after its time, or when the listener ends.
 
-import { OneByOne } from '@rsio/common/structures/one-by-one';
-import { StateFile, type StateForm } from '@rsio/common/files/state-file';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
-import { atMost, map, object, type Of, orNull, text, whole } from '@rsio/common/lib/shape';
-import { TIME_MAX_MS } from '@rsio/common/log/log-line';
+import { OneByOne } from '@rsio/base/structures/one-by-one';
+import { StateFile, type StateForm } from '@rsio/base/files/state-file';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { atMost, map, object, type Of, orNull, text, whole } from '@rsio/base/lib/shape';
+import { TIME_MAX_MS } from '@rsio/base/log/log-line';
 import { STOPPED_MAX } from '../limits.ts';
 import type { Halt } from './throttle-messages.ts';
 

@@ -3,8 +3,8 @@
 // request ends with STALE. Invariant: the buffer of a request passes either to the code that begins the request, or back to the pool of
 // buffers.
 
-import type { Clock } from '@rsio/common/lib/clock';
-import type { BufferPool } from '@rsio/common/structures/buffer-pool';
+import type { Clock } from '@rsio/base/lib/clock';
+import type { BufferPool } from '@rsio/base/structures/buffer-pool';
 import type { SlotTable } from '@rsio/protocol/link/slot-table';
 import type { Header } from '@rsio/protocol/wire/header';
 import type { Status } from '@rsio/protocol/wire/status';

@@ -3,8 +3,8 @@
 // has no throttle and costs nothing. If a handle is closed, its waiting requests end with STALE and are not executed, and the client sends
 // them again. The session confirms each setting once. See docs/PROTOCOL.md, Limits.
 
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { EarliestTimer } from '@rsio/common/lib/earliest-timer';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { EarliestTimer } from '@rsio/base/lib/earliest-timer';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { Allowance } from './allowance.ts';
 import { HELD_WAIT_MIN_MS } from '../limits.ts';

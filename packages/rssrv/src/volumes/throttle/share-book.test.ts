@@ -2,7 +2,7 @@
 // force never add up to more than the whole limit, and the shares are fair in the end. The buckets that apply the shares have their tests
 // in packages/common. Rules: G37. docs/PROTOCOL.md, Limits.
 
-import { expectAtLeast, expectAtMost, expectSame } from '@rsio/common/testing/quick-expect';
+import { expectAtLeast, expectAtMost, expectSame } from '@rsio/base/testing/quick-expect';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { fairShares } from './fair-shares.ts';

@@ -3,7 +3,7 @@
 // parts that other sessions have confirmed giving up. A session that does not confirm within SHARE_CONFIRM_MS is not running, and counts as
 // having confirmed. When this session runs again, it can use at most the rest of its old buckets. See docs/PROTOCOL.md, Limits.
 
-import { assert } from '@rsio/common/lib/assert';
+import { assert } from '@rsio/base/lib/assert';
 import { fairShares } from './fair-shares.ts';
 import { SHARE_CONFIRM_MS, SHARE_STEP } from '../limits.ts';
 

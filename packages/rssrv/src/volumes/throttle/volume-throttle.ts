@@ -2,7 +2,7 @@
 // requests of a volume begin in the order of their arrival. Each waiting request either begins or is ended with a status, and only one of
 // these happens. The queue holds at most as many requests as the session has slots.
 
-import { FixedQueue } from '@rsio/common/structures/fixed-queue';
+import { FixedQueue } from '@rsio/base/structures/fixed-queue';
 import { SLOTS } from '@rsio/protocol/wire/limits';
 import type { Status } from '@rsio/protocol/wire/status';
 import { Allowance } from './allowance.ts';

@@ -1,7 +1,7 @@
 // Simulates the kernel's side of a raw device in tests. Builds requests byte by byte from the kernel's definitions, without fuse-codec.ts,
 // and keeps the replies. Detects requests that are answered twice.
 
-import { assert } from '@rsio/common/lib/assert';
+import { assert } from '@rsio/base/lib/assert';
 import { FuseBuffers } from '../fuse-buffers.ts';
 import type { FusePort, FuseSession } from '../fuse-session.ts';
 

@@ -2,7 +2,7 @@
 // `ToDataProcess` and sends `FromDataProcess`. Invariant: the process exits when its parent exits.
 
 import type { Socket } from 'node:net';
-import { systemClock } from '@rsio/common/lib/clock';
+import { systemClock } from '@rsio/base/lib/clock';
 import { NbdFrontend } from '../nbd-frontend.ts';
 import { MemoryVolume } from './memory-volume.ts';
 

@@ -2,7 +2,7 @@
 // callback that the test schedules. Assertions detect errors of a frontend: changing a request that the volume is executing, submitting a
 // request twice, and writing to a receive buffer outside of its part. A frontend that uses a receive buffer too long sends wrong data.
 
-import { assert } from '@rsio/common/lib/assert';
+import { assert } from '@rsio/base/lib/assert';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import {
   type Change,

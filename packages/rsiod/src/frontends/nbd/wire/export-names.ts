@@ -2,7 +2,7 @@
 // `namespace/volume` always works; `@U` is appended if the universe is not 0, and `@SNAPSHOT` for a snapshot. The name `volume` works for a
 // volume in universe 0, if it is unique, and the empty name works if only one volume is exported.
 
-import { exportName as nameOfExport, nameInUniverse, servedNameParts } from '@rsio/common/lib/volume-name';
+import { exportName as nameOfExport, nameInUniverse, servedNameParts } from '@rsio/base/lib/volume-name';
 import type { VolumeIdentity } from '../../../volumes/frontend-volume.ts';
 
 const NAMES_SHOWN_MAX = 16;

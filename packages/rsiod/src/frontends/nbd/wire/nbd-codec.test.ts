@@ -3,7 +3,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
+import { VOLUME_MAX_BYTES } from '@rsio/base/lib/limits';
 import {
   type HeaderVerdict,
   NbdRequestDecoder,

@@ -5,7 +5,7 @@
 //   simple reply:  0x67446698 | error (u32) | cookie (u64) | data of a READ
 //   chunk:         0x668e33ef | flags (u16) | type (u16) | cookie (u64) | length (u32) | payload
 
-import { VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
+import { VOLUME_MAX_BYTES } from '@rsio/base/lib/limits';
 import { CHUNK, CHUNK_FLAG_DONE, CHUNK_HEADER_BYTES, MAGIC, REQUEST_HEADER_BYTES, SIMPLE_REPLY_BYTES } from './nbd-constants.ts';
 
 const U32 = 2 ** 32;

@@ -1,8 +1,8 @@
 // What the handshake needs to know about an export. An attached volume has all of these facts. For an export of another process, that
 // process has sent the facts as plain JSON. Pure. Invariant: facts from another process are used only if they have the shape EXPORT_FACTS.
 
-import { UNIVERSE_MAX } from '@rsio/common/lib/limits';
-import { atMost, filledText, flag, list, object, type Of, optional, text, whole } from '@rsio/common/lib/shape';
+import { UNIVERSE_MAX } from '@rsio/base/lib/limits';
+import { atMost, filledText, flag, list, object, type Of, optional, text, whole } from '@rsio/base/lib/shape';
 import { OLDER_SNAPSHOTS_MAX } from '../../../volumes/limits.ts';
 import { exportName } from './export-names.ts';
 import { U32_MAX } from './nbd-constants.ts';

@@ -1,7 +1,7 @@
 // An engine with volumes in memory and a host of the tests. Volumes complete their commands when the test says so.
 // Invariant: the memory of a frame is overwritten as soon as the engine has taken the frame.
 
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { MemoryVolume, type MemoryVolumeOptions } from '../../../frontends/nbd/testing/memory-volume.ts';
 import { AoeEngine } from '../aoe-engine.ts';
 import { AoeTarget, type Notes } from '../aoe-target.ts';

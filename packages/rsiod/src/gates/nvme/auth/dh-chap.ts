@@ -6,7 +6,7 @@
 //   Each message may instead be a failure: Failure1 of the gate, Failure2 of the host. A host that is proven may negotiate again.
 
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
-import { assert } from '@rsio/common/lib/assert';
+import { assert } from '@rsio/base/lib/assert';
 import type { GateSecret } from '@rsio/common/config/schema/types';
 import { AUTH_FAILURE, AUTH_MESSAGE, type AuthFailure } from '../wire/constants.ts';
 import { challengeMessage, failureMessage, readHead, readNegotiate, readReply, type Reply, successMessage } from './auth-messages.ts';

@@ -3,7 +3,7 @@
 // long as the first one took, so that most of the time is left for I/O, whatever the number of logins; the sources of logins, and the logins
 // of a source, have equal shares of the time that computations take, however costly those of others are, and also if others reconnect.
 
-import type { Clock, Timer } from '@rsio/common/lib/clock';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
 import type { AuthPorts } from './dh-chap.ts';
 import { AUTH_REST, AUTH_REST_MIN_MS } from '../../limits.ts';
 

@@ -1,9 +1,9 @@
 // The process of a peer: takes the messages of the listener, and answers them. Invariant: nothing is done before `begin`, and each call and
 // each pull is answered once. The bounds of calls and pulls hold here, too, although the listener keeps them.
 
-import type { Clock } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { snapshotName } from '@rsio/common/lib/volume-name';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { snapshotName } from '@rsio/base/lib/volume-name';
 import type { Connector } from '@rsio/protocol/link/path-transport';
 import { CALLS_PER_PEER_MAX, PEER_ANSWER_MAX_CHARS, PULLS_PER_PEER_MAX } from '../../limits.ts';
 import { type FromPeer, sentError, type ToPeer } from '../messages.ts';

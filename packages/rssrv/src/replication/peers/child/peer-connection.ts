@@ -3,10 +3,10 @@
 
 import { randomBytes, randomUUID } from 'node:crypto';
 import { DEAD_AFTER_MS, HEARTBEAT_INTERVAL_MS, SUSPECT_AFTER_MS } from '@rsio/common/config/schema/limits';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { RsError } from '@rsio/common/lib/errors';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { RsError } from '@rsio/base/lib/errors';
 import { isIPv6 } from 'node:net';
-import { BufferPool } from '@rsio/common/structures/buffer-pool';
+import { BufferPool } from '@rsio/base/structures/buffer-pool';
 import type { ClientIdentity } from '@rsio/protocol/auth/handshake-client';
 import { AdminCalls } from '@rsio/protocol/client/admin-calls';
 import type { Attachment } from '@rsio/protocol/client/attachment';

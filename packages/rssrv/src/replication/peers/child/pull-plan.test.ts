@@ -1,7 +1,7 @@
 // Tests the plan of a pull with random contents, answers, orders of completion and crashes. A crash loses any part of what was not synced.
 // The file must equal the snapshot when a pull is done, also after it was resumed from any position that it has reported.
 
-import { SeededRandom } from '@rsio/common/testing/seeded-random';
+import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { describe, expect, test } from 'vitest';
 import { type Piece, PullPlan, type PullBounds, type PullStep } from './pull-plan.ts';
 

@@ -2,8 +2,8 @@
 // pull.ts carries the steps out. Invariants: each block that is not certainly unchanged is read or becomes a hole. The position never
 // exceeds the first block that is not complete and durable. Memory is bounded: ranges, pieces and questions have limits.
 
-import { assert, counted } from '@rsio/common/lib/assert';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { assert, counted } from '@rsio/base/lib/assert';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { CHANGE, EXTENT } from '@rsio/protocol/wire/messages';
 
 //   fromBytes         resolved          known                          size

@@ -3,8 +3,8 @@
 
 import { createHash } from 'node:crypto';
 import { MIRROR_SUM_BYTES } from '@rsio/protocol/wire/limits';
-import { RsError } from '@rsio/common/lib/errors';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { RsError } from '@rsio/base/lib/errors';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { PULL_COMPARE_BYTES, PULL_PATIENCE_MS, PULL_PIECE_BYTES, PULL_SILENT_MS, PULL_SUM_BYTES, PULL_WINDOW_BYTES } from '../../limits.ts';
 import type { PullOrder } from '../messages.ts';

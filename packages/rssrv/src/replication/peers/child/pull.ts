@@ -1,9 +1,9 @@
 // One pull: carries out the steps of its plan (pull-plan.ts), with the bandwidth limit of the order. Invariant: after `ended`, the pull
 // writes nothing more, and no buffer of a request that is still in flight is used again.
 
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { printDuration } from '@rsio/common/lib/units';
+import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { printDuration } from '@rsio/base/lib/units';
 import { SAVE_EVERY_BYTES } from '../../../jobs/limits.ts';
 import {
   PULL_ASK_BYTES,

@@ -2,7 +2,7 @@
 // a remedy.
 
 import { type FileHandle, open } from 'node:fs/promises';
-import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
+import { errnoName, errnoRemedy, RsError } from '@rsio/base/lib/errors';
 import { PULL_PIECE_BYTES } from '../../limits.ts';
 
 /** Makes a hole in an open file. Returns false if the file system cannot make holes. */

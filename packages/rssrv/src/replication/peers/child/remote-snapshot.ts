@@ -1,10 +1,10 @@
 // A snapshot at the peer, open read-only: READs, and the questions what has changed and what has data. The trunk sends requests again over
 // other paths and in later sessions. Invariant: data counts only while the id and the size of the open snapshot are those of the order.
 
-import { assert } from '@rsio/common/lib/assert';
-import type { Clock } from '@rsio/common/lib/clock';
-import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
-import { SECTOR_BYTES } from '@rsio/common/lib/limits';
+import { assert } from '@rsio/base/lib/assert';
+import type { Clock } from '@rsio/base/lib/clock';
+import { type ErrorCode, RsError } from '@rsio/base/lib/errors';
+import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { Attachment } from '@rsio/protocol/client/attachment';
 import type { Opener } from '@rsio/protocol/client/opener';
 import { Request } from '@rsio/protocol/client/requests/request';

@@ -3,8 +3,8 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
-import { isRecord } from '../lib/shape.ts';
-import { toRsError } from '../lib/errors.ts';
+import { isRecord } from '@rsio/base/lib/shape';
+import { toRsError } from '@rsio/base/lib/errors';
 import { storageNow } from './arrays.ts';
 import { arrayTrouble, otherAppliances, type Storage } from './disks.ts';
 import { type ApplianceMachine, appliancePaths, exclusively, ownPartitions } from './machine.ts';

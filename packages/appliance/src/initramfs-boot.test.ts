@@ -4,11 +4,11 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { beforeEach, expect, test } from 'vitest';
-import { needPrograms } from '../testing/needs.ts';
-import { useApplianceScene } from '../testing/appliance-scene.ts';
+import { needPrograms } from '@rsio/base/testing/needs';
+import { useApplianceScene } from './testing/appliance-scene.ts';
 
 const scene = useApplianceScene('proc/sys/kernel/random', 'run/rsio-appliance', 'sys/class/block', 'bin');
-const SCRIPT = readFileSync(new URL('../../../../packaging/appliance/initramfs-boot', import.meta.url), 'utf8');
+const SCRIPT = readFileSync(new URL('../../../packaging/appliance/initramfs-boot', import.meta.url), 'utf8');
 const IMAGE_ID = '52534f49-0000-4000-8000-000000000003';
 const RANDOM_ID = '0b6a1e4f-7c21-4c58-9d3b-2f1c9a527a0e';
 const OTHER_ID = '11111111-7c21-4c58-9d3b-2f1c9a527a0e';

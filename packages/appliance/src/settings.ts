@@ -2,10 +2,10 @@
 // leave its line in a file of the system, or a name that could leave its folder, does not fit the shape.
 
 import { isIP, isIPv6 } from 'node:net';
-import { StateFile, type StateForm } from '../files/state-file.ts';
-import { atMost, checked, list, object, type Of, orNull, textThat } from '../lib/shape.ts';
-import { isSameSubnet } from '../lib/subnet.ts';
-import { isName } from '../lib/units.ts';
+import { StateFile, type StateForm } from '@rsio/base/files/state-file';
+import { atMost, checked, list, object, type Of, orNull, textThat } from '@rsio/base/lib/shape';
+import { isSameSubnet } from '@rsio/base/lib/subnet';
+import { isName } from '@rsio/base/lib/units';
 import { APPLIANCE_LIST_MAX_ENTRIES } from './limits.ts';
 import { appliancePaths } from './machine.ts';
 

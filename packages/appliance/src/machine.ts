@@ -4,8 +4,8 @@
 
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
-import { acquireCommandLock } from '../daemon/pid-file.ts';
-import { RsError } from '../lib/errors.ts';
+import { acquireCommandLock } from '@rsio/base/daemon/pid-file';
+import { RsError } from '@rsio/base/lib/errors';
 import { APPLIANCE_OUTPUT_MAX_BYTES, APPLIANCE_PROGRAM_MAX_MS } from './limits.ts';
 
 /** Runs a program, and returns its output. Throws E_SYSTEM. */

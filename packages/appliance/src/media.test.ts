@@ -4,7 +4,7 @@
 import { symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { useApplianceScene } from '../testing/appliance-scene.ts';
+import { useApplianceScene } from './testing/appliance-scene.ts';
 import { runOnMachine } from './machine.ts';
 import { onMedia } from './media.ts';
 

@@ -4,12 +4,12 @@
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import { replaceFile } from '../files/durable-write.ts';
-import { RsError, toRsError } from '../lib/errors.ts';
+import { replaceFile } from '@rsio/base/files/durable-write';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { type ApplianceMachine, appliancePaths, exclusively } from './machine.ts';
 import { finishRestore, presentHostKey } from './saved-config.ts';
 import { readSettings, SETTINGS, type Settings, writeSettings } from './settings.ts';
-import { misfit } from '../lib/shape.ts';
+import { misfit } from '@rsio/base/lib/shape';
 import { mountUnitOf, NETWORK_PREFIX, systemFiles } from './system-files.ts';
 
 const NETWORK_FOLDER = '/run/systemd/network';

@@ -1,10 +1,10 @@
 // Settings, their files, and the configuration as one file: wrong content is refused before anything changes, and an interrupted restore is
 // completed.
 
-import { SERVER_FILE_HEAD } from '../testing/sample-rssrvcfg.ts';
+import { SERVER_FILE_HEAD } from '@rsio/common/testing/sample-rssrvcfg';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { beforeEach, expect, test } from 'vitest';
-import { useApplianceScene } from '../testing/appliance-scene.ts';
+import { useApplianceScene } from './testing/appliance-scene.ts';
 import { applySettings, changeSettings } from './apply.ts';
 import { setPassword, setTime } from './changes.ts';
 import { appliancePaths, exclusively } from './machine.ts';

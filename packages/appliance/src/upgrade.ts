@@ -3,13 +3,13 @@
 // that a slot that was not completely written has no system; the running slot is never written; the `good` slot is one that has come up, so that
 // a slot is only ever tried.
 
-import { sleep } from '../lib/waiting.ts';
+import { sleep } from '@rsio/base/lib/waiting';
 import { type FileHandle, stat } from 'node:fs/promises';
 import { readFileSync, realpathSync } from 'node:fs';
-import { sha256Of } from '../files/sha256.ts';
-import { withFile } from '../files/with-file.ts';
-import type { Clock } from '../lib/clock.ts';
-import { RsError, toRsError } from '../lib/errors.ts';
+import { sha256Of } from '@rsio/base/files/sha256';
+import { withFile } from '@rsio/base/files/with-file';
+import type { Clock } from '@rsio/base/lib/clock';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { CONFIRM_RETRY_MS, CONFIRM_WAIT_MAX_MS, SYSTEM_PART_BYTES } from './limits.ts';
 import { type ApplianceMachine, appliancePaths, exclusively, ownPartition, whileMounted } from './machine.ts';
 import { BOOT_BLOCK_BYTES, bootBlock, type BootChoice, bootChoiceOf, bootedSlot, factsOf, otherSlot } from './system-image.ts';

@@ -3,8 +3,8 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { beforeEach, expect, test } from 'vitest';
-import { RsError } from '../lib/errors.ts';
-import { useApplianceScene } from '../testing/appliance-scene.ts';
+import { RsError } from '@rsio/base/lib/errors';
+import { useApplianceScene } from './testing/appliance-scene.ts';
 import { adoptArray, eraseDisk, makePool, removeArray, replaceDisk, storageNow } from './arrays.ts';
 import { overwriteText, UNKNOWN_CONTENT } from './disks.ts';
 import { readSettings, writeSettings, FIRST_SETTINGS } from './settings.ts';

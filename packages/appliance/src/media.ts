@@ -3,7 +3,7 @@
 
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { errnoName, errnoRemedy, RsError } from '../lib/errors.ts';
+import { errnoName, errnoRemedy, RsError } from '@rsio/base/lib/errors';
 import { storageNow } from './arrays.ts';
 import { type ApplianceMachine, appliancePaths, exclusively, unmountLeft, whileMounted } from './machine.ts';
 

@@ -5,9 +5,9 @@ import { mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach } from 'vitest';
-import type { ApplianceMachine, RunOnMachine } from '../appliance/machine.ts';
-import { RsError } from '../lib/errors.ts';
-import { removeFolder } from './remove-folder.ts';
+import type { ApplianceMachine, RunOnMachine } from '../machine.ts';
+import { RsError } from '@rsio/base/lib/errors';
+import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 export class ApplianceScene implements ApplianceMachine {
   root = '';

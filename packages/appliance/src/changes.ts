@@ -3,7 +3,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { readFile, readlink } from 'node:fs/promises';
-import { RsError } from '../lib/errors.ts';
+import { RsError } from '@rsio/base/lib/errors';
 import { changeSettings } from './apply.ts';
 import { type ApplianceMachine, appliancePaths } from './machine.ts';
 import { isZone, type Settings } from './settings.ts';

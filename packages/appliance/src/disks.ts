@@ -3,10 +3,10 @@
 // recognises anything may have the data of a raw volume. The disk of the appliance is known by the ids of its partitions, and not by their
 // names, which each client of a raw volume can write to another disk.
 
-import { RsError } from '../lib/errors.ts';
-import { isRecord } from '../lib/shape.ts';
-import { plural } from '../lib/units.ts';
-import { shownSize } from '../lib/units.ts';
+import { RsError } from '@rsio/base/lib/errors';
+import { isRecord } from '@rsio/base/lib/shape';
+import { plural } from '@rsio/base/lib/units';
+import { shownSize } from '@rsio/base/lib/units';
 import { isPoolName } from './settings.ts';
 
 export const LSBLK = [

@@ -1,7 +1,7 @@
 // Texts on the disk of the appliance: the page after a system in a slot or file, and the variables of the boot loader. Pure. Invariant: the
 // variables fit the first sector of their block, so that a power cut leaves either the old or the new text.
 
-import { RsError } from '../lib/errors.ts';
+import { RsError } from '@rsio/base/lib/errors';
 
 export const PAGE_BYTES = 4096;
 export const BOOT_BLOCK_BYTES = 1024;

@@ -4,8 +4,8 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { beforeEach, expect, test } from 'vitest';
-import { systemClock } from '../lib/clock.ts';
-import { useApplianceScene } from '../testing/appliance-scene.ts';
+import { systemClock } from '@rsio/base/lib/clock';
+import { useApplianceScene } from './testing/appliance-scene.ts';
 import { exclusively } from './machine.ts';
 import { bootBlock, bootChoiceOf, bootedSlot, factsOf, PAGE_BYTES, pageOffset } from './system-image.ts';
 import { confirmSlot, goBack, slotsNow, upgrade } from './upgrade.ts';

@@ -5,8 +5,8 @@
 import { constants, existsSync, mkdirSync, readFileSync, realpathSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { errnoName, RsError, toRsError } from '../lib/errors.ts';
-import { shownSize } from '../lib/units.ts';
+import { errnoName, RsError, toRsError } from '@rsio/base/lib/errors';
+import { shownSize } from '@rsio/base/lib/units';
 import { changeLockedSettings } from './apply.ts';
 import { arrayDisks, arrayIn, assertShown, type Disk, diskText, LSBLK, type NewArray, type Replacement } from './disks.ts';
 import { replacementIn, type Storage, storageOf, usableDisk } from './disks.ts';
