@@ -11,9 +11,9 @@ import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { systemClock } from '@rsio/base/lib/clock';
 import { toRsError } from '@rsio/base/lib/errors';
 import { isSamePlace, openLog } from '@rsio/base/log/log';
-import { ClientDaemon } from './daemon.ts';
+import { ClientDaemon } from './daemon/daemon.ts';
 import { MainChannel } from './processes/main-channel.ts';
-import { lossObstacles } from './reloader.ts';
+import { lossObstacles } from './daemon/reloader.ts';
 import type { AttachOutcome } from '@rsio/api/rsiod/methods';
 import { TAKES } from './control/control-handlers.ts';
 import type { AttachOrder } from './processes/data-processes.ts';
@@ -51,25 +51,25 @@ function begin(first: Begin): void {
     processes: null,
     part: { channel, processes: first.processes, origins: first.origins },
   });
-  const handlers = daemon.handlers();
+  const { handlers, ends, reloads, attached, namespaces, nbd, figures } = daemon.parts;
   const user = {
     handlers,
     ownMethods: {
       // A main process of an earlier release asks only before it stops, and names no ending.
-      [OWN_METHODS.refusal]: async ({ ending = 'stop' }: { ending?: Ending }) => ({ reason: await daemon.refusal(ending) }),
+      [OWN_METHODS.refusal]: async ({ ending = 'stop' }: { ending?: Ending }) => ({ reason: await ends.refusal(ending) }),
       [OWN_METHODS.attach]: async ({ names, readOnly, server, take, by, owner }: AttachOrder & { names: readonly string[] }) => {
         await handlers.query({ refresh: true });
-        if (owner.kind === 'lasting') return { outcomes: await daemon.attached.attach(names, readOnly, server, TAKES[take], by, owner) };
-        const attachFor = (name: string): Promise<AttachOutcome> => daemon.attached.attachFor(owner, name, readOnly, server);
+        if (owner.kind === 'lasting') return { outcomes: await attached.attach(names, readOnly, server, TAKES[take], by, owner) };
+        const attachFor = (name: string): Promise<AttachOutcome> => attached.attachFor(owner, name, readOnly, server);
         return { outcomes: await Promise.all(names.map(attachFor)) };
       },
       [OWN_METHODS.endOrder]: async ({ ticket, isGone }: { ticket: string; isGone: boolean }) => {
-        await daemon.attached.endOrder(ticket, isGone);
+        await attached.endOrder(ticket, isGone);
         return {};
       },
-      [OWN_METHODS.figures]: () => daemon.figures(),
+      [OWN_METHODS.figures]: figures,
       [OWN_METHODS.obstacles]: ({ config: next }: { config: Begin['config'] }) => ({
-        obstacles: lossObstacles(daemon.lostBy(next)),
+        obstacles: lossObstacles(namespaces.lostBy(next)),
       }),
       [OWN_METHODS.end]: async ({ reason }: { reason: string }) => {
         await daemon.stop(reason);
@@ -83,8 +83,8 @@ function begin(first: Begin): void {
       },
     },
     // A daemon that is starting keeps its first configuration.
-    configure: ({ config: next }: { config: Begin['config'] }) => void started.then(() => daemon.take(next)),
-    adopt: (socket: Socket | undefined, passed: unknown, ended: () => void) => daemon.nbd.adopt(socket, passed, ended),
+    configure: ({ config: next }: { config: Begin['config'] }) => void started.then(() => reloads.take(next)),
+    adopt: (socket: Socket | undefined, passed: unknown, ended: () => void) => nbd.adopt(socket, passed, ended),
     logTo: ({ way: next }: { way: Begin['log'] }) => (isSamePlace(next, log.way) ? log.reopen() : log.redirect(next)),
   };
   const started = daemon.start();

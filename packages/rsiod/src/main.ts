@@ -20,7 +20,7 @@ import { systemClock } from '@rsio/base/lib/clock';
 import { toRsError } from '@rsio/base/lib/errors';
 import { plural } from '@rsio/base/lib/units';
 import { copyToStderr, type DaemonLog, isMoreVerbose, openLog } from '@rsio/base/log/log';
-import { ClientDaemon } from './daemon.ts';
+import { ClientDaemon } from './daemon/daemon.ts';
 import { deviceFacts } from './frontends/system/device-choice.ts';
 import { type KeeperAbove, keeperAbove, keeperFor, wantsKeeper } from './keeper/keeper-choice.ts';
 import { KEEPER_VARIABLE, KeeperLink } from './keeper/keeper-link.ts';
@@ -134,8 +134,8 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
       isStopping = true;
       return client.stop(reason);
     },
-    refusal: () => client.refusal('stop'),
-    reload: () => client.hangUp(),
+    refusal: () => client.parts.ends.refusal('stop'),
+    reload: () => client.parts.reloads.hangUp(),
   };
   await runService(daemon, log, service, 'The client is shutting down');
   hasEnded = true;

@@ -10,7 +10,9 @@ import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { LivenessTimes } from '@rsio/protocol/client/paths/path-verdict';
 import { TAKE, type Take } from '@rsio/protocol/wire/messages';
 import { STATUS, statusEntry } from '@rsio/protocol/wire/status';
+import { AttachedVolumes } from '@rsio/rsiod/attachments/attached-volumes';
 import { Attachments } from '@rsio/rsiod/attachments/attachments';
+import { OfferList } from '@rsio/rsiod/attachments/offers';
 import { UNCHECKED_ORIGINS } from '@rsio/rsiod/attachments/volume-origins';
 import { Namespace, type NamespacePorts } from '@rsio/rsiod/network/namespace';
 import { Frontends } from '@rsio/rsiod/frontends/frontends';
@@ -91,6 +93,7 @@ export class FarmClient {
     this.pools = simPools();
     this.instance++;
     const { process, node, instance } = this;
+    const namespaces: { list: readonly Namespace[] } = { list: [] };
     this.attachments = new Attachments({
       clock: process,
       log: NO_LOG,
@@ -98,14 +101,16 @@ export class FarmClient {
       elsewhere: null,
       origins: UNCHECKED_ORIGINS,
       frontends: new Frontends([]),
-      namespaces: () => [this.namespace],
-      moved: () => {
-        this.moves++;
-      },
-      cut: () => undefined,
+      namespaces,
+      offers: new OfferList(namespaces),
+      volumes: new AttachedVolumes(),
+      record: { save: async () => void this.moves++ },
       random: () => random.unit(),
-      note: (object, from, to) => this.ports.trace.isOn && this.ports.trace.say(`${node}: ${object}: ${from} -> ${to}`),
-      stalled: () => undefined,
+      reports: {
+        add: (object, from, to) => this.ports.trace.isOn && this.ports.trace.say(`${node}: ${object}: ${from} -> ${to}`),
+        cut: () => undefined,
+        stalled: () => undefined,
+      },
     });
     this.attachments.logTotal.limitBytes = LOG_TOTAL_BYTES;
     this.namespace = new Namespace(
@@ -117,6 +122,7 @@ export class FarmClient {
       { machine: node, boot: node, process: `${node}-${instance}`, instance, dataProcess: 0 },
       this.namespacePorts(this.attachments),
     );
+    namespaces.list = [this.namespace];
     this.namespace.start();
     for (const user of this.users) void this.attach(user, TAKE.NO);
   }

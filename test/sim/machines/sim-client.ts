@@ -15,7 +15,9 @@ import type { Attachment } from '@rsio/protocol/client/attachment';
 import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
 import { TAKE, type Take } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
+import { AttachedVolumes } from '@rsio/rsiod/attachments/attached-volumes';
 import { Attachments } from '@rsio/rsiod/attachments/attachments';
+import { OfferList } from '@rsio/rsiod/attachments/offers';
 import { UNCHECKED_ORIGINS } from '@rsio/rsiod/attachments/volume-origins';
 import type { Identity } from '@rsio/protocol/client-identity';
 import { Namespace, type NamespacePorts } from '@rsio/rsiod/network/namespace';
@@ -316,31 +318,37 @@ export class SimClient {
   private startPart(identity: Identity): Part {
     const { process } = this;
     const config = this.config();
-    const attachments: Attachments = new Attachments({
+    const namespaces: { list: readonly Namespace[] } = { list: [] };
+    const attachments = new Attachments({
       clock: process,
       log: NO_LOG,
-      namespaces: () => [namespace],
+      namespaces,
+      offers: new OfferList(namespaces),
+      volumes: new AttachedVolumes(),
+      record: { save: () => Promise.resolve() },
       frontends: new Frontends([]),
-      moved: () => undefined,
-      cut: () => undefined,
+      reports: {
+        add: (object, from, to) => this.noted(object, from, to),
+        cut: () => undefined,
+        stalled: (volume, word) => {
+          // Passes on only the stall events of plain volumes. Other events need no judge: waiting for a slow server is not a breach, and an
+          // error of the storage is the correct answer.
+          if (isSnapshot(volume.name) || this.isMirrors(volume.name)) return;
+          if (word === 'waits' || word === 'gave-up' || word === 'goes-on') this.userOf(volume).stalled(word);
+        },
+      },
       random: () => this.ports.mirrorRandom.unit(),
       instance: identity.instance,
-      note: (object, from, to) => this.noted(object, from, to),
       elsewhere: null,
       origins: UNCHECKED_ORIGINS,
-      stalled: (volume, word) => {
-        // Passes on only the stall events of plain volumes. Other events need no judge: waiting for a slow server is not a breach, and an
-        // error of the storage is the correct answer.
-        if (isSnapshot(volume.name) || this.isMirrors(volume.name)) return;
-        if (word === 'waits' || word === 'gave-up' || word === 'goes-on') this.userOf(volume).stalled(word);
-      },
     });
     attachments.logTotal.limitBytes = this.ports.logTotalBytes;
-    const namespace: Namespace = new Namespace(
+    const namespace = new Namespace(
       { whole: { defaultPort: null }, config, locals: this.locals },
       identity,
       this.namespacePorts(attachments),
     );
+    namespaces.list = [namespace];
     namespace.start();
     return [namespace, attachments];
   }

@@ -5,6 +5,7 @@ import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AttachOutcome } from '@rsio/api/rsiod/methods';
+import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/base/lib/errors';
 import { quietLog } from '@rsio/base/log/log';
 import { REACH_LOOK_MS, RESTORE_POLL_MS, RESTORE_RETRY_MS, START_REACH_MS } from './limits.ts';
@@ -12,10 +13,12 @@ import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AttachedFile } from './attached-file.ts';
 import { AttachedList } from './attached-list.ts';
+import { AttachedRecord } from './attached-record.ts';
+import { AttachedVolumes } from './attached-volumes.ts';
 import type { AttachArguments } from './attach-request.ts';
 import { leftToOthers } from './choices.ts';
 import { labelOf } from './offers.ts';
-import { type Order, type Owner, Owners, PERSON } from './owners.ts';
+import { type Order, type Owner, PERSON } from './owners.ts';
 import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { TAKE } from '@rsio/protocol/wire/messages';
 import type { Audience } from '../volumes/frontend-volume.ts';
@@ -48,9 +51,11 @@ afterEach(() => removeFolder(folder));
 /** Simulates one run of the daemon. Servers 1 (big-1) and 2 (big-2) offer the volumes that the test names. */
 class DaemonRun {
   readonly clock = new FakeClock();
-  readonly list: TestVolume[] = [];
-  readonly detached = new Set<string>();
-  readonly owners = new Owners();
+  readonly volumes = new AttachedVolumes<TestVolume>();
+  readonly list = this.volumes.list;
+  readonly detached = this.volumes.detached;
+  readonly owners = this.volumes.owners;
+  readonly record: AttachedRecord<TestVolume>;
   readonly asked: string[] = [];
   readonly said: string[] = [];
   readonly warned: string[] = [];
@@ -68,6 +73,8 @@ class DaemonRun {
   /** Volumes of the previous process whose devices are in use. */
   readonly usedDevices = new Set<string>();
   readonly released: string[] = [];
+  /** Volumes whose devices the previous process has left. */
+  leftDevices: readonly TestVolume[] = [];
   /** Names of volumes whose server reports that this node holds them. */
   readonly holding = new Set<string>();
   /** Labels of volumes that cannot be closed. */
@@ -80,24 +87,35 @@ class DaemonRun {
   held: Promise<void> = Promise.resolve();
 
   constructor(boot = 'boot-1') {
-    this.attached = new AttachedList<TestVolume>({
-      clock: this.clock,
-      log: { ...quietLog, info: (text: string) => void this.logged.push(text) },
-      store: (current) => new AttachedFile(file, quietLog, current),
+    const log = { ...quietLog, info: (text: string) => void this.logged.push(text) };
+    this.record = new AttachedRecord<TestVolume>({
+      log,
       boot,
-      restoredAtOnce: AT_ONCE,
-      attachments: this,
+      volumes: this.volumes,
+      store: (current) => new AttachedFile(file, quietLog, current),
       serverOf: ({ id }) => {
         const serverid = this.offered.find((one) => one.volume.id === id)?.serverid ?? 1;
         return { serverid, name: `big-${serverid}` };
       },
-      release: ({ name }, why, force) => {
-        if (this.usedDevices.has(name) && !force) return Promise.reject(new RsError('E_IN_USE', 'It is in use by mount point /mnt'));
-        this.released.push(`${name}: ${why}`);
-        return Promise.resolve();
+    });
+    this.attached = new AttachedList<TestVolume>({
+      clock: this.clock,
+      log,
+      record: this.record,
+      restoredAtOnce: AT_ONCE,
+      attachments: this,
+      frontends: {
+        release: ({ name }, why, force) => {
+          if (this.usedDevices.has(name) && !force) return Promise.reject(new RsError('E_IN_USE', 'It is in use by mount point /mnt'));
+          this.released.push(`${name}: ${why}`);
+          return Promise.resolve();
+        },
+        releaseLeft: async (reason, isWanted) => {
+          this.released.push(...this.leftDevices.filter((one) => !isWanted(one)).map(({ name }) => `${name}: ${reason}`));
+        },
       },
-      note: (_object, _from, to, reason) => this.said.push(`${to}: ${reason}`),
-      applications: () => [{ volumes: ['osl:app', 'x'] }],
+      reports: { add: (_object, _from, to, reason) => void this.said.push(`${to}: ${reason}`) },
+      current: { config: { applications: [{ volumes: ['osl:app', 'x'] }] as unknown as RscltConfig['applications'] } },
     });
   }
 
@@ -161,6 +179,10 @@ class DaemonRun {
     return outcome!;
   }
 
+  async attachWanted(isVerbose: boolean): Promise<void> {
+    this.asked.push(`wanted${isVerbose ? ', verbose' : ''}`);
+  }
+
   async endOrder(ticket: string): Promise<void> {
     const label = this.owners.end(ticket);
     if (label !== null) await this.closeUnowned(label);
@@ -212,7 +234,7 @@ test('attached volumes are attached again in the same mode and from the same ser
   await next.attached.restore();
   expect(next.asked).toEqual(['osl:oracle@0 of big-1', 'other:lab@0 readonly of big-2']);
   expect(next.labels).toEqual(['osl:oracle@0 id-oracle', 'other:lab@0 id-lab readonly']);
-  expect(next.attached.awaited).toEqual([]);
+  expect(next.record.awaited).toEqual([]);
   expect(next.clock.timersPending).toBe(0);
 });
 
@@ -235,25 +257,25 @@ test('an orderly shutdown keeps the list of attached volumes, although it detach
   const first = await runWith(volume('oracle'));
   first.attached.stop();
   await first.detach(['osl:oracle@0']);
-  await first.attached.record();
+  await first.record.save();
   const next = await DaemonRun.after(first);
-  expect(next.attached.awaited).toMatchObject([{ name: 'oracle', server: 'big-1', reason: 'Server big-1 is not in reach' }]);
+  expect(next.record.awaited).toMatchObject([{ name: 'oracle', server: 'big-1', reason: 'Server big-1 is not in reach' }]);
 });
 
 test('an orderly shutdown also keeps the list while a write of the file has not started', async () => {
   const first = await runWith(volume('oracle'));
-  const writes = [first.attached.record(), first.attached.record()];
+  const writes = [first.record.save(), first.record.save()];
   first.attached.stop();
   await first.detach(['osl:oracle@0']);
   await Promise.all(writes);
-  expect((await DaemonRun.after(first)).attached.awaited).toHaveLength(1);
+  expect((await DaemonRun.after(first)).record.awaited).toHaveLength(1);
 });
 
 test('a detached volume stays detached, and the configuration respects that', async () => {
   const first = await runWith(volume('oracle'), volume('tvol1'));
   await first.attached.detach(['osl:oracle@0'], false, null);
   const next = await DaemonRun.after(first);
-  expect(next.attached.awaited.map(({ name }) => name)).toEqual(['tvol1']);
+  expect(next.record.awaited.map(({ name }) => name)).toEqual(['tvol1']);
   expect([...next.detached]).toEqual(['osl:oracle@0 id-oracle']);
 });
 
@@ -261,7 +283,7 @@ test('after another boot only the configuration counts', async () => {
   const first = await runWith(volume('oracle'));
   await first.attached.detach(['nothing'], false, null);
   const next = await DaemonRun.after(first, 'boot-2');
-  expect(next.attached.awaited).toEqual([]);
+  expect(next.record.awaited).toEqual([]);
   expect(next.detached.size).toBe(0);
   expect(next.logged.join()).toMatch(/^Attached before the machine was booted, .*: osl:oracle@0$/);
 });
@@ -284,7 +306,7 @@ describe('a volume that is not available yet is awaited quietly', () => {
     next.offer(volume('oracle'), 2);
     await next.attached.restore();
     expect(next.asked).toEqual([]);
-    expect(next.attached.awaited).toHaveLength(1);
+    expect(next.record.awaited).toHaveLength(1);
   });
 
   test('its server does not offer it now: this is reported once', async () => {
@@ -305,7 +327,7 @@ describe('a volume that is not available yet is awaited quietly', () => {
     third.offer(volume('oracle', 'id-other'), 2, true, 17);
     third.offer(volume('tvol1'), 2, true, 17);
     await third.attached.restore();
-    expect([third.asked, third.attached.awaited.map(({ reason }) => reason)]).toEqual([[], ['Server big-1 is not in reach']]);
+    expect([third.asked, third.record.awaited.map(({ reason }) => reason)]).toEqual([[], ['Server big-1 is not in reach']]);
   });
 
   test('if servers offer it in two pools, the owners are tried in turn, and no refusal gives it up', async () => {
@@ -315,10 +337,10 @@ describe('a volume that is not available yet is awaited quietly', () => {
     next.failures.set('osl:oracle@0', 'E_HELD');
     for (let times = 0; times < 3; times++) await next.pass(RESTORE_RETRY_MS);
     expect(next.asked).toEqual(['osl:oracle@0 of big-1', 'osl:oracle@0 of big-2', 'osl:oracle@0 of big-1']);
-    expect(next.attached.awaited).toHaveLength(1);
+    expect(next.record.awaited).toHaveLength(1);
     next.offered.splice(0, 1);
     await next.pass(RESTORE_RETRY_MS);
-    expect(next.attached.awaited).toEqual([]);
+    expect(next.record.awaited).toEqual([]);
   });
 
   test('a temporary failure is retried, but not immediately', async () => {
@@ -339,7 +361,7 @@ describe('a volume that is not available yet is awaited quietly', () => {
     second.offer(volume('tvol1'));
     await second.attached.restore();
     const third = await DaemonRun.after(second);
-    expect(third.attached.awaited.map(({ name }) => name)).toEqual(['tvol1', 'oracle']);
+    expect(third.record.awaited.map(({ name }) => name)).toEqual(['tvol1', 'oracle']);
   });
 });
 
@@ -353,7 +375,7 @@ test('a volume of the same name with another id is a different volume: both ids 
     'awaited: Server big-1 offers another volume of this name, with id id-new instead of id-oracle: rsconfig -a osl:oracle@0 attaches this one, rsconfig -d osl:oracle@0 detaches the old one',
   ]);
   await next.attached.attach(['osl:oracle@0'], false, null, TAKE.NO);
-  expect(next.attached.awaited).toEqual([]);
+  expect(next.record.awaited).toEqual([]);
 });
 
 test.each(['E_HELD', 'E_TAKEN'])('a volume that another client has taken is reported and dropped: %s', async (code) => {
@@ -362,7 +384,7 @@ test.each(['E_HELD', 'E_TAKEN'])('a volume that another client has taken is repo
   second.failures.set('osl:oracle@0', code);
   await second.attached.restore();
   expect(second.said).toEqual([`given-up: It cannot (${code}): attach it with rsconfig -a`]);
-  expect((await DaemonRun.after(second)).attached.awaited).toEqual([]);
+  expect((await DaemonRun.after(second)).record.awaited).toEqual([]);
 });
 
 test('a volume of an application that another node has taken is left to rsapp', async () => {
@@ -378,12 +400,12 @@ test('a volume that another data process of this client still uses is awaited, w
   second.offer(volume('oracle'));
   second.failures.set('osl:oracle@0', 'E_BUSY');
   await second.attached.restore();
-  expect(second.attached.awaited).toMatchObject([{ name: 'oracle', reason: 'It cannot (E_BUSY)' }]);
+  expect(second.record.awaited).toMatchObject([{ name: 'oracle', reason: 'It cannot (E_BUSY)' }]);
   expect([second.said, second.released, second.labels]).toEqual([['awaited: It cannot (E_BUSY)'], [], []]);
   second.failures.clear();
   second.clock.advance(RESTORE_RETRY_MS);
   await second.attached.restore();
-  expect([second.attached.awaited, second.labels]).toEqual([[], ['osl:oracle@0 id-oracle']]);
+  expect([second.record.awaited, second.labels]).toEqual([[], ['osl:oracle@0 id-oracle']]);
 });
 
 describe('detaching an awaited volume stops the wait', () => {
@@ -395,7 +417,7 @@ describe('detaching an awaited volume stops the wait', () => {
     await next.attached.restore();
     expect(next.asked).toEqual([]);
     const third = await DaemonRun.after(next);
-    expect(third.attached.awaited.map((one) => one.name)).toEqual(['tvol1']);
+    expect(third.record.awaited.map((one) => one.name)).toEqual(['tvol1']);
     expect([...third.detached]).toEqual(['osl:oracle@0 id-oracle']);
   });
 
@@ -404,7 +426,7 @@ describe('detaching an awaited volume stops the wait', () => {
     next.offer(volume('oracle'));
     expect(await next.attached.detach(['oracle'], false, null)).toMatchObject([{ volume: 'osl:oracle@0', done: true, already: false }]);
     expect(next.closed).toEqual(['osl:oracle@0']);
-    expect([next.labels, next.attached.awaited, (await DaemonRun.after(next)).attached.awaited]).toEqual([[], [], []]);
+    expect([next.labels, next.record.awaited, (await DaemonRun.after(next)).record.awaited]).toEqual([[], [], []]);
   });
 
   test('one that this daemon has had is detached already, although the list of its server is older', async () => {
@@ -429,7 +451,7 @@ describe('detaching an awaited volume stops the wait', () => {
       next.clock.advance(REACH_LOOK_MS);
     }
     expect(await detaching).toMatchObject([{ volume: 'osl:oracle@0', done: true, already: false }]);
-    expect([next.closed, next.labels, next.attached.awaited]).toEqual([closed, [], []]);
+    expect([next.closed, next.labels, next.record.awaited]).toEqual([closed, [], []]);
   });
 
   test('a daemon that stops does not wait, and attaches nothing', async () => {
@@ -466,7 +488,7 @@ describe('detaching an awaited volume stops the wait', () => {
     next.offer(volume('oracle'));
     next.failures.set('osl:oracle@0', 'E_TIMEOUT');
     expect(await next.attached.detach(['oracle'], false, null)).toMatchObject([{ volume: 'osl:oracle@0', done: true, already: false }]);
-    expect([next.asked.length, next.attached.awaited, next.released]).toEqual([1, [], ['oracle: detached by rsconfig -d']]);
+    expect([next.asked.length, next.record.awaited, next.released]).toEqual([1, [], ['oracle: detached by rsconfig -d']]);
   });
 
   test('without names, along with every attached volume', async () => {
@@ -475,7 +497,7 @@ describe('detaching an awaited volume stops the wait', () => {
     await next.attached.restore();
     const outcomes = await next.attached.detach([], false, null);
     expect(outcomes.map(({ volume: label, done }) => `${label} ${done}`)).toEqual(['osl:tvol1@0 true', 'osl:oracle@0 true']);
-    expect((await DaemonRun.after(next)).attached.awaited).toEqual([]);
+    expect((await DaemonRun.after(next)).record.awaited).toEqual([]);
   });
 
   test('while it is being attached: attaching finishes first', async () => {
@@ -491,7 +513,7 @@ describe('detaching an awaited volume stops the wait', () => {
     expect(await detaching).toMatchObject([{ volume: 'osl:oracle@0', done: true, already: false }]);
     await restoring;
     expect(next.labels).toEqual([]);
-    expect((await DaemonRun.after(next)).attached.awaited).toEqual([]);
+    expect((await DaemonRun.after(next)).record.awaited).toEqual([]);
   });
 
   test('a name that matches both an attached and an awaited volume is refused', async () => {
@@ -504,7 +526,7 @@ describe('detaching an awaited volume stops the wait', () => {
   test('a name that matches no awaited volume is looked up among the attached ones', async () => {
     const next = await DaemonRun.after(await runWith(volume('oracle')));
     expect(await next.attached.detach(['nosuch'], false, null)).toMatchObject([{ volume: 'nosuch', already: true }]);
-    expect(next.attached.awaited).toHaveLength(1);
+    expect(next.record.awaited).toHaveLength(1);
   });
 });
 
@@ -527,7 +549,7 @@ describe('an unusable file is reported and set aside, and the daemon starts', ()
     expect(readFileSync(`${file}.unusable`, 'utf8')).toBe(text);
     run.offer(volume('oracle'));
     await run.attached.attach(['osl:oracle@0'], false, null, TAKE.NO);
-    expect((await DaemonRun.after(run)).attached.awaited).toHaveLength(1);
+    expect((await DaemonRun.after(run)).record.awaited).toHaveLength(1);
   });
 
   test('a file that can neither be read nor moved', async () => {
@@ -546,7 +568,7 @@ test('devices of the previous process are removed once their volume is no longer
   next.usedDevices.add('oracle');
   expect(await next.attached.detach(['oracle'], false, null)).toMatchObject([{ done: false, error: { code: 'E_IN_USE' } }]);
   expect(
-    next.attached.awaited.map(({ name }) => name),
+    next.record.awaited.map(({ name }) => name),
     'still awaited',
   ).toContain('oracle');
   expect(await next.attached.detach(['oracle'], true, null)).toMatchObject([{ done: true }]);
@@ -558,16 +580,31 @@ test('devices of the previous process are removed once their volume is no longer
 });
 
 // Regression: after a restart, a gate took the disk of a virtual machine whose NBD connection had ended with rsiod.
+test('earlier volumes come before those that the configuration wants, and devices of no awaited volume are released', async () => {
+  const next = await DaemonRun.after(await runWith(volume('db'), volume('away')));
+  next.offer(volume('db'));
+  next.leftDevices = [volume('away'), volume('away', 'id-other'), volume('unknown')];
+  await next.attached.attachAll(true);
+  expect([next.asked, next.record.isSettled]).toEqual([['osl:db@0 of big-1', 'wanted, verbose'], false]);
+  await next.attached.releaseUnknown();
+  expect(next.released).toEqual(['away: its volume was not attached', 'unknown: its volume was not attached']);
+  next.offer(volume('away'));
+  await next.pass(RESTORE_POLL_MS);
+  expect([next.record.awaited, next.record.isSettled]).toEqual([[], false]);
+  next.record.hasRestored = true;
+  expect(next.record.isSettled).toBe(true);
+});
+
 test('who had a volume is recorded, and is known until it is attached again', async () => {
   const first = await runWith(volume('db'), volume('host'), volume('old'));
   Object.assign(first.list[0]!, { shownTo: 'programs' });
   Object.assign(first.list[1]!, { shownTo: 'gates' });
-  await first.attached.record();
+  await first.record.save();
   for (let last = first, round = 1; round <= 2; round++) {
     last = await DaemonRun.after(last);
-    const before = ['db', 'host', 'old', 'new'].map((name) => last.attached.audienceOf(volume(name)));
-    expect([...before, last.attached.audienceOf(volume('db', 'id-other'))]).toEqual(['programs', 'gates', 'unknown', null, null]);
-    await last.attached.record();
+    const before = ['db', 'host', 'old', 'new'].map((name) => last.record.audienceOf(volume(name)));
+    expect([...before, last.record.audienceOf(volume('db', 'id-other'))]).toEqual(['programs', 'gates', 'unknown', null, null]);
+    await last.record.save();
   }
 });
 
@@ -583,7 +620,7 @@ describe('orders', () => {
     expect(await first.attached.attachFor(order(true), 'osl:db@0', false, null)).toMatchObject({ done: true });
     const next = await DaemonRun.after(first);
     next.offer(volume('db'));
-    expect(next.attached.awaited).toEqual([]);
+    expect(next.record.awaited).toEqual([]);
     if (how.startsWith('is closed')) await next.attached.attachFor(order(true), 'osl:db@0', false, null);
     else await next.attached.restore();
     expect([next.closed, next.labels.length, next.said]).toEqual([closed, how.startsWith('is closed') ? 1 : 0, []]);
@@ -596,7 +633,7 @@ describe('orders', () => {
     await next.attached.endOrder('ticket', false);
     expect([next.labels, next.closed]).toEqual([['osl:db@0 id-db'], []]);
     const third = await DaemonRun.after(next);
-    expect(third.attached.awaited.map(({ name }) => name)).toEqual(['db']);
+    expect(third.record.awaited.map(({ name }) => name)).toEqual(['db']);
   });
 
   test('a volume without an owner that cannot be closed is closed later', async () => {
@@ -619,7 +656,7 @@ describe('orders', () => {
     next.offer(volume('db'));
     next.failures.set('osl:db@0', 'E_HELD');
     await next.attached.restore();
-    expect([next.said, next.released, next.attached.awaited]).toEqual([[], [], []]);
+    expect([next.said, next.released, next.record.awaited]).toEqual([[], [], []]);
   });
 
   // Regression: what a person had asked for, while the detach of a program waited for the server, was detached.
@@ -637,7 +674,7 @@ describe('orders', () => {
     }
     expect(await detaching).toMatchObject([{ done: true }]);
     if (isInReach) expect(next.detachedFor).toEqual(['csi']);
-    else expect([next.attached.awaited.length, next.owners.lastingOf('osl:db@0')]).toEqual([1, ['person']]);
+    else expect([next.record.awaited.length, next.owners.lastingOf('osl:db@0')]).toEqual([1, ['person']]);
   });
 
   test('a program that detaches leaves the volume to its other owners, also before it is attached again', async () => {
@@ -647,7 +684,7 @@ describe('orders', () => {
     await run.attached.attach(['osl:db@0'], false, null, TAKE.NO, 'name', { kind: 'lasting', name: 'csi' });
     const next = await DaemonRun.after(run);
     expect(await next.attached.detach(['osl:db@0'], false, 'csi')).toMatchObject([{ done: true, already: false }]);
-    expect(next.attached.awaited.length).toBe(1);
+    expect(next.record.awaited.length).toBe(1);
     next.offer(volume('db'));
     await next.attached.restore();
     expect(await next.attached.detach(['osl:db@0'], false, 'csi')).toMatchObject([{ done: true }]);

@@ -1,34 +1,29 @@
-// Keeps the list of volumes that were attached when the previous daemon stopped. Each volume on the list is "awaited" until its server
-// offers it, and is then reattached. Invariant: a volume is reattached only with the same id and from the same server, or from the owner of
-// its shared pool, unless the administrator has detached the volume or another client holds it. Invariant: the list is saved before an attach or detach returns its outcome.
+// Reattaches the volumes that were attached when the previous daemon stopped, each as soon as its server offers it, and has the record saved
+// (attached-record.ts). Invariant: a volume is reattached only with the same id and from the same server, or from the owner of
+// its shared pool, unless the administrator has detached the volume or another client holds it. Invariant: the record is saved before an attach or detach returns its outcome.
 
 import { sleep } from '@rsio/base/lib/waiting';
-import type { AttachOutcome, AwaitedView } from '@rsio/api/rsiod/methods';
+import type { RscltConfig } from '@rsio/common/config/schema/types';
+import type { AttachOutcome } from '@rsio/api/rsiod/methods';
 import type { Clock, Timer } from '@rsio/base/lib/clock';
 import { toRsError } from '@rsio/base/lib/errors';
 import type { Log } from '@rsio/base/log/log';
 import { VOLUMES_AT_ONCE } from '../sys/limits.ts';
-import { DETACHED_KEPT_MAX, REACH_LOOK_MS, RESTORE_POLL_MS, RESTORE_RETRY_MS, START_REACH_MS } from './limits.ts';
-import { isSameBoot } from '@rsio/protocol/client-identity';
+import { REACH_LOOK_MS, RESTORE_POLL_MS, RESTORE_RETRY_MS, START_REACH_MS } from './limits.ts';
 import { TAKE } from '@rsio/protocol/wire/messages';
 import type { AttachArguments } from './attach-request.ts';
-import type { AttachedContent, AttachedStore, KeptVolume } from './attached-file.ts';
+import type { KeptVolume } from './attached-file.ts';
+import { type Attached, type AttachedRecord, type Awaited, type Listed, outOfReach } from './attached-record.ts';
+import type { AttachedVolumes } from './attached-volumes.ts';
 import { isApplied, isLeftHeld, isMeant, leftToOthers } from './choices.ts';
 import { chooseVolume, type HeldOffer, isCalledLike, isOffer, labelOf, type Offer } from './offers.ts';
 import { ownersOf } from './pool-owner.ts';
 import { isSnapshot, servedNameParts } from '@rsio/base/lib/volume-name';
-import type { EarlierAudience } from '../gates/from-programs.ts';
-import type { Audience } from '../volumes/frontend-volume.ts';
+import type { Frontends } from '../frontends/frontends.ts';
+import type { VolumeIdentity } from '../volumes/frontend-volume.ts';
 import { severalAtOnce } from '@rsio/base/structures/concurrency';
-import { type Order, type Owners, UNRECORDED } from './owners.ts';
-
-type Listed = Pick<KeptVolume, 'namespace' | 'name' | 'universe' | 'id'>;
-
-interface Attached extends Listed {
-  /** True if the volume was requested read-only; the next daemon requests the volume in the same mode. */
-  readonly wantsReadonly: boolean;
-  readonly shownTo?: Audience | undefined;
-}
+import type { Order } from './owners.ts';
+import type { Reports } from './reports.ts';
 
 interface Offered extends Offer {
   readonly from: { readonly serverid: number };
@@ -39,163 +34,113 @@ interface Offered extends Offer {
   readonly poolId: string | null;
 }
 
-export interface AttachingPart<V extends Attached> {
-  readonly list: readonly V[];
+/** What the list needs of `Attachments`. */
+interface Attaching {
   readonly offers: readonly Offered[];
-  readonly detached: Set<string>;
-  readonly owners: Owners;
   attach(...order: AttachArguments): Promise<AttachOutcome[]>;
   attachAgain(label: string, readOnly: boolean, server: string, id: string): Promise<AttachOutcome>;
+  attachWanted(isVerbose: boolean): Promise<void>;
   detach(names: readonly string[], force: boolean, owner: string | null): Promise<AttachOutcome[]>;
   endOrder(ticket: string, isGone: boolean): Promise<void>;
   closeUnowned(label: string, isForced: boolean): Promise<void>;
 }
 
-export interface AttachedListPorts<V extends Attached> {
+interface ListParts<V extends Attached> {
   readonly clock: Clock;
   readonly log: Log;
-  /** Creates the object that stores the list; `current` returns the list to save. */
-  readonly store: (current: () => AttachedContent) => AttachedStore;
+  readonly record: AttachedRecord<V>;
+  readonly attachments: Attaching;
+  /** Removes the devices that an earlier process made for volumes that will not be reattached. */
+  readonly frontends: Pick<Frontends, 'release' | 'releaseLeft'>;
+  readonly reports: Pick<Reports, 'add'>;
+  /** The applications of rsapp, which attaches their volumes. */
+  readonly current: { readonly config: Pick<RscltConfig, 'applications'> };
   /** Maximum number of volumes that this process reattaches at a time. */
   readonly restoredAtOnce: number;
-  /** Boot of the machine, as in its identity. After a reboot, only the configuration decides which volumes are attached. */
-  readonly boot: string;
-  readonly attachments: AttachingPart<V>;
-  /** Returns the volume's server; null if the server is no longer configured. */
-  serverOf(volume: V): { readonly serverid: number; readonly name: string } | null;
-  /**
-   * Removes the devices that an earlier process made for a volume that will not be reattached. Without `force`, the function throws
-   * E_IN_USE if the devices are in use.
-   */
-  release(volume: Listed, why: string, force: boolean): Promise<void>;
-  note(object: string, from: string, to: string, reason: string): void;
-  /** The applications of rsapp, which attaches their volumes. */
-  applications(): readonly { readonly volumes: readonly string[] }[];
-}
-
-interface Awaited extends KeptVolume {
-  reason: string;
-  notBeforeMs: number;
-  /** Number of failed attempts. If servers offer the volume in several pools, each attempt goes to the owner of the next pool. */
-  failures: number;
-  /** The current attempt to attach the volume; null if there is none. */
-  underWay: Promise<void> | null;
 }
 
 /** After these errors, rsiod does not reattach the volume, because another client may have written to the volume. */
 const LOST_CODES: readonly string[] = ['E_HELD', 'E_TAKEN'];
 
 export class AttachedList<V extends Attached> {
-  private readonly ports: AttachedListPorts<V>;
-  private readonly file: AttachedStore;
-  private waiting: Awaited[] = [];
-  /**
-   * Labels and ids of the volumes that this daemon process has attached. The process closes these volumes itself, so a server's list that
-   * still names this client as their holder is out of date.
-   */
-  private readonly had = new Set<string>();
+  private readonly parts: ListParts<V>;
+  private readonly record: AttachedRecord<V>;
+  private readonly volumes: AttachedVolumes<V>;
   /** Until this time, a detach waits for an unreachable server, because rsiod has just started and may not have connected yet. */
   private reachUntilMs = 0;
   private timer: Timer | null = null;
-  /** True if a volume has left the list of awaited volumes since the file was last written. */
-  private hasChanged = false;
-  /**
-   * Content of the file from the moment when the daemon begins to stop; null before that moment. Volumes that the daemon detaches while it
-   * stops must not count as detached by the administrator.
-   */
-  private atEnd: AttachedContent | null = null;
 
-  constructor(ports: AttachedListPorts<V>) {
-    this.ports = ports;
-    this.file = ports.store(() => this.atEnd ?? this.content());
+  constructor(parts: ListParts<V>) {
+    this.parts = parts;
+    this.record = parts.record;
+    this.volumes = parts.record.volumes;
   }
 
-  get awaited(): AwaitedView[] {
-    // What only orders had is attached again for no one.
-    const wanted = this.waiting.filter((one) => this.isOwned(one));
-    return wanted.map(({ namespace, name, universe, id, readonly, server, reason }) => {
-      return { namespace, name, universe, id, readonly, server, reason };
-    });
-  }
-
-  /** Who had the volume before a restart, if it is being attached again. */
-  audienceOf(volume: Listed): EarlierAudience {
-    const before = this.waiting.find((one) => keyOf(one) === keyOf(volume));
-    return before === undefined ? null : (before.shownTo ?? 'unknown');
-  }
-
-  /** Reads which volumes the previous daemon had attached. If the file cannot be used, `warn` is called with the reason. */
+  /** Reads which volumes the previous daemon had attached. If the record cannot be used, `warn` is called with the reason. */
   async load(warn: (sentence: string) => void): Promise<void> {
-    const { clock, log, boot, attachments } = this.ports;
-    const content = await this.file.load(warn);
-    if (content === null) return;
-    if (!isSameBoot(content.boot, boot)) {
-      const labels = content.attached.map(labelOf).join(', ');
-      if (labels !== '') log.info(`Attached before the machine was booted, and not attached again for that: ${labels}`);
-      return;
-    }
-    for (const key of content.detached) attachments.detached.add(key);
-    this.reachUntilMs = clock.monotonicMs() + START_REACH_MS;
-    this.waiting = content.attached.map((kept) => {
-      return { ...kept, reason: outOfReach(kept.server), notBeforeMs: 0, failures: 0, underWay: null };
-    });
-    for (const one of this.waiting)
-      for (const name of one.owners ?? [UNRECORDED.name]) {
-        const id = isSnapshot(one.name) ? '' : one.id;
-        attachments.owners.settle(attachments.owners.claim(labelOf(one), id, { kind: 'lasting', name }));
-      }
-    const [again, left] = [this.waiting.filter((one) => this.isOwned(one)), this.waiting.filter((one) => !this.isOwned(one))];
-    if (again.length > 0) log.info(`Attached before, to be attached again: ${again.map(labelOf).join(', ')}`);
-    if (left.length > 0) log.info(`Attached before by orders, to be closed: ${left.map(labelOf).join(', ')}`);
+    if (await this.record.load(warn)) this.reachUntilMs = this.parts.clock.monotonicMs() + START_REACH_MS;
+  }
+
+  /**
+   * First reattaches the volumes that were attached before the daemon started, each in its previous mode; then attaches the volumes that
+   * the configuration wants attached.
+   */
+  async attachAll(isVerbose: boolean): Promise<void> {
+    await this.restore();
+    await this.parts.attachments.attachWanted(isVerbose);
+    await this.record.save();
+  }
+
+  /** Releases the devices of volumes that the previous process was attaching or detaching when it exited. */
+  async releaseUnknown(): Promise<void> {
+    const isSame = (one: VolumeIdentity, other: VolumeIdentity): boolean => labelOf(one) === labelOf(other) && one.id === other.id;
+    const isAwaited = (volume: VolumeIdentity): boolean => this.record.awaited.some((one) => isSame(one, volume));
+    await this.parts.frontends.releaseLeft('its volume was not attached', isAwaited);
   }
 
   /** Tries once to attach each awaited volume, and then resolves. If a volume cannot be attached yet, a timer starts the next attempt. */
   async restore(): Promise<void> {
-    if (this.atEnd !== null) return;
+    if (this.record.isClosed) return;
     this.timer?.cancel();
     this.timer = null;
-    const { clock, restoredAtOnce } = this.ports;
+    const { clock, restoredAtOnce } = this.parts;
     const nowMs = clock.monotonicMs();
-    await severalAtOnce([...this.waiting], restoredAtOnce, async (one) => {
-      if (one.underWay !== null || !this.waiting.includes(one)) return;
+    await severalAtOnce([...this.record.waiting], restoredAtOnce, async (one) => {
+      if (one.underWay !== null || !this.record.isAwaited(one)) return;
       const found = this.look(one);
       if (found.reason !== null) this.wait(one, found.reason);
       else if (nowMs >= one.notBeforeMs) await (one.underWay = this.bringBack(one, found).finally(() => (one.underWay = null)));
     });
-    await Promise.all(this.waiting.flatMap(({ underWay }) => underWay ?? []));
+    await Promise.all(this.record.waiting.flatMap(({ underWay }) => underWay ?? []));
     await this.closeUnowned();
     // The file is written once, after all attempts. During the attempts, the file lists the newly attached volumes as awaited, which is
     // safe: the next daemon reattaches both kinds alike.
-    if (this.hasChanged) await this.record();
+    if (this.record.hasChanged) await this.record.save();
     this.lookLater();
   }
 
   private lookLater(): void {
-    const isNeeded = this.waiting.length > 0 || this.unowned.length > 0;
-    if (isNeeded && this.atEnd === null) this.timer ??= this.ports.clock.after(RESTORE_POLL_MS, () => void this.restore());
-  }
-
-  private isOwned(one: Listed): boolean {
-    return !this.ports.attachments.owners.isFree(labelOf(one));
+    const isNeeded = this.record.waiting.length > 0 || this.unowned.length > 0;
+    if (isNeeded && !this.record.isClosed) this.timer ??= this.parts.clock.after(RESTORE_POLL_MS, () => void this.restore());
   }
 
   /** The labels of attached volumes without an owner: an order has ended, and the volume could not be closed then. */
   private get unowned(): string[] {
-    return this.ports.attachments.list.filter((one) => !this.isOwned(one)).map(labelOf);
+    return this.volumes.list.filter((one) => !this.record.isOwned(one)).map(labelOf);
   }
 
   private async closeUnowned(): Promise<void> {
-    const { attachments, log } = this.ports;
+    const { attachments, log } = this.parts;
     await severalAtOnce(this.unowned, VOLUMES_AT_ONCE, async (label) => {
       await attachments.closeUnowned(label, true).catch((thrown: unknown) => log.debug(`${label}: ${toRsError(thrown).message}`));
-      this.hasChanged = true;
+      this.record.hasChanged = true;
     });
   }
 
   /** Like `Attachments.attach`. */
   async attach(...order: AttachArguments): Promise<AttachOutcome[]> {
-    const outcomes = await this.ports.attachments.attach(...order);
-    await this.record();
+    const outcomes = await this.parts.attachments.attach(...order);
+    await this.record.save();
     return outcomes;
   }
 
@@ -204,8 +149,8 @@ export class AttachedList<V extends Attached> {
    * an earlier process had is closed first, so that its server keeps no hold that would refuse this order.
    */
   async attachFor(order: Order, name: string, readOnly: boolean, server: string | null): Promise<AttachOutcome> {
-    const one = this.waiting.length === 0 ? null : this.awaitedOf(name);
-    if (one !== null && !(order.isAlone && this.isOwned(one))) await this.broughtBack(one);
+    const one = this.record.waiting.length === 0 ? null : this.awaitedOf(name);
+    if (one !== null && !(order.isAlone && this.record.isOwned(one))) await this.broughtBack(one);
     const [outcome] = await this.attach([name], readOnly, server, TAKE.NO, 'name', order);
     return outcome ?? failure(name, new Error('No outcome'));
   }
@@ -213,9 +158,9 @@ export class AttachedList<V extends Attached> {
   /** Ends an order (`Attachments.endOrder`). If its volume cannot be closed now, this is tried again until it succeeds. */
   async endOrder(ticket: string, isGone: boolean): Promise<void> {
     try {
-      await this.ports.attachments.endOrder(ticket, isGone);
+      await this.parts.attachments.endOrder(ticket, isGone);
     } finally {
-      await this.record();
+      await this.record.save();
       this.lookLater();
     }
   }
@@ -224,29 +169,18 @@ export class AttachedList<V extends Attached> {
    * Detaches volumes. An awaited volume is only removed from the list, so that it is not reattached. `owner`: as for `Attachments.detach`.
    */
   async detach(names: readonly string[], force: boolean, owner: string | null): Promise<AttachOutcome[]> {
-    const all = (): string[] => [...this.ports.attachments.list, ...this.waiting].map(labelOf);
+    const all = (): string[] => [...this.volumes.list, ...this.record.waiting].map(labelOf);
     // Names are handled one at a time, because several names may mean the same volume.
     const outcomes = await severalAtOnce(names.length > 0 ? names : all(), names.length > 0 ? 1 : VOLUMES_AT_ONCE, (name) =>
       this.detachOne(name, force, owner),
     );
-    await this.record();
+    await this.record.save();
     return outcomes;
   }
 
-  async record(): Promise<void> {
-    if (this.atEnd !== null) return;
-    this.hasChanged = false;
-    for (const volume of this.ports.attachments.list) this.had.add(keyOf(volume));
-    for (const key of this.had) if (this.had.size > DETACHED_KEPT_MAX) this.had.delete(key);
-    const attached = new Set(this.ports.attachments.list.map(labelOf));
-    // An attached volume replaces an awaited volume with the same label.
-    this.waiting = this.waiting.filter((one) => !attached.has(labelOf(one)));
-    await this.file.save();
-  }
-
-  /** Called when the daemon is stopping. The next daemon reattaches the volumes that are attached or awaited now. */
+  /** Called when the daemon is stopping. */
   stop(): void {
-    this.atEnd ??= this.content();
+    this.record.close();
     this.timer?.cancel();
     this.timer = null;
   }
@@ -257,7 +191,7 @@ export class AttachedList<V extends Attached> {
    */
   private look(one: Awaited): { server: string; reason: string | null; isSure?: boolean } {
     const label = labelOf(one);
-    const near = this.ports.attachments.offers.filter(
+    const near = this.parts.attachments.offers.filter(
       (offer) =>
         offer.namespace === one.namespace &&
         (offer.from.serverid === one.serverid || offer.mirror === one.id || (offer.poolGeneration !== null && isOffer(offer, one))),
@@ -287,24 +221,24 @@ export class AttachedList<V extends Attached> {
    * is the only one that claims it.
    */
   private async bringBack(one: Awaited, { server, isSure = true }: { server: string; isSure?: boolean }): Promise<void> {
-    const { clock, attachments } = this.ports;
+    const { clock, attachments } = this.parts;
     const label = labelOf(one);
     const { error } = await attachments.attachAgain(label, one.readonly, server, one.id);
     // A detach during this attempt has removed the volume from the list. The detach waits for the end of the attempt, and then detaches the
     // volume.
-    if (!this.waiting.includes(one)) return;
+    if (!this.record.isAwaited(one)) return;
     if (error === null || (isSure && LOST_CODES.includes(error.code))) {
-      this.waiting = this.waiting.filter((other) => other !== one);
-      if (error !== null && !this.isOwned(one)) this.ports.log.info(`${label}, which an order had: ${error.message}`);
+      this.record.forget(one);
+      if (error !== null && !this.record.isOwned(one)) this.parts.log.info(`${label}, which an order had: ${error.message}`);
       else if (error !== null) {
-        attachments.owners.drop(label);
-        const remedy = isApplied(one, this.ports.applications())
+        this.volumes.owners.drop(label);
+        const remedy = isApplied(one, this.parts.current.config.applications)
           ? 'rsapp attaches it when it is to run here'
           : 'attach it with rsconfig -a';
         this.report(one, 'given-up', `${error.message}: ${remedy}`);
-        await this.ports.release(one, error.message, true);
+        await this.parts.frontends.release(one, error.message, true);
       } else await this.closeUnowned();
-      this.hasChanged = true;
+      this.record.hasChanged = true;
       return;
     }
     one.failures++;
@@ -320,31 +254,30 @@ export class AttachedList<V extends Attached> {
   }
 
   private report(one: KeptVolume, to: string, reason: string): void {
-    this.ports.note(`volume ${labelOf(one)}`, 'attached before', to, reason);
-    this.ports.log.warn(`${labelOf(one)}, attached before this daemon was started: ${reason}`);
+    this.parts.reports.add(`volume ${labelOf(one)}`, 'attached before', to, reason);
+    this.parts.log.warn(`${labelOf(one)}, attached before this daemon was started: ${reason}`);
   }
 
   private async detachOne(name: string, force: boolean, owner: string | null): Promise<AttachOutcome> {
-    const { attachments } = this.ports;
     try {
       const one = this.awaitedOf(name);
       if (one === null) return owner === null ? await this.detachHeld(name, force) : await this.detachAttached(name, force, owner);
       const label = labelOf(one);
-      const leftNow = (): AttachOutcome | null => (owner === null ? null : leftToOthers(attachments.owners, label, owner));
+      const leftNow = (): AttachOutcome | null => (owner === null ? null : leftToOthers(this.volumes.owners, label, owner));
       const early = leftNow();
       if (early !== null) return early;
       if (!force) await this.untilInReach(one);
       await this.broughtBack(one);
-      const isAttached = attachments.list.some((volume) => labelOf(volume) === label && volume.id === one.id);
+      const isAttached = this.volumes.list.some((volume) => labelOf(volume) === label && volume.id === one.id);
       if (isAttached) return await this.detachAttached(label, force, owner);
       // Somebody may have asked for it meanwhile.
       const late = leftNow();
       if (late !== null) return late;
-      await this.ports.release(one, 'detached by rsconfig -d', force);
-      this.waiting = this.waiting.filter((other) => other !== one);
-      attachments.owners.drop(label);
-      if (!isSnapshot(one.name)) attachments.detached.add(`${label} ${one.id}`);
-      this.ports.log.info(`${label} is not attached again: detached by rsconfig -d (${one.reason})`);
+      await this.parts.frontends.release(one, 'detached by rsconfig -d', force);
+      this.record.forget(one);
+      this.volumes.owners.drop(label);
+      if (!isSnapshot(one.name)) this.volumes.detached.add(`${label} ${one.id}`);
+      this.parts.log.info(`${label} is not attached again: detached by rsconfig -d (${one.reason})`);
       return { volume: label, done: true, already: false, device: null, error: null };
     } catch (thrown) {
       return failure(name, thrown);
@@ -352,7 +285,7 @@ export class AttachedList<V extends Attached> {
   }
 
   private async detachAttached(name: string, force: boolean, owner: string | null): Promise<AttachOutcome> {
-    return (await this.ports.attachments.detach([name], force, owner))[0] ?? failure(name, new Error('No outcome'));
+    return (await this.parts.attachments.detach([name], force, owner))[0] ?? failure(name, new Error('No outcome'));
   }
 
   /**
@@ -360,11 +293,11 @@ export class AttachedList<V extends Attached> {
    * keep this node's hold. The volume is then attached and detached once more, because only CLOSE ends a hold.
    */
   private async detachHeld(name: string, force: boolean): Promise<AttachOutcome> {
-    const { attachments } = this.ports;
+    const { attachments } = this.parts;
     // The configuration may have attached volumes since `record` was last called.
-    for (const volume of attachments.list) this.had.add(keyOf(volume));
+    this.record.noteAttached();
     const outcome = await this.detachAttached(name, force, null);
-    const left = attachments.offers.find((offer) => isMeant(offer, name) && isLeftHeld(offer) && !this.had.has(keyOf(offer)));
+    const left = attachments.offers.find((offer) => isMeant(offer, name) && isLeftHeld(offer) && !this.record.hasHad(offer));
     if (!outcome.already || left === undefined) return outcome;
     // The volume is attached read-only, because nothing will be written to it before the detach.
     const [attached] = await attachments.attach([labelOf(left)], true, left.server, TAKE.NO);
@@ -372,8 +305,8 @@ export class AttachedList<V extends Attached> {
   }
 
   private async untilInReach(one: Awaited): Promise<void> {
-    const { clock } = this.ports;
-    while (this.atEnd === null && this.waiting.includes(one) && this.isAway(one) && clock.monotonicMs() < this.reachUntilMs)
+    const { clock } = this.parts;
+    while (!this.record.isClosed && this.record.isAwaited(one) && this.isAway(one) && clock.monotonicMs() < this.reachUntilMs)
       await sleep(clock, REACH_LOOK_MS);
   }
 
@@ -388,7 +321,7 @@ export class AttachedList<V extends Attached> {
    */
   private async broughtBack(one: Awaited): Promise<void> {
     const found = this.look(one);
-    if (this.atEnd !== null || !this.waiting.includes(one)) return;
+    if (this.record.isClosed || !this.record.isAwaited(one)) return;
     if (found.reason !== null && one.underWay === null) this.wait(one, found.reason);
     else await (one.underWay ??= this.bringBack(one, found).finally(() => (one.underWay = null)));
   }
@@ -396,49 +329,13 @@ export class AttachedList<V extends Attached> {
   /** Returns the awaited volume that a name means, or null if the name means no volume or an attached volume. Throws E_AMBIGUOUS. */
   private awaitedOf(name: string): Awaited | null {
     try {
-      chooseVolume(this.waiting.map(asOffer), name, null);
+      chooseVolume(this.record.waiting.map(asOffer), name, null);
     } catch (thrown) {
       if (toRsError(thrown).code === 'E_UNKNOWN_VOLUME') return null;
     }
-    const { label, offers } = chooseVolume([...this.ports.attachments.list, ...this.waiting].map(asOffer), name, null);
-    return this.waiting.find((one) => labelOf(one) === label && one.id === offers[0]?.id) ?? null;
+    const { label, offers } = chooseVolume([...this.volumes.list, ...this.record.waiting].map(asOffer), name, null);
+    return this.record.waiting.find((one) => labelOf(one) === label && one.id === offers[0]?.id) ?? null;
   }
-
-  private content(): AttachedContent {
-    const { boot, attachments } = this.ports;
-    const owned = (volume: Listed): string[] => attachments.owners.lastingOf(labelOf(volume));
-    const attached = attachments.list.flatMap((volume): KeptVolume[] => {
-      const server = this.ports.serverOf(volume);
-      const { namespace, name, universe, id, wantsReadonly: asksReadonly } = volume;
-      return server === null
-        ? []
-        : [
-            {
-              namespace,
-              name,
-              universe,
-              id,
-              readonly: asksReadonly,
-              serverid: server.serverid,
-              server: server.name,
-              owners: owned(volume),
-              ...audienceIn(volume),
-            },
-          ];
-    });
-    const labels = new Set(attached.map(labelOf));
-    const waiting = this.waiting.flatMap((one): KeptVolume[] => {
-      const { namespace, name, universe, id, readonly, serverid, server } = one;
-      return labels.has(labelOf(one))
-        ? []
-        : [{ namespace, name, universe, id, readonly, serverid, server, owners: owned(one), ...audienceIn(one) }];
-    });
-    return { boot, attached: [...attached, ...waiting], detached: [...attachments.detached].slice(-DETACHED_KEPT_MAX) };
-  }
-}
-
-function audienceIn({ shownTo }: { readonly shownTo?: Audience | undefined }): Pick<KeptVolume, 'shownTo'> {
-  return shownTo === undefined || shownTo === 'orders' ? {} : { shownTo };
 }
 
 function volumeOf({ namespace, name, universe }: Listed): Pick<Listed, 'namespace' | 'name' | 'universe'> {
@@ -452,12 +349,4 @@ function asOffer({ namespace, name, universe, id }: Listed): Offer {
 function failure(volume: string, thrown: unknown): AttachOutcome {
   const { code, message } = toRsError(thrown);
   return { volume, done: false, already: false, device: null, error: { code, message } };
-}
-
-function keyOf(volume: Listed): string {
-  return `${labelOf(volume)} ${volume.id}`;
-}
-
-function outOfReach(server: string): string {
-  return `Server ${server} is not in reach`;
 }

@@ -20,7 +20,7 @@ import { SingleTarget } from '@rsio/protocol/client/single-target';
 import { TAKE_OVER_WAIT_MS } from '@rsio/protocol/link/limits';
 import { TAKE, type Take } from '@rsio/protocol/wire/messages';
 import type { Frontends } from '../frontends/frontends.ts';
-import type { Namespace } from '../network/namespace.ts';
+import type { Namespaces } from '../network/namespaces.ts';
 import { Mirrors } from '../mirrors/mirrors.ts';
 import type { Server } from '../network/server.ts';
 import { STOP_WAIT_MAX_MS, VOLUMES_AT_ONCE } from '../sys/limits.ts';
@@ -37,6 +37,8 @@ import {
   type AttachedElsewhere,
   wantsReadonly,
 } from './attach-request.ts';
+import type { AttachedRecord } from './attached-record.ts';
+import type { AttachedVolumes } from './attached-volumes.ts';
 import { FarmMoves } from './farm-moves.ts';
 import {
   anotherSnapshot,
@@ -61,9 +63,9 @@ import { ATTACH_WAIT_MS, MOVED_TRIES_MAX, REPLAY_SLABS_POOLED_MAX, STOP_VOLUME_M
 import { Leaving } from './leaving.ts';
 import { LogTrimmer } from './log-trimmer.ts';
 import { Openings } from './openings.ts';
-import { Owners, PERSON, type Claim, type Owner } from './owners.ts';
+import { type Owners, PERSON, type Claim, type Owner } from './owners.ts';
 import {
-  OfferList,
+  type OfferList,
   chooseById,
   chooseToAttach,
   chooseVolume,
@@ -81,7 +83,8 @@ import {
   volumesOf,
   whyMissing,
 } from './offers.ts';
-import type { VolumeTarget } from '@rsio/protocol/client/volume-target';
+import type { Reports } from './reports.ts';
+import { keepHold, serverOf, serverWith } from './volume-servers.ts';
 
 // Logs names that the configuration wants attached but that no server offers in universe 0, although another universe has a volume with
 // that name. A name without a universe means universe 0. Invariant: each such name is logged once until the volume is offered. No more
@@ -152,14 +155,16 @@ function missingOf(config: ClientNamespaceConfig, offers: readonly Offer[]): (re
 export interface AttachmentsPorts {
   readonly clock: Clock;
   readonly log: Log;
-  namespaces(): readonly Namespace[];
+  readonly namespaces: Pick<Namespaces, 'list'>;
+  readonly offers: Pick<OfferList, 'list'>;
+  readonly volumes: AttachedVolumes;
+  /** Saved after volumes went to other servers, or a mirror to another client. */
+  readonly record: Pick<AttachedRecord<Volume>, 'save'>;
   readonly frontends: Frontends;
-  /** Called when a volume's I/O stalls, resumes or is abandoned, or when the volume's storage fails. */
-  stalled(volume: Volume, event: VolumeEvent): void;
+  readonly reports: Reports;
   random(): number;
   /** Instance number of this client, the same as in its sessions. */
   readonly instance: number;
-  note(object: string, from: string, to: string, sentence: string): void;
   /** The volumes of the data processes; null if this process itself attaches the volumes that the configuration wants. */
   readonly elsewhere: AttachedElsewhere | null;
   /** Decides who may use a volume that a lasting owner has. */
@@ -168,10 +173,6 @@ export interface AttachmentsPorts {
   readonly attachesWanted?: boolean;
   /** The servers from which volumes were attached. */
   readonly origins: Openings['origins'];
-  /** Called after volumes went to other servers, or a mirror to another client. */
-  moved(): void;
-  /** Called when a forced detach of a volume loses data. */
-  cut(volume: Volume, sentence: string): void;
 }
 
 interface Opening {
@@ -183,27 +184,19 @@ interface Opening {
 
 export class Attachments {
   private readonly ports: AttachmentsPorts;
-  /**
-   * Attached volumes, in the order in which they were requested. Each new volume must be inserted in this order, because concurrent OPENs
-   * may complete in any order.
-   */
-  private readonly volumes: Volume[] = [];
+  private readonly volumes: Volume[];
   private readonly turns = new WeakMap<Volume, number>();
   /** The id in the server's offer. For a snapshot, this is the id of its volume. */
   private readonly offeredIds = new WeakMap<Volume, string>();
   private turnsGiven = 0;
-  private readonly notify = (volume: Volume, event: VolumeEvent): void => this.ports.stalled(volume, event);
-  private readonly offerList = new OfferList();
+  private readonly notify = (volume: Volume, event: VolumeEvent): void => this.ports.reports.stalled(volume, event);
   private readonly leaving: Leaving;
   private readonly opening = new Map<string, Opening>();
-  readonly owners = new Owners();
+  readonly owners: Owners;
   private readonly openings: Openings;
   private readonly missing: MissingNames;
-  /**
-   * Volumes that the administrator has detached or another client has taken, and that have not been attached since. The configuration key
-   * `attach` does not apply to the volumes in `detached`.
-   */
-  readonly detached = new Set<string>();
+  /** See `AttachedVolumes`. */
+  readonly detached: Set<string>;
   private readonly slabs = new SlabPool(REPLAY_SLABS_POOLED_MAX);
   readonly logTotal = new LogTotal(LOG_TOTAL_BYTES);
   readonly busyPoll: BusyPoll;
@@ -213,6 +206,7 @@ export class Attachments {
 
   constructor(ports: AttachmentsPorts) {
     this.ports = ports;
+    ({ list: this.volumes, owners: this.owners, detached: this.detached } = ports.volumes);
     this.openings = new Openings(ports.clock, ports.origins);
     this.missing = new MissingNames(ports.log);
     this.busyPoll = new BusyPoll({ clock: ports.clock, nextTurn: setImmediate, cpuMs: processCpuMs });
@@ -222,14 +216,15 @@ export class Attachments {
       random: () => ports.random(),
       instance: ports.instance,
       newLog: (sizeBytes) => this.replayLogOf(sizeBytes),
-      settings: (namespace, name) => effectiveVolumeOf({ namespaces: ports.namespaces().map(({ config }) => config) }, { namespace, name }),
+      settings: (namespace, name) =>
+        effectiveVolumeOf({ namespaces: ports.namespaces.list.map(({ config }) => config) }, { namespace, name }),
       ended: (target) => {
         this.drop((volume) => volume.target === target);
         // Otherwise the next process would attach the mirror again as soon as it is free.
-        ports.moved();
+        void ports.record.save();
       },
       grown: (target) => this.volumes.forEach((volume) => void (volume.target === target && ports.frontends.grown(volume))),
-      note: (...event) => ports.note(...event),
+      note: (...event) => ports.reports.add(...event),
     });
     this.leaving = new Leaving({
       ports,
@@ -254,7 +249,7 @@ export class Attachments {
   }
 
   get offers(): readonly ServerOffer[] {
-    return this.offerList.of(this.ports.namespaces());
+    return this.ports.offers.list;
   }
 
   /**
@@ -266,7 +261,7 @@ export class Attachments {
     const attachNamed = async (name: string): Promise<AttachOutcome> => {
       const outcome = await this.attachOne(name, () => chooseToAttach(this.offers, name, server), ask, owner);
       if (outcome.error?.code !== 'E_UNKNOWN_VOLUME') return outcome;
-      const why = await whyMissing(this.ports.namespaces(), this.offers, name, server);
+      const why = await whyMissing(this.ports.namespaces.list, this.offers, name, server);
       return why === null ? outcome : failure(name, new RsError('E_VOLUME', why));
     };
     // All take-overs start at once, because each may take TAKE_OVER_WAIT_MS and the caller waits for all of them.
@@ -294,11 +289,12 @@ export class Attachments {
    * volume that no server offers yet is skipped, and logged only if a volume in another universe has its name.
    */
   async attachWanted(isVerbose: boolean): Promise<void> {
-    const { elsewhere } = this.ports;
+    const { elsewhere, attachesWanted = true } = this.ports;
+    if (!attachesWanted) return;
     const isThere = (choice: Choice<ServerOffer>): boolean => this.find(choice) !== undefined || elsewhere?.has(choice.label) === true;
     const missing = distinctVolumes(openable(this.offers)).filter((choice) => isWanted(choice) && !isThere(choice));
     this.missing.look(
-      this.ports.namespaces().map(({ config }) => config),
+      this.ports.namespaces.list.map(({ config }) => config),
       this.offers,
     );
     const wanted = missing.filter((choice) => wantedUnless(this.ports, this.detached)?.has(keyOf(choice)) !== true);
@@ -351,10 +347,10 @@ export class Attachments {
    * longer configured.
    */
   configurationChanged(): void {
-    const names = this.ports.namespaces().map(({ config }) => config.name);
+    const names = this.ports.namespaces.list.map(({ config }) => config.name);
     for (const key of this.detached) if (!names.some((name) => key.startsWith(`${name}:`))) this.detached.delete(key);
     for (const volume of this.volumes) {
-      const namespace = this.ports.namespaces().find(({ config }) => config.name === volume.namespace);
+      const namespace = this.ports.namespaces.list.find(({ config }) => config.name === volume.namespace);
       const policy = namespace === undefined ? volume.stall.policy : effectiveVolume(namespace.config, volume.name).stall;
       if (policy !== volume.stall.policy) volume.stall.setPolicy(policy);
     }
@@ -376,7 +372,7 @@ export class Attachments {
   // --- events of the servers
 
   opened(attachment: Attachment, newLife: boolean): void {
-    keepHold(this.ports.namespaces(), attachment);
+    keepHold(this.ports.namespaces.list, attachment);
     this.openings.opened(attachment);
     this.mirrors.opened(attachment, newLife);
   }
@@ -491,7 +487,7 @@ export class Attachments {
   private async openMirror(choice: Choice<ServerOffer>, mirror: string, ask: AttachRequest): Promise<Volume> {
     const [{ label }, { config, name, universe, from }] = [choice, choice.offers[0]!];
     const settings = effectiveVolume(config, name);
-    const namespace = this.ports.namespaces().find((one) => one.config.name === config.name);
+    const namespace = this.ports.namespaces.list.find((one) => one.config.name === config.name);
     if (namespace === undefined) throw new RsError('E_NO_PATH', `Server ${from.name} was removed from the configuration`);
     const takesOver = ask.take !== TAKE.NO;
     const readonly = wantsReadonly(ask, settings.readonly);
@@ -512,7 +508,7 @@ export class Attachments {
       throw new RsError('E_VOLUME', `Server ${from.name} has another snapshot of this name now: ${anotherSnapshot(choice.label)}`);
     }
     const target = new SingleTarget(attachment, from.trunk);
-    const sourceText = (): string => `server ${(serverWith(this.ports.namespaces(), target) ?? from).name}`;
+    const sourceText = (): string => `server ${(serverWith(this.ports.namespaces.list, target) ?? from).name}`;
     const volume = new Volume(offer.config, target, this.ports.clock, settings.stall, this.notify, sourceText);
     volume.busyPoll = this.busyPoll;
     this.offeredIds.set(volume, offer.id);
@@ -565,7 +561,7 @@ export class Attachments {
 
   /** The server of the volume; for a mirror, a server of one of its replicas. */
   serverOf(volume: Volume): Server | undefined {
-    return serverOf(this.ports.namespaces(), volume);
+    return serverOf(this.ports.namespaces.list, volume);
   }
 
   private find(choice: Choice<Offer>): Volume | undefined {
@@ -607,31 +603,4 @@ async function openFirst(
       if (tries + 1 >= Math.min(pools, MOVED_TRIES_MAX) || !mayBeElsewhere(error)) throw reason;
     }
   }
-}
-
-// Finds the server at which an attached volume is now. Invariant: the trunk of the volume decides, because a volume in a shared pool can go
-// to another server (F9).
-/** The server of the volume; for a mirror, a server of one of its replicas. */
-function serverOf(namespaces: readonly Namespace[], { target, id }: Volume): Server | undefined {
-  return serverWith(namespaces, target) ?? serversOf(namespaces).find(({ volumes }) => volumes.some(({ mirror }) => mirror === id));
-}
-
-/** The first server that has one of the target's trunks. */
-function serverWith(namespaces: readonly Namespace[], { trunks }: VolumeTarget): Server | undefined {
-  return serversOf(namespaces).find(({ trunk }) => trunks.includes(trunk));
-}
-
-/**
- * Protects the hold of an attachment that was granted in a shared pool: an earlier attachment's remains at other servers must not end it
- * (F9).
- */
-function keepHold(namespaces: readonly Namespace[], attachment: Attachment): void {
-  if (attachment.ownership === null) return;
-  const all = namespaces.map(({ servers }) => [...servers.values()]);
-  const servers = all.find((list) => list.some(({ trunk }) => trunk.attachments.includes(attachment))) ?? [];
-  for (const { trunk, opener } of servers) if (!trunk.attachments.includes(attachment)) opener.keepHold(attachment);
-}
-
-function serversOf(namespaces: readonly Namespace[]): Server[] {
-  return namespaces.flatMap(({ servers }) => [...servers.values()]);
 }

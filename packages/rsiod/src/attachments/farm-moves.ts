@@ -8,15 +8,17 @@ import type { Attachment, Ownership } from '@rsio/protocol/client/attachment';
 import { SingleTarget } from '@rsio/protocol/client/single-target';
 import type { Server } from '../network/server.ts';
 import type { Volume } from '../volumes/volume.ts';
+import type { AttachedRecord } from './attached-record.ts';
 import { labelOf, type ServerOffer } from './offers.ts';
 import { claimKey, nextOwner, noteRefusals, ownerKey, ownersOf } from './pool-owner.ts';
+import type { Reports } from './reports.ts';
 
 export interface FarmMovesPorts {
   readonly clock: Clock;
   readonly log: Log;
-  note(object: string, from: string, to: string, sentence: string): void;
-  /** Called after volumes have moved. */
-  moved(): void;
+  readonly reports: Pick<Reports, 'add'>;
+  /** Saved after volumes have moved. */
+  readonly record: Pick<AttachedRecord<Volume>, 'save'>;
 }
 
 interface AttachedVolumes {
@@ -64,7 +66,7 @@ export class FarmMoves {
     if (this.owners.size === 0) return;
     let hasMoved = false;
     for (const volume of this.attached.list) hasMoved = this.follow(volume) || hasMoved;
-    if (hasMoved) this.ports.moved();
+    if (hasMoved) void this.ports.record.save();
   }
 
   private follow(volume: Volume): boolean {
@@ -91,7 +93,7 @@ export class FarmMoves {
     target.moveTo(owner.from.trunk);
     const label = labelOf(volume);
     this.ports.log.info(`${label}: ${what}`);
-    this.ports.note(`volume ${label}`, `server ${server.name}`, `server ${owner.server}`, `Its pool ${what}`);
+    this.ports.reports.add(`volume ${label}`, `server ${server.name}`, `server ${owner.server}`, `Its pool ${what}`);
     return true;
   }
 

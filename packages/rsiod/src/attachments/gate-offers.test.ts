@@ -29,7 +29,9 @@ function offersWith(changes: object, volumes: readonly object[] = [], holders: r
     taken.push(`${label} ${take}`);
     return Promise.resolve({ volume: label, done: true, already: false, device: null, error: null });
   };
-  return new GateOffers({ offers: () => [offer as unknown as ServerOffer], takeOver });
+  const offers = new GateOffers({ list: [offer as unknown as ServerOffer] });
+  offers.taken.listen(takeOver);
+  return offers;
 }
 
 it('a volume that this client would attach read-only is not taken from the gate that writes it', () => {

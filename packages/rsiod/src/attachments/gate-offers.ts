@@ -5,29 +5,26 @@ import { effectiveVolume } from '@rsio/common/config/effective-volume';
 import { LIST_WAIT_MS } from '@rsio/common/control/limits';
 import type { AttachOutcome } from '@rsio/api/rsiod/methods';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { Signal } from '@rsio/base/lib/signal';
 import { TAKE, type Take } from '@rsio/protocol/wire/messages';
 import type { OfferedVolume } from '../gates/standbys.ts';
 import type { Server } from '../network/server.ts';
-import { labelOf, type ServerOffer } from './offers.ts';
-
-export interface GateOffersPorts {
-  /** Returns the same list until an offer changes. */
-  offers(): readonly ServerOffer[];
-  takeOver(label: string, id: string, take: Take): Promise<AttachOutcome>;
-}
+import { labelOf, type OfferList, type ServerOffer } from './offers.ts';
 
 export class GateOffers {
-  private readonly ports: GateOffersPorts;
+  /** Attaches the volume with this id for a gate. */
+  readonly taken = new Signal<[label: string, id: string, take: Take], Promise<AttachOutcome>>('a gate takes a volume');
+  private readonly offers: Pick<OfferList, 'list'>;
   private seen: readonly ServerOffer[] = [];
   private volumes: readonly OfferedVolume[] = [];
 
-  constructor(ports: GateOffersPorts) {
-    this.ports = ports;
+  constructor(offers: Pick<OfferList, 'list'>) {
+    this.offers = offers;
   }
 
   /** Returns the same list until an offer changes. */
   offered(): readonly OfferedVolume[] {
-    const offers = this.ports.offers();
+    const { list: offers } = this.offers;
     if (offers !== this.seen) {
       this.seen = offers;
       this.volumes = [...new Map(offers.flatMap((offer) => offeredVolume(offer) ?? []).map((one) => [one.id, one])).values()];
@@ -55,15 +52,15 @@ export class GateOffers {
     if (from !== null) {
       // Servers do not send a new list for each new holder. Ask twice, because the first list may have been sent earlier.
       for (let time = 0; time < 2; time++) await Promise.all(this.serversOf(volume.id).map((server) => server.refresh(LIST_WAIT_MS)));
-      const offers = this.ports.offers().filter(({ id, isConnected }) => isConnected && id === volume.id);
+      const offers = this.offers.list.filter(({ id, isConnected }) => isConnected && id === volume.id);
       const other = offers.flatMap(({ holders, config }) => holders.filter(({ node }) => node !== from && node !== config.nodename))[0];
       if (other !== undefined) return `Client ${other.node} at ${other.address} has it, which is no gate of it: detach it there`;
     }
-    return (await this.ports.takeOver(labelOf(volume), volume.id, from === null ? TAKE.NO : TAKE.OVER)).error?.message ?? null;
+    return (await this.taken.send(labelOf(volume), volume.id, from === null ? TAKE.NO : TAKE.OVER)).error?.message ?? null;
   }
 
   private serversOf(id: string): Server[] {
-    const offers = this.ports.offers().filter((offer) => offer.id === id && offer.isConnected);
+    const offers = this.offers.list.filter((offer) => offer.id === id && offer.isConnected);
     return offers.toSorted((one, other) => (other.poolGeneration ?? 0) - (one.poolGeneration ?? 0)).map(({ from }) => from);
   }
 }

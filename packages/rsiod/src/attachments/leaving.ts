@@ -16,6 +16,7 @@ import { flushForLast, lossByForce, withinDetachWait } from './final-flush.ts';
 import { labelOf } from './offers.ts';
 import { DETACH_WAIT_MS, MIRROR_FORCED_WAIT_MS, USERS_END_MS, USERS_LOOK_MS } from './limits.ts';
 import type { Owners } from './owners.ts';
+import type { Reports } from './reports.ts';
 import type { AttachedMirror } from '../mirrors/attached-mirror.ts';
 
 export interface LeavingParts {
@@ -23,8 +24,7 @@ export interface LeavingParts {
     readonly clock: Clock;
     readonly log: Log;
     readonly frontends: Frontends;
-    /** Called when a forced detach of a volume loses data. */
-    cut(volume: Volume, sentence: string): void;
+    readonly reports: Pick<Reports, 'cut'>;
   };
   /** The attached volumes; a detach removes its volume. */
   readonly volumes: Volume[];
@@ -128,7 +128,7 @@ export class Leaving {
     }
     volume.refuseUsers();
     const loss = force ? lossByForce(users, isFlushed ? 0 : volume.unflushedBytes, volume.serverText) : null;
-    if (loss !== null) this.parts.ports.cut(volume, loss);
+    if (loss !== null) this.parts.ports.reports.cut(volume, loss);
     // Abandon the requests in flight, because the server could execute them after the next attach and overwrite newer data.
     const mirror = this.parts.mirrors.of(volume.target);
     if (force && (mirror === null || !isFlushed)) volume.abandon();

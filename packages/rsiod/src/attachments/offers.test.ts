@@ -203,13 +203,15 @@ it('the list of offers stays the same object until an offer changes', () => {
     volumes: [{ name: 'oracle', universe: 0, id: 'a', readonly: false, holders: [] }],
   };
   const namespace = { config: { name: 'osl' }, orderedServers: [server] } as unknown as Namespace;
-  const list = new OfferList();
-  const first = list.of([namespace]);
+  const namespaces = { list: [namespace] };
+  const offers = new OfferList(namespaces);
+  const first = offers.list;
   expect(first).toMatchObject([{ namespace: 'osl', server: 'big-9', name: 'oracle', isConnected: true }]);
-  expect(list.of([namespace])).toBe(first);
+  expect(offers.list).toBe(first);
   server.isConnected = false;
-  expect(list.of([namespace])).toMatchObject([{ isConnected: false }]);
+  expect(offers.list).toMatchObject([{ isConnected: false }]);
   server.volumes = [...server.volumes, { name: 'data', universe: 0, id: 'b', readonly: false, holders: [] }];
-  expect(list.of([namespace])).toHaveLength(2);
-  expect(list.of([])).toEqual([]);
+  expect(offers.list).toHaveLength(2);
+  namespaces.list = [];
+  expect(offers.list).toEqual([]);
 });

@@ -9,6 +9,7 @@ import { formatTime } from '@rsio/base/log/log-line';
 import { isSnapshot, parseVolumeName, servedNameParts, snapshotName, volumeLabel, type WrittenName } from '@rsio/base/lib/volume-name';
 import type { Holder } from '@rsio/protocol/wire/messages';
 import type { Namespace } from '../network/namespace.ts';
+import type { Namespaces } from '../network/namespaces.ts';
 import type { Server } from '../network/server.ts';
 import { ownersOf } from './pool-owner.ts';
 
@@ -296,14 +297,21 @@ export interface ServerOffer extends HeldOffer {
 export class OfferList {
   /** The values from which the current list was built. */
   private seen: readonly unknown[] = [];
-  private list: readonly ServerOffer[] = [];
+  private offers: readonly ServerOffer[] = [];
+  private readonly namespaces: Pick<Namespaces, 'list'>;
 
-  of(namespaces: readonly Namespace[]): readonly ServerOffer[] {
-    const servers = namespaces.flatMap((namespace) => namespace.orderedServers.map((from) => ({ from, config: namespace.config })));
+  constructor(namespaces: Pick<Namespaces, 'list'>) {
+    this.namespaces = namespaces;
+  }
+
+  get list(): readonly ServerOffer[] {
+    const servers = this.namespaces.list.flatMap((namespace) =>
+      namespace.orderedServers.map((from) => ({ from, config: namespace.config })),
+    );
     const seen = servers.flatMap(({ from, config }) => [from, config, from.volumes, from.name, from.serverid, from.isConnected]);
-    if (seen.length === this.seen.length && seen.every((value, at) => value === this.seen[at])) return this.list;
+    if (seen.length === this.seen.length && seen.every((value, at) => value === this.seen[at])) return this.offers;
     this.seen = seen;
-    this.list = withOneName(
+    this.offers = withOneName(
       servers.flatMap(({ from, config }) =>
         from.volumes.map(({ name, universe, id, readonly, holders, mirror, follows, poolGeneration, poolId }) => ({
           namespace: config.name,
@@ -327,7 +335,7 @@ export class OfferList {
         })),
       ),
     );
-    return this.list;
+    return this.offers;
   }
 }
 

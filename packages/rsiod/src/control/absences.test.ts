@@ -33,7 +33,7 @@ async function loaded(): Promise<Absences> {
 
 /** One server with serverid 9, which was reached or, after a restart of rsiod, is known only by its section. */
 function scene(absences: Absences, answer: () => Promise<unknown>, { isConnected = true, isReached = true, listed = [] as object[] } = {}) {
-  const server = { name: 'big-9', serverid: 9, isProved: true, isConnected, volumes: listed };
+  const server = { name: 'big-9', serverid: 9, isProved: true, isConnected, volumes: listed, callAdmin: answer };
   const namespace = {
     config: { name: 'osl', namespaceid: 4, servers: [{ name: 'big-9', position: 0 }] },
     orderedServers: isReached ? [server] : [],
@@ -41,7 +41,7 @@ function scene(absences: Absences, answer: () => Promise<unknown>, { isConnected
     serveridOf: () => 9,
     routes: [],
   } as unknown as Namespace;
-  const calls = new ServerCalls({ absences, log: { info: () => undefined }, namespaces: () => [namespace], callAdmin: answer });
+  const calls = new ServerCalls({ absences, log: { info: () => undefined }, namespaces: { list: [namespace] } });
   return (method: string, params: object = ORACLE): Promise<unknown> =>
     calls.call({ namespace: 'osl', server: 'big-9', method, params, waitMs: null });
 }

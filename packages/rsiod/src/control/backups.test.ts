@@ -14,21 +14,21 @@ import { BACKUPS_KEPT_MAX } from './limits.ts';
 const DB = { namespace: 'osl', name: 'db', universe: 0 };
 const clock = new FakeClock();
 /** What the servers offer, and whether all servers of the namespaces have said what they have. */
-const servers = { offers: [] as { namespace: string; name: string; universe: number; id: string }[] };
+const offers = { list: [] as { namespace: string; name: string; universe: number; id: string }[] };
 const OSL = { config: { name: 'osl' }, hasAllLists: false };
-let namespaces = [OSL];
+const namespaces = { list: [OSL] };
 let folder = '';
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'rsio-backups-'));
-  servers.offers = [];
-  namespaces = [OSL];
+  offers.list = [];
+  namespaces.list = [OSL];
 });
 
 afterEach(() => removeFolder(folder));
 
 async function loaded(warnings: string[] = []): Promise<Backups> {
-  const shown = { folder, attachments: servers, namespaces: () => namespaces };
+  const shown = { folder, offers, namespaces };
   const backups = new Backups({ clock, log: { ...quietLog, warn: (sentence) => void warnings.push(sentence) }, ...shown });
   await backups.load();
   return backups;
@@ -66,10 +66,10 @@ test('a damaged file is reported with a remedy, and stops nothing', async () => 
 });
 
 test('a renamed volume has its backup under the new name, and a removed one has none any more', async () => {
-  servers.offers = [{ ...DB, id: 'id-db' }];
+  offers.list = [{ ...DB, id: 'id-db' }];
   const backups = await loaded();
   await backups.done({ ...DB, snapshot: 'monday' });
-  servers.offers = [
+  offers.list = [
     { ...DB, name: 'db2', id: 'id-db' },
     { ...DB, id: 'another' },
   ];
@@ -79,22 +79,22 @@ test('a renamed volume has its backup under the new name, and a removed one has 
   ).toEqual(['db2']);
   await backups.done({ ...DB, name: 'db2', snapshot: 'tuesday' });
   expect(backups.list.map(({ name, snapshot }) => [name, snapshot])).toEqual([['db2', 'tuesday']]);
-  servers.offers = [];
+  offers.list = [];
   expect(backups.list, 'a server that is away may have it').toHaveLength(1);
-  namespaces = [{ ...OSL, hasAllLists: true }];
+  namespaces.list = [{ ...OSL, hasAllLists: true }];
   expect(backups.list).toEqual([]);
-  namespaces = [];
+  namespaces.list = [];
   expect(backups.list, 'no server of the namespace is configured any more').toEqual([]);
 });
 
 test('a record of an older release goes by the name', async () => {
   const backups = await loaded();
   await backups.done({ ...DB, snapshot: 'monday' });
-  servers.offers = [{ ...DB, id: 'id-db' }];
-  namespaces = [{ ...OSL, hasAllLists: true }];
+  offers.list = [{ ...DB, id: 'id-db' }];
+  namespaces.list = [{ ...OSL, hasAllLists: true }];
   expect(backups.list).toHaveLength(1);
   await backups.done({ ...DB, snapshot: 'tuesday' });
   expect(backups.list.map(({ snapshot }) => snapshot)).toEqual(['tuesday']);
-  servers.offers = [];
+  offers.list = [];
   expect(backups.list).toEqual([]);
 });

@@ -23,9 +23,11 @@ export interface BackupsPorts {
   readonly log: Pick<Log, 'info' | 'warn'>;
   readonly folder: string;
   /** What the servers of all namespaces offer, as far as they have said it. */
-  readonly attachments: { readonly offers: readonly OfferedVolume[] };
+  readonly offers: { readonly list: readonly OfferedVolume[] };
   /** The configured namespaces, and whether all their servers are connected and have listed their volumes. */
-  namespaces(): readonly { readonly config: { readonly name: string }; readonly hasAllLists: boolean }[];
+  readonly namespaces: {
+    readonly list: readonly { readonly config: { readonly name: string }; readonly hasAllLists: boolean }[];
+  };
 }
 
 const REMEDY = 'remove it; when volumes were backed up is then not known until the next backup';
@@ -42,11 +44,11 @@ export class Backups {
   }
 
   get list(): readonly BackupView[] {
-    const { offers } = this.ports.attachments;
+    const { list: offers } = this.ports.offers;
     const byName = new Map(offers.map((offer) => [keyOf(offer, offer.name), offer]));
     const byId = new Map(offers.map((offer) => [keyOf(offer, offer.id), offer]));
     return this.kept.flatMap(({ id, ...backup }) => {
-      const namespace = this.ports.namespaces().find(({ config }) => config.name === backup.namespace);
+      const namespace = this.ports.namespaces.list.find(({ config }) => config.name === backup.namespace);
       const found = id === undefined ? byName.get(keyOf(backup, backup.name)) : byId.get(keyOf(backup, id));
       if (found === undefined) return namespace?.hasAllLists === false ? [backup] : [];
       return [{ ...backup, name: found.name }];
@@ -64,7 +66,7 @@ export class Backups {
   /** Called when a backup is complete. Resolves when the time is durable in the file. Throws E_SYSTEM. */
   async done({ namespace, name, universe, snapshot }: ControlMethods['backup-done']['params']): Promise<void> {
     const key = keyOf({ namespace, universe }, name);
-    const ids = new Set(this.ports.attachments.offers.flatMap((offer) => (keyOf(offer, offer.name) === key ? [offer.id] : [])));
+    const ids = new Set(this.ports.offers.list.flatMap((offer) => (keyOf(offer, offer.name) === key ? [offer.id] : [])));
     const [id] = ids.size === 1 ? ids : [];
     const isSame = (one: Of<typeof KEPT>): boolean =>
       id === undefined || one.id === undefined ? keyOf(one, one.name) === key : keyOf(one, one.id) === keyOf({ namespace, universe }, id);

@@ -3,11 +3,12 @@
 
 import type { AoeGateView, AttachedMirrorView, BackupView, GateView } from '@rsio/api/rsiod/methods';
 import { quietLog } from '@rsio/base/log/log';
+import { KindCounts } from '@rsio/common/metrics/kind-counts';
 import { COLLECT_INTERVAL_MS } from '@rsio/common/metrics/limits';
 import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { expect, test } from 'vitest';
 import { VolumeCounters } from '../volumes/volume-counters.ts';
-import { ClientMetrics, type ClientMetricsPorts } from './client-metrics.ts';
+import { ClientMetrics, EVENT_KINDS, type ClientMetricsPorts } from './client-metrics.ts';
 
 const REPLICA = { isOpen: true, leftBytes: null, bytesPerSecond: null, etaMs: null } as const;
 const LOG = { dataBytes: 4_096, rangeBytes: 0, usedBytes: 5_000, sizeBytes: 65_536, sinceMs: 0, flushedMs: null } as const;
@@ -40,7 +41,7 @@ class Scene {
       beganMs: 5_000,
       restarts: () => 2,
       others: () => Promise.resolve([]),
-      attached: { awaited: [] },
+      record: { awaited: [] },
       backups: { list: this.backups },
       attachments: {
         list: [volume],
@@ -50,8 +51,9 @@ class Scene {
       } as unknown as ClientMetricsPorts['attachments'],
       gates: { views: () => this.gates, usedBytes: 4_096 },
       aoeGates: { views: () => this.aoeGates },
-      configuredMs: () => 6_000,
-      namespaces: () => [],
+      current: { sinceMs: 6_000 },
+      events: new KindCounts(EVENT_KINDS),
+      namespaces: { list: [] },
     });
   }
 

@@ -11,7 +11,7 @@ import { nameInUniverse } from '@rsio/base/lib/volume-name';
 import type { Log } from '@rsio/base/log/log';
 import { Collection, type Pause } from '@rsio/common/metrics/collection';
 import type { Exposition } from '@rsio/common/metrics/exposition';
-import { KindCounts } from '@rsio/common/metrics/kind-counts';
+import type { KindCounts } from '@rsio/common/metrics/kind-counts';
 import { MetricsEndpoint } from '@rsio/common/metrics/metrics-endpoint';
 import type { Route } from '../network/namespace.ts';
 import { isSamePath, joinedPaths } from './joined-stats.ts';
@@ -28,19 +28,20 @@ export interface ClientMetricsPorts extends FiguresPorts {
   readonly backups: { readonly list: readonly BackupView[] };
   readonly gates: { views(): readonly GateView[]; readonly usedBytes: number };
   readonly aoeGates: { views(): readonly AoeGateView[] };
-  configuredMs(): number;
+  readonly current: { readonly sinceMs: number };
+  readonly events: Pick<KindCounts, 'byKind'>;
   /** How often the keeper or the main process has replaced a process of rsiod. */
   readonly restarts: () => number;
   /** Resolves with the figures of the data processes. */
   others(): Promise<readonly ProcessFigures[]>;
 }
 
-const KINDS = ['path', 'server', 'volume', 'interface', 'mirror', 'configuration'] as const;
+/** The kinds of objects whose events are counted. */
+export const EVENT_KINDS = ['path', 'server', 'volume', 'interface', 'mirror', 'configuration'] as const;
 const UP_STATES: readonly string[] = ['up', 'suspect'] satisfies readonly (typeof PATH_STATES)[number][];
 const MS_PER_SECOND = 1_000;
 
 export class ClientMetrics {
-  readonly events = new KindCounts(KINDS);
   private readonly ports: ClientMetricsPorts;
   private readonly collection: Collection<typeof CLIENT_METRICS>;
   private readonly endpoint: MetricsEndpoint;
@@ -114,7 +115,7 @@ export class ClientMetrics {
   }
 
   private routes(): { readonly route: Route; readonly labels: PathLabels }[] {
-    return this.ports.namespaces().flatMap((namespace) =>
+    return this.ports.namespaces.list.flatMap((namespace) =>
       namespace.routes.map((route) => {
         const { local, remote, port, server, serverName } = route;
         const labels = [namespace.config.name, server?.name ?? serverName, local.name, printEndpoint(remote.address, port)] as const;
@@ -127,14 +128,14 @@ export class ClientMetrics {
     const { beganMs, restarts } = this.ports;
     out.add('rsio_client_build_info', 1, programVersion());
     out.add('rsio_client_start_time_seconds', beganMs / MS_PER_SECOND);
-    out.add('rsio_client_configuration_timestamp_seconds', this.ports.configuredMs() / MS_PER_SECOND);
+    out.add('rsio_client_configuration_timestamp_seconds', this.ports.current.sinceMs / MS_PER_SECOND);
     out.add('rsio_client_restarts_total', restarts());
-    for (const { config, servers } of this.ports.namespaces())
+    for (const { config, servers } of this.ports.namespaces.list)
       for (const server of servers.values())
         if (server.isProved) out.add('rsio_client_server_connected', server.isConnected, config.name, server.name);
     out.add('rsio_client_volumes', figures.volumes.length);
     out.add('rsio_client_awaited_volumes', figures.awaited);
-    for (const [kind, count] of this.events.byKind) out.add('rsio_client_events_total', count, kind);
+    for (const [kind, count] of this.ports.events.byKind) out.add('rsio_client_events_total', count, kind);
     out.add('rsio_client_log_used_bytes', figures.logBytes);
     out.add('rsio_client_log_limit_bytes', figures.logLimitBytes);
     out.add('rsio_client_busy_poll_seconds_total', figures.polledMs / MS_PER_SECOND);

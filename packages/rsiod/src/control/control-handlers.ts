@@ -2,7 +2,6 @@
 // views.ts. Invariant: this file decides nothing; each module decides how its own state changes.
 
 import { randomUUID } from 'node:crypto';
-import type { RscltConfig } from '@rsio/common/config/schema/types';
 import type { ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
 import type { MIRROR_METHODS } from '@rsio/api/rsiod/mirror-methods';
 import { CONTROL_VERSION } from '@rsio/common/control/method-table';
@@ -14,10 +13,12 @@ import { LIST_WAIT_MS } from '@rsio/common/control/limits';
 import { TAKE } from '@rsio/protocol/wire/messages';
 import { isOffer } from '../attachments/offers.ts';
 import type { AttachedList } from '../attachments/attached-list.ts';
+import type { AttachedRecord } from '../attachments/attached-record.ts';
 import type { Origins } from '../attachments/volume-origins.ts';
 import type { Attachments } from '../attachments/attachments.ts';
 import type { Backups } from './backups.ts';
-import type { Namespace } from '../network/namespace.ts';
+import type { CurrentConfig } from '../network/current-config.ts';
+import type { Namespaces } from '../network/namespaces.ts';
 import type { AoeGates } from '../gates/aoe/aoe-gates.ts';
 import type { Gates } from '../gates/gates.ts';
 import type { Frontends } from '../frontends/frontends.ts';
@@ -43,6 +44,7 @@ export interface ControlHandlersPorts {
   readonly beganMs: number;
   readonly attachments: Attachments;
   readonly attached: AttachedList<Volume>;
+  readonly record: AttachedRecord<Volume>;
   readonly notifications: Notifications;
   readonly probes: PathProbes;
   readonly serverCalls: ServerCalls;
@@ -55,30 +57,30 @@ export interface ControlHandlersPorts {
   readonly mirrorSnapshots: MirrorSnapshots;
   readonly mirrorAccess: MirrorAccessOrders;
   readonly notes: VolumeNotes;
-  readonly config: () => RscltConfig;
-  readonly configuredMs: () => number;
-  readonly namespaces: () => readonly Namespace[];
+  readonly current: CurrentConfig;
+  readonly namespaces: Namespaces;
   readonly frontends: Frontends;
   readonly gates: Pick<Gates, 'views' | 'placesOf'>;
   readonly aoeGates: Pick<AoeGates, 'views'>;
-  /**
-   * Reloads the configuration and returns one sentence for each change. If the reload fails, `reload` throws an error and leaves the daemon
-   * unchanged.
-   */
-  readonly reload: () => Promise<string[]>;
-  /** Throws E_SHUTTING_DOWN and E_SYSTEM. */
-  readonly restart: () => Promise<void>;
-  /** Throws E_IN_USE. */
-  readonly end: (isForced: boolean) => Promise<void>;
+  readonly reloads: {
+    /** Reloads the configuration and returns one sentence for each change. If it throws an error, the daemon is unchanged. */
+    reload(): Promise<string[]>;
+  };
+  readonly ends: {
+    /** Throws E_SHUTTING_DOWN, E_SYSTEM and E_IN_USE. */
+    restart(): Promise<void>;
+    /** Throws E_IN_USE. */
+    end(isForced: boolean): Promise<void>;
+  };
 }
 
 /** The values of the parameter `take`. */
 export const TAKES = { no: TAKE.NO, over: TAKE.OVER, force: TAKE.FORCE } as const;
 
 export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
-  const { clock, attachments, attached, frontends, notifications, probes, namespaces } = ports;
+  const { clock, attachments, record, frontends, notifications, probes, namespaces } = ports;
   const lists = (): Promise<unknown> =>
-    Promise.all(namespaces().flatMap(({ servers }) => [...servers.values()].map((server) => server.refresh(LIST_WAIT_MS))));
+    Promise.all(namespaces.list.flatMap(({ servers }) => [...servers.values()].map((server) => server.refresh(LIST_WAIT_MS))));
   const messages = new Messages({ clock, namespaces, newId: randomUUID });
   const handlers: ControlHandlers = {
     daemon: () => ({
@@ -87,13 +89,13 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
       control: CONTROL_VERSION,
       methods: Object.keys(handlers),
       pid: process.pid,
-      nodename: ports.config().namespaces[0]?.nodename ?? '',
+      nodename: ports.current.config.namespaces[0]?.nodename ?? '',
       startedMs: ports.beganMs,
-      configuredMs: ports.configuredMs(),
+      configuredMs: ports.current.sinceMs,
     }),
     query: async ({ refresh }) => {
       if (refresh) await lists();
-      return { namespaces: namespaceViews(namespaces(), (name) => ports.origins.copiesIn(name, attachments.offers)) };
+      return { namespaces: namespaceViews(namespaces.list, (name) => ports.origins.copiesIn(name, attachments.offers)) };
     },
     local: ({ orders = false }) => ({
       attachments: attachments.list.flatMap((volume) => {
@@ -101,23 +103,23 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
         const offers = attachments.offers.filter((offer) => isOffer(offer, volume));
         return { ...attachmentView(volume, frontends.shownAs(volume), offers), gates: ports.gates.placesOf(volume) };
       }),
-      awaited: attached.awaited,
+      awaited: record.awaited,
     }),
     ...attachHandlers(ports, lists),
     status: () => {
       const mirrors = attachments.list.flatMap(({ target }) => attachments.mirrors.of(target)?.status ?? []);
-      return { ...statusView(ports.config(), namespaces(), attachments.list, mirrors, clock), awaited: attached.awaited };
+      return { ...statusView(ports.current.config, namespaces.list, attachments.list, mirrors, clock), awaited: record.awaited };
     },
-    stats: () => statsView(namespaces(), attachments.list),
+    stats: () => statsView(namespaces.list, attachments.list),
     gates: () => ({ gates: ports.gates.views(), aoe: ports.aoeGates.views() }),
     events: (wanted) => notifications.read(wanted),
-    reload: async () => ({ applied: await ports.reload() }),
+    reload: async () => ({ applied: await ports.reloads.reload() }),
     restart: async () => {
-      await ports.restart();
+      await ports.ends.restart();
       return {};
     },
     stop: async ({ force }) => {
-      await ports.end(force);
+      await ports.ends.end(force);
       return {};
     },
     probe: (request) => probes.measure(request),

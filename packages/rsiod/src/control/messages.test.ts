@@ -36,7 +36,7 @@ function scene() {
   const clock = new FakeClock();
   const servers = [new FakeServer('big-9'), new FakeServer('big-8')] as const;
   const namespaces = [{ config: { name: 'osl' }, orderedServers: servers }];
-  const messages = new Messages({ clock, namespaces: () => namespaces, newId: () => 'id-1' });
+  const messages = new Messages({ clock, namespaces: { list: namespaces }, newId: () => 'id-1' });
   return { clock, servers, messages };
 }
 

@@ -37,7 +37,9 @@ function isBounded({ id, from, text: sent }: Taken[number]): boolean {
 
 export interface MessagesPorts {
   readonly clock: Clock;
-  namespaces(): readonly { readonly config: Pick<Namespace['config'], 'name'>; readonly orderedServers: readonly MessageServer[] }[];
+  readonly namespaces: {
+    readonly list: readonly { readonly config: Pick<Namespace['config'], 'name'>; readonly orderedServers: readonly MessageServer[] }[];
+  };
   newId(): string;
 }
 
@@ -165,10 +167,8 @@ export class Messages {
   }
 
   private places(): Place[] {
-    return this.ports
-      .namespaces()
-      .flatMap(({ config, orderedServers }) =>
-        orderedServers.filter(({ isConnected }) => isConnected).map((server) => ({ namespace: config.name, server })),
-      );
+    return this.ports.namespaces.list.flatMap(({ config, orderedServers }) =>
+      orderedServers.filter(({ isConnected }) => isConnected).map((server) => ({ namespace: config.name, server })),
+    );
   }
 }

@@ -25,9 +25,10 @@ export class Notifications {
   private readonly incarnationEvents: IncarnationEvents;
   private readonly lines: BatchedLines;
 
-  /** `store` keeps the events across restarts. If `store` is null, events are kept only in memory. */
-  constructor(log: Log, clock: Clock, store: EventStore | null) {
+  /** `store` keeps the events across restarts. If `store` is null, events are kept only in memory. `heard` is called with each event. */
+  constructor(log: Log, clock: Clock, store: EventStore | null, heard: (event: EventView) => void) {
     this.events = new EventHistory(clock, store);
+    this.events.heard = heard;
     this.log = log;
     this.clock = clock;
     this.lines = new BatchedLines(clock);
@@ -35,11 +36,6 @@ export class Notifications {
       this.add(`server ${server}`, 'storage', 'new life', sentence);
       this.log.warn(`Server ${server}: ${sentence}`);
     });
-  }
-
-  /** Sets the function that is called with each event. */
-  set heard(heard: (event: EventView) => void) {
-    this.events.heard = heard;
   }
 
   /** Throws E_LIMIT. */

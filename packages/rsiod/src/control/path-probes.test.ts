@@ -76,7 +76,7 @@ class Scene {
       machine: [],
       counters: () => new Map(),
     });
-    this.probes = new PathProbes({ namespaces: () => namespaces, probePorts, probe });
+    this.probes = new PathProbes({ namespaces: { list: namespaces }, probePorts, probe });
   }
 
   get measured(): string[] {

@@ -33,7 +33,7 @@ export interface ProbedNamespace {
 }
 
 export interface PathProbesPorts {
-  readonly namespaces: () => readonly ProbedNamespace[];
+  readonly namespaces: { readonly list: readonly ProbedNamespace[] };
   /** Returns what a probe needs from this machine, including the current state of its network interfaces. */
   readonly probePorts: (namespacekey: string | null) => ProbePorts;
   readonly probe?: Probe;
@@ -63,7 +63,7 @@ export class PathProbes {
     const leftOut: LeftOutView[] = [];
     const { clock } = this.ports.probePorts(null);
     const endMs = clock.monotonicMs() + PROBES_TIME_MAX_MS;
-    for (const namespace of this.ports.namespaces()) {
+    for (const namespace of this.ports.namespaces.list) {
       const refusals = new Map<string, RsError>();
       for (const route of namespace.routes.filter((one) => isMeant(one, request))) {
         if (clock.monotonicMs() >= endMs) {

@@ -7,7 +7,7 @@ import { count, list, number, object, type Of, orNull, text } from '@rsio/base/l
 import { nameInUniverse } from '@rsio/base/lib/volume-name';
 import type { Pause } from '@rsio/common/metrics/collection';
 import type { Attachments } from '../attachments/attachments.ts';
-import type { Namespace } from '../network/namespace.ts';
+import type { Namespaces } from '../network/namespaces.ts';
 import type { Volume } from '../volumes/volume.ts';
 import { pastPath } from './joined-stats.ts';
 import { statsView, waitingView } from './views.ts';
@@ -40,15 +40,15 @@ export type ProcessFigures = Of<typeof FIGURES>;
 export interface FiguresPorts {
   readonly clock: Clock;
   readonly attachments: Pick<Attachments, 'list' | 'mirrors' | 'logTotal' | 'busyPoll'>;
-  readonly attached: { readonly awaited: readonly unknown[] };
-  readonly namespaces: () => readonly Namespace[];
+  readonly record: { readonly awaited: readonly unknown[] };
+  readonly namespaces: Pick<Namespaces, 'list'>;
 }
 
 const US_PER_SECOND = 1e6;
 
 /** `withPaths`: false in the main process, because the metrics take its paths from the routes. */
 export async function processFigures(
-  { clock, attachments, attached, namespaces }: FiguresPorts,
+  { clock, attachments, record, namespaces }: FiguresPorts,
   pause: Pause,
   withPaths: boolean,
 ): Promise<ProcessFigures> {
@@ -60,8 +60,8 @@ export async function processFigures(
   const { user, system } = process.cpuUsage();
   return {
     volumes,
-    paths: withPaths ? statsView(namespaces(), []).paths : [],
-    awaited: attached.awaited.length,
+    paths: withPaths ? statsView(namespaces.list, []).paths : [],
+    awaited: record.awaited.length,
     logBytes: attachments.logTotal.bytes,
     logLimitBytes: attachments.logTotal.limitBytes,
     polledMs: attachments.busyPoll.polledMs,

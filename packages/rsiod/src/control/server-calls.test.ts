@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest';
 import type { Namespace } from '../network/namespace.ts';
 import type { Server } from '../network/server.ts';
 import { SERVER_CALLS_MAX } from './limits.ts';
-import { ServerCalls, type ServerCallsPorts } from './server-calls.ts';
+import { ServerCalls } from './server-calls.ts';
 
 type Answer = (server: string, method: string, params: object, limitMs: number) => Promise<unknown>;
 
@@ -50,13 +50,14 @@ function calls(
   namespaces: readonly Namespace[],
   answer: Answer = DONE,
   said: string[] = [],
-  absences: ServerCallsPorts['absences'] = NO_WORDS,
+  absences: ConstructorParameters<typeof ServerCalls>[0]['absences'] = NO_WORDS,
 ): ServerCalls {
+  for (const server of namespaces.flatMap(({ orderedServers }) => orderedServers))
+    server.callAdmin = (...call) => answer(server.name, ...call);
   return new ServerCalls({
     absences,
     log: { info: (text: string) => void said.push(text) },
-    namespaces: () => namespaces,
-    callAdmin: (server, method, params, limitMs) => answer(server.name, method, params, limitMs),
+    namespaces: { list: namespaces },
   });
 }
 

@@ -10,6 +10,7 @@ import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { quoteText } from '@rsio/base/lib/units';
 import type { Log } from '@rsio/base/log/log';
 import type { Namespace } from '../network/namespace.ts';
+import type { Namespaces } from '../network/namespaces.ts';
 import type { Server } from '../network/server.ts';
 import { SILENCES } from '../mirrors/commands/mirror-server.ts';
 import type { Absences, NamedServer, VolumeWord } from './absences.ts';
@@ -28,26 +29,24 @@ interface KnownServer extends NamedServer {
   readonly lastError: string | null;
 }
 
-export interface ServerCallsPorts {
+interface CallParts {
   readonly log: Pick<Log, 'info'>;
   readonly absences: Pick<Absences, 'has' | 'said' | 'shown' | 'changes'>;
-  namespaces(): readonly Namespace[];
-  /** Sends a request to a server. Throws the error of the server, or E_TIMEOUT after `limitMs`. */
-  callAdmin(server: Server, method: string, params: object, limitMs: number): Promise<unknown>;
+  readonly namespaces: Pick<Namespaces, 'list'>;
 }
 
 export class ServerCalls {
-  private readonly ports: ServerCallsPorts;
+  private readonly parts: CallParts;
   private readonly inProgress = new Map<Server, number>();
 
-  constructor(ports: ServerCallsPorts) {
-    this.ports = ports;
+  constructor(parts: CallParts) {
+    this.parts = parts;
   }
 
   async call({ namespace, server: name, method, params, waitMs }: CallRequest): Promise<CallResult> {
     if (method.length > SERVER_METHOD_MAX_CHARS)
       throw new RsError('E_USAGE', `Name of a method has ${method.length} characters: allowed are at most ${SERVER_METHOD_MAX_CHARS}`);
-    const known = chooseServer(knownServers(this.ports.namespaces()), namespace, name);
+    const known = chooseServer(knownServers(this.parts.namespaces.list), namespace, name);
     const volume = method === 'volume-show' ? volumeIn(params) : null;
     const answer = this.pass(known, method, params, waitMs ?? limitOf(method));
     const result = volume === null ? await answer : await this.heard(known, volume, answer);
@@ -63,15 +62,15 @@ export class ServerCalls {
     const server = connected(known);
     // Only requests that change something have the field `request`, the id of the request.
     if (Object.hasOwn(params, 'request')) {
-      this.ports.log.info(`Change ${quoteText(method)} is passed on to server ${known.name} of ${known.namespace}`);
-      await this.ports.absences.changes(known, params);
+      this.parts.log.info(`Change ${quoteText(method)} is passed on to server ${known.name} of ${known.namespace}`);
+      await this.parts.absences.changes(known, params);
     }
-    return await this.counted(server, () => this.ports.callAdmin(server, method, params, limitMs));
+    return await this.counted(server, () => server.callAdmin(method, params, limitMs));
   }
 
   /** Remembers whether the server has the volume. Throws the error of the answer. */
   private async heard(known: KnownServer, volume: VolumeWord, answer: Promise<unknown>): Promise<unknown> {
-    const { absences } = this.ports;
+    const { absences } = this.parts;
     try {
       const result = await answer;
       await absences.shown(known, [volume]);
@@ -87,7 +86,7 @@ export class ServerCalls {
   }
 
   async awaitVolume({ namespace, server, id }: ControlMethods['await-volume']['params']): Promise<{ readonly listed: boolean }> {
-    const known = chooseServer(knownServers(this.ports.namespaces()), namespace, server);
+    const known = chooseServer(knownServers(this.parts.namespaces.list), namespace, server);
     return { listed: await (known.server ?? connected(known)).whenListed(id) };
   }
 

@@ -6,9 +6,9 @@ import type { Clock } from '@rsio/base/lib/clock';
 import { udpSockets } from '@rsio/protocol/explorer/datagram-sockets';
 import { allCounters, machineInterfaces, systemFacts } from '@rsio/protocol/explorer/interfaces';
 import { tcpConnector } from '@rsio/protocol/link/tcp-transport';
-import { PathProbes, type ProbedNamespace } from './path-probes.ts';
+import { PathProbes, type PathProbesPorts } from './path-probes.ts';
 
-export function systemPathProbes(clock: Clock, namespaces: () => readonly ProbedNamespace[]): PathProbes {
+export function systemPathProbes(clock: Clock, namespaces: PathProbesPorts['namespaces']): PathProbes {
   return new PathProbes({
     namespaces,
     probePorts: (namespacekey) => ({

@@ -10,8 +10,9 @@ import type { Namespace } from './namespace.ts';
 /** Waits at most FIRST_CONTACT_WAIT_MS until every path has been tried and every connected server has sent its list. */
 export async function firstContact(
   clock: Pick<Clock, 'after' | 'monotonicMs'>,
-  namespaces: () => readonly Pick<Namespace, 'isSettled'>[],
+  namespaces: { readonly list: readonly Pick<Namespace, 'isSettled'>[] },
 ): Promise<void> {
   const endMs = clock.monotonicMs() + FIRST_CONTACT_WAIT_MS;
-  while (clock.monotonicMs() < endMs && !namespaces().every((namespace) => namespace.isSettled)) await sleep(clock, FIRST_CONTACT_POLL_MS);
+  while (clock.monotonicMs() < endMs && !namespaces.list.every((namespace) => namespace.isSettled))
+    await sleep(clock, FIRST_CONTACT_POLL_MS);
 }

@@ -489,6 +489,14 @@ export class Namespace {
   }
 }
 
+/**
+ * True if both configurations have the same name and id of the namespace, and the same node name. A namespace with the same login can keep
+ * its sessions.
+ */
+export function isSameLogin(before: ClientNamespaceConfig, after: ClientNamespaceConfig): boolean {
+  return before.name === after.name && before.namespaceid === after.namespaceid && before.nodename === after.nodename;
+}
+
 function isAlive(state: PathState): boolean {
   return state === 'up' || state === 'suspect';
 }

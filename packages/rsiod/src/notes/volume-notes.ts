@@ -6,15 +6,17 @@ import { majorityOf } from '@rsio/protocol/mirror/membership/quorums';
 import type { ControlMethods } from '@rsio/api/rsiod/methods';
 import { LIST_WAIT_MS } from '@rsio/common/control/limits';
 import { NODES_ASKED_MAX } from '@rsio/api/rsiod/note-methods';
+import type { Clock } from '@rsio/base/lib/clock';
 import { RsError } from '@rsio/base/lib/errors';
 import { VOLUME_NOTE_MAX_CHARS } from '@rsio/protocol/wire/limits';
 import { volumeNote } from '@rsio/protocol/wire/mirror-messages';
+import type { Attachments } from '../attachments/attachments.ts';
 import { type Choice, chooseVolume, labelOf, type ServerOffer } from '../attachments/offers.ts';
 import { ownersOf } from '../attachments/pool-owner.ts';
 import { GateRecord, noteIn } from '../gates/gate-record.ts';
-import type { AttachedMirror } from '../mirrors/attached-mirror.ts';
-import type { MirrorNamespace } from '../mirrors/commands/namespaces.ts';
+import { mirrorNamespaces } from '../mirrors/commands/namespaces.ts';
 import { records, surveyMirror, type SurveyedMirror } from '../mirrors/commands/survey.ts';
+import type { Namespaces } from '../network/namespaces.ts';
 import type { Server } from '../network/server.ts';
 import type { Volume } from '../volumes/volume.ts';
 import { NOTE_WAIT_MS } from './limits.ts';
@@ -22,20 +24,18 @@ import { mirrorVerdict, type NoteVerdict, silentForAll } from './note-verdicts.t
 
 type Methods = Pick<ControlMethods, 'volume-note' | 'volume-note-set' | 'nodes-seen'>;
 
-export interface VolumeNotesPorts {
-  offers(): readonly ServerOffer[];
-  mirrorNamespaces(): readonly MirrorNamespace[];
-  /** The servers of a namespace. */
-  serversIn(namespace: string): readonly Server[];
-  attached(): readonly Volume[];
-  mirrorOf(volume: Volume): AttachedMirror | null;
+/** In a process that does not have the volumes, notes can only be read. */
+interface NotesParts {
+  readonly clock: Clock;
+  readonly attachments: Pick<Attachments, 'offers' | 'list' | 'mirrors'>;
+  readonly namespaces: Pick<Namespaces, 'list'>;
 }
 
 export class VolumeNotes {
-  private readonly ports: VolumeNotesPorts;
+  private readonly parts: NotesParts;
 
-  constructor(ports: VolumeNotesPorts) {
-    this.ports = ports;
+  constructor(parts: NotesParts) {
+    this.parts = parts;
   }
 
   async read({ volume, fresh }: Methods['volume-note']['params']): Promise<Methods['volume-note']['result']> {
@@ -47,12 +47,12 @@ export class VolumeNotes {
   }
 
   async write({ volume: name, note }: Methods['volume-note-set']['params']): Promise<Methods['volume-note-set']['result']> {
-    const attached = this.ports.attached();
+    const { list: attached, mirrors } = this.parts.attachments;
     const { label, offers } = chooseVolume(attached.map(asOffer), name, null);
     const volume = attached.find((one) => labelOf(one) === label && one.id === offers[0]?.id);
     if (volume === undefined) throw new RsError('E_UNKNOWN_VOLUME', `${label} is not attached here: its holder writes its note`);
     checkNote(note);
-    const mirror = this.ports.mirrorOf(volume);
+    const mirror = mirrors.of(volume.target);
     if (mirror === null) await (await GateRecord.of(volume.record, label)).keepNote(note);
     const refusal = (await mirror?.keepNote(note, NOTE_WAIT_MS)) ?? '';
     if (refusal !== '') throw new RsError('E_BUSY', `The note of ${label} was not written: ${refusal}`);
@@ -79,7 +79,8 @@ export class VolumeNotes {
     if (mirror === null) return { servers: choice.offers.filter(({ isConnected }) => isConnected).map(({ from }) => from), atLeast: null };
     const survey = await this.survey(choice, mirror);
     const voters = survey.stored?.config.voters ?? [];
-    const known = this.ports.serversIn(choice.offers[0]?.namespace ?? '');
+    const namespace = this.parts.namespaces.list.find(({ config }) => config.name === choice.offers[0]?.namespace);
+    const known = namespace?.orderedServers ?? [];
     const servers = voters.flatMap(({ serverid }) => known.find((one) => one.serverid === serverid && one.isConnected) ?? []);
     return { servers, atLeast: majorityOf(voters.length) };
   }
@@ -96,12 +97,13 @@ export class VolumeNotes {
 
   private survey(choice: Choice<ServerOffer>, mirror: string): Promise<SurveyedMirror> {
     const { namespace } = choice.offers[0]!;
-    const servers = this.ports.mirrorNamespaces().find(({ name }) => name === namespace)?.servers ?? [];
+    const { namespaces, clock } = this.parts;
+    const servers = mirrorNamespaces(namespaces.list, clock).find(({ name }) => name === namespace)?.servers ?? [];
     return surveyMirror(namespace, servers, mirror);
   }
 
   private chosen(name: string): Choice<ServerOffer> {
-    return chooseVolume(this.ports.offers(), name, null);
+    return chooseVolume(this.parts.attachments.offers, name, null);
   }
 }
 

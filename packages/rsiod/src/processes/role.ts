@@ -10,12 +10,14 @@ import type { ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
 import type { EventView } from '@rsio/common/control/method-table';
 import { parseVolumeName, snapshotName } from '@rsio/base/lib/volume-name';
 import type { Clock } from '@rsio/base/lib/clock';
+import { Signal } from '@rsio/base/lib/signal';
 import type { DaemonLog } from '@rsio/base/log/log';
 import { type AttachedContent, AttachedFile, type AttachedStore } from '../attachments/attached-file.ts';
-import type { Attachments } from '../attachments/attachments.ts';
-import { labelOf, type ServerOffer, twinsOf, whyMissing } from '../attachments/offers.ts';
+import { labelOf, type OfferList, twinsOf, whyMissing } from '../attachments/offers.ts';
 import { givenOrigins, type Origin, type Origins, VolumeOrigins } from '../attachments/volume-origins.ts';
 import { Absences } from '../control/absences.ts';
+import type { Notifications } from '../control/notifications.ts';
+import type { CurrentConfig } from '../network/current-config.ts';
 import { KnownServers } from '../network/known-servers.ts';
 import { devicePlaces } from '../frontends/devices/device-paths.ts';
 import { NBD_FRONTEND_BYTES_MAX, NBD_FRONTEND_RESERVE_BYTES } from '../frontends/limits.ts';
@@ -23,7 +25,7 @@ import type { NbdFrontend, NbdFrontendOptions } from '../frontends/nbd/nbd-front
 import type { Inheritance, KeeperLink } from '../keeper/keeper-link.ts';
 import { KeptDevices } from '../keeper/kept-devices.ts';
 import type { Identity } from '@rsio/protocol/client-identity';
-import type { Namespace } from '../network/namespace.ts';
+import type { Namespaces } from '../network/namespaces.ts';
 import type { ChildEvents } from '@rsio/base/lib/watched-child';
 import type { Spawned } from './data-process.ts';
 import { DataProcesses } from './data-processes.ts';
@@ -56,20 +58,8 @@ export interface RoleOptions {
   } | null;
 }
 
-export interface RolePorts {
-  config(): RscltConfig;
-  /** Called with each change that a data process reports. */
-  changed(object: string, from: string, to: string, reason: string): void;
-  /** The volumes that servers offer to this process. */
-  offers(): readonly ServerOffer[];
-  /** Called when a data process has reached a server. */
-  reached(): void;
-}
-
-const NO_STORE: AttachedStore = { load: () => Promise.resolve(null), save: () => Promise.resolve() };
-
-export class ProcessRole {
-  readonly processes: DataProcesses | null;
+/** What this process knows from earlier processes of this client. */
+export interface Remembered {
   /** The servers from which volumes were attached. The main process checks them for its data processes. */
   readonly origins: Origins;
   /** Where servers were found; only the main process records it. */
@@ -78,25 +68,47 @@ export class ProcessRole {
   readonly absences: Absences;
   /** The devices that the keeper holds for this process. */
   readonly kept: KeptDevices;
-  private readonly options: RoleOptions;
+}
 
-  constructor(options: RoleOptions, ports: RolePorts) {
-    const { keeper, log, part } = options;
+export function remembered({ paths, log, keeper, part }: RoleOptions): Remembered {
+  const kept =
+    part === null
+      ? new KeptDevices(keeper?.link ?? null, keeper?.inheritance.kept ?? [], log)
+      : new KeptDevices(part.channel.kept === null ? null : part.channel, part.channel.kept ?? [], log);
+  return {
+    origins: part === null ? new VolumeOrigins(`${paths.stateDir}/origins.json`, log) : givenOrigins(part.origins),
+    known: new KnownServers(paths.serversFile, log, part === null),
+    absences: new Absences(`${paths.stateDir}/absences.json`, log),
+    kept,
+  };
+}
+
+/** The earlier objects of the daemon. */
+export interface RoleParts extends Remembered {
+  readonly current: Pick<CurrentConfig, 'config'>;
+  readonly namespaces: Pick<Namespaces, 'list'>;
+  readonly offers: Pick<OfferList, 'list'>;
+  /** Gets each change that a data process reports. */
+  readonly notifications: Pick<Notifications, 'add'>;
+}
+
+const NO_STORE: AttachedStore = { load: () => Promise.resolve(null), save: () => Promise.resolve() };
+
+/** Passes an event of a data process to the main process, which has paths to the same servers and reports their events itself. */
+export function passOn(channel: MainChannel, { object, from, to, reason }: EventView): void {
+  if (/^(volume|mirror) /.test(object)) channel.event(object, from, to, reason);
+}
+
+export class ProcessRole {
+  readonly processes: DataProcesses | null;
+  readonly dataReached = new Signal('a data process has reached a server');
+  private readonly options: RoleOptions;
+  private readonly parts: RoleParts;
+
+  constructor(options: RoleOptions, parts: RoleParts) {
     this.options = options;
-    this.origins = part === null ? new VolumeOrigins(`${options.paths.stateDir}/origins.json`, log) : givenOrigins(part.origins);
-    this.known = new KnownServers(options.paths.serversFile, log, part === null);
-    this.absences = new Absences(`${options.paths.stateDir}/absences.json`, log);
-    this.processes =
-      options.processes === null
-        ? null
-        : newProcesses(options, options.processes, ports, this.origins, (label) => {
-            const note = this.kept.left.find((device) => labelOf(device.note) === label)?.note;
-            return note === undefined ? pathsOf(label, ports.config(), options.paths) : [note.raw, note.block];
-          });
-    this.kept =
-      part === null
-        ? new KeptDevices(keeper?.link ?? null, keeper?.inheritance.kept ?? [], log)
-        : new KeptDevices(part.channel.kept === null ? null : part.channel, part.channel.kept ?? [], log);
+    this.parts = parts;
+    this.processes = options.processes === null ? null : newProcesses(options, options.processes, parts, this.dataReached.send);
   }
 
   get isData(): boolean {
@@ -121,22 +133,28 @@ export class ProcessRole {
     return Math.floor(amount / (this.options.part?.processes ?? 1));
   }
 
+  /** Returns the settings of the attachments of this process. */
+  settingsOf({ logTotalBytes, busyPollUs }: RscltConfig): Pick<RscltConfig, 'logTotalBytes' | 'busyPollUs'> {
+    return { logTotalBytes: this.share(logTotalBytes), busyPollUs };
+  }
+
   /** A data process accepts no NBD connections; the main process passes them. */
-  nbdOptions(nbd: () => NbdFrontend): Partial<NbdFrontendOptions> {
+  nbdOptions(): Partial<NbdFrontendOptions> {
     const budget = { limitBytes: this.share(NBD_FRONTEND_BYTES_MAX), reserveBytes: this.share(NBD_FRONTEND_RESERVE_BYTES) };
-    if (this.isData) return { budget, listens: false, changed: () => this.exportsChanged(nbd()) };
+    if (this.isData) return { budget, listens: false, changed: (nbd) => this.exportsChanged(nbd) };
     return this.processes === null ? {} : { elsewhere: this.processes };
   }
 
   /** Called when a configuration may have changed the exports. */
-  exportsChanged(nbd: NbdFrontend): void {
+  exportsChanged(nbd: Pick<NbdFrontend, 'facts'>): void {
     this.options.part?.channel.exportsChanged(() => nbd.facts());
   }
 
   /** Reads the lists of the data processes, and gives the devices that the keeper holds to the processes that reattach their volumes. */
   async load(): Promise<void> {
-    const { processes, kept } = this;
-    await Promise.all([this.origins.load(), this.known.load(), this.isData ? null : this.absences.load()]);
+    const { processes } = this;
+    const { origins, known, absences, kept } = this.parts;
+    await Promise.all([origins.load(), known.load(), this.isData ? null : absences.load()]);
     if (processes === null) return;
     await processes.load(this.options.warn);
     for (const device of [...kept.left]) {
@@ -145,11 +163,6 @@ export class ProcessRole {
       // The keeper holds another descriptor of the device.
       closeSync(device.fd);
     }
-  }
-
-  /** Passes an event to the main process, which has paths to the same servers and reports their events itself. */
-  passOn({ object, from, to, reason }: EventView): void {
-    if (/^(volume|mirror) /.test(object)) this.options.part?.channel.event(object, from, to, reason);
   }
 
   /** Called when this process has reached a server. */
@@ -167,14 +180,15 @@ export class ProcessRole {
     this.processes?.tell({ type: 'log', way: this.options.log.way });
   }
 
-  handlers(own: ControlHandlers, attachments: Pick<Attachments, 'offers'>, namespaces: () => readonly Namespace[]): ControlHandlers {
+  handlers(own: ControlHandlers): ControlHandlers {
+    const { namespaces, offers } = this.parts;
     if (this.processes === null) return own;
     return routed(own, {
       processes: this.processes,
       log: this.options.log,
       clock: this.options.clock,
-      offers: () => attachments.offers,
-      whyMissing: (name, server) => whyMissing(namespaces(), attachments.offers, name, server),
+      offers,
+      whyMissing: (name, server) => whyMissing(namespaces.list, offers.list, name, server),
     });
   }
 }
@@ -182,9 +196,8 @@ export class ProcessRole {
 function newProcesses(
   { clock, log, identity, paths, warn, keeper }: RoleOptions,
   { count, spawn }: NonNullable<RoleOptions['processes']>,
-  ports: RolePorts,
-  origins: Origins,
-  pathsOfDevices: (label: string) => readonly string[],
+  { current, offers, notifications, origins, kept }: RoleParts,
+  reached: () => void,
 ): DataProcesses {
   return new DataProcesses({
     clock,
@@ -195,12 +208,12 @@ function newProcesses(
     warning: warn,
     store: (current) => new AttachedFile(paths.attachedFile, log, current),
     devices: keeper === null ? null : new HeldDevices(keeper.link),
-    begin: (number, attached, kept) => {
-      const config = ports.config();
+    begin: (number, attached, keptDevices) => {
+      const { config } = current;
       return {
         type: 'begin',
         attached,
-        kept,
+        kept: keptDevices,
         config,
         root: paths.root,
         node: config.namespaces[0]?.nodename ?? 'rsiod',
@@ -210,12 +223,15 @@ function newProcesses(
         origins: origins.of(attached.attached),
       };
     },
-    isOffered: (label) => ports.offers().some((offer) => labelOf(offer) === label),
-    twinsOf: (label) => twinsOf(ports.offers(), label),
-    guarded: (labels, server, attach) => origins.guarded(labels, server, ports.offers(), attach),
-    pathsOf: pathsOfDevices,
-    reached: () => ports.reached(),
-    event: ({ object, from, to, reason }) => ports.changed(object, from, to, reason),
+    isOffered: (label) => offers.list.some((offer) => labelOf(offer) === label),
+    twinsOf: (label) => twinsOf(offers.list, label),
+    guarded: (labels, server, attach) => origins.guarded(labels, server, offers.list, attach),
+    pathsOf: (label) => {
+      const note = kept.left.find((device) => labelOf(device.note) === label)?.note;
+      return note === undefined ? pathsOf(label, current.config, paths) : [note.raw, note.block];
+    },
+    reached,
+    event: ({ object, from, to, reason }) => notifications.add(object, from, to, reason),
   });
 }
 

@@ -17,7 +17,7 @@ const offer = (name: string, namespace = 'osl'): ServerOffer =>
 
 class RoutedScene extends ProcessScene {
   readonly asked: string[] = [];
-  offers: ServerOffer[] = ['a', 'b', 'c'].map((name) => offer(name));
+  readonly offers = { list: ['a', 'b', 'c'].map((name): ServerOffer => offer(name)) };
   readonly handlers = routed(
     {
       query: () => void this.asked.push('query') as never,
@@ -31,7 +31,7 @@ class RoutedScene extends ProcessScene {
       processes: this.processes,
       log: quietLog,
       clock: this.clock,
-      offers: () => this.offers,
+      offers: this.offers,
       whyMissing: (name) => Promise.resolve(name === 'stopped' ? 'Server big-9 cannot offer it: its file is missing' : null),
     },
   );
@@ -94,7 +94,7 @@ test('outcomes have the order of the names; a name that no server offers is refu
 
 test('a name that means two volumes is refused alone', async () => {
   const scene = await started(2);
-  scene.offers = [offer('a'), offer('a', 'other'), offer('b')];
+  scene.offers.list = [offer('a'), offer('a', 'other'), offer('b')];
   expect(await scene.attach('a', 'b')).toEqual(['a E_AMBIGUOUS', 'osl:b@0']);
 });
 

@@ -33,7 +33,7 @@ export interface RoutingPorts {
   readonly log: Pick<Log, 'warn'>;
   readonly clock: Pick<Clock, 'after'>;
   /** The volumes that the servers offer to the main process. */
-  readonly offers: () => readonly ServerOffer[];
+  readonly offers: { readonly list: readonly ServerOffer[] };
   /** Resolves with the reason why a server that has the volume cannot offer it; null if no server reports a reason. */
   readonly whyMissing: (name: string, server: string | null) => Promise<string | null>;
 }
@@ -58,10 +58,10 @@ export function routed(own: ControlHandlers, ports: RoutingPorts): ControlHandle
         throw new RsError('E_USAGE', 'A take-over takes volumes from their holders: name the volumes');
       await own.query({ refresh: true });
       if (names.length === 0) {
-        const all = volumesOf(offers(), server).map(({ label }) => label);
+        const all = volumesOf(offers.list, server).map(({ label }) => label);
         return { outcomes: await processes.attach(all, { readOnly, server, take, by: 'any', owner }) };
       }
-      const choose = (missed: string): string => chooseToAttach(offers(), missed, server).label;
+      const choose = (missed: string): string => chooseToAttach(offers.list, missed, server).label;
       const attach = (labels: readonly string[]): Promise<AttachOutcome[]> =>
         processes.attach(labels, { readOnly, server, take, by: 'name', owner });
       return { outcomes: await resolved(names, choose, attach, (missed) => whyMissing(missed, server)) };
@@ -69,7 +69,7 @@ export function routed(own: ControlHandlers, ports: RoutingPorts): ControlHandle
     detach: async ({ names, force, owner = null }) => {
       const there = processes.volumes.map((volume) => ({ ...volume, server: '', isConnected: true }));
       if (names.length === 0) return { outcomes: await processes.detach(there.map(labelOf), force, owner) };
-      const choose = (name: string): string => labelHereOr(there, name, () => chooseToAttach(offers(), name, null).label);
+      const choose = (name: string): string => labelHereOr(there, name, () => chooseToAttach(offers.list, name, null).label);
       return {
         outcomes: await resolved(
           names,
@@ -132,7 +132,7 @@ function orderRoutes(
     attachFor: async (order, name, readOnly, server) => {
       await own.query({ refresh: true });
       const choose = (): string => {
-        const choice = chooseToAttach(offers(), name, server);
+        const choice = chooseToAttach(offers.list, name, server);
         if (order.isAlone) refuseWanted(choice, processes.detached);
         return choice.label;
       };

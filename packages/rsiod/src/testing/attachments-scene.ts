@@ -16,9 +16,12 @@ import { OP } from '@rsio/protocol/wire/frames';
 import { encodeListAnswers, FailureAnswer, type Holder, OpenAnswer, OpenRequest, type VolumeEntry } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { UNCHECKED_ORIGINS } from '../attachments/volume-origins.ts';
+import { AttachedVolumes } from '../attachments/attached-volumes.ts';
 import { Attachments } from '../attachments/attachments.ts';
+import { OfferList } from '../attachments/offers.ts';
 import type { FrontendVolume, VolumeIo } from '../volumes/frontend-volume.ts';
-import { Namespace } from '../network/namespace.ts';
+import type { Namespace } from '../network/namespace.ts';
+import { Namespaces } from '../network/namespaces.ts';
 import { Notifications } from '../control/notifications.ts';
 import type { Frontend } from '../frontends/frontend.ts';
 import { Frontends } from '../frontends/frontends.ts';
@@ -34,7 +37,7 @@ export class Scene {
   readonly random = new SeededRandom(1);
   readonly scripted = new ScriptedServer(this.random);
   readonly network = new MemoryNetwork(this.clock, IDEAL_LINK, (end) => this.scripted.accept(end));
-  readonly notifications = new Notifications(quietLog, this.clock, null);
+  readonly notifications = new Notifications(quietLog, this.clock, null, (event) => void this.happened.push(event));
   readonly namespace: Namespace;
   readonly attachments: Attachments;
   readonly stalls: string[] = [];
@@ -44,32 +47,14 @@ export class Scene {
   private readonly answered = new Set<HeardFrame>();
 
   constructor(attach = 'none', frontends: readonly Frontend[] = [], log: Log = quietLog) {
-    this.notifications.heard = (event) => void this.happened.push(event);
     this.scripted.answersPings = true;
     this.network.addRoute('192.168.10.1', '192.168.10.9');
     const text = `[interface if0]\naddress = 192.168.10.1/24\n[namespace n]\nnamespaceid = 1\nnodename = node\nnodekey = ${this.scripted.nodekey}\nattach = ${attach}\n[server big-9]\naddress = 192.168.10.9\n`;
     const config = parseRscltConfig(text, 'rscltcfg');
     const locals = config.interfaces.map(({ name, address, prefixLength, portGiven }) => ({ name, address, prefixLength, portGiven }));
     const { clock, notifications } = this;
-    this.attachments = new Attachments({
-      clock,
-      log,
-      namespaces: () => [this.namespace],
-      frontends: new Frontends(frontends),
-      stalled: (volume, word) => {
-        this.stalls.push(stallNotification(volume, word, clock).to);
-        if (word.startsWith('storage')) notifications.stalled(volume, word);
-      },
-      moved: () => undefined,
-      cut: (volume, sentence) => notifications.cut(volume, sentence),
-      random: () => 0,
-      instance: 1,
-      note: (...event) => notifications.add(...event),
-      elsewhere: null,
-      origins: UNCHECKED_ORIGINS,
-    });
-    this.namespace = new Namespace(
-      { whole: config, config: config.namespaces[0]!, locals },
+    const namespaces = new Namespaces(
+      { setups: [{ whole: config, config: config.namespaces[0]!, locals }], setupsOf: () => [] },
       { instance: 1, machine: 'm', boot: 'b', process: 'p', dataProcess: 0 },
       {
         clock,
@@ -77,26 +62,46 @@ export class Scene {
         connector: this.network,
         random: this.random.bytes,
         pools: { bodies: new CountingBufferPool(), outputs: new CountingOutputPool() },
-        events: {
-          sessionBegan: () => {},
-          opened: (server, attachment, again, isNewIncarnation) => {
-            this.attachments.opened(attachment, isNewIncarnation);
-            notifications.opened(server, attachment, again, isNewIncarnation);
-          },
-          openFailed: (server, attachment, status, sentence) => {
-            notifications.openFailed(server, attachment, sentence);
-            this.attachments.failed(attachment, status, sentence);
-          },
-          openWaits: (...words) => notifications.openWaits(...words),
-          listed: () => this.attachments.farm.look(),
-          grown: () => {},
-        },
-        serverCount: () => 0,
         hasDataProcesses: false,
         known: { of: () => [], serveridAt: () => null, learned: () => {} },
-        pathChanged: () => {},
       },
     );
+    this.attachments = new Attachments({
+      clock,
+      log,
+      namespaces,
+      offers: new OfferList(namespaces),
+      volumes: new AttachedVolumes(),
+      record: { save: async () => {} },
+      frontends: new Frontends(frontends),
+      reports: {
+        stalled: (volume, word) => {
+          this.stalls.push(stallNotification(volume, word, clock).to);
+          if (word.startsWith('storage')) notifications.stalled(volume, word);
+        },
+        cut: (volume, sentence) => notifications.cut(volume, sentence),
+        add: (...event) => notifications.add(...event),
+      },
+      random: () => 0,
+      instance: 1,
+      elsewhere: null,
+      origins: UNCHECKED_ORIGINS,
+    });
+    const { pathChanged, servers } = namespaces;
+    pathChanged.listen(() => {});
+    servers.sessionBegan.listen(() => {});
+    servers.opened.listen((server, attachment, again, isNewIncarnation) => {
+      this.attachments.opened(attachment, isNewIncarnation);
+      notifications.opened(server, attachment, again, isNewIncarnation);
+    });
+    servers.openFailed.listen((server, attachment, status, sentence) => {
+      notifications.openFailed(server, attachment, sentence);
+      this.attachments.failed(attachment, status, sentence);
+    });
+    servers.openWaits.listen((...words) => notifications.openWaits(...words));
+    servers.listed.listen(() => this.attachments.farm.look());
+    servers.grown.listen(() => {});
+    this.namespace = namespaces.list[0]!;
     this.namespace.start();
     this.advance(PATH_SETTLED_MS * 2);
   }

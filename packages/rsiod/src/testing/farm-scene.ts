@@ -14,15 +14,16 @@ import { type HeardFrame, type ScriptedPath, ScriptedServer } from '@rsio/protoc
 import { OP } from '@rsio/protocol/wire/frames';
 import { encodeListAnswers, FailureAnswer, OpenAnswer, type VolumeEntry } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import type { AttachedList } from '../attachments/attached-list.ts';
+import { AttachedVolumes } from '../attachments/attached-volumes.ts';
 import { UNCHECKED_ORIGINS } from '../attachments/volume-origins.ts';
 import { Attachments } from '../attachments/attachments.ts';
+import { OfferList } from '../attachments/offers.ts';
 import { Notifications } from '../control/notifications.ts';
 import { stallNotification } from '../control/views.ts';
 import { Frontends } from '../frontends/frontends.ts';
-import { namespacePorts } from '../namespace-ports.ts';
-import { Namespace } from '../network/namespace.ts';
-import type { Volume } from '../volumes/volume.ts';
+import { hearServers } from '../daemon/attaching.ts';
+import type { Namespace } from '../network/namespace.ts';
+import { Namespaces } from '../network/namespaces.ts';
 
 const MIB = 1 << 20;
 
@@ -81,43 +82,49 @@ export class FarmScene {
     for (const { scripted } of this.servers) network.addRoute('10.0.0.1', `10.0.1.${scripted.serverid}`);
     const keys = `namespaceid = 1\nnodename = node\nnodekey = ${this.servers[0]!.scripted.nodekey}\n`;
     const config = parseRscltConfig(`[interface if0]\naddress = 10.0.0.1/16\n[namespace n]\n${keys}${sections.join('')}`, 'rscltcfg');
-    const notifications = new Notifications(log, clock, null);
-    notifications.heard = (event) => void this.happened.push(event);
+    const notifications = new Notifications(log, clock, null, (event) => void this.happened.push(event));
     const frontends = new Frontends([]);
+    const namespaces = new Namespaces(
+      { setups: [{ whole: config, config: config.namespaces[0]!, locals: config.interfaces }], setupsOf: () => [] },
+      { instance: 1, machine: 'm', boot: 'b', process: 'p', dataProcess: 0 },
+      {
+        clock,
+        log,
+        connector: network,
+        random: this.random.bytes,
+        pools: { bodies: new CountingBufferPool(), outputs: new CountingOutputPool() },
+        hasDataProcesses: false,
+        known: { of: () => [], serveridAt: () => null, learned: () => {} },
+      },
+    );
     this.attachments = new Attachments({
       clock,
       log,
       frontends,
-      namespaces: () => [this.namespace],
-      stalled: (volume, event) => void this.stalls.push(stallNotification(volume, event, clock).to),
-      moved: () => void this.recorded++,
-      cut: () => undefined,
+      namespaces,
+      offers: new OfferList(namespaces),
+      volumes: new AttachedVolumes(),
+      record: { save: async () => void this.recorded++ },
+      reports: {
+        stalled: (volume, event) => void this.stalls.push(stallNotification(volume, event, clock).to),
+        cut: () => undefined,
+        add: (...event) => notifications.add(...event),
+      },
       random: () => 0,
       instance: 1,
-      note: (...event) => notifications.add(...event),
       elsewhere: null,
       origins: UNCHECKED_ORIGINS,
     });
-    const attached = { record: () => Promise.resolve() } as unknown as AttachedList<Volume>;
-    const parts = {
-      clock,
-      log,
-      role: { processes: null, known: { of: () => [], serveridAt: () => null, learned: () => {} }, absences: { shown: async () => {} } },
+    hearServers({
+      namespaces,
+      absences: { shown: async () => {} },
       attachments: this.attachments,
-      attached,
+      record: { save: async () => {} },
       frontends,
       notifications,
-    };
-    this.namespace = new Namespace(
-      { whole: config, config: config.namespaces[0]!, locals: config.interfaces },
-      { instance: 1, machine: 'm', boot: 'b', process: 'p', dataProcess: 0 },
-      {
-        ...namespacePorts({ ...parts, namespaces: () => [this.namespace], attachAgain: () => Promise.resolve() }),
-        connector: network,
-        random: this.random.bytes,
-        pools: { bodies: new CountingBufferPool(), outputs: new CountingOutputPool() },
-      },
-    );
+      sessionBegan: async () => {},
+    });
+    this.namespace = namespaces.list[0]!;
     this.namespace.start();
     this.advance(PATH_SETTLED_MS * 2);
   }

@@ -66,8 +66,8 @@ export interface NbdFrontendOptions {
   readonly clock: Clock;
   /** True if connections may receive directly into the shared buffer (see withReceiveBuffer). The default is true. */
   readonly receiveInPlace?: boolean;
-  /** Called when the exports of this process may have changed. The default does nothing. */
-  readonly changed?: () => void;
+  /** Called when the exports of this process, which `facts` returns, may have changed. The default does nothing. */
+  readonly changed?: (frontend: Pick<NbdFrontend, 'facts'>) => void;
   /** Undefined if this process has all exports. */
   readonly elsewhere?: NbdElsewhere;
   /** This process's part of the memory for requests, if several processes share the memory. */
@@ -149,7 +149,7 @@ export class NbdFrontend implements Frontend {
 
   show(volume: FrontendVolume): Promise<void> {
     this.shown.add(volume);
-    this.options.changed?.();
+    this.options.changed?.(this);
     return Promise.resolve();
   }
 
@@ -160,7 +160,7 @@ export class NbdFrontend implements Frontend {
 
   /** Does nothing, because NBD clients cannot be notified when a volume grows; they get the new size when they reconnect. */
   grown(): Promise<void> {
-    this.options.changed?.();
+    this.options.changed?.(this);
     return Promise.resolve();
   }
 
@@ -177,7 +177,7 @@ export class NbdFrontend implements Frontend {
     const users = force ? [] : await this.usersOf(volume);
     if (users.length > 0) throw inUse(users);
     this.shown.delete(volume);
-    this.options.changed?.();
+    this.options.changed?.(this);
   }
 
   async drop(volume: FrontendVolume): Promise<void> {

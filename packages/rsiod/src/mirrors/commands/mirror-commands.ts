@@ -6,7 +6,7 @@ import type { Clock } from '@rsio/base/lib/clock';
 import type { Log } from '@rsio/base/log/log';
 import type { Attachments } from '../../attachments/attachments.ts';
 import { labelOf } from '../../attachments/offers.ts';
-import type { Namespace } from '../../network/namespace.ts';
+import type { Namespaces } from '../../network/namespaces.ts';
 import type { Volume } from '../../volumes/volume.ts';
 import type { AttachedMirror } from '../attached-mirror.ts';
 import { MirrorAccessOrders } from './access.ts';
@@ -20,7 +20,7 @@ import { MirrorSnapshots } from './snapshots.ts';
 export interface MirrorCommandsPorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn'>;
-  readonly namespaces: () => readonly Namespace[];
+  readonly namespaces: Pick<Namespaces, 'list'>;
   readonly attachments: Pick<Attachments, 'list' | 'mirrors'>;
   readonly newId: () => string;
   /** The volumes and mirrors that data processes have attached; null if there are none. */
@@ -59,7 +59,7 @@ export function mirrorCommands({ clock, log, attachments, newId, namespaces, els
     log,
     newId,
     mirrors,
-    namespaces: () => mirrorNamespaces(namespaces(), clock),
+    namespaces: () => mirrorNamespaces(namespaces.list, clock),
     mirrorAt: (label: string): AttachedMirror | null => {
       const volume = volumeAt(label);
       return volume === undefined ? null : mirrors.of(volume.target);

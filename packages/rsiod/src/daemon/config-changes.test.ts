@@ -5,7 +5,8 @@ import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { configChanges, isSameLogin, changeObstacles } from './config-changes.ts';
+import { isSameLogin } from '../network/namespace.ts';
+import { configChanges, changeObstacles } from './config-changes.ts';
 
 const INTERFACES = '[interface if0]\naddress = 10.0.1.1\n\n[interface if1]\naddress = 10.0.2.1/24\n';
 const LOGIN = 'namespaceid = 200\nnodename = big-2\nnodekey = 0xa-secret-of-sixteen\n';

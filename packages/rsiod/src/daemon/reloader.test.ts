@@ -37,14 +37,14 @@ function reload(text: string): Promise<string[]> {
   return reloadConfig({
     file,
     log: { ...quietLog, info: keep, warn: keep },
-    config: () => config,
+    current: { config },
     inUse: () => attached,
-    lostBy: () => lost,
+    namespaces: { lostBy: () => lost },
     obstacles: () => Promise.resolve(obstacles),
     take: (next) => {
       config = next;
     },
-    note: (...words) => events.push(words.join(' | ')),
+    notifications: { add: (...words) => void events.push(words.join(' | ')) },
   });
 }
 
@@ -87,14 +87,14 @@ test('a missing file is refused', async () => {
     reloadConfig({
       file,
       log: quietLog,
-      config: () => config,
+      current: { config },
       inUse: () => [],
-      lostBy: () => [],
+      namespaces: { lostBy: () => [] },
       obstacles: () => Promise.resolve([]),
       take: () => {
         throw new Error('taken');
       },
-      note: () => {},
+      notifications: { add: () => {} },
     }),
   ).rejects.toThrow(/No configuration file/);
 });

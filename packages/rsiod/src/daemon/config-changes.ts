@@ -17,6 +17,7 @@ import type {
   VolumeOverride,
 } from '@rsio/common/config/schema/types';
 import { printDuration, printEndpoint } from '@rsio/base/lib/units';
+import { isSameLogin } from '../network/namespace.ts';
 
 /** One difference, which an event shows as OBJECT: FROM -> TO. */
 export interface ConfigChange {
@@ -149,14 +150,6 @@ export function configChanges(before: RscltConfig, after: RscltConfig): ConfigCh
     ...sectionChanges('trigger', TRIGGER, before.triggers, after.triggers),
     ...gone(before.namespaces, after.namespaces).map(({ name }) => removed(`namespace ${name}`)),
   ];
-}
-
-/**
- * True if both configurations have the same name and id of the namespace, and the same node name. A namespace with the same login can keep
- * its sessions.
- */
-export function isSameLogin(before: ClientNamespaceConfig, after: ClientNamespaceConfig): boolean {
-  return before.name === after.name && before.namespaceid === after.namespaceid && before.nodename === after.nodename;
 }
 
 /**
