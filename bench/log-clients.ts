@@ -33,7 +33,7 @@ export interface LogScene {
 }
 
 /** Both clients run rsiod's compiled modules, because no module of the bundled program can be replaced. */
-const RSIOD = fileURLToPath(new URL('../../packages/rsiod/dist/main.js', import.meta.url));
+const RSIOD = fileURLToPath(new URL('../../packages/gates/dist/rsiod/main.js', import.meta.url));
 const WITHOUT_LOG = new URL('./without-log.js', import.meta.url).href;
 const SERVER_HOST = '127.45.0.1';
 const CLIENT_HOSTS = ['127.45.0.2', '127.45.0.3'] as const;

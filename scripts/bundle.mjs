@@ -10,7 +10,7 @@ import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { builtinsOnUse, terminalDescriptions, terminalLibrary } from './bundle-plugins.mjs';
-import { COMMANDS, FAULTY_SERVER, HUNT, PROGRAMS, programFile, ROOT } from './prepare.mjs';
+import { COMMANDS, entryModule, FAULTY_SERVER, HUNT, PROGRAMS, programFile, ROOT } from './prepare.mjs';
 import { COMPILER, startFiles } from './start-files.mjs';
 
 /**
@@ -40,11 +40,14 @@ const COMMANDS_SOURCE = `
 /** Returns the bundles of a package's programs, as files with their text. `from`: the folder of the bundled modules, `src` or `dist`. */
 export function joined(name, from) {
   const entries = PROGRAMS[name];
+  const moduleFile = (entry) => {
+    const [owner, module] = entryModule(name, entry);
+    return join(ROOT, 'packages', owner, from, `${module}.${from === 'src' ? 'ts' : 'js'}`);
+  };
   return bundled({
     ...COMMON_JS,
-    entryPoints: entries.map((entry) => join(ROOT, 'packages', name, from, `${entry}.${from === 'src' ? 'ts' : 'js'}`)),
+    entryPoints: entries.map((entry) => ({ in: moduleFile(entry), out: `${entry}.bundle` })),
     outdir: dirname(programFile(name, entries[0])),
-    entryNames: '[name].bundle',
     conditions: from === 'src' ? ['@rsio/source'] : [],
     plugins: [builtinsOnUse, terminalLibrary],
   });

@@ -88,7 +88,7 @@ describe.each([...pages.keys()])('%s', (page) => {
 
 describe.each([
   ['rssrv', 'rssrv.8', 'rssrv/src/main.ts'],
-  ['rsiod', 'rsiod.8', 'rsiod/src/main.ts'],
+  ['rsiod', 'rsiod.8', 'gates/src/rsiod/main.ts'],
   ['rsapp', 'rsapp.8', 'rsapp/src/main.ts'],
   ['rsweb', 'rsweb.8', 'rsweb/src/main.ts'],
   ['rsclogcat', 'rsclogcat.8', 'rsiod/src/logcat.ts'],

@@ -40,6 +40,14 @@ export const PROGRAMS = {
   csi: ['main'],
 };
 
+/** Entry modules of another package: rsiod begins with its gates, which register themselves. */
+const JOINED = { 'rsiod/main': ['gates', 'rsiod/main'] };
+
+/** Returns the package and the name of the module with which a program begins. */
+export function entryModule(name, entry) {
+  return JOINED[`${name}/${entry}`] ?? [name, entry];
+}
+
 /**
  * The program of the zoo's processes (test/sim/zoo), as a bundle, because a bundle starts several times as fast as the many separate
  * modules.

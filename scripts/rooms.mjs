@@ -6,8 +6,8 @@
 import { dirname, join } from 'node:path/posix';
 
 /**
- * The packages that a package may import. Programs never import each other. csi, rsapp and rsweb are satellites: nothing imports them, and
- * `npm test` in the folder of a satellite runs its tests alone; so it does for appliance, which rsadm and crsio show.
+ * The packages that a package may import. Programs never import each other. csi, gates, rsapp and rsweb are satellites: nothing imports them,
+ * and `npm test` in the folder of a satellite runs its tests alone; so it does for appliance, which rsadm and crsio show.
  */
 const PACKAGES = {
   base: [],
@@ -17,6 +17,7 @@ const PACKAGES = {
   appliance: ['base', 'common'],
   rssrv: ['base', 'common', 'api', 'protocol'],
   rsiod: ['base', 'common', 'api', 'protocol'],
+  gates: ['base', 'common', 'api', 'protocol', 'rsiod'],
   rsconfig: ['base', 'common', 'api', 'protocol'],
   rsadm: ['base', 'common', 'api', 'appliance'],
   crsio: ['base', 'common', 'api', 'protocol', 'appliance'],

@@ -94,7 +94,7 @@ test('packages import downwards only: no program another one, base nothing', () 
   }
 });
 
-test.each(['appliance', 'csi', 'rsapp', 'rsweb'])('npm test in the folder of satellite %s runs tests that exist', (name) => {
+test.each(['appliance', 'csi', 'gates', 'rsapp', 'rsweb'])('npm test in the folder of satellite %s runs tests that exist', (name) => {
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'packages', name, 'package.json'), 'utf8'));
   const [, filters] = /^node \.\.\/\.\.\/scripts\/test\.mjs (.+)$/.exec(scripts.test) ?? [];
   const files = ['packages', 'test'].flatMap((top) => readdirSync(join(ROOT, top), { recursive: true }).map((file) => join(top, file)));

@@ -3,7 +3,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { RsError } from '@rsio/base/lib/errors';
-import { ADMIN, CNTLID_ANY, FABRICS, HEADER_BYTES, PDU, PROPERTY, SGL, SQE_BYTES } from '@rsio/rsiod/gates/nvme/wire/constants';
+import { ADMIN, CNTLID_ANY, FABRICS, HEADER_BYTES, PDU, PROPERTY, SGL, SQE_BYTES } from '@rsio/gates/nvme/wire/constants';
 import { ByteStream } from './byte-stream.ts';
 import type { NvmeVolume, OpenConnection, Place } from './orders.ts';
 

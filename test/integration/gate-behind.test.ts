@@ -3,7 +3,7 @@
 
 import { tmpdir } from 'node:os';
 import { needPrograms } from '@rsio/base/testing/needs';
-import { SocketHost } from '@rsio/rsiod/gates/testing/socket-host';
+import { SocketHost } from '@rsio/gates/testing/socket-host';
 import { expect, it } from 'vitest';
 import type { Host } from '../support/hosts/host.ts';
 import { useHosts } from '../support/hosts/hosts.ts';

@@ -3,10 +3,10 @@
 
 import { beforeAll, expect, it } from 'vitest';
 import { systemClock } from '@rsio/base/lib/clock';
-import { GATE_QUIESCE_MS } from '@rsio/rsiod/gates/limits';
-import { SocketInitiator } from '@rsio/rsiod/gates/iscsi/testing/socket-initiator';
-import { capsule } from '@rsio/rsiod/gates/nvme/testing/nvme-host';
-import { SocketHost } from '@rsio/rsiod/gates/testing/socket-host';
+import { GATE_QUIESCE_MS } from '@rsio/gates/limits';
+import { SocketInitiator } from '@rsio/gates/iscsi/testing/socket-initiator';
+import { capsule } from '@rsio/gates/nvme/testing/nvme-host';
+import { SocketHost } from '@rsio/gates/testing/socket-host';
 import { clientConfig, startServer } from '../support/hosts/configs.ts';
 import type { Host } from '../support/hosts/host.ts';
 import { useHosts } from '../support/hosts/hosts.ts';

@@ -3,11 +3,11 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { beforeAll, expect, it } from 'vitest';
-import { GATE_HOST_LOGINS_MAX, GATE_SESSION_COMMANDS, GATE_UNPROVEN_EACH_MAX } from '@rsio/rsiod/gates/limits';
-import { HOST } from '@rsio/rsiod/gates/iscsi/testing/iscsi-host';
-import { SocketInitiator } from '@rsio/rsiod/gates/iscsi/testing/socket-initiator';
-import { iscsiFloods, LoginFlood, NVME_FLOODS } from '@rsio/rsiod/gates/testing/login-flood';
-import { SocketHost } from '@rsio/rsiod/gates/testing/socket-host';
+import { GATE_HOST_LOGINS_MAX, GATE_SESSION_COMMANDS, GATE_UNPROVEN_EACH_MAX } from '@rsio/gates/limits';
+import { HOST } from '@rsio/gates/iscsi/testing/iscsi-host';
+import { SocketInitiator } from '@rsio/gates/iscsi/testing/socket-initiator';
+import { iscsiFloods, LoginFlood, NVME_FLOODS } from '@rsio/gates/testing/login-flood';
+import { SocketHost } from '@rsio/gates/testing/socket-host';
 import { clientConfig, startServer } from '../support/hosts/configs.ts';
 import type { Host } from '../support/hosts/host.ts';
 import { useHosts } from '../support/hosts/hosts.ts';

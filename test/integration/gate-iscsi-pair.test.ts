@@ -3,7 +3,7 @@
 
 import { beforeAll, expect, it } from 'vitest';
 import { needPrograms } from '@rsio/base/testing/needs';
-import { SocketInitiator } from '@rsio/rsiod/gates/iscsi/testing/socket-initiator';
+import { SocketInitiator } from '@rsio/gates/iscsi/testing/socket-initiator';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 import { type GateIndex, GatePair } from '../support/scenes/gate-pair.ts';

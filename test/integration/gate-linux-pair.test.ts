@@ -3,8 +3,8 @@
 // D3, G41.
 
 import { beforeEach, expect, it } from 'vitest';
-import { GATE_KEEP_ALIVE_MIN_MS } from '@rsio/rsiod/gates/limits';
-import { SocketHost } from '@rsio/rsiod/gates/testing/socket-host';
+import { GATE_KEEP_ALIVE_MIN_MS } from '@rsio/gates/limits';
+import { SocketHost } from '@rsio/gates/testing/socket-host';
 import { type ChaosProxy, chaosProxies } from '../support/faults/chaos-proxy.ts';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { needTool } from '../support/programs/programs.ts';

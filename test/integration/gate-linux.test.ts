@@ -3,7 +3,7 @@
 // rounds of the hazard. Rules: D1, G40.
 
 import { beforeEach, expect, it } from 'vitest';
-import { GATE_KEEP_ALIVE_MIN_MS } from '@rsio/rsiod/gates/limits';
+import { GATE_KEEP_ALIVE_MIN_MS } from '@rsio/gates/limits';
 import type { ProxyEnd } from '../support/faults/chaos-proxy.ts';
 import { clientConfig, startServer } from '../support/hosts/configs.ts';
 import { emptyPool } from '../support/hosts/empty-pool.ts';

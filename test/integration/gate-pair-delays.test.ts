@@ -4,9 +4,9 @@
 
 import { needPrograms } from '@rsio/base/testing/needs';
 import { systemClock } from '@rsio/base/lib/clock';
-import { SocketInitiator } from '@rsio/rsiod/gates/iscsi/testing/socket-initiator';
-import { capsule } from '@rsio/rsiod/gates/nvme/testing/nvme-host';
-import { SocketHost } from '@rsio/rsiod/gates/testing/socket-host';
+import { SocketInitiator } from '@rsio/gates/iscsi/testing/socket-initiator';
+import { capsule } from '@rsio/gates/nvme/testing/nvme-host';
+import { SocketHost } from '@rsio/gates/testing/socket-host';
 import { expect, it } from 'vitest';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { freePort } from '../support/hosts/loopback.ts';

@@ -3,9 +3,9 @@
 
 import { beforeAll, expect, it } from 'vitest';
 import { needPrograms } from '@rsio/base/testing/needs';
-import { GATE_SWITCH_MS } from '@rsio/rsiod/gates/limits';
-import { capsule } from '@rsio/rsiod/gates/nvme/testing/nvme-host';
-import { SocketHost } from '@rsio/rsiod/gates/testing/socket-host';
+import { GATE_SWITCH_MS } from '@rsio/gates/limits';
+import { capsule } from '@rsio/gates/nvme/testing/nvme-host';
+import { SocketHost } from '@rsio/gates/testing/socket-host';
 import { startClient } from '../support/hosts/configs.ts';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { waitFor } from '../support/programs/wait-for.ts';

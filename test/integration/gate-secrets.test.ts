@@ -4,8 +4,8 @@
 import { createHmac } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { beforeAll, expect, it } from 'vitest';
-import { HOST_NQN } from '@rsio/rsiod/gates/nvme/testing/nvme-host';
-import { SocketHost } from '@rsio/rsiod/gates/testing/socket-host';
+import { HOST_NQN } from '@rsio/gates/nvme/testing/nvme-host';
+import { SocketHost } from '@rsio/gates/testing/socket-host';
 import { clientConfig, startServer } from '../support/hosts/configs.ts';
 import type { Host } from '../support/hosts/host.ts';
 import { useHosts } from '../support/hosts/hosts.ts';

@@ -4,9 +4,9 @@
 import { appendFileSync, readFileSync } from 'node:fs';
 import { beforeAll, expect, it } from 'vitest';
 import { systemClock } from '@rsio/base/lib/clock';
-import { GATE_QUIESCE_MS } from '@rsio/rsiod/gates/limits';
-import { capsule } from '@rsio/rsiod/gates/nvme/testing/nvme-host';
-import { SocketHost } from '@rsio/rsiod/gates/testing/socket-host';
+import { GATE_QUIESCE_MS } from '@rsio/gates/limits';
+import { capsule } from '@rsio/gates/nvme/testing/nvme-host';
+import { SocketHost } from '@rsio/gates/testing/socket-host';
 import { clientConfig, startServer } from '../support/hosts/configs.ts';
 import type { Host } from '../support/hosts/host.ts';
 import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';

@@ -4,7 +4,7 @@
 
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { beforeEach, expect, it } from 'vitest';
-import { GATE_GAP_MS } from '@rsio/rsiod/gates/limits';
+import { GATE_GAP_MS } from '@rsio/gates/limits';
 import {
   ata,
   ataOf,
@@ -20,7 +20,7 @@ import {
   reserve,
   reservedOf,
   writeSectors,
-} from '@rsio/rsiod/gates/aoe/testing/raw-initiator';
+} from '@rsio/gates/aoe/testing/raw-initiator';
 import { AOE_CARD, AoeMachine, SHELF } from '../support/aoe/aoe-machine.ts';
 import { FrameCard } from '../support/aoe/frame-card.ts';
 import { NbdIo } from '../support/io/nbd-io.ts';

@@ -12,6 +12,7 @@ import { systemClock } from '@rsio/base/lib/clock';
 import { toRsError } from '@rsio/base/lib/errors';
 import { isSamePlace, openLog } from '@rsio/base/log/log';
 import { ClientDaemon } from './daemon/daemon.ts';
+import { NO_GATES } from './frontends/gate-frontends.ts';
 import { MainChannel } from './processes/main-channel.ts';
 import { lossObstacles } from './daemon/reloader.ts';
 import type { AttachOutcome } from '@rsio/api/rsiod/methods';
@@ -48,6 +49,7 @@ function begin(first: Begin): void {
     keeperLack: null,
     restart: () => Promise.resolve(),
     stop: () => undefined,
+    newGates: NO_GATES,
     processes: null,
     part: { channel, processes: first.processes, origins: first.origins },
   });

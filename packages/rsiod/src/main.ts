@@ -21,6 +21,7 @@ import { toRsError } from '@rsio/base/lib/errors';
 import { plural } from '@rsio/base/lib/units';
 import { copyToStderr, type DaemonLog, isMoreVerbose, openLog } from '@rsio/base/log/log';
 import { ClientDaemon } from './daemon/daemon.ts';
+import type { NewGates } from './frontends/gate-frontends.ts';
 import { deviceFacts } from './frontends/system/device-choice.ts';
 import { type KeeperAbove, keeperAbove, keeperFor, wantsKeeper } from './keeper/keeper-choice.ts';
 import { KEEPER_VARIABLE, KeeperLink } from './keeper/keeper-link.ts';
@@ -39,6 +40,7 @@ Returns to the prompt once every path has been tried.
 `;
 
 interface Setup {
+  readonly newGates: NewGates;
   readonly config: RscltConfig;
   readonly paths: RsiodPaths;
   readonly foreground: boolean;
@@ -73,7 +75,7 @@ async function run(daemon: Daemon, setup: Setup): Promise<void> {
 
 type Relog = (config: RscltConfig) => void;
 
-async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup, log: DaemonLog, relog: Relog): Promise<void> {
+async function work(daemon: Daemon, { newGates, config, paths, above, keeperLack }: Setup, log: DaemonLog, relog: Relog): Promise<void> {
   reportCrash(log, 'rsiod', daemon);
   const node = nodeOf(config);
   const warn = warner(daemon, log);
@@ -121,6 +123,7 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
     keeperLack,
     restart,
     stop,
+    newGates,
     processes: count === 1 ? null : { count, spawn: spawnProcess },
     part: null,
   });
@@ -170,39 +173,42 @@ function nodeOf(config: RscltConfig): string {
   return config.namespaces[0]?.nodename ?? 'rsiod';
 }
 
-runProgram(
-  { name: 'rsiod', help: HELP, options: { foreground: { type: 'boolean' }, check: { type: 'boolean' } }, takesPositionals: false },
-  async ({ values, root, out, note }) => {
-    const paths = rsiodPaths(root);
-    const above = keeperAbove(process.env);
-    // The variable is removed from the environment, so that no child process takes the keeper of this process for its own.
-    delete process.env[KEEPER_VARIABLE];
-    const config = configOf(paths, above?.life ?? 0);
-    if (values.check === true) {
-      withSafeTriggers(config);
-      for (const warning of warningSentences(config.warnings)) note(`Warning: ${warning}`);
-      const servers = config.namespaces.reduce((sum, namespace) => sum + namespace.servers.length, 0);
-      const counts = `${plural(config.interfaces.length, 'interface')}, ${plural(config.namespaces.length, 'namespace')}`;
-      out(`${paths.configFile}: ${counts} and ${plural(servers, 'server interface')}: good\n`);
-      return;
-    }
-    const foreground = values.foreground === true;
-    const isJournal = isUnderJournal(above !== null);
-    const isKept = above !== null || wantsKeeper(config, deviceFacts(paths.root));
-    const keeper = keeperFor({
-      life: above?.life ?? 0,
-      root: paths.root,
-      logFile: keeperLog(paths, config.log, isJournal),
-      node: nodeOf(config),
-    });
-    await startDaemon({
-      program: 'rsiod',
-      foreground,
-      pidFile: paths.pidFile,
-      note,
-      keeper: isKept && typeof keeper !== 'string' ? keeper : null,
-      main: (daemon) =>
-        run(daemon, { config, paths, foreground, above, keeperLack: typeof keeper === 'string' ? keeper : null, isJournal }),
-    });
-  },
-);
+/** Runs the program. `newGates`: makes its gates, which are a package of their own. */
+export function runRsiod(newGates: NewGates): void {
+  runProgram(
+    { name: 'rsiod', help: HELP, options: { foreground: { type: 'boolean' }, check: { type: 'boolean' } }, takesPositionals: false },
+    async ({ values, root, out, note }) => {
+      const paths = rsiodPaths(root);
+      const above = keeperAbove(process.env);
+      // The variable is removed from the environment, so that no child process takes the keeper of this process for its own.
+      delete process.env[KEEPER_VARIABLE];
+      const config = configOf(paths, above?.life ?? 0);
+      if (values.check === true) {
+        withSafeTriggers(config);
+        for (const warning of warningSentences(config.warnings)) note(`Warning: ${warning}`);
+        const servers = config.namespaces.reduce((sum, namespace) => sum + namespace.servers.length, 0);
+        const counts = `${plural(config.interfaces.length, 'interface')}, ${plural(config.namespaces.length, 'namespace')}`;
+        out(`${paths.configFile}: ${counts} and ${plural(servers, 'server interface')}: good\n`);
+        return;
+      }
+      const foreground = values.foreground === true;
+      const isJournal = isUnderJournal(above !== null);
+      const isKept = above !== null || wantsKeeper(config, deviceFacts(paths.root));
+      const keeper = keeperFor({
+        life: above?.life ?? 0,
+        root: paths.root,
+        logFile: keeperLog(paths, config.log, isJournal),
+        node: nodeOf(config),
+      });
+      await startDaemon({
+        program: 'rsiod',
+        foreground,
+        pidFile: paths.pidFile,
+        note,
+        keeper: isKept && typeof keeper !== 'string' ? keeper : null,
+        main: (daemon) =>
+          run(daemon, { newGates, config, paths, foreground, above, keeperLack: typeof keeper === 'string' ? keeper : null, isJournal }),
+      });
+    },
+  );
+}

@@ -2,7 +2,7 @@
 // Invariant: the program behind it ends with this process, and every wait has a bound.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { replyIn, type Reply } from '@rsio/rsiod/gates/aoe/testing/raw-initiator';
+import { replyIn, type Reply } from '@rsio/gates/aoe/testing/raw-initiator';
 import { waitFor } from '../programs/wait-for.ts';
 
 const ANSWER_MS = 20_000;

@@ -4,7 +4,7 @@
 
 import { fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
-import { pdu } from '@rsio/rsiod/gates/nvme/testing/nvme-host';
+import { pdu } from '@rsio/gates/nvme/testing/nvme-host';
 
 const [address = '', port = '', name = '', controller = '', nqn = ''] = process.argv.slice(2);
 const NONE = Buffer.alloc(0);

@@ -7,11 +7,11 @@ import type { AttachOutcome } from '@rsio/api/rsiod/methods';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { Signal } from '@rsio/base/lib/signal';
 import { TAKE, type Take } from '@rsio/protocol/wire/messages';
-import type { OfferedVolume } from '../gates/standbys.ts';
 import type { Server } from '../network/server.ts';
+import type { OfferedVolume, StandbyServers } from '../frontends/gate-frontends.ts';
 import { labelOf, type OfferList, type ServerOffer } from './offers.ts';
 
-export class GateOffers {
+export class GateOffers implements StandbyServers {
   /** Attaches the volume with this id for a gate. */
   readonly taken = new Signal<[label: string, id: string, take: Take], Promise<AttachOutcome>>('a gate takes a volume');
   private readonly offers: Pick<OfferList, 'list'>;

@@ -2,6 +2,7 @@
 // Invariants: a collection changes nothing and sends nothing to a server. A collection pauses after each volume and each path, so that I/O
 // continues during the collection.
 
+import type { GateFrontends } from '../frontends/gate-frontends.ts';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import type { AoeGateView, AttachedMirrorView, BackupView, GateView, PathStats } from '@rsio/api/rsiod/methods';
 import { PATH_STATES } from '@rsio/base/lib/path-states';
@@ -26,8 +27,7 @@ export interface ClientMetricsPorts extends FiguresPorts {
   readonly log: Pick<Log, 'info' | 'error'>;
   readonly beganMs: number;
   readonly backups: { readonly list: readonly BackupView[] };
-  readonly gates: { views(): readonly GateView[]; readonly usedBytes: number };
-  readonly aoeGates: { views(): readonly AoeGateView[] };
+  readonly gates: Pick<GateFrontends, 'views' | 'usedBytes'>;
   readonly current: { readonly sinceMs: number };
   readonly events: Pick<KindCounts, 'byKind'>;
   /** How often the keeper or the main process has replaced a process of rsiod. */
@@ -84,9 +84,9 @@ export class ClientMetrics {
     this.addDaemon(out, figures);
     const { gates } = this.ports;
     const views = gates.views();
-    for (const gate of views) addGate(out, gate);
-    for (const gate of this.ports.aoeGates.views()) addAoeGate(out, gate);
-    if (views.length > 0) out.add('rsio_client_gate_memory_used_bytes', gates.usedBytes);
+    for (const gate of views.gates) addGate(out, gate);
+    for (const gate of views.aoe) addAoeGate(out, gate);
+    if (views.gates.length > 0) out.add('rsio_client_gate_memory_used_bytes', gates.usedBytes);
     const latencies: (() => void)[] = [];
     for (const { route, labels } of routes) {
       latencies.push(addPath(out, route, labels, elsewhere));

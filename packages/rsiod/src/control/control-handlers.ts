@@ -19,8 +19,7 @@ import type { Attachments } from '../attachments/attachments.ts';
 import type { Backups } from './backups.ts';
 import type { CurrentConfig } from '../network/current-config.ts';
 import type { Namespaces } from '../network/namespaces.ts';
-import type { AoeGates } from '../gates/aoe/aoe-gates.ts';
-import type { Gates } from '../gates/gates.ts';
+import type { GateFrontends } from '../frontends/gate-frontends.ts';
 import type { Frontends } from '../frontends/frontends.ts';
 import type { ClientSnapshots } from './client-snapshots.ts';
 import type { MirrorChanges } from '../mirrors/commands/changes.ts';
@@ -60,8 +59,7 @@ export interface ControlHandlersPorts {
   readonly current: CurrentConfig;
   readonly namespaces: Namespaces;
   readonly frontends: Frontends;
-  readonly gates: Pick<Gates, 'views' | 'placesOf'>;
-  readonly aoeGates: Pick<AoeGates, 'views'>;
+  readonly gates: Pick<GateFrontends, 'views' | 'placesOf'>;
   readonly reloads: {
     /** Reloads the configuration and returns one sentence for each change. If it throws an error, the daemon is unchanged. */
     reload(): Promise<string[]>;
@@ -111,7 +109,7 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
       return { ...statusView(ports.current.config, namespaces.list, attachments.list, mirrors, clock), awaited: record.awaited };
     },
     stats: () => statsView(namespaces.list, attachments.list),
-    gates: () => ({ gates: ports.gates.views(), aoe: ports.aoeGates.views() }),
+    gates: () => ports.gates.views(),
     events: (wanted) => notifications.read(wanted),
     reload: async () => ({ applied: await ports.reloads.reload() }),
     restart: async () => {

@@ -14,6 +14,7 @@ import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { smallRscltcfg } from '@rsio/common/testing/sample-rscltcfg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { MainChannel } from '../processes/main-channel.ts';
+import { NO_GATES } from '../frontends/gate-frontends.ts';
 import { ClientDaemon } from './daemon.ts';
 import type { ClientDaemonOptions } from './foundation.ts';
 
@@ -42,6 +43,7 @@ function optionsOf(role: Pick<ClientDaemonOptions, 'processes' | 'part'>): Clien
     keeperLack: null,
     restart: () => Promise.resolve(),
     stop: () => {},
+    newGates: NO_GATES,
   };
 }
 

@@ -10,6 +10,7 @@ import { machineInterfaces, systemFacts } from '@rsio/protocol/explorer/interfac
 import { EVENT_KINDS } from '../control/client-metrics.ts';
 import { ClientSnapshots } from '../control/client-snapshots.ts';
 import { Notifications } from '../control/notifications.ts';
+import type { NewGates } from '../frontends/gate-frontends.ts';
 import { CurrentConfig } from '../network/current-config.ts';
 import { passOn, type Remembered, remembered, type RoleOptions } from '../processes/role.ts';
 
@@ -25,6 +26,7 @@ export interface ClientDaemonOptions extends RoleOptions {
   readonly keeperLack: string | null;
   /** Calls `handOver` and exits, so that the keeper starts another process. */
   readonly restart: () => Promise<void>;
+  readonly newGates: NewGates;
   /** Stops this process as SIGTERM does. */
   readonly stop: () => void;
 }

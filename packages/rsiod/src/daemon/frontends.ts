@@ -3,17 +3,15 @@
 
 import { type EffectiveVolume, effectiveVolumeOf } from '@rsio/common/config/effective-volume';
 import { CUT_STATE } from '@rsio/api/rsiod/methods';
-import { programVersion } from '@rsio/base/lib/version';
 import { GateOffers } from '../attachments/gate-offers.ts';
 import { labelOf } from '../attachments/offers.ts';
 import { DeviceFrontend } from '../frontends/devices/devices.ts';
 import { Frontends } from '../frontends/frontends.ts';
 import { NbdFrontend } from '../frontends/nbd/nbd-frontend.ts';
 import { deviceFacts } from '../frontends/system/device-choice.ts';
-import { AoeGates } from '../gates/aoe/aoe-gates.ts';
-import { audienceOf, takeFromPrograms } from '../gates/from-programs.ts';
-import { Gates } from '../gates/gates.ts';
-import { PROGRAMS_RETURN_MS } from '../gates/limits.ts';
+import { audienceOf, takeFromPrograms } from '../frontends/from-programs.ts';
+import type { GateFrontends } from '../frontends/gate-frontends.ts';
+import { PROGRAMS_RETURN_MS } from '../frontends/limits.ts';
 import type { Audience, FrontendVolume } from '../volumes/frontend-volume.ts';
 import { isSnapshot } from '@rsio/base/lib/volume-name';
 import type { ClientDaemonOptions, Foundation } from './foundation.ts';
@@ -23,15 +21,14 @@ import type { VolumesPhase } from './volumes.ts';
 export interface FrontendsPhase {
   readonly frontends: Frontends;
   readonly nbd: NbdFrontend;
-  readonly gates: Gates;
-  readonly aoeGates: AoeGates;
+  readonly gates: GateFrontends;
   readonly gateOffers: GateOffers;
   /** Decides whether programs of this machine or hosts of its gates get a volume; undefined: both, because nobody can write to it. */
   readonly shownTo: (volume: FrontendVolume) => Promise<Audience | undefined>;
 }
 
 export function newFrontends(
-  { paths, clock, log, warn }: ClientDaemonOptions,
+  { paths, clock, log, warn, newGates }: ClientDaemonOptions,
   { current, kept, notifications, offers, role, volumes, record }: Foundation & ServersPhase & VolumesPhase,
 ): FrontendsPhase {
   const { config } = current;
@@ -73,25 +70,16 @@ export function newFrontends(
     taken: () => record.save(),
   });
   const gateOffers = new GateOffers(offers);
-  const gates = new Gates({
+  const gates = newGates({
     clock,
     log,
-    version: programVersion(),
-    numbersFile: paths.gatesFile,
-    gates: role.isData ? [] : config.gates,
+    paths,
+    config,
     isSettled: () => record.isSettled,
     servers: gateOffers,
     takeFromPrograms: fromPrograms,
     nodeOf: (namespace) => current.config.namespaces.find(({ name }) => name === namespace)?.nodename ?? '',
     namespaceid: () => current.config.namespaces[0]?.namespaceid ?? 0,
-  });
-  const aoeGates = new AoeGates({
-    clock,
-    log,
-    version: programVersion(),
-    notesFile: paths.aoeFile,
-    gates: role.isData ? [] : config.aoeGates,
-    takeFromPrograms: fromPrograms,
   });
   const shownTo = async (volume: FrontendVolume): Promise<Audience | undefined> => {
     const before = record.audienceOf(volume);
@@ -101,7 +89,7 @@ export function newFrontends(
       isReadonly: volume.readonly || isSnapshot(volume.name),
       hasDevice,
       before,
-      isClaimed: gates.claims(volume, before) || aoeGates.claims(volume),
+      isClaimed: gates.claims(volume, before),
     };
     const release = (): Promise<void> => devices.release(volume, 'a gate of this machine offers it to hosts', false);
     const audience = await audienceOf(facts, release);
@@ -111,5 +99,5 @@ export function newFrontends(
     if (hasDevice) log.info(`${label} has no device here, because a gate offers it to hosts: ${remedy}`);
     return 'gates';
   };
-  return { frontends: new Frontends([devices, nbd, gates, aoeGates]), nbd, gates, aoeGates, gateOffers, shownTo };
+  return { frontends: new Frontends([devices, nbd, ...gates.frontends]), nbd, gates, gateOffers, shownTo };
 }

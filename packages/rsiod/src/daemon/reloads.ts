@@ -79,7 +79,7 @@ export class Reloads {
   /** Applies a configuration. */
   take(next: RscltConfig): void {
     const { log } = this.options;
-    const { current, namespaces, watcher, role, record, nbd, gates, aoeGates, attachments, metrics } = this.parts;
+    const { current, namespaces, watcher, role, record, nbd, gates, attachments, metrics } = this.parts;
     current.begin(next);
     attachments.configure(role.settingsOf(next));
     namespaces.follow();
@@ -89,7 +89,7 @@ export class Reloads {
     const { warning } = unkept(this.options, next);
     if (warning !== null) log.warn(warning);
     role.exportsChanged(nbd);
-    if (!role.isData) void Promise.all([gates.follow(next.gates), aoeGates.follow(next.aoeGates)]);
+    if (!role.isData) void gates.follow(next);
     attachments.configurationChanged();
     role.configure(next);
     void attachments.attachWanted(true).then(() => record.save());

@@ -13,7 +13,7 @@ import { volumeNote } from '@rsio/protocol/wire/mirror-messages';
 import type { Attachments } from '../attachments/attachments.ts';
 import { type Choice, chooseVolume, labelOf, type ServerOffer } from '../attachments/offers.ts';
 import { ownersOf } from '../attachments/pool-owner.ts';
-import { GateRecord, noteIn } from '../gates/gate-record.ts';
+import { GateRecord, noteIn } from './gate-record.ts';
 import { mirrorNamespaces } from '../mirrors/commands/namespaces.ts';
 import { records, surveyMirror, type SurveyedMirror } from '../mirrors/commands/survey.ts';
 import type { Namespaces } from '../network/namespaces.ts';

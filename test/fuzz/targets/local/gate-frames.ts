@@ -5,10 +5,10 @@
 
 import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { SeededRandom } from '@rsio/base/testing/seeded-random';
-import { AoeEngine } from '@rsio/rsiod/gates/aoe/aoe-engine';
-import { AoeTarget, type Notes } from '@rsio/rsiod/gates/aoe/aoe-target';
-import { OutputBatch } from '@rsio/rsiod/gates/aoe/output-batch';
-import { RecordReader } from '@rsio/rsiod/gates/aoe/record-reader';
+import { AoeEngine } from '@rsio/gates/aoe/aoe-engine';
+import { AoeTarget, type Notes } from '@rsio/gates/aoe/aoe-target';
+import { OutputBatch } from '@rsio/gates/aoe/output-batch';
+import { RecordReader } from '@rsio/gates/aoe/record-reader';
 import {
   ata,
   config,
@@ -21,7 +21,7 @@ import {
   OTHER,
   replyIn,
   reserve,
-} from '@rsio/rsiod/gates/aoe/testing/raw-initiator';
+} from '@rsio/gates/aoe/testing/raw-initiator';
 import {
   AOE_CHANGE_MS,
   AOE_CONFIG_MAX_BYTES,
@@ -29,7 +29,7 @@ import {
   AOE_MACS_MAX,
   AOE_VOLUME_COMMANDS_MAX,
   AOE_WRITE_AGE_MS,
-} from '@rsio/rsiod/gates/limits';
+} from '@rsio/gates/limits';
 import { expectThat, type FuzzTarget } from '../../fixtures/fuzz-target.ts';
 import { ScriptedVolume, VOLUME_BYTES } from '../../fixtures/scripted-volume.ts';
 import { mutatedScript, readScript, scriptPieces, type Step, step } from '../../makers/script.ts';

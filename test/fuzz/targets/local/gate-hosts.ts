@@ -5,13 +5,13 @@
 
 import { DataBuffers } from '@rsio/rsiod/frontends/streams/data-buffers';
 import { MemoryBudget } from '@rsio/rsiod/frontends/streams/memory-budget';
-import { GateOrder } from '@rsio/rsiod/gates/order/gate-order';
-import { VolumeOrder } from '@rsio/rsiod/gates/order/volume-order';
-import { HostBudgets } from '@rsio/rsiod/gates/ports/host-budgets';
+import { GateOrder } from '@rsio/gates/order/gate-order';
+import { VolumeOrder } from '@rsio/gates/order/volume-order';
+import { HostBudgets } from '@rsio/gates/ports/host-budgets';
 import { BatchPool } from '@rsio/rsiod/frontends/streams/transport';
 import { MemoryTransport } from '@rsio/rsiod/frontends/nbd/testing/memory-transport';
-import { NvmeConnection } from '@rsio/rsiod/gates/nvme/nvme-connection';
-import { Subsystem } from '@rsio/rsiod/gates/nvme/subsystem';
+import { NvmeConnection } from '@rsio/gates/nvme/nvme-connection';
+import { Subsystem } from '@rsio/gates/nvme/subsystem';
 import {
   answers,
   capsule,
@@ -22,14 +22,8 @@ import {
   type Answer,
   type Digests,
   type Sqe,
-} from '@rsio/rsiod/gates/nvme/testing/nvme-host';
-import {
-  GATE_ADMIN_ENTRIES,
-  GATE_COPY_MAX_BYTES,
-  GATE_LARGE_LOGS_MAX,
-  GATE_QUEUE_ENTRIES,
-  GATE_SMALL_LOG_BYTES,
-} from '@rsio/rsiod/gates/limits';
+} from '@rsio/gates/nvme/testing/nvme-host';
+import { GATE_ADMIN_ENTRIES, GATE_COPY_MAX_BYTES, GATE_LARGE_LOGS_MAX, GATE_QUEUE_ENTRIES, GATE_SMALL_LOG_BYTES } from '@rsio/gates/limits';
 import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { expectThat, type FuzzTarget } from '../../fixtures/fuzz-target.ts';
 import { playFrontend, VOLUME_BYTES, type ScriptedVolume } from '../../fixtures/scripted-volume.ts';

@@ -4,10 +4,10 @@
 // has ended. In the end, no task remains.
 
 import type { SeededRandom } from '@rsio/base/testing/seeded-random';
-import { COMMANDS } from '@rsio/rsiod/gates/scsi/command-table';
-import { SCSI_PIECE_BYTES, SCSI_TRANSFER_MAX_BYTES } from '@rsio/rsiod/gates/limits';
-import type { TaskFunction } from '@rsio/rsiod/gates/scsi/port';
-import { cdb6, type RigHost, ScsiRig } from '@rsio/rsiod/gates/scsi/testing/scsi-rig';
+import { COMMANDS } from '@rsio/gates/scsi/command-table';
+import { SCSI_PIECE_BYTES, SCSI_TRANSFER_MAX_BYTES } from '@rsio/gates/limits';
+import type { TaskFunction } from '@rsio/gates/scsi/port';
+import { cdb6, type RigHost, ScsiRig } from '@rsio/gates/scsi/testing/scsi-rig';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { expectThat, type FuzzTarget } from '../../fixtures/fuzz-target.ts';
 import { mutatedScript, readScript, scriptPieces, type Step, step } from '../../makers/script.ts';

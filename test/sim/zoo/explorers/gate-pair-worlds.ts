@@ -8,11 +8,12 @@ import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { StallingClock } from '@rsio/base/testing/stalling-clock';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
-import { GATE_SWITCH_MS, GATE_TICK_MS } from '@rsio/rsiod/gates/limits';
-import { GateRig, NQN } from '@rsio/rsiod/gates/nvme/testing/nvme-rig';
-import { VolumeOrder } from '@rsio/rsiod/gates/order/volume-order';
-import type { GateNamespace } from '@rsio/rsiod/gates/ports/gate-namespace';
-import { type OfferedVolume, type StandbyGate, Standbys } from '@rsio/rsiod/gates/standbys';
+import { GATE_SWITCH_MS, GATE_TICK_MS } from '@rsio/gates/limits';
+import { GateRig, NQN } from '@rsio/gates/nvme/testing/nvme-rig';
+import { VolumeOrder } from '@rsio/gates/order/volume-order';
+import type { GateNamespace } from '@rsio/gates/ports/gate-namespace';
+import type { OfferedVolume } from '@rsio/rsiod/frontends/gate-frontends';
+import { type StandbyGate, Standbys } from '@rsio/gates/standbys';
 import type { VolumeIo } from '@rsio/rsiod/volumes/frontend-volume';
 import { Network, NvmeWire, type Told, type WireWorld } from './gate-wires.ts';
 

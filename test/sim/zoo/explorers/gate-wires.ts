@@ -3,10 +3,10 @@
 // session. Invariant: a path that its host has given up sends and answers nothing any more; what it had sent still arrives.
 
 import type { SeededRandom } from '@rsio/base/testing/seeded-random';
-import type { TargetPdu } from '@rsio/rsiod/gates/iscsi/testing/iscsi-host';
-import { type IscsiRig, RigHost } from '@rsio/rsiod/gates/iscsi/testing/iscsi-rig';
-import { capsule, type Answer, hostData, type Sqe } from '@rsio/rsiod/gates/nvme/testing/nvme-host';
-import type { GateRig, RigConnection } from '@rsio/rsiod/gates/nvme/testing/nvme-rig';
+import type { TargetPdu } from '@rsio/gates/iscsi/testing/iscsi-host';
+import { type IscsiRig, RigHost } from '@rsio/gates/iscsi/testing/iscsi-rig';
+import { capsule, type Answer, hostData, type Sqe } from '@rsio/gates/nvme/testing/nvme-host';
+import type { GateRig, RigConnection } from '@rsio/gates/nvme/testing/nvme-rig';
 
 const BLOCK = 512;
 const NO_TAG = 0xffff_ffff;

@@ -6,9 +6,9 @@
 
 import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { SeededRandom } from '@rsio/base/testing/seeded-random';
-import { IscsiRig } from '@rsio/rsiod/gates/iscsi/testing/iscsi-rig';
-import { GATE_HOST_LOGINS_MAX, GATE_PROOF_MS, GATE_TICK_MS } from '@rsio/rsiod/gates/limits';
-import { GateRig } from '@rsio/rsiod/gates/nvme/testing/nvme-rig';
+import { IscsiRig } from '@rsio/gates/iscsi/testing/iscsi-rig';
+import { GATE_HOST_LOGINS_MAX, GATE_PROOF_MS, GATE_TICK_MS } from '@rsio/gates/limits';
+import { GateRig } from '@rsio/gates/nvme/testing/nvme-rig';
 import { IscsiWire, Network, NvmeWire, type Told, UNMAPPED, type Wire, type WireWorld } from './gate-wires.ts';
 
 const [WRITES, STEPS_MAX, BLOCK] = [60, 2_500, 512];

@@ -1,20 +1,20 @@
 // Mutants of the rules of gates (D1, D3). The zoo runs them against explorers/gate-worlds.ts and explorers/gate-pair-worlds.ts.
 // Invariant: each breaks one condition of a rule.
 
-import { BlockOrder, type Change, Hold } from '@rsio/rsiod/gates/order/block-order';
-import { GateOrder } from '@rsio/rsiod/gates/order/gate-order';
-import { GatePath, type HeldChange, type Moment, type PathPorts } from '@rsio/rsiod/gates/order/gate-path';
-import { IscsiConnection } from '@rsio/rsiod/gates/iscsi/iscsi-connection';
-import { GATE_PROOF_MS } from '@rsio/rsiod/gates/limits';
-import { Controller } from '@rsio/rsiod/gates/nvme/controller';
-import { CrossResets } from '@rsio/rsiod/gates/nvme/cross-resets';
-import { NvmeCommand } from '@rsio/rsiod/gates/nvme/nvme-command';
-import type { Queue } from '@rsio/rsiod/gates/nvme/queue';
-import type { Outcome } from '@rsio/rsiod/gates/scsi/constants';
-import { Nexus } from '@rsio/rsiod/gates/scsi/nexus';
-import type { ScsiTask } from '@rsio/rsiod/gates/scsi/scsi-task';
-import { type StandbyGate, StandbyNamespace, Standbys, StandbyVolume } from '@rsio/rsiod/gates/standbys';
-import type { AnaState } from '@rsio/rsiod/gates/ports/gate-namespace';
+import { BlockOrder, type Change, Hold } from '@rsio/gates/order/block-order';
+import { GateOrder } from '@rsio/gates/order/gate-order';
+import { GatePath, type HeldChange, type Moment, type PathPorts } from '@rsio/gates/order/gate-path';
+import { IscsiConnection } from '@rsio/gates/iscsi/iscsi-connection';
+import { GATE_PROOF_MS } from '@rsio/gates/limits';
+import { Controller } from '@rsio/gates/nvme/controller';
+import { CrossResets } from '@rsio/gates/nvme/cross-resets';
+import { NvmeCommand } from '@rsio/gates/nvme/nvme-command';
+import type { Queue } from '@rsio/gates/nvme/queue';
+import type { Outcome } from '@rsio/gates/scsi/constants';
+import { Nexus } from '@rsio/gates/scsi/nexus';
+import type { ScsiTask } from '@rsio/gates/scsi/scsi-task';
+import { type StandbyGate, StandbyNamespace, Standbys, StandbyVolume } from '@rsio/gates/standbys';
+import type { AnaState } from '@rsio/gates/ports/gate-namespace';
 import type { Status } from '@rsio/protocol/wire/status';
 import type { VolumeIo } from '@rsio/rsiod/volumes/frontend-volume';
 import { override, overrideGetter } from '../../base/override.ts';

@@ -1,5 +1,5 @@
 // The interface through which a connection of a program or of a host uses its socket, and the pooled buffers in which small replies are sent
-// together. Only socket.ts, nbd-frontend.ts, gates/gate.ts and gates/tls use sockets.
+// together. Only socket.ts, nbd-frontend.ts and the gates use sockets.
 
 import { ObjectPool } from '@rsio/base/structures/object-pool';
 import { NBD_BATCHES_POOLED_MAX, NBD_BATCH_BYTES } from '../limits.ts';
