@@ -1,15 +1,15 @@
-// The table of all commands of rsadm, in groups, in the order in which the help lists them. To add a command, add a file in commands/ and a
-// line in this table.
+// The table of all commands of rsadm, in groups, in the order in which the help lists them. A command that is one call of rssrv is in the
+// entry of the method (packages/api/src/rssrv), and this table names the method. Any other command is a file in commands/.
 
 import { completionCommand } from '@rsio/common/cli/completion-command';
 import { listed, shownCall } from '@rsio/common/cli/command';
 import { CommandLine, type CommandTable } from '@rsio/common/cli/command-line';
 import { WHICH_ONE } from '@rsio/api/manage/which-one';
+import type { ServerMethodName } from '@rsio/api/rssrv/server-methods';
 import type { AdmCommand, AdmContext } from './cli/context.ts';
 import { APPLIANCE_APPLY, APPLIANCE_BACK, APPLIANCE_CONFIRM, APPLIANCE_RESTORE } from './commands/appliance.ts';
 import { APPLIANCE_SAVE, APPLIANCE_SHOW, APPLIANCE_UPGRADE } from './commands/appliance.ts';
 import { CLIENT_ADD, CLIENT_LIST, CLIENT_REMOVE, CLIENT_RENAME, CLIENT_RIGHTS, CLIENT_SET } from './commands/clients.ts';
-import { CLIENT_FENCE, CLIENT_KICK, CLIENT_RELEASE, CLIENT_UNFENCE } from './commands/client-fences.ts';
 import { CLIENT_REKEY } from './commands/client-keys.ts';
 import { CONTROL_GROUP_SET, CONTROL_GROUP_SHOW } from './commands/control-group.ts';
 import { EVENTS } from './commands/events.ts';
@@ -24,9 +24,10 @@ import { READY_TO_RESTART, RELOAD } from './commands/server.ts';
 import { STATS } from './commands/stats.ts';
 import { STATUS } from './commands/status.ts';
 import { WITNESS_LIST, WITNESS_REMOVE } from './commands/witness.ts';
-import { VOLUME_COMMANDS } from './commands/volumes.ts';
+import { commandOf, VOLUME_COMMANDS } from './commands/volumes.ts';
 
-const GROUPS: readonly (readonly [heading: string, commands: readonly AdmCommand[]])[] = [
+/** A method stands for the command that follows from its entry. */
+const LISTED: readonly (readonly [heading: string, commands: readonly (AdmCommand | ServerMethodName)[]])[] = [
   ['Server', [STATUS, STATS, EVENTS, RELOAD, READY_TO_RESTART, CHECK, INIT, RENAME, IDENTITY_NEW, CONTROL_GROUP_SHOW, CONTROL_GROUP_SET]],
   ['Network', [INTERFACE_LIST, INTERFACE_ADD, INTERFACE_REMOVE, NAMESPACE_SHOW, NAMESPACE_SET]],
   ['Pools', [POOL_LIST, POOL_ADD, POOL_SET, POOL_MOVE, POOL_GROW, POOL_RELEASE, POOL_REMOVE, POOL_CHECK, FARM, FARM_BALANCE]],
@@ -35,7 +36,8 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly AdmCommand
     'Clients',
     [
       ...[CLIENT_LIST, CLIENT_ADD, CLIENT_RENAME, CLIENT_RIGHTS, CLIENT_SET, CLIENT_REKEY],
-      ...[CLIENT_KICK, CLIENT_FENCE, CLIENT_UNFENCE, CLIENT_RELEASE, CLIENT_REMOVE],
+      ...(['client-kick', 'client-fence', 'client-unfence', 'client-release'] as const),
+      CLIENT_REMOVE,
     ],
   ],
   ['Mirrors', [WITNESS_LIST, WITNESS_REMOVE]],
@@ -46,6 +48,10 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly AdmCommand
   ],
   ['Shell', [completionCommand('rsadm', '/etc/dvsc/rssrvcfg', () => COMMANDS)]],
 ];
+
+const GROUPS = LISTED.map(
+  ([heading, commands]) => [heading, commands.map((one) => (typeof one === 'string' ? commandOf(one) : one))] as const,
+);
 
 export const COMMANDS: readonly AdmCommand[] = GROUPS.flatMap(([, commands]) => commands);
 

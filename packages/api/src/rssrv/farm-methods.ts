@@ -15,6 +15,7 @@ export const FARM_METHODS = {
     reads: true,
     params: {},
     result: object({ server: text('Name of this server'), pools: list(SHARED_POOL) }),
+    command: { byHand: 'farm', because: 'rsadm has its texts' },
   }),
   'pool-move': serverMethod({
     help: 'Moves a shared pool to another owner, under I/O. The answer comes when that server serves the pool',
@@ -23,6 +24,7 @@ export const FARM_METHODS = {
     params: { name, to: { shape: filledText(), what: 'the name of a server' } },
     result: object({ server: text(), tookMs: number() }),
     waitMs: SERVER_CHANGE_MS,
+    command: { byHand: 'pool move', because: 'rsadm has its texts' },
   }),
   'pool-grow': serverMethod({
     help: 'Makes the file system of a shared pool as large as its disk, which has grown, under I/O. Only the server that serves the pool can',
@@ -31,6 +33,7 @@ export const FARM_METHODS = {
     params: { name },
     result: object({ beforeBytes: orNull(number(), 'Size of the file system before'), sizeBytes: orNull(number(), 'Its size now') }),
     waitMs: SERVER_CHANGE_MS,
+    command: { byHand: 'pool grow', because: 'rsadm has its texts' },
   }),
   'pool-release': serverMethod({
     help: 'Gives a shared pool up, so that no server has it until a command moves it. Only for pools with take-over-after = never',
@@ -39,6 +42,7 @@ export const FARM_METHODS = {
     params: { name },
     result: object({}),
     waitMs: SERVER_CHANGE_MS,
+    command: { byHand: 'pool release', because: 'rsadm has its texts' },
   }),
   'farm-make': serverMethod({
     help: 'Makes a pool on a shared disk, unless the disk has one. The caller then adds the section to rssrvcfg, on each owner',
@@ -53,5 +57,6 @@ export const FARM_METHODS = {
     },
     result: object({ isNew: flag() }),
     waitMs: SERVER_CHANGE_MS,
+    command: { calledBy: 'pool add' },
   }),
 } as const;

@@ -94,6 +94,7 @@ continues or starts over after a restart of the server.`,
     params: { name: volumeName, universe, from: poolOrNull, pool: poolName, limitBytes: bytesPerSecond },
     result: one,
     waitMs: SERVER_CHANGE_MS,
+    command: { byHand: 'volume move', because: 'it waits for the job' },
   }),
   'volume-copy': serverMethod({
     help: 'Begins a job that copies a volume at one moment, or a snapshot of it, to a new volume',
@@ -111,6 +112,7 @@ continues or starts over after a restart of the server.`,
     },
     result: one,
     waitMs: SERVER_CHANGE_MS,
+    command: { byHand: 'volume copy', because: 'it waits for the job' },
   }),
   // Clients may not call this method, because a client must not make the server write files or connect to other machines.
   'volume-export': serverMethod({
@@ -128,6 +130,7 @@ continues or starts over after a restart of the server.`,
     },
     result: one,
     waitMs: SERVER_CHANGE_MS,
+    command: { calledBy: 'volume copy' },
   }),
   // Clients may not call this method, because a client must not make the server read files or connect to other machines.
   'volume-import': serverMethod({
@@ -145,5 +148,6 @@ continues or starts over after a restart of the server.`,
     },
     result: one,
     waitMs: SERVER_CHANGE_MS,
+    command: { byHand: 'volume import', because: 'it waits for the job' },
   }),
 } as const;

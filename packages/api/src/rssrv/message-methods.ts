@@ -13,6 +13,7 @@ export const SERVER_MESSAGE_METHODS = {
     shows: {},
     params: { to: messageTo, id: { shape: filledText(), what: 'an id, at most 64 characters' }, text: messageText },
     result: object({}),
+    command: { calledBy: 'rsiod' },
   }),
   'message-take': serverMethod({
     help: 'Removes the named messages to the calling client, and answers with the oldest others',
@@ -21,5 +22,6 @@ export const SERVER_MESSAGE_METHODS = {
     shows: {},
     params: { taken: { shape: list(filledText()), what: 'a list of ids', default: [] } },
     result: object({ messages: list(object({ id: text(), from: text('The client that has sent it'), text: text() })) }),
+    command: { calledBy: 'rsiod' },
   }),
 } as const;

@@ -33,6 +33,7 @@ export const OBSERVING_METHODS = {
     reads: true,
     params: {},
     result: object({ interfaces: list(INTERFACE) }),
+    command: { byHand: 'interface list', because: 'without rssrv, it shows the file' },
   }),
   stats: serverMethod({
     help: 'Counters, rates and latencies of each client and volume, and the I/O that waits',
@@ -40,6 +41,7 @@ export const OBSERVING_METHODS = {
     reads: true,
     params: {},
     result: STATS,
+    command: { byHand: 'stats', because: 'it asks twice, and shows rates' },
   }),
   events: serverMethod({
     help: 'The latest events, or those after the event with this number, the oldest first; with waitMs, the answer waits for such an event',
@@ -47,6 +49,7 @@ export const OBSERVING_METHODS = {
     reads: true,
     params: EVENTS_PARAMS,
     result: EVENTS_RESULT,
+    command: { byHand: 'events', because: 'it follows the events' },
   }),
   readiness: serverMethod({
     help: 'Whether the server may be restarted now, and what stands against it',
@@ -54,6 +57,7 @@ export const OBSERVING_METHODS = {
     reads: true,
     params: {},
     result: READINESS,
+    command: { byHand: 'ready-to-restart', because: 'rsadm has its texts' },
   }),
   'config-check': serverMethod({
     help: 'Checks a text as if it were the configuration file, and changes nothing; an error says why reload would refuse it',
@@ -62,5 +66,6 @@ export const OBSERVING_METHODS = {
     params: { text: { shape: text(), what: 'the text of a configuration file' } },
     result: object({ changes: list(text(), 'A sentence for each change that reload would make'), warnings: list(text()) }),
     waitMs: SERVER_CHANGE_MS,
+    command: { byHand: 'check', because: 'without rssrv, it checks the file by itself' },
   }),
 } as const;

@@ -21,5 +21,6 @@ export const PEER_METHODS = {
     reads: true,
     params: {},
     result: object({ peers: list(PEER) }),
+    command: { byHand: 'peer list', because: 'rsadm has its texts' },
   }),
 } as const;

@@ -18,6 +18,7 @@ export const POOL_METHODS = {
     },
     result: object({ isNew: flag(), volumes: count('Volumes that the pool already has') }),
     waitMs: SERVER_CHANGE_MS,
+    command: { byHand: 'pool add', because: 'it edits rssrvcfg, too' },
   }),
   'pool-check': serverMethod({
     help: 'Reads a pool again, and reports what it lacks, and files that belong to no volume',
@@ -26,6 +27,7 @@ export const POOL_METHODS = {
     params: { name: { shape: filledText(), what: 'the name of a pool' } },
     result: object({ pool: POOL }),
     waitMs: SERVER_CHANGE_MS,
+    command: { byHand: 'pool check', because: 'rsadm has its texts' },
   }),
   'pool-list': serverMethod({
     help: 'The pools of the server',
@@ -34,5 +36,6 @@ export const POOL_METHODS = {
     shows: { pools: 'pool' },
     params: {},
     result: object({ pools: list(POOL) }),
+    command: { byHand: 'pool list', because: 'rsadm has its texts' },
   }),
 } as const;

@@ -155,6 +155,7 @@ export const SOURCE_METHODS = {
     },
     result: one,
     waitMs: SERVER_CHANGE_MS,
+    command: { byHand: 'volume replicate', because: 'it takes any number of names, and also ends a replication' },
   }),
   'volume-replicate-end': serverMethod({
     help: 'Ends the replication of volumes. The other server keeps the followers',
@@ -164,6 +165,7 @@ export const SOURCE_METHODS = {
     params: { volumes: volumeNames, force: flagParam },
     result: object({ replication: orNull(REPLICATION, 'As it was; null: only marks were left') }),
     waitMs: SERVER_CHANGE_MS,
+    command: { calledBy: 'volume replicate' },
   }),
   'replication-list': serverMethod({
     help: 'The replications from this server and to this server',
@@ -173,6 +175,7 @@ export const SOURCE_METHODS = {
     params: {},
     result: object({ replications: list(REPLICATION) }),
     waitMs: SERVER_CHANGE_MS,
+    command: { byHand: 'volume replications', because: 'what it says follows from the warnings of the server' },
   }),
 } as const;
 
@@ -189,6 +192,7 @@ export const COPYING_METHODS = {
       orders: atMost(REPLICATION_REPORTS_MAX, list(REPLICATION_ORDER)),
     }),
     waitMs: SERVER_CHANGE_MS,
+    command: { calledBy: 'rssrv of another server' },
   }),
   'replication-moment': serverMethod({
     help: 'For a server that copies: makes the next moment',
@@ -198,6 +202,7 @@ export const COPYING_METHODS = {
     params: { replication: id },
     result: object({ nowMs: time, moment: SOURCE_MOMENT }),
     waitMs: SERVER_CHANGE_MS,
+    command: { calledBy: 'rssrv of another server' },
   }),
   'replication-confirm': serverMethod({
     help: 'For a server that copies: it has the moment, so that the source may remove earlier ones',
@@ -207,6 +212,7 @@ export const COPYING_METHODS = {
     params: { replication: id, group: { shape: uuid, what: 'the group of a moment' } },
     result: object({ removed: whole(0, Number.MAX_SAFE_INTEGER, 'Snapshots that were removed') }),
     waitMs: SERVER_CHANGE_MS,
+    command: { calledBy: 'rssrv of another server' },
   }),
   'replication-hand-over': serverMethod({
     help: 'Of an earlier release, which exchanged the roles in another way: it is refused',
@@ -221,6 +227,7 @@ export const COPYING_METHODS = {
     },
     result: object({ node: text() }),
     waitMs: SERVER_CHANGE_MS,
+    command: { calledBy: 'rssrv of another server' },
   }),
   'replication-grant': serverMethod({
     help: 'For a server that copies: its administrator wants to exchange the roles. If the source allows it, it closes, and makes a last moment',
@@ -230,6 +237,7 @@ export const COPYING_METHODS = {
     params: { replication: id, wanted: { shape: uuid, what: 'the id of the hand-over' }, checkOnly: flagParam },
     result: object({ node: name }),
     waitMs: SERVER_CHANGE_MS,
+    command: { calledBy: 'rssrv of another server' },
   }),
   'replication-release': serverMethod({
     help: 'For a server that copies: it will never take over with this hand-over, so that the source may open again',
@@ -239,6 +247,7 @@ export const COPYING_METHODS = {
     params: { replication: id, granted: { shape: uuid, what: 'the id of the hand-over' } },
     result: object({}),
     waitMs: SERVER_CHANGE_MS,
+    command: { calledBy: 'rssrv of another server' },
   }),
 } as const;
 
@@ -252,6 +261,7 @@ export const FOLLOWER_METHODS = {
     params: { volumes: volumeNames, from: nameOrNull },
     result: object({ volumes: list(VOLUME), momentMs: number('By the clock of the source'), ageMs: number('Age of that moment') }),
     waitMs: SERVER_CHANGE_MS,
+    command: { byHand: 'volume promote', because: 'it takes any number of names, and makes the clones of a drill, too' },
   }),
   'volume-reverse': serverMethod({
     help: 'Exchanges the roles of two servers without loss: the source is closed, its last moment is copied, and the followers are promoted. `cancel` gives that up',
@@ -261,6 +271,7 @@ export const FOLLOWER_METHODS = {
     params: { volumes: volumeNames, client: nameOrNull, reversible: nameOrNull, cancel: flagParam },
     result: object({ replication: text('Id of the replication that is being reversed') }),
     waitMs: SERVER_CHANGE_MS,
+    command: { byHand: 'volume reverse', because: 'it takes any number of names' },
   }),
   'volume-demote': serverMethod({
     help: 'Makes volumes, which were the source, followers of the volumes that were promoted. Their present content is kept as a snapshot',
@@ -275,6 +286,7 @@ export const FOLLOWER_METHODS = {
       momentMs: orNull(number('That moment'), 'null: they have none in common'),
     }),
     waitMs: SERVER_CHANGE_MS,
+    command: { byHand: 'volume demote', because: 'it asks for consent when it has asked what will be lost' },
   }),
   'volume-seed': serverMethod({
     help: 'Gives a follower without a moment the content of another volume, so that its first moment copies only what differs',
@@ -313,5 +325,6 @@ attached. OTHER is not changed, and can be removed afterwards.`,
     params: { volumes: volumeNames, suffix: { shape: filledText(), what: 'the end of the names of the clones' } },
     result: object({ volumes: list(VOLUME), momentMs: number('By the clock of the source') }),
     waitMs: SERVER_CHANGE_MS,
+    command: { calledBy: 'volume promote' },
   }),
 } as const;

@@ -4,10 +4,11 @@
 // program does not compile.
 
 import { CONTROL_ANSWER_MS } from '@rsio/common/control/limits';
-import type { ControlMethod, Param, RemoteRight } from '@rsio/common/control/method-table';
+import type { ControlMethod, RemoteRight } from '@rsio/common/control/method-table';
 import type { Fields, ObjectShape, Of, ValuesOf } from '@rsio/base/lib/shape';
 import type { MethodCommand, StoredCommand } from './method-command.ts';
 import { request } from './params.ts';
+import type { NoCommand, Params } from '../views/command-text.ts';
 import type { JobView, ManagedVolumeView, PoolView, RemovedVolumeView, ReplicationView, SnapshotView } from '../views/views.ts';
 
 /** The objects of answers of which a client without the right admin sees only a part (rssrv/src/admin/remote/visible.ts). */
@@ -43,7 +44,6 @@ type Rights<F extends Fields> =
  */
 type Effect = { readonly reads: true; readonly repeats?: never } | { readonly reads?: never; readonly repeats: 'journal' | 'harmless' };
 
-type Params = Readonly<Record<string, Param>>;
 type WithId<P, E> = E extends { readonly repeats: 'journal' } ? P & { readonly request: typeof request } : P;
 
 export interface ServerMethod<P extends Params = Params, F extends Fields = Fields> extends ControlMethod<P, ValuesOf<F>> {
@@ -53,8 +53,7 @@ export interface ServerMethod<P extends Params = Params, F extends Fields = Fiel
   readonly repeats: 'journal' | 'harmless' | null;
   /** Null: the result is only for clients with the right admin. */
   readonly shows: Shows | null;
-  /** Null: a command of the programs is written by hand, or only programs call the method. */
-  readonly command: StoredCommand | null;
+  readonly command: StoredCommand | NoCommand;
 }
 
 export function serverMethod<const P extends Params, const F extends Fields, const E extends Effect>(
@@ -63,12 +62,12 @@ export function serverMethod<const P extends Params, const F extends Fields, con
     readonly params: P;
     readonly result: ObjectShape<F>;
     readonly waitMs?: number;
-    readonly command?: MethodCommand<P, ValuesOf<F>>;
+    readonly command: MethodCommand<P, ValuesOf<F>> | NoCommand;
   } & Rights<F> &
     E,
 ): ServerMethod<WithId<P, E>, F> {
-  const { help, result, waitMs = CONTROL_ANSWER_MS, right, shows = null, repeats = null, command = null } = entry;
+  const { help, result, waitMs = CONTROL_ANSWER_MS, right, shows = null, repeats = null, command } = entry;
   const params = (repeats === 'journal' ? { ...entry.params, request } : entry.params) as WithId<P, E>;
   // The id of the request is no part of a command.
-  return { help, params, result, waitMs, right, repeats, shows, command: command as unknown as StoredCommand | null };
+  return { help, params, result, waitMs, right, repeats, shows, command: command as unknown as StoredCommand | NoCommand };
 }

@@ -29,6 +29,7 @@ export const SERVER_METHODS = {
     shows: { methods: 'method' },
     params: {},
     result: SERVER_DAEMON,
+    command: { calledBy: 'each program' },
   }),
   ...POOL_METHODS,
   ...FARM_METHODS,
@@ -58,6 +59,7 @@ export const SERVER_METHODS = {
         'null: the server makes no change',
       ),
     }),
+    command: { calledBy: 'status' },
   }),
   reload: serverMethod({
     help: 'Reads the configuration file again; an error says why nothing was changed',
@@ -66,6 +68,7 @@ export const SERVER_METHODS = {
     params: {},
     result: object({ applied: list(text(), 'A sentence for each change') }),
     waitMs: SERVER_CHANGE_MS,
+    command: { byHand: 'reload', because: 'rsadm has its texts' },
   }),
 } as const;
 

@@ -36,6 +36,7 @@ export const SNAPSHOT_METHODS = {
     params: { snapshots: newSnapshots },
     result: object({ snapshots: list(SNAPSHOT) }),
     waitMs: SERVER_CHANGE_MS,
+    command: { byHand: 'volume snapshot', because: 'it takes any number of names' },
   }),
   'volume-snapshot-remove': serverMethod({
     help: 'Removes a snapshot for good. With onlyId, the snapshot is removed only if it has this id',
@@ -45,6 +46,7 @@ export const SNAPSHOT_METHODS = {
     params: { ...snapshot, onlyId },
     result: object({ volume: VOLUME }),
     waitMs: SERVER_CHANGE_MS,
+    command: { calledBy: 'volume remove' },
   }),
   'replica-snapshot': serverMethod({
     help: 'Makes a snapshot of a replica for the holder of its mirror, which has no change in flight. Before replica-snapshot-prove, it can only be removed',
@@ -54,6 +56,7 @@ export const SNAPSHOT_METHODS = {
     params: { ...snapshot, id: snapshotId, mirror, term: momentNumber, number: momentNumber, isMoment },
     result: object({ snapshot: SNAPSHOT }),
     waitMs: SERVER_CHANGE_MS,
+    command: { calledBy: 'rsiod, for a snapshot of a mirror' },
   }),
   'replica-snapshot-prove': serverMethod({
     help: 'Marks a snapshot of a replica as a snapshot of the mirror. The holder asks for this if it still had the mirror after the snapshot was made',
@@ -63,6 +66,7 @@ export const SNAPSHOT_METHODS = {
     params: { ...snapshot, id: snapshotId, mirror, term: momentNumber },
     result: object({ snapshot: SNAPSHOT }),
     waitMs: SERVER_CHANGE_MS,
+    command: { calledBy: 'rsiod, for a snapshot of a mirror' },
   }),
   'volume-clone': serverMethod({
     help: 'Creates a volume with the content of a snapshot, in the same pool',
@@ -82,7 +86,7 @@ it. The new volume takes space only for blocks that are written later, in either
 volume. The new volume does not depend on the snapshot, which can be removed.`,
       example: 'volume clone oracle@monday test',
       says: ({ volume }, { label, ofServer, typed }) => ({
-        line: `${label(volume)} created in pool ${poolsText(volume)}${ofServer}, ${shownSize(volume.sizeBytes)}, as ${typed}`,
+        lines: [`${label(volume)} created in pool ${poolsText(volume)}${ofServer}, ${shownSize(volume.sizeBytes)}, as ${typed}`],
         notes: volume.state === 'unavailable' ? [`${label(volume)} is not served: ${volume.reason ?? '-'}`] : [],
       }),
     },
@@ -125,6 +129,7 @@ if it has grown since the snapshot, the added part becomes zeros.`,
       untilId: orNull(text(), 'null: now'),
     }),
     waitMs: SERVER_CHANGE_MS,
+    command: { byHand: 'volume diff', because: 'it joins the parts of the answer' },
   }),
 } as const;
 
@@ -140,6 +145,7 @@ export const IMAGE_METHODS = {
       job: orNull(JOB, 'Makes the image in another pool; null: it is made'),
     }),
     waitMs: SERVER_CHANGE_MS,
+    command: { byHand: 'volume image', because: 'it waits for the job' },
   }),
   'volume-refresh': serverMethod({
     help: 'Brings images up to date, all to the same moment; no client may hold them',
@@ -152,6 +158,7 @@ export const IMAGE_METHODS = {
       jobs: list(JOB, 'Jobs that refresh them from other pools'),
     }),
     waitMs: SERVER_CHANGE_MS,
+    command: { byHand: 'volume refresh', because: 'it takes any number of names, and waits for the jobs' },
   }),
   'volume-image-restore': serverMethod({
     help: 'Gives a volume the content of its image in a universe; no client may hold the volume',
@@ -165,6 +172,7 @@ export const IMAGE_METHODS = {
       job: orNull(JOB, 'Restores the volume from another pool; null: it is restored'),
     }),
     waitMs: SERVER_CHANGE_MS,
+    command: { calledBy: 'volume restore' },
   }),
   'volume-split': serverMethod({
     help: 'Makes an image an ordinary volume',

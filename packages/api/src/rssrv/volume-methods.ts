@@ -49,6 +49,7 @@ export const VOLUME_METHODS = {
     params: { pool: poolOrNull },
     result: object({ volumes: list(VOLUME), removed: list(REMOVED, 'Removed volumes that can be restored') }),
     waitMs: SERVER_CHANGE_MS,
+    command: { byHand: 'volume list', because: '--removed chooses what is printed, and rsconfig asks all servers' },
   }),
   'volume-show': serverMethod({
     help: 'One volume with its snapshots',
@@ -91,6 +92,7 @@ export const VOLUME_METHODS = {
     },
     result: changed,
     waitMs: SERVER_CHANGE_MS,
+    command: { byHand: 'volume create', because: 'it may find the volume, or attach it' },
   }),
   'volume-grow': serverMethod({
     help: 'Makes a volume larger. A replica grows only if the request names its mirror, as the requests of its holder do',
@@ -111,7 +113,7 @@ export const VOLUME_METHODS = {
 that pool; no client may use the volume during the command.`,
       example: 'volume grow oracle 20g',
       says: ({ volume }, { label }) => ({
-        line: `${label(volume)} now has ${shownSize(volume.sizeBytes)}`,
+        lines: [`${label(volume)} now has ${shownSize(volume.sizeBytes)}`],
         warnings: volume.overcommit === undefined ? [] : [volume.overcommit],
       }),
     },
@@ -155,6 +157,7 @@ that pool; no client may use the volume during the command.`,
     },
     result: changed,
     waitMs: SERVER_CHANGE_MS,
+    command: { byHand: 'volume set', because: 'it takes any number of settings, and names clients that the server does not know' },
   }),
   'volume-annotate': serverMethod({
     help: 'Gives a volume a note for people; an empty text removes the note',
@@ -183,6 +186,7 @@ that pool; no client may use the volume during the command.`,
     params: { name: volumeName, universe },
     result: object({ removed: REMOVED }),
     waitMs: SERVER_CHANGE_MS,
+    command: { byHand: 'volume remove', because: 'it asks for consent, and removes snapshots, too' },
   }),
   'volume-restore': serverMethod({
     help: 'Brings back a removed volume',
@@ -192,6 +196,7 @@ that pool; no client may use the volume during the command.`,
     params: { name: volumeName, universe },
     result: changed,
     waitMs: SERVER_CHANGE_MS,
+    command: { byHand: 'volume restore', because: 'it also restores the content of an image' },
   }),
   'volume-purge': serverMethod({
     help: 'Deletes removed volumes for good. A client can delete only those that it has created',
@@ -204,6 +209,7 @@ that pool; no client may use the volume during the command.`,
       left: count('Number of volumes that match, but were not deleted in this answer; send the request again for them'),
     }),
     waitMs: SERVER_CHANGE_MS,
+    command: { byHand: 'volume purge', because: 'it asks for consent, and repeats the request until nothing is left' },
   }),
 } as const;
 
@@ -253,6 +259,7 @@ volume set clients=NAMES comes first.`,
     params: { name: volumeName, universe, client },
     result: object(ALLOWED),
     waitMs: SERVER_CHANGE_MS,
+    command: { byHand: 'volume allow', because: 'it names clients that the server does not know' },
   }),
 } as const;
 

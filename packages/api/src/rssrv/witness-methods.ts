@@ -42,6 +42,7 @@ export const WITNESS_METHODS = {
       limit: count('Records that the server keeps at most'),
       records: list(WITNESS_RECORD),
     }),
+    command: { byHand: 'witness list', because: 'rsadm has its texts' },
   }),
   'witness-remove': serverMethod({
     help: 'Removes the record of a mirror, so that the server has no vote in it',
@@ -50,5 +51,6 @@ export const WITNESS_METHODS = {
     params: { mirror, force: flagParam },
     result: object({ mirror: text(), name: orNull(text(), 'null: the record could not be read') }),
     waitMs: SERVER_CHANGE_MS,
+    command: { byHand: 'witness remove', because: 'rsadm has its texts' },
   }),
 } as const;

@@ -2,11 +2,13 @@
 // Invariant: each command that changes something sends an id with its request, so that the request is never executed twice.
 
 import { type Command, JSON_OPTION, printJson } from '@rsio/common/cli/command';
-import { SERVER_METHODS } from '@rsio/api/rssrv/server-methods';
+import { SERVER_METHODS, type ServerMethodName } from '@rsio/api/rssrv/server-methods';
+import { assert } from '@rsio/base/lib/assert';
 import { object } from '@rsio/base/lib/shape';
 import { NO_VOLUME, removedTable, volumesTable, volumeText } from '@rsio/api/views/server-tables';
 import { copyAnywhereCommand } from '@rsio/api/manage/volumes/copy';
 import { CREATE, CREATED_FIELDS, createVolume, reportCreated } from '@rsio/api/manage/volumes/create';
+import { derivedCommand } from '@rsio/api/manage/volumes/derived';
 import type { VolumeDoor, VolumeProgram, VolumeTarget } from '@rsio/api/manage/volumes/door';
 import { poolNameOf, volumeName } from '@rsio/api/views/values';
 import { volumeCommands } from '@rsio/api/manage/volumes/shared';
@@ -68,6 +70,13 @@ const VOLUME_CREATE = defineCommand({
     return undefined;
   },
 });
+
+/** The command that follows from the entry of a method. */
+export function commandOf(method: ServerMethodName): AdmCommand {
+  const command = derivedCommand(PROGRAM, method);
+  assert(command !== null, `The entry of ${method} has no command`);
+  return onThisServer(command);
+}
 
 /** All commands about volumes and jobs. */
 export const VOLUME_COMMANDS: readonly AdmCommand[] = volumeCommands(PROGRAM, onThisServer, {

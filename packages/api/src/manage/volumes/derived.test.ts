@@ -1,6 +1,6 @@
 // Tests that run over all entries of the table with a command, for rsadm and for rsconfig: the example of the entry reaches the method with
 // parameters that it takes, the text and the JSON are printed, and bash completes the words. Thus a new entry needs no test of its own for
-// this. Each method that a client may call has a command, or is known as one that only programs call.
+// this. The tests of the programs (command-table.test.ts) say that each entry with a command is in the tables of the programs.
 
 import { bashCompletion } from '@rsio/common/cli/completion-script';
 import { type Command, shownCall } from '@rsio/common/cli/command';
@@ -16,9 +16,9 @@ import { SERVER_METHODS, type ServerMethodName } from '../../rssrv/server-method
 import { sample } from '../../testing/sample.ts';
 import { volumeText } from '../../views/server-tables.ts';
 import { volumeName } from '../../views/values.ts';
+import { ownCommand } from '../derived.ts';
 import { derivedCommand } from './derived.ts';
 import type { VolumeDoor, VolumeProgram, VolumeTarget } from './door.ts';
-import { sharedCommand, volumeCommands } from './shared.ts';
 
 const completes = { completesVolumes: 'echo oracle', completesRemoved: 'echo old' };
 const PROGRAMS: readonly VolumeProgram[] = [
@@ -26,8 +26,15 @@ const PROGRAMS: readonly VolumeProgram[] = [
   { program: 'rsconfig', place: { namespace: text(), server: text() }, jobs: 'volume jobs', ...completes },
 ];
 const METHODS = Object.keys(SERVER_METHODS) as ServerMethodName[];
-const ENTRIES = METHODS.filter((method) => entryOf(method).command !== null);
-const CASES = PROGRAMS.flatMap((program) => ENTRIES.map((method) => [program.program, method, program] as const));
+const ENTRIES = METHODS.flatMap((method) => {
+  const command = ownCommand(entryOf(method).command);
+  return command === null ? [] : [{ method, command }];
+});
+const CASES = PROGRAMS.flatMap((program) =>
+  ENTRIES.filter(({ command: { only } }) => only === undefined || only === program.program).map(
+    ({ method, command }) => [program.program, method, program, command.example.replace(/^jobs/, program.jobs).split(' ')] as const,
+  ),
+);
 const REQUEST = 'the id of the request';
 
 function entryOf(method: ServerMethodName): ServerMethod {
@@ -58,12 +65,13 @@ async function run(given: VolumeProgram, argv: readonly string[]): Promise<Ran> 
     newId: () => REQUEST,
     out: (more) => (out += more),
     note: (sentence) => notes.push(sentence),
+    configFile: '/etc/x',
     local: null,
     find,
     findRemoved: find,
     choose: async (name) => [await find(name)],
   };
-  const commands = volumeCommands(given, (command) => command, {});
+  const commands = ENTRIES.map(({ method }) => derivedCommand(given, method)!);
   const line = new CommandLine<VolumeDoor>(tableOf(given, commands));
   const { values, positionals } = parseArgs({ args: [...argv], options: line.options, allowPositionals: true });
   const { command, words } = line.commandOf(values, positionals);
@@ -83,17 +91,13 @@ function tableOf({ program }: VolumeProgram, commands: readonly Command<VolumeDo
   };
 }
 
-function exampleOf({ jobs }: VolumeProgram, method: ServerMethodName): readonly string[] {
-  return (entryOf(method).command?.example ?? '').replace(/^jobs/, jobs).split(' ');
-}
-
 test('there are commands that follow from entries', () => {
-  expect(ENTRIES.length).toBeGreaterThan(12);
+  expect(ENTRIES.length).toBeGreaterThan(18);
 });
 
-describe.each(CASES)('%s, %s', (_, method, program) => {
+describe.each(CASES)('%s, %s', (_, method, program, example) => {
   test('the example sends a request that the method takes', async () => {
-    const { asked, out, notes } = await run(program, exampleOf(program, method));
+    const { asked, out, notes } = await run(program, example);
     expect(asked.map(([called]) => called)).toEqual([method]);
     const params = asked[0]![1];
     const { params: taken, repeats } = entryOf(method);
@@ -104,7 +108,7 @@ describe.each(CASES)('%s, %s', (_, method, program) => {
   });
 
   test('the JSON is the place and the answer, exactly as declared', async () => {
-    const { out } = await run(program, [...exampleOf(program, method), '--json']);
+    const { out } = await run(program, [...example, '--json']);
     const command = derivedCommand(program, method);
     expect(command?.json && misfit(command.json, JSON.parse(out), 'exactly')).toBeNull();
   });
@@ -118,22 +122,4 @@ describe.each(CASES)('%s, %s', (_, method, program) => {
     const script = bashCompletion(program.program, '/etc/x', [command]);
     for (const word of [...words, ...Object.keys(command.options).map((name) => `--${name}`)]) expect(script).toContain(word);
   });
-});
-
-// Each program has these in its own way.
-const OWN = ['volume-list', 'volume-create', 'volume-export', 'volume-import', 'pool-list', 'farm-show'];
-/** Parts of commands, and what only programs call. */
-const PARTS: readonly string[] = [
-  ...['daemon', 'reload', 'readiness', 'message-send', 'message-take'],
-  ...['volume-snapshot-remove', 'volume-image-restore', 'volume-drill', 'volume-replicate-end'],
-  ...['replica-snapshot', 'replica-snapshot-prove'],
-  ...METHODS.filter((method) => entryOf(method).right === 'copy'),
-];
-/** rsadm alone has commands for these. */
-const SERVER_ONLY = /^(pool|client|witness)-/;
-
-test('each method that a client may call has a command, or is known as one that only programs call', () => {
-  const open = METHODS.filter((method) => entryOf(method).right !== null && !SERVER_ONLY.test(method));
-  const without = open.filter((method) => sharedCommand(PROGRAMS[0]!, method) === null);
-  expect(without.toSorted()).toEqual([...OWN.filter((method) => open.includes(method as ServerMethodName)), ...PARTS].toSorted());
 });

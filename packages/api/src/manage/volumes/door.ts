@@ -42,6 +42,7 @@ export interface VolumeDoor extends Output {
   /** Returns an id for a request that changes something. */
   readonly newId: () => string;
   readonly note: (sentence: string) => void;
+  readonly configFile: string;
   /** Finds the server that has the volume. Throws E_USAGE. With several servers, also throws E_UNKNOWN_VOLUME or E_AMBIGUOUS. */
   find(name: string, purpose: Purpose): Promise<VolumeTarget>;
   /** The only server that the program knows; null if the name of a volume decides which of several servers is used. */

@@ -1,8 +1,8 @@
 // All commands about the volumes of a server that rsadm and rsconfig share, by the method whose command they are: those that follow from the
-// entry of the method, and those with a body of their own. Invariant: a method that a client may call has a command, or is here as one that
-// only programs call.
+// entry of the method, and those with a body of their own, for a reason that the entry gives.
 
 import type { Command } from '@rsio/common/cli/command';
+import type { ServerMethod } from '../../rssrv/server-method.ts';
 import { SERVER_METHODS, type ServerMethodName } from '../../rssrv/server-methods.ts';
 import { allowCommand } from './access.ts';
 import { removeCommand, restoreCommand, setCommand } from './commands.ts';
@@ -41,6 +41,8 @@ const BY_HAND: ByMethod<(given: VolumeProgram) => Command<VolumeDoor>> = {
 
 /** The command of a method that both programs have; null if there is none. */
 export function sharedCommand(given: VolumeProgram, method: ServerMethodName): Command<VolumeDoor> | null {
+  const { command }: ServerMethod = SERVER_METHODS[method];
+  if ('only' in command) return null;
   return BY_HAND[method]?.(given) ?? derivedCommand(given, method);
 }
 

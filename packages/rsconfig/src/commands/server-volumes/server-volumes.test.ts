@@ -2,6 +2,8 @@
 // choice of the server is in chosen-server.test.ts, `create --attach` in create-attach.test.ts, and the list in volume-list.test.ts. Real
 // daemons are in test/integration/client-volumes.test.ts.
 
+import { ownCommand } from '@rsio/api/manage/derived';
+import type { StoredCommand } from '@rsio/api/rssrv/method-command';
 import { SERVER_METHODS } from '@rsio/api/rssrv/server-methods';
 import type { AwaitedView } from '@rsio/api/rsiod/methods';
 import { misfit } from '@rsio/base/lib/shape';
@@ -194,7 +196,9 @@ describe('with one server, each command sends one request with an id and prints 
 });
 
 /** Commands that follow from the entry of a method; derived.test.ts tests them. */
-const DERIVED = Object.values(SERVER_METHODS).map(({ command }) => command?.words.replace(/^jobs/, 'volume jobs'));
+const DERIVED = Object.values(SERVER_METHODS).map(({ command }) =>
+  ownCommand<StoredCommand>(command)?.words.replace(/^jobs/, 'volume jobs'),
+);
 
 test.each(
   COMMANDS.filter(
