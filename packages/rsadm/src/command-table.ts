@@ -17,20 +17,21 @@ import { CHECK, INIT } from './commands/file.ts';
 import { IDENTITY_NEW, RENAME } from './commands/identity.ts';
 import { INTERFACE_ADD, INTERFACE_LIST, INTERFACE_REMOVE } from './commands/interfaces.ts';
 import { NAMESPACE_SET, NAMESPACE_SHOW } from './commands/namespace.ts';
-import { FARM, FARM_BALANCE, POOL_GROW, POOL_MOVE, POOL_RELEASE } from './commands/farm.ts';
-import { PEER_ADD, PEER_LIST, PEER_REMOVE } from './commands/peers.ts';
-import { POOL_ADD, POOL_CHECK, POOL_LIST, POOL_REMOVE, POOL_SET } from './commands/pools.ts';
-import { READY_TO_RESTART, RELOAD } from './commands/server.ts';
+import { FARM_BALANCE } from './commands/farm.ts';
+import { PEER_ADD, PEER_REMOVE } from './commands/peers.ts';
+import { POOL_ADD, POOL_REMOVE, POOL_SET } from './commands/pools.ts';
 import { STATS } from './commands/stats.ts';
 import { STATUS } from './commands/status.ts';
-import { WITNESS_LIST, WITNESS_REMOVE } from './commands/witness.ts';
 import { commandOf, VOLUME_COMMANDS } from './commands/volumes.ts';
 
 /** A method stands for the command that follows from its entry. */
 const LISTED: readonly (readonly [heading: string, commands: readonly (AdmCommand | ServerMethodName)[]])[] = [
-  ['Server', [STATUS, STATS, EVENTS, RELOAD, READY_TO_RESTART, CHECK, INIT, RENAME, IDENTITY_NEW, CONTROL_GROUP_SHOW, CONTROL_GROUP_SET]],
+  ['Server', [STATUS, STATS, EVENTS, 'reload', 'readiness', CHECK, INIT, RENAME, IDENTITY_NEW, CONTROL_GROUP_SHOW, CONTROL_GROUP_SET]],
   ['Network', [INTERFACE_LIST, INTERFACE_ADD, INTERFACE_REMOVE, NAMESPACE_SHOW, NAMESPACE_SET]],
-  ['Pools', [POOL_LIST, POOL_ADD, POOL_SET, POOL_MOVE, POOL_GROW, POOL_RELEASE, POOL_REMOVE, POOL_CHECK, FARM, FARM_BALANCE]],
+  [
+    'Pools',
+    ['pool-list', POOL_ADD, POOL_SET, 'pool-move', 'pool-grow', 'pool-release', POOL_REMOVE, 'pool-check', 'farm-show', FARM_BALANCE],
+  ],
   ['Volumes', VOLUME_COMMANDS],
   [
     'Clients',
@@ -40,8 +41,8 @@ const LISTED: readonly (readonly [heading: string, commands: readonly (AdmComman
       CLIENT_REMOVE,
     ],
   ],
-  ['Mirrors', [WITNESS_LIST, WITNESS_REMOVE]],
-  ['Peers', [PEER_LIST, PEER_ADD, PEER_REMOVE]],
+  ['Mirrors', ['witness-list', 'witness-remove']],
+  ['Peers', ['peer-list', PEER_ADD, PEER_REMOVE]],
   [
     'Appliance',
     [...[APPLIANCE_SHOW, APPLIANCE_UPGRADE, APPLIANCE_BACK, APPLIANCE_SAVE, APPLIANCE_RESTORE], ...[APPLIANCE_APPLY, APPLIANCE_CONFIRM]],

@@ -505,7 +505,7 @@ describe('wrong usage', () => {
     [['volume', 'grow', 'x', '+1g'], `Wrong SIZE "+1g": allowed is ${SIZES}`],
     [['volume', 'list', '--pool', 'a b'], `Wrong --pool "a b": allowed is ${NAMES}`],
     [['volume', 'rename', 'x', 'x@0'], 'Volume x@0 already has this name: give another one'],
-    [['pool', 'check', 'a\nb'], `Wrong pool name "a\\nb": allowed is ${NAMES}`],
+    [['pool', 'check', 'a\nb'], `Wrong NAME "a\\nb": allowed is ${NAMES}`],
     [['pool', 'add', 'slow', 'srv/slow'], 'Wrong PATH "srv/slow": give an absolute path'],
     [
       ['pool', 'add', 'slow'],

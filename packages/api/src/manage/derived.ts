@@ -83,7 +83,7 @@ export function derivedFrom<C extends Printer, S extends Scene>(
     ...(details === undefined ? {} : { details }),
     options: { ...Object.fromEntries(Object.entries(options).map(optionSpec)), ...more, json: JSON_OPTION },
     json: object({ ...place, ...method.result.form.fields }),
-    operands: { min: mayEnd ? count - 1 : count, max: count },
+    ...(count === 0 ? {} : { operands: { min: mayEnd ? count - 1 : count, max: count } }),
     ...(completes === undefined ? {} : { completes }),
     run: async (context: C, { json, ...values }, typed) => {
       const [name = '', rest] = first === null ? ['', typed] : [typed[0], typed.slice(1)];

@@ -57,7 +57,24 @@ export const OBSERVING_METHODS = {
     reads: true,
     params: {},
     result: READINESS,
-    command: { byHand: 'ready-to-restart', because: 'rsadm has its texts' },
+    command: {
+      words: 'ready-to-restart',
+      about: 'server',
+      only: 'rsadm',
+      summary: 'says whether this server may be restarted now',
+      details: `The exit code is 0 if the server is ready, and 1 if not. A server is not ready
+while a mirror has all its writes on this server alone, no other server would
+take a shared pool that it serves, a job is open, a change is in progress, or a
+client has not yet sent again what the storage may have lost. Clients of the
+other volumes wait during a restart, as always, and get no error. To restart the
+servers of a namespace one after the other, see rsconfig servers.`,
+      example: 'ready-to-restart',
+      says: ({ server, isReady, reasons, warnings }) => ({
+        lines: [`${server} ${isReady ? 'may be restarted' : 'must not be restarted now'}`, ...reasons.map((one) => one.text)],
+        notes: warnings,
+        ...(isReady ? {} : { code: 1 }),
+      }),
+    },
   }),
   'config-check': serverMethod({
     help: 'Checks a text as if it were the configuration file, and changes nothing; an error says why reload would refuse it',

@@ -2,6 +2,8 @@
 // docs/CONTROL.md. Invariant: rssrv has a handler for each method (replication/peer-handlers.ts), and no answer has a key.
 
 import { count, flag, list, number, object, type Of, orNull, text } from '@rsio/base/lib/shape';
+import { alignColumns, toText } from '@rsio/common/cli/table';
+import { formatTime } from '@rsio/base/log/log-line';
 import { serverMethod } from './server-method.ts';
 
 export const PEER = object({
@@ -14,6 +16,14 @@ export const PEER = object({
 });
 export type PeerView = Of<typeof PEER>;
 
+function peersTable(peers: readonly PeerView[]): string {
+  const rows = peers.map(({ name, isConnected, pathsUp, addresses, sinceMs }) => {
+    const since = sinceMs === 0 ? '-' : formatTime(sinceMs);
+    return [name, isConnected ? 'connected' : 'absent', `${pathsUp} of ${addresses.length}`, since, addresses.join(' ')];
+  });
+  return toText(alignColumns(['PEER', 'STATE', '>PATHS', '>SINCE', 'ADDRESSES'], rows));
+}
+
 export const PEER_METHODS = {
   'peer-list': serverMethod({
     help: 'The peers of this server, and their connections',
@@ -21,6 +31,19 @@ export const PEER_METHODS = {
     reads: true,
     params: {},
     result: object({ peers: list(PEER) }),
-    command: { byHand: 'peer list', because: 'rsadm has its texts' },
+    command: {
+      words: 'peer list',
+      about: 'server',
+      only: 'rsadm',
+      summary: 'lists the servers from which this server can copy volumes',
+      example: 'peer list',
+      says: ({ peers }) => ({
+        ...(peers.length === 0 ? {} : { block: peersTable(peers) }),
+        notes: [
+          ...(peers.length === 0 ? ['No peer: rsadm peer add NAME --address A --key-file F connects to one'] : []),
+          ...peers.flatMap(({ name, trouble }) => (trouble === null ? [] : [`Peer ${name}: ${trouble}`])),
+        ],
+      }),
+    },
   }),
 } as const;

@@ -4,6 +4,9 @@
 import { SERVER_CHANGE_MS } from '@rsio/common/control/limits';
 import { flagParam } from '@rsio/common/control/method-table';
 import { count, filledText, flag, list, object } from '@rsio/base/lib/shape';
+import { plural } from '@rsio/base/lib/units';
+import { NO_POOL, poolsTable } from '../views/server-tables.ts';
+import { poolNameType } from '../views/values.ts';
 import { serverMethod } from './server-method.ts';
 import { POOL } from '../views/views.ts';
 
@@ -27,7 +30,22 @@ export const POOL_METHODS = {
     params: { name: { shape: filledText(), what: 'the name of a pool' } },
     result: object({ pool: POOL }),
     waitMs: SERVER_CHANGE_MS,
-    command: { byHand: 'pool check', because: 'rsadm has its texts' },
+    command: {
+      words: 'pool check',
+      about: 'server',
+      only: 'rsadm',
+      completes: 'pool list',
+      operands: [{ param: 'name', value: 'NAME', type: poolNameType }],
+      summary: 'reports what a pool lacks, and files in it that belong to no volume',
+      details: `The exit code is 1 if the pool cannot be used or if anything is reported. The
+command changes nothing.`,
+      example: 'pool check fast',
+      says: ({ pool: { reason, findings, volumes } }, _, { name }) => {
+        const faults = [...(reason === null ? [] : [`Pool ${name} cannot be used: ${reason}`]), ...findings];
+        if (faults.length > 0) return { lines: faults, code: 1 };
+        return `pool ${name}: ${plural(volumes, 'volume')}, nothing unexplained`;
+      },
+    },
   }),
   'pool-list': serverMethod({
     help: 'The pools of the server',
@@ -36,6 +54,13 @@ export const POOL_METHODS = {
     shows: { pools: 'pool' },
     params: {},
     result: object({ pools: list(POOL) }),
-    command: { byHand: 'pool list', because: 'rsadm has its texts' },
+    command: {
+      words: 'pool list',
+      about: 'server',
+      only: 'rsadm',
+      summary: 'lists pools with their space',
+      example: 'pool list',
+      says: ({ pools }) => (pools.length === 0 ? { notes: [NO_POOL] } : { block: poolsTable(pools) }),
+    },
   }),
 } as const;

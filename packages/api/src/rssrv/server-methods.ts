@@ -68,7 +68,15 @@ export const SERVER_METHODS = {
     params: {},
     result: object({ applied: list(text(), 'A sentence for each change') }),
     waitMs: SERVER_CHANGE_MS,
-    command: { byHand: 'reload', because: 'rsadm has its texts' },
+    command: {
+      words: 'reload',
+      about: 'server',
+      only: 'rsadm',
+      summary: 'makes rssrv read its configuration file again',
+      example: 'reload',
+      says: ({ applied }, { configFile }) =>
+        applied.length === 0 ? { notes: [`rssrv already uses this ${configFile}: nothing in it has changed`] } : { lines: applied },
+    },
   }),
 } as const;
 

@@ -3,7 +3,8 @@
 
 import { SERVER_CHANGE_MS } from '@rsio/common/control/limits';
 import { flagParam, type Param } from '@rsio/common/control/method-table';
-import { count, filledText, flag, list, number, object, orNull, text } from '@rsio/base/lib/shape';
+import { count, filledText, flag, list, number, object, type Of, orNull, text } from '@rsio/base/lib/shape';
+import { alignColumns, toText } from '@rsio/common/cli/table';
 import { serverMethod } from './server-method.ts';
 
 const mirror: Param<string> = { shape: filledText(), what: 'the id of a mirror' };
@@ -31,6 +32,21 @@ export const WITNESS_RECORD = object({
   ),
 });
 
+const NO_WITNESS =
+  'Only clients that may create volumes here can make this server a voter: witness = yes in section [server] lets all clients';
+
+function recordsTable(records: readonly Of<typeof WITNESS_RECORD>[]): string {
+  const rows = records.map(({ mirror, record }) => {
+    if (record === null) return [mirror, 'cannot be read', '-', '-', '-'];
+    const { name, universe, term, isDetached, members } = record;
+    const shown = (isInSync: boolean): string =>
+      members.flatMap((one) => (one.inSync === isInSync ? [`${one.serverid}`] : [])).join(' ') || '-';
+    const holder = term === null || isDetached ? '-' : term.node;
+    return [mirror, `${name}@${universe}`, shown(true), shown(false), holder];
+  });
+  return toText(alignColumns(['ID', 'MIRROR', 'IN SYNC', 'OTHER', 'HELD BY'], rows));
+}
+
 export const WITNESS_METHODS = {
   'witness-list': serverMethod({
     help: 'The mirrors for which the server votes',
@@ -42,7 +58,25 @@ export const WITNESS_METHODS = {
       limit: count('Records that the server keeps at most'),
       records: list(WITNESS_RECORD),
     }),
-    command: { byHand: 'witness list', because: 'rsadm has its texts' },
+    command: {
+      words: 'witness list',
+      about: 'server',
+      only: 'rsadm',
+      summary: 'lists the mirrors for which this server votes',
+      details: `A mirror is a volume with replicas on several servers. Three servers vote on
+which replicas are in sync, and which client has the mirror. The list names the
+servers of the replicas by their serverid. Clients that may create volumes on a
+server can make it a voter; with witness = yes in rssrvcfg(5), all clients can.`,
+      example: 'witness list',
+      says: ({ isWitness, records }) => ({
+        ...(records.length === 0 ? {} : { block: recordsTable(records) }),
+        notes: [
+          ...(isWitness ? [] : [NO_WITNESS]),
+          ...(records.length === 0 ? ['This server votes for no mirror'] : []),
+          ...records.flatMap(({ trouble }) => trouble ?? []),
+        ],
+      }),
+    },
   }),
   'witness-remove': serverMethod({
     help: 'Removes the record of a mirror, so that the server has no vote in it',
@@ -51,6 +85,20 @@ export const WITNESS_METHODS = {
     params: { mirror, force: flagParam },
     result: object({ mirror: text(), name: orNull(text(), 'null: the record could not be read') }),
     waitMs: SERVER_CHANGE_MS,
-    command: { byHand: 'witness remove', because: 'rsadm has its texts' },
+    command: {
+      words: 'witness remove',
+      about: 'server',
+      only: 'rsadm',
+      completes: 'witness list',
+      operands: [{ param: 'mirror', value: 'ID' }],
+      options: { force: { flag: 'force', help: 'remove the record even if the mirror may be attached' } },
+      summary: 'removes the record of a mirror, so that this server has no vote in it',
+      details: `ID is the id that rsadm witness list shows. A mirror works as long as a majority
+of its voters answers. A server that lost its record has no vote until a client
+makes it a voter again, as rsconfig mirror witness does. Without --force, the
+command keeps the record of a mirror that a client may have attached.`,
+      example: 'witness remove 8a65f3 --force',
+      says: ({ mirror: id, name }) => `This server does not vote for mirror ${name ?? id} any more`,
+    },
   }),
 } as const;

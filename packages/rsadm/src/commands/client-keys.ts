@@ -1,6 +1,7 @@
 // Implements the command that changes the key of a client in steps. Between the steps, the server accepts both keys, so that the client is
 // never locked out. Invariant: the new key appears only once, in the output of the first step; no log line, error or list shows a key.
 
+import { firstColumnOf } from '@rsio/api/manage/derived';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { object, orNull, text } from '@rsio/base/lib/shape';
 import { rekeyClient } from '@rsio/api/manage/client-rekey';
@@ -33,7 +34,7 @@ instead. Only the key goes to stdout, so that it can be written to a file.`,
   },
   json: object({ name: text(), key: orNull(text('The new key; shown only here, by the first step'), 'null: none was made') }),
   operands: { min: 1, max: 1 },
-  completes: `"\${ask[@]}" client list | tail -n +2 | cut -d' ' -f1`,
+  completes: firstColumnOf('client list'),
   run: async (context, { 'key-file': file, finish, cancel, force, json }, [name = '']) => {
     if (finish && cancel) throw usageError('--finish and --cancel exclude each other: give one of them');
     const drops = finish || cancel;

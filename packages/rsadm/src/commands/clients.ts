@@ -1,6 +1,7 @@
 // The commands that show and change which clients may connect, and the keys and rights of clients. Invariant: a key is printed only once,
 // when it is made; no error shows a key.
 
+import { firstColumnOf } from '@rsio/api/manage/derived';
 import { KEY_NEW_CHARS } from '@rsio/common/config/schema/limits';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { newKey } from '@rsio/common/cli/new-key';
@@ -18,7 +19,7 @@ import { formatTime } from '@rsio/base/log/log-line';
 import { clientDetails, waitWarnings } from '@rsio/api/views/server-stats';
 import { clientsTable, NO_CLIENT } from '@rsio/api/views/server-tables';
 
-const COMPLETES_CLIENTS = `"\${ask[@]}" client list | tail -n +2 | cut -d' ' -f1`;
+const COMPLETES_CLIENTS = firstColumnOf('client list');
 
 export const CLIENT_LIST = defineCommand({
   call: { by: 'words', words: 'client list' },

@@ -126,7 +126,7 @@ describe('pool move', () => {
     expect(await scene.run(['pool', 'move', 'fast'])).toEqual({
       code: 2,
       out: '',
-      err: expect.stringMatching(/^rsadm: Give the server: --to SERVER.*\[E_USAGE\]\n$/) as string,
+      err: expect.stringMatching(/^rsadm: No server: give --to SERVER.*\[E_USAGE\]\n$/) as string,
     });
     expect(scene.asked).toEqual([]);
   });

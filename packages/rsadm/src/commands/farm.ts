@@ -1,87 +1,12 @@
-// The commands about pools on shared disks. rssrv moves, grows and releases the pools. Invariant: only rssrv changes the record of a pool,
-// and `farm balance` only prints proposals.
+// Implements `farm balance`. Invariant: it prints proposals, and changes nothing.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
-import { SERVER_METHODS } from '@rsio/api/rssrv/server-methods';
 import { list, number, object, text } from '@rsio/base/lib/shape';
-import { balanceOf, balanceText, FARM_DETAILS, printFarm } from '@rsio/api/manage/farm-views';
-import { shownSize } from '@rsio/base/lib/units';
-import { defineCommand, usageError } from '../cli/context.ts';
-import { COMPLETES_POOLS } from './pools.ts';
-
-const NO_SHARED_POOL = 'No shared pool: rsadm pool add NAME PATH --disk DISK ... makes one';
-
-export const POOL_MOVE = defineCommand({
-  call: { by: 'words', words: 'pool move' },
-  synopsis: 'pool move NAME --to SERVER',
-  summary: 'moves a shared pool to another of its owners',
-  details: `You can give the command on any owner, even during I/O: programs wait for some
-seconds, and get no error. The command is refused while a job uses the pool.`,
-  options: { to: { kind: 'text', value: 'SERVER', help: 'server to which the pool moves' }, json: JSON_OPTION },
-  json: SERVER_METHODS['pool-move'].result,
-  operands: { min: 1, max: 1 },
-  completes: COMPLETES_POOLS,
-  run: async (context, { to, json }, [name = '']) => {
-    if (to === null) throw usageError('Give the server: --to SERVER');
-    const moved = await context.call('pool-move', { name, to });
-    if (json) return printJson(context, moved);
-    context.out(`${name} is served by ${moved.server}, after ${(moved.tookMs / 1000).toFixed(1)} s\n`);
-    return undefined;
-  },
-});
-
-export const POOL_GROW = defineCommand({
-  call: { by: 'words', words: 'pool grow' },
-  synopsis: 'pool grow NAME',
-  summary: 'makes a shared pool as large as its disk, which has grown',
-  details: `Grow the disk first, for example with rbd resize. Then give this command on the
-server that serves the pool, even during I/O. A disk that is larger than the
-pool does no harm.`,
-  options: { json: JSON_OPTION },
-  json: SERVER_METHODS['pool-grow'].result,
-  operands: { min: 1, max: 1 },
-  completes: COMPLETES_POOLS,
-  run: async (context, { json }, [name = '']) => {
-    const grown = await context.call('pool-grow', { name });
-    if (json) return printJson(context, grown);
-    const { beforeBytes, sizeBytes } = grown;
-    if (beforeBytes === sizeBytes) context.note(`Pool ${name} has ${shownSize(sizeBytes)} as before: grow its disk first`);
-    else context.out(`${name} has ${shownSize(sizeBytes)} now; before: ${shownSize(beforeBytes)}\n`);
-    return undefined;
-  },
-});
-
-export const POOL_RELEASE = defineCommand({
-  call: { by: 'words', words: 'pool release' },
-  synopsis: 'pool release NAME',
-  summary: 'gives up a shared pool, so that no server owns it',
-  details: `The pool needs take-over-after = never on all its owners. The pool has no
-owner until rsadm pool move gives it one, and I/O of its volumes waits. The
-resource agent ocf:rsio:pool for Pacemaker uses the command. The command is
-refused while a job uses the pool.`,
-  options: {},
-  operands: { min: 1, max: 1 },
-  completes: COMPLETES_POOLS,
-  run: async (context, _, [name = '']) => {
-    await context.call('pool-release', { name });
-    context.out(`No server has ${name}; rsadm pool move ${name} --to SERVER brings it back\n`);
-    return undefined;
-  },
-});
-
-export const FARM = defineCommand({
-  call: { by: 'words', words: 'farm' },
-  synopsis: 'farm',
-  summary: 'lists the pools on shared disks, with their owners',
-  details: FARM_DETAILS,
-  options: { json: JSON_OPTION },
-  json: SERVER_METHODS['farm-show'].result,
-  run: async (context, { json }) => {
-    const answer = await context.call('farm-show', {});
-    if (answer.pools.length === 0 && !json) context.note(NO_SHARED_POOL);
-    return printFarm(context, answer.pools, json ? answer : null);
-  },
-});
+import { alignColumns, toText } from '@rsio/common/cli/table';
+import { balancingMoves, type PoolMove, serverLoads } from '@rsio/api/manage/farm-balance';
+import { NO_SHARED_POOL } from '@rsio/api/rssrv/farm-methods';
+import type { SharedPoolView } from '@rsio/api/views/views';
+import { defineCommand } from '../cli/context.ts';
 
 export const FARM_BALANCE = defineCommand({
   call: { by: 'words', words: 'farm balance' },
@@ -109,3 +34,22 @@ program, such as Pacemaker, may move them.`,
     return undefined;
   },
 });
+
+interface Balance {
+  readonly servers: readonly { readonly server: string; readonly load: number; readonly loadAfter: number }[];
+  readonly moves: readonly (PoolMove & { readonly command: string })[];
+}
+
+/** Returns the loads of the servers before and after the proposed moves. */
+function balanceOf(pools: readonly SharedPoolView[]): Balance {
+  const moves = balancingMoves(pools);
+  const after = serverLoads(pools, moves);
+  const servers = [...serverLoads(pools, [])].map(([server, load]) => ({ server, load, loadAfter: after.get(server) ?? 0 }));
+  return { servers, moves: moves.map((move) => ({ ...move, command: `rsadm pool move ${move.pool} --to ${move.to}` })) };
+}
+
+/** Returns the output of `farm balance`. */
+function balanceText({ servers, moves }: Balance): string {
+  const rows = servers.map(({ server, load, loadAfter }) => [server, String(load), String(loadAfter)]);
+  return toText([...alignColumns(['SERVER', '>LOAD', '>AFTER'], rows), ...moves.map(({ command }) => command)]);
+}

@@ -1,6 +1,7 @@
 // The commands about the addresses on which the server listens. rssrv reports the state of each interface; if rssrv is not running, the
 // commands show the file. Invariant: an interface that rssrv refuses does not stay in the file.
 
+import { firstColumnOf } from '@rsio/api/manage/derived';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { loadRssrvConfig } from '@rsio/common/config/load-config';
 import { addServerInterface, removeServerSection } from '@rsio/common/config/rssrvcfg-edit';
@@ -53,7 +54,7 @@ export const INTERFACE_REMOVE = defineCommand({
 least one interface.`,
   options: {},
   operands: { min: 1, max: 1 },
-  completes: `"\${ask[@]}" interface list | tail -n +2 | cut -d' ' -f1`,
+  completes: firstColumnOf('interface list'),
   run: async (context, _, [name = '']) => {
     await changeServerFile(context, (document) => removeServerSection(document, 'interface', name));
     return undefined;

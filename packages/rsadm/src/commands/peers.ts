@@ -1,31 +1,11 @@
 // The commands about the peers of this server: servers that it connects to as a client, to copy volumes. The sections [peer] in rssrvcfg are
 // edited here, and rssrv then connects. Invariant: no command prints a key, and no key is on a command line.
 
-import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
-import { alignColumns, toText } from '@rsio/common/cli/table';
+import { firstColumnOf } from '@rsio/api/manage/derived';
 import { addPeer, removeServerSection } from '@rsio/common/config/rssrvcfg-edit';
-import type { PeerView } from '@rsio/api/rssrv/peer-methods';
-import { SERVER_METHODS } from '@rsio/api/rssrv/server-methods';
-import { formatTime } from '@rsio/base/log/log-line';
 import { changeServerFile } from '@rsio/api/manage/server-file';
 import { defineCommand, usageError } from '../cli/context.ts';
 import { keyFrom } from '../cli/key-file.ts';
-
-export const PEER_LIST = defineCommand({
-  call: { by: 'words', words: 'peer list' },
-  synopsis: 'peer list',
-  summary: 'lists the servers from which this server can copy volumes',
-  options: { json: JSON_OPTION },
-  json: SERVER_METHODS['peer-list'].result,
-  run: async (context, { json }) => {
-    const answer = await context.call('peer-list', {});
-    if (json) return printJson(context, answer);
-    if (answer.peers.length === 0) context.note('No peer: rsadm peer add NAME --address A --key-file F connects to one');
-    else context.out(peersTable(answer.peers));
-    for (const { name, trouble } of answer.peers) if (trouble !== null) context.note(`Peer ${name}: ${trouble}`);
-    return undefined;
-  },
-});
 
 export const PEER_ADD = defineCommand({
   call: { by: 'words', words: 'peer add' },
@@ -69,17 +49,9 @@ export const PEER_REMOVE = defineCommand({
   details: 'Copies from it stop. The volumes that were copied stay.',
   options: {},
   operands: { min: 1, max: 1 },
-  completes: `"\${ask[@]}" peer list | tail -n +2 | cut -d' ' -f1`,
+  completes: firstColumnOf('peer list'),
   run: async (context, _, [name = '']) => {
     await changeServerFile(context, (document) => removeServerSection(document, 'peer', name));
     return undefined;
   },
 });
-
-function peersTable(peers: readonly PeerView[]): string {
-  const rows = peers.map(({ name, isConnected, pathsUp, addresses, sinceMs }) => {
-    const since = sinceMs === 0 ? '-' : formatTime(sinceMs);
-    return [name, isConnected ? 'connected' : 'absent', `${pathsUp} of ${addresses.length}`, since, addresses.join(' ')];
-  });
-  return toText(alignColumns(['PEER', 'STATE', '>PATHS', '>SINCE', 'ADDRESSES'], rows));
-}

@@ -1,40 +1,22 @@
 // The commands about pools. rssrv prepares the directory of a pool; the section in rssrvcfg is edited here. Invariant: a pool is added as a
 // whole or not at all. After a failure, only the prepared directory may remain; a second attempt uses it.
 
-import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
-import { toText } from '@rsio/common/cli/table';
 import { changeServerSection, removeServerSection } from '@rsio/common/config/rssrvcfg-edit';
-import { SERVER_METHODS } from '@rsio/api/rssrv/server-methods';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { escapeControls } from '@rsio/base/lib/printable';
 import { plural, quoteText } from '@rsio/base/lib/units';
 import { assignmentsOf } from '@rsio/common/cli/assignments';
 import { type AdmContext, defineCommand, usageError } from '../cli/context.ts';
+import { firstColumnOf } from '@rsio/api/manage/derived';
 import { addPoolToServer, type SharedDiskTexts } from '@rsio/api/manage/pool-addition';
 import { withoutReflink } from '@rsio/api/manage/volumes/create';
 import { changeServerFile, checkServerFile } from '@rsio/api/manage/server-file';
-import { poolNameOf } from '@rsio/api/views/values';
-import { NO_POOL, poolsTable, volumeText } from '@rsio/api/views/server-tables';
+import { volumeText } from '@rsio/api/views/server-tables';
 
 /** At most this many uses of a pool are named in the refusal of its removal. */
 const USES_SHOWN_MAX = 5;
 
-export const COMPLETES_POOLS = `"\${ask[@]}" pool list | tail -n +2 | cut -d' ' -f1`;
-
-export const POOL_LIST = defineCommand({
-  call: { by: 'words', words: 'pool list' },
-  synopsis: 'pool list',
-  summary: 'lists pools with their space',
-  options: { json: JSON_OPTION },
-  json: SERVER_METHODS['pool-list'].result,
-  run: async (context, { json }) => {
-    const answer = await context.call('pool-list', {});
-    if (json) return printJson(context, answer);
-    if (answer.pools.length === 0) context.note(NO_POOL);
-    else context.out(poolsTable(answer.pools));
-    return undefined;
-  },
-});
+const COMPLETES_POOLS = firstColumnOf('pool list');
 
 export const POOL_ADD = defineCommand({
   call: { by: 'words', words: 'pool add' },
@@ -150,27 +132,6 @@ brings the pool back with all its volumes, here or on another server.`,
         `rsadm pool add ${name} ${escapeControls(path + options)} brings them back\n`,
     );
     return undefined;
-  },
-});
-
-export const POOL_CHECK = defineCommand({
-  call: { by: 'words', words: 'pool check' },
-  synopsis: 'pool check NAME',
-  summary: 'reports what a pool lacks, and files in it that belong to no volume',
-  details: `The exit code is 1 if the pool cannot be used or if anything is reported. The
-command changes nothing.`,
-  options: { json: JSON_OPTION },
-  json: SERVER_METHODS['pool-check'].result,
-  operands: { min: 1, max: 1 },
-  completes: COMPLETES_POOLS,
-  run: async (context, { json }, [name = '']) => {
-    const answer = await context.call('pool-check', { name: poolNameOf('pool name', name, 'rsadm') });
-    const { reason, findings, volumes } = answer.pool;
-    const lines = [...(reason === null ? [] : [`Pool ${name} cannot be used: ${reason}`]), ...findings];
-    const healthy = `pool ${name}: ${plural(volumes, 'volume')}, nothing unexplained`;
-    if (json) printJson(context, answer);
-    else context.out(toText(lines.length === 0 ? [healthy] : lines));
-    return lines.length === 0 ? 0 : 1;
   },
 });
 

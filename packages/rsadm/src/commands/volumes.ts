@@ -1,6 +1,7 @@
 // The commands about volumes that rsadm shares with rsconfig (manage/volumes). rsadm sends the requests to rssrv on this machine.
 // Invariant: each command that changes something sends an id with its request, so that the request is never executed twice.
 
+import { firstColumnOf } from '@rsio/api/manage/derived';
 import { type Command, JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { SERVER_METHODS, type ServerMethodName } from '@rsio/api/rssrv/server-methods';
 import { assert } from '@rsio/base/lib/assert';
@@ -18,7 +19,7 @@ import { importCommand } from './import.ts';
 const PROGRAM: VolumeProgram = {
   program: 'rsadm',
   place: {},
-  completesVolumes: `"\${ask[@]}" volume list | tail -n +2 | cut -d' ' -f1`,
+  completesVolumes: firstColumnOf('volume list'),
   completesRemoved: `"\${ask[@]}" volume list --removed | tail -n +2 | cut -d' ' -f1`,
   jobs: 'jobs',
 };

@@ -4,7 +4,8 @@
 import { JSON_OPTION } from '@rsio/common/cli/command';
 import { SHARED_POOL, type SharedPoolView } from '@rsio/api/views/views';
 import { list, object, text } from '@rsio/base/lib/shape';
-import { FARM_DETAILS, printFarm } from '@rsio/api/manage/farm-views';
+import { printSaid } from '@rsio/api/manage/derived';
+import { FARM as TEXTS, farmText } from '@rsio/api/rssrv/farm-methods';
 import { defineCommand } from '../cli/context.ts';
 import { INVENTORY_WAIT_MS } from '../limits.ts';
 import { PLACE_OPTIONS, PLACE_SYNOPSIS } from './server-volumes/door.ts';
@@ -19,8 +20,8 @@ interface Told {
 export const FARM = defineCommand({
   call: { by: 'words', words: 'farm' },
   synopsis: `farm ${PLACE_SYNOPSIS}`,
-  summary: 'lists the pools on shared disks, with their owners',
-  details: `${FARM_DETAILS}
+  summary: TEXTS.summary,
+  details: `${TEXTS.details}
 
 The client needs the right admin in [rights] on one of the owners. If no server
 answers, the exit code is 1, too.`,
@@ -36,7 +37,7 @@ answers, the exit code is 1, too.`,
     const pools = newest(told);
     const isOne = new Set(pools.map((one) => one.namespace)).size <= 1;
     const shown = pools.map((one) => (isOne ? one.pool : { ...one.pool, name: `${one.namespace}:${one.pool.name}` }));
-    const code = printFarm(context, shown, json ? { pools, silent } : null);
+    const code = printSaid(context, farmText(shown), json ? { pools, silent } : null);
     if (json) return silent.length === asked.length ? 1 : code;
     for (const { error } of silent) context.note(error);
     if (pools.length === 0 && silent.length === 0) context.note('No server has a shared pool');
