@@ -96,11 +96,10 @@ export function derivedFrom<C extends Printer, S extends Scene>(
 /** Prints what a command says, or `json` if it is not null. Returns the exit code; undefined for 0. */
 export function printSaid(printer: Printer, said: Said | string, json: object | null): 1 | undefined {
   const { lines = [], block, notes = [], warnings = [], code }: Said = typeof said === 'string' ? { lines: [said] } : said;
-  for (const warning of warnings) printer.note(warning);
-  if (json !== null) return printJson(printer, json) ?? code;
   const text = toText(lines) + (block ?? '');
-  if (text !== '') printer.out(text);
-  for (const note of notes) printer.note(note);
+  if (json !== null) printJson(printer, json);
+  else if (text !== '') printer.out(text);
+  for (const sentence of json === null ? [...notes, ...warnings] : warnings) printer.note(sentence);
   return code;
 }
 

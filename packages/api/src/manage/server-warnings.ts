@@ -2,10 +2,10 @@
 // server-tables.ts formats the state itself.
 
 import type { ServerMethods } from '../rssrv/server-methods.ts';
-import type { ManagedVolumeView, PoolView, ReplicationView } from '../views/views.ts';
+import type { ManagedVolumeView, PoolView } from '../views/views.ts';
 import { plural, printDuration, shownSize } from '@rsio/base/lib/units';
 import { formatTime } from '@rsio/base/log/log-line';
-import { momentAge, volumeText } from '../views/server-tables.ts';
+import { volumeText } from '../views/server-tables.ts';
 
 /** A change that takes at least this time causes a warning. */
 const CHANGE_LASTS_MS = 5_000;
@@ -28,28 +28,6 @@ export function changeWarnings(change: ServerMethods['change-show']['result']['c
 /** `records`: the records in the answer of the method witness-list. */
 export function witnessWarnings(records: ServerMethods['witness-list']['result']['records']): string[] {
   return records.flatMap(({ mirror, trouble }) => (trouble === null ? [] : [`This server does not vote for mirror ${mirror}: ${trouble}`]));
-}
-
-/** States of a replication that only an order ends. */
-const STUCK: readonly ReplicationView['state'][] = ['refused', 'closed', 'diverged', 'split'];
-/** A replication is late if its moment is older than this number of its intervals. */
-const LATE_INTERVALS = 2;
-
-export function replicationWarnings(replications: readonly ReplicationView[]): string[] {
-  return replications.flatMap((one) => {
-    const { direction, volumes, peer, state, text, ageMs, everyMs } = one;
-    const names = volumes.map(volumeText).join(', ') || '-';
-    const what = `The replication of ${names} ${direction === 'out' ? 'to' : 'from'} ${peer}`;
-    if (state === 'absent') return [`${what} stands still: ${text}`];
-    if (state === 'failing') return [`${what} fails: ${text}`];
-    if (state === 'ended' && direction === 'in') return [`${what} has ended: ${text}`];
-    if (STUCK.includes(state)) return [`${what} is ${state}: ${text}`];
-    if (state === 'ended' || state === 'promoted' || ageMs === null || ageMs <= LATE_INTERVALS * everyMs) return [];
-    const since = `its last moment is ${momentAge(ageMs)} old, and a moment is wanted every ${printDuration(everyMs)}`;
-    return [
-      `${what} is late, ${since}: check the network and the pools of both servers, or choose a longer time (volume replicate --every)`,
-    ];
-  });
 }
 
 /** Each warning ends with a colon and a remedy. */

@@ -35,6 +35,7 @@ import {
 import { TIME_MAX_MS } from '@rsio/base/log/log-line';
 import { isStoredName, isSnapshotName } from '@rsio/base/lib/units';
 import { bytesPerSecond, poolOrNull, volumeNames } from './params.ts';
+import { replicationsTable, replicationWarnings } from '../views/replication-texts.ts';
 import { serverMethod } from './server-method.ts';
 import { REPLICATION, VOLUME } from '../views/views.ts';
 
@@ -175,7 +176,31 @@ export const SOURCE_METHODS = {
     params: {},
     result: object({ replications: list(REPLICATION) }),
     waitMs: SERVER_CHANGE_MS,
-    command: { byHand: 'volume replications', because: 'what it says follows from the warnings of the server' },
+    command: {
+      words: 'volume replications',
+      about: 'server',
+      summary: 'lists the replications from the server and to it',
+      details: `DIR is out if the server has the volumes, and in if it has the followers. PEER
+is the other server. MOMENT AGE is the age of the newest moment that both
+servers have: writes since that moment would be lost with the server of the
+volumes. STATE promoted: volumes here were followers; the row stays as long as
+they do. STATE handing-over: the volumes are closed, and the roles are being
+exchanged. Five states go on only by an order: ended (the other server
+replicates no more), refused (it does not hand over), diverged (it does not know
+the newest moment here), split (both servers have the volumes as source), and
+closed (they were closed for a hand-over that did not happen). If an order is
+needed, or a replication fails or is late, the lines below the table say what to
+do, and the exit code is 1.`,
+      example: 'volume replications',
+      says: ({ replications }) => {
+        const warnings = replicationWarnings(replications);
+        return {
+          ...(replications.length === 0 ? {} : { block: replicationsTable(replications) }),
+          notes: replications.length === 0 ? ['No replication: volume replicate NAME --to CLIENT --every TIME begins one'] : warnings,
+          ...(warnings.length === 0 ? {} : { code: 1 }),
+        };
+      },
+    },
   }),
 } as const;
 

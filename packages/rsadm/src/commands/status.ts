@@ -11,7 +11,8 @@ import { plural, shownSize } from '@rsio/base/lib/units';
 import { formatTime } from '@rsio/base/log/log-line';
 import { waitWarnings } from '@rsio/api/views/server-stats';
 import { clientsTable, NO_CLIENT, NO_POOL, NO_VOLUME, poolsTable, volumesTable } from '@rsio/api/views/server-tables';
-import { changeWarnings, replicationWarnings, warningsOf, witnessWarnings } from '@rsio/api/manage/server-warnings';
+import { replicationWarnings } from '@rsio/api/views/replication-texts';
+import { changeWarnings, warningsOf, witnessWarnings } from '@rsio/api/manage/server-warnings';
 import { gatherUpkeep, upkeepFaults } from '@rsio/api/manage/upkeep';
 import { type AdmContext, defineCommand } from '../cli/context.ts';
 

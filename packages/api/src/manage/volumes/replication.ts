@@ -2,16 +2,14 @@
 // change. Invariant: each command that changes something sends an id with its request, so that the request is never executed twice.
 
 import { type Command, JSON_OPTION, makeCommand, printJson, usageError } from '@rsio/common/cli/command';
-import { alignColumns, toText } from '@rsio/common/cli/table';
+import { toText } from '@rsio/common/cli/table';
 import { duration } from '@rsio/common/config/schema/value-types';
 import { REPLICATION_EVERY_MAX_MS, REPLICATION_EVERY_MIN_MS, REPLICATION_KEEP_MAX } from '@rsio/common/control/limits';
 import { REPLICATION, type ReplicationView } from '../../views/views.ts';
 import { escapeControls } from '@rsio/base/lib/printable';
-import { list, object, orNull } from '@rsio/base/lib/shape';
+import { object, orNull } from '@rsio/base/lib/shape';
 import { isName, NAME_ALLOWED, parseWhole, printDuration, quoteText } from '@rsio/base/lib/units';
-import { momentAge, volumeText } from '../../views/server-tables.ts';
-import { replicationWarnings } from '../server-warnings.ts';
-import { onlyServer, sameServer, type VolumeDoor, type VolumeProgram, type VolumeTarget } from './door.ts';
+import { sameServer, type VolumeDoor, type VolumeProgram, type VolumeTarget } from './door.ts';
 import { sizeOf, valueOf } from '../../views/values.ts';
 
 type ReplicationCommand = Command<VolumeDoor>;
@@ -119,48 +117,4 @@ function doneText(labels: string, hasEnded: boolean, replication: ReplicationVie
   const to = escapeControls(peer);
   if (!hasEnded) return `${labels}: replicated to ${to} every ${printDuration(everyMs)}, ${keep} moments are kept`;
   return `${labels}: no longer replicated to ${to}${momentMs === null ? '' : '; the last moments stay as snapshots'}`;
-}
-
-export function replicationsCommand(given: VolumeProgram): ReplicationCommand {
-  return makeCommand(given.program, {
-    call: { by: 'words', words: 'volume replications' },
-    synopsis: 'volume replications',
-    summary: 'lists the replications from the server and to it',
-    details: `DIR is out if the server has the volumes, and in if it has the followers. PEER
-is the other server. MOMENT AGE is the age of the newest moment that both
-servers have: writes since that moment would be lost with the server of the
-volumes. STATE promoted: volumes here were followers; the row stays as long as
-they do. STATE handing-over: the volumes are closed, and the roles are being
-exchanged. Five states go on only by an order: ended (the other server
-replicates no more), refused (it does not hand over), diverged (it does not know
-the newest moment here), split (both servers have the volumes as source), and
-closed (they were closed for a hand-over that did not happen). If an order is
-needed, or a replication fails or is late, the lines below the table say what to
-do, and the exit code is 1.`,
-    options: { json: JSON_OPTION },
-    json: object({ ...given.place, replications: list(REPLICATION) }),
-    run: async (door: VolumeDoor, { json }) => {
-      const target = await onlyServer(door, given.program);
-      const { replications } = await target.call('replication-list', {});
-      const warnings = replicationWarnings(replications);
-      const code = warnings.length === 0 ? undefined : 1;
-      if (json) return printJson(door, { ...target.place, replications }) ?? code;
-      if (replications.length === 0) door.note('No replication: volume replicate NAME --to CLIENT --every TIME begins one');
-      else door.out(replicationsTable(replications));
-      for (const warning of warnings) door.note(warning);
-      return code;
-    },
-  });
-}
-
-function replicationsTable(replications: readonly ReplicationView[]): string {
-  const rows = replications.map(({ direction, volumes, peer, ageMs, everyMs, state, doneBytes, totalBytes }) => [
-    direction,
-    volumes.map(volumeText).join(',') || '-',
-    peer,
-    momentAge(ageMs),
-    everyMs === 0 ? '-' : printDuration(everyMs),
-    state === 'copying' && totalBytes > 0 ? `copying (${Math.floor((doneBytes / totalBytes) * 100)} %)` : state,
-  ]);
-  return toText(alignColumns(['DIR', 'VOLUMES', 'PEER', '>MOMENT AGE', '>EVERY', 'STATE'], rows));
 }

@@ -14,7 +14,7 @@ import { imageCommand, refreshCommand } from './images.ts';
 import { moveCommand } from './jobs.ts';
 import { promoteCommand } from './promotion.ts';
 import { purgeCommand } from './purge.ts';
-import { replicateCommand, replicationsCommand } from './replication.ts';
+import { replicateCommand } from './replication.ts';
 import { demoteCommand, reverseCommand } from './roles.ts';
 import { snapshotCommand } from './snapshots.ts';
 
@@ -31,7 +31,6 @@ const BY_HAND: ByMethod<(given: VolumeProgram) => Command<VolumeDoor>> = {
   'volume-image': imageCommand,
   'volume-refresh': refreshCommand,
   'volume-replicate': replicateCommand,
-  'replication-list': replicationsCommand,
   'volume-promote': promoteCommand,
   'volume-reverse': reverseCommand,
   'volume-demote': demoteCommand,
