@@ -66,7 +66,7 @@ const LAYERS = {
   api: {
     views: [],
     rsiod: ['views'],
-    rsapp: [],
+    rsapp: ['rsiod'],
     rssrv: ['views', 'rsiod'],
     manage: ['views', 'rssrv', 'rsiod', 'rsapp'],
   },

@@ -2,7 +2,7 @@
 // the output of the commands at clients and servers, and that refusals and removals leave no volume or record behind. Unit tests in
 // packages/rsiod/src/mirrors/commands cover failures of each step. Rules: G34.
 
-import { MIRRORS } from '@rsio/api/rsiod/mirror-methods';
+import { MIRRORS } from '@rsio/api/views/mirror-views';
 import { misfit } from '@rsio/base/lib/shape';
 import { isProgramThere, needPrograms } from '@rsio/base/testing/needs';
 import { beforeAll, beforeEach, expect, it } from 'vitest';

@@ -1,9 +1,10 @@
-// The table of all commands, in groups, in the order in which the help lists them. To add a command, add a file in commands/ and a line in
-// this table.
+// The table of all commands, in groups, in the order in which the help lists them. A command that is one call of rsiod or rsapp is in the
+// entry of the method (packages/api), and this table names the method. Any other command is a file in commands/.
 
 import { completionCommand } from '@rsio/common/cli/completion-command';
 import { CommandLine, type CommandTable } from '@rsio/common/cli/command-line';
 import { WHICH_ONE } from '@rsio/api/manage/which-one';
+import { rsappCommand, rsiodCommand } from './commands/client-commands.ts';
 import type { CommandContext, ConfigCommand } from './cli/context.ts';
 import { CHECK } from './commands/check.ts';
 import { SEND } from './commands/events/send.ts';
@@ -22,10 +23,9 @@ import { SERVERS } from './commands/servers.ts';
 import { GATE_ADD, GATE_LIST, GATE_REMOVE, GATE_SECRET, GATE_SHOW } from './commands/gate.ts';
 import { TEST } from './commands/test-path.ts';
 import { VOLUME_COMMANDS } from './commands/server-volumes/commands.ts';
-import { MIRROR_GROW } from './commands/mirrors/grow.ts';
-import { MIRROR_ADD, MIRROR_DETACH, MIRROR_REPLACE, MIRROR_WITNESS } from './commands/mirrors/changes.ts';
+import { MIRROR_WITNESS } from './commands/mirrors/witness.ts';
 import { MIRROR_FORCE } from './commands/mirrors/force.ts';
-import { MIRROR_CREATE, MIRROR_LIST, MIRROR_REMOVE } from './commands/mirrors/mirrors.ts';
+import { MIRROR_CREATE } from './commands/mirrors/create.ts';
 import { MIRROR_VERIFY } from './commands/mirrors/verify.ts';
 import { ATTACH, DETACH } from './commands/attach.ts';
 import { SWITCH } from './commands/switch.ts';
@@ -33,7 +33,6 @@ import {
   APP_ADD,
   APP_DISABLE,
   APP_ENABLE,
-  APP_LIST,
   APP_MOVE,
   APP_REMOVE,
   APP_SHOW,
@@ -57,19 +56,22 @@ export const GROUPS: readonly (readonly [heading: string, commands: readonly Con
     'Mirrors',
     [
       MIRROR_CREATE,
-      MIRROR_LIST,
-      MIRROR_GROW,
-      MIRROR_ADD,
-      MIRROR_DETACH,
-      MIRROR_REPLACE,
+      rsiodCommand('mirrors'),
+      rsiodCommand('mirror-grow'),
+      rsiodCommand('mirror-add'),
+      rsiodCommand('mirror-detach'),
+      rsiodCommand('mirror-replace'),
       MIRROR_WITNESS,
       MIRROR_VERIFY,
-      MIRROR_REMOVE,
+      rsiodCommand('mirror-remove'),
       MIRROR_FORCE,
     ],
   ],
   ['Backups', [BACKUP, BACKUP_RUN, BACKUP_VERIFY, RESTORE]],
-  ['Applications that move', [APP_LIST, APP_SHOW, APP_ADD, APP_REMOVE, APP_START, APP_STOP, APP_MOVE, APP_ENABLE, APP_DISABLE, NODE_DRAIN]],
+  [
+    'Applications that move',
+    [rsappCommand('applications'), APP_SHOW, APP_ADD, APP_REMOVE, APP_START, APP_STOP, APP_MOVE, APP_ENABLE, APP_DISABLE, NODE_DRAIN],
+  ],
   ['Scripts that coordinate', [WAIT_EVENT, SEND]],
   ['Gates for hosts without rsiod', [GATE_ADD, GATE_REMOVE, GATE_LIST, GATE_SHOW, GATE_SECRET]],
   ['Paths and diagnosis', [STATUS, STATS, TEST, EVENTS, WATCH, DOCTOR]],

@@ -1,13 +1,8 @@
 // Code about applications that rsconfig and crsio share: texts, the check before a removal, and the reload of rsapp. Pure, except for
 // the reload. Invariant: both programs describe an application in the same way and refuse the same removals.
 
-import type { AppCall, AppOrder, ApplicationsView, ApplicationView } from '../rsapp/app-methods.ts';
+import { type AppCall, type AppOrder, type ApplicationsView, type ApplicationView, sinceText } from '../rsapp/app-methods.ts';
 import { RsError } from '@rsio/base/lib/errors';
-import { printDuration } from '@rsio/base/lib/units';
-
-export function sinceText({ sinceMs }: ApplicationView, wallMs: number): string {
-  return printDuration(Math.max(0, Math.round((wallMs - sinceMs) / 1000) * 1000));
-}
 
 /** Returns the lines that describe an application. */
 export function applicationLines(view: ApplicationView, wallMs: number): string[] {

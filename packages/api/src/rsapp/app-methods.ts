@@ -1,8 +1,11 @@
 // The table of rsapp's control interface: the applications of this node, and the orders of an administrator. Requests and answers have the
 // form that methods.ts describes.
 
+import { alignColumns, toText } from '@rsio/common/cli/table';
 import { CONTROL_TIMEOUT_MS } from '@rsio/common/control/limits';
-import { DAEMON, EVENTS_PARAMS, EVENTS_RESULT, flagParam, method, type MethodsOf, type Param } from '@rsio/common/control/method-table';
+import { DAEMON, EVENTS_PARAMS, EVENTS_RESULT, flagParam, type MethodsOf, type Param } from '@rsio/common/control/method-table';
+import { printDuration } from '@rsio/base/lib/units';
+import { clientMethod } from '../rsiod/client-method.ts';
 import { filledText, flag, list, number, object, type Of, orNull, text, word } from '@rsio/base/lib/shape';
 
 /** The longest time that an order may take: a stop, and a start at another node. rsapp itself gives up earlier, and says why. */
@@ -30,9 +33,25 @@ export type AppOrder = (typeof APP_ORDERS)[number];
 
 const orderWord: Param<AppOrder> = { shape: word(APP_ORDERS), what: APP_ORDERS.join(', ') };
 
+export function sinceText({ sinceMs }: ApplicationView, nowMs: number): string {
+  return printDuration(Math.max(0, Math.round((nowMs - sinceMs) / 1000) * 1000));
+}
+
+function applicationsTable(applications: readonly ApplicationView[], nowMs: number): string {
+  const rows = applications.map((one) => [
+    ...[one.name, one.state, one.on ?? '-', sinceText(one, nowMs), one.volumes.join(' '), one.next ?? '-', one.why || '-'],
+  ]);
+  return toText(alignColumns(['APPLICATION', 'STATE', 'ON', 'SINCE', 'VOLUMES', 'NEXT', 'WHY'], rows));
+}
+
 export const APP_METHODS = {
-  daemon: method({ help: 'The daemon that answers, its version and its methods', params: {}, result: DAEMON }),
-  applications: method({
+  daemon: clientMethod({
+    help: 'The daemon that answers, its version and its methods',
+    params: {},
+    result: DAEMON,
+    command: { calledBy: 'each program' },
+  }),
+  applications: clientMethod({
     help: 'The applications of rscltcfg, as this node sees them',
     params: {},
     result: object({
@@ -40,13 +59,27 @@ export const APP_METHODS = {
       drained: flag('This node gives its applications away'),
       applications: list(APPLICATION),
     }),
+    command: {
+      words: 'app list',
+      about: 'machine',
+      summary: 'lists the applications of this node, and where they run',
+      example: 'app list',
+      says: ({ node, drained, applications }, { nowMs }) => ({
+        ...(applications.length === 0 ? {} : { block: applicationsTable(applications, nowMs) }),
+        notes: [
+          ...(drained ? [`Node ${node} is drained: rsconfig node drain --end ends that`] : []),
+          ...(applications.length === 0 ? ['rscltcfg has no application: rsconfig app add NAME adds one'] : []),
+        ],
+      }),
+    },
   }),
-  events: method({
+  events: clientMethod({
     help: 'The latest events of applications and of this node, or those after the event with this number; with waitMs, the answer waits for one',
     params: EVENTS_PARAMS,
     result: EVENTS_RESULT,
+    command: { calledBy: 'events' },
   }),
-  'app-order': method({
+  'app-order': clientMethod({
     help: 'Executes an order of an administrator; an application that a node runs takes orders there. Answers when the order is done, or says why not',
     params: {
       name: { shape: filledText(), what: 'the name of an application' },
@@ -55,18 +88,21 @@ export const APP_METHODS = {
     },
     result: object({ application: APPLICATION }),
     waitMs: APP_ORDER_MS,
+    command: { calledBy: 'app start, stop, move, enable and disable' },
   }),
-  drain: method({
+  drain: clientMethod({
     help: 'This node gives its applications away and takes none, until the end of the drain, also after a reboot',
     params: { end: flagParam },
     result: object({ drained: flag(), applications: list(APPLICATION) }),
     waitMs: APP_ORDER_MS,
+    command: { byHand: 'node drain', because: 'it says why it still waits' },
   }),
-  reload: method({
+  reload: clientMethod({
     help: 'Reads the configuration file again; an error says why nothing was changed',
     params: {},
     result: object({ applied: list(text(), 'A sentence for each change') }),
     waitMs: CONTROL_TIMEOUT_MS,
+    command: { calledBy: 'app add and app remove' },
   }),
 } as const;
 

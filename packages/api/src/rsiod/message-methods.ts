@@ -1,8 +1,9 @@
 // The methods of rsiod about messages between nodes. rsiod/src/control/messages.ts executes them with those of rssrv
 // (rssrv/message-methods.ts). Invariant: no method promises that a message arrives.
 
+import { clientMethod } from './client-method.ts';
 import { CONTROL_TIMEOUT_MS, MESSAGE_TEXT_MAX_BYTES } from '@rsio/common/control/limits';
-import { EVENTS_PARAMS, EVENTS_RESULT, method, type Param } from '@rsio/common/control/method-table';
+import { EVENTS_PARAMS, EVENTS_RESULT, type Param } from '@rsio/common/control/method-table';
 import { count, filledText, list, number, object, type Of, orNull, text } from '@rsio/base/lib/shape';
 
 export const MESSAGE = object({
@@ -20,7 +21,7 @@ export const messageText: Param<string> = { shape: filledText(), what: `text of 
 const { missed, last, beganMs } = EVENTS_RESULT.form.fields;
 
 export const MESSAGE_METHODS = {
-  'message-send': method({
+  'message-send': clientMethod({
     help: 'Sends a text to another node through each connected server, without a promise of delivery; null: in all namespaces',
     params: {
       to: messageTo,
@@ -32,11 +33,13 @@ export const MESSAGE_METHODS = {
       servers: list(object({ namespace: text(), server: text(), error: orNull(text('Why it did not take the message')) })),
     }),
     waitMs: CONTROL_TIMEOUT_MS,
+    command: { byHand: 'send', because: 'it reads the text from stdin, and checks its length' },
   }),
-  messages: method({
+  messages: clientMethod({
     help: 'The latest messages to this node, or those after the message with this number; with waitMs, rsiod goes on asking the servers for one',
     params: EVENTS_PARAMS,
     result: object({ messages: list(MESSAGE), missed, last, beganMs }),
     waitMs: CONTROL_TIMEOUT_MS,
+    command: { calledBy: 'wait-event' },
   }),
 } as const;

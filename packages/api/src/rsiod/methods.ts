@@ -4,23 +4,29 @@
 // {code, message, context}` replaces `result`. The rules for changing the interface are in docs/CONTROL.md. Points in time are in
 // wall-clock milliseconds since 1970 (suffix Ms). Durations are in milliseconds (suffix Ms) or microseconds (suffix Us).
 
+import { clientMethod } from './client-method.ts';
 import { DIRECTIONS, PATH_STATES } from '@rsio/base/lib/path-states';
 import { CONTROL_ANSWER_MS, CONTROL_TIMEOUT_MS, LIST_WAIT_MS, SERVER_CALL_MS, SERVER_CHANGE_MS } from '@rsio/common/control/limits';
 import { LATENCY } from '../views/latency-shape.ts';
 import { MESSAGE_METHODS } from './message-methods.ts';
 import { MIRROR_METHODS } from './mirror-methods.ts';
 import { NOTE_METHODS } from './note-methods.ts';
+import { DAEMON, EVENTS_PARAMS, EVENTS_RESULT, flagParam, HOLDER, type MethodsOf, type Param } from '@rsio/common/control/method-table';
 import {
-  DAEMON,
-  EVENTS_PARAMS,
-  EVENTS_RESULT,
-  flagParam,
-  HOLDER,
-  method,
-  type MethodsOf,
-  type Param,
-} from '@rsio/common/control/method-table';
-import { count, filledText, flag, list, number, object, type Of, optional, orNull, record, text, whole, word } from '@rsio/base/lib/shape';
+  count,
+  filledText,
+  flag,
+  list,
+  number,
+  object,
+  type Of,
+  optional,
+  orNull,
+  record,
+  text,
+  whole,
+  word,
+} from '@rsio/base/lib/shape';
 
 /** Largest process id of Linux. */
 const PID_MAX = 2 ** 22;
@@ -393,28 +399,36 @@ const serverName: Param<string> = { shape: filledText(), what: 'the name of a se
 const namespaceName: Param<string> = { shape: filledText(), what: 'the name of a namespace' };
 
 export const CONTROL_METHODS = {
-  daemon: method({ help: 'The daemon that answers, its version and its methods', params: {}, result: DAEMON }),
-  query: method({
+  daemon: clientMethod({
+    help: 'The daemon that answers, its version and its methods',
+    params: {},
+    result: DAEMON,
+    command: { calledBy: 'each program' },
+  }),
+  query: clientMethod({
     help: 'The namespaces with their servers, and the volumes that the servers offer; with refresh, rsiod asks the servers again',
     params: { refresh: flagParam },
     result: object({ namespaces: list(NAMESPACE) }),
     waitMs: LIST_WAIT_MS + CONTROL_ANSWER_MS,
+    command: { byHand: '-q', because: '-v shows more' },
   }),
-  local: method({
+  local: clientMethod({
     help: 'Volumes attached on this machine; with orders, also those that only an order has',
     params: { orders: flagParam as Param<boolean | undefined> },
     result: object({
       attachments: list(ATTACHMENT),
       awaited: list(AWAITED, 'Volumes that were attached before rsiod restarted and will be attached again'),
     }),
+    command: { byHand: '-l', because: '-v shows more' },
   }),
-  attach: method({
+  attach: clientMethod({
     help: 'Attaches volumes by name; without names, all',
     params: { names, readOnly: flagParam, server: nameOrNull, take: takeWord, owner: ownerName },
     result: object({ outcomes: list(ATTACH_OUTCOME) }),
     waitMs: CONTROL_TIMEOUT_MS,
+    command: { byHand: '-a', because: 'it waits, and ends with 1 if one of several volumes fails' },
   }),
-  'order-attach': method({
+  'order-attach': clientMethod({
     help: 'Attaches one volume for an order until order-detach, or until the connection of this request is closed',
     params: {
       name: { shape: filledText(), what: 'the name of a volume' } as Param<string>,
@@ -425,53 +439,72 @@ export const CONTROL_METHODS = {
     },
     result: object({ ticket: text('For order-detach'), outcome: ATTACH_OUTCOME }),
     waitMs: CONTROL_TIMEOUT_MS,
+    command: { calledBy: 'backup, restore and other commands that need a volume for a while' },
   }),
-  'order-detach': method({
+  'order-detach': clientMethod({
     help: 'Ends an order, and detaches its volume unless it has another owner',
     params: { ticket: { shape: filledText(), what: 'the ticket of order-attach' } as Param<string> },
     result: object({}),
     waitMs: CONTROL_TIMEOUT_MS,
+    command: { calledBy: 'backup, restore and other commands that need a volume for a while' },
   }),
-  detach: method({
+  detach: clientMethod({
     help: 'Detaches volumes by name; without names, all',
     params: { names, force: flagParam, owner: ownerOrNull },
     result: object({ outcomes: list(ATTACH_OUTCOME) }),
     waitMs: CONTROL_TIMEOUT_MS,
+    command: { byHand: '-d', because: 'it waits, and ends with 1 if one of several volumes fails' },
   }),
-  status: method({ help: 'Interfaces, paths, and stalled volumes', params: {}, result: STATUS }),
-  stats: method({ help: 'Counters and latencies', params: {}, result: STATS }),
-  gates: method({
+  status: clientMethod({
+    help: 'Interfaces, paths, and stalled volumes',
+    params: {},
+    result: STATUS,
+    command: { byHand: '-m status', because: 'it waits for paths, and -v shows more' },
+  }),
+  stats: clientMethod({
+    help: 'Counters and latencies',
+    params: {},
+    result: STATS,
+    command: { byHand: '-m stats', because: 'it asks twice, and shows rates' },
+  }),
+  gates: clientMethod({
     help: 'The gates, with their hosts and volumes',
     params: {},
     result: object({ gates: list(GATE), aoe: optional(list(AOE_GATE, 'Those with protocol = aoe')) }),
+    command: { byHand: 'gate list', because: 'it adds the gates that rsiod of an earlier release does not answer' },
   }),
-  events: method({
+  events: clientMethod({
     help: 'The latest state changes, or those after the event with this number, the oldest first; with waitMs, the answer waits for such an event',
     params: EVENTS_PARAMS,
     result: EVENTS_RESULT,
+    command: { byHand: 'events', because: 'it merges the events of rsapp' },
   }),
-  reload: method({
+  reload: clientMethod({
     help: 'Reads the configuration file again; an error says why nothing was changed',
     params: {},
     result: object({ applied: list(text(), 'A sentence for each change') }),
+    command: { byHand: 'reload', because: 'it waits for paths' },
   }),
-  restart: method({
+  restart: clientMethod({
     help: 'Ends this process so that its keeper starts another one, which continues with the devices; an error says why it cannot',
     params: {},
     result: object({}),
+    command: { byHand: 'restart', because: 'it waits for the next process' },
   }),
-  stop: method({
+  stop: clientMethod({
     help: 'Ends rsiod; without force, fails while its devices are in use, and the error names them',
     params: { force: flagParam },
     result: object({}),
+    command: { byHand: 'stop', because: 'it waits for the end of rsiod' },
   }),
-  probe: method({
+  probe: clientMethod({
     help: 'Measures the paths from an interface (name or address) to a server interface (name of its section, or address); null: all',
     params: { interface: nameOrNull, remote: nameOrNull },
     result: object({ paths: list(PROBE), leftOut: list(LEFT_OUT) }),
     waitMs: CONTROL_TIMEOUT_MS,
+    command: { byHand: '-m test', because: 'it first asks which addresses are of this machine' },
   }),
-  'server-call': method({
+  'server-call': clientMethod({
     help: 'Passes a request on to a server, which checks the rights of this client. The methods are those of rssrv. null: the only namespace or server',
     params: {
       namespace: nameOrNull,
@@ -486,8 +519,9 @@ export const CONTROL_METHODS = {
     },
     result: object({ namespace: text(), server: text(), result: record('Answer of the server') }),
     waitMs: SERVER_CALL_MS,
+    command: { calledBy: 'each command about volumes of servers' },
   }),
-  'snapshot-begin': method({
+  'snapshot-begin': clientMethod({
     help: 'Starts the triggers with snapshot-before; the caller then asks servers for these snapshots. If a trigger fails, this method fails',
     params: {
       snapshots: {
@@ -498,21 +532,24 @@ export const CONTROL_METHODS = {
     },
     result: object({ ticket: orNull(count('For snapshot-end, which the caller must call; null: there are no triggers')) }),
     waitMs: SERVER_CALL_MS,
+    command: { calledBy: 'volume snapshot' },
   }),
-  'snapshot-end': method({
+  'snapshot-end': clientMethod({
     help: 'Starts the triggers with snapshot-after, once the servers have answered. If the caller ends without this call, rsiod starts them by itself',
     params: {
       ticket: { shape: whole(1, Number.MAX_SAFE_INTEGER), what: 'the ticket of snapshot-begin' },
       error: { shape: orNull(text()), what: 'why no snapshot was made, or null', default: null },
     },
     result: object({ ended: flag('false: the triggers were started already') }),
+    command: { calledBy: 'volume snapshot' },
   }),
-  backups: method({
+  backups: clientMethod({
     help: 'When rsconfig backup has last made a backup of each volume on this machine',
     params: {},
     result: object({ backups: list(BACKUP, 'The oldest first; one for each volume') }),
+    command: { calledBy: 'doctor' },
   }),
-  'backup-done': method({
+  'backup-done': clientMethod({
     help: 'Notes that a backup of a snapshot is complete',
     params: {
       namespace: namespaceName,
@@ -521,12 +558,14 @@ export const CONTROL_METHODS = {
       snapshot: { shape: filledText(), what: 'the name of a snapshot' },
     },
     result: object({}),
+    command: { calledBy: 'backup' },
   }),
-  'await-volume': method({
+  'await-volume': clientMethod({
     help: 'Waits until a server lists a volume for this client, so that it can be attached',
     params: { namespace: namespaceName, server: serverName, id: { shape: filledText(), what: 'the id of a volume' } },
     result: object({ listed: flag('false: the server did not list it in time') }),
     waitMs: CONTROL_TIMEOUT_MS,
+    command: { calledBy: 'volume create' },
   }),
   ...MIRROR_METHODS,
   ...NOTE_METHODS,

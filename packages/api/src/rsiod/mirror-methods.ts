@@ -1,171 +1,27 @@
-// The methods of rsiod about mirrors, and the shapes of their results. methods.ts includes them in rsiod's table. The rules for changing a
-// table are in docs/CONTROL.md. Invariant: a field never disappears or changes its meaning within a version of the interface.
+// The methods of rsiod about mirrors. methods.ts includes them in rsiod's table. The rules for changing a table are in docs/CONTROL.md.
+// Invariant: what could not be removed is printed, and a partial success ends with exit code 1.
 
 import { NAME_MAX_BYTES, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '@rsio/base/lib/limits';
 import { CONTROL_TIMEOUT_MS, SERVER_CALL_MS } from '@rsio/common/control/limits';
-import { flagParam, method, type Param } from '@rsio/common/control/method-table';
-import { count, filledText, flag, list, number, object, type Of, optional, orNull, text, whole, word } from '@rsio/base/lib/shape';
-
-const REPLICA = object({
-  server: text('Name of the server; `server N` with its serverid if this client never reached it'),
-  serverid: count(),
-  volume: text(),
-  universe: count(),
-  inSync: flag('In sync, by the last configuration that the voters have'),
-  isReachable: flag('The server answers, and can use the replica'),
-  isSilent: flag('The server does not answer, or is not connected'),
-  copy: orNull(
-    object({
-      state: word(['behind', 'copying'], 'As in the status of the attached mirror'),
-      leftBytes: orNull(count('Bytes still to be copied; null: not known')),
-      bytesPerSecond: orNull(number()),
-      etaMs: orNull(number('Time until all is copied; null: unknown')),
-    }),
-    'null: it is in sync, or the mirror is not attached on this machine',
-  ),
-});
-
-const VOTER = object({
-  server: text('As in replicas'),
-  serverid: count(),
-  answers: flag('It has its record of the mirror, and answers'),
-  isSilent: flag('As in replicas; if both flags are false, the server answers, but has lost its record or does not tell it'),
-  trouble: orNull(text('Why it does not vote; null if it does')),
-});
-
-export const MIRROR = object({
-  namespace: text(),
-  name: text(),
-  universe: count(),
-  mirror: text('Id of the mirror'),
-  state: word(
-    ['known', 'unfinished', 'unknown'],
-    'known: the voters that answer have a configuration; unfinished: no voter has one, because making or removing the mirror was interrupted; unknown: no voter answers',
-  ),
-  sizeBytes: orNull(count(), 'null: not known'),
-  replicas: list(REPLICA),
-  stale: optional(
-    list(
-      object({ server: text('As in replicas'), serverid: count(), volume: text(), universe: count() }),
-      'Volumes that were replicas until their servers were replaced while they were away; they lack writes, and no client uses them',
-    ),
-  ),
-  voters: list(VOTER),
-  majority: count('Voters that must answer'),
-  holder: orNull(text('Client that has the mirror attached, or has ended without detaching it'), 'null: none'),
-});
-
-export type MirrorSummary = Of<typeof MIRROR>;
-
-export const MIRRORS = object({
-  mirrors: list(MIRROR),
-  gaps: list(text(), 'What could not be asked, so that mirrors may be missing'),
-});
-
-export const REMOVED_MIRROR = object({
-  namespace: text(),
-  name: text(),
-  universe: count(),
-  mirror: text('Id that the mirror had'),
-  volumes: list(
-    object({
-      server: text(),
-      volume: text(),
-      universe: count(),
-      inSync: flag('It has every write to the mirror'),
-      isRemoved: flag('false: it is a plain volume now'),
-    }),
-    'The volumes that were its replicas',
-  ),
-  left: list(text(), 'What could not be removed, and what to do'),
-});
-
-export type RemovedMirror = Of<typeof REMOVED_MIRROR>;
-
-/** A mirror after a change of its replicas or voters. */
-export const CHANGED_MIRROR = object({
-  mirror: MIRROR,
-  warnings: list(text(), 'What to know, such as what a server that is away keeps'),
-  left: list(text(), 'What could not be removed, and what to do'),
-});
-
-export type ChangedMirror = Of<typeof CHANGED_MIRROR>;
-
-export const FORCED_MIRROR = object({
-  namespace: text(),
-  name: text(),
-  universe: count(),
-  replicas: list(object({ server: text(), inSync: flag('It counts as in sync from now on') }), 'The replicas of the mirror from now on'),
-  voters: list(text(), 'The servers that vote from now on'),
-  missing: list(text(), 'Servers of the old mirror that the new mirror does not have'),
-  lost: list(text(), 'What may be lost, and what must not happen'),
-  warnings: list(text()),
-  seen: text('State that this answer describes; the request that makes the new mirror must contain it'),
-  mirror: orNull(text('Id of the new mirror'), 'null: nothing was changed'),
-  left: list(text(), 'What could not be removed of the old mirror, and what to do'),
-});
-
-export type ForcedMirror = Of<typeof FORCED_MIRROR>;
-
-const VERIFICATION = object({
-  volume: text(),
-  isRunning: flag(),
-  stopped: orNull(text(), 'Why it ended before everything was compared; null: it did not'),
-  waitsFor: orNull(text(), 'null: nothing'),
-  comparedBytes: count(),
-  sizeBytes: count(),
-  differentBytes: count('Bytes that differed, in units of 4 KiB'),
-  repairedBytes: count('Of these, bytes that were copied from the right replica'),
-  ranges: list(
-    object({
-      beginBytes: count(),
-      endBytes: count(),
-      servers: list(text(), 'Servers whose replica differs from the right one'),
-      isRepaired: flag(),
-    }),
-    'The first 1000 ranges that differed',
-  ),
-  unreadBytes: count('Bytes that were not compared, because a server could not read them'),
-  unread: orNull(text('The first such place'), 'null: there is none'),
-});
-
-export type VerificationView = Of<typeof VERIFICATION>;
-
-export const VERIFIED = object({
-  verification: orNull(VERIFICATION, 'null: the replicas were not compared since the mirror was attached'),
-});
-
-export const MIRROR_SNAPSHOT = object({
-  namespace: text(),
-  name: text(),
-  universe: count(),
-  snapshot: text('Name of the snapshot'),
-  id: text('The same on all servers'),
-  sizeBytes: count('Size of the mirror at that moment'),
-  usedBytes: orNull(count('Space of its content on the first server; null if unknown')),
-  createdMs: number(),
-  mirror: text('Id of the mirror'),
-  term: count(),
-  number: count('Number of the moment in this term'),
-  servers: list(text(), 'Servers that have it'),
-  missing: list(object({ server: text(), reason: text() }), 'Servers of the mirror that do not have it'),
-});
-
-export type MirrorSnapshot = Of<typeof MIRROR_SNAPSHOT>;
-
-export const MIRROR_ACCESS = object({
-  namespace: text(),
-  name: text(),
-  universe: count(),
-  mirror: text('Id of the mirror'),
-  client: text(),
-  servers: list(text(), 'Servers with a replica that have executed the order'),
-  wasHeld: flag('The client had a replica on one of these servers, and the order has ended that'),
-  isProven: flag('Nothing that the client sends to the mirror takes effect any more; always false for mirror-allow'),
-  left: list(object({ server: text(), reason: text() }), 'Servers with a replica that have not executed the order: repeat it'),
-});
-
-export type MirrorAccess = Of<typeof MIRROR_ACCESS>;
+import { flagParam, type Param } from '@rsio/common/control/method-table';
+import { count, filledText, list, object, orNull, text, whole } from '@rsio/base/lib/shape';
+import { shownSize } from '@rsio/base/lib/units';
+import { volumeLabel } from '@rsio/base/lib/volume-name';
+import type { Said } from '../views/command-text.ts';
+import { changedText, mirrorTable, mirrorTroubles, removedText, twins } from '../views/mirror-texts.ts';
+import {
+  CHANGED_MIRROR,
+  type ChangedMirror,
+  FORCED_MIRROR,
+  MIRROR,
+  MIRROR_ACCESS,
+  MIRROR_SNAPSHOT,
+  MIRRORS,
+  REMOVED_MIRROR,
+  VERIFIED,
+} from '../views/mirror-views.ts';
+import { poolNameType, volumeSize } from '../views/values.ts';
+import { clientMethod } from './client-method.ts';
 
 const volumeName: Param<string> = { shape: filledText(), what: `the name of a mirror, at most ${NAME_MAX_BYTES} characters` };
 const universe: Param<number> = { shape: whole(0, UNIVERSE_MAX), what: `a whole number from 0 to ${UNIVERSE_MAX}`, default: 0 };
@@ -184,14 +40,46 @@ const serverName: Param<string> = { shape: filledText(), what: 'the name of a se
 const serverOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'the name of a server or null', default: null };
 const namespaceOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'the name of a namespace or null', default: null };
 
+/** What a change of an attached mirror says; what could not be removed is also said with --json. */
+export function changedSaid({ mirror, warnings, left }: ChangedMirror): Said {
+  return { block: changedText(mirror), notes: warnings, ...remains(left) };
+}
+
+function remains(left: readonly string[]): Said {
+  return { warnings: left.map((sentence) => `Left behind: ${sentence}`), ...(left.length === 0 ? {} : { code: 1 }) };
+}
+
 export const MIRROR_METHODS = {
-  mirrors: method({
+  mirrors: clientMethod({
     help: 'The mirrors whose replicas the connected servers list, with what their voters have recorded; null: all namespaces',
     params: { namespace: namespaceOrNull },
     result: MIRRORS,
     waitMs: CONTROL_TIMEOUT_MS,
+    command: {
+      words: 'mirror list',
+      about: 'machine',
+      options: { namespace: { param: 'namespace', value: 'N', help: 'use only servers of namespace N' } },
+      summary: 'lists the mirrors with their holders and replicas in sync',
+      details: `The list shows what a majority of the voters of each mirror has recorded. IN
+SYNC names the servers whose replicas have every write, and OTHER the servers
+whose replicas lack writes. The list marks a server that does not answer as
+(silent), and a server whose replica or record of the mirror cannot be used as
+(unusable). A mirror is listed if a server with one of its replicas is
+connected.`,
+      example: 'mirror list',
+      says: ({ mirrors, gaps }) => ({
+        ...(mirrors.length === 0 ? {} : { block: mirrorTable(mirrors) }),
+        notes: [
+          ...mirrors.flatMap(mirrorTroubles),
+          ...twins(mirrors),
+          ...gaps,
+          ...(mirrors.length + gaps.length === 0 ? ['No mirror: rsconfig mirror create NAME makes one'] : []),
+        ],
+        ...(gaps.length === 0 ? {} : { code: 1 }),
+      }),
+    },
   }),
-  'mirror-create': method({
+  'mirror-create': clientMethod({
     help: 'Makes a mirror: a volume on each server, its voters, and their first configuration. If a step fails, rsiod removes what it has made',
     params: {
       namespace: namespaceOrNull,
@@ -207,8 +95,9 @@ export const MIRROR_METHODS = {
     },
     result: object({ mirror: MIRROR, warnings: list(text()) }),
     waitMs: SERVER_CALL_MS,
+    command: { byHand: 'mirror create', because: 'it may attach the mirror, too' },
   }),
-  'mirror-remove': method({
+  'mirror-remove': clientMethod({
     help: 'Dissolves a mirror that no client has attached. Its replicas become plain volumes, or are removed',
     params: {
       namespace: namespaceOrNull,
@@ -220,14 +109,51 @@ export const MIRROR_METHODS = {
     },
     result: REMOVED_MIRROR,
     waitMs: SERVER_CALL_MS,
+    command: {
+      words: 'mirror remove',
+      about: 'mirror',
+      options: {
+        volumes: { flag: 'volumes', help: 'remove the volumes, too' },
+        force: { flag: 'force', help: 'remove the mirror even if a client may have it attached' },
+        id: { param: 'id', value: 'ID', help: 'id of the mirror, if two have this name' },
+      },
+      summary: 'dissolves a mirror that no client has attached',
+      details: `The replicas become plain volumes. Each volume keeps its name, but a replica
+that lacks writes gets the name NAME-detached. The servers are no longer voters
+of the mirror. The output says which volumes have every write. With --volumes,
+the command also removes the volumes; rsconfig volume restore brings them back
+for a day.
+
+The command is refused if a client has the mirror attached, if a client has
+exited without detaching it, or if most voters do not answer. With --force, the
+command removes the mirror even then, and the client loses the mirror. After
+rsconfig mirror force, two mirrors may have this name; --id chooses one of them.`,
+      example: 'mirror remove db --volumes',
+      says: (removed) => ({ block: removedText(removed), ...remains(removed.left) }),
+    },
   }),
-  'mirror-grow': method({
+  'mirror-grow': clientMethod({
     help: 'Makes an attached mirror larger, also while it is used: first its replicas, then the mirror',
     params: { namespace: namespaceOrNull, name: volumeName, universe, sizeBytes },
     result: object({ namespace: text(), name: text(), universe: count(), fromBytes: count('Size before'), sizeBytes: count() }),
     waitMs: SERVER_CALL_MS,
+    command: {
+      words: 'mirror grow',
+      about: 'mirror',
+      operands: [{ param: 'sizeBytes', value: 'SIZE', type: volumeSize }],
+      summary: 'makes an attached mirror larger, even while it is in use',
+      details: `First, every server with a replica in sync makes its replica larger. Then the
+mirror and its device on this machine get the new size. If a server refuses, for
+example because its pool is full, the mirror keeps its size; repeat the command
+when the pool has room. A replica whose server is away grows when that server
+returns, before rsiod copies data to it.
+
+The client needs the right manage in [rights] on the servers of the replicas.`,
+      example: 'mirror grow db 30g',
+      says: (grown) => `${volumeLabel(grown)} now has ${shownSize(grown.sizeBytes)}`,
+    },
   }),
-  'mirror-snapshot': method({
+  'mirror-snapshot': clientMethod({
     help: 'Makes a snapshot of a mirror that is attached here: of its replicas in sync, at one moment, under one name and id',
     params: {
       namespace: namespaceOrNull,
@@ -238,20 +164,23 @@ export const MIRROR_METHODS = {
     },
     result: MIRROR_SNAPSHOT,
     waitMs: SERVER_CALL_MS,
+    command: { calledBy: 'volume snapshot' },
   }),
-  'mirror-revoke': method({
+  'mirror-revoke': clientMethod({
     help: 'Takes a mirror away from a client, at all servers with a replica. If a server is missing, a majority of the voters proves it',
     params: { namespace: namespaceOrNull, name: volumeName, universe, client: clientName },
     result: MIRROR_ACCESS,
     waitMs: SERVER_CALL_MS,
+    command: { calledBy: 'volume revoke' },
   }),
-  'mirror-allow': method({
+  'mirror-allow': clientMethod({
     help: 'Lets a client attach a mirror, at all servers with a replica',
     params: { namespace: namespaceOrNull, name: volumeName, universe, client: clientName },
     result: MIRROR_ACCESS,
     waitMs: SERVER_CALL_MS,
+    command: { calledBy: 'volume allow' },
   }),
-  'mirror-force': method({
+  'mirror-force': clientMethod({
     help: 'Makes a new mirror of the replicas that are left of a mirror whose voters are gone. With seen = null, only says what would be lost',
     params: {
       namespace: namespaceOrNull,
@@ -263,20 +192,67 @@ export const MIRROR_METHODS = {
     },
     result: FORCED_MIRROR,
     waitMs: SERVER_CALL_MS,
+    command: { byHand: 'mirror force', because: 'it asks for consent when it has asked what would be lost' },
   }),
-  'mirror-add': method({
+  'mirror-add': clientMethod({
     help: 'Makes a replica of an attached mirror on one more server, which votes from then on. Its data is copied afterwards',
     params: { namespace: namespaceOrNull, name: volumeName, universe, server: serverName, pool: poolOrNull, request },
     result: CHANGED_MIRROR,
     waitMs: SERVER_CALL_MS,
+    command: {
+      words: 'mirror add',
+      about: 'mirror',
+      options: {
+        server: { param: 'server', value: 'S', help: 'server of the new replica', needs: 'server of the new replica' },
+        pool: { param: 'pool', value: 'P', type: poolNameType, help: 'pool of the new replica; default: the server chooses' },
+      },
+      summary: 'adds a replica to a mirror, or makes a volume a mirror',
+      details: `The command makes a volume on server S a replica of the mirror, and server S
+votes from then on. rsiod copies the data to the replica while applications
+write; rsconfig mirror list shows the progress. A third replica takes the place
+of the witness. If server S had a replica of the mirror before, all data is
+copied again. If the mirror is replicated, server S gets the order, too. This
+client must have the mirror attached.
+
+If NAME is a plain volume that no client has attached, it becomes a mirror. The
+volume keeps its data as the first replica. The replica on server S gets the
+data when a client attaches the mirror. rsconfig mirror witness adds a third
+voter.
+
+If a step fails, the command removes what it has made on the server, and names
+what it could not remove.`,
+      example: 'mirror add db --server big-8',
+      says: changedSaid,
+    },
   }),
-  'mirror-detach': method({
+  'mirror-detach': clientMethod({
     help: 'Removes the replica of a server from an attached mirror. Its volume becomes a plain one, or is removed',
     params: { namespace: namespaceOrNull, name: volumeName, universe, server: serverName, volume: flagParam },
     result: CHANGED_MIRROR,
     waitMs: SERVER_CALL_MS,
+    command: {
+      words: 'mirror detach',
+      about: 'mirror',
+      options: {
+        server: { param: 'server', value: 'S', help: 'server of the replica', needs: 'server of the replica' },
+        volume: { flag: 'volume', help: 'remove the volume, too' },
+      },
+      summary: 'removes a replica from a mirror that this client has attached',
+      details: `The replica on server S becomes a plain volume, keeps its data, and gets the
+name NAME-detached, so that nobody mistakes it for the mirror. With --volume,
+the command also removes this volume. The server stays a voter if the mirror has
+three voters. The last replica that is in sync cannot be removed.
+
+The command also removes remains of the mirror from a server that has no replica
+any more, for example because the server was down when its replica was replaced.
+If the server or rsiod stops during the command, repeat the command. The command
+does not touch a volume that a client holds, or whose size differs from that of
+the mirror.`,
+      example: 'mirror detach db --server big-8 --volume',
+      says: changedSaid,
+    },
   }),
-  'mirror-replace': method({
+  'mirror-replace': clientMethod({
     help: 'Replaces the replica and the vote of a server, which may be away, by those of another one',
     params: {
       namespace: namespaceOrNull,
@@ -289,8 +265,29 @@ export const MIRROR_METHODS = {
     },
     result: CHANGED_MIRROR,
     waitMs: SERVER_CALL_MS,
+    command: {
+      words: 'mirror replace',
+      about: 'mirror',
+      options: {
+        server: { param: 'server', value: 'OLD', help: 'server that is replaced', needs: 'server that is replaced' },
+        with: { param: 'with', value: 'NEW', help: 'server that takes the place of OLD', needs: 'server that takes its place' },
+        pool: { param: 'pool', value: 'P', type: poolNameType, help: 'pool of the new replica; default: the server chooses' },
+      },
+      summary: 'replaces a server of a mirror that this client has attached',
+      details: `Server NEW gets a replica and a vote in place of server OLD. Server OLD may be
+lost for good, but most voters must answer. rsiod copies the data to the new
+replica while applications write. NEW may be the same server as OLD if that
+server has lost its disks. If the mirror is replicated, NEW gets the order, too.
+
+If server OLD comes back later, its replica and its vote have no effect.
+rsconfig mirror detach NAME --server OLD --volume removes them. If the replica
+on OLD is still in sync, use rsconfig mirror add, and after the copy rsconfig
+mirror detach, so that the number of replicas in sync never falls.`,
+      example: 'mirror replace db --server big-8 --with big-7',
+      says: changedSaid,
+    },
   }),
-  'mirror-witness': method({
+  'mirror-witness': clientMethod({
     help: 'Changes the server that votes for an attached mirror and has no replica of it; null: there is none',
     params: {
       namespace: namespaceOrNull,
@@ -300,23 +297,27 @@ export const MIRROR_METHODS = {
     },
     result: CHANGED_MIRROR,
     waitMs: SERVER_CALL_MS,
+    command: { byHand: 'mirror witness', because: 'it needs one of two options' },
   }),
-  'mirror-verify': method({
+  'mirror-verify': clientMethod({
     help: 'Begins to compare the replicas in sync of a mirror that is attached here, by checksums on their servers',
     params: { namespace: namespaceOrNull, name: volumeName, universe, repair: flagParam, from: serverOrNull },
     result: VERIFIED,
     waitMs: CONTROL_TIMEOUT_MS,
+    command: { byHand: 'mirror verify', because: 'it waits for the end of the comparison' },
   }),
-  'mirror-verification': method({
+  'mirror-verification': clientMethod({
     help: 'Progress and findings of the last comparison of replicas',
     params: { namespace: namespaceOrNull, name: volumeName, universe },
     result: VERIFIED,
     waitMs: CONTROL_TIMEOUT_MS,
+    command: { calledBy: 'mirror verify' },
   }),
-  'mirror-verify-stop': method({
+  'mirror-verify-stop': clientMethod({
     help: 'Ends a comparison of replicas',
     params: { namespace: namespaceOrNull, name: volumeName, universe },
     result: VERIFIED,
     waitMs: CONTROL_TIMEOUT_MS,
+    command: { calledBy: 'mirror verify' },
   }),
 } as const;

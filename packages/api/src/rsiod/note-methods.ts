@@ -1,8 +1,9 @@
 // The methods of rsiod about notes at volumes, and about nodes that servers see. rsapp, which runs applications,
 // uses them; rsiod/src/notes executes them.
 
+import { clientMethod } from './client-method.ts';
 import { CONTROL_TIMEOUT_MS } from '@rsio/common/control/limits';
-import { flagParam, method, type Param } from '@rsio/common/control/method-table';
+import { flagParam, type Param } from '@rsio/common/control/method-table';
 import { count, filledText, flag, list, number, object, orNull, text } from '@rsio/base/lib/shape';
 
 /** Maximum number of nodes in one request of `nodes-seen`. */
@@ -32,22 +33,25 @@ const NODES_SEEN = object({
 const volume: Param<string> = { shape: filledText(), what: 'the name of a volume' };
 
 export const NOTE_METHODS = {
-  'volume-note': method({
+  'volume-note': clientMethod({
     help: 'The note at a volume, which its holder has written, and the holder; with fresh, rsiod asks the servers for their lists first',
     params: { volume, fresh: flagParam },
     result: VOLUME_NOTE,
     waitMs: CONTROL_TIMEOUT_MS,
+    command: { calledBy: 'rsapp' },
   }),
-  'volume-note-set': method({
+  'volume-note-set': clientMethod({
     help: 'Replaces the note at a volume that is attached here; it is durable when the answer arrives',
     params: { volume, note: { shape: filledText(), what: 'text of printable ASCII characters, at most 4096' } },
     result: object({}),
     waitMs: CONTROL_TIMEOUT_MS,
+    command: { calledBy: 'rsapp' },
   }),
-  'nodes-seen': method({
+  'nodes-seen': clientMethod({
     help: 'For how long the servers of a volume have had no path of other nodes',
     params: { volume, nodes: { shape: list(filledText()), what: `a list of at most ${NODES_ASKED_MAX} names` } },
     result: NODES_SEEN,
     waitMs: CONTROL_TIMEOUT_MS,
+    command: { calledBy: 'rsapp' },
   }),
 } as const;

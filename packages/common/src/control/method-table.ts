@@ -1,7 +1,7 @@
 // Types for a table of control methods. The table has the parameters, the shape of the result and the time limit of each method. Each
 // daemon has its own table: api/src/rsiod/methods.ts and api/src/rssrv/server-methods.ts. docs/CONTROL.md has the rules for changing a table.
 
-import { CONTROL_ANSWER_MS, EVENTS_KEPT, EVENTS_WAIT_MAX_MS } from './limits.ts';
+import { EVENTS_KEPT, EVENTS_WAIT_MAX_MS } from './limits.ts';
 import { count, flag, list, number, object, type Of, optional, orNull, type Shape, text, whole } from '@rsio/base/lib/shape';
 
 /**
@@ -106,12 +106,3 @@ export const SERVER_DAEMON = object({
     ),
   ),
 });
-
-export function method<const P extends Readonly<Record<string, Param>>, R>(entry: {
-  readonly help: string;
-  readonly params: P;
-  readonly result: Shape<R>;
-  readonly waitMs?: number;
-}): ControlMethod<P, R> {
-  return { waitMs: CONTROL_ANSWER_MS, ...entry };
-}

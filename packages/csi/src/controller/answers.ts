@@ -1,7 +1,7 @@
 // Makes the messages about volumes and snapshots from what servers say. Pure. Invariant: the same volume gives the same message, so that
 // repeated calls get equal answers.
 
-import type { MirrorSummary } from '@rsio/api/rsiod/mirror-methods';
+import type { MirrorSummary } from '@rsio/api/views/mirror-views';
 import type { ManagedVolumeView, SnapshotView } from '@rsio/api/views/views';
 import type { FsType } from '../rpc/fields.ts';
 import { type Condition, type ContentSource, type CsiSnapshot, type CsiVolume, FS_TYPE_KEY, type Timestamp } from '../rpc/messages.ts';

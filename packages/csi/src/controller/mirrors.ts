@@ -2,7 +2,7 @@
 // private to the driver. Invariants: access is taken away only with the proof of rsiod. An order that only the holder of a mirror can
 // execute is refused, and the error names the command to run on the holder.
 
-import type { MirrorSummary } from '@rsio/api/rsiod/mirror-methods';
+import type { MirrorSummary } from '@rsio/api/views/mirror-views';
 import { toRsError } from '@rsio/base/lib/errors';
 import { quoteText } from '@rsio/base/lib/units';
 import { outcomesAtOnce } from '@rsio/base/structures/concurrency';

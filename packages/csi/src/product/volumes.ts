@@ -2,7 +2,7 @@
 // volume. Invariant: a volume counts as missing only if every server of the namespace has answered.
 
 import type { ManagedVolumeView, SnapshotView } from '@rsio/api/views/views';
-import type { MirrorSummary } from '@rsio/api/rsiod/mirror-methods';
+import type { MirrorSummary } from '@rsio/api/views/mirror-views';
 import { toRsError } from '@rsio/base/lib/errors';
 import { quoteText } from '@rsio/base/lib/units';
 import { ORDERS_AT_ONCE_MAX, PLACES_REMEMBERED_MAX } from '../limits.ts';

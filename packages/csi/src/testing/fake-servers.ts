@@ -2,7 +2,7 @@
 // mirrors. They keep the rules that the driver relies on: names are unique, a change with a known request id is answered and not made
 // again, a held volume is not removed. Invariant: an order either takes effect as a whole or not at all, as with rssrv.
 
-import type { MirrorSummary } from '@rsio/api/rsiod/mirror-methods';
+import type { MirrorSummary } from '@rsio/api/views/mirror-views';
 import type { JobView, ManagedVolumeView, SnapshotView } from '@rsio/api/views/views';
 import { RsError } from '@rsio/base/lib/errors';
 import { client, job, pool, removedVolume, snapshot as snapshotView, volume as volumeView } from '@rsio/api/testing/server-views';

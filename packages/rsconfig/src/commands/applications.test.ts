@@ -10,7 +10,8 @@ import { RsError } from '@rsio/base/lib/errors';
 import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { contextOf } from '../testing/context.ts';
-import { APP_ADD, APP_LIST, APP_MOVE, APP_REMOVE, APP_SHOW, APP_START, NODE_DRAIN } from './applications.ts';
+import { rsappCommand } from './client-commands.ts';
+import { APP_ADD, APP_MOVE, APP_REMOVE, APP_SHOW, APP_START, NODE_DRAIN } from './applications.ts';
 
 const clock = new FakeClock();
 const APP: ApplicationView = {
@@ -43,7 +44,7 @@ function scene(applications: readonly ApplicationView[] = [APP], drained = false
 describe('app list', () => {
   test('has a line for each application', async () => {
     const { context, said } = scene([APP, { ...APP, name: 'x', state: 'waiting', on: null, next: null, why: 'too\u001bfew' }]);
-    await APP_LIST.run(context, {}, []);
+    await rsappCommand('applications').run(context, {}, []);
     expect(said.out.split('\n')).toEqual([
       'APPLICATION  STATE    ON     SINCE  VOLUMES  NEXT   WHY',
       'postgres     running  big-2  65s    db wal   big-6  -',
@@ -54,7 +55,7 @@ describe('app list', () => {
 
   test('says that the node is drained, and that there is none', async () => {
     const { context, said } = scene([], true);
-    await APP_LIST.run(context, {}, []);
+    await rsappCommand('applications').run(context, {}, []);
     expect([said.out, said.notes]).toEqual(['', [expect.stringContaining('drained'), expect.stringContaining('app add')]]);
   });
 });

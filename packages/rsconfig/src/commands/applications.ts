@@ -3,38 +3,20 @@
 
 import { statSync } from 'node:fs';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
-import { alignColumns } from '@rsio/common/cli/table';
 import { addApplication, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';
 import type { IniDocument } from '@rsio/common/config/reader/ini-document';
-import { APPLICATION, type AppOrder, type ApplicationView } from '@rsio/api/rsapp/app-methods';
+import { APPLICATION, type AppOrder } from '@rsio/api/rsapp/app-methods';
 import { RsError } from '@rsio/base/lib/errors';
 import { escapeControls } from '@rsio/base/lib/printable';
-import { flag, list, object, text } from '@rsio/base/lib/shape';
+import { flag, list, object } from '@rsio/base/lib/shape';
 import { quoteText } from '@rsio/base/lib/units';
-import { applicationLines, checkRemoval, drainDone, orderDone, reloadApps, sinceText } from '@rsio/api/manage/applications';
+import { applicationLines, checkRemoval, drainDone, orderDone, reloadApps } from '@rsio/api/manage/applications';
+import { firstColumnOf } from '@rsio/api/manage/derived';
 import { appOrdered } from '../cli/app-waiting.ts';
 import { type CommandContext, type ConfigCommand, defineCommand } from '../cli/context.ts';
 import { changeConfig, givenKeys } from '../cli/config-edit.ts';
 
-const COMPLETES_APP = '"${ask[@]}" app list | tail -n +2 | cut -d " " -f 1';
-const LIST = object({ node: text('Name of this node'), drained: flag('It gives its applications away'), applications: list(APPLICATION) });
-
-export const APP_LIST = defineCommand({
-  call: { by: 'words', words: 'app list' },
-  synopsis: 'app list',
-  summary: 'lists the applications of this node, and where they run',
-  options: { json: JSON_OPTION },
-  json: LIST,
-  operands: { min: 0, max: 0 },
-  run: async (context, { json }) => {
-    const { node, drained, applications } = await context.callApp('applications', {});
-    if (json) return printJson(context, { node, drained, applications });
-    if (drained) context.note(`Node ${node} is drained: rsconfig node drain --end ends that`);
-    if (applications.length === 0) context.note('rscltcfg has no application: rsconfig app add NAME adds one');
-    else context.out(`${tableOf(context, applications).join('\n')}\n`);
-    return 0;
-  },
-});
+const COMPLETES_APP = firstColumnOf('app list');
 
 export const APP_SHOW = defineCommand({
   call: { by: 'words', words: 'app show' },
@@ -53,15 +35,6 @@ export const APP_SHOW = defineCommand({
     return 0;
   },
 });
-
-function tableOf({ clock }: CommandContext, applications: readonly ApplicationView[]): string[] {
-  const rows = applications.map((one) =>
-    [one.name, one.state, one.on ?? '-', sinceText(one, clock.wallMs()), one.volumes.join(' '), one.next ?? '-', one.why || '-'].map(
-      escapeControls,
-    ),
-  );
-  return alignColumns(['APPLICATION', 'STATE', 'ON', 'SINCE', 'VOLUMES', 'NEXT', 'WHY'], rows);
-}
 
 function orderCommand(order: Exclude<AppOrder, 'move'>, summary: string): ConfigCommand {
   return defineCommand({

@@ -2,7 +2,7 @@
 // Each test changes only the part that it checks.
 
 import type { AttachmentView, NamespaceView, PathView, RepView, ServerView, VolumeView } from '@rsio/api/rsiod/methods';
-import type { MirrorSummary } from '@rsio/api/rsiod/mirror-methods';
+import type { MirrorSummary } from '@rsio/api/views/mirror-views';
 
 export const AT_MS = Date.UTC(2010, 8, 14, 15, 2, 32);
 

@@ -6,7 +6,7 @@ import { volumeLabel } from '@rsio/base/lib/volume-name';
 import { within } from '@rsio/base/lib/waiting';
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
 import type { AttachedMirrorView } from '@rsio/api/rsiod/methods';
-import type { VerificationView } from '@rsio/api/rsiod/mirror-methods';
+import type { VerificationView } from '@rsio/api/views/mirror-views';
 import type { Clock } from '@rsio/base/lib/clock';
 import { type ErrorCode, RsError } from '@rsio/base/lib/errors';
 import { quoteText } from '@rsio/base/lib/units';

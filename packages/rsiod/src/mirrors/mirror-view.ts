@@ -2,7 +2,7 @@
 // control/views.ts; replica-changes.ts defines the words for the states of replicas.
 
 import type { AttachedMirrorView } from '@rsio/api/rsiod/methods';
-import type { VerificationView } from '@rsio/api/rsiod/mirror-methods';
+import type { VerificationView } from '@rsio/api/views/mirror-views';
 import type { ResyncProgress } from '@rsio/protocol/mirror/copy/copy-ports';
 import type { MirrorView } from '@rsio/protocol/mirror/membership/interface';
 import type { VerifyReport } from '@rsio/protocol/mirror/verify/verifier';

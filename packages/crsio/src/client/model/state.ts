@@ -8,7 +8,7 @@ import { newRscltcfg } from '@rsio/common/config/rscltcfg-edit';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import type { ApplicationsView } from '@rsio/api/rsapp/app-methods';
 import type { AttachedMirrorView, AttachmentView, NamespaceView, StatsView, StatusView } from '@rsio/api/rsiod/methods';
-import type { MirrorSummary } from '@rsio/api/rsiod/mirror-methods';
+import type { MirrorSummary } from '@rsio/api/views/mirror-views';
 import type { FoundServer } from '@rsio/protocol/explorer/exploration';
 import type { Finding } from '@rsio/protocol/explorer/finding';
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';

@@ -2,7 +2,8 @@
 // the file are listed even if rsapp does not know them yet. Pure. Invariant: an application that needs attention is marked with `!`.
 
 import type { ApplicationView } from '@rsio/api/rsapp/app-methods';
-import { applicationLines, sinceText } from '@rsio/api/manage/applications';
+import { applicationLines } from '@rsio/api/manage/applications';
+import { sinceText } from '@rsio/api/rsapp/app-methods';
 import { open, pageOf, popped } from '../../machine/machine.ts';
 import { choiceRow, columnsOf, commandRow, EMPTY_ROW, headingRow, problemRow, textRow } from '../../machine/rows.ts';
 import { APPLICATIONS_HELP } from '../model/help-text.ts';

@@ -3,7 +3,7 @@
 // words.
 
 import type { AttachedMirrorView } from '@rsio/api/rsiod/methods';
-import type { MirrorSummary } from '@rsio/api/rsiod/mirror-methods';
+import type { MirrorSummary } from '@rsio/api/views/mirror-views';
 import { printDuration, shownSize } from '@rsio/base/lib/units';
 import { volumeLabel } from '@rsio/base/lib/volume-name';
 import { name, size, type ValueType } from '@rsio/common/config/schema/value-types';

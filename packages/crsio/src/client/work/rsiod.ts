@@ -5,7 +5,7 @@ import { RsError } from '@rsio/base/lib/errors';
 import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { parseSize } from '@rsio/base/lib/units';
 import { volumeLabel } from '@rsio/base/lib/volume-name';
-import type { MirrorSummary } from '@rsio/api/rsiod/mirror-methods';
+import type { MirrorSummary } from '@rsio/api/views/mirror-views';
 import { ask, type Effect, type Failure, isOpen, onTop, popped, pushed, reportFailure, request, step } from '../../machine/machine.ts';
 import { APPLICATIONS_REFRESH_MS, MIRRORS_REFRESH_MS, STATUS_REFRESH_MS } from '../../widgets/limits.ts';
 import type { Ports } from '../model/ports.ts';

@@ -2,7 +2,7 @@
 // is tested in rsiod's mirrors/commands/, and with real servers in test/integration/mirror-force.test.ts.
 
 import type { ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
-import type { ForcedMirror } from '@rsio/api/rsiod/mirror-methods';
+import type { ForcedMirror } from '@rsio/api/views/mirror-views';
 import { expect, test } from 'vitest';
 import { run } from '../../testing/rsconfig-run.ts';
 import { serve, useServerVolumes } from '../../testing/server-volumes-scene.ts';

@@ -4,7 +4,7 @@
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { toText } from '@rsio/common/cli/table';
 import { CONTROL_METHODS } from '@rsio/api/rsiod/methods';
-import type { ForcedMirror } from '@rsio/api/rsiod/mirror-methods';
+import type { ForcedMirror } from '@rsio/api/views/mirror-views';
 import { volumeLabel } from '@rsio/base/lib/volume-name';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
 import { namedVolume } from '../server-volumes/find.ts';

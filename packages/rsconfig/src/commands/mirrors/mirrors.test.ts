@@ -2,7 +2,7 @@
 // mirrors/commands/ and in test/integration/mirror-commands.test.ts.
 
 import type { ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
-import type { MirrorSummary, RemovedMirror } from '@rsio/api/rsiod/mirror-methods';
+import type { MirrorSummary, RemovedMirror } from '@rsio/api/views/mirror-views';
 import { RsError } from '@rsio/base/lib/errors';
 import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { describe, expect, test } from 'vitest';
@@ -309,8 +309,8 @@ describe('changes of an attached mirror', () => {
   });
 
   test.each([
-    ['mirror add db', 'No --server'],
-    ['mirror replace db --server big-8', 'No --with'],
+    ['mirror add db', 'No server of the new replica: give --server S'],
+    ['mirror replace db --server big-8', 'No server that takes its place: give --with NEW'],
     ['mirror witness db', 'Give either --server'],
     ['mirror witness db --none --server pi-1', 'Give either --server'],
   ])('%s is wrong usage', async (line, message) => {

@@ -2,7 +2,7 @@
 // packages/protocol/src/mirror/verify and, with real servers, in test/integration/mirror.test.ts.
 
 import type { ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
-import type { VerificationView } from '@rsio/api/rsiod/mirror-methods';
+import type { VerificationView } from '@rsio/api/views/mirror-views';
 import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { expect, test } from 'vitest';
 import { VERIFY_LOOK_MS } from '../../limits.ts';

@@ -5,13 +5,13 @@ import { sleep } from '@rsio/base/lib/waiting';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { toText } from '@rsio/common/cli/table';
 import { CONTROL_METHODS } from '@rsio/api/rsiod/methods';
-import type { VerificationView } from '@rsio/api/rsiod/mirror-methods';
+import type { VerificationView } from '@rsio/api/views/mirror-views';
 import { RsError } from '@rsio/base/lib/errors';
 import { shownSize } from '@rsio/base/lib/units';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
 import { VERIFY_LOOK_MS } from '../../limits.ts';
 import { namedVolume } from '../server-volumes/find.ts';
-import { given, MIRROR_NAMES, NAMESPACE } from './mirrors.ts';
+import { given, MIRROR_NAMES, NAMESPACE } from '../client-commands.ts';
 
 export const MIRROR_VERIFY = defineCommand({
   call: { by: 'words', words: 'mirror verify' },

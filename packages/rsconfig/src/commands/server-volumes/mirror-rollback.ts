@@ -5,7 +5,7 @@
 
 import { randomUUID } from 'node:crypto';
 import type { AttachmentView } from '@rsio/api/rsiod/methods';
-import type { MirrorSnapshot } from '@rsio/api/rsiod/mirror-methods';
+import type { MirrorSnapshot } from '@rsio/api/views/mirror-views';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { exportName } from '@rsio/base/lib/volume-name';
 import type { VolumeName } from '@rsio/api/views/values';

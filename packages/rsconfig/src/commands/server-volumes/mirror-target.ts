@@ -5,7 +5,7 @@
 import type { ServerCall } from '@rsio/api/rssrv/call-server';
 import type { ServerMethodName, ServerMethods } from '@rsio/api/rssrv/server-methods';
 import type { SnapshotView } from '@rsio/api/views/views';
-import type { MirrorSnapshot } from '@rsio/api/rsiod/mirror-methods';
+import type { MirrorSnapshot } from '@rsio/api/views/mirror-views';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
 import type { VolumeTarget } from '@rsio/api/manage/volumes/door';
 import type { VolumeName } from '@rsio/api/views/values';

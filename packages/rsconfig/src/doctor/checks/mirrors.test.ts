@@ -1,7 +1,7 @@
 // Tests the findings about mirrors: which servers would stop a mirror if they failed now, and why. The test supplies the facts; rsiod's
 // views of mirrors are tested in rsiod's mirrors/commands/.
 
-import type { MirrorSummary } from '@rsio/api/rsiod/mirror-methods';
+import type { MirrorSummary } from '@rsio/api/views/mirror-views';
 import { expect, test } from 'vitest';
 import { doctorFacts } from '../../testing/facts.ts';
 import { mirror } from '../../testing/views.ts';

@@ -1,9 +1,9 @@
 // Checks whether each mirror works now, and finds the servers whose failure would stop it. The file reach.ts reports unreachable servers.
 // Pure. Invariant: a mirror is `ok` only if it survives the failure of any one of its servers.
 
-import type { MirrorSummary } from '@rsio/api/rsiod/mirror-methods';
+import type { MirrorSummary } from '@rsio/api/views/mirror-views';
 import { volumeLabel } from '@rsio/base/lib/volume-name';
-import { staleRemedy, staleText } from '../../commands/mirrors/mirror-texts.ts';
+import { staleRemedy, staleText } from '@rsio/api/views/mirror-texts';
 import type { DoctorFacts } from '../gather/facts.ts';
 import { type Finding, FindingList } from '../gather/finding.ts';
 

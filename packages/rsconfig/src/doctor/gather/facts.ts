@@ -5,7 +5,7 @@ import type { IniDocument } from '@rsio/common/config/reader/ini-document';
 import type { ConfigWarning, RscltConfig } from '@rsio/common/config/schema/types';
 import type { ApplicationsView } from '@rsio/api/rsapp/app-methods';
 import type { AoeGateView, BackupView, DaemonView, GateView, ServerView, StatusView } from '@rsio/api/rsiod/methods';
-import type { MirrorSummary } from '@rsio/api/rsiod/mirror-methods';
+import type { MirrorSummary } from '@rsio/api/views/mirror-views';
 import type { PoolView, ReplicationView } from '@rsio/api/views/views';
 import type { Upkeep } from '@rsio/api/manage/upkeep';
 import type { Finding } from '@rsio/protocol/explorer/finding';

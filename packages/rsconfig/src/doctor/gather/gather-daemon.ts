@@ -6,7 +6,7 @@ import { accessSync, constants, readdirSync, readFileSync, statSync } from 'node
 import { delimiter, join } from 'node:path';
 import { EVENTS_KEPT } from '@rsio/common/control/limits';
 import type { EventView } from '@rsio/common/control/method-table';
-import type { MirrorSummary } from '@rsio/api/rsiod/mirror-methods';
+import type { MirrorSummary } from '@rsio/api/views/mirror-views';
 import { pidFileHolder } from '@rsio/base/daemon/pid-file';
 import { toRsError } from '@rsio/base/lib/errors';
 import type { CommandContext } from '../../cli/context.ts';

@@ -6,7 +6,7 @@
 
 import { majorityOf } from '@rsio/protocol/mirror/membership/quorums';
 import type { ControlMethods } from '@rsio/api/rsiod/methods';
-import type { MirrorAccess } from '@rsio/api/rsiod/mirror-methods';
+import type { MirrorAccess } from '@rsio/api/views/mirror-views';
 import { ALLOWED, REVOKED, VOLUME_METHODS } from '@rsio/api/rssrv/volume-methods';
 import { type ErrorCode, RsError, toRsError } from '@rsio/base/lib/errors';
 import { misfit, object, type Of, type Shape } from '@rsio/base/lib/shape';

@@ -4,7 +4,7 @@
 // fails, the error names the step, and the results of the step are removed or named. A configuration that was sent counts as possibly in
 // force.
 
-import type { ChangedMirror } from '@rsio/api/rsiod/mirror-methods';
+import type { ChangedMirror } from '@rsio/api/views/mirror-views';
 import type { ControlMethods } from '@rsio/api/rsiod/methods';
 import type { Clock } from '@rsio/base/lib/clock';
 import { RsError } from '@rsio/base/lib/errors';

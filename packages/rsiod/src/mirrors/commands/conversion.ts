@@ -3,7 +3,7 @@
 // volume is in sync, so that the next client that attaches the mirror copies the data to the other server. If a step fails, the volume
 // stays unchanged.
 
-import type { ChangedMirror } from '@rsio/api/rsiod/mirror-methods';
+import type { ChangedMirror } from '@rsio/api/views/mirror-views';
 import type { ControlMethods } from '@rsio/api/rsiod/methods';
 import { RsError } from '@rsio/base/lib/errors';
 import { volumeLabel } from '@rsio/base/lib/volume-name';

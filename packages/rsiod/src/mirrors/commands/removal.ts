@@ -3,7 +3,7 @@
 // of a server's replica is removed before the server's record, so that a repeated command still finds the replica.
 
 import { majorityOf } from '@rsio/protocol/mirror/membership/quorums';
-import type { RemovedMirror } from '@rsio/api/rsiod/mirror-methods';
+import type { RemovedMirror } from '@rsio/api/views/mirror-views';
 import { RsError } from '@rsio/base/lib/errors';
 import { volumeLabel } from '@rsio/base/lib/volume-name';
 import type { Log } from '@rsio/base/log/log';

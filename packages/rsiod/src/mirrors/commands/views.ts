@@ -3,7 +3,7 @@
 
 import { majorityOf } from '@rsio/protocol/mirror/membership/quorums';
 import type { AttachedMirrorView } from '@rsio/api/rsiod/methods';
-import type { MirrorSummary } from '@rsio/api/rsiod/mirror-methods';
+import type { MirrorSummary } from '@rsio/api/views/mirror-views';
 import { VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { records, type SurveyedMirror } from './survey.ts';
 import { holderOf } from './verdicts.ts';

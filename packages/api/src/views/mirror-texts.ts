@@ -2,7 +2,7 @@
 // Invariant: a server that does not answer is never shown as one that answers.
 
 import { alignColumns, toText } from '@rsio/common/cli/table';
-import type { MirrorSummary, RemovedMirror } from '@rsio/api/rsiod/mirror-methods';
+import type { MirrorSummary, RemovedMirror } from './mirror-views.ts';
 import { printDuration, shownSize } from '@rsio/base/lib/units';
 import { volumeLabel } from '@rsio/base/lib/volume-name';
 

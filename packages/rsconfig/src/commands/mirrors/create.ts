@@ -1,9 +1,9 @@
-// Implements `mirror create`, `list` and `remove`. rsiod executes the steps on the servers and undoes them after a failure. Invariants: if
-// rsiod could not remove something, the command that removes it is printed. A partial success ends with exit code 1.
+// Implements `mirror create`. rsiod executes the steps on the servers and undoes them after a failure. Invariant: a mirror that was created
+// and not attached is an error that says so.
 
-import { JSON_OPTION, type OptionSpec, printJson } from '@rsio/common/cli/command';
-import { type AttachOutcome, CONTROL_METHODS } from '@rsio/api/rsiod/methods';
-import { MIRROR } from '@rsio/api/rsiod/mirror-methods';
+import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
+import type { AttachOutcome } from '@rsio/api/rsiod/methods';
+import { MIRROR } from '@rsio/api/views/mirror-views';
 import { list, object, orNull, text } from '@rsio/base/lib/shape';
 import { toRsError } from '@rsio/base/lib/errors';
 import { quoteText } from '@rsio/base/lib/units';
@@ -11,14 +11,10 @@ import { volumeLabel } from '@rsio/base/lib/volume-name';
 import { poolNameOf, sizeOf } from '@rsio/api/views/values';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
 import { formatOutcome } from '../../output/format.ts';
+import { given, NAMESPACE } from '../client-commands.ts';
 import { namedVolume } from '../server-volumes/find.ts';
 import { insistently } from '../server-volumes/servers.ts';
-import { createdText, mirrorTable, mirrorTroubles, removedText, twins } from './mirror-texts.ts';
-
-export const NAMESPACE = { kind: 'text', value: 'N', help: 'use only servers of namespace N' } as const satisfies OptionSpec;
-
-/** Shell command that lists the names of mirrors for completion. */
-export const MIRROR_NAMES = `"\${ask[@]}" mirror list | tail -n +2 | cut -d' ' -f1 | sed 's/^[^:]*://'`;
+import { createdText } from '@rsio/api/views/mirror-texts';
 
 export const MIRROR_CREATE = defineCommand({
   call: { by: 'words', words: 'mirror create' },
@@ -94,65 +90,6 @@ function poolsOf(text: string | null): { readonly pool: string | null; readonly 
   return { pool: null, pools };
 }
 
-export const MIRROR_LIST = defineCommand({
-  call: { by: 'words', words: 'mirror list' },
-  synopsis: 'mirror list [--namespace N]',
-  summary: 'lists the mirrors with their holders and replicas in sync',
-  details: `The list shows what a majority of the voters of each mirror has recorded. IN
-SYNC names the servers whose replicas have every write, and OTHER the servers
-whose replicas lack writes. The list marks a server that does not answer as
-(silent), and a server whose replica or record of the mirror cannot be used as
-(unusable). A mirror is listed if a server with one of its replicas is
-connected.`,
-  options: { namespace: NAMESPACE, json: JSON_OPTION },
-  json: CONTROL_METHODS.mirrors.result,
-  run: async (context, { namespace, json }) => {
-    const answer = await context.call('mirrors', { namespace: given('--namespace', namespace) });
-    const { mirrors, gaps } = answer;
-    if (json) printJson(context, answer);
-    else {
-      if (mirrors.length > 0) context.out(mirrorTable(mirrors));
-      for (const sentence of [...mirrors.flatMap(mirrorTroubles), ...twins(mirrors), ...gaps]) context.note(sentence);
-      if (mirrors.length === 0 && gaps.length === 0) context.note('No mirror: rsconfig mirror create NAME makes one');
-    }
-    return gaps.length === 0 ? 0 : 1;
-  },
-});
-
-export const MIRROR_REMOVE = defineCommand({
-  call: { by: 'words', words: 'mirror remove' },
-  synopsis: 'mirror remove NAME [--volumes] [--force] [--id ID]\n[--namespace N]',
-  summary: 'dissolves a mirror that no client has attached',
-  details: `The replicas become plain volumes. Each volume keeps its name, but a replica
-that lacks writes gets the name NAME-detached. The servers are no longer voters
-of the mirror. The output says which volumes have every write. With --volumes,
-the command also removes the volumes; rsconfig volume restore brings them back
-for a day.
-
-The command is refused if a client has the mirror attached, if a client has
-exited without detaching it, or if most voters do not answer. With --force, the
-command removes the mirror even then, and the client loses the mirror. After
-rsconfig mirror force, two mirrors may have this name; --id chooses one of them.`,
-  options: {
-    volumes: { kind: 'flag', help: 'remove the volumes, too' },
-    force: { kind: 'flag', help: 'remove the mirror even if a client may have it attached' },
-    id: { kind: 'text', value: 'ID', help: 'id of the mirror, if two have this name' },
-    namespace: NAMESPACE,
-    json: JSON_OPTION,
-  },
-  json: CONTROL_METHODS['mirror-remove'].result,
-  operands: { min: 1, max: 1 },
-  completes: MIRROR_NAMES,
-  run: async (context, { volumes, force, id, namespace, json }, [written = '']) => {
-    const named = namedVolume(written, given('--namespace', namespace));
-    const removed = await context.call('mirror-remove', { ...named, volumes, force, id: given('--id', id) });
-    if (json) printJson(context, removed);
-    else context.out(removedText(removed));
-    for (const sentence of removed.left) leftOver(context, sentence);
-    return removed.left.length === 0 ? 0 : 1;
-  },
-});
-
 /** Attaches the new mirror. An error becomes part of the outcome and is not thrown, because the mirror has already been created. */
 async function attached({ call }: CommandContext, label: string): Promise<AttachOutcome> {
   const failed = (error: AttachOutcome['error']): AttachOutcome => ({ volume: label, done: false, already: false, device: null, error });
@@ -163,14 +100,4 @@ async function attached({ call }: CommandContext, label: string): Promise<Attach
     const { code, message } = toRsError(thrown);
     return failed({ code, message });
   }
-}
-
-export function leftOver({ note }: CommandContext, sentence: string): void {
-  note(`Left behind: ${sentence}`);
-}
-
-/** Returns the value of an option; null if the option is not given. Throws E_USAGE if the value is empty. */
-export function given(option: string, value: string | null): string | null {
-  if (value === '') throw usageError(`${option} has an empty name: give a name`);
-  return value;
 }
