@@ -31,6 +31,7 @@ const PACKAGES = {
  */
 const FLOORS = {
   rssrv: [
+    'listener',
     'server',
     'admin',
     'session',

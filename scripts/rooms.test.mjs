@@ -21,7 +21,20 @@ const MAY_IMPORT = {
   protocol: { wire: [], auth: ['wire'], link: ['wire'], client: ['wire', 'auth', 'link'], explorer: ['wire', 'auth', 'link'] },
 };
 /** Floors, the highest first. */
-const FLOORS = ['server', 'admin', 'session', 'jobs', 'mirrors', 'snapshots', 'volumes', 'pools', 'storage', 'machine', 'events'];
+const FLOORS = [
+  'listener',
+  'server',
+  'admin',
+  'session',
+  'jobs',
+  'mirrors',
+  'snapshots',
+  'volumes',
+  'pools',
+  'storage',
+  'machine',
+  'events',
+];
 const PROGRAMS = ['rssrv', 'rsiod', 'rsconfig', 'crsio'];
 
 /** Returns the problems of a made-up tree. `tree`: maps the path of a file to the modules that the file imports. */

@@ -19,7 +19,7 @@ import { plural } from '@rsio/base/lib/units';
 import { copyToStderr, openLog } from '@rsio/base/log/log';
 import { openFilesLimit, openFilesWarning } from './server/descriptor-limit.ts';
 import { missingAddresses, volumeWarnings } from './server/environment-check.ts';
-import { Listener } from './server/listener.ts';
+import { Listener } from './listener/listener.ts';
 import { addressMissingText } from './server/listening-sockets.ts';
 import { workerRightsWarning } from './server/workers/worker-rights.ts';
 

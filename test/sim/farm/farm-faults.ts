@@ -93,7 +93,7 @@ export class FarmFaults {
     const { random, clock } = this.targets;
     if (step === 'ledger') return this.ledgerWritten(server);
     if (this.isOver || !this.isTakerStruck || step === 'look' || step === 'post') return;
-    if (server.shared?.farms.list[0]?.status.standing !== 'taking' || !random.chance(STEP_CHANCE)) return;
+    if (server.farms?.list[0]?.status.standing !== 'taking' || !random.chance(STEP_CHANCE)) return;
     this.isTakerStruck = false;
     clock.after(random.unit() * random.unit() * 20, () => {
       if (this.isOver) return;
@@ -288,10 +288,10 @@ export class FarmFaults {
   private move(): void {
     const { random, servers, trace } = this.targets;
     const by = random.pick(servers);
-    if (!by.isListening || by.shared === null) return;
+    if (!by.isListening || by.farms === null) return;
     const to = random.pick(servers).name;
     if (trace.isOn) trace.say(`-- ${by.name} asks for a move to ${to}`);
-    by.shared.farms.move(POOL, to).then(
+    by.farms.move(POOL, to).then(
       () => {
         this.count('moved');
         if (trace.isOn) trace.say(`-- moved to ${to}`);

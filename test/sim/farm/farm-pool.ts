@@ -65,6 +65,10 @@ export class FarmPool {
     readers.set(this.folder, () => this.read());
   }
 
+  get states(): readonly PoolState[] {
+    return this.state === null ? [] : [this.state];
+  }
+
   get offered(): readonly ServedVolume[] {
     return this.served.filter(({ id }) => !this.suspended.has(id));
   }

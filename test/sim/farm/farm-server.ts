@@ -6,20 +6,28 @@
 import type { Socket } from 'node:net';
 import type { PoolConfig, SharedDiskConfig } from '@rsio/common/config/schema/types';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
+import type { Log } from '@rsio/base/log/log';
 import { RateLimitedLog } from '@rsio/base/log/rate-limited-log';
 import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { ServerHandshake } from '@rsio/protocol/auth/handshake-server';
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
-import { SharedPools, type SharedPoolsPorts } from '@rsio/rssrv/server/shared/shared-pools';
+import { Farms } from '@rsio/rssrv/farm/farms';
+import { PoolHandOver, type PoolHandOverParts } from '@rsio/rssrv/server/shared/pool-hand-over';
+import { PoolLoads } from '@rsio/rssrv/server/shared/pool-loads';
+import { SharedPools } from '@rsio/rssrv/volumes/holds/shared-pools';
 import { type AdmissionPorts, Admissions } from '@rsio/rssrv/server/admissions';
 import { Incarnations, type IncarnationsPorts } from '@rsio/rssrv/server/incarnations';
 import { announceList } from '@rsio/rssrv/server/offered-volumes';
-import { type SessionRequestPorts, SessionRequests } from '@rsio/rssrv/server/session-requests';
+import { type SessionRequestParts, SessionRequests } from '@rsio/rssrv/server/session-requests';
+import { Sessions } from '@rsio/rssrv/server/sessions';
 import type { KeyProven } from '@rsio/rssrv/server/unproven-limiter';
 import type { ServedVolume } from '@rsio/rssrv/storage/io/served-volume';
 import { Holds } from '@rsio/rssrv/volumes/holds/holds';
 import type { HoldsFileContent } from '@rsio/rssrv/volumes/holds/holds-file';
 import { Ledgers, type LedgersPorts } from '@rsio/rssrv/volumes/holds/ledgers';
+import { OwnedLedgers } from '@rsio/rssrv/volumes/holds/owned-ledgers';
+import { disputePause } from '@rsio/rssrv/volumes/holds/releases';
+import { Revocations } from '@rsio/rssrv/volumes/holds/revocations';
 import { NO_LOG } from '../base/no-log.ts';
 import { type SimClock, SimProcess } from '../base/sim-clock.ts';
 import { identityOf, interfaceAt } from '../machines/sim-identity.ts';
@@ -56,7 +64,7 @@ export class FarmServer implements SimHost {
   readonly workers = new Set<FarmWorker>();
   isListening = false;
   listener: SimProcess;
-  shared: SharedPools | null = null;
+  farms: Farms | null = null;
   private readonly ports: FarmServerPorts;
   private readonly state: SimStateFile<HoldsFileContent>;
   private instance = 0;
@@ -65,7 +73,10 @@ export class FarmServer implements SimHost {
   private ledgers!: Ledgers;
   private requests!: SessionRequests;
   private admissions!: Admissions;
+  private sessions!: Sessions;
   private incarnations!: Incarnations;
+  private handOver!: PoolHandOver;
+  private loads!: PoolLoads;
   private counts = new Map<string, number>();
   private pool!: FarmPool;
   private refusals = new WeakMap<Socket, Refuse>();
@@ -99,28 +110,34 @@ export class FarmServer implements SimHost {
       machine: this.machine,
       volumes: this.ports.volumes,
       ledgers: () => this.ledgers,
-      ownership: () => this.shared?.farms.ownershipOf({ name: POOL, isShared: true }) ?? null,
+      ownership: () => this.farms?.ownershipOf({ name: POOL, isShared: true }) ?? null,
       changed: () => this.listChanged(),
     });
     this.lastChange = Promise.resolve();
-    this.holds = new Holds('farm', () => Math.floor(listener.wallMs()), NO_LOG, {
-      save: (poolId) => this.ledgers.save(poolId),
-      isDirty: (poolId) => this.ledgers.isDirty(poolId),
-      doubt: (poolId) => this.ledgers.doubt(poolId),
-    });
+    const { pool } = this;
+    const owned = new OwnedLedgers(NO_LOG, (_poolId, work) => pool.onLedger(work));
+    this.holds = new Holds('farm', () => Math.floor(listener.wallMs()), NO_LOG, owned);
     const content: () => HoldsFileContent = Reflect.get(Reflect.get(this.holds, 'file'), 'current');
     const file = this.state.openedBy(listener, this.ports.controlMs, content);
     Reflect.set(this.holds, 'file', { ...file, load: () => Promise.resolve(structuredClone(this.state.kept)) });
-    this.ledgers = new Ledgers(this.ledgerPorts());
+    this.ledgers = new Ledgers(this.ledgerPorts(owned));
     this.incarnations = this.newIncarnations();
-    this.requests = this.newRequests();
+    const farms = this.newFarms();
+    this.farms = farms;
+    const shared = new SharedPools({ log: NO_LOG, farms, pools: pool, volumes: pool, ledgers: owned });
+    this.sessions = new Sessions();
     this.admissions = new Admissions(this.admissionPorts());
-    const shared = new SharedPools(this.sharedPorts());
-    this.shared = shared;
+    this.requests = this.newRequests(shared);
+    this.handOver = new PoolHandOver(this.handOverParts(owned));
+    this.loads = new PoolLoads({
+      clock: listener,
+      statistics: () => Promise.resolve({ sessions: [], waits: [] }),
+      served: () => shared.servedNames(),
+    });
     void this.holds.load().then(() =>
       listener.after(random.unit(), () => {
         this.isListening = true;
-        shared.farms.follow([this.poolConfig]);
+        farms.follow([this.poolConfig]);
       }),
     );
   }
@@ -137,7 +154,7 @@ export class FarmServer implements SimHost {
     this.workers.clear();
     this.state.crashed();
     this.machine.mount?.files.clear();
-    this.shared = null;
+    this.farms = null;
   }
 
   crash(): void {
@@ -195,11 +212,12 @@ export class FarmServer implements SimHost {
 
   // --- The ports of the production listener
 
-  private ledgerPorts(): LedgersPorts {
+  private ledgerPorts(owned: OwnedLedgers): LedgersPorts {
     return {
       log: NO_LOG,
       holds: this.holds,
       fences: { adopt: () => [], all: {} } as unknown as LedgersPorts['fences'],
+      owned,
       owner: () => `${this.name}.${this.instance}`,
       begin: () => Promise.resolve(),
       countOf: (id) => this.counts.get(id) ?? 0,
@@ -207,7 +225,6 @@ export class FarmServer implements SimHost {
         for (const [id, count] of Object.entries(counts)) this.counts.set(id, count);
       },
       areRemembered: () => false,
-      onLedger: (_poolId, work) => this.pool.onLedger(work),
       came: () => this.admissions.holdersCame(),
     };
   }
@@ -218,20 +235,21 @@ export class FarmServer implements SimHost {
         log: NO_LOG,
         volumes: { nameOf: (id: string) => id, served: [], cut: () => Promise.resolve(null), clearOldError: () => Promise.resolve() },
         begin: (id: string) => this.ended(id),
-        revoke: (id: string) => this.admissions.revoke(id, this.holds.epochOf(id)),
+        revoke: (id: string) => this.sessions.revoke(id, this.holds.epochOf(id)),
         listChanged: () => this.listChanged(),
       }),
     );
   }
 
-  private newRequests(): SessionRequests {
+  private newRequests(shared: SharedPools): SessionRequests {
     const { pool } = this;
+    const { volumes } = this.ports;
     const failure = (id: string, why: string, hasMoved: boolean): object => {
       const { clients } = this.ports.volumes.find((one) => one.id === id)!;
       return { name: id, universe: 0, clients, error: new RsError('E_VOLUME', `Volume ${id}: ${why}`, { hasMoved }) };
     };
     return new SessionRequests(
-      portsOf<SessionRequestPorts>({
+      portsOf<SessionRequestParts>({
         clock: this.listener,
         log: NO_LOG,
         server: this.name,
@@ -245,30 +263,57 @@ export class FarmServer implements SimHost {
           },
           sync: (id: string) => pool.sync(id),
         },
-        limitedLog: new RateLimitedLog(this.listener, NO_LOG),
-        // Worlds of farms have no rights, and no snapshots.
+        // Worlds of farms have no rights, no snapshots, no images and no gate records.
         rights: ABSENT,
         snapshotAnswers: ABSENT,
+        bridges: ABSENT,
+        gateRecords: ABSENT,
         shortage: { has: () => false },
         bandwidth: { granted: () => undefined, heldBy: () => null },
         moments: { granted: () => undefined },
         snapshots: { byId: () => null, find: () => null, whyMissing: () => null, isCopying: () => false },
         voters: { recordOf: () => null },
         fences: { has: () => false },
-        admissions: () => this.admissions,
-        administration: () => ({
-          failures: pool.served.length > 0 ? [] : this.ports.volumes.map(({ id }) => failure(id, 'its pool is not open', true)),
-          poolStates: [],
-        }),
-        config: () => ({ rights: [] }),
-        interfaces: () => this.interfaces,
-        incarnationOf: ({ id, pool: place }: ServedVolume) => `${POOL_ID}.${place?.ownership?.life ?? ''}.${this.counts.get(id) ?? 0}`,
-        shared: () => this.shared!,
+        admissions: this.admissions,
+        pools: { states: [] },
+        administration: {
+          get failures() {
+            return pool.served.length > 0 ? [] : volumes.map(({ id }) => failure(id, 'its pool is not open', true));
+          },
+          replicas: ABSENT,
+        },
+        current: { config: { rights: [], interfaces: this.interfaces } },
+        revocations: this.newRevocations(shared),
+        shared,
+        incarnationOf: (volume: ServedVolume) => this.incarnationOf(volume),
         incarnationEnded: ({ id }: ServedVolume) => this.ended(id),
-        lost: (id: string) => void this.incarnations.lost(id),
         listChanged: () => this.listChanged(),
       }),
     );
+  }
+
+  private incarnationOf({ id, pool }: ServedVolume): string {
+    return `${POOL_ID}.${pool?.ownership?.life ?? ''}.${this.counts.get(id) ?? 0}`;
+  }
+
+  private newRevocations(shared: SharedPools): Revocations {
+    const { pool, admissions, listener } = this;
+    return new Revocations({
+      clock: listener,
+      log: NO_LOG,
+      holds: this.holds,
+      isFenced: () => false,
+      find: (id) => pool.offered.find((volume) => volume.id === id) ?? null,
+      // Worlds of farms have no snapshots.
+      readBy: () => [],
+      incarnation: (volume) => this.incarnationOf(volume),
+      revoke: (...grants) => admissions.revokeForTakeOver(...grants),
+      sync: ({ id }) => pool.sync(id),
+      incarnationEnded: ({ id }) => this.ended(id),
+      disputedMs: (volume) => shared.disputedMs(volume),
+      pause: disputePause(listener, NO_LOG),
+      holdersChanged: () => this.listChanged(),
+    });
   }
 
   private admissionPorts(): AdmissionPorts {
@@ -284,6 +329,7 @@ export class FarmServer implements SimHost {
       log: NO_LOG,
       limitedLog: new RateLimitedLog(this.listener, NO_LOG),
       holds: this.holds,
+      served: this.sessions,
       takeWorkerSession: (id: string) => this.newWorker(id).workerSession,
       beginMessage: () => ({
         type: 'begin',
@@ -327,13 +373,32 @@ export class FarmServer implements SimHost {
     return worker;
   }
 
-  private sharedPorts(): SharedPoolsPorts {
-    const { listener, machine, pool } = this;
-    const said = (sentence: string): void => this.ports.trace.say(`${this.name}: ${sentence}`);
-    return portsOf<SharedPoolsPorts>({
+  private newFarms(): Farms {
+    const { listener, machine } = this;
+    return new Farms({
       clock: listener,
-      log: { info: said, warn: said, error: said },
-      ledgers: this.ledgers,
+      log: this.traced,
+      server: () => this.name,
+      random: () => this.ports.random.unit(),
+      partsOf: () => ({ engine: machine.engineFor(listener), mount: machine.mountFor(listener) }),
+      loadOf: (name) => this.loads.of(name),
+      came: (name) => this.handOver.came(name),
+      leave: (name, isLost, why) => this.handOver.leave(name, isLost, why),
+    });
+  }
+
+  private get traced(): Pick<Log, 'info' | 'warn' | 'error'> {
+    const said = (sentence: string): void => this.ports.trace.say(`${this.name}: ${sentence}`);
+    return { info: said, warn: said, error: said };
+  }
+
+  private handOverParts(ledgers: OwnedLedgers): PoolHandOverParts {
+    const { listener, pool } = this;
+    return portsOf<PoolHandOverParts>({
+      clock: listener,
+      log: this.traced,
+      ledgers,
+      pools: pool,
       volumes: {
         get served() {
           return pool.served;
@@ -341,24 +406,16 @@ export class FarmServer implements SimHost {
         suspend: (id: string, why: string | null) => pool.suspend(id, why),
         sync: (id: string) => pool.sync(id),
       },
-      admissions: () => this.admissions,
-      administration: () => ({
-        poolStates: pool.state === null ? [] : [pool.state],
-        leavePool: () => pool.leave(),
-        poolClosed: () => pool.closed(),
+      admissions: this.admissions,
+      administration: {
         jobsIn: () => [],
         // The pools of these worlds have no followers.
         replications: { followers: { poolLost: () => undefined, whilePoolQuiet: (_pool: string, work: () => Promise<unknown>) => work() } },
-      }),
-      inForce: () => ({ openSharedPools: () => pool.open(), removePool: () => pool.remove() }),
+      },
+      inForce: { openSharedPools: () => pool.open(), removePool: () => pool.remove() },
       changes: { runOwn: (work: () => Promise<void>) => this.runOwn(work), workingAside: null },
-      incarnations: () => this.incarnations,
-      listChanged: () => this.listChanged(),
-      ownerChanged: () => undefined,
-      server: () => this.name,
-      random: () => this.ports.random.unit(),
-      statistics: () => Promise.resolve({ sessions: [] }),
-      partsOf: () => ({ engine: machine.engineFor(listener), mount: machine.mountFor(listener) }),
+      incarnations: this.incarnations,
+      lists: { changed: () => this.listChanged() },
     });
   }
 }

@@ -12,7 +12,8 @@ import type { Holds } from '@rsio/rssrv/volumes/holds/holds';
 import type { Revocations } from '@rsio/rssrv/volumes/holds/revocations';
 import type { VolumeUses } from '@rsio/rssrv/volumes/holds/volume-uses';
 import type { ClientIdentity } from '@rsio/rssrv/volumes/holds/grants';
-import { ConfigInForce, type ConfigInForcePorts } from '@rsio/rssrv/server/config-in-force';
+import { ConfigInForce, type ConfigInForceParts } from '@rsio/rssrv/server/config-in-force';
+import { CurrentConfig } from '@rsio/rssrv/server/current-config';
 import { LOCAL_ASKER } from '@rsio/rssrv/pools/asker';
 import type { Found, PoolState } from '@rsio/rssrv/pools/catalogue';
 import type { VolumeId } from '@rsio/rssrv/pools/disk/ids';
@@ -223,8 +224,9 @@ export class SimPool {
 
   private newConfigInForce(volumes: readonly ServerVolumeConfig[], served: SimServedVolumes): ConfigInForce {
     const { process, holds, sessions, listChanged, startIncarnation } = this.ports;
-    const ports: unknown = {
+    const parts: unknown = {
       clock: process,
+      current: new CurrentConfig({ volumes } as unknown as RssrvConfig, process),
       log: NO_LOG,
       volumes: served,
       shortage: { has: () => false },
@@ -233,11 +235,15 @@ export class SimPool {
       holds: { holdersOf: (id: string) => holds().holdersOf(id) },
       revocations: { isLeaving: (id: string, node: string) => this.ports.revocations().isLeaving(id, node) },
       snapshots: { readersOf: () => [] },
-      admissions: () => ({ sessions: [...sessions()].map(({ claimant, uses }) => ({ client: claimant, uses })) }),
-      listChanged,
-      startIncarnation: async (id: string) => startIncarnation(id),
+      sessions: {
+        get all() {
+          return [...sessions()].map(({ claimant, uses }) => ({ client: claimant, uses }));
+        },
+      },
+      lists: { changed: listChanged },
+      incarnations: { start: async (id: string) => startIncarnation(id) },
     };
-    return new ConfigInForce({ volumes } as unknown as RssrvConfig, ports as ConfigInForcePorts);
+    return new ConfigInForce(parts as ConfigInForceParts);
   }
 }
 

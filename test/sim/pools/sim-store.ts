@@ -12,7 +12,9 @@ import type { VolumeUses } from '@rsio/rssrv/volumes/holds/volume-uses';
 import { isOpen } from '@rsio/rssrv/jobs/job-plan';
 import type { JobRecord } from '@rsio/rssrv/jobs/job-record';
 import { Jobs } from '@rsio/rssrv/jobs/jobs';
-import { ConfigInForce, type ConfigInForcePorts } from '@rsio/rssrv/server/config-in-force';
+import { ConfigInForce, type ConfigInForceParts } from '@rsio/rssrv/server/config-in-force';
+import { CurrentConfig } from '@rsio/rssrv/server/current-config';
+import type { ListAnnouncements } from '@rsio/rssrv/server/workers/list-announcements';
 import type { Moments } from '@rsio/rssrv/snapshots/moments';
 import { changedData } from '@rsio/rssrv/jobs/moves/changed-data';
 import { decideMove } from '@rsio/rssrv/jobs/moves/move-rules';
@@ -65,7 +67,7 @@ export interface StorePorts<Volume extends StoredVolume> {
   readonly moments: Moments;
   readonly holds: () => Holds;
   readonly sessions: () => Iterable<StoreSession>;
-  readonly listChanged: ConfigInForcePorts['listChanged'];
+  readonly listChanged: ListAnnouncements['changed'];
   readonly startIncarnation: (id: string) => void;
   incarnationOf(id: string): string;
   opened(volume: Volume): void;
@@ -92,6 +94,7 @@ export class SimStore {
   isReady = false;
   private readonly queue: ChangeQueue;
   private readonly clock: Clock;
+  private current: CurrentConfig | null = null;
   private inForce: ConfigInForce | null = null;
 
   constructor(ports: StorePorts<StoredVolume>) {
@@ -184,7 +187,8 @@ export class SimStore {
     const configs = machine.mounts.map((name) => ({ name, path: mountPath(name), limitBytes: null, reserve: 0, shared: null, line: 1 }));
     await (await this.pools.prepare(configs)).commit();
     const present = volumeConfigsOf(this.pools.states);
-    this.inForce = newConfigInForce(ports, present, volumes, this.served);
+    this.current = new CurrentConfig({ volumes: present } as unknown as RssrvConfig, ports.process);
+    this.inForce = newConfigInForce(ports, this.current, volumes, this.served);
     volumes.begin(present);
     this.isReady = true;
     machine.started(this);
@@ -197,7 +201,7 @@ export class SimStore {
     return new ServedSnapshots({
       isCopying: () => false,
       pools: () => this.pools.states,
-      volumes: () => this.inForce?.config.volumes ?? [],
+      volumes: () => this.current?.config.volumes ?? [],
       holdersOf: (id) => holds().holdersOf(id),
       isOpen: (id, node) => [...sessions()].some(({ claimant, uses }) => claimant.node === node && uses.isGranted(id)),
       opening: () =>
@@ -237,12 +241,13 @@ export class SimStore {
 
 function newConfigInForce(
   { process, holds, sessions, listChanged, startIncarnation }: StorePorts<StoredVolume>,
-  present: readonly ServerVolumeConfig[],
+  current: CurrentConfig,
   volumes: SimStoreVolumes<StoredVolume>,
   snapshots: ServedSnapshots,
 ): ConfigInForce {
-  const ports: unknown = {
+  const parts: unknown = {
     clock: process,
+    current,
     log: NO_LOG,
     volumes,
     shortage: { has: () => false },
@@ -251,11 +256,15 @@ function newConfigInForce(
     holds: { holdersOf: (id: string) => holds().holdersOf(id) },
     revocations: { isLeaving: () => false },
     snapshots,
-    admissions: () => ({ sessions: [...sessions()].map(({ claimant, uses }) => ({ client: claimant, uses })) }),
-    listChanged,
-    startIncarnation: async (id: string) => startIncarnation(id),
+    sessions: {
+      get all() {
+        return [...sessions()].map(({ claimant, uses }) => ({ client: claimant, uses }));
+      },
+    },
+    lists: { changed: listChanged },
+    incarnations: { start: async (id: string) => startIncarnation(id) },
   };
-  return new ConfigInForce({ volumes: present } as unknown as RssrvConfig, ports as ConfigInForcePorts);
+  return new ConfigInForce(parts as ConfigInForceParts);
 }
 
 /** A clock whose wall times are whole milliseconds, like those of the system clock. */

@@ -4,27 +4,24 @@
 
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { RssrvPaths } from '@rsio/common/config/root-paths';
-import type { PoolConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { startControlServer, type ControlServer, type HandlersOf } from '@rsio/common/control/control-server';
 import { CONTROL_VERSION, type EventView } from '@rsio/common/control/method-table';
 import { SERVER_METHODS, type ServerMethodName, type ServerMethods } from '@rsio/api/rssrv/server-methods';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { programVersion } from '@rsio/base/lib/version';
-import { allocateSpace } from '../pools/disk/allocate.ts';
 import { stepReached } from '../pools/disk/kill-step.ts';
 import { LOCAL_ASKER, clientAsker, limitOf, sharesVolumes, type Asker } from '../pools/asker.ts';
 import { poolNamed, type PoolState } from '../pools/catalogue.ts';
-import type { PoolFiles } from '../pools/disk/pool-files.ts';
-import { PoolMemory } from '../pools/pool-memory.ts';
+import type { PoolMemory } from '../pools/pool-memory.ts';
 import { PoolVerbs } from '../pools/pool-verbs.ts';
-import { volumeConfigsOf } from '../pools/pool-volume.ts';
 import type { Farms } from '../farm/farms.ts';
 import type { Moments } from '../pools/snapshots/moment.ts';
 import { ScheduleRunner } from '../snapshots/schedule-runner.ts';
 import type { SnapshotAnswers } from '../snapshots/reads/snapshot-answers.ts';
 import { Triggers } from '@rsio/common/triggers/triggers';
 import { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
-import { Pools, type PoolsChange } from '../pools/pools.ts';
+import type { Pools } from '../pools/pools.ts';
 import { messageHandlers } from './remote/messages.ts';
 import { RemoteRequests, type AskingSession, type RemoteAsker } from './remote/remote-requests.ts';
 import { ImageVerbs } from '../jobs/images/image-verbs.ts';
@@ -35,19 +32,17 @@ import { Replications } from '../replication/replications.ts';
 import { Journal } from '../pools/requests/journal.ts';
 import { LOCAL_WAITER, Requests, gated, type Changes, type Waiter } from '../pools/requests/requests.ts';
 import type { AdminReply, AdminRequest } from '../session/session-admin.ts';
-import { takeLocks } from '../storage/locks/file-locks.ts';
 import { ServerMetrics } from './server-metrics.ts';
 import { failuresOf, storagePicture } from './storage-picture.ts';
 import type { Voters } from '../mirrors/voters.ts';
 import { witnessHandlers } from '../mirrors/witness-handlers.ts';
 import type { VolumeFailure } from '../volumes/volume-failures.ts';
-import { volumeKey } from '../volumes/volume-ids.ts';
 import { eventOf } from '../events/event-log.ts';
 import { StorageWatch } from '../events/storage-watch.ts';
 import { haltHandlers } from '../volumes/throttle/halt-handlers.ts';
 import type { Halts } from '../volumes/throttle/halts.ts';
 import type { Holds } from '../volumes/holds/holds.ts';
-import type { Ledgers } from '../volumes/holds/ledgers.ts';
+import type { OwnedLedgers } from '../volumes/holds/owned-ledgers.ts';
 import type { ChangeQueue } from './change-queue.ts';
 import { accessHandlers, type AccessPorts } from './access-handlers.ts';
 import { clientHandlers, type ClientPorts } from './client-handlers.ts';
@@ -85,7 +80,10 @@ export interface ServerProcesses {
 export interface AdministrationPorts extends ObservedServer {
   readonly paths: RssrvPaths;
   readonly changes: ChangeQueue;
-  readonly ledgers: Ledgers;
+  readonly pools: Pools;
+  /** The volumes that the pools had when they were last open. */
+  readonly memory: PoolMemory;
+  readonly ledgers: Pick<OwnedLedgers, 'saveDirty'>;
   readonly farms: Farms;
   readonly peers: Peers;
   readonly moments: Moments;
@@ -103,7 +101,7 @@ export interface AdministrationPorts extends ObservedServer {
   readonly halts: Halts;
   /** Reads the configuration again and returns a text for each change. Throws if the file is refused. */
   reload(by: string): Promise<readonly string[]>;
-  inForce(): ReplacedVolumes;
+  readonly inForce: ReplacedVolumes;
   /** Reads the configuration again as soon as the server is up. */
   reloadLater(by: string): void;
   /** Called when the set of pools below their reserve has changed. `ids`: the ids of the pools below their reserve. */
@@ -121,7 +119,6 @@ interface Asked {
 export class Administration {
   private readonly ports: AdministrationPorts;
   private readonly pools: Pools;
-  private readonly memory: PoolMemory;
   private readonly verbs: PoolVerbs;
   private readonly snapshots: SnapshotVerbs;
   private readonly images: ImageVerbs;
@@ -148,20 +145,7 @@ export class Administration {
     this.ports = ports;
     const { clock, log } = ports;
     this.startedMs = clock.wallMs();
-    this.memory = new PoolMemory(ports.paths.poolsFile, clock, log);
-    this.pools = new Pools({
-      changed: () => this.memory.update(this.pools.states),
-      measured: () => this.upkeep.judgeSpace(),
-      clock,
-      log,
-      takeLocks,
-      ledgers: ports.ledgers,
-      ownershipOf: (pool) => ports.farms.ownershipOf(pool),
-      allocate: allocateSpace,
-      reached: stepReached,
-      storageFailed: (name, why) => ports.farms.storageFailed(name, why),
-      answersAgain: (name) => void this.answersAgain(name).catch((thrown: unknown) => log.error(toRsError(thrown).message)),
-    });
+    this.pools = ports.pools;
     const { pools } = this;
     this.journal = new Journal(ports.paths.requestsFile, log);
     this.requests = new Requests(this.journal, clock);
@@ -251,7 +235,7 @@ export class Administration {
         clock,
         volumes: ports.clients.volumes,
         sessions: ports.clients.sessions,
-        inForce: () => ports.inForce(),
+        inForce: () => ports.inForce,
         listChanged: () => ports.clients.holdersChanged(),
         incarnationOf: (volume) => ports.clients.incarnation(volume),
         incarnationEnded: (volume) => ports.clients.incarnationEnded(volume),
@@ -267,50 +251,13 @@ export class Administration {
   }
 
   /**
-   * Opens the pools of a configuration that is not yet in force. The `volumes` of the result are all volumes, from the sections and from
-   * the pools. `isChecked`: the configuration is only checked, so that the server does not become the owner of new pools.
-   */
-  async prepare(
-    config: { readonly pools: readonly PoolConfig[]; readonly volumes: readonly ServerVolumeConfig[] },
-    isChecked: boolean,
-  ): Promise<{ readonly change: PoolsChange; readonly volumes: readonly ServerVolumeConfig[] }> {
-    const change = await this.pools.prepare(config.pools);
-    if (!isChecked) await change.own();
-    const sections = new Set(config.volumes.map(volumeKey));
-    const taken = new Set(sections);
-    const volumes = volumeConfigsOf(change.states).filter((volume) => {
-      const key = volumeKey(volume);
-      // Two pools may have volumes with the same name if an administrator has brought a pool from another server.
-      if (taken.has(key))
-        this.ports.log.error(
-          `Volume ${key} of pool ${volume.pool?.name ?? ''} is not served: another volume has its name; rename one of them`,
-        );
-      const isFree = !taken.has(key);
-      taken.add(key);
-      return isFree;
-    });
-    return { change, volumes: [...config.volumes, ...volumes] };
-  }
-
-  /**
    * Loads what earlier runs of the server have saved: the remembered volumes of pools, the journal of requests, and the jobs. Must be
-   * called before `prepare`.
+   * called before the pools are opened.
    */
   async load(): Promise<void> {
-    await this.memory.load();
+    await this.ports.memory.load();
     await this.journal.load();
     await this.jobs.jobs.load();
-  }
-
-  /** Returns true if the server has served a pool with all these volumes at this path before. */
-  areRemembered(path: string, volumes: Iterable<Pick<ServerVolumeConfig, 'name' | 'universe'>>): boolean {
-    const known = new Set(this.memory.volumesOf(path).map(volumeKey));
-    return [...volumes].every((volume) => known.has(volumeKey(volume)));
-  }
-
-  /** See `Pools.onLedger`. */
-  onLedger<T>(poolId: string, work: (files: PoolFiles) => Promise<T>): Promise<T> {
-    return this.pools.onLedger(poolId, work);
   }
 
   /** For each pool that cannot be used, the reason. */
@@ -322,7 +269,7 @@ export class Administration {
 
   /** The volumes of pools that cannot be used, each with the reason why it is not served. */
   get failures(): VolumeFailure[] {
-    return failuresOf(this.pools.states, this.memory);
+    return failuresOf(this.pools.states, this.ports.memory);
   }
 
   /** Opens the control sockets. Throws E_CONFIG, E_ALREADY_RUNNING, E_SOCKET_PATH, E_RIGHTS or E_SYSTEM. */
@@ -349,7 +296,7 @@ export class Administration {
     await this.control?.close();
     this.remote.close();
     await this.jobs.jobs.stop();
-    await this.memory.close();
+    await this.ports.memory.close();
   }
 
   /** Releases the pools. The caller must first release the volumes of the pools. */
@@ -372,12 +319,23 @@ export class Administration {
     this.triggers.event(event);
   }
 
-  private async answersAgain(name: string): Promise<void> {
-    const isOpen = this.pools.states.some((pool) => pool.name === name && pool.isOpen);
-    if (isOpen) {
-      await this.ports.changes.runOwn(() => this.verbs.readAgain(name), `reading pool ${name} again`);
-      await this.ports.ledgers.saveDirty();
-    } else this.ports.reloadLater(`the server, because pool ${name} answers again`);
+  /** Called when the free space of the pools was measured. */
+  spaceMeasured(): void {
+    this.upkeep.judgeSpace();
+  }
+
+  /** Called when the file system of a pool answers again. Never rejects. */
+  async poolAnswers(name: string): Promise<void> {
+    const { changes, ledgers, log } = this.ports;
+    try {
+      const isOpen = this.pools.states.some((pool) => pool.name === name && pool.isOpen);
+      if (isOpen) {
+        await changes.runOwn(() => this.verbs.readAgain(name), `reading pool ${name} again`);
+        await ledgers.saveDirty();
+      } else this.ports.reloadLater(`the server, because pool ${name} answers again`);
+    } catch (thrown) {
+      log.error(toRsError(thrown).message);
+    }
   }
 
   private localHandlers(): HandlersOf<typeof SERVER_METHODS> {
@@ -469,34 +427,10 @@ export class Administration {
       );
   }
 
-  /** See `Pools.leave`. */
-  leavePool(name: string, why: string): void {
-    this.pools.leave(name, why);
-  }
-
-  /** See `Pools.closed`. */
-  poolClosed(name: string): Promise<void> {
-    return this.pools.closed(name);
-  }
-
   /** Returns the ids of the open jobs that read or write a volume of the pool. */
   jobsIn(name: string): readonly string[] {
     const state = this.pools.states.find((pool) => pool.name === name);
     return this.jobs.idsIn({ name, id: state?.identity?.id ?? null }, new Set(state?.volumes.keys() ?? []));
-  }
-
-  get poolStates(): readonly PoolState[] {
-    return this.pools.states;
-  }
-
-  /** Ids of the pools in which writes wait for space. */
-  get shortPools(): readonly string[] {
-    return this.pools.space.shortIds;
-  }
-
-  /** True while a volume is being created. No worker has opened the file of the volume yet. */
-  isNew(volumeId: string): boolean {
-    return this.pools.created.has(volumeId);
   }
 }
 

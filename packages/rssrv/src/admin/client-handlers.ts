@@ -24,7 +24,7 @@ import type { ObservedServer } from './observing-handlers.ts';
 /** The functions and objects of the listener that the orders need. */
 export interface ClientPorts extends Pick<ReleasePorts, 'disputedMs' | 'incarnation' | 'incarnationEnded'> {
   readonly fences: Fences;
-  probes(): Pick<ProbeConnections, 'close'>;
+  readonly probes: Pick<ProbeConnections, 'close'>;
   readonly sessions: Pick<FencingPorts, 'endSession'> & Pick<ReleasePorts, 'isThere'> & HandleCloser;
   readonly holds: Pick<Holds, 'heldBy' | 'holdOf' | 'endHold'>;
   readonly volumes: Pick<Volumes, 'served' | 'nameOf' | 'sync' | 'suspend'>;
@@ -44,7 +44,7 @@ export function clientHandlers(
     clock,
     fences,
     endSession: (node, code, sentence) => clients.sessions.endSession(node, code, sentence),
-    endProbes: (node, code, sentence) => clients.probes().close(code, sentence, node),
+    endProbes: (node, code, sentence) => clients.probes.close(code, sentence, node),
   });
   const check = (verb: string, name: string): void => {
     asker.needs('admin', `${verb} clients`);

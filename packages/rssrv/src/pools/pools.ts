@@ -43,8 +43,8 @@ export interface PoolsPorts extends ReadPorts {
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   /** Called when the file system of a shared pool has failed, so that it must be mounted again. */
   storageFailed(name: string, why: string): void;
-  /** Called when pools or their volumes have changed. */
-  changed(): void;
+  /** Called with the states of all pools when pools or their volumes have changed. */
+  changed(states: readonly PoolState[]): void;
   /** Called when the free space of the pools was measured. */
   measured?(): void;
 }
@@ -147,7 +147,7 @@ export class Pools {
         enter();
         const kept = new Set(next.map(({ lock }) => lock));
         for (const pool of before) if (!kept.has(pool.lock)) await this.release(pool);
-        this.ports.changed();
+        this.ports.changed(this.states);
         const states = next.map(({ state }) => state);
         const was = before.map(({ state }) => state);
         const reported = was.flatMap((state) => findingsOf(state, was));
@@ -203,13 +203,13 @@ export class Pools {
   /** Records a volume that was created or changed on disk. */
   put(pool: PoolKey, manifest: Manifest): void {
     this.change(pool, (state) => withVolume(state, manifest));
-    this.ports.changed();
+    this.ports.changed(this.states);
   }
 
   /** Records that a volume was moved to the removed volumes. */
   remove(pool: PoolKey, removed: RemovedVolume): void {
     this.change(pool, (state) => withRemoved(state, removed));
-    this.ports.changed();
+    this.ports.changed(this.states);
   }
 
   /** Records that a removed volume was deleted for good. Parts of a volume of several files may still exist. */
@@ -233,7 +233,7 @@ export class Pools {
    */
   async settleParts(): Promise<void> {
     await this.settle(this.list);
-    this.ports.changed();
+    this.ports.changed(this.states);
   }
 
   private async settle(pools: readonly OpenPool[]): Promise<void> {
@@ -426,7 +426,7 @@ export class Pools {
     }
     this.change(name, (state) => ({ ...state, trouble: null, ...contentOf(scan) }));
     await this.settle(this.list);
-    this.ports.changed();
+    this.ports.changed(this.states);
     if (before.trouble !== null) this.ports.log.info(`Pool ${name} answers again`);
   }
 
@@ -472,7 +472,7 @@ export class Pools {
     if (pool === undefined) return;
     this.list = this.list.map((one) => (one === pool ? unusedPool(pool, trouble) : one));
     account(this.list);
-    this.ports.changed();
+    this.ports.changed(this.states);
     this.leaving.set(
       name,
       this.work.idle(pool.files).then(() => this.release(pool)),

@@ -9,6 +9,7 @@ import { RsError } from '@rsio/base/lib/errors';
 import { RateLimitedLog } from '@rsio/base/log/rate-limited-log';
 import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { type AdmissionPorts, Admissions } from './admissions.ts';
+import { Sessions } from './sessions.ts';
 import { SESSION_LINGER_MS } from './limits.ts';
 import { AT } from '../testing/raw-client.ts';
 import type { KeyProven } from './unproven-limiter.ts';
@@ -74,6 +75,7 @@ function admissionsOf(
 ): Admissions {
   let started = 0;
   return new Admissions({
+    served: new Sessions(),
     clock,
     log: LOG,
     limitedLog: new RateLimitedLog(clock, LOG),

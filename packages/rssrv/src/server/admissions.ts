@@ -42,7 +42,7 @@ import type { Log } from '@rsio/base/log/log';
 import { CLIENTS_MAX } from '@rsio/common/config/schema/limits';
 import { SESSION_ID_BYTES } from '@rsio/protocol/wire/limits';
 import { HOLDER_RETURN_MS, OLD_SESSION_WAIT_MS, SESSION_LINGER_MS, TAKE_OVER_REVOKE_MS } from './limits.ts';
-import type { Holder, ServerInterface } from '@rsio/protocol/wire/messages';
+import type { ServerInterface } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { Bandwidth } from '../volumes/throttle/bandwidth.ts';
 import type { SessionStatus } from '../admin/server-views.ts';
@@ -58,7 +58,7 @@ import { SessionGuard } from '../session/channel/session-guard.ts';
 import type { SessionReport, WorkerSession } from './workers/worker-session.ts';
 import { BLOCKED } from './workers/worker-pool.ts';
 import type { EndingSession } from '../volumes/fencing.ts';
-import { ByNode } from './by-node.ts';
+import type { Sessions } from './sessions.ts';
 import { clientOf, Logins, replacedText, type Start } from './logins.ts';
 import { changeOf, type ClientState, isReplacement, type ServedSession, stateOf, statusOf, whoText } from './served-session.ts';
 import type { KeyProven } from './unproven-limiter.ts';
@@ -69,6 +69,8 @@ export interface AdmissionPorts {
   /** Rate-limited log for events that a client can cause as often as it likes. */
   readonly limitedLog: RateLimitedLog;
   readonly holds: Holds;
+  /** The sessions that have begun and not ended. Only Admissions changes them. */
+  readonly served: Sessions;
   takeWorkerSession(session: string): WorkerSession;
   beginMessage(node: string): Extract<ToSession, { type: 'begin' }>;
   /** Returns true if the configuration still names the node as a client. */
@@ -100,7 +102,7 @@ export interface AdmissionPorts {
 
 export class Admissions {
   private readonly ports: AdmissionPorts;
-  private readonly served = new ByNode<ServedSession>();
+  private readonly served: Sessions;
   private readonly logins = new Logins();
   /**
    * Configured nodes whose session has ended and that have begun no session since then. Maps each node to the client of the ended session,
@@ -113,19 +115,12 @@ export class Admissions {
 
   constructor(ports: AdmissionPorts) {
     this.ports = ports;
+    this.served = ports.served;
     this.sinceMs = ports.clock.monotonicMs();
   }
 
   get sessions(): ServedSession[] {
     return this.served.all;
-  }
-
-  /** The OPENs in progress, each with its volume or snapshot. */
-  get opening(): (Holder & { readonly id: string })[] {
-    const sinceMs = this.ports.clock.wallMs();
-    return this.sessions.flatMap(({ uses, client: { node, address } }) =>
-      [...uses.openingIds].map((id) => ({ id, node, address, sinceMs })),
-    );
   }
 
   /** Sends a message to every session. */
@@ -236,11 +231,6 @@ export class Admissions {
     const users = this.served.of(node).filter(({ uses }) => uses.has(volumeId));
     const flushed = await Promise.all(users.map((session) => this.revokeIn(session, volumeId, epoch, why)));
     return flushed.every(Boolean);
-  }
-
-  /** Revokes a volume's grants up to `epoch` in every session. The clients keep their holds and reopen the volume. */
-  revoke(volumeId: string, epoch: number): void {
-    for (const { uses, workerSession } of this.sessions) if (uses.isGranted(volumeId)) void workerSession.revoke(volumeId, epoch);
   }
 
   /**

@@ -4,7 +4,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { systemClock } from '@rsio/base/lib/clock';
 import type { Holder } from '@rsio/protocol/wire/messages';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -16,7 +16,8 @@ import { PoolScene } from '../testing/pool-scene.ts';
 import { volumeConfig } from '../testing/volume-config.ts';
 import type { SnapshotReader } from '../volumes/volume-plan.ts';
 import { Volumes } from '../volumes/volumes.ts';
-import { ConfigInForce, type ConfigInForcePorts } from './config-in-force.ts';
+import { ConfigInForce, type ConfigInForceParts } from './config-in-force.ts';
+import { CurrentConfig } from './current-config.ts';
 import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 const MIB = 1024 * 1024;
@@ -71,22 +72,23 @@ async function start(sections: readonly ServerVolumeConfig[], reached?: (step: s
   });
   const names = new Set(sections.map(({ name }) => name));
   const all = [...sections, ...volumeConfigsOf(scene.pools.states).filter(({ name }) => !names.has(name))];
-  const ports: unknown = {
+  const parts: unknown = {
     clock: systemClock,
     log,
+    current: new CurrentConfig({ volumes: all } as unknown as RssrvConfig, systemClock),
     volumes,
     shortage: { has: () => false, poolOf: () => null },
-    bridged: () => null,
+    bridges: { of: () => null },
     bandwidth: { refresh: () => undefined },
     halts: { facts: () => null },
     holds: { holdersOf: (id: string) => (held.has(id) ? [HOLDER] : []) },
     revocations: { isLeaving: (_: string, node: string) => leaving.has(node) },
     snapshots: { readersOf: () => readers },
-    admissions: () => ({ sessions: [{ client: HOLDER, uses }] }),
-    listChanged: (_: unknown, seenBy: readonly ServerVolumeConfig[]) => void told.push(...seenBy.map(({ name }) => name)),
-    startIncarnation: async (id: string) => void incarnations.push(id),
+    sessions: { all: [{ client: HOLDER, uses }] },
+    lists: { changed: (_: unknown, seenBy: readonly ServerVolumeConfig[]) => void told.push(...seenBy.map(({ name }) => name)) },
+    incarnations: { start: async (id: string) => void incarnations.push(id) },
   };
-  inForce = new ConfigInForce({ volumes: all } as unknown as ConfigInForce['config'], ports as ConfigInForcePorts);
+  inForce = new ConfigInForce(parts as ConfigInForceParts);
   await volumes.open({ volumes: all });
 }
 

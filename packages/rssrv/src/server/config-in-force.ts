@@ -5,102 +5,95 @@
 import { withControlGroup } from '@rsio/common/config/control-group';
 import { loadRssrvConfig } from '@rsio/common/config/load-config';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
-import type { PeerConfig, PoolConfig, RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/base/lib/clock';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
 import type { Log } from '@rsio/base/log/log';
-import type { Administration } from '../admin/administration.ts';
 import type { ReadSocketChange } from '../admin/read-socket.ts';
 import type { VolumeStatus } from '../admin/server-views.ts';
 import type { Bandwidth } from '../volumes/throttle/bandwidth.ts';
 import type { Halts } from '../volumes/throttle/halts.ts';
-import type { GrownVolume } from '../storage/io/served-volume.ts';
 import type { Holds } from '../volumes/holds/holds.ts';
 import type { Revocations } from '../volumes/holds/revocations.ts';
-import type { PoolsChange } from '../pools/pools.ts';
+import type { Farms } from '../farm/farms.ts';
+import { volumeConfigsOf } from '../pools/pool-volume.ts';
+import type { Pools, PoolsChange } from '../pools/pools.ts';
+import type { Peers } from '../replication/peers/peers.ts';
 import { type ReloadPlan, reloadPlan } from './reload-plan.ts';
 import type { LoadedConfig } from './reloader.ts';
-import type { BridgedReads } from '../jobs/images/bridges.ts';
+import type { Bridges } from '../jobs/images/bridges.ts';
 import type { VolumeChange } from '../volumes/volume-change.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
 import { hasOtherFiles, volumeChanges, type VolumePlan, type VolumeStanding } from '../volumes/volume-plan.ts';
 import type { ServedSnapshots } from '../snapshots/reads/served-snapshots.ts';
-import { fullPoolOf, type SpaceShortage } from '../volumes/space-shortage.ts';
+import type { SpaceShortage } from '../volumes/space-shortage.ts';
 import type { Volumes } from '../volumes/volumes.ts';
 import type { WorkerPool } from './workers/worker-pool.ts';
 import type { WorkerRights } from './workers/worker-rights.ts';
 import type { Admissions } from './admissions.ts';
+import type { ByNode } from './by-node.ts';
+import type { CurrentConfig } from './current-config.ts';
 import { openFilesLimit, openFilesWarning } from './descriptor-limit.ts';
+import type { Incarnations } from './incarnations.ts';
 import { addressMissingText, type ListeningSockets } from './listening-sockets.ts';
 import { plainRefused } from './offered-volumes.ts';
+import type { ServedSession } from './served-session.ts';
+import type { ListAnnouncements } from './workers/list-announcements.ts';
 
 /** A new configuration that is not yet in force, with the pools that were opened for this configuration. */
 export interface LoadedListenerConfig extends LoadedConfig {
   readonly pools: PoolsChange;
 }
 
-export interface ConfigInForcePorts {
+/** The objects of the server that a change of the configuration reaches. */
+export interface ConfigInForceParts {
   readonly clock: Clock;
   readonly log: Log;
+  readonly current: CurrentConfig;
   readonly configFile: string;
-  readonly sockets: ListeningSockets;
-  readonly volumes: Volumes;
-  readonly holds: Holds;
+  readonly sockets: Pick<ListeningSockets, 'examine' | 'keep' | 'open'>;
+  readonly pools: Pick<Pools, 'prepare'>;
+  readonly volumes: Pick<Volumes, 'failures' | 'prepare' | 'replaced' | 'standing'>;
+  readonly holds: Pick<Holds, 'holdersOf' | 'keepNodes'>;
   readonly revocations: Pick<Revocations, 'isLeaving'>;
   readonly snapshots: Pick<ServedSnapshots, 'readersOf'>;
-  readonly shortage: SpaceShortage;
+  readonly shortage: Pick<SpaceShortage, 'has' | 'poolOf'>;
   readonly bandwidth: Pick<Bandwidth, 'refresh'>;
   readonly halts: Pick<Halts, 'facts'>;
+  readonly bridges: Pick<Bridges, 'of'>;
   readonly workers: Pick<WorkerPool, 'processes' | 'renewStandby'>;
   /** Chooses the rights of workers that start later. */
   readonly rights: Pick<WorkerRights, 'choose'>;
-  /** `admissions` and `administration` are functions, because these objects are made after this ConfigInForce. */
-  readonly admissions: () => Admissions;
-  readonly administration: () => Administration;
-  /**
-   * Announces a new generation of the list to the clients that may attach one of the volumes in `seenBy`. If `seenBy` is null, announces
-   * the generation to all clients.
-   */
-  listChanged(grown: readonly GrownVolume[], seenBy: readonly Pick<ServerVolumeConfig, 'clients'>[] | null): void;
-  /** Returns the figures of the READs of a volume that images have answered; null if images have answered none. */
-  bridged(volumeId: string): BridgedReads | null;
-  startIncarnation(volumeId: string): Promise<void>;
-  /** Watches the shared pools of the configuration. */
-  sharedPools(configs: readonly PoolConfig[]): void;
-  /** Connects to the peers of the configuration. */
-  peers(configs: readonly PeerConfig[]): void;
+  readonly sessions: Pick<ByNode<Pick<ServedSession, 'client' | 'uses'>>, 'all'>;
+  readonly admissions: Pick<Admissions, 'dismiss' | 'dismissKeys' | 'endPlainPaths'>;
+  readonly lists: Pick<ListAnnouncements, 'changed'>;
+  readonly incarnations: Pick<Incarnations, 'start'>;
+  readonly farms: Pick<Farms, 'follow'>;
+  readonly peers: Pick<Peers, 'follow'>;
+  /** Prepares the control socket of the readers for a group, or for none. */
+  prepareReaders(group: RssrvConfig['server']['controlGroup']): Promise<ReadSocketChange>;
+  /** Serves the metrics where the configuration says. */
+  followMetrics(config: RssrvConfig): Promise<void>;
   /** Answers discovery datagrams according to the configuration. */
   explore(config: RssrvConfig): Promise<void>;
 }
 
 export class ConfigInForce {
-  private readonly ports: ConfigInForcePorts;
-  private current: RssrvConfig;
-  /** Wall-clock time at which the configuration came into force. */
-  private sinceMs: number;
+  private readonly parts: ConfigInForceParts;
 
-  /** `config` is the configuration without the volumes of the pools. `openPools` adds these volumes. */
-  constructor(config: RssrvConfig, ports: ConfigInForcePorts) {
-    this.current = config;
-    this.ports = ports;
-    this.sinceMs = ports.clock.wallMs();
-    ports.shortage.poolNameOf = (id, poolId) => fullPoolOf(this.current.volumes, id, poolId, ports.administration().shortPools);
+  constructor(parts: ConfigInForceParts) {
+    this.parts = parts;
   }
 
-  /** The configuration in force. A change replaces the whole configuration. */
-  get config(): RssrvConfig {
-    return this.current;
-  }
-
-  get configuredMs(): number {
-    return this.sinceMs;
+  private get current(): RssrvConfig {
+    return this.parts.current.config;
   }
 
   /** Opens the pools at the start, before any volume is opened. */
   async openPools(): Promise<void> {
-    const { change, volumes } = await this.ports.administration().prepare(this.current, false);
+    const { change, volumes } = await this.prepare(this.current, false);
     await change.commit();
-    this.current = { ...this.current, volumes };
+    this.parts.current.replaceVolumes(volumes);
   }
 
   /**
@@ -109,7 +102,7 @@ export class ConfigInForce {
    */
   async openSharedPools(): Promise<void> {
     const sections = { ...this.current, volumes: this.current.volumes.filter(({ pool }) => pool === undefined) };
-    const { change, volumes } = await this.ports.administration().prepare(sections, false);
+    const { change, volumes } = await this.prepare(sections, false);
     const config = { ...sections, volumes };
     try {
       const plan = reloadPlan(this.current, config, (volume) => this.standingOf(volume));
@@ -125,12 +118,12 @@ export class ConfigInForce {
   async removePool(name: string): Promise<void> {
     const leaving = this.current.volumes.filter(({ pool }) => pool?.name === name);
     const volumes = this.current.volumes.filter((volume) => !leaving.includes(volume));
-    const change = await this.ports.volumes.prepare({ added: [], retried: [], kept: [], removed: leaving, isPartial: true }, volumes);
+    const change = await this.parts.volumes.prepare({ added: [], retried: [], kept: [], removed: leaving, isPartial: true }, volumes);
     change.commit();
-    for (const { id } of leaving) this.ports.volumes.replaced(id ?? '');
-    this.current = { ...this.current, volumes };
-    this.ports.bandwidth.refresh();
-    this.ports.listChanged([], leaving);
+    for (const { id } of leaving) this.parts.volumes.replaced(id ?? '');
+    this.parts.current.replaceVolumes(volumes);
+    this.parts.bandwidth.refresh();
+    this.parts.lists.changed([], leaving);
     await this.afterReload('closing the volumes of a pool', () => change.finish());
   }
 
@@ -139,20 +132,20 @@ export class ConfigInForce {
    * volume that the plan would remove or change.
    */
   async apply(plan: ReloadPlan, { config: next, pools }: LoadedListenerConfig): Promise<void> {
-    const missing = await this.ports.sockets.open(next.interfaces);
+    const missing = await this.parts.sockets.open(next.interfaces);
     let change: VolumeChange;
     let readers: ReadSocketChange | null = null;
     try {
-      readers = await this.ports.administration().readSocket.prepare(next.server.controlGroup);
-      change = await this.ports.volumes.prepare(plan.volumes, next.volumes);
+      readers = await this.parts.prepareReaders(next.server.controlGroup);
+      change = await this.parts.volumes.prepare(plan.volumes, next.volumes);
     } catch (error) {
-      this.ports.sockets.keep(this.current.interfaces);
+      this.parts.sockets.keep(this.current.interfaces);
       await readers?.undo();
       throw error;
     }
     const { refusals } = volumeChanges(this.current.volumes, next.volumes, (volume) => this.standingOf(volume));
     if (refusals.length > 0) {
-      this.ports.sockets.keep(this.current.interfaces);
+      this.parts.sockets.keep(this.current.interfaces);
       await change.undo();
       await readers.undo();
       throw new RsError('E_HELD', refusals.join('; '));
@@ -163,30 +156,29 @@ export class ConfigInForce {
     pools.enter();
     change.commit();
     const filesWarning = openFilesWarning(next, openFilesLimit());
-    if (filesWarning !== null && filesWarning !== openFilesWarning(this.current, openFilesLimit())) this.ports.log.warn(filesWarning);
-    this.current = next;
-    this.ports.bandwidth.refresh();
-    this.sinceMs = this.ports.clock.wallMs();
-    this.ports.workers.processes = next.server.processes;
-    if (this.ports.rights.choose(next.server)) this.ports.workers.renewStandby();
-    this.ports.sockets.keep(next.interfaces);
+    if (filesWarning !== null && filesWarning !== openFilesWarning(this.current, openFilesLimit())) this.parts.log.warn(filesWarning);
+    this.parts.current.begin(next);
+    this.parts.bandwidth.refresh();
+    this.parts.workers.processes = next.server.processes;
+    if (this.parts.rights.choose(next.server)) this.parts.workers.renewStandby();
+    this.parts.sockets.keep(next.interfaces);
     const { name } = next.server;
     for (const node of plan.removedClients)
-      this.ports.admissions().dismiss(node, `Node ${node} was removed from the clients of server ${name}`);
+      this.parts.admissions.dismiss(node, `Node ${node} was removed from the clients of server ${name}`);
     for (const { client, keys } of plan.droppedKeys)
-      this.ports.admissions().dismissKeys(client, keys, `The key of node ${client} at server ${name} has changed: use the new one`);
-    if (plan.endsPlainPaths) this.ports.admissions().endPlainPaths(plainRefused(name));
-    this.ports.holds.keepNodes(next.clients.map(({ name }) => name));
-    if (plan.isListChanged || isListChanged) this.ports.listChanged(grown, null);
-    for (const id of change.cut) void this.ports.startIncarnation(id);
-    for (const problem of missing) this.ports.log.warn(addressMissingText(problem));
+      this.parts.admissions.dismissKeys(client, keys, `The key of node ${client} at server ${name} has changed: use the new one`);
+    if (plan.endsPlainPaths) this.parts.admissions.endPlainPaths(plainRefused(name));
+    this.parts.holds.keepNodes(next.clients.map(({ name }) => name));
+    if (plan.isListChanged || isListChanged) this.parts.lists.changed(grown, null);
+    for (const id of change.cut) void this.parts.incarnations.start(id);
+    for (const problem of missing) this.parts.log.warn(addressMissingText(problem));
     await this.afterReload('the control socket of the group', () => readers.commit());
-    await this.afterReload('the listener for metrics', () => this.ports.administration().metrics.follow(next));
+    await this.afterReload('the listener for metrics', () => this.parts.followMetrics(next));
     await this.afterReload('closing what was removed', () => change.finish());
     await this.afterReload('closing pools', () => pools.commit());
-    this.ports.sharedPools(next.pools);
-    this.ports.peers(next.peers);
-    await this.afterReload('exploration', () => this.ports.explore(next));
+    this.parts.farms.follow(next.pools);
+    this.parts.peers.follow(next.peers);
+    await this.afterReload('exploration', () => this.parts.explore(next));
   }
 
   /**
@@ -194,7 +186,7 @@ export class ConfigInForce {
    * extended when it is opened.
    */
   async examine({ config: next }: LoadedListenerConfig): Promise<void> {
-    await this.ports.sockets.examine(next.interfaces);
+    await this.parts.sockets.examine(next.interfaces);
   }
 
   /** Logs a failure of `work`. The new configuration is already in force, so the failure must not be reported as a refusal. */
@@ -203,35 +195,36 @@ export class ConfigInForce {
       await work();
     } catch (thrown) {
       const { message, code } = toRsError(thrown);
-      this.ports.log.error(`Reload: applied, but ${what} failed: ${message} [${code}]`);
+      this.parts.log.error(`Reload: applied, but ${what} failed: ${message} [${code}]`);
     }
   }
 
   /** Returns the status of a configured volume: its size, and the clients that hold it or have it open. */
   standingOf(volume: ServerVolumeConfig): VolumeStanding {
-    const { id, sizeBytes } = this.ports.volumes.standing(volume);
+    const { id, sizeBytes } = this.parts.volumes.standing(volume);
     if (id === null) return { sizeBytes, users: [] };
-    const { revocations } = this.ports;
-    const users = this.ports.holds.holdersOf(id);
+    const { revocations } = this.parts;
+    const users = this.parts.holds.holdersOf(id);
     const named = new Set(users.map(({ node }) => node));
-    for (const { client, uses } of this.ports.admissions().sessions) {
+    for (const { client, uses } of this.parts.sessions.all) {
       const { node, address } = client;
       // An OPEN of a client that loses the volume is refused after the change.
       const isUser = uses.isGranted(id) || (uses.has(id) && !revocations.isLeaving(id, node));
-      if (isUser && !named.has(node)) users.push({ node, address, sinceMs: this.ports.clock.wallMs() });
+      if (isUser && !named.has(node)) users.push({ node, address, sinceMs: this.parts.clock.wallMs() });
     }
     const isLeaving = (node: string): boolean => revocations.isLeaving(id, node);
-    return { sizeBytes, users, readers: volume.pool === undefined ? [] : this.ports.snapshots.readersOf(volume, isLeaving) };
+    return { sizeBytes, users, readers: volume.pool === undefined ? [] : this.parts.snapshots.readersOf(volume, isLeaving) };
   }
 
   /** Returns the status of a volume for a list. */
   statusOf(volume: ServerVolumeConfig): VolumeStatus {
-    const { id, sizeBytes: openBytes, cut } = this.ports.volumes.standing(volume);
+    const { id, sizeBytes: openBytes, cut } = this.parts.volumes.standing(volume);
     const sizeBytes = cut === null ? openBytes : null;
     const reason = openBytes === null ? this.failureOf(volume) : cut;
-    const holders = id === null ? [] : this.ports.holds.holdersOf(id);
-    const { shortage } = this.ports;
-    const waiting = id === null ? {} : { fullPool: shortage.poolOf(id), bridged: this.ports.bridged(id), halt: this.ports.halts.facts(id) };
+    const holders = id === null ? [] : this.parts.holds.holdersOf(id);
+    const { shortage } = this.parts;
+    const waiting =
+      id === null ? {} : { fullPool: shortage.poolOf(id), bridged: this.parts.bridges.of(id), halt: this.parts.halts.facts(id) };
     return { id, sizeBytes, reason, holders, waitsForSpace: id !== null && shortage.has(id), ...waiting };
   }
 
@@ -239,15 +232,40 @@ export class ConfigInForce {
     const known = this.current.volumes.find((one) => volumeKey(one) === volumeKey(volume));
     if (known !== undefined && volume.pool !== undefined && known.id !== volume.id)
       return 'Another volume has its name: rename one of them';
-    return this.ports.volumes.failures.find((one) => volumeKey(one) === volumeKey(volume))?.error.message ?? null;
+    return this.parts.volumes.failures.find((one) => volumeKey(one) === volumeKey(volume))?.error.message ?? null;
   }
 
   /** Reads the configuration file again, and opens the pools. `text`, if given, replaces the content of the file. */
   async load(text?: string): Promise<LoadedListenerConfig> {
-    const { configFile } = this.ports;
+    const { configFile } = this.parts;
     const config = withControlGroup(text === undefined ? loadRssrvConfig(configFile) : parseRssrvConfig(text, configFile));
-    const { change, volumes } = await this.ports.administration().prepare(config, text !== undefined);
+    const { change, volumes } = await this.prepare(config, text !== undefined);
     return { config: { ...config, volumes }, pools: change, discard: () => change.undo() };
+  }
+
+  /**
+   * Opens the pools of a configuration that is not yet in force. The `volumes` of the result are all volumes, from the sections and from
+   * the pools. `isChecked`: the configuration is only checked, so that the server does not become the owner of new pools.
+   */
+  private async prepare(
+    config: Pick<RssrvConfig, 'pools' | 'volumes'>,
+    isChecked: boolean,
+  ): Promise<{ readonly change: PoolsChange; readonly volumes: readonly ServerVolumeConfig[] }> {
+    const change = await this.parts.pools.prepare(config.pools);
+    if (!isChecked) await change.own();
+    const taken = new Set(config.volumes.map(volumeKey));
+    const volumes = volumeConfigsOf(change.states).filter((volume) => {
+      const key = volumeKey(volume);
+      // Two pools may have volumes with the same name if an administrator has brought a pool from another server.
+      if (taken.has(key))
+        this.parts.log.error(
+          `Volume ${key} of pool ${volume.pool?.name ?? ''} is not served: another volume has its name; rename one of them`,
+        );
+      const isFree = !taken.has(key);
+      taken.add(key);
+      return isFree;
+    });
+    return { change, volumes: [...config.volumes, ...volumes] };
   }
 
   /**
@@ -273,7 +291,7 @@ export class ConfigInForce {
     const next = before === null ? [...volumes, ...listOf(now)] : volumes.toSpliced(volumes.indexOf(before), 1, ...listOf(now));
     // The change is already made on disk, so a volume that cannot be opened does not undo the change. The volume then counts as failed, and
     // lists show the reason.
-    const change = await this.ports.volumes.prepare({ ...plan, added: [], retried: [...added, ...retried], isPartial: true }, next);
+    const change = await this.parts.volumes.prepare({ ...plan, added: [], retried: [...added, ...retried], isPartial: true }, next);
     try {
       this.checkChange(was, now);
     } catch (error) {
@@ -282,13 +300,13 @@ export class ConfigInForce {
     }
     const { grown, isListChanged } = change;
     change.commit();
-    this.current = { ...this.current, volumes: next };
-    this.ports.bandwidth.refresh();
-    if (isListChanged) this.ports.listChanged(grown, [...listOf(before), ...listOf(now)]);
-    for (const id of change.cut) void this.ports.startIncarnation(id);
+    this.parts.current.replaceVolumes(next);
+    this.parts.bandwidth.refresh();
+    if (isListChanged) this.parts.lists.changed(grown, [...listOf(before), ...listOf(now)]);
+    for (const id of change.cut) void this.parts.incarnations.start(id);
     // The new file may lack the last writes. Because of the new incarnation, the holder sends the last writes again.
     const id = now?.id ?? null;
-    if (before !== null && now !== null && id !== null && hasOtherFiles(before, now)) void this.ports.startIncarnation(id);
+    if (before !== null && now !== null && id !== null && hasOtherFiles(before, now)) void this.parts.incarnations.start(id);
     await this.afterReload('closing what was removed', () => change.finish());
   }
 
@@ -302,12 +320,12 @@ export class ConfigInForce {
     if (before === null) return;
     const { volumes } = this.current;
     const next = volumes.toSpliced(volumes.indexOf(before), 1, now);
-    const change = await this.ports.volumes.prepare({ added: [], retried: [now], kept: [], removed: [before], isPartial: true }, next);
+    const change = await this.parts.volumes.prepare({ added: [], retried: [now], kept: [], removed: [before], isPartial: true }, next);
     change.commit();
-    this.ports.volumes.replaced(now.id ?? '');
-    this.current = { ...this.current, volumes: next };
-    this.ports.bandwidth.refresh();
-    this.ports.listChanged(change.grown, [before, now]);
+    this.parts.volumes.replaced(now.id ?? '');
+    this.parts.current.replaceVolumes(next);
+    this.parts.bandwidth.refresh();
+    this.parts.lists.changed(change.grown, [before, now]);
     await this.afterReload('closing what was replaced', () => change.finish());
   }
 
@@ -319,16 +337,16 @@ export class ConfigInForce {
   /** Tries again to open volumes that could not be opened, and notifies the clients. Logs a volume that fails again. */
   async openAgain(keys: ReadonlySet<string>): Promise<void> {
     const isLost = (volume: ServerVolumeConfig): boolean =>
-      keys.has(volumeKey(volume)) && this.ports.volumes.standing(volume).sizeBytes === null;
+      keys.has(volumeKey(volume)) && this.parts.volumes.standing(volume).sizeBytes === null;
     const volumes = this.current.volumes.filter(isLost);
     try {
       const plan: VolumePlan = { added: [], retried: volumes, kept: [], removed: [], isPartial: true };
-      const change = await this.ports.volumes.prepare(plan, this.current.volumes);
+      const change = await this.parts.volumes.prepare(plan, this.current.volumes);
       change.commit();
-      this.ports.bandwidth.refresh();
-      if (change.isListChanged) this.ports.listChanged([], volumes);
+      this.parts.bandwidth.refresh();
+      if (change.isListChanged) this.parts.lists.changed([], volumes);
     } catch (thrown) {
-      this.ports.log.error(`Volumes could not be opened again: ${toRsError(thrown).message}`);
+      this.parts.log.error(`Volumes could not be opened again: ${toRsError(thrown).message}`);
     }
   }
 

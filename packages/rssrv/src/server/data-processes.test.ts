@@ -11,6 +11,7 @@ import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { AT } from '../testing/raw-client.ts';
 import type { FromSession } from '../session/channel/channel.ts';
 import { type AdmissionPorts, Admissions } from './admissions.ts';
+import { Sessions } from './sessions.ts';
 import { OLD_SESSION_WAIT_MS, TAKE_OVER_REVOKE_MS } from './limits.ts';
 import type { ServedSession } from './served-session.ts';
 import type { KeyProven } from './unproven-limiter.ts';
@@ -79,6 +80,7 @@ class Server {
     const log = { debug: note, info: note, warn: note, error: note } as unknown as Log;
     const mayReplace = (_before: unknown, _newcomer: unknown, silentMs: number): boolean => (this.silences.push(silentMs), true);
     this.admissions = new Admissions({
+      served: new Sessions(),
       clock: this.clock,
       log,
       limitedLog: new RateLimitedLog(this.clock, log),

@@ -12,6 +12,7 @@ import type { Proven } from '@rsio/protocol/auth/handshake-server';
 import { AT } from '../testing/raw-client.ts';
 import type { WorkerSession } from './workers/worker-session.ts';
 import { type AdmissionPorts, Admissions } from './admissions.ts';
+import { Sessions } from './sessions.ts';
 import type { KeyProven } from './unproven-limiter.ts';
 
 const LOG = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined } as unknown as Log;
@@ -28,6 +29,7 @@ class SlowServer {
     const clock = new FakeClock();
     const later = (): Promise<void> => new Promise((resolve) => this.waiting.push(resolve));
     this.admissions = new Admissions({
+      served: new Sessions(),
       clock,
       log: LOG,
       limitedLog: new RateLimitedLog(clock, LOG),

@@ -53,9 +53,33 @@ export class Reloader<Loaded extends LoadedConfig> {
   private running: Promise<void> | null = null;
   /** Requests that the next reload answers. */
   private waiters: Waiter[] = [];
+  /** True while the server serves clients. */
+  private isServing = false;
+  /**
+   * The asker of the last call of `askLater`, for example `SIGHUP`, so that the reload is made when the server is up. Null if no reload was
+   * requested.
+   */
+  private wantedBy: string | null = null;
 
   constructor(ports: ReloadPorts<Loaded>) {
     this.ports = ports;
+  }
+
+  /** Called when the server is up. Makes the reload that was requested earlier. */
+  begin(): void {
+    this.isServing = true;
+    if (this.wantedBy !== null) this.ask(this.wantedBy);
+  }
+
+  /** Called when the server stops. */
+  end(): void {
+    this.isServing = false;
+  }
+
+  /** Reads the configuration as soon as the server is up. */
+  askLater(by: string): void {
+    this.wantedBy = by;
+    if (this.isServing) this.ask(by);
   }
 
   /** Reloads at once or, if a reload is in progress, once more after that reload. `by` is the asker, such as `SIGHUP`. */

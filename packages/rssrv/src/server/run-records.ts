@@ -46,6 +46,7 @@ export class RunRecords {
   private readonly workers = new Map<number, WorkerRecord>();
   private readonly incarnations = new Map<string, number>();
   private listenerEnds = 0;
+  private loaded = false;
   /** True until the pools of a new run are open. */
   private isFirstStart = false;
   private run = randomBytes(RUN_ID_BYTES).toString('hex');
@@ -67,6 +68,7 @@ export class RunRecords {
    */
   async endOldWorkers(clock: Clock, log: Pick<Log, 'warn'>): Promise<void> {
     const content = await this.file.load();
+    this.loaded = true;
     this.isFirstStart = content === null;
     if (content === null) return;
     this.run = content.run ?? this.run;
@@ -98,6 +100,11 @@ export class RunRecords {
   async workerEnded(pid: number, volumeIds: readonly string[]): Promise<void> {
     this.workers.delete(pid);
     await this.incarnationsEnded(volumeIds);
+  }
+
+  /** True once the records of the earlier listener are known, so that a save keeps them. */
+  get isLoaded(): boolean {
+    return this.loaded;
   }
 
   /** Identifies this run of the server on this boot. Another machine, another boot and another RUN directory have another id. */
@@ -147,14 +154,14 @@ export class RunRecords {
 }
 
 /** Returns the incarnation of the storage of a volume or snapshot. `instance`: of this start of the server. */
-export function incarnationOf(volume: ServedVolume | null, records: RunRecords | null, instance: string): string {
+export function incarnationOf(volume: ServedVolume | null, records: RunRecords, instance: string): string {
   const { id = '', type, snapshotOf, pool } = volume ?? {};
   // A snapshot always has the same incarnation, because a snapshot gets no writes that could be lost.
   if (snapshotOf !== undefined) return 'snapshot';
   const ownership = pool?.ownership;
   // The incarnation contains the id of the pool, so that a move between two shared pools changes the incarnation of a volume.
-  if (ownership !== undefined) return `${pool?.ids[0] ?? ''}.${ownership.life}.${records?.countOf(id) ?? 0}`;
-  return type === 'memory' ? instance : (records?.incarnationOf(id) ?? '');
+  if (ownership !== undefined) return `${pool?.ids[0] ?? ''}.${ownership.life}.${records.countOf(id)}`;
+  return type === 'memory' ? instance : records.incarnationOf(id);
 }
 
 /**

@@ -8,7 +8,7 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import type { SessionRequest } from '../session/channel/channel.ts';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
 import type { ServedSession } from './served-session.ts';
-import { SessionRequests, type SessionRequestPorts } from './session-requests.ts';
+import { SessionRequests, type SessionRequestParts } from './session-requests.ts';
 
 test('the last CLOSE of a data process ends the hold, unless another data process uses the volume', async () => {
   const released: string[] = [];
@@ -16,8 +16,9 @@ test('the last CLOSE of a data process ends the hold, unless another data proces
   const requests = new SessionRequests({
     snapshots: { isCopying: () => false },
     holds: { release: async (id: string) => void released.push(id) },
-    admissions: () => ({ usedBeside: () => beside }),
-  } as unknown as SessionRequestPorts);
+    admissions: { usedBeside: () => beside },
+    administration: {},
+  } as unknown as SessionRequestParts);
   const session = { client: { node: 'big-2' }, uses: new VolumeUses() } as unknown as ServedSession;
   session.uses.add('id');
   beside = session;
@@ -40,14 +41,15 @@ test('a client with the right copy sees no volume, opens only what the snapshots
       whyMissing: () => null,
     },
     volumes: { served: [served], failures: [] },
-    administration: () => ({ failures: [] }),
-    interfaces: () => [],
+    administration: { failures: [] },
+    current: { config: { interfaces: [] } },
+    revocations: { isBarred: () => false, refusalOf: () => null },
     bandwidth: { heldBy: () => null },
     shortage: new Set(),
     holds: { holdersOf: () => [] },
-    admissions: () => ({ usedBeside: () => null }),
+    admissions: { usedBeside: () => null },
     server: 'oslo',
-  } as unknown as SessionRequestPorts);
+  } as unknown as SessionRequestParts);
   const session = {
     client: { node: 'bergen' },
     uses: new VolumeUses(),

@@ -21,10 +21,9 @@ export function fullPoolOf(
 }
 
 export class SpaceShortage {
-  /** Returns the name of the full pool for which a volume over several pools waits. The owner of the configuration sets this function. */
-  poolNameOf: (volumeId: string, poolId: string | null) => string | null = () => null;
   private readonly log: Pick<Log, 'info' | 'error'>;
   private readonly listChanged: () => void;
+  private readonly poolNameOf: (volumeId: string, poolId: string | null) => string | null;
   /** Maps a volume id to the ids of the sessions with changes that wait. A volume without waiting changes has no entry. */
   private readonly waiting = new Map<string, Set<string>>();
   /** For waiting volumes over several pools: maps the volume id to the name of the pool without space. */
@@ -32,11 +31,16 @@ export class SpaceShortage {
 
   /**
    * `listChanged` is called when a volume has begun or ceased to wait, because the list of volumes that clients receive shows which
-   * volumes wait.
+   * volumes wait. `poolNameOf` returns the name of the full pool for which a volume over several pools waits (see `fullPoolOf`).
    */
-  constructor(log: Pick<Log, 'info' | 'error'>, listChanged: () => void) {
+  constructor(
+    log: Pick<Log, 'info' | 'error'>,
+    listChanged: () => void,
+    poolNameOf: (volumeId: string, poolId: string | null) => string | null,
+  ) {
     this.log = log;
     this.listChanged = listChanged;
+    this.poolNameOf = poolNameOf;
   }
 
   has(volumeId: string): boolean {

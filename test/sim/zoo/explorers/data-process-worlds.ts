@@ -15,12 +15,14 @@ import type { VoterRecord } from '@rsio/rssrv/mirrors/voter-rules';
 import { Voters } from '@rsio/rssrv/mirrors/voters';
 import { type AdmissionPorts, Admissions } from '@rsio/rssrv/server/admissions';
 import type { ServedSession } from '@rsio/rssrv/server/served-session';
-import { type SessionRequestPorts, SessionRequests } from '@rsio/rssrv/server/session-requests';
+import { type SessionRequestParts, SessionRequests } from '@rsio/rssrv/server/session-requests';
+import { Sessions } from '@rsio/rssrv/server/sessions';
 import type { KeyProven } from '@rsio/rssrv/server/unproven-limiter';
 import type { WorkerSession } from '@rsio/rssrv/server/workers/worker-session';
 import type { ServedVolume } from '@rsio/rssrv/storage/io/served-volume';
 import type { Grant } from '@rsio/rssrv/volumes/holds/grants';
 import { Holds } from '@rsio/rssrv/volumes/holds/holds';
+import { type RevocationPorts, Revocations } from '@rsio/rssrv/volumes/holds/revocations';
 import { NO_LOG } from '../../base/no-log.ts';
 import { NO_LEDGER } from '@rsio/rssrv/testing/no-ledgers';
 
@@ -127,6 +129,7 @@ class World {
     Reflect.set(this.holds, 'file', { save: () => this.later() });
     const limitedLog = new RateLimitedLog(this.clock, NO_LOG as unknown as Log);
     this.admissions = new Admissions({
+      served: new Sessions(),
       clock: this.clock,
       log: NO_LOG,
       limitedLog,
@@ -146,18 +149,31 @@ class World {
       server: 'server',
       holds: this.holds,
       snapshots: EMPTY,
-      config: () => ({ rights: [] }),
+      current: { config: { rights: [] } },
+      pools: { states: [] },
       volumes: { served: this.volumes, failures: [], sync: () => this.sync() },
       moments: { granted: () => undefined },
       bandwidth: { granted: () => undefined },
       voters: this.voters,
       fences: { order: (_node: string, work: () => unknown) => work(), has: () => false },
-      admissions: () => this.admissions,
-      administration: () => ({ failures: [], poolStates: [] }),
+      admissions: this.admissions,
+      administration: { failures: [] },
+      revocations: new Revocations({
+        clock: this.clock,
+        log: NO_LOG,
+        holds: this.holds,
+        isFenced: () => false,
+        find: (id: string) => this.volumes.find((volume) => volume.id === id) ?? null,
+        revoke: (...grants: Parameters<Admissions['revokeForTakeOver']>) => this.admissions.revokeForTakeOver(...grants),
+        sync: () => this.sync(),
+        incarnation: () => 'life',
+        incarnationEnded: () => Promise.resolve(),
+        holdersChanged: () => undefined,
+      } as unknown as RevocationPorts),
       incarnationOf: () => 'life',
       incarnationEnded: () => Promise.resolve(),
       listChanged: () => undefined,
-    } as unknown as SessionRequestPorts);
+    } as unknown as SessionRequestParts);
   }
 
   /** Resolves in a later step of the world. */

@@ -2,10 +2,11 @@
 // their lists when they are told to. Invariant: when the server is quiet, each client has the list of the volumes that it may attach; a
 // client is told only after a change of a volume that it could attach before the change or after it.
 
-import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { SeededRandom } from '@rsio/base/testing/seeded-random';
-import { ConfigInForce, type ConfigInForcePorts } from '@rsio/rssrv/server/config-in-force';
+import { ConfigInForce, type ConfigInForceParts } from '@rsio/rssrv/server/config-in-force';
+import { CurrentConfig } from '@rsio/rssrv/server/current-config';
 import { announceList, listFor } from '@rsio/rssrv/server/offered-volumes';
 import type { ServedSession } from '@rsio/rssrv/server/served-session';
 import { ListAnnouncements } from '@rsio/rssrv/server/workers/list-announcements';
@@ -24,11 +25,12 @@ class ListWorld {
   private readonly lists = new ListAnnouncements({
     clock: this.clock,
     volumes: () => SEEMING_VOLUMES,
-    announce: (grown, seenBy) => {
-      announceList(this.sessions, { interfaces: [], generation: this.lists.generation, grown }, seenBy);
+    announce: (grown, seenBy, generation) => {
+      announceList(this.sessions, { interfaces: [], generation, grown }, seenBy);
       this.concerned.clear();
     },
   });
+  private readonly current = new CurrentConfig({ volumes: [] } as unknown as RssrvConfig, this.clock);
   private readonly inForce: ConfigInForce;
   private readonly sessions: ServedSession[];
   /** What each client has read last. */
@@ -40,18 +42,19 @@ class ListWorld {
   constructor(seed: number) {
     this.random = new SeededRandom(seed);
     const nothing = (): undefined => undefined;
-    const ports: unknown = {
+    const parts: unknown = {
       clock: this.clock,
+      current: this.current,
       volumes: {
         standing: () => ({ id: null, sizeBytes: 512 }),
         prepare: async () => ({ grown: [], isListChanged: true, cut: [], commit: nothing, undo: nothing, finish: nothing }),
       },
       shortage: {},
       bandwidth: { refresh: nothing },
-      startIncarnation: nothing,
-      listChanged: (...changed: Parameters<ListAnnouncements['changed']>) => this.lists.changed(...changed),
+      incarnations: { start: nothing },
+      lists: this.lists,
     };
-    this.inForce = new ConfigInForce({ volumes: [] } as unknown as ConfigInForce['config'], ports as ConfigInForcePorts);
+    this.inForce = new ConfigInForce(parts as ConfigInForceParts);
     this.sessions = NODES.map((node) => {
       const workerSession = { send: () => this.told(node) };
       return { client: { node }, generation: 1, workerSession } as unknown as ServedSession;
@@ -70,7 +73,7 @@ class ListWorld {
   }
 
   private get volumes(): readonly ServerVolumeConfig[] {
-    return this.inForce.config.volumes;
+    return this.current.config.volumes;
   }
 
   /** The names in the list of a client. */

@@ -18,6 +18,7 @@ import { OwnerLooks, type OwnerLooksPorts } from '@rsio/rssrv/session/owner-look
 import type { OpenVolume } from '@rsio/rssrv/session/request';
 import type { LedgerContent } from '@rsio/rssrv/volumes/holds/ledger-file';
 import { Ledgers } from '@rsio/rssrv/volumes/holds/ledgers';
+import { OwnedLedgers } from '@rsio/rssrv/volumes/holds/owned-ledgers';
 import { override, overrideGetter } from '../../base/override.ts';
 import type { SimProcess } from '../../base/sim-clock.ts';
 import { FarmMachine } from '../../farm/farm-machine.ts';
@@ -82,7 +83,7 @@ export const FARM_MUTANTS: readonly Mutant[] = [
     name: 'ledger-unkept',
     rule: 'F2',
     breaks: 'changes of holders stay in the memory of the owner',
-    apply: () => override<object, [string], Promise<void>>(Ledgers, 'save', () => () => Promise.resolve()),
+    apply: () => override<object, [string], Promise<void>>(OwnedLedgers, 'save', () => () => Promise.resolve()),
   },
   {
     ...FARMS,
@@ -90,7 +91,7 @@ export const FARM_MUTANTS: readonly Mutant[] = [
     rule: 'F2',
     breaks: 'OPEN is answered before the ledger is durable',
     apply: () =>
-      override<object, [string], Promise<void>>(Ledgers, 'save', (original) => (self, poolId) => {
+      override<object, [string], Promise<void>>(OwnedLedgers, 'save', (original) => (self, poolId) => {
         original(self, poolId).catch(() => undefined);
         return Promise.resolve();
       }),

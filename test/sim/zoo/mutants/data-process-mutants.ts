@@ -19,7 +19,7 @@ interface AdmissionsInner {
 }
 
 interface RequestsInner {
-  ports: PrivateAs<SessionRequests['ports'], { readonly holds: Holds }>;
+  parts: PrivateAs<SessionRequests['parts'], { readonly holds: Holds }>;
 }
 
 export const DATA_PROCESS_MUTANTS: readonly Mutant[] = [
@@ -59,7 +59,7 @@ export const DATA_PROCESS_MUTANTS: readonly Mutant[] = [
         (original) => async (self, session, request) => {
           if (request.what !== 'release') return original(self, session, request);
           session.uses.delete(request.volumeId);
-          await self.ports.holds.release(request.volumeId, session.client, request.epoch);
+          await self.parts.holds.release(request.volumeId, session.client, request.epoch);
           return null;
         },
       ),

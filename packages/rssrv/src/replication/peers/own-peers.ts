@@ -8,7 +8,7 @@ import type { Clock } from '@rsio/base/lib/clock';
 import type { Log } from '@rsio/base/log/log';
 import { nextIdentity } from '@rsio/protocol/client-identity';
 import type { RateLimitedLog } from '@rsio/base/log/rate-limited-log';
-import type { PoolState } from '../../pools/catalogue.ts';
+import type { Pools } from '../../pools/pools.ts';
 import { OpenSnapshots } from './open-snapshots.ts';
 import { PeerProcesses } from './peer-processes.ts';
 import { peersHere } from './peers-here.ts';
@@ -22,12 +22,6 @@ interface ProcessRecords {
   workerEnded(pid: number, volumeIds: readonly string[]): Promise<void>;
 }
 
-/** The part of Administration that peers need. */
-interface Administered {
-  readonly poolStates: readonly PoolState[];
-  readonly replications: { readonly followers: { soon(): void } };
-}
-
 export interface OwnPeersParts {
   readonly clock: Clock;
   readonly log: Log;
@@ -35,11 +29,13 @@ export interface OwnPeersParts {
   readonly paths: Pick<RssrvPaths, 'stateDir'>;
   /** Instance of this start of the server. */
   readonly instance: string;
-  readonly records: () => ProcessRecords | null;
-  readonly administration: () => Administered;
+  readonly records: ProcessRecords;
+  readonly pools: Pick<Pools, 'states'>;
+  /** Called when a peer is connected. */
+  readonly connected: () => void;
 }
 
-export function newPeers({ clock, log, limitedLog, paths, instance, records, administration }: OwnPeersParts): PeerProcesses {
+export function newPeers({ clock, log, limitedLog, paths, instance, records, pools, connected }: OwnPeersParts): PeerProcesses {
   return new PeerProcesses({
     opens: new OpenSnapshots(path.join(paths.stateDir, 'open-snapshots.json')),
     clock,
@@ -48,10 +44,10 @@ export function newPeers({ clock, log, limitedLog, paths, instance, records, adm
     spawn: spawnPeer,
     unit: () => randomInt(UNIT) / UNIT,
     identity: () => nextIdentity(paths.stateDir),
-    here: (peers) => peersHere(peers, administration().poolStates),
-    connected: () => administration().replications.followers.soon(),
-    started: async (pid) => records()?.workerStarted(pid),
-    ended: async (pid) => records()?.workerEnded(pid, []),
+    here: (peers) => peersHere(peers, pools.states),
+    connected,
+    started: (pid) => records.workerStarted(pid),
+    ended: (pid) => records.workerEnded(pid, []),
     note: (kind, write) => limitedLog.note(kind, write),
   });
 }

@@ -16,7 +16,7 @@ export interface ListAnnouncementPorts {
   readonly clock: Clock;
   /** Returns the number of volumes in the list. */
   volumes(): number;
-  announce(grown: readonly GrownVolume[], seenBy: SeenBy): void;
+  announce(grown: readonly GrownVolume[], seenBy: SeenBy, generation: number): void;
 }
 
 export class ListAnnouncements {
@@ -51,6 +51,6 @@ export class ListAnnouncements {
     this.held = [];
     this.announcedMs = this.ports.clock.monotonicMs();
     this.generation++;
-    this.ports.announce(grown, held);
+    this.ports.announce(grown, held, this.generation);
   }
 }

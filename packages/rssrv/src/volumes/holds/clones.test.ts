@@ -11,6 +11,7 @@ import type { Log } from '@rsio/base/log/log';
 import { RateLimitedLog } from '@rsio/base/log/rate-limited-log';
 import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { type AdmissionPorts, Admissions } from '../../server/admissions.ts';
+import { Sessions } from '../../server/sessions.ts';
 import type { ServedSession } from '../../server/served-session.ts';
 import type { KeyProven } from '../../server/unproven-limiter.ts';
 import type { FromSession } from '../../session/channel/channel.ts';
@@ -45,6 +46,7 @@ class Scene {
 
   constructor() {
     this.admissions = new Admissions({
+      served: new Sessions(),
       clock: this.clock,
       log: LOG,
       limitedLog: new RateLimitedLog(this.clock, LOG),

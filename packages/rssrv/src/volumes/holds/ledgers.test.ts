@@ -24,6 +24,7 @@ import { Fences } from '../fences.ts';
 import type { ClientIdentity } from './grants.ts';
 import { Holds } from './holds.ts';
 import { Ledgers } from './ledgers.ts';
+import { OwnedLedgers } from './owned-ledgers.ts';
 
 usePoolDirectory();
 
@@ -40,6 +41,7 @@ class Server {
   readonly counts = new Map<string, number>();
   readonly holds: Holds;
   readonly fences: Fences;
+  readonly owned: OwnedLedgers;
   readonly ledgers: Ledgers;
   readonly pools: Pools;
   private readonly isOwnPool: boolean;
@@ -50,22 +52,19 @@ class Server {
     fs.mkdirSync(state, { recursive: true });
     const write = (text: string): void => void this.logged.push(text);
     const log = { info: write, warn: write, error: write };
-    this.holds = new Holds(path.join(state, 'holders.json'), () => 1, log, {
-      save: (id) => this.ledgers.save(id),
-      isDirty: (id) => this.ledgers.isDirty(id),
-      doubt: (id) => this.ledgers.doubt(id),
-    });
-    this.fences = new Fences(new FakeClock(), path.join(state, 'fences.json'), this.holds, () => this.ledgers.saveFences());
+    this.owned = new OwnedLedgers(log, (id, work) => this.pools.onLedger(id, work));
+    this.holds = new Holds(path.join(state, 'holders.json'), () => 1, log, this.owned);
+    this.fences = new Fences(new FakeClock(), path.join(state, 'fences.json'), this.holds, () => this.owned.saveFences());
     this.ledgers = new Ledgers({
       log,
       holds: this.holds,
       fences: this.fences,
+      owned: this.owned,
       owner: () => run,
       begin: async (ids) => void this.begun.push(...ids),
       countOf: (id) => this.counts.get(id) ?? 0,
       adoptCounts: (counts) => Object.entries(counts).forEach(([id, count]) => this.counts.set(id, count)),
       areRemembered: () => this.isOwnPool,
-      onLedger: (id, work) => this.pools.onLedger(id, work),
       came: (fenced) => void this.came.push(...fenced),
     });
     this.pools = new Pools({
@@ -367,7 +366,7 @@ test('a volume that changes its pool takes its holders along, before it is there
   });
   await expect(fails).rejects.toThrow('no room');
   await one.holds.settle(volumeId, BIG2, 9, 'later');
-  await one.ledgers.save(slow);
+  await one.owned.save(slow);
   expect([held('fast'), held('slow')]).toEqual([[volumeId], []]);
 
   await one.pools.carry(volumeId, [], slow, async () => {
@@ -376,7 +375,7 @@ test('a volume that changes its pool takes its holders along, before it is there
     expect([ledger('fast'), ledger('slow')].map(({ volumes }) => volumes[volumeId].holds[0].life)).toEqual(['latest', 'latest']);
   });
   await one.holds.release(volumeId, BIG2, 9);
-  await one.ledgers.save(poolId);
+  await one.owned.save(poolId);
   expect([held('fast'), held('slow')]).toEqual([[], [volumeId]]);
   expect(ledger('slow').volumes[volumeId].holds).toEqual([]);
 });
@@ -500,7 +499,7 @@ test('a ledger whose last save has failed is saved before the next grant is answ
   await one.grant(BIG2, resume);
   expect(ledger().volumes[volumeId].holds[0].node).toBe('big-2');
   fs.writeFileSync(ledgerFile(), fs.readFileSync(ledgerFile(), 'utf8').replaceAll('big-2', 'venus'));
-  await one.ledgers.saveDirty();
+  await one.owned.saveDirty();
   expect(ledger().volumes[volumeId].holds[0].node, 'it was not dirty any more').toBe('venus');
   // Of two saves, the first succeeds and the second fails.
   let saves = 0;
@@ -508,9 +507,9 @@ test('a ledger whose last save has failed is saved before the next grant is answ
     return saves++ === 0 ? replaceLedger(this.directory, text) : Promise.reject(Object.assign(new Error('slow'), { code: 'EIO' }));
   });
   const settled = one.holds.settle(volumeId, BIG2, 9, 'later');
-  await expect(Promise.all([settled, one.ledgers.save(poolId)])).rejects.toThrow(/EIO/);
+  await expect(Promise.all([settled, one.owned.save(poolId)])).rejects.toThrow(/EIO/);
   second.mockRestore();
-  expect(one.ledgers.isDirty(poolId)).toBe(true);
+  expect(one.owned.isDirty(poolId)).toBe(true);
   // Of two saves, the first fails. The second begins before the change of the first is undone, and therefore contains this change.
   let others = 0;
   let fail: (thrown: Error) => void = () => undefined;
@@ -519,12 +518,12 @@ test('a ledger whose last save has failed is saved before the next grant is answ
   });
   const taken = one.grant(VENUS, { take: TAKE.FORCE }).catch((thrown: unknown) => thrown);
   await vi.waitFor(() => expect(others).toBe(1));
-  const next = one.ledgers.save(poolId);
+  const next = one.owned.save(poolId);
   fail(Object.assign(new Error('slow'), { code: 'EIO' }));
   await next;
   expect(String(await taken)).toMatch(/EIO/);
   first.mockRestore();
-  expect([one.holds.holdersOf(volumeId).map(({ node }) => node), one.ledgers.isDirty(poolId)]).toEqual([['big-2'], true]);
+  expect([one.holds.holdersOf(volumeId).map(({ node }) => node), one.owned.isDirty(poolId)]).toEqual([['big-2'], true]);
 });
 
 test('a pool gets the fences and the notes of its server before it is served', async () => {

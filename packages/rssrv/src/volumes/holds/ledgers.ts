@@ -1,4 +1,5 @@
-// Reads and writes the ledgers of the open pools (ledger-file.ts). The classes Holds and Fences have the content of the ledgers in memory.
+// Reads the ledgers of the open pools (ledger-file.ts), and makes this server their owner. The classes Holds and Fences have the content of
+// the ledgers in memory; owned-ledgers.ts saves it.
 // Invariants: a pool is served only after its ledger names this server as the owner. The holders of a served volume are always known: a
 // pool whose ledger is missing or damaged is not served. If another run of a server has owned a pool, the volumes of the pool get new
 // incarnations before they are served again.
@@ -14,14 +15,15 @@ import { poolPaths } from '../../pools/disk/pool-paths.ts';
 import type { PoolLedgers } from '../../pools/open-pool.ts';
 import type { Fences } from '../fences.ts';
 import { FENCES_MAX } from '../limits.ts';
-import type { HoldLedgers } from './hold-store.ts';
 import type { Holds } from './holds.ts';
 import { LEDGER_FILE, type LedgerContent, ownedBy } from './ledger-file.ts';
+import type { OwnedLedgers } from './owned-ledgers.ts';
 
 export interface LedgersPorts {
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   readonly holds: Pick<Holds, 'adopt' | 'carry' | 'forgetPool' | 'inLedger' | 'keptBy' | 'known'>;
   readonly fences: Pick<Fences, 'adopt' | 'all'>;
+  readonly owned: Pick<OwnedLedgers, 'add' | 'remove'>;
   /** Returns the id of this run of the server. No other server and no later boot has this id. */
   owner(): string;
   /** Begins new incarnations of the volumes, durably. */
@@ -32,8 +34,6 @@ export interface LedgersPorts {
   adoptCounts(counts: Readonly<Record<string, number>>): void;
   /** Returns true if this server has served a pool with all these volumes at this path before. */
   areRemembered(path: string, volumes: Iterable<Pick<Manifest, 'name' | 'universe'>>): boolean;
-  /** Executes a change of the ledger of an open pool, with a time limit. Throws E_POOL or E_TIMEOUT. */
-  onLedger(poolId: string, work: () => Promise<void>): Promise<void>;
   /**
    * Called when a pool that another server has owned is in force. Its holders may connect here, and the clients `fenced` are now fenced.
    */
@@ -50,18 +50,12 @@ interface Ledger {
   owned: LedgerContent | null;
   /** The fences of the earlier owner; empty once the pool is in force, because Fences then has them. */
   unadopted: LedgerContent['fences'];
-  /** True if the file may differ from memory, because a save has failed. */
-  isDirty: boolean;
-  /** Number of saves that have begun, plus the number of calls of `doubt`. */
-  saves: number;
 }
 
-export class Ledgers implements PoolLedgers, HoldLedgers {
+export class Ledgers implements PoolLedgers {
   private readonly ports: LedgersPorts;
   /** All ledgers that were read. A pool and its copy have the same id, but not the same files. */
   private readonly all = new Map<PoolFiles, Ledger>();
-  /** The ledgers of the pools that this server owns, keyed by the id of the pool. */
-  private readonly owned = new Map<string, Ledger>();
 
   constructor(ports: LedgersPorts) {
     this.ports = ports;
@@ -75,7 +69,7 @@ export class Ledgers implements PoolLedgers, HoldLedgers {
       (_path, text) => files.replaceLedger(text),
     );
     const read = identity.hasLedger ? await loaded(file, identity.id) : this.fromEarlierRelease(identity.id, state);
-    this.all.set(files, { identity, file, read, owned: null, unadopted: {}, isShared: state.isShared, isDirty: false, saves: 0 });
+    this.all.set(files, { identity, file, read, owned: null, unadopted: {}, isShared: state.isShared });
   }
 
   async own(files: PoolFiles, state: PoolState): Promise<void> {
@@ -105,7 +99,7 @@ export class Ledgers implements PoolLedgers, HoldLedgers {
     holds.adopt(identity.id, read, new Set([...volumesIn(state), ...snapshotsIn(state)]), next !== read);
     ledger.owned = next;
     ledger.unadopted = read.fences;
-    this.owned.set(identity.id, ledger);
+    this.ports.owned.add(identity.id, ledger.file);
     if (!isDeepStrictEqual(this.contentOf(ledger), read)) await ledger.file.save();
     if (!identity.hasLedger) await files.markLedger(identity);
     holds.keptBy(identity.id);
@@ -125,44 +119,9 @@ export class Ledgers implements PoolLedgers, HoldLedgers {
   left(files: PoolFiles): void {
     const ledger = this.all.get(files);
     this.all.delete(files);
-    if (ledger === undefined || this.owned.get(ledger.identity.id) !== ledger) return;
-    this.owned.delete(ledger.identity.id);
+    if (ledger === undefined || !this.ports.owned.remove(ledger.identity.id, ledger.file)) return;
     // The next owner changes the holders, so the holders in memory become outdated.
     if (ledger.isShared) this.ports.holds.forgetPool(ledger.identity.id);
-  }
-
-  async save(poolId: string): Promise<void> {
-    const ledger = this.owned.get(poolId);
-    if (ledger === undefined) throw new RsError('E_POOL', `Pool id ${poolId} is not open: mount it, then run rsadm reload`, { poolId });
-    const number = ++ledger.saves;
-    ledger.isDirty = true;
-    await this.ports.onLedger(poolId, () => ledger.file.save());
-    // If a later save has begun, it may fail and still have changed the file.
-    if (number === ledger.saves) ledger.isDirty = false;
-  }
-
-  doubt(poolId: string): void {
-    const ledger = this.owned.get(poolId);
-    if (ledger === undefined) return;
-    ledger.isDirty = true;
-    // A save in progress may contain the undone change, and must not clear `isDirty`.
-    ledger.saves++;
-  }
-
-  isDirty(poolId: string): boolean {
-    return this.owned.get(poolId)?.isDirty ?? false;
-  }
-
-  /** Saves each ledger whose last save has failed, because that save may have changed the file. Failures are logged. */
-  async saveDirty(): Promise<void> {
-    for (const [poolId, { isDirty }] of this.owned)
-      if (isDirty) await this.save(poolId).catch((thrown: unknown) => this.ports.log.error(toRsError(thrown).message));
-  }
-
-  /** Records the fenced clients in all pools. Throws the error of the first pool that cannot be changed. */
-  async saveFences(): Promise<void> {
-    const saves = await Promise.allSettled([...this.owned.keys()].map((poolId) => this.save(poolId)));
-    for (const one of saves) if (one.status === 'rejected') throw one.reason;
   }
 
   carry<T>(ids: readonly string[], toId: string, commit: () => Promise<T>, mayBeThere: () => boolean): Promise<T> {
