@@ -1,10 +1,11 @@
-// Applies the rules of tidy-rules.mjs to every text file of the project, and the rules of rooms.mjs to all files together. Prints
+// Applies the rules of tidy-rules.mjs to every text file of the project, and the rules of rooms.mjs and phases.mjs to all files together. Prints
 // `file:line: problem`; the exit code is 1 if there is a problem. Build results, installed packages and hidden folders (except .ci) are
 // skipped.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, relative } from 'node:path';
+import { phaseProblems } from './phases.mjs';
 import { ROOT } from './prepare.mjs';
 import { roomProblems } from './rooms.mjs';
 import { missingFiles, problemsOf, unknownRules } from './tidy-rules.mjs';
@@ -19,7 +20,11 @@ const problems = [...sources].flatMap(([path, text]) =>
   problemsOf(path, text, machinePaths()).map((problem) => `${path}:${problem.line}: ${problem.text}`),
 );
 problems.push(...roomProblems(sources).map(({ path, text }) => `${path}: ${text}`));
-problems.push(...[...missingFiles(sources), ...unknownRules(sources)].map(({ path, line, text }) => `${path}:${line}: ${text}`));
+problems.push(
+  ...[...missingFiles(sources), ...unknownRules(sources), ...phaseProblems(sources)].map(
+    ({ path, line, text }) => `${path}:${line}: ${text}`,
+  ),
+);
 for (const problem of problems) console.log(problem);
 process.exitCode = problems.length === 0 ? 0 : 1;
 

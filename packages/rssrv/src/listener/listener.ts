@@ -5,7 +5,7 @@
 
 // Design. The objects are made in phases, one file each: foundation, holders, storage, content, clients, front, administration. A phase gets
 // the objects of earlier phases only, so that no object refers to a later one. An early object tells or asks a later one through a signal
-// (signals.ts).
+// (signals.ts). scripts/phases.mjs checks these rules.
 
 import { plural } from '@rsio/base/lib/units';
 import { CHANGE_STOP_WAIT_MS } from '../admin/limits.ts';
