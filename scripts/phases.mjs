@@ -15,6 +15,11 @@ export const DAEMONS = [
     phases: ['foundation.ts', 'holders.ts', 'storage.ts', 'content.ts', 'clients.ts', 'front.ts', 'administration.ts'],
     owner: 'listener.ts',
   },
+  {
+    folder: 'packages/rsiod/src/daemon',
+    phases: ['foundation.ts', 'servers.ts', 'volumes.ts', 'frontends.ts', 'attaching.ts', 'control.ts'],
+    owner: 'daemon.ts',
+  },
 ];
 
 const FUNCTION = /^(?:export )?(?:async )?function\b/;

@@ -12,21 +12,7 @@ import { MESSAGE_METHODS } from './message-methods.ts';
 import { MIRROR_METHODS } from './mirror-methods.ts';
 import { NOTE_METHODS } from './note-methods.ts';
 import { DAEMON, EVENTS_PARAMS, EVENTS_RESULT, flagParam, HOLDER, type MethodsOf, type Param } from '@rsio/common/control/method-table';
-import {
-  count,
-  filledText,
-  flag,
-  list,
-  number,
-  object,
-  type Of,
-  optional,
-  orNull,
-  record,
-  text,
-  whole,
-  word,
-} from '@rsio/base/lib/shape';
+import { count, filledText, flag, list, number, object, type Of, optional, orNull, record, text, whole, word } from '@rsio/base/lib/shape';
 
 /** Largest process id of Linux. */
 const PID_MAX = 2 ** 22;
