@@ -55,7 +55,7 @@ test('a program that cannot be read is a problem, and a machine without perl is 
 
 test('the build fails with a broken program, and checks again only after a change', (context) => {
   needPrograms(context, 'perl');
-  const file = write('tree/packages/rssrv/helpers/locks.pl', 'my $one = ;\n');
+  const file = write('tree/packages/rsiod/helpers/keeper.pl', 'my $one = ;\n');
   const build = () => {
     const code = `import { checkPerl } from ${JSON.stringify(join(ROOT, 'scripts/prepare.mjs'))};\ncheckPerl(${JSON.stringify(join(folder, 'tree'))});`;
     const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', code], { encoding: 'utf8' });
@@ -64,7 +64,7 @@ test('the build fails with a broken program, and checks again only after a chang
   const red = build();
   expect(red.status).toBe(1);
   expect(red.stderr).toMatch(
-    /syntax error at \S+locks\.pl line 1[^]*\nrsio: A Perl program does not compile: see above \[E_NOT_BUILT\]\n$/,
+    /syntax error at \S+keeper\.pl line 1[^]*\nrsio: A Perl program does not compile: see above \[E_NOT_BUILT\]\n$/,
   );
   writeFileSync(file, 'print 1;\n');
   expect(build()).toEqual({ status: 0, stderr: '' });

@@ -5,7 +5,6 @@
 
 import { randomUUID } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
-import { processesOfSession, startTicksOf } from '@rsio/base/daemon/process-facts';
 import { beforeAll, describe, expect, it, type TestContext } from 'vitest';
 import { type RunningFio, startFio } from '../support/io/fio.ts';
 import type { Host } from '../support/hosts/host.ts';
@@ -15,7 +14,7 @@ import { startServer } from '../support/hosts/configs.ts';
 import { startPair } from '../support/hosts/pair.ts';
 import { needFio, needTool, run } from '../support/programs/programs.ts';
 import { report } from '../support/programs/report.ts';
-import { helpersOf, ServedBy, workersOf } from '../support/hosts/served-by.ts';
+import { ServedBy, workersOf } from '../support/hosts/served-by.ts';
 import { untilWriting, verifiedAndEnded, volumeStats } from '../support/io/volume-stats.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
@@ -71,18 +70,6 @@ const STRIKES: Readonly<Record<string, () => Promise<void>>> = {
     await startAgain();
     expect(workersOf(server)).not.toContain(pid);
   },
-  'the listener and the server process, while the helper that makes holes stands still': async () => {
-    const pid = worker();
-    const helpers = helpersOf(pid);
-    expect(helpers).toHaveLength(1);
-    // The helpers must be in this kernel session, because the next listener finds processes by the id of the session.
-    expect(processesOfSession(pid, 'perl')).toEqual(helpers);
-    for (const helper of helpers) process.kill(helper, 'SIGSTOP');
-    process.kill(server.pid('rssrv'), 'SIGKILL');
-    process.kill(pid, 'SIGKILL');
-    await startAgain();
-    for (const helper of helpers) expect(startTicksOf(helper)).toBeUndefined();
-  },
   'the listener twice, the second time as soon as it is up': async () => {
     process.kill(server.pid('rssrv'), 'SIGKILL');
     await startAgain();
@@ -108,7 +95,6 @@ function runningFio(context: TestContext): RunningFio {
 
 it('a server process that outlives its listener keeps another server from the file', async () => {
   const pid = worker();
-  const [helper = 0] = helpersOf(pid);
   process.kill(pid, 'SIGSTOP');
   process.kill(server.pid('rssrv'), 'SIGKILL');
   const [second, network] = [hosts.host(), await hosts.network(1)];
@@ -117,7 +103,6 @@ it('a server process that outlives its listener keeps another server from the fi
   expect((await second.rsadm('status')).stdout).toContain(locked);
   expect((await second.rsadm('reload')).stderr + (await second.rsadm('status')).stdout).toContain(locked);
   process.kill(pid, 'SIGKILL');
-  await waitFor(() => startTicksOf(helper) === undefined, 5_000, 'The helper of the process has ended');
   await waitFor(async () => !(await second.rsadm('status')).stdout.includes('is still open'), 5_000, 'The volume is served again');
   await second.stop('rssrv');
   await startAgain();
@@ -142,18 +127,11 @@ describe('under one run of fio', () => {
     report(`kill -9: ${name}`, { 'longest gap ms so far': longestGapMs });
   });
 
-  it('when the range helper is killed, zeros are written instead, I/O continues, and all processes end in order', async (context) => {
+  it('zeros are written, I/O continues, and all processes end in order', async (context) => {
     needTool(context, 'qemu-io', 'qemu-utils');
     const running = runningFio(context);
     const pid = worker();
-    const [helper = 0] = helpersOf(pid);
     await untilWriting(client, VOLUME, running);
-    process.kill(helper, 'SIGKILL');
-    await waitFor(
-      () => server.log('rssrv').includes('Punching holes and fast zeroing are not available until it is restarted'),
-      5_000,
-      'It is said',
-    );
     const zeroed = await run('qemu-io', ['-f', 'raw', client.nbdUri('oracle'), '-c', 'write -z 48M 1M', '-c', 'read -P 0 48M 1M']);
     expect(zeroed).toMatchObject({ code: 0 });
     // fio has now also read back the blocks that it wrote before the last kill.

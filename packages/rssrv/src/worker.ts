@@ -1,8 +1,7 @@
 // A worker: a process of rssrv with the sessions of one or several clients (the key `processes` in rssrvcfg). The worker passes messages
-// from the channel to the right session, and owns the log, the buffers and the range helper of all its sessions. The worker first gives up
+// from the channel to the right session, and owns the log, the buffers and the threads of all its sessions. The worker first gives up
 // its rights (machine/). A worker must not continue without its listener, so it exits when the channel to the listener closes (S10).
 
-import { readFileSync } from 'node:fs';
 import net, { type Socket } from 'node:net';
 import { nameProcess } from '@rsio/base/daemon/process-facts';
 import { systemClock } from '@rsio/base/lib/clock';
@@ -15,8 +14,8 @@ import { systemDropPages } from './storage/io/drop-pages.ts';
 import { systemFileSize } from './storage/io/file-size.ts';
 import { systemNowaitRead } from './storage/io/nowait-read.ts';
 import { ThreadShares } from './storage/io/thread-shares.ts';
-import { RangeHelper, rangeScript } from './storage/files/range-helper.ts';
 import { LISTENER_VERSION, confine, type Confinement, PASSED_LOG, PASSED_SOCKET } from './machine/confine.ts';
+import { fileCalls } from './machine/file-calls.ts';
 import { DescriptorReceiver } from './machine/descriptor-passing.ts';
 import { type SystemCalls, systemCalls } from './machine/system-calls.ts';
 import { FIGURES_INTERVAL_MS } from './volumes/limits.ts';
@@ -29,19 +28,16 @@ import { SessionHost, type SessionHostPorts } from './server/workers/session-hos
 interface Given {
   readonly calls: SystemCalls;
   readonly receiver: DescriptorReceiver;
-  /** Text of the range helper's program. */
-  readonly script: string;
   readonly unprotected: readonly string[];
 }
 
 /** Calls on files that Node.js does not offer. A call is null if this machine does not support it. */
-type FileCalls = Pick<SessionHostPorts, 'nowait' | 'fileSize' | 'dropPages'>;
+type FileCalls = Pick<SessionHostPorts, 'calls' | 'nowait' | 'fileSize' | 'dropPages'>;
 
 class WorkerProcess {
   private readonly given: Given | null;
   private readonly calls: FileCalls;
   private readonly channel: ListenerChannel;
-  private readonly helper: RangeHelper;
   private readonly hosts = new Map<string, SessionHost>();
   /** Maps each session id to the session's node. */
   private readonly nodes = new Map<string, string>();
@@ -53,15 +49,6 @@ class WorkerProcess {
     this.given = given;
     this.calls = calls;
     this.channel = channel;
-    this.helper = new RangeHelper({
-      clock: systemClock,
-      ...(given === null ? {} : { passing: given }),
-      onLost: (reason, retryMs) => {
-        const until = retryMs === null ? 'from now on' : `until it is restarted, in ${retryMs / 1000} s at the earliest`;
-        this.log?.warn(`Punching holes and fast zeroing are not available ${until}: their helper process failed (${reason})`);
-      },
-      onBack: () => this.log?.info('Punching holes and fast zeroing are available again'),
-    });
   }
 
   /** Reports the figures of all sessions at an interval. */
@@ -149,7 +136,6 @@ class WorkerProcess {
   private begin(session: string, beginning: Extract<ToSession, { type: 'begin' }>): void {
     const host = new SessionHost(session, beginning, {
       log: (this.log ??= this.firstLog(beginning.log)),
-      helper: this.helper,
       threads: this.threads,
       ...this.calls,
       pools: this.pools,
@@ -178,9 +164,8 @@ function confined(argument: string | undefined): Given | null {
   if (argument === undefined) return null;
   const calls = systemCalls();
   if (calls === null) throw new Error('The package koffi cannot be loaded: install it again');
-  const script = readFileSync(rangeScript(), 'utf8');
   const unprotected = confine(JSON.parse(argument) as Confinement, calls);
-  return { calls, script, unprotected, receiver: new DescriptorReceiver(calls, PASSED_SOCKET) };
+  return { calls, unprotected, receiver: new DescriptorReceiver(calls, PASSED_SOCKET) };
 }
 
 /**
@@ -200,7 +185,7 @@ function exitSoon(code: number): void {
 
 endIfReplaced(process.env[LISTENER_VERSION]);
 // Get the calls before `confined` is called, because a confined process can no longer read the files of koffi.
-const calls = { nowait: systemNowaitRead(), fileSize: systemFileSize(), dropPages: systemDropPages() };
+const calls = { calls: fileCalls(), nowait: systemNowaitRead(), fileSize: systemFileSize(), dropPages: systemDropPages() };
 const given = confined(process.argv[2]);
 const channel = given === null ? nodeChannel() : lineChannel();
 const worker = new WorkerProcess(given, calls, channel);

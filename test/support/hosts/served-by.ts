@@ -1,5 +1,5 @@
 // Checks repeatedly during a test which server processes have a volume's file open, because two processes must never have the file open at
-// the same time (S10). Also finds server processes and their helpers; the test kills them.
+// the same time (S10). Also finds server processes; the test kills them.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { Host } from './host.ts';
@@ -10,12 +10,6 @@ const LOOK_EVERY_MS = 25;
 export function workersOf(host: Host): number[] {
   const alike = host.processes().filter((pid) => textOf(`/proc/${pid}/cmdline`).includes('/rssrv/dist/program/worker.js'));
   return alike.filter((pid) => !alike.includes(parentOf(pid)));
-}
-
-/** Pids of the helpers that punch holes into files for this server process. */
-export function helpersOf(worker: number): number[] {
-  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
-  return pids.map(Number).filter((pid) => textOf(`/proc/${pid}/stat`).includes('(perl)') && parentOf(pid) === worker);
 }
 
 /** Pid of the parent; 0: the process has ended. */

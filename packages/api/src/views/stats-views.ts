@@ -40,7 +40,7 @@ const SESSION_STATS = object({
   sinceMs: number('When its session began; the counters count from then. If it has several sessions: when the last of them began'),
   ageMs: orNull(number('Age of these figures; null: the server process has not reported yet')),
   isBlocked: flag('The server process hangs in a call to storage, and reports nothing'),
-  holesOff: flag('The server process cannot punch holes, so that discarded blocks keep their space'),
+  holesOff: flag('Always false, because server processes no longer need a helper to punch holes'),
   paths: list(SESSION_PATH),
   volumes: list(VOLUME_STATS),
 });

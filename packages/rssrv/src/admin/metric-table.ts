@@ -23,7 +23,7 @@ export const SERVER_METRICS = {
   rsio_server_path_requests_total: counter('Requests that came over a path from this address of the client', 'client', 'interface', 'path'),
   rsio_server_client_report_age_seconds: gauge('Age of the figures of this client; it grows while its server process hangs', 'client'),
   rsio_server_client_process_hangs: gauge('1 if the server process of the client hangs in a call to storage', 'client'),
-  rsio_server_client_holes_off: gauge('1 if the server process of the client cannot punch holes, so that DISCARD frees no space', 'client'),
+  rsio_server_client_holes_off: gauge('Always 0, because server processes no longer need a helper to punch holes', 'client'),
   rsio_server_waiting_requests: gauge('Requests that wait; kind: space, storage, hold or snapshot', 'client', 'volume', 'kind'),
   rsio_server_waiting_seconds: gauge('For how long they have waited', 'client', 'volume', 'kind'),
   rsio_server_shared_pool_served: gauge('1 if this server owns the shared pool and serves it; one of the owners does', 'pool'),

@@ -3,7 +3,6 @@
 
 import { spawnSync } from 'node:child_process';
 import { expect, it } from 'vitest';
-import { systemCalls } from './system-calls.ts';
 
 const CONFINE = new URL('confine.ts', import.meta.url).href;
 const CALLS = new URL('system-calls.ts', import.meta.url).href;
@@ -22,7 +21,6 @@ const SCRIPT = `
 
 it('a process gives up root even if Node refuses to change its user', (context) => {
   context.skip(process.getuid?.() !== 0, 'needs root');
-  context.skip(systemCalls() === null, 'needs the package koffi');
   const args = ['--conditions=@rsio/source', '--import', 'tsx', '--input-type=module', '-e', SCRIPT];
   const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', env: { ...process.env, UV_USE_IO_URING: '0' } });
   expect(stderr).toBe('');

@@ -1,11 +1,16 @@
-// Functions of the C library that Node.js does not offer, each with its signature. The functions are called through koffi, an optional
-// package with binaries for the usual platforms. The signatures, structures and numbers in this file are those of Linux on x86-64 and
-// arm64. Invariants: koffi is loaded once, at its first use; if koffi or a function is missing, only the calls that need the missing part
-// are null.
+// The door to the kernel: functions of the C library that Node.js does not offer, each with its signature. The functions are called through
+// koffi. The signatures, structures and numbers in this file are those of Linux on x86-64 and arm64. A call in a thread occupies a thread of
+// libuv's pool, like the calls of node:fs, until the kernel answers; the callers bound how many calls hang. Invariants: koffi is loaded
+// once, at its first use; at most CALLS_IN_THREADS_MAX calls are with koffi, which refuses more than 256.
 
 import { createRequire } from 'node:module';
 import util from 'node:util';
+import { assert } from '@rsio/base/lib/assert';
+import { RsError } from '@rsio/base/lib/errors';
+import { GrowingQueue } from '@rsio/base/lib/growing-queue';
+import { loadNative } from '@rsio/base/lib/native-library';
 import type * as Koffi from 'koffi';
+import { CALLS_IN_THREADS_MAX } from './limits.ts';
 
 type NativeFunction = ReturnType<Koffi.LibraryHandle['func']>;
 export type Libc = ReturnType<typeof load>;
@@ -15,28 +20,33 @@ const ARCHITECTURES: readonly string[] = ['x64', 'arm64'];
 let loaded: Libc | undefined;
 
 /**
- * Returns a function that calls `bind` once, with the C library, and returns the result of `bind`. The returned function returns null if
- * koffi is not installed, the C library lacks a function, or the machine is not supported. A process must call the returned function before
- * it gives up its rights, because koffi reads files.
+ * Returns a function that calls `bind` once, with the C library, and returns the result of `bind`. The returned function throws E_SYSTEM if
+ * koffi cannot be loaded or the machine is not supported. A process must call the returned function before it gives up its rights, because
+ * koffi reads files.
  */
-export function throughLibc<T>(bind: (libc: Libc) => T): () => T | null {
-  let bound: T | null | undefined;
-  return () => {
-    if (bound === undefined) {
-      try {
-        bound = process.platform === 'linux' && ARCHITECTURES.includes(process.arch) ? bind((loaded ??= load())) : null;
-      } catch {
-        bound = null;
-      }
-    }
-    return bound;
-  };
+export function throughLibc<T>(bind: (libc: Libc) => T): () => T {
+  let bound: { readonly calls: T } | undefined;
+  return () => (bound ??= { calls: bind(libc()) }).calls;
+}
+
+/** Returns the C library. Throws E_SYSTEM if this machine is not supported, so that rssrv calls this function at its start. */
+export function libc(): Libc {
+  const { platform, arch } = process;
+  if (platform !== 'linux' || !ARCHITECTURES.includes(arch))
+    throw new RsError('E_SYSTEM', `rssrv cannot run on ${platform}-${arch}: use a machine with Linux on x86-64 or arm64`, {
+      platform,
+      arch,
+    });
+  loaded ??= load();
+  return loaded;
 }
 
 function load() {
-  // An optional package cannot be imported statically, and no bundle can contain its binaries.
-  const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
-  const library = koffi.load(null);
+  const { koffi, library } = loadNative(() => {
+    // koffi cannot be imported statically, because no bundle can contain its binaries.
+    const loadedKoffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
+    return { koffi: loadedKoffi, library: loadedKoffi.load(null) };
+  });
   const { errno } = koffi;
   const pointerTo = (fields: Record<string, string | Koffi.TypeObject>): Koffi.TypeObject => koffi.pointer(koffi.struct(fields));
   const message = pointerTo({
@@ -48,6 +58,22 @@ function load() {
     controlLength: 'size_t',
     flags: 'int',
   });
+  const waiting = new GrowingQueue<() => void>();
+  let running = 0;
+  const start = (called: NativeFunction, values: readonly unknown[], end: (result: number) => void): void => {
+    const begin = (): void => {
+      running++;
+      called.async(...values, (error: Error | null, result: number) => {
+        const failed = errno();
+        assert(error === null, 'A function of the C library was called with wrong values');
+        running--;
+        waiting.shift()?.();
+        end(result >= 0 ? result : -failed);
+      });
+    };
+    if (running < CALLS_IN_THREADS_MAX) begin();
+    else waiting.push(begin);
+  };
   return {
     /**
      * Returns the errno of the call that has just failed. For a call in a thread, the errno is correct only within the callback of this
@@ -59,25 +85,20 @@ function load() {
     check: (result: number, what: string): void => {
       if (Number(result) !== 0) throw callFailure(what, errno());
     },
-    /** Calls a function in a thread. Resolves with 0 if the function returns 0, and otherwise with the errno. */
+    /** Calls a function in a thread. Calls `end` with its result, or with the negative errno if the result is negative. */
+    start,
+    /** Calls a function in a thread. Resolves with 0 if the function succeeds, and otherwise with the errno. */
     inThread: (called: NativeFunction, ...values: readonly unknown[]): Promise<number> =>
-      new Promise((resolve, reject) => {
-        called.async(...values, (error: Error | null, result: number) => {
-          if (error === null) resolve(result === 0 ? 0 : errno());
-          else reject(error);
-        });
-      }),
+      new Promise((resolve) => start(called, values, (result) => resolve(result < 0 ? -result : 0))),
     /** Calls a function in a thread. Resolves with its result, or with the negative errno if the result is negative. */
     resultInThread: (called: NativeFunction, ...values: readonly unknown[]): Promise<number> =>
-      new Promise((resolve, reject) => {
-        called.async(...values, (error: Error | null, result: number) => {
-          if (error === null) resolve(result >= 0 ? result : -errno());
-          else reject(error);
-        });
-      }),
+      new Promise((resolve) => start(called, values, resolve)),
 
-    // Each of the following functions is bound when it is needed, because some C libraries lack some of these functions.
+    // Each of the following functions is bound when it is needed, because some C libraries lack preadv2.
+    descriptorCopy: () => library.func('int fcntl(int file, int command, int64_t lowest)'),
     fallocate: () => library.func('int fallocate(int file, int mode, int64_t offset, int64_t length)'),
+    fileLock: () => library.func('int fcntl(int file, int command, void *lock)'),
+    flock: () => library.func('int flock(int file, int operation)'),
     ioctl: () => library.func('int ioctl(int file, uint64_t request, void *structure)'),
     lseek: () => library.func('int64_t lseek(int file, int64_t offset, int whence)'),
     posixFadvise: () => library.func('int posix_fadvise(int file, int64_t offset, int64_t length, int advice)'),

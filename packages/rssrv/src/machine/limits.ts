@@ -1,4 +1,4 @@
-// Bounds of rssrv's machine/ folder: helper programs, syncs, descriptors, passing descriptors. Units are in the names. src/limits.ts
+// Bounds of rssrv's machine/ folder: calls of the kernel, syncs, descriptors, passing descriptors. Units are in the names. src/limits.ts
 // asserts that these bounds agree with the bounds of other folders.
 
 /**
@@ -21,18 +21,29 @@ export const STORAGE_SYNC_WAIT_MS = 15_000;
 export const OPENED_AT_ONCE_MAX = 16;
 
 /**
- * Maximum number of descriptors for which one helper takes advisory locks or looks for marks. The number is large, because the start of a
- * helper costs as much as the work on a few hundred descriptors.
+ * Maximum number of calls that this process has in threads through koffi, which refuses more than 256. The bound is larger than every pool
+ * of threads, so that only the pool decides how many calls run.
  */
-export const LOCKS_PER_HELPER_MAX = 500;
-export const LOCK_HELPER_TIMEOUT_MS = 5_000;
+export const CALLS_IN_THREADS_MAX = 128;
+/**
+ * Maximum number of calls of the listener on files whose storage may hang, such as locks and allocations: FILE_CALLS_MAX in total, and
+ * FILE_CALLS_PER_DEVICE_MAX on one file system. Each call occupies a thread of the listener's pool for as long as the storage hangs.
+ */
+export const FILE_CALLS_MAX = 8;
+export const FILE_CALLS_PER_DEVICE_MAX = 2;
+/** A lock, or a turn for a call, is awaited at most this long. */
+export const FILE_CALL_WAIT_MS = 5_000;
+/** Maximum number of calls that wait for a turn. Further calls count as not answered. */
+export const FILE_CALLS_WAITING_MAX = 1_024;
+/** Number of files that `rssrv --check` and the search for freed files open at the same time. */
+export const LOCKABLE_FILES_AT_ONCE = 500;
 /**
  * MARK_LOOK_MS is the interval at which the listener checks whether workers with open files of its volumes have ended. After a slow check,
  * the listener waits MARK_LOOK_REST times as long as the check took.
  */
 export const MARK_LOOK_MS = 1_000;
 export const MARK_LOOK_REST = 10;
-/** Maximum number of descriptors of helpers that the listener inspects to find the worker that has a file open. */
+/** Maximum number of descriptors of workers that the listener inspects to find the worker that has a file open. */
 export const MARK_HOLDER_LOOKS_MAX = 4_000;
 
 /**

@@ -168,7 +168,7 @@ describe('pools that cannot be used', () => {
   });
 
   test('a pool that another server has locked is refused, and free again when that server closes it', async (context) => {
-    needPrograms(context, 'perl', 'flock');
+    needPrograms(context, 'flock');
     await (await open()).pools.close();
     const [one, other] = [real(), real()];
     await (await one.prepare([config('fast')])).commit();
@@ -184,7 +184,7 @@ describe('pools that cannot be used', () => {
   });
 
   test('a section with another name keeps the pool and its lock', async (context) => {
-    needPrograms(context, 'perl', 'flock');
+    needPrograms(context, 'flock');
     const scene = await open();
     const { manifest } = await scene.create();
     await scene.pools.close();
@@ -200,7 +200,7 @@ describe('pools that cannot be used', () => {
   });
 
   test('a server that stops during a change keeps the lock until the change has ended', async (context) => {
-    needPrograms(context, 'perl', 'flock');
+    needPrograms(context, 'flock');
     await (await open()).pools.close();
     const [one, other] = [real(), real()];
     await (await one.prepare([config('fast')])).commit();
@@ -219,7 +219,7 @@ describe('pools that cannot be used', () => {
   });
 
   test('undo after the commit of a reload releases no lock', async (context) => {
-    needPrograms(context, 'perl', 'flock');
+    needPrograms(context, 'flock');
     await (await open()).pools.close();
     const [one, other] = [real(), real()];
     const change = await one.prepare([config('fast')]);
@@ -231,7 +231,7 @@ describe('pools that cannot be used', () => {
   });
 
   test('a copy of a pool is not used beside it', async (context) => {
-    needPrograms(context, 'perl', 'flock');
+    needPrograms(context, 'flock');
     const scene = await open();
     await scene.create();
     await scene.pools.close();

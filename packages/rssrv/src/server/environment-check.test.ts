@@ -94,8 +94,8 @@ test('a file that cannot be locked is reported as at a start, whether it exists 
   isLocking = false;
   fs.writeFileSync(at('there.img'), Buffer.alloc(4096));
   const words = (name: string): string =>
-    `Volume oracle: DIR/${name} cannot be locked, and another rssrv could serve it, too: install perl (Debian: perl-base), ` +
-    'which locks served files; if the file system has no locks, make sure that no other program uses it and set unlocked = yes';
+    `Volume oracle: DIR/${name} cannot be locked, and another rssrv could serve it, too: use a file system that has locks, ` +
+    'or make sure that no other program uses it and set unlocked = yes';
   expect(await wordsOf({ path: at('there.img') })).toEqual([words('there.img')]);
   expect(asked).toEqual([at('there.img')]);
   expect(await wordsOf({ sizeBytes: 4096 })).toEqual([words('oracle.img')]);

@@ -1,5 +1,5 @@
 // The listener's records in RUN, a directory that a boot clears. The records contain the pid and start time of each worker, so that the
-// next listener can kill remaining workers and their helpers (S10). The records also count how often a volume's writes may have been lost.
+// next listener can kill remaining workers, and helpers of workers of rssrv 0.2.0 (S10). The records also count how often a volume's writes may have been lost.
 // The counts are part of the storage's incarnation (docs/PROTOCOL.md, verifiers). Invariants: no count decreases while the file exists;
 // with a new file, the storage of every volume starts a new incarnation.
 
@@ -32,7 +32,7 @@ const CONTENT = object({
 type Content = Of<typeof CONTENT>;
 
 const RUN_ID_BYTES = 8;
-/** Process name of the range helper (storage/files/range-helper.ts), the only process that workers start. */
+/** Process name of the helper that each worker of rssrv 0.2.0 had for fallocate(2). Workers of this release start no process. */
 const HELPER_NAME = 'perl';
 
 const FORM: StateForm<Content> = {

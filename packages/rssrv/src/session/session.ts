@@ -223,7 +223,7 @@ export class Session implements ServerPathEvents {
   /**
    * Returns figures for the statistics. If `isWhole` is true, idle volumes whose figures have not changed since the last call are included.
    */
-  figures(isWhole: boolean): Omit<SessionFigures, 'holesOff'> {
+  figures(isWhole: boolean): SessionFigures {
     const nowMs = this.ports.clock.monotonicMs();
     return {
       ...this.volumes.figures(nowMs, isWhole, (handle) => this.slots.oldestOfMs(handle, nowMs)),

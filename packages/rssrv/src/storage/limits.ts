@@ -3,7 +3,7 @@
 
 const MIB = 1024 * 1024;
 
-// --- storage/files: volumes over several files, the range helper.
+// --- storage/files: volumes over several files, ranges.
 
 /**
  * Maximum number of chunks that the answer to one extents query of a striped volume covers. The answer may therefore cover less than
@@ -13,7 +13,7 @@ export const EXTENT_CHUNKS_MAX = 65_536;
 /** Maximum number of files of one volume that are synced at the same time. */
 export const SYNCS_AT_A_TIME = 2;
 
-// The range helper.
+// Ranges.
 
 /**
  * Initial size of the pieces in which a long DISCARD or ZERO is executed. The piece size is doubled after a piece that took less than
@@ -24,15 +24,6 @@ export const STEP_MIN_BYTES = MIB;
 export const STEP_MAX_BYTES = 1024 * MIB;
 export const STEP_FAST_MS = 5;
 export const STEP_SLOW_MS = 50;
-/** A range helper that does not answer within RANGE_HELPER_TIMEOUT_MS is killed. */
-export const RANGE_HELPER_TIMEOUT_MS = 10_000;
-/**
- * Minimum delay before a failed range helper is restarted. The delay doubles with each failure, up to RANGE_HELPER_RETRY_MAX_MS. The delay
- * returns to the minimum if the helper has run for at least RANGE_HELPER_RETRY_MAX_MS.
- */
-export const RANGE_HELPER_RETRY_MS = 1_000;
-export const RANGE_HELPER_RETRY_MAX_MS = 60_000;
-
 // --- storage/io
 
 /** A call on the event loop that takes longer than SLOW_CALL_US counts as slow. */

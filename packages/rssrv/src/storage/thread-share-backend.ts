@@ -2,7 +2,7 @@
 // in this wrapper, so that a volume whose storage hangs leaves threads to other volumes. The queue is bounded by the number of slots in the
 // sessions that use the backend. Invariant: the queue is empty at `close`, because the caller first waits for all answers.
 
-import type { Backend, IoDone } from './io/backend.ts';
+import type { Backend, ExtentsDone, IoDone } from './io/backend.ts';
 import { ForwardingBackend } from './io/forwarding-backend.ts';
 import type { ThreadLane, ThreadShares } from './io/thread-shares.ts';
 
@@ -32,6 +32,15 @@ export class ThreadShareBackend extends ForwardingBackend {
 
   override zero(positionBytes: number, lengthBytes: number, keepAllocated: boolean, fua: boolean, done: IoDone): void {
     this.run(done, (end) => this.inner.zero(positionBytes, lengthBytes, keepAllocated, fua, end));
+  }
+
+  override extents(positionBytes: number, lengthBytes: number, done: ExtentsDone): void {
+    this.lane.run((ended) =>
+      this.inner.extents(positionBytes, lengthBytes, (status, pairs) => {
+        done(status, pairs);
+        ended();
+      }),
+    );
   }
 
   override async close(): Promise<void> {

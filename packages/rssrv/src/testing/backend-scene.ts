@@ -14,7 +14,8 @@ import { systemFileSize } from '../storage/io/file-size.ts';
 import { systemDropPages } from '../storage/io/drop-pages.ts';
 import type { Backend } from '../storage/io/backend.ts';
 import type { BackendPorts } from '../storage/files/backend-ports.ts';
-import { RangeHelper, type RangeHelperPorts } from '../storage/files/range-helper.ts';
+import { type FileCalls, fileCalls } from '../machine/file-calls.ts';
+import { RangeFile } from '../storage/files/range-file.ts';
 
 export function temporaryDirectory(): string {
   return fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-'));
@@ -40,23 +41,40 @@ export function servedVolume(changes: Partial<ServedVolume>): ServedVolume {
 
 export interface TestPorts extends BackendPorts {
   readonly errors: string[];
-  readonly lost: string[];
 }
 
-export function testPorts(helper: Partial<RangeHelperPorts> = {}): TestPorts {
+export function testPorts(calls: Partial<FileCalls> = {}): TestPorts {
   const errors: string[] = [];
-  const lost: string[] = [];
   return {
     clock: systemClock,
     sleeps: ownSleeps,
     threads: new ThreadShares(STORAGE_THREADS),
-    helper: new RangeHelper({ clock: systemClock, onLost: (reason) => lost.push(reason), ...helper }),
+    calls: { ...fileCalls(), ...calls },
     fileSize: systemFileSize(),
     dropPages: systemDropPages(),
     onError: (operation, errno) => errors.push(`${operation} ${errno}`),
     errors,
-    lost,
   };
+}
+
+/** Calls of storage that has neither holes nor marks. */
+export const WITHOUT_HOLES: Partial<FileCalls> = refusing('ENOTSUP');
+
+/** Returns calls that all fail with the errno. */
+export function refusing(errno: string): Partial<FileCalls> {
+  const change: FileCalls['punch'] = (_descriptor, _positionBytes, _lengthBytes, end) => void setImmediate(end, errno);
+  return {
+    punch: change,
+    zero: change,
+    seek: (_descriptor, _positionBytes, _to, end) => void setImmediate(end, errno, -1),
+    mark: (_descriptor, end) => void setImmediate(end, errno),
+  };
+}
+
+/** Returns a file of storage without holes. */
+export function plainRange(): Promise<RangeFile> {
+  const file = { descriptor: -1, isRegular: true, sizeBytes: 0, isWritable: true, canPunch: 'probe' } as const;
+  return RangeFile.open({ ...fileCalls(), ...WITHOUT_HOLES }, systemClock, file);
 }
 
 /** Returns functions that call the backend's asynchronous operations and return promises. */

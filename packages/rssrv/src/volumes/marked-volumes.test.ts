@@ -1,5 +1,5 @@
 // Tests pool volumes that have a file which a worker of another listener has open. rssrv does not serve these volumes, names the file and
-// the remedy, and tries again when that worker has ended. The lock helper is a fake; test/integration/outlived-listener.test.ts has real
+// the remedy, and tries again when that worker has ended. The locks are fakes; test/integration/outlived-listener.test.ts has real
 // processes. Rules: N11 in docs/GUARANTEES.md.
 
 import fs from 'node:fs';
@@ -9,7 +9,7 @@ import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { LockOutcome, LockRequest } from '../storage/locks/file-locks.ts';
-import { LOCKS_PER_HELPER_MAX, MARK_LOOK_MS } from '../machine/limits.ts';
+import { LOCKABLE_FILES_AT_ONCE, MARK_LOOK_MS } from '../machine/limits.ts';
 import { volumeConfig } from '../testing/volume-config.ts';
 import { Volumes } from './volumes.ts';
 import { removeFolder } from '@rsio/base/testing/remove-folder';
@@ -18,7 +18,7 @@ const SIZE_BYTES = 65_536;
 const ID = '00000000-0000-4000-8000-00000000000';
 let directory = '';
 let clock: FakeClock;
-/** Maps a file to the outcome that the fake helper gives for it. A file without an entry gets `held`. */
+/** Maps a file to the outcome that the fake gives for it. A file without an entry gets `held`. */
 let outcomes = new Map<string, LockOutcome>();
 let asked: { readonly file: string; readonly request: LockRequest }[] = [];
 let calls = 0;
@@ -147,7 +147,7 @@ test('a process that takes the file between the look and the opening keeps it', 
 
 test.for([
   ['silent', /^Volume a: the file system of .* did not lock it in time: check that file system, then reload$/],
-  ['unavailable', /^Volume a: .* cannot be checked for other server processes that have it open: install perl/],
+  ['unavailable', /^Volume a: .* cannot be checked for other server processes that have it open: raise the limit of open files of rssrv/],
 ] as const)('a file about which nothing is known is not served either: %s', async ([outcome, reason]) => {
   outcomes = new Map([[at('a'), outcome]]);
   await start(inPool('a'));
@@ -167,9 +167,9 @@ test('a section is locked, and tells of a process in the same way', async () => 
   expect(asked.map(({ request: { isLook = false } }) => isLook)).toEqual([false, true, false]);
 });
 
-test('the helper looks at all files of a pool at once', async () => {
+test('all files of a pool are looked at together', async () => {
   const one = inPool('a');
-  const many = Array.from({ length: LOCKS_PER_HELPER_MAX }, (_, index) => {
+  const many = Array.from({ length: LOCKABLE_FILES_AT_ONCE }, (_, index) => {
     const name = `v${index}`;
     return inPool(name, index % 2 === 0 ? 'fast' : 'slow', { id: `00000000-0000-4000-8000-${String(index).padStart(12, '0')}` });
   });

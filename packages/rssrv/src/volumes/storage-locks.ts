@@ -82,7 +82,7 @@ export function lockError({ volume, type, path: first }: Storage, lock: StorageL
         return volumeError(
           volume,
           `${path} cannot be checked for other server processes that have it open`,
-          'install perl (Debian: perl-base), then reload',
+          'raise the limit of open files of rssrv, then reload',
         );
       // A memory volume needs no lock, because its file is always new. A device is opened exclusively.
       return volume.unlocked === true || type !== 'file' ? null : unlockedError(volume, path);

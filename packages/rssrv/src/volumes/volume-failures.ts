@@ -76,7 +76,7 @@ export function unlockedError(volume: ServerVolumeConfig, location: string | nul
   return volumeError(
     volume,
     `${location ?? 'its storage'} cannot be locked, and another rssrv could serve it, too`,
-    'install perl (Debian: perl-base), which locks served files; if the file system has no locks, make sure that no other program uses it and set unlocked = yes',
+    'use a file system that has locks, or make sure that no other program uses it and set unlocked = yes',
   );
 }
 

@@ -7,7 +7,6 @@ import os from 'node:os';
 import path from 'node:path';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { systemClock } from '@rsio/base/lib/clock';
-import { needPrograms } from '@rsio/base/testing/needs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { isSameStamp, storageStamp } from '../storage/files/storage-identity.ts';
 import { volumeConfig } from '../testing/volume-config.ts';
@@ -62,8 +61,6 @@ async function held(volume: ServerVolumeConfig): Promise<void> {
   isHeld = true;
 }
 
-// The tests need perl, because rssrv takes locks with a perl helper.
-beforeEach((context) => needPrograms(context, 'perl'));
 beforeEach(() => {
   directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-'));
   [isHeld, livesEnded, id] = [false, [], ''];

@@ -24,7 +24,7 @@ export interface VolumePorts extends StoragePorts {
   syncFailedLate(id: string): void;
   /** Called when the workers of other listeners have closed the volumes `keys`. Opens these volumes, and resolves after the attempt. */
   unmarked?(keys: ReadonlySet<string>): Promise<void>;
-  /** Takes the locks. If `takeLocks` is undefined, the function in file-locks.ts takes the locks with perl. */
+  /** Takes the locks. If `takeLocks` is undefined, the function in file-locks.ts takes the locks. */
   readonly takeLocks?: typeof takeLocks | undefined;
   isHeld(id: string): boolean;
   /**

@@ -11,7 +11,9 @@ import { needPrograms } from '@rsio/base/testing/needs';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { areLockable, takeLocks } from '../storage/locks/file-locks.ts';
 import type { FileSystem } from '../machine/file-system.ts';
-import { LOCKS_PER_HELPER_MAX } from '../machine/limits.ts';
+import { BoundedCalls } from '../machine/bounded-calls.ts';
+import { type FileCalls, fileCalls } from '../machine/file-calls.ts';
+import { LOCKABLE_FILES_AT_ONCE } from '../machine/limits.ts';
 import { volumeConfig } from '../testing/volume-config.ts';
 import { Volumes } from './volumes.ts';
 import { removeFolder } from '@rsio/base/testing/remove-folder';
@@ -36,8 +38,7 @@ const log = {
   error: (message: string) => void logged.push(message),
 };
 
-// The tests need perl, because rssrv takes locks with a perl helper.
-beforeEach((context) => needPrograms(context, 'perl', 'flock'));
+beforeEach((context) => needPrograms(context, 'flock'));
 
 beforeEach(() => {
   directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-'));
@@ -62,7 +63,7 @@ async function prepare(...volumes: ServerVolumeConfig[]): Promise<Volumes> {
   const result = new Volumes({
     idsFile: idsFile(),
     memoryDirectory: inDirectory('shm'),
-    takeLocks: isLocking ? undefined : (requests) => takeLocks(requests, '/nowhere/perl'),
+    takeLocks: isLocking ? undefined : async (requests) => requests.map(() => 'unavailable'),
     fileSystemOf: (place) => Promise.resolve(systems.get(place) ?? 'other'),
     clock: systemClock,
     syncCommand,
@@ -227,8 +228,8 @@ test('a file that cannot be locked is not served, unless the configuration says 
   isLocking = false;
   const sentence = await failureOf(volume({ sizeBytes: 4096 }));
   expect(sentence).toBe(
-    `Volume oracle: ${inDirectory('oracle.img')} cannot be locked, and another rssrv could serve it, too: install perl ` +
-      '(Debian: perl-base), which locks served files; if the file system has no locks, make sure that no other program uses it and set unlocked = yes',
+    `Volume oracle: ${inDirectory('oracle.img')} cannot be locked, and another rssrv could serve it, too: use a file system that has locks, ` +
+      'or make sure that no other program uses it and set unlocked = yes',
   );
   expect(fs.existsSync(inDirectory('oracle.img')), 'one that was made for it').toBe(false);
   fs.writeFileSync(inDirectory('there.img'), Buffer.alloc(4096));
@@ -239,18 +240,11 @@ test('a file that cannot be locked is not served, unless the configuration says 
   expect(logged.filter((line) => line.includes('cannot be locked: make sure that no other program uses it'))).toHaveLength(2);
 });
 
-test('many descriptors are locked, without perl too, and when the locking process is killed', async () => {
-  const descriptors = Array.from({ length: LOCKS_PER_HELPER_MAX + 30 }, (_, index) => fs.openSync(inDirectory(`lock${index}`), 'w+'));
-  const requests = descriptors.map((descriptor) => ({ descriptor, shared: false }));
-  expect(new Set(await takeLocks(requests))).toEqual(new Set(['held']));
-  const again = fs.openSync(inDirectory(`lock${LOCKS_PER_HELPER_MAX}`), 'r');
+test('many descriptors are locked', async () => {
+  const descriptors = Array.from({ length: LOCKABLE_FILES_AT_ONCE + 30 }, (_, index) => fs.openSync(inDirectory(`lock${index}`), 'w+'));
+  expect(new Set(await takeLocks(descriptors.map((descriptor) => ({ descriptor, shared: false }))))).toEqual(new Set(['held']));
+  const again = fs.openSync(inDirectory(`lock${LOCKABLE_FILES_AT_ONCE}`), 'r');
   expect(await takeLocks([{ descriptor: again, shared: true }])).toEqual(['taken']);
-  expect(await takeLocks(requests.slice(0, 2), '/nowhere/perl')).toEqual(['unavailable', 'unavailable']);
-  const killedOnce = inDirectory('perl');
-  fs.writeFileSync(killedOnce, `#!/bin/sh\nif rm ${inDirectory('lock0')}; then kill -9 $$; fi 2> /dev/null\nexec perl "$@"\n`, {
-    mode: 0o755,
-  });
-  expect(await takeLocks(requests.slice(0, 2), killedOnce)).toEqual(['held', 'held']);
   for (const descriptor of [...descriptors, again]) fs.closeSync(descriptor);
 });
 
@@ -259,14 +253,14 @@ test('the check whether files can be locked locks none, even if another process 
   const free = inDirectory('free');
   fs.writeFileSync(free, '');
   const files = [inDirectory('oracle.img'), inDirectory('none'), directory, ...Array.from({ length: 70 }, () => free)];
-  expect(new Set(await areLockable(files))).toEqual(new Set([true]));
+  const asked: string[] = [];
+  const flock: FileCalls['flock'] = (descriptor, operation) => {
+    asked.push(operation);
+    return fileCalls().flock(descriptor, operation);
+  };
+  expect(new Set(await areLockable(files, new BoundedCalls(systemClock, { ...fileCalls(), flock })))).toEqual(new Set([true]));
   expect(spawnSync('flock', ['-n', inDirectory('oracle.img'), 'true']).status, 'still locked').toBe(1);
-  expect(await areLockable(files.slice(0, 3), '/nowhere/perl')).toEqual([false, true, false]);
-  // The check takes no lock itself: a process that tries to lock the file during the check succeeds.
-  const [asker, found] = [inDirectory('asker'), inDirectory('found')];
-  fs.writeFileSync(asker, `#!/bin/sh\nperl "$@"\nflock -n ${free} true\necho $? > ${found}\n`, { mode: 0o755 });
-  expect(await areLockable([free], asker)).toEqual([true]);
-  expect(fs.readFileSync(found, 'utf8')).toBe('0\n');
+  expect(new Set(asked)).toEqual(new Set(['unlock']));
   await first.close();
 });
 

@@ -74,14 +74,7 @@ function waitFindings({ stats, volumes, daemon, wallMs }: ServerFacts): Finding[
       const place = { where: `client ${client}`, href: hrefOf('client', clientId(client)), commands: ['rsslogcat -n 20'] };
       return finding('error', 'hung', sentence, place);
     });
-  const holes = stats.sessions
-    .filter(({ holesOff }) => holesOff)
-    .map(({ client }) => {
-      const what = `Volumes of client ${client} keep the space of discarded blocks, because server ${daemon.nodename} cannot punch holes for it`;
-      const place = { where: `server ${daemon.nodename}`, href: hrefOf('server', server), commands: ['rsslogcat -n 20'] };
-      return finding('warning', `holes ${client}`, `${what}: see that Perl is installed, then rsslogcat`, place);
-    });
-  return [...hung, ...waits, ...holes, ...haltFindings(volumes, server)];
+  return [...hung, ...waits, ...haltFindings(volumes, server)];
 }
 
 function haltFindings(volumes: readonly ManagedVolumeView[], server: string): Finding[] {

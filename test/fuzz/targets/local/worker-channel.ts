@@ -34,7 +34,7 @@ function message(random: SeededRandom): object {
     () => ({ type: 'throttled', report: { what: 'in-force', volumeId, number } }),
     () => ({
       type: 'figures',
-      figures: { holesOff: false, volumes: [], paths: [], opens: [{ name: 'db', universe: number, waitedMs: 1 }] },
+      figures: { volumes: [], paths: [], opens: [{ name: 'db', universe: number, waitedMs: 1 }] },
     }),
     () => ask({ what: 'grant', request: { name: random.pick(['db', 'db@monday', '..', 'a/b']), universe: number, readonly: true } }),
     () => ask({ what: 'admin-call', id: 'r', method: random.pick(['pools', 'x y']), params: '{}', withinMs: number }),

@@ -4,7 +4,7 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { errnoName, errnoRemedy, RsError } from '@rsio/base/lib/errors';
 import { printDuration } from '@rsio/base/lib/units';
-import { LOCK_HELPER_TIMEOUT_MS } from '../../machine/limits.ts';
+import { FILE_CALL_WAIT_MS } from '../../machine/limits.ts';
 import type { takeLocks } from '../../storage/locks/file-locks.ts';
 import { poolPaths } from './pool-paths.ts';
 
@@ -33,10 +33,10 @@ export async function takePoolLock(path: string, take: typeof takeLocks): Promis
       { file },
     );
   if (outcome === 'silent') {
-    const limit = printDuration(LOCK_HELPER_TIMEOUT_MS);
+    const limit = printDuration(FILE_CALL_WAIT_MS);
     throw new RsError('E_POOL', `${file} was not locked within ${limit}: check its file system, then reload`, { file });
   }
-  throw new RsError('E_POOL', `${file} cannot be locked: install perl (Debian: perl-base), and use a file system that has locks`, {
+  throw new RsError('E_POOL', `${file} cannot be locked: use a file system that has locks`, {
     file,
   });
 }

@@ -2,21 +2,16 @@
 // hangs occupies only a few threads of the listener, and opens on other storage do not wait. Invariants: only the file that the listener
 // serves is passed on; each descriptor is passed on or closed.
 
-import { counted } from '@rsio/base/lib/assert';
 import type { Clock } from '@rsio/base/lib/clock';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { asVolumeError, assertStorage, fstat } from '../../storage/files/opened-file.ts';
 import { filesByPath } from '../../storage/files/volume-files.ts';
 import type { ServedVolume } from '../../storage/io/served-volume.ts';
 import { closeAll } from '../../machine/descriptor-passing.ts';
+import { DeviceTurns } from '../../machine/device-turns.ts';
 import { OPENS_MAX, OPENS_PER_DEVICE_MAX, OPENS_WAITING_MAX, OPEN_WAIT_MS } from '../../machine/limits.ts';
 import { openMap } from '../../mirrors/map-file.ts';
 import type { FilesAnswer } from '../../session/channel/channel.ts';
-
-interface WaitingOpen {
-  readonly device: string;
-  readonly begin: () => void;
-}
 
 /** The session that asks for the files of a volume. */
 interface AskingForFiles {
@@ -25,16 +20,17 @@ interface AskingForFiles {
 }
 
 export class FileOpens {
-  private readonly clock: Clock;
   private readonly served: (id: string) => ServedVolume | null;
   private readonly openFiles: (volume: ServedVolume) => Promise<number[]>;
-  /** Maps each file system or disk to the number of opens in progress on it. */
-  private readonly devices = new Map<string, number>();
-  private count = 0;
-  private readonly waiting: WaitingOpen[] = [];
+  private readonly turns: DeviceTurns;
 
   constructor(clock: Clock, served: (id: string) => ServedVolume | null, open = openFiles) {
-    this.clock = clock;
+    this.turns = new DeviceTurns(clock, {
+      total: OPENS_MAX,
+      perDevice: OPENS_PER_DEVICE_MAX,
+      waiting: OPENS_WAITING_MAX,
+      waitMs: OPEN_WAIT_MS,
+    });
     this.served = served;
     this.openFiles = open;
   }
@@ -56,55 +52,16 @@ export class FileOpens {
   /** Opens all files of a volume, like a worker that may open paths itself. The caller closes the descriptors. Throws E_VOLUME. */
   async open(volume: ServedVolume): Promise<number[]> {
     const device = deviceOf(volume);
-    await this.turn(volume.name, device);
+    if (!(await this.turns.begin(device)))
+      throw new RsError(
+        'E_VOLUME',
+        `Volume ${volume.name}: its storage, or that of many other volumes, does not answer an open: check the storage`,
+      );
     try {
       return await this.openFiles(volume);
     } finally {
-      this.ended(device);
+      this.turns.ended(device);
     }
-  }
-
-  private turn(name: string, device: string): Promise<void> {
-    if (this.isFree(device)) {
-      this.begin(device);
-      return Promise.resolve();
-    }
-    const refusal = (): RsError =>
-      new RsError('E_VOLUME', `Volume ${name}: its storage, or that of many other volumes, does not answer an open: check the storage`);
-    if (this.waiting.length >= OPENS_WAITING_MAX) return Promise.reject(refusal());
-    return new Promise((resolve, reject) => {
-      const timer = this.clock.after(OPEN_WAIT_MS, () => {
-        this.waiting.splice(this.waiting.indexOf(one), 1);
-        reject(refusal());
-      });
-      const one: WaitingOpen = {
-        device,
-        begin: () => {
-          timer.cancel();
-          this.begin(device);
-          resolve();
-        },
-      };
-      this.waiting.push(one);
-    });
-  }
-
-  private isFree(device: string): boolean {
-    return this.count < OPENS_MAX && (this.devices.get(device) ?? 0) < OPENS_PER_DEVICE_MAX;
-  }
-
-  private begin(device: string): void {
-    this.count++;
-    this.devices.set(device, (this.devices.get(device) ?? 0) + 1);
-  }
-
-  private ended(device: string): void {
-    this.count = counted(this.count - 1, 'files that are being opened');
-    const left = (this.devices.get(device) ?? 0) - 1;
-    if (left > 0) this.devices.set(device, left);
-    else this.devices.delete(device);
-    const next = this.waiting.findIndex((one) => this.isFree(one.device));
-    if (next >= 0) this.waiting.splice(next, 1)[0]?.begin();
   }
 }
 

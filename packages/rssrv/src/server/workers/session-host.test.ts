@@ -1,13 +1,12 @@
 // Tests that `ended` is the last message of a session, whatever its operations report afterwards. The listener kills a process that sends
 // a message for an ended session, and thereby ends the sessions of other clients in this process. Rules: S9.
 
-import { systemClock } from '@rsio/base/lib/clock';
 import { quietLog } from '@rsio/base/log/log';
 import { BufferPool } from '@rsio/base/structures/buffer-pool';
 import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
 import { expect, test } from 'vitest';
-import { RangeHelper } from '../../storage/files/range-helper.ts';
+import { fileCalls } from '../../machine/file-calls.ts';
 import { ThreadShares } from '../../storage/io/thread-shares.ts';
 import type { FromSession } from '../../session/channel/channel.ts';
 import { SessionHost } from './session-host.ts';
@@ -21,7 +20,7 @@ test('a session that has ended sends nothing more', async () => {
     { type: 'begin', interfaces: [], generation: 1, log: { node: 'server', level: 'info' }, shortPools: [] },
     {
       log: quietLog,
-      helper: new RangeHelper({ clock: systemClock, onLost: () => undefined, onBack: () => undefined }),
+      calls: fileCalls(),
       threads: new ThreadShares(1),
       nowait: null,
       fileSize: null,

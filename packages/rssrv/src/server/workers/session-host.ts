@@ -16,8 +16,8 @@ import { STATUS, statusOfErrno } from '@rsio/protocol/wire/status';
 import type { Backend } from '../../storage/io/backend.ts';
 import { openBackend } from '../../storage/open-backend.ts';
 import type { BackendPorts } from '../../storage/files/backend-ports.ts';
-import type { RangeHelper } from '../../storage/files/range-helper.ts';
 import { StorageErrorLog } from '../../storage/storage-error-log.ts';
+import type { FileCalls } from '../../machine/file-calls.ts';
 import type { DropPages } from '../../storage/io/drop-pages.ts';
 import type { FileSize } from '../../storage/io/file-size.ts';
 import type { NowaitRead } from '../../storage/io/nowait-read.ts';
@@ -46,7 +46,7 @@ type Beginning = Extract<ToSession, { type: 'begin' }>;
 
 export interface SessionHostPorts {
   readonly log: Log;
-  readonly helper: RangeHelper;
+  readonly calls: FileCalls;
   readonly threads: ThreadShares;
   /** Reads cached data without waiting; null if this machine has no system call for this. */
   readonly nowait: NowaitRead | null;
@@ -77,7 +77,7 @@ export class SessionHost {
   constructor(id: string, { interfaces, generation, shortPools }: Beginning, ports: SessionHostPorts) {
     this.ports = ports;
     this.failedOpens = new RateLimitedLog(systemClock, ports.log, FAILED_OPENS_LOGGED_MAX);
-    const { log, helper, threads, nowait, fileSize, dropPages, pools } = ports;
+    const { log, calls, threads, nowait, fileSize, dropPages, pools } = ports;
     this.session = new Session(Buffer.from(id, 'hex'), interfaces, generation, {
       clock: systemClock,
       log,
@@ -119,7 +119,7 @@ export class SessionHost {
           files = await this.filesOf(volume);
           const onGuess = (path: string): void =>
             log.debug(`Volume ${volume.name}: the file system of ${path} cannot read without waiting, so that the time of reads decides`);
-          const parts = { helper, threads, nowait, fileSize, dropPages, onGuess, onError, files: files ?? filesByPath };
+          const parts = { calls, threads, nowait, fileSize, dropPages, onGuess, onError, files: files ?? filesByPath };
           const backend = await openBackend(volume, { clock: systemClock, sleeps: ownSleeps, ...parts });
           return this.bridged(volume, await withIntents(backend, volume, { clock: systemClock, ...parts }, log));
         } catch (thrown) {
@@ -195,7 +195,7 @@ export class SessionHost {
 
   /** Reports the session's figures. The report includes each volume that is not idle, and each volume whose figures have changed. */
   report(): void {
-    this.tell({ type: 'figures', figures: { ...this.session.figures(false), holesOff: this.ports.helper.isOff } });
+    this.tell({ type: 'figures', figures: this.session.figures(false) });
   }
 
   /** Ends the session, because the listener has exited. */

@@ -100,8 +100,8 @@ export class Worker implements WorkerSessionPorts {
         this.sessions.clear();
         resolve();
       };
-      // Node.js emits 'close' only when no process has the stderr pipe open. The event therefore means that the worker and its range helper
-      // have exited.
+      // Node.js emits 'close' only when the process has exited and no process has its stderr pipe open. A process exits only after its
+      // last call on storage has ended.
       child.on('close', exited);
       child.on('error', (error) => {
         const isStarted = child.pid !== undefined;
@@ -149,7 +149,7 @@ export class Worker implements WorkerSessionPorts {
       workerSession.finish(true);
       return;
     }
-    // The last session is over only when the process and its helper have exited, because operations of the session may run until then.
+    // The last session is over only when the process has exited, because operations of the session may run until then.
     this.lastSession = workerSession;
     if (isUnused) this.kill();
     else this.send({ type: 'exit' });

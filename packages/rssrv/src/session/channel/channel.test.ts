@@ -80,7 +80,6 @@ const SAID_BY_KIND: OfEachKind<FromSession, 'type'> = {
     {
       type: 'figures',
       figures: {
-        holesOff: false,
         volumes: [{ volumeId: 'v', ...COUNTS, ...LATENCIES, ...NOW }],
         paths: [{ interface: 'if0', address: '127.0.0.1', sinceMs: 1, requests: 2, cipher: null }],
         opens: [{ name: 'db', universe: 0, waitedMs: 12.5 }],
@@ -124,7 +123,7 @@ test('what is no message is refused: no object, an unknown word, a field that is
     ...[{ type: 'session', session: 'no id', message: { type: 'ended' } }, session(null), session({ type: 'toString' })],
     ...[session({ type: 'lost' }), session({ type: 'lost', volumeId: '' }), session({ type: 'cut', volumeId: 'v'.repeat(129) })],
     ...[session({ type: 'paths', count: -1 }), session({ type: 'revoked', number: 2 ** 53, isFlushed: true })],
-    ...[session({ type: 'figures', figures: { holesOff: false, volumes: new Array(2_049).fill(null), paths: [], opens: [] } })],
+    ...[session({ type: 'figures', figures: { volumes: new Array(2_049).fill(null), paths: [], opens: [] } })],
     ...[ask(undefined), ask({ what: 'shell' }), ask({ what: 'grant', request: { name: '../etc', universe: 0, readonly: true } })],
     ...[
       ask({ what: 'admin-call', id: 'r', method: 'volume list', params: '', withinMs: 0 }),

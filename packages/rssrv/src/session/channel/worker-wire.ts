@@ -47,7 +47,7 @@ export interface WorkerWire {
 
 /** Starts a worker with the environment `env`. If `confining` is null, the process opens files itself. */
 export function startProcess(clock: Clock, confining: Confining | null, env: NodeJS.ProcessEnv, events: WireEvents): WorkerWire {
-  // With `detached`, the process starts a new process session. run-records.ts finds remaining helpers by the id of this process session.
+  // With `detached`, the process starts a new process session, so that no signal of a terminal reaches it.
   const options = { detached: true, env } as const;
   return confining === null ? unconfined(options, events) : confined(clock, confining, options, events);
 }

@@ -1,11 +1,11 @@
-// The ports of a backend: the clock, the helpers that all backends of a process share, and the report of storage errors. Errors are
+// The ports of a backend: the clock, the calls and threads that all backends of a process share, and the report of storage errors. Errors are
 // reported through a separate port, because the backend's caller gets only a status.
 
 import type { Clock } from '@rsio/base/lib/clock';
+import type { FileCalls } from '../../machine/file-calls.ts';
 import type { DropPages } from '../io/drop-pages.ts';
 import type { FileSize } from '../io/file-size.ts';
 import type { NowaitRead } from '../io/nowait-read.ts';
-import type { RangeHelper } from './range-helper.ts';
 import type { ServedPart } from '../io/served-volume.ts';
 import type { ThreadShares } from '../io/thread-shares.ts';
 import type { VolumeFiles } from './volume-files.ts';
@@ -26,7 +26,7 @@ export interface BackendPorts {
   readonly dropPages: DropPages | null;
   /** Called if the storage does not support `nowait`, so that measured times decide where a read runs. */
   readonly onGuess?: (path: string) => void;
-  readonly helper: RangeHelper;
+  readonly calls: FileCalls;
   readonly threads: ThreadShares;
   /**
    * `errno`: a name such as `EIO`, or `SHORT_READ` if the file is shorter than the volume. `part`: the failed file of a volume of several

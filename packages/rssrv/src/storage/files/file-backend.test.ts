@@ -1,5 +1,5 @@
 // Compares the file backend and the null backend with a model of the volume's bytes. Also tests the backends on storage that refuses,
-// fails, is slow or was truncated. range-helper.test.ts tests holes, and opened-device.test.ts tests block devices.
+// fails, is slow or was truncated. range-file.test.ts tests holes, and opened-device.test.ts tests block devices.
 // Rules: G4, N5 in docs/GUARANTEES.md.
 
 import fs from 'node:fs';
@@ -9,7 +9,8 @@ import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import { promised, servedVolume, temporaryDirectory, testPorts } from '../../testing/backend-scene.ts';
+import type { FileCalls } from '../../machine/file-calls.ts';
+import { plainRange, promised, servedVolume, temporaryDirectory, testPorts, WITHOUT_HOLES } from '../../testing/backend-scene.ts';
 import { type Backend, WOULD_WAIT } from '../io/backend.ts';
 import { POOL_RUN_REQUESTS, ZERO_STEP_BYTES } from '../limits.ts';
 import { fileSizeByStat, systemFileSize } from '../io/file-size.ts';
@@ -24,7 +25,6 @@ import { removeFolder } from '@rsio/base/testing/remove-folder';
 
 const SECTORS = 64;
 const SIZE_BYTES = SECTORS * SECTOR_BYTES;
-const NO_PERL = { command: '/nowhere/perl' };
 let directory = '';
 let files = 0;
 
@@ -55,12 +55,17 @@ const operation = fc.record({
 type Operation = typeof operation extends fc.Arbitrary<infer Value> ? Value : never;
 
 /** Runs the operations on a volume and on a plain buffer, and compares every read and the file at the end. */
-async function compare(type: 'file' | 'memory', helper: object, nowait: NowaitRead | null, operations: Operation[]): Promise<void> {
+async function compare(
+  type: 'file' | 'memory',
+  calls: Partial<FileCalls>,
+  nowait: NowaitRead | null,
+  operations: Operation[],
+): Promise<void> {
   const reference = Buffer.alloc(SIZE_BYTES, 7);
   const file = newFile(reference);
   // The clock stands still, so that no call is slow. The parameter `sync` alone decides whether calls run on the event loop or in the
   // thread pool.
-  const ports = { ...testPorts(helper), clock: new FakeClock(), nowait };
+  const ports = { ...testPorts(calls), clock: new FakeClock(), nowait };
   const backend = await openBackend(servedVolume({ type, path: file, sizeBytes: SIZE_BYTES }), ports);
   const io = promised(backend);
   for (const { kind, at, fill, offset, sync } of operations) {
@@ -106,12 +111,12 @@ async function compare(type: 'file' | 'memory', helper: object, nowait: NowaitRe
 
 test.each([
   ['file', {}, null],
-  ['file', NO_PERL, null],
+  ['file', WITHOUT_HOLES, null],
   ['file', {}, systemNowaitRead()],
   ['memory', {}, null],
-] as const)('%s %o equals a plain buffer under random operations', async (type, helper, nowait) => {
+] as const)('%s %o equals a plain buffer under random operations', async (type, calls, nowait) => {
   await fc.assert(
-    fc.asyncProperty(fc.array(operation, { minLength: 1, maxLength: 30 }), (operations) => compare(type, helper, nowait, operations)),
+    fc.asyncProperty(fc.array(operation, { minLength: 1, maxLength: 30 }), (operations) => compare(type, calls, nowait, operations)),
     { numRuns: 30 },
   );
 });
@@ -269,6 +274,7 @@ describe('a file that was truncated while it was served', () => {
 
 test('full and failing storage each give their status and are reported', async () => {
   const errors: string[] = [];
+  const range = await plainRange();
   const open = (file: string) =>
     new FileBackend(
       {
@@ -279,7 +285,7 @@ test('full and failing storage each give their status and are reported', async (
         readonly: false,
         inline: null,
         cached: null,
-        range: null,
+        range,
         fileSize: fileSizeByStat,
         dropPages: (descriptor, done) => {
           errors.push(`pages of ${descriptor > 0 ? 'the file' : 'nothing'} dropped`);
@@ -331,14 +337,14 @@ test('two slow calls send a file to the pool for a run of requests; memory never
 });
 
 test('a long zero runs in steps and leaves its neighbours alone', async () => {
-  for (const helper of [{}, NO_PERL]) {
+  for (const calls of [{}, WITHOUT_HOLES]) {
     const file = newFile(Buffer.alloc(1024, 7));
     const sizeBytes = 2 * ZERO_STEP_BYTES + 4096;
     fs.truncateSync(file, sizeBytes);
     const descriptor = fs.openSync(file, 'r+');
     fs.writeSync(descriptor, Buffer.alloc(512, 7), 0, 512, sizeBytes - 512);
     fs.closeSync(descriptor);
-    const backend = await openBackend(servedVolume({ path: file, sizeBytes }), testPorts(helper));
+    const backend = await openBackend(servedVolume({ path: file, sizeBytes }), testPorts(calls));
     expect(await promised(backend).zero(512, sizeBytes - 1024, false, true)).toBe(STATUS.OK);
     await backend.close();
     const content = fs.readFileSync(file);
@@ -403,7 +409,7 @@ test('a size that cannot be read is an error of the operation alone, also in a b
       readonly: false,
       inline: null,
       cached: null,
-      range: null,
+      range: await plainRange(),
       dropPages: null,
       fileSize: (descriptor) => {
         if (fails.shift() === true) throw Object.assign(new Error('ESTALE: stale file handle'), { code: 'ESTALE' });
@@ -439,7 +445,7 @@ test('a closed backend does not touch a file that was given its old descriptor n
       readonly: false,
       inline: new InlinePolicy(new FakeClock(), 'sync', () => 0),
       cached: null,
-      range: null,
+      range: await plainRange(),
       fileSize: fileSizeByStat,
       dropPages: null,
     },

@@ -29,7 +29,7 @@ import {
   writeWhole,
   writeWholeSync,
 } from '../io/positioned-io.ts';
-import type { RangeFile } from './range-helper.ts';
+import type { RangeFile } from './range-file.ts';
 import { RangeOperations } from './range-operations.ts';
 import type { BackendOperation, BackendPorts } from './backend-ports.ts';
 
@@ -49,7 +49,7 @@ export interface FileBackendParts {
   readonly cached: CachedReads | null;
   /** Called if the storage does not support reads without waiting. */
   readonly onGuess?: (() => void) | undefined;
-  readonly range: RangeFile | null;
+  readonly range: RangeFile;
   /** Returns the size of the file on the calling thread. */
   readonly fileSize: FileSize;
   /** Drops the cached pages after a failed sync; null if the storage is in memory or the machine cannot drop pages. */
@@ -89,13 +89,13 @@ export class FileBackend implements PartBackend {
       (errno) => onError('flush', errno),
     );
     this.ranges = new RangeOperations(parts.descriptor, parts.range);
-    const canPunch = parts.range?.canPunch === true;
+    const { canPunch, canExtents } = parts.range;
     this.capabilities = {
       type: parts.type,
       readonly: parts.readonly,
       canDiscard: canPunch,
       canZeroFast: canPunch,
-      canExtents: parts.range?.canExtents === true,
+      canExtents,
     };
   }
 
@@ -199,7 +199,6 @@ export class FileBackend implements PartBackend {
 
   private async closeAll(): Promise<void> {
     if (this.inFlight.count > 0) await this.inFlight.whenIdle();
-    await this.parts.range?.detach();
     this.descriptor = CLOSED;
     this.syncedDescriptor = CLOSED;
     for (const descriptor of [this.parts.descriptor, this.parts.syncedDescriptor]) {

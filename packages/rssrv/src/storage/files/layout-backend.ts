@@ -148,10 +148,13 @@ export class LayoutBackend implements Backend {
       done(status, status === STATUS.OK ? mergedExtents(this.map, positionBytes, coveredBytes, found) : []),
     );
     for (const range of ranges)
-      this.backend(range.part).extents(range.positionBytes, range.lengthBytes, (status, pairs) => {
-        found[range.part] = pairs;
-        end(status);
-      });
+      this.lane.run((ended) =>
+        this.backend(range.part).extents(range.positionBytes, range.lengthBytes, (status, pairs) => {
+          found[range.part] = pairs;
+          end(status);
+          ended();
+        }),
+      );
   }
 
   async close(): Promise<void> {

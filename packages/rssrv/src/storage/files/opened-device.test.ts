@@ -116,7 +116,6 @@ test('a block device has its own size, is held exclusively, and is never grown',
 
 test('a device that a process of a killed listener has open is not served before it is closed', async (context) => {
   const device = needLoopDevice(context);
-  needPrograms(context, 'perl');
   const nothing = (): undefined => undefined;
   const volumes = new Volumes({
     idsFile: path.join(directory, 'volumes.json'),
@@ -133,7 +132,7 @@ test('a device that a process of a killed listener has open is not served before
   const backend = await openBackend(servedVolume({ type: 'block', path: device, sizeBytes: DEVICE_BYTES }), testPorts());
   await volumes.open({ volumes: configured });
   expect(volumes.failures.map(({ error }) => error.message)).toEqual([
-    expect.stringContaining(`${device} is still open in server process`),
+    expect.stringContaining(`${device} is still open in a server process`),
   ]);
   await backend.close();
   await volumes.open({ volumes: configured });

@@ -14,6 +14,7 @@ import type { ServedVolume } from '../io/served-volume.ts';
 import type { BackendPorts } from './backend-ports.ts';
 import { blockDeviceFacts } from './block-device.ts';
 import { FileBackend } from './file-backend.ts';
+import { RangeFile } from './range-file.ts';
 import { storageName } from './storage-identity.ts';
 import { filesByPath } from './volume-files.ts';
 
@@ -64,7 +65,13 @@ export async function openFile(volume: ServedVolume, kind: FileKind, ports: Back
         { volume: volume.name, path, isCut: true },
       );
     }
-    const range = await ports.helper.attach(descriptor, !volume.readonly, canPunch);
+    const range = await RangeFile.open(ports.calls, ports.clock, {
+      descriptor,
+      isRegular: stats.isFile(),
+      sizeBytes,
+      isWritable: !volume.readonly,
+      canPunch,
+    });
     return new FileBackend(
       {
         type: kind.type,

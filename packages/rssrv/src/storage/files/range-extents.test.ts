@@ -1,5 +1,5 @@
 // Tests the conversion of byte extents to sectors, with examples and with random layouts (fast-check). The random layouts are compared with
-// a map of single bytes. range-helper.test.ts uses extents of real files.
+// a map of single bytes. range-file.test.ts uses extents of real files.
 
 import { expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/base/lib/limits';

@@ -1,14 +1,14 @@
-// Executes DISCARD, ZERO and extents queries on one descriptor through the range helper. Without the helper, ZERO writes zeros, DISCARD
-// does nothing, and an extents query reports the whole range as data. A long range is processed in steps, outside the event loop. Slow
-// storage gets short steps, and fast storage gets long steps. Invariants: the fallback for a range starts only after the helper's call for
-// that range has ended. A sector counts as a hole only if all of its bytes are in holes.
+// Executes DISCARD, ZERO and extents queries on one file. On storage without holes, ZERO writes zeros, DISCARD does nothing, and an extents
+// query reports the whole range as data. A long range is processed in steps, outside the event loop. Slow storage gets short steps, and fast
+// storage gets long steps. Invariants: the fallback for a range starts only after the kernel's call for that range has ended. A sector
+// counts as a hole only if all of its bytes are in holes.
 
 import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import type { ExtentState } from '../io/backend.ts';
 import { STEP_FAST_MS, STEP_MAX_BYTES, STEP_MIN_BYTES, STEP_SLOW_MS, ZERO_STEP_BYTES, ZERO_WRITE_BYTES } from '../limits.ts';
 import { type IoEnd, writeWhole } from '../io/positioned-io.ts';
-import { LOST, type RangeFile } from './range-helper.ts';
+import type { RangeFile } from './range-file.ts';
 
 /** Errors from storage that does not support the operation. After an error in the list NEVER, the operation is not tried again. */
 const NEVER: readonly string[] = ['ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'ENODEV', 'ENOTTY'];
@@ -16,7 +16,7 @@ const NEVER: readonly string[] = ['ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'ENODEV', '
  * Failures that leave the range unchanged. A DISCARD is only a hint, and therefore succeeds even if the storage returns an error in the
  * list NOT_DONE.
  */
-const NOT_DONE: readonly string[] = [...NEVER, LOST, 'EINVAL', 'ENOSPC', 'EDQUOT', 'EPERM', 'ETXTBSY', 'EBUSY', 'EINTR'];
+const NOT_DONE: readonly string[] = [...NEVER, 'EINVAL', 'ENOSPC', 'EDQUOT', 'EPERM', 'ETXTBSY', 'EBUSY', 'EINTR'];
 
 const ZEROS = { buffer: null as Buffer | null };
 
@@ -28,18 +28,11 @@ function zeros(): Buffer {
 type Step = (positionBytes: number, lengthBytes: number, end: IoEnd) => void;
 
 /** Like `inSteps`, but adapts the step length to the duration of each completed step. */
-function inMeasuredSteps(
-  positionBytes: number,
-  lengthBytes: number,
-  size: StepSize,
-  range: RangeFile | null,
-  step: Step,
-  end: IoEnd,
-): void {
+function inMeasuredSteps(positionBytes: number, lengthBytes: number, size: StepSize, range: RangeFile, step: Step, end: IoEnd): void {
   const pieceBytes = Math.min(lengthBytes, size.bytes);
-  const beganMs = range?.nowMs ?? 0;
+  const beganMs = range.nowMs;
   step(positionBytes, pieceBytes, (errno) => {
-    if (range !== null) size.took(pieceBytes, range.nowMs - beganMs);
+    size.took(pieceBytes, range.nowMs - beganMs);
     if (errno !== null || pieceBytes === lengthBytes) end(errno);
     else inMeasuredSteps(positionBytes + pieceBytes, lengthBytes - pieceBytes, size, range, step, end);
   });
@@ -59,16 +52,16 @@ function inSteps(positionBytes: number, lengthBytes: number, stepBytes: number, 
 
 export class RangeOperations {
   private readonly descriptor: number;
-  private readonly range: RangeFile | null;
+  private readonly range: RangeFile;
   private readonly punching = new StepSize();
   private readonly zeroing = new StepSize();
   private mayPunch: boolean;
   private mayZero: boolean;
 
-  constructor(descriptor: number, range: RangeFile | null) {
+  constructor(descriptor: number, range: RangeFile) {
     this.descriptor = descriptor;
     this.range = range;
-    this.mayPunch = range?.canPunch === true;
+    this.mayPunch = range.canPunch;
     // Do not probe zeroing, because a probe would zero past the end of the file and allocate space there. The first ZERO shows whether the
     // storage supports zeroing.
     this.mayZero = this.mayPunch;
@@ -76,7 +69,7 @@ export class RangeOperations {
 
   discard(positionBytes: number, lengthBytes: number, end: IoEnd): void {
     const { range } = this;
-    if (range === null || !this.mayPunch) {
+    if (!this.mayPunch) {
       setImmediate(end, null);
       return;
     }
@@ -97,7 +90,7 @@ export class RangeOperations {
   extents(positionBytes: number, lengthBytes: number, done: (errno: string | null, pairs: number[]) => void): void {
     const everything = [lengthBytes / SECTOR_BYTES, EXTENT.DATA];
     const { range } = this;
-    if (range === null || !range.canExtents) {
+    if (!range.canExtents) {
       setImmediate(done, null, everything);
       return;
     }
@@ -110,7 +103,7 @@ export class RangeOperations {
   private zeroStep(positionBytes: number, lengthBytes: number, keepAllocated: boolean, end: IoEnd): void {
     const { range } = this;
     const may = keepAllocated ? this.mayZero : this.mayPunch;
-    if (range === null || !may) {
+    if (!may) {
       this.writeZeros(positionBytes, lengthBytes, end);
       return;
     }

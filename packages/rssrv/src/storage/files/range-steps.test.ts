@@ -1,5 +1,5 @@
 // Tests the steps of long ranges: fast steps make the next steps longer, and slow steps make the next steps shorter, within bounds.
-// range-helper.test.ts executes real steps.
+// range-file.test.ts executes real steps.
 
 import { expect, test } from 'vitest';
 import { STEP_FAST_MS, STEP_MAX_BYTES, STEP_MIN_BYTES, STEP_SLOW_MS, ZERO_STEP_BYTES } from '../limits.ts';

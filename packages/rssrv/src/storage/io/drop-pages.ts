@@ -14,7 +14,7 @@ const DONTNEED = 4;
 /** The whole file: length 0 means up to the end. */
 const [FROM, TO_END] = [0, 0];
 
-export const systemDropPages = throughLibc(({ posixFadvise }): DropPages => {
+export const systemDropPages = throughLibc(({ posixFadvise, start }): DropPages => {
   const fadvise = posixFadvise();
-  return (descriptor, done) => fadvise.async(descriptor, FROM, TO_END, DONTNEED, () => done());
+  return (descriptor, done) => start(fadvise, [descriptor, FROM, TO_END, DONTNEED], () => done());
 });

@@ -1,20 +1,19 @@
-// Takes advisory locks (flock) on descriptors of this process, so that no two rssrv processes serve the same file. Also looks for marks,
-// which show that a worker has a file open. Node.js has no flock, so a short-lived perl child (helpers/locks.pl) inherits the descriptors
-// and takes the locks. A flock belongs to the open file, not to the process that took the lock. This process therefore holds the locks
-// until it closes the descriptors or exits. A lock file beside the image would not protect the image under a second name, and would remain
-// after a crash.
+// Takes advisory locks (flock) on descriptors of this process, so that no two rssrv processes serve the same file. Also looks for marks
+// (storage/files/range-file.ts), which show that a worker has a file open. A flock belongs to the open file description, not to the process
+// or the descriptor that took it. The listener opens these files for itself: Node.js opens them with close-on-exec, and workers get
+// descriptions of their own. Invariant: the lock therefore stays until the listener closes its descriptor or ends, however it ends. A lock
+// file beside the image would not protect the image under a second name, and would remain after a crash.
 
-import { spawn } from 'node:child_process';
+import os from 'node:os';
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { killChild } from '@rsio/base/lib/kill-child';
-import { systemClock } from '@rsio/base/lib/clock';
-import { LOCKS_PER_HELPER_MAX, LOCK_HELPER_TIMEOUT_MS } from '../../machine/limits.ts';
-import { helperFile } from '../../machine/helper-files.ts';
+import { type BoundedCalls, boundedCalls } from '../../machine/bounded-calls.ts';
+import type { FlockOperation } from '../../machine/file-calls.ts';
+import { FILE_CALL_WAIT_MS, LOCKABLE_FILES_AT_ONCE } from '../../machine/limits.ts';
 
 /**
  * `marked`: a worker has the file open for writing. The worker may have outlived its listener. `taken`: another process holds the lock.
- * `unavailable`: perl is missing, or the file system does not support locks. `silent`: the file system did not answer in time.
+ * `unavailable`: the file system does not support locks. `silent`: the file system did not answer in time.
  */
 export type LockOutcome = 'held' | 'marked' | 'taken' | 'unavailable' | 'silent';
 
@@ -25,88 +24,55 @@ export interface LockRequest {
   readonly isLook?: true;
 }
 
-const LOOK = 0;
-const LOCK_SHARED = 1;
-const LOCK_EXCLUSIVE = 2;
-const LOCK_UNLOCK = 8;
+const { EAGAIN } = os.constants.errno;
 
-/** Takes the locks, and looks for marks. Returns one outcome for each request, in the order of the requests. */
-export async function takeLocks(requests: readonly LockRequest[], command = 'perl'): Promise<LockOutcome[]> {
-  const outcomes: LockOutcome[] = [];
-  for (let start = 0; start < requests.length; start += LOCKS_PER_HELPER_MAX) {
-    const some = requests.slice(start, start + LOCKS_PER_HELPER_MAX);
-    const descriptors = some.map(({ descriptor }) => descriptor);
-    const modes = some.map(({ shared, isLook }) => (isLook === true ? LOOK : shared ? LOCK_SHARED : LOCK_EXCLUSIVE));
-    outcomes.push(...(await flockAll(descriptors, modes, command)));
-  }
-  return outcomes;
+/**
+ * Takes the locks, and looks for marks. Returns one outcome for each request, in the order of the requests. After a file that did not
+ * answer, the files behind it are `silent`, too: they are on the same storage, or the caller asks for them separately.
+ */
+export async function takeLocks(requests: readonly LockRequest[], calls: BoundedCalls = boundedCalls): Promise<LockOutcome[]> {
+  return inOrder(requests, ({ descriptor, shared, isLook }) => {
+    const operation = shared ? 'shared' : 'exclusive';
+    return outcomeOf(descriptor, isLook === true ? 'look' : operation, calls);
+  });
 }
 
 /**
  * Returns true for each file that supports locks, even if the file is currently locked. A file that cannot be opened counts as lockable,
- * because the failed open is reported elsewhere. The helper tests with an unlock, because a test lock could make another rssrv fail to
- * start.
+ * because the failed open is reported elsewhere. The test is an unlock, because a test lock could make another rssrv fail to start.
  */
-export async function areLockable(files: readonly string[], command = 'perl'): Promise<boolean[]> {
+export async function areLockable(files: readonly string[], calls: BoundedCalls = boundedCalls): Promise<boolean[]> {
   const lockable: boolean[] = [];
-  for (let start = 0; start < files.length; start += LOCKS_PER_HELPER_MAX) {
-    const some = files.slice(start, start + LOCKS_PER_HELPER_MAX);
+  for (let start = 0; start < files.length; start += LOCKABLE_FILES_AT_ONCE) {
+    const some = files.slice(start, start + LOCKABLE_FILES_AT_ONCE);
     const handles = await Promise.all(some.map((file) => open(file, constants.O_RDONLY).catch(() => null)));
     const opened = handles.filter((handle) => handle !== null);
-    const descriptors = opened.map(({ fd }) => fd);
-    const modes = opened.map(() => LOCK_UNLOCK);
-    const outcomes = await flockAll(descriptors, modes, command);
+    const outcomes = await inOrder(opened, ({ fd }) => outcomeOf(fd, 'unlock', calls));
     lockable.push(...handles.map((handle) => handle === null || outcomes[opened.indexOf(handle)] !== 'unavailable'));
     for (const handle of opened) await handle.close();
   }
   return lockable;
 }
 
-async function flockAll(descriptors: readonly number[], modes: readonly number[], command: string): Promise<LockOutcome[]> {
-  const args = [helperFile('locks.pl'), ...modes.map(String)];
-  const first = await run(command, args, descriptors);
-  // Retry if the helper was killed, for example by the OOM killer. After a kill, the state of the locks is unknown, so the outcome
-  // `unavailable` would be wrong.
-  const { text, isLate } = first.isKilled ? await run(command, args, descriptors) : first;
-  const lines = text.split('\n');
-  return descriptors.map((_, index) => {
-    const line = lines[index];
-    return line === 'held' || line === 'marked' || line === 'taken' ? line : isLate ? 'silent' : 'unavailable';
-  });
+async function inOrder<T>(things: readonly T[], outcome: (thing: T) => Promise<LockOutcome>): Promise<LockOutcome[]> {
+  const outcomes: LockOutcome[] = [];
+  for (const thing of things) outcomes.push(outcomes.at(-1) === 'silent' ? 'silent' : await outcome(thing));
+  return outcomes;
 }
 
-interface Ran {
-  /** The helper's output. The output is incomplete if the helper could not start or took too long. */
-  readonly text: string;
-  /** True if the helper was killed by a signal that this process did not send. */
-  readonly isKilled: boolean;
-  /** True if this process killed the helper, because it took too long. */
-  readonly isLate: boolean;
-}
-
-function run(command: string, args: readonly string[], descriptors: readonly number[]): Promise<Ran> {
-  return new Promise((resolve) => {
-    let text = '';
-    let isLate = false;
-    const child = spawn(command, args, {
-      stdio: ['ignore', 'pipe', 'ignore', ...descriptors],
+async function outcomeOf(descriptor: number, what: FlockOperation | 'look', calls: BoundedCalls): Promise<LockOutcome> {
+  try {
+    const outcome = await calls.run(descriptor, FILE_CALL_WAIT_MS, async ({ isMarked, flock }, copy, isLate): Promise<LockOutcome> => {
+      // The look comes first, because some file systems would find our own flock.
+      if (what !== 'unlock' && (await isMarked(copy))) return 'marked';
+      if (what === 'look') return 'held';
+      if (isLate()) return 'silent';
+      const errno = await flock(copy, what);
+      return errno === 0 ? 'held' : errno === EAGAIN ? 'taken' : 'unavailable';
     });
-    // Do not use the time-out of `spawn`. If the program is missing, the timer of `spawn` remains, and delays the exit of this process.
-    const timer = systemClock.after(LOCK_HELPER_TIMEOUT_MS, () => {
-      isLate = true;
-      killChild(child);
-      // Do not wait for the exit, because a helper that hangs in a file system exits only when the file system answers.
-      end(null);
-    });
-    const end = (signal: NodeJS.Signals | null): void => {
-      timer.cancel();
-      resolve({ text, isKilled: signal !== null && !isLate, isLate });
-    };
-    child.stdout?.setEncoding('latin1');
-    child.stdout?.on('data', (piece: string) => {
-      text += piece;
-    });
-    child.on('error', () => end(null));
-    child.on('close', (_code, signal) => end(signal));
-  });
+    return outcome ?? 'silent';
+  } catch {
+    // This process has no descriptor left for the call.
+    return 'unavailable';
+  }
 }

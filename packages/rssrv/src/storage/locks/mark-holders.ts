@@ -1,17 +1,14 @@
-// Finds the workers that have marked files (helpers/ranges.pl), so that an error can name them. No system call returns the owner of a mark.
-// The marks are therefore read from /proc, which lists them for each descriptor of range helpers, and of workers whose helper has ended.
-// Invariant: this code does not touch the file systems of the files, because these may not answer. Processes of other machines, and of
+// Finds the workers that have marked files (storage/files/range-file.ts), so that an error can name them. No system call returns the owner
+// of a mark. The marks are therefore read from /proc, which lists them for each descriptor of a worker. Invariant: this code does not touch the file systems of the files, because these may not answer. Processes of other machines, and of
 // users that this process may not inspect, are not found.
 
 import { type BigIntStats, readdirSync, readFileSync } from 'node:fs';
-import { processesNamed, startTicksOf } from '@rsio/base/daemon/process-facts';
+import { processesNamed } from '@rsio/base/daemon/process-facts';
 import { deviceName } from '../files/block-device.ts';
 import { MARK_HOLDER_LOOKS_MAX } from '../../machine/limits.ts';
 
-/** Process name of the range helper, which marks the files of its worker. */
-const HELPER_NAME = 'perl';
-/** Beginning of the name of a worker (worker.ts). */
-const SERVER_NAME = 'rssrv';
+/** Beginning of the names of workers (worker.ts), and the name of a listener, which marks no file but may have thousands open. */
+const [SERVER_NAME, LISTENER_NAME] = ['rssrv', 'rssrv: listener'];
 /**
  * Matches a mark among the locks in /proc/PID/fdinfo. The line has the device in hexadecimal, the inode, and the position of the
  * marked byte.
@@ -27,27 +24,18 @@ export function markName({ dev, ino }: Pick<BigIntStats, 'dev' | 'ino'>): string
 export function markHolders(names: ReadonlySet<string>): ReadonlyMap<string, number> {
   const found = new Map<string, number>();
   let looks = 0;
-  for (const { pid, holder } of names.size === 0 ? [] : candidates()) {
+  const workers = names.size === 0 ? [] : processesNamed((name) => name.startsWith(SERVER_NAME) && name !== LISTENER_NAME);
+  for (const { pid } of workers) {
+    if (pid === process.pid) continue;
     for (const file of descriptorsOf(pid)) {
       if (found.size === names.size || ++looks > MARK_HOLDER_LOOKS_MAX) return found;
       for (const [, major = '', minor = '', inode = ''] of textOf(file).matchAll(MARK)) {
         const name = `${Number.parseInt(major, 16)}:${Number.parseInt(minor, 16)}:${inode}`;
-        if (names.has(name)) found.set(name, holder);
+        if (names.has(name)) found.set(name, pid);
       }
     }
   }
   return found;
-}
-
-/**
- * Returns the processes that may have marks, the helpers first, because a listener may have thousands of descriptors. `holder` is the
- * worker, which leads the process session of its helper.
- */
-function candidates(): { readonly pid: number; readonly holder: number }[] {
-  const all = processesNamed((name) => name === HELPER_NAME || name.startsWith(SERVER_NAME)).filter(({ pid }) => pid !== process.pid);
-  const isHelper = ({ name }: { readonly name: string }): boolean => name === HELPER_NAME;
-  const helpers = all.filter(isHelper).map(({ pid, session }) => ({ pid, holder: startTicksOf(session) === undefined ? pid : session }));
-  return [...helpers, ...all.filter((one) => !isHelper(one)).map(({ pid }) => ({ pid, holder: pid }))];
 }
 
 /**

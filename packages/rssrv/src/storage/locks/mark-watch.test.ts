@@ -6,7 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { LOCKS_PER_HELPER_MAX, MARK_LOOK_MS, MARK_LOOK_REST } from '../../machine/limits.ts';
+import { LOCKABLE_FILES_AT_ONCE, MARK_LOOK_MS, MARK_LOOK_REST } from '../../machine/limits.ts';
 import type { LockRequest } from './file-locks.ts';
 import { type MarkedVolume, MarkWatch } from './mark-watch.ts';
 import { removeFolder } from '@rsio/base/testing/remove-folder';
@@ -96,13 +96,13 @@ test('a file that has vanished is reported, so that its volume gets the right re
 });
 
 test('a look that took long is followed by a long rest, one helper looks at a bounded number, and the end ends it', async () => {
-  const names = Array.from({ length: LOCKS_PER_HELPER_MAX + 1 }, (_, index) => `f${index}`);
+  const names = Array.from({ length: LOCKABLE_FILES_AT_ONCE + 1 }, (_, index) => `f${index}`);
   waiting = [volume('wide@0', ...names)];
   busy = new Set([file('f0')]);
   lookMs = 2_000;
   watch.follow();
   await look(1);
-  expect(asked.map(({ length }) => length)).toEqual([LOCKS_PER_HELPER_MAX, 1]);
+  expect(asked.map(({ length }) => length)).toEqual([LOCKABLE_FILES_AT_ONCE, 1]);
   clock.advance(2 * lookMs * MARK_LOOK_REST - 1);
   expect(asked).toHaveLength(2);
   await look(1, 1);
@@ -129,7 +129,7 @@ test('a pool that does not answer holds up no other, and is looked at once', asy
   await vi.waitFor(() => expect(freed).toHaveLength(3));
 });
 
-test('a helper that cannot be started frees nothing, and the next look tries again', async () => {
+test('a look that fails frees nothing, and the next look tries again', async () => {
   waiting = [volume('one@0', 'one')];
   let isFailing = true;
   const failing = new MarkWatch({

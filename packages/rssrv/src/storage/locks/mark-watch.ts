@@ -6,7 +6,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Clock, Timer } from '@rsio/base/lib/clock';
-import { LOCKS_PER_HELPER_MAX, MARK_LOOK_MS, MARK_LOOK_REST } from '../../machine/limits.ts';
+import { LOCKABLE_FILES_AT_ONCE, MARK_LOOK_MS, MARK_LOOK_REST } from '../../machine/limits.ts';
 import type { takeLocks } from './file-locks.ts';
 
 /** A volume that is not served because a worker has files of the volume open, and the open files. */
@@ -73,12 +73,12 @@ export class MarkWatch {
     if (this.waitingIn(pool).length > 0) this.lookAfter(pool, Math.max(MARK_LOOK_MS, tookMs * MARK_LOOK_REST));
   }
 
-  /** Checks the files of these volumes once. Returns the keys of the volumes without marked files. Throws if no helper can be started. */
+  /** Checks the files of these volumes once. Returns the keys of the volumes without marked files. */
   private async freedKeys(volumes: readonly MarkedVolume[]): Promise<Set<string>> {
     const all = volumes.flatMap(({ key, files }) => files.map((file) => ({ key, file })));
     const freed = new Set(all.map(({ key }) => key));
-    for (let start = 0; start < all.length && !this.isStopped; start += LOCKS_PER_HELPER_MAX) {
-      const some = all.slice(start, start + LOCKS_PER_HELPER_MAX);
+    for (let start = 0; start < all.length && !this.isStopped; start += LOCKABLE_FILES_AT_ONCE) {
+      const some = all.slice(start, start + LOCKABLE_FILES_AT_ONCE);
       const busy = await this.busyFiles(some.map(({ file }) => file));
       for (const { key, file } of some) if (busy.has(file)) freed.delete(key);
     }

@@ -1,7 +1,8 @@
-// Tests real marks: while a range helper has a file open for writing, another descriptor of the file shows its mark, and the process with
-// the mark is found. Rules: N11 in docs/GUARANTEES.md.
+// Tests real marks and locks: while a file is open for writing in a worker, another descriptor of the file shows its mark, and the process
+// with the mark is found. Also tests which end of a descriptor or process ends a lock, and storage that does not answer. Rules: N11 in
+// docs/GUARANTEES.md.
 
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -9,16 +10,18 @@ import path from 'node:path';
 import { systemClock } from '@rsio/base/lib/clock';
 import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { needPrograms } from '@rsio/base/testing/needs';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { RangeHelper } from '../files/range-helper.ts';
-import { takeLocks } from './file-locks.ts';
-import { markHolders, markName } from './mark-holders.ts';
 import { removeFolder } from '@rsio/base/testing/remove-folder';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { BoundedCalls } from '../../machine/bounded-calls.ts';
+import { type FileCalls, fileCalls } from '../../machine/file-calls.ts';
+import { FILE_CALL_WAIT_MS, FILE_CALLS_PER_DEVICE_MAX } from '../../machine/limits.ts';
+import { areLockable, takeLocks } from './file-locks.ts';
+import { markHolders, markName } from './mark-holders.ts';
 
+const { EAGAIN, ENOLCK } = os.constants.errno;
 let directory = '';
 let opened: number[] = [];
 
-beforeEach((context) => needPrograms(context, 'perl'));
 beforeEach(() => {
   directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-marks-'));
   opened = [];
@@ -34,81 +37,119 @@ function open(name: string, flags: string): number {
   return descriptor;
 }
 
-/** Returns the leader of the process session to which this process and its children belong. */
-const session = (): number =>
-  Number(
-    fs
-      .readFileSync('/proc/self/stat', 'latin1')
-      .replace(/^.*\) /, '')
-      .split(' ')[3],
-  );
+const mark = (descriptor: number): Promise<string | null> => new Promise((resolve) => fileCalls().mark(descriptor, resolve));
+const look = (descriptor: number) => [{ descriptor, shared: false, isLook: true as const }];
+const copies = (): number => fs.readdirSync('/proc/self/fd').filter((fd) => targetOf(fd).startsWith(directory)).length;
 
-test('the mark of a range helper is found with its process, and goes with the open file', async () => {
-  const helper = new RangeHelper({ clock: systemClock, onLost: () => undefined });
+function targetOf(fd: string): string {
+  try {
+    return fs.readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return '';
+  }
+}
+
+test('a mark is seen through every other open file description, and by locks, and goes with the last descriptor of its own', async () => {
   const file = fs.openSync(path.join(directory, 'marked'), 'w+');
-  const [marked, read] = [await helper.attach(file, true, false), await helper.attach(open('read', 'w+'), false, false)];
+  expect(await mark(file)).toBeNull();
   const again = open('marked', 'r');
-  const looks = [again, open('read', 'r')].map((descriptor) => ({ descriptor, shared: false, isLook: true as const }));
-  const names = ['marked', 'read'].map((name) => markName(fs.statSync(path.join(directory, name), { bigint: true })));
-  expect(await takeLocks(looks)).toEqual(['marked', 'held']);
+  expect(await takeLocks([...look(again), ...look(open('other', 'w+'))])).toEqual(['marked', 'held']);
   // Requests for locks also find the mark, whether the lock is exclusive or shared.
   expect(await takeLocks([false, true].map((shared) => ({ descriptor: again, shared })))).toEqual(['marked', 'marked']);
-  const holders = markHolders(new Set(names));
-  expect([...holders.keys()]).toEqual([names[0]]);
-  expect([session(), ...helpers()]).toContain(holders.get(names[0] ?? ''));
-  await marked?.detach();
+  // Locks of a process would end here, because a descriptor of the file is closed.
+  fs.closeSync(fs.openSync(path.join(directory, 'marked'), 'r'));
+  const copy = fileCalls().copyOf(file);
   fs.closeSync(file);
-  expect(await takeLocks(looks)).toEqual(['held', 'held']);
-  expect(markHolders(new Set(names)).size).toBe(0);
-  await read?.detach();
+  expect(await takeLocks(look(again))).toEqual(['marked']);
+  fs.closeSync(copy);
+  expect(await takeLocks(look(again))).toEqual(['held']);
 });
 
-test('the mark stays when its helper is killed, as long as the process has the file open, because it may be writing', async (context) => {
-  const isPermitted = spawnSync('perl', ['-e', 'exit(syscall(438, syscall(434, getppid(), 0), 0, 0) < 0)']).status === 0;
-  context.skip(!isPermitted, 'needs a kernel that lets a process take over open files (Linux 5.6, no stricter rules for ptrace)');
-  let isLost = false;
-  const helper = new RangeHelper({ clock: new FakeClock(), onLost: () => (isLost = true) });
-  const file = fs.openSync(path.join(directory, 'marked'), 'w+');
-  await helper.attach(file, true, false);
-  for (const pid of helpers()) process.kill(pid, 'SIGKILL');
-  await vi.waitFor(() => expect(isLost).toBe(true));
-  const look = [{ descriptor: open('marked', 'r'), shared: false, isLook: true as const }];
-  expect(await takeLocks(look)).toEqual(['marked']);
-  fs.closeSync(file);
-  expect(await takeLocks(look)).toEqual(['held']);
-});
-
-test('a server process that has a mark itself, because its helper has ended, is found', async () => {
-  const name = markName(fs.fstatSync(open('marked', 'w+'), { bigint: true }));
+test('a mark that rssrv 0.2.0 has set, with its helper, is found with its server process', async (context) => {
+  needPrograms(context, 'perl');
+  const descriptor = open('marked', 'w+');
+  const name = markName(fs.fstatSync(descriptor, { bigint: true }));
   const script = `open(my $file, '+<', $ARGV[0]) or die; my $lock = pack('s s x4 q q l x4', 0, 0, 1 << 62, 1, 0); fcntl($file, 37, $lock) or die;
     open(my $name, '>', '/proc/self/comm') or die; print $name 'rssrv: big-2'; close($name); $| = 1; print "ready"; <STDIN>;`;
   const child = spawn('perl', ['-e', script, path.join(directory, 'marked')], { stdio: ['pipe', 'pipe', 'inherit'] });
   await once(child.stdout, 'data');
-  expect(markHolders(new Set([name]))).toEqual(new Map([[name, child.pid]]));
+  expect([await takeLocks(look(descriptor)), markHolders(new Set([name]))]).toEqual([['marked'], new Map([[name, child.pid]])]);
   child.stdin.end();
   await once(child, 'close');
-  expect(markHolders(new Set([name])).size).toBe(0);
+  expect([await takeLocks(look(descriptor)), markHolders(new Set([name])).size]).toEqual([['held'], 0]);
 });
 
-test('without perl it is not known whether a file has a mark', async () => {
-  expect(await takeLocks([{ descriptor: open('file', 'w+'), shared: false, isLook: true }], '/nowhere/perl')).toEqual(['unavailable']);
+test('a lock is that of flock(1), stays when other descriptors are closed, and ends with its own', async (context) => {
+  needPrograms(context, 'flock');
+  const isFree = async (): Promise<boolean> => {
+    const child = spawn('flock', ['-n', path.join(directory, 'locked'), 'true']);
+    return (await once(child, 'exit'))[0] === 0;
+  };
+  const descriptor = fs.openSync(path.join(directory, 'locked'), 'w+');
+  expect([await takeLocks([{ descriptor, shared: false }]), await isFree(), copies()]).toEqual([['held'], false, 1]);
+  fs.closeSync(fs.openSync(path.join(directory, 'locked'), 'r+'));
+  expect(await takeLocks([{ descriptor: open('locked', 'r'), shared: true }])).toEqual(['taken']);
+  expect([await areLockable([path.join(directory, 'locked')]), await isFree()]).toEqual([[true], false]);
+  fs.closeSync(descriptor);
+  expect(await isFree()).toBe(true);
 });
 
-/** Pids of the perl programs that this process has started. */
-function helpers(): number[] {
-  const pids = fs.readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && isChild(pid));
-  return pids.map(Number);
-}
+test('a process that is killed frees its locks and its marks', async () => {
+  const file = path.join(directory, 'file');
+  fs.writeFileSync(file, '');
+  const program = `import fs from 'node:fs';
+    const { fileCalls } = await import(${JSON.stringify(new URL('../../machine/file-calls.ts', import.meta.url).href)});
+    const [locked, marked] = [0, 1].map(() => fs.openSync(${JSON.stringify(file)}, 'r+'));
+    const errno = await fileCalls().flock(locked, 'exclusive');
+    fileCalls().mark(marked, (failed) => console.log(errno, failed));
+    setInterval(() => undefined, 1000);`;
+  const args = ['--conditions=@rsio/source', '--import', 'tsx', '--input-type=module', '-e', program];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  expect(String((await once(child.stdout, 'data'))[0])).toBe('0 null\n');
+  const descriptor = open('file', 'r+');
+  expect(await takeLocks(look(descriptor))).toEqual(['marked']);
+  expect(await fileCalls().flock(descriptor, 'exclusive')).toBe(EAGAIN);
+  child.kill('SIGKILL');
+  await once(child, 'close');
+  expect(await takeLocks([{ descriptor, shared: false }])).toEqual(['held']);
+});
 
-/**
- * Returns true if the process is a perl program that this process has started. The name is checked, because a test file that ran earlier in
- * this process may have left a child that is not a helper.
- */
-function isChild(pid: string): boolean {
-  try {
-    const [, name, parent] = /^\d+ \((.*)\) \S+ (\d+) /.exec(fs.readFileSync(`/proc/${pid}/stat`, 'latin1')) ?? [];
-    return name === 'perl' && Number(parent) === process.pid;
-  } catch {
-    return false;
-  }
-}
+test('storage without locks is unavailable, and a process without free descriptors does not lock', async () => {
+  const without: Partial<FileCalls> = { flock: async () => ENOLCK };
+  const full: Partial<FileCalls> = {
+    copyOf: () => {
+      throw Object.assign(new Error('fcntl failed with EMFILE'), { code: 'EMFILE' });
+    },
+  };
+  const request = { descriptor: open('file', 'w+'), shared: false };
+  const outcomes = [without, full].map((calls) => takeLocks([request], new BoundedCalls(new FakeClock(), { ...fileCalls(), ...calls })));
+  expect(await Promise.all(outcomes)).toEqual([['unavailable'], ['unavailable']]);
+  const calls = new BoundedCalls(systemClock, { ...fileCalls(), ...without });
+  expect(
+    await areLockable(
+      ['file', 'none'].map((name) => path.join(directory, name)),
+      calls,
+    ),
+  ).toEqual([false, true]);
+});
+
+test('storage that does not answer is silent in time, takes few threads, and locks nothing later', async () => {
+  const clock = new FakeClock();
+  const answers: (() => void)[] = [];
+  const flock = vi.fn(fileCalls().flock);
+  const isMarked = vi.fn((_copy: number) => new Promise<boolean>((resolve) => answers.push(() => resolve(false))));
+  const calls = new BoundedCalls(clock, { ...fileCalls(), isMarked, flock });
+  const descriptor = open('hung', 'w+');
+  const rounds = Array.from({ length: FILE_CALLS_PER_DEVICE_MAX + 2 }, () =>
+    takeLocks([{ descriptor, shared: false }, ...look(descriptor)], calls),
+  );
+  await vi.waitFor(() => expect(answers).toHaveLength(FILE_CALLS_PER_DEVICE_MAX));
+  clock.advance(FILE_CALL_WAIT_MS);
+  expect(await Promise.all(rounds)).toEqual(rounds.map(() => ['silent', 'silent']));
+  expect([isMarked.mock.calls.length, copies()]).toEqual([FILE_CALLS_PER_DEVICE_MAX, 1 + FILE_CALLS_PER_DEVICE_MAX]);
+  // The number of a copy cannot be reused while its call runs, so a late call meets no other file.
+  for (const [copy] of isMarked.mock.calls) expect(targetOf(String(copy))).toBe(path.join(directory, 'hung'));
+  for (const answer of answers) answer();
+  await vi.waitFor(() => expect(copies()).toBe(1));
+  expect(flock).not.toHaveBeenCalled();
+});

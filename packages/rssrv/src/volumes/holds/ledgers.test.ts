@@ -113,8 +113,7 @@ function withoutLedger(): void {
   fs.writeFileSync(poolFile(), fs.readFileSync(poolFile(), 'utf8').replace('"version": 2', '"version": 1'));
 }
 
-// rssrv takes the locks of pools with a perl helper.
-beforeEach((context) => needPrograms(context, 'perl', 'flock'));
+beforeEach((context) => needPrograms(context, 'flock'));
 beforeEach(async () => {
   const scene = await openScene();
   const { pool, manifest } = await scene.create();

@@ -20,7 +20,6 @@ export interface VolumeRecord {
 export interface SessionRecord {
   /** Monotonic time of the last report of the session. */
   readonly atMs: number;
-  readonly holesOff: boolean;
   readonly paths: SessionFigures['paths'];
   readonly opens: SessionFigures['opens'];
   /** Maps a volume id to the reports about the volume. */
@@ -42,7 +41,7 @@ export class StatsBook {
     this.ask = ask;
   }
 
-  received(session: string, { volumes, paths, opens, holesOff }: SessionFigures): void {
+  received(session: string, { volumes, paths, opens }: SessionFigures): void {
     const atMs = this.clock.monotonicMs();
     const records = new Map(this.sessions.get(session)?.volumes);
     const reported = new Set(volumes.map(({ volumeId }) => volumeId));
@@ -51,7 +50,7 @@ export class StatsBook {
       if (!reported.has(id) && record.now.outstanding + record.now.heldByLimit > 0)
         records.set(id, { ...record, now: { ...record.now, ...IDLE } });
     for (const now of volumes) records.set(now.volumeId, recordOf(records.get(now.volumeId), now, atMs));
-    this.sessions.set(session, { atMs, holesOff, paths, opens, volumes: records });
+    this.sessions.set(session, { atMs, paths, opens, volumes: records });
     for (const wake of [...this.waiters]) wake(session);
   }
 

@@ -66,7 +66,7 @@ function sessionView({ node, address, beganMs, blockedMs, record }: StatsSession
     sinceMs: beganMs,
     ageMs: record === null ? null : Math.round(monotonicMs - record.atMs),
     isBlocked: blockedMs !== null,
-    holesOff: record?.holesOff ?? false,
+    holesOff: false,
     paths: record?.paths ?? [],
     volumes: volumes.map(([id, one]) => volumeStats(nameOf(id), one, record?.atMs ?? 0)),
   };
@@ -104,7 +104,6 @@ function together(one: SessionStats, other: SessionStats): SessionStats {
     sinceMs: Math.max(one.sinceMs, other.sinceMs),
     ageMs: ages.length === 0 ? null : Math.max(...ages),
     isBlocked: one.isBlocked || other.isBlocked,
-    holesOff: one.holesOff || other.holesOff,
     paths: [...one.paths, ...other.paths],
     volumes: [...volumes.values()],
   };

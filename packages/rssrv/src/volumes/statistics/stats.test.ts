@@ -42,7 +42,7 @@ class Scene {
   readonly book = new StatsBook(this.clock, () => this.asked);
 
   report(volumes: readonly VolumeFigures[], more: Partial<SessionFigures> = {}): void {
-    this.book.received('s1', { volumes, paths: [], opens: [], holesOff: false, ...more });
+    this.book.received('s1', { volumes, paths: [], opens: [], ...more });
   }
 
   view(blockedMs: number | null = null): ReturnType<typeof statsView> {
@@ -88,7 +88,7 @@ test('a client with two sessions is shown once, with the sums of a volume that h
   const book = new StatsBook(scene.clock, () => []);
   const path = { interface: 'if0', address: '10.0.0.2', sinceMs: 1, requests: 3, cipher: null };
   const moved = volume({ reads: 7, heldMs: 2, readLatency: { ...LATENCY, maxUs: 9, sumUs: 6, buckets: [0, 4] } });
-  book.received('s2', { volumes: [moved], paths: [path], opens: [], holesOff: true });
+  book.received('s2', { volumes: [moved], paths: [path], opens: [] });
   const common = { node: 'big-2', address: '10.0.0.2' };
   const sessions = [
     { ...common, beganMs: 5, blockedMs: 6_000, record: scene.book.of('s1') },
@@ -101,7 +101,6 @@ test('a client with two sessions is shown once, with the sums of a volume that h
       client: 'big-2',
       sinceMs: 8,
       isBlocked: true,
-      holesOff: true,
       paths: [path],
       volumes: [
         { volume: 'a@0', reads: 17, heldMs: 2, readLatency: { maxUs: 9, sumUs: 11, buckets: [1, 6] } },

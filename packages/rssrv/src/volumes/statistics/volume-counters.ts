@@ -10,7 +10,6 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import { PATHS_PER_TRUNK_MAX } from '@rsio/protocol/link/limits';
 import {
   counter,
-  flag,
   type Guard,
   type Guarded,
   listOf,
@@ -83,8 +82,6 @@ export type PathFigures = Guarded<typeof pathFigures>;
 
 /** The report of a session. */
 export const sessionFigures = record({
-  /** True if the process of the session cannot punch holes. */
-  holesOff: flag,
   volumes: listOf(volumeFigures, 0, FIGURES_VOLUMES_MAX, 'volumes'),
   paths: listOf(pathFigures, 0, PATHS_CLOSING_FACTOR * PATHS_PER_TRUNK_MAX, 'paths'),
   /** The OPENs in progress. An OPEN may wait, for example for a take-over. */
