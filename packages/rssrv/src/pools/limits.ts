@@ -55,12 +55,14 @@ export const MANIFEST_READS_MAX = 32;
 /** Maximum number of findings about a pool that are kept and shown. */
 export const POOL_FINDINGS_MAX = 100;
 /**
- * Time limit of `fallocate` for a thick volume: ALLOCATE_MIN_MS, plus ALLOCATE_MS_PER_GIB for each GiB, but at most ALLOCATE_MAX_MS.
- * The limit is needed because other changes of the server wait until `fallocate` ends.
+ * Time limit of the allocation for a thick volume: ALLOCATE_MIN_MS, plus ALLOCATE_MS_PER_GIB for each GiB, but at most ALLOCATE_MAX_MS.
+ * The limit is needed because other changes of the server wait until the allocation ends.
  */
 export const ALLOCATE_MS_PER_GIB = 10_000;
 export const ALLOCATE_MIN_MS = 10_000;
 export const ALLOCATE_MAX_MS = 300_000;
+/** Space is allocated in steps of this size, so that an allocation whose time is over ends. */
+export const ALLOCATE_STEP_BYTES = 4 * 1024 ** 3;
 
 // Spare files.
 

@@ -153,6 +153,7 @@ export function remedyOf(errno: string | undefined): string {
     case 'EFBIG':
       return 'its file system has no files of this size; choose a smaller size, or a pool on XFS';
     case 'EOPNOTSUPP':
+    case 'ENOTSUP':
       return 'its file system cannot allocate space; create the volume without --thick';
     case 'EACCES':
     case 'EPERM':
