@@ -63,7 +63,6 @@ const REPLACED = [
   'storage/open-backend',
   'volumes/volumes',
   'machine/worker-user',
-  'machine/system-calls',
   'pools/disk/kill-step',
   'server/shared/shared-pool-parts',
 ];

@@ -73,10 +73,11 @@ export const PRODUCTS = {
     folders: {},
     libraries: ['koffi'],
     scripts: { 'packaging/fence_rsio': 'usr/sbin/fence_rsio', 'packaging/ocf-pool': 'usr/lib/ocf/resource.d/rsio/pool' },
-    depends: ['nodejs (>= 20.19)', 'libc6 (>= 2.28)', 'adduser', 'perl:any'],
+    depends: ['nodejs (>= 20.19)', 'libc6 (>= 2.28)', 'adduser'],
     beside: ['rsio-common'],
     formerly: [],
-    recommends: ['logrotate', 'qemu-utils'],
+    // perl sends the log to the journal or to syslog.
+    recommends: ['logrotate', 'perl', 'qemu-utils'],
     suggests: [
       // The first line is for all shared pools, and the second line only for shared pools in Ceph.
       ...['mount', 'xfsprogs'],

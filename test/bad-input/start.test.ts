@@ -47,6 +47,16 @@ const WITHOUT_LOCKS = `
   };
 `;
 
+/** Fails to load koffi, as on a platform for which koffi has no build. */
+const WITHOUT_KOFFI = `
+  const Module = require('node:module');
+  const load = Module._load;
+  Module._load = (name, ...rest) => {
+    if (/(^|\\/)koffi(\\/index.cjs)?$/.test(name)) throw new Error('Cannot find the native Koffi module');
+    return load(name, ...rest);
+  };
+`;
+
 /** Returns a prefix of the command line of a program that runs the text before its own code. */
 function preloading(text: string): string[] {
   const file = path.join(hosts.host().root, 'preload.cjs');
@@ -135,6 +145,24 @@ describe('rssrv', () => {
     const isSaid = (): boolean => /The limit of open files is 150, but .* for 3 volumes/.test(host.log('rssrv'));
     await waitFor(isSaid, 10_000, 'The reload says it with its numbers');
     await host.stop('rssrv');
+  });
+
+  it('a machine without koffi is named, by both daemons and by --check, and nothing is left', async () => {
+    const host = hosts.host(preloading(WITHOUT_KOFFI));
+    const network = await hosts.network(1);
+    host.writeConfig('rssrv', serverConfig(network, { volumes: VOLUMES }));
+    host.writeConfig('rsiod', clientConfig(network));
+    const platform = `${process.platform}-${process.arch}`;
+    for (const program of ['rssrv', 'rsiod'] as const)
+      expectOneLine(
+        await host.tryStart(program),
+        new RegExp(
+          `^${program}: The library koffi cannot be loaded on ${platform} \\(Cannot find the native Koffi module\\): install RSIO again, ` +
+            'with its package or npm run build, on a platform for which koffi has a build, such as Linux on x86-64 or arm64 \\[E_SYSTEM\\]$',
+        ),
+      );
+    expect(await host.check('rssrv')).toMatchObject({ code: 1, stderr: expect.stringContaining('The library koffi cannot be loaded') });
+    expectNothingLeft(host);
   });
 
   it('--check says why server processes have more rights than they need', async (context) => {

@@ -2,7 +2,6 @@
 // must not be affected. The cases that wait for time-outs start first and run in parallel. Only this test checks the expected log lines,
 // because `npm run conformance` cannot read the log of a server. Rules: G8 to G10.
 
-import { isProgramThere, needPrograms } from '@rsio/base/testing/needs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { keyOf } from '../support/hosts/configs.ts';
 import { useHosts } from '../support/hosts/hosts.ts';
@@ -15,8 +14,6 @@ import { RESTART_CASES } from './server/restart.ts';
 import { Target, type TargetOptions } from './base/target.ts';
 
 const NAMESPACE_KEY = '0xkey-of-the-whole-namespace';
-// rssrv needs perl to lock pools.
-const HAS_PERL = isProgramThere('perl');
 const LOGGED_DEADLINE_MS = 5_000;
 
 const hosts = useHosts('file');
@@ -39,7 +36,7 @@ function optionsOf(): TargetOptions {
       blocks: 'blocks',
       foreign: 'oracle',
       shared: 'common',
-      replica: HAS_PERL ? 'replica' : null,
+      replica: 'replica',
     },
     isWitness: true,
     control: {
@@ -50,7 +47,7 @@ function optionsOf(): TargetOptions {
 }
 
 beforeAll(async () => {
-  scene = await Scene.begin(hosts, `namespacekey = ${NAMESPACE_KEY}`, HAS_PERL);
+  scene = await Scene.begin(hosts, `namespacekey = ${NAMESPACE_KEY}`, true);
   const options = optionsOf();
   target = new Target(options);
   for (const one of SERVER_CASES.filter(({ isPatient }) => isPatient)) {
@@ -69,8 +66,7 @@ afterAll(async () => {
 const RESTARTING = new Set(RESTART_CASES);
 
 describe.each(SERVER_CASES.filter((one) => !RESTARTING.has(one)))('$id', (one) => {
-  it(one.expects, async (context) => {
-    if (one.needs.includes('replica volume')) needPrograms(context, 'perl');
+  it(one.expects, async () => {
     expect(lacks(one, target)).toBe('');
     const before = scene.host.log('rssrv').length;
     await (patient.get(one) ?? runCase(one, target));
@@ -83,8 +79,7 @@ describe.each(SERVER_CASES.filter((one) => !RESTARTING.has(one)))('$id', (one) =
 });
 
 describe.each(RESTART_CASES)('$id', (one) => {
-  it(one.expects, async (context) => {
-    if (one.needs.includes('replica volume')) needPrograms(context, 'perl');
+  it(one.expects, async () => {
     await runCase(one, target);
   });
 });

@@ -1,7 +1,6 @@
 // The two configuration files of the demo, as an administrator would write them. This file makes only the texts; the demo writes the files.
 // Both daemons can share one root, because their files have different names.
 
-import { isProgramThere } from '@rsio/base/testing/needs';
 import type { FileSystem } from './devices/file-systems.ts';
 import type { DemoAddresses } from './addresses.ts';
 
@@ -11,8 +10,6 @@ export const DOCS = 'docs';
 export const SCRATCH = 'scratch';
 
 const NODE = 'big-2';
-/** Without perl, rssrv cannot lock files. The demo can do without locks, because no other program uses its files. */
-const UNLOCKED = isProgramThere('perl') ? '' : 'unlocked    = yes\n';
 const KEY = '0xbig2-for-the-demo-only';
 
 export interface VolumeFiles {
@@ -39,11 +36,11 @@ address     = ${server[1]}
 
 [volume ${DOCS}]
 path        = ${files.docs}
-${UNLOCKED}
+
 [volume ${SCRATCH}]
 path        = ${files.scratch}
 size        = 64m
-${UNLOCKED}${files.disks.map(([{ volume, sizeMib }, file]) => diskOfServer(volume, file, sizeMib)).join('')}
+${files.disks.map(([{ volume, sizeMib }, file]) => diskOfServer(volume, file, sizeMib)).join('')}
 [clients]
 ${NODE} ${KEY}
 `;
@@ -54,7 +51,7 @@ function diskOfServer(volume: string, file: string, sizeMib: number): string {
 [volume ${volume}]
 path        = ${file}
 size        = ${sizeMib}m
-${UNLOCKED}`;
+`;
 }
 
 /** `disks`: volumes that become block devices. */

@@ -5,7 +5,6 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { SERVER_METHODS } from '@rsio/api/rssrv/server-methods';
-import { needPrograms } from '@rsio/base/testing/needs';
 import { ADMIN_PER_SESSION_MAX, ADMIN_PART_MAX_BYTES } from '@rsio/protocol/wire/limits';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { OP } from '@rsio/protocol/wire/frames';
@@ -30,9 +29,7 @@ let server: Host;
 let network: TestNetwork;
 let instance = 1;
 
-beforeEach(async (context) => {
-  // rssrv needs perl to lock pools.
-  needPrograms(context, 'perl');
+beforeEach(async () => {
   server = hosts.host();
   network = await hosts.network(1);
 });

@@ -7,7 +7,6 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { callServer } from '@rsio/api/rssrv/call-server';
-import { needPrograms } from '@rsio/base/testing/needs';
 import { expect, it } from 'vitest';
 import { makeReflinkDisk } from '../support/devices/reflink-disk.ts';
 import { clientConfig, startServer } from '../support/hosts/configs.ts';
@@ -42,8 +41,6 @@ function overwrite(disk: string, places: readonly number[]): void {
 it('an image answers for blocks that the disk has lost, but not for those that were written since its refresh', {
   timeout: TEST_MS,
 }, async (context) => {
-  // rssrv needs perl to lock pools.
-  needPrograms(context, 'perl');
   const host = hosts.host();
   const network = await hosts.network(1);
   const mount = makeReflinkDisk(hosts, host, DISK_BYTES, 'btrfs');

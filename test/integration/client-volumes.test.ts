@@ -5,7 +5,6 @@
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
-import { needPrograms } from '@rsio/base/testing/needs';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { clientConfig, keyOf, type ServerConfigOptions, startClient, startServer } from '../support/hosts/configs.ts';
 import { emptyPool } from '../support/hosts/empty-pool.ts';
@@ -24,9 +23,7 @@ let server: Host;
 let client: Host;
 let network: TestNetwork;
 
-beforeEach(async (context) => {
-  // rssrv needs perl to lock pools.
-  needPrograms(context, 'perl');
+beforeEach(async () => {
   server = hosts.host();
   client = hosts.host();
   network = await hosts.network(2);

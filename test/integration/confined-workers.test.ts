@@ -206,23 +206,6 @@ it('a file that was replaced under its name is not passed on, and no descriptor 
   expect(await cycle()).toEqual(before);
 });
 
-it('without koffi, server processes open files themselves, and the log says how to get it', async (context) => {
-  needRoot(context);
-  const [server, client, network] = [hosts.host(), hosts.host(), await hosts.network(1)];
-  server.writeConfig('rssrv', serverConfig(network, { volumes: { oracle: { path: server.file('oracle.img'), size: '4m' } } }));
-  process.env['RSIO_TEST_WITHOUT_PASSING'] = '1';
-  await server.startFaulty().finally(() => delete process.env['RSIO_TEST_WITHOUT_PASSING']);
-  await startClient(client, network);
-  await client.rsconfigWell('-a', 'oracle');
-  const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/oracle');
-  await nbd.verify(0, MIB);
-  nbd.close();
-  const status = statusOf(server.worker('big-2'));
-  expect([status.get('Seccomp'), status.get('NoNewPrivs')]).toEqual(['0', '0']);
-  const page = await server.rsadm('status');
-  expect(page.stdout).toContain('Server processes run as root');
-});
-
 it('a user that does not exist, or that is root, is refused at its line', async () => {
   const [server, network] = [hosts.host(), await hosts.network(1)];
   for (const [user, text] of [

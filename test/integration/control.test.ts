@@ -10,7 +10,6 @@ import { misfit, type Shape } from '@rsio/base/lib/shape';
 import { COMMANDS } from '@rsio/rsconfig/command-table';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { beforeAll, expect, it } from 'vitest';
-import { isProgramThere } from '@rsio/base/testing/needs';
 import { makeReflinkDisk } from '../support/devices/reflink-disk.ts';
 import { emptyPool } from '../support/hosts/empty-pool.ts';
 import { clientConfig, serverConfig, type ServerConfigOptions } from '../support/hosts/configs.ts';
@@ -28,7 +27,6 @@ const hosts = useHosts('file');
 let server: Host;
 let client: Host;
 let network: TestNetwork;
-let hasPool: boolean;
 let hasReflink: boolean;
 
 function volumesOf(host: Host): ServerConfigOptions['volumes'] {
@@ -41,9 +39,6 @@ function volumesOf(host: Host): ServerConfigOptions['volumes'] {
 
 beforeAll(async () => {
   ({ server, client, network } = await startPair(hosts, volumesOf));
-  // rssrv needs perl to lock pools.
-  hasPool = isProgramThere('perl');
-  if (!hasPool) return;
   const mount = makeReflinkDisk(hosts, server);
   hasReflink = mount !== null;
   const pools = { fast: { path: await emptyPool(server, mount === null ? 'pool' : 'reflink/pool') } };
@@ -155,7 +150,6 @@ const ON_REFLINK: readonly string[] = [
 ];
 
 it.for(Object.entries(CALLS))('rsconfig --json: %s', async ([name, calls], context) => {
-  context.skip(name.startsWith('volume-') && !hasPool, 'needs perl');
   context.skip(ON_REFLINK.includes(name) && !hasReflink, 'needs xfsprogs and root');
   const wrong = client.file('wrong.cfg');
   writeFileSync(wrong, '[interface if0]\nadress = 1.2.3.4\n[namespace x]\n', { mode: 0o644 });

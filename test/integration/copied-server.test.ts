@@ -4,8 +4,7 @@
 
 import { cpSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { needPrograms } from '@rsio/base/testing/needs';
-import { beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { clientConfig, serverConfig } from '../support/hosts/configs.ts';
 import { emptyPool } from '../support/hosts/empty-pool.ts';
 import type { Host } from '../support/hosts/host.ts';
@@ -15,9 +14,6 @@ import { waitFor } from '../support/programs/wait-for.ts';
 
 const hosts = useHosts();
 const WAIT_MS = 20_000;
-
-// rssrv needs perl to lock pools.
-beforeEach((context) => needPrograms(context, 'perl'));
 
 async function firstByte(client: Host): Promise<number | undefined> {
   const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/oracle');

@@ -6,8 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { needPrograms } from '@rsio/base/testing/needs';
-import { beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { reflinkDisk } from '../support/devices/reflink-disk.ts';
 import { clientConfig, keyOf, startServer } from '../support/hosts/configs.ts';
 import { emptyPool, makeEmptyPool } from '../support/hosts/empty-pool.ts';
@@ -28,8 +27,6 @@ const VOLUMES = 50;
 const PYTHON = '/usr/bin/python3';
 
 const hosts = useHosts();
-
-beforeEach((context) => needPrograms(context, 'perl'));
 
 interface Scene {
   readonly server: Host;

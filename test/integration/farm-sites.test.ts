@@ -7,7 +7,6 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { callServer } from '@rsio/api/rssrv/call-server';
 import type { ReplicationView } from '@rsio/api/views/views';
-import { systemReflink } from '@rsio/rssrv/pools/snapshots/reflink';
 import { expect, it } from 'vitest';
 import { reflinkDisk } from '../support/devices/reflink-disk.ts';
 import { keyOf, serverConfig } from '../support/hosts/configs.ts';
@@ -55,7 +54,6 @@ async function folderOf(host: Host, pool: string, name: string): Promise<string>
 it('replications go on at the next owner of a shared pool, as the source and as the follower', {
   timeout: 4 * WAIT_MS,
 }, async (context) => {
-  context.skip(systemReflink().ranges === null, 'needs koffi');
   const farm = await FarmScene.onFiles(context, hosts, OWNERS, ['fast']);
   const site = hosts.host();
   const pool = path.join(reflinkDisk(hosts, site, context), 'pool');

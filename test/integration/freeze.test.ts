@@ -5,7 +5,6 @@
 
 import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { needPrograms } from '@rsio/base/testing/needs';
 import { expect, it } from 'vitest';
 import { DeviceScene } from '../support/devices/device-scene.ts';
 import { needDevices } from '../support/devices/devices.ts';
@@ -19,7 +18,6 @@ const ENDED = 'the command that asked for it has ended without a word';
 const hosts = useHosts();
 
 it('a frozen file system is clean in its snapshot, and goes on', { timeout: TEST_MS }, async (context) => {
-  needPrograms(context, 'perl');
   needDevices(context);
   const probe = hosts.host();
   const pool = path.join(reflinkDisk(hosts, probe, context), 'pool');

@@ -2,7 +2,6 @@
 // host sees neither an error nor an old block, and the record of the gate moves with the pool. Rules: D2, G33, G39, G40.
 
 import { tmpdir } from 'node:os';
-import { needPrograms } from '@rsio/base/testing/needs';
 import { SocketHost } from '@rsio/gates/testing/socket-host';
 import { expect, it } from 'vitest';
 import type { Host } from '../support/hosts/host.ts';
@@ -87,8 +86,7 @@ class Writer {
   }
 }
 
-it('a host goes on at a mirror that loses a server and gets it back; the mirror has no reservations', async (context) => {
-  needPrograms(context, 'perl');
+it('a host goes on at a mirror that loses a server and gets it back; the mirror has no reservations', async () => {
   const defaults = { heartbeat: '400ms', suspect: '100ms', dead: '1s', 'mirror-patience': '300ms' };
   const options = { poolParent: tmpdir(), defaults };
   const site = await MirrorSite.start(await loopbackMirrorPlaces(hosts), options, (action) => hosts.onClean(action));

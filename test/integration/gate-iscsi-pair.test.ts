@@ -2,7 +2,6 @@
 // ports. It moves the volume by SET TARGET PORT GROUPS. One gate stands still, or is killed. Rules: D1, D2, D3, G41.
 
 import { beforeAll, expect, it } from 'vitest';
-import { needPrograms } from '@rsio/base/testing/needs';
 import { SocketInitiator } from '@rsio/gates/iscsi/testing/socket-initiator';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
@@ -60,8 +59,7 @@ async function seenBy(host: SocketInitiator): Promise<{ readonly id: string; rea
   return { id, groups };
 }
 
-it('both gates show one unit, and the standby refuses I/O until it is ordered', async (context) => {
-  needPrograms(context, 'perl');
+it('both gates show one unit, and the standby refuses I/O until it is ordered', async () => {
   const [first, second] = [await login(0), await login(1)];
   const [one, other] = [await seenBy(first), await seenBy(second)];
   expect([one.id.length > 0, one.id === other.id]).toEqual([true, true]);
@@ -72,8 +70,7 @@ it('both gates show one unit, and the standby refuses I/O until it is ordered', 
   expect((await pair.viewOf(1)).volumes).toMatchObject([{ state: 'standby' }]);
 });
 
-it('a gate that stands still loses the volume to the gate that the host orders, and reverts nothing when it goes on', async (context) => {
-  needPrograms(context, 'perl');
+it('a gate that stands still loses the volume to the gate that the host orders, and reverts nothing when it goes on', async () => {
   const [first, second] = [await login(0), await login(1)];
   expect(await first.writeBlock(0, block('A'))).toMatchObject({ status: 0 });
   const { pid } = await pair.gates[0].call('daemon', {});
@@ -90,8 +87,7 @@ it('a gate that stands still loses the volume to the gate that the host orders, 
   expect(await (await login(0)).writeBlock(0, block('D'))).toMatchObject({ status: 2, sense: STANDBY });
 });
 
-it('the machine of the active gate dies, and the host orders the volume to the other gate', async (context) => {
-  needPrograms(context, 'perl');
+it('the machine of the active gate dies, and the host orders the volume to the other gate', async () => {
   await pair.isIn(1, 'active');
   const first = await login(0);
   await pair.gates[1].kill('rsiod');

@@ -2,7 +2,6 @@
 // and an old write, arrives when it has repeated the write over the second gate, and has written something newer. The first gate then takes
 // the volume back, and must not revert the block. Nothing stands still. Rules: D1, D3.
 
-import { needPrograms } from '@rsio/base/testing/needs';
 import { systemClock } from '@rsio/base/lib/clock';
 import { SocketInitiator } from '@rsio/gates/iscsi/testing/socket-initiator';
 import { capsule } from '@rsio/gates/nvme/testing/nvme-host';
@@ -62,8 +61,7 @@ async function lie(order: () => void, write: () => void): Promise<void> {
 
 it('NVMe: a read and an old write that lie on the first gate take the volume back, and revert nothing', {
   timeout: TEST_MS,
-}, async (context) => {
-  needPrograms(context, 'perl');
+}, async () => {
   const pair = await GatePair.begin(hosts, await hosts.network(1));
   const { nqn, targets } = pair;
   const { address } = targets[0];
@@ -116,8 +114,7 @@ it('NVMe: a read and an old write that lie on the first gate take the volume bac
 
 it('iSCSI: an order and an old write that lie on the first gate take the volume back, and revert nothing', {
   timeout: TEST_MS,
-}, async (context) => {
-  needPrograms(context, 'perl');
+}, async () => {
   const pair = await GatePair.begin(hosts, await hosts.network(1), undefined, ['--iscsi']);
   const { nqn: target, targets } = pair;
   const { address } = targets[0];

@@ -2,7 +2,6 @@
 // One gate stands still, is killed or loses its paths to the server, or another client of the volume is in the way. Rules: D1, D2, D3, G41.
 
 import { beforeAll, expect, it } from 'vitest';
-import { needPrograms } from '@rsio/base/testing/needs';
 import { GATE_SWITCH_MS } from '@rsio/gates/limits';
 import { capsule } from '@rsio/gates/nvme/testing/nvme-host';
 import { SocketHost } from '@rsio/gates/testing/socket-host';
@@ -63,8 +62,7 @@ async function written(path: { readonly io: SocketHost }, text: string): Promise
   }
 }
 
-it('both gates show one namespace of one subsystem, and say which of them has it', async (context) => {
-  needPrograms(context, 'perl');
+it('both gates show one namespace of one subsystem, and say which of them has it', async () => {
   const [first, second] = [await login(0), await login(1)];
   expect([await stateAt(first.admin), await stateAt(second.admin)]).toEqual([OPTIMIZED, NON_OPTIMIZED]);
   expect(Math.abs(first.admin.cntlid - second.admin.cntlid)).toBeGreaterThan(1_000);
@@ -75,8 +73,7 @@ it('both gates show one namespace of one subsystem, and say which of them has it
   expect(await pair.gates[1].rsconfigWell('gate', 'show', 'pair')).toMatch(/^ +1 {2}osl:oracle@0 +16m +standby$/m);
 });
 
-it('a gate that stands still loses the volume to the gate that the host asks, and reverts nothing when it goes on', async (context) => {
-  needPrograms(context, 'perl');
+it('a gate that stands still loses the volume to the gate that the host asks, and reverts nothing when it goes on', async () => {
   const [first, second] = [await login(0), await login(1)];
   await written(first, 'A');
   const { pid } = await pair.gates[0].call('daemon', {});
@@ -101,8 +98,7 @@ it('a gate that stands still loses the volume to the gate that the host asks, an
   expect(await stateAt(second.admin)).toBe(OPTIMIZED);
 });
 
-it('a host that reaches one gate alone gets the volume there, but not sooner than ten seconds after the last switch', async (context) => {
-  needPrograms(context, 'perl');
+it('a host that reaches one gate alone gets the volume there, but not sooner than ten seconds after the last switch', async () => {
   await pair.isIn(1, 'active');
   await pair.isIn(0, 'standby');
   const first = await login(0);
@@ -116,8 +112,7 @@ it('a host that reaches one gate alone gets the volume there, but not sooner tha
   expect((await second.io.readBlock(60, 0, BLOCK)).equals(block('E'))).toBe(true);
 });
 
-it('the machine of the active gate dies, and the other gate goes on; then it comes back as a standby', async (context) => {
-  needPrograms(context, 'perl');
+it('the machine of the active gate dies, and the other gate goes on; then it comes back as a standby', async () => {
   await pair.isIn(1, 'active');
   await pair.isIn(0, 'standby');
   const first = await login(0);
@@ -130,16 +125,14 @@ it('the machine of the active gate dies, and the other gate goes on; then it com
   expect((await first.io.readBlock(60, 0, BLOCK)).equals(block('F'))).toBe(true);
 });
 
-it('a gate that has taken the volume over has it again after a restart, before its hosts come', async (context) => {
-  needPrograms(context, 'perl');
+it('a gate that has taken the volume over has it again after a restart, before its hosts come', async () => {
   await pair.isIn(0, 'active');
   await pair.gates[0].kill('rsiod');
   await pair.gates[0].start('rsiod');
   await pair.isIn(0, 'active');
 });
 
-it('a client that is no gate keeps the volume, whatever hosts send to the standbys', async (context) => {
-  needPrograms(context, 'perl');
+it('a client that is no gate keeps the volume, whatever hosts send to the standbys', async () => {
   await pair.isIn(0, 'active');
   await pair.gates[0].rsconfigWell('-d', 'oracle', '--force');
   const mars = hosts.host();

@@ -6,7 +6,6 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { callServer } from '@rsio/api/rssrv/call-server';
-import { needPrograms } from '@rsio/base/testing/needs';
 import { expect, it } from 'vitest';
 import { reflinkDisk } from '../support/devices/reflink-disk.ts';
 import { clientConfig, startServer } from '../support/hosts/configs.ts';
@@ -46,8 +45,6 @@ function numbered(value: number): Buffer {
 it('images under writes: one moment for several, holders, restoring, and a kill between two of them', {
   timeout: TEST_MS,
 }, async (context) => {
-  // rssrv needs perl to lock pools.
-  needPrograms(context, 'perl');
   host = hosts.host();
   const network = await hosts.network(1);
   const pool = path.join(reflinkDisk(hosts, host, context), 'pool');

@@ -3,7 +3,6 @@
 // back. Unit tests in packages/rsiod/src/mirrors/commands cover the steps of the commands. Rules: G35.
 
 import { randomBytes } from 'node:crypto';
-import { needPrograms } from '@rsio/base/testing/needs';
 import { beforeEach, expect, it } from 'vitest';
 import { clientConfig, keyOf, serverConfig } from '../support/hosts/configs.ts';
 import { emptyPool } from '../support/hosts/empty-pool.ts';
@@ -24,9 +23,7 @@ let servers: Host[];
 let client: Host;
 let network: TestNetwork;
 
-beforeEach(async (context) => {
-  // rssrv needs perl to lock pools.
-  needPrograms(context, 'perl');
+beforeEach(async () => {
   network = await hosts.network(1);
   const addresses = [10, 11, 12, 13].map((last) => network.subnets[0]!.address(last));
   servers = [];

@@ -4,8 +4,7 @@
 
 import { MIRRORS } from '@rsio/api/views/mirror-views';
 import { misfit } from '@rsio/base/lib/shape';
-import { isProgramThere, needPrograms } from '@rsio/base/testing/needs';
-import { beforeAll, beforeEach, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { clientConfig, serverConfig, startServer } from '../support/hosts/configs.ts';
 import { emptyPool } from '../support/hosts/empty-pool.ts';
 import type { Host } from '../support/hosts/host.ts';
@@ -20,7 +19,6 @@ let [big9, big8, pi1, client]: Host[] = [];
 let witnessFile: string;
 
 beforeAll(async () => {
-  if (!isProgramThere('perl')) return;
   [big9, big8, pi1, client] = [hosts.host(), hosts.host(), hosts.host(), hosts.host()];
   const networks = [await hosts.network(1), await hosts.network(1), await hosts.network(1)];
   const rights = { 'big-2': 'manage' };
@@ -46,9 +44,6 @@ beforeAll(async () => {
     'the three servers are connected',
   );
 });
-
-// rssrv needs perl to lock pools.
-beforeEach((context) => needPrograms(context, 'perl'));
 
 function threeServers([first, ...others]: TestNetwork[]): string {
   const more = others.map((network, index) => {

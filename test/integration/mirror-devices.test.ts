@@ -6,7 +6,6 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { needPrograms } from '@rsio/base/testing/needs';
 import { expect, it } from 'vitest';
 import { DeviceHost, needDevices, needResend } from '../support/devices/devices.ts';
 import { useHosts } from '../support/hosts/hosts.ts';
@@ -41,7 +40,6 @@ it('the device goes on when a server stands still, and when rsiod is killed or r
   needDevices(context);
   needResend(context);
   needTool(context, 'fio', 'fio');
-  needPrograms(context, 'perl');
   const devices = new DeviceHost(hosts);
   await devices.ready;
   const client = devices.host;

@@ -3,7 +3,6 @@
 // forcing.test.ts in packages/rsiod/src/mirrors/commands tests steps that fail and the texts about losses. Rules: G33.
 
 import { randomBytes } from 'node:crypto';
-import { needPrograms } from '@rsio/base/testing/needs';
 import { expect, it } from 'vitest';
 import { clientConfig, keyOf, serverConfig } from '../support/hosts/configs.ts';
 import { emptyPool } from '../support/hosts/empty-pool.ts';
@@ -36,9 +35,7 @@ async function startServer(network: TestNetwork, index: number): Promise<Host> {
   return host;
 }
 
-it('the server that is left has all data, and the one that comes back is no part of it', { timeout: 300_000 }, async (context) => {
-  // rssrv needs perl to lock pools.
-  needPrograms(context, 'perl');
+it('the server that is left has all data, and the one that comes back is no part of it', { timeout: 300_000 }, async () => {
   const network = await hosts.network(1);
   const [, lost] = [await startServer(network, 0), await startServer(network, 1)];
   const client = hosts.host();

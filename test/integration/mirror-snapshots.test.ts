@@ -4,8 +4,7 @@
 
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { needPrograms } from '@rsio/base/testing/needs';
-import { beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { reflinkDisk } from '../support/devices/reflink-disk.ts';
 import { callServer } from '@rsio/api/rssrv/call-server';
 import { useHosts } from '../support/hosts/hosts.ts';
@@ -20,8 +19,6 @@ const TEST_MS = 300_000;
 const SOON_MS = 30_000;
 
 const hosts = useHosts();
-
-beforeEach((context) => needPrograms(context, 'perl'));
 
 async function snapshotData(server: Host, snapshot: string): Promise<Buffer | null> {
   const { volume, snapshots } = await callServer(server.rssrvPaths.controlSocket, 'volume-show', { name: 'db', universe: 0 });

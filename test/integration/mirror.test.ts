@@ -8,7 +8,6 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { needPrograms } from '@rsio/base/testing/needs';
 import { beforeEach, expect, it } from 'vitest';
 import { clientConfig, keyOf, serverConfig } from '../support/hosts/configs.ts';
 import { emptyPool } from '../support/hosts/empty-pool.ts';
@@ -39,9 +38,7 @@ let begun: Promise<void> | undefined;
 /** Another client, started for the first test that needs it. */
 let venusHost: Host | undefined;
 
-beforeEach(async (context) => {
-  // rssrv needs perl to lock pools.
-  needPrograms(context, 'perl');
+beforeEach(async () => {
   begun ??= begin();
   await begun;
   for (const host of [...servers, client]) if (host.processes().length === 0) await host.start(host === client ? 'rsiod' : 'rssrv');

@@ -2,7 +2,6 @@
 // drain of rsapp is an event. wait-event reports messages and events, and misses nothing between two calls.
 
 import { beforeAll, expect, it } from 'vitest';
-import { isProgramThere, needPrograms } from '@rsio/base/testing/needs';
 import { useHosts } from '../support/hosts/hosts.ts';
 import type { Host } from '../support/hosts/host.ts';
 import { AppSite, kill } from '../support/scenes/app-site.ts';
@@ -14,7 +13,6 @@ let big2: Host;
 let venus: Host;
 
 beforeAll(async () => {
-  if (!isProgramThere('perl')) return;
   site = await AppSite.start(hosts, { nodes: ['big-2', 'venus'] });
   [big2, venus] = [site.node('big-2'), site.node('venus')];
   await site.createMirror('db', SIZE);
@@ -46,8 +44,7 @@ async function position(node: Host): Promise<string> {
   return (await node.rsconfigWell('wait-event', '--position')).trim();
 }
 
-it('a message arrives once, and the position leads from one to the next', { timeout: 90_000 }, async (context) => {
-  needPrograms(context, 'perl');
+it('a message arrives once, and the position leads from one to the next', { timeout: 90_000 }, async () => {
   const heard = wait(venus, '--from', 'big-2', '--after', await position(venus));
   const { stdout } = await big2.run('rsconfig', ['send', 'venus', 'first'], 10_000);
   expect(stdout).toBe('sent to venus through 2 servers\n');
@@ -69,8 +66,7 @@ it('a message arrives once, and the position leads from one to the next', { time
   expect((await big2.rsconfig('send', 'mars', 'x')).stderr).toContain('shares a volume');
 });
 
-it('events of rsapp are heard, and listed with those of rsiod', { timeout: 60_000 }, async (context) => {
-  needPrograms(context, 'perl');
+it('events of rsapp are heard, and listed with those of rsiod', { timeout: 60_000 }, async () => {
   const drained = wait(big2, '--kind', 'node', '--state', 'drained', '--after', await position(big2));
   await big2.rsconfigWell('node', 'drain');
   expect(await drained).toMatchObject({ code: 0, text: 'drained' });

@@ -2,11 +2,11 @@
 // process until the process has ended. Afterwards the other server must serve these volumes without a command. kill-combinations.test.ts
 // tests the same for files of sections [volume]. Also tests a process that must not outlive its listener. Rules: N11 in docs/GUARANTEES.md.
 
-import { fork } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { startTicksOf } from '@rsio/base/daemon/process-facts';
-import { needPrograms } from '@rsio/base/testing/needs';
 import { expect, it } from 'vitest';
 import { startClient, startServer } from '../support/hosts/configs.ts';
 import { emptyPool } from '../support/hosts/empty-pool.ts';
@@ -22,8 +22,7 @@ const hosts = useHosts();
 const shown = (host: Host, name: string): Promise<string> => host.rsadmWell('volume', 'show', name);
 const isServed = async (host: Host, name: string): Promise<boolean> => (await shown(host, name)).includes('state:     served');
 
-it('a server process that outlives its listener keeps the volumes of pools that it has open', async (context) => {
-  needPrograms(context, 'perl');
+it('a server process that outlives its listener keeps the volumes of pools that it has open', async () => {
   const [server, client, second] = [hosts.host(), hosts.host(), hosts.host()];
   const network = await hosts.network(1);
   const pools = { a: { path: await emptyPool(server, 'a') }, b: { path: await emptyPool(server, 'b') } };
@@ -59,9 +58,11 @@ it('a server process that outlives its listener keeps the volumes of pools that 
 });
 
 it('a server process whose listener ends before it has loaded its program ends, too', async () => {
-  const worker = fork(WORKER, [], { execArgv: [], stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
+  const worker = spawn(process.execPath, [WORKER, JSON.stringify({ user: null })], {
+    stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'ignore', 'pipe'],
+  });
   hosts.onClean(() => worker.kill('SIGKILL'));
   const ended = once(worker, 'exit', { signal: AbortSignal.timeout(WAIT_MS) });
-  worker.disconnect();
+  (worker.stdio[3] as Socket).destroy();
   expect(await ended).toEqual([expect.any(Number), null]);
 });

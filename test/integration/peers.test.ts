@@ -9,10 +9,8 @@ import { callServer } from '@rsio/api/rssrv/call-server';
 import { systemClock } from '@rsio/base/lib/clock';
 import type { RsError } from '@rsio/base/lib/errors';
 import { quietLog } from '@rsio/base/log/log';
-import { needPrograms } from '@rsio/base/testing/needs';
 import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { nextIdentity } from '@rsio/protocol/client-identity';
-import { systemReflink } from '@rsio/rssrv/pools/snapshots/reflink';
 import { OpenSnapshots } from '@rsio/rssrv/replication/peers/open-snapshots';
 import { PeerProcesses } from '@rsio/rssrv/replication/peers/peer-processes';
 import type { Pull, PullProgress } from '@rsio/rssrv/replication/peers/peers';
@@ -71,8 +69,6 @@ class Scene {
   }
 
   static async start(context: TestContext): Promise<Scene> {
-    needPrograms(context, 'perl');
-    context.skip(systemReflink().ranges === null, 'needs koffi');
     const source = hosts.host();
     const network = await hosts.network(2);
     const pool = path.join(reflinkDisk(hosts, source, context), 'pool');

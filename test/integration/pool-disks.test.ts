@@ -6,7 +6,6 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { callServer } from '@rsio/api/rssrv/call-server';
-import { needPrograms } from '@rsio/base/testing/needs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { clientConfig, serverConfig } from '../support/hosts/configs.ts';
 import type { Host } from '../support/hosts/host.ts';
@@ -33,8 +32,6 @@ let pool = '';
 
 beforeEach(async (context) => {
   needFio(context);
-  // rssrv needs perl to lock a pool, and for the range helper, which finds out which blocks are allocated.
-  needPrograms(context, 'perl');
   needTool(context, 'mkfs.ext4', 'e2fsprogs');
   host = hosts.host();
   disk = host.file('disk.img');

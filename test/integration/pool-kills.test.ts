@@ -5,7 +5,6 @@
 import { mkdirSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { callServer } from '@rsio/api/rssrv/call-server';
-import { needPrograms } from '@rsio/base/testing/needs';
 import { PoolFiles } from '@rsio/rssrv/pools/disk/pool-files';
 import { beforeEach, expect, it } from 'vitest';
 import { serverConfig } from '../support/hosts/configs.ts';
@@ -19,10 +18,7 @@ const hosts = useHosts();
 let host: Host;
 let pool: string;
 
-beforeEach((context) => {
-  // rssrv needs perl to lock pools.
-  needPrograms(context, 'perl');
-});
+beforeEach(() => {});
 
 interface Verb {
   readonly verb: string;

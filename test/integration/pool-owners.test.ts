@@ -3,7 +3,6 @@
 // volume.
 
 import { expect, it } from 'vitest';
-import { needPrograms } from '@rsio/base/testing/needs';
 import { JudgedLoad } from '../support/drills/judged-load.ts';
 import { serverConfig, startClient } from '../support/hosts/configs.ts';
 import { emptyPool } from '../support/hosts/empty-pool.ts';
@@ -22,8 +21,7 @@ const RUNS = Number(process.env['RUNS'] ?? 2);
 
 const hosts = useHosts('file');
 
-it('the holder of a volume goes on at the next server of the pool, and nobody else gets the volume', async (context) => {
-  needPrograms(context, 'perl');
+it('the holder of a volume goes on at the next server of the pool, and nobody else gets the volume', async () => {
   const [one, two, holder, other] = [hosts.host(), hosts.host(), hosts.host(), hosts.host()];
   const network = await hosts.network(2);
   const pool = await emptyPool(one);

@@ -11,9 +11,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { callServer } from '@rsio/api/rssrv/call-server';
 import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
 import { SeededRandom } from '@rsio/base/testing/seeded-random';
-import { needPrograms } from '@rsio/base/testing/needs';
 import { fileSystemOf } from '@rsio/rssrv/machine/file-system';
-import { beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { JUDGED_BYTES, JudgedLoad } from '../support/drills/judged-load.ts';
 import { serverConfig, startClient, startServer } from '../support/hosts/configs.ts';
 import { emptyPool } from '../support/hosts/empty-pool.ts';
@@ -42,9 +41,6 @@ let begun: Promise<{ readonly server: Host; readonly client: Host; readonly netw
 let server: Host;
 let client: Host;
 let network: TestNetwork;
-
-// rssrv needs perl to lock pools.
-beforeEach((context) => needPrograms(context, 'perl'));
 
 /** Makes an empty directory below the root of the server. */
 function directory(name = 'pool'): string {

@@ -3,7 +3,6 @@
 
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { needPrograms } from '@rsio/base/testing/needs';
 import { expect, it } from 'vitest';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { PageShell, stepsOf } from '../support/programs/page-steps.ts';
@@ -20,8 +19,7 @@ function masked(text: string): string {
   return text.replaceAll(/-before-\d+/g, '-before-TIME').replaceAll(/ {2,}/g, ' ');
 }
 
-it('every step of the page about procedures works and prints what the page shows', { timeout: WALK_TIMEOUT_MS }, async (context) => {
-  needPrograms(context, 'perl');
+it('every step of the page about procedures works and prints what the page shows', { timeout: WALK_TIMEOUT_MS }, async () => {
   const { root } = hosts.host();
   const { subnets } = await hosts.network(1);
   const subnet = subnets[0]?.address(0).replace(/\.0$/, '') ?? '';

@@ -4,7 +4,6 @@
 
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { needPrograms } from '@rsio/base/testing/needs';
 import { expect, it } from 'vitest';
 import { clientConfig, keyOf, serverConfig } from '../support/hosts/configs.ts';
 import { emptyPool } from '../support/hosts/empty-pool.ts';
@@ -46,8 +45,7 @@ function masked(text: string): string {
     .replace(/ +/g, ' ');
 }
 
-it('three servers are restarted in turn by the page, and the I/O of a mirror continues', { timeout: LONG_MS }, async (context) => {
-  needPrograms(context, 'perl');
+it('three servers are restarted in turn by the page, and the I/O of a mirror continues', { timeout: LONG_MS }, async () => {
   const network = await hosts.network(2);
   const servers = new Map<string, Host>();
   const addresses: string[] = [];

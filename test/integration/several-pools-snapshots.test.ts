@@ -4,9 +4,7 @@
 
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { needPrograms } from '@rsio/base/testing/needs';
 import { SeededRandom } from '@rsio/base/testing/seeded-random';
-import { systemReflink } from '@rsio/rssrv/pools/snapshots/reflink';
 import { expect, it } from 'vitest';
 import { reflinkDisk } from '../support/devices/reflink-disk.ts';
 import { startClient, startServer } from '../support/hosts/configs.ts';
@@ -36,8 +34,6 @@ async function contentOf(client: Host, name: string): Promise<Buffer> {
 }
 
 it('a stripe over two pools on XFS', { timeout: 300_000 }, async (context) => {
-  needPrograms(context, 'perl');
-  context.skip(systemReflink().ranges === null, 'needs koffi');
   const [server, client] = [hosts.host(), hosts.host()];
   const network = await hosts.network(1);
   await startServer(server, network, { volumes: {} });

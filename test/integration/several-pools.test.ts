@@ -6,7 +6,6 @@
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { needPrograms } from '@rsio/base/testing/needs';
 import { callServer } from '@rsio/api/rssrv/call-server';
 import { beforeEach, expect, it } from 'vitest';
 import { startClient, startServer } from '../support/hosts/configs.ts';
@@ -32,7 +31,6 @@ let pools: Record<string, { path: string }>;
 let begun: Promise<void> | undefined;
 
 beforeEach(async (context) => {
-  needPrograms(context, 'perl');
   needFio(context);
   begun ??= begin();
   await begun;

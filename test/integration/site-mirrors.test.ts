@@ -5,8 +5,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { callServer } from '@rsio/api/rssrv/call-server';
-import { needPrograms } from '@rsio/base/testing/needs';
-import { systemReflink } from '@rsio/rssrv/pools/snapshots/reflink';
 import { expect, it } from 'vitest';
 import { reflinkDisk } from '../support/devices/reflink-disk.ts';
 import { keyOf, serverConfig } from '../support/hosts/configs.ts';
@@ -43,8 +41,6 @@ async function snapshotsOf(server: Host): Promise<readonly Known[]> {
 it('a mirror is replicated by the moments that its client makes, also when one of its servers is lost', {
   timeout: 5 * WAIT_MS,
 }, async (context) => {
-  needPrograms(context, 'perl');
-  context.skip(systemReflink().ranges === null, 'needs koffi');
   const places = await loopbackMirrorPlaces(hosts);
   const servers = places.servers.slice(0, 2) as [Host, Host];
   const disk = reflinkDisk(hosts, servers[0], context);

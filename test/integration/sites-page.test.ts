@@ -4,7 +4,6 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { needPrograms } from '@rsio/base/testing/needs';
-import { systemReflink } from '@rsio/rssrv/pools/snapshots/reflink';
 import { expect, it } from 'vitest';
 import { endMounts } from '../support/devices/end-mounts.ts';
 import { useHosts } from '../support/hosts/hosts.ts';
@@ -28,9 +27,8 @@ function masked(text: string): string {
 
 it('every step of the page about two sites works and prints what the page shows', { timeout: WALK_TIMEOUT_MS }, async (context) => {
   needTool(context, 'nbdcopy', 'libnbd-bin');
-  needPrograms(context, 'perl', 'mkfs.xfs', 'mount', 'losetup');
+  needPrograms(context, 'mkfs.xfs', 'mount', 'losetup');
   if (process.geteuid?.() !== 0) context.skip('only root can mount');
-  context.skip(systemReflink().ranges === null, 'needs koffi');
   const { root } = hosts.host();
   const { subnets } = await hosts.network(1);
   const subnet = subnets[0]?.address(0).replace(/\.0$/, '') ?? '';

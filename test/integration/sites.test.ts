@@ -8,8 +8,6 @@ import path from 'node:path';
 import { callServer } from '@rsio/api/rssrv/call-server';
 import type { SnapshotView } from '@rsio/api/views/views';
 import { errnoName } from '@rsio/base/lib/errors';
-import { needPrograms } from '@rsio/base/testing/needs';
-import { systemReflink } from '@rsio/rssrv/pools/snapshots/reflink';
 import { expect, it, type TestContext } from 'vitest';
 import { reflinkDisk } from '../support/devices/reflink-disk.ts';
 import { clientConfig, keyOf, serverConfig } from '../support/hosts/configs.ts';
@@ -40,8 +38,6 @@ class Sites {
   }
 
   static async start(context: TestContext): Promise<Sites> {
-    needPrograms(context, 'perl');
-    context.skip(systemReflink().ranges === null, 'needs koffi');
     const [source, target] = [hosts.host(), hosts.host()];
     const network = await hosts.network(2);
     const folders = [source, target].map((host) => path.join(reflinkDisk(hosts, host, context), 'pool')) as [string, string];

@@ -4,8 +4,7 @@
 // Rules: N1, N2, G25.
 
 import path from 'node:path';
-import { needPrograms } from '@rsio/base/testing/needs';
-import { beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { DeviceHost, needDevices } from '../support/devices/devices.ts';
 import { startClient, startServer } from '../support/hosts/configs.ts';
 import { emptyPool } from '../support/hosts/empty-pool.ts';
@@ -26,9 +25,6 @@ let server: Host;
 let client: Host;
 const shared = useHosts('file');
 let begun: Promise<void> | undefined;
-
-// rssrv needs perl to lock pools.
-beforeEach((context) => needPrograms(context, 'perl'));
 
 /** Starts server and client. The content of volume oracle begins with OLD, and oracle has the snapshot monday. */
 async function startWithSnapshot(): Promise<void> {

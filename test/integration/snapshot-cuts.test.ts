@@ -3,7 +3,6 @@
 // `npm run drill -- power-cuts`, which runs hundreds. Skipped without root, loop devices or xfsprogs. Rules: G26.
 
 import { randomInt } from 'node:crypto';
-import { needPrograms } from '@rsio/base/testing/needs';
 import { expect, it } from 'vitest';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { CutDrill } from '../support/power-cuts/cut-drill.ts';
@@ -14,8 +13,6 @@ const SEED_MAX = 2 ** 30;
 const hosts = useHosts();
 
 it('after a power cut and a kill, everything is there that was answered', { timeout: TEST_MS }, async (context) => {
-  // rssrv needs perl to lock pools.
-  needPrograms(context, 'perl');
   const seed = randomInt(1, SEED_MAX);
   const drill = await CutDrill.begin(hosts, seed);
   if (drill === null)

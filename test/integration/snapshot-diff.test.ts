@@ -6,7 +6,6 @@ import { closeSync, fsyncSync, ftruncateSync, mkdirSync, openSync, readFileSync,
 import path from 'node:path';
 import { callServer } from '@rsio/api/rssrv/call-server';
 import { systemClock } from '@rsio/base/lib/clock';
-import { needPrograms } from '@rsio/base/testing/needs';
 import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { systemReflink } from '@rsio/rssrv/pools/snapshots/reflink';
 import { CHANGED } from '@rsio/rssrv/snapshots/reads/changed-ranges';
@@ -121,8 +120,6 @@ it.for(['xfs', 'btrfs'] as const)('a fragmented file on %s', { timeout: TEST_MS 
 });
 
 it('snapshots of a volume that a client writes to, trims and that grows', { timeout: TEST_MS }, async (context) => {
-  needPrograms(context, 'perl');
-  context.skip(systemReflink().ranges === null, 'needs koffi');
   const host = hosts.host();
   const network = await hosts.network(1);
   const pool = path.join(reflinkDisk(hosts, host, context), 'pool');

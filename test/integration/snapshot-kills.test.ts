@@ -7,7 +7,6 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { callServer } from '@rsio/api/rssrv/call-server';
-import { needPrograms } from '@rsio/base/testing/needs';
 import { PoolFiles } from '@rsio/rssrv/pools/disk/pool-files';
 import { expect, it } from 'vitest';
 import { reflinkDisk } from '../support/devices/reflink-disk.ts';
@@ -73,7 +72,6 @@ async function state(): Promise<string[]> {
 }
 
 it('the next start finds the state before or after, of all volumes of the change', { timeout: TEST_MS }, async (context) => {
-  needPrograms(context, 'perl');
   host = hosts.host();
   pool = path.join(reflinkDisk(hosts, host, context), 'pool');
   mkdirSync(pool);

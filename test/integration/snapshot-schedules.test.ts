@@ -5,7 +5,6 @@
 import { appendFileSync, chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { callServer } from '@rsio/api/rssrv/call-server';
-import { needPrograms } from '@rsio/base/testing/needs';
 import { expect, it } from 'vitest';
 import { reflinkDisk } from '../support/devices/reflink-disk.ts';
 import { startServer } from '../support/hosts/configs.ts';
@@ -15,7 +14,6 @@ import { waitFor } from '../support/programs/wait-for.ts';
 const hosts = useHosts();
 
 it('a schedule makes its snapshots at once, and goes on after a restart', { timeout: 300_000 }, async (context) => {
-  needPrograms(context, 'perl');
   const host = hosts.host();
   const network = await hosts.network(1);
   const pool = path.join(reflinkDisk(hosts, host, context), 'pool');

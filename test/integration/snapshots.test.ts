@@ -8,8 +8,7 @@ import { closeSync, mkdirSync, openSync, readSync, statSync, writeSync } from 'n
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { callServer } from '@rsio/api/rssrv/call-server';
-import { needPrograms } from '@rsio/base/testing/needs';
-import { beforeEach, expect, it, type TestContext } from 'vitest';
+import { expect, it, type TestContext } from 'vitest';
 import { reflinkDisk } from '../support/devices/reflink-disk.ts';
 import { clientConfig, startServer } from '../support/hosts/configs.ts';
 import { emptyPool } from '../support/hosts/empty-pool.ts';
@@ -31,9 +30,6 @@ let host: Host;
 let network: TestNetwork;
 let pool: string;
 let begun: Promise<void> | undefined;
-
-// rssrv needs perl to lock pools.
-beforeEach((context) => needPrograms(context, 'perl'));
 
 /** Starts a server with a pool on XFS that has the volumes db and log, and a client that may change them. */
 async function start(context: TestContext): Promise<void> {

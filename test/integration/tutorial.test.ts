@@ -49,7 +49,6 @@ async function walk(shell: PageShell, steps: readonly Step[], masked: (text: str
 it('every step of the tutorial works and prints what the page shows', async (context) => {
   for (const [tool, debianPackage] of Object.entries(TOOLS)) needTool(context, tool, debianPackage);
   needFio(context);
-  needPrograms(context, 'perl');
   const { page, root, shell } = await opened();
   context.skip((await fileSystemOf(root)) !== 'other', 'needs a directory on a disk for temporary files: set TMPDIR');
   const steps = stepsOf(page.replace(sectionOf(page, FARM), ''));
@@ -59,7 +58,7 @@ it('every step of the tutorial works and prints what the page shows', async (con
 
 it('ten commands lead from three bare machines to a pool that moves, and goes on when its owner is killed', async (context) => {
   needTool(context, 'nbdcopy', 'libnbd-bin');
-  needPrograms(context, 'perl', 'mkfs.xfs', 'mount', 'losetup');
+  needPrograms(context, 'mkfs.xfs', 'mount', 'losetup');
   if (process.geteuid?.() !== 0) context.skip('only root can mount');
   const { page, root, shell } = await opened();
   hosts.onClean(() => endMounts([root]));

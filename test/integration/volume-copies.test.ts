@@ -30,9 +30,7 @@ let network: TestNetwork;
 let fast: string;
 let slow: string;
 
-beforeEach(async (context) => {
-  // rssrv needs perl to lock pools.
-  needPrograms(context, 'perl');
+beforeEach(async () => {
   host = hosts.host();
   network = await hosts.network(1);
 });

@@ -6,7 +6,6 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statfsSync, statSync 
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { callServer } from '@rsio/api/rssrv/call-server';
-import { needPrograms } from '@rsio/base/testing/needs';
 import { beforeEach, expect, it, type TestContext } from 'vitest';
 import { reflinkDisk } from '../support/devices/reflink-disk.ts';
 import { clientConfig, startServer } from '../support/hosts/configs.ts';
@@ -30,9 +29,7 @@ let network: TestNetwork;
 let fast: string;
 let slow: string;
 
-beforeEach(async (context) => {
-  // rssrv needs perl to lock pools.
-  needPrograms(context, 'perl');
+beforeEach(async () => {
   host = hosts.host();
   network = await hosts.network(1);
 });

@@ -3,7 +3,6 @@
 // again after a kill of rsiod.
 
 import { beforeAll, expect, it } from 'vitest';
-import { isProgramThere } from '@rsio/base/testing/needs';
 import { useHosts } from '../support/hosts/hosts.ts';
 import type { Host } from '../support/hosts/host.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
@@ -18,7 +17,6 @@ let big2: Host;
 let venus: Host;
 
 beforeAll(async () => {
-  if (!isProgramThere('perl')) return;
   site = await AppSite.start(hosts, { nodes: NODES });
   big2 = site.node('big-2');
   venus = site.node('venus');

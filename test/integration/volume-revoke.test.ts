@@ -5,8 +5,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { needPrograms } from '@rsio/base/testing/needs';
-import { beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { clientConfig, keyOf, serverConfig, startServer } from '../support/hosts/configs.ts';
 import { emptyPool } from '../support/hosts/empty-pool.ts';
 import type { Host } from '../support/hosts/host.ts';
@@ -24,8 +23,6 @@ const LONG_MS = 180_000;
 const QUICK = { heartbeat: '400ms', suspect: '100ms', dead: '1s', 'mirror-patience': '300ms' };
 
 const hosts = useHosts();
-
-beforeEach((context) => needPrograms(context, 'perl'));
 
 interface Scene {
   readonly server: Host;

@@ -4,7 +4,6 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { needPrograms } from '@rsio/base/testing/needs';
 import { expect, it } from 'vitest';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { needTool } from '../support/programs/programs.ts';
@@ -20,7 +19,6 @@ const REMEDY = /: .*\b(?:rsconfig|rsadm|volume) \w+|: .*--\w+/;
 const hosts = useHosts();
 
 it('every operation works on every kind of volume, or is refused with the reason and a command, as OPERATING.md says', async (context) => {
-  needPrograms(context, 'perl');
   needTool(context, 'qemu-img', 'qemu-utils');
   const scene = await TableScene.start(hosts, context);
   const volumes: { readonly kind: string; readonly volume: TableVolume }[] = [];

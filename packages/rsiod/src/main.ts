@@ -24,6 +24,7 @@ import { ClientDaemon } from './daemon/daemon.ts';
 import type { NewGates } from './frontends/gate-frontends.ts';
 import { deviceFacts } from './frontends/system/device-choice.ts';
 import { type KeeperAbove, keeperAbove, keeperFor, wantsKeeper } from './keeper/keeper-choice.ts';
+import { native } from './sys/koffi.ts';
 import { KEEPER_VARIABLE, KeeperLink } from './keeper/keeper-link.ts';
 import { nextIdentity } from '@rsio/protocol/client-identity';
 import { CORES_PER_PROCESS } from './processes/limits.ts';
@@ -200,6 +201,8 @@ export function runRsiod(newGates: NewGates): void {
         logFile: keeperLog(paths, config.log, isJournal),
         node: nodeOf(config),
       });
+      // The daemon loads koffi later. A machine on which it could not is told now.
+      native();
       await startDaemon({
         program: 'rsiod',
         foreground,

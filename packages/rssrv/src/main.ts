@@ -17,6 +17,7 @@ import { EventFile } from '@rsio/common/events/event-file';
 import { systemClock } from '@rsio/base/lib/clock';
 import { plural } from '@rsio/base/lib/units';
 import { copyToStderr, openLog } from '@rsio/base/log/log';
+import { libc } from './machine/libc.ts';
 import { openFilesLimit, openFilesWarning } from './server/descriptor-limit.ts';
 import { missingAddresses, volumeWarnings } from './server/environment-check.ts';
 import { Listener } from './listener/listener.ts';
@@ -75,6 +76,8 @@ runProgram(
     takesPositionals: false,
   },
   async ({ values, root, out, note, report }) => {
+    // rssrv cannot lock, mark or pass files on a machine without the calls of the kernel.
+    libc();
     const paths = rssrvPaths(root);
     const config = withControlGroup(loadRssrvConfig(paths.configFile));
     if (values.check === true) {

@@ -3,7 +3,7 @@
 // its rights (machine/). A worker must not continue without its listener, so it exits when the channel to the listener closes (S10).
 
 import net, { type Socket } from 'node:net';
-import { nameProcess } from '@rsio/base/daemon/process-facts';
+import { assert } from '@rsio/base/lib/assert';
 import { systemClock } from '@rsio/base/lib/clock';
 import { programVersion } from '@rsio/base/lib/version';
 import { type DaemonLog, type LowestLevel, openLog } from '@rsio/base/log/log';
@@ -21,7 +21,7 @@ import { type SystemCalls, systemCalls } from './machine/system-calls.ts';
 import { FIGURES_INTERVAL_MS } from './volumes/limits.ts';
 import type { FromWorker, ToSession, ToWorker, WorkerLog } from './session/channel/channel.ts';
 import { STORAGE_THREADS, WORKER_DRAIN_TIMEOUT_MS, WORKER_FAREWELL_MS } from './server/limits.ts';
-import { type ListenerChannel, lineChannel, nodeChannel } from './session/channel/listener-channel.ts';
+import { type ListenerChannel, listenerChannel } from './session/channel/listener-channel.ts';
 import { SessionHost, type SessionHostPorts } from './server/workers/session-host.ts';
 
 /** Values that a process must get before it gives up its rights, because a confined process cannot get them. */
@@ -35,7 +35,7 @@ interface Given {
 type FileCalls = Pick<SessionHostPorts, 'calls' | 'nowait' | 'fileSize' | 'dropPages'>;
 
 class WorkerProcess {
-  private readonly given: Given | null;
+  private readonly given: Given;
   private readonly calls: FileCalls;
   private readonly channel: ListenerChannel;
   private readonly hosts = new Map<string, SessionHost>();
@@ -45,7 +45,7 @@ class WorkerProcess {
   private readonly pools = { bodies: new BufferPool(WINDOW_BYTES), outputs: new OutputPool() };
   private readonly threads = new ThreadShares(STORAGE_THREADS);
 
-  constructor(given: Given | null, calls: FileCalls, channel: ListenerChannel) {
+  constructor(given: Given, calls: FileCalls, channel: ListenerChannel) {
     this.given = given;
     this.calls = calls;
     this.channel = channel;
@@ -59,10 +59,10 @@ class WorkerProcess {
     });
   }
 
-  receive(message: ToWorker, socket: Socket | undefined): void {
+  receive(message: ToWorker): void {
     switch (message.type) {
       case 'session':
-        this.receiveFor(message.session, message.message, socket ?? this.passedSocket(message.socketTag));
+        this.receiveFor(message.session, message.message, this.passedSocket(message.socketTag));
         return;
       case 'log-level':
         this.log?.setLevel(message.level as LowestLevel);
@@ -95,7 +95,7 @@ class WorkerProcess {
     // The message is for a session that has already ended.
     else {
       socket?.destroy();
-      SessionHost.discard(message, this.given?.receiver ?? null);
+      SessionHost.discard(message, this.given.receiver);
     }
   }
 
@@ -103,7 +103,7 @@ class WorkerProcess {
    * Returns the connection that came as a descriptor; undefined if no connection came, or if this process had no free descriptor for it.
    */
   private passedSocket(tag: number | undefined): Socket | undefined {
-    if (this.given === null || tag === undefined) return undefined;
+    if (tag === undefined) return undefined;
     try {
       const [fd] = this.given.receiver.take(tag);
       return fd === undefined ? undefined : new net.Socket({ fd });
@@ -127,10 +127,9 @@ class WorkerProcess {
     this.setName(`rssrv: ${nodes.length === 0 ? 'standby' : nodes.length === 1 ? nodes[0] : `${nodes.length} nodes`}`);
   }
 
-  /** Sets the name of the process. A confined process uses a system call, because another user cannot change the name in /proc. */
+  /** Sets the name of the process. A system call, because another user cannot change the name in /proc. */
   setName(name: string): void {
-    if (this.given === null) nameProcess(name);
-    else this.given.calls.setName(name);
+    this.given.calls.setName(name);
   }
 
   private begin(session: string, beginning: Extract<ToSession, { type: 'begin' }>): void {
@@ -139,7 +138,7 @@ class WorkerProcess {
       threads: this.threads,
       ...this.calls,
       pools: this.pools,
-      receiver: this.given?.receiver ?? null,
+      receiver: this.given.receiver,
       isListenerThere: () => this.channel.isOpen(),
       send: (message) => {
         if (message.type === 'ended') {
@@ -156,14 +155,10 @@ class WorkerProcess {
   }
 }
 
-/**
- * Gives up the rights of this process in the way that `argument`, a Confinement, describes. If `argument` is missing, returns null, and the
- * process opens files itself.
- */
-function confined(argument: string | undefined): Given | null {
-  if (argument === undefined) return null;
+/** Gives up the rights of this process in the way that `argument`, a Confinement, describes. */
+function confined(argument: string | undefined): Given {
+  assert(argument !== undefined, 'A worker that its listener has not started');
   const calls = systemCalls();
-  if (calls === null) throw new Error('The package koffi cannot be loaded: install it again');
   const unprotected = confine(JSON.parse(argument) as Confinement, calls);
   return { calls, unprotected, receiver: new DescriptorReceiver(calls, PASSED_SOCKET) };
 }
@@ -187,15 +182,15 @@ endIfReplaced(process.env[LISTENER_VERSION]);
 // Get the calls before `confined` is called, because a confined process can no longer read the files of koffi.
 const calls = { calls: fileCalls(), nowait: systemNowaitRead(), fileSize: systemFileSize(), dropPages: systemDropPages() };
 const given = confined(process.argv[2]);
-const channel = given === null ? nodeChannel() : lineChannel();
+const channel = listenerChannel();
 const worker = new WorkerProcess(given, calls, channel);
 worker.setName('rssrv: standby');
 channel.follow(
-  (message, socket) => worker.receive(message, socket),
+  (message) => worker.receive(message),
   () => worker.listenerLost(),
 );
 // A worker ignores SIGINT, because the listener decides when the worker exits.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);
 worker.reportLater();
-worker.send({ type: 'ready', unprotected: given?.unprotected ?? [] });
+worker.send({ type: 'ready', unprotected: given.unprotected });

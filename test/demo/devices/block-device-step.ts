@@ -111,7 +111,7 @@ export class BlockDeviceStep {
       return;
     }
     if (!canDiscard(device)) {
-      screen.line('Skipped: fstrim, because the server cannot punch holes in its file (this needs Perl and a file system with holes)');
+      screen.line('Skipped: fstrim, because the server cannot punch holes in its file (this needs a file system with holes)');
       return;
     }
     // Unmounts the file system first, because deleted blocks become free only when the file system has written the deletion to the device.

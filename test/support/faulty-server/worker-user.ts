@@ -4,5 +4,5 @@
 import { chooseWorkerUser as chooseSoundly, type WorkerUserChoice, type WorkerUserFacts } from '@rsio/rssrv/machine/worker-user';
 
 export function chooseWorkerUser(facts: WorkerUserFacts): WorkerUserChoice {
-  return facts.configured === null && facts.canPass ? { user: null, warning: null } : chooseSoundly(facts);
+  return facts.configured === null ? { user: null, warning: null } : chooseSoundly(facts);
 }

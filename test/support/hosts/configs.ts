@@ -1,7 +1,6 @@
 // The two configuration files of a usual pair: one server and its clients in namespace osl over every subnet of a test network. Tests that
 // concern the configuration files themselves write their own text.
 
-import { isProgramThere } from '@rsio/base/testing/needs';
 import type { Host } from './host.ts';
 import type { TestNetwork } from './hosts.ts';
 
@@ -44,8 +43,6 @@ export interface ClientConfigOptions {
 export const ENCRYPTED: Readonly<Record<string, string>> = { tls: 'on' };
 
 export const SERVER_NAME = 'big-9';
-/** Without perl, rssrv cannot lock files. A test can do without locks, because no other program uses its files. */
-const UNLOCKED: Readonly<Record<string, string>> = isProgramThere('perl') ? {} : { unlocked: 'yes' };
 
 export function keyOf(node: string): string {
   return `0x${node}-secret-of-the-lab`;
@@ -60,7 +57,7 @@ export function serverConfig(network: Pick<TestNetwork, 'port' | 'serverAddresse
     section(`server ${options.name ?? SERVER_NAME}`, { serverid: '1', ...options.server }),
     ...network.serverAddresses.map((address, index) => section(`interface if${index + 1}`, { address })),
     ...Object.entries(options.pools ?? {}).map(([name, keys]) => section(`pool ${name}`, keys)),
-    ...Object.entries(options.volumes).map(([name, keys]) => section(`volume ${name}`, { ...UNLOCKED, ...keys })),
+    ...Object.entries(options.volumes).map(([name, keys]) => section(`volume ${name}`, keys)),
     lines('clients', clients),
     ...(options.rights === undefined ? [] : [lines('rights', options.rights)]),
   ].join('\n');

@@ -3,8 +3,6 @@
 
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { needPrograms } from '@rsio/base/testing/needs';
-import { systemReflink } from '@rsio/rssrv/pools/snapshots/reflink';
 import { beforeEach, expect, type TestContext } from 'vitest';
 import { reflinkDisk } from '../devices/reflink-disk.ts';
 import { startClient, startServer } from '../hosts/configs.ts';
@@ -25,10 +23,8 @@ export class BackupScene {
   private begun: Promise<void> | undefined;
 
   async begin(context: TestContext): Promise<void> {
-    needPrograms(context, 'perl');
     needTool(context, 'qemu-img', 'qemu-utils');
     needTool(context, 'qemu-nbd', 'qemu-utils');
-    context.skip(systemReflink().ranges === null, 'needs koffi');
     this.begun ??= this.start(context);
     await this.begun;
   }

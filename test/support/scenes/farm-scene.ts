@@ -78,7 +78,7 @@ export class FarmScene {
     pools: readonly string[],
     program: ServerProgram = 'rssrv',
   ): Promise<FarmScene> {
-    needPrograms(context, 'perl', 'mkfs.xfs', 'mount', 'losetup');
+    needPrograms(context, 'mkfs.xfs', 'mount', 'losetup');
     if (process.geteuid?.() !== 0) context.skip('only root can mount');
     const scene = new FarmScene(names, pools, hosts, program);
     const fences = setInterval(() => scene.endWanted(), FENCE_LOOK_MS);

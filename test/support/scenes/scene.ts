@@ -50,7 +50,7 @@ export class Scene {
 
   /**
    * `namespaceKeys`: further lines of the server's section `[namespace]`. `hasPool`: whether the server has a pool with the volume
-   * `replica`. A pool needs perl.
+   * `replica`.
    */
   static async begin(hosts: Hosts, namespaceKeys = '', hasPool = false): Promise<Scene> {
     const host = hosts.host();

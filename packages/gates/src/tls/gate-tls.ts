@@ -49,7 +49,7 @@ function sharedContext(): Shared {
 /** Returns a warning about TLS on this machine for the administrator; null if there is none. */
 export function tlsWarning(): string | null {
   return sharedContext().hasTickets
-    ? 'Linux hosts cannot use TLS here, because Node sends session tickets: install the package koffi for this Node'
+    ? 'Linux hosts cannot use TLS here, because this Node sends session tickets: run rsiod with Node 20, 22 or 24'
     : null;
 }
 

@@ -1,11 +1,10 @@
 // Turns session tickets off. The kernel of a Linux host takes a connection over after the handshake, and ends it when a ticket arrives.
-// Node cannot turn tickets off, so this file calls Node's own OpenSSL through koffi, an optional package. Invariant: nothing is changed
-// without koffi, with an untested version of Node, or if the context does not have OpenSSL's default number of tickets.
+// Node cannot turn tickets off, so this file calls Node's own OpenSSL through koffi. Invariant: nothing is changed with an untested
+// version of Node, or if the context does not have OpenSSL's default number of tickets.
 
-import { createRequire } from 'node:module';
 import { inspect } from 'node:util';
 import type { SecureContext } from 'node:tls';
-import type * as Koffi from 'koffi';
+import { native } from '@rsio/rsiod/sys/koffi';
 
 /** The form in which Node shows the address of the OpenSSL context; koffi does not accept the value itself. */
 const ADDRESS = /^\[External: ([0-9a-f]{6,16})\]$/;
@@ -19,9 +18,7 @@ export function withoutTickets({ context }: SecureContext): boolean {
     const [, address] = ADDRESS.exec(inspect(Reflect.get(context as object, '_external'))) ?? [];
     const isTested = TESTED_NODES.includes(Number(process.versions.node.split('.')[0]));
     if (address === undefined || !isTested) return false;
-    // An optional package cannot be imported statically, and no bundle can contain its binaries.
-    const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
-    const node = koffi.load(null);
+    const { library: node } = native();
     const at = BigInt(`0x${address}`);
     const count = node.func('SSL_CTX_get_num_tickets', 'size_t', ['uintptr_t']);
     if (count(at) !== TICKETS) return false;

@@ -46,7 +46,7 @@ const CONTROL_HEADER_BYTES = 16;
 const DESCRIPTOR_BYTES = 4;
 const NAME_MAX_BYTES = 15;
 
-/** Returns null if koffi is not installed or does not support this machine. */
+/** Throws E_SYSTEM if the machine is not supported. */
 export const systemCalls = throughLibc((libc): SystemCalls => {
   const { check, errno } = libc;
   const [socketpair, sendmsg, recvmsg] = [libc.socketpair(), libc.sendmsg(), libc.recvmsg()];

@@ -19,7 +19,6 @@ afterAll(() => removeFolder(folder));
 const usual = (users: 'with' | 'without'): WorkerUserFacts => ({
   configured: null,
   uid: 0,
-  canPass: true,
   canSwitch: true,
   userFile: path.join(folder, users),
 });
@@ -34,7 +33,6 @@ it('root uses the user of the key, else rsio', () => {
 
 it.each<[string, WorkerUserFacts | (() => WorkerUserFacts), string]>([
   ['no user rsio', () => usual('without'), 'create the user rsio (useradd --system rsio)'],
-  ['no koffi', () => ({ ...usual('with'), canPass: false }), 'install the package koffi'],
   ['no capabilities', () => ({ ...usual('with'), canSwitch: false }), 'CAP_SETUID, CAP_SETGID and CAP_KILL'],
 ])('root stays root with a warning: %s', (_, facts, remedy) => {
   const { user, warning } = chooseWorkerUser(typeof facts === 'function' ? facts() : facts);

@@ -13,8 +13,6 @@ export interface WorkerUserFacts {
   readonly configured: string | null;
   /** Effective user of the listener. */
   readonly uid: number;
-  /** True if descriptors can be passed to workers (system-calls.ts). */
-  readonly canPass: boolean;
   /** True if the listener may start and end processes of other users. */
   readonly canSwitch: boolean;
   readonly userFile?: string;
@@ -30,7 +28,7 @@ export interface WorkerUserChoice {
   readonly warning: string | null;
 }
 
-export function chooseWorkerUser({ configured, uid, canPass, canSwitch, userFile }: WorkerUserFacts): WorkerUserChoice {
+export function chooseWorkerUser({ configured, uid, canSwitch, userFile }: WorkerUserFacts): WorkerUserChoice {
   const named = userNamed(configured ?? DEFAULT_USER, userFile);
   if (uid !== 0) {
     const warning =
@@ -40,7 +38,6 @@ export function chooseWorkerUser({ configured, uid, canPass, canSwitch, userFile
     return { user: null, warning };
   }
   const asRoot = (remedy: string): WorkerUserChoice => ({ user: null, warning: `Server processes run as root: ${remedy}` });
-  if (!canPass) return asRoot('install the package koffi beside rssrv (npm run build), so that it can pass files to them');
   if (named === undefined) {
     const user = configured ?? DEFAULT_USER;
     return asRoot(`create the user ${user} (useradd --system ${user}) and restart rssrv`);

@@ -16,6 +16,7 @@ import { NullBackend } from '../storage/null-backend.ts';
 import { promised, servedVolume, temporaryDirectory, testPorts } from '../testing/backend-scene.ts';
 import { MAP_CLOSE_WAIT_MS } from './limits.ts';
 import { makeMap } from './map-file.ts';
+import { openMap } from './map-file.ts';
 import { withIntents } from './open-intents.ts';
 
 const REGIONS = 20;
@@ -47,7 +48,8 @@ function scene(name: string, files?: PassedFiles) {
   const clock = new FakeClock();
   const log: string[] = [];
   const inner = new CountedBackend();
-  const ports = { ...testPorts(), clock, ...(files === undefined ? {} : { files }) };
+  const byPath = { open: async () => ({ descriptor: await openMap(volume.replica!), synced: null }) };
+  const ports = { ...testPorts(), clock, files: files ?? byPath };
   const open = (backend: Backend = inner): Promise<Backend> =>
     withIntents(backend, volume, ports, { warn: (text: string) => void log.push(text) });
   return { mapPath, clock, log, inner, open };

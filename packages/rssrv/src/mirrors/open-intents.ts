@@ -9,13 +9,13 @@ import { RsError } from '@rsio/base/lib/errors';
 import type { Log } from '@rsio/base/log/log';
 import type { BackendPorts } from '../storage/files/backend-ports.ts';
 import { asVolumeError } from '../storage/files/opened-file.ts';
-import { filesByPath, type VolumeFiles } from '../storage/files/volume-files.ts';
+import type { VolumeFiles } from '../storage/files/volume-files.ts';
 import type { Backend } from '../storage/io/backend.ts';
 import type { ServedReplica, ServedVolume } from '../storage/io/served-volume.ts';
 import { IntentBackend } from './intent-backend.ts';
 import { MAP_CLOSE_WAIT_MS } from './limits.ts';
 import { descriptorDisk } from './map-disk.ts';
-import { openMap, regionsOf } from './map-file.ts';
+import { regionsOf } from './map-file.ts';
 import { MapWriter, readMap } from './map-writer.ts';
 
 /** The open maps of this process, by path. Each promise resolves when the map is closed. */
@@ -64,12 +64,8 @@ export async function withIntents(
   }
 }
 
-/**
- * Opens the file of the map. If this process may not open paths, `files` asks the listener to open the file. With `isVolatile`, the
- * listener does not open a second descriptor for FUA writes.
- */
-async function descriptorOf(replica: ServedReplica, files: VolumeFiles = filesByPath): Promise<number> {
-  if (files === filesByPath) return openMap(replica);
+/** Takes the file of the map, which the listener has opened. With `isVolatile`, it has no second descriptor for FUA writes. */
+async function descriptorOf(replica: ServedReplica, files: VolumeFiles): Promise<number> {
   return (await files.open({ path: replica.mapPath, readonly: false, isVolatile: true })).descriptor;
 }
 

@@ -15,6 +15,7 @@ import { systemDropPages } from '../storage/io/drop-pages.ts';
 import type { Backend } from '../storage/io/backend.ts';
 import type { BackendPorts } from '../storage/files/backend-ports.ts';
 import { type FileCalls, fileCalls } from '../machine/file-calls.ts';
+import { filesByPath } from '../storage/files/volume-files.ts';
 import { RangeFile } from '../storage/files/range-file.ts';
 
 export function temporaryDirectory(): string {
@@ -50,6 +51,8 @@ export function testPorts(calls: Partial<FileCalls> = {}): TestPorts {
     sleeps: ownSleeps,
     threads: new ThreadShares(STORAGE_THREADS),
     calls: { ...fileCalls(), ...calls },
+    files: filesByPath,
+    nowait: null,
     fileSize: systemFileSize(),
     dropPages: systemDropPages(),
     onError: (operation, errno) => errors.push(`${operation} ${errno}`),

@@ -101,9 +101,9 @@ export function links(): string[] {
   return targets.filter((target) => target.startsWith(directory)).toSorted();
 }
 
-/** Gives each test of the file a directory, and a server without volumes. The tests need perl, which takes the locks. */
+/** Gives each test of the file a directory, and a server without volumes. */
 export function useVolumes(): void {
-  beforeEach((context) => needPrograms(context, 'perl', 'flock'));
+  beforeEach((context) => needPrograms(context, 'flock'));
 
   beforeEach(() => {
     directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-'));

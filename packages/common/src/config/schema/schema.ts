@@ -173,7 +173,7 @@ export const SCHEMA = {
         unlocked: withDefault(
           types.yesNo,
           'no',
-          'Whether rssrv serves a file that it cannot lock, because Perl is missing or the file system has no locks',
+          'Whether rssrv serves a file that it cannot lock, because the file system has no locks',
           'unlocked',
         ),
         id: optional(types.uuid, 'Identity of the volume; if unset, rssrv generates one at the first start and keeps it', 'id'),

@@ -108,7 +108,7 @@ describe.each([
   it('all pending requests are received, each in its own buffer', async (context) => {
     const scene = new Scene(true, withBatch);
     scene.isBusy = true;
-    context.skip(withBatch && FuseBatch.ofMachine(scene.buffers) === null, 'needs koffi, and asynchronous I/O of the kernel');
+    context.skip(withBatch && FuseBatch.ofMachine(scene.buffers) === null, 'needs asynchronous I/O of the kernel');
     const [later, turns] = [['keep two', 'keep three', 'four'], [] as number[]];
     let turn = 0;
     const count = setInterval(() => turn++, 0);
@@ -133,7 +133,7 @@ describe.each([
 
 it('replies under load leave at the end of the turn, or before the descriptor is closed', async (context) => {
   const scene = new Scene(true, true);
-  context.skip(FuseBatch.ofMachine(scene.buffers) === null, 'needs koffi, and asynchronous I/O of the kernel');
+  context.skip(FuseBatch.ofMachine(scene.buffers) === null, 'needs asynchronous I/O of the kernel');
   const read = (): string => {
     const bytes = Buffer.alloc(100);
     try {

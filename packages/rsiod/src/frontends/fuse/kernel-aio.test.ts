@@ -13,7 +13,7 @@ const CALLS = 8;
 
 function aioOf(context: TestContext): KernelAio {
   const aio = systemAio(CALLS);
-  context.skip(aio === null, 'needs koffi, and asynchronous I/O of the kernel');
+  context.skip(aio === null, 'needs asynchronous I/O of the kernel');
   if (aio === null) throw new Error('skipped');
   return aio;
 }

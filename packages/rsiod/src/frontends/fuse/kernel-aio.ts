@@ -1,11 +1,11 @@
-// Executes several reads and writes in one system call, io_submit(2). Node does not offer this call, so it is made through koffi, an
-// optional package. Use this call only for descriptors whose I/O the kernel completes within io_submit, such as a non-blocking /dev/fuse,
+// Executes several reads and writes in one system call, io_submit(2). Node does not offer this call, so it is made through koffi. Use
+// this call only for descriptors whose I/O the kernel completes within io_submit, such as a non-blocking /dev/fuse,
 // so that no I/O is in flight after `execute`. Invariants: the kernel uses only the given ranges of the buffers, and only during `execute`;
 // if the kernel loses a result, the process exits, because the outcome of that I/O is unknown.
 
-import { createRequire } from 'node:module';
 import { assert } from '@rsio/base/lib/assert';
 import type * as Koffi from 'koffi';
+import { native } from '../../sys/koffi.ts';
 
 export interface KernelAio {
   readonly callsMax: number;
@@ -40,21 +40,15 @@ const WORD_BYTES = 4;
 const [PREAD, PWRITE] = [0, 1];
 const WORD = 2 ** 32;
 
-/** Returns null if koffi is not installed, or if this machine does not offer or permit asynchronous I/O. */
+/** Returns null if this machine does not offer or permit asynchronous I/O. */
 export function systemAio(callsMax: number): KernelAio | null {
   const numbers = process.platform === 'linux' ? ARCHITECTURES[process.arch] : undefined;
   if (numbers === undefined) return null;
-  try {
-    return bind(numbers, callsMax);
-  } catch {
-    return null;
-  }
+  return bind(numbers, callsMax);
 }
 
 function bind(numbers: Numbers, callsMax: number): KernelAio | null {
-  // An optional package cannot be imported statically, and no bundle can contain its binaries.
-  const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
-  const library = koffi.load(null);
+  const { koffi, library } = native();
   const setup = library.func('syscall', 'int64_t', ['int64_t', 'uint32_t', 'void *']);
   const submit = library.func('syscall', 'int64_t', ['int64_t', 'uint64_t', 'int64_t', 'void *']);
   const getEvents = library.func('syscall', 'int64_t', ['int64_t', 'uint64_t', 'int64_t', 'int64_t', 'void *', 'void *']);

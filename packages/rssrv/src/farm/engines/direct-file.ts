@@ -30,7 +30,6 @@ export class DirectFile implements HeaderFile {
   /** Throws E_STORAGE if the disk does not exist, this machine uses it already, or its file system has no direct I/O. */
   static async open(path: string): Promise<DirectFile> {
     const address = addressOf();
-    if (address === null) throw new RsError('E_SYSTEM', `Disk ${path} cannot be used: install koffi, which comes with RSIO's packages`);
     try {
       const isDisk = (await stat(path)).isBlockDevice();
       return new DirectFile(path, await open(path, O_RDWR | O_DIRECT | O_DSYNC | (isDisk ? O_EXCL : 0)), address);

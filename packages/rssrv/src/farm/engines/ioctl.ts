@@ -1,7 +1,6 @@
 // ioctl(2) for devices and file systems; loop-device.ts knows the requests. Invariant: calls that can wait for storage run in a thread, so
 // that they do not block the event loop.
 
-import { RsError } from '@rsio/base/lib/errors';
 import { callFailure, throughLibc } from '../../machine/libc.ts';
 
 export interface DeviceCalls {
@@ -15,7 +14,8 @@ export interface DeviceCalls {
   address(bytes: Uint8Array): number;
 }
 
-const bound = throughLibc(({ errno, inThread, resultInThread, address, ...libc }): DeviceCalls => {
+/** Throws E_SYSTEM if the machine is not supported. */
+export const deviceCalls = throughLibc(({ errno, inThread, resultInThread, address, ...libc }): DeviceCalls => {
   const called = libc.ioctl();
   return {
     call: async (descriptor, request, structure, what) => {
@@ -31,10 +31,3 @@ const bound = throughLibc(({ errno, inThread, resultInThread, address, ...libc }
     },
   };
 });
-
-/** Throws E_SYSTEM if koffi is not installed. */
-export function deviceCalls(): DeviceCalls {
-  const calls = bound();
-  if (calls === null) throw new RsError('E_SYSTEM', "A shared disk cannot be used: install koffi, which comes with RSIO's packages");
-  return calls;
-}

@@ -22,7 +22,7 @@ export interface ToVolumePorts {
   readonly clock: Clock;
   readonly verbs: PoolVerbs;
   /** Finds the data in files by their extents; null if this machine cannot read extents. */
-  readonly changedData: ChangedData | null;
+  readonly changedData: ChangedData;
   readonly punch: (descriptor: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>;
   exclusive<T>(change: () => Promise<T>, what: string): Promise<T>;
   /** Returns the asker of a job with its current rights. `node` is null for an administrator on the server. */
@@ -47,11 +47,6 @@ export class ToVolume {
   async run(job: RunningJob, source: CopySource, target: VolumeCopy): Promise<void> {
     const pool = this.copies.poolOf(job.record);
     const { changedData, punch } = this.ports;
-    if (changedData === null)
-      throw new RsError(
-        'E_NO_REFLINK',
-        'This server cannot tell where a file has data: it needs x86-64 or arm64, and the package koffi; copy to a file instead',
-      );
     const { sizeBytes } = source.record;
     const { copyStamp } = await this.copies.prepared(job, pool, target.id, sizeBytes, null);
     await checkSpace(source, pool, job.record);

@@ -28,8 +28,8 @@ import { checkUnchanged, openSource, type OpenSource, volumeBytes } from './impo
 export interface VolumeImportsPorts extends Omit<ToVolumePorts, 'changedData' | 'punch'> {
   readonly convert: Convert;
   readonly check: CheckImage;
-  /** Calls that clone ranges of files; null if this machine cannot clone ranges. */
-  readonly ranges: RangeCalls | null;
+  /** Calls that clone ranges of files. */
+  readonly ranges: RangeCalls;
   /** Returns the user of the program that reads from an NBD server; null if the program runs as the user of this process. */
   user(): ProgramUser | null;
   guarded(): GuardedPlaces;
@@ -143,7 +143,7 @@ export class VolumeImports {
   /** Clones the source. Returns false if source and copy are on different file systems, or if the file system cannot clone. */
   private async cloned({ handle, stats, sizeBytes }: OpenSource, copy: FileHandle): Promise<boolean> {
     const { ranges } = this.ports;
-    if (ranges === null || !stats.isFile() || sizeBytes === 0) return false;
+    if (!stats.isFile() || sizeBytes === 0) return false;
     try {
       await ranges.cloneRange(handle.fd, copy.fd, 0, 0);
       return true;
@@ -268,7 +268,7 @@ export class VolumeImports {
   /** Returns the name of a pool that can clone files of this file system; null if no pool can. */
   private async poolOn(device: number): Promise<string | null> {
     for (const { name, path, trouble, hasReflink } of this.ports.verbs.pools.states) {
-      if (trouble !== null || hasReflink !== true || this.ports.ranges === null) continue;
+      if (trouble !== null || hasReflink !== true) continue;
       const its = await answered(this.ports.clock, path, stat(path)).catch(() => null);
       if (its?.dev === device) return name;
     }

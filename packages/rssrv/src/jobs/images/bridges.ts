@@ -51,7 +51,7 @@ export interface BridgesPorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'warn'>;
   /** Compares the extents of files; null if this machine cannot compare extents. */
-  readonly changedData: ChangedData | null;
+  readonly changedData: ChangedData;
   pools(): readonly PoolState[];
   served(id: string): ServedVolume | null;
   /**
@@ -132,7 +132,7 @@ export class Bridges {
     const calls = this.ports.changedData;
     const { path, storage, pool, layout, snapshotOf } = volume;
     const isOneFile = pool !== undefined && layout === undefined && snapshotOf === undefined && path !== null;
-    if (calls === null || !isOneFile || storage === undefined || storage !== ask.storage) return null;
+    if (!isOneFile || storage === undefined || storage !== ask.storage) return null;
     for (const candidate of this.candidates(volume.id, ask.positionBytes + ask.lengthBytes)) {
       const look = async (): Promise<number | null> =>
         isOver() ? null : this.lookAt(calls, { id: volume.id, path, storage }, candidate, ask);
@@ -269,5 +269,5 @@ export class Bridges {
 /** Returns Bridges that compare the extents of files with the calls of this machine. */
 export function systemBridges(ports: Omit<BridgesPorts, 'changedData'>): Bridges {
   const { ranges } = systemReflink();
-  return new Bridges({ ...ports, changedData: ranges === null ? null : changedData(ranges) });
+  return new Bridges({ ...ports, changedData: changedData(ranges) });
 }

@@ -48,8 +48,6 @@ export class FromImage {
 
   async run(job: RunningJob, source: CopySource, target: Restore): Promise<void> {
     const { changedData, punch } = this.ports;
-    if (changedData === null)
-      throw new RsError('E_NO_REFLINK', 'This server cannot tell what differs in a file: it needs x86-64 or arm64, and the package koffi');
     const pool = this.copies.poolOf(job.record);
     const { sizeBytes } = this.volumeIn(pool, target);
     const { copyStamp, from } = await this.copies.prepared(job, pool, target.id, sizeBytes, await this.baseOf(pool, source, target));

@@ -55,8 +55,6 @@ export class ToImage {
 
   async run(job: RunningJob, source: CopySource, target: ImageCopy): Promise<void> {
     const { changedData, punch } = this.ports;
-    if (changedData === null)
-      throw new RsError('E_NO_REFLINK', 'This server cannot tell what differs in a file: it needs x86-64 or arm64, and the package koffi');
     const pool = this.copies.poolOf(job.record);
     const { sizeBytes } = source.record;
     const base = await this.baseOf(job.record, pool, source, target);

@@ -36,7 +36,7 @@ export interface VolumeMovesPorts {
   readonly verbs: PoolVerbs;
   readonly volumeSwitch: Pick<VolumeSwitch, 'disputedMs' | 'run' | 'settle'>;
   /** Compares the extents of files; null if this machine cannot compare extents. */
-  readonly changedData: ChangedData | null;
+  readonly changedData: ChangedData;
   readonly punch: (descriptor: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>;
   /** Executes a change when no other change is in progress. `what` names the change in messages to requests that wait for it. */
   exclusive<T>(change: () => Promise<T>, what: string): Promise<T>;
@@ -103,11 +103,6 @@ export class VolumeMoves {
       if (place === 'moved') return;
       job.check();
       const { found, target } = place;
-      if (changedData === null)
-        throw new RsError(
-          'E_NO_REFLINK',
-          'This server cannot tell what has changed in a file: it needs x86-64 or arm64, and the package koffi',
-        );
       await this.checkSpace(changedData, place, job.record);
       const copying = { changedData, punch };
       const rounds = new MoveRounds(clock, this.pools, place, copying);

@@ -70,9 +70,9 @@ export interface JobServicePorts {
   readonly askerOf: (node: string | null) => Asker;
 }
 
-/** Calls that compare files and make holes. `changedData` is null if this machine cannot compare the extents of files. */
+/** Calls that compare files and make holes. */
 export interface CopyMeans {
-  readonly changedData: ChangedData | null;
+  readonly changedData: ChangedData;
   readonly punch: (descriptor: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>;
 }
 
@@ -258,7 +258,7 @@ export class JobService {
 
 function systemMeans(): CopyMeans {
   const { ranges } = systemReflink();
-  return { changedData: ranges === null ? null : changedData(ranges), punch: punchHole };
+  return { changedData: changedData(ranges), punch: punchHole };
 }
 
 /** Throws E_USAGE if a program does the work of the job, because the limit of a program cannot change after its start. */

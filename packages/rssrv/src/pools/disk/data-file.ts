@@ -16,8 +16,8 @@ export type Allocate = (file: string, fromBytes: number, toBytes: number) => Pro
 export interface Reflink {
   /** Clones a whole file to a new file. Throws a system error; after an error, no new file remains. */
   cloneFile(from: string, to: string): Promise<void>;
-  /** The calls that work on ranges of files; null if this machine cannot clone ranges. */
-  readonly ranges: RangeCalls | null;
+  /** The calls that work on ranges of files. */
+  readonly ranges: RangeCalls;
 }
 
 export interface RangeCalls {

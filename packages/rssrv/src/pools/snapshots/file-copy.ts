@@ -72,8 +72,8 @@ export class FileCopy implements ChunkedCopy {
     try {
       await source.datasync();
       const { ranges } = reflink;
-      const chunkBytes = ranges === null ? sizeBytes : await chunkBytesFor(ranges, source.fd, sizeBytes).catch(wholeIfUncounted(sizeBytes));
-      if (ranges === null || chunkBytes >= sizeBytes) {
+      const chunkBytes = await chunkBytesFor(ranges, source.fd, sizeBytes).catch(wholeIfUncounted(sizeBytes));
+      if (chunkBytes >= sizeBytes) {
         return new FileCopy({ volumeId, sizeBytes, chunkBytes: sizeBytes }, () => reflink.cloneFile(from, to), source, from);
       }
       target = await open(to, O_WRONLY | O_CREAT | O_EXCL, DATA_MODE);

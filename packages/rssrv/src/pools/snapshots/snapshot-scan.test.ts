@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { directory, open, pictureOf, usePoolDirectory } from '../../testing/pool-directory.ts';
+import { NO_RANGES } from '../../testing/plain-clones.ts';
 import { POOL_IDS, PoolScene } from '../../testing/pool-scene.ts';
 import { systemClock } from '@rsio/base/lib/clock';
 import type { Found } from '../catalogue.ts';
@@ -67,7 +68,7 @@ test('a file system without reflink is named with the remedy, and nothing is lef
   const scene = await open();
   const refusal = scene.pools.onDisk('fast', POOL_CHANGE_MS, ({ directory: pool, ports }) => {
     const cloneFile = async (): Promise<void> => Promise.reject(Object.assign(new Error('ENOTSUP'), { code: 'ENOTSUP' }));
-    const reflink = { cloneFile, ranges: null };
+    const reflink = { cloneFile, ranges: NO_RANGES };
     return new SnapshotFiles(new PoolFiles(pool, { ...ports, reflink })).begin(record('monday'));
   });
   await expect(refusal).rejects.toMatchObject({

@@ -6,7 +6,11 @@ import { BufferPool } from '@rsio/base/structures/buffer-pool';
 import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
 import { expect, test } from 'vitest';
+import { DescriptorReceiver } from '../../machine/descriptor-passing.ts';
 import { fileCalls } from '../../machine/file-calls.ts';
+import { systemCalls } from '../../machine/system-calls.ts';
+import { systemDropPages } from '../../storage/io/drop-pages.ts';
+import { systemFileSize } from '../../storage/io/file-size.ts';
 import { ThreadShares } from '../../storage/io/thread-shares.ts';
 import type { FromSession } from '../../session/channel/channel.ts';
 import { SessionHost } from './session-host.ts';
@@ -23,10 +27,10 @@ test('a session that has ended sends nothing more', async () => {
       calls: fileCalls(),
       threads: new ThreadShares(1),
       nowait: null,
-      fileSize: null,
-      dropPages: null,
+      fileSize: systemFileSize(),
+      dropPages: systemDropPages(),
       pools: { bodies: new BufferPool(WINDOW_BYTES), outputs: new OutputPool() },
-      receiver: null,
+      receiver: new DescriptorReceiver(systemCalls(), -1),
       isListenerThere: () => true,
       send: (message) => sent.push(message),
     },

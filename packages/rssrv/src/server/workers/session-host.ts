@@ -23,7 +23,7 @@ import type { FileSize } from '../../storage/io/file-size.ts';
 import type { NowaitRead } from '../../storage/io/nowait-read.ts';
 import type { ThreadShares } from '../../storage/io/thread-shares.ts';
 import { asVolumeError } from '../../storage/files/opened-file.ts';
-import { filesByPath, PassedFiles } from '../../storage/files/volume-files.ts';
+import { PassedFiles } from '../../storage/files/volume-files.ts';
 import type { ServedVolume } from '../../storage/io/served-volume.ts';
 import { closeAll, type DescriptorReceiver } from '../../machine/descriptor-passing.ts';
 import { BridgedBackend } from '../../jobs/images/bridged-backend.ts';
@@ -50,12 +50,12 @@ export interface SessionHostPorts {
   readonly threads: ThreadShares;
   /** Reads cached data without waiting; null if this machine has no system call for this. */
   readonly nowait: NowaitRead | null;
-  /** Drops the kernel's cached pages of a file; null if this machine has no system call for this. */
-  readonly fileSize: FileSize | null;
-  readonly dropPages: DropPages | null;
+  readonly fileSize: FileSize;
+  /** Drops the kernel's cached pages of a file. */
+  readonly dropPages: DropPages;
   readonly pools: ConnectionPools;
-  /** Takes the descriptors that the listener passes; null if this process opens files itself. */
-  readonly receiver: DescriptorReceiver | null;
+  /** Takes the descriptors that the listener passes. */
+  readonly receiver: DescriptorReceiver;
   /** Returns true if the channel to the listener is open. */
   isListenerThere(): boolean;
   send(message: FromSession): void;
@@ -119,7 +119,7 @@ export class SessionHost {
           files = await this.filesOf(volume);
           const onGuess = (path: string): void =>
             log.debug(`Volume ${volume.name}: the file system of ${path} cannot read without waiting, so that the time of reads decides`);
-          const parts = { calls, threads, nowait, fileSize, dropPages, onGuess, onError, files: files ?? filesByPath };
+          const parts = { calls, threads, nowait, fileSize, dropPages, onGuess, onError, files };
           const backend = await openBackend(volume, { clock: systemClock, sleeps: ownSleeps, ...parts });
           return this.bridged(volume, await withIntents(backend, volume, { clock: systemClock, ...parts }, log));
         } catch (thrown) {
@@ -173,11 +173,11 @@ export class SessionHost {
   }
 
   /** Closes the descriptors in an answer to a session that has ended. */
-  static discard(message: ToSession, receiver: DescriptorReceiver | null): void {
+  static discard(message: ToSession, receiver: DescriptorReceiver): void {
     if (message.type !== 'answer' || message.answer === null) return;
     const { answer } = message;
     const tag = 'filesTag' in answer ? answer.filesTag : 'bridgeTag' in answer ? answer.bridgeTag : null;
-    if (tag !== null) receiver?.discard(tag);
+    if (tag !== null) receiver.discard(tag);
   }
 
   /**
@@ -242,10 +242,10 @@ export class SessionHost {
     else waiting(message.answer);
   }
 
-  /** Asks the listener for the files of a volume. Returns null if this process opens files itself. Throws E_VOLUME or E_SYSTEM. */
-  private async filesOf(volume: ServedVolume): Promise<PassedFiles | null> {
+  /** Asks the listener for the files of a volume. Throws E_VOLUME or E_SYSTEM. */
+  private async filesOf(volume: ServedVolume): Promise<PassedFiles> {
     const { receiver } = this.ports;
-    if (receiver === null || volume.type === 'null') return null;
+    if (volume.type === 'null') return new PassedFiles([]);
     const answer = await this.ask({ what: 'files', volumeId: volume.id });
     if (answer !== null && 'filesTag' in answer) {
       const files = passedFiles(receiver, answer.filesTag, volume);
@@ -260,11 +260,10 @@ export class SessionHost {
 
   /**
    * If images in other pools may answer failed READs of the volume, returns a backend that asks these images; otherwise returns `backend`.
-   * Images can answer only in a process that gets descriptors from the listener.
    */
   private bridged({ id: volumeId, pool, layout, storage }: ServedVolume, backend: Backend): Backend {
     const { receiver, threads } = this.ports;
-    if (receiver === null || pool === undefined || layout !== undefined || storage === undefined) return backend;
+    if (pool === undefined || layout !== undefined || storage === undefined) return backend;
     return new BridgedBackend(backend, {
       clock: systemClock,
       threads,

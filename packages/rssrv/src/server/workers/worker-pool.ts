@@ -44,8 +44,8 @@ export class Worker implements WorkerSessionPorts {
    */
   readonly usable: Promise<void>;
 
-  /** `confining` says how to confine the worker; null if the worker opens files itself. */
-  constructor(clock: Clock, log: Log, record: (pid: number) => Promise<void>, confining: Confining | null) {
+  /** `confining` says how to confine the worker. */
+  constructor(clock: Clock, log: Log, record: (pid: number) => Promise<void>, confining: Confining) {
     this.clock = clock;
     this.log = log;
     let isReady: () => void = () => undefined;
@@ -53,7 +53,7 @@ export class Worker implements WorkerSessionPorts {
       received: (message) => {
         if (message.type === 'ready') {
           starting.cancel();
-          confining?.started(message.unprotected);
+          confining.started(message.unprotected);
           isReady();
         } else this.receive(message);
       },
@@ -176,7 +176,9 @@ export class Worker implements WorkerSessionPorts {
     const { sender } = this.wire;
     if (sender !== null) return sender.pass(descriptors);
     closeAll(descriptors);
-    return Promise.reject(new RsError('E_INTERNAL', `Server process ${this.pid} takes no files`));
+    return Promise.reject(
+      new RsError('E_INTERNAL', `Server process ${this.pid} takes no files, because rssrv had no free descriptor when it started it`),
+    );
   }
 
   private receive(message: Exclude<FromWorker, { type: 'ready' }>): void {

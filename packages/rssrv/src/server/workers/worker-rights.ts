@@ -24,17 +24,17 @@ const NEEDED_CAPABILITIES = [5, 6, 7];
 
 /** If workers have more rights than they need with this configuration, returns the reason and the remedy; otherwise returns null. */
 export function workerRightsWarning(server: Pick<RssrvConfig['server'], 'user'>): string | null {
-  return choiceHere(server, systemCalls() !== null).warning;
+  return choiceHere(server).warning;
 }
 
-function choiceHere({ user }: Pick<RssrvConfig['server'], 'user'>, canPass: boolean): WorkerUserChoice {
+function choiceHere({ user }: Pick<RssrvConfig['server'], 'user'>): WorkerUserChoice {
   const uid = process.geteuid?.() ?? 0;
-  return chooseWorkerUser({ configured: user?.name ?? null, uid, canPass, canSwitch: mayChangeUsers() });
+  return chooseWorkerUser({ configured: user?.name ?? null, uid, canSwitch: mayChangeUsers() });
 }
 
 export class WorkerRights {
   private readonly options: WorkerRightsOptions;
-  private readonly calls: SystemCalls | null;
+  private readonly calls: SystemCalls;
   private choice: WorkerUserChoice = { user: null, warning: null };
   private readonly said = new Set<string>();
   readonly files: FileOpens;
@@ -63,7 +63,7 @@ export class WorkerRights {
   /** Chooses the user of workers that start later. Returns true if the user has changed. */
   choose(server: Pick<RssrvConfig['server'], 'user'>): boolean {
     const before = this.choice.user;
-    this.choice = choiceHere(server, this.calls !== null);
+    this.choice = choiceHere(server);
     const { user: now, warning } = this.choice;
     if (warning !== null) this.say(warning);
     if (now !== null && now.uid !== before?.uid) this.options.log.info(`Server processes run as user ${now.name}`);
@@ -76,14 +76,12 @@ export class WorkerRights {
     return new Worker(clock, log, record, this.confining());
   }
 
-  /** Returns how to confine the next worker; null if the process opens files itself. */
-  private confining(): Confining | null {
-    const { calls } = this;
-    if (calls === null) return null;
+  /** Returns how to confine the next worker. */
+  private confining(): Confining {
     const started = (unprotected: readonly string[]): void => {
       for (const what of unprotected) this.say(`Server processes run ${what}: check the kernel, or what the container forbids`);
     };
-    return { user: this.choice.user, calls, started };
+    return { user: this.choice.user, calls: this.calls, started };
   }
 
   private say(sentence: string): void {

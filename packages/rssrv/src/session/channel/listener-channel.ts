@@ -1,7 +1,7 @@
 // A worker's end of its channel to the listener; worker-wire.ts has the listener's end. The process trusts the listener and does not check
 // the messages of the listener. Invariant: `lost` is called exactly once, even if the listener ends while this process starts.
 
-import net, { type Socket } from 'node:net';
+import net from 'node:net';
 import { LineSplitter } from '@rsio/common/control/line-splitter';
 import { PASSED_CHANNEL } from '../../machine/confine.ts';
 import type { FromWorker, ToWorker } from './channel.ts';
@@ -9,29 +9,12 @@ import type { FromWorker, ToWorker } from './channel.ts';
 export interface ListenerChannel {
   isOpen(): boolean;
   send(message: FromWorker): void;
-  /**
-   * Calls `received` for each message, with the connection `socket` that came with the message. Calls `lost` when the channel has closed.
-   */
-  follow(received: (message: ToWorker, socket: Socket | undefined) => void, lost: () => void): void;
-}
-
-/** The IPC channel of Node.js. */
-export function nodeChannel(): ListenerChannel {
-  return {
-    isOpen: () => process.connected,
-    send: (message) => void process.send?.(message),
-    follow: (received, lost) => {
-      process.on('message', (message, handle) => received(message as ToWorker, handle as Socket | undefined));
-      process.on('disconnect', lost);
-      // If the listener ended while the modules of this process were loading, 'disconnect' was emitted before this handler was installed.
-      // Without this check, the process would never exit.
-      if (!process.connected) lost();
-    },
-  };
+  /** Calls `received` for each message, and `lost` when the channel has closed. */
+  follow(received: (message: ToWorker) => void, lost: () => void): void;
 }
 
 /** A channel over a socket, with one line of JSON for each message. */
-export function lineChannel(): ListenerChannel {
+export function listenerChannel(): ListenerChannel {
   const socket = new net.Socket({ fd: PASSED_CHANNEL });
   let isOpen = true;
   socket.on('error', () => undefined);
@@ -40,7 +23,7 @@ export function lineChannel(): ListenerChannel {
     send: (message) => void socket.write(`${JSON.stringify(message)}\n`),
     follow: (received, lost) => {
       const splitter = new LineSplitter(Number.MAX_SAFE_INTEGER);
-      socket.on('data', (chunk: Buffer) => splitter.push(chunk, (line) => received(JSON.parse(line) as ToWorker, undefined)));
+      socket.on('data', (chunk: Buffer) => splitter.push(chunk, (line) => received(JSON.parse(line) as ToWorker)));
       const ended = (): void => {
         if (!isOpen) return;
         isOpen = false;

@@ -1,9 +1,8 @@
-// Starts a worker, and carries the messages between the listener and the process. A confined process sends its messages over a socket, one
-// line of JSON each. A confined process does not use the IPC channel of Node.js, because unexpected data in that channel would end the
-// listener. A process that opens files itself has all rights of the listener, and uses the IPC channel. Invariants: every message of the
+// Starts a worker, and carries the messages between the listener and the process. The process sends its messages over a socket, one line of
+// JSON each. It does not use the IPC channel of Node.js, because unexpected data in that channel would end the listener. Invariants: every message of the
 // process is checked before another module sees it; all messages after the first wrong message are ignored.
 
-import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import type { Duplex, Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
@@ -14,12 +13,12 @@ import { closeAll, DescriptorSender } from '../../machine/descriptor-passing.ts'
 import type { Confinement } from '../../machine/confine.ts';
 import type { SystemCalls } from '../../machine/system-calls.ts';
 import type { Clock } from '@rsio/base/lib/clock';
-import { checkedMessage, type FromWorker, parsedMessage, type ToWorker } from './channel.ts';
+import { type FromWorker, parsedMessage, type ToWorker } from './channel.ts';
 import { CHANNEL_END_MS, WORKER_MESSAGE_MAX_BYTES, WORKER_UNREAD_MAX_BYTES } from '../limits.ts';
 
 const WORKER_MODULE = new URL(import.meta.url.endsWith('.ts') ? '../../worker.ts' : './worker.js', import.meta.url);
 
-/** How to start a confined worker. Callers use null instead for a worker that opens files itself. */
+/** How to start a worker. */
 export interface Confining extends Confinement {
   readonly calls: SystemCalls;
   /** Called when a worker has started, with sentences about protection that this machine does not offer. */
@@ -34,7 +33,7 @@ export interface WireEvents {
 
 export interface WorkerWire {
   readonly child: ChildProcess;
-  /** Passes descriptors to the process; null if the process opens files itself. */
+  /** Passes descriptors to the process; null if the listener had no free descriptor for it. */
   readonly sender: DescriptorSender | null;
   /** The pipe of the process's log, and its stderr. */
   readonly lines: readonly Readable[];
@@ -45,41 +44,10 @@ export interface WorkerWire {
   sendSocket(message: ToWorker & { type: 'session' }, socket: Socket, sent: () => void): void;
 }
 
-/** Starts a worker with the environment `env`. If `confining` is null, the process opens files itself. */
-export function startProcess(clock: Clock, confining: Confining | null, env: NodeJS.ProcessEnv, events: WireEvents): WorkerWire {
-  // With `detached`, the process starts a new process session, so that no signal of a terminal reaches it.
-  const options = { detached: true, env } as const;
-  return confining === null ? unconfined(options, events) : confined(clock, confining, options, events);
-}
-
-interface StartOptions {
-  readonly detached: true;
-  readonly env: NodeJS.ProcessEnv;
-}
-
-function unconfined(options: StartOptions, events: WireEvents): WorkerWire {
-  const child = fork(fileURLToPath(WORKER_MODULE), [], { ...options, stdio: ['ignore', 'ignore', 'pipe', 'ipc', 'ignore', 'pipe'] });
-  const hear = listening(events);
-  child.on('message', (message) => hear(() => checkedMessage(message)));
-  return {
-    child,
-    sender: null,
-    lines: linesOf(child),
-    send: (message) => {
-      if (child.connected) child.send(message, () => undefined);
-    },
-    sendSocket: (message, socket, sent) => {
-      if (!child.connected) return sent();
-      // Without `keepOpen`, Node.js would keep this process's copy of the socket until the worker confirms receipt. A dying worker never
-      // confirms receipt.
-      child.send(message, socket, { keepOpen: true }, sent);
-    },
-  };
-}
-
-function confined(clock: Clock, { user, calls }: Confining, options: StartOptions, events: WireEvents): WorkerWire {
+/** Starts a worker with the environment `env`. */
+export function startProcess(clock: Clock, { user, calls }: Confining, env: NodeJS.ProcessEnv, events: WireEvents): WorkerWire {
   const [ours, theirs] = pairOf(calls);
-  const child = started(JSON.stringify({ user }), theirs, options);
+  const child = started(JSON.stringify({ user }), theirs, env);
   const sender = ours === null ? null : new DescriptorSender(calls, clock, ours);
   const wire = streamOf(child, 3) as Duplex | null;
   const hear = listening(events);
@@ -165,10 +133,12 @@ function listening(events: WireEvents): (read: () => FromWorker) => boolean {
 }
 
 /** Starts the process with a socket for messages (3), the other end of the socket for descriptors (4), and a pipe for its log (5). */
-function started(argument: string, theirs: number | null, options: StartOptions): ChildProcess {
+function started(argument: string, theirs: number | null, env: NodeJS.ProcessEnv): ChildProcess {
   try {
     return spawn(process.execPath, [...process.execArgv, fileURLToPath(WORKER_MODULE), argument], {
-      ...options,
+      // The process gets a process session of its own, so that no signal of a terminal reaches it.
+      detached: true,
+      env,
       stdio: ['ignore', 'ignore', 'pipe', 'pipe', theirs ?? 'ignore', 'pipe'],
     });
   } finally {

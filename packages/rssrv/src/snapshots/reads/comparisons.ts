@@ -37,12 +37,11 @@ export interface Compared {
 }
 
 export class Comparisons {
-  private readonly ranges: RangeCalls | null;
+  private readonly ranges: RangeCalls;
   private readonly turns: PoolTurns;
   private readonly clock: Clock;
 
-  /** `ranges`: null if this machine cannot read the extents of files. */
-  constructor(clock: Clock, ranges: RangeCalls | null) {
+  constructor(clock: Clock, ranges: RangeCalls) {
     this.clock = clock;
     this.ranges = ranges;
     this.turns = new PoolTurns(clock);
@@ -51,8 +50,6 @@ export class Comparisons {
   /** Throws E_NO_REFLINK if the file system does not report extents, E_BUSY if the comparison takes too long, and the errors of `check`. */
   async compare(comparison: Comparison): Promise<Compared> {
     const { ranges } = this;
-    if (ranges === null)
-      throw new RsError('E_NO_REFLINK', 'This server cannot tell what has changed: it needs x86-64 or arm64, and the package koffi');
     return this.within(
       this.turns.run([comparison.pool], () => compareFiles(ranges, comparison)),
       comparison.pool,

@@ -13,17 +13,17 @@ import type { VolumeFiles } from './volume-files.ts';
 export type BackendOperation = 'read' | 'write' | 'flush' | 'discard' | 'zero' | 'extents' | 'close';
 
 export interface BackendPorts {
-  /** Opens the files of the volume, one after the other. If `files` is undefined, the files are opened by their paths. */
-  readonly files?: VolumeFiles;
+  /** Opens the files of the volume, one after the other. */
+  readonly files: VolumeFiles;
   readonly clock: Clock;
   /** Returns how many times the threads of this process have slept, or 0 if the number is unknown (inline-policy.ts). */
   readonly sleeps: () => number;
-  /** Reads cached data without waiting. If `nowait` is null or undefined, measured times decide where a read runs (inline-policy.ts). */
-  readonly nowait?: NowaitRead | null;
-  /** Returns the size of an open file. If `fileSize` is null or undefined, fstat(2) is used. */
-  readonly fileSize?: FileSize | null;
-  /** Drops the cached pages of a file after a failed sync; null if this machine cannot drop pages. */
-  readonly dropPages: DropPages | null;
+  /** Reads cached data without waiting. If `nowait` is null, measured times decide where a read runs (inline-policy.ts). */
+  readonly nowait: NowaitRead | null;
+  /** Returns the size of an open file. */
+  readonly fileSize: FileSize;
+  /** Drops the cached pages of a file after a failed sync. */
+  readonly dropPages: DropPages;
   /** Called if the storage does not support `nowait`, so that measured times decide where a read runs. */
   readonly onGuess?: (path: string) => void;
   readonly calls: FileCalls;

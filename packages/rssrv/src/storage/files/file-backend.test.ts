@@ -13,7 +13,7 @@ import type { FileCalls } from '../../machine/file-calls.ts';
 import { plainRange, promised, servedVolume, temporaryDirectory, testPorts, WITHOUT_HOLES } from '../../testing/backend-scene.ts';
 import { type Backend, WOULD_WAIT } from '../io/backend.ts';
 import { POOL_RUN_REQUESTS, ZERO_STEP_BYTES } from '../limits.ts';
-import { fileSizeByStat, systemFileSize } from '../io/file-size.ts';
+import { systemFileSize } from '../io/file-size.ts';
 import { InlinePolicy } from '../io/inline-policy.ts';
 import { type NowaitRead, systemNowaitRead } from '../io/nowait-read.ts';
 import { openBackend } from '../open-backend.ts';
@@ -286,7 +286,7 @@ test('full and failing storage each give their status and are reported', async (
         inline: null,
         cached: null,
         range,
-        fileSize: fileSizeByStat,
+        fileSize: systemFileSize(),
         dropPages: (descriptor, done) => {
           errors.push(`pages of ${descriptor > 0 ? 'the file' : 'nothing'} dropped`);
           done();
@@ -413,7 +413,7 @@ test('a size that cannot be read is an error of the operation alone, also in a b
       dropPages: null,
       fileSize: (descriptor) => {
         if (fails.shift() === true) throw Object.assign(new Error('ESTALE: stale file handle'), { code: 'ESTALE' });
-        return fileSizeByStat(descriptor);
+        return systemFileSize()(descriptor);
       },
     },
     (operation, errno) => errors.push(`${operation} ${errno}`),
@@ -428,10 +428,8 @@ test('a size that cannot be read is an error of the operation alone, also in a b
   await backend.close();
 });
 
-test('the size of a file that cannot be read is an error with its errno', (context) => {
-  const sizeOf = systemFileSize();
-  context.skip(sizeOf === null, 'needs koffi');
-  expect(() => sizeOf?.(-1)).toThrow('lseek failed with EBADF');
+test('the size of a file that cannot be read is an error with its errno', () => {
+  expect(() => systemFileSize()(-1)).toThrow('lseek failed with EBADF');
 });
 
 test('a closed backend does not touch a file that was given its old descriptor number', async () => {
@@ -446,7 +444,7 @@ test('a closed backend does not touch a file that was given its old descriptor n
       inline: new InlinePolicy(new FakeClock(), 'sync', () => 0),
       cached: null,
       range: await plainRange(),
-      fileSize: fileSizeByStat,
+      fileSize: systemFileSize(),
       dropPages: null,
     },
     () => undefined,

@@ -43,7 +43,7 @@ export interface FileBackendParts {
   /** Decides whether a call may be made on the event loop. If `inline` is null, every call may be made on the event loop. */
   readonly inline: InlinePolicy | null;
   /**
-   * Reads cached data without waiting. If `cached` is null, this machine or the storage does not support such reads, and `inline` also
+   * Reads cached data without waiting. If `cached` is null, the C library or the storage does not support such reads, and `inline` also
    * decides about reads.
    */
   readonly cached: CachedReads | null;
@@ -52,7 +52,7 @@ export interface FileBackendParts {
   readonly range: RangeFile;
   /** Returns the size of the file on the calling thread. */
   readonly fileSize: FileSize;
-  /** Drops the cached pages after a failed sync; null if the storage is in memory or the machine cannot drop pages. */
+  /** Drops the cached pages after a failed sync; null if the storage is in memory. */
   readonly dropPages: DropPages | null;
 }
 

@@ -8,7 +8,6 @@ import { promisify } from 'node:util';
 import { errnoName, errnoRemedy, RsError } from '@rsio/base/lib/errors';
 import type { Backend, PartBackend } from '../io/backend.ts';
 import { CachedReads } from '../io/cached-reads.ts';
-import { fileSizeByStat } from '../io/file-size.ts';
 import { InlinePolicy } from '../io/inline-policy.ts';
 import type { ServedVolume } from '../io/served-volume.ts';
 import type { BackendPorts } from './backend-ports.ts';
@@ -16,7 +15,6 @@ import { blockDeviceFacts } from './block-device.ts';
 import { FileBackend } from './file-backend.ts';
 import { RangeFile } from './range-file.ts';
 import { storageName } from './storage-identity.ts';
-import { filesByPath } from './volume-files.ts';
 
 export interface FileKind {
   readonly type: 'file' | 'block' | 'memory';
@@ -48,7 +46,7 @@ export async function openFile(volume: ServedVolume, kind: FileKind, ports: Back
   if (path === null) throw new RsError('E_INTERNAL', `Volume ${volume.name} of type ${volume.type} has no path`);
   const opened: number[] = [];
   try {
-    const { descriptor, synced } = await (ports.files ?? filesByPath).open({
+    const { descriptor, synced } = await ports.files.open({
       path,
       readonly: volume.readonly,
       isVolatile: kind.isVolatile,
@@ -83,7 +81,7 @@ export async function openFile(volume: ServedVolume, kind: FileKind, ports: Back
         cached: kind.inline === null ? null : cachedReads(volume.id, ports),
         onGuess: () => ports.onGuess?.(path),
         range,
-        fileSize: ports.fileSize ?? fileSizeByStat,
+        fileSize: ports.fileSize,
         dropPages: kind.isVolatile ? null : ports.dropPages,
       },
       ports.onError,
@@ -99,7 +97,7 @@ export async function openFile(volume: ServedVolume, kind: FileKind, ports: Back
  * on the event loop, because an attempt costs little if the data is not cached.
  */
 function cachedReads(volumeId: string, { nowait, clock, sleeps, threads }: BackendPorts): CachedReads | null {
-  if (nowait === undefined || nowait === null) return null;
+  if (nowait === null) return null;
   return new CachedReads(nowait, new InlinePolicy(clock, 'sync', sleeps), () => threads.callsOf(volumeId));
 }
 

@@ -1,7 +1,6 @@
 // The size of an open file, by lseek(2) to its end, which costs less than fstat(2). Invariant: no caller depends on the position of a
 // descriptor, because all reads and writes of volumes give their position.
 
-import fs from 'node:fs';
 import { callFailure, throughLibc } from '../../machine/libc.ts';
 
 /** Returns the size in bytes. Throws system errors, such as ESTALE of a file on NFS. */
@@ -17,6 +16,3 @@ export const systemFileSize = throughLibc(({ lseek, errno }): FileSize => {
     return size;
   };
 });
-
-/** Like `systemFileSize`, on a machine without it. */
-export const fileSizeByStat: FileSize = (descriptor) => fs.fstatSync(descriptor).size;

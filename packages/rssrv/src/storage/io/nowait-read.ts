@@ -12,9 +12,11 @@ const RWF_NOWAIT = 0x8;
 const IOVEC_WORDS = 4;
 const WORD = 2 ** 32;
 
-export const systemNowaitRead = throughLibc((libc): NowaitRead => {
+/** Returns null if the C library has no preadv2(2), as old ones of musl. */
+export const systemNowaitRead = throughLibc((libc): NowaitRead | null => {
   const { address, errno } = libc;
-  const preadv2 = libc.preadv2();
+  const preadv2 = bound(() => libc.preadv2());
+  if (preadv2 === null) return null;
   // All calls use one structure, because a call ends before the next call begins.
   const iovec = new Uint32Array(new ArrayBuffer(IOVEC_WORDS * Uint32Array.BYTES_PER_ELEMENT));
   const held: { memory: ArrayBufferLike | null } = { memory: null };
@@ -40,3 +42,11 @@ export const systemNowaitRead = throughLibc((libc): NowaitRead => {
     return moved < 0 ? -errno() : moved;
   };
 });
+
+function bound<T>(bind: () => T): T | null {
+  try {
+    return bind();
+  } catch {
+    return null;
+  }
+}
