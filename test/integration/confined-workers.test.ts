@@ -36,6 +36,7 @@ function attackScript(secret: string, elsewhere: number): string {
   return `
 import fs from 'node:fs';
 import net from 'node:net';
+import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 if (process.argv[1]?.endsWith('worker.js')) {
   const koffi = createRequire(process.argv[1])('koffi');
@@ -54,6 +55,7 @@ if (process.argv[1]?.endsWith('worker.js')) {
       ptrace: made('ptrace', 16, process.ppid),
       namespace: made('unshare', 0x10000000),
       unix: made('socket', 1, 1),
+      program: spawnSync('/bin/true').error?.code ?? 'done',
     };
     const socket = net.connect(${elsewhere}, '127.0.0.1');
     const end = (connect) => {
@@ -101,6 +103,7 @@ it('what runs in a server process can open no file, trace no process and connect
     ptrace: 1,
     namespace: 1,
     unix: 1,
+    program: 'EPERM',
     connect: 'EPERM',
   });
 

@@ -22,7 +22,7 @@ const BLOCK_BYTES = 4096;
 /** Time limit of tests that build packages. A busy machine needs minutes to build and check the packages. */
 const SLOW_MS = 170_000;
 /** Optional libraries, which programs try to load and which the packages lack: a faster msgpackr, and terminals within a terminal. */
-const OPTIONAL = /^(@msgpackr-extract\/|msgpackr-extract$|term\.js$|pty\.js$|koffi$)/;
+const OPTIONAL = /^(@msgpackr-extract\/|msgpackr-extract$|term\.js$|pty\.js$)/;
 const BUILTIN = new Set(builtinModules.flatMap((name) => [name, `node:${name}`]));
 /** The Node that runs the unpacked programs. RSIO_TEST_NODE names another Node. */
 const NODE = process.env['RSIO_TEST_NODE'] ?? process.execPath;

@@ -36,17 +36,45 @@ function verdict(program: Buffer, { audit, number, argument = 0 }: Call): string
 }
 
 it.each([
-  ['x64', X64, { connect: 42, socket: 41, ptrace: 101, mount: 165, io_uring_setup: 425, pidfd_getfd: 438, userfaultfd: 323 }],
-  ['arm64', ARM64, { connect: 203, socket: 198, ptrace: 117, mount: 40, io_uring_setup: 425, pidfd_getfd: 438, userfaultfd: 282 }],
+  [
+    'x64',
+    X64,
+    {
+      connect: 42,
+      execve: 59,
+      execveat: 322,
+      socket: 41,
+      ptrace: 101,
+      mount: 165,
+      io_uring_setup: 425,
+      pidfd_getfd: 438,
+      userfaultfd: 323,
+    },
+  ],
+  [
+    'arm64',
+    ARM64,
+    {
+      connect: 203,
+      execve: 221,
+      execveat: 281,
+      socket: 198,
+      ptrace: 117,
+      mount: 40,
+      io_uring_setup: 425,
+      pidfd_getfd: 438,
+      userfaultfd: 282,
+    },
+  ],
 ])('on %s, calls that a server process does not need fail with EPERM', (architecture, audit, calls) => {
   const program = callFilter(architecture, false) ?? Buffer.alloc(0);
   for (const [name, number] of Object.entries(calls)) expect([name, verdict(program, { audit, number })]).toEqual([name, 'errno 1']);
 });
 
 it.each([
-  ['x64', X64, [0, 1, 17, 18, 45, 47, 53, 57, 59, 75, 257, 285, 434], 56],
-  ['arm64', ARM64, [63, 64, 67, 68, 207, 212, 199, 221, 83, 56, 47, 434], 220],
-])('on %s, reads, writes, syncs, passed descriptors, pairs of sockets and programs are allowed', (architecture, audit, calls, clone) => {
+  ['x64', X64, [0, 1, 17, 18, 45, 47, 53, 57, 75, 257, 285, 434], 56],
+  ['arm64', ARM64, [63, 64, 67, 68, 207, 212, 199, 83, 56, 47, 434], 220],
+])('on %s, reads, writes, syncs, passed descriptors, pairs of sockets and threads are allowed', (architecture, audit, calls, clone) => {
   const program = callFilter(architecture, false) ?? Buffer.alloc(0);
   for (const number of calls) expect([number, verdict(program, { audit, number })]).toEqual([number, 'allow']);
   // The filter allows fork, vfork and the start of threads. The filter refuses a new user namespace, and clone3, whose flags are in memory

@@ -1,5 +1,5 @@
 // Builds the seccomp filter (BPF) of calls that a worker may not make. A worker need not open sockets or files, because the listener passes
-// connections and files to it. Invariants: a refused call fails with EPERM and ends no process; all calls of other architectures are
+// connections and files to it, and it starts no program. Invariants: a refused call fails with EPERM and ends no process; all calls of other architectures are
 // refused.
 
 interface Architecture {
@@ -40,6 +40,8 @@ const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
       listen: 50,
       accept4: 288,
       ptrace: 101,
+      execve: 59,
+      execveat: 322,
       process_vm_readv: 310,
       process_vm_writev: 311,
       kcmp: 312,
@@ -81,6 +83,8 @@ const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
       connect: 203,
       accept4: 242,
       ptrace: 117,
+      execve: 221,
+      execveat: 281,
       process_vm_readv: 270,
       process_vm_writev: 271,
       kcmp: 272,

@@ -41,7 +41,7 @@ export const MISSING_ADDRESS_RETRY_MS = 1_000;
 
 /** Number of descriptors that a session needs for one open volume: an ordinary descriptor, and one for synchronous writes. */
 export const DESCRIPTORS_PER_BACKEND = 2;
-/** Number of further descriptors that a worker needs: for the log, the helpers and Node.js itself. */
+/** Number of further descriptors that a worker needs: for the log, its sockets and Node.js itself. */
 export const DESCRIPTORS_RESERVED = 128;
 
 // Discovery. KNOWN_ADDRESSES_MAX is the maximum number of remembered addresses of proven clients.

@@ -13,7 +13,7 @@ import type { ServedVolume } from '../io/served-volume.ts';
 import type { BackendPorts } from './backend-ports.ts';
 import { blockDeviceFacts } from './block-device.ts';
 import { FileBackend } from './file-backend.ts';
-import { RangeFile } from './range-file.ts';
+import { type OpenRange, RangeFile } from './range-file.ts';
 import { storageName } from './storage-identity.ts';
 
 export interface FileKind {
@@ -63,13 +63,8 @@ export async function openFile(volume: ServedVolume, kind: FileKind, ports: Back
         { volume: volume.name, path, isCut: true },
       );
     }
-    const range = await RangeFile.open(ports.calls, ports.clock, {
-      descriptor,
-      isRegular: stats.isFile(),
-      sizeBytes,
-      isWritable: !volume.readonly,
-      canPunch,
-    });
+    const file = { descriptor, isRegular: stats.isFile(), sizeBytes, isWritable: !volume.readonly, canPunch };
+    const range = await openRange(file, volume.id, ports);
     return new FileBackend(
       {
         type: kind.type,
@@ -89,6 +84,24 @@ export async function openFile(volume: ServedVolume, kind: FileKind, ports: Back
   } catch (thrown) {
     for (const descriptor of opened) await close(descriptor);
     throw asVolumeError(volume.name, path, thrown);
+  }
+}
+
+/** Opens the file in the share of the volume, because the calls hang with the storage. */
+async function openRange(file: OpenRange, volumeId: string, { threads, calls, clock }: BackendPorts): Promise<RangeFile> {
+  const lane = threads.enter(volumeId);
+  try {
+    return await new Promise((resolve) =>
+      lane.run(
+        (ended) =>
+          void RangeFile.open(calls, clock, file).then((range) => {
+            ended();
+            resolve(range);
+          }),
+      ),
+    );
+  } finally {
+    threads.leave(volumeId);
   }
 }
 

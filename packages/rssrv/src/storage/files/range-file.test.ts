@@ -10,6 +10,7 @@ import { type FileCalls, fileCalls } from '../../machine/file-calls.ts';
 import { promised, refusing, servedVolume, temporaryDirectory, testPorts, WITHOUT_HOLES } from '../../testing/backend-scene.ts';
 import { openBackend } from '../open-backend.ts';
 import { STEP_MAX_BYTES, ZERO_STEP_BYTES } from '../limits.ts';
+import { ThreadShares } from '../io/thread-shares.ts';
 import { RangeFile } from './range-file.ts';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -197,6 +198,22 @@ test('a range whose storage hangs delays no other volume, and its file stays ope
   expect([await fileCalls().isMarked(reader), fs.readFileSync(hung)[0]]).toEqual([false, 0]);
   fs.closeSync(reader);
   await good.close();
+});
+
+test('opens whose storage hangs take the threads of their volume alone', async () => {
+  const held: (() => void)[] = [];
+  const { mark } = fileCalls();
+  const calls = { ...fileCalls() };
+  const ports = { ...testPorts(), calls, threads: new ThreadShares(4) };
+  const opened = (id: string) => openBackend(servedVolume({ path: sparseFile(), sizeBytes: 4096, id }), ports);
+  calls.mark = (...values) => void held.push(() => mark(...values));
+  const opening = Array.from({ length: 5 }, () => opened('hung'));
+  await vi.waitFor(() => expect([held.length, ports.threads.callsOf('hung')]).toEqual([2, 5]));
+  calls.mark = mark;
+  await (await opened('well')).close();
+  for (const go of held) go();
+  for (const backend of await Promise.all(opening)) await backend.close();
+  expect(ports.threads.callsOf('hung')).toBe(0);
 });
 
 test('a fragmented range is reported up to the largest answer, and a file ends where it ends', async () => {
