@@ -24,8 +24,14 @@ const STARVED_MS = 900_000;
 /** Unit tests that search a space of cases, and take most of the time. */
 const WORLDS = [
   'packages/*/src/**/*-{lives,random,stops}.test.ts',
+  'packages/*/src/**/{any-keys,several-files}.test.ts',
+  'packages/csi/src/controller/existing.test.ts',
   'packages/protocol/src/client/paths/scheduler-{links,spread}.test.ts',
+  'packages/rsapp/src/decider/decide.test.ts',
+  'packages/rsiod/src/network/many-servers.test.ts',
   'packages/rssrv/src/farm/engines/header-paxos.test.ts',
+  'packages/rssrv/src/farm/shared-pool.test.ts',
+  'packages/rssrv/src/pools/verb-table.test.ts',
   'packages/rssrv/src/replication/followers/mirror-lanes.test.ts',
   'packages/rssrv/src/replication/peers/child/pull-plan.test.ts',
 ];
@@ -100,8 +106,8 @@ export default defineConfig({
           exclude: ['**/node_modules/**', ...WORLDS],
           ...BESIDE_SOURCES,
           // This limit is only for tests that hang: a busy machine may be several times slower.
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          testTimeout: STARVED_MS,
+          hookTimeout: STARVED_MS,
         },
       },
       {

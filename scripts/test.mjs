@@ -1,7 +1,7 @@
 // `npm test`: builds, runs the unit tests, the conformance suite and a dozen tests with real processes, and says what it has not run.
 // `npm test -- --all` also runs the worlds, the simulator and all other tests; so does a name filter of vitest, for the files that it names.
-// The worlds and the simulator only compute: they run beside the other suites with a lower priority. A failed file of tests with real
-// processes runs once more at the end (second-runs.mjs). A signal ends Vitest and all processes that tests have started (child.mjs).
+// Suites that only compute run beside the others with a lower priority: the worlds and the simulator, or the unit tests if these two do
+// not run. A failed file of tests with real processes runs once more at the end (second-runs.mjs). A signal ends Vitest and all processes that tests have started (child.mjs).
 // Invariant: the last line is `N passed, N failed`, and the exit code is 0 if and only if something passed and nothing failed. A suite over
 // its time budget causes a warning only.
 
@@ -13,13 +13,13 @@ import { prepare, ROOT, secondsSince, tool } from './prepare.mjs';
 import { afterSecondRuns, filesToRepeat } from './second-runs.mjs';
 import { emptyCounts, failureLines, SUMMARY_FILE_VARIABLE } from './summary-reporter.mjs';
 
+const UNIT = { name: 'unit', budgetSeconds: 240 };
 /** `hasProcesses`: the daemons are real processes, so that a test can be wrong on a busy machine. */
 const SUITES = [
-  { name: 'unit', budgetSeconds: 120 },
   { name: 'conformance', budgetSeconds: 60, hasProcesses: true },
   { name: 'integration', budgetSeconds: 1080, hasProcesses: true },
 ];
-/** These run beside the others, in this order. */
+/** These run beside the others, in this order, unless `npm test` has no time for them. */
 const COMPUTING = [
   { name: 'worlds', budgetSeconds: 240 },
   { name: 'sim', budgetSeconds: 1320 },
@@ -54,8 +54,8 @@ prepare();
 const folder = mkdtempSync(join(tmpdir(), 'rsio-test-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 const sums = [];
-const beside = isShort ? Promise.resolve([]) : runBeside(COMPUTING);
-for (const suite of SUITES) sums.push(await runSuite(suite, isShort && suite.name === 'integration' ? { only: SYSTEM_FILES } : {}));
+const beside = runBeside(isShort ? [UNIT] : COMPUTING);
+for (const suite of isShort ? SUITES : [UNIT, ...SUITES]) sums.push(await runSuite(suite, isShort && suite.name === 'integration' ? { only: SYSTEM_FILES } : {}));
 sums.push(...(await beside));
 const secondRuns = await repeatFailed(sums.filter(({ name }) => SUITES.some((suite) => suite.name === name && suite.hasProcesses)));
 report(sums);
