@@ -55,7 +55,8 @@ const folder = mkdtempSync(join(tmpdir(), 'rsio-test-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 const sums = [];
 const beside = runBeside(isShort ? [UNIT] : COMPUTING);
-for (const suite of isShort ? SUITES : [UNIT, ...SUITES]) sums.push(await runSuite(suite, isShort && suite.name === 'integration' ? { only: SYSTEM_FILES } : {}));
+for (const suite of isShort ? SUITES : [UNIT, ...SUITES])
+  sums.push(await runSuite(suite, isShort && suite.name === 'integration' ? { only: SYSTEM_FILES } : {}));
 sums.push(...(await beside));
 const secondRuns = await repeatFailed(sums.filter(({ name }) => SUITES.some((suite) => suite.name === name && suite.hasProcesses)));
 report(sums);
