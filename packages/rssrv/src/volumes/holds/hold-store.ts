@@ -202,11 +202,14 @@ export class HoldStore {
   protected async inHome(id: string, home: string | undefined, change: (isForced: boolean) => Promise<void>): Promise<void> {
     const before = this.homes.get(id);
     if (home === undefined || (before?.length === 1 && before[0] === home)) return change(false);
-    this.homes.set(id, [home]);
+    const own = [home];
+    this.homes.set(id, own);
     try {
       // Force the save: the ledger does not have the holds yet, even if this change alters nothing.
       await change(true);
     } catch (thrown) {
+      // See `change`.
+      if (this.homes.get(id) !== own) throw thrown;
       if (before === undefined) this.homes.delete(id);
       else this.homes.set(id, before);
       throw thrown;
@@ -228,7 +231,8 @@ export class HoldStore {
     try {
       await this.note(node, notes, this.homes.get(volumeId));
     } catch (error) {
-      this.volumes.set(volumeId, before);
+      // If the pool was lost and taken again meanwhile, the holds are those in its ledger.
+      if (this.volumes.get(volumeId) === to) this.volumes.set(volumeId, before);
       // The ledger of one of several pools may already have the change.
       for (const poolId of this.homes.get(volumeId) ?? []) this.ledgers.doubt(poolId);
       throw error;

@@ -206,3 +206,22 @@ describe('when the holds file cannot be written', () => {
     expect((await afterRestart()).holdersOf('id')).toMatchObject([{ node: 'mars' }]);
   });
 });
+
+test('if the pool was taken again while a change was saved, the holds of its ledger stay when the save fails', async () => {
+  const other = { ...HOLD, node: 'mars', process: 'q', epoch: 7, life: 'life' };
+  const taken = { volumes: { id: { epoch: 7, holds: [other], taken: null } }, nodes: {} };
+  const holders = new Holds(join(folder, 'holders.json'), () => 0, QUIET, {
+    save: () => {
+      holders.forgetPool('pool');
+      holders.adopt('pool', taken, new Set(['id']), true);
+      return Promise.reject(new Error('the pool was lost'));
+    },
+    isDirty: () => false,
+    doubt: () => undefined,
+  });
+  holders.adopt('pool', { volumes: {}, nodes: {} }, new Set(['id']), false);
+  const volume = servedVolume({ id: 'id', name: 'oracle', pool: { ids: ['pool'], isThick: false } });
+  const client = { node: 'big-2', instance: 3, machine: 'm', boot: 'b', process: 'p', address: '127.0.0.1' };
+  await expect(holders.grant('id', client, OPEN, unhinderedPorts(volume))).rejects.toThrow('the pool was lost');
+  expect(holders.inLedger('pool').volumes).toEqual(taken.volumes);
+});
