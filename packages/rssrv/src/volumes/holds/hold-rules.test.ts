@@ -1,6 +1,7 @@
 // Tests which client gets a volume, with examples of each rule. Random OPENs, CLOSEs, take-overs and crashes must keep the invariants.
 // holds.test.ts tests the file of holds. take-over.test.ts tests that the processes of the earlier holders end first. Rules: H1, H3, G26.
 
+import { AssertionError } from '@rsio/base/lib/assert';
 import { expectNone, expectOneOf, expectSame } from '@rsio/base/testing/quick-expect';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -8,6 +9,7 @@ import type { ClientRole } from '@rsio/common/config/schema/types';
 import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import {
+  checkHolds,
   type Claimant,
   decideOpen,
   grantFor,
@@ -429,5 +431,28 @@ describe('the volume that an OPEN means', () => {
     for (const hold of ['3', 'readonly', 'shared', 'shared.4']) expect(meant('other', `a.${hold}`), hold).toBe(oracle);
     expect(meant('oracle', 'gone.3'), 'one that is not there: whoever has the name is refused as taken').toBe(oracle);
     expect(meant('x', 'gone.3')).toBeNull();
+  });
+});
+
+describe('a mistake of the server', () => {
+  const held = (client: Claimant, epoch: number): Hold => ({ ...client, sinceMs: 1, readonly: false, epoch, life: LIFE });
+  const before: VolumeHolds = { epoch: 5, holds: [held(BIG2, 3)], taken: null };
+
+  test.each<readonly [string, VolumeHolds]>([
+    ['The epoch of a volume falls', { ...before, epoch: 4 }],
+    ['A hold is later than its volume', { ...before, epoch: 6, holds: [held(MARS, 7)] }],
+    ['A node has two holds of one volume', { ...before, epoch: 6, holds: [held(BIG2, 3), held(BIG2, 6)] }],
+    ['A hold begins at an epoch that was in use', { ...before, epoch: 6, holds: [held(BIG2, 3), held(MARS, 5)] }],
+    ['A hold begins at an epoch that was in use', { ...before, epoch: 6, holds: [held({ ...BIG2, instance: 4 }, 3)] }],
+    ['The holds of a volume change, and its epoch does not', { ...before, holds: [] }],
+  ])('%s', (text, after) => {
+    expect(() => checkHolds(before, after)).toThrow(new AssertionError(text));
+  });
+
+  test('no change, and a hold that begins, ends or recovers its writes, are none', () => {
+    checkHolds(before, before);
+    checkHolds(before, { ...before, epoch: 6, holds: [...before.holds, held(MARS, 6)] });
+    checkHolds(before, { ...before, epoch: 6, holds: [] });
+    checkHolds(before, { ...before, holds: [{ ...held(BIG2, 3), life: LATER_LIFE }] });
   });
 });

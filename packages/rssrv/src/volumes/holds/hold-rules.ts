@@ -4,6 +4,7 @@
 // holds have the same identity.
 
 import type { ClientRole } from '@rsio/common/config/schema/types';
+import { assert } from '@rsio/base/lib/assert';
 import { formatTime } from '@rsio/base/log/log-line';
 import { type Holder, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import type { Term } from '@rsio/protocol/wire/mirror-messages';
@@ -65,6 +66,27 @@ export interface VolumeHolds {
 }
 
 export const NO_HOLDS: VolumeHolds = { epoch: 0, holds: [], taken: null };
+
+/**
+ * Checks a change of the holds of a volume, whatever has made it. The epoch at which a hold begins identifies the hold, so the epoch of a
+ * volume never falls, and no hold begins at an epoch that was in use.
+ */
+export function checkHolds(before: VolumeHolds, after: VolumeHolds): void {
+  const { epoch, holds } = after;
+  assert(epoch >= before.epoch, 'The epoch of a volume falls');
+  assert(
+    holds.every((hold) => hold.epoch <= epoch),
+    'A hold is later than its volume',
+  );
+  assert(new Set(holds.map(({ node }) => node)).size === holds.length, 'A node has two holds of one volume');
+  const stays = (hold: Hold): boolean => before.holds.some((one) => one.epoch === hold.epoch && isOf(one, hold));
+  assert(
+    holds.every((hold) => stays(hold) || hold.epoch > before.epoch),
+    'A hold begins at an epoch that was in use',
+  );
+  const isSame = holds.length === before.holds.length && holds.every(stays);
+  assert(isSame || epoch > before.epoch, 'The holds of a volume change, and its epoch does not');
+}
 
 export interface Refusal {
   readonly kind: 'refused';
@@ -129,6 +151,8 @@ export function decideOpen(
   const unsettled = inTheWay.find((hold) => isUnsettled(hold, incarnation));
   const mayForce = volume.takeOverForce && (role === null || role === 'admin');
   if (unsettled !== undefined && !(take === TAKE.FORCE && mayForce)) return notSettled(volume, unsettled, others, client, role);
+  const staying = others.filter((hold) => !inTheWay.includes(hold));
+  assert(volume.shared || staying.every((hold) => onlyReads && hold.readonly), 'An OPEN is granted beside a writer');
   const replaced = own === undefined || isOwn ? null : own;
   const ending = replaced === null ? inTheWay : [...inTheWay, replaced];
   return {

@@ -7,9 +7,9 @@ import { assert } from '@rsio/base/lib/assert';
 import { StateFile } from '@rsio/base/files/state-file';
 import { toRsError } from '@rsio/base/lib/errors';
 import type { Log } from '@rsio/base/log/log';
-import { NO_HOLDS, type VolumeHolds, withKnownTerm } from './hold-rules.ts';
+import { checkHolds, NO_HOLDS, type VolumeHolds, withKnownTerm } from './hold-rules.ts';
 import { HOLDS_FILE, type HoldsFileContent } from './holds-file.ts';
-import { mergedNotes, type NodeNotes, NO_NOTES } from './instances.ts';
+import { checkNotes, mergedNotes, type NodeNotes, NO_NOTES } from './instances.ts';
 import type { LedgerContent } from './ledger-file.ts';
 
 /** The ledgers of the pools (ledgers.ts). */
@@ -106,6 +106,8 @@ export class HoldStore {
       if (home === undefined || isChosen) this.homes.set(id, [poolId]);
       if (home !== undefined) this.ledgers.doubt(home);
     }
+    for (const id of present)
+      assert(named.get(id)?.isSnapshot === true || this.entryOf(id).epoch >= (epochs.get(id) ?? 0), 'An adopted pool sets an epoch back');
     const holding = new Set(Object.values(volumes).flatMap(({ holds }) => holds.map(({ node }) => node)));
     for (const [node, notes] of Object.entries(nodes))
       this.nodes.set(node, mergedNotes(this.notesOf(node), notes, isForeign && holding.has(node)));
@@ -239,23 +241,15 @@ export class HoldStore {
     }
   }
 
-  /**
-   * The epoch of a volume never falls, because the epoch at which a hold begins identifies the hold. A node has at most one hold of a
-   * volume.
-   */
   protected put(volumeId: string, to: VolumeHolds): void {
-    assert(to.epoch >= this.entryOf(volumeId).epoch, 'The epoch of a volume falls');
-    assert(
-      to.holds.every(({ epoch }) => epoch <= to.epoch),
-      'A hold is later than its volume',
-    );
-    assert(new Set(to.holds.map(({ node }) => node)).size === to.holds.length, 'A node has two holds of one volume');
+    checkHolds(this.entryOf(volumeId), to);
     this.volumes.set(volumeId, to);
   }
 
   protected async note(node: string, change: NotesChange, homes?: readonly string[]): Promise<void> {
     const before = this.nodes.get(node);
     const after = change(this.notesOf(node));
+    checkNotes(this.notesOf(node), after);
     if (after !== NO_NOTES) this.nodes.set(node, after);
     try {
       if (homes === undefined || after !== (before ?? NO_NOTES)) await this.file.save();

@@ -9,8 +9,11 @@ import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { TAKE } from '@rsio/protocol/wire/messages';
 import { servedVolume } from '../../testing/backend-scene.ts';
 import { Holds } from './holds.ts';
+import { checkNotes } from './instances.ts';
+import { VolumeUses } from './volume-uses.ts';
 import { HOLD_CHANGES_WAITING_MAX } from '../limits.ts';
 import { unhinderedPorts } from '../../testing/grant-ports.ts';
+import { AssertionError } from '@rsio/base/lib/assert';
 import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { NO_LEDGER } from '../../testing/no-ledgers.ts';
 
@@ -224,4 +227,17 @@ test('if the pool was taken again while a change was saved, the holds of its led
   const client = { node: 'big-2', instance: 3, machine: 'm', boot: 'b', process: 'p', address: '127.0.0.1' };
   await expect(holders.grant('id', client, OPEN, unhinderedPorts(volume))).rejects.toThrow('the pool was lost');
   expect(holders.inLedger('pool').volumes).toEqual(taken.volumes);
+});
+
+test('an instance number that falls is a mistake of the server', () => {
+  const notes = { last: null, machines: [{ machine: 'm', below: 3 }], replaced: [] };
+  expect(() => checkNotes(notes, { ...notes, machines: [{ machine: 'm', below: 2 }] })).toThrow(AssertionError);
+  checkNotes(notes, { ...notes, machines: [{ machine: 'm', below: 4 }] });
+});
+
+test('an OPEN that ends without having begun is a mistake of the server', () => {
+  const uses = new VolumeUses();
+  uses.opens('id');
+  uses.opened('id');
+  expect(() => uses.opened('id')).toThrow(AssertionError);
 });

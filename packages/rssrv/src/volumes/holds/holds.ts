@@ -4,6 +4,7 @@
 // only when no request from the old holder is running. Rules: Q6.
 
 import { isDeepStrictEqual } from 'node:util';
+import { assert } from '@rsio/base/lib/assert';
 import type { ClientRole } from '@rsio/common/config/schema/types';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { printDuration } from '@rsio/base/lib/units';
@@ -412,7 +413,7 @@ export class Holds extends HoldStore {
     }
     this.refusals.delete(`${id} ${client.node}`);
     const told = grantFor(changed, volume, opening);
-    if (told === null) throw new Error(`The hold of volume ${name} is missing after its OPEN`);
+    assert(told !== null, `The hold of volume ${name} is missing after its OPEN`);
     return { granted: true, volume, readonly, incarnation, ...told };
   }
 

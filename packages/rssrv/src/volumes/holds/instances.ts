@@ -1,6 +1,7 @@
 // Decides from notes about earlier instances which instances of a node are admitted (docs/PROTOCOL.md H4). Pure. holds.ts saves the notes;
 // admissions.ts manages the sessions. Invariants: the number recorded for a machine never decreases. The notes about a node are bounded.
 
+import { assert } from '@rsio/base/lib/assert';
 import { NODE_MACHINES_MAX, NODE_REPLACED_MAX } from '../limits.ts';
 import type { ClientIdentity } from './grants.ts';
 
@@ -19,6 +20,16 @@ export interface NodeNotes {
   readonly machines: readonly MachineNote[];
   /** Processes replaced by another process with the same machine and instance number, the most recent last. */
   readonly replaced: readonly string[];
+}
+
+/** Checks a change of the notes: no instance that was refused permanently is admitted again, as far as its note is kept. */
+export function checkNotes(before: NodeNotes, after: NodeNotes): void {
+  for (const { machine, below } of before.machines) {
+    const now = after.machines.find((note) => note.machine === machine);
+    assert(now === undefined || now.below >= below, 'The instance number of a machine falls');
+  }
+  assert(new Set(after.machines.map(({ machine }) => machine)).size === after.machines.length, 'A machine has two notes');
+  assert(after.machines.length <= NODE_MACHINES_MAX && after.replaced.length <= NODE_REPLACED_MAX, 'The notes about a node exceed a bound');
 }
 
 export const NO_NOTES: NodeNotes = { last: null, machines: [], replaced: [] };

@@ -5,6 +5,7 @@
 // incarnations before they are served again.
 
 import { isDeepStrictEqual } from 'node:util';
+import { assert } from '@rsio/base/lib/assert';
 import { StateFile } from '@rsio/base/files/state-file';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
 import type { Log } from '@rsio/base/log/log';
@@ -130,6 +131,8 @@ export class Ledgers implements PoolLedgers {
 
   private contentOf({ identity, read, owned, unadopted, isShared }: Ledger): LedgerContent {
     if (owned === null) return read;
+    assert(owned.poolId === identity.id, 'A pool gets the ledger of another pool');
+    assert(owned.generation >= read.generation, 'The generation of a ledger falls');
     const fences = { ...unadopted, ...this.ports.fences.all };
     const holders = this.ports.holds.inLedger(identity.id);
     const counts = Object.keys(holders.volumes).flatMap((id) =>

@@ -2,6 +2,7 @@
 // volumes the session uses. The volume may change while an OPEN is in progress. Invariant: a grant describes the volume as served in the
 // event-loop turn of the grant. Every later change therefore reaches the session after the grant. Rules: H1.
 
+import { assert } from '@rsio/base/lib/assert';
 import type { ClientRole } from '@rsio/common/config/schema/types';
 import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
@@ -81,6 +82,7 @@ export class Opens {
     const granting = this.holds
       .grant(id, client, request, ports)
       .then((grant) => {
+        assert(!grant.granted || grant.volume.id === id, 'A grant is for another volume than its OPEN');
         if (grant.granted) uses.add(id);
         return grant;
       })

@@ -4,6 +4,7 @@
 // volume again to resend the writes that the storage has lost. A hold whose writes may be lost (H3) stays, and the order is refused.
 // Rules: H6.
 
+import { assert } from '@rsio/base/lib/assert';
 import type { Clock } from '@rsio/base/lib/clock';
 import { RsError } from '@rsio/base/lib/errors';
 import type { Log } from '@rsio/base/log/log';
@@ -96,7 +97,7 @@ export class Revocations {
       const wasHeld = await this.inTime(volume, node);
       return { wasHeld, left: await unlist() };
     } finally {
-      this.leaving.delete(key);
+      assert(this.leaving.delete(key), 'A volume is taken away from a client twice at once');
     }
   }
 

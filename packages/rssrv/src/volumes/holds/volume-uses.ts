@@ -2,6 +2,7 @@
 // volume and before it revokes handles. Invariant: from the start of an OPEN until its answer, the session counts as a user of the volume.
 // The volume therefore does not change between the decision about the OPEN and the answer. Rules: C3.
 
+import { assert, counted } from '@rsio/base/lib/assert';
 import { FORMER_USES_MAX } from '../limits.ts';
 
 export class VolumeUses implements Iterable<string> {
@@ -52,6 +53,7 @@ export class VolumeUses implements Iterable<string> {
   /** Called when the session has closed all its handles of the volume. OPENs in progress continue to count. */
   delete(volumeId: string): void {
     if (!this.granted.delete(volumeId)) return;
+    assert(!this.former.has(volumeId), 'A session had a volume and had closed it');
     for (const oldest of this.former.keys()) {
       if (this.former.size < FORMER_USES_MAX) break;
       this.former.delete(oldest);
@@ -70,7 +72,7 @@ export class VolumeUses implements Iterable<string> {
 
   /** Called when an OPEN of the volume has ended. */
   opened(volumeId: string): void {
-    const left = (this.opening.get(volumeId) ?? 0) - 1;
+    const left = counted((this.opening.get(volumeId) ?? 0) - 1, 'OPENs in progress');
     if (left > 0) this.opening.set(volumeId, left);
     else this.opening.delete(volumeId);
   }
