@@ -2,6 +2,7 @@
 // with no operation, with several operations, and with several waiters.
 
 import { expect, test } from 'vitest';
+import { AssertionError } from '../lib/assert.ts';
 import { InFlight } from './in-flight.ts';
 
 test('resolves for all waiters when the last operation has ended', async () => {
@@ -17,4 +18,11 @@ test('resolves for all waiters when the last operation has ended', async () => {
   inFlight.end();
   await Promise.all(waits);
   expect([inFlight.count, seen]).toEqual([0, ['one', 'other']]);
+});
+
+test('an operation that ends twice is a mistake of its owner', () => {
+  const inFlight = new InFlight();
+  inFlight.begin();
+  inFlight.end();
+  expect(() => inFlight.end()).toThrow(AssertionError);
 });

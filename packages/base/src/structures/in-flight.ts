@@ -1,6 +1,8 @@
 // Counts operations in flight, and reports when the last operation has completed, so that the owner can close the resources that the
 // operations use. Counting allocates nothing.
 
+import { counted } from '../lib/assert.ts';
+
 export class InFlight {
   /** Number of operations that have begun but not completed. */
   count = 0;
@@ -11,7 +13,7 @@ export class InFlight {
   }
 
   end(): void {
-    this.count--;
+    this.count = counted(this.count - 1, 'operations in flight');
     if (this.count === 0 && this.idle.length > 0) for (const resolve of this.idle.splice(0)) resolve();
   }
 

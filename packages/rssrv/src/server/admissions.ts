@@ -35,6 +35,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Proven } from '@rsio/protocol/auth/handshake-server';
+import { assert } from '@rsio/base/lib/assert';
 import type { Clock } from '@rsio/base/lib/clock';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
 import type { RateLimitedLog } from '@rsio/base/log/rate-limited-log';
@@ -345,6 +346,7 @@ export class Admissions {
       linger: null,
     };
     const was = stateOf(this.served.of(node));
+    assert(this.replacedBy(client, dataProcess).length === 0, 'A session begins beside one that it replaces');
     this.served.add(node, served);
     this.departed.delete(node);
     const guard = new SessionGuard(served.uses);

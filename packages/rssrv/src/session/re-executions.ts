@@ -4,6 +4,7 @@
 // first. Only copies of the same request join an execution. The tag (slot and seq) does not identify the request, because tags repeat when
 // seq wraps. Therefore, once a new request has arrived in a slot, no copy joins an execution of an earlier request in that slot.
 
+import { counted } from '@rsio/base/lib/assert';
 import type { Header } from '@rsio/protocol/wire/header';
 
 export interface Run {
@@ -71,7 +72,7 @@ export class ReExecutions {
   end(slot: number, run: Run): readonly number[] {
     if (!this.runs.delete(run)) return [];
     if (this.open.get(slot) === run) this.open.delete(slot);
-    this.bytesNow -= run.bytes;
+    this.bytesNow = counted(this.bytesNow - run.bytes, 'bytes that are read again');
     return run.owed;
   }
 

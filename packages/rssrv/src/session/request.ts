@@ -1,6 +1,7 @@
 // Validates an I/O request from a client, starts its execution on the backend, and encodes its answer.
 // The session decides which paths get the answer. Rules: S7, O2.
 
+import { assert } from '@rsio/base/lib/assert';
 import type { BufferPool } from '@rsio/base/structures/buffer-pool';
 import type { InFlight } from '@rsio/base/structures/in-flight';
 import { SECTOR_BYTES } from '@rsio/base/lib/limits';
@@ -86,6 +87,7 @@ export function validate(open: OpenVolume | undefined, op: number, flags: number
  */
 export function execute(open: OpenVolume, header: Header, body: Buffer, done: (status: Status) => void): void {
   const { backend } = open;
+  assert(open.inFlight.count > 0, 'A change runs without being counted');
   const positionBytes = header.lba * SECTOR_BYTES;
   const lengthBytes = sectorsOf(header.op, header.flags, header.count) * SECTOR_BYTES;
   const fua = isFua(open, header.flags);
@@ -111,6 +113,7 @@ export function execute(open: OpenVolume, header: Header, body: Buffer, done: (s
  */
 export function startRead(open: OpenVolume, header: Header, buffer: Buffer, lengthBytes: number, done: (status: Status) => void): void {
   const positionBytes = header.lba * SECTOR_BYTES;
+  assert(open.inFlight.count > 0, 'A READ runs without being counted');
   const isRead = open.isLooked && !open.isLost && open.backend.tryRead(buffer, 0, lengthBytes, positionBytes) === STATUS.OK;
   if (isRead) done(STATUS.OK);
   else open.backend.read(buffer, 0, lengthBytes, positionBytes, done);

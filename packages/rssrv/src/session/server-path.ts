@@ -5,7 +5,7 @@
 // See docs/PROTOCOL.md, Backpressure.
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
-import { assert } from '@rsio/base/lib/assert';
+import { assert, counted } from '@rsio/base/lib/assert';
 import type { Clock } from '@rsio/base/lib/clock';
 import { RsError } from '@rsio/base/lib/errors';
 import { addressKey } from '@rsio/base/lib/subnet';
@@ -269,7 +269,7 @@ export class ServerPath implements ConnectionEvents {
    * ended.
    */
   owe(bytes: number): void {
-    this.owedBytes += bytes;
+    this.owedBytes = counted(this.owedBytes + bytes, 'bytes that a path owes');
   }
 
   /** Processes READs that were held back. */
@@ -279,6 +279,7 @@ export class ServerPath implements ConnectionEvents {
 
   /** Defers a READ whose re-execution must wait. The deferred READ counts as not yet received, and later READs wait behind it. */
   defer(header: Header): void {
+    assert(this.deferred === null, 'A path defers two READs');
     this.deferred = { ...header };
   }
 

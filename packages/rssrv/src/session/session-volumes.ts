@@ -3,6 +3,7 @@
 // handle never shrinks. No request is started on a closing handle. A CLOSE or a revocation completes only after the handle has released its
 // backend. A hold is released only if no handle of its volume is open or being opened. Rules: S11, H1, H2, C2.
 
+import { assert } from '@rsio/base/lib/assert';
 import { InFlight } from '@rsio/base/structures/in-flight';
 import { HANDLES_PER_SESSION_MAX } from '@rsio/protocol/link/limits';
 import type { Clock } from '@rsio/base/lib/clock';
@@ -204,6 +205,7 @@ export class SessionVolumes {
     for (const { revoked } of this.opening) revoked.set(volumeId, Math.max(epoch, revoked.get(volumeId) ?? 0));
     const granted = [...this.open.values()].filter((open) => open.volume.id === volumeId && open.epoch <= epoch);
     const statuses = await Promise.all(granted.map((open) => this.revokeHandle(open.handle)));
+    assert(!granted.some(({ handle }) => this.open.has(handle)), 'A handle is open after its revocation');
     return statuses.every((status) => status === STATUS.OK);
   }
 
@@ -264,6 +266,7 @@ export class SessionVolumes {
   async closeAll(): Promise<void> {
     // While one handle is being closed, another handle may be revoked and removed from the map.
     for (const open of [...this.open.values()]) if (this.open.has(open.handle)) await this.close(open);
+    assert(this.open.size === 0 && this.opening.size === 0, 'A session ends with an open volume');
   }
 
   /**
@@ -429,6 +432,7 @@ export class SessionVolumes {
     this.gates.opened(open);
     this.throttles.opened(open);
     this.open.set(open.handle, open);
+    assert(this.open.size <= HANDLES_PER_SESSION_MAX, 'A session has more handles than it may have');
     this.revoked.delete(volume.id);
     const body = OpenAnswer.encode({
       handle: open.handle,
@@ -461,8 +465,9 @@ export class SessionVolumes {
     this.release(open);
     if (open.inFlight.count > 0) await open.inFlight.whenIdle();
     const status = open.readonly ? STATUS.OK : await this.syncs.last(open);
+    assert(open.inFlight.count === 0 && open.changing === 0, 'A handle is closed while its requests run');
     await this.backends.release(open.backend);
-    this.open.delete(open.handle);
+    assert(this.open.delete(open.handle), 'A handle is closed twice');
     this.cutHandles.delete(open.handle);
     this.closings.delete(open);
     return status;

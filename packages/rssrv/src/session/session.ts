@@ -34,6 +34,7 @@
 // - The session sends no answer on a path that delivered no copy, and executes no READ that a closed path still held back.
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
+import { assert } from '@rsio/base/lib/assert';
 import type { Timer } from '@rsio/base/lib/clock';
 import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import type { Log } from '@rsio/base/log/log';
@@ -159,6 +160,7 @@ export class Session implements ServerPathEvents {
     if (this.isEnding) return path.bye('E_SHUTTING_DOWN', 'The session is ending');
     if (isFull) return path.bye('E_LIMIT', `More than ${PATHS_PER_TRUNK_MAX} paths`);
     this.paths.set(path.number, path);
+    assert(this.paths.size <= PATHS_PER_TRUNK_MAX, 'A session has more paths than it may have');
     path.listed(this.interfaces);
     const { id: session, interfaces, listGeneration: generation } = this;
     path.welcome(admission, { session, slots: this.slots.size, windowBytes: WINDOW_BYTES, interfaces, generation }, this.ports.version);
@@ -214,6 +216,7 @@ export class Session implements ServerPathEvents {
       this.checkIdle();
     });
     await this.volumes.closeAll();
+    assert(this.running === 0, 'A request runs when its session has ended');
     this.volumes.throttles.close();
     this.pathReports.close();
     this.ticker.cancel();
@@ -503,8 +506,13 @@ export class Session implements ServerPathEvents {
     else this.volumes.answer(kept, request, (handle) => this.slots.isExecuting(handle, kept.slot), answered);
   }
 
+  /** Number of requests that are being executed, for the first time or again. */
+  private get running(): number {
+    return this.slots.executing + this.reexecutedReads.count + this.reexecutedMessages.count;
+  }
+
   private checkIdle(): void {
-    if (this.whenIdle === null || this.slots.executing + this.reexecutedReads.count + this.reexecutedMessages.count > 0) return;
+    if (this.whenIdle === null || this.running > 0) return;
     const resolve = this.whenIdle;
     this.whenIdle = null;
     resolve();

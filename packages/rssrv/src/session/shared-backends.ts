@@ -1,6 +1,7 @@
 // Manages the backends of one session. All handles of a volume share a backend, so additional handles need no additional descriptors.
 // Invariant: handles that share a backend belong to the same hold, and to the same incarnation of the same storage.
 
+import { assert } from '@rsio/base/lib/assert';
 import type { Backend } from '../storage/io/backend.ts';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
 
@@ -39,6 +40,8 @@ export class SharedBackends {
     shared.users++;
     try {
       const backend = await shared.opened;
+      const known = this.byBackend.get(backend);
+      assert(known === undefined || known === shared, 'A backend belongs to two holds');
       this.byBackend.set(backend, shared);
       return backend;
     } catch (error) {
@@ -53,7 +56,8 @@ export class SharedBackends {
    */
   async release(backend: Backend): Promise<void> {
     const shared = this.byBackend.get(backend);
-    if (shared === undefined || --shared.users > 0) return;
+    assert(shared !== undefined, 'A backend is released that no handle uses');
+    if (--shared.users > 0) return;
     // A handle that is opened while this backend is closing gets a new backend.
     this.forget(shared);
     this.byBackend.delete(backend);

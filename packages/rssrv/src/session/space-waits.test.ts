@@ -1,6 +1,7 @@
 // Tests changes that wait because the pool is full: the order of the changes, handles that are closed while changes wait, and several
 // volumes at once. Time and storage are simulated; test/integration fills real file systems. Rules: G16.
 
+import { AssertionError } from '@rsio/base/lib/assert';
 import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
@@ -183,4 +184,15 @@ test('two pools: what waits for one of them does not go on when the other has sp
   for (const look of looks.splice(0)) look();
   waits.setShort(new Set(['slow']), [open, other]);
   expect([executed, events]).toEqual([['a'], ['a waits', 'b waits', 'a goes on']]);
+});
+
+test('a storage that ends an attempt twice is a mistake of the server', () => {
+  const [open, outcomes] = [handle(), [] as string[]];
+  change(open, 'a', outcomes);
+  held = [];
+  isFull = false;
+  clock.advance(SPACE_RETRY_MS);
+  held[0]?.();
+  expect(outcomes).toEqual(['a 0']);
+  expect(() => held?.[0]?.()).toThrow(AssertionError);
 });

@@ -5,6 +5,7 @@
 // once. A change waits only while its handle is open, so that a full pool never delays a detach, a take-over or the end of a session. When
 // the handle is closed, a waiting change ends with STALE, and the client sends the change again.
 
+import { assert } from '@rsio/base/lib/assert';
 import type { Clock, Timer } from '@rsio/base/lib/clock';
 import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { EXTENT } from '@rsio/protocol/wire/messages';
@@ -108,6 +109,7 @@ export class SpaceWaits {
     const { id } = one.open.volume;
     const others = this.waiting.get(id);
     if (others !== undefined) {
+      assert(!others.includes(one), 'A change waits for space twice');
       others.push(one);
       return;
     }
@@ -142,7 +144,9 @@ export class SpaceWaits {
 
   private end(one: Waiting, status: Status): void {
     const { id } = one.open.volume;
-    const rest = (this.waiting.get(id) ?? []).filter((other) => other !== one);
+    const all = this.waiting.get(id) ?? [];
+    const rest = all.filter((other) => other !== one);
+    assert(rest.length === all.length - 1, 'A change that waits for space ends twice');
     if (rest.length > 0) {
       this.waiting.set(id, rest);
     } else {

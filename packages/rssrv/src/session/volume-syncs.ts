@@ -4,6 +4,7 @@
 // SELF_SYNC_MS plus one tick after the write. A writable handle counts as having unsynced writes when it is opened, because a killed
 // process may have left changes that no later process would sync. Rules: V1.
 
+import { assert } from '@rsio/base/lib/assert';
 import { SELF_SYNC_MS } from '@rsio/protocol/link/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
@@ -66,6 +67,7 @@ export class VolumeSyncs {
 
   /** Performs the last sync of a handle. The caller ensures that no request is running on the handle. */
   async last(open: OpenVolume): Promise<Status> {
+    assert(open.inFlight.count === 0, 'The last sync of a handle begins while requests run');
     this.begins(open);
     const status = await new Promise<Status>((resolve) => open.backend.flush(resolve));
     this.syncEnded(open, status);
@@ -87,6 +89,7 @@ export class VolumeSyncs {
     this.begins(open);
     open.inFlight.begin();
     open.backend.flush((status) => {
+      assert(syncing.isRunning, 'A sync ends twice');
       syncing.isRunning = false;
       this.syncEnded(open, status);
       open.inFlight.end();
@@ -103,6 +106,7 @@ export class VolumeSyncs {
     syncing.isLooking = true;
     open.inFlight.begin();
     end.check(() => {
+      assert(syncing.isLooking, 'A look at the end of the storage ends twice');
       syncing.isLooking = false;
       if (end.isCut) this.cut(open);
       open.inFlight.end();
