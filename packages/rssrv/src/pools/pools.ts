@@ -36,7 +36,7 @@ import {
 import { checkPlace, type OpenPool, PoolOpenings, type ReadPorts, unusedPool, whyNotOwned } from './open-pool.ts';
 import { PoolSpace } from './pool-space.ts';
 import { PoolWork } from './pool-work.ts';
-import { settleSnapshots } from './repair/snapshot-repair.ts';
+import { checkSnapshots, settleSnapshots } from './repair/snapshot-repair.ts';
 import { NO_SNAPSHOTS, type PoolContentScan, scanContent, type VolumeSnapshots } from './snapshots/snapshot-scan.ts';
 
 export interface PoolsPorts extends ReadPorts {
@@ -224,7 +224,12 @@ export class Pools {
 
   /** Records a change of the snapshots of a volume. */
   putSnapshots(pool: PoolKey, volumeId: string, change: (snapshots: VolumeSnapshots) => VolumeSnapshots): void {
-    this.change(pool, (state) => withSnapshots(state, volumeId, change(state.snapshots.get(volumeId) ?? NO_SNAPSHOTS)));
+    this.change(pool, (state) => {
+      const before = state.snapshots.get(volumeId) ?? NO_SNAPSHOTS;
+      const after = change(before);
+      checkSnapshots(before, after);
+      return withSnapshots(state, volumeId, after);
+    });
   }
 
   /**

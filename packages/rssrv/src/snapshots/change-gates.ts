@@ -4,7 +4,7 @@
 // parked change is closed, the change ends with STALE, and the client sends it again. A hold therefore never delays a take-over or the end
 // of a session. Rules: P1.
 
-import { counted } from '@rsio/base/lib/assert';
+import { assert, counted } from '@rsio/base/lib/assert';
 import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { type Header, sectorsOf } from '@rsio/protocol/wire/header';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
@@ -127,6 +127,7 @@ export class ChangeGates {
   }
 
   private hold(number: number, volumeIds: readonly string[]): void {
+    assert(number > this.number, 'A later moment has a lower number');
     this.number = number;
     for (const id of volumeIds) {
       const gate = this.gateOf(id, number);
@@ -165,6 +166,7 @@ export class ChangeGates {
     this.byVolume.delete(volumeId);
     for (const handle of this.ports.handles()) if (handle.gate === gate) handle.gate = null;
     this.tryAll(gate);
+    assert(gate.parked.length === 0, 'A change waits at a gate that is gone');
   }
 
   private begin(handle: GatedHandle, start: Start, done: (status: Status) => void): void {

@@ -1,6 +1,7 @@
 // Tests the plan of a moment under any order of events: answers and ends of sessions, grants, requests for chunks, ends and failures of
 // clones, time-outs. The test keeps its own record of the changes that each session may make, and of every chunk.
 
+import { AssertionError } from '@rsio/base/lib/assert';
 import { expectNone, expectOneOf, expectSame } from '@rsio/base/testing/quick-expect';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -103,7 +104,7 @@ class World {
     if (chunk === undefined) return;
     this.running.delete(copy);
     if (error === null) this.cloned.add(`${copy} ${chunk}`);
-    this.obey(error === null ? this.plan.cloned(copy, chunk) : this.plan.cloneFailed(copy, error));
+    this.obey(error === null ? this.plan.cloned(copy, chunk) : this.plan.cloneFailed(copy, chunk, error));
   }
 
   /** The rest between two clones in the background is over. */
@@ -288,5 +289,19 @@ describe('one by one', () => {
     }
     world.obey(world.plan.asked('a', 9, 1, 0, 0));
     expect(world.answers.get(9)).toBe(false);
+  });
+});
+
+describe('a mistake of the server', () => {
+  test('a clone that ends without having begun', () => {
+    const plan = new MomentPlan([1]);
+    plan.begin(['a']);
+    expect(() => plan.cloned(0, 0)).toThrow(new AssertionError('A clone ends that does not run'));
+  });
+
+  test('a moment that begins twice', () => {
+    const plan = new MomentPlan([2]);
+    plan.begin([]);
+    expect(() => plan.begin([])).toThrow(new AssertionError('A moment begins twice'));
   });
 });

@@ -2,7 +2,8 @@
 // cloned before every asked session has answered or ended. A chunk is cloned once. Each copy has at most one clone running. Every session
 // that learns of the moment also learns of the end of the moment. The moment is over only when no clone is running.
 
-import { counted } from '@rsio/base/lib/assert';
+import { assert, counted } from '@rsio/base/lib/assert';
+import { checkMove, type StateTable } from '@rsio/base/lib/state-table';
 import { ASK_CHUNKS_MAX, CLONE_MAX_MS, HOLD_LIMIT_MS, HOLD_MAX_MS } from './limits.ts';
 
 /**
@@ -39,6 +40,13 @@ export type Order =
  * ```
  */
 export type Phase = 'holding' | 'cloning' | 'guarding' | 'ending' | 'over';
+const MOVES: StateTable<Phase> = {
+  holding: ['cloning', 'ending'],
+  cloning: ['guarding', 'ending', 'over'],
+  guarding: ['ending', 'over'],
+  ending: ['over'],
+  over: [],
+};
 
 interface Copy {
   readonly chunks: number;
@@ -99,6 +107,7 @@ export class MomentPlan {
 
   /** `users`: the sessions that may be changing one of the volumes. */
   begin(users: readonly string[]): Order[] {
+    assert(this.state === 'holding' && this.told.size === 0, 'A moment begins twice');
     this.give({ order: 'timer', afterMs: HOLD_LIMIT_MS });
     for (const session of users) {
       this.awaited.add(session);
@@ -156,9 +165,7 @@ export class MomentPlan {
   }
 
   cloned(copy: number, chunk: number): Order[] {
-    const one = this.copies[copy]!;
-    this.running--;
-    one.isBusy = false;
+    const one = this.cloneEnded(copy, chunk);
     one.left = counted(one.left - 1, 'chunks that are not cloned');
     one.states[chunk] = CHUNK.CLONED;
     if (this.state === 'ending') this.endWhenIdle();
@@ -167,9 +174,8 @@ export class MomentPlan {
     return this.given();
   }
 
-  cloneFailed(copy: number, error: unknown): Order[] {
-    this.running--;
-    this.copies[copy]!.isBusy = false;
+  cloneFailed(copy: number, chunk: number, error: unknown): Order[] {
+    this.cloneEnded(copy, chunk);
     if (this.state === 'ending') this.endWhenIdle();
     else this.fail({ why: 'clone', error });
     return this.given();
@@ -199,9 +205,15 @@ export class MomentPlan {
     this.give({ order: 'hold', session });
   }
 
+  private moveTo(phase: Phase): void {
+    checkMove(MOVES, this.state, phase, 'Moment');
+    assert(phase !== 'over' || this.running === 0, 'A moment is over while a clone runs');
+    this.state = phase;
+  }
+
   private goOnWhenHeld(): void {
     if (this.state !== 'holding' || this.awaited.size > 0) return;
-    this.state = 'cloning';
+    this.moveTo('cloning');
     this.give({ order: 'timer', afterMs: HOLD_MAX_MS });
     for (const [copy, { chunks }] of this.copies.entries()) if (chunks === 1) this.clone(copy, 0);
     this.guardWhenCloned();
@@ -213,7 +225,7 @@ export class MomentPlan {
       this.over();
       return;
     }
-    this.state = 'guarding';
+    this.moveTo('guarding');
     for (const session of this.told) this.give({ order: 'go-on', session, isGuarded: true });
     this.give({ order: 'timer', afterMs: CLONE_MAX_MS });
     this.pump();
@@ -249,20 +261,31 @@ export class MomentPlan {
     const copy = this.copies.findIndex(({ left }) => left > 0);
     const one = this.copies[copy];
     if (one === undefined) return;
-    while (one.states[one.next] !== CHUNK.LEFT) one.next++;
+    while (one.next < one.chunks && one.states[one.next] !== CHUNK.LEFT) one.next++;
     this.clone(copy, one.next);
   }
 
   private clone(copy: number, chunk: number): void {
     const one = this.copies[copy]!;
+    const state = one.states[chunk];
+    assert(this.awaited.size === 0 && (this.state === 'cloning' || this.state === 'guarding'), 'A chunk is cloned while changes may run');
+    assert(!one.isBusy && (state === CHUNK.LEFT || state === CHUNK.WANTED), 'A chunk is cloned twice, or is not there');
     one.isBusy = true;
     one.states[chunk] = CHUNK.RUNNING;
     this.running++;
     this.give({ order: 'clone', copy, chunk });
   }
 
+  private cloneEnded(copy: number, chunk: number): Copy {
+    const one = this.copies[copy]!;
+    assert(one.isBusy && one.states[chunk] === CHUNK.RUNNING, 'A clone ends that does not run');
+    this.running = counted(this.running - 1, 'clones in progress');
+    one.isBusy = false;
+    return one;
+  }
+
   private fail(failure: Failure): void {
-    this.state = 'ending';
+    this.moveTo('ending');
     this.failure = failure;
     this.release();
     this.endWhenIdle();
@@ -270,7 +293,7 @@ export class MomentPlan {
 
   private over(): void {
     this.release();
-    this.state = 'over';
+    this.moveTo('over');
     this.give({ order: 'end', failure: null });
   }
 
@@ -284,7 +307,7 @@ export class MomentPlan {
 
   private endWhenIdle(): void {
     if (this.running > 0) return;
-    this.state = 'over';
+    this.moveTo('over');
     this.give({ order: 'end', failure: this.failure });
   }
 

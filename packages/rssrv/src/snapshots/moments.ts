@@ -116,7 +116,7 @@ export class Moments implements MomentsOfPools {
       for (const [index, { volumeId }] of copies.entries())
         if (this.ports.incarnationOf(volumeId) !== incarnations[index]) throw this.lost(volumeId);
     } finally {
-      for (const { volumeId } of copies) this.taken.delete(volumeId);
+      for (const { volumeId } of copies) assert(this.taken.delete(volumeId), 'A moment gives up a volume that it does not have');
       this.next();
     }
   }
@@ -272,6 +272,10 @@ export class Moments implements MomentsOfPools {
       timer: null,
       rest: null,
     };
+    const others = [...this.inProgress.values()];
+    assert(!others.some(({ plan: { phase } }) => phase === 'holding' || phase === 'cloning'), 'Two moments hold changes');
+    const ids = new Set(copies.map(({ volumeId }) => volumeId));
+    assert(!others.some((other) => other.copies.some(({ volumeId }) => ids.has(volumeId))), 'A volume is guarded by two moments');
     this.inProgress.set(current.number, current);
     this.carryOut(current, current.plan.begin([...current.told.keys()]));
     const failure = await ended;
@@ -318,7 +322,7 @@ export class Moments implements MomentsOfPools {
         return;
       case 'end':
         current.rest?.cancel();
-        this.inProgress.delete(current.number);
+        assert(this.inProgress.delete(current.number), 'A moment ends twice');
         current.ended(order.failure);
     }
   }
@@ -345,7 +349,7 @@ export class Moments implements MomentsOfPools {
         current.slowestMs = Math.max(current.slowestMs, current.lastMs);
         this.carryOut(current, plan.cloned(index, chunk));
       },
-      (error: unknown) => this.carryOut(current, plan.cloneFailed(index, error)),
+      (error: unknown) => this.carryOut(current, plan.cloneFailed(index, chunk, error)),
     );
   }
 

@@ -4,6 +4,7 @@
 // either the whole change or no change.
 
 import { open, stat } from 'node:fs/promises';
+import { assert } from '@rsio/base/lib/assert';
 import type { Found, PlacedPart, PoolState } from '../pools/catalogue.ts';
 import { type Manifest, partSizes } from '../pools/disk/manifest.ts';
 import type { PoolFiles } from '../pools/disk/pool-files.ts';
@@ -122,6 +123,7 @@ export class PartSteps {
     for (const { pool, record: part } of snapshotParts(this.verbs.catalogue, record))
       usedBytes += await pools.onDisk(pool, limitMs(part), (files) => new PartSnapshots(files).prepare(part));
     const whole = await pools.onDisk(home, limitMs(record), (files) => new SnapshotFiles(files).prepare(record, usedBytes));
+    assert(whole.id === record.id && whole.volumeId === record.volumeId, 'A prepared snapshot is another one than was begun');
     pools.putSnapshots(home, record.volumeId, (snapshots) => withPending(snapshots, whole));
     return { ...found, record: whole };
   }

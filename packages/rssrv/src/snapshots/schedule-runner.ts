@@ -2,6 +2,7 @@
 // Invariants: an order names its volume by the id (ADR 0118). At most one change of the runner runs or waits, so that late changes never pile up. planSchedule decides again when the
 // change begins. For each volume, a failure is logged once, shown until the next success, and retried after growing delays.
 
+import { assert } from '@rsio/base/lib/assert';
 import type { Clock, Timer } from '@rsio/base/lib/clock';
 import { toRsError } from '@rsio/base/lib/errors';
 import { plural } from '@rsio/base/lib/units';
@@ -75,6 +76,8 @@ export class ScheduleRunner {
   private isClosed = false;
   private looking: Promise<void> | null = null;
   private isWanted = false;
+  /** True while a change waits or runs. */
+  private isChanging = false;
 
   constructor(ports: ScheduleRunnerPorts) {
     this.ports = ports;
@@ -188,7 +191,7 @@ export class ScheduleRunner {
           );
       };
       const what = `snapshots of ${plural(ids.length, 'volume')} by schedule`;
-      await ports.around({ snapshots, by: null, isScheduled: true }, () => ports.change(make, what));
+      await ports.around({ snapshots, by: null, isScheduled: true }, () => this.change(make, what));
       if (isMade) this.succeeded(tried);
       return isMade;
     } catch (thrown) {
@@ -301,7 +304,7 @@ export class ScheduleRunner {
     for (const name of this.planOf(now).excess) {
       if (this.isClosed) return;
       try {
-        await this.ports.change(async () => {
+        await this.change(async () => {
           const found = find();
           if (found === undefined || !this.planOf(found).excess.includes(name)) return;
           const record = snapshotsOf(found).list.find((one) => one.name === name);
@@ -320,6 +323,16 @@ export class ScheduleRunner {
       }
     }
     memory.skipped = skipped;
+  }
+
+  private async change<T>(work: (turn: Turn) => Promise<T>, what: string): Promise<T> {
+    assert(!this.isChanging, 'Two changes of schedules run at once');
+    this.isChanging = true;
+    try {
+      return await this.ports.change(work, what);
+    } finally {
+      this.isChanging = false;
+    }
   }
 
   private planOf(found: Found): SchedulePlan {

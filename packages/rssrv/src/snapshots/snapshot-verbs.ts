@@ -33,6 +33,7 @@
 // - This class does not remove a snapshot that a client has open: `whileUnread` refuses this, and admits no reader during a removal (N2).
 // - This class does not hold changes of clients. moments.ts holds the changes, within its own limits.
 
+import { assert } from '@rsio/base/lib/assert';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
 import type { Log } from '@rsio/base/log/log';
 import { Asker, type Change, LOCAL_ASKER } from '../pools/asker.ts';
@@ -137,6 +138,7 @@ export class SnapshotVerbs {
     if (done !== null) return done;
     const usedBytes = await this.usedBytes(wanted, asker);
     const decided = decideSnapshots(this.verbs.catalogue, wanted, asker, this.verbs.stamp(requestId), this.costs(usedBytes));
+    assert(decided.length === wanted.length, 'A request gets other snapshots than it wants');
     const plan = decided.map((one) => ({ ...one, record: withEstimate(one.record, usedBytes) }));
     const opened: OpenCopy[] = [];
     let isBegun = false;
@@ -288,6 +290,7 @@ export class SnapshotVerbs {
         throw new RsError('E_BUSY', `Volume ${source.manifest.name} changed its pool while its snapshot was cloned: try again`);
       const { pool } = now;
       const whole = decideClone(this.verbs.catalogue, now, to, asker, stamp);
+      assert(whole.id === id, 'A clone changes its id before its commit');
       manifest = await verbs.withNewParts(partsOf(this.verbs.catalogue, whole), this.steps.putAside(id), async (stamps) => {
         const created = await verbs.onDisk(pool, SNAPSHOT_CHANGE_MS, (files) => new SnapshotFiles(files).commitAside(whole, stamps));
         pools.put(pool, created);
@@ -328,6 +331,7 @@ export class SnapshotVerbs {
     makePart: (part: PlacedPart, index: number) => Promise<string | null>,
   ): Promise<RolledBack> {
     const { verbs, pools } = this;
+    assert(next.id === was.id && planned.volumeId === was.id, 'A volume gets the content of a change of another volume');
     await this.checkKept({ pool, manifest: was }, planned);
     const [replaced, added] = [partsOf(this.verbs.catalogue, was), partsOf(this.verbs.catalogue, next)];
     const onDisk = <T>(work: (files: PoolFiles) => Promise<T>): Promise<T> => verbs.onDisk(pool, limitMs(was), work);
@@ -382,6 +386,7 @@ export class SnapshotVerbs {
    * group.
    */
   private async commitHome({ pool, manifest, record }: FoundSnapshot): Promise<void> {
+    assert(record.volumeId === manifest.id, 'A snapshot is committed to another volume');
     await this.verbs.onDisk(pool, SNAPSHOT_CHANGE_MS, (files) =>
       new SnapshotFiles(files).commit(record.name, poolPaths.volume(pool.path, manifest.id)),
     );

@@ -2,6 +2,7 @@
 // manifest of the volume decides. `isToExist` is pure, and `settleSnapshots` executes its decisions. Invariants: either all snapshots of
 // a group exist, or none. While the deciding file cannot be read, a prepared snapshot does not change. Rules: P2.
 
+import { assert } from '@rsio/base/lib/assert';
 import { poolPaths } from '../disk/pool-paths.ts';
 import { SnapshotFiles } from '../snapshots/snapshot-files.ts';
 import type { SnapshotRecord, SnapshotRemoval } from '../snapshots/snapshot-record.ts';
@@ -71,6 +72,18 @@ export async function settleSnapshots<State extends SnapshotPool, Pool extends R
 function settled(all: SnapshotPool['snapshots'], record: SnapshotRecord, exists: boolean): SnapshotPool['snapshots'] {
   const now = all.get(record.volumeId) ?? NO_SNAPSHOTS;
   return new Map(all).set(record.volumeId, exists ? withSnapshot(now, record) : withoutPending(now, record));
+}
+
+/**
+ * Checks a change of the snapshots of a volume: it makes no snapshot count twice. A person may have copied the folder of a snapshot, so that
+ * the pool had two with one id before.
+ */
+export function checkSnapshots(before: VolumeSnapshots, after: VolumeSnapshots): void {
+  const doubles = ({ list, pending, making }: VolumeSnapshots): number => {
+    const all = [...list, ...pending, ...making];
+    return all.length - new Set(all.map(({ id }) => id)).size;
+  };
+  assert(doubles(after) <= doubles(before), 'A snapshot is in two states at once');
 }
 
 /** Adds `record` to the prepared snapshots, and removes it from the snapshots that are being made. */

@@ -3,6 +3,7 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
+import { AssertionError } from '@rsio/base/lib/assert';
 import { beforeEach, expect, test } from 'vitest';
 import { directory, open, pictureOf, usePoolDirectory } from '../../testing/pool-directory.ts';
 import { NO_RANGES } from '../../testing/plain-clones.ts';
@@ -11,7 +12,9 @@ import { systemClock } from '@rsio/base/lib/clock';
 import type { Found } from '../catalogue.ts';
 import { PoolFiles } from '../disk/pool-files.ts';
 import { POOL_CHANGE_MS } from '../limits.ts';
+import { checkSnapshots, withMaking, withPending, withSnapshot } from '../repair/snapshot-repair.ts';
 import { SnapshotFiles } from './snapshot-files.ts';
+import { NO_SNAPSHOTS } from './snapshot-scan.ts';
 import { printSnapshot, printSnapshotRemoval, type SnapshotRecord } from './snapshot-record.ts';
 
 usePoolDirectory();
@@ -190,4 +193,13 @@ test('a new data file replaces the old one if the manifest has its stamp, is rem
   const picture = await pictureOf(directory);
   expect(picture).toMatch(/finding .*data\.new was left by a rollback, and neither/);
   expect([fs.existsSync(next), fs.existsSync(data)]).toEqual([true, true]);
+});
+
+test('a snapshot that counts twice is a mistake of the server, unless the pool had it twice', () => {
+  const one = record('monday');
+  const making = withMaking(NO_SNAPSHOTS, one);
+  checkSnapshots(making, withPending(making, one));
+  expect(() => checkSnapshots(making, withSnapshot(making, one))).toThrow(AssertionError);
+  const copied = { ...NO_SNAPSHOTS, list: [one, { ...one, name: 'copy' }] };
+  checkSnapshots(copied, withMaking(copied, record('tuesday')));
 });
