@@ -1,6 +1,7 @@
 // Records what has arrived of a pull, one note at a time. Invariants: a note that fails ends the pull, and its error is the error of the pull.
 // When the pull is over, no note is in progress.
 
+import { assert } from '@rsio/base/lib/assert';
 import { type RsError, toRsError } from '@rsio/base/lib/errors';
 
 export class ArrivalNotes {
@@ -8,6 +9,7 @@ export class ArrivalNotes {
   private readonly cancel = new AbortController();
   private readonly stopping: AbortSignal;
   private last: Promise<void> = Promise.resolve();
+  private highestBytes = 0;
   private readonly failures: RsError[] = [];
 
   constructor(note: (positionBytes: number, leftBytes: number) => Promise<void>, stopping: AbortSignal) {
@@ -15,8 +17,10 @@ export class ArrivalNotes {
     this.stopping = stopping;
   }
 
-  /** Records a position, which is higher than the one before. */
+  /** Records a position, which is not lower than the one before. */
   add(positionBytes: number, leftBytes: number): void {
+    assert(positionBytes >= this.highestBytes, 'What has arrived of a pull becomes less');
+    this.highestBytes = positionBytes;
     this.last = this.last
       .then(() => (this.failures.length === 0 ? this.note(positionBytes, leftBytes) : undefined))
       .catch((thrown: unknown) => {

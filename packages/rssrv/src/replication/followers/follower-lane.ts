@@ -3,6 +3,7 @@
 // has resolved, the lane changes nothing.
 
 import { type ReplicationOrder, type ReplicationReport, COPYING_METHODS } from '@rsio/api/rssrv/replication-methods';
+import { assert } from '@rsio/base/lib/assert';
 import type { Clock, Timer } from '@rsio/base/lib/clock';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { type Shape, misfit } from '@rsio/base/lib/shape';
@@ -279,6 +280,7 @@ export class FollowerLane {
   private async pull({ moment, pulls }: FollowerStep & { kind: 'pull' }): Promise<void> {
     const { ports, order, peer } = this;
     this.state = 'copying';
+    assert(this.pulling === null, 'A lane pulls two moments at once');
     const pulling = new AbortController();
     this.pulling = pulling;
     const stopping = AbortSignal.any([this.stopping.signal, pulling.signal]);

@@ -8,6 +8,7 @@ import { type ReplicationOrder, COPYING_METHODS } from '@rsio/api/rssrv/replicat
 import type { ReplicationView } from '@rsio/api/views/views';
 import type { PeerConfig } from '@rsio/common/config/schema/types';
 import type { Timer } from '@rsio/base/lib/clock';
+import { assert, counted } from '@rsio/base/lib/assert';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { type Found, volumeText } from '../../pools/catalogue.ts';
 import { following } from '../../pools/follower-rules.ts';
@@ -120,7 +121,7 @@ export class Followers {
       await this.leaving.get(replication)?.end();
       return await work();
     } finally {
-      const left = (this.quieted.get(replication) ?? 1) - 1;
+      const left = counted((this.quieted.get(replication) ?? 0) - 1, 'orders that keep a replication quiet');
       if (left === 0) this.quieted.delete(replication);
       else this.quieted.set(replication, left);
     }
@@ -134,7 +135,9 @@ export class Followers {
     try {
       return await quiet(this.lanesIn(pool).map(({ order }) => order.replication));
     } finally {
-      this.quietPools.splice(this.quietPools.indexOf(pool), 1);
+      const at = this.quietPools.indexOf(pool);
+      assert(at >= 0, 'A pool is quiet no more before its time');
+      this.quietPools.splice(at, 1);
     }
   }
 
@@ -285,6 +288,8 @@ export class Followers {
 
   private async drop(lane: FollowerLane): Promise<void> {
     const { replication } = lane.order;
+    const isOnly = (other: FollowerLane | undefined): boolean => other === undefined || other === lane;
+    assert(isOnly(this.lanes.get(replication)) && isOnly(this.leaving.get(replication)), 'A replication has two lanes');
     this.lanes.delete(replication);
     this.leaving.set(replication, lane);
     this.refused.delete(replication);

@@ -2,6 +2,7 @@
 // `longMax` of them are long ones. No work waits for another peer, and a work that is not long waits for long ones only while they have
 // all turns. A work that is cancelled leaves the queue at once.
 
+import { assert, counted } from '@rsio/base/lib/assert';
 import { RsError } from '@rsio/base/lib/errors';
 
 /** Work for a peer. */
@@ -66,9 +67,10 @@ export class PeerTurns {
   }
 
   private ended({ peer, isLong }: PeerWork): void {
-    const queue = this.queues.get(peer)!;
-    queue.running--;
-    if (isLong) queue.longRunning--;
+    const queue = this.queues.get(peer);
+    assert(queue !== undefined, 'A turn ends in a queue that is gone');
+    queue.running = counted(queue.running - 1, 'works of a peer');
+    if (isLong) queue.longRunning = counted(queue.longRunning - 1, 'long works of a peer');
     this.next(peer, queue);
   }
 
@@ -80,6 +82,7 @@ export class PeerTurns {
       queue.waiting = queue.waiting.filter((other) => other !== next);
       queue.running++;
       if (next.isLong) queue.longRunning++;
+      assert(queue.running <= this.max && queue.longRunning <= this.longMax, 'A peer has more works than it may have');
       next.begin();
     }
     if (queue.running === 0 && queue.waiting.length === 0) this.queues.delete(peer);

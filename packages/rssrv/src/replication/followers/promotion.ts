@@ -2,6 +2,7 @@
 // Invariants: a promoted volume has exactly the content of that moment, and its commit point is its manifest. A promotion that was
 // interrupted goes on with the moment with which it began. Rules: T7.
 
+import { assert } from '@rsio/base/lib/assert';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { quoteText } from '@rsio/base/lib/units';
 import type { Asker } from '../../pools/asker.ts';
@@ -183,6 +184,7 @@ export class Promotion {
         });
       });
       const manifest = also({ ...was, sizeBytes: record.sizeBytes, stamps: [stamp], follower: { ...follower, promoted }, request });
+      assert(manifest.id === was.id && manifest.follower?.promoted?.group === group, 'A follower is promoted with another moment');
       await verbs.onDisk(pool, FOLLOWER_STEP_MS, (files) => files.replaceManifest(manifest));
       verbs.pools.put(pool.name, manifest);
       await verbs.onDisk(pool, FOLLOWER_STEP_MS, (files) => new SnapshotFiles(files).putNext(was.id, 'promotion'));

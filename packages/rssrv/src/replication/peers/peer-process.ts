@@ -2,6 +2,7 @@
 // and each pull ends once. A pull ends only when its process has stopped to write, or has exited. Snapshots that a process has left open at
 // the peer are closed by a later one.
 
+import { assert } from '@rsio/base/lib/assert';
 import type { Clock, Timer } from '@rsio/base/lib/clock';
 import { Backoff } from '@rsio/base/lib/backoff';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
@@ -195,6 +196,7 @@ export class PeerProcess {
     const { ports } = this;
     const identity = await ports.identity(this.config.nodename);
     if (this.isEnding) return;
+    assert(this.spawned === null && this.pulls.size === 0, 'A peer gets a process beside its earlier one');
     this.connectedMs = null;
     let exited: (how: string) => void = () => undefined;
     const exit = new Promise<string>((resolve) => (exited = resolve));
@@ -255,6 +257,7 @@ export class PeerProcess {
     this.opened.clear();
     this.releaseTimer?.cancel();
     for (const { finish } of [...this.pulls.values()]) finish(error);
+    assert(this.pulls.size === 0, 'A pull outlives its process');
     this.setState({ isConnected: false, pathsUp: 0, trouble: null });
   }
 

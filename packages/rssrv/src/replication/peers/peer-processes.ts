@@ -5,6 +5,7 @@
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { PeerConfig } from '@rsio/common/config/schema/types';
+import { assert } from '@rsio/base/lib/assert';
 import { RsError } from '@rsio/base/lib/errors';
 import { fieldsOf } from '@rsio/base/lib/shape';
 import type { Identity } from '@rsio/protocol/client-identity';
@@ -62,7 +63,9 @@ export class PeerProcesses implements Peers {
       const process = new PeerProcess(peer, this.ports);
       this.processes.set(peer.name, process);
       void (this.leaving.get(peer.name) ?? Promise.resolve()).then(() => {
-        if (this.processes.get(peer.name) === process) process.start();
+        if (this.processes.get(peer.name) !== process) return;
+        assert(!this.leaving.has(peer.name), 'A peer begins beside its earlier process');
+        process.start();
       });
     }
   }

@@ -115,7 +115,10 @@ export class PullPlan {
     if (question !== null) return question;
     const isComplete = this.completeBytes === this.shape.sizeBytes && this.begun.size === 0;
     if (!isComplete || this.syncingBytes !== null) return null;
-    return this.isSynced ? { kind: 'done' } : this.sync();
+    if (!this.isSynced) return this.sync();
+    const isKnown = this.knownBytes === this.shape.sizeBytes && this.changed.length === 0 && this.ready.length === 0;
+    assert(isKnown && this.durableBytes === this.shape.sizeBytes, 'A pull is done before all of its content is there');
+    return { kind: 'done' };
   }
 
   /** Takes an answer to CHANGES: pairs of sectors and states, beginning at the position of the question. */
@@ -165,6 +168,7 @@ export class PullPlan {
   }
 
   private sync(): PullStep {
+    assert(this.syncingBytes === null, 'Two syncs of a pull run at once');
     this.syncingBytes = this.completeBytes;
     this.unsyncedBytes = 0;
     return { kind: 'sync' };

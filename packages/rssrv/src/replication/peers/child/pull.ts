@@ -1,6 +1,7 @@
 // One pull: carries out the steps of its plan (pull-plan.ts), with the bandwidth limit of the order. Invariant: after `ended`, the pull
 // writes nothing more, and no buffer of a request that is still in flight is used again.
 
+import { assert, counted } from '@rsio/base/lib/assert';
 import type { Clock, Timer } from '@rsio/base/lib/clock';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { printDuration } from '@rsio/base/lib/units';
@@ -192,7 +193,7 @@ export class SnapshotPull {
     this.onFile(this.file.read(buffer, lengthBytes, offsetBytes), () => {
       this.requests++;
       this.source.sums(offsetBytes, lengthBytes, PULL_SUM_BYTES, (sums) => {
-        this.requests--;
+        this.requests = counted(this.requests - 1, 'requests of a pull');
         this.answered(sums, (known) => {
           const parts = differing(buffer.subarray(0, lengthBytes), known, PULL_SUM_BYTES, PULL_PIECE_BYTES);
           this.freeCompared.push(buffer);
@@ -216,7 +217,7 @@ export class SnapshotPull {
     }
     this.requests++;
     this.source.read(buffer, offsetBytes, lengthBytes, (error) => {
-      this.requests--;
+      this.requests = counted(this.requests - 1, 'requests of a pull');
       this.alive();
       if (this.isOver) return;
       if (error !== null) return this.end(error);
@@ -237,9 +238,10 @@ export class SnapshotPull {
 
   /** Counts a step on the file, which must have ended before the pull ends. */
   private onFile(work: Promise<void>, then: () => void): void {
+    assert(!this.hasEnded, 'A pull changes its file after its end');
     this.fileSteps++;
     const ended = (after: () => void): void => {
-      this.fileSteps--;
+      this.fileSteps = counted(this.fileSteps - 1, 'steps on the file of a pull');
       this.alive();
       if (this.isOver) this.leave();
       else after();
