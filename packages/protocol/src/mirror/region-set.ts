@@ -131,7 +131,7 @@ export class RegionSet {
   }
 
   private setWord(word: number, bits: number): void {
-    this.members += bitsIn(bits) - bitsIn(this.words[word]!);
+    this.members = counted(this.members + bitsIn(bits) - bitsIn(this.words[word]!), 'regions of a set');
     this.words[word] = bits;
   }
 

@@ -32,6 +32,7 @@
 // - Retries have no fixed rhythm: each waits RETRY_MIN_MS and a random part of RETRY_SPREAD_MS.
 // - After `stop`, no event reaches the decider and no order is executed, even if trunks still report events.
 
+import { assert } from '@rsio/base/lib/assert';
 import { isMajority } from '@rsio/protocol/mirror/membership/quorums';
 import type { Timer } from '@rsio/base/lib/clock';
 import { Attachment } from '@rsio/protocol/client/attachment';
@@ -323,6 +324,7 @@ export class MirrorDriver {
 
   private use(session: ReplicaSession): void {
     const { identity, attachment, server } = session;
+    assert(session.isOpen && !session.isUsed, 'The data path gets a replica twice, or before it is open');
     session.isUsed = true;
     this.ports.data.opened(identity, attachment, server);
   }
@@ -374,6 +376,7 @@ export class MirrorDriver {
 
   private close(session: ReplicaSession, closed: () => void = () => undefined): void {
     const { identity, attachment, server, isUsed } = session;
+    assert(this.sessions.get(identity) === session, 'A session of a replica is closed twice');
     this.sessions.delete(identity);
     this.growth.drop(identity);
     // The data path first abandons its requests to this replica, so that users' requests are answered without the replica and their buffers

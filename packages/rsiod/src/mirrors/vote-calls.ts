@@ -2,6 +2,7 @@
 // null at once. The server may still execute a vote that was already sent, because the trunk sends it again in the next session. Invariant:
 // a vote is sent only after the server has answered the previous vote, so that votes are executed in order.
 
+import { assert } from '@rsio/base/lib/assert';
 import type { Clock } from '@rsio/base/lib/clock';
 import { callSession, type SessionAnswer } from '@rsio/protocol/client/session-call';
 import { OP } from '@rsio/protocol/wire/frames';
@@ -78,10 +79,12 @@ export class VoteCalls {
       this.clock.soon(() => this.tell(voted, withoutMirrors(server.name)));
       return;
     }
+    assert(line.out === null, 'A server gets two votes at once');
     const out = { voted: voted as Voted | null };
     line.out = out;
     const { aux, body } = voteFrame(this.mirror, call);
     callSession(server.trunk, { op: OP.VOTE, attachment: null, aux, body }, (answer) => {
+      assert(line.out === out, 'A vote is answered twice');
       line.out = null;
       const { next } = line;
       line.next = null;

@@ -2,6 +2,7 @@
 // a crash at any moment, the map on disk must have the bit of every region that was written to since its bit was last cleared. The random
 // test fails if the wrapper leaves out syncs, writes an older page last, or clears a region during a change. Rules: M2.
 
+import { AssertionError } from '@rsio/base/lib/assert';
 import { MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { describe, expect, it } from 'vitest';
@@ -196,4 +197,13 @@ describe('at every moment', () => {
   it.each(Array.from({ length: 40 }, (_, seed) => seed))('a crash leaves the bits of all that was written, seed %i', async (seed) => {
     expect(await walk(seed)).toBeNull();
   });
+});
+
+it('a storage that ends a change twice is a mistake of the server', async () => {
+  const scene = await openClean();
+  write(scene, 5);
+  scene.disk.settle();
+  const [change] = scene.inner.running;
+  change!.done(STATUS.OK);
+  expect(() => change!.done(STATUS.OK)).toThrow(AssertionError);
 });

@@ -3,6 +3,7 @@
 // or running change are never cleared. A change whose bits cannot be made durable never reaches the storage. READs and FLUSHes never
 // wait. The slots of the session bound the number of waiting changes.
 
+import { assert } from '@rsio/base/lib/assert';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';
 import { type Backend, type IntentView, type IoDone, WOULD_WAIT } from '../storage/io/backend.ts';
@@ -124,8 +125,9 @@ export class IntentBackend extends ForwardingBackend {
     map.grow(last + 1);
     map.set(first, last);
     writer.sync((status) => {
-      if (status === STATUS.OK) this.start(change);
-      else this.ended(change, status);
+      if (status !== STATUS.OK) return this.ended(change, status);
+      assert(map.isDurable(first, last), 'A change begins before its intent is durable');
+      this.start(change);
     });
   }
 
@@ -146,6 +148,7 @@ export class IntentBackend extends ForwardingBackend {
   private ended(change: Change, status: Status): void {
     const { active, kept } = this;
     const { done, index } = change;
+    assert(active[index] === change, 'A change of a replica ends twice');
     const last = active.pop();
     if (last !== undefined && last !== change) {
       active[index] = last;
@@ -176,5 +179,9 @@ export class IntentBackend extends ForwardingBackend {
       next = Math.max(next, change.last + 1);
     }
     if (next < end) this.map.clear(next, end - next);
+    assert(
+      busy.every((change) => this.map.isSet(change.first) && this.map.isSet(change.last)),
+      'The intent of a running change is cleared',
+    );
   }
 }

@@ -3,6 +3,7 @@
 // written and synced in one round. Bits that an earlier process wrote are not durable until this process has written and synced them again.
 // The kernel may still have these bits only in memory, or may have reported a write-back error only to the earlier process. Rules: M2.
 
+import { assert } from '@rsio/base/lib/assert';
 import type { Status } from '@rsio/protocol/wire/status';
 import { STATUS, statusOfErrno } from '@rsio/protocol/wire/status';
 import { bytesOf, IntentMap } from './intent-map.ts';
@@ -150,6 +151,7 @@ export class MapWriter {
       this.map.touch(this.pages);
       this.failed(errno);
     }
+    assert(this.isRunning, 'A round of an intent map ends twice');
     const done = this.round;
     this.round = [];
     this.isRunning = false;

@@ -3,6 +3,7 @@
 // CLAIM names the replica only when no request of a lower term is running or can ever run on the replica. Storage that does not answer
 // delays neither the record nor another mirror. Rules: Q7, Q8, Q10, M2, M4.
 
+import { assert } from '@rsio/base/lib/assert';
 import { within } from '@rsio/base/lib/waiting';
 import type { Clock } from '@rsio/base/lib/clock';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
@@ -121,6 +122,7 @@ export class MirrorVotes {
     const before = ports.served().find(({ id }) => id === volumeId);
     if (before !== undefined && this.isPlaced(before, term)) return;
     const { identity } = await ports.store.place(volumeId, mirror);
+    assert(identity !== before?.replica?.identity, 'A replica that is placed keeps its identity');
     for (const id of this.placed.keys()) if (!ports.served().some((one) => one.id === id)) this.placed.delete(id);
     this.placed.set(volumeId, { term, identity, epoch: ports.holds.epochOf(volumeId) });
     if (before !== undefined) ports.listChanged([before]);

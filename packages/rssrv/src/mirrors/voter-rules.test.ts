@@ -2,12 +2,14 @@
 // arrive late. For each property, a variant of the rules with a planted fault shows that the test of the property can fail. voters.test.ts
 // tests the file. Rules: Q2 to Q4, M22.
 
+import { AssertionError } from '@rsio/base/lib/assert';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { TERM_STEP_MAX } from '@rsio/protocol/wire/limits';
 import { type MirrorConfig, type Term, VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
 import {
+  checkNext,
   claim,
   confirm,
   type Decision,
@@ -231,4 +233,21 @@ test('a snapshot of a replica is made for the client that has the mirror, by a c
   const older = { term: { ...mine, number: 2 }, config: config(1, 3) };
   expect(whyNoSnapshot({ ...held, stored: older }, a, mine)).toBe('it has no configuration of term 3 yet');
   expect(whyNoSnapshot({ ...held, stored: { term: mine, config: config(2, 1, true) } }, a, mine)).toContain('has detached');
+});
+
+test('a record that takes something back is a mistake of the server', () => {
+  const mine: Term = { number: 3, node: 'big-1', instance: 1 };
+  const record: VoterRecord = { ...EMPTY, promise: mine, stored: { term: mine, config: config(2, 7) } };
+  const later = { ...mine, number: 4 };
+  const wrong: readonly VoterRecord[] = [
+    { ...record, voter: 'e'.repeat(32) },
+    { ...record, promise: { ...mine, number: 2 } },
+    { ...record, stored: null },
+    { ...record, stored: { term: mine, config: config(1, 7) } },
+    { ...record, promise: later, stored: { term: { ...mine, number: 2 }, config: config(9, 7) } },
+    { ...record, stored: { term: later, config: config(1, 7) } },
+  ];
+  for (const next of wrong) expect(() => checkNext(record, next)).toThrow(AssertionError);
+  checkNext(record, claim(record, later, true).record);
+  checkNext({ ...record, promise: later }, { ...record, promise: later, stored: { term: later, config: config(1, 7) } });
 });

@@ -3,6 +3,7 @@
 // configuration never decreases. A configuration never has a higher term than the promised term.
 
 import { isDeepStrictEqual } from 'node:util';
+import { assert } from '@rsio/base/lib/assert';
 import { TERM_STEP_MAX } from '@rsio/protocol/wire/limits';
 import { type MirrorConfig, type StoredConfig, type Term, VOTED, type Voted, type VoteFound } from '@rsio/protocol/wire/mirror-messages';
 import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
@@ -34,6 +35,23 @@ export interface Decision {
 export function newRecord(found: VoteFound, voter: string, founder: string): VoterRecord {
   const { mirror, name, universe } = found;
   return { mirror, name, universe, voter, founder, promise: null, stored: null };
+}
+
+/** Checks a change of a record. Q1, Q2: what a majority has promised and stored must not be taken back. A record never becomes that of another voter. */
+export function checkNext({ mirror, voter, promise, stored }: VoterRecord, next: VoterRecord): void {
+  assert(next.mirror === mirror && next.voter === voter, 'A record becomes that of another voter');
+  assert(promise === null || (next.promise !== null && compareTerms(next.promise, promise) >= 0), 'The promise of a voter falls');
+  assert(stored === null || next.stored !== null, 'A voter loses its configuration');
+  assert(stored === null || next.stored === null || !isOlder(next.stored, stored), 'The configuration of a voter falls');
+  assert(
+    next.stored === null || (next.promise !== null && compareTerms(next.stored.term, next.promise) <= 0),
+    'A configuration is later than the promise',
+  );
+}
+
+function isOlder(one: StoredConfig, other: StoredConfig): boolean {
+  const order = compareTerms(one.term, other.term);
+  return order < 0 || (order === 0 && one.config.k < other.config.k);
 }
 
 /** Returns true if a client may use the record (Q3). */

@@ -29,7 +29,7 @@
 // - This class does not ask other servers or count a majority. Clients compare the answers of voters.
 // - This class does not expire or write records because time has passed.
 
-import { assert } from '@rsio/base/lib/assert';
+import { assert, counted } from '@rsio/base/lib/assert';
 import { randomBytes } from 'node:crypto';
 import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
@@ -38,12 +38,11 @@ import { StateFile } from '@rsio/base/files/state-file';
 import { errnoName, RsError, toRsError } from '@rsio/base/lib/errors';
 import type { Log } from '@rsio/base/log/log';
 import { type Term, type VoteAnswer, VOTED, type Voted } from '@rsio/protocol/wire/mirror-messages';
-import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { VOTER_RECORDS_MAX, VOTER_RECORDS_PER_CLIENT_MAX, VOTES_WAITING_MAX } from './limits.ts';
 import type { VoteReply, VoteRequest } from './session-votes.ts';
 import { mirrorOf, voterFile, voterFileName } from './voter-file.ts';
-import { claim, confirm, type Decision, foundAgain, mayUse, newRecord, store, type VoterRecord } from './voter-rules.ts';
+import { checkNext, claim, confirm, type Decision, foundAgain, mayUse, newRecord, store, type VoterRecord } from './voter-rules.ts';
 
 /** Facts about replicas on this server that affect its votes. */
 export interface VoterReplicas {
@@ -267,6 +266,7 @@ export class Voters {
    */
   private async save(entry: Entry, record: VoterRecord): Promise<void> {
     if (entry.record !== null) checkNext(entry.record, record);
+    assert(entry.saving === null, 'Two records of a mirror are saved at once');
     entry.saving = record;
     try {
       await entry.file.save();
@@ -285,6 +285,7 @@ export class Voters {
     } catch (thrown) {
       throw new RsError('E_SYSTEM', `The record of mirror ${entry.mirror} cannot be removed: ${toRsError(thrown).message}`);
     }
+    assert(entry.saving === null, 'A record is removed while it is saved');
     log.info(`This server does not vote for mirror ${entry.record?.name ?? ''} (${entry.mirror}) any more`);
     entry.record = null;
     entry.trouble = null;
@@ -297,20 +298,11 @@ export class Voters {
     try {
       return await result;
     } finally {
-      entry.waiting--;
+      entry.waiting = counted(entry.waiting - 1, 'VOTEs of a mirror');
+      assert(this.entries.get(entry.mirror) === entry, 'A VOTE waits at a record that has left its list');
       if (entry.waiting === 0 && entry.record === null && entry.trouble === null) this.entries.delete(entry.mirror);
     }
   }
-}
-
-/** Q1, Q2: what a majority has promised and stored must not be taken back. */
-function checkNext({ promise, stored }: VoterRecord, next: VoterRecord): void {
-  assert(promise === null || (next.promise !== null && compareTerms(next.promise, promise) >= 0), 'The promise of a voter falls');
-  assert(stored === null || next.stored !== null, 'A voter loses its configuration');
-  assert(
-    next.stored === null || (next.promise !== null && compareTerms(next.stored.term, next.promise) <= 0),
-    'A configuration is later than the promise',
-  );
 }
 
 const UNKNOWN = 'The server has no record of this mirror for this client';

@@ -2,6 +2,7 @@
 // executes a clearing: it locks the regions against changes, flushes all replicas, and clears the bits. Invariants: only one clearing is in
 // progress. A clearing counts only if all members stay in sync and keep their tenures.
 
+import { assert } from '@rsio/base/lib/assert';
 import type { Lacks } from '../lacks/lacks.ts';
 import { RegionSet } from '../region-set.ts';
 import { CLEAR_REGIONS_MAX, CLEAR_RUNS_MAX } from '../limits.ts';
@@ -76,6 +77,7 @@ export class ClearPlan {
 
   /** Called when a clearing has ended. `isCleared`: true if all replicas have cleared the bits, and the regions were locked until now. */
   ended(clearing: Clearing, isCleared: boolean): void {
+    assert(clearing === this.clearing, 'A clearing ends that is not in progress');
     this.clearing = null;
     if (!isCleared) return;
     const { ranges } = clearing;

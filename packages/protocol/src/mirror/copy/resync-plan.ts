@@ -4,6 +4,7 @@
 // settled. The replica has caught up only when everything was copied while all changes went to the replica, and no region has diverged
 // since. Rules: M20.
 
+import { assert } from '@rsio/base/lib/assert';
 import type { MirrorMapAnswer } from '../../wire/mirror-messages.ts';
 import { BlockSet } from '../lacks/block-set.ts';
 import { RegionSet } from '../region-set.ts';
@@ -141,7 +142,9 @@ export class ResyncPlan {
    */
   hasCaughtUp(): boolean {
     if (this.phase === 'copying' && this.toCopy.regions.count === 0 && this.pieces.underWay === 0) this.phase = 'caught-up';
-    return this.phase === 'caught-up';
+    const hasCaughtUp = this.phase === 'caught-up';
+    assert(!hasCaughtUp || this.toCopy.regions.count === 0, 'A replica has caught up and lacks something');
+    return hasCaughtUp;
   }
 
   private nextFree(): number {

@@ -3,6 +3,7 @@
 // Invariant: a region is reported as settled only after a flush that began after the last copy of the region. From the region's first copy
 // until the end of this flush, replicas and tenures stay the same, and no change makes the region differ again. Rules: M20.
 
+import { assert } from '@rsio/base/lib/assert';
 import type { RegionSet } from '../region-set.ts';
 import { SETTLE_ALONE_MAX, SETTLE_REGIONS_MAX, URGENT_REGIONS_MAX } from '../limits.ts';
 import { type Piece, RegionPieces } from './region-pieces.ts';
@@ -87,7 +88,9 @@ export class SettlePlan {
 
   /** `isCopied`: true if all members except the source have answered the copy with OK. */
   pieceEnded(piece: Piece, isCopied: boolean): void {
-    if (this.pieces.ended(piece, isCopied) === 'copied') this.copied.add(piece.region);
+    if (this.pieces.ended(piece, isCopied) !== 'copied') return;
+    assert(this.flush?.regions.has(piece.region) !== true, 'A region is settled by a flush that began before its copy');
+    this.copied.add(piece.region);
   }
 
   /**

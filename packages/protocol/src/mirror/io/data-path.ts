@@ -422,6 +422,7 @@ export class DataPath implements RequestEvents {
       this.changeMoves++;
     } else if (!operation.isRead && status === STATUS.OK) this.flushedMoves = Math.max(this.flushedMoves, operation.changeMoves);
     operation.phase = 'free';
+    assert(this.operations[operation.index] === operation, 'A request of a mirror has lost its place');
     const last = this.operations.pop()!;
     if (last !== operation) {
       this.operations[operation.index] = last;

@@ -131,6 +131,7 @@ export class Members {
     for (const member of this.all) if (!isKept(member)) freed |= member.bit;
     this.all = this.all.filter(isKept);
     this.numbers &= ~freed;
+    assert(this.all.reduce((bits, { bit }) => bits + bit, 0) === this.numbers, 'Two replicas have one bit, or a bit belongs to none');
     this.update();
     return freed;
   }

@@ -1,6 +1,7 @@
 // Compares the lock with a naive model. The model derives the held entries from the list of all entries in order of arrival. The comparison
 // shows that no entry waits without a reason, and that no entry overtakes an earlier conflicting entry. Rules: M9, M14.
 
+import { AssertionError } from '@rsio/base/lib/assert';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { LockEntry, SectorLock } from './sector-lock.ts';
@@ -75,4 +76,12 @@ test('hundreds of entries that do not overlap are held together, and each of the
   for (const index of [7, 150, 299]) lock.leave(entries[index]!);
   const probe = (sector: number): boolean => lock.enter(Object.assign(new LockEntry(), { begin: sector, end: sector + 1 }));
   expect([probe(7 * 8), probe(8 * 8), probe(150 * 8 + 7), probe(298 * 8), probe(299 * 8)]).toEqual([true, false, true, false, true]);
+});
+
+test('an entry that asks for the lock twice is a mistake of the client', () => {
+  const lock = new SectorLock(() => {});
+  const one = new LockEntry();
+  one.end = 8;
+  lock.enter(one);
+  expect(() => lock.enter(one)).toThrow(AssertionError);
 });

@@ -2,6 +2,8 @@
 // that conflicts with it, even if the earlier entry still waits, so that no entry starves. Invariants: two entries that conflict are never
 // held together. An entry waits only while `blockers`, the number of earlier conflicting entries, is above 0. Rules: M9.
 
+import { assert, counted } from '@rsio/base/lib/assert';
+
 export class LockEntry {
   /** First sector of the range. An empty range conflicts with nothing. */
   begin = 0;
@@ -29,6 +31,7 @@ class HeldEntries {
   }
 
   remove(entry: LockEntry): void {
+    assert(this.entries[entry.place] === entry, 'A lock is released that is not held');
     const last = this.entries.pop()!;
     if (last === entry) return;
     this.entries[entry.place] = last;
@@ -72,6 +75,7 @@ export class SectorLock {
 
   /** Returns true if the entry is held now. If the entry must wait, returns false, and `granted` is called for the entry later. */
   enter(entry: LockEntry): boolean {
+    assert(entry.lock === 'out', 'A lock is asked for twice');
     const { begin, end } = entry;
     let blockers = this.changes.overlapping(begin, end);
     if (entry.isExclusive) blockers += this.reads.overlapping(begin, end);
@@ -92,6 +96,7 @@ export class SectorLock {
     if (entry.lock === 'held') this.heldOf(entry).remove(entry);
     else if (entry.lock === 'waiting') {
       from = this.waiting.indexOf(entry);
+      assert(from >= 0, 'A lock waits that is in no queue');
       this.waiting.splice(from, 1);
     } else return;
     entry.lock = 'out';
@@ -117,7 +122,7 @@ export class SectorLock {
     let kept = from;
     for (let index = from; index < this.waiting.length; index++) {
       const entry = this.waiting[index]!;
-      if (conflict(gone, entry) && --entry.blockers === 0) {
+      if (conflict(gone, entry) && (entry.blockers = counted(entry.blockers - 1, 'locks that an entry waits for')) === 0) {
         this.hold(entry);
         entry.isNew = true;
         this.news.push(entry);

@@ -67,6 +67,7 @@ test('a checkpoint takes out what was copied and flushed, and what was changed l
 test('without memory, and after a change of very much, whole regions are copied', () => {
   const scene = new Scene(1);
   scene.change(2, 0, BLOCK);
+  scene.tick = 3;
   scene.lacks.left('b', 3, null);
   scene.change(4, BLOCK, BLOCK);
   scene.change(4, REGION, BLOCK);

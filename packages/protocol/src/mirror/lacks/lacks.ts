@@ -4,6 +4,7 @@
 // replica, or was noted here.
 
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
+import { assert } from '@rsio/base/lib/assert';
 import type { RegionSet } from '../region-set.ts';
 import { type Blocks, BlockSet, intersection, union } from './block-set.ts';
 import { ChangeTimes, type TimesBudget } from './change-times.ts';
@@ -62,6 +63,7 @@ export class Lacks {
    * in which all requests that the replica answered were executed; null if this is not known.
    */
   left(identity: string, flushed: number, life: string | null): void {
+    assert(flushed <= this.now(), 'A replica has answered a FLUSH that was not sent yet');
     const storage = life === null ? null : { life, tick: this.now() };
     this.known.set(identity, { disk: { blocks: new BlockSet(), tick: flushed }, storage });
   }
@@ -72,6 +74,7 @@ export class Lacks {
    * refused none.
    */
   flushed(identity: string, remaining: BlockSet, tick: number): void {
+    assert(tick <= this.now(), 'A replica has answered a FLUSH that was not sent yet');
     this.known.set(identity, { disk: { blocks: remaining, tick }, storage: this.known.get(identity)?.storage ?? null });
   }
 

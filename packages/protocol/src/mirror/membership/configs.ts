@@ -1,6 +1,7 @@
 // Sends configurations, counts which voters have stored them, and applies them at a majority (rules M6, M11, M13 and M17). Invariants: the
 // number `k` grows with every configuration of a term. `sentAny` and `sentAll` are reset only when no configuration is pending. Rules: M19.
 
+import { assert } from '@rsio/base/lib/assert';
 import type { ErrorCode } from '@rsio/base/lib/errors';
 import type { MirrorConfig, MirrorVoter } from '../../wire/mirror-messages.ts';
 import { compareTerms } from '../../wire/mirror-terms.ts';
@@ -39,6 +40,8 @@ export function settlePending(state: MembershipState, rules: MembershipRules): b
   if (pending === null || state.phase === 'ended') return false;
   if (!rules.isAtMajority(pending, (voter) => stored.get(voter) === pending.k)) return false;
   const before = state.base?.config.inSync ?? [];
+  const isOwn = state.base !== null && compareTerms(state.base.term, termOf(state)) === 0;
+  assert(!isOwn || state.base === null || pending.k > state.base.config.k, 'A configuration follows a later one of its term');
   state.base = { term: termOf(state), config: pending };
   state.pending = null;
   state.sentAny.clear();
