@@ -5,6 +5,7 @@
 
 import { mkdir, open, readFile, rename, stat, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
+import { assert } from '@rsio/base/lib/assert';
 import { replaceFile } from '@rsio/base/files/durable-write';
 import { errnoName, errnoRemedy, RsError } from '@rsio/base/lib/errors';
 import { isRecord } from '@rsio/base/lib/shape';
@@ -30,6 +31,7 @@ export class Journal {
   private unsaved: JournalEntry[] = [];
   private writing: Promise<void> = Promise.resolve();
   private next: Promise<void> | null = null;
+  private isWriting = false;
 
   constructor(file: string, log: Pick<Log, 'warn'>) {
     this.file = file;
@@ -121,6 +123,8 @@ export class Journal {
   private async write(): Promise<void> {
     const saved = this.unsaved;
     if (saved.length === 0) return;
+    assert(!this.isWriting, 'Two writes of the journal overlap');
+    this.isWriting = true;
     this.unsaved = [];
     try {
       if (this.handle === null || this.lines + saved.length > JOURNAL_LINES_MAX) await this.rewrite();
@@ -132,6 +136,8 @@ export class Journal {
       await this.handle?.close().catch(() => undefined);
       this.handle = null;
       throw unwritable(this.file, thrown);
+    } finally {
+      this.isWriting = false;
     }
   }
 
@@ -139,6 +145,7 @@ export class Journal {
     await handle.appendFile(entries.map(lineOf).join(''));
     await handle.datasync();
     this.lines += entries.length;
+    assert(this.lines <= JOURNAL_LINES_MAX, 'The journal has more lines than it may have');
   }
 
   private async rewrite(): Promise<void> {

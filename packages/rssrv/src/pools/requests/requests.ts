@@ -2,6 +2,7 @@
 // or gets the answer that is in the journal. Invariants: an answer is sent only after the journal has it. An id belongs to one asker and
 // one set of parameters. A change begins only if an asker is still waiting for its answer. Rules: A2, A3.
 
+import { assert } from '@rsio/base/lib/assert';
 import type { Clock, Timer } from '@rsio/base/lib/clock';
 import { type ErrorCode, RsError, toRsError } from '@rsio/base/lib/errors';
 import type { Journal, JournalEntry } from './journal.ts';
@@ -113,9 +114,12 @@ export class Requests {
   private begin(stamp: string, waiter: Waiter, work: (execution: Execution) => Promise<unknown>): Promise<unknown> {
     const execution = new Execution(stamp, this.clock);
     execution.waiters.push(waiter);
-    this.running.set(keyOf(stamp), execution);
+    const key = keyOf(stamp);
+    assert(!this.running.has(key), 'A request is executed twice at once');
+    this.running.set(key, execution);
     execution.outcome = this.run(execution, work).finally(() => {
-      this.running.delete(keyOf(stamp));
+      assert(this.running.get(key) === execution, 'A request ends that does not run');
+      this.running.delete(key);
       execution.settle();
     });
     return execution.outcome;
