@@ -1,6 +1,6 @@
 // Holds the control interfaces of rsiod and rssrv against those of release 0.2.0 (api/src/testing/control-0.2.0.json), because programs
-// and daemons of both releases run together while hosts are upgraded. Invariant: what a program of 0.2.0 asks is understood, and what it
-// reads from an answer is there, with the types that it knows.
+// and daemons of both releases run together while hosts are upgraded. Invariants: what a program of 0.2.0 asks is understood, and what it
+// reads from an answer is there, with the types that it knows. A program of this release accepts what a daemon of 0.2.0 answers.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -60,6 +60,41 @@ function refused(type, schema, place) {
   return [...added.map((name) => `${place}.${name} is required`), ...gone.map((name) => `${place}.${name} is unknown`), ...narrower];
 }
 
+/** What a program of this release misses in an answer of 0.2.0. */
+function unsent(type, schema, place) {
+  return typesOf(type).flatMap((one) => {
+    if (typeof one === 'object')
+      return formsOf(schema).flatMap(({ items }) => (items === undefined ? [] : unsent(one.list, items, `${place}[]`)));
+    if (!one.startsWith('#')) return [];
+    const fields = Object.entries(kept.parts[one.slice(1)]);
+    const sure = new Set(fields.flatMap(([key]) => (key.endsWith('?') ? [] : [key])));
+    // One of several forms must fit; that of the answer is not known here.
+    const lacks = formsOf(schema).flatMap(({ properties, required = [] }) =>
+      properties === undefined
+        ? []
+        : [
+            [
+              ...required.filter((name) => !sure.has(name)).map((name) => `${place}.${name} is not sent`),
+              ...fields.flatMap(([key, inner]) => {
+                const [name] = key.split('?');
+                return properties[name] === undefined ? [] : unsent(inner, properties[name], `${place}.${name}`);
+              }),
+            ],
+          ],
+    );
+    return lacks.toSorted((a, b) => a.length - b.length)[0] ?? [];
+  });
+}
+
+test.for([
+  ['rsiod', 'control'],
+  ['rssrv', 'rsadm-control'],
+])('programs of this release work with %s of 0.2.0', ([daemon, schema]) => {
+  const { $defs } = now[schema];
+  const results = Object.entries(kept[daemon]).filter(([name]) => name.endsWith('.result') && $defs[name] !== undefined);
+  expect(results.flatMap(([name, type]) => unsent(type, $defs[name], name))).toEqual([]);
+});
+
 test.for([
   ['rsiod', 'control', []],
   ['rssrv', 'rsadm-control', DIFFERS],
@@ -88,4 +123,6 @@ test('a broken interface is found', () => {
   expect(unread(answer, object({ name: text, wasFenced: { type: 'boolean' } }, ['name']), 'r')).toEqual(['r.wasFenced is missing']);
   const wider = object({ name: { anyOf: [text, { type: 'null' }] }, wasFenced: { type: 'boolean' } }, ['name', 'wasFenced']);
   expect(unread(answer, wider, 'r')).toEqual(['r.name is null']);
+  const more = object({ name: text, wasFenced: { type: 'boolean' }, sinceMs: { type: 'number' } }, ['name', 'wasFenced', 'sinceMs']);
+  expect(unsent(answer, more, 'r')).toEqual(['r.sinceMs is not sent']);
 });

@@ -162,7 +162,7 @@ export const REMOVED = object({
   owner: orNull(text()),
   removedMs: number(),
   by: orNull(text('Client that removed it; null: an administrator')),
-  ageMs: number('Time that the server has seen pass since the removal'),
+  ageMs: optional(number('Time that the server has seen pass since the removal; missing: the server is of an earlier release')),
   untilMs: number('When it is deleted for good, if the server runs until then'),
   clients: orNull(list(text()), 'Clients that may attach it once it is restored; null: all'),
 });

@@ -75,9 +75,9 @@ async function consents(
   olderMs: number,
 ): Promise<boolean> {
   const { removed } = await call('volume-list', { pool: null });
-  const meant = removed.filter(
-    (one) => (volume === null || (one.name === volume.name && one.universe === volume.universe)) && (olderMs === 0 || one.ageMs >= olderMs),
-  );
+  // A server of an earlier release does not say the ages by which it decides; the question then names all that may be deleted.
+  const isOld = ({ ageMs }: RemovedVolumeView): boolean => olderMs === 0 || ageMs === undefined || ageMs >= olderMs;
+  const meant = removed.filter((one) => (volume === null || (one.name === volume.name && one.universe === volume.universe)) && isOld(one));
   const bytes = meant.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   const what = `Delete ${plural(meant.length, 'removed volume')}${volume === null ? '' : ` ${label(volume)}`}, ${shownSize(bytes)}, for good`;
   const answer = await ask?.(escapeControls(`${what}? [y/N] `));
