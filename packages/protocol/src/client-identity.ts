@@ -56,7 +56,8 @@ export function isSameBoot(kept: string, boot: string): boolean {
   return kernelOf(kept) === kernelOf(boot);
 }
 
-function kernelOf(boot: string): string {
+/** The boot id of the kernel alone. */
+export function kernelOf(boot: string): string {
   return boot.split('.', 1)[0] ?? '';
 }
 

@@ -8,6 +8,7 @@ import { StateFile, type StateForm } from '@rsio/base/files/state-file';
 import { toRsError } from '@rsio/base/lib/errors';
 import { flag, integer, list, misfit, object, type Of, optional, text, word } from '@rsio/base/lib/shape';
 import type { Log } from '@rsio/base/log/log';
+import { kernelOf } from '@rsio/protocol/client-identity';
 
 const KEPT = object({
   namespace: text(),
@@ -27,7 +28,7 @@ const KEPT = object({
 export type KeptVolume = Of<typeof KEPT>;
 
 const CONTENT = object({
-  /** Id of the boot during which the file was written. The file is ignored after a reboot, even if the RUN directory has survived. */
+  /** Boot during which the file was written; in the file, only the boot id of the kernel. The file is ignored after a reboot, even if the RUN directory has survived. */
   boot: text(),
   attached: list(KEPT),
   /**
@@ -59,7 +60,10 @@ export class AttachedFile implements AttachedStore {
   constructor(path: string, log: Log, current: () => AttachedContent) {
     this.path = path;
     this.log = log;
-    this.file = new StateFile(path, FORM, current, replaceVolatileFile);
+    // Release 0.2.0 compares the whole text with the boot id of the kernel. If it found the list to be of another boot, it would remove the
+    // devices, with the file systems that are mounted on them.
+    const recorded = (): AttachedContent => ({ ...current(), boot: kernelOf(current().boot) });
+    this.file = new StateFile(path, FORM, recorded, replaceVolatileFile);
   }
 
   /** Returns null if the file does not exist. If the file cannot be used, the function calls `warn` and returns null. */

@@ -288,6 +288,13 @@ test('after another boot only the configuration counts', async () => {
   expect(next.logged.join()).toMatch(/^Attached before the machine was booted, .*: osl:oracle@0$/);
 });
 
+test('release 0.2.0, which knows only the boot id of the kernel, finds the list to be of this boot', async () => {
+  const run = await DaemonRun.after(null, 'boot-1.2-3-4');
+  run.offer(volume('oracle'));
+  await run.attached.attach(['osl:oracle@0'], false, null, TAKE.NO);
+  expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ content: { boot: 'boot-1', attached: [{ name: 'oracle' }] } });
+});
+
 describe('a volume that is not available yet is awaited quietly', () => {
   test('its server is unreachable and comes back later', async () => {
     const next = await DaemonRun.after(await runWith(volume('oracle')));
