@@ -45,6 +45,8 @@ export class Host {
   private isPrefixForAll = true;
   /** True if the test lets a server process send what rssrv's own code never sends. */
   hasIntruder = false;
+  /** Folder with the launchers of another release, which this host then runs; null: those of the checkout. */
+  launchers: string | null = null;
   private readonly reaper: Reaper;
   private readonly logs: Readonly<Record<DaemonProgram, LogMessages>>;
 
@@ -97,7 +99,7 @@ export class Host {
    */
   async start(program: DaemonProgram, args: readonly string[] = []): Promise<RunResult> {
     const isBare = this.command.length === 0 || !this.isPrefixForAll;
-    const isHere = isBare && !this.mayHaveKeeper(program);
+    const isHere = isBare && this.launchers === null && !this.mayHaveKeeper(program);
     const result = await (isHere ? this.startHere(program, this.commandLine(program, args)) : this.tryStart(program, args));
     wellOf(program, result);
     return result;
@@ -161,12 +163,12 @@ export class Host {
   /** Runs a launcher with this root, and waits for its end. rsconfig and rsadm run in the process of the test if they can. */
   async run(program: string, args: readonly string[] = [], timeoutMs = RUN_TIMEOUT_MS): Promise<RunResult> {
     const isBare = this.command.length === 0 || (!this.isPrefixForAll && !args.includes(FREEZES));
-    const isHere = this.commands === 'here' && isBare && canRunHere(program, args);
+    const isHere = this.commands === 'here' && isBare && this.launchers === null && canRunHere(program, args);
     const [first = '', ...rest] = this.commandLine(program, args);
     const result = await (isHere
       ? runHere(program, ['--root', this.root, ...args], timeoutMs)
       : run(first, rest, { timeoutMs, env: this.environment() }));
-    checkJson(program, args, result);
+    if (this.launchers === null) checkJson(program, args, result);
     return result;
   }
 
@@ -288,7 +290,8 @@ export class Host {
   }
 
   commandLine(program: string, args: readonly string[]): string[] {
-    return [...this.command, launcher(program), '--root', this.root, ...args];
+    const file = this.launchers === null ? launcher(program) : path.join(this.launchers, program);
+    return [...this.command, file, '--root', this.root, ...args];
   }
 
   /** An environment variable of every process of this host, by which the host finds and ends them. */

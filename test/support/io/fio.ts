@@ -82,7 +82,7 @@ export function startFio(host: Host, name: string, options: FioOptions = {}): Ru
   return { outcome, stop: () => running.kill('SIGINT') };
 }
 
-async function outcomeOf(running: Running): Promise<FioOutcome> {
+export async function outcomeOf(running: Running): Promise<FioOutcome> {
   const result = await running.ended;
   const stdout = result.code === STOPPED ? result.stdout : wellOf('fio', result);
   const { jobs } = JSON.parse(stdout.slice(stdout.indexOf('{'))) as { jobs: FioJob[] };

@@ -1,11 +1,13 @@
-// The packages of the last release, built from the history of the repository: CHANGELOG.md names the release, and its commit is the first
-// one that has this heading. Invariant: the checkout and its history stay as they are; the packages of a commit are built once.
+// The packages of an earlier release, built from the history of the repository with the lock file of its commit: of a given commit, or of the
+// last release, which CHANGELOG.md names, and whose commit is the first one that has this heading. Invariant: the checkout and its history
+// stay as they are; the packages of a commit are built once.
 
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { ROOT } from '../play.ts';
+import type { Programs } from './in-place/site.ts';
 
 const BUILD_MS = 1_200_000;
 
@@ -18,16 +20,18 @@ function git(...args: readonly string[]): string {
   return execFileSync('git', args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
 }
 
-/** Returns the last release, or a text that says why it cannot be built here. */
-export function lastRelease(): Release | string {
+/** Returns the release of a commit, or the last release; or a text that says why it cannot be built here. */
+export function releaseFrom(from: string | null): Release | string {
   const version = /^## \[(\d+\.\d+\.\d+)\]/m.exec(readFileSync(path.join(ROOT, 'CHANGELOG.md'), 'utf8'))?.[1];
   if (version === undefined) return 'CHANGELOG.md names no release';
+  const what = from === null ? `the commit of release ${version}` : `commit ${from}`;
   try {
-    if (git('rev-parse', '--is-shallow-repository') === 'true') return `this clone is shallow, and lacks the commit of release ${version}`;
-    const [commit] = git('log', '--reverse', '--format=%H', `-S## [${version}]`, '--', 'CHANGELOG.md').split('\n');
-    return commit === undefined || commit === '' ? `the history lacks the commit of release ${version}` : { version, commit };
+    if (git('rev-parse', '--is-shallow-repository') === 'true') return `this clone is shallow, and may lack ${what}: git fetch --unshallow`;
+    const [commit] = from === null ? git('log', '--reverse', '--format=%H', `-S## [${version}]`, '--', 'CHANGELOG.md').split('\n') : [from];
+    const hash = git('rev-parse', '--verify', '--quiet', `${commit || 'none'}^{commit}`);
+    return { version: (JSON.parse(git('show', `${hash}:package.json`)) as { version: string }).version, commit: hash };
   } catch {
-    return `this is no git repository, and lacks the commit of release ${version}`;
+    return `this repository lacks ${what}`;
   }
 }
 
@@ -54,6 +58,15 @@ export function packagesOf({ version, commit }: Release, folder: string): string
     rmSync(work, { recursive: true, force: true });
   }
   return made;
+}
+
+/** Unpacks the programs of the archive for other systems, which is beside the packages. */
+export function unpacked(packages: string, name: string, folder: string): Programs {
+  const archive = readdirSync(packages).find((one) => one.endsWith('.tar.gz'));
+  if (archive === undefined) throw new Error(`${packages} has no archive`);
+  mkdirSync(folder, { recursive: true });
+  execFileSync('tar', ['-xzf', path.join(packages, archive), '-C', folder]);
+  return { name, folder };
 }
 
 /** Copies packages, and gives the copies another version. The programs in them keep theirs. */
