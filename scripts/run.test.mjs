@@ -1,5 +1,4 @@
-// Tests the table of run.mjs: each program has a source, and package.json has a script for exactly these programs
-// and families. The programs have
+// Tests the table of run.mjs: each program has a source, and package.json has a script for exactly these programs. The programs have
 // their own tests.
 
 import { spawnSync } from 'node:child_process';
@@ -7,7 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { ROOT } from './prepare.mjs';
-import { compiledFile, FAMILIES, PROGRAMS, usage } from './run.mjs';
+import { compiledFile, PROGRAMS, usage } from './run.mjs';
 
 function run(...args) {
   const { status, stdout, stderr } = spawnSync(process.execPath, ['scripts/run.mjs', ...args], { cwd: ROOT, encoding: 'utf8' });
@@ -19,11 +18,10 @@ test.each(Object.entries(PROGRAMS))('%s has a source', (_name, { entry, run: how
   expect(['compiled', 'source']).toContain(how);
 });
 
-test('package.json has exactly the programs and families, and at most 25 scripts', () => {
+test('package.json has exactly the programs, and at most 25 scripts', () => {
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
   const run = Object.entries(scripts).filter(([, command]) => command.includes('scripts/run.mjs'));
-  const own = Object.keys(PROGRAMS).filter((name) => PROGRAMS[name].family === undefined);
-  expect(Object.fromEntries(run)).toEqual(Object.fromEntries([...own, ...FAMILIES].map((name) => [name, `node scripts/run.mjs ${name}`])));
+  expect(Object.fromEntries(run)).toEqual(Object.fromEntries(Object.keys(PROGRAMS).map((name) => [name, `node scripts/run.mjs ${name}`])));
   expect(Object.keys(scripts).length).toBeLessThanOrEqual(25);
 });
 
@@ -34,11 +32,9 @@ test('compiled files are below dist of their package', () => {
 
 test('without a name it prints the table; a wrong name is an error', () => {
   expect(run()).toEqual({ status: 0, stdout: usage(), stderr: '' });
-  expect(usage()).toContain('\n  zoo                      breaks one rule at a time');
+  expect(usage()).toContain('\n  zoo              breaks one rule at a time');
   const wrong = 'run: Unknown program "constructor": see the list below [E_USAGE]\n';
   expect(run('constructor', '--quick')).toEqual({ status: 2, stdout: '', stderr: `${wrong}${usage()}` });
-  expect(run('drill')).toEqual({ status: 0, stdout: usage('drill'), stderr: '' });
-  expect(usage('drill')).toContain('\n  sites            replication');
-  // A program of a family has no script of its own, and none of another family.
-  for (const words of [['sites'], ['measure', 'sites'], ['drill', 'zoo']]) expect(run(...words).status).toBe(2);
+  // A drill has no script of its own.
+  expect(run('sites').status).toBe(2);
 });

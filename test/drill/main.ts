@@ -1,139 +1,45 @@
-// `npm run drill -- pools`: real daemons get random I/O, orders and kills, and every content is compared with a model. Invariants: the exit code is
-// 0 if and only if no problem was found. No process, mount or file is left behind.
+// The table of all drills and measurements, and their one main: the first word is the family, and the second one the name. Every other file tells a
+// drill by its place in this table.
 
-import { randomInt } from 'node:crypto';
-import { parseArgs } from 'node:util';
-import { SeededRandom } from '@rsio/base/testing/seeded-random';
-import { Hosts } from '../support/hosts/hosts.ts';
-import { Drill } from './drill.ts';
-import { DrillSite } from './site.ts';
-import { Year } from './year.ts';
-import { YearSite } from './year-site.ts';
+import { type Family, runFamily } from '../support/drills/harness.ts';
 
-const HELP = `usage: npm run drill -- pools [--minutes N | --year N] [--seed S] [--verbose]
+const FAMILIES: Readonly<Record<string, Family>> = {
+  drill: {
+    middleman: ['changes bytes of one path under verified I/O', () => import('../figures/middleman.ts')],
+    restarts: ['kills, crashes and replaces a server under verified I/O', () => import('../figures/restarts.ts')],
+    'many-devices': ['attaches a thousand volumes as devices', () => import('../figures/many-devices.ts')],
+    'many-volumes': ['creates ten thousand volumes in a pool', () => import('../figures/many-volumes.ts')],
+    'power-cuts': ['cuts the power and kills rssrv at changes of snapshots and moves', () => import('../figures/power-cuts.ts')],
+    pools: ['random I/O, orders and kills; every content is compared', () => import('./pools.ts')],
+    sites: ['replication to another server under faults; every clone is compared', () => import('../sites/drill.ts')],
+    postgres: ['starts PostgreSQL from clones of a group of snapshots', () => import('../figures/postgres.ts')],
+    'iscsi-suite': ['libiscsi at a gate with a mirror or failing paths behind it', () => import('../figures/iscsi-suite.ts')],
+    'data-centre': ['three servers in two namespaces and three clients', () => import('../data-centre/drill.ts')],
+    'vm-boot': ['the packages under systemd in two virtual machines', () => import('../vm/boot.ts')],
+    upgrades: ['upgrades from the last release, under systemd and a writer', () => import('../vm/upgrades/main.ts')],
+    'vm-lun': ['a farm on a LUN of an iSCSI target in three virtual machines', () => import('../vm/lun/lun.ts')],
+    'vm-applications': ['an application that moves, by systemd in virtual machines', () => import('../vm/applications/applications.ts')],
+    'vm-appliance': ['the appliance by its keyboard in a virtual machine', () => import('../vm/appliance/appliance.ts')],
+    farm: ['a farm on Ceph whose servers fail, under verified load', () => import('../farm/drill.ts')],
+    'csi-image': ['the image of the CSI driver, replaced under verified I/O', () => import('../csi-image/drill.ts')],
+    'postgres-mirror': ['PostgreSQL on a mirror whose machines fail', () => import('../postgres-mirror/drill.ts')],
+    'postgres-app': ['PostgreSQL as an application whose nodes and services fail', () => import('../postgres-app/drill.ts')],
+  },
+  measure: {
+    gaps: ['how long I/O pauses when a path fails', () => import('../figures/gaps.ts')],
+    'mirror-gaps': ['what is noticed when a mirror loses a server', () => import('../figures/mirrors/mirror-gaps.ts')],
+    devices: ['the devices of a client beside nbdkit', () => import('../figures/devices.ts')],
+    'snapshot-holds': ['how long writes wait for a snapshot', () => import('../figures/snapshot-holds.ts')],
+    'backup-bytes': ['what an incremental backup reads and writes', () => import('../figures/backup-bytes.ts')],
+    'move-latency': ['what an application notices of moves', () => import('../figures/move-latency.ts')],
+    lab: ['the netlab: faults and throughput of several links', () => import('../figures/netlab/lab.ts')],
+    'web-load': ['how fast the pages of rsweb load in Chromium', () => import('../web/load.ts')],
+    'web-screens': ['screenshots of the pages of rsweb, into docs/screens', () => import('../web/screens.ts')],
+  },
+};
 
-Two servers with pools on XFS, a witness and a client: random writes, zeros and discards, growth, snapshots, rollbacks, clones, images, moves,
-backups, restores and a mirror, while servers and rsiod are killed. Every content is compared with a model. Needs root and xfsprogs.
-
-With --year, an administrator's year: N random orders (renames, new keys and addresses, replaced and restored servers, changed roles, clocks,
-releases, full disks) while programs write. After each order, all contents are compared, and doctor must name what is wrong, and nothing else.
-Needs libfaketime and qemu-utils, too.
-
-  --minutes N   how long (default 5)
-  --year N      N orders of an administrator's year
-  --seed S      make the same choices again; what processes do meanwhile is never the same (default: a new one)
-  --verbose     print every order and every fault
-  --help        print this help and exit
-`;
-
-const SEED_MAX = 2 ** 31;
-
-function say(line: string): void {
-  process.stdout.write(`${line}\n`);
-}
-
-function listed(counts: ReadonlyMap<string, number>): string {
-  return [...counts].map(([what, count]) => `${what} ${count}`).join(', ');
-}
-
-async function play(minutes: number, seed: number, isVerbose: boolean): Promise<number> {
-  const hosts = new Hosts();
-  let site: DrillSite | null = null;
-  let problems = 0;
-  const lines: string[] = [];
-  const note = (line: string): void => {
-    if (isVerbose) say(line);
-    lines.push(line);
-    if (lines.length > 200) lines.shift();
-  };
-  let isEnding = false;
-  for (const how of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(how, () => (isEnding = true));
-  try {
-    site = await DrillSite.start(hosts);
-    if (site === null) {
-      process.stderr.write('drill: Needs xfsprogs, and the right to mount a loop device with XFS (root)\n');
-      return 1;
-    }
-    const drill = new Drill(site, new SeededRandom(seed), note);
-    const endMs = performance.now() + minutes * 60_000;
-    let rounds = 0;
-    try {
-      await drill.begin();
-      while (performance.now() < endMs && !isEnding) {
-        note(`round ${++rounds}`);
-        await drill.round();
-      }
-      await drill.end();
-    } catch (error) {
-      problems++;
-      const { stack, cause } = error as Error;
-      process.stderr.write(
-        `seed ${seed}, round ${rounds}: ${stack}${cause === undefined ? '' : `\ncaused by ${(cause as Error).stack}`}\n`,
-      );
-      process.stderr.write(`${lines.slice(-40).join('\n')}\n${site.logs()}`);
-    }
-    const { answered, compared, orders, faults } = drill.tally;
-    say(`${rounds} rounds; orders: ${listed(orders)}; faults: ${listed(faults)}`);
-    say(`${answered} I/Os answered, ${compared} contents compared, ${problems} problems, seed ${seed}`);
-  } finally {
-    await hosts.clean();
-  }
-  return problems === 0 ? 0 : 1;
-}
-
-async function playYear(orders: number, seed: number, isVerbose: boolean): Promise<number> {
-  const hosts = new Hosts();
-  const lines: string[] = [];
-  const note = (line: string): void => {
-    if (isVerbose) say(line);
-    lines.push(line);
-  };
-  let isEnding = false;
-  for (const how of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(how, () => (isEnding = true));
-  let problems = 0;
-  try {
-    const site = YearSite.hasClocks ? await YearSite.start(hosts) : null;
-    if (site === null) {
-      process.stderr.write('drill: Needs xfsprogs, libfaketime, and the right to mount a loop device with XFS (root)\n');
-      return 1;
-    }
-    const year = new Year(site, new SeededRandom(seed), note);
-    let done = 0;
-    try {
-      await year.begin();
-      for (; done < orders && !isEnding; done++) await year.step(done + 1);
-    } catch (error) {
-      problems++;
-      process.stderr.write(`seed ${seed}, order ${done + 1}: ${(error as Error).stack}\n${lines.slice(-10).join('\n')}\n${site.logs()}`);
-    }
-    const { answered, compared, examined, orders: counts } = year.tally;
-    say(`${done} orders: ${listed(counts)}`);
-    say(`${answered} I/Os answered, ${compared} contents compared, ${examined} reports of doctor, ${problems} problems, seed ${seed}`);
-  } finally {
-    await hosts.clean();
-  }
-  return problems === 0 ? 0 : 1;
-}
-
-async function main(): Promise<number> {
-  const options = {
-    minutes: { type: 'string', default: '5' },
-    year: { type: 'string' },
-    seed: { type: 'string' },
-    verbose: { type: 'boolean' },
-    help: { type: 'boolean' },
-  } as const;
-  const { values } = parseArgs({ options });
-  const [minutes, seed] = [Number(values.minutes), Number(values.seed ?? randomInt(1, SEED_MAX))];
-  if (values.help === true || !(minutes > 0) || !Number.isInteger(seed)) {
-    process.stdout.write(HELP);
-    return values.help === true ? 0 : 2;
-  }
-  if (values.year === undefined) return play(minutes, seed, values.verbose === true);
-  const orders = Number(values.year);
-  if (Number.isInteger(orders) && orders > 0) return playYear(orders, seed, values.verbose === true);
-  process.stdout.write(HELP);
-  return 2;
-}
-
-process.exitCode = await main();
+const [family = '', ...words] = process.argv.slice(2);
+const found = FAMILIES[family];
+if (found === undefined) throw new Error(`No family ${family}: ${Object.keys(FAMILIES).join(', ')}`);
+// Something that a cut play has started may still run.
+process.exit(await runFamily(family, found, words));

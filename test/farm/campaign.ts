@@ -1,10 +1,11 @@
 // The rounds of the farm drill: an event disturbs the owner of a pool, the loads must continue at another server, and the machine returns.
-// Invariant: the problems have a sentence about each broken promise. A pause that is longer than its goal is only reported, because times
+// Invariant: the each broken promise is a problem, in a sentence. A pause that is longer than its goal is only reported, because times
 // depend on the machine.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { lengthMs } from '../support/drills/gaps.ts';
+import type { Scene } from '../support/drills/scene.ts';
+import { median, seconds as secondsOf, table } from '../support/drills/table.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 import { EVENTS, type FarmEvent, type Kind, type Struck } from './events.ts';
 import type { Load } from './loads.ts';
@@ -33,42 +34,41 @@ export interface Pause {
 }
 
 export class Campaign {
-  readonly problems: string[] = [];
   readonly pauses: Pause[] = [];
   readonly late: string[] = [];
-  isEnding = false;
+  private readonly scene: Scene;
   private readonly site: Site;
   private readonly loads: readonly Load[];
-  private readonly random: SeededRandom;
   private readonly takeOverMs: number;
-  private readonly say: (line: string) => void;
   private left: FarmEvent[] = [];
 
-  constructor(site: Site, loads: readonly Load[], random: SeededRandom, takeOverMs: number, say: (line: string) => void) {
-    [this.site, this.loads, this.random, this.takeOverMs, this.say] = [site, loads, random, takeOverMs, say];
+  constructor(scene: Scene, site: Site, loads: readonly Load[], takeOverMs: number) {
+    [this.scene, this.site, this.loads, this.takeOverMs] = [scene, site, loads, takeOverMs];
   }
 
   /** `only`: name of the one event that happens; null: all of them. */
   async run(rounds: number, only: string | null): Promise<void> {
-    for (let round = 1; round <= rounds && !this.isEnding; round++) {
+    for (let round = 1; round <= rounds && !this.scene.isEnding; round++) {
       await this.round(round, this.pick(only));
-      if (this.problems.length > 0) return;
+      if (this.scene.problems > 0) return;
     }
   }
 
   /** Ends all loads, and notes what they have found. */
   async finish(): Promise<void> {
-    for (const load of this.loads) this.problems.push(...(await load.finish()));
+    for (const load of this.loads) this.scene.problem(...(await load.finish()));
   }
 
   /** Returns the next event. Every event happens once, in random order, before any of them happens again. */
   private pick(only: string | null): FarmEvent {
     if (this.left.length === 0) this.left = EVENTS.filter(({ name }) => only === null || name === only);
-    return this.left.splice(this.random.int(0, this.left.length - 1), 1)[0]!;
+    return this.left.splice(this.scene.random.int(0, this.left.length - 1), 1)[0]!;
   }
 
   private async round(round: number, event: FarmEvent): Promise<void> {
-    const { site, random } = this;
+    const { site } = this;
+    const { random } = this.scene;
+    this.scene.round(`round ${round}, ${event.name}`);
     await sleep(random.int(...QUIET_MS));
     const chosen = random.pick(Object.keys(POOLS));
     const owners = new Map(Object.keys(POOLS).map((pool) => [pool, site.ownerOf(pool)]));
@@ -88,14 +88,13 @@ export class Campaign {
     await this.servedAgain(event, moved, owners);
     await this.goesOn(this.loads.filter(({ pool }) => moved.includes(pool)));
     const names = [...victims].map(({ name }) => name).join(' and ');
-    this.say(`${round}. ${event.name}: ${names} owned ${pools.join(' and ')}`);
+    this.scene.say(`${round}. ${event.name}: ${names} owned ${pools.join(' and ')}`);
     for (const pool of moved) this.note(event, pool, clock.atMs);
     await sleep(random.int(0, 2_000));
     for (const one of struck) await event.heal?.(one);
     await this.healed(pools, victims);
     await this.goesOn(this.loads);
-    for (const load of this.loads) this.problems.push(...(await load.check()));
-    for (const problem of this.problems) this.say(`   PROBLEM ${problem}`);
+    for (const load of this.loads) this.scene.problem(...(await load.check()));
   }
 
   private async servedAgain(
@@ -134,33 +133,24 @@ export class Campaign {
       this.pauses.push({ event: event.name, kind: event.kind, client: name, gapMs, parts });
       const goalMs = event.kind === 'planned' ? PLANNED_MS : event.kind === 'force' ? this.takeOverMs + FORCE_BEYOND_MS : Infinity;
       const text = `   ${pool} by ${owner.name}, generation ${generation}; ${name}: gap ${seconds(gapMs)}${partsText(parts)}`;
-      this.say(gapMs > goalMs ? `${text}   LATE` : text);
+      this.scene.say(gapMs > goalMs ? `${text}   LATE` : text);
       if (gapMs > goalMs) this.late.push(`${event.name}, ${name}: ${seconds(gapMs)}`);
     }
   }
 }
 
-/** Returns the lines of a table: for each event, median and maximum of the pauses and of their parts. */
-export function table(pauses: readonly Pause[]): string[] {
-  const lines = [['event', 'pauses', 'gap', ...PARTS]];
-  for (const name of new Set(pauses.map(({ event }) => event))) {
+/** For each event, median and maximum of the pauses and of their parts. */
+export function pausesTable(pauses: readonly Pause[]): string {
+  const rows = [...new Set(pauses.map(({ event }) => event))].map((name) => {
     const of = pauses.filter(({ event }) => event === name);
     const parts = PARTS.map((part) => spread(of.flatMap(({ parts: one }) => (one === null ? [] : [one[part]]))));
-    lines.push([name, String(of.length), spread(of.map(({ gapMs }) => gapMs)), ...parts]);
-  }
-  const widths = lines[0]!.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)));
-  return lines.map((line) =>
-    line
-      .map((cell, column) => cell.padEnd(widths[column]!))
-      .join('  ')
-      .trimEnd(),
-  );
+    return [name, String(of.length), spread(of.map(({ gapMs }) => gapMs)), ...parts];
+  });
+  return table([['event', 'pauses', 'gap', ...PARTS], ...rows]);
 }
 
 function spread(values: readonly number[]): string {
-  if (values.length === 0) return '-';
-  const sorted = values.toSorted((a, b) => a - b);
-  return `${seconds(sorted[Math.floor(sorted.length / 2)]!)}, max ${seconds(sorted.at(-1)!)}`;
+  return values.length === 0 ? '-' : `${seconds(median(values))}, max ${seconds(Math.max(...values))}`;
 }
 
 function partsText(parts: Parts | null): string {
@@ -168,5 +158,5 @@ function partsText(parts: Parts | null): string {
 }
 
 function seconds(ms: number): string {
-  return `${(ms / 1000).toFixed(2)} s`;
+  return secondsOf(ms, 2);
 }

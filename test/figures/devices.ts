@@ -1,25 +1,21 @@
 // `npm run measure -- devices`: runs fio on the raw device, the block device and the NBD export of an attached volume, and compares the figures with
 // fio directly on nbdkit over TCP. All four contenders have the same content and get the same load, one after the other, in several rounds.
-// All programs share the machine's cores. Needs root, /dev/fuse, loop devices, fio, nbdkit. bench/ measures the server alone. Invariant:
+// All programs share the machine's cores. bench/ measures the server alone. Invariant:
 // only figures of the same run are compared.
 
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 import { DeviceScene } from '../support/devices/device-scene.ts';
+import { defineDrill } from '../support/drills/harness.ts';
+import { DEVICES, FIO, program } from '../support/drills/needs.ts';
+import { amount, count, json } from '../support/drills/options.ts';
+import { median } from '../support/drills/table.ts';
 import { fioJob, type FioSide, onlySide, runFio } from '../support/io/fio-figures.ts';
-import { Hosts } from '../support/hosts/hosts.ts';
+import type { Hosts } from '../support/hosts/hosts.ts';
 import { freePort } from '../support/hosts/loopback.ts';
 import { run, start } from '../support/programs/programs.ts';
 import { volumeStats } from '../support/io/volume-stats.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
-
-const HELP = `usage: npm run measure -- devices [--rounds N] [--seconds S] [--json]
-
-Measures the raw device, the block device and the NBD export of a volume with fio, compared with nbdkit over TCP, in N rounds
-(default 3) of S seconds (default 4). Then measures how long I/O pauses when the child process of rsiod is killed or
-restarted, N times each.
-`;
 
 const SIZE = '512m';
 const NBDKIT_ADDRESS = '127.0.0.1';
@@ -69,10 +65,6 @@ async function measure(scene: DeviceScene, { words, value }: Load, { where }: Co
   return value(onlySide(await runFio(scene.devices.command, { where, words, size: SIZE, seconds, rampSeconds: 1 })));
 }
 
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
-}
-
 const STRIKES: readonly { readonly title: string; readonly strike: (scene: DeviceScene) => Promise<unknown> }[] = [
   {
     title: 'the working process killed',
@@ -118,52 +110,48 @@ async function contenders(hosts: Hosts, scene: DeviceScene): Promise<Contender[]
   ];
 }
 
-const { values: options } = parseArgs({
+export const drill = defineDrill({
+  about: `Measures the raw device, the block device and the NBD export of a volume with fio, compared with nbdkit over TCP. Then measures how long I/O
+    pauses when the child process of rsiod is killed or restarted.`,
+  needs: [DEVICES, FIO, program('nbdkit', 'nbdkit'), program('nbdinfo', 'libnbd-bin')],
+  unit: 'measurements',
+  endsAtOnce: true,
   options: {
-    rounds: { type: 'string', default: '3' },
-    seconds: { type: 'string', default: '4' },
-    json: { type: 'boolean' },
-    help: { type: 'boolean' },
+    rounds: count(3, 'measurements of each figure', { max: 100 }),
+    seconds: amount(4, 'duration of each measurement with fio', { value: 'S', min: 1, max: 30 }),
+    json: json(),
   },
-});
-const [rounds, seconds] = [Number(options.rounds), Number(options.seconds)];
-const isSensible = Number.isInteger(rounds) && rounds >= 1 && rounds <= 100 && seconds >= 1 && seconds <= 30;
-if (options.help === true || !isSensible) {
-  process.stdout.write(HELP);
-  process.exitCode = options.help === true ? 0 : 2;
-} else {
-  const hosts = new Hosts();
-  try {
-    const scene = await DeviceScene.begin(hosts, 'block', { volumes: () => ({ oracle: { size: SIZE } }) });
-    const all = await contenders(hosts, scene);
+  async play(on, { rounds, seconds }) {
+    const scene = await DeviceScene.begin(on.hosts, 'block', { volumes: () => ({ oracle: { size: SIZE } }) });
+    const all = await contenders(on.hosts, scene);
     const figures: { load: string; unit: string; contender: string; values: number[] }[] = [];
     for (const load of LOADS) {
       const rows = all.map(({ name }) => ({ load: load.title, unit: load.unit, contender: name, values: [] as number[] }));
       for (let round = 0; round < rounds; round++)
-        for (const [index, contender] of all.entries()) rows[index]!.values.push(await measure(scene, load, contender, seconds));
+        for (const [index, contender] of all.entries()) {
+          on.round(`${load.title}, ${contender.name}`);
+          rows[index]!.values.push(await measure(scene, load, contender, seconds));
+        }
       figures.push(...rows);
-      if (options.json === true) continue;
-      process.stdout.write(`\n${load.title}\n`);
+      on.say(`\n${load.title}`);
       const beside = median(rows[0]!.values);
       for (const { contender, values } of rows) {
         const goal = load.goals[contender];
         const wanted = goal === undefined ? '' : `  goal ${goal}: ${median(values) / beside >= goal ? 'met' : 'MISSED'}`;
         const ratio = (median(values) / beside).toFixed(2);
-        process.stdout.write(
-          `  ${contender.padEnd(11)}${median(values).toFixed(0).padStart(9)} ${load.unit}  ${ratio} x nbdkit${wanted}\n`,
-        );
+        on.say(`  ${contender.padEnd(11)}${median(values).toFixed(0).padStart(9)} ${load.unit}  ${ratio} x nbdkit${wanted}`);
       }
     }
-    if (options.json !== true) process.stdout.write('\nSlowest I/O on the block device, 8 KiB, depth 8\n');
+    on.say('\nSlowest I/O on the block device, 8 KiB, depth 8');
     for (const { title, strike } of STRIKES) {
       const values: number[] = [];
-      for (let round = 0; round < rounds; round++) values.push(await pause(scene, strike));
+      for (let round = 0; round < rounds; round++) {
+        on.round(title);
+        values.push(await pause(scene, strike));
+      }
       figures.push({ load: title, unit: 'ms', contender: 'block', values });
-      if (options.json !== true)
-        process.stdout.write(`  ${title.padEnd(27)} median ${median(values).toFixed(0)}, worst ${Math.max(...values).toFixed(0)} ms\n`);
+      on.say(`  ${title.padEnd(27)} median ${median(values).toFixed(0)}, worst ${Math.max(...values).toFixed(0)} ms`);
     }
-    if (options.json === true) process.stdout.write(`${JSON.stringify(figures, null, 2)}\n`);
-  } finally {
-    await hosts.clean();
-  }
-}
+    on.show(figures, () => '');
+  },
+});

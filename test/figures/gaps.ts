@@ -1,26 +1,17 @@
 // `npm run measure -- gaps`: measures how long I/O pauses when one of two paths fails. The program uses real daemons, with each path through a chaos
 // proxy. This process makes 8 KiB random reads at depth 32 over the NBD socket. The result is the longest time without an answer between
-// the beginning and the end of the fault. The tests judge data. Invariant: a failed read ends the run with an error, and no process or file
-// is left behind.
+// the beginning and the end of the fault. The tests judge data. Invariant: a failed read ends the measurement.
 
 import { randomInt } from 'node:crypto';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
+import { defineDrill } from '../support/drills/harness.ts';
+import { count, flag, json } from '../support/drills/options.ts';
+import { median, table } from '../support/drills/table.ts';
 import { NbdClient } from '../support/io/nbd-client.ts';
 import { chaosProxies, type ChaosProxy } from '../support/faults/chaos-proxy.ts';
 import { ENCRYPTED, startClient, startServer } from '../support/hosts/configs.ts';
-import { Hosts } from '../support/hosts/hosts.ts';
-
-const HELP = `usage: npm run measure -- gaps [--runs N] [--tls] [--json]
-
-Measures the longest I/O pause when one of two paths fails, with 8 KiB random reads at queue depth 32.
-
-  --runs N          runs of each fault (default 5)
-  --tls             measure each fault with and without TLS, in turn
-  --json            print the figures of all runs as JSON instead of a table
-  --help            print this help and exit
-`;
+import type { Hosts } from '../support/hosts/hosts.ts';
 
 const BLOCK_BYTES = 8 * 1024;
 const VOLUME_MIB = 64;
@@ -117,34 +108,24 @@ class Load {
 }
 
 /** Starts new daemons for each run, so that no path is on probation and all paths have the same age. */
-async function measure({ fault, isEncrypted }: Case): Promise<Run> {
-  const hosts = new Hosts();
-  try {
-    const [server, client, network] = [hosts.host(), hosts.host(), await hosts.network(2)];
-    const { proxies, serverAddresses } = await chaosProxies(hosts, network);
-    await startServer(server, network, { volumes: { oracle: { type: 'memory', size: `${VOLUME_MIB}m` } } });
-    await startClient(client, network, { serverAddresses, defaults: isEncrypted ? ENCRYPTED : {} });
-    await client.rsconfigWell('-a');
-    const load = new Load(await NbdClient.open(client.rsiodPaths.nbdSocket, 'osl/oracle', new AbortController().signal));
-    await sleep(WARM_UP_MS);
-    load.take();
-    await sleep(BEFORE_MS);
-    const before = load.take();
-    const hit = proxies[randomInt(2)] as ChaosProxy;
-    fault.strike(hit);
-    await sleep(FAULT_MS);
-    const during = load.take();
-    hit.heal();
-    await load.stop();
-    return { before, during };
-  } finally {
-    await hosts.clean();
-  }
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? 0;
+async function measure(hosts: Hosts, { fault, isEncrypted }: Case): Promise<Run> {
+  const [server, client, network] = [hosts.host(), hosts.host(), await hosts.network(2)];
+  const { proxies, serverAddresses } = await chaosProxies(hosts, network);
+  await startServer(server, network, { volumes: { oracle: { type: 'memory', size: `${VOLUME_MIB}m` } } });
+  await startClient(client, network, { serverAddresses, defaults: isEncrypted ? ENCRYPTED : {} });
+  await client.rsconfigWell('-a');
+  const load = new Load(await NbdClient.open(client.rsiodPaths.nbdSocket, 'osl/oracle', new AbortController().signal));
+  await sleep(WARM_UP_MS);
+  load.take();
+  await sleep(BEFORE_MS);
+  const before = load.take();
+  const hit = proxies[randomInt(2)] as ChaosProxy;
+  fault.strike(hit);
+  await sleep(FAULT_MS);
+  const during = load.take();
+  hit.heal();
+  await load.stop();
+  return { before, during };
 }
 
 /**
@@ -192,44 +173,34 @@ const HEADINGS = [
   'reads/s before',
 ];
 
-function table(rows: readonly (readonly string[])[]): string {
-  const widths = HEADINGS.map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
-  const lines = rows.map((cells) => cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '));
-  return lines.map((line) => `${line.trimEnd()}\n`).join('');
-}
-
-const options = {
-  runs: { type: 'string', default: '5' },
-  tls: { type: 'boolean' },
-  json: { type: 'boolean' },
-  help: { type: 'boolean' },
-} as const;
-const { values } = parseArgs({ options });
-const runCount = Number(values.runs);
-if (values.help === true || !Number.isInteger(runCount) || runCount < 1 || runCount > 1_000) {
-  process.stdout.write(HELP);
-  process.exitCode = values.help === true ? 0 : 2;
-} else {
-  const modes = values.tls === true ? [false, true] : [false];
-  const cases = FAULTS.flatMap((fault) => modes.map((isEncrypted): Case => ({ fault, isEncrypted })));
-  const results = new Map(cases.map((one) => [one, [] as Run[]]));
-  // Each round has one run of every fault, so that other programs on the machine disturb all faults equally.
-  for (let run = 0; run < runCount; run++) for (const [one, runs] of results) runs.push(await measure(one));
-  if (values.json === true) {
-    const figures = [...results].map(([{ fault, isEncrypted }, runs]) => ({
-      fault: fault.name,
-      tls: isEncrypted,
-      goalMs: fault.goalMs,
-      runs,
-    }));
-    process.stdout.write(`${JSON.stringify(figures, null, 2)}\n`);
-  } else {
+export const drill = defineDrill({
+  about: 'Measures the longest I/O pause when one of two paths fails, with 8 KiB random reads at queue depth 32.',
+  needs: [],
+  unit: 'runs',
+  options: {
+    runs: count(5, 'runs of each fault', { max: 1_000 }),
+    tls: flag('measure each fault with and without TLS, in turn'),
+    json: json(),
+  },
+  async play(scene, { runs: runCount, tls }) {
+    const cases = FAULTS.flatMap((fault) => (tls ? [false, true] : [false]).map((isEncrypted): Case => ({ fault, isEncrypted })));
+    const results = new Map(cases.map((one) => [one, [] as Run[]]));
+    // Each round has one run of every fault, so that other programs on the machine disturb all faults equally.
+    for (let run = 0; run < runCount && !scene.isEnding; run++)
+      for (const [one, runs] of results) {
+        scene.round(`run ${run + 1}, ${one.fault.name}`);
+        const figures = await scene.attempt((hosts) => measure(hosts, one));
+        // A failed read ends the measurement.
+        if (figures === null) return;
+        runs.push(figures);
+      }
     const plainOf = (one: Case): Run[] => results.get(cases.find(({ fault }) => fault === one.fault) ?? one) ?? [];
-    const rows = [...results].map(([one, runs]) => row(one, runs, one.isEncrypted ? plainOf(one) : null));
-    process.stdout.write('Longest time without any I/O, ms, from the fault on for 4 s: 8 KiB random reads, 32 out, one path of two hit\n');
-    process.stdout.write(table([HEADINGS, ...rows]));
-    process.stdout.write(
-      'own stall: the longest time in which this process, load and proxies, got no processor; no gap is known finer than that\n',
+    scene.show(
+      [...results].map(([{ fault, isEncrypted }, runs]) => ({ fault: fault.name, tls: isEncrypted, goalMs: fault.goalMs, runs })),
+      () =>
+        'Longest time without any I/O, ms, from the fault on for 4 s: 8 KiB random reads, 32 out, one path of two hit\n' +
+        `${table([HEADINGS, ...[...results].map(([one, runs]) => row(one, runs, one.isEncrypted ? plainOf(one) : null))])}` +
+        'own stall: the longest time in which this process, load and proxies, got no processor; no gap is known finer than that\n',
     );
-  }
-}
+  },
+});

@@ -1,73 +1,68 @@
 // `npm run drill -- many-devices`: measures how long it takes to attach a thousand volumes as devices, to list them, to attach them again in the
 // next daemon, to recover them after a crash, and to detach them. The program also measures processor time and memory of the daemon. The
-// host of the test has its own mounts and loop devices. Invariant: the exit code is 0 if and only if each step succeeded for every volume.
+// host of the test has its own mounts and loop devices. Invariant: each step must succeed for every volume.
 
 import { readFileSync } from 'node:fs';
-import { loadavg } from 'node:os';
-import { parseArgs } from 'node:util';
 import { DeviceScene } from '../support/devices/device-scene.ts';
+import { defineDrill } from '../support/drills/harness.ts';
+import { DEVICES } from '../support/drills/needs.ts';
+import { choice, count, flag } from '../support/drills/options.ts';
+import type { Scene } from '../support/drills/scene.ts';
 import type { Host } from '../support/hosts/host.ts';
-import { Hosts } from '../support/hosts/hosts.ts';
+import { seconds } from '../support/drills/table.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
-const HELP = `usage: npm run drill -- many-devices [--volumes N] [--device raw|block] [--crash]
-       [--processes N]
-
-Attaches N volumes of one server (default 1000, raw), lists and detaches them, kills the child process of rsiod, and restarts
-rsiod. With --crash, it only attaches the volumes and kills the child. With --processes above 1, it also kills each data process in turn.
-Needs root, /dev/fuse and loop devices.
-`;
 const RESTORED_MS = 120_000;
 
-async function play(count: number, device: string, processes: string, isCrash: boolean): Promise<void> {
-  const hosts = new Hosts();
-  try {
-    const names = Array.from({ length: count }, (_, number) => `v${number}`);
-    const volumes = Object.fromEntries(names.map((name) => [name, { type: 'null', size: '1m' }]));
-    const scene = await DeviceScene.begin(hosts, device, { volumes: () => volumes, defaults: { processes } });
-    const { host, devices } = scene;
-    const attached = async (): Promise<number> => (await host.call('local', {})).attachments.length;
-    const timed = async (what: string, step: () => Promise<unknown>, left: number): Promise<void> => {
-      // Asks the daemon for its pid, because the pid file may have the pid of the keeper.
-      const { pid } = await host.call('daemon', {});
-      const [startMs, before] = [performance.now(), processorMs(pid)];
-      await step();
-      const [took, used] = [performance.now() - startMs, processorMs(pid) - before];
-      if ((await attached()) !== left) throw new Error(`${what}: ${await attached()} volumes are attached, not ${left}`);
-      console.log(`${what.padEnd(16)} ${(took / 1_000).toFixed(1).padStart(6)} s, rsiod used ${(used / 1_000).toFixed(1)} s`);
-    };
-    console.log(`${count} volumes as ${device} devices, load ${loadavg()[0]?.toFixed(1)}`);
-    const all = count + 1;
-    await timed('rsconfig -a', () => host.rsconfigWell('-a'), all);
-    await crashOfProcesses(host);
-    if (isCrash) {
-      await crash(host, all, attached);
-      return;
-    }
-    await timed('rsconfig -lvv', () => host.rsconfigWell('-lvv'), all);
-    await timed('rsconfig -d', () => host.rsconfigWell('-d'), 0);
-    await timed('-a once more', () => host.rsconfigWell('-a'), all);
-    await crash(host, all, attached);
-    const startMs = performance.now();
-    await host.stop('rsiod');
-    const endedMs = performance.now();
-    if (devices.mounts().length > 0) throw new Error(`${devices.mounts().length} mounts are left by a daemon that has ended`);
-    await host.start('rsiod');
-    await waitFor(async () => (await attached()) === all, RESTORED_MS, 'All are attached again');
-    const againMs = performance.now();
-    console.log(
-      `SIGTERM ${((endedMs - startMs) / 1_000).toFixed(1)} s, all attached again ${((againMs - endedMs) / 1_000).toFixed(1)} s later`,
-    );
-  } finally {
-    await hosts.clean();
-  }
+interface Asked {
+  readonly volumes: number;
+  readonly device: string;
+  readonly processes: number;
+  readonly crash: boolean;
+}
+
+async function play(on: Scene, { volumes: wanted, device, processes, crash: isCrash }: Asked): Promise<void> {
+  const names = Array.from({ length: wanted }, (_, number) => `v${number}`);
+  const volumes = Object.fromEntries(names.map((name) => [name, { type: 'null', size: '1m' }]));
+  const scene = await DeviceScene.begin(on.hosts, device, { volumes: () => volumes, defaults: { processes: String(processes) } });
+  const { host, devices } = scene;
+  const attached = async (): Promise<number> => (await host.call('local', {})).attachments.length;
+  const timed = async (what: string, step: () => Promise<unknown>, left: number): Promise<void> => {
+    on.round(what);
+    // Asks the daemon for its pid, because the pid file may have the pid of the keeper.
+    const { pid } = await host.call('daemon', {});
+    const [startMs, before] = [performance.now(), processorMs(pid)];
+    await step();
+    const [took, used] = [performance.now() - startMs, processorMs(pid) - before];
+    if ((await attached()) !== left) throw new Error(`${what}: ${await attached()} volumes are attached, not ${left}`);
+    on.say(`${what.padEnd(16)} ${(took / 1_000).toFixed(1).padStart(6)} s, rsiod used ${seconds(used)}`);
+  };
+  on.say(`${wanted} volumes as ${device} devices`);
+  const all = wanted + 1;
+  await timed('rsconfig -a', () => host.rsconfigWell('-a'), all);
+  await crashOfProcesses(on, host);
+  if (isCrash) return crash(on, host, all, attached);
+  await timed('rsconfig -lvv', () => host.rsconfigWell('-lvv'), all);
+  await timed('rsconfig -d', () => host.rsconfigWell('-d'), 0);
+  await timed('-a once more', () => host.rsconfigWell('-a'), all);
+  await crash(on, host, all, attached);
+  on.round('restart');
+  const startMs = performance.now();
+  await host.stop('rsiod');
+  const endedMs = performance.now();
+  if (devices.mounts().length > 0) throw new Error(`${devices.mounts().length} mounts are left by a daemon that has ended`);
+  await host.start('rsiod');
+  await waitFor(async () => (await attached()) === all, RESTORED_MS, 'All are attached again');
+  const againMs = performance.now();
+  on.say(`SIGTERM ${seconds(endedMs - startMs)}, all attached again ${seconds(againMs - endedMs)} later`);
 }
 
 /**
  * Kills rsiod, which is the child of the keeper, and measures the recovery. The recovery is complete when each device continues with its
  * volume.
  */
-async function crash(host: Host, all: number, attached: () => Promise<number>): Promise<void> {
+async function crash(on: Scene, host: Host, all: number, attached: () => Promise<number>): Promise<void> {
+  on.round('kill -9');
   const shown = (): number => host.log('rsiod').split('is resumed, ').length - 1;
   const before = shown();
   const startMs = performance.now();
@@ -75,11 +70,11 @@ async function crash(host: Host, all: number, attached: () => Promise<number>): 
   await waitFor(() => shown() - before >= all, RESTORED_MS, 'All devices go on');
   const tookMs = performance.now() - startMs;
   await waitFor(async () => (await attached()) === all, RESTORED_MS, 'All are attached again');
-  console.log(`kill -9: all devices go on after ${(tookMs / 1_000).toFixed(1)} s`);
+  on.say(`kill -9: all devices go on after ${seconds(tookMs)}`);
 }
 
 /** Kills each data process, one after the other, and measures the time until each of its devices continues with its volume. */
-async function crashOfProcesses(host: Host): Promise<void> {
+async function crashOfProcesses(on: Scene, host: Host): Promise<void> {
   const running = async () => (await host.call('status', {})).processes ?? [];
   for (const { number, pid, volumes } of await running()) {
     const shown = (): number => host.log('rsiod').split('is resumed, ').length - 1;
@@ -88,9 +83,7 @@ async function crashOfProcesses(host: Host): Promise<void> {
     if (pid === null) throw new Error(`Data process ${number} does not run`);
     process.kill(pid, 'SIGKILL');
     await waitFor(() => shown() - before >= volumes, RESTORED_MS, `The devices of data process ${number} go on`);
-    console.log(
-      `kill -9 of data process ${number}: its ${volumes} devices go on after ${((performance.now() - startMs) / 1_000).toFixed(1)} s`,
-    );
+    on.say(`kill -9 of data process ${number}: its ${volumes} devices go on after ${seconds(performance.now() - startMs)}`);
   }
 }
 
@@ -100,14 +93,17 @@ function processorMs(pid: number): number {
   return (Number(user) + Number(system)) * 10;
 }
 
-const { values } = parseArgs({
+export const drill = defineDrill({
+  about: `Attaches N volumes of one server, lists and detaches them, kills the child process of rsiod, and restarts rsiod. With --crash, it only
+    attaches the volumes and kills the child. With --processes above 1, it also kills each data process in turn.`,
+  needs: [DEVICES],
+  unit: 'steps',
+  endsAtOnce: true,
   options: {
-    volumes: { type: 'string', default: '1000' },
-    device: { type: 'string', default: 'raw' },
-    processes: { type: 'string', default: '1' },
-    crash: { type: 'boolean' },
-    help: { type: 'boolean' },
+    volumes: count(1000, 'number of volumes'),
+    device: choice('KIND', ['raw', 'block'], 'kind of the devices', 'raw'),
+    crash: flag('only attach the volumes and kill the child'),
+    processes: count(1, 'number of data processes'),
   },
+  play,
 });
-if (values.help === true) process.stdout.write(HELP);
-else await play(Number(values.volumes), values.device, values.processes, values.crash === true);

@@ -1,29 +1,17 @@
 // `npm run drill -- middleman`: a middleman on one of two encrypted paths flips bits, and drops, replays and cuts bytes in both directions, even in
 // handshakes, while fio writes and verifies over both paths. A seed decides the manipulations. The program prints the manipulations and the
-// effect on the application. The exit code is 1 if data differed or an I/O failed. Invariant: no process or file is left behind, and the
-// seed is printed.
+// effect on the application. If data differed or an I/O failed, the play ends with an error.
 
-import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
-import { SeededRandom } from '@rsio/base/testing/seeded-random';
+import { defineDrill } from '../support/drills/harness.ts';
+import { FIO } from '../support/drills/needs.ts';
+import { amount, json, seed } from '../support/drills/options.ts';
+import type { Scene } from '../support/drills/scene.ts';
 import { type Meddler, type Meddling, MEDDLINGS } from '../support/faults/meddler.ts';
 import { ENCRYPTED } from '../support/hosts/configs.ts';
-import { Hosts } from '../support/hosts/hosts.ts';
 import { MiddlemanScene } from '../support/scenes/middleman-scene.ts';
 
-const HELP = `usage: npm run drill -- middleman [--minutes N] [--seed S] [--json]
-
-Changes bytes of one of two encrypted paths while fio verifies, and prints figures.
-
-  --minutes N       duration (default 10)
-  --seed S          seed of what is done to the bytes (default: random)
-  --json            print the figures as JSON instead of a table
-  --help            print this help and exit
-`;
-
 const MINUTE_MS = 60_000;
-const SEED_MAX = 0xffffffff;
 const EVERY_BYTES = 6 * 1024 * 1024;
 const EARLY_SHARE = 0.4;
 /**
@@ -49,27 +37,23 @@ interface Figures {
   readonly slowestMs: number;
 }
 
-async function measure(minutes: number, seed: number): Promise<Figures> {
-  const hosts = new Hosts();
-  const random = new SeededRandom(seed);
-  try {
-    const seconds = minutes * 60 + SPARE_SECONDS;
-    const scene = await MiddlemanScene.begin(hosts, { defaults: ENCRYPTED, seconds, seed });
-    const meddlers: Meddler[] = [];
-    const backMs: number[] = [];
-    const endMs = performance.now() + minutes * MINUTE_MS;
-    for (let turn = 0; performance.now() < endMs; turn++) {
-      meddlers.push(...scene.meddle(turn % scene.proxies.length, { kinds: MEDDLINGS, everyBytes: EVERY_BYTES, earlyShare: EARLY_SHARE }));
-      await Promise.race([sleep(random.int(STAY_MIN_MS, STAY_MAX_MS)), scene.fio.outcome]);
-      backMs.push(await scene.heal());
-    }
-    const judged = await scene.judged();
-    const connections = scene.proxies.reduce((sum, { stats }) => sum + stats.connections, 0);
-    const early = meddlers.reduce((sum, meddler) => sum + meddler.early, 0);
-    return { seed, minutes, counts: countsOf(meddlers), early, deaths: await scene.deaths(), connections, backMs, ...judged };
-  } finally {
-    await hosts.clean();
+async function measure(on: Scene, minutes: number): Promise<Figures> {
+  const { hosts, random, seed: chosen } = on;
+  const seconds = minutes * 60 + SPARE_SECONDS;
+  const scene = await MiddlemanScene.begin(hosts, { defaults: ENCRYPTED, seconds, seed: chosen });
+  const meddlers: Meddler[] = [];
+  const backMs: number[] = [];
+  const endMs = performance.now() + minutes * MINUTE_MS;
+  for (let turn = 0; performance.now() < endMs && !on.isEnding; turn++) {
+    on.round(`turn ${turn + 1}`);
+    meddlers.push(...scene.meddle(turn % scene.proxies.length, { kinds: MEDDLINGS, everyBytes: EVERY_BYTES, earlyShare: EARLY_SHARE }));
+    await Promise.race([sleep(random.int(STAY_MIN_MS, STAY_MAX_MS)), scene.fio.outcome]);
+    backMs.push(await scene.heal());
   }
+  const judged = await scene.judged();
+  const connections = scene.proxies.reduce((sum, { stats }) => sum + stats.connections, 0);
+  const early = meddlers.reduce((sum, meddler) => sum + meddler.early, 0);
+  return { seed: chosen, minutes, counts: countsOf(meddlers), early, deaths: await scene.deaths(), connections, backMs, ...judged };
 }
 
 function countsOf(meddlers: readonly Meddler[]): Record<Meddling, number> {
@@ -91,25 +75,14 @@ function text(figures: Figures): string {
   return lines.map(([what = '', value = '']) => `${what.padEnd(26)}${value}\n`).join('');
 }
 
-const options = {
-  minutes: { type: 'string', default: '10' },
-  seed: { type: 'string' },
-  json: { type: 'boolean' },
-  help: { type: 'boolean' },
-} as const;
-const { values } = parseArgs({ options });
-const minutes = Number(values.minutes);
-const seed = values.seed === undefined ? randomInt(1, SEED_MAX) : Number(values.seed);
-if (values.help === true || !(minutes > 0 && minutes <= 1_440) || !Number.isInteger(seed) || seed < 0 || seed > SEED_MAX) {
-  process.stdout.write(HELP);
-  process.exitCode = values.help === true ? 0 : 2;
-} else {
-  process.stdout.write(`A middleman on one encrypted path of two for ${minutes} minutes, seed ${seed}\n`);
-  try {
-    const figures = await measure(minutes, seed);
-    process.stdout.write(values.json === true ? `${JSON.stringify(figures, null, 2)}\n` : text(figures));
-  } catch (error) {
-    process.stderr.write(`middleman: seed ${seed}: ${(error as Error).message}\n`);
-    process.exitCode = 1;
-  }
-}
+export const drill = defineDrill({
+  about: 'Changes bytes of one of two encrypted paths while fio verifies, and prints figures.',
+  needs: [FIO],
+  unit: 'turns',
+  options: { minutes: amount(10, 'duration', { max: 1_440 }), seed: seed(), json: json() },
+  async play(scene, { minutes }) {
+    scene.say(`A middleman on one encrypted path of two for ${minutes} minutes`);
+    const figures = await measure(scene, minutes);
+    scene.show(figures, () => text(figures));
+  },
+});

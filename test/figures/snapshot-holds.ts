@@ -1,32 +1,24 @@
 // `npm run measure -- snapshot-holds`: measures how long writes wait for a snapshot, on XFS and btrfs, for fresh and fully fragmented volumes, for one
 // volume and for a group. The log of the server says how long the server held all changes, and the writers at the client measure how long
-// single writes took. Invariant: the exit code is 0 if and only if every snapshot was made.
+// single writes took. Invariant: every snapshot must be made.
 
-import { spawnSync } from 'node:child_process';
 import { closeSync, constants, copyFileSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
-import { loadavg, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
-import { parseSize, printSize } from '@rsio/base/lib/units';
-import { imageDisk, memoryDisk, type ScratchDisk } from '../support/devices/scratch-disk.ts';
+import { setTimeout as pause } from 'node:timers/promises';
+import { printSize } from '@rsio/base/lib/units';
+import { fillFile, imageDisk, memoryDisk, mountScratch } from '../support/devices/scratch-disk.ts';
+import { defineDrill } from '../support/drills/harness.ts';
+import { BTRFS, ROOT_USER, XFS } from '../support/drills/needs.ts';
+import { amount, choices, count, flag, size, sizes, text } from '../support/drills/options.ts';
+import type { Scene } from '../support/drills/scene.ts';
+import { median } from '../support/drills/table.ts';
 import { clientConfig, serverConfig } from '../support/hosts/configs.ts';
 import type { Host } from '../support/hosts/host.ts';
-import { Hosts } from '../support/hosts/hosts.ts';
+import type { Hosts } from '../support/hosts/hosts.ts';
 import { NbdIo } from '../support/io/nbd-io.ts';
 
-const HELP = `usage: npm run measure -- snapshot-holds [--file-systems xfs,btrfs] [--sizes 1g,16g] [--group 8] [--group-size 1g]
-                                [--contents fresh,fragmented] [--snapshots N] [--seconds N] [--writers N] [--rate N]
-                                [--memory | --images DIR]
-
-Makes each file system on a loop device, or a zram device (as root), and volumes of each size in a pool on it, fresh and with extents of 8 KiB. Writers of one
-client write 8 KiB at random places, one request at a time and --rate writes a second each (default 250; 0: as many as go), while N snapshots (default 20) are made of one volume, and of a group of
-volumes at one moment; a row makes fewer, but 3 or more, after --seconds (default 240). Prints, in ms, how long the server held all changes,
-the longest clone of a chunk, how long a change waited for its chunk at most, and the longest write during each snapshot, beside the longest
-writes during equal times without a snapshot, and percentiles of all writes. The images of the disks are files in DIR (default: a temporary folder). --memory: the disks are
-zram devices, so that no other program's use of the disk is measured.
-`;
 const BLOCK_BYTES = 8192;
-const FILL_BYTES = 4 << 20;
 const WAIT_MS = 120_000;
 const PAUSE_MS = 300;
 const COMMAND_MS = 600_000;
@@ -88,20 +80,16 @@ class Writer {
 class Stage {
   readonly host: Host;
   private readonly mount: string;
-  private readonly disk: ScratchDisk;
   private names: string[] = [];
 
-  private constructor(host: Host, disk: ScratchDisk) {
-    [this.host, this.mount, this.disk] = [host, host.file('disk'), disk];
+  private constructor(host: Host, mount: string) {
+    [this.host, this.mount] = [host, mount];
   }
 
   static async make(hosts: Hosts, fileSystem: string, sizeBytes: number, images: string | null): Promise<Stage> {
     const disk = images === null ? memoryDisk(DISK_SHARE.memory * sizeBytes) : imageDisk(images, DISK_SHARE.image * sizeBytes);
-    if (disk === null) throw new Error('This machine has no zram');
-    const stage = new Stage(hosts.host(), disk);
-    mkdirSync(stage.mount);
-    disk.format(fileSystem);
-    disk.mount(stage.mount);
+    const host = hosts.host();
+    const stage = new Stage(host, mountScratch(hosts, host, disk, fileSystem));
     const pool = path.join(stage.mount, 'pool');
     mkdirSync(pool);
     const network = await hosts.network(1);
@@ -153,26 +141,16 @@ class Stage {
     });
   }
 
-  async end(): Promise<void> {
-    // Ignores an error, because after a failure a daemon may no longer run.
-    for (const program of ['rsiod', 'rssrv'] as const) await this.host.stop(program).catch(() => undefined);
-    spawnSync('umount', ['--lazy', this.mount], { stdio: 'inherit' });
-    this.disk.remove();
-  }
-
   private fill(file: string, sizeBytes: number, isFragmented: boolean): void {
-    const opened = openSync(file, 'r+');
-    for (let at = 0; at < sizeBytes; at += FILL_BYTES) writeSync(opened, Buffer.alloc(FILL_BYTES, 1 + (at % 251)), 0, FILL_BYTES, at);
+    fillFile(file, sizeBytes);
+    if (!isFragmented) return;
+    // Writes every second block of a clone. Each block of the clone becomes a separate extent.
+    const [base, opened] = [path.join(this.mount, 'base'), openSync(file, 'r+')];
+    copyFileSync(file, base, constants.COPYFILE_FICLONE_FORCE);
+    const block = Buffer.alloc(BLOCK_BYTES, 0x55);
+    for (let at = 0; at < sizeBytes; at += 2 * BLOCK_BYTES) writeSync(opened, block, 0, BLOCK_BYTES, at);
     fsyncSync(opened);
-    if (isFragmented) {
-      // Writes every second block of a clone. Each block of the clone becomes a separate extent.
-      const base = path.join(this.mount, 'base');
-      copyFileSync(file, base, constants.COPYFILE_FICLONE_FORCE);
-      const block = Buffer.alloc(BLOCK_BYTES, 0x55);
-      for (let at = 0; at < sizeBytes; at += 2 * BLOCK_BYTES) writeSync(opened, block, 0, BLOCK_BYTES, at);
-      fsyncSync(opened);
-      rmSync(base);
-    }
+    rmSync(base);
     closeSync(opened);
   }
 }
@@ -182,63 +160,65 @@ interface Writes {
   readonly all: number[];
 }
 
-async function measure(fileSystem: string, sizeBytes: number, count: number, isFragmented: boolean, options: Options): Promise<void> {
-  const hosts = new Hosts();
-  let stage: Stage | null = null;
-  try {
-    stage = await Stage.make(hosts, fileSystem, count * sizeBytes, options.images);
-    const names = Array.from({ length: count }, (_unused, at) => `v${at}`);
-    await stage.volumes(names, sizeBytes, isFragmented);
-    const writers = await stage.writers(Math.max(count, options.writers), options.intervalMs);
-    const [during, beside]: [Writes, Writes] = [
-      { longest: [], all: [] },
-      { longest: [], all: [] },
-    ];
-    const tookMs: number[] = [];
-    const note = ({ longest, all }: Writes, fromMs: number, toMs: number): void => {
-      const now = writers.flatMap((writer) => writer.during(fromMs, toMs));
-      all.push(...now);
-      longest.push(Math.max(0, ...now));
-    };
-    const startMs = performance.now();
-    const isOver = (): boolean => performance.now() - startMs > options.seconds * 1000;
-    for (let number = 0; number < options.snapshots && !(number >= SNAPSHOTS_MIN && isOver()); number++) {
-      await pause(PAUSE_MS);
-      const beganMs = performance.now();
-      await stage.snapshot(number);
-      const endedMs = performance.now();
-      await pause(Math.min(endedMs - beganMs, BESIDE_MAX_MS));
-      note(during, beganMs, endedMs);
-      note(beside, endedMs + 1, performance.now());
-      tookMs.push(endedMs - beganMs);
-      await stage.removeSnapshot(number);
-    }
-    for (const writer of writers) await writer.stop();
-    const what = `${fileSystem} ${count > 1 ? `${count} x ` : ''}${printSize(sizeBytes)} ${isFragmented ? 'fragmented' : 'fresh'}`;
-    print(what, stage.logged('heldMs'), stage.logged('slowestMs'), stage.logged('waitedMs'), during.longest, beside.longest, tookMs);
-    console.log(`${''.padEnd(30)}each write: p50, p99 ${p50p99(during.all)} during snapshots, ${p50p99(beside.all)} without`);
-  } catch (thrown) {
-    console.error(thrown);
-    process.exitCode = 1;
-  } finally {
-    await stage?.end();
-    await hosts.clean();
-  }
+interface Row {
+  readonly fileSystem: string;
+  readonly sizeBytes: number;
+  /** Number of volumes. */
+  readonly count: number;
+  readonly isFragmented: boolean;
 }
 
-function print(what: string, ...columns: number[][]): void {
-  console.log(
-    what.padEnd(26) +
-      `${String(columns[0]?.length).padStart(3)} ` +
-      columns
-        .map(
-          (values) =>
-            `${middle(values).toFixed(1).padStart(9)} ${Math.max(...values)
-              .toFixed(1)
-              .padStart(9)}`,
-        )
-        .join('  '),
+async function measure(scene: Scene, hosts: Hosts, { fileSystem, sizeBytes, count, isFragmented }: Row, options: Options): Promise<void> {
+  const stage = await Stage.make(hosts, fileSystem, count * sizeBytes, options.images);
+  const names = Array.from({ length: count }, (_unused, at) => `v${at}`);
+  await stage.volumes(names, sizeBytes, isFragmented);
+  const writers = await stage.writers(Math.max(count, options.writers), options.intervalMs);
+  const [during, beside]: [Writes, Writes] = [
+    { longest: [], all: [] },
+    { longest: [], all: [] },
+  ];
+  const tookMs: number[] = [];
+  const note = ({ longest, all }: Writes, fromMs: number, toMs: number): void => {
+    const now = writers.flatMap((writer) => writer.during(fromMs, toMs));
+    all.push(...now);
+    longest.push(Math.max(0, ...now));
+  };
+  const startMs = performance.now();
+  const isOver = (): boolean => performance.now() - startMs > options.seconds * 1000;
+  for (let number = 0; number < options.snapshots && !scene.isEnding && !(number >= SNAPSHOTS_MIN && isOver()); number++) {
+    await pause(PAUSE_MS);
+    const beganMs = performance.now();
+    await stage.snapshot(number);
+    const endedMs = performance.now();
+    await pause(Math.min(endedMs - beganMs, BESIDE_MAX_MS));
+    note(during, beganMs, endedMs);
+    note(beside, endedMs + 1, performance.now());
+    tookMs.push(endedMs - beganMs);
+    await stage.removeSnapshot(number);
+  }
+  for (const writer of writers) await writer.stop();
+  scene.say(
+    line(
+      describe({ fileSystem, sizeBytes, count, isFragmented }),
+      stage.logged('heldMs'),
+      stage.logged('slowestMs'),
+      stage.logged('waitedMs'),
+      during.longest,
+      beside.longest,
+      tookMs,
+    ),
   );
+  scene.say(`${''.padEnd(30)}each write: p50, p99 ${p50p99(during.all)} during snapshots, ${p50p99(beside.all)} without`);
+}
+
+function describe({ fileSystem, sizeBytes, count, isFragmented }: Row): string {
+  return `${fileSystem} ${count > 1 ? `${count} x ` : ''}${printSize(sizeBytes)} ${isFragmented ? 'fragmented' : 'fresh'}`;
+}
+
+function line(what: string, ...columns: readonly number[][]): string {
+  const figure = (ms: number): string => ms.toFixed(1).padStart(9);
+  const cells = columns.map((values) => `${figure(median(values))} ${figure(Math.max(...values))}`);
+  return `${what.padEnd(26)}${String(columns[0]?.length).padStart(3)} ${cells.join('  ')}`;
 }
 
 function p50p99(values: readonly number[]): string {
@@ -246,55 +226,48 @@ function p50p99(values: readonly number[]): string {
   return [0.5, 0.99].map((share) => `${sorted[Math.floor(sorted.length * share)]?.toFixed(1)} ms`).join(', ');
 }
 
-function middle(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
-}
+const HEADINGS = ['all changes held', 'longest clone', 'longest for a chunk', 'longest write', 'without snapshot', 'the command'];
 
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
+export const drill = defineDrill({
+  about: `Makes each file system on a loop device, or a zram device, and volumes of each size in a pool on it, fresh and with extents of 8 KiB. Writers of
+    one client write 8 KiB at random places, one request at a time, while snapshots are made of one volume, and of a group of volumes at one
+    moment.
 
-const text = (value: string): { readonly type: 'string'; readonly default: string } => ({ type: 'string', default: value });
-const { values } = parseArgs({
+    Prints, in ms, how long the server held all changes, the longest clone of a chunk, how long a change waited for its chunk at most, and the
+    longest write during each snapshot, beside the longest writes during equal times without a snapshot, and percentiles of all writes. btrfs needs btrfs-progs, too.`,
+  needs: [ROOT_USER, XFS],
+  unit: 'rows',
   options: {
-    'file-systems': text('xfs,btrfs'),
-    sizes: text('1g,16g'),
-    group: text('8'),
-    'group-size': text('1g'),
-    contents: text('fresh,fragmented'),
-    snapshots: text('20'),
-    seconds: text('240'),
-    writers: text('4'),
-    rate: text('250'),
-    images: text(tmpdir()),
-    memory: { type: 'boolean' },
-    help: { type: 'boolean' },
+    fileSystems: choices('TYPE', ['xfs', 'btrfs'], 'file systems'),
+    sizes: sizes('1g,16g', 'sizes of a single volume', true),
+    group: count(8, 'number of volumes in a group; 0 and 1: no group', { min: 0 }),
+    groupSize: size('1g', 'size of each volume of a group'),
+    contents: choices('KIND', ['fresh', 'fragmented'], 'contents of the volumes'),
+    snapshots: count(20, 'snapshots of a row'),
+    seconds: amount(240, 'a row makes fewer snapshots, but 3 or more, after this time', { value: 'S' }),
+    writers: count(4, 'number of writers; a group has at least one for each volume'),
+    rate: amount(250, 'writes a second of each writer; 0: as many as go', { min: 0 }),
+    memory: flag('the disks are zram devices, so that no other use of the disk is measured'),
+    images: text('DIR', tmpdir(), 'folder of the images of the disks'),
+  },
+  async play(scene, asked) {
+    const { snapshots, seconds, writers, rate, memory, images } = asked;
+    if (asked.fileSystems.includes('btrfs')) await scene.need(BTRFS);
+    const options = { snapshots, seconds, writers, intervalMs: rate === 0 ? 0 : 1000 / rate, images: memory ? null : images };
+    scene.say(
+      `${snapshots} snapshots at most, ${writers} writers with ${rate === 0 ? 'as many writes as go' : `${rate} writes a second`}; each row: number of snapshots; then median and worst, in ms`,
+    );
+    scene.say(`${''.padEnd(30)}${HEADINGS.map((name) => name.padStart(19)).join('  ')}`);
+    const kinds = asked.contents.map((content) => content === 'fragmented');
+    const groups = asked.group > 1 ? [{ sizeBytes: asked.groupSize, count: asked.group }] : [];
+    const volumes = [...asked.sizes.map((sizeBytes) => ({ sizeBytes, count: 1 })), ...groups];
+    for (const fileSystem of asked.fileSystems)
+      for (const volume of volumes)
+        for (const isFragmented of kinds) {
+          if (scene.isEnding) return;
+          const row = { fileSystem, ...volume, isFragmented };
+          scene.round(describe(row));
+          await scene.attempt((hosts) => measure(scene, hosts, row, options));
+        }
   },
 });
-if (values.help === true) {
-  process.stdout.write(HELP);
-} else {
-  const numbers = [values.snapshots, values.seconds, values.writers, values.rate].map(Number);
-  const [snapshots, seconds, writers, rate] = numbers as [number, number, number, number];
-  const options = {
-    snapshots,
-    seconds,
-    writers,
-    intervalMs: rate === 0 ? 0 : 1000 / rate,
-    images: values.memory === true ? null : values.images,
-  };
-  const contents = values.contents.split(',').map((content) => content === 'fragmented');
-  console.log(
-    `${snapshots} snapshots at most, ${writers} writers with ${rate === 0 ? 'as many writes as go' : `${rate} writes a second`}, load ${loadavg()[0]?.toFixed(1)}; each row: number of snapshots; then median and worst, in ms`,
-  );
-  console.log(
-    `${''.padEnd(30)}${['all changes held', 'longest clone', 'longest for a chunk', 'longest write', 'without snapshot', 'the command'].map((name) => name.padStart(19)).join('  ')}`,
-  );
-  for (const fileSystem of values['file-systems'].split(',')) {
-    for (const size of values.sizes.split(',').filter((one) => one !== ''))
-      for (const isFragmented of contents) await measure(fileSystem, parseSize(size), 1, isFragmented, options);
-    const group = Number(values.group);
-    if (group > 1)
-      for (const isFragmented of contents) await measure(fileSystem, parseSize(values['group-size']), group, isFragmented, options);
-  }
-}

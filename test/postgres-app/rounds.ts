@@ -4,9 +4,10 @@
 
 import { performance } from 'node:perf_hooks';
 import { Ledger } from '../postgres-mirror/ledger.ts';
-import { MIRROR } from '../postgres-mirror/machines.ts';
-import { type Play, seconds, type Stage } from '../postgres-mirror/play.ts';
+import { MIRROR, type Site } from '../postgres-mirror/machines.ts';
 import { createMirror, differences, untilInSync } from '../postgres-mirror/replicas.ts';
+import type { Scene as DrillScene } from '../support/drills/scene.ts';
+import { median, seconds } from '../support/drills/table.ts';
 import { killServer } from '../support/faults/machine-crash.ts';
 import { removeAppGroups } from '../support/scenes/app-site.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
@@ -23,40 +24,38 @@ const SERVER_EACH = 3;
 const COMMITS = 5;
 const COMMIT_MS = 30_000;
 
-export class Rounds implements Play {
-  readonly problems: string[] = [];
-  isEnding = false;
-  private readonly stage: Stage;
+export class Rounds {
+  private readonly scene: DrillScene;
+  private readonly site: Site;
+  private readonly limit: number;
   private readonly ledger = new Ledger();
   private readonly app: Application;
   private readonly times = new Map<string, number[]>();
   private faults: Fault[] = [];
 
-  constructor(stage: Stage) {
-    this.stage = stage;
-    this.app = new Application(stage.site, this.ledger);
-    stage.hosts.onClean(removeAppGroups);
+  constructor(scene: DrillScene, site: Site, limit: number) {
+    [this.scene, this.site, this.limit] = [scene, site, limit];
+    this.app = new Application(site, this.ledger);
+    scene.hosts.onClean(removeAppGroups);
   }
 
   get summary(): string[] {
-    const lines = [...this.times].map(([kind, times]) => {
-      const sorted = times.toSorted((a, b) => a - b);
-      const median = sorted[Math.floor(sorted.length / 2)]!;
-      return `${kind}: ${times.length} times, median ${seconds(median)}, longest ${seconds(sorted.at(-1)!)}`;
-    });
+    const lines = [...this.times].map(
+      ([kind, times]) => `${kind}: ${times.length} times, median ${seconds(median(times))}, longest ${seconds(Math.max(...times))}`,
+    );
     return [...lines, `${this.ledger.commits} commits acknowledged`];
   }
 
   async run(): Promise<void> {
-    const { app, ledger, stage } = this;
-    const [first] = stage.site.clients;
-    const segment = await stage.netlab.segment();
-    const machine = await stage.netlab.machine('app');
+    const { app, ledger, scene, site } = this;
+    const [first] = site.clients;
+    const segment = await scene.netlab.segment();
+    const machine = await scene.netlab.machine('app');
     await machine.plug(segment, 'eth0', '10.0.0.200/24');
     const database = app.databaseOf(first);
     await createMirror(first.host);
     await database.make({ tables: TABLES, access: ACCESS, settings: SETTINGS });
-    this.problems.push(...(await database.close()));
+    this.scene.problem(...(await database.close()));
     await first.host.rsconfigWell('-d', MIRROR);
     await app.add(segment);
     await app.order(first, 'start');
@@ -64,7 +63,7 @@ export class Rounds implements Play {
     connection.start();
     try {
       await this.commitsAfter(0);
-      for (let round = 1; round <= stage.amount && !this.isEnding; round++) await this.round(round, connection);
+      for (let round = 1; round <= this.limit && !scene.isEnding; round++) await this.round(round, connection);
     } finally {
       await connection.stop();
     }
@@ -72,11 +71,12 @@ export class Rounds implements Play {
   }
 
   private async round(number: number, connection: Connection): Promise<void> {
-    const { app, ledger, stage } = this;
-    const { site, random } = stage;
+    const { app, ledger, site } = this;
+    const { random } = this.scene;
     const holder = await app.settled();
     await untilInSync(holder.host);
     const fault = this.nextFault();
+    this.scene.round(`round ${number}, ${fault.name}`);
     const server = random.pick(site.servers);
     const scene: Scene = { site, app, holder, others: site.clients.filter((one) => one !== holder), server, random };
     const killsServer = random.int(1, SERVER_EACH) === 1;
@@ -86,7 +86,7 @@ export class Rounds implements Play {
     await Promise.all([heal(), killsServer ? server.host.start('rssrv') : undefined]);
     const next = await app.settled();
     if (fault.failsService === true) await app.order(next, 'start');
-    this.problems.push(...(await connection.check(next.name)));
+    this.scene.problem(...(await connection.check(next.name)));
     this.note(
       fault,
       killsServer,
@@ -98,7 +98,7 @@ export class Rounds implements Play {
   /** Each fault comes once before any fault comes again. */
   private nextFault(): Fault {
     if (this.faults.length === 0) this.faults = [...FAULTS];
-    const fault = this.stage.random.pick(this.faults);
+    const fault = this.scene.random.pick(this.faults);
     this.faults = this.faults.filter((one) => one !== fault);
     return fault;
   }
@@ -127,18 +127,19 @@ export class Rounds implements Play {
     const kind = `${fault.name}${killsServer ? ' (and a server killed)' : ''}`;
     this.times.set(kind, [...(this.times.get(kind) ?? []), ms]);
     const goalMs = fault.isPlanned === true ? PLANNED_MS : FAILED_MS;
-    this.stage.say(`${what}; first commit after ${seconds(ms)}${ms > goalMs ? `, OVER THE GOAL of ${seconds(goalMs)}` : ''}`);
+    this.scene.say(`${what}; first commit after ${seconds(ms)}${ms > goalMs ? `, OVER THE GOAL of ${seconds(goalMs)}` : ''}`);
   }
 
   /** Stops the application, and compares everything. */
   private async finish(): Promise<void> {
-    const { app, problems, stage } = this;
+    const { app, scene, site } = this;
+    scene.at('end');
     const holder = await app.settled();
     await app.order(holder, 'stop');
     await holder.host.rsconfigWell('-a', MIRROR);
     const database = app.databaseOf(holder);
     await database.open();
-    problems.push(...(await database.compareLedger()), ...(await database.amcheck()), ...(await database.complaints()));
-    problems.push(...(await database.close()), ...(await differences(stage.site, holder.host)));
+    scene.problem(...(await database.compareLedger()), ...(await database.amcheck()), ...(await database.complaints()));
+    scene.problem(...(await database.close()), ...(await differences(site, holder.host)));
   }
 }

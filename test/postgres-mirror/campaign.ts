@@ -4,13 +4,13 @@
 
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { SeededRandom } from '@rsio/base/testing/seeded-random';
+import type { Scene } from '../support/drills/scene.ts';
+import { counted, seconds } from '../support/drills/table.ts';
 import { Database } from './database.ts';
 import { CLIENT_FAULTS, SERVER_FAULTS } from './faults.ts';
 import { Ledger } from './ledger.ts';
 import { type ClientMachine, MIRROR, type ServerMachine, type Site } from './machines.ts';
 import { createMirror, differences, untilInSync } from './replicas.ts';
-import { type Play, seconds } from './play.ts';
 
 const ROUND_MS = 20_000;
 /**
@@ -48,8 +48,7 @@ interface Figures {
   copiedBytes: number;
 }
 
-export class Campaign implements Play {
-  readonly problems: string[] = [];
+export class Campaign {
   private readonly figures: Figures = {
     rounds: 0,
     faults: new Map<string, number>(),
@@ -60,19 +59,16 @@ export class Campaign implements Play {
     takeOverGapMs: 0,
     copiedBytes: 0,
   };
-  /** Whether the current round is the last one. */
-  isEnding = false;
+  private readonly scene: Scene;
   private readonly site: Site;
-  private readonly random: SeededRandom;
-  private readonly say: (line: string) => void;
   private readonly minutes: number;
   private readonly ledger = new Ledger();
   private holder: ClientMachine;
   private database: Database;
   private serverFaults = 0;
 
-  constructor(site: Site, random: SeededRandom, say: (line: string) => void, minutes: number) {
-    [this.site, this.random, this.say, this.minutes] = [site, random, say, minutes];
+  constructor(scene: Scene, site: Site, minutes: number) {
+    [this.scene, this.site, this.minutes] = [scene, site, minutes];
     this.holder = site.clients[0];
     this.database = new Database(this.holder, this.ledger);
   }
@@ -80,7 +76,7 @@ export class Campaign implements Play {
   get summary(): string[] {
     const { rounds, faults, takeOvers, transactions, commits, gapMs, takeOverGapMs, copiedBytes } = this.figures;
     return [
-      `${rounds} rounds: ${[...faults].map(([kind, count]) => `${kind} ${count}`).join(', ')}; ${takeOvers} take-overs`,
+      `${rounds} rounds: ${counted(faults)}; ${takeOvers} take-overs`,
       `${transactions} transactions of pgbench and ${commits} of the ledger; at most ${Math.round(copiedBytes / 1024 ** 2)} MiB copied`,
       `longest gap of commits ${seconds(gapMs)}, in rounds with a take-over ${seconds(takeOverGapMs)}`,
     ];
@@ -91,18 +87,20 @@ export class Campaign implements Play {
     await createMirror(this.holder.host);
     await this.database.make();
     this.database.startLoad();
-    while (performance.now() < endMs && !this.isEnding) {
+    while (performance.now() < endMs && !this.scene.isEnding) {
       const startMs = performance.now();
       await this.round();
       await sleep(Math.max(0, startMs + ROUND_MS - performance.now()));
-      this.problems.push(...this.database.failures.splice(0));
+      this.scene.problem(...this.database.failures.splice(0));
     }
     await this.finish();
   }
 
   private async round(): Promise<void> {
-    const { figures, ledger, random } = this;
+    const { figures, ledger } = this;
+    const { random } = this.scene;
     const number = ++figures.rounds;
+    this.scene.round(`round ${number}`);
     this.noteGap(false);
     const commits = ledger.commits;
     const startMs = performance.now();
@@ -118,9 +116,9 @@ export class Campaign implements Play {
     figures.copiedBytes += await untilInSync(this.holder.host);
     const syncMs = performance.now() - startMs - faultMs;
     if (left !== undefined) await this.comeBack(left, loss);
-    this.problems.push(...(await this.database.readAll()));
+    this.scene.problem(...(await this.database.readAll()));
     const gapMs = this.noteGap(takesOver);
-    this.say(
+    this.scene.say(
       `${number}. ${fault.text}${takesOver ? `, and the client ${loss}: ${this.holder.name} takes over` : ''}: ${seconds(faultMs)}, ` +
         `in sync ${seconds(syncMs)} later; ${ledger.commits - commits} commits of the ledger, longest gap ${seconds(gapMs)}`,
     );
@@ -131,14 +129,14 @@ export class Campaign implements Play {
     const fault = SERVER_FAULTS[number % SERVER_FAULTS.length]!;
     const [first, second, witness] = this.site.servers as [ServerMachine, ServerMachine, ServerMachine];
     const isWitness = number % WITNESS_EACH === WITNESS_EACH - 1 && fault.needsReplica !== true;
-    const server = isWitness ? witness : this.random.pick([first, second]);
+    const server = isWitness ? witness : this.scene.random.pick([first, second]);
     const kind = `${fault.name}${isWitness ? ' (witness)' : ''}`;
-    return { kind, text: `${fault.name}, ${server.name}`, strike: () => fault.strike(server, this.random, this.holder.name) };
+    return { kind, text: `${fault.name}, ${server.name}`, strike: () => fault.strike(server, this.scene.random, this.holder.name) };
   }
 
   private clientFault(): Struck {
     const fault = CLIENT_FAULTS[Math.floor(this.figures.rounds / CLIENT_EACH) % CLIENT_FAULTS.length]!;
-    return { kind: fault.name, text: `${fault.name}, ${this.holder.name}`, strike: () => fault.strike(this.holder, this.random) };
+    return { kind: fault.name, text: `${fault.name}, ${this.holder.name}`, strike: () => fault.strike(this.holder, this.scene.random) };
   }
 
   /**
@@ -147,7 +145,7 @@ export class Campaign implements Play {
   private async takeOver(loss: (typeof LOSSES)[number]): Promise<Left> {
     const [client, database] = [this.holder, this.database];
     const taker = this.site.clients.find((one) => one !== client)!;
-    this.problems.push(...(await database.complaints()));
+    this.scene.problem(...(await database.complaints()));
     database.doom();
     const pids = await client.processes();
     if (loss === 'is killed') await client.end();
@@ -161,9 +159,11 @@ export class Campaign implements Play {
     this.database = new Database(taker, this.ledger);
     await this.database.open();
     const openMs = performance.now();
-    this.problems.push(...(await this.database.compareLedger()), ...(await this.database.readAll()));
+    this.scene.problem(...(await this.database.compareLedger()), ...(await this.database.readAll()));
     this.database.startLoad();
-    this.say(`   ${taker.name} has the mirror after ${seconds(takenMs - lostMs)}; PostgreSQL is open ${seconds(openMs - takenMs)} later`);
+    this.scene.say(
+      `   ${taker.name} has the mirror after ${seconds(takenMs - lostMs)}; PostgreSQL is open ${seconds(openMs - takenMs)} later`,
+    );
     return { client, database };
   }
 
@@ -173,15 +173,15 @@ export class Campaign implements Play {
     if (loss !== 'is killed') {
       await sleep(OLD_CLIENT_MS);
       // The lost client must not have committed after the take-over.
-      this.problems.push(...(await this.database.compareLedger()));
+      this.scene.problem(...(await this.database.compareLedger()));
       const { attachments } = await client.host.call('local', {});
-      if (attachments.length > 0) this.problems.push(`${client.name} still has the mirror: ${JSON.stringify(attachments)}`);
+      if (attachments.length > 0) this.scene.problem(`${client.name} still has the mirror: ${JSON.stringify(attachments)}`);
       await client.end();
     }
     await database.loadGone();
     await client.start();
     const { attachments } = await client.host.call('local', {});
-    if (attachments.length > 0) this.problems.push(`${client.name} has the mirror after its start: ${JSON.stringify(attachments)}`);
+    if (attachments.length > 0) this.scene.problem(`${client.name} has the mirror after its start: ${JSON.stringify(attachments)}`);
   }
 
   /** Notes the longest gap between commits since the last call, and returns it in ms. */
@@ -193,14 +193,15 @@ export class Campaign implements Play {
   }
 
   private async finish(): Promise<void> {
-    const { database, figures, problems } = this;
-    problems.push(...(await database.stopLoad()));
+    const { database, figures, scene } = this;
+    scene.at('end');
+    scene.problem(...(await database.stopLoad()));
     this.noteGap(false);
     figures.commits = this.ledger.commits;
     figures.transactions = await database.transactions();
-    problems.push(...(await database.compareLedger()), ...(await database.readAll()), ...(await database.amcheck()));
-    problems.push(...(await database.complaints()), ...(await database.close()));
-    problems.push(...(await differences(this.site, this.holder.host)));
+    scene.problem(...(await database.compareLedger()), ...(await database.readAll()), ...(await database.amcheck()));
+    scene.problem(...(await database.complaints()), ...(await database.close()));
+    scene.problem(...(await differences(this.site, this.holder.host)));
   }
 }
 

@@ -2,21 +2,22 @@
 // a first copy over slow and long lines. The servers are in network namespaces. Invariant: only ratios are printed; each figure is of a copy
 // that equals its moment.
 
-import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseSize, printSize } from '@rsio/base/lib/units';
 import { SeededRandom } from '@rsio/base/testing/seeded-random';
+import { fillFile } from '../support/devices/scratch-disk.ts';
+import type { Scene } from '../support/drills/scene.ts';
 import { clientConfig } from '../support/hosts/configs.ts';
-import { Hosts, type TestNetwork } from '../support/hosts/hosts.ts';
+import type { Hosts, TestNetwork } from '../support/hosts/hosts.ts';
 import { NbdIo } from '../support/io/nbd-io.ts';
-import { cleanLab, type Machine, Netlab } from '../support/netlab/netlab.ts';
+import type { Machine, Netlab } from '../support/netlab/netlab.ts';
 import { longLine } from '../support/netlab/long-line.ts';
 import { subnetsOf, twoMachines } from '../support/netlab/two-machines.ts';
 import { Numbers, spreadOf } from './numbers.ts';
 import { type Clones, Sites } from './site.ts';
 
 const MIB = 1024 ** 2;
-const [FILL_BYTES, CHANGE_BYTES] = [4 * MIB, 64 * 1024];
+const CHANGE_BYTES = 64 * 1024;
 const FIRST_MS = 300_000;
 const DELAY_MS = 25;
 /** Size of a disk as a multiple of the data. */
@@ -30,36 +31,42 @@ interface Stage {
   readonly cards: readonly string[];
 }
 
-/** Returns the number of figures that missed their goals. */
-export async function figures(say: (line: string) => void, size: string, only: string): Promise<number> {
-  let missed = 0;
-  const judge = (isGood: boolean, line: string): void => {
-    if (!isGood) missed++;
-    say(`${line}${isGood ? '' : '  MISSED'}`);
-  };
-  if ('changed'.includes(only)) await staged(size, [null], (stage) => changed(stage, size, judge));
-  if ('together'.includes(only)) await staged('1g', [null], (stage) => together(stage, judge));
-  for (const rates of 'line'.includes(only) ? [[200e6], [100e6, 100e6]] : [])
-    await staged(LONG_SIZE, rates, (stage) => firstCopy(stage, rates, judge));
-  return missed;
-}
+export const FIGURES = ['changed', 'together', 'line'] as const;
 
 type Judge = (isGood: boolean, line: string) => void;
+type Work = (stage: Stage, judge: Judge) => Promise<void>;
+
+export async function figures(scene: Scene, sizeBytes: number, only: readonly (typeof FIGURES)[number][]): Promise<void> {
+  const judge = (isGood: boolean, line: string): void => {
+    scene.say(`${line}${isGood ? '' : '  MISSED'}`);
+    if (!isGood) scene.problem('The figure missed its goal');
+  };
+  const part = async (name: (typeof FIGURES)[number], ofBytes: number, rates: readonly (number | null)[], work: Work): Promise<void> => {
+    if (!only.includes(name) || scene.isEnding) return;
+    scene.round(name);
+    await staged(scene, ofBytes, rates, (stage) => work(stage, judge));
+  };
+  await part('changed', sizeBytes, [null], (stage) => changed(stage, sizeBytes, judge));
+  await part('together', parseSize('1g'), [null], together);
+  for (const rates of [[200e6], [100e6, 100e6]]) await part('line', parseSize(LONG_SIZE), rates, (stage) => firstCopy(stage, rates, judge));
+}
 
 /** Connects the servers with one line for each rate, in bits per second, or with a cable. */
-async function staged(size: string, rates: readonly (number | null)[], work: (stage: Stage) => Promise<void>): Promise<void> {
-  const [hosts, netlab] = [new Hosts(), new Netlab()];
-  try {
+async function staged(
+  scene: Scene,
+  sizeBytes: number,
+  rates: readonly (number | null)[],
+  work: (stage: Stage) => Promise<void>,
+): Promise<void> {
+  await scene.attempt(async (hosts, netlab) => {
     const { server, client, network } = rates.includes(null)
       ? await twoMachines(netlab, rates.length)
       : await farMachines(hosts, netlab, rates);
     const ownNetwork = { port: network.port, serverAddresses: network.clientAddresses() };
     const parts = { source: server.host, target: client.host, network, ownNetwork, peerAddresses: network.serverAddresses, tls: false };
-    const sites = await Sites.start(hosts, { ...parts, diskBytes: DISK_SHARE * parseSize(size) });
+    const sites = await Sites.start(hosts, { ...parts, diskBytes: DISK_SHARE * sizeBytes });
     await work({ sites, network, client, cards: rates.map((_, index) => `eth${index}`) });
-  } finally {
-    await cleanLab(hosts, netlab);
-  }
+  });
 }
 
 async function farMachines(hosts: Hosts, netlab: Netlab, rates: readonly (number | null)[]) {
@@ -82,13 +89,7 @@ async function fill({ sites }: Stage, names: readonly string[], size: string): P
   await sites.create(names, size);
   const files = await Promise.all(names.map((name) => sites.file('source', name)));
   await sites.source.stop('rssrv');
-  for (const file of files) {
-    const opened = openSync(file, 'r+');
-    for (let at = 0; at < parseSize(size); at += FILL_BYTES)
-      writeSync(opened, Buffer.alloc(FILL_BYTES, 1 + ((at / FILL_BYTES) % 251)), 0, FILL_BYTES, at);
-    fsyncSync(opened);
-    closeSync(opened);
-  }
+  for (const file of files) fillFile(file, parseSize(size));
   await sites.source.start('rssrv');
 }
 
@@ -112,13 +113,13 @@ async function equal({ sites }: Stage): Promise<Clones> {
   return clones;
 }
 
-async function changed(stage: Stage, size: string, judge: Judge): Promise<void> {
+async function changed(stage: Stage, sizeBytes: number, judge: Judge): Promise<void> {
   const { sites } = stage;
-  await fill(stage, ['db'], size);
+  await fill(stage, ['db'], printSize(sizeBytes));
   const [nbd] = await opened(stage);
   await sites.replicate('--every', '1h');
   const first = await sites.newerMoment(0, FIRST_MS);
-  const [pieces, random] = [parseSize(size) / CHANGE_BYTES, new SeededRandom(1)];
+  const [pieces, random] = [sizeBytes / CHANGE_BYTES, new SeededRandom(1)];
   const places = new Set<number>();
   while (places.size < pieces / 100) places.add(random.int(0, pieces - 1));
   for (const place of places) await nbd!.write(place * CHANGE_BYTES, Buffer.alloc(CHANGE_BYTES, 253 + (place % 2)));
@@ -132,12 +133,9 @@ async function changed(stage: Stage, size: string, judge: Judge): Promise<void> 
   const [onWire, onDisk] = [(await wireBytes(stage)) - wire, (await sites.usedBytes()) - disk];
   await equal(stage);
   const part = (of: number): string =>
-    `${((100 * of) / parseSize(size)).toFixed(2)} % of the volume (${(of / bytes).toFixed(3)} of what has changed)`;
+    `${((100 * of) / sizeBytes).toFixed(2)} % of the volume (${(of / bytes).toFixed(3)} of what has changed)`;
   const isGood = onWire < 1.1 * bytes && onDisk < 1.1 * bytes;
-  judge(
-    isGood,
-    `${printSize(parseSize(size))} of data, 1 % changed in pieces of 64 KiB: on the wire ${part(onWire)}, on disk ${part(onDisk)}`,
-  );
+  judge(isGood, `${printSize(sizeBytes)} of data, 1 % changed in pieces of 64 KiB: on the wire ${part(onWire)}, on disk ${part(onDisk)}`);
 }
 
 /** Writes numbers to eight volumes in turn. The clones of a moment must have eight consecutive numbers. */

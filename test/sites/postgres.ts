@@ -4,10 +4,10 @@
 
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { Database } from '../postgres-mirror/database.ts';
 import { Ledger } from '../postgres-mirror/ledger.ts';
 import { DeviceHost } from '../support/devices/devices.ts';
+import type { Scene } from '../support/drills/scene.ts';
 import { chaosProxies } from '../support/faults/chaos-proxy.ts';
 import { type ClientConfigOptions, clientConfig } from '../support/hosts/configs.ts';
 import type { Hosts, TestNetwork } from '../support/hosts/hosts.ts';
@@ -19,19 +19,18 @@ const DISK_BYTES = 24 * 1024 ** 3;
 const UP_MS = 30_000;
 
 export class PostgresRounds {
-  problems = 0;
-  rounds = 0;
   readonly stage: FaultStage;
   private readonly database: Database;
   private readonly ledger: Ledger;
   private readonly far: DeviceHost;
-  private readonly say: (line: string) => void;
+  private readonly scene: Scene;
 
-  private constructor(stage: FaultStage, database: Database, ledger: Ledger, far: DeviceHost, say: (line: string) => void) {
-    [this.stage, this.database, this.ledger, this.far, this.say] = [stage, database, ledger, far, say];
+  private constructor(stage: FaultStage, database: Database, ledger: Ledger, far: DeviceHost, scene: Scene) {
+    [this.stage, this.database, this.ledger, this.far, this.scene] = [stage, database, ledger, far, scene];
   }
 
-  static async begin(hosts: Hosts, random: SeededRandom, say: (line: string) => void): Promise<PostgresRounds> {
+  static async begin(scene: Scene): Promise<PostgresRounds> {
+    const { hosts, random } = scene;
     const [source, target] = [hosts.host(), hosts.host()];
     const [network, ownNetwork] = [await hosts.network(2), await hosts.network(1)];
     const { proxies, serverAddresses } = await chaosProxies(hosts, network);
@@ -47,13 +46,12 @@ export class PostgresRounds {
     database.startLoad();
     await sites.replicate('--every', '2s', '--keep', '60');
     await sites.newerMoment(Date.now());
-    return new PostgresRounds({ sites, proxies, random }, database, ledger, far, say);
+    return new PostgresRounds({ sites, proxies, random }, database, ledger, far, scene);
   }
 
   async round(): Promise<void> {
     const { stage, ledger, far } = this;
     const { sites, random } = stage;
-    const number = ++this.rounds;
     const fault = random.pick(SITE_FAULTS);
     const faulted = fault.run(stage);
     await sleep(random.int(0, 2_000));
@@ -75,19 +73,17 @@ export class PostgresRounds {
     await far.host.rsconfigWell('-d', CLONE);
     await sites.removeClones();
     const all = `${wanted.size} rows acknowledged before the moment, ${transactions} transactions of pgbench`;
-    this.say(
-      `round ${String(number).padEnd(4)} ${fault.name.padEnd(28)} ${all}: ${problems.length === 0 ? 'all there, no damage' : 'PROBLEMS'}`,
+    this.scene.say(
+      `round ${String(this.scene.rounds).padEnd(4)} ${fault.name.padEnd(28)} ${all}: ${problems.length === 0 ? 'all there, no damage' : 'PROBLEMS'}`,
     );
-    for (const problem of problems) this.say(`round ${number} PROBLEM ${problem}`);
-    this.problems += problems.length;
+    this.scene.problem(...problems);
     await sites.newerMoment(Date.now());
   }
 
   async end(): Promise<void> {
     const problems = [...(await this.database.stopLoad()), ...(await this.database.close()), ...(await this.stage.sites.findings())];
-    for (const problem of problems) this.say(`PROBLEM ${problem}`);
-    this.problems += problems.length;
-    this.say(`${this.rounds} rounds, ${this.ledger.commits} rows acknowledged, ${this.problems} problems`);
+    this.scene.problem(...problems);
+    this.scene.say(`${this.ledger.commits} rows acknowledged`);
   }
 }
 

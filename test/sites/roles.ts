@@ -7,8 +7,8 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SeededRandom } from '@rsio/base/testing/seeded-random';
+import type { Scene as DrillScene } from '../support/drills/scene.ts';
 import { killServer } from '../support/faults/machine-crash.ts';
-import type { Hosts } from '../support/hosts/hosts.ts';
 import { NbdIo } from '../support/io/nbd-io.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 import { type Kept, other, SERVERS, type Side, SIDES, TwoSites, VOLUME_BYTES, VOLUMES } from './two-sites.ts';
@@ -36,12 +36,11 @@ interface RoleEvent {
 
 export class RoleRounds {
   rounds = 0;
-  problems = 0;
   readonly events = new Map<string, number>();
   readonly sites: TwoSites;
   readonly random: SeededRandom;
   private readonly ways: Ways;
-  private readonly say: (line: string) => void;
+  private readonly scene: DrillScene;
   private readonly model: Buffer[] = Array.from({ length: VOLUMES }, () => Buffer.alloc(VOLUME_BYTES));
   private source: Side = 0;
   private names = 0;
@@ -49,14 +48,14 @@ export class RoleRounds {
   private found: string[] = [];
   private sinceMs = 0;
 
-  private constructor(sites: TwoSites, random: SeededRandom, say: (line: string) => void) {
-    [this.sites, this.random, this.say, this.ways] = [sites, random, say, new Ways(sites)];
+  private constructor(sites: TwoSites, random: SeededRandom, scene: DrillScene) {
+    [this.sites, this.random, this.scene, this.ways] = [sites, random, scene, new Ways(sites)];
   }
 
-  static async begin(hosts: Hosts, random: SeededRandom, say: (line: string) => void): Promise<RoleRounds> {
-    const sites = await TwoSites.start(hosts);
+  static async begin(scene: DrillScene, random: SeededRandom): Promise<RoleRounds> {
+    const sites = await TwoSites.start(scene.hosts);
     await sites.begin();
-    const rounds = new RoleRounds(sites, random, say);
+    const rounds = new RoleRounds(sites, random, scene);
     await rounds.ways.settle(0);
     for (const side of SIDES) await sites.takeImage(side, 0);
     return rounds;
@@ -90,13 +89,12 @@ export class RoleRounds {
       throw new Error(`${event.name}: ${(error as Error).message}\n${ways.steps.join('\n')}`, { cause: error });
     }
     const problems = [...this.found, ...ways.problems.splice(0)];
-    this.problems += problems.length;
     const took = `${((Date.now() - beganMs) / 1000).toFixed(1)} s`;
-    this.say(
+    this.scene.say(
       `roles ${String(number).padEnd(4)} ${event.name.padEnd(36)} source ${SERVERS[this.source]}, ${took}${problems.length > 0 ? ', PROBLEMS' : ''}`,
     );
-    for (const problem of problems) this.say(`roles ${number} PROBLEM ${problem}`);
-    if (problems.length > 0) this.say(ways.steps.map((step) => `  ${step}`).join('\n'));
+    this.scene.problem(...problems.map((problem) => `roles: ${problem}`));
+    if (problems.length > 0) this.scene.say(ways.steps.map((step) => `  ${step}`).join('\n'));
   }
 
   /** Waits until one server is the source again, and compares what it has with what it must have. */

@@ -3,10 +3,10 @@
 // followers get a newer moment after every fault.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { SeededRandom } from '@rsio/base/testing/seeded-random';
+import type { Scene } from '../support/drills/scene.ts';
+import { seconds } from '../support/drills/table.ts';
 import { chaosProxies } from '../support/faults/chaos-proxy.ts';
 import { clientConfig } from '../support/hosts/configs.ts';
-import type { Hosts } from '../support/hosts/hosts.ts';
 import { type RunningFio, startFio } from '../support/io/fio.ts';
 import { NbdIo } from '../support/io/nbd-io.ts';
 import { type FaultStage, type SiteFault, SITE_FAULTS } from './faults.ts';
@@ -25,9 +25,7 @@ const FIO_SECONDS = 12 * 3600;
 
 /** What the whole drill has done. */
 export interface Tally {
-  rounds: number;
   compared: number;
-  problems: number;
   readonly faults: Map<string, number>;
   /** Age of the moment at the drill, and time from the end of a fault to the next moment at the target. */
   readonly agesMs: number[];
@@ -36,18 +34,19 @@ export interface Tally {
 }
 
 export class Rounds {
-  readonly tally: Tally = { rounds: 0, compared: 0, problems: 0, faults: new Map(), agesMs: [], nextMs: [], fio: '' };
+  readonly tally: Tally = { compared: 0, faults: new Map(), agesMs: [], nextMs: [], fio: '' };
   readonly stage: FaultStage;
   private readonly numbers: Numbers;
   private readonly loads: readonly RunningFio[];
-  private readonly say: (line: string) => void;
+  private readonly scene: Scene;
   private lastMs = 0;
 
-  private constructor(stage: FaultStage, numbers: Numbers, loads: readonly RunningFio[], say: (line: string) => void) {
-    [this.stage, this.numbers, this.loads, this.say] = [stage, numbers, loads, say];
+  private constructor(stage: FaultStage, numbers: Numbers, loads: readonly RunningFio[], scene: Scene) {
+    [this.stage, this.numbers, this.loads, this.scene] = [stage, numbers, loads, scene];
   }
 
-  static async begin(hosts: Hosts, random: SeededRandom, say: (line: string) => void): Promise<Rounds> {
+  static async begin(scene: Scene): Promise<Rounds> {
+    const { hosts, random } = scene;
     const [source, target] = [hosts.host(), hosts.host()];
     const [network, ownNetwork] = [await hosts.network(2), await hosts.network(1)];
     const { proxies, serverAddresses } = await chaosProxies(hosts, network);
@@ -62,7 +61,7 @@ export class Rounds {
     for (const name of NUMBERED) nbds.push(await NbdIo.open(source.rsiodPaths.nbdSocket, `osl/${name}`));
     for (const nbd of nbds) hosts.onClean(() => nbd.close());
     const loads = RANDOM.map((name) => startFio(source, `osl/${name}`, { seconds: FIO_SECONDS, rateIops: 60, blockSize: '16k' }));
-    const rounds = new Rounds({ sites, proxies, random }, new Numbers(nbds), loads, say);
+    const rounds = new Rounds({ sites, proxies, random }, new Numbers(nbds), loads, scene);
     await sites.replicate('--every', '1s', '--keep', '60');
     await sites.newerMoment(0);
     return rounds;
@@ -72,7 +71,6 @@ export class Rounds {
   async round(): Promise<void> {
     const { stage, tally } = this;
     const { sites, random } = stage;
-    const number = ++tally.rounds;
     const fault = random.pick(SITE_FAULTS);
     tally.faults.set(fault.name, (tally.faults.get(fault.name) ?? 0) + 1);
     let endMs = Infinity;
@@ -91,10 +89,10 @@ export class Rounds {
     const nextMs = await next;
     tally.agesMs.push(ageMs);
     tally.nextMs.push(nextMs);
-    this.say(
-      `round ${String(number).padEnd(4)} ${fault.name.padEnd(28)} moment ${seconds(ageMs)} old, ${problems.length === 0 ? `${sites.names.length} equal` : 'PROBLEMS'}, next moment after ${seconds(nextMs)}`,
+    this.scene.say(
+      `round ${String(this.scene.rounds).padEnd(4)} ${fault.name.padEnd(28)} moment ${seconds(ageMs)} old, ${problems.length === 0 ? `${sites.names.length} equal` : 'PROBLEMS'}, next moment after ${seconds(nextMs)}`,
     );
-    this.note(number, problems);
+    this.scene.problem(...problems);
   }
 
   /** Ends the load, promotes the followers while the source is down, and compares them with their moment and with the source. */
@@ -115,13 +113,8 @@ export class Rounds {
     tally.compared += 2 * sites.names.length;
     const refused = await sites.target.rsadm('volume', 'promote', ...sites.names);
     if (refused.code === 0) problems.push('A second promotion was not refused');
-    this.say(`promoted without the source: ${problems.length === 0 ? `${sites.names.length} equal` : 'different'}`);
-    this.note(tally.rounds + 1, problems);
-  }
-
-  private note(number: number, problems: readonly string[]): void {
-    this.tally.problems += problems.length;
-    for (const problem of problems) this.say(`round ${number} PROBLEM ${problem}`);
+    this.scene.say(`promoted without the source: ${problems.length === 0 ? `${sites.names.length} equal` : 'different'}`);
+    this.scene.problem(...problems);
   }
 
   /** Makes the clones. Only a fault of the target may make the command fail, until the fault is over. */
@@ -156,8 +149,4 @@ export class Rounds {
     );
     return ended.filter((one) => one !== null);
   }
-}
-
-export function seconds(ms: number): string {
-  return `${(ms / 1000).toFixed(1)} s`;
 }

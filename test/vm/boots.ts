@@ -3,7 +3,7 @@
 
 import { beginLoad, endLoad } from './load.ts';
 import { diskErrors, type Scene, until } from './scene.ts';
-import { seconds } from './report.ts';
+import { seconds } from '../support/drills/table.ts';
 
 const INTACT = 'cd /data && sha256sum --quiet --check /root/sums && wc -l < /root/sums';
 

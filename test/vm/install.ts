@@ -2,7 +2,7 @@
 // commands are the same as in the documents. boots.ts and upgrade.ts continue with the machines of install.ts.
 
 import { type Scene, until } from './scene.ts';
-import { seconds } from './report.ts';
+import { seconds } from '../support/drills/table.ts';
 import type { Machine } from './machine.ts';
 
 const PAIR = ['192.168.45.', '192.168.46.'];

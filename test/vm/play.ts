@@ -1,17 +1,25 @@
-// What the programs with three virtual machines share: links, each between two machines, the folder that the guests see, and the frame of a
-// run. Invariant: if a program of this machine is missing, nothing is done, and the missing one is named.
+// What the drills with virtual machines share: needs, options, links, each between two machines, the folder that the guests see, and the report.
 
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { isProgramThere } from '@rsio/base/testing/needs';
+import { type Need, program } from '../support/drills/needs.ts';
+import { text } from '../support/drills/options.ts';
+import type { Scene } from '../support/drills/scene.ts';
 import type { MachineOptions } from './machine.ts';
 import { Report } from './report.ts';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-/** Programs of this machine, and their Debian packages. */
-const NEEDED = { 'qemu-system-x86_64': 'qemu-system-x86', 'qemu-img': 'qemu-utils', mmdebstrap: 'mmdebstrap' };
+export const VM_NEEDS: readonly Need[] = [
+  program('qemu-system-x86_64', 'qemu-system-x86'),
+  program('qemu-img', 'qemu-utils'),
+  program('mmdebstrap', 'mmdebstrap'),
+  program('mkfs.ext4', 'e2fsprogs'),
+];
+export const SUITE = text('SUITE', 'trixie', 'release of Debian; the first image needs a mirror of it');
+export const FOLDER = text('FOLDER', path.join(tmpdir(), 'rsio-vm-boot'), 'keeps the image and the consoles');
 
 /** A cable between two machines. `ends`: the names of the machines. */
 export interface Cable {
@@ -42,17 +50,11 @@ export function fillShare(share: string): void {
   cpSync(path.join(ROOT, 'test/vm/guest'), share, { recursive: true });
 }
 
-/** Runs `play` and sets the exit code. If the help is requested or a program is missing, prints the help or the missing programs. */
-export async function runPlay(help: string, isHelp: boolean, play: (report: Report) => Promise<void>): Promise<void> {
-  // On a signal, the process must exit, because the virtual machines end together with this process.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
-  const missing = Object.entries(NEEDED).filter(([program]) => !isProgramThere(program));
-  if (isHelp) process.stdout.write(help);
-  else if (missing.length > 0)
-    process.stdout.write(`Skipped: this machine has no ${missing.map(([program, name]) => `${program} (package ${name})`).join(', ')}\n`);
-  else {
-    const report = new Report();
-    await report.chapter('boot of all machines', () => play(report));
-    process.exitCode = report.end();
-  }
+/** Plays the first chapter, in which the others are, and tells the scene the checks. */
+export async function reported(scene: Scene, first: string, play: (report: Report) => Promise<void>): Promise<void> {
+  const report = new Report((what, isSo) => {
+    scene.round(what);
+    if (!isSo) scene.problems++;
+  });
+  await report.chapter(first, () => play(report));
 }

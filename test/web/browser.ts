@@ -3,10 +3,13 @@
 
 import { existsSync } from 'node:fs';
 import { type Browser, chromium } from 'playwright-core';
+import type { Need } from '../support/drills/needs.ts';
 
 /** Paths of Chromium on Debian and other systems. */
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 export const CHROMIUM = PLACES.find((path) => existsSync(path)) ?? null;
+
+export const CHROMIUM_NEED: Need = { what: 'chromium', why: () => (CHROMIUM === null ? 'needs Chromium: install chromium' : null) };
 
 export async function startBrowser(): Promise<Browser> {
   if (CHROMIUM === null) throw new Error(`There is no Chromium: install it, such as with apt install chromium (${PLACES.join(', ')})`);

@@ -5,7 +5,9 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { samplePicture, volumeIdAt } from '@rsio/rsweb/testing/sample-picture';
-import { startBrowser } from './browser.ts';
+import { defineDrill } from '../support/drills/harness.ts';
+import { text } from '../support/drills/options.ts';
+import { CHROMIUM_NEED, startBrowser } from './browser.ts';
 import { startSampleServer } from './sample-server.ts';
 
 const FOLDER = fileURLToPath(new URL('../../docs/screens/', import.meta.url));
@@ -24,27 +26,32 @@ const SHOTS = [
   { name: 'confirm', path: '/confirm', height: 480 },
 ] as const;
 
-const out = process.argv[2] ?? FOLDER;
-mkdirSync(out, { recursive: true });
-const browser = await startBrowser();
-const server = await startSampleServer(samplePicture());
-try {
-  for (const shot of SHOTS) {
-    const scheme = 'scheme' in shot ? shot.scheme : 'light';
-    const page = await browser.newPage({
-      viewport: { width: 'width' in shot ? shot.width : 1280, height: shot.height },
-      colorScheme: scheme,
-    });
-    await page.goto(server.url + shot.path);
-    if (shot.path !== '/login' && (await page.locator('[data-plot]').count()) > 0) await page.locator('.uplot').first().waitFor();
-    const file = `${out}/${shot.name}.png`;
-    await page.screenshot({ path: file });
-    // pngquant reduces the number of colours, so that a file becomes a third as large. If pngquant is missing, the file stays unchanged.
-    spawnSync('pngquant', ['--force', '--ext', '.png', '--speed', '1', '64', file]);
-    console.log(`${file}: ${Math.round(statSync(file).size / 1000)} kB`);
-    await page.close();
-  }
-} finally {
-  await browser.close();
-  await server.close();
-}
+export const drill = defineDrill({
+  about: 'Writes a screenshot of each page of rsweb, over the sample picture, in headless Chromium.',
+  needs: [CHROMIUM_NEED],
+  unit: 'screenshots',
+  endsAtOnce: true,
+  options: { out: text('FOLDER', FOLDER, 'folder of the screenshots') },
+  async play(scene, { out }) {
+    mkdirSync(out, { recursive: true });
+    const [browser, server] = [await startBrowser(), await startSampleServer(samplePicture())];
+    scene.hosts.onClean(() => server.close());
+    scene.hosts.onClean(() => browser.close());
+    for (const shot of SHOTS) {
+      scene.round(shot.name);
+      const scheme = 'scheme' in shot ? shot.scheme : 'light';
+      const page = await browser.newPage({
+        viewport: { width: 'width' in shot ? shot.width : 1280, height: shot.height },
+        colorScheme: scheme,
+      });
+      await page.goto(server.url + shot.path);
+      if (shot.path !== '/login' && (await page.locator('[data-plot]').count()) > 0) await page.locator('.uplot').first().waitFor();
+      const file = `${out}/${shot.name}.png`;
+      await page.screenshot({ path: file });
+      // pngquant reduces the number of colours, so that a file becomes a third as large. If pngquant is missing, the file stays unchanged.
+      spawnSync('pngquant', ['--force', '--ext', '.png', '--speed', '1', '64', file]);
+      scene.say(`${file}: ${Math.round(statSync(file).size / 1000)} kB`);
+      await page.close();
+    }
+  },
+});

@@ -7,7 +7,7 @@ import type { LinkFault } from '../../support/netlab/link-faults.ts';
 import type { LoadReport } from '../../support/netlab/load/load-process.ts';
 import type { LoadShape } from '../../support/netlab/load/nbd-load.ts';
 import { type Stage, VOLUME_BYTES } from './stage.ts';
-import { median, table } from './table.ts';
+import { median, table } from '../../support/drills/table.ts';
 
 const SHAPE: LoadShape = { blockBytes: 8192, depth: 32, order: 'random', readPercent: 50, sizeBytes: VOLUME_BYTES };
 const WARM_UP_MS = 1_000;

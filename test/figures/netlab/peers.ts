@@ -14,7 +14,7 @@ import { GIGABIT, type ShapedLinks, shapedLinks } from '../../support/netlab/sha
 import { start } from '../../support/programs/programs.ts';
 import { waitFor } from '../../support/programs/wait-for.ts';
 import { MEBIBYTE, rate, type Stretch, stretch, VOLUME_BYTES } from './stage.ts';
-import { megabytes, table } from './table.ts';
+import { megabytes, table } from '../../support/drills/table.ts';
 
 export const PEER_NAMES = ['nbd-one', 'nbd-spread', 'mptcp'];
 

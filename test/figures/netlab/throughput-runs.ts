@@ -9,7 +9,7 @@ import type { Netlab } from '../../support/netlab/netlab.ts';
 import { GIGABIT } from '../../support/netlab/shaped-links.ts';
 import { goodputBytes } from '../../support/netlab/shaper.ts';
 import { MEBIBYTE, rate, Stage, type Stretch, VOLUME_BYTES } from './stage.ts';
-import { megabytes, table } from './table.ts';
+import { megabytes, table } from '../../support/drills/table.ts';
 
 /** The goals expect this throughput of one link of 1 Gbit/s, in bytes per second. */
 const LINK_BYTES = 117e6;

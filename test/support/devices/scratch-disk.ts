@@ -3,11 +3,25 @@
 // leaves neither device nor image.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import path from 'node:path';
+import type { Host } from '../hosts/host.ts';
+import type { Hosts } from '../hosts/hosts.ts';
 
 const REMOVE_TRIES = 100;
 const SECTOR_BYTES = 512;
+const FILL_BYTES = 4 << 20;
 /** Index of the field with the number of read sectors in /sys/block/NAME/stat. */
 const SECTORS_READ = 2;
 
@@ -49,10 +63,9 @@ export function imageDisk(folder: string, sizeBytes: number): ScratchDisk {
   return new ScratchDisk(image, ['-o', 'loop'], () => rmSync(image, { force: true }));
 }
 
-/** Returns null if this machine has no zram. */
-export function memoryDisk(sizeBytes: number): ScratchDisk | null {
+export function memoryDisk(sizeBytes: number): ScratchDisk {
   const control = '/sys/class/zram-control';
-  if (!existsSync(control)) return null;
+  if (!existsSync(control)) throw new Error('This machine needs zram: modprobe zram');
   const number = readFileSync(`${control}/hot_add`, 'utf8').trim();
   writeFileSync(`/sys/block/zram${number}/disksize`, String(sizeBytes));
   return new ScratchDisk(`/dev/zram${number}`, [], () => {
@@ -63,6 +76,33 @@ export function memoryDisk(sizeBytes: number): ScratchDisk | null {
     }
     throw new Error(`zram${number} is still there`);
   });
+}
+
+/**
+ * Makes a file system on the disk, and mounts it in the folder NAME of the host. At the end, the daemons of the host are stopped, and the disk is
+ * removed. Returns the folder.
+ */
+export function mountScratch(hosts: Hosts, host: Host, disk: ScratchDisk, fileSystem: string, name = 'disk'): string {
+  const mount = host.file(name);
+  hosts.onClean(async () => {
+    // Ignores an error, because after a failure a daemon may no longer run.
+    for (const program of ['rsiod', 'rssrv'] as const) await host.stop(program).catch(() => undefined);
+    spawnSync('umount', ['--lazy', mount], { stdio: 'ignore' });
+    disk.remove();
+  });
+  mkdirSync(mount);
+  disk.format(fileSystem);
+  disk.mount(mount);
+  return mount;
+}
+
+/** Writes a whole file, and each piece with another byte. */
+export function fillFile(file: string, sizeBytes: number): void {
+  const opened = openSync(file, 'r+');
+  for (let at = 0; at < sizeBytes; at += FILL_BYTES)
+    writeSync(opened, Buffer.alloc(FILL_BYTES, 1 + ((at / FILL_BYTES) % 251)), 0, FILL_BYTES, at);
+  fsyncSync(opened);
+  closeSync(opened);
 }
 
 function command(program: string, ...words: readonly string[]): void {

@@ -5,7 +5,8 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync, truncateSync } from 'node:fs';
 import path from 'node:path';
 import type { Machine } from '../machine.ts';
-import { type Report, seconds } from '../report.ts';
+import { seconds } from '../../support/drills/table.ts';
+import type { Report } from '../report.ts';
 import { until } from '../scene.ts';
 import type { ConsoleDisk, ConsoleMachine } from './console-machine.ts';
 

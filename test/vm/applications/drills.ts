@@ -3,7 +3,7 @@
 // stood still.
 
 import type { Guest } from '../machine.ts';
-import { seconds } from '../report.ts';
+import { seconds } from '../../support/drills/table.ts';
 import { diskErrors, until } from '../scene.ts';
 import { compared, longestPauseMs, marked, owners, recordSince, writers } from './record.ts';
 import { ACKS, ADDRESS, APP, type AppScene, LINES, MOUNT } from './scene.ts';

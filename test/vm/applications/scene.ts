@@ -4,7 +4,8 @@
 
 import type { Guest } from '../machine.ts';
 import { type Cable, macOf } from '../play.ts';
-import { type Report, seconds } from '../report.ts';
+import { seconds } from '../../support/drills/table.ts';
+import type { Report } from '../report.ts';
 import { until } from '../scene.ts';
 
 export interface AppScene {

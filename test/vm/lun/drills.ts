@@ -2,7 +2,7 @@
 // no block is lost or reverts, even while the earlier owner comes back. At the end, the earlier owner stands by.
 
 import type { Machine } from '../machine.ts';
-import { seconds } from '../report.ts';
+import { seconds } from '../../support/drills/table.ts';
 import { until } from '../scene.ts';
 import { type LunScene, served, STORAGE_CARD } from './scene.ts';
 

@@ -3,7 +3,7 @@
 
 import { beginLoad, endLoad } from '../load.ts';
 import type { Guest } from '../machine.ts';
-import { seconds } from '../report.ts';
+import { seconds } from '../../support/drills/table.ts';
 import { until } from '../scene.ts';
 import { install, type UpgradeScene, versionOf, worker } from './scene.ts';
 

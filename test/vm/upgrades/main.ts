@@ -5,89 +5,62 @@
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
-import { isProgramThere } from '@rsio/base/testing/needs';
+import { defineDrill } from '../../support/drills/harness.ts';
+import { CGROUPS, DEVICES, EXT4, FIO, type Need, program, ROOT_USER, XFS } from '../../support/drills/needs.ts';
+import { optional, part, text } from '../../support/drills/options.ts';
+import type { Scene } from '../../support/drills/scene.ts';
+import { Hosts } from '../../support/hosts/hosts.ts';
 import { Container, prepared as mounted, removed } from '../applications/container.ts';
 import { imageIn } from '../image.ts';
-import { whyNoDevices } from '../../support/devices/devices.ts';
-import { Hosts } from '../../support/hosts/hosts.ts';
-import { Report } from '../report.ts';
+import { reported, SUITE } from '../play.ts';
+import type { Report } from '../report.ts';
 import { bothUpgraded, clientUpgraded, eachOrder, refusedUpgrades, serverUpgraded } from './drills.ts';
 import { InPlace, type Way } from './in-place/play.ts';
 import { later, packagesAs, packagesOf, type Release, releaseFrom, reversioned, unpacked } from './release.ts';
 import { CABLES, NAMES, prepared, type UpgradeScene } from './scene.ts';
 
 const LIMIT_MINUTES = 40;
-const HELP = `usage: npm run drill -- upgrades [--from COMMIT] [--only in-place | packages] [--suite SUITE] [--folder FOLDER]
-
-Builds the last release, or that of COMMIT, from the history. In place: three servers and a client with a file system, a mirror, a replication and a
-gate are replaced by this checkout under verified I/O, in both orders, go back, and are upgraded again. Each step must leave everything as it was, and
-the commands of both releases must work. Packages: they are installed on four machines of Debian SUITE (default trixie), and upgraded while fio writes
-and verifies. The machines are containers with a systemd of their own, and end with the run, after at most ${LIMIT_MINUTES} minutes. --folder keeps
-the image and the packages of the earlier release (default: below ${tmpdir()}). Needs root, fio, xfsprogs, and the history of the repository; for the packages, control
-groups of version 2, mmdebstrap, and a mirror of Debian for the first image.
-`;
 /** Installed already, so that the machines need no mirror. */
 const PACKAGES = ['nodejs', 'perl', 'adduser', 'iproute2', 'mount', 'logrotate', 'qemu-utils'];
+const FUSE: Need = { what: '/dev/fuse', why: () => (existsSync('/dev/fuse') ? null : 'needs /dev/fuse: modprobe fuse') };
 
-const { values } = parseArgs({
-  options: {
-    from: { type: 'string' },
-    only: { type: 'string' },
-    suite: { type: 'string', default: 'trixie' },
-    folder: { type: 'string', default: path.join(tmpdir(), 'rsio-upgrades') },
-    help: { type: 'boolean' },
+interface Asked {
+  readonly suite: string;
+  readonly folder: string;
+}
+
+/** The machine can play one part and not the other. */
+const PARTS = {
+  'in-place': { needs: [DEVICES, FIO, XFS, EXT4, program('perl', 'perl')], play: playInPlace },
+  packages: {
+    needs: [CGROUPS, FUSE, program('mmdebstrap', 'mmdebstrap'), program('ip', 'iproute2'), program('nsenter', 'util-linux')],
+    play: (scene: Scene, report: Report, release: Release, asked: Asked) => limited(playPackages(scene, report, release, asked)),
   },
-});
+} as const;
 
-/** Ends the containers, and removes what they have used. */
-let cleaned = (): Promise<void> => Promise.resolve();
-
-/** Why this machine cannot play the upgrades in place; null if it can. */
-function obstacleInPlace(): string | null {
-  if (process.getuid?.() !== 0) return 'it needs root';
-  const missing = ['fio', 'mkfs.xfs', 'mkfs.ext4', 'perl'].filter((program) => !isProgramThere(program));
-  return missing.length > 0 ? `this machine has no ${missing.join(', ')}` : whyNoDevices();
-}
-
-/** Why this machine cannot play the upgrades of the packages; null if it can. */
-function obstacle(): string | null {
-  if (process.getuid?.() !== 0) return 'it needs root';
-  if (!['/sys/fs/cgroup/unified', '/sys/fs/cgroup'].some((folder) => existsSync(path.join(folder, 'cgroup.procs'))))
-    return 'it needs control groups of version 2';
-  const missing = ['mmdebstrap', 'ip', 'nsenter', 'losetup'].filter((program) => !isProgramThere(program));
-  if (missing.length > 0) return `this machine has no ${missing.join(', ')}`;
-  return existsSync('/dev/fuse') ? null : 'this machine has no /dev/fuse';
-}
-
-async function playInPlace(report: Report, release: Release): Promise<void> {
+async function playInPlace(scene: Scene, report: Report, release: Release, { folder }: Asked): Promise<void> {
   const run = mkdtempSync(path.join(tmpdir(), 'rsio-in-place-'));
   const hosts = new Hosts('programs');
-  cleaned = async (): Promise<void> => {
+  scene.hosts.onClean(async () => {
     await hosts.clean();
     rmSync(run, { recursive: true, force: true });
-  };
-  try {
-    const old = unpacked(packagesOf(release, values.folder), release.version, path.join(run, 'before'));
-    packagesAs(later(release.version, 1), path.join(run, 'packages'));
-    const next = unpacked(path.join(run, 'packages'), 'this checkout', path.join(run, 'after'));
-    const ways: readonly Way[] = [
-      { old, next, parts: ['servers', 'client'], how: 'stopped' },
-      { old, next, parts: ['client', 'servers'], how: 'killed' },
-    ];
-    for (const way of ways) {
-      await report.chapter(`${way.parts[0]} first; each server is ${way.how} before the other release starts`, () =>
-        InPlace.play(hosts, report, way),
-      );
-      await hosts.clean();
-    }
-  } finally {
-    await cleaned();
+  });
+  const old = unpacked(packagesOf(release, folder), release.version, path.join(run, 'before'));
+  packagesAs(later(release.version, 1), path.join(run, 'packages'));
+  const next = unpacked(path.join(run, 'packages'), 'this checkout', path.join(run, 'after'));
+  const ways: readonly Way[] = [
+    { old, next, parts: ['servers', 'client'], how: 'stopped' },
+    { old, next, parts: ['client', 'servers'], how: 'killed' },
+  ];
+  for (const way of ways) {
+    await report.chapter(`${way.parts[0]} first; each server is ${way.how} before the other release starts`, () =>
+      InPlace.play(hosts, report, way),
+    );
+    await hosts.clean();
   }
 }
 
-async function play(report: Report, release: Release): Promise<void> {
-  const { folder } = values;
+async function playPackages(scene: Scene, report: Report, release: Release, { suite, folder }: Asked): Promise<void> {
   const run = path.join(folder, 'run');
   removed(run, CABLES);
   rmSync(run, { recursive: true, force: true });
@@ -96,67 +69,70 @@ async function play(report: Report, release: Release): Promise<void> {
   cpSync(packagesOf(release, folder), path.join(share, 'before'), { recursive: true });
   packagesAs(later(release.version, 1), path.join(share, 'after'));
   reversioned(path.join(share, 'after'), later(release.version, 2), path.join(share, 'later'));
-  const image = await imageIn(folder, values.suite, (text) => report.say(text), { packages: PACKAGES, setup: [] });
+  const image = await imageIn(folder, suite, (line) => report.say(line), { packages: PACKAGES, setup: [] });
   mounted(image, run, CABLES);
   const container = (name: string): Container => new Container(name, run, CABLES);
   const { server, client, refused, both } = NAMES;
   const machines = { server: container(server), client: container(client), refused: container(refused), both: container(both) };
   const all = Object.values(machines);
-  const scene: UpgradeScene = { ...machines, report, before: '/share/before', after: '/share/after', later: '/share/later' };
-  cleaned = async (): Promise<void> => {
+  const stage: UpgradeScene = { ...machines, report, before: '/share/before', after: '/share/after', later: '/share/later' };
+  scene.hosts.onClean(async () => {
     for (const one of all) await one.try('umount -l /data; rsconfig stop --force');
     await Promise.all(all.map((one) => one.cut()));
     for (const one of all) one.remove();
     removed(run, CABLES);
-  };
+  });
   // A run that was killed has left its containers.
   await Promise.all(all.map((one) => one.cut()));
-  const limit = setTimeout(() => {
-    report.check(`the drills end within ${LIMIT_MINUTES} minutes`, false);
-    void cleaned().finally(() => process.exit(report.end()));
-  }, LIMIT_MINUTES * 60_000);
-  try {
-    await Promise.all(all.map((one) => one.powerOn()));
-    report.say(`${all.length} containers of Debian ${image.suite} have booted`);
-    await prepared(scene);
-    await report.chapter('the server', () => serverUpgraded(scene));
-    await report.chapter('the client', () => clientUpgraded(scene));
-    await report.chapter('a client whose devices would not outlive a restart', () => refusedUpgrades(scene));
-    await report.chapter('each order of the packages', () => eachOrder(scene));
-    await report.chapter('server and client on one machine', () => bothUpgraded(scene));
-  } finally {
-    clearTimeout(limit);
-    await cleaned();
-  }
+  await Promise.all(all.map((one) => one.powerOn()));
+  report.say(`${all.length} containers of Debian ${image.suite} have booted`);
+  await prepared(stage);
+  await report.chapter('the server', () => serverUpgraded(stage));
+  await report.chapter('the client', () => clientUpgraded(stage));
+  await report.chapter('a client whose devices would not outlive a restart', () => refusedUpgrades(stage));
+  await report.chapter('each order of the packages', () => eachOrder(stage));
+  await report.chapter('server and client on one machine', () => bothUpgraded(stage));
 }
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void cleaned().finally(() => process.exit(1)));
-
-const PARTS = [
-  { name: 'in-place', what: 'upgrades in place', obstacle: obstacleInPlace, play: playInPlace },
-  { name: 'packages', what: 'upgrades of the packages', obstacle, play },
-];
-
-async function main(): Promise<number> {
-  const parts = PARTS.filter(({ name }) => values.only === undefined || values.only === name);
-  if (values.help === true || parts.length === 0) {
-    process.stdout.write(HELP);
-    return values.help === true ? 0 : 2;
-  }
-  const release = releaseFrom(values.from ?? null);
-  if (typeof release === 'string') {
-    process.stderr.write(`drill: The earlier release cannot be built: ${release}\n`);
-    return 1;
-  }
-  const report = new Report();
-  report.say(`from release ${release.version} (${release.commit.slice(0, 12)}) to this checkout; both are built first`);
-  for (const part of parts) {
-    const why = part.obstacle();
-    if (why === null) await report.chapter(part.what, () => part.play(report, release));
-    else report.say(`Skipped: ${part.what}: ${why}`);
-  }
-  return report.end();
+/** Rejects after LIMIT_MINUTES. */
+async function limited(played: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`The drills do not end within ${LIMIT_MINUTES} minutes`)), LIMIT_MINUTES * 60_000);
+  });
+  await Promise.race([played, late]).finally(() => clearTimeout(timer));
 }
 
-// The loads of a failed chapter would go on.
-process.exit(await main());
+/** Why this machine cannot play a part; empty if it can. */
+async function lacks(needs: readonly Need[]): Promise<string[]> {
+  const all = await Promise.all(needs.map((need) => need.why()));
+  return all.filter((why) => why !== null);
+}
+
+export const drill = defineDrill({
+  about: `Builds the last release, or that of COMMIT, from the history of the repository. In place: three servers and a client with a file system, a mirror,
+    a replication and a gate are replaced by this checkout under verified I/O, in both orders, go back, and are upgraded again. Each step must leave
+    everything as it was, and the commands of both releases must work. Packages: they are installed on four machines of Debian SUITE, and upgraded
+    while fio writes and verifies. The machines are containers with a systemd of their own, and end with the run, after at most ${LIMIT_MINUTES} minutes.
+    A part that this machine cannot play is skipped.`,
+  needs: [ROOT_USER],
+  unit: 'checks',
+  endsAtOnce: true,
+  options: {
+    from: optional(text('COMMIT', '', 'the earlier release; the last one of CHANGELOG.md if absent')),
+    only: part(Object.keys(PARTS) as (keyof typeof PARTS)[], 'only the named part'),
+    suite: SUITE,
+    folder: text('FOLDER', path.join(tmpdir(), 'rsio-upgrades'), 'keeps the image and the packages of the earlier release'),
+  },
+  play: async (scene, asked) => {
+    const release = releaseFrom(asked.from);
+    if (typeof release === 'string') throw new Error(`The earlier release cannot be built: ${release}`);
+    scene.say(`from release ${release.version} (${release.commit.slice(0, 12)}) to this checkout; both are built first`);
+    for (const name of asked.only) {
+      const { needs, play } = PARTS[name];
+      const missing = await lacks(needs);
+      if (missing.length > 0) scene.say(`Skipped: ${name}: this machine ${missing.join('; ')}`);
+      else await reported(scene, `upgrades: ${name}`, (report) => play(scene, report, release, asked));
+    }
+  },
+});

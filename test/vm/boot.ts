@@ -6,37 +6,19 @@
 
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { defineDrill } from '../support/drills/harness.ts';
+import { choice, optional, text } from '../support/drills/options.ts';
 import { bothBoot, clientBoots, serverBoots } from './boots.ts';
 import { imageIn } from './image.ts';
 import { configured, installed } from './install.ts';
 import { Machine } from './machine.ts';
-import { Report } from './report.ts';
+import { FOLDER, reported, ROOT, SUITE, VM_NEEDS } from './play.ts';
+import type { Report } from './report.ts';
 import type { Scene } from './scene.ts';
 import { commanded, crashed, removed, upgraded } from './upgrade.ts';
 
-const HELP = `usage: npm run drill -- vm-boot [--suite SUITE] [--before FOLDER] [--folder FOLDER] [--until CHAPTER]
-
-Boots two virtual machines with a bare root of Debian SUITE (default trixie), installs the packages of FOLDER (default: the packages of this
-checkout, under version 0.0.1), and upgrades them to the packages of this checkout. --folder keeps the image and the consoles (default: below
-${tmpdir()}). Needs mmdebstrap, e2fsprogs, qemu-system-x86 and qemu-utils, and a mirror of Debian for the first image.
-`;
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-
-const { values } = parseArgs({
-  options: {
-    suite: { type: 'string', default: 'trixie' },
-    before: { type: 'string' },
-    folder: { type: 'string', default: path.join(tmpdir(), 'rsio-vm-boot') },
-    until: { type: 'string' },
-    help: { type: 'boolean' },
-  },
-});
-
-const CHAPTERS: readonly (readonly [string, (scene: Scene) => Promise<void>])[] = [
+const CHAPTERS = [
   ['install', installed],
   ['configure', configured],
   ['boot', clientBoots],
@@ -46,13 +28,21 @@ const CHAPTERS: readonly (readonly [string, (scene: Scene) => Promise<void>])[] 
   ['server-boot', serverBoots],
   ['power', bothBoot],
   ['remove', removed],
-];
+] as const;
+const NAMES = CHAPTERS.map(([name]) => name);
+
+interface Asked {
+  readonly suite: string;
+  readonly folder: string;
+  readonly before: string | null;
+  readonly until: string | null;
+}
 
 /**
  * Puts the packages into the folder that the guests see: those of the version before the upgrade, and those of the version after the
  * upgrade.
  */
-function fillShare(share: string): void {
+function fillShare(share: string, before: string | null): void {
   rmSync(share, { recursive: true, force: true });
   mkdirSync(share, { recursive: true });
   const build = (out: string, ...more: string[]): void =>
@@ -60,16 +50,15 @@ function fillShare(share: string): void {
       stdio: 'ignore',
     });
   build('after');
-  if (values.before === undefined) build('before', '--version', '0.0.1');
-  else cpSync(values.before, path.join(share, 'before'), { recursive: true });
+  if (before === null) build('before', '--version', '0.0.1');
+  else cpSync(before, path.join(share, 'before'), { recursive: true });
 }
 
-async function play(report: Report): Promise<void> {
-  const { folder } = values;
+async function play(report: Report, { suite, folder, before, until }: Asked): Promise<void> {
   const [share, run] = [path.join(folder, 'share'), path.join(folder, 'run')];
   rmSync(run, { recursive: true, force: true });
-  fillShare(share);
-  const image = await imageIn(folder, values.suite, (text) => report.say(text));
+  fillShare(share, before);
+  const image = await imageIn(folder, suite, (text) => report.say(text));
   const socket = (card: number, mark: number): string => path.join(run, `link${card}-${mark}`);
   const machine = (name: string, mark: number, other: number): Machine => {
     const cards = [0, 1].map((card) => ({ ours: socket(card, mark), theirs: socket(card, other), mac: `52:54:00:00:0${card}:0${mark}` }));
@@ -82,18 +71,25 @@ async function play(report: Report): Promise<void> {
     await Promise.all([server.boot(), client.boot()]);
     for (const [name, chapter] of CHAPTERS) {
       await report.chapter(name, () => chapter(scene));
-      if (name === values.until) break;
+      if (name === until) break;
     }
   } finally {
     await Promise.all([server.cut(), client.cut()]);
   }
 }
 
-// On a signal, the process must exit, because the virtual machines end together with this process.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
-if (values.help === true) process.stdout.write(HELP);
-else {
-  const report = new Report();
-  await report.chapter('boot of both machines', () => play(report));
-  process.exitCode = report.end();
-}
+export const drill = defineDrill({
+  about: `Boots two virtual machines with a bare root of Debian, installs packages, configures them by command, reboots, upgrades them to the packages of
+    this checkout under a verified load, kills daemons, and purges the packages.`,
+  needs: VM_NEEDS,
+  unit: 'checks',
+  // The virtual machines end together with this process.
+  endsAtOnce: true,
+  options: {
+    suite: SUITE,
+    before: optional(text('FOLDER', '.', 'packages that are upgraded (default: those of this checkout, under version 0.0.1)')),
+    folder: FOLDER,
+    until: optional(choice('CHAPTER', NAMES, 'end after this chapter', NAMES[0]!)),
+  },
+  play: (scene, asked) => reported(scene, 'boot of both machines', (report) => play(report, asked)),
+});

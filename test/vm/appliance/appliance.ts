@@ -4,25 +4,18 @@
 
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
-import { isProgramThere } from '@rsio/base/testing/needs';
+import { defineDrill } from '../../support/drills/harness.ts';
+import { program } from '../../support/drills/needs.ts';
+import { choice, optional, text } from '../../support/drills/options.ts';
 import { imageIn } from '../image.ts';
 import { Machine } from '../machine.ts';
-import { type Cable, cardsOf, fillShare, ROOT, runPlay } from '../play.ts';
+import { type Cable, cardsOf, fillShare, FOLDER, reported, ROOT, VM_NEEDS } from '../play.ts';
 import type { Report } from '../report.ts';
 import { ConsoleMachine } from './console-machine.ts';
 import { type ApplianceScene, clientAttached, connected, disk, diskReplaced, firstHour, mediaDisk } from './drills.ts';
 import { password, powerCut, restored, upgrades, writes } from './drills.ts';
 
-const HELP = `usage: npm run drill -- vm-appliance [--folder FOLDER] [--images FOLDER] [--from DRILL] [--until DRILL]
-
-Makes the image of the appliance in two versions (npm run appliance; --images takes them from an earlier run), boots it, and plays with the
-keyboard of its serial console: first-hour, client, power-cut, password, upgrade, disk, restore. Another virtual machine is the client.
---from goes on with the disks of an interrupted run, and --until ends after a drill.
---folder keeps disks, images and consoles (default: below ${tmpdir()}). Needs what vm-boot and appliance need, and tmux.
-`;
 const CABLES: readonly Cable[] = [{ number: 0, ends: ['big-9', 'big-2'] }];
 const VERSIONS = ['0.0.1', '0.0.2'] as const;
 const DRILLS: readonly (readonly [string, (scene: ApplianceScene) => Promise<void>])[] = [
@@ -35,27 +28,23 @@ const DRILLS: readonly (readonly [string, (scene: ApplianceScene) => Promise<voi
   ['restore', restored],
 ];
 
-const { values } = parseArgs({
-  options: {
-    folder: { type: 'string', default: path.join(tmpdir(), 'rsio-vm-boot') },
-    images: { type: 'string' },
-    from: { type: 'string' },
-    until: { type: 'string' },
-    help: { type: 'boolean' },
-  },
-});
+const NAMES = DRILLS.map(([name]) => name);
 
-async function play(report: Report): Promise<void> {
-  if (!isProgramThere('tmux')) return report.say('Skipped: this machine has no tmux (package tmux)');
-  const { folder } = values;
+interface Asked {
+  readonly folder: string;
+  readonly images: string | null;
+  readonly from: string;
+  readonly until: string | null;
+}
+
+async function play(report: Report, { folder, images: made, from, until }: Asked): Promise<void> {
   const [run, share] = ['appliance-run', 'appliance-share'].map((name) => path.join(folder, name)) as [string, string];
-  const images = values.images ?? path.join(folder, 'appliance');
-  const first = values.from === undefined ? 0 : DRILLS.findIndex(([name]) => name === values.from);
-  if (first < 0) return report.say(`There is no drill ${values.from}: see --help`);
+  const images = made ?? path.join(folder, 'appliance');
+  const first = NAMES.indexOf(from);
   if (first === 0) rmSync(run, { recursive: true, force: true });
   mkdirSync(run, { recursive: true });
   fillShare(share);
-  if (values.images === undefined)
+  if (made === null)
     for (const version of VERSIONS) {
       report.say(`making the appliance, version ${version}`);
       const script = path.join(ROOT, 'scripts/appliance.mjs');
@@ -86,11 +75,24 @@ async function play(report: Report): Promise<void> {
         isOver = true;
       });
       // The next drill goes on where this one should have ended.
-      if (!isOver || name === values.until) break;
+      if (!isOver || name === until) break;
     }
   } finally {
     await Promise.all([appliance.cut(), client.cut()]);
   }
 }
 
-await runPlay(HELP, values.help === true, play);
+export const drill = defineDrill({
+  about: `Makes the image of the appliance in two versions (npm run appliance), boots it, and plays with the keyboard of its serial console. Another virtual
+    machine is the client. It also needs what npm run appliance needs.`,
+  needs: [...VM_NEEDS, program('tmux', 'tmux')],
+  unit: 'checks',
+  endsAtOnce: true,
+  options: {
+    folder: FOLDER,
+    images: optional(text('FOLDER', '.', 'take the images from an earlier run')),
+    from: choice('DRILL', NAMES, 'go on with the disks of an interrupted run', NAMES[0]!),
+    until: optional(choice('DRILL', NAMES, 'end after this drill', NAMES[0]!)),
+  },
+  play: (scene, asked) => reported(scene, 'boot of all machines', (report) => play(report, asked)),
+});

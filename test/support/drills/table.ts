@@ -1,4 +1,4 @@
-// The netlab's tables: columns of text, each as wide as its widest cell. Pure.
+// The tables and figures of reports: columns of text, each as wide as its widest cell. Pure.
 // The callers make the content of the cells.
 
 export function table(rows: readonly (readonly string[])[]): string {
@@ -12,6 +12,15 @@ export function table(rows: readonly (readonly string[])[]): string {
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[sorted.length >> 1] ?? 0;
+}
+
+export function seconds(ms: number, digits = 1): string {
+  return `${(ms / 1000).toFixed(digits)} s`;
+}
+
+/** Counts by name, such as `reset 3, kill 2`. */
+export function counted(counts: ReadonlyMap<string, number>): string {
+  return [...counts].map(([what, count]) => `${what} ${count}`).join(', ');
 }
 
 /** Bytes per second as text in MB/s. */

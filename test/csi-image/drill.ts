@@ -1,19 +1,20 @@
 // `npm run drill -- csi-image`: the driver for Kubernetes through its image. Two containers have the arguments and folders of the manifests, beside a
 // real rssrv and rsiod on the host. A foreign client takes a mounted volume from its creation to its removal. Under verified I/O on this
-// volume, the container of the node is killed and replaced. Invariants: the exit code is 0 if and only if there was no problem. No process,
-// mount or container is left behind.
+// volume, the container of the node is killed and replaced.
 
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { programVersion } from '@rsio/base/lib/version';
-import { isProgramThere } from '@rsio/base/testing/needs';
 import { DeviceScene } from '../support/devices/device-scene.ts';
-import { whyNoDevices } from '../support/devices/devices.ts';
+import { defineDrill } from '../support/drills/harness.ts';
+import { DEVICES, type Need, program, XFS } from '../support/drills/needs.ts';
+import { count, text } from '../support/drills/options.ts';
+import type { Scene } from '../support/drills/scene.ts';
 import { clientConfig } from '../support/hosts/configs.ts';
-import { Hosts } from '../support/hosts/hosts.ts';
+import type { Hosts } from '../support/hosts/hosts.ts';
 import { fioJob } from '../support/io/fio-figures.ts';
 import { start } from '../support/programs/programs.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
@@ -22,19 +23,6 @@ import { CsiContainer, ImageStore } from './container.ts';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' };
 const IMAGE = `dist/packages/rsio-csi_${programVersion()}_${ARCHITECTURES[process.arch]}.oci.tar`;
-const HELP = `usage: npm run drill -- csi-image [--image FILE] [--times N]
-
-Starts the image of rsio-csi as controller and as node, and lives the life of
-a volume through it. Under verified I/O, the container of the node is killed
-and replaced. Needs root, buildah, runc, fio, xfsprogs, python3-grpc-tools and
-devices of rsiod.
-
-  --image FILE   archive of the image (default: the one that
-                 \`npm run package -- --images\` makes in dist/packages)
-  --times N      how often the container is replaced (default 3)
-  --help         print this help and exit
-`;
-const TOOLS = ['buildah', 'runc', 'fio', 'mkfs.xfs', 'perl'];
 /** The Python of the system, which has the packages of Debian. */
 const PYTHON = '/usr/bin/python3';
 const NODE = 'big-2';
@@ -59,10 +47,6 @@ const LIFE = [
   ...['NodeUnpublishVolume', 'NodeUnstageVolume', 'ControllerUnpublishVolume', 'DeleteVolume', 'DeleteSnapshot', 'DeleteVolume'],
   'ListVolumes',
 ];
-
-function say(line: string): void {
-  process.stdout.write(`${line}\n`);
-}
 
 interface Site {
   readonly scene: DeviceScene;
@@ -110,7 +94,7 @@ async function makeSite(hosts: Hosts, image: string): Promise<Site> {
 }
 
 /** Replaces the container of the node under fio. Returns the problems. */
-async function replace({ scene, node, kubelet }: Site, times: number): Promise<string[]> {
+async function replace(on: Scene, { scene, node, kubelet }: Site, times: number): Promise<string[]> {
   const folder = path.join(kubelet, TARGET);
   if (!scene.devices.mounts().includes(folder)) return ['The mount of the container does not appear on the machine'];
   await scene.devices.well('echo kept > "$1/file" && sync "$1/file"', folder);
@@ -119,17 +103,18 @@ async function replace({ scene, node, kubelet }: Site, times: number): Promise<s
   await waitFor(isWriting, SOON_MS, 'fio writes');
   const problems: string[] = [];
   for (let time = 0; time < times; time++) {
+    on.round(`replacement ${time + 1}`);
     const signal = time % 2 === 0 ? 'KILL' : 'TERM';
     const code = await node.end(signal);
     if (signal === 'TERM' && code !== 0) problems.push(`The driver ended with ${code} after SIGTERM`);
     await sleep(AWAY_MS);
     await node.start();
-    say(`SIG${signal} to the driver of the node; the next container is ready`);
+    on.say(`SIG${signal} to the driver of the node; the next container is ready`);
   }
   fio.kill('SIGTERM');
   const { read, write } = fioJob((await fio.ended).stdout);
   const longestMs = Math.max(read.clat_ns.max, write.clat_ns.max) / 1e6;
-  say(
+  on.say(
     `${write.io_bytes / 8192} writes without an error; the longest took ${longestMs.toFixed(0)} ms, the driver was away for ${AWAY_MS} ms each time`,
   );
   if (write.io_bytes === 0 || read.io_bytes === 0) problems.push('fio has not written and verified');
@@ -152,56 +137,45 @@ async function leftovers({ scene, kubelet }: Site): Promise<string[]> {
   ];
 }
 
-async function play(image: string, times: number): Promise<string[]> {
-  const hosts = new Hosts();
-  let site: Site | undefined;
-  try {
-    site = await makeSite(hosts, image);
-    const { scene, node, controller } = site;
-    say('Both containers are ready');
-    const [script, protos] = ['test/support/peers/csi-life.py', 'packages/csi/proto'].map((file) => path.join(ROOT, file));
-    const sockets = ['csi-controller', 'csi-node'].map((folder) => scene.host.file(`${folder}/csi.sock`));
-    const args = [script!, protos!, scene.folder('code'), sockets[0]!, NODE, sockets[1]!, KUBELET];
-    const life = start(PYTHON, args, { isWrittenTo: true, timeoutMs: LIFE_MS });
-    const ended = life.ended.then(({ stderr }) => Promise.reject(new Error(`The client ended too early: ${stderr}`)));
-    await Promise.race([waitFor(() => life.stdout().includes('NodePublishVolume ok'), SOON_MS, 'The volume is published'), ended]);
-    const problems = await replace(site, times);
-    life.write('\n');
-    ended.catch(() => undefined);
-    const { code, stdout, stderr } = await life.ended;
-    const said = stdout.trim().split('\n');
-    const wanted = LIFE.map((name, index) => `${name} ${index === LIFE.indexOf('DeleteVolume') ? 'FAILED_PRECONDITION' : 'ok'}`);
-    if (code !== 0 || said.join() !== wanted.join()) problems.push(`The client ended with ${code}, and did: ${said.join(', ')}\n${stderr}`);
-    say(`${said.length} calls of the foreign client`);
-    problems.push(...(await leftovers(site)));
-    for (const one of [node, controller]) await one.end('TERM');
-    return problems;
-  } finally {
-    await hosts.clean();
-  }
+async function play(on: Scene, { image: named, times }: { image: string; times: number }): Promise<void> {
+  const image = path.resolve(named);
+  if (!existsSync(image)) throw new Error(`No image ${image}: run npm run package -- --images, or give --image`);
+  const site = await makeSite(on.hosts, image);
+  const { scene, node, controller } = site;
+  on.say('Both containers are ready');
+  const [script, protos] = ['test/support/peers/csi-life.py', 'packages/csi/proto'].map((file) => path.join(ROOT, file));
+  const sockets = ['csi-controller', 'csi-node'].map((folder) => scene.host.file(`${folder}/csi.sock`));
+  const args = [script!, protos!, scene.folder('code'), sockets[0]!, NODE, sockets[1]!, KUBELET];
+  const life = start(PYTHON, args, { isWrittenTo: true, timeoutMs: LIFE_MS });
+  const ended = life.ended.then(({ stderr }) => Promise.reject(new Error(`The client ended too early: ${stderr}`)));
+  await Promise.race([waitFor(() => life.stdout().includes('NodePublishVolume ok'), SOON_MS, 'The volume is published'), ended]);
+  on.problem(...(await replace(on, site, times)));
+  on.at('end');
+  life.write('\n');
+  ended.catch(() => undefined);
+  const { code, stdout, stderr } = await life.ended;
+  const said = stdout.trim().split('\n');
+  const wanted = LIFE.map((name, index) => `${name} ${index === LIFE.indexOf('DeleteVolume') ? 'FAILED_PRECONDITION' : 'ok'}`);
+  if (code !== 0 || said.join() !== wanted.join()) on.problem(`The client ended with ${code}, and did: ${said.join(', ')}\n${stderr}`);
+  on.say(`${said.length} calls of the foreign client`);
+  on.problem(...(await leftovers(site)));
+  for (const one of [node, controller]) await one.end('TERM');
 }
 
-async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      image: { type: 'string', default: path.join(ROOT, IMAGE) },
-      times: { type: 'string', default: '3' },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  const times = Number(values.times);
-  if (values.help || !Number.isInteger(times) || times < 1) {
-    process.stdout.write(HELP);
-    return values.help ? 0 : 2;
-  }
-  const missing = TOOLS.filter((tool) => !isProgramThere(tool as 'sed'));
-  const why = missing.length > 0 ? `needs ${missing.join(', ')}` : whyNoDevices();
-  if (why !== null) throw new Error(`The machine ${why}`);
-  if (!existsSync(values.image)) throw new Error(`No image ${values.image}: run npm run package -- --images, or give --image`);
-  const problems = await play(path.resolve(values.image), times);
-  for (const problem of problems) say(`PROBLEM ${problem}`);
-  say(`${problems.length} problems`);
-  return problems.length === 0 ? 0 : 1;
-}
+/** Makes the code of the foreign client. */
+const GRPC: Need = {
+  what: 'python3-grpc-tools',
+  why: () => (spawnSync(PYTHON, ['-c', 'import grpc_tools']).status === 0 ? null : 'needs grpc_tools: install python3-grpc-tools'),
+};
 
-process.exitCode = await main();
+export const drill = defineDrill({
+  about: `Starts the image of rsio-csi as controller and as node, and lives the life of a volume through it. Under verified I/O, the container of the
+    node is killed and replaced.`,
+  needs: [DEVICES, program('buildah', 'buildah'), program('runc', 'runc'), program('fio', 'fio'), XFS, program('perl', 'perl'), GRPC],
+  unit: 'replacements',
+  options: {
+    image: text('FILE', path.join(ROOT, IMAGE), 'archive of the image, as `npm run package -- --images` makes it'),
+    times: count(3, 'how often the container is replaced'),
+  },
+  play,
+});

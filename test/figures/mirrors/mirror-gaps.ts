@@ -1,31 +1,17 @@
 // `npm run measure -- mirror-gaps`: measures the pauses of applications when a mirror loses a server, and the amount and rate of the copy when this
-// server returns. Real daemons run on machines of a netlab, which needs root. The tests judge data. Invariant: a failed request makes the
-// exit code 1, and no process, namespace or file is left behind.
+// server returns. Real daemons run on machines of a netlab, which needs root. The tests judge data. Invariant: a failed request is a problem.
 
-import { loadavg, tmpdir } from 'node:os';
-import { parseArgs } from 'node:util';
-import { whyNoNetlab } from '../../support/netlab/netns.ts';
-import { table } from '../netlab/table.ts';
+import { tmpdir } from 'node:os';
+import { defineDrill } from '../../support/drills/harness.ts';
+import { NETLAB } from '../../support/drills/needs.ts';
+import { choice, count, json, optional, text } from '../../support/drills/options.ts';
+import type { Scene } from '../../support/drills/scene.ts';
+import { median, table } from '../../support/drills/table.ts';
 import { copied, type Copied, type Outage, PATTERNS, powerCut, restart } from './outages.ts';
 import { resync, type Resync } from './resync.ts';
 import { boundMs, DEFAULT_TIMING, MIB, ONE_SECOND, type Timing } from './scene.ts';
 
 const PARTS = ['power', 'restart', 'copied', 'resync'] as const;
-const HELP = `usage: npm run measure -- mirror-gaps [--runs N] [--only PART] [--resync MIB] [--dir DIR]
-                           [--json]
-
-Measures what applications notice when a mirror over two servers loses one.
-Needs root.
-
-  --runs N          runs of each outage (default 3)
-  --only PART       measure only ${PARTS.join(', ')}
-  --resync MIB      size of the replica that is copied (default 1024)
-  --dir DIR         folder of its pools (default: the temporary directory);
-                    a disk that is slower than the link is what is measured
-  --json            print the figures of all runs as JSON instead of tables
-  --help            print this help and exit
-`;
-
 const GAP_GOAL_MS = 500;
 const COPIED_GOAL = 1.2;
 const SHARE_GOAL = 0.7;
@@ -35,8 +21,7 @@ const SERVERS = 2;
 const TIMINGS: readonly Timing[] = [DEFAULT_TIMING, ONE_SECOND];
 
 function spread(values: readonly number[], digits = 0): string {
-  const sorted = values.toSorted((a, b) => a - b);
-  return `${(sorted[sorted.length >> 1] ?? 0).toFixed(digits)}, ${(sorted.at(-1) ?? 0).toFixed(digits)}`;
+  return `${median(values).toFixed(digits)}, ${Math.max(...values).toFixed(digits)}`;
 }
 
 function timingText({ deadMs, patienceMs }: Timing): string {
@@ -114,10 +99,18 @@ function resyncRow(what: string, { bytes, seconds, applicationBytes, share, p99M
   ];
 }
 
-async function measureOutages(play: (timing: Timing, server: number) => Promise<Outage>, runs: number): Promise<Map<Timing, Outage[]>> {
+async function measureOutages(
+  scene: Scene,
+  play: (timing: Timing, server: number) => Promise<Outage>,
+  runs: number,
+): Promise<Map<Timing, Outage[]>> {
   const results = new Map(TIMINGS.map((timing) => [timing, [] as Outage[]]));
   // Each round has one run of every timing, so that other programs on the machine disturb all timings equally.
-  for (let run = 0; run < runs; run++) for (const [timing, list] of results) list.push(await play(timing, run % SERVERS));
+  for (let run = 0; run < runs; run++)
+    for (const [timing, list] of results) {
+      scene.round(`${play.name}, run ${run + 1}, ${timingText(timing)}`);
+      list.push(await play(timing, run % SERVERS));
+    }
   return results;
 }
 
@@ -128,20 +121,20 @@ interface Part {
   readonly title: string;
   readonly headings: readonly string[];
   /** Makes the measurement. Returns the rows of the table, and the figures for --json. */
-  measure(): Promise<{ readonly rows: readonly (readonly string[])[]; readonly figures: unknown; readonly errors: number }>;
+  readonly measure: () => Promise<{ readonly rows: readonly (readonly string[])[]; readonly figures: unknown; readonly errors: number }>;
 }
 
 function errorsOf(results: ReadonlyMap<unknown, readonly { readonly errors: number }[]>): number {
   return [...results.values()].flat().reduce((sum, { errors }) => sum + errors, 0);
 }
 
-function partsOf(runs: number, resyncBytes: number, folder: string): Readonly<Record<(typeof PARTS)[number], Part>> {
+function partsOf(scene: Scene, runs: number, resyncBytes: number, folder: string): Readonly<Record<(typeof PARTS)[number], Part>> {
   return {
     power: {
       title: 'The power of a server is cut: longest time without an answer, ms. 8 KiB at random, 16 reads and 16 writes out',
       headings: ['timing', 'runs', ...GAPS, 'bound', 'writes beyond it', `goal ${GAP_GOAL_MS}`, ...COMMON],
       measure: async () => {
-        const results = await measureOutages(powerCut, runs);
+        const results = await measureOutages(scene, powerCut, runs);
         return { rows: powerRows(results), figures: [...results], errors: errorsOf(results) };
       },
     },
@@ -149,7 +142,7 @@ function partsOf(runs: number, resyncBytes: number, folder: string): Readonly<Re
       title: 'A server is killed and started again after 1 s: longest time without an answer, ms',
       headings: ['timing', 'runs', ...GAPS, ...COMMON],
       measure: async () => {
-        const results = await measureOutages(restart, runs);
+        const results = await measureOutages(scene, restart, runs);
         return { rows: restartRows(results), figures: [...results], errors: errorsOf(results) };
       },
     },
@@ -159,7 +152,10 @@ function partsOf(runs: number, resyncBytes: number, folder: string): Readonly<Re
       measure: async () => {
         const results = new Map(PATTERNS.map((pattern) => [pattern, [] as Copied[]]));
         for (let run = 0; run < runs; run++) {
-          for (const [pattern, list] of results) list.push(await copied(DEFAULT_TIMING, pattern, run % SERVERS));
+          for (const [pattern, list] of results) {
+            scene.round(`copied, run ${run + 1}, ${pattern.name}`);
+            list.push(await copied(DEFAULT_TIMING, pattern, run % SERVERS));
+          }
         }
         const rows = [...results].map(([{ name }, list]) => copiedRow(name, list));
         return { rows, figures: [...results], errors: errorsOf(results) };
@@ -169,6 +165,7 @@ function partsOf(runs: number, resyncBytes: number, folder: string): Readonly<Re
       title: 'A replica is copied over 1 Gbit/s; p99 of 8 KiB random writes',
       headings: ['application', 'MiB', 's', 'MB/s', 'its MB/s', 'share of the rest', 'p99 ms', 'alone', 'goals', 'sent MiB'],
       measure: async () => {
+        scene.round('resync');
         const [none, half] = [await resync(folder, resyncBytes, 0), await resync(folder, resyncBytes, HALF)];
         return { rows: [resyncRow('none', none), resyncRow('half of the link', half)], figures: [none, half], errors: 0 };
       },
@@ -176,36 +173,28 @@ function partsOf(runs: number, resyncBytes: number, folder: string): Readonly<Re
   };
 }
 
-const options = {
-  runs: { type: 'string', default: '3' },
-  only: { type: 'string', default: '' },
-  resync: { type: 'string', default: '1024' },
-  dir: { type: 'string', default: tmpdir() },
-  json: { type: 'boolean' },
-  help: { type: 'boolean' },
-} as const;
-const { values } = parseArgs({ options });
-const [runCount, resyncMib] = [Number(values.runs), Number(values.resync)];
-const wanted = PARTS.filter((part) => values.only === '' || part === values.only);
-const isSensible = Number.isInteger(runCount) && runCount >= 1 && runCount <= 1_000 && Number.isInteger(resyncMib) && resyncMib >= 64;
-const noNetlab = await whyNoNetlab();
-if (values.help === true || !isSensible || wanted.length === 0) {
-  process.stdout.write(HELP);
-  process.exitCode = values.help === true ? 0 : 2;
-} else if (noNetlab !== null) {
-  process.stderr.write(`mirror-gaps: ${noNetlab} [E_SYSTEM]\n`);
-  process.exitCode = 1;
-} else {
-  const parts = partsOf(runCount, resyncMib * MIB, values.dir);
-  const all: Record<string, unknown> = {};
-  for (const name of wanted) {
-    const part = parts[name];
-    const { rows, figures, errors } = await part.measure();
-    all[name] = figures;
-    if (errors > 0) process.exitCode = 1;
-    if (values.json !== true) process.stdout.write(`${part.title}\n${table([part.headings, ...rows])}\n`);
-  }
-  const load = loadavg().map((value) => value.toFixed(1));
-  if (values.json === true) process.stdout.write(`${JSON.stringify(all, null, 2)}\n`);
-  else process.stdout.write(`Processes that ran or waited, means of 1, 5 and 15 minutes: ${load.join(' ')}\n`);
-}
+export const drill = defineDrill({
+  about: 'Measures what applications notice when a mirror over two servers loses one.',
+  needs: [NETLAB],
+  unit: 'runs',
+  endsAtOnce: true,
+  options: {
+    runs: count(3, 'runs of each outage', { max: 1_000 }),
+    only: optional(choice('PART', PARTS, 'measure only this part', 'power')),
+    resync: count(1024, 'size of the replica that is copied', { value: 'MIB', min: 64 }),
+    dir: text('DIR', tmpdir(), 'folder of its pools; a disk that is slower than the link is what is measured'),
+    json: json(),
+  },
+  async play(scene, { runs, only, resync: resyncMib, dir }) {
+    const parts = partsOf(scene, runs, resyncMib * MIB, dir);
+    const all: Record<string, unknown> = {};
+    for (const name of PARTS.filter((part) => only === null || part === only)) {
+      const { title, headings, measure } = parts[name];
+      const { rows, figures, errors } = await measure();
+      all[name] = figures;
+      if (errors > 0) scene.problem(`${errors} requests failed`);
+      scene.say(`${title}\n${table([headings, ...rows])}`);
+    }
+    scene.show(all, () => '');
+  },
+});
