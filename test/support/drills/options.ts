@@ -126,7 +126,9 @@ export function choices<T extends string>(value: string, names: readonly T[], ab
 /** Those of these names that contain a text. */
 export function part<T extends string>(names: readonly T[], about: string): Option<readonly T[]> {
   return {
-    ...{ value: 'TEXT', about: listed(about, names), usual: null },
+    value: 'TEXT',
+    about: listed(about, names),
+    usual: null,
     parse(name, texts) {
       const wanted = texts.at(-1) ?? '';
       const found = names.filter((each) => each.includes(wanted));
@@ -138,7 +140,10 @@ export function part<T extends string>(names: readonly T[], about: string): Opti
 /** Names that are given one by one; by default none. */
 export function repeated(value: string, names: readonly string[], about: string): Option<readonly string[]> {
   return {
-    ...{ value, about: listed(about, names), usual: null, isRepeated: true },
+    value,
+    about: listed(about, names),
+    usual: null,
+    isRepeated: true,
     parse(name, texts) {
       const unknown = texts.find((given) => !names.includes(given));
       return unknown === undefined ? texts : refuse(name, unknown, joined(names));

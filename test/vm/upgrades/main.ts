@@ -105,8 +105,9 @@ async function limited(played: Promise<void>): Promise<void> {
 
 /** Why this machine cannot play a part; empty if it can. */
 async function lacks(needs: readonly Need[]): Promise<string[]> {
-  const all = await Promise.all(needs.map((need) => need.why()));
-  return all.filter((why) => why !== null);
+  const all: string[] = [];
+  for (const need of needs) all.push(...[await need.why()].filter((why) => why !== null));
+  return all;
 }
 
 export const drill = defineDrill({

@@ -13,7 +13,7 @@ import { NbdIo } from '../../../support/io/nbd-io.ts';
 import type { Running } from '../../../support/programs/programs.ts';
 import { waitFor } from '../../../support/programs/wait-for.ts';
 import type { Report } from '../../report.ts';
-import { seconds } from '../../report.ts';
+import { seconds } from '../../../support/drills/table.ts';
 import { differences, type Facts, factsOf } from './facts.ts';
 import { FENCED, InPlaceSite, LOST, MOUNTED, type Programs, SERVERS } from './site.ts';
 
