@@ -1,7 +1,6 @@
 // A snapshot at the peer, open read-only: READs, and the questions what has changed and what has data. The trunk sends requests again over
 // other paths and in later sessions. Invariant: data counts only while the id and the size of the open snapshot are those of the order.
 
-import { assert } from '@rsio/base/lib/assert';
 import type { Clock } from '@rsio/base/lib/clock';
 import { type ErrorCode, RsError } from '@rsio/base/lib/errors';
 import { SECTOR_BYTES } from '@rsio/base/lib/limits';
@@ -142,7 +141,8 @@ export class RemoteSnapshot implements PullSource {
         done(
           this.decoded(bodies[0], (body) => {
             const { sums } = MirrorSumsAnswer.decode(body, 0, body.length);
-            assert(sums.length === Math.ceil(lengthBytes / pieceBytes) * MIRROR_SUM_BYTES, 'Each piece has one sum');
+            const wantedBytes = Math.ceil(lengthBytes / pieceBytes) * MIRROR_SUM_BYTES;
+            if (sums.length !== wantedBytes) throw new RsError('E_PROTOCOL', `${sums.length} bytes of checksums, and not ${wantedBytes}`);
             return sums;
           }),
         );
