@@ -7,7 +7,7 @@ import { CLIENT, type InPlaceSite, SERVERS } from './site.ts';
 type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
 export type Facts = Readonly<Record<string, Json>>;
 
-const OF_SERVER = ['volume list --removed', 'pool list', 'client list', 'peer list', 'volume replications', 'interface list', 'jobs'];
+const OF_SERVER = ['volume list --removed', 'pool list', 'client list', 'peer list', 'volume replications', 'interface list'];
 const OF_FIRST_SERVER = ['volume show still', 'volume show still@1', 'volume show cloned'];
 const OF_CLIENT = ['-l', 'mirror list', 'gate list', 'gate show g1'];
 /** Fields that change by themselves: sizes on disk, connections, and the progress of replications. */

@@ -301,7 +301,8 @@ export class InPlace {
     const replicas = [await dataOf(site, 0, MIRROR), await dataOf(site, 1, MIRROR)] as const;
     this.check('both replicas of the mirror have the same bytes', replicas[0].equals(replicas[1]) ? [] : ['they differ']);
     await site.adm(0, 'volume', 'restore', 'gone');
-    await site.adm(0, 'client', 'release', LOST, '--force');
+    await site.adm(0, 'client', 'fence', LOST);
+    await site.adm(0, 'client', 'release', LOST);
     this.check('a removed volume comes back, and the hold of a lost client is released', []);
   }
 }
