@@ -1,7 +1,7 @@
 // What the machine must have for a drill. The harness names the needs in the help, and checks all of them before the drill begins.
 
 import { spawnSync } from 'node:child_process';
-import { isProgramThere } from '@rsio/base/testing/needs';
+import { programAt } from '@rsio/base/testing/needs';
 import { missingForCeph } from '../devices/ceph.ts';
 import { whyNoDevices } from '../devices/devices.ts';
 import { whyNoNetlab } from '../netlab/netns.ts';
@@ -54,8 +54,10 @@ export const CGROUPS: Need = {
   },
 };
 
+/** A program also counts if it is where the PATH of root has it: some drills without root need such programs. */
 export function program(name: string, debianPackage: string): Need {
-  return { what: debianPackage, why: () => (isProgramThere(name) ? null : `needs ${name}: install ${debianPackage}`) };
+  const isThere = (): boolean => programAt(name, `${process.env['PATH']}:/usr/sbin:/sbin`) !== undefined;
+  return { what: debianPackage, why: () => (isThere() ? null : `needs ${name}: install ${debianPackage}`) };
 }
 
 export const XFS = program('mkfs.xfs', 'xfsprogs');
