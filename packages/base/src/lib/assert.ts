@@ -1,5 +1,6 @@
-// Assertions detect mistakes in our own code. A failed assertion terminates the process, and the supervisor restarts the process.
-// Assertions never check input from a peer or a person: wrong input causes an RsError (errors.ts), and the process keeps running.
+// Assertions detect mistakes in our own code. A failed assertion terminates the process, and the supervisor restarts the process; within a
+// request or an order, it fails only this one, with E_INTERNAL (toRsError). Assertions never check input from a peer or a person: wrong input
+// causes an RsError (errors.ts), and the process keeps running.
 
 export class AssertionError extends Error {}
 
