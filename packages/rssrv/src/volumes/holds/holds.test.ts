@@ -229,6 +229,26 @@ test('if the pool was taken again while a change was saved, the holds of its led
   expect(holders.inLedger('pool').volumes).toEqual(taken.volumes);
 });
 
+test('if the pool was taken again during a take-over, its ledger may name another holder, and the take-over is refused', async () => {
+  const inLedger = (node: string, epoch: number) => ({
+    volumes: { id: { epoch, holds: [{ ...HOLD, node, process: 'q', epoch, life: 'life' }], taken: null } },
+    nodes: {},
+  });
+  const ledgers = { save: () => Promise.resolve(), isDirty: () => false, doubt: () => undefined };
+  const holders = new Holds(join(folder, 'holders.json'), () => 0, QUIET, ledgers);
+  holders.adopt('pool', inLedger('mars', 3), new Set(['id']), false);
+  const volume = servedVolume({ id: 'id', name: 'oracle', pool: { ids: ['pool'], isThick: false } });
+  const client = { node: 'big-2', instance: 3, machine: 'm', boot: 'b', process: 'p', address: '127.0.0.1' };
+  const revokeHold = () => {
+    holders.forgetPool('pool');
+    holders.adopt('pool', inLedger('venus', 7), new Set(['id']), true);
+    return Promise.resolve(true);
+  };
+  const grant = await holders.grant('id', client, { ...OPEN, take: TAKE.OVER }, { ...unhinderedPorts(volume), revokeHold });
+  expect(grant).toMatchObject({ granted: false, sentence: 'The holders of volume oracle have changed meanwhile: try again' });
+  expect(holders.holdersOf('id')).toMatchObject([{ node: 'venus' }]);
+});
+
 test('an instance number that falls is a mistake of the server', () => {
   const notes = { last: null, machines: [{ machine: 'm', below: 3 }], replaced: [] };
   expect(() => checkNotes(notes, { ...notes, machines: [{ machine: 'm', below: 2 }] })).toThrow(AssertionError);

@@ -340,6 +340,8 @@ export class Holds extends HoldStore {
     const still = ports.find();
     if (still?.id !== id) return this.unknownVolume(id, request);
     if (ownershipOf(still) !== ports.ownership) return this.movedPool(id);
+    // The pool may also have been lost and taken again, with another holder in its ledger. No writer may begin beside that one.
+    if (this.entryOf(id) !== entry) return this.refuse(id, `The holders of volume ${volume.name} have changed meanwhile: try again`);
     if (!ports.isWanted())
       return this.refuse(id, `The session ended before volume ${volume.name} was taken over`, STATUS.SHUTTING_DOWN, []);
     return this.give(still, client, opening, ports);
