@@ -107,7 +107,7 @@ export class Fences {
   adopt(fences: FencesFileContent['clients'], failed: (thrown: unknown) => void): readonly string[] {
     const added = Object.entries(fences)
       .filter(([node]) => !this.has(node))
-      .slice(0, FENCES_MAX - this.clients.size);
+      .slice(0, Math.max(0, FENCES_MAX - this.clients.size));
     for (const [node, fence] of added) this.clients.set(node, fence);
     const save = async (): Promise<void> => {
       await this.file.save();
