@@ -174,8 +174,8 @@ export class InPlace {
     else
       for (const index of SERVERS.keys()) {
         await site.replaceServer(index, programs, how);
-        const isReady = async (): Promise<boolean> => (await site.servers[index]!.rsadm('ready-to-restart')).code === 0;
-        await waitFor(isReady, WAIT_MS, `${SERVERS[index]} is ready`);
+        // Readiness does not end the wait: a server that was killed waits for what the lost client may have to send again.
+        await waitFor(() => isInSync(site), WAIT_MS, 'Both replicas are in sync');
       }
   }
 
@@ -403,6 +403,13 @@ async function momentOf(site: InPlaceSite): Promise<number | null> {
     replications: readonly { momentMs: number | null }[];
   };
   return replications[0]?.momentMs ?? null;
+}
+
+async function isInSync(site: InPlaceSite): Promise<boolean> {
+  const { mirrors } = JSON.parse(await site.order('mirror', 'list', '--json')) as {
+    mirrors: readonly { replicas: readonly { inSync: boolean; isReachable: boolean }[] }[];
+  };
+  return mirrors.every(({ replicas }) => replicas.every((one) => one.inSync && one.isReachable));
 }
 
 /** True when a moment has been copied that began after the call. */
