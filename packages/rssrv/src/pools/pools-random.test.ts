@@ -120,7 +120,7 @@ async function execute(scene: PoolScene, one: Order): Promise<boolean> {
   }
 }
 
-test('every order of changes ends as the model says, also after restarts', { timeout: 120_000 }, async () => {
+test('every order of changes ends as the model says, also after restarts', async () => {
   let permitted = 0;
   let refused = 0;
   const property = fc.asyncProperty(fc.array(order, { minLength: 5, maxLength: 40 }), async (orders) => {
@@ -248,9 +248,7 @@ function checkFiles(scene: PoolScene): void {
   expect(scene.picture()).not.toMatch(/finding|part new|purging/);
 }
 
-test('volumes over several pools: every order of changes keeps files and promises, also after starts without a pool', {
-  timeout: 240_000,
-}, async () => {
+test('volumes over several pools: every order of changes keeps files and promises, also after starts without a pool', async () => {
   let permitted = 0;
   let refused = 0;
   const property = fc.asyncProperty(fc.array(layoutOrder, { minLength: 5, maxLength: 20 }), async (orders) => {

@@ -201,9 +201,7 @@ describe('refusals', () => {
 
 const stops = (...[prepare, verb]: readonly [Work, Work]) => stopped(NAMES, prepare, verb, [null, ...NAMES]);
 
-describe('a stop after any step leaves the state before or after, in all pools, also if one of them is absent at the next start', {
-  timeout: 120_000,
-}, () => {
+describe('a stop after any step leaves the state before or after, in all pools, also if one of them is absent at the next start', () => {
   const newPart = ['part: folder', 'part: record', 'part: data', 'part: durable'];
 
   test('create', async () => {

@@ -116,9 +116,7 @@ test('a volume that is deleted for good takes the files of its snapshots along, 
   expect(NAMES.flatMap(filesIn)).toEqual([]);
 });
 
-describe('a stop after any step leaves the state before or after, in all pools, also if one of them is absent at the next start', {
-  timeout: 120_000,
-}, () => {
+describe('a stop after any step leaves the state before or after, in all pools, also if one of them is absent at the next start', () => {
   const withSnapshot = async (scene: PoolScene): Promise<void> => {
     await scene.create(STRIPE);
     fill(scene, 1);

@@ -76,7 +76,7 @@ async function wholeCopy(at: string, reached?: (step: string) => void): Promise<
   await copies.scene.pools.close();
 }
 
-test('after a stop at each step, the next start finishes the copy, also if a pool comes later', { timeout: 120_000 }, async () => {
+test('after a stop at each step, the next start finishes the copy, also if a pool comes later', async () => {
   const check = async ({ step, at }: Stop): Promise<void> => {
     if (fs.existsSync(path.join(at, 'jobs.json')))
       await whileAway(at, 'b', async () => {

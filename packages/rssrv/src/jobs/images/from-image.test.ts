@@ -16,7 +16,6 @@ import { eachStop, type Run, type Stop } from '../../testing/stopped-verbs.ts';
 import { WHOLE_CHANGES, WHOLE_TURN } from '../../testing/whole-turn.ts';
 import { directory, openCopies, openTwoPools, useTwoPools } from '../../testing/two-pools.ts';
 
-const STOPS_MS = 120_000;
 /**
  * Steps at which these tests stop the server. The job has further steps, which make and remove a snapshot; other tests stop the server at
  * those steps.
@@ -81,9 +80,7 @@ test('a file that another refresh has put beside the image meanwhile is not comp
   expect(blocksOf(directory, 'fast')).toEqual([7, 0, 8, 66]);
 });
 
-test('after a stop at each step, the volume has its old content or that of the image, and the next start finishes it', {
-  timeout: STOPS_MS,
-}, async () => {
+test('after a stop at each step, the volume has its old content or that of the image, and the next start finishes it', async () => {
   const seen = new Set<string>();
   const run: Run = async (at, reached) => {
     await (await withImage(at)).scene.pools.close();

@@ -12,7 +12,6 @@ import { LOCAL_ASKER } from '../../pools/asker.ts';
 
 const IMAGE = { name: 'db', universe: 1 };
 const SIZE_BYTES = 65_536;
-const STOPS_MS = 120_000;
 
 function fill(scene: PoolScene, name: string, value: number, universe = 0): void {
   for (const { path: pool, volumes } of scene.pools.states)
@@ -29,7 +28,7 @@ async function withImage(scene: PoolScene, name = 'db', pool = 'fast'): Promise<
   fill(scene, name, 3, 1);
 }
 
-test('a new image', { timeout: STOPS_MS }, async () => {
+test('a new image', async () => {
   const found = await stopped(
     ['fast'],
     async (scene) => {
@@ -47,7 +46,7 @@ test('a new image', { timeout: STOPS_MS }, async () => {
   ]);
 });
 
-test('a refresh', { timeout: STOPS_MS }, async () => {
+test('a refresh', async () => {
   const found = await stopped(
     ['fast'],
     (scene) => withImage(scene),
@@ -62,7 +61,7 @@ test('a refresh', { timeout: STOPS_MS }, async () => {
   ]);
 });
 
-test('a refresh after the volume has grown', { timeout: STOPS_MS }, async () => {
+test('a refresh after the volume has grown', async () => {
   const found = await stopped(
     ['fast'],
     async (scene) => {
@@ -74,7 +73,7 @@ test('a refresh after the volume has grown', { timeout: STOPS_MS }, async () => 
   expect(new Set(found.map(([, state]) => state))).toEqual(new Set(['before', 'after']));
 });
 
-test('a refresh of three images in two pools at one moment', { timeout: STOPS_MS }, async () => {
+test('a refresh of three images in two pools at one moment', async () => {
   const names = ['db', 'log', 'index'];
   const found = await stopped(
     ['fast', 'slow'],
@@ -96,7 +95,7 @@ test('a refresh of three images in two pools at one moment', { timeout: STOPS_MS
   expect([first, states.length]).toEqual([8, 17]);
 });
 
-test('a volume that is restored from its image', { timeout: STOPS_MS }, async () => {
+test('a volume that is restored from its image', async () => {
   const found = await stopped(
     ['fast'],
     (scene) => withImage(scene),
@@ -108,7 +107,7 @@ test('a volume that is restored from its image', { timeout: STOPS_MS }, async ()
   expect(new Set(states)).toEqual(new Set(['before', 'after']));
 });
 
-test('a split', { timeout: STOPS_MS }, async () => {
+test('a split', async () => {
   const found = await stopped(
     ['fast'],
     (scene) => withImage(scene),

@@ -273,7 +273,7 @@ describe('failures', () => {
     expect(contentOf(scene, IMAGE)).toEqual([2]);
   });
 
-  test('of any step leave all images of one moment before or after it, and the pools know it', { timeout: 120_000 }, async () => {
+  test('of any step leave all images of one moment before or after it, and the pools know it', async () => {
     const names = ['db', 'log'].map((name) => ({ name, universe: 0 }));
     const images = names.map(({ name }) => ({ name, universe: 1 }));
     const seen = new Set<string>();

@@ -16,7 +16,6 @@ import { again, BLOCK_BYTES, blocksOf, fileOf, finishedAfter, leftIn, SIZE_BYTES
 import type { SceneOptions } from '../../testing/pool-scene.ts';
 import { directory, openCopies, useTwoPools } from '../../testing/two-pools.ts';
 
-const STOPS_MS = 120_000;
 const IMAGE = { name: 'db', universe: 1 };
 
 useTwoPools();
@@ -65,9 +64,7 @@ test('an image in another pool has the content of one moment, and a refresh copi
   await copies.scene.pools.close();
 });
 
-test('after a stop at each step of a new image, there is none or the whole of it, and the next start finishes it', {
-  timeout: STOPS_MS,
-}, async () => {
+test('after a stop at each step of a new image, there is none or the whole of it, and the next start finishes it', async () => {
   const run: Run = async (at, reached) => (await withImage(at, { reached })).scene.pools.close();
   const check = async ({ step, at }: Stop): Promise<void> => {
     const found = blocksOf(at, 'slow');
@@ -84,9 +81,7 @@ test('after a stop at each step of a new image, there is none or the whole of it
   expect(await eachStop(run, check, { isLeftOut: isBefore })).toContain('move: kept');
 });
 
-test('after a stop at each step of a refresh, the image has its old content or the new one, and the next start finishes it', {
-  timeout: STOPS_MS,
-}, async () => {
+test('after a stop at each step of a refresh, the image has its old content or the new one, and the next start finishes it', async () => {
   const seen = new Set<string>();
   const run: Run = async (at, reached) => {
     await (await withImage(at)).scene.pools.close();

@@ -110,9 +110,7 @@ test('snapshots that are made, removed and replaced during the move', async () =
   await again.scene.pools.close();
 });
 
-test('after a stop at each step, the volume is in one pool with all snapshots, and the next start finishes the move', {
-  timeout: 120_000,
-}, async () => {
+test('after a stop at each step, the volume is in one pool with all snapshots, and the next start finishes the move', async () => {
   const run: Run = async (at, reached) => (await wholeMove(at, reached)).scene.pools.close();
   const check = async ({ step, at }: Stop): Promise<void> => {
     // Check what the server finds when it opens the pools, before any job runs.

@@ -17,7 +17,6 @@ import { decideMove } from './move-rules.ts';
 
 const SIZE_BYTES = 1_048_576;
 const DB = { name: 'db', universe: 0 };
-const STOPS_MS = 120_000;
 
 useTwoPools();
 
@@ -71,7 +70,7 @@ test('a move takes along what is written meanwhile, and leaves nothing', async (
   await moves.scene.pools.close();
 });
 
-test('after a stop at each step, the volume is in one pool, and the next start finishes the move', { timeout: STOPS_MS }, async () => {
+test('after a stop at each step, the volume is in one pool, and the next start finishes the move', async () => {
   const seen = new Map<string, string>();
   const check = async ({ step, at }: Stop): Promise<void> => {
     // Check what the server finds when it opens the pools, before any job runs.
@@ -94,7 +93,7 @@ test('after a stop at each step, the volume is in one pool, and the next start f
   expect(seen.get('move: commit')).toBe('slow');
 });
 
-test('a move carries the gate record, which is in the pool of the volume after a stop at each step', { timeout: STOPS_MS }, async () => {
+test('a move carries the gate record, which is in the pool of the volume after a stop at each step', async () => {
   const RECORD = Buffer.from('record');
   const recordOf = async ({ scene }: MoveScene): Promise<Buffer | null> => {
     const pool = scene.pools.states.find(({ volumes }) => volumes.size > 0)!;
@@ -168,23 +167,19 @@ test('while the new pool is away after a stop in the last step, the volume waits
   expect(found(moved)).toEqual({ pools: ['slow'], values: [7, 12, 9, 5], left: [] });
 });
 
-test.each(['move: spent', 'move: manifest'])(
-  'after a stop at %s, what clients take back is taken back in the copy, too',
-  { timeout: STOPS_MS },
-  async (last) => {
-    const moved = path.join(parent, 'stopped');
-    const reached = (step: string): void => void (step === last && fs.renameSync(directory, moved));
-    await wholeMove(directory, reached).catch(() => undefined);
-    const again = await openMoves(moved);
-    // In this block, the base has zeros, and the interrupted last step has copied other data. The client now writes the zeros again.
-    write(again, 2, 0);
-    await again.run();
-    await again.scene.pools.close();
-    expect(found(moved)).toMatchObject({ pools: ['slow'], values: [7, 12, 0, 5] });
-  },
-);
+test.each(['move: spent', 'move: manifest'])('after a stop at %s, what clients take back is taken back in the copy, too', async (last) => {
+  const moved = path.join(parent, 'stopped');
+  const reached = (step: string): void => void (step === last && fs.renameSync(directory, moved));
+  await wholeMove(directory, reached).catch(() => undefined);
+  const again = await openMoves(moved);
+  // In this block, the base has zeros, and the interrupted last step has copied other data. The client now writes the zeros again.
+  write(again, 2, 0);
+  await again.run();
+  await again.scene.pools.close();
+  expect(found(moved)).toMatchObject({ pools: ['slow'], values: [7, 12, 0, 5] });
+});
 
-test('a volume that an absent pool may still have is not moved on, so it never comes back there', { timeout: STOPS_MS }, async () => {
+test('a volume that an absent pool may still have is not moved on, so it never comes back there', async () => {
   const names = [...NAMES, 'third'];
   const [moved, away] = [path.join(parent, 'stopped'), path.join(parent, 'away')];
   const reached = (step: string): void => void (step === 'move: commit' && fs.renameSync(directory, moved));

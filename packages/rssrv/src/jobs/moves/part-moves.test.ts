@@ -126,9 +126,7 @@ test.each([
   expectTidy(scene, directory);
 });
 
-test('after a stop at each step, the volume has all of its files in one place, and the next start finishes the move', {
-  timeout: 240_000,
-}, async () => {
+test('after a stop at each step, the volume has all of its files in one place, and the next start finishes the move', async () => {
   const places: string[] = [];
   const check = async ({ step, at, variant: absent }: Stop<string | null>): Promise<void> => {
     if (absent !== null) {

@@ -8,12 +8,10 @@ import { mirrorSourceLife } from '../../testing/mirror-source-lives.ts';
 const RUNS = Number(process.env['RUNS'] ?? 6);
 const SEED = Number(process.env['SEED'] ?? 1);
 
-test('nothing that only one server has is lost, and nobody takes a role without an order there', {
-  timeout: 60_000 + RUNS * 3_000,
-}, async () => {
+test('nothing that only one server has is lost, and nobody takes a role without an order there', async () => {
   for (let seed = SEED; seed < SEED + RUNS; seed++) expect(await consentLife(seed), `seed ${seed}`).toBe(null);
 });
 
-test('the newest moment of the followers stays if the mirror does not know it', { timeout: 60_000 + RUNS * 3_000 }, async () => {
+test('the newest moment of the followers stays if the mirror does not know it', async () => {
   for (let seed = SEED; seed < SEED + RUNS; seed++) expect(await mirrorSourceLife(seed), `seed ${seed}`).toBe(null);
 });

@@ -10,7 +10,6 @@ import { named, order, PEER, SourceScene, sourceVerbs, SourceTime } from '../../
 import { eachStop, stopped } from '../../testing/stopped-verbs.ts';
 import { WHOLE_TURN } from '../../testing/whole-turn.ts';
 
-const STOPS_MS = 120_000;
 const NAMES = ['fast', 'slow'];
 const CLIENTS = new Set(['big-8', 'big-7']);
 const VOLUMES = ['db', 'log', 'index'];
@@ -72,7 +71,7 @@ async function replicationsAfterStops(prepare: Verb, verb: Verb): Promise<(reado
   return found;
 }
 
-test('the begin of a replication of three volumes in two pools', { timeout: STOPS_MS }, async () => {
+test('the begin of a replication of three volumes in two pools', async () => {
   expect(await replicationsAfterStops(() => Promise.resolve(), begin)).toEqual([
     ['change: commit', 'before'],
     ['change: commit', 'before'],
@@ -80,7 +79,7 @@ test('the begin of a replication of three volumes in two pools', { timeout: STOP
   ]);
 });
 
-test('new settings', { timeout: STOPS_MS }, async () => {
+test('new settings', async () => {
   expect(
     await replicationsAfterStops(
       (scene) => begin(scene),
@@ -89,7 +88,7 @@ test('new settings', { timeout: STOPS_MS }, async () => {
   ).toEqual([['change: commit', 'after']]);
 });
 
-test('the end', { timeout: STOPS_MS }, async () => {
+test('the end', async () => {
   expect(await replicationsAfterStops(begin, end)).toEqual([
     ['change: commit', 'after'],
     ['change: commit', 'after'],
@@ -97,7 +96,7 @@ test('the end', { timeout: STOPS_MS }, async () => {
   ]);
 });
 
-test('the begin of another replication after marks were left', { timeout: STOPS_MS }, async () => {
+test('the begin of another replication after marks were left', async () => {
   const endOfHome: Verb = async (scene) => {
     await begin(scene);
     const { home } = replicationsIn(scene.pools.states)[0]!;
@@ -112,7 +111,7 @@ test('the begin of another replication after marks were left', { timeout: STOPS_
   ]);
 });
 
-test('a moment', { timeout: STOPS_MS }, async () => {
+test('a moment', async () => {
   const moment: Verb = async (scene) => {
     const { id } = replicationsIn(scene.pools.states)[0]!;
     const sources = sourceVerbs(scene, CLIENTS);
@@ -124,7 +123,7 @@ test('a moment', { timeout: STOPS_MS }, async () => {
   expect([states.indexOf('after'), states.length, new Set(states)]).toEqual([15, 21, new Set(['before', 'after'])]);
 });
 
-test('a confirmation records the moment first, and then removes the oldest one of three volumes', { timeout: STOPS_MS }, async () => {
+test('a confirmation records the moment first, and then removes the oldest one of three volumes', async () => {
   const found = await stopped(
     NAMES,
     async (scene, later) => {
