@@ -10,7 +10,7 @@ import { clientConfig, keyOf, serverConfig } from '../support/hosts/configs.ts';
 import type { Host } from '../support/hosts/host.ts';
 import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
 import { StampedFile, type StampedWriter } from '../support/io/stamped-writes.ts';
-import { PageShell, sectionOf, stepsOf } from '../support/programs/page-steps.ts';
+import { PageShell, pageTurn, sectionOf, stepsOf } from '../support/programs/page-steps.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
 const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
@@ -29,6 +29,7 @@ let file: StampedFile;
 let writer: StampedWriter;
 
 beforeAll(async () => {
+  await pageTurn((end) => hosts.onClean(end));
   network = await hosts.network(1);
   const [subnet] = network.subnets;
   const addresses = [10, 11].map((last) => subnet!.address(last));

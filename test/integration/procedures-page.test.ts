@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { useHosts } from '../support/hosts/hosts.ts';
-import { PageShell, stepsOf } from '../support/programs/page-steps.ts';
+import { PAGE_TURN_MS, PageShell, pageTurn, stepsOf } from '../support/programs/page-steps.ts';
 
 const PAGE = fileURLToPath(new URL('../../docs/PROCEDURES.md', import.meta.url));
 const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
@@ -19,7 +19,10 @@ function masked(text: string): string {
   return text.replaceAll(/-before-\d+/g, '-before-TIME').replaceAll(/ {2,}/g, ' ');
 }
 
-it('every step of the page about procedures works and prints what the page shows', { timeout: WALK_TIMEOUT_MS }, async () => {
+it('every step of the page about procedures works and prints what the page shows', {
+  timeout: WALK_TIMEOUT_MS + PAGE_TURN_MS,
+}, async () => {
+  await pageTurn((end) => hosts.onClean(end));
   const { root } = hosts.host();
   const { subnets } = await hosts.network(1);
   const subnet = subnets[0]?.address(0).replace(/\.0$/, '') ?? '';

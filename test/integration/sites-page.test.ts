@@ -7,7 +7,7 @@ import { needPrograms } from '@rsio/base/testing/needs';
 import { expect, it } from 'vitest';
 import { endMounts } from '../support/devices/end-mounts.ts';
 import { useHosts } from '../support/hosts/hosts.ts';
-import { PageShell, stepsOf } from '../support/programs/page-steps.ts';
+import { PAGE_TURN_MS, PageShell, pageTurn, stepsOf } from '../support/programs/page-steps.ts';
 import { needTool } from '../support/programs/programs.ts';
 
 const PAGE = fileURLToPath(new URL('../../docs/SITES.md', import.meta.url));
@@ -25,10 +25,13 @@ function masked(text: string): string {
     .replaceAll(/ {2,}/g, ' ');
 }
 
-it('every step of the page about two sites works and prints what the page shows', { timeout: WALK_TIMEOUT_MS }, async (context) => {
+it('every step of the page about two sites works and prints what the page shows', {
+  timeout: WALK_TIMEOUT_MS + PAGE_TURN_MS,
+}, async (context) => {
   needTool(context, 'nbdcopy', 'libnbd-bin');
   needPrograms(context, 'mkfs.xfs', 'mount', 'losetup');
   if (process.geteuid?.() !== 0) context.skip('only root can mount');
+  await pageTurn((end) => hosts.onClean(end));
   const { root } = hosts.host();
   const { subnets } = await hosts.network(1);
   const subnet = subnets[0]?.address(0).replace(/\.0$/, '') ?? '';

@@ -10,7 +10,7 @@ import { fileSystemOf } from '@rsio/rssrv/machine/file-system';
 import { expect, it } from 'vitest';
 import { endMounts } from '../support/devices/end-mounts.ts';
 import { useHosts } from '../support/hosts/hosts.ts';
-import { PageShell, sectionOf, type Step, stepsOf } from '../support/programs/page-steps.ts';
+import { PageShell, pageTurn, sectionOf, type Step, stepsOf } from '../support/programs/page-steps.ts';
 import { needFio, needTool } from '../support/programs/programs.ts';
 
 const PAGE = fileURLToPath(new URL('../../docs/TUTORIAL.md', import.meta.url));
@@ -30,6 +30,7 @@ const hosts = useHosts('test', 'programs');
 /** Returns the page with the root and the addresses of a test, and a shell for its steps. */
 async function opened(): Promise<{ page: string; root: string; shell: PageShell }> {
   const { root } = hosts.host();
+  await pageTurn((end) => hosts.onClean(end));
   const { subnets } = await hosts.network(2);
   const [first = '', second = ''] = subnets.map((subnet) => subnet.address(0).replace(/\.0$/, ''));
   const page = readFileSync(PAGE, 'utf8').replaceAll('/tmp/rsio', root).replaceAll('127.45.0', first).replaceAll('127.46.0', second);

@@ -1,6 +1,7 @@
 // The commands of a page, and a shell that runs them as a reader would: scripts (```sh), and commands with the output that the page shows
 // below them (```console). Blocks of other languages are left out. Invariant: a step ends only when its command has ended.
 
+import { createServer } from 'node:net';
 import { type Running, type RunOptions, start } from './programs.ts';
 import { waitFor } from './wait-for.ts';
 
@@ -13,6 +14,10 @@ export interface Step {
 }
 
 const STEP_TIMEOUT_MS = 60_000;
+/** How long a page waits for the pages of other test files; their tests have this time on top of their own. */
+export const PAGE_TURN_MS = 240_000;
+/** The page that runs listens here. */
+const PAGE_TURN = { host: '127.255.45.1', port: 45_451, exclusive: true };
 const PROMPT = /^((?:[\w-]+)?[$#]) /m;
 
 /** Returns the commands of a page in their order. */
@@ -44,6 +49,23 @@ function commandsOf(block: string): Step[] {
     const end = text.indexOf('\n');
     return [{ prompt, command: text.slice(0, end), output: text.slice(end + 1) }];
   });
+}
+
+/**
+ * Waits until no page of another test file runs: all pages have the namespaceid that a reader sees, and their hosts would find one another
+ * by exploration. `onClean`: called with the end of the turn.
+ */
+export async function pageTurn(onClean: (end: () => void) => void): Promise<void> {
+  const isMine = (): Promise<boolean> =>
+    new Promise((resolve) => {
+      const server = createServer();
+      server.once('error', () => resolve(false));
+      server.listen(PAGE_TURN, () => {
+        onClean(() => server.close());
+        resolve(true);
+      });
+    });
+  await waitFor(isMine, PAGE_TURN_MS, 'The page of another test ends');
 }
 
 export class PageShell {
