@@ -5,6 +5,8 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '@rsio/base/lib/clock';
+import { toRsError } from '@rsio/base/lib/errors';
+import { sleep } from '@rsio/base/lib/waiting';
 import { needPrograms } from '@rsio/base/testing/needs';
 import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { afterAll, afterEach, beforeEach, expect, it } from 'vitest';
@@ -30,6 +32,27 @@ function makeDisk(): void {
   fs.truncateSync(disk, DISK_BYTES);
 }
 
+/** Asks again while a loop device of another test, which runs beside this one, does not answer because it is ending. */
+async function patiently(call: () => Promise<void>): Promise<void> {
+  for (;;)
+    try {
+      return await call();
+    } catch (thrown) {
+      if (!toRsError(thrown).message.includes('does not say what it is over')) throw thrown;
+      await sleep(systemClock, 20);
+    }
+}
+
+class PatientEngine extends CommandEngine {
+  override fence(...given: Parameters<CommandEngine['fence']>): Promise<void> {
+    return patiently(() => super.fence(...given));
+  }
+
+  override clear(): Promise<void> {
+    return patiently(() => super.clear());
+  }
+}
+
 function engineOf(
   server: string,
   command: readonly [string, ...string[]] = ['/bin/false'],
@@ -37,7 +60,7 @@ function engineOf(
   clock = systemClock,
   own: Pick<CommandOptions, 'fencesSelf' | 'hardware'> = { fencesSelf: false, hardware: async () => '' },
 ): CommandEngine {
-  return new CommandEngine({ clock, random: Math.random, pool: 'fast', disk: file, server, command, ...own });
+  return new PatientEngine({ clock, random: Math.random, pool: 'fast', disk: file, server, command, ...own });
 }
 
 afterAll(() => removeFolder(directory));
