@@ -1,227 +1,15 @@
 // Tests which volumes are reattached after a restart of the daemon, with a real file and a fake clock. Servers and attachments are fakes.
 // Real daemons that are killed under I/O are tested in test/integration/restore.test.ts. Rules: H1.
 
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import type { AttachOutcome } from '@rsio/api/rsiod/methods';
-import type { RscltConfig } from '@rsio/common/config/schema/types';
-import { RsError } from '@rsio/base/lib/errors';
-import { quietLog } from '@rsio/base/log/log';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { REACH_LOOK_MS, RESTORE_POLL_MS, RESTORE_RETRY_MS, START_REACH_MS } from './limits.ts';
-import { FakeClock } from '@rsio/base/testing/fake-clock';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { AttachedFile } from './attached-file.ts';
-import { AttachedList } from './attached-list.ts';
-import { AttachedRecord } from './attached-record.ts';
-import { AttachedVolumes } from './attached-volumes.ts';
-import type { AttachArguments } from './attach-request.ts';
+import { describe, expect, test } from 'vitest';
 import { leftToOthers } from './choices.ts';
-import { labelOf } from './offers.ts';
-import { type Order, type Owner, PERSON } from './owners.ts';
-import { removeFolder } from '@rsio/base/testing/remove-folder';
+import { type Order, PERSON } from './owners.ts';
 import { TAKE } from '@rsio/protocol/wire/messages';
-import type { Audience } from '../volumes/frontend-volume.ts';
+import { AT_ONCE, DaemonRun, place, runWith, useRecord, volume } from '../testing/daemon-run.ts';
 
-const AT_ONCE = 3;
-
-interface TestVolume {
-  readonly namespace: string;
-  readonly name: string;
-  readonly universe: number;
-  readonly id: string;
-  readonly wantsReadonly: boolean;
-  readonly shownTo?: Audience;
-}
-
-function volume(name: string, id = `id-${name}`, namespace = 'osl'): TestVolume {
-  return { namespace, name, universe: 0, id, wantsReadonly: false };
-}
-
-let folder: string;
-let file: string;
-
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'rsio-al-'));
-  file = join(folder, 'attached.json');
-});
-
-afterEach(() => removeFolder(folder));
-
-/** Simulates one run of the daemon. Servers 1 (big-1) and 2 (big-2) offer the volumes that the test names. */
-class DaemonRun {
-  readonly clock = new FakeClock();
-  readonly volumes = new AttachedVolumes<TestVolume>();
-  readonly list = this.volumes.list;
-  readonly detached = this.volumes.detached;
-  readonly owners = this.volumes.owners;
-  readonly record: AttachedRecord<TestVolume>;
-  readonly asked: string[] = [];
-  readonly said: string[] = [];
-  readonly warned: string[] = [];
-  readonly logged: string[] = [];
-  readonly attached: AttachedList<TestVolume>;
-  offered: {
-    readonly volume: TestVolume;
-    readonly serverid: number;
-    readonly isConnected: boolean;
-    readonly poolGeneration: number | null;
-    readonly poolId: string | null;
-  }[] = [];
-  /** Key: label of a volume. Value: the error code with which every attempt to attach the volume fails. */
-  readonly failures = new Map<string, string>();
-  /** Volumes of the previous process whose devices are in use. */
-  readonly usedDevices = new Set<string>();
-  readonly released: string[] = [];
-  /** Volumes whose devices the previous process has left. */
-  leftDevices: readonly TestVolume[] = [];
-  /** Names of volumes whose server reports that this node holds them. */
-  readonly holding = new Set<string>();
-  /** Labels of volumes that cannot be closed. */
-  readonly uncloseable = new Set<string>();
-  /** Volumes whose hold has ended. */
-  readonly closed: string[] = [];
-  /** The owner of each detach that was asked for. */
-  readonly detachedFor: (string | null)[] = [];
-  /** The fake attachments complete an attach only after this promise has resolved. */
-  held: Promise<void> = Promise.resolve();
-
-  constructor(boot = 'boot-1') {
-    const log = { ...quietLog, info: (text: string) => void this.logged.push(text) };
-    this.record = new AttachedRecord<TestVolume>({
-      log,
-      boot,
-      volumes: this.volumes,
-      store: (current) => new AttachedFile(file, quietLog, current),
-      serverOf: ({ id }) => {
-        const serverid = this.offered.find((one) => one.volume.id === id)?.serverid ?? 1;
-        return { serverid, name: `big-${serverid}` };
-      },
-    });
-    this.attached = new AttachedList<TestVolume>({
-      clock: this.clock,
-      log,
-      record: this.record,
-      restoredAtOnce: AT_ONCE,
-      attachments: this,
-      frontends: {
-        release: ({ name }, why, force) => {
-          if (this.usedDevices.has(name) && !force) return Promise.reject(new RsError('E_IN_USE', 'It is in use by mount point /mnt'));
-          this.released.push(`${name}: ${why}`);
-          return Promise.resolve();
-        },
-        releaseLeft: async (reason, isWanted) => {
-          this.released.push(...this.leftDevices.filter((one) => !isWanted(one)).map(({ name }) => `${name}: ${reason}`));
-        },
-      },
-      reports: { add: (_object, _from, to, reason) => void this.said.push(`${to}: ${reason}`) },
-      current: { config: { applications: [{ volumes: ['osl:app', 'x'] }] as unknown as RscltConfig['applications'] } },
-    });
-  }
-
-  /** Starts a run, and lets START_REACH_MS pass, so that the run no longer waits for servers. */
-  static async after(last: DaemonRun | null, boot?: string): Promise<DaemonRun> {
-    const run = await DaemonRun.started(last, boot);
-    run.clock.advance(START_REACH_MS);
-    return run;
-  }
-
-  static async started(last: DaemonRun | null, boot?: string): Promise<DaemonRun> {
-    last?.attached.stop();
-    const run = new DaemonRun(boot);
-    await run.attached.load((sentence) => run.warned.push(sentence));
-    return run;
-  }
-
-  offer(one: TestVolume, serverid = 1, isConnected = true, poolGeneration: number | null = null, poolId: string | null = null): void {
-    this.offered.push({ volume: one, serverid, isConnected, poolGeneration, poolId });
-  }
-
-  get offers() {
-    return this.offered.map(({ volume: { namespace, name, universe, id }, serverid, isConnected, poolGeneration, poolId }) => {
-      const holders = this.holding.has(name) ? [{ node: 'venus', address: '10.0.0.1', sinceMs: 0 }] : [];
-      const own = { server: `big-${serverid}`, from: { serverid }, config: { nodename: 'venus' }, mirror: null, poolGeneration, poolId };
-      return { ...own, namespace, name, universe, id, isConnected, holders };
-    });
-  }
-
-  get labels(): string[] {
-    return this.list.map((one) => `${labelOf(one)} ${one.id}${one.wantsReadonly ? ' readonly' : ''}`);
-  }
-
-  async attach(...[names, readOnly, server, _take, _by, owner = PERSON]: AttachArguments): Promise<AttachOutcome[]> {
-    return await this.attachFor(names, readOnly, server, owner);
-  }
-
-  private async attachFor(
-    names: readonly string[],
-    readOnly: boolean,
-    server: string | null,
-    owner: Owner | null,
-  ): Promise<AttachOutcome[]> {
-    this.asked.push(...names.map((name) => `${name}${readOnly ? ' readonly' : ''} of ${server ?? 'any'}`));
-    await this.held;
-    return names.map((name) => {
-      const code = this.failures.get(name) ?? null;
-      const found = this.offered.find((one) => labelOf(one.volume) === name && (server === null || server === `big-${one.serverid}`));
-      const error = code === null ? null : { code, message: `It cannot (${code})` };
-      if (error === null && found !== undefined) {
-        if (!this.list.some(({ id }) => id === found.volume.id)) this.list.push({ ...found.volume, wantsReadonly: readOnly });
-        if (owner !== null) this.owners.settle(this.owners.claim(name, found.volume.id, owner));
-        this.detached.delete(`${name} ${found.volume.id}`);
-      }
-      return { volume: name, done: error === null, already: false, device: null, error };
-    });
-  }
-
-  async attachAgain(label: string, readOnly: boolean, server: string): Promise<AttachOutcome> {
-    const [outcome] = await this.attachFor([label], readOnly, server, null);
-    return outcome!;
-  }
-
-  async attachWanted(isVerbose: boolean): Promise<void> {
-    this.asked.push(`wanted${isVerbose ? ', verbose' : ''}`);
-  }
-
-  async endOrder(ticket: string): Promise<void> {
-    const label = this.owners.end(ticket);
-    if (label !== null) await this.closeUnowned(label);
-  }
-
-  async closeUnowned(label: string): Promise<void> {
-    if (this.uncloseable.has(label)) throw new RsError('E_NO_PATH', 'There is no path');
-    if (this.owners.isFree(label)) await this.detach([label]);
-  }
-
-  detach(names: readonly string[], _force = false, owner: string | null = null): Promise<AttachOutcome[]> {
-    this.detachedFor.push(owner);
-    const outcomes = names.map((name): AttachOutcome => {
-      const at = this.list.findIndex((one) => labelOf(one) === name || one.name === name);
-      const [gone] = at < 0 ? [] : this.list.splice(at, 1);
-      if (gone !== undefined) {
-        this.owners.drop(labelOf(gone));
-        this.detached.add(`${labelOf(gone)} ${gone.id}`);
-        this.closed.push(labelOf(gone));
-      }
-      return { volume: name, done: true, already: gone === undefined, device: null, error: null };
-    });
-    return Promise.resolve(outcomes);
-  }
-
-  /** Advances the clock so that the timer of the list can fire, and waits for the work that the timer starts. */
-  async pass(durationMs: number): Promise<void> {
-    this.clock.advance(durationMs);
-    await this.attached.restore();
-  }
-}
-
-/** Returns a run that has attached the given volumes and has then been killed. */
-async function runWith(...volumes: readonly TestVolume[]): Promise<DaemonRun> {
-  const run = await DaemonRun.after(null);
-  for (const one of volumes) run.offer(one);
-  await run.attached.attach(volumes.map(labelOf), false, null, TAKE.NO);
-  return run;
-}
+useRecord();
 
 test('attached volumes are attached again in the same mode and from the same server', async () => {
   const first = await runWith(volume('oracle'));
@@ -253,46 +41,12 @@ test('a bounded number of volumes is reattached at a time, until all are back', 
   expect(next.labels).toHaveLength(names.length);
 });
 
-test('an orderly shutdown keeps the list of attached volumes, although it detaches all of them', async () => {
-  const first = await runWith(volume('oracle'));
-  first.attached.stop();
-  await first.detach(['osl:oracle@0']);
-  await first.record.save();
-  const next = await DaemonRun.after(first);
-  expect(next.record.awaited).toMatchObject([{ name: 'oracle', server: 'big-1', reason: 'Server big-1 is not in reach' }]);
-});
-
-test('an orderly shutdown also keeps the list while a write of the file has not started', async () => {
-  const first = await runWith(volume('oracle'));
-  const writes = [first.record.save(), first.record.save()];
-  first.attached.stop();
-  await first.detach(['osl:oracle@0']);
-  await Promise.all(writes);
-  expect((await DaemonRun.after(first)).record.awaited).toHaveLength(1);
-});
-
 test('a detached volume stays detached, and the configuration respects that', async () => {
   const first = await runWith(volume('oracle'), volume('tvol1'));
   await first.attached.detach(['osl:oracle@0'], false, null);
   const next = await DaemonRun.after(first);
   expect(next.record.awaited.map(({ name }) => name)).toEqual(['tvol1']);
   expect([...next.detached]).toEqual(['osl:oracle@0 id-oracle']);
-});
-
-test('after another boot only the configuration counts', async () => {
-  const first = await runWith(volume('oracle'));
-  await first.attached.detach(['nothing'], false, null);
-  const next = await DaemonRun.after(first, 'boot-2');
-  expect(next.record.awaited).toEqual([]);
-  expect(next.detached.size).toBe(0);
-  expect(next.logged.join()).toMatch(/^Attached before the machine was booted, .*: osl:oracle@0$/);
-});
-
-test('release 0.2.0, which knows only the boot id of the kernel, finds the list to be of this boot', async () => {
-  const run = await DaemonRun.after(null, 'boot-1.2-3-4');
-  run.offer(volume('oracle'));
-  await run.attached.attach(['osl:oracle@0'], false, null, TAKE.NO);
-  expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ content: { boot: 'boot-1', attached: [{ name: 'oracle' }] } });
 });
 
 describe('a volume that is not available yet is awaited quietly', () => {
@@ -537,38 +291,6 @@ describe('detaching an awaited volume stops the wait', () => {
   });
 });
 
-describe('an unusable file is reported and set aside, and the daemon starts', () => {
-  test.each([
-    ['half written', '{"version":1,"cont', 'it is not JSON'],
-    ['of a newer release', '{"version":2,"content":{}}', 'its version is 2, this program knows 1'],
-    [
-      'of another form',
-      '{"version":1,"content":{"boot":"boot-1","attached":[{"name":"oracle"}],"detached":[]}}',
-      'not of the expected form',
-    ],
-    ['without version', '[]', 'it has no version'],
-  ])('%s', async (_, text, why) => {
-    writeFileSync(file, text);
-    const run = await DaemonRun.after(null);
-    expect(run.warned).toHaveLength(1);
-    expect(run.warned[0]).toContain(why);
-    expect(run.warned[0]).toContain(`it is kept as ${file}.unusable`);
-    expect(readFileSync(`${file}.unusable`, 'utf8')).toBe(text);
-    run.offer(volume('oracle'));
-    await run.attached.attach(['osl:oracle@0'], false, null, TAKE.NO);
-    expect((await DaemonRun.after(run)).record.awaited).toHaveLength(1);
-  });
-
-  test('a file that can neither be read nor moved', async () => {
-    file = join(folder, 'file', 'attached.json');
-    writeFileSync(join(folder, 'file'), '');
-    const run = await DaemonRun.after(null);
-    expect(run.warned[0]).toContain('it could not be set aside (ENOTDIR');
-    await run.attached.attach([], false, null, TAKE.NO);
-    expect(readdirSync(folder)).toEqual(['file']);
-  });
-});
-
 test('devices of the previous process are removed once their volume is no longer awaited, unless they are in use', async () => {
   const first = await runWith(volume('oracle'), volume('lab'), volume('mail'));
   const next = await DaemonRun.after(first);
@@ -587,6 +309,7 @@ test('devices of the previous process are removed once their volume is no longer
 });
 
 // Regression: after a restart, a gate took the disk of a virtual machine whose NBD connection had ended with rsiod.
+
 test('earlier volumes come before those that the configuration wants, and devices of no awaited volume are released', async () => {
   const next = await DaemonRun.after(await runWith(volume('db'), volume('away')));
   next.offer(volume('db'));
@@ -600,19 +323,6 @@ test('earlier volumes come before those that the configuration wants, and device
   expect([next.record.awaited, next.record.isSettled]).toEqual([[], false]);
   next.record.hasRestored = true;
   expect(next.record.isSettled).toBe(true);
-});
-
-test('who had a volume is recorded, and is known until it is attached again', async () => {
-  const first = await runWith(volume('db'), volume('host'), volume('old'));
-  Object.assign(first.list[0]!, { shownTo: 'programs' });
-  Object.assign(first.list[1]!, { shownTo: 'gates' });
-  await first.record.save();
-  for (let last = first, round = 1; round <= 2; round++) {
-    last = await DaemonRun.after(last);
-    const before = ['db', 'host', 'old', 'new'].map((name) => last.record.audienceOf(volume(name)));
-    expect([...before, last.record.audienceOf(volume('db', 'id-other'))]).toEqual(['programs', 'gates', 'unknown', null, null]);
-    await last.record.save();
-  }
 });
 
 describe('orders', () => {
@@ -706,9 +416,9 @@ describe('orders', () => {
     const run = await DaemonRun.after(null);
     run.offer(volume('db'));
     await run.attached.attach(['osl:db@0'], false, null, TAKE.NO);
-    const stored = JSON.parse(readFileSync(file, 'utf8')) as { content: { attached: Record<string, unknown>[] } };
+    const stored = JSON.parse(readFileSync(place.file, 'utf8')) as { content: { attached: Record<string, unknown>[] } };
     for (const one of stored.content.attached) delete one['owners'];
-    writeFileSync(file, JSON.stringify(stored));
+    writeFileSync(place.file, JSON.stringify(stored));
     const next = await DaemonRun.after(run);
     next.offer(volume('db'));
     await next.attached.restore();
