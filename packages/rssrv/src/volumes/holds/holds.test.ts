@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { FakeClock } from '@rsio/base/testing/fake-clock';
-import { TAKE } from '@rsio/protocol/wire/messages';
+import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
+import { STATUS } from '@rsio/protocol/wire/status';
 import { servedVolume } from '../../testing/backend-scene.ts';
 import { Holds } from './holds.ts';
 import { checkNotes } from './instances.ts';
@@ -229,24 +230,59 @@ test('if the pool was taken again while a change was saved, the holds of its led
   expect(holders.inLedger('pool').volumes).toEqual(taken.volumes);
 });
 
-test('if the pool was taken again during a take-over, its ledger may name another holder, and the take-over is refused', async () => {
+describe('if the pool was taken again while a hold was ended, the OPEN is decided again', () => {
   const inLedger = (node: string, epoch: number) => ({
     volumes: { id: { epoch, holds: [{ ...HOLD, node, process: 'q', epoch, life: 'life' }], taken: null } },
     nodes: {},
   });
-  const ledgers = { save: () => Promise.resolve(), isDirty: () => false, doubt: () => undefined };
-  const holders = new Holds(join(folder, 'holders.json'), () => 0, QUIET, ledgers);
-  holders.adopt('pool', inLedger('mars', 3), new Set(['id']), false);
-  const volume = servedVolume({ id: 'id', name: 'oracle', pool: { ids: ['pool'], isThick: false } });
-  const client = { node: 'big-2', instance: 3, machine: 'm', boot: 'b', process: 'p', address: '127.0.0.1' };
-  const revokeHold = () => {
-    holders.forgetPool('pool');
-    holders.adopt('pool', inLedger('venus', 7), new Set(['id']), true);
-    return Promise.resolve(true);
-  };
-  const grant = await holders.grant('id', client, { ...OPEN, take: TAKE.OVER }, { ...unhinderedPorts(volume), revokeHold });
-  expect(grant).toMatchObject({ granted: false, sentence: 'The holders of volume oracle have changed meanwhile: try again' });
-  expect(holders.holdersOf('id')).toMatchObject([{ node: 'venus' }]);
+  const client = { node: 'big-2', instance: 4, machine: 'm', boot: 'b', process: 'p', address: '127.0.0.1' };
+
+  /** `first` holds the volume; when a hold is ended for the first time, the pool is taken again, and its ledger names `second`. */
+  async function opened(first: string, second: string, take: OpenRequest['take']) {
+    const ledgers = { save: () => Promise.resolve(), isDirty: () => false, doubt: () => undefined };
+    const holders = new Holds(join(folder, 'holders.json'), () => 0, QUIET, ledgers);
+    holders.adopt('pool', inLedger(first, 3), new Set(['id']), false);
+    const volume = servedVolume({ id: 'id', name: 'oracle', pool: { ids: ['pool'], isThick: false } });
+    const ended: string[] = [];
+    let isTakenAgain = false;
+    const takeAgain = (): void => {
+      if (isTakenAgain) return;
+      isTakenAgain = true;
+      holders.forgetPool('pool');
+      holders.adopt('pool', inLedger(second, 7), new Set(['id']), true);
+    };
+    const ports = {
+      ...unhinderedPorts(volume),
+      revokeHold: (_volume: unknown, { node }: { node: string }) => {
+        ended.push(node);
+        takeAgain();
+        return Promise.resolve(true);
+      },
+      sync: () => {
+        ended.push('sync');
+        takeAgain();
+        return Promise.resolve();
+      },
+    };
+    const grant = await holders.grant('id', client, { ...OPEN, take }, ports);
+    return { grant, ended, holders: holders.holdersOf('id').map(({ node }) => node) };
+  }
+
+  test('a take-over also ends the hold that the ledger names', async () => {
+    const { grant, ended, holders } = await opened('mars', 'venus', TAKE.OVER);
+    expect(ended).toEqual(['mars', 'sync', 'venus', 'sync']);
+    expect(grant).toMatchObject({ granted: true });
+    expect(holders).toEqual(['big-2']);
+  });
+
+  test('a later instance of the holder is refused if the ledger names another holder, and has the volume if it still names this node', async () => {
+    const lost = await opened('big-2', 'venus', TAKE.NO);
+    expect(lost.grant).toMatchObject({ granted: false, status: STATUS.HELD });
+    expect(lost.holders).toEqual(['venus']);
+    const kept = await opened('big-2', 'big-2', TAKE.NO);
+    expect(kept.grant).toMatchObject({ granted: true });
+    expect(kept.holders).toEqual(['big-2']);
+  });
 });
 
 test('an instance number that falls is a mistake of the server', () => {

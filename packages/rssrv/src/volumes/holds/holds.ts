@@ -68,7 +68,7 @@ export interface GrantPorts {
   pause(ms: number): Promise<void>;
 }
 
-/** An OPEN whose decision must be repeated after this time, because of `disputedMs`. */
+/** An OPEN whose decision must be repeated after this time: because of GrantPorts.disputedMs, or at once, because the holders have changed. */
 interface Disputed {
   readonly disputedMs: number;
 }
@@ -341,7 +341,7 @@ export class Holds extends HoldStore {
     if (still?.id !== id) return this.unknownVolume(id, request);
     if (ownershipOf(still) !== ports.ownership) return this.movedPool(id);
     // The pool may also have been lost and taken again, with another holder in its ledger. No writer may begin beside that one.
-    if (this.entryOf(id) !== entry) return this.refuse(id, `The holders of volume ${volume.name} have changed meanwhile: try again`);
+    if (this.entryOf(id) !== entry) return { disputedMs: 0 };
     if (!ports.isWanted())
       return this.refuse(id, `The session ended before volume ${volume.name} was taken over`, STATUS.SHUTTING_DOWN, []);
     return this.give(still, client, opening, ports);
