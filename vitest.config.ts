@@ -1,10 +1,11 @@
 // Six suites: unit tests beside the sources, in parallel; the worlds, which are beside the sources as well and try thousands of random or
-// exhaustive cases; the simulator's seeds; tests with real processes, three files at a time (they
+// exhaustive cases; the simulator's seeds; tests with real processes, four files at a time (they
 // mostly wait, and each has addresses and roots of its own) with longer time-outs; the conformance suite, its two sides in parallel; and
 // further tests with real processes and machines, one file at a time, for which `npm test` has no time (`npm run drills`).
 // All suites resolve the packages to their sources; the daemons are started from bin/, that is from the build.
 
 import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
@@ -87,7 +88,6 @@ const resolution = { resolve: { conditions }, ssr: { resolve: { conditions } } }
 
 /** How the tests beside the sources run. */
 const BESIDE_SOURCES = {
-  maxWorkers,
   // A separate process for each file would double the cost of the tests. unit-setup.ts keeps the files apart.
   isolate: false,
   globalSetup: ['packages/base/src/testing/unit-programs.ts'],
@@ -105,6 +105,9 @@ export default defineConfig({
           include: ['packages/*/src/**/*.test.ts', 'bench/**/*.test.ts', 'scripts/**/*.test.mjs'],
           exclude: ['**/node_modules/**', ...WORLDS],
           ...BESIDE_SOURCES,
+          // Some of these tests wait, so that a third process uses what two leave.
+          maxWorkers: Math.max(3, availableParallelism()),
+          sequence: { groupOrder: 3 },
           // This limit is only for tests that hang: a busy machine may be several times slower.
           testTimeout: STARVED_MS,
           hookTimeout: STARVED_MS,
@@ -116,6 +119,7 @@ export default defineConfig({
           name: 'worlds',
           include: WORLDS,
           ...BESIDE_SOURCES,
+          maxWorkers,
           testTimeout: STARVED_MS,
           hookTimeout: STARVED_MS,
         },
@@ -138,7 +142,7 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['**/node_modules/**', 'test/dist/**', 'test/sim/**', 'test/conformance/**', ...DRILLS],
           // These tests wait more than they compute.
-          maxWorkers: 3,
+          maxWorkers: 4,
           // A separate process for each file would load the common modules again. file-setup.ts keeps the files apart.
           isolate: false,
           setupFiles: ['test/support/file-setup.ts'],

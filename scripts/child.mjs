@@ -9,7 +9,8 @@ const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 };
 /** Time that the group has to end before it is killed; less than the 10 s that `timeout` in .ci/run allows. */
 const GRACE_MS = 5000;
 const SIGNALLED = 128;
-const LEAST_NICE = 19;
+/** A tenth of the processor time of a program that does not give way: with a seventieth (19), time limits of unit tests passed. */
+const GIVES_WAY_NICE = 10;
 
 /**
  * Resolves to `{status, signal}` when the program has ended. The program writes to the stdout and stderr of this process, or to the
@@ -36,7 +37,7 @@ export function runGroup(command, args, { output = 'inherit', givesWay = false, 
     // Listens before the program starts, because a signal without a listener would end only this process.
     for (const signal of Object.keys(SIGNALS)) process.once(signal, pass);
     process.once('exit', killed);
-    const [program, ...first] = givesWay ? ['nice', '-n', String(LEAST_NICE), command] : [command];
+    const [program, ...first] = givesWay ? ['nice', '-n', String(GIVES_WAY_NICE), command] : [command];
     const child = spawn(program, [...first, ...args], { ...options, stdio: ['inherit', output, output], detached: true });
     if (givesWay) lowerSession(child.pid);
     child.once('error', (error) => {
@@ -53,7 +54,7 @@ export function runGroup(command, args, { output = 'inherit', givesWay = false, 
 /** Where the kernel divides the time between sessions, a nice value counts only within one session. */
 function lowerSession(pid) {
   try {
-    writeFileSync(`/proc/${pid}/autogroup`, String(LEAST_NICE));
+    writeFileSync(`/proc/${pid}/autogroup`, String(GIVES_WAY_NICE));
   } catch {
     // The kernel has no such file, or the program could not be started, which 'error' reports.
   }

@@ -47,6 +47,6 @@ test('without a signal, the exit code is that of the program', async () => {
 
 test('a program that gives way, and its children, have the least priority', async () => {
   const { ended, words } = await begin(`nice; true`, { givesWay: true });
-  expect(words).toEqual(['19']);
+  expect(words).toEqual(['10']);
   expect(await ended).toEqual([0, null]);
 });
