@@ -39,6 +39,8 @@ const SYSTEM = [
   'end-and-restart',
   'tutorial',
 ];
+/** None of these tests has an emulated machine, which would lose patience. */
+const SYSTEM_WORKERS = 4;
 const SYSTEM_FILES = SYSTEM.map((name) => `test/integration/${name}.test.ts`);
 
 const isAll = process.argv.includes('--all');
@@ -56,7 +58,7 @@ process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 const sums = [];
 const beside = runBeside(isShort ? [UNIT] : COMPUTING);
 for (const suite of isShort ? SUITES : [UNIT, ...SUITES])
-  sums.push(await runSuite(suite, isShort && suite.name === 'integration' ? { only: SYSTEM_FILES } : {}));
+  sums.push(await runSuite(suite, isShort && suite.name === 'integration' ? { only: SYSTEM_FILES, workers: SYSTEM_WORKERS } : {}));
 sums.push(...(await beside));
 const secondRuns = await repeatFailed(sums.filter(({ name }) => SUITES.some((suite) => suite.name === name && suite.hasProcesses)));
 report(sums);
@@ -96,13 +98,14 @@ async function runBeside(suites) {
   return sums;
 }
 
-async function runSuite({ name, budgetSeconds }, { only = filters, ...options } = {}) {
+async function runSuite({ name, budgetSeconds }, { only = filters, workers, ...options } = {}) {
   const startMs = performance.now();
   const file = join(folder, `${name}.json`);
   rmSync(file, { force: true });
   const result = await runGroup(
     tool('vitest'),
     ['run', '--project', name, '--reporter=default', `--reporter=${join(ROOT, 'scripts/summary-reporter.mjs')}`].concat(
+      workers === undefined ? [] : [`--maxWorkers=${workers}`],
       only.length > 0 ? ['--passWithNoTests', ...only] : [],
     ),
     { ...options, cwd: ROOT, env: { ...process.env, [SUMMARY_FILE_VARIABLE]: file } },
