@@ -3,6 +3,7 @@
 // world judges the content (farm-judge.ts) and the storage (shared-disk.ts), and reports I/O errors, broken rules of the protocol, and I/O
 // that does not go on at the end.
 
+import { whenAssertionFails } from '@rsio/base/lib/assert';
 import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { TAKE } from '@rsio/protocol/wire/messages';
 import '../base/private-keys.ts';
@@ -80,6 +81,7 @@ export class FarmWorld {
     drawHandlesMax(seed);
     whenPeerErrs((sentence) => void this.breaches.push(sentence));
     whenSessionIsLeft((sentence) => void this.breaches.push(sentence));
+    whenAssertionFails(({ stack }) => void this.breaches.push(`An assertion: ${stack}`));
     this.network = new SimNetwork(clock, random);
     const owners = Array.from({ length: this.shape.servers }, (_unused, at) => `big-${at + 1}`);
     this.disk = new SharedDisk(clock, random, this.shape.disk, owners, emptyLedger());

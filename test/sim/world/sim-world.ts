@@ -2,6 +2,7 @@
 // during faults of all kinds; then all faults end, and the final state is judged: everything answered, no buffer lent, no slot taken, no
 // timer left. During the run, it is also a breach if an I/O waits for a long time although a path works and the storage is fast.
 
+import { whenAssertionFails } from '@rsio/base/lib/assert';
 import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
 import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import type { StallPolicy } from '@rsio/common/config/schema/value-types';
@@ -93,6 +94,7 @@ export class SimWorld {
     drawHandlesMax(seed);
     whenPeerErrs((sentence) => void this.breaches.push(sentence));
     whenSessionIsLeft((sentence) => void this.breaches.push(sentence));
+    whenAssertionFails(({ stack }) => void this.breaches.push(`An assertion: ${stack}`));
     if (line !== null) line(`seed ${seed}: ${JSON.stringify(this.shape)}`);
     this.forms = new SimForms(seed, clock, this.trace);
     this.network = new SimNetwork(clock, random);

@@ -2,7 +2,22 @@
 // request or an order, it fails only this one, with E_INTERNAL (toRsError). Assertions never check input from a peer or a person: wrong input
 // causes an RsError (errors.ts), and the process keeps running.
 
-export class AssertionError extends Error {}
+export class AssertionError extends Error {
+  constructor(message: string) {
+    super(message);
+    hear?.(this);
+  }
+}
+
+let hear: ((error: AssertionError) => void) | null = null;
+
+/**
+ * Calls `heard` with each later failed assertion, also with one that fails only its request; null: nobody hears of them. For simulators, whose
+ * judges do not see an answer E_INTERNAL.
+ */
+export function whenAssertionFails(heard: ((error: AssertionError) => void) | null): void {
+  hear = heard;
+}
 
 export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) throw new AssertionError(message);

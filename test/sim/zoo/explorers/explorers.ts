@@ -3,6 +3,7 @@
 // syncs of a volume, a farm, or a replication. A mutant names one of these explorers if the simulator finds it late or not at all. The seed and the options determine
 // a world. Invariant: all worlds run production code, so that a mutant has the same effect as in the simulator.
 
+import { whenAssertionFails } from '@rsio/base/lib/assert';
 import { beyondLife } from '@rsio/protocol/testing/mirror-beyond-lives';
 import { live } from '@rsio/protocol/testing/mirror-copy-lives';
 import { momentViolationOf, violationOf } from '@rsio/protocol/testing/mirror-data-worlds';
@@ -112,8 +113,16 @@ export function exploredMax(explorer: Explorer): number {
     : EXPLORED_MAX;
 }
 
-/** Runs the world of this seed. Returns the fault as a sentence; null: no fault. */
+/** Runs the world of this seed. Returns the fault as a sentence; null: no fault. A failed assertion is a fault, whatever it has failed. */
 export async function explore(explorer: Explorer, options: Partial<WalkOptions>, seed: number): Promise<string | null> {
+  const assertions: string[] = [];
+  whenAssertionFails(({ stack }) => void assertions.push(`An assertion: ${stack}`));
+  const fault = await faultOf(explorer, options, seed);
+  whenAssertionFails(null);
+  return fault ?? assertions[0] ?? null;
+}
+
+async function faultOf(explorer: Explorer, options: Partial<WalkOptions>, seed: number): Promise<string | null> {
   try {
     if (explorer === 'walks') return new World(seed, { ...ANY, ...options }).walk();
     if (explorer === 'given-up') return givenUpWorld(seed);
