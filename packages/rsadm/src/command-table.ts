@@ -26,7 +26,10 @@ import { commandOf, VOLUME_COMMANDS } from './commands/volumes.ts';
 
 /** A method stands for the command that follows from its entry. */
 const LISTED: readonly (readonly [heading: string, commands: readonly (AdmCommand | ServerMethodName)[]])[] = [
-  ['Server', [STATUS, STATS, EVENTS, 'reload', 'readiness', CHECK, INIT, RENAME, IDENTITY_NEW, CONTROL_GROUP_SHOW, CONTROL_GROUP_SET]],
+  [
+    'Server',
+    [STATUS, STATS, EVENTS, 'audit', 'reload', 'readiness', CHECK, INIT, RENAME, IDENTITY_NEW, CONTROL_GROUP_SHOW, CONTROL_GROUP_SET],
+  ],
   ['Network', [INTERFACE_LIST, INTERFACE_ADD, INTERFACE_REMOVE, NAMESPACE_SHOW, NAMESPACE_SET]],
   [
     'Pools',

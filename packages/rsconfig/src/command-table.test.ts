@@ -13,7 +13,7 @@ import { COMMANDS } from './command-table.ts';
 
 /** Commands of no single method, by what they do. */
 const BY_HAND: Readonly<Record<string, readonly string[]>> = {
-  'asks all servers': ['pool list', 'farm', 'servers'],
+  'asks all servers': ['pool list', 'farm', 'servers', 'audit'],
   'edits or shows rscltcfg': [
     ...['interface add', 'interface remove', 'interface list', 'namespace add', 'namespace set', 'namespace remove'],
     ...['server add', 'server list', 'server remove', 'check', 'app add', 'app remove', 'gate add', 'gate remove', 'join'],

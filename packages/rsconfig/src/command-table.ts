@@ -27,6 +27,7 @@ import { MIRROR_WITNESS } from './commands/mirrors/witness.ts';
 import { MIRROR_FORCE } from './commands/mirrors/force.ts';
 import { MIRROR_CREATE } from './commands/mirrors/create.ts';
 import { MIRROR_VERIFY } from './commands/mirrors/verify.ts';
+import { AUDIT } from './commands/server-volumes/audit.ts';
 import { ATTACH, DETACH } from './commands/attach.ts';
 import { SWITCH } from './commands/switch.ts';
 import {
@@ -74,7 +75,7 @@ export const GROUPS: readonly (readonly [heading: string, commands: readonly Con
   ],
   ['Scripts that coordinate', [WAIT_EVENT, SEND]],
   ['Gates for hosts without rsiod', [GATE_ADD, GATE_REMOVE, GATE_LIST, GATE_SHOW, GATE_SECRET]],
-  ['Paths and diagnosis', [STATUS, STATS, TEST, EVENTS, WATCH, DOCTOR]],
+  ['Paths and diagnosis', [STATUS, STATS, TEST, EVENTS, AUDIT, WATCH, DOCTOR]],
   ['Finding servers', [EXPLORE, JOIN]],
   [
     'Configuration file',

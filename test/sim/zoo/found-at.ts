@@ -124,6 +124,8 @@ const EXPLORED: readonly (readonly [seed: number, mutants: readonly string[]])[]
       'read-any',
       'read-lock-one-way',
       'map-volatile',
+      'audit-late',
+      'audit-done-only',
       'map-unset',
       'map-unsynced',
       'clear-unflushed',

@@ -210,6 +210,7 @@ export const COPYING_METHODS = {
     help: 'For a server that copies: reports its state, and gets its orders',
     right: 'copy',
     repeats: 'harmless',
+    unrecorded: 'a peer calls it all the time',
     shows: {},
     params: { reports: { shape: atMost(REPLICATION_REPORTS_MAX, list(REPLICATION_REPORT)), what: 'a list of reports', default: [] } },
     result: object({
@@ -223,6 +224,7 @@ export const COPYING_METHODS = {
     help: 'For a server that copies: makes the next moment',
     right: 'copy',
     repeats: 'journal',
+    unrecorded: 'a peer calls it all the time',
     shows: {},
     params: { replication: id },
     result: object({ nowMs: time, moment: SOURCE_MOMENT }),
@@ -233,6 +235,7 @@ export const COPYING_METHODS = {
     help: 'For a server that copies: it has the moment, so that the source may remove earlier ones',
     right: 'copy',
     repeats: 'journal',
+    unrecorded: 'a peer calls it all the time',
     shows: {},
     params: { replication: id, group: { shape: uuid, what: 'the group of a moment' } },
     result: object({ removed: whole(0, Number.MAX_SAFE_INTEGER, 'Snapshots that were removed') }),

@@ -5,6 +5,7 @@
 import { SERVER_CHANGE_MS } from '@rsio/common/control/limits';
 import { type MethodsOf, SERVER_DAEMON } from '@rsio/common/control/method-table';
 import { count, list, number, object, orNull, text } from '@rsio/base/lib/shape';
+import { AUDIT_METHODS } from './audit-methods.ts';
 import { CLIENT_METHODS, CLIENT_NAME_METHODS } from './client-methods.ts';
 import { FARM_METHODS } from './farm-methods.ts';
 import { JOB_METHODS } from './job-methods.ts';
@@ -46,6 +47,7 @@ export const SERVER_METHODS = {
   ...CLIENT_METHODS,
   ...CLIENT_NAME_METHODS,
   ...OBSERVING_METHODS,
+  ...AUDIT_METHODS,
   ...WITNESS_METHODS,
   ...SERVER_MESSAGE_METHODS,
   'change-show': serverMethod({

@@ -21,6 +21,7 @@ test.each(['', '/', '//', '/tmp/..'])('root %j is the real one', (root) => {
     volumesFile: '/var/lib/rsio/rssrv/volumes.json',
     poolsFile: '/var/lib/rsio/rssrv/pools.json',
     requestsFile: '/var/lib/rsio/rssrv/requests.journal',
+    auditDir: '/var/lib/rsio/rssrv/audit',
     jobsFile: '/var/lib/rsio/rssrv/jobs.json',
     holdersFile: '/var/lib/rsio/rssrv/holders.json',
     fencesFile: '/var/lib/rsio/rssrv/fences.json',

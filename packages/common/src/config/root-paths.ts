@@ -31,6 +31,8 @@ export interface RssrvPaths extends DaemonPaths {
   readonly poolsFile: string;
   /** Journal of requested changes and their answers. */
   readonly requestsFile: string;
+  /** Folder with the audit: who has ordered which change. */
+  readonly auditDir: string;
   /** File with the jobs of the server. */
   readonly jobsFile: string;
   readonly holdersFile: string;
@@ -96,6 +98,7 @@ export function rssrvPaths(root: string): RssrvPaths {
     volumesFile: `${paths.stateDir}/volumes.json`,
     poolsFile: `${paths.stateDir}/pools.json`,
     requestsFile: `${paths.stateDir}/requests.journal`,
+    auditDir: `${paths.stateDir}/audit`,
     jobsFile: `${paths.stateDir}/jobs.json`,
     holdersFile: `${paths.stateDir}/holders.json`,
     fencesFile: `${paths.stateDir}/fences.json`,

@@ -22,14 +22,23 @@ import { LineSplitter } from './line-splitter.ts';
 import { CONTROL_VERSION, type MethodsOf, type MethodTable, type Param } from './method-table.ts';
 import { misfit } from '@rsio/base/lib/shape';
 
+/** Who sends a request. */
+export interface Caller {
+  /** The user of the program that has connected, as the kernel says; null if unknown. */
+  readonly user: string | null;
+  /** The person or program on whose behalf the caller asks, as the caller says; null if it asks for itself. */
+  readonly by: string | null;
+}
+
 /**
  * The functions that execute the methods of a table. `gone`: aborted when the connection of the request is closed; undefined if the request
- * came over no connection of its own.
+ * came over no connection of its own, as then `caller`.
  */
 export type HandlersOf<T extends MethodTable> = {
   readonly [M in keyof MethodsOf<T>]: (
     params: MethodsOf<T>[M]['params'],
     gone?: AbortSignal,
+    caller?: Caller,
   ) => Promise<MethodsOf<T>[M]['result']> | MethodsOf<T>[M]['result'];
 };
 
@@ -38,7 +47,7 @@ export interface Service {
   readonly handlers: Readonly<Record<string, Handler | undefined>>;
 }
 
-type Handler = (params: never, gone?: AbortSignal) => unknown;
+type Handler = (params: never, gone?: AbortSignal, caller?: Caller) => unknown;
 
 export interface ControlServer {
   /** Closes all connections, but continues to accept new connections. */
@@ -61,9 +70,11 @@ export interface ControlBounds {
   readonly unreadBytes: number;
   /** True if only administrators can connect; the audit trail then records the field `by` of each request. */
   readonly isTrusted: boolean;
+  /** Returns the name of the user that has connected; absent if the daemon does not ask. */
+  readonly userOf?: (socket: Socket) => string | null;
 }
 
-const BOUNDS: ControlBounds = {
+export const CONTROL_BOUNDS: ControlBounds = {
   connections: CONTROL_CONNECTIONS_MAX,
   requestsOut: CONTROL_REQUESTS_OUT_MAX,
   lineBytes: CONTROL_LINE_MAX_BYTES,
@@ -82,7 +93,7 @@ export async function startControlServer<T extends MethodTable>(
   table: T,
   handlers: Partial<HandlersOf<T>>,
   log: Log,
-  bounds: ControlBounds = BOUNDS,
+  bounds: ControlBounds = CONTROL_BOUNDS,
 ): Promise<ControlServer> {
   const service: Service = { table, handlers };
   const connections = new Set<Socket>();
@@ -138,6 +149,7 @@ class ControlConnection {
   private readonly gone = new AbortController();
   /** Received requests that wait because the maximum number of requests is in progress. */
   private readonly waiting: string[] = [];
+  private readonly user: string | null;
   private unanswered = 0;
   private hasEnded = false;
 
@@ -148,6 +160,7 @@ class ControlConnection {
     this.bounds = bounds;
     this.log = log;
     this.wrote = wrote;
+    this.user = bounds.userOf?.(socket) ?? null;
     this.splitter = new LineSplitter(bounds.lineBytes);
   }
 
@@ -182,7 +195,7 @@ class ControlConnection {
 
   private take(line: string): void {
     this.unanswered++;
-    void handleLine(this.service, line, this.log, this.bounds, this.gone.signal).then((answer) => {
+    void handleLine(this.service, line, this.log, this.bounds, { gone: this.gone.signal, user: this.user }).then((answer) => {
       if (!this.socket.writable) return;
       this.socket.write(answer, () => this.answered());
       this.wrote();
@@ -204,13 +217,19 @@ class ControlConnection {
 }
 
 /** Executes the request in `line` and returns the answer line. Never rejects. */
-async function handleLine(service: Service, line: string, log: Log, { isTrusted }: ControlBounds, gone: AbortSignal): Promise<string> {
+async function handleLine(
+  service: Service,
+  line: string,
+  log: Log,
+  { isTrusted }: ControlBounds,
+  { gone, user }: { readonly gone: AbortSignal; readonly user: string | null },
+): Promise<string> {
   let id: RequestId = null;
   try {
     const request = parseRequest(line);
     id = request.id;
     checkVersion(request);
-    const execute = checkedCall(service, request.method, request.params, gone);
+    const execute = checkedCall(service, request.method, request.params, gone, { user, by: isTrusted ? request.by : null });
     // A program such as rsweb sends requests for people whom this daemon does not know.
     if (request.by !== null && isTrusted) log.info(`${request.by} asks for ${request.method}`, { audit: true, by: request.by });
     const answer = answerLine(id, { result: await execute() });
@@ -264,7 +283,7 @@ function checkVersion({ method, version }: Request): void {
 }
 
 /** Returns a function that executes the request. Throws E_USAGE for an unknown method or wrong parameters. */
-function checkedCall({ table, handlers }: Service, method: string, params: unknown, gone: AbortSignal): () => unknown {
+function checkedCall({ table, handlers }: Service, method: string, params: unknown, gone: AbortSignal, caller: Caller): () => unknown {
   const entry = Object.hasOwn(table, method) ? table[method] : undefined;
   const handler = entry !== undefined && Object.hasOwn(handlers, method) ? handlers[method] : undefined;
   if (entry === undefined || handler === undefined) {
@@ -274,7 +293,7 @@ function checkedCall({ table, handlers }: Service, method: string, params: unkno
   }
   // The method is known only at run time, so checkedParams, and not TypeScript, checks that the parameters match the handler.
   const checked = checkedParams(method, entry.params, params);
-  return () => handler(checked as never, gone);
+  return () => handler(checked as never, gone, caller);
 }
 
 function errorAnswer(error: RsError): { code: string; message: string; context: unknown } {

@@ -37,6 +37,7 @@ test.for<[string[], string[]]>([
     [''],
     [
       'appliance',
+      'audit',
       'check',
       'client',
       'completion',

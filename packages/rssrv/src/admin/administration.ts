@@ -5,14 +5,14 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { RssrvPaths } from '@rsio/common/config/root-paths';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import { startControlServer, type ControlServer, type HandlersOf } from '@rsio/common/control/control-server';
+import { type Caller, CONTROL_BOUNDS, startControlServer, type ControlServer, type HandlersOf } from '@rsio/common/control/control-server';
 import { CONTROL_VERSION, type EventView } from '@rsio/common/control/method-table';
 import { SERVER_METHODS, type ServerMethodName, type ServerMethods } from '@rsio/api/rssrv/server-methods';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { programVersion } from '@rsio/base/lib/version';
 import { stepReached } from '../pools/disk/kill-step.ts';
 import { LOCAL_ASKER, clientAsker, limitOf, sharesVolumes, type Asker } from '../pools/asker.ts';
-import { poolNamed, type PoolState } from '../pools/catalogue.ts';
+import { poolNamed, type PoolState, type VolumeName } from '../pools/catalogue.ts';
 import type { PoolMemory } from '../pools/pool-memory.ts';
 import { PoolVerbs } from '../pools/pool-verbs.ts';
 import type { Farms } from '../farm/farms.ts';
@@ -38,13 +38,16 @@ import type { Voters } from '../mirrors/voters.ts';
 import { witnessHandlers } from '../mirrors/witness-handlers.ts';
 import type { VolumeFailure } from '../volumes/volume-failures.ts';
 import { eventOf } from '../events/event-log.ts';
+import { AuditFiles } from '../events/audit-files.ts';
 import { StorageWatch } from '../events/storage-watch.ts';
+import { peerUser } from '../machine/peer-user.ts';
 import { haltHandlers } from '../volumes/throttle/halt-handlers.ts';
 import type { Halts } from '../volumes/throttle/halts.ts';
 import type { Holds } from '../volumes/holds/holds.ts';
 import type { OwnedLedgers } from '../volumes/holds/owned-ledgers.ts';
 import type { ChangeQueue } from './change-queue.ts';
 import { accessHandlers, type AccessPorts } from './access-handlers.ts';
+import { Audit } from './audit.ts';
 import { clientHandlers, type ClientPorts } from './client-handlers.ts';
 import { clientNameHandlers } from './client-rename.ts';
 import { farmHandlers } from './farm-handlers.ts';
@@ -114,6 +117,8 @@ interface Asked {
   readonly id: string | null;
   readonly method: ServerMethodName;
   readonly params: object;
+  /** Name of the asker in the audit. */
+  readonly who: string;
 }
 
 export class Administration {
@@ -131,6 +136,8 @@ export class Administration {
   private readonly jobs: JobService;
   private readonly inventory: Inventory;
   private readonly journal: Journal;
+  private readonly auditFiles: AuditFiles;
+  private readonly audit: Audit;
   private readonly requests: Requests;
   private readonly remote: RemoteRequests;
   private readonly startedMs: number;
@@ -148,12 +155,20 @@ export class Administration {
     this.pools = ports.pools;
     const { pools } = this;
     this.journal = new Journal(ports.paths.requestsFile, log);
+    this.auditFiles = new AuditFiles(ports.paths.auditDir);
+    this.audit = new Audit({
+      clock,
+      log,
+      files: this.auditFiles,
+      stateOf: (wanted) => manifestNamed(this.pools.states, wanted),
+    });
     this.requests = new Requests(this.journal, clock);
     this.remote = new RemoteRequests({
       clock,
       log,
       config: () => ports.config(),
-      execute: (method, params, asker, id, waiter) => this.execute({ node: asker.node, id, method, params }, asker, waiter, asker),
+      execute: (method, params, asker, id, waiter) =>
+        this.execute({ node: asker.node, id, method, params, who: asker.by }, asker, waiter, asker),
     });
     this.readSocket = new ReadSocket(ports.paths.readSocket, this.localHandlers(), clock, log);
     this.verbs = new PoolVerbs({
@@ -276,7 +291,10 @@ export class Administration {
   async start(): Promise<void> {
     const { paths, log } = this.ports;
     this.upkeep.judgeSpace();
-    this.control = await startControlServer(paths.controlSocket, SERVER_METHODS, this.localHandlers(), log);
+    this.control = await startControlServer(paths.controlSocket, SERVER_METHODS, this.localHandlers(), log, {
+      ...CONTROL_BOUNDS,
+      userOf: peerUser,
+    });
     await (await this.readSocket.prepare(this.ports.config().server.controlGroup)).commit();
     void this.jobs.start();
     this.look();
@@ -303,6 +321,8 @@ export class Administration {
   async close(): Promise<void> {
     await this.pools.close();
     await this.journal.close();
+    await this.auditFiles.close();
+    this.audit.close();
   }
 
   /** Answers an ADMIN of a session. Never rejects. */
@@ -342,8 +362,8 @@ export class Administration {
     const names = Object.keys(SERVER_METHODS) as ServerMethodName[];
     const entries = names.map((method) => [
       method,
-      (params: { readonly request?: string | null }) =>
-        this.execute({ node: null, id: params.request ?? null, method, params }, LOCAL_ASKER, LOCAL_WAITER, null),
+      (params: { readonly request?: string | null }, _gone: unknown, caller?: Caller) =>
+        this.execute({ node: null, id: params.request ?? null, method, params, who: personOf(caller) }, LOCAL_ASKER, LOCAL_WAITER, null),
     ]);
     return Object.fromEntries(entries) as HandlersOf<typeof SERVER_METHODS>;
   }
@@ -352,17 +372,21 @@ export class Administration {
    * Executes a method. A request with an id is executed only once, however often it arrives. `remote` checks the client's rights again when
    * a change begins; it is null for a local program.
    */
-  private async execute({ node, id, method, params }: Asked, asker: Asker, waiter: Waiter, remote: RemoteAsker | null): Promise<unknown> {
+  private async execute(order: Asked, asker: Asker, waiter: Waiter, remote: RemoteAsker | null): Promise<unknown> {
+    const { node, id, method, params } = order;
     const { changes, clock } = this.ports;
-    const call = (queue: Changes, values: object): unknown => (this.handlers(asker, queue)[method] as (given: object) => unknown)(values);
-    if (id === null) return call(changes, params);
-    return this.requests.execute({ node, id, method, params: { ...params, request: null } }, waiter, async (execution) => {
-      remote?.check(method);
-      return call(
-        gated(changes, execution, () => remote?.check(method), clock),
-        { ...params, request: execution.stamp },
-      );
-    });
+    const call = async (queue: Changes, values: object): Promise<unknown> =>
+      (this.handlers(asker, queue)[method] as (given: object) => unknown)(values);
+    if (id === null) return this.audit.around(order, () => call(changes, params));
+    return this.requests.execute({ node, id, method, params: { ...params, request: null } }, waiter, (execution) =>
+      this.audit.around(order, async () => {
+        remote?.check(method);
+        return call(
+          gated(changes, execution, () => remote?.check(method), clock),
+          { ...params, request: execution.stamp },
+        );
+      }),
+    );
   }
 
   private handlers(asker: Asker, changes: Changes): HandlersOf<typeof SERVER_METHODS> {
@@ -401,6 +425,7 @@ export class Administration {
       ...witnessHandlers(log, this.ports.voters, this.ports.config().server.witness, asker),
       ...messageHandlers(this.remote.mailboxes, clients.volumes, this.ports, asker),
       'change-show': () => ({ change: this.ports.changes.view }),
+      audit: (params) => this.audit.read(params),
       reload: async () => ({ applied: await this.ports.reload(asker.by) }),
     };
   }
@@ -432,6 +457,18 @@ export class Administration {
     const state = this.pools.states.find((pool) => pool.name === name);
     return this.jobs.idsIn({ name, id: state?.identity?.id ?? null }, new Set(state?.volumes.keys() ?? []));
   }
+}
+
+/** Name in the audit of a person, or of a program that asks on behalf of one. */
+function personOf(caller: Caller | undefined): string {
+  const user = caller?.user ?? 'an unknown user';
+  return (caller?.by ?? null) === null ? user : `${caller?.by}, by ${user}`;
+}
+
+function manifestNamed(pools: readonly PoolState[], { name, universe }: VolumeName): object | null {
+  for (const { volumes } of pools)
+    for (const manifest of volumes.values()) if (manifest.name === name && manifest.universe === universe) return manifest;
+  return null;
 }
 
 // Executes the methods about pools. The class Pools owns the pools and their locks. Invariant: if a file system does not answer, only

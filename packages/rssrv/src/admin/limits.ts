@@ -36,6 +36,16 @@ export const USED_SILENT_MS = 1_000;
 /** Maximum number of reasons against a restart, and of clients in one warning, that one answer names. */
 export const READINESS_REASONS_MAX = 64;
 
+/**
+ * One client has at most AUDIT_ORDERS_AT_ONCE entries in the audit, and one more in each AUDIT_ORDER_EACH_MS: a client that floods the server
+ * for a week fills a quarter of the book of clients. Further orders are counted.
+ */
+export const AUDIT_ORDERS_AT_ONCE = 1_000;
+export const AUDIT_ORDER_EACH_MS = 10_000;
+/** Longest text of one value in an entry of the audit, and most parameters and changes of one. Longer texts and lists are cut. */
+export const AUDIT_TEXT_MAX_CHARS = 256;
+export const AUDIT_LIST_MAX = 32;
+
 // --- admin/remote: requests of clients.
 
 /** Maximum number of requests, of all clients together, that are in progress or waiting. Further requests are refused. */

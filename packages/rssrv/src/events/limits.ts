@@ -6,3 +6,7 @@
  * reported together, as a number.
  */
 export const VOLUMES_NAMED_MAX = 20;
+
+/** A book of the audit keeps the last AUDIT_FILES_MAX files of AUDIT_FILE_BYTES: about 200,000 orders on the server, and as many of clients. */
+export const AUDIT_FILE_BYTES = 1024 * 1024;
+export const AUDIT_FILES_MAX = 64;

@@ -99,6 +99,7 @@ function load() {
     fallocate: () => library.func('int fallocate(int file, int mode, int64_t offset, int64_t length)'),
     fileLock: () => library.func('int fcntl(int file, int command, void *lock)'),
     flock: () => library.func('int flock(int file, int operation)'),
+    getsockopt: () => library.func('int getsockopt(int socket, int level, int option, _Out_ void *value, _Inout_ uint32_t *length)'),
     ioctl: () => library.func('int ioctl(int file, uint64_t request, void *structure)'),
     lseek: () => library.func('int64_t lseek(int file, int64_t offset, int whence)'),
     posixFadvise: () => library.func('int posix_fadvise(int file, int64_t offset, int64_t length, int advice)'),

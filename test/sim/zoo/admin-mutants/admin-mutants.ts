@@ -1,8 +1,9 @@
-// Mutants of commands that clients send to a server (A1 to A6): rights, repeated requests, requests that nobody waits for, the pace of
+// Mutants of commands that clients send to a server (A1 to A6, G52): rights, repeated requests, requests that nobody waits for, the pace of
 // lists, long answers, and the announcements of changes. The zoo hunts these mutants in the worlds of explorers/admin-worlds.ts and
 // explorers/list-worlds.ts.
 
 import type { ServerMethodName } from '@rsio/api/rssrv/server-methods';
+import { Audit, type Order } from '@rsio/rssrv/admin/audit';
 import { ClientPace, ReadTurns } from '@rsio/rssrv/admin/remote/client-pace';
 import { LongAnswers } from '@rsio/rssrv/admin/remote/long-answers';
 import { RemoteAsker } from '@rsio/rssrv/admin/remote/remote-requests';
@@ -61,6 +62,32 @@ const REQUESTS: readonly Mutant[] = [
   },
 ];
 
+type Recorded = [Order, { readonly outcome: string }];
+
+const AUDIT: readonly Mutant[] = [
+  {
+    name: 'audit-late',
+    rule: 'G52',
+    breaks: 'An order is answered before the audit has it',
+    apply: () =>
+      override<Audit, Recorded, Promise<void>>(Audit, 'record', (original) => (self, order, outcome) => {
+        void original(self, order, outcome);
+        return Promise.resolve();
+      }),
+  },
+  {
+    name: 'audit-done-only',
+    rule: 'G52',
+    breaks: 'The audit has no refused orders',
+    apply: () =>
+      override<Audit, Recorded, Promise<void>>(
+        Audit,
+        'record',
+        (original) => (self, order, outcome) => (outcome.outcome === 'done' ? original(self, order, outcome) : Promise.resolve()),
+      ),
+  },
+];
+
 const LISTS: readonly Mutant[] = [
   {
     name: 'told-after-only',
@@ -82,6 +109,6 @@ const LISTS: readonly Mutant[] = [
 ];
 
 export const ADMIN_MUTANTS: readonly Mutant[] = [
-  ...REQUESTS.map((mutant): Mutant => ({ ...mutant, explorer: 'admin' })),
+  ...[...REQUESTS, ...AUDIT].map((mutant): Mutant => ({ ...mutant, explorer: 'admin' })),
   ...LISTS.map((mutant): Mutant => ({ ...mutant, explorer: 'lists' })),
 ];

@@ -1,4 +1,4 @@
-// ADMIN requests of three clients to one server (A1 to A5): lists, which are long, and changes that may be repeated with the same id. The
+// ADMIN requests of three clients to one server (A1 to A5, G52): lists, which are long, and changes that may be repeated with the same id. The
 // sessions end, the rights of the clients change, and the listener restarts. Requests, journal, queue and long answers are production code.
 // Invariant: the judge knows only what arrived, what began, and what was answered.
 
@@ -8,8 +8,11 @@ import { join } from 'node:path';
 import { RsError } from '@rsio/base/lib/errors';
 import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { SeededRandom } from '@rsio/base/testing/seeded-random';
+import type { AuditEntry } from '@rsio/api/rssrv/audit-methods';
+import type { Log } from '@rsio/base/log/log';
 import { volume } from '@rsio/api/testing/server-views';
 import type { ClientRights } from '@rsio/common/config/schema/types';
+import { Audit } from '@rsio/rssrv/admin/audit';
 import { ChangeQueue } from '@rsio/rssrv/admin/change-queue';
 import { REMOTE_READS_AT_ONCE_MAX } from '@rsio/rssrv/admin/limits';
 import { type AskingSession, type RemoteAsker, RemoteRequests } from '@rsio/rssrv/admin/remote/remote-requests';
@@ -20,7 +23,13 @@ import { turns } from '@rsio/rssrv/testing/contenders';
 
 const NODES = ['big-1', 'big-2', 'venus'];
 const [STEPS, SETTLING_STEPS, IDS, LISTED, WORK_MS, WITHIN_MS] = [60, 200, 6, 300, 400, 800];
-const QUIET = { info: () => undefined, warn: () => undefined, error: () => undefined };
+const QUIET: Log = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  child: () => QUIET,
+};
 
 /** A session of a client, as the listener sees it. */
 interface Session extends AskingSession {
@@ -53,10 +62,19 @@ class AdminWorld {
   /** For each asker and id: true if its answer is to be kept. */
   private readonly begun = new Map<string, boolean>();
   private reading: string[] = [];
+  /** Nodes and ids of orders in the audit, which a restart keeps. */
+  private readonly audited = new Set<string>();
+  private readonly audit: Audit;
 
   constructor(random: SeededRandom, folder: string) {
     this.random = random;
     this.file = join(folder, 'requests.journal');
+    const add = async (_book: unknown, { who, id }: AuditEntry): Promise<void> => {
+      await turns();
+      this.audited.add(`${who} ${id}`);
+    };
+    const files = { add, read: () => Promise.resolve({ entries: [], isWhole: true }) };
+    this.audit = new Audit({ clock: this.clock, log: QUIET, files, stateOf: () => null });
   }
 
   async run(): Promise<string | null> {
@@ -132,14 +150,16 @@ class AdminWorld {
   /** As administration.ts executes a request with an id. */
   private execute(method: 'volume-create', params: object, asker: RemoteAsker, id: string, waiter: Waiter): Promise<unknown> {
     const check = (): void => asker.check(method);
-    return this.requests.execute({ node: asker.node, id, method, params }, waiter, async (execution) => {
-      check();
-      const queue = {
-        run: <T>(work: Parameters<ChangeQueue['run']>[0]) => this.queue.run(work, 'a change') as Promise<T>,
-        checkWanted: check,
-      };
-      return gated(queue, execution, check, this.clock).run(() => this.change(asker.node, id));
-    });
+    return this.requests.execute({ node: asker.node, id, method, params }, waiter, (execution) =>
+      this.audit.around({ who: asker.node, node: asker.node, id, method, params }, async () => {
+        check();
+        const queue = {
+          run: <T>(work: Parameters<ChangeQueue['run']>[0]) => this.queue.run(work, 'a change') as Promise<T>,
+          checkWanted: check,
+        };
+        return gated(queue, execution, check, this.clock).run(() => this.change(asker.node, id));
+      }),
+    );
   }
 
   private work(): Promise<void> {
@@ -185,7 +205,9 @@ class AdminWorld {
 
   private async create(session: Session, id: string): Promise<void> {
     const params = JSON.stringify({ name: id, sizeBytes: 512 });
-    await this.send(session, { what: 'admin-call', id, method: 'volume-create', params, withinMs: WITHIN_MS });
+    const reply = await this.send(session, { what: 'admin-call', id, method: 'volume-create', params, withinMs: WITHIN_MS });
+    if ('part' in reply && !this.audited.has(`${session.node} ${id}`))
+      this.fails(`G52: the order ${id} of ${session.node} is answered, and is not in the audit`);
   }
 
   /** A5. */

@@ -1,0 +1,174 @@
+// Tests what the audit records of an order, and its bounds for clients. Rules: G52.
+
+import type { AuditEntry } from '@rsio/api/rssrv/audit-methods';
+import { SERVER_METHODS, type ServerMethodName } from '@rsio/api/rssrv/server-methods';
+import { RsError } from '@rsio/base/lib/errors';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { beforeEach, expect, test } from 'vitest';
+import type { Book } from '../events/audit-files.ts';
+import { Audit, isRecorded, type Order } from './audit.ts';
+import { AUDIT_LIST_MAX, AUDIT_ORDER_EACH_MS, AUDIT_ORDERS_AT_ONCE, AUDIT_TEXT_MAX_CHARS } from './limits.ts';
+
+let clock: FakeClock;
+let kept: [Book, AuditEntry][];
+let state: Map<string, object>;
+let warnings: string[];
+let failure: Error | null;
+let audit: Audit;
+
+beforeEach(() => {
+  clock = new FakeClock();
+  kept = [];
+  warnings = [];
+  failure = null;
+  state = new Map<string, object>([['oracle', { name: 'oracle', sizeBytes: 1, request: 'a', clients: null }]]);
+  const nothing = (): void => undefined;
+  audit = new Audit({
+    clock,
+    log: {
+      debug: nothing,
+      info: nothing,
+      error: nothing,
+      warn: (text: string) => void warnings.push(text),
+      child: () => {
+        throw new Error('no child');
+      },
+    },
+    files: {
+      add: async (book, entry) => {
+        if (failure !== null) throw failure;
+        kept.push([book, entry]);
+      },
+      read: async (matches, limit) => ({
+        entries: kept
+          .map(([, entry]) => entry)
+          .filter(matches)
+          .slice(-limit),
+        isWhole: true,
+      }),
+    },
+    stateOf: ({ name }) => state.get(name) ?? null,
+  });
+});
+
+const VOLUME = { name: 'oracle', universe: 0 };
+
+function order(method: ServerMethodName, params: object = VOLUME, over: Partial<Order> = {}): Order {
+  return { who: 'root', node: null, id: 'x1', method, params, ...over };
+}
+
+async function give(given: Order, work: () => unknown = () => undefined): Promise<AuditEntry> {
+  await audit.around(given, async () => work()).catch(() => undefined);
+  return kept.at(-1)![1];
+}
+
+test('what an order changes is told, with its asker, its parameters and its id', async () => {
+  const entry = await give(order('volume-grow', { ...VOLUME, sizeBytes: 2, pool: null, request: 'x1' }), () =>
+    state.set('oracle', { name: 'oracle', sizeBytes: 2, request: 'b', clients: ['mars'] }),
+  );
+  expect(entry).toEqual({
+    atMs: clock.wallMs(),
+    who: 'root',
+    order: 'volume-grow',
+    volume: 'oracle',
+    asked: ['sizeBytes=2'],
+    changes: ['sizeBytes: 1 -> 2', 'clients: null -> ["mars"]'],
+    outcome: 'done',
+    why: null,
+    id: 'x1',
+    left: null,
+  });
+});
+
+test('a volume that is renamed is followed, one that is created or removed is told', async () => {
+  const renamed = await give(order('volume-rename', { ...VOLUME, newName: 'ledger', newUniverse: null }), () => {
+    state.set('ledger', { ...state.get('oracle'), name: 'ledger' });
+    state.delete('oracle');
+  });
+  expect(renamed.changes).toEqual(['name: oracle -> ledger']);
+  expect((await give(order('volume-create'), () => state.set('oracle', {}))).changes).toEqual(['created']);
+  expect((await give(order('volume-remove'), () => state.delete('oracle'))).changes).toEqual(['gone']);
+});
+
+test('an order about one volume in a list names it, and what a reload has applied is told', async () => {
+  expect((await give(order('volume-snapshot', { snapshots: [{ ...VOLUME, snapshot: 'monday' }] }))).volume).toBe('oracle');
+  expect((await give(order('volume-promote', { volumes: [VOLUME, { name: 'b', universe: 1 }] }))).volume).toBeNull();
+  expect((await give(order('reload', {}), () => ({ applied: ['client mars is new'] }))).changes).toEqual(['client mars is new']);
+});
+
+test('the entry precedes the answer, and a refused order has one, and its error', async () => {
+  const refused = audit.around(order('volume-remove', VOLUME, { who: 'client mars', node: 'mars' }), async () => {
+    throw new RsError('E_RIGHTS', 'Client mars may not\nremove');
+  });
+  await expect(refused).rejects.toMatchObject({ code: 'E_RIGHTS' });
+  expect(kept).toEqual([
+    [
+      'clients',
+      expect.objectContaining({ who: 'client mars', outcome: 'E_RIGHTS', why: String.raw`Client mars may not\nremove`, changes: [] }),
+    ],
+  ]);
+  expect(await audit.around(order('volume-stop'), async () => kept.length)).toBe(1);
+  expect(kept.at(-1)![0]).toBe('server');
+});
+
+test('reads, and what machines repeat all the time, have no entry; every other method has one', async () => {
+  for (const method of Object.keys(SERVER_METHODS) as ServerMethodName[]) {
+    kept = [];
+    await audit.around(order(method, {}), async () => undefined);
+    expect([method, kept.length]).toEqual([method, isRecorded(SERVER_METHODS[method]) ? 1 : 0]);
+  }
+  const unrecorded = (Object.keys(SERVER_METHODS) as ServerMethodName[]).filter(
+    (method) => SERVER_METHODS[method].repeats !== null && !isRecorded(SERVER_METHODS[method]),
+  );
+  expect(unrecorded.toSorted()).toEqual([
+    'config-check',
+    'message-send',
+    'message-take',
+    'replication-confirm',
+    'replication-moment',
+    'replication-poll',
+  ]);
+});
+
+test('no text of an asker is longer than its bound, or has control characters', async () => {
+  const hostile = `\u001b[31m${'x'.repeat(10_000)}`;
+  const many = Object.fromEntries(Array.from({ length: 100 }, (_unused, at) => [`p${at}`, hostile]));
+  const entry = await give(order('volume-set', { ...VOLUME, ...many }, { who: hostile }), () => {
+    throw new Error(hostile);
+  });
+  expect(entry.asked).toHaveLength(AUDIT_LIST_MAX);
+  for (const text of [entry.who, entry.why!, ...entry.asked]) {
+    expect(text.length).toBeLessThan(AUDIT_TEXT_MAX_CHARS + 20);
+    expect(text).not.toMatch(/\p{Cc}/u);
+  }
+});
+
+test('a client that floods has a bounded number of entries, its next one counts the others, and nobody else loses any', async () => {
+  const flood = order('volume-remove', VOLUME, { who: 'client mars', node: 'mars' });
+  for (let at = 0; at < AUDIT_ORDERS_AT_ONCE + 7; at++) await give(flood);
+  expect(kept).toHaveLength(AUDIT_ORDERS_AT_ONCE);
+  expect((await give(order('volume-remove', VOLUME, { who: 'client venus', node: 'venus' }))).left).toBeNull();
+  expect((await give(order('volume-remove'))).left).toBeNull();
+  clock.advance(AUDIT_ORDER_EACH_MS);
+  expect((await give(flood)).left).toBe(7);
+});
+
+test('a disk that fails delays no order, and the log names the order', async () => {
+  failure = new Error('no space left on device');
+  expect(await audit.around(order('volume-stop'), async () => 'stopped')).toBe('stopped');
+  expect(warnings).toEqual([expect.stringMatching(/^An order is missing in the audit, volume-stop by root: no space left/)]);
+});
+
+test('the list is narrowed by time, asker and volume', async () => {
+  await give(order('reload', {}));
+  clock.advance(3_600_000);
+  await give(order('volume-stop'));
+  await give(order('volume-stop', VOLUME, { who: 'client mars', node: 'mars' }));
+  const read = async (over: object): Promise<string[]> =>
+    (await audit.read({ since: null, who: null, volume: null, limit: 10, ...over })).entries.map((one) => `${one.order} ${one.who}`);
+  expect(await read({})).toHaveLength(3);
+  expect(await read({ since: '30m' })).toEqual(['volume-stop root', 'volume-stop client mars']);
+  expect(await read({ who: 'mars' })).toEqual(['volume-stop client mars']);
+  expect(await read({ volume: 'oracle', who: 'root' })).toEqual(['volume-stop root']);
+  await expect((async () => audit.read({ since: 'yesterday', who: null, volume: null, limit: 1 }))()).rejects.toThrow(/Wrong --since/);
+});
