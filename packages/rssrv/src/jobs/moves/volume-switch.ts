@@ -96,7 +96,7 @@ export class VolumeSwitch {
       now = await work();
     } catch (thrown) {
       if (!(thrown instanceof OutcomeUnknown)) this.suspend(id, null);
-      else ports.volumes.suspend(id, `${reason}, until its pools say which file it has: see rsadm job list`, false);
+      else ports.volumes.suspend(id, `${reason}, until its pools say which file it has: see rsadm jobs`, false);
       throw thrown;
     }
     await ports.inForce().replaceVolume(was, now);
