@@ -59,10 +59,10 @@ export async function prepared(scene: UpgradeScene): Promise<void> {
   const { server, client, refused, both, before, report } = scene;
   await Promise.all([server, client, refused, both].map((machine) => networked(machine)));
   await Promise.all([
-    install(server, before, 'server'),
-    install(client, before, 'client'),
-    install(refused, before, 'client'),
-    install(both, before, 'server', 'client'),
+    install(server, before, 'common', 'server'),
+    install(client, before, 'common', 'client'),
+    install(refused, before, 'common', 'client'),
+    install(both, before, 'common', 'server', 'client'),
   ]);
   await served(server, [address(0, 0), address(1, 0)]);
   await served(both, [address(2, 1)]);
