@@ -39,7 +39,8 @@ const BLOCK_BYTES = 4096;
 const KEY = 7n;
 const EVERY = '5s';
 const SHOWN_MAX = 12;
-const DAY_MS = 86_400_000;
+const DAY_HOURS = 24;
+const DAY_MS = DAY_HOURS * 3_600_000;
 const YEAR_DAYS = 365;
 
 /** The replicated volume, and the mirror; each has a load. */
@@ -373,7 +374,8 @@ const CHANGES_AT_CLIENT = [
 /** A schedule whose next snapshot, which is made at a midnight of UTC, is not due tonight, because all snapshots must stay as they are. */
 function restingSchedule(): string {
   const tomorrow = Math.floor(Date.now() / DAY_MS) + 1;
-  return `every ${tomorrow % YEAR_DAYS === 0 ? YEAR_DAYS + 1 : YEAR_DAYS}d keep 2`;
+  const days = tomorrow % YEAR_DAYS === 0 ? YEAR_DAYS + 1 : YEAR_DAYS;
+  return `every ${days * DAY_HOURS}h keep 2`;
 }
 
 function statusOf(answer: unknown): { readonly status: number } {
