@@ -60,11 +60,13 @@ async function attached(machine: Guest, server: Guest, at: string): Promise<void
 export async function prepared(scene: UpgradeScene): Promise<void> {
   const { server, client, refused, both, before, report } = scene;
   await Promise.all([server, client, refused, both].map((machine) => networked(machine)));
+  // The first packages of 0.2.0 had no rsio-common, and the later ones need theirs.
+  const common = (await server.try(`ls ${before}/rsio-common_*.deb`)).code === 0 ? ['common'] : [];
   await Promise.all([
-    install(server, before, 'common', 'server'),
-    install(client, before, 'common', 'client'),
-    install(refused, before, 'common', 'client'),
-    install(both, before, 'common', 'server', 'client'),
+    install(server, before, ...common, 'server'),
+    install(client, before, ...common, 'client'),
+    install(refused, before, ...common, 'client'),
+    install(both, before, ...common, 'server', 'client'),
   ]);
   await served(server, [address(0, 0), address(1, 0)]);
   await served(both, [address(2, 1)]);
