@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { perlFiles, perlProblems } from './perl-files.mjs';
 import { codeFile } from './program-loader.cjs';
 
-const PNPM = 'pnpm@12.21.0';
+export const PNPM = 'pnpm@12.21.0';
 /**
  * With confirmModulesPurge=false, pnpm replaces modules of another pnpm version without asking. If pnpm had to ask, it would fail without a
  * terminal.
