@@ -2,15 +2,20 @@
 // a crash at any moment, the map on disk must have the bit of every region that was written to since its bit was last cleared. The random
 // test fails if the wrapper leaves out syncs, writes an older page last, or clears a region during a change. Rules: M2.
 
+import { createHash } from 'node:crypto';
 import { AssertionError } from '@rsio/base/lib/assert';
-import { MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';
+import { MIRROR_ID_CHARS, MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { describe, expect, it } from 'vitest';
 import { EMPTY, IDENTITY, missing, open, openClean, REGIONS, SlowBackend, walk, write } from '../testing/intent-scene.ts';
 import { SimulatedMapDisk } from '../testing/map-disk.ts';
 import { IntentBackend } from './intent-backend.ts';
+import { MAP_HEADER_BYTES } from './limits.ts';
+import { decodeHeader, encodeHeader } from './map-file.ts';
 import { MapWriter, readMap } from './map-writer.ts';
 
+/** Place of the checksum in the header, which covers all fields before it. */
+const CHECKSUM_AT = 24 + MIRROR_ID_CHARS;
 /** A crash that loses all data that was not synced. */
 const NOTHING = (): number => 0;
 
@@ -123,6 +128,27 @@ describe('a bit that was written without a sync', () => {
   });
 });
 
+it.each(['write', 'sync'])(
+  'a region of a grown map does not count if the %s of the header fails, and a later change tries again',
+  async (what) => {
+    const scene = await openClean(32_765);
+    scene.backend.intents.grow(REGIONS * MIRROR_REGION_BYTES);
+    const ended: Status[] = [];
+    const { syncs } = scene.disk;
+    write(scene, REGIONS - 1, (status) => ended.push(status));
+    while (scene.disk.syncs === syncs) scene.disk.step();
+    if (what === 'sync') scene.disk.step();
+    scene.disk.step('EIO');
+    expect([ended, scene.errors, scene.disk.isBusy]).toEqual([[STATUS.IO_ERROR], ['EIO'], false]);
+    write(scene, REGIONS - 1);
+    expect(scene.inner.running).toHaveLength(0);
+    scene.disk.settle();
+    expect(scene.inner.running).toHaveLength(1);
+    const header = await scene.disk.crash(NOTHING).read(MAP_HEADER_BYTES, 0);
+    expect(decodeHeader(header, IDENTITY)).toEqual({ identity: IDENTITY, regions: REGIONS });
+  },
+);
+
 describe('a region', () => {
   it('is not cleared while a change of it waits or runs', async () => {
     const scene = await openClean();
@@ -168,6 +194,18 @@ describe('a map', () => {
     const { map, trouble: said } = await readMap(file, what === 'of other data' ? 'b'.repeat(32) : IDENTITY, REGIONS);
     expect(said).toContain(trouble);
     expect([0, 5, REGIONS - 1].map((region) => map.isSet(region))).toEqual([true, true, true]);
+  });
+
+  it.each([
+    ['of another program', 0, 'it has another format'],
+    ['of another format', 11, 'it has another format'],
+    ['with regions of another size', 15, 'it has regions of another size'],
+  ])('%s is one of ones, although its checksum is right', (_, byte, trouble) => {
+    const header = encodeHeader({ identity: IDENTITY, regions: REGIONS });
+    expect(decodeHeader(header, IDENTITY)).toEqual({ identity: IDENTITY, regions: REGIONS });
+    header[byte]! ^= 1;
+    createHash('sha256').update(header.subarray(0, CHECKSUM_AT)).digest().copy(header, CHECKSUM_AT);
+    expect(decodeHeader(header, IDENTITY)).toBe(trouble);
   });
 
   it('that cannot be read is one of ones, and is written anew before anything else', async () => {

@@ -86,6 +86,8 @@ test('PLACE is refused for a volume that is not free for it, and names the reaso
   const volume = scene.volumes[0]!;
   const refused: readonly [Partial<typeof volume>, number, RegExp][] = [
     [{ clients: ['mars'] }, VOTED.REFUSED, /no volume db for client big-2/],
+    [{ universe: 7 }, VOTED.REFUSED, /no volume db for client big-2/],
+    [{ name: 'other' }, VOTED.REFUSED, /no volume db for client big-2/],
     [{ shared: true }, VOTED.REFUSED, /shared/],
     [{ readonly: true }, VOTED.REFUSED, /read-only/],
     [{ replica: { mirror: 'b'.repeat(32), identity: 'e'.repeat(32), mapPath: '' } }, VOTED.DIFFERENT, /another mirror/],
@@ -141,6 +143,22 @@ test('UNPLACE ends the handle first, and may be repeated', async () => {
   expect(await scene.open(BIG2, 1)).toMatchObject({ status: STATUS.REPLICA });
 });
 
+test('UNPLACE tells the clients of the volume, and says so if the storage does not answer', async () => {
+  const told: string[] = [];
+  const scene = await placed((ports) => ({ ...ports, listChanged: (volumes) => void told.push(...volumes.map(({ name }) => name)) }));
+  await scene.open(BIG2, 1);
+  told.length = 0;
+  scene.hung = [];
+  const late = unplace(scene, 1);
+  await expect.poll(() => scene.hung?.length, SOON).toBe(1);
+  scene.clock.advance(REPLICA_WAIT_MS);
+  expect(await late).toMatchObject({ voted: VOTED.REFUSED, sentence: expect.stringMatching(/still a replica/), replica: null });
+  expect([scene.isReplica, told]).toEqual([true, []]);
+  await scene.letGo();
+  await expect.poll(() => told, SOON).toEqual(['db', 'db']);
+  expect(scene.isReplica).toBe(false);
+});
+
 test('a CLAIM ends the handle of a lower term before its answer, and only then names the replica', async () => {
   const scene = await placed();
   await scene.open(BIG2, 1);
@@ -181,9 +199,17 @@ test('a higher CLAIM of the same client ends its own handle', async () => {
 });
 
 test('storage that does not answer: the server votes without its replica, and grants nothing of a lower term', async () => {
-  const scene = await placed();
+  let fences = 0;
+  const scene = await placed((ports) =>
+    revokingBy(
+      ports,
+      (revoke) => revoke(),
+      () => fences++,
+    ),
+  );
   await scene.open(BIG2, 1);
   scene.hung = [];
+  fences = 0;
   const claiming = scene.claim(MARS, 2);
   await expect.poll(() => scene.hung?.length, SOON).toBe(1);
   scene.clock.advance(REPLICA_WAIT_MS);
@@ -195,6 +221,7 @@ test('storage that does not answer: the server votes without its replica, and gr
   await scene.letGo();
   expect(await Promise.all(openings)).toMatchObject([{ status: STATUS.TAKEN }, { granted: true }]);
   for (const answer of await Promise.all(claims)) expect(answer).toMatchObject({ voted: VOTED.DONE, replica: { volume: 'db' } });
+  expect(fences).toBe(2);
   expect([scene.broken, scene.handlesOf(MARS)]).toEqual([null, 1]);
 });
 
@@ -313,11 +340,13 @@ test('a replica that is not served, or there twice, is not named', async () => {
   const scene = await placed();
   const [replica] = scene.volumes;
   for (const [volumes, sentence] of [
-    [[], ''],
+    [[], /^$/],
     [[replica!, { ...replica!, id: 'copy', name: 'copy' }], /db and copy/],
   ] as const) {
     scene.volumes = [...volumes];
-    expect(await scene.claim(BIG2, 1)).toMatchObject({ voted: VOTED.DONE, replica: null, sentence: expect.stringMatching(sentence) });
+    const answer = { voted: VOTED.DONE, replica: null, sentence: expect.stringMatching(sentence) };
+    expect(await scene.claim(BIG2, 1)).toMatchObject(answer);
+    expect(await scene.vote(BIG2, { vote: 'record' } as never)).toMatchObject(answer);
   }
 });
 
@@ -384,11 +413,17 @@ test('in no order of claims, opens, crashes and restarts does anything of a lowe
 
 const LOWER_STAYS: readonly Move[] = [{ kind: 'open', who: 0, number: 1 }, { kind: 'hang' }, { kind: 'claim', who: 1, number: 2 }];
 
-/** Returns ports whose holds have a planted fault: `endHolds` revokes through the function `revokes`. */
-function revokingBy(ports: MirrorVotesPorts, revokes: (revoke: () => Promise<void>) => Promise<void>): MirrorVotesPorts {
+/** Returns ports whose `endHolds` calls `begun`, and revokes through the function `revokes`, which may have a planted fault. */
+function revokingBy(
+  ports: MirrorVotesPorts,
+  revokes: (revoke: () => Promise<void>) => Promise<void>,
+  begun: () => void = () => undefined,
+): MirrorVotesPorts {
   const { holds } = ports;
-  const endHolds: typeof holds.endHolds = (id, losers, revoke, after) =>
-    holds.endHolds(id, losers, (...all) => revokes(() => revoke(...all)), after);
+  const endHolds: typeof holds.endHolds = (id, losers, revoke, after) => {
+    begun();
+    return holds.endHolds(id, losers, (...all) => revokes(() => revoke(...all)), after);
+  };
   return { ...ports, holds: Object.assign(Object.create(holds) as typeof holds, { endHolds }) };
 }
 

@@ -48,8 +48,8 @@ function storeOf({ verbs }: PoolScene): ReplicaStore {
   );
 }
 
-/** The methods for the holder of the mirror, whose term is 3. */
-function ordersAt(scene: PoolScene) {
+/** The methods for an asker; the holder of the mirror is HOLDER, and its term is 3. */
+function ordersAt(scene: PoolScene, asker = HOLDER) {
   const term = { number: 3, node: 'big-2', instance: 1 };
   const stored = { term, config: { clean: false, inSync: ['b'.repeat(32)] } };
   const inventory = {
@@ -59,7 +59,7 @@ function ordersAt(scene: PoolScene) {
     snapshotViews: async (found: readonly FoundSnapshot[]) => found.map(({ record }) => record as unknown as SnapshotView),
   };
   const voters = { recordOf: () => ({ promise: term, stored }) as unknown as VoterRecord };
-  return replicaSnapshotHandlers(scene.snapshots, { ...WHOLE_CHANGES, note: () => undefined }, voters, inventory, HOLDER);
+  return replicaSnapshotHandlers(scene.snapshots, { ...WHOLE_CHANGES, note: () => undefined }, voters, inventory, asker);
 }
 
 function served(scene: PoolScene) {
@@ -108,6 +108,27 @@ test('a snapshot that is not proven is neither served, listed, cloned nor compar
   await again.snapshots.snapshot([{ ...X, moment: { ...MOMENT, number: 2 } }], HOLDER, null, WHOLE_TURN);
   await again.snapshots.remove(X, HOLDER, null);
   await again.pools.close();
+});
+
+test('only the holder of the mirror makes and proves snapshots of its replica, under its own term', async () => {
+  const scene = await replicaScene();
+  const stranger = new Asker('venus', { role: 'manage', pools: null, limitBytes: null });
+  for (const [code, asker, change] of [
+    ['E_USAGE', HOLDER, { mirror: 'c'.repeat(32) }],
+    ['E_USAGE', LOCAL_ASKER, {}],
+    ['E_HELD', stranger, {}],
+    ['E_HELD', HOLDER, { term: 2 }],
+  ] as const) {
+    const orders = ordersAt(scene, asker);
+    const order = { ...X, mirror: MIRROR, term: 3, id: ID, request: null, ...change };
+    await expect(orders['replica-snapshot']({ ...order, number: 1, isMoment: false })).rejects.toMatchObject({ code });
+    await expect(orders['replica-snapshot-prove'](order)).rejects.toMatchObject({ code });
+  }
+  const { manifest } = await scene.create({ sizeBytes: MIB, name: 'plain' });
+  const plain = { ...X, name: manifest.name, mirror: MIRROR, term: 3, number: 1, id: ID, isMoment: false, request: null };
+  await expect(ordersAt(scene)['replica-snapshot'](plain)).rejects.toMatchObject({ code: 'E_USAGE' });
+  expect(scene.pools.states.flatMap(({ snapshots }) => [...snapshots.values()].flatMap(({ list }) => list))).toEqual([]);
+  await scene.pools.close();
 });
 
 test('an order that is repeated at another moment gets a snapshot of that moment, and one that is late replaces nothing', async () => {

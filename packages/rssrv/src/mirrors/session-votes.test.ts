@@ -4,12 +4,13 @@
 
 import { expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';
+import type { Header } from '@rsio/protocol/wire/header';
 import { VOTES_PER_SESSION_MAX } from '@rsio/protocol/wire/limits';
 import { FailureAnswer } from '@rsio/protocol/wire/messages';
-import { VOTE, VoteAnswer, VoteClaim, VOTED, VoteTerm } from '@rsio/protocol/wire/mirror-messages';
+import { VOTE, VoteAnswer, VoteClaim, VOTED, VoteFound, VoteTerm } from '@rsio/protocol/wire/mirror-messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { type RawPath, SessionScene } from '../testing/raw-client.ts';
-import type { VoteReply, VoteRequest } from './session-votes.ts';
+import { mayWait, VOTES, type VoteReply, type VoteRequest } from './session-votes.ts';
 
 const MIRROR = 'a'.repeat(32);
 const CLAIM = VoteClaim.encode({ mirror: MIRROR, number: 4, takesOver: true });
@@ -44,7 +45,9 @@ test('a VOTE reaches the listener, and its replies the client', async () => {
   const scene = new VoteScene();
   for (const [slot, aux] of [VOTE.CLAIM, VOTE.CONFIRM, VOTE.CONFIRM].entries())
     scene.send(slot, aux, aux === VOTE.CLAIM ? CLAIM : VoteTerm.encode({ mirror: MIRROR, number: 4 }));
+  scene.send(3, VOTE.FOUND, VoteFound.encode({ mirror: MIRROR, name: 'db', universe: 3 }));
   await scene.turn();
+  expect(scene.asked.pop()).toEqual({ what: 'vote', vote: 'found', mirror: MIRROR, name: 'db', universe: 3 });
   expect(scene.asked).toEqual([
     { what: 'vote', vote: 'claim', mirror: MIRROR, number: 4, takesOver: true },
     { what: 'vote', vote: 'confirm', mirror: MIRROR, number: 4 },
@@ -70,8 +73,18 @@ test('VOTEs beyond the bound are refused, and do not reach the listener', async 
   expect(scene.answers().map(({ body }) => VoteAnswer.decode(body, 0, body.length).voted)).toEqual([VOTED.REFUSED]);
 });
 
+test.each([
+  ['flags', { flags: 1, handle: 0 }],
+  ['a handle', { flags: 0, handle: 1 }],
+])('a VOTE with %s is a mistake of the client, and one of an unknown kind is not', (_, fields) => {
+  const header = { aux: VOTE.CLAIM, ...fields } as Header;
+  expect(() => VOTES.requestOf(header, CLAIM)).toThrow('VOTE must have no flags and no handle');
+  expect(VOTES.requestOf({ ...header, aux: 999 }, CLAIM)).toBeNull();
+});
+
 test('claims that wait for storage leave room for all other VOTEs', async () => {
   const scene = new VoteScene();
+  expect(Object.values(VOTE).filter(mayWait)).toEqual([VOTE.CLAIM, VOTE.PLACE, VOTE.UNPLACE]);
   for (let slot = 0; slot < VOTES_PER_SESSION_MAX; slot++) scene.send(slot, VOTE.CLAIM, CLAIM);
   for (let slot = 0; slot <= VOTES_PER_SESSION_MAX; slot++)
     scene.send(100 + slot, VOTE.CONFIRM, VoteTerm.encode({ mirror: MIRROR, number: 4 }));

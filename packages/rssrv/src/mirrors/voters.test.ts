@@ -391,3 +391,15 @@ test('a record is not dismissed while the server has a replica, which would then
   hasReplica = false;
   expect(await voted(voters, dismisses(1))).toMatchObject({ voted: VOTED.DONE });
 });
+
+test('the records are listed in the order of their mirrors, and each only once it is on disk', async () => {
+  const voters = await started();
+  const [first, second, third] = ['a', 'b', 'c'].map((letter) => letter.repeat(32)) as [string, string, string];
+  for (const mirror of [second, third]) await voted(voters, found(mirror));
+  const founding = voted(voters, found(first));
+  const listed = () => voters.views.map(({ mirror, record, trouble }) => [mirror, record?.name, trouble]);
+  const early = [second, third].map((mirror) => [mirror, 'db', null]);
+  expect(listed()).toEqual(early);
+  await founding;
+  expect(listed()).toEqual([[first, 'db', null], ...early]);
+});

@@ -41,6 +41,28 @@ test('a record is shown with its replicas, and whether they are in sync', () => 
   ]);
 });
 
+test('a record without a configuration is shown with its founder, and one that cannot be read with its trouble', () => {
+  const { records } = orders([view(FOUNDED), view(null)]).orders['witness-list']({}) as { records: readonly unknown[] };
+  expect(records).toEqual([
+    {
+      mirror: MIRROR,
+      trouble: null,
+      record: expect.objectContaining({ name: 'db', term: null, isDetached: false, members: [], voters: [], clients: ['big-2'] }),
+    },
+    { mirror: MIRROR, trouble: 'It is damaged', record: null },
+  ]);
+});
+
+test('beside a record that may be removed, one that may be in use is removed only by force', async () => {
+  const beside = { ...view(FOUNDED), mirror: 'b'.repeat(32) };
+  const { orders: given, done } = orders([beside, view(CLAIMED)]);
+  await expect(given['witness-remove']({ mirror: MIRROR, force: false })).rejects.toMatchObject({
+    code: 'E_HELD',
+    context: { mirror: MIRROR },
+  });
+  expect(done).toEqual([]);
+});
+
 test.each([
   ['founded', FOUNDED],
   ['detached', configured(true)],
