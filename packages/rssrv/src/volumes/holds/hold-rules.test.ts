@@ -134,6 +134,14 @@ describe('an OPEN', () => {
     expect(scene.holders).toBe('mars');
   });
 
+  test('by which a holder of a volume that was shared until a restart takes it over ends the holds of the others', () => {
+    const scene = new Scene();
+    scene.open(BIG2, {}, SHARED);
+    scene.open(MARS, { readonly: true }, SHARED);
+    scene.open(BIG2, { take: TAKE.OVER });
+    expect(scene.holders).toBe('big-2');
+  });
+
   test('that resumes a hold that is gone, but was not taken over, is refused with that reason', () => {
     const scene = new Scene();
     expect(scene.open(BIG2, { resume: 'id.9' })).toMatchObject({

@@ -76,6 +76,24 @@ test('ends of holds that wait behind storage that does not answer are bounded', 
   await expect(end()).rejects.toMatchObject({ code: 'E_LIMIT' });
 });
 
+test('an end of some holds leaves the others', async () => {
+  const holders = holding(HOLD);
+  await holders.load();
+  const open = { ...OPEN, readonly: true };
+  for (const node of ['venus', 'mars']) {
+    const client = { node, machine: node, instance: 1, boot: 'b', process: 'p', address: '127.0.0.3' };
+    await holders.grant('read', client, open, unhinderedPorts(servedVolume({ name: 'oracle', id: 'read' })));
+  }
+  const revoked: string[] = [];
+  await holders.endHolds(
+    'read',
+    (all) => all.filter(({ node }) => node === 'mars'),
+    async (losers) => void revoked.push(...losers.map(({ node }) => node)),
+    () => Promise.resolve(),
+  );
+  expect([revoked, holders.holdersOf('read').map(({ node }) => node)]).toEqual([['mars'], ['venus']]);
+});
+
 describe('a holds file of the first format', () => {
   test('is accepted: a writer resumes its hold, and waits for no other client', async () => {
     const holders = holding(HOLD);

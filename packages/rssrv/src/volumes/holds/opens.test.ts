@@ -13,7 +13,7 @@ import type { ServedVolume } from '../../storage/io/served-volume.ts';
 import type { Grant, ClientIdentity } from './grants.ts';
 import { BIG2, MARS, OPEN, OVER, QUIET, VOLUME } from '../../testing/contenders.ts';
 import { Holds } from './holds.ts';
-import { OPEN_TRIES_MAX } from '../limits.ts';
+import { FORMER_USES_MAX, OPEN_TRIES_MAX } from '../limits.ts';
 import { Opens, type OpensPorts } from './opens.ts';
 import { VolumeUses } from './volume-uses.ts';
 import { removeFolder } from '@rsio/base/testing/remove-folder';
@@ -103,6 +103,12 @@ test('a replica is opened only by the data process that has claimed the term', a
   const request = { ...OPEN, mirror: { mirror: 'm', number: 5 } };
   expect(await opens.grant(session(), request)).toMatchObject({ granted: false, status: STATUS.UNCLAIMED });
   expect(await opens.grant({ ...session(), dataProcess: 2 }, request)).toMatchObject({ granted: true });
+  // Other clients learn that a higher term was claimed.
+  const lower = { ...OPEN, mirror: { mirror: 'm', number: 4 } };
+  for (const client of [MARS, { ...BIG2, instance: BIG2.instance + 1 }])
+    expect(await opens.grant(session(client), lower)).toMatchObject({ granted: false, status: STATUS.TAKEN });
+  for (const known of [null, { name: 'db', promise: null, dataProcess: 2 }])
+    expect(await opensOf(holdsOf(), { promiseOf: () => known }).grant(session(), request)).toMatchObject({ status: STATUS.UNCLAIMED });
 });
 
 test('a forced take-over is decided with the right that the node has when its turn comes', async () => {
@@ -185,6 +191,39 @@ test('a volume that changes during every attempt is refused, and leaves no hold 
   const incarnation = (): string => String(changes++);
   expect(await opensOf(holds, { incarnation }).grant(session(), OPEN)).toMatchObject({ granted: false, status: STATUS.HELD });
   expect([holds.holdersOf('id'), await afterRestart(), changes > OPEN_TRIES_MAX]).toEqual([[], [], true]);
+});
+
+test('a name that means another volume at every attempt is refused after a bounded number of them', async () => {
+  let finds = 0;
+  const holds = holdsOf();
+  const opens = opensOf(holds, { find: () => ({ ...VOLUME, id: `id-${finds++}` }) });
+  const sentence = expect.stringContaining('changes again and again') as string;
+  expect(await opens.grant(session(), OPEN)).toMatchObject({ granted: false, status: STATUS.HELD, sentence, holders: [] });
+  expect(finds).toBeLessThan(4 * OPEN_TRIES_MAX);
+});
+
+test.each([
+  [TAKE.OVER, 'refused'],
+  [TAKE.NO, 'granted'],
+])('of a session that ends, an OPEN with take %i is %s', async (take, expected) => {
+  const holds = holdsOf();
+  if (take === TAKE.OVER) await opensOf(holds).grant(session(MARS), OPEN);
+  let end = (): void => undefined;
+  const ending = new Promise<void>((resolve) => (end = resolve));
+  const opening = opensOf(holds, { revokeHold: () => new Promise(() => undefined) }).grant({ ...session(), ending }, { ...OPEN, take });
+  end();
+  const refusal = { status: STATUS.SHUTTING_DOWN, sentence: 'The session ended before volume oracle was taken over', holders: [] };
+  expect(await opening).toMatchObject(expected === 'granted' ? { granted: true } : { granted: false, ...refusal });
+});
+
+test('a session remembers a bounded number of volumes that it has closed', () => {
+  for (let index = 0; index <= FORMER_USES_MAX; index++) {
+    uses.add(`id-${index}`);
+    uses.delete(`id-${index}`);
+  }
+  expect(['id-0', 'id-1', `id-${FORMER_USES_MAX}`].map((id) => uses.wasGranted(id))).toEqual([false, true, true]);
+  expect([uses.losesFormer('id-1'), uses.losesFormer('id-1'), uses.losesFormer('id-0')]).toEqual([true, false, false]);
+  expect(uses.wasGranted('id-0')).toBe(false);
 });
 
 test('a session counts as a user of the volume while it opens it, also while it waits for a take-over', async () => {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { RsError } from '@rsio/base/lib/errors';
 import { STATUS } from '@rsio/protocol/wire/status';
-import { BIG2, OPEN, QUIET, VENUS, VOLUME } from '../../testing/contenders.ts';
+import { BIG2, OPEN, QUIET, turns, VENUS, VOLUME } from '../../testing/contenders.ts';
 import { unhinderedPorts } from '../../testing/grant-ports.ts';
 import { Holds } from './holds.ts';
 import { type ReleasePorts, releaseHold } from './releases.ts';
@@ -44,6 +44,7 @@ const PORTS: ReleasePorts = {
   disputedMs: () => facts.disputedMs,
   pause: async (_volume, ms) => {
     steps.push(`pause ${ms}`);
+    await turns();
     facts.disputedMs = 0;
     facts.paused();
   },
