@@ -4,7 +4,7 @@
 import { describe, expect, it } from 'vitest';
 import { RsError } from '@rsio/base/lib/errors';
 import { TAKE } from '@rsio/protocol/wire/messages';
-import { type AttachRequest, wantsReadonly, refuseOtherMode } from './attach-request.ts';
+import { type AttachRequest, isSameRequest, wantsReadonly, refuseOtherMode } from './attach-request.ts';
 
 const READ_WRITE: AttachRequest = { readOnly: false, take: TAKE.NO, by: 'name' };
 const READ_ONLY: AttachRequest = { ...READ_WRITE, readOnly: true };
@@ -43,4 +43,10 @@ it('returns in its old mode after a restart, whatever the configuration says now
   expect(wantsReadonly({ ...READ_WRITE, by: 'before' }, true)).toBe(false);
   expect(wantsReadonly({ ...READ_ONLY, by: 'before' }, false)).toBe(true);
   expect(wantsReadonly(READ_WRITE, true)).toBe(true);
+});
+
+it('is the same as another request only if mode, take-over and reason are the same', () => {
+  expect(isSameRequest(READ_WRITE, { ...READ_WRITE })).toBe(true);
+  for (const other of [READ_ONLY, { ...READ_WRITE, take: TAKE.OVER }, { ...READ_WRITE, by: 'any' as const }])
+    expect([isSameRequest(READ_WRITE, other), isSameRequest(other, READ_WRITE)]).toEqual([false, false]);
 });

@@ -175,6 +175,19 @@ test('a volume whose devices could not be made is attached by the next reload th
   expect(scene.attachments.list).toHaveLength(1);
 });
 
+test('a changed configuration gives attached volumes its stall policy, and forgets what was detached in other namespaces', async () => {
+  const scene = new Scene();
+  await scene.attached();
+  const { list, detached } = scene.attachments;
+  const { stall } = list[0]!;
+  const configured = stall.policy;
+  expect(configured).not.toBe(77_000);
+  stall.setPolicy(77_000);
+  for (const one of ['n:former@0 id', 'm:former@0 id', 'nn:former@0 id']) detached.add(one);
+  scene.attachments.configurationChanged();
+  expect([stall.policy, [...detached]]).toEqual([configured, ['n:former@0 id']]);
+});
+
 // Regression: `attach = oracle` attached the image oracle@1 in addition to the volume oracle@0. The image could then not be refreshed, and
 // both file systems had the same UUID.
 test.each([

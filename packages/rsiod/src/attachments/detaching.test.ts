@@ -2,7 +2,8 @@
 // Attaching is in attachments.test.ts. Rules: M13.
 
 import { PATH_SETTLED_MS, REOPEN_RETRY_MS } from '@rsio/protocol/client/limits';
-import { DETACH_WAIT_MS } from './limits.ts';
+import { quietLog } from '@rsio/base/log/log';
+import { DETACH_WAIT_MS, STOP_VOLUME_MS, STOP_WAIT_MS } from './limits.ts';
 import { OP } from '@rsio/protocol/wire/frames';
 import { FailureAnswer, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
@@ -154,4 +155,17 @@ test('a detach that the server does not confirm fails, and the error says that t
     false,
     'n:oracle@0 is detached here, but server server may still hold it for this node: The holder could not be kept',
   ]);
+});
+
+test('the end of the daemon waits a bounded time for the servers, and says what is left', async () => {
+  const warned: string[] = [];
+  const scene = new Scene('none', [], { ...quietLog, warn: (text) => void warned.push(text) });
+  await scene.attached();
+  let isOver = false;
+  void scene.attachments.stop().then(() => (isOver = true));
+  await scene.pass(STOP_WAIT_MS / 2);
+  expect([isOver, warned]).toEqual([false, []]);
+  await scene.pass(STOP_WAIT_MS / 2 + STOP_VOLUME_MS);
+  expect(isOver).toBe(true);
+  expect(warned).toEqual(['Some volumes could not be detached within 10.05 s: this node still holds them']);
 });

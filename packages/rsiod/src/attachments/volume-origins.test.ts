@@ -154,6 +154,18 @@ describe('what is remembered', () => {
     expect(check(givenOrigins({}), twin, false, true)).toBeNull();
   });
 
+  test('a volume goes on after a restart only if every server that offers it is the one that it had', () => {
+    const given = givenOrigins({ 'n id': { ...origin(OSLO), addresses: [...OSLO.addresses] } });
+    const both = [offer(OSLO), offer(COPY)];
+    expect(() => given.check({ label: 'n:db@0', offers: both }, both, false, true)).toThrow('both offer n:db@0');
+  });
+
+  test('copies of other volumes, and of other namespaces, ask nothing', async () => {
+    const origins = await started();
+    const others = [OSLO, COPY].flatMap((one) => [offer(one, { id: 'other' }), offer(one, { namespace: 'm' })]);
+    expect(check(origins, offer(OSLO), false, false, [offer(OSLO), ...others])).toBeNull();
+  });
+
   test('a snapshot asks nothing and changes nothing', async () => {
     const origins = await started();
     await origins.attached(offer(OSLO));
