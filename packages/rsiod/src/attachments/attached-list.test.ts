@@ -3,7 +3,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { REACH_LOOK_MS, RESTORE_POLL_MS, RESTORE_RETRY_MS, START_REACH_MS } from './limits.ts';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { leftToOthers } from './choices.ts';
 import { type Order, PERSON } from './owners.ts';
 import { TAKE } from '@rsio/protocol/wire/messages';
@@ -361,8 +361,8 @@ describe('orders', () => {
     await expect(run.attached.endOrder('ticket', true)).rejects.toMatchObject({ code: 'E_NO_PATH' });
     expect(run.labels).toEqual(['osl:db@0 id-db']);
     run.uncloseable.clear();
-    await run.pass(RESTORE_POLL_MS);
-    expect([run.labels, run.closed]).toEqual([[], ['osl:db@0']]);
+    run.clock.advance(RESTORE_POLL_MS);
+    await vi.waitFor(() => expect([run.labels, run.closed]).toEqual([[], ['osl:db@0']]));
   });
 
   test('another client took what an order had: nothing is said, because nobody here wants it', async () => {

@@ -60,6 +60,13 @@ describe('a change', () => {
     ]);
   });
 
+  it('that ends where a region ends leaves the next region alone', async () => {
+    const scene = await openClean();
+    write(scene, 5, () => undefined, MIRROR_REGION_BYTES);
+    scene.disk.settle();
+    expect([4, 5, 6].map((region) => isSet(scene.backend, region))).toEqual([false, true, false]);
+  });
+
   it.each([
     ['write', 'EIO', STATUS.IO_ERROR],
     ['sync', 'EIO', STATUS.IO_ERROR],

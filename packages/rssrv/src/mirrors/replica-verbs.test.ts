@@ -103,6 +103,16 @@ it('a volume becomes a replica with a map of ones, and again with another identi
   await next.scene.pools.close();
 });
 
+it('a replica whose map is gone becomes a plain volume again', async () => {
+  const { scene, store } = await open();
+  const id = await idOf(scene);
+  await store.place(id, MIRROR);
+  fs.rmSync(path.join(parent, 'pools/fast/volumes', id, 'mirror.map'));
+  await store.unplace(id);
+  expect(servedBy(scene)).toBeUndefined();
+  await scene.pools.close();
+});
+
 it('a replica whose file was replaced by another one is split although a client holds it; a replica with its own file is not', async () => {
   const { scene, store } = await open();
   const id = await idOf(scene);
