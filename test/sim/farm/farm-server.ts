@@ -16,7 +16,7 @@ import { PoolHandOver, type PoolHandOverParts } from '@rsio/rssrv/server/shared/
 import { PoolLoads } from '@rsio/rssrv/server/shared/pool-loads';
 import { SharedPools } from '@rsio/rssrv/volumes/holds/shared-pools';
 import { type AdmissionPorts, Admissions } from '@rsio/rssrv/server/admissions';
-import { Incarnations, type IncarnationsPorts } from '@rsio/rssrv/server/incarnations';
+import { Incarnations, type IncarnationsParts } from '@rsio/rssrv/server/incarnations';
 import { announceList } from '@rsio/rssrv/server/offered-volumes';
 import { type SessionRequestParts, SessionRequests } from '@rsio/rssrv/server/session-requests';
 import { Sessions } from '@rsio/rssrv/server/sessions';
@@ -231,12 +231,13 @@ export class FarmServer implements SimHost {
 
   private newIncarnations(): Incarnations {
     return new Incarnations(
-      portsOf<IncarnationsPorts>({
+      portsOf<IncarnationsParts>({
         log: NO_LOG,
         volumes: { nameOf: (id: string) => id, served: [], cut: () => Promise.resolve(null), clearOldError: () => Promise.resolve() },
-        begin: (id: string) => this.ended(id),
-        revoke: (id: string) => this.sessions.revoke(id, this.holds.epochOf(id)),
-        listChanged: () => this.listChanged(),
+        records: { incarnationsEnded: async (ids: readonly string[]) => void (await Promise.all(ids.map((id) => this.ended(id)))) },
+        sessions: this.sessions,
+        holds: this.holds,
+        lists: { changed: () => this.listChanged() },
       }),
     );
   }

@@ -270,20 +270,26 @@ export class SimServer implements SimHost {
   }
 
   private newMoments(): Moments | null {
-    const { machine, listener, holds } = this;
+    const { machine, listener, holds, sessions } = this;
     if (!this.ports.snapshots) return null;
     return new Moments({
       clock: listener,
       log: NO_LOG,
-      sessions: () => [...this.sessions.values()],
-      nameOf: (id) => id,
-      incarnationOf: (id) => machine.incarnationOf(id),
-      unsettledNode: (id, incarnation) => holds.holders.unsettledNode(id, incarnation),
-      sync: async (id) => {
-        const volume = machine.volumes.get(id);
-        // Skips volumes over several pools, which no client uses.
-        if (volume !== undefined) await holds.sync(volume);
+      sessions: {
+        get all() {
+          return [...sessions.values()];
+        },
       },
+      volumes: {
+        nameOf: (id) => id,
+        sync: async (id) => {
+          const volume = machine.volumes.get(id);
+          // Skips volumes over several pools, which no client uses.
+          if (volume !== undefined) await holds.sync(volume);
+        },
+      },
+      holds: { unsettledNode: (id, incarnation) => holds.holders.unsettledNode(id, incarnation) },
+      incarnationOf: (id) => machine.incarnationOf(id),
       lost: (id) => this.lost(id),
     });
   }

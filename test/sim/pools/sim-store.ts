@@ -200,9 +200,9 @@ export class SimStore {
   private newServed({ sessions, holds }: StorePorts<StoredVolume>): ServedSnapshots {
     return new ServedSnapshots({
       isCopying: () => false,
-      pools: () => this.pools.states,
+      pools: this.pools,
+      holds: { holdersOf: (id) => holds().holdersOf(id) },
       volumes: () => this.current?.config.volumes ?? [],
-      holdersOf: (id) => holds().holdersOf(id),
       isOpen: (id, node) => [...sessions()].some(({ claimant, uses }) => claimant.node === node && uses.isGranted(id)),
       opening: () =>
         [...sessions()].flatMap(({ claimant: { node, address }, uses }) =>

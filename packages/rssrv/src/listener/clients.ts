@@ -52,11 +52,11 @@ export function newClients(earlier: Earlier) {
   const bridges = systemBridges({
     clock,
     log,
-    pools: () => pools.states,
+    pools,
+    volumes,
+    snapshots,
     served: servedById,
-    sync: (id) => volumes.sync(id, 'spare'),
     lost: (id) => void incarnations.lost(id),
-    placeOf: (id) => snapshots.placeOf(id),
   });
   const connected = signals.peerConnected.send;
   const peers = newPeers({ clock, log, limitedLog, paths, instance: identity.instance, records, pools, connected });

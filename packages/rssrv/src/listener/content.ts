@@ -15,33 +15,18 @@ export type Content = ReturnType<typeof newContent>;
 export function newContent(earlier: Foundation & Holders & Storage) {
   const { clock, log, limitedLog, identity, records, sessions, signals } = earlier;
   const { holds, fences, pools, volumes, servedById, lists, shared } = earlier;
-  const incarnations = new Incarnations({
-    log,
-    volumes,
-    begin: (id) => records.incarnationsEnded([id]),
-    revoke: (id) => sessions.revoke(id, holds.epochOf(id)),
-    listChanged: (volume) => lists.changed([], volume === null ? null : [volume]),
-  });
+  const incarnations = new Incarnations({ log, volumes, records, sessions, holds, lists });
   signals.syncFailedLate.listen((id) => void incarnations.lost(id));
   const incarnationOfServed = (volume: ServedVolume | null): string => incarnationOf(volume, records, identity.instance);
   const moments = new Moments({
     clock,
     log,
-    sessions: () => sessions.all,
-    nameOf: (id) => volumes.nameOf(id),
+    sessions,
+    volumes,
+    holds,
     incarnationOf: (id) => incarnationOfServed(servedById(id)),
-    unsettledNode: (id, incarnation) => holds.unsettledNode(id, incarnation),
-    sync: (id) => volumes.sync(id),
     lost: (id) => void incarnations.lost(id),
   });
-  const gateRecords = new GateRecords({
-    log,
-    limitedLog,
-    holds,
-    served: () => volumes.served,
-    onPool: (poolId, work) => pools.onLedger(poolId, work),
-    order: (node, work) => fences.order(node, work),
-    isMine: (...all) => shared.isMine(...all),
-  });
+  const gateRecords = new GateRecords({ log, limitedLog, holds, volumes, pools, fences, shared });
   return { incarnations, incarnationOf: incarnationOfServed, moments, gateRecords };
 }

@@ -37,9 +37,9 @@ export function newStorage(earlier: Foundation & Holders) {
     unmarked: signals.volumesUnmarked.send,
   });
   const snapshots = new ServedSnapshots({
-    pools: () => pools.states,
+    pools,
+    holds,
     volumes: () => current.config.volumes,
-    holdersOf: (id) => holds.holdersOf(id),
     opening: () => sessions.opening(clock.wallMs()),
     isOpen: (id, node) => sessions.all.some(({ client, uses }) => client.node === node && uses.isGranted(id)),
     isCopying: (node) => rightsOf(node, current.config.rights).role === 'copy',
@@ -59,8 +59,8 @@ export function newStorage(earlier: Foundation & Holders) {
     log,
     halts,
     config: () => current.config,
-    sessions: () => sessions.all,
-    volumes: () => volumes,
+    sessions,
+    volumes,
     heldChanged: (changed) => lists.changed([], changed),
   });
   return {
@@ -78,6 +78,6 @@ export function newStorage(earlier: Foundation & Holders) {
     halts,
     bandwidth,
     voters: systemVoters({ folder: paths.votersDir, log, config: () => current.config, served: () => volumes.served }),
-    statistics: new Statistics({ clock, sessions: () => sessions.all, volumes, snapshots, bandwidth }),
+    statistics: new Statistics({ clock, sessions, volumes, snapshots, bandwidth }),
   };
 }

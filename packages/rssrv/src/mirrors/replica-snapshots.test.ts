@@ -66,10 +66,10 @@ function served(scene: PoolScene) {
   const { pools } = scene;
   const none = () => [];
   return new ServedSnapshots({
-    pools: () => pools.states,
+    pools,
+    holds: { holdersOf: none },
     volumes: () => volumeConfigsOf(pools.states),
     isCopying: () => false,
-    holdersOf: none,
     opening: none,
     isOpen: () => false,
   });

@@ -5,32 +5,33 @@
 
 import { toRsError } from '@rsio/base/lib/errors';
 import type { Log } from '@rsio/base/log/log';
-import type { ServedVolume } from '../storage/io/served-volume.ts';
 import { eventOf } from '../events/event-log.ts';
+import type { Holds } from '../volumes/holds/holds.ts';
 import type { Volumes } from '../volumes/volumes.ts';
+import type { RunRecords } from './run-records.ts';
+import type { Sessions } from './sessions.ts';
+import type { ListAnnouncements } from './workers/list-announcements.ts';
 
-export interface IncarnationsPorts {
+export interface IncarnationsParts {
   readonly log: Pick<Log, 'info' | 'error'>;
   readonly volumes: Pick<Volumes, 'nameOf' | 'served' | 'cut' | 'clearOldError'>;
-  /** Starts the new incarnation in memory at once. Resolves when the incarnation is saved. */
-  begin(volumeId: string): Promise<void>;
-  /** Revokes every handle of the volume. */
-  revoke(volumeId: string): void;
-  /** Announces a new list to the clients that may attach the volume. If `volume` is null, announces the list to all clients. */
-  listChanged(volume: ServedVolume | null): void;
+  readonly records: Pick<RunRecords, 'incarnationsEnded'>;
+  readonly sessions: Pick<Sessions, 'revoke'>;
+  readonly holds: Pick<Holds, 'epochOf'>;
+  readonly lists: Pick<ListAnnouncements, 'changed'>;
 }
 
 export class Incarnations {
-  private readonly ports: IncarnationsPorts;
+  private readonly parts: IncarnationsParts;
 
-  constructor(ports: IncarnationsPorts) {
-    this.ports = ports;
+  constructor(parts: IncarnationsParts) {
+    this.parts = parts;
   }
 
   /** Called when a sync of the volume has failed in a worker. */
   async lost(id: string): Promise<void> {
-    const name = this.ports.volumes.nameOf(id);
-    this.ports.log.error(
+    const name = this.parts.volumes.nameOf(id);
+    this.parts.log.error(
       `Volume ${name}: a sync failed, and writes acknowledged since the last good one may be lost: its storage starts a new incarnation, and ` +
         'the client sends again what it has kept; check the storage',
       { volume: name },
@@ -43,26 +44,27 @@ export class Incarnations {
    * complete.
    */
   async cut(id: string): Promise<void> {
-    const sentence = await this.ports.volumes.cut(id);
+    const sentence = await this.parts.volumes.cut(id);
     if (sentence === null) return;
-    this.ports.log.error(sentence, { volume: this.ports.volumes.nameOf(id) });
+    this.parts.log.error(sentence, { volume: this.parts.volumes.nameOf(id) });
     await this.start(id);
   }
 
   async start(id: string): Promise<void> {
-    const { log, volumes } = this.ports;
+    const { log, volumes, records, sessions, holds, lists } = this.parts;
     const name = volumes.nameOf(id);
     // Every later grant names the new incarnation. The incarnation need not be saved first, because a crash of this process changes the
     // incarnations of all volumes.
-    const kept = this.ports.begin(id);
-    this.ports.revoke(id);
+    const kept = records.incarnationsEnded([id]);
+    sessions.revoke(id, holds.epochOf(id));
     const reason = 'Its clients open it again, and send again what they have kept';
     log.info(`Volume ${name}: its storage starts a new incarnation`, {
       volume: name,
       ...eventOf(`volume ${name}`, '-', 'new incarnation', reason),
     });
     // A changed list makes even idle clients check their handles.
-    this.ports.listChanged(volumes.served.find((one) => one.id === id) ?? null);
+    const volume = volumes.served.find((one) => one.id === id);
+    lists.changed([], volume === undefined ? null : [volume]);
     void volumes.clearOldError(id);
     try {
       await kept;

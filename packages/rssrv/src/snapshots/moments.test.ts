@@ -38,14 +38,16 @@ beforeEach(() => {
   moments = new Moments({
     clock,
     log,
-    sessions: () => sessions,
-    nameOf: (id) => id.toUpperCase(),
-    incarnationOf: () => incarnation,
-    unsettledNode: () => unsettled,
-    sync: async (id) => {
-      synced.push(id);
-      if (syncError !== null) throw syncError;
+    sessions: { all: sessions },
+    volumes: {
+      nameOf: (id) => id.toUpperCase(),
+      sync: async (id) => {
+        synced.push(id);
+        if (syncError !== null) throw syncError;
+      },
     },
+    holds: { unsettledNode: () => unsettled },
+    incarnationOf: () => incarnation,
     lost: (id) => void synced.push(`${id} is lost`),
   });
 });

@@ -10,6 +10,8 @@ import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { plural, printDuration } from '@rsio/base/lib/units';
 import type { Log } from '@rsio/base/log/log';
 import type { ChunkedCopy, Moments as MomentsOfPools } from '../pools/snapshots/moment.ts';
+import type { Holds } from '../volumes/holds/holds.ts';
+import type { Volumes } from '../volumes/volumes.ts';
 import type { Cloned, CloneRequest, GuardedVolume, HoldMessage } from './hold-messages.ts';
 import {
   CLONE_MAX_MS,
@@ -35,18 +37,11 @@ export interface MomentSession {
 export interface MomentPorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn'>;
-  /** Returns all sessions that have not ended. */
-  sessions(): readonly MomentSession[];
-  /** Returns the name of the volume, for logs and errors. */
-  nameOf(volumeId: string): string;
+  /** The sessions that have not ended. */
+  readonly sessions: { readonly all: readonly MomentSession[] };
+  readonly volumes: Pick<Volumes, 'nameOf' | 'sync'>;
+  readonly holds: Pick<Holds, 'unsettledNode'>;
   incarnationOf(volumeId: string): string;
-  /**
-   * Returns the node of a writer that has not yet resent the writes that earlier incarnations may have lost; null if all writers have
-   * resent theirs.
-   */
-  unsettledNode(volumeId: string, incarnation: string): string | null;
-  /** Makes all earlier writes to the volume durable. Throws if the storage reports an error that the listener has not received yet. */
-  sync(volumeId: string): Promise<void>;
   /** Starts a new incarnation of the volume's storage, because a sync has failed. */
   lost(volumeId: string): void;
 }
@@ -104,7 +99,7 @@ export class Moments implements MomentsOfPools {
     if (busy !== undefined)
       throw new RsError(
         'E_BUSY',
-        `Another snapshot of volume ${this.ports.nameOf(busy.volumeId)} is being taken: try again when it is there`,
+        `Another snapshot of volume ${this.ports.volumes.nameOf(busy.volumeId)} is being taken: try again when it is there`,
       );
     for (const { volumeId } of copies) this.taken.add(volumeId);
     try {
@@ -209,16 +204,16 @@ export class Moments implements MomentsOfPools {
       if (chunks > GUARD_CHUNKS_MAX)
         throw new RsError(
           'E_LIMIT',
-          `Volume ${this.ports.nameOf(volumeId)} would be copied in ${chunks} pieces, more than ${GUARD_CHUNKS_MAX}`,
+          `Volume ${this.ports.volumes.nameOf(volumeId)} would be copied in ${chunks} pieces, more than ${GUARD_CHUNKS_MAX}`,
         );
   }
 
   /** Returns the incarnation of the volume's storage. Throws E_BUSY if acknowledged writes may be missing. */
   private settledIncarnation(volumeId: string): string {
     const incarnation = this.ports.incarnationOf(volumeId);
-    const node = this.ports.unsettledNode(volumeId, incarnation);
+    const node = this.ports.holds.unsettledNode(volumeId, incarnation);
     if (node === null) return incarnation;
-    const name = this.ports.nameOf(volumeId);
+    const name = this.ports.volumes.nameOf(volumeId);
     throw new RsError(
       'E_BUSY',
       `Client ${node} has not yet sent again the last writes of volume ${name}, which the server may have lost: try again when the client is back`,
@@ -229,7 +224,7 @@ export class Moments implements MomentsOfPools {
   /** Syncs the volume after the clones, because a clone does not report that the storage has lost an earlier write. */
   private async sync(volumeId: string): Promise<void> {
     try {
-      await this.ports.sync(volumeId);
+      await this.ports.volumes.sync(volumeId);
     } catch (thrown) {
       const error = toRsError(thrown);
       // After E_TIMEOUT, the slow sync continues, and no writes are lost yet. If the sync fails later, that failure is reported
@@ -240,7 +235,7 @@ export class Moments implements MomentsOfPools {
   }
 
   private lost(volumeId: string): RsError {
-    const name = this.ports.nameOf(volumeId);
+    const name = this.ports.volumes.nameOf(volumeId);
     return new RsError(
       'E_BUSY',
       `The storage of volume ${name} may have lost writes meanwhile: try again when its clients have sent them again`,
@@ -256,7 +251,7 @@ export class Moments implements MomentsOfPools {
     const ended = new Promise<Failure | null>((resolve) => {
       resolveEnded = resolve;
     });
-    const users = this.ports.sessions().filter(({ uses }) => copies.some(({ volumeId }) => uses.has(volumeId)));
+    const users = this.ports.sessions.all.filter(({ uses }) => copies.some(({ volumeId }) => uses.has(volumeId)));
     const current: Current = {
       number: this.numbers++,
       copies,
@@ -362,7 +357,7 @@ export class Moments implements MomentsOfPools {
     const { clock, log } = this.ports;
     const allMs = clock.monotonicMs() - sinceMs;
     const heldText = `${(heldMs ?? 0).toFixed(1)} ms`;
-    const volumes = copies.map(({ volumeId }) => this.ports.nameOf(volumeId)).join(', ');
+    const volumes = copies.map(({ volumeId }) => this.ports.volumes.nameOf(volumeId)).join(', ');
     const chunks = copies.reduce((sum, one) => sum + one.chunks, 0);
     const facts = { volumes, heldMs: heldMs ?? 0, sessions: users.length, chunks, slowestMs, waitedMs, allMs };
     if (failure !== null) {
@@ -383,7 +378,7 @@ export class Moments implements MomentsOfPools {
       }
       case 'slow': {
         const copy = copies[failure.copy];
-        const name = copy === undefined ? '' : this.ports.nameOf(copy.volumeId);
+        const name = copy === undefined ? '' : this.ports.volumes.nameOf(copy.volumeId);
         const limitMs = copy?.chunks === 1 ? HOLD_MAX_MS : CLONE_MAX_MS;
         return new RsError(
           'E_BUSY',

@@ -35,14 +35,16 @@ export class RecordScene {
     log: { error: (line) => this.logged.push(line) },
     limitedLog: { note: (_name, line) => line() },
     holds: this.holds,
-    served: () => (this.isServed ? [this.volume] : []),
-    onPool: (_poolId, work) => {
-      const ended = this.place.then(() => work(this.files as unknown as PoolFiles));
-      const late = this.limit.then(() => Promise.reject(new RsError('E_TIMEOUT', 'Pool fast does not answer')));
-      return Promise.race([ended, late]);
+    volumes: this,
+    pools: {
+      onLedger: (_poolId, work) => {
+        const ended = this.place.then(() => work(this.files as unknown as PoolFiles));
+        const late = this.limit.then(() => Promise.reject(new RsError('E_TIMEOUT', 'Pool fast does not answer')));
+        return Promise.race([ended, late]);
+      },
     },
-    order: (_node, work) => work(),
-    isMine: () => Promise.resolve(this.isMine),
+    fences: { order: (_node, work) => work() },
+    shared: { isMine: () => Promise.resolve(this.isMine) },
   });
   readonly files = {
     replaceRecord: async (_id: string, record: Buffer) => {
@@ -51,6 +53,10 @@ export class RecordScene {
     },
     readRecord: () => Promise.resolve(this.record),
   };
+
+  get served(): readonly ServedVolume[] {
+    return this.isServed ? [this.volume] : [];
+  }
 
   open(client: ClientIdentity, request: OpenRequest = OPEN): Promise<Grant> {
     return this.holds.grant('id', client, request, {

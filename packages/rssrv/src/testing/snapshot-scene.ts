@@ -31,10 +31,10 @@ export async function snapshotScene(directory: string, names: readonly string[],
   const opening: (Holder & { id: string })[] = [];
   let volumes: readonly ServerVolumeConfig[] = volumeConfigsOf(pools.pools.states);
   const snapshots = new ServedSnapshots({
-    pools: () => pools.pools.states,
+    pools: pools.pools,
+    holds: { holdersOf: (id) => (held.has(id) ? [SNAPSHOT_HOLDER] : []) },
     volumes: () => volumes,
     isCopying: (node) => copying.has(node),
-    holdersOf: (id) => (held.has(id) ? [SNAPSHOT_HOLDER] : []),
     opening: () => opening,
     isOpen: (id, node) => open.has(`${id} ${node}`),
   });

@@ -6,7 +6,7 @@ import { type Hold, isOf } from '@rsio/rssrv/volumes/holds/hold-rules';
 import { Holds } from '@rsio/rssrv/volumes/holds/holds';
 import type { HoldTurns } from '@rsio/rssrv/volumes/holds/hold-turns';
 import type { ClientIdentity } from '@rsio/rssrv/volumes/holds/grants';
-import type { PoolFiles } from '@rsio/rssrv/pools/disk/pool-files';
+import type { Pools } from '@rsio/rssrv/pools/pools';
 import { override } from '../../base/override.ts';
 import type { Mutant, PrivateAs } from '../mutants/mutant.ts';
 
@@ -19,7 +19,7 @@ interface HoldsInner {
 }
 
 interface RecordsInner {
-  ports: PrivateAs<GateRecords['ports'], { onPool(poolId: string, work: (files: PoolFiles) => Promise<void>): Promise<void> }>;
+  parts: PrivateAs<GateRecords['parts'], { readonly pools: Pick<Pools, 'onLedger'> }>;
 }
 
 export const RECORD_MUTANTS: readonly Mutant[] = [
@@ -60,8 +60,8 @@ export const RECORD_MUTANTS: readonly Mutant[] = [
         GateRecords,
         'replace',
         () =>
-          ({ ports }, poolId, volumeId, record) =>
-            ports.onPool(poolId, (files) => files.replaceRecord(volumeId, record)),
+          ({ parts }, poolId, volumeId, record) =>
+            parts.pools.onLedger(poolId, (files) => files.replaceRecord(volumeId, record)),
       ),
   },
 ];

@@ -68,16 +68,18 @@ async function open(changes: Partial<ServedVolume> = {}, sync: () => Promise<voi
     clock,
     log: { warn: (text) => void logged.push(text) },
     changedData: COMPARED_CONTENT,
-    pools: () => copies.scene.pools.states,
+    pools: copies.scene.pools,
     served: (wanted) => (wanted === id ? served() : null),
-    sync,
+    volumes: { sync },
     lost: (lost) => void lostIds.push(lost),
-    placeOf: (snapshotId) => {
-      if (looks-- <= 0) return null;
-      const pool = copies.scene.pools.states[0]!;
-      const found = pool.snapshots.get(id)?.list.find((one) => one.id === snapshotId);
-      const files = [{ pool: 'fast', poolId: pool.identity!.id, path: snapshotFile, sizeBytes: SIZE_BYTES }];
-      return found === undefined ? null : { record: found, files };
+    snapshots: {
+      placeOf: (snapshotId) => {
+        if (looks-- <= 0) return null;
+        const pool = copies.scene.pools.states[0]!;
+        const found = pool.snapshots.get(id)?.list.find((one) => one.id === snapshotId);
+        const files = [{ pool: 'fast', poolId: pool.identity!.id, path: snapshotFile, sizeBytes: SIZE_BYTES }];
+        return found === undefined ? null : { record: found, files };
+      },
     },
   });
   const session = (isGranted: boolean) => ({

@@ -17,11 +17,13 @@ import type { ServedVolume } from '../../storage/io/served-volume.ts';
 import { eventOf } from '../../events/event-log.ts';
 import { imagesOf } from './image-rules.ts';
 import { type ChangedData, changedData } from '../moves/changed-data.ts';
-import { type PoolState, volumeText } from '../../pools/catalogue.ts';
+import { volumeText } from '../../pools/catalogue.ts';
 import { poolPaths } from '../../pools/disk/pool-paths.ts';
+import type { Pools } from '../../pools/pools.ts';
 import { systemReflink } from '../../pools/snapshots/reflink.ts';
-import type { SnapshotPlace } from '../../snapshots/reads/served-snapshots.ts';
+import type { ServedSnapshots } from '../../snapshots/reads/served-snapshots.ts';
 import { PoolTurns } from '../../snapshots/reads/turns.ts';
+import type { Volumes } from '../../volumes/volumes.ts';
 import { BRIDGE_IMAGES_MAX, BRIDGE_LOOK_MAX_MS, BRIDGE_REPORT_MS, BRIDGED_SHOWN_MS, BRIDGED_VOLUMES_MAX } from '../limits.ts';
 
 const openFile = promisify(fs.open);
@@ -52,16 +54,12 @@ export interface BridgesPorts {
   readonly log: Pick<Log, 'warn'>;
   /** Compares the extents of files; null if this machine cannot compare extents. */
   readonly changedData: ChangedData;
-  pools(): readonly PoolState[];
+  readonly pools: Pick<Pools, 'states'>;
+  readonly volumes: Pick<Volumes, 'sync'>;
+  readonly snapshots: Pick<ServedSnapshots, 'placeOf'>;
   served(id: string): ServedVolume | null;
-  /**
-   * Makes the clients' writes durable. Uses the listener's descriptor, because the kernel reports each write-back error since the last new
-   * incarnation to this descriptor.
-   */
-  sync(volumeId: string): Promise<void>;
   /** Starts a new incarnation of the volume's storage, because a sync has failed. */
   lost(volumeId: string): void;
-  placeOf(snapshotId: string): SnapshotPlace | null;
 }
 
 interface AskingSession {
@@ -145,7 +143,7 @@ export class Bridges {
   }
 
   private candidates(volumeId: string, endBytes: number): Candidate[] {
-    const pools = this.ports.pools();
+    const pools = this.ports.pools.states;
     const home = pools.find(({ isOpen, volumes }) => isOpen && volumes.has(volumeId));
     if (home === undefined) return [];
     const images = imagesOf({ pools, configured: [] }, volumeId).toSorted(
@@ -153,7 +151,7 @@ export class Bridges {
     );
     return images.slice(0, BRIDGE_IMAGES_MAX).flatMap(({ pool, manifest }): Candidate[] => {
       const base = manifest.image?.base;
-      const place = base === undefined ? null : this.ports.placeOf(base.snapshot);
+      const place = base === undefined ? null : this.ports.snapshots.placeOf(base.snapshot);
       const [file, other] = place?.files ?? [];
       if (base === undefined || place === null || file === undefined || file.path === null || other !== undefined) return [];
       if (place.record.volumeId !== volumeId || endBytes > place.record.sizeBytes) return [];
@@ -191,7 +189,7 @@ export class Bridges {
       const snapshot = await open(snapshotFile);
       // Check that the opened file belongs to the snapshot: before the open, the snapshot may have been removed, and another snapshot may
       // have taken its name.
-      if (this.ports.placeOf(snapshotId)?.files[0]?.path !== snapshotFile) return null;
+      if (this.ports.snapshots.placeOf(snapshotId)?.files[0]?.path !== snapshotFile) return null;
       // Sync first, because the file system still reports shared blocks until an answered write is written back. If the sync reports a lost
       // write, the content of the volume is unknown.
       await this.sync(id);
@@ -212,7 +210,7 @@ export class Bridges {
    */
   private async sync(id: string): Promise<void> {
     try {
-      await this.ports.sync(id);
+      await this.ports.volumes.sync(id, 'spare');
     } catch (thrown) {
       // After E_TIMEOUT, the sync continues, and reports a later failure itself.
       if (toRsError(thrown).code !== 'E_TIMEOUT') this.ports.lost(id);

@@ -12,18 +12,19 @@ import { isFor, type ServedVolume } from '../../storage/io/served-volume.ts';
 import type { PoolState } from '../../pools/catalogue.ts';
 import { otherParts, partSizes } from '../../pools/disk/manifest.ts';
 import { poolPaths } from '../../pools/disk/pool-paths.ts';
+import type { Pools } from '../../pools/pools.ts';
 import { isMomentFor, isTarget } from '../../pools/source-moments.ts';
 import { filesOf, isReadable, snapshotPaths, type SnapshotRecord, unprovenText } from '../../pools/snapshots/snapshot-record.ts';
+import type { Holds } from '../../volumes/holds/holds.ts';
 import { readersRefusal, type SnapshotReader } from '../../volumes/volume-plan.ts';
 
 export interface ServedSnapshotsPorts {
-  pools(): readonly PoolState[];
+  readonly pools: Pick<Pools, 'states'>;
+  readonly holds: Pick<Holds, 'holdersOf'>;
   /** All volumes of the configuration in force. */
   volumes(): readonly ServerVolumeConfig[];
   /** Returns true if the client has the right `copy`, and therefore opens only moments of the replications to it (T8). */
   isCopying(node: string): boolean;
-  /** Clients that hold the snapshot with this id. */
-  holdersOf(id: string): readonly Holder[];
   /** The OPENs that are in progress in all sessions. */
   opening(): readonly OpenInProgress[];
   /** Returns true if a session of the client has the snapshot with this id open. */
@@ -79,7 +80,7 @@ export class ServedSnapshots {
     if (snapshot === null) return null;
     const volume = this.volumeOf(node, volumeName, universe);
     if (volume === null) return null;
-    for (const pool of this.ports.pools()) {
+    for (const pool of this.ports.pools.states) {
       const record = this.listOf(pool, volume.id).find((one) => one.name === snapshot && isReadable(one));
       if (record !== undefined && !this.leaving.has(record.id) && this.mayRead(node, record)) return this.served(pool, volume, record);
     }
@@ -87,11 +88,11 @@ export class ServedSnapshots {
   }
 
   private mayRead(node: string, record: SnapshotRecord): boolean {
-    return !this.ports.isCopying(node) || isMomentFor(this.ports.pools(), node, record);
+    return !this.ports.isCopying(node) || isMomentFor(this.ports.pools.states, node, record);
   }
 
   byId(id: string): ServedVolume | null {
-    for (const pool of this.ports.pools()) {
+    for (const pool of this.ports.pools.states) {
       const found = this.indexOf(pool).get(id);
       const volume = found === undefined ? undefined : this.ports.volumes().find((one) => one.id === found.volumeId);
       if (found !== undefined && volume !== undefined) return this.served(pool, volume, found.record);
@@ -101,7 +102,7 @@ export class ServedSnapshots {
 
   /** Returns the description and the files of the snapshot with this id, or null. */
   placeOf(id: string): SnapshotPlace | null {
-    for (const pool of this.ports.pools()) {
+    for (const pool of this.ports.pools.states) {
       const found = this.indexOf(pool).get(id);
       if (found !== undefined) return { record: found.record, files: this.filesOf(pool, found.record) };
     }
@@ -109,7 +110,7 @@ export class ServedSnapshots {
   }
 
   has(id: string): boolean {
-    return this.ports.pools().some((pool) => this.indexOf(pool).has(id));
+    return this.ports.pools.states.some((pool) => this.indexOf(pool).has(id));
   }
 
   /** Returns why `find` has found no snapshot; null if the client has no right to know that the volume exists. */
@@ -148,7 +149,7 @@ export class ServedSnapshots {
 
   /** Returns the snapshots of a volume, the oldest first. */
   recordsOf(volumeId: string): readonly SnapshotRecord[] {
-    return this.ports.pools().flatMap((pool) => this.listOf(pool, volumeId));
+    return this.ports.pools.states.flatMap((pool) => this.listOf(pool, volumeId));
   }
 
   /**
@@ -167,7 +168,7 @@ export class ServedSnapshots {
   }
 
   private usersOf(id: string, opening: readonly OpenInProgress[], snapshot: string): SnapshotReader[] {
-    const holders = this.ports.holdersOf(id).filter(({ node }) => this.ports.isOpen(id, node) || !this.copies(node));
+    const holders = this.ports.holds.holdersOf(id).filter(({ node }) => this.ports.isOpen(id, node) || !this.copies(node));
     const others = opening.filter((one) => one.id === id && !holders.some(({ node }) => node === one.node));
     return [...holders, ...others].map(({ node, address, sinceMs }) => ({
       node,
@@ -183,7 +184,7 @@ export class ServedSnapshots {
    * the hold of a copy that was cut off would stay for ever if either server has come back from an old image.
    */
   private copies(node: string): boolean {
-    return this.ports.isCopying(node) || isTarget(this.ports.pools(), node);
+    return this.ports.isCopying(node) || isTarget(this.ports.pools.states, node);
   }
 
   private volumeOf(node: string, name: string, universe: number): ServerVolumeConfig | null {
@@ -237,7 +238,7 @@ export class ServedSnapshots {
     const first = { pool: home.name, poolId: home.identity?.id ?? '', path: fileOf(home, record) };
     const [firstBytes = 0] = partSizes({ layout, sizeBytes });
     const others = otherParts({ layout }).map(({ poolId, fileId, sizeBytes: partBytes }): SnapshotFile => {
-      const pool = this.ports.pools().find((one) => one.isOpen && one.identity?.id === poolId);
+      const pool = this.ports.pools.states.find((one) => one.isOpen && one.identity?.id === poolId);
       const isThere = pool?.parts.get(fileId)?.record.snapshotId === record.id;
       const path = pool === undefined || !isThere ? null : poolPaths.data(poolPaths.part(pool.path, fileId));
       return { pool: pool?.name ?? `pool id ${poolId}`, poolId, path, sizeBytes: partBytes };

@@ -10,10 +10,13 @@ import type { Log } from '@rsio/base/log/log';
 import type { RateLimitedLog } from '@rsio/base/log/rate-limited-log';
 import { STATUS, type Status, statusEntry, statusOfErrno } from '@rsio/protocol/wire/status';
 import { clientText } from '../../pools/requests/client-text.ts';
-import type { PoolFiles } from '../../pools/disk/pool-files.ts';
+import type { Pools } from '../../pools/pools.ts';
 import { isFor, type ServedVolume } from '../../storage/io/served-volume.ts';
+import type { Fences } from '../fences.ts';
+import type { Volumes } from '../volumes.ts';
 import type { ClientIdentity } from './grants.ts';
 import type { Holds } from './holds.ts';
+import type { SharedPools } from './shared-pools.ts';
 
 /** Bytes travel between the processes as base64. */
 const recordText = matching(
@@ -42,26 +45,23 @@ export interface RecordAsker {
   isThere(): boolean;
 }
 
-export interface GateRecordPorts {
+interface GateRecordsParts {
   readonly log: Pick<Log, 'error'>;
   readonly limitedLog: Pick<RateLimitedLog, 'note'>;
   readonly holds: Pick<Holds, 'asWriter'>;
-  served(): readonly ServedVolume[];
-  /** Executes work on the files of an open pool, with a time limit. Throws E_POOL or E_TIMEOUT; after E_TIMEOUT, the work may continue. */
-  onPool<T>(poolId: string, work: (files: PoolFiles) => Promise<T>): Promise<T>;
-  /** See Fences.order. */
-  order<T>(node: string, work: () => Promise<T>): Promise<T>;
-  /** See SharedPools.isMine. */
-  isMine(poolId: string, generation: number, hasFailed: boolean): Promise<boolean>;
+  readonly volumes: Pick<Volumes, 'served'>;
+  readonly pools: Pick<Pools, 'onLedger'>;
+  readonly fences: Pick<Fences, 'order'>;
+  readonly shared: Pick<SharedPools, 'isMine'>;
 }
 
 export class GateRecords {
-  private readonly ports: GateRecordPorts;
+  private readonly parts: GateRecordsParts;
   /** Maps the id of each volume whose record is being replaced to this replacement. */
   private readonly replacing = new Map<string, Promise<unknown>>();
 
-  constructor(ports: GateRecordPorts) {
-    this.ports = ports;
+  constructor(parts: GateRecordsParts) {
+    this.parts = parts;
   }
 
   /** Answers a request of a session. A written record is durable when the promise resolves with OK. */
@@ -79,14 +79,14 @@ export class GateRecords {
   }
 
   private async read(node: string, volumeId: string): Promise<RecordReply> {
-    const volume = this.ports.served().find((one) => one.id === volumeId);
+    const volume = this.parts.volumes.served.find((one) => one.id === volumeId);
     if (volume === undefined || !isFor(volume, node)) return refusal(STATUS.UNKNOWN_VOLUME, 'The server has no volume of this id');
     const why = whyNone(volume);
     if (why !== null) return refusal(STATUS.UNSUPPORTED, why);
     const { ids: [poolId = ''] = [], ownership } = volume.pool ?? {};
-    const record = await this.ports.onPool(poolId, (files) => files.readRecord(volumeId));
+    const record = await this.parts.pools.onLedger(poolId, (files) => files.readRecord(volumeId));
     // A server that has lost the pool may have read an old record.
-    if (ownership !== undefined && !(await this.ports.isMine(poolId, ownership.generation, false))) return refusal(STATUS.MOVED);
+    if (ownership !== undefined && !(await this.parts.shared.isMine(poolId, ownership.generation, false))) return refusal(STATUS.MOVED);
     return { recordStatus: STATUS.OK, sentence: '', record: record?.toString('base64') ?? null };
   }
 
@@ -94,10 +94,10 @@ export class GateRecords {
     const { volumeId, epoch } = ask;
     const { client } = asker;
     const record = Buffer.from(ask.record, 'base64');
-    const reply = await this.ports.order(client.node, () =>
-      this.ports.holds.asWriter(volumeId, client, epoch, async () => {
+    const reply = await this.parts.fences.order(client.node, () =>
+      this.parts.holds.asWriter(volumeId, client, epoch, async () => {
         // A volume that is not served is changing its pool or its file, and its clients open it again.
-        const volume = this.ports.served().find((one) => one.id === volumeId);
+        const volume = this.parts.volumes.served.find((one) => one.id === volumeId);
         if (volume === undefined || !asker.isThere()) return refusal(STATUS.STALE);
         const why = whyNone(volume);
         if (why !== null) return refusal(STATUS.UNSUPPORTED, why);
@@ -119,7 +119,7 @@ export class GateRecords {
     let begun: Promise<void> | null = null;
     let isGivenUp = false;
     try {
-      await this.ports.onPool(poolId, (files) => {
+      await this.parts.pools.onLedger(poolId, (files) => {
         if (isGivenUp) throw new RsError('E_POOL', 'The change was given up before it began');
         begun = files.replaceRecord(volumeId, record);
         return begun;
@@ -133,9 +133,9 @@ export class GateRecords {
 
   private failed(node: string, volumeId: string, error: RsError): RecordReply {
     const { errno } = error.context;
-    const volume = this.ports.served().find((one) => one.id === volumeId)?.name ?? volumeId;
-    this.ports.limitedLog.note(`Gate records for node ${node} that failed`, () =>
-      this.ports.log.error(`Node ${node}: the gate record of volume ${volume}: ${error.message}`),
+    const volume = this.parts.volumes.served.find((one) => one.id === volumeId)?.name ?? volumeId;
+    this.parts.limitedLog.note(`Gate records for node ${node} that failed`, () =>
+      this.parts.log.error(`Node ${node}: the gate record of volume ${volume}: ${error.message}`),
     );
     const status = typeof errno === 'string' ? statusOfErrno(errno) : STATUS.IO_ERROR;
     if (status === STATUS.NO_SPACE) return refusal(status, `The pool of volume ${volume} is full, and the old gate record stays`);

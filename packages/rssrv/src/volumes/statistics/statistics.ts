@@ -6,6 +6,7 @@ import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
 import type { Clock } from '@rsio/base/lib/clock';
 import type { Bandwidth } from '../throttle/bandwidth.ts';
 import type { ServedVolume } from '../../storage/io/served-volume.ts';
+import type { Volumes } from '../volumes.ts';
 import { StatsBook } from './stats-book.ts';
 import { type StatsMoment, statsView } from './stats-views.ts';
 
@@ -20,27 +21,27 @@ interface ObservedSession {
   };
 }
 
-export interface StatisticsPorts {
+interface StatisticsParts {
   readonly clock: Clock;
-  sessions(): readonly ObservedSession[];
-  readonly volumes: { readonly served: readonly ServedVolume[]; nameOf(id: string): string };
+  readonly sessions: { readonly all: readonly ObservedSession[] };
+  readonly volumes: Pick<Volumes, 'served' | 'nameOf'>;
   readonly snapshots: { byId(id: string): ServedVolume | null };
   readonly bandwidth: Pick<Bandwidth, 'textOf'>;
 }
 
 export class Statistics {
   readonly book: StatsBook;
-  private readonly ports: StatisticsPorts;
+  private readonly parts: StatisticsParts;
 
-  constructor(ports: StatisticsPorts) {
-    this.ports = ports;
-    this.book = new StatsBook(ports.clock, () => this.ask());
+  constructor(parts: StatisticsParts) {
+    this.parts = parts;
+    this.book = new StatsBook(parts.clock, () => this.ask());
   }
 
   async view(): Promise<ServerMethods['stats']['result']> {
     await this.book.refresh();
-    const { clock, volumes, snapshots, bandwidth } = this.ports;
-    const sessions = this.ports.sessions().map(({ id, client: { node, address }, beganMs, workerSession: { blockedMs } }) => {
+    const { clock, volumes, snapshots, bandwidth } = this.parts;
+    const sessions = this.parts.sessions.all.map(({ id, client: { node, address }, beganMs, workerSession: { blockedMs } }) => {
       return { node, address, beganMs, blockedMs, record: this.book.of(id) };
     });
     const names = new Map(volumes.served.map((volume) => [volume.id, nameInUniverse(volume)]));
@@ -54,7 +55,7 @@ export class Statistics {
 
   /** Asks the sessions for their figures. Returns the ids of the sessions that were asked. */
   private ask(): string[] {
-    const asked = this.ports.sessions().filter(({ workerSession }) => workerSession.blockedMs === null);
+    const asked = this.parts.sessions.all.filter(({ workerSession }) => workerSession.blockedMs === null);
     for (const { workerSession } of asked) workerSession.send({ type: 'figures' });
     return asked.map(({ id }) => id);
   }

@@ -18,9 +18,9 @@ class Scene {
     clock: this.clock,
     halts: { of: () => null, facts: () => null },
     config: () => ({ volumes: [], rights: [{ name: 'big-2', limits: { iops: this.iops, bytesPerSecond: null, burstMs: 100 } }] }),
-    sessions: () => this.sessions,
+    sessions: { all: this.sessions },
     log: { info: () => undefined },
-    volumes: () => ({ served: [] }),
+    volumes: { served: [] },
     heldChanged: () => undefined,
   } as unknown as BandwidthPorts);
 

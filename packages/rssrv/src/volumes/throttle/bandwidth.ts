@@ -33,9 +33,9 @@ export interface BandwidthPorts {
   readonly halts: Halts;
   /** Returns the configuration in force. `volumes` includes the volumes of the pools. */
   config(): Pick<RssrvConfig, 'volumes' | 'rights'>;
-  sessions(): readonly LimitedSession[];
+  readonly sessions: { readonly all: readonly LimitedSession[] };
   readonly log: Pick<Log, 'info'>;
-  volumes(): Pick<Volumes, 'standing' | 'served' | 'nameOf'>;
+  readonly volumes: Pick<Volumes, 'standing' | 'served' | 'nameOf'>;
   /** Called when clients must receive a new text that says what holds the I/O of these volumes. */
   heldChanged(volumes: readonly ServedVolume[]): void;
 }
@@ -178,7 +178,7 @@ export class Bandwidth {
     const limits = new Map<string, IoLimits>();
     for (const volume of this.ports.config().volumes) {
       const own = limitsOrNull(volume.limits);
-      const id = own === null ? null : this.ports.volumes().standing(volume).id;
+      const id = own === null ? null : this.ports.volumes.standing(volume).id;
       if (own !== null && id !== null) limits.set(id, own);
     }
     for (const { name, limits: given } of this.ports.config().rights) {
@@ -192,7 +192,7 @@ export class Bandwidth {
     this.tellAll(volumeId);
     this.heldChanged([volumeId]);
     if (!isOver) return;
-    const name = this.ports.volumes().nameOf(volumeId);
+    const name = this.ports.volumes.nameOf(volumeId);
     this.ports.log.info(
       `Volume ${name}: its I/O goes on, because the time of its pause is over`,
       eventOf(`volume ${name}`, 'paused', 'served', 'The time of its pause is over'),
@@ -200,7 +200,7 @@ export class Bandwidth {
   }
 
   private heldChanged(volumeIds: readonly string[]): void {
-    this.ports.heldChanged(this.ports.volumes().served.filter(({ id }) => volumeIds.includes(id)));
+    this.ports.heldChanged(this.ports.volumes.served.filter(({ id }) => volumeIds.includes(id)));
   }
 
   private isLimited(volumeId: string): boolean {
@@ -223,7 +223,7 @@ export class Bandwidth {
       return;
     }
     const there = new Set(known?.sessions);
-    for (const { id, uses, client } of this.ports.sessions())
+    for (const { id, uses, client } of this.ports.sessions.all)
       if (!there.has(id) && (uses.has(volumeId) || clientKey(client.node) === volumeId))
         this.tell(volumeId, this.bookOf(volumeId).add(id, nowMs));
   }
@@ -232,7 +232,7 @@ export class Bandwidth {
     if (orders.length === 0) return;
     const limits = this.limitsOf(volumeId);
     const halt = this.ports.halts.of(volumeId);
-    const sessions = new Map(this.ports.sessions().map((session) => [session.id, session]));
+    const sessions = new Map(this.ports.sessions.all.map((session) => [session.id, session]));
     const users = this.books.get(volumeId)?.size ?? 1;
     for (const { session, number, isDivided, ...share } of orders)
       sessions.get(session)?.workerSession.send({
