@@ -3,25 +3,19 @@
 
 import { quoteText } from '@rsio/base/lib/units';
 import { parseVolumeId } from '../product/ids.ts';
-import type { Orders } from '../product/orders.ts';
-import type { Found, Volumes } from '../product/volumes.ts';
+import type { Found } from '../product/volumes.ts';
 import { filled, invalid, rangeOf, sizeIn, useOf } from '../rpc/fields.ts';
 import type { ExpandRequest, Texts } from '../rpc/messages.ts';
 import { CsiError } from '../rpc/status.ts';
+import type { ControllerParts } from './controller-parts.ts';
 import { onlyHolder } from './mirrors.ts';
 import { mutableSettingsOf } from './parameters.ts';
 
-export interface ChangesPorts {
-  readonly orders: Orders;
-  readonly volumes: Volumes;
-  readonly newId: () => string;
-}
-
 export class Changes {
-  private readonly ports: ChangesPorts;
+  private readonly parts: ControllerParts;
 
-  constructor(ports: ChangesPorts) {
-    this.ports = ports;
+  constructor(parts: ControllerParts) {
+    this.parts = parts;
   }
 
   async expand(request: ExpandRequest): Promise<{ readonly capacityBytes: number; readonly nodeExpansionRequired: boolean }> {
@@ -33,7 +27,7 @@ export class Changes {
     const range = rangeOf(capacityRange);
     const bytesFor = (hasBytes: number): number => (range.requiredBytes <= hasBytes ? hasBytes : sizeIn(range, hasBytes));
     if (id?.kind === 'mirror') {
-      const mirror = await this.ports.volumes.mirror(id.uuid);
+      const mirror = await this.parts.volumes.mirror(id.uuid);
       const hasBytes = mirror?.sizeBytes ?? 0;
       if (mirror !== null && bytesFor(hasBytes) > hasBytes)
         throw onlyHolder(mirror.name, 'make it larger', `rsconfig mirror grow ${mirror.name} ${bytesFor(hasBytes)}`);
@@ -49,7 +43,7 @@ export class Changes {
       );
     if (sizeBytes > hasBytes) {
       const at = { name: volume.name, universe: volume.universe };
-      await this.ports.orders.at(server, 'volume-grow', { ...at, sizeBytes, pool: null, mirror: null, request: this.ports.newId() });
+      await this.parts.orders.at(server, 'volume-grow', { ...at, sizeBytes, pool: null, mirror: null, request: this.parts.newId() });
     }
     return { capacityBytes: sizeBytes, nodeExpansionRequired };
   }
@@ -57,23 +51,23 @@ export class Changes {
   async modify({ volumeId, mutableParameters }: { readonly volumeId: string; readonly mutableParameters: Texts }): Promise<object> {
     filled(volumeId, 'volume_id');
     const id = parseVolumeId(volumeId);
-    if (id?.kind === 'mirror' && (await this.ports.volumes.mirror(id.uuid)) !== null)
+    if (id?.kind === 'mirror' && (await this.parts.volumes.mirror(id.uuid)) !== null)
       throw invalid('The I/O of a mirror cannot be limited: use a volume that is no mirror');
     const { server, volume } = await this.found(volumeId);
     const settings = mutableSettingsOf(mutableParameters);
     if (settings.length === 0) return {};
-    await this.ports.orders.at(server, 'volume-set', {
+    await this.parts.orders.at(server, 'volume-set', {
       name: volume.name,
       universe: volume.universe,
       settings,
-      request: this.ports.newId(),
+      request: this.parts.newId(),
     });
     return {};
   }
 
   private async found(volumeId: string): Promise<Found> {
     const id = parseVolumeId(volumeId);
-    const found = id?.kind !== 'volume' ? null : await this.ports.volumes.byId(id.uuid);
+    const found = id?.kind !== 'volume' ? null : await this.parts.volumes.byId(id.uuid);
     if (found === null) throw new CsiError('NOT_FOUND', `Volume ${quoteText(volumeId)} does not exist: name one that exists`);
     return found;
   }

@@ -10,12 +10,13 @@ import { toRsError } from '@rsio/base/lib/errors';
 import { quoteText } from '@rsio/base/lib/units';
 import { ANSWER_TRIES_MAX, COPY_LOOK_MS, COPY_WAIT_MS, SIZE_DEFAULT_BYTES } from '../limits.ts';
 import { hashOf, parseSnapshotId, parseVolumeId, unfinishedNameOf, volumeNameOf } from '../product/ids.ts';
-import type { Orders, Site } from '../product/orders.ts';
-import { type Found, uuidOf, type Volumes } from '../product/volumes.ts';
+import type { Site } from '../product/orders.ts';
+import { type Found, uuidOf } from '../product/volumes.ts';
 import { filled, invalid, isForSeveralWriters, rangeOf, sizeIn, type SizeRange, type Use, usesOf } from '../rpc/fields.ts';
 import type { ContentSource, CreateVolumeRequest, CsiVolume } from '../rpc/messages.ts';
 import { CsiError } from '../rpc/status.ts';
 import { publishedNodes, volumeMessage } from './answers.ts';
+import type { ControllerParts } from './controller-parts.ts';
 import { checkExisting, checkOrigin, jobOf, type Origin, otherPlace } from './existing.ts';
 import type { Mirrors } from './mirrors.ts';
 import { mergedSettings, mutableSettingsOf, type Parameters, parametersOf } from './parameters.ts';
@@ -41,21 +42,17 @@ interface Wanted {
   readonly content: ContentSource | null;
 }
 
-export interface CreationPorts {
+interface CreationParts extends ControllerParts {
   readonly clock: Clock;
-  readonly orders: Orders;
-  readonly volumes: Volumes;
   readonly mirrors: Mirrors;
   readonly snapshots: Pick<SnapshotRules, 'find'>;
-  /** Makes a new id for a request, so that the request does not get the remembered answer of an earlier one. */
-  readonly newId: () => string;
 }
 
 export class Creation {
-  private readonly ports: CreationPorts;
+  private readonly parts: CreationParts;
 
-  constructor(ports: CreationPorts) {
-    this.ports = ports;
+  constructor(parts: CreationParts) {
+    this.parts = parts;
   }
 
   async create(request: CreateVolumeRequest): Promise<{ readonly volume: CsiVolume }> {
@@ -68,12 +65,12 @@ export class Creation {
       settings: mergedSettings(parameters.settings, mutableSettingsOf(request.mutableParameters)),
       content: request.volumeContentSource?.type === undefined ? null : request.volumeContentSource,
     };
-    const site = await this.ports.orders.site();
-    if (parameters.servers !== null) return { volume: await this.ports.mirrors.create(site, wanted, parameters.servers) };
+    const site = await this.parts.orders.site();
+    if (parameters.servers !== null) return { volume: await this.parts.mirrors.create(site, wanted, parameters.servers) };
     const source = await this.sourceOf(wanted.content);
     const server = serverOf(site, parameters.server, source);
     const name = volumeNameOf(wanted.name);
-    const before = await this.ports.volumes.named(server, name);
+    const before = await this.parts.volumes.named(server, name);
     const found = before ?? (await this.made(site, server, wanted, source));
     checkExisting(found, site, { ...wanted, origin: source?.origin ?? null });
     const answer = { kind: 'volume', uuid: uuidOf(found), sizeBytes: found.volume.sizeBytes ?? 0 } as const;
@@ -83,9 +80,9 @@ export class Creation {
   async delete(volumeId: string): Promise<object> {
     const id = parseVolumeId(filled(volumeId, 'volume_id'));
     if (id === null) return {};
-    if (id.kind === 'mirror') return this.ports.mirrors.delete(id.uuid);
-    const site = await this.ports.orders.site();
-    const found = await this.ports.volumes.byId(id.uuid);
+    if (id.kind === 'mirror') return this.parts.mirrors.delete(id.uuid);
+    const site = await this.parts.orders.site();
+    const found = await this.parts.volumes.byId(id.uuid);
     if (found === null) return {};
     const { volume, server, snapshots } = found;
     const refusal = (why: string): CsiError => new CsiError('FAILED_PRECONDITION', `Volume ${volume.name} of server ${server} ${why}`);
@@ -96,16 +93,16 @@ export class Creation {
     if (snapshots.length > 0)
       throw refusal(`has ${snapshots.length} snapshots, such as ${snapshots[0]!.snapshot}, which go with it: delete them first`);
     try {
-      await this.ports.orders.at(server, 'volume-remove', { name: volume.name, universe: volume.universe, request: this.ports.newId() });
+      await this.parts.orders.at(server, 'volume-remove', { name: volume.name, universe: volume.universe, request: this.parts.newId() });
     } catch (thrown) {
       if (toRsError(thrown).code !== 'E_UNKNOWN_VOLUME') throw thrown;
     }
-    this.ports.volumes.forget(id.uuid);
+    this.parts.volumes.forget(id.uuid);
     return {};
   }
 
   private async made(site: Site, server: string, wanted: Wanted, source: Source | null): Promise<Found> {
-    const { volumes } = this.ports;
+    const { volumes } = this.parts;
     const other = await otherPlace(volumes, site, server, volumeNameOf(wanted.name));
     if (other !== null)
       throw new CsiError('ALREADY_EXISTS', `Volume ${quoteText(wanted.name)} exists on server ${other}: choose another name`);
@@ -126,15 +123,15 @@ export class Creation {
     const access = { clients: [site.nodename], takeOver: null, takeOverForce: false };
     for (let tries = 0; tries < ANSWER_TRIES_MAX; tries++) {
       const request =
-        tries === 0 ? hashOf('create', name, server, JSON.stringify([pool, sizeBytes, thick, shared, settings])) : this.ports.newId();
+        tries === 0 ? hashOf('create', name, server, JSON.stringify([pool, sizeBytes, thick, shared, settings])) : this.parts.newId();
       const whole = { name: volumeName, universe: 0, sizeBytes, blockSizeBytes: BLOCK_BYTES, pool, thick, readonly: false, shared };
       try {
-        const { volume } = await this.ports.orders.at(server, 'volume-create', { ...whole, ...access, settings: [...settings], request });
-        const found = await this.ports.volumes.named(server, volumeName);
+        const { volume } = await this.parts.orders.at(server, 'volume-create', { ...whole, ...access, settings: [...settings], request });
+        const found = await this.parts.volumes.named(server, volumeName);
         if (found !== null && found.volume.id === volume.id) return found;
       } catch (thrown) {
         // Two calls with this name may have reached the server, one of them from a driver that was killed.
-        const found = toRsError(thrown).code === 'E_EXISTS' ? await this.ports.volumes.named(server, volumeName) : null;
+        const found = toRsError(thrown).code === 'E_EXISTS' ? await this.parts.volumes.named(server, volumeName) : null;
         if (found === null) throw thrown;
         return found;
       }
@@ -144,7 +141,7 @@ export class Creation {
 
   /** Creates a volume with content. */
   private async filled(site: Site, server: string, wanted: Wanted, source: Source, begun: Found | null): Promise<Found> {
-    const { orders, newId } = this.ports;
+    const { orders, newId } = this.parts;
     const { sizeBytes: sourceBytes } = source;
     const { name, range, uses, settings } = wanted;
     if (range.limitBytes !== null && range.limitBytes < sourceBytes)
@@ -174,7 +171,7 @@ export class Creation {
   /** Clones a snapshot in its pool, or copies a volume or a snapshot by a job, which this call or its repetition awaits. */
   private async begun(server: string, newName: string, { name, parameters }: Wanted, source: Source): Promise<Found> {
     const { found, snapshot, origin } = source;
-    const { orders, volumes, newId } = this.ports;
+    const { orders, volumes, newId } = this.parts;
     const { volume } = found;
     const from = { name: volume.name, universe: volume.universe };
     const pool = parameters.pool ?? volume.pool;
@@ -200,12 +197,12 @@ export class Creation {
   }
 
   private async jobFor(server: string, newName: string, name: string, { found, snapshot }: Source): Promise<JobView | null> {
-    const { jobs } = await this.ports.orders.at(server, 'job-list', { id: null });
+    const { jobs } = await this.parts.orders.at(server, 'job-list', { id: null });
     return jobOf(jobs, newName, name, { server, volume: found.volume.name, snapshot });
   }
 
   private async copied(server: string, { id }: JobView): Promise<void> {
-    const { clock, orders } = this.ports;
+    const { clock, orders } = this.parts;
     const untilMs = clock.monotonicMs() + COPY_WAIT_MS;
     for (;;) {
       const { jobs } = await orders.at(server, 'job-list', { id });
@@ -231,7 +228,7 @@ export class Creation {
     if (content.type === 'snapshot') {
       const text = filled(content.snapshot?.snapshotId ?? '', 'snapshot_id');
       const id = parseSnapshotId(text);
-      const found = id === null ? null : await this.ports.snapshots.find(id);
+      const found = id === null ? null : await this.parts.snapshots.find(id);
       if (found === null) throw new CsiError('NOT_FOUND', `Snapshot ${quoteText(text)} does not exist: name one that exists`);
       const origin = { volumeId: uuidOf(found.of), snapshotId: found.snapshot.id };
       return { found: found.of, snapshot: found.snapshot.snapshot, sizeBytes: found.snapshot.sizeBytes, origin };
@@ -243,7 +240,7 @@ export class Creation {
         'FAILED_PRECONDITION',
         `Volume ${text} is a mirror, which cannot be copied here: restore a backup (rsconfig restore)`,
       );
-    const found = id === null ? null : await this.ports.volumes.byId(id.uuid);
+    const found = id === null ? null : await this.parts.volumes.byId(id.uuid);
     if (found === null) throw new CsiError('NOT_FOUND', `Volume ${quoteText(text)} does not exist: name one that exists`);
     return { found, snapshot: null, sizeBytes: found.volume.sizeBytes ?? 0, origin: { volumeId: uuidOf(found), snapshotId: null } };
   }

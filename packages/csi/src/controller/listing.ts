@@ -6,20 +6,19 @@ import type { PoolView } from '@rsio/api/views/views';
 import { quoteText } from '@rsio/base/lib/units';
 import { LIST_ENTRIES_MAX, SIZE_UNIT_BYTES } from '../limits.ts';
 import { isUnfinished, parseVolumeId } from '../product/ids.ts';
-import type { Orders, Site } from '../product/orders.ts';
+import type { Site } from '../product/orders.ts';
 import { topologyOf, TOPOLOGY_KEY } from '../product/topology.ts';
-import { type Listed, uuidOf, type Volumes } from '../product/volumes.ts';
+import { type Listed, uuidOf } from '../product/volumes.ts';
 import { entriesOf, filled, isForSeveralWriters, usesOf } from '../rpc/fields.ts';
 import type { CapacityRequest, Condition, CsiVolume, ListRequest, ValidateRequest } from '../rpc/messages.ts';
 import { CsiError, toCsiError } from '../rpc/status.ts';
 import { conditionOf, mirrorCondition, publishedNodes, volumeMessage } from './answers.ts';
+import type { ControllerParts } from './controller-parts.ts';
 import type { Mirrors } from './mirrors.ts';
 import { pageOf } from './pages.ts';
 import { mutableSettingsOf, parametersOf } from './parameters.ts';
 
-export interface ListingPorts {
-  readonly orders: Orders;
-  readonly volumes: Volumes;
+interface ListingParts extends ControllerParts {
   readonly mirrors: Mirrors;
 }
 
@@ -29,17 +28,17 @@ interface Entry {
 }
 
 export class Listing {
-  private readonly ports: ListingPorts;
+  private readonly parts: ListingParts;
 
-  constructor(ports: ListingPorts) {
-    this.ports = ports;
+  constructor(parts: ListingParts) {
+    this.parts = parts;
   }
 
   async list({ maxEntries, startingToken }: ListRequest): Promise<{ readonly entries: readonly Entry[]; readonly nextToken: string }> {
     const max = entriesOf(maxEntries, LIST_ENTRIES_MAX);
-    const site = await this.ports.orders.site();
-    const listed = await this.ports.volumes.listed(site);
-    this.ports.volumes.refuseGaps(site, 'all volumes');
+    const site = await this.parts.orders.site();
+    const listed = await this.parts.volumes.listed(site);
+    this.parts.volumes.refuseGaps(site, 'all volumes');
     const entries = entriesFrom(listed, site);
     const { page, nextToken } = pageOf(entries, ({ volume }) => volume.volumeId, startingToken, max);
     return { entries: page, nextToken };
@@ -47,16 +46,16 @@ export class Listing {
 
   async get(volumeId: string): Promise<Entry> {
     const id = parseVolumeId(filled(volumeId, 'volume_id'));
-    const site = await this.ports.orders.site();
+    const site = await this.parts.orders.site();
     if (id?.kind === 'mirror') {
-      const mirror = await this.ports.volumes.mirror(id.uuid);
+      const mirror = await this.parts.volumes.mirror(id.uuid);
       if (mirror !== null) {
         const volume = volumeMessage({ kind: 'mirror', uuid: id.uuid, sizeBytes: mirror.sizeBytes ?? 0 }, site, null, null);
-        const publishedNodeIds = await this.ports.mirrors.nodes(mirror, site);
+        const publishedNodeIds = await this.parts.mirrors.nodes(mirror, site);
         return { volume, status: { publishedNodeIds, volumeCondition: mirrorCondition(mirror) } };
       }
     }
-    const found = id?.kind !== 'volume' ? null : await this.ports.volumes.byId(id.uuid);
+    const found = id?.kind !== 'volume' ? null : await this.parts.volumes.byId(id.uuid);
     if (found === null) throw new CsiError('NOT_FOUND', `Volume ${quoteText(volumeId)} does not exist: name one that exists`);
     return entryOf(found, site);
   }
@@ -64,7 +63,7 @@ export class Listing {
   async capacity({ volumeCapabilities, parameters, accessibleTopology }: CapacityRequest): Promise<object> {
     if (volumeCapabilities.length > 0) usesOf(volumeCapabilities);
     const { server, servers, pool } = parametersOf(parameters);
-    const site = await this.ports.orders.site();
+    const site = await this.parts.orders.site();
     const segment = accessibleTopology?.segments[TOPOLOGY_KEY];
     if (segment !== undefined && segment !== topologyOf(site).segments[TOPOLOGY_KEY]) return { availableCapacity: 0 };
     const named = servers ?? (server === null ? site.places.map((place) => place.server) : [server]);
@@ -94,13 +93,13 @@ export class Listing {
 
   private async isShared(volumeId: string): Promise<boolean> {
     const id = parseVolumeId(volumeId);
-    return id?.kind === 'volume' && ((await this.ports.volumes.byId(id.uuid))?.volume.shared ?? false);
+    return id?.kind === 'volume' && ((await this.parts.volumes.byId(id.uuid))?.volume.shared ?? false);
   }
 
   /** Returns the bytes of the largest volume that fits into one pool of the server. A server that does not answer has no room. */
   private async roomOn(server: string, pool: string | null): Promise<number> {
     try {
-      const { pools } = await this.ports.orders.at(server, 'pool-list', {});
+      const { pools } = await this.parts.orders.at(server, 'pool-list', {});
       return Math.max(0, ...pools.filter(({ name }) => pool === null || name === pool).map(roomOf));
     } catch (thrown) {
       if (toCsiError(thrown).status === 'UNAVAILABLE') return 0;

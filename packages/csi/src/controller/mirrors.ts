@@ -8,12 +8,12 @@ import { quoteText } from '@rsio/base/lib/units';
 import { outcomesAtOnce } from '@rsio/base/structures/concurrency';
 import { ORDERS_AT_ONCE_MAX, SIZE_DEFAULT_BYTES } from '../limits.ts';
 import { hashOf, volumeNameOf } from '../product/ids.ts';
-import type { Orders, Site } from '../product/orders.ts';
-import type { Volumes } from '../product/volumes.ts';
+import type { Site } from '../product/orders.ts';
 import { invalid, isForSeveralWriters, isInRange, sizeIn, type SizeRange, type Use } from '../rpc/fields.ts';
 import type { ContentSource, CsiVolume } from '../rpc/messages.ts';
 import { CsiError } from '../rpc/status.ts';
 import { publishedNodes, volumeMessage } from './answers.ts';
+import type { ControllerParts } from './controller-parts.ts';
 import { otherPlace } from './existing.ts';
 import type { Parameters } from './parameters.ts';
 
@@ -38,17 +38,11 @@ interface Replica {
   readonly snapshots: number;
 }
 
-export interface MirrorsPorts {
-  readonly orders: Orders;
-  readonly volumes: Volumes;
-  readonly newId: () => string;
-}
-
 export class Mirrors {
-  private readonly ports: MirrorsPorts;
+  private readonly parts: ControllerParts;
 
-  constructor(ports: MirrorsPorts) {
-    this.ports = ports;
+  constructor(parts: ControllerParts) {
+    this.parts = parts;
   }
 
   async create(site: Site, wanted: WantedMirror, servers: readonly string[]): Promise<CsiVolume> {
@@ -58,7 +52,7 @@ export class Mirrors {
     if (uses.some(isForSeveralWriters))
       throw invalid('Only one node can have a mirror: use another access mode, or a class without parameter servers');
     const mirrorName = volumeNameOf(name);
-    const found = (await this.ports.volumes.mirrorNamed(mirrorName)) ?? (await this.made(site, mirrorName, wanted, servers));
+    const found = (await this.parts.volumes.mirrorNamed(mirrorName)) ?? (await this.made(site, mirrorName, wanted, servers));
     if (found.sizeBytes === null)
       throw new CsiError(
         'UNAVAILABLE',
@@ -82,15 +76,15 @@ export class Mirrors {
     for (const { server, clients, volume, universe } of replicas) {
       if (clients !== null) continue;
       const at = { name: volume, universe };
-      await this.ports.orders.at(server, 'volume-set', { ...at, settings: [`clients=${site.nodename}`], request: this.ports.newId() });
+      await this.parts.orders.at(server, 'volume-set', { ...at, settings: [`clients=${site.nodename}`], request: this.parts.newId() });
     }
     return volumeMessage({ kind: 'mirror', uuid: found.mirror, sizeBytes }, site, parameters.fsType, null);
   }
 
   async delete(uuid: string): Promise<object> {
-    const found = await this.ports.volumes.mirror(uuid);
+    const found = await this.parts.volumes.mirror(uuid);
     if (found === null) return {};
-    const site = await this.ports.orders.site();
+    const site = await this.parts.orders.site();
     const { namespace, name, universe, holder } = found;
     const refusal = (why: string): CsiError => new CsiError('FAILED_PRECONDITION', `Mirror ${name} ${why}`);
     const replicas = await this.replicas(found);
@@ -102,7 +96,7 @@ export class Mirrors {
     const kept = replicas.find(({ snapshots }) => snapshots > 0);
     if (kept !== undefined) throw refusal(`has snapshots on server ${kept.server}, which go with it: delete them first`);
     if (holder !== null) throw refusal(`is held by ${holder}: rsconfig -d ${name} on that node, or fence the node`);
-    const { left } = await this.ports.orders.own('mirror-remove', { namespace, name, universe, volumes: true, force: false, id: uuid });
+    const { left } = await this.parts.orders.own('mirror-remove', { namespace, name, universe, volumes: true, force: false, id: uuid });
     if (left.length > 0) throw new CsiError('UNAVAILABLE', `Mirror ${name} is removed in part: ${left.join('; ')}`);
     return {};
   }
@@ -112,7 +106,7 @@ export class Mirrors {
    * server is back, ListVolumes does not show the mirror as published, and the orchestrator repeats the call.
    */
   async allow({ namespace, name, universe }: MirrorSummary, node: string): Promise<void> {
-    const { servers, left } = await this.ports.orders.own('mirror-allow', { namespace, name, universe, client: node });
+    const { servers, left } = await this.parts.orders.own('mirror-allow', { namespace, name, universe, client: node });
     const [first] = left;
     if (servers.length === 0)
       throw new CsiError('UNAVAILABLE', `No server gives mirror ${name} to ${node}: ${first?.reason ?? 'no replica was found'}`);
@@ -120,7 +114,7 @@ export class Mirrors {
 
   /** Takes the mirror away from a node. Throws FAILED_PRECONDITION unless servers or voters have proven that its requests ended. */
   async revoke({ namespace, name, universe }: MirrorSummary, node: string): Promise<void> {
-    const { isProven, left } = await this.ports.orders.own('mirror-revoke', { namespace, name, universe, client: node });
+    const { isProven, left } = await this.parts.orders.own('mirror-revoke', { namespace, name, universe, client: node });
     if (isProven) return;
     const why = left.map(({ server, reason }) => `${server}: ${reason}`).join('; ');
     throw new CsiError(
@@ -144,7 +138,7 @@ export class Mirrors {
   }
 
   private async replica({ server, volume: name, universe }: MirrorSummary['replicas'][number]): Promise<Replica> {
-    const { volume } = await this.ports.orders.at(server, 'volume-show', { name, universe });
+    const { volume } = await this.parts.orders.at(server, 'volume-show', { name, universe });
     const { clients, owner, pool, snapshots } = volume;
     return { server, volume: name, universe, clients, owner, pool, snapshots };
   }
@@ -154,7 +148,7 @@ export class Mirrors {
       (server) => !site.places.some((place) => place.server === server),
     );
     if (unknown !== undefined) throw invalid(`Namespace ${site.namespace} has no server ${quoteText(unknown)}: correct servers or witness`);
-    const other = await otherPlace(this.ports.volumes, site, '', name);
+    const other = await otherPlace(this.parts.volumes, site, '', name);
     if (other !== null) throw new CsiError('ALREADY_EXISTS', `Volume ${name} exists on server ${other}: choose another name`);
     const sizeBytes = sizeIn(range, SIZE_DEFAULT_BYTES);
     const { witness, pool } = parameters;
@@ -171,9 +165,9 @@ export class Mirrors {
     };
     try {
       const request = hashOf('mirror', name, String(sizeBytes), ...servers);
-      return (await this.ports.orders.own('mirror-create', { ...whole, request })).mirror;
+      return (await this.parts.orders.own('mirror-create', { ...whole, request })).mirror;
     } catch (thrown) {
-      const found = toRsError(thrown).code === 'E_EXISTS' ? await this.ports.volumes.mirrorNamed(name) : null;
+      const found = toRsError(thrown).code === 'E_EXISTS' ? await this.parts.volumes.mirrorNamed(name) : null;
       if (found === null) throw thrown;
       return found;
     }

@@ -8,19 +8,16 @@ import { quoteText } from '@rsio/base/lib/units';
 import { outcomesAtOnce } from '@rsio/base/structures/concurrency';
 import { NODE_VOLUMES_MAX, ORDERS_AT_ONCE_MAX, PUBLICATIONS_MAX } from '../limits.ts';
 import { parseVolumeId } from '../product/ids.ts';
-import type { Orders, Site } from '../product/orders.ts';
-import type { Volumes } from '../product/volumes.ts';
+import type { Site } from '../product/orders.ts';
 import { filled, isForSeveralNodes, isForSeveralWriters, isReader, type Use, useOf } from '../rpc/fields.ts';
 import { type PublishRequest, READONLY_KEY, type Texts } from '../rpc/messages.ts';
 import { CsiError } from '../rpc/status.ts';
 import { publishedNodes } from './answers.ts';
+import type { ControllerParts } from './controller-parts.ts';
 import type { Mirrors } from './mirrors.ts';
 
-export interface PublishingPorts {
-  readonly orders: Orders;
-  readonly volumes: Volumes;
+interface PublishingParts extends ControllerParts {
   readonly mirrors: Mirrors;
-  readonly newId: () => string;
 }
 
 /** A volume or mirror, as far as its publication is concerned. */
@@ -36,22 +33,22 @@ interface Subject {
 }
 
 export class Publishing {
-  private readonly ports: PublishingPorts;
+  private readonly parts: PublishingParts;
   /**
    * The capability with which each volume was published to each node. The same publication with another capability is refused. A restarted
    * driver knows of no earlier publications, and permits another capability; the servers enforce the rules of holders in any case.
    */
   private readonly known = new Map<string, string>();
 
-  constructor(ports: PublishingPorts) {
-    this.ports = ports;
+  constructor(parts: PublishingParts) {
+    this.parts = parts;
   }
 
   async publish({ volumeId, nodeId, volumeCapability, readonly }: PublishRequest): Promise<{ readonly publishContext: Texts }> {
     const id = parseVolumeId(filled(volumeId, 'volume_id'));
     const node = filled(nodeId, 'node_id');
     const use = useOf(volumeCapability);
-    const site = await this.ports.orders.site();
+    const site = await this.parts.orders.site();
     const subject = id === null ? null : await this.subjectOf(volumeId, site);
     if (subject === null) throw new CsiError('NOT_FOUND', `Volume ${quoteText(volumeId)} does not exist: create it first`);
     await this.checkNode(subject, node, site);
@@ -73,7 +70,7 @@ export class Publishing {
   async unpublish({ volumeId, nodeId }: { readonly volumeId: string; readonly nodeId: string }): Promise<object> {
     const id = parseVolumeId(filled(volumeId, 'volume_id'));
     if (id === null) return {};
-    const site = await this.ports.orders.site();
+    const site = await this.parts.orders.site();
     const subject = await this.subjectOf(volumeId, site);
     // The controller's own client never attaches a volume, and stays in the list.
     const nodes = (nodeId === '' ? (subject?.nodes ?? []) : [filled(nodeId, 'node_id')]).filter((node) => node !== site.nodename);
@@ -85,7 +82,7 @@ export class Publishing {
   }
 
   private async subjectOf(volumeId: string, site: Site): Promise<Subject | null> {
-    const { orders, volumes, mirrors, newId } = this.ports;
+    const { orders, volumes, mirrors, newId } = this.parts;
     const id = parseVolumeId(volumeId);
     if (id?.kind === 'mirror') {
       const mirror = await volumes.mirror(id.uuid);
@@ -132,7 +129,7 @@ export class Publishing {
       throw new CsiError('NOT_FOUND', `${node} is the client of the controller, and no node: give each node a client of its own`);
     // A mirror is used while one of its servers is down.
     const asked = await outcomesAtOnce(servers, ORDERS_AT_ONCE_MAX, async (server) => {
-      const { clients } = await this.ports.orders.at(server, 'client-list', {});
+      const { clients } = await this.parts.orders.at(server, 'client-list', {});
       return { server, isKnown: clients.some(({ name }) => name === node) };
     });
     const answers = asked.flatMap(({ value }) => (value === null ? [] : [value]));
@@ -144,7 +141,7 @@ export class Publishing {
   }
 
   private async checkCount(node: string, site: Site): Promise<void> {
-    const all = await this.ports.volumes.listed(site);
+    const all = await this.parts.volumes.listed(site);
     const own = new Set(
       all.filter(({ volume }) => publishedNodes(volume, site).includes(node)).map(({ volume }) => volume.mirror ?? volume.id),
     );

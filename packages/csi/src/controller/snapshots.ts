@@ -8,24 +8,18 @@ import { quoteText } from '@rsio/base/lib/units';
 import { severalAtOnce } from '@rsio/base/structures/concurrency';
 import { GROUP_VOLUMES_MAX, LIST_ENTRIES_MAX, ORDERS_AT_ONCE_MAX, PLACES_REMEMBERED_MAX } from '../limits.ts';
 import { groupNameOf, parseGroupId, parseSnapshotId, parseVolumeId, type SnapshotId, snapshotNameOf } from '../product/ids.ts';
-import type { Orders } from '../product/orders.ts';
-import { type Found, type Listed, uuidOf, type Volumes } from '../product/volumes.ts';
+import { type Found, type Listed, uuidOf } from '../product/volumes.ts';
 import { entriesOf, filled, invalid } from '../rpc/fields.ts';
 import type { CsiSnapshot, GroupRequest, GroupSnapshotRequest, ListSnapshotsRequest, Timestamp } from '../rpc/messages.ts';
 import { CsiError } from '../rpc/status.ts';
 import { groupIdOf, snapshotMessage, timestampOf } from './answers.ts';
+import type { ControllerParts } from './controller-parts.ts';
 import { onlyHolder } from './mirrors.ts';
 import { pageOf } from './pages.ts';
 
 export interface FoundSnapshot {
   readonly of: Found;
   readonly snapshot: SnapshotView;
-}
-
-export interface SnapshotsPorts {
-  readonly orders: Orders;
-  readonly volumes: Volumes;
-  readonly newId: () => string;
 }
 
 interface Group {
@@ -36,15 +30,15 @@ interface Group {
 }
 
 export class SnapshotRules {
-  private readonly ports: SnapshotsPorts;
+  private readonly parts: ControllerParts;
   /**
    * For each volume, the names of its snapshots, and how many snapshots it had when the names were read. The driver forgets the names when
    * it makes or removes a snapshot. Another client that exchanges one snapshot for another makes the check for equal names weaker.
    */
   private readonly names = new Map<string, { readonly count: number; readonly names: readonly string[] }>();
 
-  constructor(ports: SnapshotsPorts) {
-    this.ports = ports;
+  constructor(parts: ControllerParts) {
+    this.parts = parts;
   }
 
   async create(request: { readonly sourceVolumeId: string; readonly name: string }): Promise<{ readonly snapshot: CsiSnapshot }> {
@@ -66,7 +60,7 @@ export class SnapshotRules {
     this.names.delete(uuidOf(found.of));
     try {
       const named = { name: volume.name, universe: volume.universe, snapshot };
-      await this.ports.orders.at(server, 'volume-snapshot-remove', { ...named, request: this.ports.newId() });
+      await this.parts.orders.at(server, 'volume-snapshot-remove', { ...named, request: this.parts.newId() });
     } catch (thrown) {
       if (toRsError(thrown).code !== 'E_UNKNOWN_SNAPSHOT') throw thrown;
     }
@@ -75,7 +69,7 @@ export class SnapshotRules {
 
   /** Returns null if there is no such snapshot. */
   async find({ volume, snapshot }: SnapshotId): Promise<FoundSnapshot | null> {
-    const of = await this.ports.volumes.byId(volume);
+    const of = await this.parts.volumes.byId(volume);
     const found = of?.snapshots.find(({ id }) => id === snapshot);
     return of === null || found === undefined ? null : { of, snapshot: found };
   }
@@ -154,10 +148,10 @@ export class SnapshotRules {
   private async source(text: string): Promise<Found> {
     const id = parseVolumeId(text);
     if (id?.kind === 'mirror') {
-      const mirror = await this.ports.volumes.mirror(id.uuid);
+      const mirror = await this.parts.volumes.mirror(id.uuid);
       if (mirror !== null) throw onlyHolder(mirror.name, 'make its snapshots', `rsconfig volume snapshot ${mirror.name}@NAME`);
     }
-    const found = id?.kind !== 'volume' ? null : await this.ports.volumes.byId(id.uuid);
+    const found = id?.kind !== 'volume' ? null : await this.parts.volumes.byId(id.uuid);
     if (found === null) throw new CsiError('NOT_FOUND', `Volume ${quoteText(text)} does not exist: name one that exists`);
     return found;
   }
@@ -167,11 +161,11 @@ export class SnapshotRules {
     const snapshots = sources.map(({ volume: { name, universe } }) => ({ name, universe, snapshot }));
     for (const source of sources) this.names.delete(uuidOf(source));
     try {
-      return (await this.ports.orders.at(server, 'volume-snapshot', { snapshots, request: this.ports.newId() })).snapshots;
+      return (await this.parts.orders.at(server, 'volume-snapshot', { snapshots, request: this.parts.newId() })).snapshots;
     } catch (thrown) {
       if (toRsError(thrown).code !== 'E_EXISTS') throw thrown;
       // A driver that was killed may already have made the same snapshots.
-      const again = await Promise.all(sources.map((source) => this.ports.volumes.byId(uuidOf(source))));
+      const again = await Promise.all(sources.map((source) => this.parts.volumes.byId(uuidOf(source))));
       const made = again.flatMap((one) => one?.snapshots.filter((each) => each.snapshot === snapshot) ?? []);
       if (made.length !== sources.length || new Set(made.map(({ group }) => group)).size > 1) throw thrown;
       return made;
@@ -193,7 +187,7 @@ export class SnapshotRules {
     const uuid = id ?? '';
     const known = this.names.get(uuid);
     if (known?.count === count) return known.names;
-    const names = (await this.ports.volumes.byId(uuid))?.snapshots.map(({ snapshot }) => snapshot) ?? [];
+    const names = (await this.parts.volumes.byId(uuid))?.snapshots.map(({ snapshot }) => snapshot) ?? [];
     if (this.names.size >= PLACES_REMEMBERED_MAX) this.names.clear();
     this.names.set(uuid, { count, names });
     return names;
@@ -201,15 +195,15 @@ export class SnapshotRules {
 
   /** Returns the volumes that the driver has created and that have snapshots. */
   private async withSnapshots(): Promise<Listed[]> {
-    const site = await this.ports.orders.site();
-    const listed = await this.ports.volumes.listed(site);
+    const site = await this.parts.orders.site();
+    const listed = await this.parts.volumes.listed(site);
     return listed.filter(({ volume }) => volume.owner === site.nodename && volume.snapshots > 0 && volume.mirror === null);
   }
 
   /** Returns all snapshots of the volumes that the driver has created. */
   private async all(): Promise<FoundSnapshot[]> {
     const found = await severalAtOnce(await this.withSnapshots(), ORDERS_AT_ONCE_MAX, ({ volume }) =>
-      this.ports.volumes.byId(volume.id ?? ''),
+      this.parts.volumes.byId(volume.id ?? ''),
     );
     return found.flatMap((of) => (of === null ? [] : of.snapshots.map((snapshot) => ({ of, snapshot }))));
   }
@@ -222,7 +216,7 @@ export class SnapshotRules {
     }
     if (sourceVolumeId !== '') {
       const id = parseVolumeId(sourceVolumeId);
-      const of = id?.kind === 'volume' ? await this.ports.volumes.byId(id.uuid) : null;
+      const of = id?.kind === 'volume' ? await this.parts.volumes.byId(id.uuid) : null;
       return of === null ? [] : of.snapshots.map((snapshot) => snapshotMessage(snapshot, uuidOf(of)));
     }
     return (await this.all()).map(({ of, snapshot }) => snapshotMessage(snapshot, uuidOf(of)));

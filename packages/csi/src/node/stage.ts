@@ -3,20 +3,16 @@
 // kernel confirm it: after a crash or a power cut, no call of the orchestrator would ever remove it.
 // Rules: G45.
 
-import type { Clock } from '@rsio/base/lib/clock';
 import { MOUNT_MAX_MS, STACKED_MOUNTS_MAX } from '../limits.ts';
 import { FS_DEFAULT, FS_TYPES, filled, isReader, pathOf, useOf } from '../rpc/fields.ts';
 import { FS_TYPE_KEY, READONLY_KEY, type StageRequest } from '../rpc/messages.ts';
 import { CsiError } from '../rpc/status.ts';
-import type { Attached, Devices } from './devices.ts';
-import { FileSystems } from './file-systems.ts';
-import type { HostMount, NodeHost } from './host.ts';
+import type { Attached } from './devices.ts';
+import { FileSystems, type FileSystemsPorts } from './file-systems.ts';
+import type { HostMount } from './host.ts';
 import type { Records, StageRecord } from './records.ts';
 
-export interface StagingPorts {
-  readonly clock: Clock;
-  readonly host: NodeHost;
-  readonly devices: Devices;
+export interface StagingPorts extends FileSystemsPorts {
   readonly records: Records;
 }
 
