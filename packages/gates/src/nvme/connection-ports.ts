@@ -1,7 +1,7 @@
 // What a connection of a host uses, and where it reports events. nvme-connection.ts contains the connection.
 // Invariant: all connections of all gates share the pools and the budget.
 
-import type { GatePools } from '../ports/gate-protocol.ts';
+import type { ConnectionEvents, GatePools } from '../ports/gate-protocol.ts';
 import type { AuthFault, AuthParties } from './auth/dh-chap.ts';
 import type { SharedAuthPorts } from './auth/dh-turns.ts';
 import type { ConnectRequest } from './connect-request.ts';
@@ -11,7 +11,7 @@ export interface NvmePools extends GatePools {
   readonly auth: SharedAuthPorts;
 }
 
-export interface NvmeConnectionEvents {
+export interface NvmeConnectionEvents extends Pick<ConnectionEvents, 'closing' | 'cut' | 'failed' | 'finished'> {
   /** The address of the host, or the network that it belongs to; strangers share by it what a login costs. */
   readonly source: string;
   /** Finds the subsystem that a host names; null if it is not at this gate, or not for this connection. */
@@ -22,11 +22,4 @@ export interface NvmeConnectionEvents {
   unproven(hostNqn: string, fault: AuthFault): void;
   /** Called once, when the host has logged in and, if it has to, has proven itself. */
   connected(request: ConnectRequest): void;
-  /** The connection is closed unread, because its host may have given its path up (rule D1). */
-  cut(): void;
-  /** Called when the connection is closed, with the reason. */
-  closing(why: string): void;
-  failed(thrown: unknown): void;
-  /** Called once, when the connection is closed and neither a volume nor the socket uses its memory any more. */
-  finished(): void;
 }
