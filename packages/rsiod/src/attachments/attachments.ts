@@ -7,7 +7,6 @@ import type { ClientNamespaceConfig, RscltConfig } from '@rsio/common/config/sch
 import { effectiveVolume, effectiveVolumeOf, namesToAttach } from '@rsio/common/config/effective-volume';
 import { LOG_TOTAL_BYTES } from '@rsio/common/config/schema/limits';
 import type { AttachOutcome } from '@rsio/api/rsiod/methods';
-import type { Clock } from '@rsio/base/lib/clock';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
 import type { Log } from '@rsio/base/log/log';
 import { isSnapshot } from '@rsio/base/lib/volume-name';
@@ -37,9 +36,8 @@ import {
   type AttachedElsewhere,
   wantsReadonly,
 } from './attach-request.ts';
-import type { AttachedRecord } from './attached-record.ts';
 import type { AttachedVolumes } from './attached-volumes.ts';
-import { FarmMoves } from './farm-moves.ts';
+import { FarmMoves, type FarmMovesPorts } from './farm-moves.ts';
 import {
   anotherSnapshot,
   asOffer,
@@ -152,14 +150,10 @@ function missingOf(config: ClientNamespaceConfig, offers: readonly Offer[]): (re
 // - Two volumes of one namespace, name and universe are never attached together.
 // - No code waits for an OPEN, a final flush or a CLOSE without a time limit. `stop` has one limit for all of them.
 
-export interface AttachmentsPorts {
-  readonly clock: Clock;
-  readonly log: Log;
+export interface AttachmentsPorts extends FarmMovesPorts {
   readonly namespaces: Pick<Namespaces, 'list'>;
   readonly offers: Pick<OfferList, 'list'>;
   readonly volumes: AttachedVolumes;
-  /** Saved after volumes went to other servers, or a mirror to another client. */
-  readonly record: Pick<AttachedRecord<Volume>, 'save'>;
   readonly frontends: Frontends;
   readonly reports: Reports;
   random(): number;

@@ -17,7 +17,7 @@ export interface FarmMovesPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly reports: Pick<Reports, 'add'>;
-  /** Saved after volumes have moved. */
+  /** Saved after volumes went to other servers, or a mirror to another client. */
   readonly record: Pick<AttachedRecord<Volume>, 'save'>;
 }
 

@@ -42,11 +42,9 @@ export function newFrontends(
     facts: () => deviceFacts(paths.root),
     settingsOf,
     label: labelOf,
-    events: {
-      dataLost: (volume, sentence) => {
-        warn(sentence);
-        if (volume !== null) notifications.add(`volume ${labelOf(volume)}`, 'attached before', CUT_STATE, sentence);
-      },
+    dataLost: (volume, sentence) => {
+      warn(sentence);
+      if (volume !== null) notifications.add(`volume ${labelOf(volume)}`, 'attached before', CUT_STATE, sentence);
     },
   });
   const nbd = new NbdFrontend({

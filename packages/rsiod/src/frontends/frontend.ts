@@ -12,11 +12,6 @@ export interface ShownAs {
   readonly block: string | null;
 }
 
-export interface FrontendEvents {
-  /** Reports that users of a volume's devices have lost data. `volume` is null if an earlier process crashed and lost the data. */
-  dataLost(volume: Pick<VolumeIdentity, 'namespace' | 'name' | 'universe'> | null, message: string): void;
-}
-
 export interface Frontend {
   /** True if the daemon refuses to stop without force while programs use a volume through this frontend. */
   readonly needsUnused: boolean;

@@ -7,11 +7,9 @@ import { within } from '@rsio/base/lib/waiting';
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
 import type { AttachedMirrorView } from '@rsio/api/rsiod/methods';
 import type { VerificationView } from '@rsio/api/views/mirror-views';
-import type { Clock } from '@rsio/base/lib/clock';
-import { type ErrorCode, RsError } from '@rsio/base/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { quoteText } from '@rsio/base/lib/units';
 import type { Attachment } from '@rsio/protocol/client/attachment';
-import type { ReplayLog } from '@rsio/protocol/client/replay/replay-log';
 import { Copier } from '@rsio/protocol/mirror/copy/copier';
 import type { CopyBuffers } from '@rsio/protocol/mirror/copy/copy-buffers';
 import { MirrorCopyIo } from '@rsio/protocol/mirror/copy/mirror-copy-io';
@@ -22,7 +20,7 @@ import { Membership } from '@rsio/protocol/mirror/membership/membership';
 import { Verifier, type VerifyIo } from '@rsio/protocol/mirror/verify/verifier';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { CLOSE_WAIT_MS } from './limits.ts';
-import type { DriverServer } from './driver-ports.ts';
+import type { DriverPorts, DriverServer } from './driver-ports.ts';
 import { MirrorDriver } from './mirror-driver.ts';
 import { attachedMirrorView, unreadableText, verificationView } from './mirror-view.ts';
 import { votersGone } from './replica-changes.ts';
@@ -34,25 +32,19 @@ export interface MirrorVolume {
   readonly universe: number;
 }
 
-export interface AttachedMirrorPorts {
-  readonly clock: Clock;
+export interface AttachedMirrorPorts extends Pick<DriverPorts, 'clock' | 'ended' | 'newLog' | 'note' | 'random' | 'servers'> {
   readonly volume: MirrorVolume;
   /**
    * True if the mirror is attached read-only, so that writes of users are refused. The client is nevertheless the holder, and makes the
    * replicas equal.
    */
   readonly readonly: boolean;
-  random(): number;
-  servers(): readonly DriverServer[];
-  newLog(): ReplayLog | null;
   settings(): EffectiveVolume;
   readonly buffers: CopyBuffers;
   /** Called once, when the mirror takes I/O and its size is known. */
   serving(): void;
   /** Called when all replicas in sync and a majority of the voters have the larger size, which the volume of `io` already has. */
   grown(fromBytes: number): void;
-  ended(code: ErrorCode, sentence: string): void;
-  note(what: string, from: string, to: string, sentence: string): void;
 }
 
 export class AttachedMirror {

@@ -3,20 +3,18 @@
 // inherited-devices.ts handles devices of the previous process. Invariants: operations on one volume run one at a time; no two volumes have
 // a device at the same path; a device that is in use is removed only with force.
 
-import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
 import type { Clock, Timer } from '@rsio/base/lib/clock';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
-import type { Log } from '@rsio/base/log/log';
 import { isLifeKnown, isNewLife } from '@rsio/protocol/mirror/io/lives';
-import type { KeptDevices, LeftDevice } from '../../keeper/kept-devices.ts';
+import type { LeftDevice } from '../../keeper/kept-devices.ts';
 import { LoopNodes } from './loop-nodes.ts';
 import { chooseDevice, type DeviceFacts } from '../system/device-choice.ts';
 import { DeviceGrowth } from './device-growth.ts';
 import { devicePlaces, overlaps, type DevicePlaces } from './device-paths.ts';
 import type { FrontendVolume, VolumeIdentity } from '../../volumes/frontend-volume.ts';
 import { releaseAll } from '../../keeper/device-release.ts';
-import { inUse, type Frontend, type FrontendEvents } from '../frontend.ts';
-import { InheritedDevices } from './inherited-devices.ts';
+import { inUse, type Frontend } from '../frontend.ts';
+import { InheritedDevices, type LeftDevicesPorts } from './inherited-devices.ts';
 import { FuseBatch } from '../fuse/fuse-batch.ts';
 import { FuseBuffers } from '../fuse/fuse-buffers.ts';
 import { removePartitionLink } from './partition-links.ts';
@@ -57,22 +55,14 @@ class DeviceUpkeep<V> {
   }
 }
 
-export interface DeviceFrontendPorts {
-  readonly clock: Clock;
-  readonly log: Log;
+export interface DeviceFrontendPorts
+  extends Pick<LeftDevicesPorts, 'clock' | 'dataLost' | 'isOwn' | 'kept' | 'label' | 'log' | 'settingsOf'> {
   readonly root: string;
   readonly devDir: string;
   /** The RUN folder. The mount table contains the path of the RUN folder for each of the daemon's own mounts. */
   readonly runDir: string;
   /** Returns the facts about this machine that determine which devices can be created now. */
   readonly facts: () => DeviceFacts;
-  readonly settingsOf: (volume: Pick<FrontendVolume, 'namespace' | 'name'>) => EffectiveVolume;
-  readonly label: (volume: FrontendVolume) => string;
-  /** True if this process of rsiod, not another one, has the volume with this label. */
-  readonly isOwn: (label: string) => boolean;
-  /** The devices that the keeper holds, and the devices left by the previous process. */
-  readonly kept: KeptDevices;
-  readonly events: FrontendEvents;
 }
 
 export class DeviceFrontend implements Frontend {
@@ -92,7 +82,7 @@ export class DeviceFrontend implements Frontend {
   private readonly turns = new Map<FrontendVolume, Promise<unknown>>();
 
   constructor(ports: DeviceFrontendPorts) {
-    const { clock, log, label, kept, runDir, settingsOf, events, isOwn } = ports;
+    const { clock, log, label, kept, runDir, settingsOf, dataLost, isOwn } = ports;
     const sourcePrefix = `rsio:${runDir}:`;
     const buffers = new FuseBuffers();
     let batch: FuseBatch | null | undefined;
@@ -132,7 +122,7 @@ export class DeviceFrontend implements Frontend {
       volumes: () => [...this.made.keys()],
       keepUp: (volume) => this.inTurn(volume, () => this.keepUp(volume)),
     });
-    this.left = new InheritedDevices({ ...this.ofVolume, sourcePrefix, settingsOf, events, isOwn });
+    this.left = new InheritedDevices({ ...this.ofVolume, sourcePrefix, settingsOf, dataLost, isOwn });
   }
 
   shownAs(volume: FrontendVolume): ShownDevices | null {

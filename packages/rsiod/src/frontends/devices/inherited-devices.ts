@@ -10,9 +10,9 @@ import type { LeftDevice } from '../../keeper/kept-devices.ts';
 import { StandInVolume } from '../../keeper/stand-in-volume.ts';
 import { loopDevicesOn, removeLinks } from './loop-device.ts';
 import { runCommand } from '../system/device-commands.ts';
-import { type FrontendEvents, inUse } from '../frontend.ts';
+import { inUse } from '../frontend.ts';
 import { deviceUsers } from './device-users.ts';
-import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
+import type { FrontendVolume, VolumeIdentity } from '../../volumes/frontend-volume.ts';
 import { type MountEntry, mountTable } from '@rsio/base/daemon/mount-table';
 import { isRawMount, removeFile, unmountLazily } from '../fuse/raw-device.ts';
 import { VolumeDevices, type VolumeDevicesPorts } from './volume-devices.ts';
@@ -26,7 +26,8 @@ export interface LeftDevicesPorts extends VolumeDevicesPorts {
   /** True if this process of rsiod, not another one, has the volume with this label. */
   readonly isOwn: (label: string) => boolean;
   readonly settingsOf: (volume: Pick<FrontendVolume, 'namespace' | 'name'>) => EffectiveVolume;
-  readonly events: FrontendEvents;
+  /** Reports that users of a volume's devices have lost data. `volume` is null if an earlier process crashed and lost the data. */
+  readonly dataLost: (volume: Pick<VolumeIdentity, 'namespace' | 'name' | 'universe'> | null, message: string) => void;
 }
 
 export class InheritedDevices {
@@ -47,7 +48,7 @@ export class InheritedDevices {
    * the administrator must unmount these file systems.
    */
   async clean(): Promise<void> {
-    const { clock, log, kept, sourcePrefix, events, isOwn } = this.ports;
+    const { clock, log, kept, sourcePrefix, dataLost, isOwn } = this.ports;
     const table = await mountTable().catch(() => null);
     const isOurs = (entry: MountEntry): boolean =>
       isRawMount(entry) && entry.source.startsWith(sourcePrefix) && isOwn(entry.source.slice(sourcePrefix.length));
@@ -68,7 +69,7 @@ export class InheritedDevices {
         await removeLinks(blockBeside(rawFile));
         log.info(`Raw device ${rawFile}, left by a crash, was removed`);
         if (users.length > 0)
-          events.dataLost(
+          dataLost(
             null,
             `Everything on ${rawFile} is dead: ${users.join(', ')} must be ended (umount what is mounted) and started again on the new device; unwritten data is lost`,
           );
@@ -95,7 +96,7 @@ export class InheritedDevices {
     await devices.abandon();
     const lost = users.length > 0 ? `: unwritten data of ${users.join(', ')} is lost, and its I/O fails` : '';
     const sentence = `Devices ${note.block} and ${note.raw}, left by the previous process, were removed (${why})${lost}`;
-    if (users.length > 0) this.ports.events.dataLost(note, sentence);
+    if (users.length > 0) this.ports.dataLost(note, sentence);
     else this.ports.log.warn(sentence);
   }
 

@@ -9,7 +9,7 @@ import { toRsError } from '@rsio/base/lib/errors';
 import { timeName } from '@rsio/base/lib/time-name';
 import type { Log } from '@rsio/base/log/log';
 import { BUSY_MOMENTS_MAX, MOMENTS_LOOK_MAX_MS, MOMENTS_LOOK_MIN_MS } from '../limits.ts';
-import type { MirrorNamespace } from './namespaces.ts';
+import type { CommandPorts } from './namespaces.ts';
 import { replicationsOf } from './replication-orders.ts';
 import type { MirrorSnapshots } from './snapshots.ts';
 import type { MirrorVolume } from '../attached-mirror.ts';
@@ -20,12 +20,10 @@ export interface MomentMirror {
   readonly driver: { readonly mirror: string };
 }
 
-export interface MirrorMomentsPorts {
+export interface MirrorMomentsPorts extends Pick<CommandPorts, 'namespaces' | 'newId'> {
   readonly clock: Clock;
   readonly log: Pick<Log, 'warn'>;
-  readonly newId: () => string;
   readonly mirrors: { readonly all: readonly MomentMirror[] };
-  namespaces(): readonly MirrorNamespace[];
   readonly snapshots: Pick<MirrorSnapshots, 'make'>;
 }
 
