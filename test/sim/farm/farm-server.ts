@@ -129,11 +129,7 @@ export class FarmServer implements SimHost {
     this.admissions = new Admissions(this.admissionPorts());
     this.requests = this.newRequests(shared);
     this.handOver = new PoolHandOver(this.handOverParts(owned));
-    this.loads = new PoolLoads({
-      clock: listener,
-      statistics: () => Promise.resolve({ sessions: [], waits: [] }),
-      served: () => shared.servedNames(),
-    });
+    this.loads = new PoolLoads(listener, { view: () => Promise.resolve({ sessions: [], waits: [] }) }, shared);
     void this.holds.load().then(() =>
       listener.after(random.unit(), () => {
         this.isListening = true;

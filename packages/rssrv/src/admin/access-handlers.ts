@@ -11,15 +11,10 @@ import type { Fences } from '../volumes/fences.ts';
 import type { Revocations } from '../volumes/holds/revocations.ts';
 import type { LoggedChanges } from './logged-changes.ts';
 
-export interface AccessPorts {
-  readonly revocations: Pick<Revocations, 'take'>;
-  readonly fences: Pick<Fences, 'order'>;
-}
-
 export function accessHandlers(
   changes: LoggedChanges,
   verbs: Pick<PoolVerbs, 'toRevoke' | 'setAccess'>,
-  { revocations, fences }: AccessPorts,
+  { revocations, fences }: { readonly revocations: Pick<Revocations, 'take'>; readonly fences: Pick<Fences, 'order'> },
   asker: Asker,
 ): HandlersOf<typeof ACCESS_METHODS> {
   return {

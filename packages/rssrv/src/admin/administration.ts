@@ -4,7 +4,6 @@
 
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { RssrvPaths } from '@rsio/common/config/root-paths';
-import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { type Caller, CONTROL_BOUNDS, startControlServer, type ControlServer, type HandlersOf } from '@rsio/common/control/control-server';
 import { CONTROL_VERSION, type EventView } from '@rsio/common/control/method-table';
 import { SERVER_METHODS, type ServerMethodName, type ServerMethods } from '@rsio/api/rssrv/server-methods';
@@ -14,7 +13,7 @@ import { stepReached } from '../pools/disk/kill-step.ts';
 import { LOCAL_ASKER, clientAsker, limitOf, sharesVolumes, type Asker } from '../pools/asker.ts';
 import { poolNamed, type PoolState, type VolumeName } from '../pools/catalogue.ts';
 import type { PoolMemory } from '../pools/pool-memory.ts';
-import { PoolVerbs } from '../pools/pool-verbs.ts';
+import { PoolVerbs, type PoolVerbsPorts } from '../pools/pool-verbs.ts';
 import type { Farms } from '../farm/farms.ts';
 import type { Moments } from '../pools/snapshots/moment.ts';
 import { ScheduleRunner } from '../snapshots/schedule-runner.ts';
@@ -45,8 +44,9 @@ import { haltHandlers } from '../volumes/throttle/halt-handlers.ts';
 import type { Halts } from '../volumes/throttle/halts.ts';
 import type { Holds } from '../volumes/holds/holds.ts';
 import type { OwnedLedgers } from '../volumes/holds/owned-ledgers.ts';
+import type { Revocations } from '../volumes/holds/revocations.ts';
 import type { ChangeQueue } from './change-queue.ts';
-import { accessHandlers, type AccessPorts } from './access-handlers.ts';
+import { accessHandlers } from './access-handlers.ts';
 import { Audit } from './audit.ts';
 import { clientHandlers, type ClientPorts } from './client-handlers.ts';
 import { clientNameHandlers } from './client-rename.ts';
@@ -80,7 +80,7 @@ export interface ServerProcesses {
   readonly warning: string | null;
 }
 
-export interface AdministrationPorts extends ObservedServer {
+export interface AdministrationPorts extends ObservedServer, Pick<PoolVerbsPorts, 'apply' | 'check'> {
   readonly paths: RssrvPaths;
   readonly changes: ChangeQueue;
   readonly pools: Pools;
@@ -92,14 +92,10 @@ export interface AdministrationPorts extends ObservedServer {
   readonly moments: Moments;
   readonly differences: Pick<SnapshotAnswers, 'difference'>;
   readonly rights: ServerProcesses;
-  /**
-   * Throws E_HELD if clients that use the volume prevent this change. `was` is null for a volume that is being created. `now` is null for a
-   * volume that is being removed.
-   */
-  check(was: ServerVolumeConfig | null, now: ServerVolumeConfig | null): void;
-  /** Serves a volume in its state `now`, or stops serving it if `now` is null, and notifies the clients. */
-  apply(was: ServerVolumeConfig | null, now: ServerVolumeConfig | null): Promise<void>;
-  readonly clients: ClientPorts & AccessPorts & { readonly holds: Pick<Holds, 'unsettledNode' | 'endHolds'> };
+  readonly clients: ClientPorts & {
+    readonly holds: Pick<Holds, 'unsettledNode' | 'endHolds'>;
+    readonly revocations: Pick<Revocations, 'take'>;
+  };
   readonly voters: Voters;
   readonly halts: Halts;
   /** Reads the configuration again and returns a text for each change. Throws if the file is refused. */

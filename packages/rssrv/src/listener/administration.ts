@@ -97,7 +97,7 @@ function newCommands(earlier: Earlier, inForce: ConfigInForce, reloader: Reloade
 function listenToPools(earlier: Earlier, inForce: ConfigInForce, administration: Administration): void {
   const { clock, current, shared, statistics, peers, signals } = earlier;
   const handOver = new PoolHandOver({ ...earlier, inForce, administration });
-  const loads = new PoolLoads({ clock, statistics: () => statistics.view(), served: () => shared.servedNames() });
+  const loads = new PoolLoads(clock, statistics, shared);
   const ownerChanged = (): void => peers.follow(current.config.peers);
   signals.poolLoad.listen((name) => loads.of(name));
   signals.poolCame.listen((name) => handOver.came(name).then(ownerChanged));

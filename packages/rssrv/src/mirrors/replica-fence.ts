@@ -11,21 +11,15 @@ import type { ServedVolume } from '../storage/io/served-volume.ts';
 import type { Hold } from '../volumes/holds/hold-rules.ts';
 import type { Holds } from '../volumes/holds/holds.ts';
 import { isOfTerm, type MirrorPromise } from '../volumes/holds/replica-opens.ts';
+import type { RevocationPorts } from '../volumes/holds/revocations.ts';
 import type { OwnReplica } from './own-replicas.ts';
 
-export interface ReplicaFencePorts {
+export interface ReplicaFencePorts extends Pick<RevocationPorts, 'incarnationEnded' | 'revoke'> {
   readonly log: Pick<Log, 'info' | 'error'>;
   readonly holds: Pick<Holds, 'endHolds'>;
   promiseOf(mirror: string): MirrorPromise | null;
   /** Returns the nodes whose sessions have the volume open, or are opening it. */
   usersOf(volumeId: string): readonly string[];
-  /**
-   * Revokes a node's grants up to `epoch`. Resolves when no request under these grants is running: with true, or with false if writes
-   * may be lost.
-   */
-  revoke(node: string, volumeId: string, epoch: number, why: string): Promise<boolean>;
-  /** Starts a new incarnation of the storage, because writes to the volume may be lost. */
-  incarnationEnded(volume: ServedVolume): Promise<void>;
   /** Called when a hold has ended, so that even an idle client learns that its handle was revoked. */
   listChanged(volumes: readonly ServedVolume[]): void;
 }

@@ -37,10 +37,6 @@ export type VoteRequest = KindsOf<'what', typeof VOTE_ASKS>;
 /** The listener's answer. `voteStatus`: why the VOTE could not be decided, or the decision could not be saved. */
 export type VoteReply = VoteAnswer | { readonly voteStatus: Status; readonly sentence: string };
 
-export interface VotePorts {
-  vote(request: VoteRequest): Promise<VoteReply>;
-}
-
 export const VOTES = {
   name: 'VOTE',
   perSessionMax: VOTES_PER_SESSION_MAX,

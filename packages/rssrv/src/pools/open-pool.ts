@@ -7,7 +7,7 @@ import type { Clock } from '@rsio/base/lib/clock';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
 import type { takeLocks } from '../storage/locks/file-locks.ts';
 import type { PoolState } from './catalogue.ts';
-import type { Allocate, Reflink } from './disk/data-file.ts';
+import type { PoolFilesPorts } from './disk/data-file.ts';
 import type { ReadIdentity } from './disk/manifest.ts';
 import { PoolFiles } from './disk/pool-files.ts';
 import { checkLocked, takePoolLock } from './disk/pool-lock.ts';
@@ -40,7 +40,7 @@ export interface PoolLedgers {
  */
 export type OwnershipOf = (pool: Pick<PoolState, 'name' | 'isShared'>) => PoolOwnership | null;
 
-export interface ReadPorts {
+export interface ReadPorts extends PoolFilesPorts {
   readonly clock: Clock;
   /**
    * Called when the file system of a pool answers again. The owner then makes a change that calls `readAgain`. If the pool is not
@@ -50,11 +50,6 @@ export interface ReadPorts {
   readonly ownershipOf: OwnershipOf;
   readonly ledgers: PoolLedgers;
   readonly takeLocks: typeof takeLocks;
-  readonly allocate: Allocate;
-  /** Clones files. If undefined, the system calls are used. */
-  readonly reflink?: Reflink | undefined;
-  /** Called after each step on disk, so that tests can stop the process at that step. */
-  readonly reached?: ((step: string) => void) | undefined;
 }
 
 export interface OpenPool {

@@ -16,7 +16,6 @@ import type { Fences } from '../volumes/fences.ts';
 import type { GateRecords } from '../volumes/holds/gate-records.ts';
 import { meantVolume } from '../volumes/holds/hold-rules.ts';
 import type { Holds } from '../volumes/holds/holds.ts';
-import type { NodesAsk, NodesReply } from '../volumes/holds/node-asks.ts';
 import { type OpeningSession, Opens } from '../volumes/holds/opens.ts';
 import type { Revocations } from '../volumes/holds/revocations.ts';
 import type { Moments } from '../snapshots/moments.ts';
@@ -37,7 +36,7 @@ import type { CurrentConfig } from './current-config.ts';
 import { toInterface } from './listening-sockets.ts';
 import { askingSession, type ServedSession } from './served-session.ts';
 import type { SharedPools } from '../volumes/holds/shared-pools.ts';
-import { nodesSeen, type NodesSeenPorts } from './nodes-seen.ts';
+import { nodesSeen } from './nodes-seen.ts';
 import { listFor, notOffered, offeredTo } from './offered-volumes.ts';
 
 /** Refusals that depend on who holds the volume. */
@@ -124,7 +123,7 @@ export class SessionRequests {
       case 'record-write':
         return this.parts.gateRecords.answer({ client: session.client, isThere: () => askingSession(session).isThere() }, request);
       case 'nodes-seen':
-        return this.nodesSeen(session.client.node, request);
+        return nodesSeen(this.parts, session.client.node, request);
       case 'look':
         return { isMine: await this.parts.shared.isMine(request.poolId, request.generation, request.hasFailed) };
       case 'look-age':
@@ -132,16 +131,6 @@ export class SessionRequests {
       case 'settle':
         return { isSettled: await holds.settle(request.volumeId, session.client, request.epoch, request.incarnation) };
     }
-  }
-
-  private nodesSeen(asker: string, ask: NodesAsk): NodesReply {
-    const { parts } = this;
-    const seen: NodesSeenPorts = {
-      served: () => parts.volumes.served,
-      recordOf: (mirror) => parts.voters.recordOf(mirror),
-      silentMs: (node) => parts.admissions.silentMs(node),
-    };
-    return nodesSeen(seen, asker, ask);
   }
 
   private vote({ client, dataProcess, workerSession }: ServedSession, request: VoteRequest): Promise<VoteReply> {

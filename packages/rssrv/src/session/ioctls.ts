@@ -17,7 +17,7 @@ import {
 import { STATUS, statusEntry, type Status } from '@rsio/protocol/wire/status';
 import { WOULD_WAIT, type Backend, type ExtentsDone, type IntentView } from '../storage/io/backend.ts';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
-import { isSnapshotIoctl, snapshotIoctl, type SnapshotPorts } from '../snapshots/reads/snapshot-asks.ts';
+import { isSnapshotIoctl, type SnapshotAsk, snapshotIoctl, type SnapshotReply } from '../snapshots/reads/snapshot-asks.ts';
 import { createHash } from 'node:crypto';
 
 // Answers MIRROR_SUMS: checksums of a range of a replica or of a snapshot, with which a client compares it with another copy. Invariants:
@@ -75,7 +75,9 @@ export interface Settled {
   readonly isSettled: boolean;
 }
 
-export interface IoctlPorts extends SnapshotPorts {
+export interface IoctlPorts {
+  /** Asks the listener. Resolves with null if the listener has ended. */
+  askSnapshot(ask: SnapshotAsk): Promise<SnapshotReply | null>;
   /** Reports that the client has recovered its earlier writes in the given incarnation of the storage. */
   settle(volumeId: string, epoch: number, incarnation: string): Promise<Settled>;
 }
@@ -127,7 +129,7 @@ async function settled(ports: IoctlPorts, { volume, epoch, incarnation }: IoctlH
 }
 
 async function aboutSnapshot(ports: IoctlPorts, open: IoctlHandle, number: number, request: Buffer, events: IoctlEvents): Promise<void> {
-  const { status, body } = await snapshotIoctl(ports, open, number, request);
+  const { status, body } = await snapshotIoctl((ask) => ports.askSnapshot(ask), open, number, request);
   if (typeof body === 'string') events.refused(status, body);
   else events.done(body);
 }

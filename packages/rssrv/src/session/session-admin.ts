@@ -10,7 +10,7 @@ import { ADMIN_PARAMS_MAX_BYTES, ADMIN_PER_SESSION_MAX } from '@rsio/protocol/wi
 import type { Header } from '@rsio/protocol/wire/header';
 import { ADMIN, AdminAnswer, AdminCall, adminId, AdminRest, FailureAnswer } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
-import { mayWait, type VotePorts, type VoteReply, type VoteRequest, VOTES } from '../mirrors/session-votes.ts';
+import { mayWait, type VoteReply, type VoteRequest, VOTES } from '../mirrors/session-votes.ts';
 import type { Answered } from './session-volumes.ts';
 
 /** An ADMIN request as the listener gets it. `params`: one JSON object. */
@@ -30,11 +30,10 @@ export type AdminReply =
   | { readonly answer: number; readonly totalBytes: number; readonly part: string }
   | { readonly adminStatus: Status; readonly sentence: string };
 
-export interface AdminPorts {
+export interface ListenerPorts {
   admin(request: AdminRequest): Promise<AdminReply>;
+  vote(request: VoteRequest): Promise<VoteReply>;
 }
-
-export interface ListenerPorts extends AdminPorts, VotePorts {}
 
 /** A kind of request that the listener executes. */
 interface Kind<Request, Reply> {

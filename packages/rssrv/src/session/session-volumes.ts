@@ -23,13 +23,14 @@ import type { GrownVolume, ServedVolume } from '../storage/io/served-volume.ts';
 import { ioctl, type IoctlEvents, type IoctlPorts } from './ioctls.ts';
 import { RecordIoctls, type RecordPorts } from './record-ioctls.ts';
 import { SharedBackends } from './shared-backends.ts';
-import { type SpaceWaitEvents, SpaceWaits } from './space-waits.ts';
+import { SpaceWaits, type WaitsForSpace } from './space-waits.ts';
 import { SessionCounters, type SessionFigures, type VolumeNow } from '../volumes/statistics/volume-counters.ts';
 import { VolumeSyncs } from './volume-syncs.ts';
 import type { Grant } from '../volumes/holds/grants.ts';
 
-export interface VolumePorts extends SpaceWaitEvents, IoctlPorts, LookPorts, RecordPorts, Pick<ChangeGatePorts, 'held' | 'clone'> {
+export interface VolumePorts extends IoctlPorts, LookPorts, RecordPorts, Pick<ChangeGatePorts, 'held' | 'clone'> {
   readonly clock: Clock;
+  readonly waitsForSpace: WaitsForSpace;
   list(): Promise<ListAnswer>;
   grant(request: OpenRequest): Promise<Grant>;
   /**
@@ -118,7 +119,7 @@ export class SessionVolumes {
     });
     this.records = new RecordIoctls(ports);
     this.backends = new SharedBackends((volume) => ports.openBackend(volume));
-    this.space = new SpaceWaits(ports.clock, ports);
+    this.space = new SpaceWaits(ports.clock, (...change) => ports.waitsForSpace(...change));
     this.gates = new ChangeGates({
       handles: () => this.open.values(),
       held: (number) => ports.held(number),

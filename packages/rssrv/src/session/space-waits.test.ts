@@ -34,7 +34,7 @@ beforeEach(() => {
   isFull = true;
   looks = [];
   held = null;
-  waits = new SpaceWaits(clock, { waitsForSpace: (id, isWaiting) => void events.push(`${id} ${isWaiting ? 'waits' : 'goes on'}`) });
+  waits = new SpaceWaits(clock, (id, isWaiting) => void events.push(`${id} ${isWaiting ? 'waits' : 'goes on'}`));
 });
 
 function handle(id = 'db', pool: string | null = 'fast'): OpenVolume {

@@ -13,10 +13,8 @@ import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { SPACE_RETRY_MS } from './limits.ts';
 import type { OpenVolume } from './request.ts';
 
-export interface SpaceWaitEvents {
-  /** Called when the first change of a volume begins to wait, and when the last waiting change has ended. */
-  waitsForSpace(volumeId: string, isWaiting: boolean): void;
-}
+/** Called when the first change of a volume begins to wait, and when the last waiting change has ended. */
+export type WaitsForSpace = (volumeId: string, isWaiting: boolean) => void;
 
 /** Starts the change. The callback is called once, with the status of the change. */
 type Start = (end: (status: Status) => void) => void;
@@ -34,16 +32,16 @@ interface Waiting {
 
 export class SpaceWaits {
   private readonly clock: Clock;
-  private readonly events: SpaceWaitEvents;
+  private readonly changed: WaitsForSpace;
   /** Maps the id of each volume that has waiting changes to these changes, in the order of their arrival. */
   private readonly waiting = new Map<string, Waiting[]>();
   /** Ids of the pools whose free space is below their reserve. */
   private short: ReadonlySet<string> = new Set();
   private timer: Timer | null = null;
 
-  constructor(clock: Clock, events: SpaceWaitEvents) {
+  constructor(clock: Clock, changed: WaitsForSpace) {
     this.clock = clock;
-    this.events = events;
+    this.changed = changed;
   }
 
   /** Replaces the set of pools whose free space is below their reserve, and tries waiting changes again. `handles` are all open handles. */
@@ -114,7 +112,7 @@ export class SpaceWaits {
       return;
     }
     this.waiting.set(id, [one]);
-    this.events.waitsForSpace(id, true);
+    this.changed(id, true);
     this.timer ??= this.clock.after(SPACE_RETRY_MS, () => this.retry());
   }
 
@@ -151,7 +149,7 @@ export class SpaceWaits {
       this.waiting.set(id, rest);
     } else {
       this.waiting.delete(id);
-      this.events.waitsForSpace(id, false);
+      this.changed(id, false);
     }
     if (this.waiting.size === 0) {
       this.timer?.cancel();

@@ -16,9 +16,8 @@ import type { ThrottleReport } from '../volumes/throttle/throttle-messages.ts';
 import type { CloneRequest } from '../snapshots/hold-messages.ts';
 import type { RecordPorts } from '../session/record-ioctls.ts';
 import { Session } from '../session/session.ts';
-import type { AdminPorts } from '../session/session-admin.ts';
+import type { ListenerPorts } from '../session/session-admin.ts';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
-import type { VotePorts } from '../mirrors/session-votes.ts';
 
 export interface Tag {
   readonly slot: number;
@@ -153,13 +152,13 @@ export class SessionScene {
   lookAge: () => Promise<number | null> = () => Promise.resolve(0);
   readonly session: Session;
   /** The listener's answer to ADMIN. */
-  admin: AdminPorts['admin'] = () => Promise.resolve({ answer: 0, totalBytes: 2, part: 'e30=' });
+  admin: ListenerPorts['admin'] = () => Promise.resolve({ answer: 0, totalBytes: 2, part: 'e30=' });
   /** Properties in which the volume differs from the default volume of the scene. */
   volumeChanges: Partial<ServedVolume> = {};
   /** The listener's answers to RECORD_READ and RECORD_WRITE. */
   record: RecordPorts['askRecord'] = () => Promise.resolve(null);
   /** The listener's answer to VOTE. */
-  vote: VotePorts['vote'] = () => Promise.resolve({ voted: 0, sentence: '', voter: null, promise: null, stored: null, replica: null });
+  vote: ListenerPorts['vote'] = () => Promise.resolve({ voted: 0, sentence: '', voter: null, promise: null, stored: null, replica: null });
 
   constructor() {
     const say = (line: string): void => void this.logged.push(line);

@@ -32,7 +32,7 @@ function syncs(script?: string): StorageSyncs {
 }
 
 function syncsBy(command?: readonly string[]): StorageSyncs {
-  const one = new StorageSyncs(clock, { failedLate: (id: string) => void late.push(id) }, command);
+  const one = new StorageSyncs(clock, (id) => void late.push(id), command);
   made.push(one);
   return one;
 }

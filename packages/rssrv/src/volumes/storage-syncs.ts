@@ -11,11 +11,6 @@ import { RsError } from '@rsio/base/lib/errors';
 import { SPARE_STORAGE_SYNCS_MAX, STORAGE_SYNCS_MAX, STORAGE_SYNC_WAIT_MS } from '../machine/limits.ts';
 import { helperFile } from '../machine/helper-files.ts';
 
-export interface StorageSyncEvents {
-  /** Called when a sync fails after its caller has received E_TIMEOUT. Writes to the volume may be lost. */
-  failedLate(volumeId: string): void;
-}
-
 /** A file handle. The `fd` of a closed handle is -1. */
 export type SyncedFile = Pick<FileHandle, 'fd'>;
 
@@ -37,17 +32,17 @@ const SYNC_COMMAND: readonly string[] = [process.execPath, '--title=rssrv: sync'
 
 export class StorageSyncs {
   private readonly clock: Clock;
-  private readonly events: StorageSyncEvents;
+  private readonly failedLate: (volumeId: string) => void;
   private readonly command: readonly string[];
   private readonly running = new Map<string, Running>();
 
   /**
-   * `command`: the program, with its arguments, that syncs the descriptors from 3 on. The number of descriptors is appended as the
+   * `failedLate`: see VolumePorts.syncFailedLate. `command`: the program, with its arguments, that syncs the descriptors from 3 on. The number of descriptors is appended as the
    * last argument. On failure, the program prints the errno name and exits with status 1.
    */
-  constructor(clock: Clock, events: StorageSyncEvents, command: readonly string[] = SYNC_COMMAND) {
+  constructor(clock: Clock, failedLate: (volumeId: string) => void, command: readonly string[] = SYNC_COMMAND) {
     this.clock = clock;
-    this.events = events;
+    this.failedLate = failedLate;
     this.command = command;
   }
 
@@ -73,7 +68,7 @@ export class StorageSyncs {
       };
       whenFree()
         .then(resolve, (error: Error) => {
-          if (isLate) this.events.failedLate(volumeId);
+          if (isLate) this.failedLate(volumeId);
           else reject(error);
         })
         .finally(() => timer.cancel());

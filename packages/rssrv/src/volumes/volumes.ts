@@ -26,7 +26,7 @@ export class Volumes {
 
   constructor(ports: VolumePorts) {
     this.ports = ports;
-    this.syncs = new StorageSyncs(ports.clock, { failedLate: (id) => ports.syncFailedLate(id) }, ports.syncCommand);
+    this.syncs = new StorageSyncs(ports.clock, (id) => ports.syncFailedLate(id), ports.syncCommand);
     this.marks = new MarkWatch({
       clock: ports.clock,
       takeLocks: ports.takeLocks ?? takeLocks,

@@ -3,11 +3,11 @@
 // deleted at any time; after a restart, the copy continues from its position.
 
 import { stat } from 'node:fs/promises';
-import type { Clock } from '@rsio/base/lib/clock';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
 import type { CopyTarget, JobRecord } from '../job-record.ts';
 import { JobEnds, type RunningJob } from '../jobs.ts';
-import type { ChangedData } from '../moves/changed-data.ts';
+import type { CopyPorts } from '../moves/copy-ranges.ts';
+import type { VolumeMovesPorts } from '../moves/volume-moves.ts';
 import { COPY_COMMIT_MS } from '../limits.ts';
 import type { Asker } from '../../pools/asker.ts';
 import { type PoolState, usableBytes, volumeText } from '../../pools/catalogue.ts';
@@ -18,13 +18,7 @@ import { CopyInPool } from './copy-in-pool.ts';
 import { decideCopy } from './copy-rules.ts';
 import type { CopySource } from './copy-source.ts';
 
-export interface ToVolumePorts {
-  readonly clock: Clock;
-  readonly verbs: PoolVerbs;
-  /** Finds the data in files by their extents; null if this machine cannot read extents. */
-  readonly changedData: ChangedData;
-  readonly punch: (descriptor: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>;
-  exclusive<T>(change: () => Promise<T>, what: string): Promise<T>;
+export interface ToVolumePorts extends CopyPorts, Pick<VolumeMovesPorts, 'clock' | 'exclusive' | 'verbs'> {
   /** Returns the asker of a job with its current rights. `node` is null for an administrator on the server. */
   askerOf(node: string | null): Asker;
 }

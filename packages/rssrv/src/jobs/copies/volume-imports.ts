@@ -7,13 +7,14 @@ import { type FileHandle, open, stat } from 'node:fs/promises';
 import { errnoName, RsError, toRsError } from '@rsio/base/lib/errors';
 import { answered } from './copied-file.ts';
 import { CopyInPool } from './copy-in-pool.ts';
-import type { GuardedPlaces } from './file-place.ts';
-import type { CheckImage, Convert, ConvertOrder, ProgramUser } from './program.ts';
+import type { ConvertOrder } from './program.ts';
+import type { ToFilePorts } from './to-file.ts';
 import { connectedNbd, nbdPlace } from './to-nbd.ts';
 import { commitCopy, type ToVolumePorts } from './to-volume.ts';
 import { isPassing } from './volume-copies.ts';
 import { type ImportState, type ImportedFrom, importOf, type JobRecord } from '../job-record.ts';
 import { JobEnds, type RunningJob } from '../jobs.ts';
+import type { CopyPorts } from '../moves/copy-ranges.ts';
 import { IMPORT_PIECE_BYTES, IMPORT_SYNC_BYTES } from '../limits.ts';
 import type { Asker } from '../../pools/asker.ts';
 import { type CreateRequest, decideCreate, type PoolState, usableBytes, type VolumeName } from '../../pools/catalogue.ts';
@@ -25,14 +26,11 @@ import { MoveFiles } from '../../pools/moves/move-files.ts';
 import { isWithoutReflink } from '../../pools/snapshots/reflink.ts';
 import { checkUnchanged, openSource, type OpenSource, volumeBytes } from './import-source.ts';
 
-export interface VolumeImportsPorts extends Omit<ToVolumePorts, 'changedData' | 'punch'> {
-  readonly convert: Convert;
-  readonly check: CheckImage;
+export interface VolumeImportsPorts
+  extends Omit<ToVolumePorts, keyof CopyPorts>,
+    Pick<ToFilePorts, 'check' | 'convert' | 'guarded' | 'user'> {
   /** Calls that clone ranges of files. */
   readonly ranges: RangeCalls;
-  /** Returns the user of the program that reads from an NBD server; null if the program runs as the user of this process. */
-  user(): ProgramUser | null;
-  guarded(): GuardedPlaces;
 }
 
 /** A request for an import. */

@@ -9,6 +9,7 @@ import { SAVE_EVERY_BYTES } from '../limits.ts';
 import { contentRanges, type VolumeContent } from './volume-content.ts';
 
 export interface CopyPorts {
+  /** Compares the extents of files; null if this machine cannot compare extents. */
   readonly changedData: ChangedData;
   readonly punch: (descriptor: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>;
 }

@@ -21,6 +21,7 @@ import { type SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
 import type { PoolVerbs } from '../../pools/pool-verbs.ts';
 import type { Pools } from '../../pools/pools.ts';
 import type { ChangedData } from './changed-data.ts';
+import type { CopyPorts } from './copy-ranges.ts';
 import { CARRIED_MAX, MOVE_STEP_MS, ROUNDS_MAX } from '../limits.ts';
 import { MoveRounds } from './move-rounds.ts';
 import { PartMoves } from './part-kind.ts';
@@ -30,14 +31,11 @@ import { OutcomeUnknown, type VolumeSwitch } from './volume-switch.ts';
 import { TooMuchLeft } from './last-step.ts';
 import { endsOf, type MoveKind, type MovePlace, waits, WholeMoves } from './move-kind.ts';
 
-export interface VolumeMovesPorts {
+export interface VolumeMovesPorts extends CopyPorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   readonly verbs: PoolVerbs;
   readonly volumeSwitch: Pick<VolumeSwitch, 'disputedMs' | 'run' | 'settle'>;
-  /** Compares the extents of files; null if this machine cannot compare extents. */
-  readonly changedData: ChangedData;
-  readonly punch: (descriptor: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>;
   /** Executes a change when no other change is in progress. `what` names the change in messages to requests that wait for it. */
   exclusive<T>(change: () => Promise<T>, what: string): Promise<T>;
   /** Returns the ids of volumes with a job that has not ended. */

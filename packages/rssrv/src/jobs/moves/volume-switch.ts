@@ -10,6 +10,8 @@ import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { ServedVolume } from '../../storage/io/served-volume.ts';
 import { SWITCH_CLOSE_MS } from '../limits.ts';
 import { isDeepStrictEqual } from 'node:util';
+import type { GrantPorts } from '../../volumes/holds/holds.ts';
+import type { Volumes } from '../../volumes/volumes.ts';
 
 export interface HandleCloser {
   /** Closes all handles of the volume. Resolves when no request on these handles is running. The result is false if writes may be lost. */
@@ -25,24 +27,14 @@ export interface ReplacedVolumes {
 }
 
 /** The parts of the server that a switch needs. */
-export interface VolumeSwitchPorts {
+export interface VolumeSwitchPorts extends Pick<GrantPorts, 'disputedMs' | 'incarnationEnded'> {
   readonly clock: Clock;
-  readonly volumes: {
-    readonly served: readonly ServedVolume[];
-    /** Stops serving the volume for this reason, in this turn of the event loop. If `reason` is null, serves the volume again. */
-    suspend(volumeId: string, reason: string | null, isBrief?: boolean): void;
-    /** Makes all earlier writes to the volume durable. Throws if the sync fails. */
-    sync(volumeId: string): Promise<void>;
-  };
+  readonly volumes: Pick<Volumes, 'served' | 'suspend' | 'sync'>;
   readonly sessions: HandleCloser;
   inForce(): ReplacedVolumes;
   /** Announces a new list to the clients, so that even idle clients open the volume again. */
   listChanged(): void;
   incarnationOf(volume: ServedVolume): string;
-  /** Starts a new incarnation of the storage, because writes to the volume may be lost. */
-  incarnationEnded(volume: ServedVolume): Promise<void>;
-  /** See GrantPorts.disputedMs. */
-  disputedMs(volume: ServedVolume): number | null;
 }
 
 /**

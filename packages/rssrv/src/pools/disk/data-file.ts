@@ -46,7 +46,7 @@ export interface PoolFilesPorts {
   readonly allocate: Allocate;
   /** Clones files. If undefined, the system calls are used. */
   readonly reflink?: Reflink | undefined;
-  /** Called after each step, so that tests can stop the process at that step. */
+  /** Called after each step on disk, so that tests can stop the process at that step. */
   readonly reached?: ((step: string) => void) | undefined;
 }
 

@@ -7,6 +7,8 @@ import { expect, test } from 'vitest';
 import { LOAD_MS } from './limits.ts';
 import { loadOf, PoolLoads } from './pool-loads.ts';
 
+const FAST = { servedNames: () => new Map([['fast', new Set(['a@0'])]]) };
+
 const rates = { readsPerSecond: 0, writesPerSecond: 0, readBytesPerSecond: 0, writtenBytesPerSecond: 0 };
 const volumesWith = (name: string, changes: Partial<typeof rates>) => volumeStats({ volume: name, ...rates, ...changes });
 const settled = async (): Promise<void> => {
@@ -30,14 +32,11 @@ test('it is measured at intervals, smoothed, and forgotten with the pool', async
   const clock = new FakeClock();
   let [reads, asked] = [100, 0];
   let served = new Map([['fast', new Set(['a@0'])]]);
-  const loads = new PoolLoads({
-    clock,
-    served: () => served,
-    statistics: async () => {
-      asked++;
-      return { sessions: [sessionStats({ volumes: [volumesWith('a@0', { readsPerSecond: reads })] })], waits: [] };
-    },
-  });
+  const view = async () => {
+    asked++;
+    return { sessions: [sessionStats({ volumes: [volumesWith('a@0', { readsPerSecond: reads })] })], waits: [] };
+  };
+  const loads = new PoolLoads(clock, { view }, { servedNames: () => served });
   expect(loads.of('fast')).toBe(0);
   await settled();
   expect([loads.of('fast'), asked]).toEqual([100, 1]);
@@ -59,7 +58,7 @@ test('while a measurement hangs, the last load is returned, and no other begins'
   const clock = new FakeClock();
   let asked = 0;
   const never = new Promise<never>(() => undefined);
-  const loads = new PoolLoads({ clock, served: () => new Map([['fast', new Set(['a@0'])]]), statistics: () => (asked++, never) });
+  const loads = new PoolLoads(clock, { view: () => (asked++, never) }, FAST);
   for (let turn = 0; turn < 5; turn++) {
     expect(loads.of('fast')).toBe(0);
     clock.advance(LOAD_MS);
@@ -69,8 +68,8 @@ test('while a measurement hangs, the last load is returned, and no other begins'
 });
 
 test.each([Number.NaN, Number.POSITIVE_INFINITY, -5, 1e300])('a load of %d, which no note can have, is 0', async (readsPerSecond) => {
-  const statistics = async () => ({ sessions: [sessionStats({ volumes: [volumesWith('a@0', { readsPerSecond })] })], waits: [] });
-  const loads = new PoolLoads({ clock: new FakeClock(), served: () => new Map([['fast', new Set(['a@0'])]]), statistics });
+  const view = async () => ({ sessions: [sessionStats({ volumes: [volumesWith('a@0', { readsPerSecond })] })], waits: [] });
+  const loads = new PoolLoads(new FakeClock(), { view }, FAST);
   loads.of('fast');
   await settled();
   expect(loads.of('fast')).toBe(0);
@@ -79,8 +78,7 @@ test.each([Number.NaN, Number.POSITIVE_INFINITY, -5, 1e300])('a load of %d, whic
 test('a measurement that fails is repeated, and ends nothing', async () => {
   const clock = new FakeClock();
   let asked = 0;
-  const served = () => new Map([['fast', new Set(['a@0'])]]);
-  const loads = new PoolLoads({ clock, served, statistics: () => Promise.reject(new Error(`process has ended, ${asked++}`)) });
+  const loads = new PoolLoads(clock, { view: () => Promise.reject(new Error(`process has ended, ${asked++}`)) }, FAST);
   loads.of('fast');
   await settled();
   clock.advance(LOAD_MS);

@@ -4,24 +4,23 @@
 
 import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
 import type { Clock } from '@rsio/base/lib/clock';
+import type { SharedPools } from '../../volumes/holds/shared-pools.ts';
+import type { Statistics } from '../../volumes/statistics/statistics.ts';
 import { LOAD_MS, LOAD_REQUEST_BYTES, LOAD_SHARE } from './limits.ts';
 
 type Stats = ServerMethods['stats']['result'];
 
-export interface PoolLoadsPorts {
-  readonly clock: Clock;
-  statistics(): Promise<Stats>;
-  /** Maps each shared pool that this server serves to the names of its volumes, such as `oracle@0`. */
-  served(): ReadonlyMap<string, ReadonlySet<string>>;
-}
-
 export class PoolLoads {
-  private readonly ports: PoolLoadsPorts;
+  private readonly clock: Clock;
+  private readonly statistics: Pick<Statistics, 'view'>;
+  private readonly shared: Pick<SharedPools, 'servedNames'>;
   private loads: ReadonlyMap<string, number> = new Map();
   private nextMs = 0;
 
-  constructor(ports: PoolLoadsPorts) {
-    this.ports = ports;
+  constructor(clock: Clock, statistics: Pick<Statistics, 'view'>, shared: Pick<SharedPools, 'servedNames'>) {
+    this.clock = clock;
+    this.statistics = statistics;
+    this.shared = shared;
   }
 
   /**
@@ -29,10 +28,10 @@ export class PoolLoads {
    * is due.
    */
   of(pool: string): number {
-    if (this.ports.clock.monotonicMs() >= this.nextMs) {
+    if (this.clock.monotonicMs() >= this.nextMs) {
       this.nextMs = Number.POSITIVE_INFINITY;
       const measured = (): void => {
-        this.nextMs = this.ports.clock.monotonicMs() + LOAD_MS;
+        this.nextMs = this.clock.monotonicMs() + LOAD_MS;
       };
       this.measure().then(measured, measured);
     }
@@ -41,12 +40,12 @@ export class PoolLoads {
   }
 
   private async measure(): Promise<void> {
-    if (this.ports.served().size === 0) {
+    if (this.shared.servedNames().size === 0) {
       this.loads = new Map();
       return;
     }
-    const stats = await this.ports.statistics();
-    const loads = [...this.ports.served()].map(([pool, volumes]) => {
+    const stats = await this.statistics.view();
+    const loads = [...this.shared.servedNames()].map(([pool, volumes]) => {
       const now = loadOf(stats, volumes);
       const before = this.loads.get(pool) ?? now;
       return [pool, before + (now - before) * LOAD_SHARE] as const;

@@ -17,11 +17,6 @@ import type { Backend } from '../../storage/io/backend.ts';
 import { openBackend } from '../../storage/open-backend.ts';
 import type { BackendPorts } from '../../storage/files/backend-ports.ts';
 import { StorageErrorLog } from '../../storage/storage-error-log.ts';
-import type { FileCalls } from '../../machine/file-calls.ts';
-import type { DropPages } from '../../storage/io/drop-pages.ts';
-import type { FileSize } from '../../storage/io/file-size.ts';
-import type { NowaitRead } from '../../storage/io/nowait-read.ts';
-import type { ThreadShares } from '../../storage/io/thread-shares.ts';
 import { asVolumeError } from '../../storage/files/opened-file.ts';
 import { PassedFiles } from '../../storage/files/volume-files.ts';
 import type { ServedVolume } from '../../storage/io/served-volume.ts';
@@ -44,15 +39,8 @@ import type { Grant } from '../../volumes/holds/grants.ts';
 
 type Beginning = Extract<ToSession, { type: 'begin' }>;
 
-export interface SessionHostPorts {
+export interface SessionHostPorts extends Pick<BackendPorts, 'calls' | 'dropPages' | 'fileSize' | 'nowait' | 'threads'> {
   readonly log: Log;
-  readonly calls: FileCalls;
-  readonly threads: ThreadShares;
-  /** Reads cached data without waiting; null if this machine has no system call for this. */
-  readonly nowait: NowaitRead | null;
-  readonly fileSize: FileSize;
-  /** Drops the kernel's cached pages of a file. */
-  readonly dropPages: DropPages;
   readonly pools: ConnectionPools;
   /** Takes the descriptors that the listener passes. */
   readonly receiver: DescriptorReceiver;

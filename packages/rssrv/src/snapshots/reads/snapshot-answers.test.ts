@@ -16,7 +16,7 @@ import { snapshotScene } from '../../testing/snapshot-scene.ts';
 import { Comparisons } from './comparisons.ts';
 import { COMPARISON_MAX_MS, COMPARISON_WAIT_MS } from '../limits.ts';
 import { SnapshotAnswers } from './snapshot-answers.ts';
-import { type SnapshotPorts, snapshotIoctl } from './snapshot-asks.ts';
+import { type SnapshotAsk, snapshotIoctl } from './snapshot-asks.ts';
 
 usePoolDirectory();
 
@@ -54,11 +54,11 @@ async function scene(names: readonly string[], mapping: () => Promise<void> = as
   const clock = new FakeClock();
   const answers = new SnapshotAnswers(snapshots, new Comparisons(clock, ranges));
   const granted = new Set<string>();
-  const ports: SnapshotPorts = { askSnapshot: (ask) => answers.answer({ isGranted: (id) => granted.has(id) }, ask) };
+  const askSnapshot = (ask: SnapshotAsk) => answers.answer({ isGranted: (id) => granted.has(id) }, ask);
   const ioctl = (id: string, number: number, body: Buffer) => {
     const volume = snapshots.byId(id)!;
     granted.add(id);
-    return snapshotIoctl(ports, { volume, sizeBytes: volume.sizeBytes }, number, body);
+    return snapshotIoctl(askSnapshot, { volume, sizeBytes: volume.sizeBytes }, number, body);
   };
   const forget = (): void => pools.pools.putSnapshots('fast', manifest.id, () => NO_SNAPSHOTS);
   return { records, ioctl, clock, answers, granted, forget, snapshots, manifest };
@@ -107,7 +107,7 @@ test('changes are told from the sector that was asked for, in bounded parts', as
   );
   const { snapshotOf: _, ...volume } = snapshots.byId(tuesday!.id)!;
   const request = SnapshotsRequest.encode({ after: null });
-  expect(await snapshotIoctl({ askSnapshot: async () => null }, { volume, sizeBytes: 1 }, IOCTL.SNAPSHOTS, request)).toMatchObject({
+  expect(await snapshotIoctl(async () => null, { volume, sizeBytes: 1 }, IOCTL.SNAPSHOTS, request)).toMatchObject({
     status: STATUS.UNSUPPORTED,
   });
 });

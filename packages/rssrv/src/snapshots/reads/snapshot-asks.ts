@@ -24,11 +24,6 @@ export type SnapshotReply =
   | { readonly changes: readonly number[] }
   | { readonly snapshotCode: string; readonly sentence: string };
 
-export interface SnapshotPorts {
-  /** Asks the listener. Resolves with null if the listener has ended. */
-  askSnapshot(ask: SnapshotAsk): Promise<SnapshotReply | null>;
-}
-
 interface Outcome {
   readonly status: Status;
   /** The body of the answer, or the sentence of an error. */
@@ -45,9 +40,12 @@ export function isSnapshotIoctl(number: number): boolean {
   return number === IOCTL.SNAPSHOTS || number === IOCTL.CHANGES;
 }
 
-/** Answers an ioctl of an open volume or snapshot. Throws E_PROTOCOL if the request is malformed. */
+/**
+ * Answers an ioctl of an open volume or snapshot. Throws E_PROTOCOL if the request is malformed. `askSnapshot` asks the listener, and resolves
+ * with null if the listener has ended.
+ */
 export async function snapshotIoctl(
-  ports: SnapshotPorts,
+  askSnapshot: (ask: SnapshotAsk) => Promise<SnapshotReply | null>,
   open: { readonly volume: ServedVolume; readonly sizeBytes: number },
   number: number,
   body: Buffer,
@@ -55,7 +53,7 @@ export async function snapshotIoctl(
   const ask = number === IOCTL.SNAPSHOTS ? askForOlder(open.volume, body) : askForChanges(open, body);
   if (ask === null) return failure(STATUS.PAST_END);
   if (open.volume.snapshotOf === undefined) return failure(STATUS.UNSUPPORTED, `${open.volume.name} is a volume, not a snapshot`);
-  const reply = await ports.askSnapshot(ask).catch((thrown: unknown) => ({ snapshotCode: '', sentence: toRsError(thrown).message }));
+  const reply = await askSnapshot(ask).catch((thrown: unknown) => ({ snapshotCode: '', sentence: toRsError(thrown).message }));
   if (reply === null) return failure(STATUS.SHUTTING_DOWN);
   if ('snapshotCode' in reply) return failure(STATUSES[reply.snapshotCode] ?? STATUS.IO_ERROR, reply.sentence);
   return { status: STATUS.OK, body: 'changes' in reply ? ExtentsAnswer.encode({ extents: reply.changes }) : SnapshotsAnswer.encode(reply) };

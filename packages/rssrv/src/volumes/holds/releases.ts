@@ -9,21 +9,16 @@ import type { Log } from '@rsio/base/log/log';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
 import type { ServedVolume } from '../../storage/io/served-volume.ts';
 import { type Hold, isUnsettled } from './hold-rules.ts';
-import type { Holds } from './holds.ts';
+import type { GrantPorts, Holds } from './holds.ts';
 
-export interface ReleasePorts {
+export interface ReleasePorts extends Pick<GrantPorts, 'disputedMs' | 'incarnation' | 'incarnationEnded'> {
   /** Returns the served volume with this id, or null if the server does not serve it. */
   find(volumeId: string): ServedVolume | null;
   /** Returns true if the client has a session or is beginning a session. */
   isThere(node: string): boolean;
   isFenced(node: string): boolean;
-  incarnation(volume: ServedVolume): string;
   /** Makes all writes to the volume durable. Throws E_TIMEOUT if the storage does not answer, and another error if a write may be lost. */
   sync(volume: ServedVolume): Promise<void>;
-  /** Starts a new incarnation of the storage, because writes to the volume may be lost. */
-  incarnationEnded(volume: ServedVolume): Promise<void>;
-  /** See GrantPorts.disputedMs. */
-  disputedMs(volume: ServedVolume): number | null;
   /** Waits for `ms`, because an earlier owner of the volume's pool may still answer the client during this time. */
   pause(volume: ServedVolume, ms: number): Promise<void>;
 }

@@ -46,7 +46,7 @@ export class SharedPools {
     return states.find(({ identity, ownership }) => ownership !== null && identity?.id === poolId)?.name ?? null;
   }
 
-  /** See PoolLoadsPorts.served. */
+  /** Maps each shared pool that this server serves to the names of its volumes, such as `oracle@0`. */
   servedNames(): ReadonlyMap<string, ReadonlySet<string>> {
     const owned = this.parts.pools.states.filter(({ ownership }) => ownership !== null);
     return new Map(
