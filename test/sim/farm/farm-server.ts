@@ -314,12 +314,12 @@ export class FarmServer implements SimHost {
   }
 
   private admissionPorts(): AdmissionPorts {
-    const reports: Pick<AdmissionPorts, 'answer' | 'sessionEnded' | 'refuse'> = {
+    const reports: Pick<AdmissionPorts, 'answer' | 'sessionEnded' | 'refusals'> = {
       answer: (session, request) => this.requests.answer(session, request),
       sessionEnded: async ({ uses }, isClean) => {
         if (!isClean) for (const id of uses) await this.ended(id);
       },
-      refuse: (socket, _proven, { code, message }) => this.refusals.get(socket)?.({ code, sentence: message }),
+      refusals: { refuse: (socket, _proven, { code, message }) => this.refusals.get(socket)?.({ code, sentence: message }) },
     };
     return portsOf<AdmissionPorts>({
       clock: this.listener,
@@ -327,7 +327,7 @@ export class FarmServer implements SimHost {
       limitedLog: new RateLimitedLog(this.listener, NO_LOG),
       holds: this.holds,
       served: this.sessions,
-      takeWorkerSession: (id: string) => this.newWorker(id).workerSession,
+      workers: { take: (id: string) => this.newWorker(id).workerSession },
       beginMessage: () => ({
         type: 'begin',
         interfaces: this.interfaces,
@@ -336,17 +336,16 @@ export class FarmServer implements SimHost {
         log: { node: '', level: 'error' },
       }),
       isClient: () => true,
-      checkFence: () => undefined,
+      fences: { check: () => undefined },
       checkTls: () => undefined,
       bandwidth: { began: () => undefined, figures: () => undefined, report: () => undefined },
-      figures: () => undefined,
-      lost: (id: string) => void this.incarnations.lost(id),
-      cut: () => undefined,
+      statistics: { book: { received: () => undefined } },
+      incarnations: { lost: (id: string) => this.incarnations.lost(id), cut: () => Promise.resolve() },
       waitsForSpace: () => undefined,
-      held: () => undefined,
+      moments: { held: () => undefined },
       ...reports,
       // No client of a farm writes gate records.
-      recordIdle: () => Promise.resolve(),
+      gateRecords: { idle: () => Promise.resolve() },
     });
   }
 

@@ -47,7 +47,12 @@ export class SimVotes {
       log: NO_LOG,
       voters,
       store: ports.store,
-      served,
+      volumes: {
+        get served() {
+          return served();
+        },
+      },
+      fences: { order: (_node, work) => work() },
       holds: {
         endHolds: (...given) => ports.holds().endHolds(...given),
         epochOf: (id) => ports.holds().epochOf(id),
@@ -57,7 +62,6 @@ export class SimVotes {
       whyNoPlace: () => null,
       incarnationOf: ({ id }) => ports.incarnationOf(id),
       incarnationEnded: async ({ id }) => ports.incarnationEnded(id),
-      order: (_node, work) => work(),
       usersOf: (id) => ports.usersOf(id),
       revoke: (node, id, epoch) => ports.revoke(node, id, epoch),
       listChanged: () => ports.listChanged(),

@@ -12,7 +12,9 @@ import { type Term, type VoteAnswer, VOTED, type Voted, type VoteReplica } from 
 import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
 import { isFor, type ServedReplica, type ServedVolume } from '../storage/io/served-volume.ts';
 import type { Hold } from '../volumes/holds/hold-rules.ts';
+import type { Fences } from '../volumes/fences.ts';
 import type { Holds } from '../volumes/holds/holds.ts';
+import type { Volumes } from '../volumes/volumes.ts';
 import type { VoteReply, VoteRequest } from './session-votes.ts';
 import type { Voters, VotingClient } from './voters.ts';
 import { REPLICA_WAIT_MS } from './limits.ts';
@@ -32,14 +34,15 @@ export interface MirrorVotesPorts extends Omit<ReplicaFencePorts, 'promiseOf' | 
   readonly voters: Pick<Voters, 'answer' | 'recordOf'>;
   readonly holds: Pick<Holds, 'endHolds' | 'epochOf' | 'holdersOf' | 'lackedTerm'>;
   readonly store: ReplicaStore;
-  served(): readonly ServedVolume[];
+  readonly volumes: Pick<Volumes, 'served'>;
+  /**
+   * A VOTE counts as an order. A fence is answered only when no order of the fenced client is being executed, so no VOTE of the client runs
+   * after the fence was answered.
+   */
+  readonly fences: Pick<Fences, 'order'>;
   /** Returns why the client may not make the volume a replica; null if the client may. */
   whyNoPlace(node: string, volume: ServedVolume): string | null;
   incarnationOf(volume: ServedVolume): string;
-  /**
-   * Executes a change of volumes for a client, like `Fences.order`: refuses a fenced client, and makes a later fence wait for the change.
-   */
-  order<T>(node: string, work: () => Promise<T>): Promise<T>;
 }
 
 /** A volume that PLACE has made a replica. Until the volume is opened, a repeated PLACE gets the same identity. */
@@ -64,7 +67,7 @@ export class MirrorVotes {
 
   /** Answers a VOTE. `isWanted` returns false if the session of the client is ending, or the client is fenced. */
   async answer(client: VotingClient, request: VoteRequest, isWanted: () => boolean): Promise<VoteReply> {
-    const reply = await this.ports.order(client.node, () => this.ports.voters.answer(client, request, isWanted));
+    const reply = await this.ports.fences.order(client.node, () => this.ports.voters.answer(client, request, isWanted));
     if ('voteStatus' in reply || reply.voted !== VOTED.DONE) return reply;
     switch (request.vote) {
       case 'record':
@@ -81,7 +84,7 @@ export class MirrorVotes {
   }
 
   private async claimed(term: Term, mirror: string, reply: VoteAnswer): Promise<VoteAnswer> {
-    const replica = replicaFor(this.ports.served(), mirror, term.node);
+    const replica = replicaFor(this.ports.volumes.served, mirror, term.node);
     if (replica === null || typeof replica === 'string') return { ...reply, sentence: replica ?? '' };
     try {
       if (!(await this.within(this.fence.end(replica))))
@@ -112,18 +115,18 @@ export class MirrorVotes {
       if (other === undefined) return [];
       throw new RsError('E_HELD', `Client ${other.node} has volume ${now.name} attached: detach it there first`);
     };
-    const work = this.ports.order(client.node, () => this.fence.endNow(found, losers, () => this.placeNow(found.id, term, mirror)));
+    const work = this.ports.fences.order(client.node, () => this.fence.endNow(found, losers, () => this.placeNow(found.id, term, mirror)));
     return this.concluded(term, mirror, reply, work, `Volume ${found.name} is not a replica yet: its storage does not answer; try again`);
   }
 
   /** Must be called in the turn of the volume. */
   private async placeNow(volumeId: string, term: Term, mirror: string): Promise<void> {
     const { ports } = this;
-    const before = ports.served().find(({ id }) => id === volumeId);
+    const before = ports.volumes.served.find(({ id }) => id === volumeId);
     if (before !== undefined && this.isPlaced(before, term)) return;
     const { identity } = await ports.store.place(volumeId, mirror);
     assert(identity !== before?.replica?.identity, 'A replica that is placed keeps its identity');
-    for (const id of this.placed.keys()) if (!ports.served().some((one) => one.id === id)) this.placed.delete(id);
+    for (const id of this.placed.keys()) if (!ports.volumes.served.some((one) => one.id === id)) this.placed.delete(id);
     this.placed.set(volumeId, { term, identity, epoch: ports.holds.epochOf(volumeId) });
     if (before !== undefined) ports.listChanged([before]);
   }
@@ -136,7 +139,7 @@ export class MirrorVotes {
   }
 
   private toPlace(node: string, { mirror, volume: name, universe }: PlaceRequest): ServedVolume | Refused {
-    const served = this.ports.served();
+    const served = this.ports.volumes.served;
     const volume = served.find((one) => one.name === name && one.universe === universe && isFor(one, node));
     if (volume === undefined) return refused(`This server has no volume ${name} for client ${node}`);
     const other = replicasOf(served, mirror).find(({ id }) => id !== volume.id);
@@ -156,7 +159,7 @@ export class MirrorVotes {
   }
 
   private async unplace(term: Term, mirror: string, reply: VoteAnswer): Promise<VoteAnswer> {
-    const replica = replicaFor(this.ports.served(), mirror, term.node);
+    const replica = replicaFor(this.ports.volumes.served, mirror, term.node);
     if (replica === null) return reply;
     if (typeof replica === 'string') return { ...reply, ...refused(replica) };
     const { ports } = this;
@@ -169,7 +172,7 @@ export class MirrorVotes {
       this.placed.delete(replica.id);
       ports.listChanged([replica]);
     };
-    const work = ports.order(term.node, () => this.fence.endNow(replica, losers, remove));
+    const work = ports.fences.order(term.node, () => this.fence.endNow(replica, losers, remove));
     return this.concluded(term, mirror, reply, work, `Volume ${replica.name} is still a replica: its storage does not answer; try again`);
   }
 
@@ -205,7 +208,7 @@ export class MirrorVotes {
     node: string,
     id: string | null = null,
   ): { readonly replica: VoteReplica | null; readonly sentence: string } {
-    const found = replicaFor(this.ports.served(), mirror, node);
+    const found = replicaFor(this.ports.volumes.served, mirror, node);
     if (found === null || typeof found === 'string') return { replica: null, sentence: found ?? '' };
     if (id !== null && found.id !== id) return { replica: null, sentence: `Volume ${found.name} has just become the replica: claim again` };
     const { name: volume, universe, sizeBytes } = found;

@@ -80,18 +80,20 @@ function admissionsOf(
     log: LOG,
     limitedLog: new RateLimitedLog(clock, LOG),
     holds: { isCurrent: () => true, lastHolding: () => null, mayReplace: () => true, noteInstance },
-    takeWorkerSession: () => sessionOf(`session ${++started}`),
+    workers: { take: () => sessionOf(`session ${++started}`) },
     beginMessage: () => ({ type: 'end', code: '', sentence: '' }),
     isClient: () => true,
     bandwidth: { began: () => undefined },
-    checkFence: (node: string) => {
-      if (FENCED.has(node)) throw new RsError('E_FENCED', `Node ${node} is fenced`);
+    fences: {
+      check: (node: string) => {
+        if (FENCED.has(node)) throw new RsError('E_FENCED', `Node ${node} is fenced`);
+      },
     },
     checkTls: (features: readonly string[]) => {
       if (requiresTls && !features.includes('tls')) throw new RsError('E_TLS', 'Encrypted connections only');
     },
     sessionEnded: () => Promise.resolve(),
-    refuse: (_socket: Socket, _proven: unknown, error: RsError) => said.push(`${error.code}: ${error.message}`),
+    refusals: { refuse: (_socket: Socket, _proven: unknown, error: RsError) => said.push(`${error.code}: ${error.message}`) },
   } as unknown as AdmissionPorts);
 }
 

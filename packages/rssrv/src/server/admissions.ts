@@ -34,7 +34,6 @@
 
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
-import type { Proven } from '@rsio/protocol/auth/handshake-server';
 import { assert } from '@rsio/base/lib/assert';
 import type { Clock } from '@rsio/base/lib/clock';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
@@ -50,15 +49,20 @@ import type { SessionStatus } from '../admin/server-views.ts';
 import type { ListenerAnswer, SessionRequest, FromSession, ToSession } from '../session/channel/channel.ts';
 import type { ClientIdentity } from '../volumes/holds/grants.ts';
 import { eventOf } from '../events/event-log.ts';
-import type { SessionFigures } from '../volumes/statistics/volume-counters.ts';
+import type { Moments } from '../snapshots/moments.ts';
+import type { Fences } from '../volumes/fences.ts';
+import type { GateRecords } from '../volumes/holds/gate-records.ts';
 import type { Holds } from '../volumes/holds/holds.ts';
 import { VolumeUses } from '../volumes/holds/volume-uses.ts';
+import type { Statistics } from '../volumes/statistics/statistics.ts';
 import { type Admission, admissionOf } from '../session/server-path.ts';
 import { clientText } from '../pools/requests/client-text.ts';
 import { SessionGuard } from '../session/channel/session-guard.ts';
 import type { SessionReport, WorkerSession } from './workers/worker-session.ts';
-import { BLOCKED } from './workers/worker-pool.ts';
+import { BLOCKED, type WorkerPool } from './workers/worker-pool.ts';
 import type { EndingSession } from '../volumes/fencing.ts';
+import type { Incarnations } from './incarnations.ts';
+import type { Refusals } from './refusals.ts';
 import type { Sessions } from './sessions.ts';
 import { clientOf, Logins, replacedText, type Start } from './logins.ts';
 import { changeOf, type ClientState, isReplacement, type ServedSession, stateOf, statusOf, whoText } from './served-session.ts';
@@ -72,33 +76,24 @@ export interface AdmissionPorts {
   readonly holds: Holds;
   /** The sessions that have begun and not ended. Only Admissions changes them. */
   readonly served: Sessions;
-  takeWorkerSession(session: string): WorkerSession;
+  readonly workers: Pick<WorkerPool, 'take'>;
+  readonly fences: Pick<Fences, 'check'>;
+  readonly statistics: { readonly book: Pick<Statistics['book'], 'received'> };
+  readonly incarnations: Pick<Incarnations, 'cut' | 'lost'>;
+  readonly moments: Pick<Moments, 'held'>;
+  readonly gateRecords: Pick<GateRecords, 'idle'>;
+  readonly refusals: Pick<Refusals, 'refuse'>;
+  readonly bandwidth: Bandwidth;
   beginMessage(node: string): Extract<ToSession, { type: 'begin' }>;
   /** Returns true if the configuration still names the node as a client. */
   isClient(node: string): boolean;
-  /** Throws E_FENCED if the node is fenced. */
-  checkFence(node: string): void;
   /** Throws E_TLS if a connection with these features is plain and the server accepts only encrypted connections. */
   checkTls(features: readonly string[]): void;
-  readonly bandwidth: Bandwidth;
-  /** Called with the figures of each report that a session sends. */
-  figures(session: string, figures: SessionFigures): void;
-  /** Called when writes to a volume may be lost. */
-  lost(volumeId: string): void;
-  /** Called when a session has found a volume's storage truncated. */
-  cut(volumeId: string): void;
   /** Called when the first change of a volume begins to wait for space in the pool, and when the last waiting change has ended. */
   waitsForSpace(session: ServedSession, volumeId: string, isWaiting: boolean, poolId: string | null): void;
-  /**
-   * Called when changes of volumes are held for the moment `number`, and the session no longer executes a change of any of these volumes.
-   */
-  held(session: ServedSession, number: number): void;
   answer(session: ServedSession, request: SessionRequest): Promise<ListenerAnswer>;
-  /** Called for a volume that is no longer served. Resolves when no replacement of its gate record is in progress. */
-  recordIdle(volumeId: string): Promise<void>;
   /** Called when the session has ended and none of its requests is running. */
   sessionEnded(session: ServedSession, isClean: boolean): Promise<void>;
-  refuse(socket: Socket, proven: Proven, error: RsError): void;
 }
 
 export class Admissions {
@@ -159,26 +154,31 @@ export class Admissions {
     const admission = admissionOf(proven, arrivedAt);
     const { node } = proven.hello;
     try {
-      this.ports.checkFence(node);
+      this.ports.fences.check(node);
       this.ports.checkTls(proven.features);
     } catch (error) {
-      this.ports.refuse(socket, proven, toRsError(error));
+      this.ports.refusals.refuse(socket, proven, toRsError(error));
       return;
     }
     if (proven.kind === 'join') {
       const served = this.find(proven.session, node);
-      if (served === null) this.ports.refuse(socket, proven, new RsError('E_NO_SESSION', 'The session has just ended: begin a new one'));
+      if (served === null)
+        this.ports.refusals.refuse(socket, proven, new RsError('E_NO_SESSION', 'The session has just ended: begin a new one'));
       else this.join(served, socket, proven, admission);
       return;
     }
     const added = this.logins.add({ socket, proven, admission });
     if (added === null)
-      this.ports.refuse(socket, proven, new RsError('E_DRAINING', `The previous session of node ${node} is still ending: try again`));
+      this.ports.refusals.refuse(
+        socket,
+        proven,
+        new RsError('E_DRAINING', `The previous session of node ${node} is still ending: try again`),
+      );
     else if ('replaced' in added) {
       // The client has abandoned its earlier connection. This connection gets the session that was begun for the earlier connection.
       const { replaced } = added;
       const sentence = 'A later connection of the same process takes its place';
-      this.ports.refuse(replaced.socket, replaced.proven, new RsError('E_DRAINING', sentence));
+      this.ports.refusals.refuse(replaced.socket, replaced.proven, new RsError('E_DRAINING', sentence));
     } else void this.begin(added);
   }
 
@@ -241,7 +241,7 @@ export class Admissions {
   async closeHandles(volumeId: string): Promise<boolean> {
     const using = this.sessions.filter(({ uses }) => uses.has(volumeId));
     const flushed = await Promise.all(using.map(({ workerSession }) => workerSession.revoke(volumeId, Number.MAX_SAFE_INTEGER)));
-    await this.ports.recordIdle(volumeId);
+    await this.ports.gateRecords.idle(volumeId);
     return flushed.every(Boolean);
   }
 
@@ -296,7 +296,7 @@ export class Admissions {
       return;
     }
     const process = `Server process ${workerSession.pid} of node ${proven.hello.node} ${BLOCKED}`;
-    this.ports.refuse(socket, proven, new RsError('E_DRAINING', `${process}, for ${Math.round(stillMs / 1_000)} s now`));
+    this.ports.refusals.refuse(socket, proven, new RsError('E_DRAINING', `${process}, for ${Math.round(stillMs / 1_000)} s now`));
   }
 
   /** Begins a session for `start.login`, which is the first login, or a later login that has taken its place. */
@@ -305,7 +305,7 @@ export class Admissions {
       await this.beginSession(start, clientOf(start.login));
     } catch (thrown) {
       const { socket, proven } = start.login;
-      this.ports.refuse(socket, proven, toRsError(thrown));
+      this.ports.refusals.refuse(socket, proven, toRsError(thrown));
     } finally {
       this.logins.remove(start);
     }
@@ -370,7 +370,7 @@ export class Admissions {
   private checkStillOpen({ login: { proven }, isDismissed }: Start): void {
     if (this.isClosed) throw new RsError('E_SHUTTING_DOWN', 'The server is shutting down');
     const { node } = proven.hello;
-    this.ports.checkFence(node);
+    this.ports.fences.check(node);
     this.ports.checkTls(proven.features);
     if (isDismissed) throw new RsError('E_AUTH', `The clients of the server have just changed: node ${node} has to log in again`);
     if (!this.ports.isClient(node)) throw new RsError('E_AUTH', `Node ${node} was removed from the server's clients`);
@@ -381,7 +381,7 @@ export class Admissions {
    * the process by this record (S10).
    */
   private async readyWorkerSession(session: string, start: Start): Promise<WorkerSession> {
-    const workerSession = this.ports.takeWorkerSession(session);
+    const workerSession = this.ports.workers.take(session);
     try {
       await workerSession.usable;
       this.checkStillOpen(start);
@@ -476,18 +476,18 @@ export class Admissions {
         session.quietSinceMs = message.quietMs === null ? null : ports.clock.monotonicMs() - message.quietMs;
         return undefined;
       case 'figures':
-        ports.figures(session.id, message.figures);
+        ports.statistics.book.received(session.id, message.figures);
         return ports.bandwidth.figures(session.id, session.client.node, message.figures);
       case 'throttled':
         return ports.bandwidth.report(session, message.report);
       case 'lost':
-        return ports.lost(message.volumeId);
+        return void ports.incarnations.lost(message.volumeId);
       case 'cut':
-        return ports.cut(message.volumeId);
+        return void ports.incarnations.cut(message.volumeId);
       case 'space':
         return ports.waitsForSpace(session, message.volumeId, message.isWaiting, message.poolId);
       case 'held':
-        return ports.held(session, message.number);
+        return ports.moments.held(session.id, message.number);
       case 'ask':
         return this.answer(session, message, guard);
     }

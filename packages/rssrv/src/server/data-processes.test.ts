@@ -86,13 +86,13 @@ class Server {
       limitedLog: new RateLimitedLog(this.clock, log),
       bandwidth: { began: () => undefined },
       holds: { isCurrent: () => true, lastHolding: () => null, mayReplace, noteInstance: () => this.noteInstance() },
-      takeWorkerSession: () => this.stand() as unknown as WorkerSession,
+      workers: { take: () => this.stand() as unknown as WorkerSession },
       beginMessage: () => ({ type: 'end', code: '', sentence: '' }),
       isClient: () => true,
-      checkFence: () => undefined,
+      fences: { check: () => undefined },
       checkTls: () => undefined,
       sessionEnded: () => Promise.resolve(),
-      refuse: (_socket: Socket, _proven: unknown, { code }: RsError) => this.refused.push(code),
+      refusals: { refuse: (_socket: Socket, _proven: unknown, { code }: RsError) => this.refused.push(code) },
     } as unknown as AdmissionPorts);
   }
 

@@ -35,13 +35,13 @@ class SlowServer {
       limitedLog: new RateLimitedLog(clock, LOG),
       bandwidth: { began: () => undefined },
       holds: { isCurrent: () => true, lastHolding: () => null, mayReplace: () => true, noteInstance: () => noted(later) },
-      takeWorkerSession: () => this.session(++this.sessions, later()),
+      workers: { take: () => this.session(++this.sessions, later()) },
       beginMessage: () => ({ type: 'end', code: '', sentence: '' }),
       isClient: () => true,
-      checkFence: () => undefined,
+      fences: { check: () => undefined },
       checkTls: () => undefined,
       sessionEnded: () => Promise.resolve(),
-      refuse: ({ remoteAddress }: Socket, _proven: Proven, { code }: RsError) => this.said.push(`${remoteAddress} ${code}`),
+      refusals: { refuse: ({ remoteAddress }: Socket, _proven: Proven, { code }: RsError) => this.said.push(`${remoteAddress} ${code}`) },
     } as unknown as AdmissionPorts);
   }
 

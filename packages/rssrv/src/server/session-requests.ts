@@ -146,7 +146,8 @@ export class SessionRequests {
       voters,
       holds,
       store: parts.administration.replicas,
-      served: () => volumes.served,
+      volumes,
+      fences,
       whyNoPlace: (node, { id, name }) => {
         const config = parts.current.config;
         const pool = config.volumes.find((one) => one.id === id)?.pool?.name;
@@ -156,9 +157,6 @@ export class SessionRequests {
       },
       incarnationOf: (volume) => parts.incarnationOf(volume),
       incarnationEnded: (volume) => parts.incarnationEnded(volume),
-      // A VOTE counts as an order. A fence is answered only when no order of the fenced client is being executed, so no VOTE of the client
-      // runs after the fence was answered.
-      order: (node, work) => fences.order(node, work),
       usersOf: (id) => parts.admissions.sessions.flatMap(({ client, uses }) => (uses.has(id) ? [client.node] : [])),
       revoke: (node, id, epoch, why) => parts.admissions.revokeForTakeOver(node, id, epoch, why),
       listChanged: (changed) => parts.listChanged(changed),

@@ -200,6 +200,10 @@ export class ReplicaScene {
     return session;
   }
 
+  get served(): readonly ServedVolume[] {
+    return this.volumes;
+  }
+
   private ports(): MirrorVotesPorts {
     return {
       clock: this.clock,
@@ -217,11 +221,11 @@ export class ReplicaScene {
           this.volumes = this.volumes.map(({ replica: _none, ...volume }) => volume);
         },
       },
-      served: () => this.volumes,
+      volumes: this,
+      fences: { order: (_node, work) => work() },
       whyNoPlace: (node) => (this.mayPlace ? null : `Client ${node} may not`),
       incarnationOf: () => this.incarnation,
       incarnationEnded: async () => void this.life++,
-      order: (_node, work) => work(),
       usersOf: () =>
         [...this.sessions.values()].flatMap(({ client, uses, handles }) => (uses.has(ID) || handles.length > 0 ? [client.node] : [])),
       revoke: (node, _id, epoch) => this.revoke(node, epoch),

@@ -135,13 +135,13 @@ class World {
       limitedLog,
       holds: this.holds,
       bandwidth: { began: () => undefined },
-      takeWorkerSession: () => new Process(this),
+      workers: { take: () => new Process(this) },
       beginMessage: () => ({ type: 'begin', generation: 1 }),
       isClient: () => true,
-      checkFence: () => undefined,
+      fences: { check: () => undefined },
       checkTls: () => undefined,
       sessionEnded: () => Promise.resolve(),
-      refuse: () => undefined,
+      refusals: { refuse: () => undefined },
     } as unknown as AdmissionPorts);
     this.requests = new SessionRequests({
       clock: this.clock,

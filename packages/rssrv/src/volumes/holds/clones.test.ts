@@ -51,14 +51,16 @@ class Scene {
       log: LOG,
       limitedLog: new RateLimitedLog(this.clock, LOG),
       holds: this.holders,
-      takeWorkerSession: () => this.workerSession(),
+      workers: { take: () => this.workerSession() },
       beginMessage: () => ({ type: 'end', code: '', sentence: '' }),
       isClient: () => true,
       bandwidth: { began: () => undefined },
-      checkFence: () => undefined,
+      fences: { check: () => undefined },
       checkTls: () => undefined,
       sessionEnded: () => Promise.resolve(),
-      refuse: (_socket: Socket, _proven: unknown, error: Error & { code: string }) => this.said.push(`${error.code}: ${error.message}`),
+      refusals: {
+        refuse: (_socket: Socket, _proven: unknown, error: Error & { code: string }) => this.said.push(`${error.code}: ${error.message}`),
+      },
     } as unknown as AdmissionPorts);
   }
 
