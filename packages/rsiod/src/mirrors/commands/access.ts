@@ -13,19 +13,15 @@ import { misfit, object, type Of, type Shape } from '@rsio/base/lib/shape';
 import { volumeLabel } from '@rsio/base/lib/volume-name';
 import { type MirrorConfig, type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { ACCESS_CALL_MS, VOTE_ASK_MS, VOTE_CHANGE_MS } from '../limits.ts';
+import type { ConversionPorts } from './conversion.ts';
 import type { MirrorServer } from './mirror-server.ts';
-import type { CommandPorts, MirrorNamespace } from './namespaces.ts';
+import type { MirrorNamespace } from './namespaces.ts';
 import { highestConfig, highestPromise, nextNumber } from './verdicts.ts';
 
 type Params = ControlMethods['mirror-revoke']['params'];
 type Member = MirrorConfig['members'][number];
 
-export interface MirrorAccessPorts extends Pick<CommandPorts, 'log' | 'newId'> {
-  readonly management: {
-    chosen(namespace: string | null): readonly MirrorNamespace[];
-    change<T>(label: string, work: () => Promise<T>): Promise<T>;
-  };
-}
+type MirrorAccessPorts = Pick<ConversionPorts, 'log' | 'management' | 'newId'>;
 
 /** A mirror, as described by the servers that show it to this client. */
 interface Shown {

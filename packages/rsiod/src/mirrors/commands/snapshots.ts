@@ -14,9 +14,8 @@ import { snapshotIdOf } from '@rsio/protocol/mirror/moments/snapshot-id';
 import type { MomentIo } from '@rsio/protocol/mirror/moments/quiet-moment';
 import { SnapshotMoment } from '@rsio/protocol/mirror/moments/snapshot-moment';
 import { SNAPSHOT_CALL_MS, SNAPSHOT_FLUSH_MS, SNAPSHOT_LOOK_MS, SNAPSHOT_SETTLE_MS } from '../limits.ts';
-import type { MirrorManagement } from './management.ts';
+import type { ConversionPorts } from './conversion.ts';
 import type { MirrorServer } from './mirror-server.ts';
-import type { CommandPorts } from './namespaces.ts';
 import type { MirrorVolume } from '../attached-mirror.ts';
 
 type Params = ControlMethods['mirror-snapshot']['params'];
@@ -32,9 +31,8 @@ export interface SnapshotMirror {
   readonly io: MomentIo & { flushAt(identity: string, done: (status: number) => void): void };
 }
 
-export interface MirrorSnapshotsPorts extends Pick<CommandPorts, 'log' | 'newId'> {
+export interface MirrorSnapshotsPorts extends Pick<ConversionPorts, 'log' | 'management' | 'newId'> {
   readonly clock: Pick<Clock, 'after' | 'monotonicMs'>;
-  readonly management: Pick<MirrorManagement, 'change' | 'chosen'>;
   readonly mirrors: { named(named: Pick<Params, 'namespace' | 'name' | 'universe'>): SnapshotMirror };
 }
 
