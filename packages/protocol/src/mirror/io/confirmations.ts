@@ -19,7 +19,7 @@ export interface ConfirmationPorts {
   readonly clock: Clock;
   /** Returns the number of the newest request that a user has submitted. */
   sequence(): number;
-  /** Asks the voters now whether a majority still promises the term. */
+  /** M15: asks the voters now whether a majority still promises the term. */
   confirmByVoters(): Promise<boolean>;
   /** Called when the user may get the answer to the READ. */
   confirmed(operation: Operation): void;

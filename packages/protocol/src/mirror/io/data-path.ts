@@ -5,7 +5,6 @@
 // in `touched` before the change is sent. Of two overlapping requests, the later one begins only after the earlier one was answered.
 
 import { assert } from '@rsio/base/lib/assert';
-import type { Clock } from '@rsio/base/lib/clock';
 import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import type { AttachmentEvents } from '../../client/attachment.ts';
 import { changesContent } from '../../client/requests/overlap.ts';
@@ -17,7 +16,7 @@ import type { TimesBudget } from '../lacks/change-times.ts';
 import { Lacks } from '../lacks/lacks.ts';
 import { LACK_TICK_MS } from '../limits.ts';
 import { RegionSet } from '../region-set.ts';
-import { Confirmations } from './confirmations.ts';
+import { type ConfirmationPorts, Confirmations } from './confirmations.ts';
 import { CopyLock } from './copy-lock.ts';
 import { type IoView, type Member, Members } from './members.ts';
 import { Child, Operation } from './operation.ts';
@@ -28,8 +27,7 @@ import { type LockEntry, SectorLock } from './sector-lock.ts';
  * A port may be called within an event of a trunk. Until that event has ended, the port must not change attachments, give up replicas or
  * set a view.
  */
-export interface DataPathPorts {
-  readonly clock: Clock;
+export interface DataPathPorts extends Pick<ConfirmationPorts, 'clock' | 'confirmByVoters'> {
   /** The budget that all mirrors of the process share. */
   readonly timesBudget: TimesBudget;
   /**
@@ -41,8 +39,6 @@ export interface DataPathPorts {
   settleSoon(region: number): void;
   /** Called when regions were added to `unsettled`, because replicas may differ in these regions. */
   unsettledGrew(): void;
-  /** M15: asks the voters now whether a majority still promises the term. */
-  confirmByVoters(): Promise<boolean>;
   /**
    * Called when the session of a replica has changed its phase, or has gained or lost its paths. Also called when I/O must wait, or may
    * continue.
