@@ -24,6 +24,7 @@ export interface RunnerPorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   readonly sight: Sight;
+  /** Drained by a command. */
   isDrained(): boolean;
   /** Reports an event. */
   tell(change: Change): void;

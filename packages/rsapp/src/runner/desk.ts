@@ -7,26 +7,19 @@ import { isDeepStrictEqual } from 'node:util';
 import type { ApplicationConfig } from '@rsio/common/config/schema/types';
 import type { AppOrder, ApplicationView } from '@rsio/api/rsapp/app-methods';
 import type { Change } from '@rsio/common/events/event-history';
-import type { Clock, Timer } from '@rsio/base/lib/clock';
+import type { Timer } from '@rsio/base/lib/clock';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { quoteText } from '@rsio/base/lib/units';
-import type { Log } from '@rsio/base/log/log';
 import { COMMAND_WAIT_MS, APPLICATION_LOOK_MS, LEAVE_MAX_MS } from '../limits.ts';
 import type { Machine } from '../machine/machine.ts';
-import type { Sight, Volumes } from '../sight/rsiod-sight.ts';
+import type { Volumes } from '../sight/rsiod-sight.ts';
 import type { AppFigures } from './app-news.ts';
-import { AppRunner } from './app-runner.ts';
+import { AppRunner, type RunnerPorts } from './app-runner.ts';
 
-export interface DeskPorts {
-  readonly clock: Clock;
-  readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
-  readonly sight: Sight;
+export interface DeskPorts extends RunnerPorts {
   /** Name of this node in its configuration, which is used until the servers have reported the name. */
   nodename(): string;
-  tell(change: Change): void;
   machineOf(app: ApplicationConfig): Machine;
-  /** Drained by a command. */
-  isDrained(): boolean;
   /** Durable when the promise resolves. */
   setDrained(isDrained: boolean): Promise<void>;
 }
