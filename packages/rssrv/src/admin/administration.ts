@@ -54,7 +54,7 @@ import { farmHandlers } from './farm-handlers.ts';
 import { Inventory } from './inventory.ts';
 import { observingHandlers, type ObservedServer } from './observing-handlers.ts';
 import type { Peers } from '../replication/peers/peers.ts';
-import { PoolUpkeep } from './pool-upkeep.ts';
+import { PoolUpkeep, type PoolUpkeepPorts } from './pool-upkeep.ts';
 import { readinessHandler } from './readiness.ts';
 import { ReadSocket } from './read-socket.ts';
 import { LoggedChanges } from './logged-changes.ts';
@@ -80,7 +80,10 @@ export interface ServerProcesses {
   readonly warning: string | null;
 }
 
-export interface AdministrationPorts extends ObservedServer, Pick<PoolVerbsPorts, 'apply' | 'check'> {
+export interface AdministrationPorts
+  extends ObservedServer,
+    Pick<PoolVerbsPorts, 'apply' | 'check'>,
+    Pick<PoolUpkeepPorts, 'shortPoolsChanged'> {
   readonly paths: RssrvPaths;
   readonly changes: ChangeQueue;
   readonly pools: Pools;
@@ -103,8 +106,6 @@ export interface AdministrationPorts extends ObservedServer, Pick<PoolVerbsPorts
   readonly inForce: ReplacedVolumes;
   /** Reads the configuration again as soon as the server is up. */
   reloadLater(by: string): void;
-  /** Called when the set of pools below their reserve has changed. `ids`: the ids of the pools below their reserve. */
-  shortPoolsChanged(ids: readonly string[]): void;
 }
 
 /** A call of a control method. `id` is the id of the request; null if a repeated request may be executed again. */

@@ -11,7 +11,7 @@ import type { Pools } from '../pools/pools.ts';
 import type { ChangeQueue } from './change-queue.ts';
 import { POOL_MEASURE_MS, POOL_MEASURE_NEAR_MS, PURGE_INTERVAL_MS } from './limits.ts';
 
-interface PoolUpkeepPorts {
+export interface PoolUpkeepPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly pools: Pools;

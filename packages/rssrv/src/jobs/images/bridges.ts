@@ -17,10 +17,12 @@ import type { ServedVolume } from '../../storage/io/served-volume.ts';
 import { eventOf } from '../../events/event-log.ts';
 import { imagesOf } from './image-rules.ts';
 import { type ChangedData, changedData } from '../moves/changed-data.ts';
+import type { CopyPorts } from '../moves/copy-ranges.ts';
 import { volumeText } from '../../pools/catalogue.ts';
 import { poolPaths } from '../../pools/disk/pool-paths.ts';
 import type { Pools } from '../../pools/pools.ts';
 import { systemReflink } from '../../pools/snapshots/reflink.ts';
+import type { MomentPorts } from '../../snapshots/moments.ts';
 import type { ServedSnapshots } from '../../snapshots/reads/served-snapshots.ts';
 import { PoolTurns } from '../../snapshots/reads/turns.ts';
 import type { Volumes } from '../../volumes/volumes.ts';
@@ -49,17 +51,13 @@ export interface BridgedReads {
   readonly lastMs: number;
 }
 
-export interface BridgesPorts {
+export interface BridgesPorts extends Pick<CopyPorts, 'changedData'>, Pick<MomentPorts, 'lost'> {
   readonly clock: Clock;
   readonly log: Pick<Log, 'warn'>;
-  /** Compares the extents of files; null if this machine cannot compare extents. */
-  readonly changedData: ChangedData;
   readonly pools: Pick<Pools, 'states'>;
   readonly volumes: Pick<Volumes, 'sync'>;
   readonly snapshots: Pick<ServedSnapshots, 'placeOf'>;
   served(id: string): ServedVolume | null;
-  /** Starts a new incarnation of the volume's storage, because a sync has failed. */
-  lost(volumeId: string): void;
 }
 
 interface AskingSession {

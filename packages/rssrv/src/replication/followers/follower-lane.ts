@@ -26,19 +26,17 @@ import {
 import type { Peers } from '../peers/peers.ts';
 import { type FollowerFacts, type FollowerStep, type HandOverOrder, type LaneNow, nextStep, type StuckWord } from './follower-plan.ts';
 import type { FollowerVerbs, OrderingPeer } from './follower-verbs.ts';
-import { MomentPull } from './moment-pull.ts';
+import { MomentPull, type MomentPullPorts } from './moment-pull.ts';
 import { earlierRelease } from './no-source.ts';
 import type { PeerTurns } from './peer-turns.ts';
 import { momentIdOf } from '../../pools/mirror-sources.ts';
 
-export interface LanePorts {
+export interface LanePorts extends Pick<MomentPullPorts, 'pullTurns'> {
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn' | 'debug'>;
   readonly peers: Pick<Peers, 'call' | 'pull' | 'closeLeft'>;
   readonly verbs: FollowerVerbs;
   readonly snapshots: Pick<SnapshotVerbs, 'remove'>;
-  /** Turns of pulls, of which those without a base are long, and turns of calls. */
-  readonly pullTurns: PeerTurns;
   readonly callTurns: PeerTurns;
   /** Returns true if a client has the snapshot with this id open. */
   isRead(snapshotId: string): boolean;
