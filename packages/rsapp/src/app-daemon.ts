@@ -13,27 +13,23 @@ import { type ControlServer, type HandlersOf, startControlServer } from '@rsio/c
 import { CONTROL_VERSION } from '@rsio/common/control/method-table';
 import type { Service } from '@rsio/base/daemon/daemon-service';
 import { replaceFile, syncDirectory } from '@rsio/base/files/durable-write';
-import type { Clock } from '@rsio/base/lib/clock';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { programVersion } from '@rsio/base/lib/version';
 import { EventHistory, type EventStore } from '@rsio/common/events/event-history';
 import type { DaemonLog } from '@rsio/base/log/log';
 import { AppMetrics } from './app-metrics.ts';
 import { removeIfEmpty } from './machine/control-group.ts';
-import { AppMachine } from './machine/machine.ts';
+import { AppMachine, type MachinePorts } from './machine/machine.ts';
 import { runProgram } from './machine/programs.ts';
 import { isMachineEnding } from './machine/service.ts';
 import { Desk } from './runner/desk.ts';
 import { RsiodSight } from './sight/rsiod-sight.ts';
 
-export interface AppDaemonPorts {
-  readonly clock: Clock;
+export interface AppDaemonPorts extends Pick<MachinePorts, 'clock' | 'groups'> {
   readonly log: DaemonLog;
   readonly paths: DaemonPaths;
   /** Keeps the events across restarts. */
   readonly store: EventStore;
-  /** Folder for control groups; null if this machine has no control groups of version 2. */
-  readonly groups: string | null;
   readonly relog: (config: RscltConfig) => void;
 }
 

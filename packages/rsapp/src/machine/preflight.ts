@@ -5,14 +5,12 @@ import { statSync } from 'node:fs';
 import type { ApplicationConfig } from '@rsio/common/config/schema/types';
 import { unsafeProgram } from '@rsio/base/files/safe-program';
 import { toRsError } from '@rsio/base/lib/errors';
+import type { MachinePorts } from './machine.ts';
 import type { Mounts } from './mounts.ts';
 import type { RunProgram } from './programs.ts';
 import { shownUnit } from './service.ts';
 
-export interface PreflightPorts {
-  readonly run: RunProgram;
-  /** Folder of control groups; null if this machine has no control groups of version 2. */
-  readonly groups: string | null;
+export interface PreflightPorts extends Pick<MachinePorts, 'groups' | 'run'> {
   mountsOf(app: ApplicationConfig): Pick<Mounts, 'deviceAt' | 'isMounted'>;
 }
 

@@ -20,7 +20,7 @@ import { TAKE_OVER_WAIT_MS } from '@rsio/protocol/link/limits';
 import { TAKE, type Take } from '@rsio/protocol/wire/messages';
 import type { Frontends } from '../frontends/frontends.ts';
 import type { Namespaces } from '../network/namespaces.ts';
-import { Mirrors } from '../mirrors/mirrors.ts';
+import { Mirrors, type MirrorsPorts } from '../mirrors/mirrors.ts';
 import type { Server } from '../network/server.ts';
 import { STOP_WAIT_MAX_MS, VOLUMES_AT_ONCE } from '../sys/limits.ts';
 import { BusyPoll, processCpuMs } from '../volumes/busy-poll.ts';
@@ -150,15 +150,12 @@ function missingOf(config: ClientNamespaceConfig, offers: readonly Offer[]): (re
 // - Two volumes of one namespace, name and universe are never attached together.
 // - No code waits for an OPEN, a final flush or a CLOSE without a time limit. `stop` has one limit for all of them.
 
-export interface AttachmentsPorts extends FarmMovesPorts {
+export interface AttachmentsPorts extends FarmMovesPorts, Pick<MirrorsPorts, 'instance' | 'random'> {
   readonly namespaces: Pick<Namespaces, 'list'>;
   readonly offers: Pick<OfferList, 'list'>;
   readonly volumes: AttachedVolumes;
   readonly frontends: Frontends;
   readonly reports: Reports;
-  random(): number;
-  /** Instance number of this client, the same as in its sessions. */
-  readonly instance: number;
   /** The volumes of the data processes; null if this process itself attaches the volumes that the configuration wants. */
   readonly elsewhere: AttachedElsewhere | null;
   /** Decides who may use a volume that a lasting owner has. */
