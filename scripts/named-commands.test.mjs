@@ -2,13 +2,15 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { COMMANDS as ADM } from '../packages/rsadm/src/command-table.ts';
-import { COMMANDS as CONFIG } from '../packages/rsconfig/src/command-table.ts';
-import { shownCall } from '../packages/common/src/cli/command.ts';
 import { expect, test } from 'vitest';
 import { ROOT } from './prepare.mjs';
 
-const TABLES = { rsadm: ADM, rsconfig: CONFIG };
+const load = (path) => import(join(ROOT, 'packages', path));
+const { shownCall } = await load('common/src/cli/command.ts');
+const TABLES = {
+  rsadm: (await load('rsadm/src/command-table.ts')).COMMANDS,
+  rsconfig: (await load('rsconfig/src/command-table.ts')).COMMANDS,
+};
 /** Words of sentences that follow the name of a program, such as in `rsadm there`. */
 const PROSE = new Set(
   'about after and applies are asks as at before by can does for from gives has in is it knows lacks made makes may must names needs neither no not of on or prints shows starts takes talks that then uses there to which while will with without would'.split(

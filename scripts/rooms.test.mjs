@@ -112,7 +112,7 @@ test.each(['appliance', 'csi', 'gates', 'rsapp', 'rsweb'])('npm test in the fold
   const [, filters] = /^node \.\.\/\.\.\/scripts\/test\.mjs (.+)$/.exec(scripts.test) ?? [];
   // Not all of packages: node_modules has ten times as many files.
   const folders = ['test', ...readdirSync(join(ROOT, 'packages')).map((one) => `packages/${one}/src`)];
-  const files = folders.flatMap((folder) => readdirSync(join(ROOT, folder), { recursive: true }).map((file) => `${folder}/${file}`));
+  const files = folders.flatMap((folder) => readdirSync(join(ROOT, folder), { recursive: true }).map((file) => join(folder, String(file))));
   const tests = files.filter((file) => file.endsWith('.test.ts'));
   for (const filter of filters.split(' '))
     expect(
