@@ -5,9 +5,17 @@ import { SERVER_METHODS, type ServerMethodName } from '@rsio/api/rssrv/server-me
 import { RsError } from '@rsio/base/lib/errors';
 import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { beforeEach, expect, test } from 'vitest';
+import { turns } from '../testing/contenders.ts';
 import type { Book } from '../events/audit-files.ts';
 import { Audit, isRecorded, type Order } from './audit.ts';
-import { AUDIT_LIST_MAX, AUDIT_ORDER_EACH_MS, AUDIT_ORDERS_AT_ONCE, AUDIT_TEXT_MAX_CHARS } from './limits.ts';
+import {
+  AUDIT_LIST_MAX,
+  AUDIT_ORDER_EACH_MS,
+  AUDIT_ORDERS_AT_ONCE,
+  AUDIT_TEXT_MAX_CHARS,
+  AUDIT_UNSAVED_MAX,
+  AUDIT_WAIT_MS,
+} from './limits.ts';
 
 let clock: FakeClock;
 let kept: [Book, AuditEntry][];
@@ -15,12 +23,14 @@ let state: Map<string, object>;
 let warnings: string[];
 let failure: Error | null;
 let audit: Audit;
+let hanging: Promise<void>;
 
 beforeEach(() => {
   clock = new FakeClock();
   kept = [];
   warnings = [];
   failure = null;
+  hanging = Promise.resolve();
   state = new Map<string, object>([['oracle', { name: 'oracle', sizeBytes: 1, request: 'a', clients: null }]]);
   const nothing = (): void => undefined;
   audit = new Audit({
@@ -36,6 +46,7 @@ beforeEach(() => {
     },
     files: {
       add: async (book, entry) => {
+        await hanging;
         if (failure !== null) throw failure;
         kept.push([book, entry]);
       },
@@ -157,6 +168,26 @@ test('a disk that fails delays no order, and the log names the order', async () 
   failure = new Error('no space left on device');
   expect(await audit.around(order('volume-stop'), async () => 'stopped')).toBe('stopped');
   expect(warnings).toEqual([expect.stringMatching(/^An order is missing in the audit, volume-stop by root: no space left/)]);
+});
+
+test('a disk that hangs delays an order by a bounded time, keeps a bounded number of entries, and saves them when it answers', async () => {
+  let answer = (): void => undefined;
+  hanging = new Promise((resolve) => {
+    answer = resolve;
+  });
+  const stop = (): Promise<string> => audit.around(order('volume-stop'), async () => 'stopped');
+  const first = stop();
+  await turns();
+  clock.advance(AUDIT_WAIT_MS);
+  expect(await first).toBe('stopped');
+  const others = Array.from({ length: AUDIT_UNSAVED_MAX - 1 }, stop);
+  await turns();
+  // No further entry waits.
+  expect(await stop()).toBe('stopped');
+  answer();
+  await Promise.all(others);
+  expect(kept).toHaveLength(AUDIT_UNSAVED_MAX);
+  expect(warnings).toEqual([expect.stringContaining('the disk does not answer yet'), expect.stringMatching(/the disk does not answer$/)]);
 });
 
 test('the list is narrowed by time, asker and volume', async () => {

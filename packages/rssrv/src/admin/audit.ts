@@ -1,5 +1,5 @@
 // Records each order that changes something: who gave it, what changed, and its outcome. Invariants: the entry is on disk before the order is
-// answered, unless the disk fails, which is logged and delays or refuses no order; a text of a client is bounded, and has no control
+// answered, unless the disk fails or hangs, which is logged, and delays an order by at most AUDIT_WAIT_MS; a text of a client is bounded, and has no control
 // characters; one client fills only a part of its book, and none of the server's (AuditFiles). Rules: G52.
 
 import type { AuditEntry } from '@rsio/api/rssrv/audit-methods';
@@ -7,15 +7,24 @@ import type { ServerMethod } from '@rsio/api/rssrv/server-method';
 import { SERVER_METHODS, type ServerMethodName, type ServerMethods } from '@rsio/api/rssrv/server-methods';
 import { parseSince } from '@rsio/common/cli/since';
 import { isDeepStrictEqual } from 'node:util';
+import { counted } from '@rsio/base/lib/assert';
 import type { Clock } from '@rsio/base/lib/clock';
 import { toRsError } from '@rsio/base/lib/errors';
 import { escapeControls } from '@rsio/base/lib/printable';
+import { within } from '@rsio/base/lib/waiting';
 import type { Log } from '@rsio/base/log/log';
 import { RateLimitedLog } from '@rsio/base/log/rate-limited-log';
 import { TokenBucket } from '@rsio/base/structures/token-bucket';
 import type { AuditFiles } from '../events/audit-files.ts';
 import { type VolumeName, volumeText } from '../pools/catalogue.ts';
-import { AUDIT_LIST_MAX, AUDIT_ORDER_EACH_MS, AUDIT_ORDERS_AT_ONCE, AUDIT_TEXT_MAX_CHARS } from './limits.ts';
+import {
+  AUDIT_LIST_MAX,
+  AUDIT_ORDER_EACH_MS,
+  AUDIT_ORDERS_AT_ONCE,
+  AUDIT_TEXT_MAX_CHARS,
+  AUDIT_UNSAVED_MAX,
+  AUDIT_WAIT_MS,
+} from './limits.ts';
 
 /** An order, and who gives it. */
 export interface Order {
@@ -54,6 +63,8 @@ export class Audit {
   private readonly ports: AuditPorts;
   private readonly lines: RateLimitedLog;
   private readonly paces = new Map<string, Pace>();
+  /** Number of entries that are not on disk yet. */
+  private unsaved = 0;
 
   constructor(ports: AuditPorts & { readonly log: Log }) {
     this.ports = ports;
@@ -106,14 +117,19 @@ export class Audit {
       id,
       left: left === 0 ? null : left,
     };
-    try {
-      await files.add(node === null ? 'server' : 'clients', entry);
-    } catch (thrown) {
-      const why = toRsError(thrown).message;
+    const missing = (why: string): void =>
       this.lines.note('Entries of the audit', () =>
-        this.ports.log.warn(`An order is missing in the audit, ${method} by ${who}: ${why}`, { audit: true }),
+        this.ports.log.warn(`An order is missing in the audit, ${method} by ${entry.who}: ${why}`, { audit: true }),
       );
-    }
+    if (this.unsaved >= AUDIT_UNSAVED_MAX) return missing('the disk does not answer');
+    this.unsaved++;
+    const saved = files
+      .add(node === null ? 'server' : 'clients', entry)
+      .catch((thrown: unknown) => missing(toRsError(thrown).message))
+      .finally(() => {
+        this.unsaved = counted(this.unsaved - 1, 'entries of the audit that are not on disk');
+      });
+    await within(clock, AUDIT_WAIT_MS, saved, () => missing('the disk does not answer yet'));
   }
 
   /** Returns the number of orders of the client that have no entry before this one; null if this one has none either. */

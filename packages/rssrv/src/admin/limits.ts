@@ -42,6 +42,12 @@ export const READINESS_REASONS_MAX = 64;
  */
 export const AUDIT_ORDERS_AT_ONCE = 1_000;
 export const AUDIT_ORDER_EACH_MS = 10_000;
+/**
+ * An order waits at most AUDIT_WAIT_MS for its entry, because the disk may hang. Further entries are dropped while AUDIT_UNSAVED_MAX entries
+ * are not on disk.
+ */
+export const AUDIT_WAIT_MS = 5_000;
+export const AUDIT_UNSAVED_MAX = 1_000;
 /** Longest text of one value in an entry of the audit, and most parameters and changes of one. Longer texts and lists are cut. */
 export const AUDIT_TEXT_MAX_CHARS = 256;
 export const AUDIT_LIST_MAX = 32;
