@@ -18,7 +18,7 @@ import { MemoryBudget } from '@rsio/rsiod/frontends/streams/memory-budget';
 import { BatchPool } from '@rsio/rsiod/frontends/streams/transport';
 import type { FrontendVolume } from '@rsio/rsiod/volumes/frontend-volume';
 import { ActiveNamespace } from './active-namespace.ts';
-import type { EarlierAudience } from '@rsio/rsiod/frontends/from-programs';
+import type { EarlierAudience } from '@rsio/rsiod/frontends/audience';
 import { GateClock } from './gate-clock.ts';
 import { GateOrder } from './order/gate-order.ts';
 import { Door } from './door.ts';

@@ -11,7 +11,7 @@ import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { MemoryVolume } from '@rsio/rsiod/frontends/nbd/testing/memory-volume';
 import { FakeFrontend } from '@rsio/rsiod/testing/attachments-scene';
-import { takeFromPrograms } from '@rsio/rsiod/frontends/from-programs';
+import { takeFromPrograms } from '@rsio/rsiod/frontends/audience';
 import { Gates } from './gates.ts';
 import { GATE_IDS_EACH, GATE_RECORD_LOOK_MS, GATE_SETTLE_MS, GATE_VOLUMES_MAX } from './limits.ts';
 import type { OfferedVolume } from '@rsio/rsiod/frontends/gate-frontends';

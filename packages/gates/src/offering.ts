@@ -8,7 +8,7 @@ import { isSnapshot, nameInUniverse, volumeLabel } from '@rsio/base/lib/volume-n
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { FrontendVolume } from '@rsio/rsiod/volumes/frontend-volume';
 import { ActiveNamespace } from './active-namespace.ts';
-import { refuseOfPrograms, type TakeFromPrograms } from '@rsio/rsiod/frontends/from-programs';
+import { refuseOfPrograms, type TakeFromPrograms } from '@rsio/rsiod/frontends/audience';
 import type { Gate, GateLog } from './gate.ts';
 import { GateRecord } from '@rsio/rsiod/notes/gate-record';
 import type { GateOrder } from './order/gate-order.ts';

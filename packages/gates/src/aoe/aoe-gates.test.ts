@@ -12,7 +12,7 @@ import { MemoryVolume } from '@rsio/rsiod/frontends/nbd/testing/memory-volume';
 import type { FrontendVolume } from '@rsio/rsiod/volumes/frontend-volume';
 import { GATE_GAP_MS } from '../limits.ts';
 import { FakeFrontend } from '@rsio/rsiod/testing/attachments-scene';
-import { takeFromPrograms } from '@rsio/rsiod/frontends/from-programs';
+import { takeFromPrograms } from '@rsio/rsiod/frontends/audience';
 import { AoeGates } from './aoe-gates.ts';
 
 const GATE: AoeGateConfig = {

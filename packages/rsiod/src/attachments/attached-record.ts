@@ -6,7 +6,7 @@ import type { AwaitedView } from '@rsio/api/rsiod/methods';
 import type { Log } from '@rsio/base/log/log';
 import { isSnapshot } from '@rsio/base/lib/volume-name';
 import { isSameBoot } from '@rsio/protocol/client-identity';
-import type { EarlierAudience } from '../frontends/from-programs.ts';
+import type { EarlierAudience } from '../frontends/audience.ts';
 import type { Server } from '../network/server.ts';
 import type { Audience } from '../volumes/frontend-volume.ts';
 import type { AttachedContent, AttachedStore, KeptVolume } from './attached-file.ts';

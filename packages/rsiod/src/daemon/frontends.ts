@@ -9,7 +9,7 @@ import { DeviceFrontend } from '../frontends/devices/devices.ts';
 import { Frontends } from '../frontends/frontends.ts';
 import { NbdFrontend } from '../frontends/nbd/nbd-frontend.ts';
 import { deviceFacts } from '../frontends/system/device-choice.ts';
-import { audienceOf, takeFromPrograms } from '../frontends/from-programs.ts';
+import { audienceOf, takeFromPrograms } from '../frontends/audience.ts';
 import type { GateFrontends } from '../frontends/gate-frontends.ts';
 import { PROGRAMS_RETURN_MS } from '../frontends/limits.ts';
 import type { Audience, FrontendVolume } from '../volumes/frontend-volume.ts';

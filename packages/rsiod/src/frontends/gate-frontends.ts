@@ -8,7 +8,7 @@ import type { Clock } from '@rsio/base/lib/clock';
 import type { Log } from '@rsio/base/log/log';
 import type { FrontendVolume, VolumeIdentity } from '../volumes/frontend-volume.ts';
 import type { Frontend } from './frontend.ts';
-import type { EarlierAudience, TakeFromPrograms } from './from-programs.ts';
+import type { EarlierAudience, TakeFromPrograms } from './audience.ts';
 
 /** A volume that servers offer, with the properties that hosts see. */
 export interface OfferedVolume extends VolumeIdentity {

@@ -169,7 +169,7 @@ export const DEVICE_COMMAND_TIMEOUT_MS = 10_000;
 /** Maximum number of bytes that rsiod keeps from the output of a program such as mount. */
 export const DEVICE_COMMAND_OUTPUT_MAX_BYTES = 64 * KIB;
 
-// --- from-programs.ts
+// --- audience.ts
 
 /** After a restart of rsiod, a gate takes no volume from programs for this time, because NBD clients need time to connect again. */
 export const PROGRAMS_RETURN_MS = 60_000;

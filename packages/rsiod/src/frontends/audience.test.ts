@@ -6,7 +6,7 @@ import { beforeEach, expect, test } from 'vitest';
 import { MemoryVolume } from './nbd/testing/memory-volume.ts';
 import { FakeFrontend } from '../testing/attachments-scene.ts';
 import type { FrontendVolume } from '../volumes/frontend-volume.ts';
-import { type AudienceFacts, audienceOf, takeFromPrograms } from './from-programs.ts';
+import { type AudienceFacts, audienceOf, takeFromPrograms } from './audience.ts';
 
 // Regression: a device that an earlier process had left was taken by force from a program that mounted it just then.
 test.each([
