@@ -101,10 +101,33 @@ test('a volume that is renamed is followed, one that is created or removed is to
   expect((await give(order('volume-remove'), () => state.delete('oracle'))).changes).toEqual(['gone']);
 });
 
+test('a clone changes nothing of the volume that it is made of', async () => {
+  const cloned = order('volume-clone', { ...VOLUME, snapshot: 'monday', newName: 'other', newUniverse: 0 });
+  const entry = await give(cloned, () => state.set('other', { name: 'other', sizeBytes: 9 }));
+  expect([entry.volume, entry.changes, entry.asked]).toEqual(['oracle', [], ['snapshot=monday', 'newName=other', 'newUniverse=0']]);
+});
+
 test('an order about one volume in a list names it, and what a reload has applied is told', async () => {
   expect((await give(order('volume-snapshot', { snapshots: [{ ...VOLUME, snapshot: 'monday' }] }))).volume).toBe('oracle');
   expect((await give(order('volume-promote', { volumes: [VOLUME, { name: 'b', universe: 1 }] }))).volume).toBeNull();
   expect((await give(order('reload', {}), () => ({ applied: ['client mars is new'] }))).changes).toEqual(['client mars is new']);
+});
+
+test.each([
+  ['client-kick', { name: 'mars' }, null, ['name=mars']],
+  ['client-release', { name: 'mars', volume: 'oracle', universe: 0, force: true }, 'oracle', ['name=mars', 'force=true']],
+  ['client-release', { name: 'mars', volume: null, universe: 0, force: false }, null, ['name=mars', 'force=false']],
+  ['volume-revoke', { ...VOLUME, client: 'mars', request: 'x1' }, 'oracle', ['client=mars']],
+  [
+    'volume-seed',
+    { volume: VOLUME, from: { name: 'carried', universe: 1 } },
+    'oracle',
+    ['volume={"name":"oracle","universe":0}', 'from={"name":"carried","universe":1}'],
+  ],
+  ['pool-make', { path: '/srv/fast', noHolders: false }, null, ['path=/srv/fast', 'noHolders=false']],
+] as const)('%s of %j names its object: volume %s, asked %j', async (method, params, volume, asked) => {
+  const entry = await give(order(method, params));
+  expect([entry.volume, entry.asked]).toEqual([volume, asked]);
 });
 
 test('the entry precedes the answer, and a refused order has one, and its error', async () => {

@@ -47,8 +47,6 @@ export interface AuditPorts {
 
 type Values = Readonly<Record<string, unknown>>;
 
-/** Parameters that an entry tells elsewhere. */
-const TOLD: readonly string[] = ['name', 'universe', 'request'];
 /** What each change of a volume changes. */
 const ALWAYS_NEW: readonly string[] = ['request', 'stamps'];
 const RATE = { atOnce: AUDIT_ORDERS_AT_ONCE, eachMs: AUDIT_ORDER_EACH_MS };
@@ -83,7 +81,7 @@ export class Audit {
     const before = volume === null ? null : this.ports.stateOf(volume);
     try {
       const result = await work();
-      const changes = volume === null ? told(result) : differences(before, this.ports.stateOf(movedTo(volume, params)));
+      const changes = volume === null ? told(result) : differences(before, this.ports.stateOf(nameAfter(volume, order)));
       await this.record(order, { outcome: 'done', why: null, changes });
       return result;
     } catch (thrown) {
@@ -157,10 +155,20 @@ export function isRecorded({ repeats, unrecorded }: ServerMethod): boolean {
 
 function volumeIn(params: object): VolumeName | null {
   const { name, universe, volume } = params as Values;
-  if (typeof name === 'string' && typeof universe === 'number') return { name, universe };
-  if (typeof volume === 'object' && volume !== null) return volumeIn(volume);
+  // Of orders about clients, `name` is that of the client.
+  if (volume === null) return null;
+  if (typeof volume === 'object') return volumeIn(volume);
+  const text = volume ?? name;
+  if (typeof text === 'string' && typeof universe === 'number') return { name: text, universe };
   const several = listed(params);
   return several.length === 1 ? volumeIn(several[0]!) : null;
+}
+
+/** Parameters that an entry tells elsewhere: its id and its volume. */
+function isTold(key: string, params: object): boolean {
+  const { universe, volume } = params as Values;
+  if (key === 'request' || key === 'universe') return true;
+  return key === (volume === undefined ? 'name' : 'volume') && typeof universe === 'number';
 }
 
 /** The volumes of an order about several. */
@@ -170,14 +178,15 @@ function listed(params: object): readonly object[] {
   return Array.isArray(list) ? list.filter((one): one is object => typeof one === 'object' && one !== null) : [];
 }
 
-/** The name that the volume has after the order. */
-function movedTo({ name, universe }: VolumeName, params: object): VolumeName {
+/** The name that the volume has after the order. Of a clone, `newName` is the name of another volume. */
+function nameAfter({ name, universe }: VolumeName, { method, params }: Order): VolumeName {
+  if (method !== 'volume-rename') return { name, universe };
   const { newName = name, newUniverse = universe } = params as { readonly newName?: string | null; readonly newUniverse?: number | null };
   return { name: newName ?? name, universe: newUniverse ?? universe };
 }
 
 function askedTexts(params: object): string[] {
-  const given = Object.entries(params).filter(([key, value]) => !TOLD.includes(key) && value !== null && value !== undefined);
+  const given = Object.entries(params).filter(([key, value]) => !isTold(key, params) && value !== null && value !== undefined);
   return given.slice(0, AUDIT_LIST_MAX).map(([key, value]) => shown(`${key}=${valueText(value)}`));
 }
 
