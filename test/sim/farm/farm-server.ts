@@ -121,11 +121,11 @@ export class FarmServer implements SimHost {
     const file = this.state.openedBy(listener, this.ports.controlMs, content);
     Reflect.set(this.holds, 'file', { ...file, load: () => Promise.resolve(structuredClone(this.state.kept)) });
     this.ledgers = new Ledgers(this.ledgerPorts(owned));
+    this.sessions = new Sessions();
     this.incarnations = this.newIncarnations();
     const farms = this.newFarms();
     this.farms = farms;
     const shared = new SharedPools({ log: NO_LOG, farms, pools: pool, volumes: pool, ledgers: owned });
-    this.sessions = new Sessions();
     this.admissions = new Admissions(this.admissionPorts());
     this.requests = this.newRequests(shared);
     this.handOver = new PoolHandOver(this.handOverParts(owned));
