@@ -12,6 +12,7 @@ import { TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { beforeEach, expect, test, vi } from 'vitest';
 import { takeLocks } from '../../storage/locks/file-locks.ts';
+import type { PoolId } from '../../pools/disk/ids.ts';
 import { PoolFiles } from '../../pools/disk/pool-files.ts';
 import { replaceLedger } from '../../pools/disk/ledger-space.ts';
 import { makePool } from '../../pools/make-pool.ts';
@@ -423,6 +424,26 @@ test('a copy of a pool in use is refused, and its ledger counts for nothing', as
   await other.undo();
   expect(one.holds.holdersOf(volumeId)).toHaveLength(1);
   await one.holds.settle(volumeId, BIG2, 9, 'latest');
+});
+
+test('this server forgets the holders of a shared pool when it gives up the ledger in force, and no other holders', async () => {
+  const one = await new Server('one').start();
+  await one.grant(BIG2);
+  const own = async (isShared: boolean): Promise<PoolFiles> => {
+    const files = new PoolFiles(path.join(directory, 'fast'), { allocate: async () => undefined });
+    const state = { ...one.pools.states[0]!, isShared };
+    await one.ledgers.read(files, { id: poolId as PoolId, createdMs: 0, hasLedger: true }, state);
+    await one.ledgers.own(files, state);
+    return files;
+  };
+  const [former, shared] = [await own(true), await own(true)];
+  const holdersWithout = (files: PoolFiles): number => {
+    one.ledgers.left(files);
+    return one.holds.holdersOf(volumeId).length;
+  };
+  expect([holdersWithout(former), holdersWithout(await own(false))]).toEqual([1, 1]);
+  expect(holdersWithout(shared), 'it was replaced meanwhile').toBe(1);
+  expect(holdersWithout(await own(true))).toBe(0);
 });
 
 test('a configuration that is only checked changes no pool', async () => {
