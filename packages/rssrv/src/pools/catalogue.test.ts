@@ -7,6 +7,7 @@ import { type Asker, clientAsker, LOCAL_ASKER } from './asker.ts';
 import { asking } from '../testing/asking.ts';
 import {
   type Catalogue,
+  checkChange,
   type CreateRequest,
   decideCreate,
   decideGrow,
@@ -244,6 +245,31 @@ describe('rights', () => {
     );
     expect(change(MANAGER, 'hers')).toBe('E_UNKNOWN_VOLUME: No volume hers on this server: volume list shows them');
     expect(change(ADMIN, 'hers')).toBe('permitted');
+  });
+
+  test('`manage` in the pool of a volume is not enough if a file of the volume is in another pool', () => {
+    const own = (id: string): Partial<PoolState> => ({ identity: { id } as PoolState['identity'] });
+    const volume = (name: string, ...pools: readonly string[]) => {
+      const parts = pools.map((poolId) => ({ poolId, fileId: newId(), sizeBytes: GIB / pools.length }));
+      return manifest(name, { layout: { kind: 'concat', parts } as Manifest['layout'], stamps: pools.map(() => null) });
+    };
+    const volumes = [volume('own', 'fast-id', 'fast-id'), volume('both', 'fast-id', 'slow-id'), volume('lost', 'fast-id', 'gone-id')];
+    const parted = catalogue(pool('none'), pool('fast', own('fast-id'), volumes), pool('slow', own('slow-id')));
+    const change = (name: string, asker = MANAGER) =>
+      refusal(() => findToChange(parted, { name, universe: 0 }, asker, 'remove volumes')).replace(/: its pools.*/, '');
+    expect([change('own'), change('both'), change('lost')]).toEqual([
+      'permitted',
+      'E_RIGHTS: Client big-2 may not change pool slow',
+      'E_RIGHTS: Client big-2 may not change pool id gone-id, which is not open',
+    ]);
+    expect([change('both', ADMIN), change('lost', ADMIN)]).toEqual(['permitted', 'permitted']);
+  });
+
+  test('a change of a volume that was found by its id is refused like one of an unknown volume, if the client may not attach it', () => {
+    const change = (asker: Asker, clients: readonly string[]) =>
+      refusal(() => checkChange(where, asker, where.pools[0]!, manifest('removed', { clients: [...clients] }), 'restore volumes'));
+    expect(change(MANAGER, ['venus'])).toMatch(/^E_UNKNOWN_VOLUME/);
+    expect([change(MANAGER, ['venus', 'big-2']), change(ADMIN, ['venus'])]).toEqual(['permitted', 'permitted']);
   });
 
   test('`manage` beyond its limit is refused with the numbers; `admin` has no limit', () => {

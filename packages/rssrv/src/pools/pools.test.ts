@@ -166,6 +166,13 @@ describe('a check of a pool in use', () => {
     expect(await findings()).toEqual([]);
   });
 
+  test('of an unknown pool changes nothing', async () => {
+    const scene = await open();
+    fs.writeFileSync(path.join(directory, 'fast/notes.txt'), '');
+    await scene.pools.check('slow');
+    expect(scene.pools.states[0]!.findings).toEqual([]);
+  });
+
   test('changes nothing on disk, also not what a stopped change left', async () => {
     const scene = await open();
     await scene.create();
