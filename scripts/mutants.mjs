@@ -1,5 +1,5 @@
-// `node scripts/mutants.mjs ROOM... [--mutants N] [--seed S]`: breaks single expressions of a room, a folder of sources, and lists the changes
-// that no unit test of the package notices. Stryker is not a package of the project: this script copies the checkout to a temporary folder,
+// `node scripts/mutants.mjs ROOM... [--mutants N] [--seed S] [--near]`: breaks single expressions of a room, a folder of sources, and lists the
+// changes that no unit test of the package notices, or with `--near` no unit test of the room, which is faster. Stryker is not a package of the project: this script copies the checkout to a temporary folder,
 // installs Stryker there, and runs it on a sample of about N mutants for each room. The worlds do not run, because each mutant would
 // cost minutes, and texts are not changed. Invariant: the same sources and the same seed give the same sample, and the checkout stays as it is.
 
@@ -90,9 +90,9 @@ function run(folder, command, args) {
   if (status !== 0) throw new Error(`${command} ${args[0]} failed in ${folder}: see above`);
 }
 
-/** The unit tests of one package, as vitest.config.ts runs them. */
-function vitestConfig(folder, packageFolder) {
-  const own = { include: [`${packageFolder}/src/**/*.test.ts`], maxWorkers: 1 };
+/** The unit tests below one folder, as vitest.config.ts runs them. */
+function vitestConfig(folder, tests) {
+  const own = { include: [`${tests}/**/*.test.ts`], maxWorkers: 1 };
   const text = JSON.stringify;
   return `import config from ${text(join(folder, 'vitest.config.ts'))};
 const { test: unit, ...rest } = config.test.projects.find(({ test }) => test.name === 'unit');
@@ -116,6 +116,7 @@ function strykerConfig(mutate) {
     allowEmpty: true,
     concurrency: 2,
     timeoutMS: 10_000,
+    dryRunTimeoutMinutes: 30,
     reporters: ['json'],
     logLevel: 'warn',
   });
@@ -125,7 +126,7 @@ function examine(folder, room, options) {
   const startMs = performance.now();
   const files = sourcesOf(room);
   const sample = sampleOf(files, options);
-  writeFileSync(join(folder, VITEST_CONFIG), vitestConfig(folder, room.split('/').slice(0, 2).join('/')));
+  writeFileSync(join(folder, VITEST_CONFIG), vitestConfig(folder, options.isNear ? room : room.split('/').slice(0, 3).join('/')));
   writeFileSync(join(folder, 'stryker.config.json'), strykerConfig(sample));
   run(folder, join(folder, 'node_modules/.bin/stryker'), ['run']);
   const { survivors, ...figures } = resultOf(JSON.parse(readFileSync(join(folder, REPORT), 'utf8')));
@@ -137,13 +138,19 @@ function examine(folder, room, options) {
 function main() {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { mutants: { type: 'string', default: '300' }, seed: { type: 'string', default: '1' } },
+    options: {
+      mutants: { type: 'string', default: '300' },
+      seed: { type: 'string', default: '1' },
+      near: { type: 'boolean', default: false },
+    },
   });
   const rooms = positionals.map((room) => room.replace(/\/$/, ''));
   const mutants = Number(values.mutants);
   const wrong = rooms.find((room) => !/^packages\/[^/]+\/src(\/|$)/.test(room));
   if (rooms.length === 0 || wrong !== undefined || !(mutants > 0)) {
-    console.error('usage: node scripts/mutants.mjs ROOM... [--mutants 300] [--seed 1]; a room is a folder: packages/rssrv/src/session');
+    console.error(
+      'usage: node scripts/mutants.mjs ROOM... [--mutants 300] [--seed 1] [--near]; a room is a folder: packages/rssrv/src/session',
+    );
     process.exit(EXIT_USAGE);
   }
   const folder = mkdtempSync(join(tmpdir(), 'rsio-mutants-'));
@@ -151,7 +158,7 @@ function main() {
     cpSync(ROOT, folder, { recursive: true, filter: (path) => !NOT_COPIED.has(basename(path)) });
     run(folder, 'npx', ['--yes', PNPM, 'add', '--silent', '-w', '-D', ...STRYKER]);
     writeFileSync(join(folder, SETUP_FILE), SETUP);
-    for (const room of rooms) examine(folder, room, { mutants, seed: values.seed });
+    for (const room of rooms) examine(folder, room, { mutants, seed: values.seed, isNear: values.near });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
