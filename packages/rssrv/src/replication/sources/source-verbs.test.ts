@@ -167,6 +167,12 @@ describe('an order', () => {
     const one = `E_EXISTS: Volume db is replicated to client big-8 already, together with other volumes, and can have one replication: ${end}`;
     expect(await refusal(s.begin(['db']))).toBe(one);
     expect(await refusal(s.begin(['db', 'log'], { to: 'big-7' }))).toBe(one);
+    await s.scene.create({ name: 'web' });
+    for (const names of [
+      ['db', 'web'],
+      ['web', 'db'],
+    ])
+      expect(await refusal(s.begin(names))).toBe(one);
     put('log', { clients: ['big-8'] });
     expect(await refusal(s.begin(['db'], {}, MANAGER))).toMatch(/: it has volumes that are not for this client: an administrator/);
   });
