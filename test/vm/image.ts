@@ -74,7 +74,10 @@ async function make(place: string, suite: string, packages: readonly string[], s
     ...setup,
   ].map((hook) => `--customize-hook=${hook}`);
   const options = ['--variant=minbase', '--skip=cleanup/apt', `--include=${packages.join(',')}`, ...hooks];
-  await mustRun('mmdebstrap', [...options, suite, path.join(place, 'root.tar'), MIRROR]);
+  const isRoot = process.getuid?.() === 0;
+  // Otherwise, apt, dpkg, the mounts and the new root of a run that is ended would stay. Without root, mmdebstrap makes its own namespaces.
+  const alone = ['env', `TMPDIR=${path.resolve(place)}`, 'unshare', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
+  await mustRun([...(isRoot ? alone : []), 'mmdebstrap', ...options, suite, path.join(place, 'root.tar'), MIRROR]);
   // Without root, the helper of mmdebstrap unpacks in a user namespace, so that owners are as in the archive.
   const steps = [
     'cd "$1" && mkdir root && tar -C root -xf root.tar',
@@ -82,11 +85,10 @@ async function make(place: string, suite: string, packages: readonly string[], s
     `PATH=$PATH:/sbin:/usr/sbin mke2fs -q -t ext4 -L vm -d root disk.img ${DISK_SIZE} && rm -r root root.tar`,
   ];
   const shell = ['sh', '-ec', steps.join('\n'), 'sh', place];
-  const [program = '', ...args] = process.getuid?.() === 0 ? shell : ['mmdebstrap', '--unshare-helper', ...shell];
-  await mustRun(program, args);
+  await mustRun(isRoot ? shell : ['mmdebstrap', '--unshare-helper', ...shell]);
 }
 
-async function mustRun(program: string, args: readonly string[]): Promise<void> {
+async function mustRun([program = '', ...args]: readonly string[]): Promise<void> {
   const { code, stderr, timedOut } = await run(program, args, { timeoutMs: MAKE_TIMEOUT_MS });
-  if (code !== 0) throw new Error(`${program} failed${timedOut ? ' in time' : ''}: ${stderr.slice(-2_000)}`);
+  if (code !== 0) throw new Error(`The image was not made${timedOut ? ' in time' : ''}: ${stderr.slice(-2_000)}`);
 }
