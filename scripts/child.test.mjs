@@ -1,6 +1,7 @@
 // Tests that a signal which ends a program of scripts/ also ends the processes that the program has started. The program here runs a shell
 // with a child that ignores signals.
 
+import { getPriority } from 'node:os';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
@@ -47,6 +48,7 @@ test('without a signal, the exit code is that of the program', async () => {
 
 test('a program that gives way, and its children, have the least priority', async () => {
   const { ended, words } = await begin(`nice; true`, { givesWay: true });
-  expect(words).toEqual(['10']);
+  // In npm test, this test gives way itself; 19 is the last value.
+  expect(words).toEqual([String(Math.min(19, getPriority() + 10))]);
   expect(await ended).toEqual([0, null]);
 });
