@@ -57,7 +57,12 @@ it('each order has an entry with its asker and what it has changed, refused ones
   ];
   const before = await entries();
   expect(before.map(shortOf)).toEqual(known);
-  expect(before.map(({ changes }) => changes)).toEqual([['created'], ['sizeBytes: 16777216 -> 33554432'], ['name: oracle -> ledger'], []]);
+  expect(before.map(({ changes }) => changes)).toEqual([
+    ['there now'],
+    ['sizeBytes: 16777216 -> 33554432'],
+    ['name: oracle -> ledger'],
+    [],
+  ]);
   expect(before[3]!.why).toMatch(/^Client big-2 may not set limits of I\/O/);
 
   await server.kill('rssrv');
@@ -66,7 +71,9 @@ it('each order has an entry with its asker and what it has changed, refused ones
   await server.rsadmWell('volume', 'stop', 'ledger');
   expect((await entries()).map(shortOf)).toEqual([...known, `${me} volume-stop ledger done`]);
   expect((await entries('--who', 'big-2', '--since', '1h')).map(shortOf)).toEqual(known.slice(1));
-  expect((await entries('oracle')).map(shortOf)).toEqual(known.slice(0, 3));
+  // The entries before the new name are those of the same volume.
+  expect((await entries('ledger')).map(shortOf)).toEqual([...known, `${me} volume-stop ledger done`]);
+  expect((await entries('oracle@0')).map(shortOf)).toEqual(known.slice(0, 3));
   expect(await server.rsadmWell('audit', 'ledger')).toMatch(
     /client big-2 +volume-set ledger settings=\["iops=100"\] +E_RIGHTS: Client big-2/,
   );
@@ -84,8 +91,9 @@ it('a client without the right admin sees nothing of it, and one with it sees th
 
   await give('admin');
   const shown = await client.rsconfigWell('audit');
+  expect(await client.rsconfigWell('audit', 'osl:oracle@0')).toContain('volume-create oracle');
   expect(shown).toMatch(/^TIME +SERVER +WHO +ORDER +OUTCOME\n/);
-  expect(shown).toMatch(/big-9 +client big-2 +volume-create oracle .* +done; created\n/);
+  expect(shown).toMatch(/big-9 +client big-2 +volume-create oracle .* +done; there now\n/);
   expect(shown).toMatch(/reload +done; .*big-2.*\n$/);
   const json = JSON.parse(await client.rsconfigWell('audit', '--json')) as { servers: { server: string; entries: AuditEntry[] }[] };
   expect(json.servers.map((one) => [one.server, one.entries.length])).toEqual([['big-9', 2]]);

@@ -34,6 +34,12 @@ export const ofMirror: Param<string | null | undefined> = {
   default: null,
 };
 export const poolName: Param<string> = { shape: filledText(), what: 'the name of a pool' };
+/** A volume that a list is narrowed to; null for all. */
+export const volumeOrNull: Param<{ readonly name: string; readonly universe: number } | null> = {
+  shape: orNull(object({ name: filledText(), universe: whole(0, UNIVERSE_MAX) })),
+  what: 'an object with name and universe, or null',
+  default: null,
+};
 /** Destination of an export. */
 export const copyTarget: Param<string> = { shape: filledText(), what: 'an absolute path or an NBD URI' };
 export const importSource: Param<string> = { shape: filledText(), what: 'an absolute path or an NBD URI' };

@@ -5,7 +5,11 @@ import { parseDuration, quoteText } from '@rsio/base/lib/units';
 import { RsError } from '@rsio/base/lib/errors';
 
 const DAY_MS = 86_400_000;
-export const SINCE_HELP = 'only events of the last 30m, 2h or 3d, or since a date (GMT)';
+
+/** The help of --since. `what`: what the command lists. */
+export function sinceHelp(what: string): string {
+  return `only ${what} of the last 30m, 2h or 3d, or since a date (GMT)`;
+}
 
 /** Parses a duration that may also be in days, such as `7d` or `12h`; returns ms. Throws E_USAGE. */
 export function parseAge(text: string): number {

@@ -3,7 +3,7 @@
 // reports if it may have missed events.
 
 import { sleep } from '@rsio/base/lib/waiting';
-import { parseSince, SINCE_HELP } from '@rsio/common/cli/since';
+import { parseSince, sinceHelp } from '@rsio/common/cli/since';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { EVENTS_KEPT, EVENTS_WAIT_MAX_MS } from '@rsio/common/control/limits';
 import { SERVER_METHODS, type ServerMethods } from '@rsio/api/rssrv/server-methods';
@@ -29,7 +29,7 @@ keeps the last ${EVENTS_KEPT} events, even across restarts; rsslogcat shows all 
 With -f and --json, each event is a JSON document on its own line.`,
   options: {
     number: { kind: 'text', short: 'n', value: 'N', help: `show the last N events; default: all, with -f the last ${SHOWN_FIRST}` },
-    since: { kind: 'text', value: 'TIME', help: SINCE_HELP },
+    since: { kind: 'text', value: 'TIME', help: sinceHelp('events') },
     follow: { kind: 'flag', short: 'f', help: 'wait for further events and show them, until Ctrl-C' },
     json: JSON_OPTION,
   },

@@ -2,7 +2,7 @@
 // information; warnings go to stderr and never change the exit code.
 
 import { sleep } from '@rsio/base/lib/waiting';
-import { parseSince, SINCE_HELP } from '@rsio/common/cli/since';
+import { parseSince, sinceHelp } from '@rsio/common/cli/since';
 import { RsError } from '@rsio/base/lib/errors';
 import { parseWhole, quoteText } from '@rsio/base/lib/units';
 import { EVENTS_KEPT } from '@rsio/common/control/limits';
@@ -111,7 +111,7 @@ export const EVENTS = defineCommand({
 A script waits for the next one with rsconfig wait-event.`,
   options: {
     number: { kind: 'text', short: 'n', value: 'N', help: 'show the last N events; default: all' },
-    since: { kind: 'text', value: 'TIME', help: SINCE_HELP },
+    since: { kind: 'text', value: 'TIME', help: sinceHelp('events') },
     json: JSON_OPTION,
   },
   json: MERGED_EVENTS,

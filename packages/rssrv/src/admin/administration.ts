@@ -12,6 +12,7 @@ import { programVersion } from '@rsio/base/lib/version';
 import { stepReached } from '../pools/disk/kill-step.ts';
 import { LOCAL_ASKER, clientAsker, limitOf, sharesVolumes, type Asker } from '../pools/asker.ts';
 import { poolNamed, type PoolState, type VolumeName } from '../pools/catalogue.ts';
+import type { Manifest } from '../pools/disk/manifest.ts';
 import type { PoolMemory } from '../pools/pool-memory.ts';
 import { PoolVerbs, type PoolVerbsPorts } from '../pools/pool-verbs.ts';
 import type { Farms } from '../farm/farms.ts';
@@ -157,7 +158,7 @@ export class Administration {
       clock,
       log,
       files: this.auditFiles,
-      stateOf: (wanted) => manifestNamed(this.pools.states, wanted),
+      stateOf: (wanted) => manifestOf(this.pools.states, wanted),
     });
     this.requests = new Requests(this.journal, clock);
     this.remote = new RemoteRequests({
@@ -374,14 +375,11 @@ export class Administration {
     const { changes, clock } = this.ports;
     const call = async (queue: Changes, values: object): Promise<unknown> =>
       (this.handlers(asker, queue)[method] as (given: object) => unknown)(values);
-    if (id === null) return this.audit.around(order, () => call(changes, params));
+    if (id === null) return this.audit.around(order, (watched) => call(watched(changes), params));
     return this.requests.execute({ node, id, method, params: { ...params, request: null } }, waiter, (execution) =>
-      this.audit.around(order, async () => {
+      this.audit.around(order, async (watched) => {
         remote?.check(method);
-        return call(
-          gated(changes, execution, () => remote?.check(method), clock),
-          { ...params, request: execution.stamp },
-        );
+        return call(watched(gated(changes, execution, () => remote?.check(method), clock)), { ...params, request: execution.stamp });
       }),
     );
   }
@@ -462,9 +460,10 @@ function personOf(caller: Caller | undefined): string {
   return (caller?.by ?? null) === null ? user : `${caller?.by}, by ${user}`;
 }
 
-function manifestNamed(pools: readonly PoolState[], { name, universe }: VolumeName): object | null {
-  for (const { volumes } of pools)
-    for (const manifest of volumes.values()) if (manifest.name === name && manifest.universe === universe) return manifest;
+function manifestOf(pools: readonly PoolState[], wanted: VolumeName | { readonly id: string }): Manifest | null {
+  const isWanted = (one: Manifest): boolean =>
+    'id' in wanted ? one.id === wanted.id : one.name === wanted.name && one.universe === wanted.universe;
+  for (const { volumes } of pools) for (const manifest of volumes.values()) if (isWanted(manifest)) return manifest;
   return null;
 }
 

@@ -7,19 +7,27 @@ import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { beforeEach, expect, test } from 'vitest';
 import { turns } from '../testing/contenders.ts';
 import type { Book } from '../events/audit-files.ts';
+import type { Changes } from '../pools/requests/requests.ts';
 import { Audit, isRecorded, type Order } from './audit.ts';
 import {
   AUDIT_LIST_MAX,
-  AUDIT_ORDER_EACH_MS,
-  AUDIT_ORDERS_AT_ONCE,
   AUDIT_TEXT_MAX_CHARS,
+  AUDIT_UNIT_BYTES,
+  AUDIT_UNIT_EACH_MS,
+  AUDIT_UNITS_AT_ONCE,
   AUDIT_UNSAVED_MAX,
   AUDIT_WAIT_MS,
 } from './limits.ts';
 
+interface State {
+  readonly id: string;
+  readonly [key: string]: unknown;
+}
+
 let clock: FakeClock;
 let kept: [Book, AuditEntry][];
-let state: Map<string, object>;
+let state: Map<string, State>;
+
 let warnings: string[];
 let failure: Error | null;
 let audit: Audit;
@@ -31,7 +39,7 @@ beforeEach(() => {
   warnings = [];
   failure = null;
   hanging = Promise.resolve();
-  state = new Map<string, object>([['oracle', { name: 'oracle', sizeBytes: 1, request: 'a', clients: null }]]);
+  state = new Map([['oracle', { id: 'v1', name: 'oracle', sizeBytes: 1, request: 'a', clients: null }]]);
   const nothing = (): void => undefined;
   audit = new Audit({
     clock,
@@ -45,10 +53,10 @@ beforeEach(() => {
       },
     },
     files: {
-      add: async (book, entry) => {
+      add: async (book, line) => {
         await hanging;
         if (failure !== null) throw failure;
-        kept.push([book, entry]);
+        kept.push([book, JSON.parse(line) as AuditEntry]);
       },
       read: async (matches, limit) => ({
         entries: kept
@@ -58,7 +66,7 @@ beforeEach(() => {
         isWhole: true,
       }),
     },
-    stateOf: ({ name }) => state.get(name) ?? null,
+    stateOf: (wanted) => ('id' in wanted ? [...state.values()].find(({ id }) => id === wanted.id) : state.get(wanted.name)) ?? null,
   });
 });
 
@@ -68,20 +76,24 @@ function order(method: ServerMethodName, params: object = VOLUME, over: Partial<
   return { who: 'root', node: null, id: 'x1', method, params, ...over };
 }
 
+/** The queue of changes, which begins each change at once. */
+const queue: Changes = { run: (change) => change({ aside: (work) => work() }), checkWanted: () => undefined };
+
 async function give(given: Order, work: () => unknown = () => undefined): Promise<AuditEntry> {
-  await audit.around(given, async () => work()).catch(() => undefined);
+  await audit.around(given, (watched) => watched(queue).run(async () => work())).catch(() => undefined);
   return kept.at(-1)![1];
 }
 
 test('what an order changes is told, with its asker, its parameters and its id', async () => {
   const entry = await give(order('volume-grow', { ...VOLUME, sizeBytes: 2, pool: null, request: 'x1' }), () =>
-    state.set('oracle', { name: 'oracle', sizeBytes: 2, request: 'b', clients: ['mars'] }),
+    state.set('oracle', { id: 'v1', name: 'oracle', sizeBytes: 2, request: 'b', clients: ['mars'] }),
   );
   expect(entry).toEqual({
     atMs: clock.wallMs(),
     who: 'root',
     order: 'volume-grow',
     volume: 'oracle',
+    volumeId: 'v1',
     asked: ['sizeBytes=2'],
     changes: ['sizeBytes: 1 -> 2', 'clients: null -> ["mars"]'],
     outcome: 'done',
@@ -93,17 +105,17 @@ test('what an order changes is told, with its asker, its parameters and its id',
 
 test('a volume that is renamed is followed, one that is created or removed is told', async () => {
   const renamed = await give(order('volume-rename', { ...VOLUME, newName: 'ledger', newUniverse: null }), () => {
-    state.set('ledger', { ...state.get('oracle'), name: 'ledger' });
+    state.set('ledger', { ...state.get('oracle')!, name: 'ledger' });
     state.delete('oracle');
   });
   expect(renamed.changes).toEqual(['name: oracle -> ledger']);
-  expect((await give(order('volume-create'), () => state.set('oracle', {}))).changes).toEqual(['created']);
+  expect((await give(order('volume-create'), () => state.set('oracle', { id: 'v2' }))).changes).toEqual(['there now']);
   expect((await give(order('volume-remove'), () => state.delete('oracle'))).changes).toEqual(['gone']);
 });
 
 test('a clone changes nothing of the volume that it is made of', async () => {
   const cloned = order('volume-clone', { ...VOLUME, snapshot: 'monday', newName: 'other', newUniverse: 0 });
-  const entry = await give(cloned, () => state.set('other', { name: 'other', sizeBytes: 9 }));
+  const entry = await give(cloned, () => state.set('other', { id: 'v9', name: 'other', sizeBytes: 9 }));
   expect([entry.volume, entry.changes, entry.asked]).toEqual(['oracle', [], ['snapshot=monday', 'newName=other', 'newUniverse=0']]);
 });
 
@@ -177,14 +189,62 @@ test('no text of an asker is longer than its bound, or has control characters', 
   }
 });
 
-test('a client that floods has a bounded number of entries, its next one counts the others, and nobody else loses any', async () => {
-  const flood = order('volume-remove', VOLUME, { who: 'client mars', node: 'mars' });
-  for (let at = 0; at < AUDIT_ORDERS_AT_ONCE + 7; at++) await give(flood);
-  expect(kept).toHaveLength(AUDIT_ORDERS_AT_ONCE);
-  expect((await give(order('volume-remove', VOLUME, { who: 'client venus', node: 'venus' }))).left).toBeNull();
-  expect((await give(order('volume-remove'))).left).toBeNull();
-  clock.advance(AUDIT_ORDER_EACH_MS);
-  expect((await give(flood)).left).toBe(7);
+test.each([
+  ['short', {}],
+  ['as long as they can be', Object.fromEntries(Array.from({ length: 100 }, (_unused, at) => [`p${at}`, '\n'.repeat(10_000)]))],
+])(
+  'a client that floods with entries that are %s fills a bounded part, its next one counts the others, and nobody else loses any',
+  async (_what, more) => {
+    const flood = order('volume-remove', { ...VOLUME, ...more }, { who: 'client mars', node: 'mars' });
+    for (let at = 0; at < AUDIT_UNITS_AT_ONCE + 7; at++) await give(flood);
+    const bytes = kept.reduce((sum, [, entry]) => sum + Buffer.byteLength(JSON.stringify(entry)), 0);
+    const longest = Math.max(...kept.map(([, entry]) => Buffer.byteLength(JSON.stringify(entry))));
+    expect(bytes).toBeLessThan(AUDIT_UNITS_AT_ONCE * AUDIT_UNIT_BYTES + longest);
+    const left = AUDIT_UNITS_AT_ONCE + 7 - kept.length;
+    expect(left).toBeGreaterThanOrEqual(7);
+    expect((await give(order('volume-remove', VOLUME, { who: 'client venus', node: 'venus' }))).left).toBeNull();
+    expect((await give(order('volume-remove'))).left).toBeNull();
+    clock.advance(AUDIT_UNIT_EACH_MS * Math.ceil(longest / AUDIT_UNIT_BYTES));
+    expect((await give(flood)).left).toBe(left);
+  },
+);
+
+test('an order that waits for its turn tells only its own change, and one that fails after its change tells it', async () => {
+  let begin = (): void => undefined;
+  const turn = new Promise<void>((resolve) => {
+    begin = resolve;
+  });
+  const waiting: Changes = { ...queue, run: (change) => turn.then(() => change({ aside: (work) => work() })) };
+  const set = (fields: object): void => void state.set('oracle', { ...state.get('oracle')!, ...fields });
+  const late = audit.around(order('volume-set'), (watched) => watched(waiting).run(async () => set({ readonly: true })));
+  await give(order('volume-grow'), () => set({ sizeBytes: 2 }));
+  begin();
+  await late;
+  const failed = await give(order('volume-grow'), () => {
+    set({ sizeBytes: 3 });
+    throw new RsError('E_POOL', 'The pool does not answer');
+  });
+  expect(kept.map(([, { changes }]) => changes)).toEqual([['sizeBytes: 1 -> 2'], ['readonly: none -> true'], ['sizeBytes: 2 -> 3']]);
+  expect(failed.outcome).toBe('E_POOL');
+});
+
+test('a refused rename changes nothing, and the orders before a rename are found by the new name', async () => {
+  const rename = order('volume-rename', { ...VOLUME, newName: 'ledger', newUniverse: 0 });
+  const refused = await give(rename, () => {
+    throw new RsError('E_EXISTS', 'There is a volume ledger');
+  });
+  expect([refused.outcome, refused.changes]).toEqual(['E_EXISTS', []]);
+  await give(rename, () => {
+    state.set('ledger', { ...state.get('oracle')!, name: 'ledger' });
+    state.set('oracle', { id: 'v2', name: 'oracle' });
+  });
+  await give(order('volume-stop', { name: 'oracle', universe: 0 }));
+  const found = async (name: string): Promise<string[]> =>
+    (await audit.read({ since: null, who: null, volume: { name, universe: 0 }, limit: 10 })).entries.map(
+      (one) => `${one.order} ${one.outcome}`,
+    );
+  expect(await found('ledger')).toEqual(['volume-rename E_EXISTS', 'volume-rename done']);
+  expect(await found('other')).toEqual([]);
 });
 
 test('a disk that fails delays no order, and the log names the order', async () => {
@@ -223,6 +283,6 @@ test('the list is narrowed by time, asker and volume', async () => {
   expect(await read({})).toHaveLength(3);
   expect(await read({ since: '30m' })).toEqual(['volume-stop root', 'volume-stop client mars']);
   expect(await read({ who: 'mars' })).toEqual(['volume-stop client mars']);
-  expect(await read({ volume: 'oracle', who: 'root' })).toEqual(['volume-stop root']);
+  expect(await read({ volume: VOLUME, who: 'root' })).toEqual(['volume-stop root']);
   await expect((async () => audit.read({ since: 'yesterday', who: null, volume: null, limit: 1 }))()).rejects.toThrow(/Wrong --since/);
 });

@@ -1,5 +1,6 @@
 // Records each order that changes something: who gave it, what changed, and its outcome. Invariants: the entry is on disk before the order is
-// answered, unless the disk fails or hangs, which is logged, and delays an order by at most AUDIT_WAIT_MS; a text of a client is bounded, and has no control
+// answered, unless the disk fails or hangs, which is logged, and delays an order by at most AUDIT_WAIT_MS; an entry tells what the volume was
+// when the turn of the order came, and not what other orders have changed before; a text of a client is bounded, and has no control
 // characters; one client fills only a part of its book, and none of the server's (AuditFiles). Rules: G52.
 
 import type { AuditEntry } from '@rsio/api/rssrv/audit-methods';
@@ -15,13 +16,15 @@ import { within } from '@rsio/base/lib/waiting';
 import type { Log } from '@rsio/base/log/log';
 import { RateLimitedLog } from '@rsio/base/log/rate-limited-log';
 import { TokenBucket } from '@rsio/base/structures/token-bucket';
-import type { AuditFiles } from '../events/audit-files.ts';
+import { type AuditFiles, lineOf } from '../events/audit-files.ts';
 import { type VolumeName, volumeText } from '../pools/catalogue.ts';
+import type { Changes } from '../pools/requests/requests.ts';
 import {
   AUDIT_LIST_MAX,
-  AUDIT_ORDER_EACH_MS,
-  AUDIT_ORDERS_AT_ONCE,
   AUDIT_TEXT_MAX_CHARS,
+  AUDIT_UNIT_BYTES,
+  AUDIT_UNIT_EACH_MS,
+  AUDIT_UNITS_AT_ONCE,
   AUDIT_UNSAVED_MAX,
   AUDIT_WAIT_MS,
 } from './limits.ts';
@@ -41,15 +44,20 @@ export interface AuditPorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'warn'>;
   readonly files: Pick<AuditFiles, 'add' | 'read'>;
-  /** Returns what is kept about a volume, such as its size and settings; null if there is no such volume. */
-  stateOf(volume: VolumeName): object | null;
+  /** Returns what a pool keeps about a volume, such as its size and settings; null if no pool has it. */
+  stateOf(volume: VolumeName | VolumeState): VolumeState | null;
+}
+
+/** `id` stays when the volume gets another name. */
+export interface VolumeState {
+  readonly id: string;
 }
 
 type Values = Readonly<Record<string, unknown>>;
 
 /** What each change of a volume changes. */
 const ALWAYS_NEW: readonly string[] = ['request', 'stamps'];
-const RATE = { atOnce: AUDIT_ORDERS_AT_ONCE, eachMs: AUDIT_ORDER_EACH_MS };
+const RATE = { atOnce: AUDIT_UNITS_AT_ONCE, eachMs: AUDIT_UNIT_EACH_MS };
 
 /** What one client has ordered: `left` counts its orders since its last entry that have none. */
 interface Pace {
@@ -73,48 +81,57 @@ export class Audit {
     this.lines.close();
   }
 
-  /** Executes the order, and records it with its outcome. Returns the result of `work`, or throws its error. */
-  async around<T>(order: Order, work: () => Promise<T>): Promise<T> {
-    const { method, params } = order;
-    if (!isRecorded(SERVER_METHODS[method])) return work();
-    const volume = volumeIn(params);
-    const before = volume === null ? null : this.ports.stateOf(volume);
+  /**
+   * Executes the order, and records it with its outcome. Returns the result of `work`, or throws its error. `work` makes its changes in the
+   * queue that the given function returns, so that the entry tells only what they have changed.
+   */
+  async around<T>(order: Order, work: (watched: (queue: Changes) => Changes) => Promise<T>): Promise<T> {
+    if (!isRecorded(SERVER_METHODS[order.method])) return work((queue) => queue);
+    const look = new Look(this.ports, order);
     try {
-      const result = await work();
-      const changes = volume === null ? told(result) : differences(before, this.ports.stateOf(nameAfter(volume, order)));
-      await this.record(order, { outcome: 'done', why: null, changes });
+      const result = await work((queue) => look.watched(queue));
+      await this.record(order, look, { outcome: 'done', why: null, changes: look.volume === null ? told(result) : look.changes });
       return result;
     } catch (thrown) {
       const { code, message } = toRsError(thrown);
-      await this.record(order, { outcome: code, why: shown(message), changes: [] });
+      // An error may come after the commit point.
+      await this.record(order, look, { outcome: code, why: shown(message), changes: look.changes });
       throw thrown;
     }
   }
 
   read({ since, who, volume, limit }: ServerMethods['audit']['params']): Promise<ServerMethods['audit']['result']> {
     const sinceMs = parseSince(since, this.ports.clock.wallMs());
+    const name = volume === null ? null : volumeText(volume);
+    // A removed volume, and one of a section, have no id here: their entries are found by the name.
+    const id = volume === null ? null : (this.ports.stateOf(volume)?.id ?? null);
     const matches = (entry: AuditEntry): boolean =>
       (sinceMs === null || entry.atMs >= sinceMs) &&
       (who === null || entry.who.includes(who)) &&
-      (volume === null || entry.volume === volume);
+      (name === null || entry.volume === name || (id !== null && entry.volumeId === id));
     return this.ports.files.read(matches, limit);
   }
 
-  private async record({ who, node, id, method, params }: Order, outcome: Pick<AuditEntry, 'outcome' | 'why' | 'changes'>): Promise<void> {
+  private async record(
+    { who, node, id, method, params }: Order,
+    { volume, volumeId }: Look,
+    outcome: Pick<AuditEntry, 'outcome' | 'why' | 'changes'>,
+  ): Promise<void> {
     const { clock, files } = this.ports;
-    const left = node === null ? 0 : this.take(node);
-    if (left === null) return;
-    const volume = volumeIn(params);
-    const entry: AuditEntry = {
+    const entry = {
       atMs: clock.wallMs(),
       who: shown(who),
       order: method,
       volume: volume === null ? null : shown(volumeText(volume)),
+      volumeId,
       asked: askedTexts(params),
       ...outcome,
       id,
-      left: left === 0 ? null : left,
+      left: null,
     };
+    const left = node === null ? 0 : this.take(node, Buffer.byteLength(lineOf(entry)));
+    if (left === null) return;
+    const line = lineOf(left === 0 ? entry : { ...entry, left });
     const missing = (why: string): void =>
       this.lines.note('Entries of the audit', () =>
         this.ports.log.warn(`An order is missing in the audit, ${method} by ${entry.who}: ${why}`, { audit: true }),
@@ -122,7 +139,7 @@ export class Audit {
     if (this.unsaved >= AUDIT_UNSAVED_MAX) return missing('the disk does not answer');
     this.unsaved++;
     const saved = files
-      .add(node === null ? 'server' : 'clients', entry)
+      .add(node === null ? 'server' : 'clients', line)
       .catch((thrown: unknown) => missing(toRsError(thrown).message))
       .finally(() => {
         this.unsaved = counted(this.unsaved - 1, 'entries of the audit that are not on disk');
@@ -131,7 +148,7 @@ export class Audit {
   }
 
   /** Returns the number of orders of the client that have no entry before this one; null if this one has none either. */
-  private take(node: string): number | null {
+  private take(node: string, bytes: number): number | null {
     const nowMs = this.ports.clock.monotonicMs();
     for (const [name, { bucket, left }] of this.paces)
       if (name !== node && left === 0 && bucket.tokens(nowMs) === RATE.atOnce) this.paces.delete(name);
@@ -141,10 +158,56 @@ export class Audit {
       pace.left++;
       return null;
     }
-    pace.bucket.take(nowMs);
+    for (let units = Math.ceil(bytes / AUDIT_UNIT_BYTES); units > 0; units--) pace.bucket.take(nowMs);
     const { left } = pace;
     pace.left = 0;
     return left;
+  }
+}
+
+/** What an order has found and changed. */
+class Look {
+  /** The volume that the order names; null if it names none, or several. */
+  readonly volume: VolumeName | null;
+  private readonly ports: Pick<AuditPorts, 'stateOf'>;
+  private before: VolumeState | null = null;
+  private after: VolumeState | null = null;
+  private hasBegun = false;
+
+  constructor(ports: Pick<AuditPorts, 'stateOf'>, { params }: Order) {
+    this.ports = ports;
+    this.volume = volumeIn(params);
+  }
+
+  /** The id of the volume; null if no pool has it. */
+  get volumeId(): string | null {
+    return (this.hasBegun ? (this.before ?? this.after) : this.state(this.volume))?.id ?? null;
+  }
+
+  get changes(): string[] {
+    return differences(this.before, this.after);
+  }
+
+  /** Returns the queue. Each change in it is looked at when its turn comes, and when it ends. */
+  watched(queue: Changes): Changes {
+    return {
+      run: (change, what) =>
+        queue.run(async (turn) => {
+          if (!this.hasBegun) this.before = this.state(this.volume);
+          this.hasBegun = true;
+          try {
+            return await change(turn);
+          } finally {
+            // A volume that has another name now is found by its id.
+            this.after = this.state(this.before ?? this.volume);
+          }
+        }, what),
+      checkWanted: () => queue.checkWanted(),
+    };
+  }
+
+  private state(volume: VolumeName | VolumeState | null): VolumeState | null {
+    return volume === null ? null : this.ports.stateOf(volume);
   }
 }
 
@@ -178,23 +241,16 @@ function listed(params: object): readonly object[] {
   return Array.isArray(list) ? list.filter((one): one is object => typeof one === 'object' && one !== null) : [];
 }
 
-/** The name that the volume has after the order. Of a clone, `newName` is the name of another volume. */
-function nameAfter({ name, universe }: VolumeName, { method, params }: Order): VolumeName {
-  if (method !== 'volume-rename') return { name, universe };
-  const { newName = name, newUniverse = universe } = params as { readonly newName?: string | null; readonly newUniverse?: number | null };
-  return { name: newName ?? name, universe: newUniverse ?? universe };
-}
-
 function askedTexts(params: object): string[] {
   const given = Object.entries(params).filter(([key, value]) => !isTold(key, params) && value !== null && value !== undefined);
   return given.slice(0, AUDIT_LIST_MAX).map(([key, value]) => shown(`${key}=${valueText(value)}`));
 }
 
-/** Returns a text for each field that differs. A volume that did not exist before, or does not exist any more, is one text. */
-function differences(before: object | null, after: object | null): string[] {
-  if (before === null) return after === null ? [] : ['created'];
+/** Returns a text for each field that differs; one text for a volume that was not there before, or is not there any more. */
+function differences(before: VolumeState | null, after: VolumeState | null): string[] {
+  if (before === null) return after === null ? [] : ['there now'];
   if (after === null) return ['gone'];
-  const [was, is] = [before as Values, after as Values];
+  const [was, is] = [before as unknown as Values, after as unknown as Values];
   return [...new Set([...Object.keys(was), ...Object.keys(is)])]
     .filter((key) => !ALWAYS_NEW.includes(key) && !isDeepStrictEqual(was[key], is[key]))
     .slice(0, AUDIT_LIST_MAX)

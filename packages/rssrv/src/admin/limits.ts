@@ -37,11 +37,13 @@ export const USED_SILENT_MS = 1_000;
 export const READINESS_REASONS_MAX = 64;
 
 /**
- * One client has at most AUDIT_ORDERS_AT_ONCE entries in the audit, and one more in each AUDIT_ORDER_EACH_MS: a client that floods the server
- * for a week fills a quarter of the book of clients. Further orders are counted.
+ * The entries of one client have at most AUDIT_UNITS_AT_ONCE units of AUDIT_UNIT_BYTES in the audit, and one more in each AUDIT_UNIT_EACH_MS: a
+ * client that floods the server for a week fills a quarter of the book of clients, however long its entries are. Most entries have one unit.
+ * Further orders are counted.
  */
-export const AUDIT_ORDERS_AT_ONCE = 1_000;
-export const AUDIT_ORDER_EACH_MS = 10_000;
+export const AUDIT_UNIT_BYTES = 512;
+export const AUDIT_UNITS_AT_ONCE = 2_000;
+export const AUDIT_UNIT_EACH_MS = 20_000;
 /**
  * An order waits at most AUDIT_WAIT_MS for its entry, because the disk may hang. Further entries are dropped while AUDIT_UNSAVED_MAX entries
  * are not on disk.

@@ -6,7 +6,7 @@ import path from 'node:path';
 import type { AuditEntry } from '@rsio/api/rssrv/audit-methods';
 import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { AuditFiles, type Book } from './audit-files.ts';
+import { AuditFiles, type Book, lineOf } from './audit-files.ts';
 import { AUDIT_FILE_BYTES, AUDIT_FILES_MAX } from './limits.ts';
 
 const LIMIT = 1_000;
@@ -29,6 +29,7 @@ function entry(atMs: number, over: Partial<AuditEntry> = {}): AuditEntry {
     who: 'root',
     order: 'reload',
     volume: null,
+    volumeId: null,
     asked: [],
     changes: [],
     outcome: 'done',
@@ -40,7 +41,7 @@ function entry(atMs: number, over: Partial<AuditEntry> = {}): AuditEntry {
 }
 
 async function addAll(book: Book, times: readonly number[], over: Partial<AuditEntry> = {}): Promise<void> {
-  for (const atMs of times) await files.add(book, entry(atMs, over));
+  for (const atMs of times) await files.add(book, lineOf(entry(atMs, over)));
 }
 
 const timesOf = async (of = files): Promise<number[]> => (await of.read(() => true, LIMIT)).entries.map(({ atMs }) => atMs);
@@ -73,7 +74,7 @@ test('only the last entries that match are read, and the answer says whether the
 
 test('many entries at once have a line each, in their order', async () => {
   const times = Array.from({ length: 50 }, (_unused, at) => at);
-  await Promise.all(times.map((atMs) => files.add('server', entry(atMs))));
+  await Promise.all(times.map((atMs) => files.add('server', lineOf(entry(atMs)))));
   expect(await timesOf()).toEqual(times);
 });
 
@@ -122,7 +123,7 @@ test('entries that cannot be written remove no file, and the next one is on a li
   await addAll('server', [1]);
   await files.close();
   files = new AuditFiles(path.join(folder, 'no', '\0'));
-  await expect(files.add('server', entry(2))).rejects.toThrow();
+  await expect(files.add('server', lineOf(entry(2)))).rejects.toThrow();
   files = new AuditFiles(folder);
   await addAll('server', [3]);
   expect(await timesOf()).toEqual([1, 3]);

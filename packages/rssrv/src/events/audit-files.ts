@@ -25,9 +25,9 @@ export class AuditFiles {
     this.writers = { server: new BookWriter(folder, 'server'), clients: new BookWriter(folder, 'clients') };
   }
 
-  /** Resolves when the entry is on disk. Throws system errors; a part of the entry may then be in the file. */
-  add(book: Book, entry: AuditEntry): Promise<void> {
-    return this.writers[book].add(`${JSON.stringify(entry)}\n`);
+  /** Resolves when the entry in `line` is on disk. Throws system errors; a part of the entry may then be in the file. */
+  add(book: Book, line: string): Promise<void> {
+    return this.writers[book].add(line);
   }
 
   /**
@@ -57,6 +57,10 @@ export class AuditFiles {
     }
     return found;
   }
+}
+
+export function lineOf(entry: AuditEntry): string {
+  return `${JSON.stringify(entry)}\n`;
 }
 
 /** Returns the entry in the line; nothing if the line has none. */

@@ -69,8 +69,9 @@ class AdminWorld {
   constructor(random: SeededRandom, folder: string) {
     this.random = random;
     this.file = join(folder, 'requests.journal');
-    const add = async (_book: unknown, { who, id }: AuditEntry): Promise<void> => {
+    const add = async (_book: unknown, line: string): Promise<void> => {
       await turns();
+      const { who, id } = JSON.parse(line) as AuditEntry;
       this.audited.add(`${who} ${id}`);
     };
     const files = { add, read: () => Promise.resolve({ entries: [], isWhole: true }) };

@@ -117,9 +117,11 @@ export function exploredMax(explorer: Explorer): number {
 export async function explore(explorer: Explorer, options: Partial<WalkOptions>, seed: number): Promise<string | null> {
   const assertions: string[] = [];
   whenAssertionFails(({ stack }) => void assertions.push(`An assertion: ${stack}`));
-  const fault = await faultOf(explorer, options, seed);
-  whenAssertionFails(null);
-  return fault ?? assertions[0] ?? null;
+  try {
+    return (await faultOf(explorer, options, seed)) ?? assertions[0] ?? null;
+  } finally {
+    whenAssertionFails(null);
+  }
 }
 
 async function faultOf(explorer: Explorer, options: Partial<WalkOptions>, seed: number): Promise<string | null> {
