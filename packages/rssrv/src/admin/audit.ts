@@ -43,7 +43,7 @@ export interface Order {
 export interface AuditPorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'warn'>;
-  readonly files: Pick<AuditFiles, 'add' | 'read'>;
+  readonly files: Pick<AuditFiles, 'add' | 'folder' | 'read'>;
   /** Returns what a pool keeps about a volume, such as its size and settings; null if no pool has it. */
   stateOf(volume: VolumeName | VolumeState): VolumeState | null;
 }
@@ -134,7 +134,10 @@ export class Audit {
     const line = lineOf(left === 0 ? entry : { ...entry, left });
     const missing = (why: string): void =>
       this.lines.note('Entries of the audit', () =>
-        this.ports.log.warn(`An order is missing in the audit, ${method} by ${entry.who}: ${why}`, { audit: true }),
+        this.ports.log.warn(
+          `An order is missing in the audit, ${method} by ${entry.who} (${why}): free space in ${files.folder}, or check its disk`,
+          { audit: true },
+        ),
       );
     if (this.unsaved >= AUDIT_UNSAVED_MAX) return missing('the disk does not answer');
     this.unsaved++;

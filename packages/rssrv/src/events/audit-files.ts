@@ -17,7 +17,7 @@ export const BOOKS: readonly Book[] = ['server', 'clients'];
 const NUMBER_DIGITS = 8;
 
 export class AuditFiles {
-  private readonly folder: string;
+  readonly folder: string;
   private readonly writers: Readonly<Record<Book, BookWriter>>;
 
   constructor(folder: string) {

@@ -74,7 +74,7 @@ class AdminWorld {
       const { who, id } = JSON.parse(line) as AuditEntry;
       this.audited.add(`${who} ${id}`);
     };
-    const files = { add, read: () => Promise.resolve({ entries: [], isWhole: true }) };
+    const files = { folder, add, read: () => Promise.resolve({ entries: [], isWhole: true }) };
     this.audit = new Audit({ clock: this.clock, log: QUIET, files, stateOf: () => null });
   }
 
