@@ -48,11 +48,13 @@ export async function manualParts(load) {
   const { SCHEMA } = await load('common', 'config/schema/schema');
   const rsconfig = await load('rsconfig', 'command-table');
   const rsadm = await load('rsadm', 'command-table');
+  const { NAMESPACE_SECTIONS } = await load('common', 'config/schema/namespace-sections');
   const { WEB_SCHEMA } = await load('rsweb', 'config/schema');
   return {
     rssrvcfg: keysPart(SCHEMA.rssrvcfg),
     rscltcfg: keysPart(SCHEMA.rscltcfg),
     rswebcfg: keysPart(WEB_SCHEMA),
+    namespace: keysPart(NAMESPACE_SECTIONS),
     rsconfig: commandsPart('rsconfig', rsconfig.COMMANDS),
     rsadm: commandsPart('rsadm', rsadm.COMMANDS),
     'rsconfig-options': commonOptionsPart(rsconfig.COMMANDS),

@@ -55,7 +55,7 @@ function section(page, name) {
 
 test('there is a page for every program and file', () => {
   const expected =
-    'crsio.8 fence_rsio.8 rsadm.8 rsapp.8 rsclogcat.8 rsconfig.8 rscltcfg.5 rsio-aoe.7 rsio.7 rsio-csi.8 rsiod.8 rssrv.8 rssrvcfg.5 rsweb.8 rswebcfg.5';
+    'crsio.8 fence_rsio.8 rsadm.8 rsapp.8 rsclogcat.8 rsconfig.8 rscltcfg.5 rsio-aoe.7 rsio-namespace.5 rsio.7 rsio-csi.8 rsiod.8 rssrv.8 rssrvcfg.5 rsweb.8 rswebcfg.5';
   expect(new Set(pages.keys())).toEqual(new Set(expected.split(' ')));
 });
 

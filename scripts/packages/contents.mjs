@@ -23,7 +23,7 @@ export const PRODUCTS = {
     ],
     packages: ['crsio'],
     programs: { crsio: ['crsio', 'main'] },
-    pages: ['crsio.8', 'rsio.7'],
+    pages: ['crsio.8', 'rsio-namespace.5', 'rsio.7'],
     completion: [],
     units: [],
     settings: null,

@@ -12,6 +12,7 @@ import { APPLIANCE_SAVE, APPLIANCE_SHOW, APPLIANCE_UPGRADE } from './commands/ap
 import { CLIENT_ADD, CLIENT_LIST, CLIENT_REMOVE, CLIENT_RENAME, CLIENT_RIGHTS, CLIENT_SET } from './commands/clients.ts';
 import { CLIENT_REKEY } from './commands/client-keys.ts';
 import { CONTROL_GROUP_SET, CONTROL_GROUP_SHOW } from './commands/control-group.ts';
+import { APPLY } from './commands/apply.ts';
 import { EVENTS } from './commands/events.ts';
 import { CHECK, INIT } from './commands/file.ts';
 import { IDENTITY_NEW, RENAME } from './commands/identity.ts';
@@ -30,7 +31,7 @@ const LISTED: readonly (readonly [heading: string, commands: readonly (AdmComman
     'Server',
     [STATUS, STATS, EVENTS, 'audit', 'reload', 'readiness', CHECK, INIT, RENAME, IDENTITY_NEW, CONTROL_GROUP_SHOW, CONTROL_GROUP_SET],
   ],
-  ['Network', [INTERFACE_LIST, INTERFACE_ADD, INTERFACE_REMOVE, NAMESPACE_SHOW, NAMESPACE_SET]],
+  ['Network', [INTERFACE_LIST, INTERFACE_ADD, INTERFACE_REMOVE, NAMESPACE_SHOW, NAMESPACE_SET, APPLY, 'namespace-show']],
   [
     'Pools',
     ['pool-list', POOL_ADD, POOL_SET, 'pool-move', 'pool-grow', 'pool-release', POOL_REMOVE, 'pool-check', 'farm-show', FARM_BALANCE],

@@ -19,6 +19,8 @@ import { EVENTS, LOCAL, QUERY, STATS, STATUS } from './commands/daemon-views.ts'
 import { EXPLORE } from './commands/explore.ts';
 import { FARM } from './commands/farm.ts';
 import { POOL_LIST } from './commands/pools.ts';
+import { APPLY, DRIFT } from './commands/namespace-file/apply.ts';
+import { CLIENT_ADD, CLIENT_REKEY, CLIENT_REMOVE, CLIENT_RIGHTS, CLIENT_SET } from './commands/namespace-file/clients.ts';
 import { SERVERS } from './commands/servers.ts';
 import { GATE_ADD, GATE_LIST, GATE_REMOVE, GATE_SECRET, GATE_SHOW } from './commands/gate.ts';
 import { TEST } from './commands/test-path.ts';
@@ -53,6 +55,7 @@ import { JOIN } from './commands/join.ts';
 export const GROUPS: readonly (readonly [heading: string, commands: readonly ConfigCommand[]])[] = [
   ['Volumes', [LOCAL, QUERY, ATTACH, DETACH, SWITCH]],
   ['Volumes of the servers', [...VOLUME_COMMANDS, POOL_LIST, FARM, SERVERS]],
+  ['Clients and settings of all servers', [APPLY, DRIFT, CLIENT_ADD, CLIENT_RIGHTS, CLIENT_SET, CLIENT_REKEY, CLIENT_REMOVE]],
   [
     'Mirrors',
     [

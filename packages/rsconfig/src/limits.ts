@@ -123,3 +123,6 @@ export const FREEZE_WAIT_MS = 60_000;
 export const THAW_WAIT_MS = 15_000;
 /** Maximum number of file systems that are frozen at a time. */
 export const FROZEN_MAX = 64;
+
+/** Time in which a client has to log in with its new key at all servers (rsconfig client rekey --finish). */
+export const CLIENT_BACK_MS = 30_000;

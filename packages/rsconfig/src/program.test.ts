@@ -313,6 +313,7 @@ describe('an error', () => {
     expect(out.match(/^[A-Z].*:$/gm)).toEqual([
       'Volumes:',
       'Volumes of the servers:',
+      'Clients and settings of all servers:',
       'Mirrors:',
       'Backups:',
       'Applications that move:',

@@ -50,6 +50,7 @@ test('exactly these methods read', () => {
     'farm-show',
     'interface-list',
     'job-list',
+    'namespace-show',
     'peer-list',
     'pool-list',
     'readiness',

@@ -10,6 +10,7 @@ import { CLIENT_METHODS, CLIENT_NAME_METHODS } from './client-methods.ts';
 import { FARM_METHODS } from './farm-methods.ts';
 import { JOB_METHODS } from './job-methods.ts';
 import { SERVER_MESSAGE_METHODS } from './message-methods.ts';
+import { NAMESPACE_METHODS } from './namespace-methods.ts';
 import { OBSERVING_METHODS } from './observing-methods.ts';
 import { PEER_METHODS } from './peer-methods.ts';
 import { POOL_METHODS } from './pool-methods.ts';
@@ -46,6 +47,7 @@ export const SERVER_METHODS = {
   ...JOB_METHODS,
   ...CLIENT_METHODS,
   ...CLIENT_NAME_METHODS,
+  ...NAMESPACE_METHODS,
   ...OBSERVING_METHODS,
   ...AUDIT_METHODS,
   ...WITNESS_METHODS,

@@ -22,6 +22,7 @@ test.each(['', '/', '//', '/tmp/..'])('root %j is the real one', (root) => {
     poolsFile: '/var/lib/rsio/rssrv/pools.json',
     requestsFile: '/var/lib/rsio/rssrv/requests.journal',
     auditDir: '/var/lib/rsio/rssrv/audit',
+    namespaceFile: '/var/lib/rsio/rssrv/namespace.json',
     jobsFile: '/var/lib/rsio/rssrv/jobs.json',
     holdersFile: '/var/lib/rsio/rssrv/holders.json',
     fencesFile: '/var/lib/rsio/rssrv/fences.json',

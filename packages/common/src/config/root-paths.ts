@@ -33,6 +33,8 @@ export interface RssrvPaths extends DaemonPaths {
   readonly requestsFile: string;
   /** Folder with the audit: who has ordered which change. */
   readonly auditDir: string;
+  /** File with the namespace's file that was applied last, with its keys. */
+  readonly namespaceFile: string;
   /** File with the jobs of the server. */
   readonly jobsFile: string;
   readonly holdersFile: string;
@@ -99,6 +101,7 @@ export function rssrvPaths(root: string): RssrvPaths {
     poolsFile: `${paths.stateDir}/pools.json`,
     requestsFile: `${paths.stateDir}/requests.journal`,
     auditDir: `${paths.stateDir}/audit`,
+    namespaceFile: `${paths.stateDir}/namespace.json`,
     jobsFile: `${paths.stateDir}/jobs.json`,
     holdersFile: `${paths.stateDir}/holders.json`,
     fencesFile: `${paths.stateDir}/fences.json`,

@@ -19,6 +19,8 @@ export interface Param<T = unknown> {
   readonly what: string;
   /** Value if the request omits the parameter; undefined if the parameter is required. */
   readonly default?: T;
+  /** The value has keys: no log, audit or list shows it. */
+  readonly isSecret?: boolean;
 }
 
 export interface ControlMethod<P extends Readonly<Record<string, Param>> = Readonly<Record<string, Param>>, R = unknown> {

@@ -37,11 +37,13 @@ test.for<[string[], string[]]>([
     [''],
     [
       'appliance',
+      'apply',
       'audit',
       'check',
       'client',
       'completion',
       'control-group',
+      'drift',
       'events',
       'farm',
       'identity',

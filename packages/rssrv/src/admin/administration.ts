@@ -3,6 +3,9 @@
 // Invariant: a request is executed with the rights of its asker, and a local program has all rights.
 
 import { randomBytes, randomUUID } from 'node:crypto';
+import { openConfigFile } from '@rsio/common/config/config-file';
+import { changeServerFile } from '@rsio/api/manage/server-file';
+import { StateFile } from '@rsio/base/files/state-file';
 import type { RssrvPaths } from '@rsio/common/config/root-paths';
 import { type Caller, CONTROL_BOUNDS, startControlServer, type ControlServer, type HandlersOf } from '@rsio/common/control/control-server';
 import { CONTROL_VERSION, type EventView } from '@rsio/common/control/method-table';
@@ -53,6 +56,8 @@ import { clientHandlers, type ClientPorts } from './client-handlers.ts';
 import { clientNameHandlers } from './client-rename.ts';
 import { farmHandlers } from './farm-handlers.ts';
 import { Inventory } from './inventory.ts';
+import { STORED_FORM } from './namespace/applied-file.ts';
+import { NamespaceFiles } from './namespace/namespace-handlers.ts';
 import { observingHandlers, type ObservedServer } from './observing-handlers.ts';
 import type { Peers } from '../replication/peers/peers.ts';
 import { PoolUpkeep, type PoolUpkeepPorts } from './pool-upkeep.ts';
@@ -133,6 +138,7 @@ export class Administration {
   private readonly triggers: Triggers;
   private readonly jobs: JobService;
   private readonly inventory: Inventory;
+  private readonly namespaces: NamespaceFiles;
   private readonly journal: Journal;
   private readonly auditFiles: AuditFiles;
   private readonly audit: Audit;
@@ -222,6 +228,7 @@ export class Administration {
     this.upkeep = new PoolUpkeep({ ...ports, pools, verbs: this.verbs, measured: () => this.look() });
     this.replications = new Replications(ports, this.verbs, this.snapshots, this.triggers);
     this.inventory = new Inventory(ports, this.verbs, this.schedules, ports.clients.fences);
+    this.namespaces = this.newNamespaces();
     this.jobs = this.newJobs();
     this.metrics = new ServerMetrics({
       server: ports,
@@ -231,6 +238,31 @@ export class Administration {
       jobs: this.jobs.jobs,
       startedMs: this.startedMs,
       replications: () => this.replications.views(),
+    });
+  }
+
+  private newNamespaces(): NamespaceFiles {
+    const { ports } = this;
+    const { clock, log, paths } = ports;
+    const { configFile } = paths;
+    const call = async (method: 'config-check' | 'reload', params: object, by: string): Promise<never> =>
+      (method === 'reload'
+        ? { applied: await ports.reload(by) }
+        : await ports.checkConfig((params as { readonly text: string }).text)) as never;
+    return new NamespaceFiles({
+      clock,
+      log,
+      store: (current) => new StateFile(paths.namespaceFile, STORED_FORM, current),
+      config: () => ports.config(),
+      document: () => openConfigFile(configFile).document,
+      check: (text) => ports.checkConfig(text),
+      change: (edit, by) =>
+        changeServerFile(
+          { configFile, call: (method, params) => call(method, params, by), out: () => undefined, note: () => undefined },
+          edit,
+        ),
+      clients: () => this.inventory.clients(),
+      checkFence: (client) => ports.clients.fences.check(client),
     });
   }
 
@@ -264,12 +296,13 @@ export class Administration {
   }
 
   /**
-   * Loads what earlier runs of the server have saved: the remembered volumes of pools, the journal of requests, and the jobs. Must be
-   * called before the pools are opened.
+   * Loads what earlier runs of the server have saved: the remembered volumes of pools, the journal of requests, the file of the
+   * namespace, and the jobs. Must be called before the pools are opened.
    */
   async load(): Promise<void> {
     await this.ports.memory.load();
     await this.journal.load();
+    await this.namespaces.load();
     await this.jobs.jobs.load();
   }
 
@@ -415,6 +448,7 @@ export class Administration {
       ...accessHandlers(logged, verbs, clients, asker),
       ...clientNameHandlers(logged, verbs, clients, (node) => this.jobs.openIdsOf(node), asker),
       ...clientHandlers(this.ports, clients, inventory, asker),
+      ...this.namespaces.handlers(asker),
       ...observingHandlers(this.ports),
       ...readinessHandler(this.ports, this.pools, this.jobs.jobs, this.startedMs),
       ...witnessHandlers(log, this.ports.voters, this.ports.config().server.witness, asker),

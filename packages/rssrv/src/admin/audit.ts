@@ -9,6 +9,7 @@ import { SERVER_METHODS, type ServerMethodName, type ServerMethods } from '@rsio
 import { parseSince } from '@rsio/common/cli/since';
 import { isDeepStrictEqual } from 'node:util';
 import { counted } from '@rsio/base/lib/assert';
+import type { Param } from '@rsio/common/control/method-table';
 import type { Clock } from '@rsio/base/lib/clock';
 import { toRsError } from '@rsio/base/lib/errors';
 import { escapeControls } from '@rsio/base/lib/printable';
@@ -124,7 +125,7 @@ export class Audit {
       order: method,
       volume: volume === null ? null : shown(volumeText(volume)),
       volumeId,
-      asked: askedTexts(params),
+      asked: askedTexts(params, SERVER_METHODS[method].params),
       ...outcome,
       id,
       left: null,
@@ -244,8 +245,10 @@ function listed(params: object): readonly object[] {
   return Array.isArray(list) ? list.filter((one): one is object => typeof one === 'object' && one !== null) : [];
 }
 
-function askedTexts(params: object): string[] {
-  const given = Object.entries(params).filter(([key, value]) => !isTold(key, params) && value !== null && value !== undefined);
+function askedTexts(params: object, table: Readonly<Record<string, Param>>): string[] {
+  const given = Object.entries(params).filter(
+    ([key, value]) => table[key]?.isSecret !== true && !isTold(key, params) && value !== null && value !== undefined,
+  );
   return given.slice(0, AUDIT_LIST_MAX).map(([key, value]) => shown(`${key}=${valueText(value)}`));
 }
 
@@ -260,10 +263,11 @@ function differences(before: VolumeState | null, after: VolumeState | null): str
     .map((key) => shown(`${key}: ${valueText(was[key])} -> ${valueText(is[key])}`));
 }
 
-/** The changes that the answer of a reload names. */
+/** The changes that the answer of a reload, or of applying a file, names. */
 function told(result: unknown): string[] {
-  const { applied } = (result ?? {}) as { readonly applied?: unknown };
-  return Array.isArray(applied) ? applied.slice(0, AUDIT_LIST_MAX).map((one) => shown(String(one))) : [];
+  const { applied, changes } = (result ?? {}) as { readonly applied?: unknown; readonly changes?: unknown };
+  const list = Array.isArray(applied) ? applied : changes;
+  return Array.isArray(list) ? list.slice(0, AUDIT_LIST_MAX).map((one) => shown(String(one))) : [];
 }
 
 function valueText(value: unknown): string {

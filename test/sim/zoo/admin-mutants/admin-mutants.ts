@@ -1,9 +1,12 @@
-// Mutants of commands that clients send to a server (A1 to A6, G52): rights, repeated requests, requests that nobody waits for, the pace of
-// lists, long answers, and the announcements of changes. The zoo hunts these mutants in the worlds of explorers/admin-worlds.ts and
-// explorers/list-worlds.ts.
+// Mutants of commands that clients send to a server (A1 to A6, G52, G53): rights, repeated requests, requests that nobody waits for, the pace of
+// lists, long answers, and the announcements of changes. The zoo hunts these mutants in the worlds of explorers/admin-worlds.ts,
+// explorers/list-worlds.ts and explorers/namespace-worlds.ts.
 
 import type { ServerMethodName } from '@rsio/api/rssrv/server-methods';
+import { NamespaceSpread } from '@rsio/api/manage/namespace-spread';
 import { Audit, type Order } from '@rsio/rssrv/admin/audit';
+import { FileMemory } from '@rsio/rssrv/admin/namespace/applied-file';
+import { NamespaceFiles } from '@rsio/rssrv/admin/namespace/namespace-handlers';
 import { ClientPace, ReadTurns } from '@rsio/rssrv/admin/remote/client-pace';
 import { LongAnswers } from '@rsio/rssrv/admin/remote/long-answers';
 import { RemoteAsker } from '@rsio/rssrv/admin/remote/remote-requests';
@@ -108,7 +111,48 @@ const LISTS: readonly Mutant[] = [
   },
 ];
 
+type SessionKeys = ReadonlyMap<string, 'old' | 'new' | null>;
+type Answers = [readonly { readonly answer: object | null }[], readonly string[] | null];
+
+const NAMESPACES: readonly Mutant[] = [
+  {
+    name: 'key-ends-unproven',
+    rule: 'G53',
+    breaks: 'The old key of a client ends, although no session has proved the new one',
+    apply: () => override<NamespaceFiles, [], SessionKeys>(NamespaceFiles, 'sessionKeys', () => () => new Map([['venus', 'new']])),
+  },
+  {
+    name: 'key-ends-while-away',
+    rule: 'G53',
+    breaks: 'An old key ends, although a server that is away does not have the new one',
+    apply: () =>
+      override<object, Answers, string[]>(
+        NamespaceSpread,
+        'endable',
+        (original) => (self, answers, only) =>
+          original(
+            self,
+            answers.filter(({ answer }) => answer !== null),
+            only,
+          ),
+      ),
+  },
+  {
+    name: 'older-file-taken',
+    rule: 'G53',
+    breaks: 'A server takes a file, although it has a newer one, or another one of the same generation',
+    apply: () => override(FileMemory, 'checkNewer', () => () => undefined),
+  },
+  {
+    name: 'asker-shut-out',
+    rule: 'G53',
+    breaks: 'A file takes the right admin from the client that applies it',
+    apply: () => override(NamespaceFiles, 'checkOutcome', () => () => undefined),
+  },
+];
+
 export const ADMIN_MUTANTS: readonly Mutant[] = [
   ...[...REQUESTS, ...AUDIT].map((mutant): Mutant => ({ ...mutant, explorer: 'admin' })),
   ...LISTS.map((mutant): Mutant => ({ ...mutant, explorer: 'lists' })),
+  ...NAMESPACES.map((mutant): Mutant => ({ ...mutant, explorer: 'namespaces' })),
 ];

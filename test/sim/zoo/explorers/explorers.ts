@@ -34,6 +34,7 @@ import { lostPageWorld } from './lost-page-worlds.ts';
 import { lostWriteWorld } from './lost-write-worlds.ts';
 import { keyWorld } from './key-worlds.ts';
 import { listWorld } from './list-worlds.ts';
+import { namespaceWorld } from './namespace-worlds.ts';
 import { syncWorld } from './sync-worlds.ts';
 import { replacedWorld } from './replaced-worlds.ts';
 import { sharedLogWorld } from './shared-log-worlds.ts';
@@ -50,7 +51,7 @@ import { ANY, type WalkOptions, World } from '../../../mirrors/world.ts';
  * the syncs that a server makes without a request. `claims`: votes at a server with a replica, while revocations hang. `votes`: all kinds of
  * votes at such a server. `takes`: servers that take a shared pool. `keys`: servers whose shared disk has reservations.
  * `replaced`: a client that another instance replaces. `shared-logs`: a client of a shared volume. `admin`:
- * commands of clients. `lists`: announcements of changed volumes. `digests`: frames with flipped bits. `fences`: fenced
+ * commands of clients. `lists`: announcements of changed volumes. `namespaces`: files of the namespace at three servers. `digests`: frames with flipped bits. `fences`: fenced
  * clients.
  * `lost-writes`: holders and claims of a mirror, while machines crash. `copied-sources`: a piece that is copied from storage that loses
  * content. `data-processes`: the listener, with clients that have several data processes. `gates`: a gate whose process stands still at
@@ -82,6 +83,7 @@ export type Explorer =
   | 'digests'
   | 'fences'
   | 'lists'
+  | 'namespaces'
   | 'shared-logs'
   | 'copied-sources'
   | 'syncs'
@@ -139,6 +141,7 @@ async function faultOf(explorer: Explorer, options: Partial<WalkOptions>, seed: 
     if (explorer === 'shared-logs') return await sharedLogWorld(seed);
     if (explorer === 'admin') return await adminWorld(seed);
     if (explorer === 'lists') return await listWorld(seed);
+    if (explorer === 'namespaces') return await namespaceWorld(seed);
     if (explorer === 'digests') return digestWorld(seed);
     if (explorer === 'fences') return await fenceWorld(seed);
     if (explorer === 'syncs') return syncWorld(seed);

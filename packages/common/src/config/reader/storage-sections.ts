@@ -88,7 +88,7 @@ export function readRights(
   const uniques = new Uniques(findings);
   const rights: ClientRights[] = [];
   for (const content of contents) {
-    const line = readLine(content, findings);
+    const line = readRightsLine(content, findings);
     if (line === null) continue;
     uniques.claim(line.name, content.line, `client ${line.name} in [rights]`, 'give each client one line');
     for (const pool of line.pools ?? []) {
@@ -104,7 +104,8 @@ export function readRights(
   return rights;
 }
 
-function readLine({ text, line }: IniContent, findings: Findings): ClientRights | null {
+/** Reads a line of [rights]. The pools that it names are not looked for. */
+export function readRightsLine({ text, line }: Pick<IniContent, 'text' | 'line'>, findings: Findings): ClientRights | null {
   const form = schema.rights.lines;
   const [name = '', role = '', ...settings] = text.trim().split(/\s+/);
   const wrong = (what: string): null => {

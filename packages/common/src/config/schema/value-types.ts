@@ -202,6 +202,11 @@ export function percent(max: number): ValueType<number> {
 export const yesNo: ValueType<boolean> = words('boolean', { yes: true, no: false });
 export const offOn: ValueType<boolean> = words('boolean', { off: false, on: true });
 
+/** A text that another reader examines. */
+export const filledText: ValueType<string> = plain('text', 'a text of one line', (text) =>
+  text === '' ? refuse('text', text, filledText.allowed) : text,
+);
+
 export const name: ValueType<string> = plain('name', NAME_ALLOWED, (text) => parseName(text));
 
 const HOST_ADDRESS_ALLOWED = 'the IPv4 address or the IPv6 address (no zone) of a single host';

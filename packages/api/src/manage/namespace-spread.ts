@@ -1,0 +1,93 @@
+// Gives one order about a namespace to all its servers. rsconfig uses this module, and so does a world of the zoo. Invariants: an old key ends
+// only where every server of the namespace has the new one, and each session proves it; a server that does not answer is named, and does not
+// stop the others; all servers get one generation of a file. Rules: G53.
+
+import type { AppliedFile, SecondKeyView } from '../rssrv/namespace-methods.ts';
+import type { ServerMethods } from '../rssrv/server-methods.ts';
+import { type RsError, toRsError } from '@rsio/base/lib/errors';
+import { severalAtOnce } from '@rsio/base/structures/concurrency';
+
+type Answer = ServerMethods['namespace-apply']['result'];
+type Params = ServerMethods['namespace-apply']['params'];
+
+export interface SpreadPorts<P> {
+  /** The file that the server has applied last. Throws if the server does not answer. */
+  applied(place: P): Promise<AppliedFile | null>;
+  apply(place: P, params: Params): Promise<Answer>;
+  readonly atOnce: number;
+}
+
+/** What one server has answered. */
+export interface Spread<P> {
+  readonly place: P;
+  readonly answer: Answer | null;
+  /** Null: the server has done it. */
+  readonly error: RsError | null;
+}
+
+export interface SpreadOrder extends Pick<Params, 'text' | 'plan' | 'part' | 'clients' | 'prune'> {
+  /** Clients whose old key ends, if all servers have their new one. Null: those of which each server says so. */
+  readonly endKeys: readonly string[] | null;
+  /** Hash of a whole file; null for a part. */
+  readonly hash: string | null;
+}
+
+export class NamespaceSpread<P> {
+  private readonly ports: SpreadPorts<P>;
+
+  constructor(ports: SpreadPorts<P>) {
+    this.ports = ports;
+  }
+
+  /** Gives the order to all these servers, and ends old keys where it may. Never rejects. */
+  async give(places: readonly P[], order: SpreadOrder): Promise<Spread<P>[]> {
+    const generation = order.hash === null ? null : this.generationFor(order.hash, await this.appliedAt(places));
+    const round = (endKeys: readonly string[]): Promise<Spread<P>[]> =>
+      severalAtOnce(places, this.ports.atOnce, (place) => this.one(place, order, endKeys, generation));
+    const first = await round([]);
+    const ready = order.plan ? [] : this.endable(first, order.endKeys);
+    if (ready.length === 0) return first;
+    const second = await round(ready);
+    return second.map((now, index) => merged(first[index]!, now));
+  }
+
+  /** A server that does not answer is left out: it refuses the order later, if it has a newer file. */
+  private async appliedAt(places: readonly P[]): Promise<AppliedFile[]> {
+    const all = await severalAtOnce(places, this.ports.atOnce, (place) => this.ports.applied(place).catch(() => null));
+    return all.filter((file) => file !== null);
+  }
+
+  private async one(place: P, order: SpreadOrder, endKeys: readonly string[], generation: number | null): Promise<Spread<P>> {
+    const { text, plan, part, clients, prune } = order;
+    try {
+      const answer = await this.ports.apply(place, { text, plan, part, clients, prune, endKeys: [...endKeys], generation });
+      return { place, answer, error: null };
+    } catch (thrown) {
+      return { place, answer: null, error: toRsError(thrown) };
+    }
+  }
+
+  /** Returns the generation of a file with this hash: that of the newest one if it is the same file, else the next one. */
+  private generationFor(hash: string, applied: readonly AppliedFile[]): number {
+    const newest = applied.reduce((most, { generation }) => Math.max(most, generation), 0);
+    const isSame = newest > 0 && applied.every((file) => file.generation < newest || file.hash === hash);
+    return isSame ? newest : newest + 1;
+  }
+
+  /**
+   * Returns the clients whose other key may end: all servers have answered, and each that has two keys of the client says that its session
+   * there proves the right one. `only`: no other clients; null: all.
+   */
+  private endable(answers: readonly Pick<Spread<P>, 'answer'>[], only: readonly string[] | null): string[] {
+    if (answers.some(({ answer }) => answer === null)) return [];
+    const all: SecondKeyView[] = answers.flatMap(({ answer }) => answer?.secondKeys ?? []);
+    const names = [...new Set(all.map(({ client }) => client))].filter((name) => only === null || only.includes(name));
+    return names.filter((name) => all.every(({ client, isProven }) => client !== name || isProven));
+  }
+}
+
+/** The changes of both rounds, and the state after the second one. */
+function merged<P>(first: Spread<P>, now: Spread<P>): Spread<P> {
+  if (now.answer === null) return now;
+  return { ...now, answer: { ...now.answer, changes: [...(first.answer?.changes ?? []), ...now.answer.changes] } };
+}

@@ -1,0 +1,265 @@
+// Makes the rssrvcfg of one server say what the file of the namespace says. Pure. Invariants: what the file does not name stays, unless the
+// caller prunes; a client is never left without a key that it is known to have: its old key ends only while a session proves the other one;
+// an edit that is made again changes nothing; no sentence contains a key.
+
+import { isDeepStrictEqual } from 'node:util';
+import { RsError } from '@rsio/base/lib/errors';
+import type { NamespaceFile, WantedClient, WantedPeer } from './namespace-file.ts';
+import { rightsText } from './namespace-file.ts';
+import { Findings } from './reader/findings.ts';
+import type { IniDocument } from './reader/ini-document.ts';
+import { readRightsLine } from './reader/storage-sections.ts';
+import {
+  addClient,
+  addPeer,
+  addSecondKey,
+  changeClientLimits,
+  changeRights,
+  changeServerSection,
+  dropFirstKey,
+  removeClient,
+  removeServerSection,
+  setRights,
+} from './rssrvcfg-edit.ts';
+import { clientKeys } from './schema/client-keys.ts';
+import { SCHEMA } from './schema/schema.ts';
+import type { ClientRights, RssrvConfig } from './schema/types.ts';
+import { printValue } from './schema/value-types.ts';
+
+/** A client that has a key beside the one of the file. */
+export interface SecondKey {
+  readonly client: string;
+  /** Which of its two keys its session uses here; null: it has no session. */
+  readonly sessionKey: 'old' | 'new' | null;
+  /** The file has the newer one of the two keys. */
+  readonly isNewer: boolean;
+  /** The file has the newer key, and the session uses it, so that the older one can end. */
+  readonly isProven: boolean;
+}
+
+export interface NamespaceOrder {
+  readonly wanted: NamespaceFile;
+  /** The order is about the named clients only, and what it does not say of them stays. */
+  readonly isPart: boolean;
+  /** `new`: the named clients must not be there with another key. `known`: they must be there. */
+  readonly clients: 'any' | 'new' | 'known';
+  /** Clients and peers that the file does not name are removed. */
+  readonly prune: boolean;
+  /** Clients that have the key of the file at all servers: their other key may end. */
+  readonly endKeys: readonly string[];
+}
+
+export interface NamespaceEdit {
+  readonly document: IniDocument;
+  /** One sentence for each change. */
+  readonly changes: readonly string[];
+  /** Clients that are removed. */
+  readonly removed: readonly string[];
+  readonly secondKeys: readonly SecondKey[];
+  /** What this server has beyond the file, such as `client big-7`. */
+  readonly extra: readonly string[];
+}
+
+/** An edit in progress. */
+interface Draft {
+  document: IniDocument;
+  readonly changes: string[];
+  readonly removed: string[];
+  readonly secondKeys: SecondKey[];
+}
+
+/**
+ * `config`: what the document says. `sessionKey` returns which of two keys the session of a client uses. Throws E_CONFIG or
+ * E_UNKNOWN_CLIENT, never with a key, if the server cannot have what the file says.
+ */
+export function namespaceEdit(
+  document: IniDocument,
+  config: RssrvConfig,
+  order: NamespaceOrder,
+  sessionKey: (client: string) => SecondKey['sessionKey'],
+): NamespaceEdit {
+  const { wanted, isPart, prune, endKeys } = order;
+  const draft: Draft = { document, changes: [], removed: [], secondKeys: [] };
+  for (const [key, value] of wanted.settings) setSetting(draft, config, key, value);
+  for (const client of wanted.clients) {
+    checkThere(client, keysIn(config, client.name), order, config.server.name);
+    if (client.isAbsent) removeOne(draft, config, client.name);
+    else if (keysIn(config, client.name).length === 0) addOne(draft, config, client);
+    else changeOne(draft, config, client, isPart);
+  }
+  const twoKeyed = wanted.clients.filter(({ isAbsent }) => !isAbsent).map(({ name, key }) => ({ name, key }));
+  for (const one of twoKeyed) lookAtKeys(draft, config, one, endKeys, sessionKey(one.name));
+  const peers = wanted.peers.filter(({ server }) => server === config.server.name);
+  for (const peer of peers) setPeer(draft, peer);
+  const extraClients = isPart ? [] : namesBeyond(config.clients, wanted.clients);
+  const extraPeers = isPart ? [] : namesBeyond(config.peers, peers);
+  if (prune) {
+    for (const name of extraClients) removeOne(draft, config, name);
+    for (const name of extraPeers) removePeer(draft, name);
+  }
+  const extra = prune ? [] : [...extraClients.map((name) => `client ${name}`), ...extraPeers.map((name) => `peer ${name}`)];
+  return { ...draft, extra };
+}
+
+function namesBeyond(present: readonly { readonly name: string }[], wanted: readonly { readonly name: string }[]): string[] {
+  return present.map(({ name }) => name).filter((name) => !wanted.some((one) => one.name === name));
+}
+
+function keysIn({ clients }: RssrvConfig, name: string): readonly string[] {
+  const client = clients.find((one) => one.name === name);
+  return client === undefined ? [] : clientKeys(client);
+}
+
+/** Throws E_EXISTS or E_UNKNOWN_CLIENT if the order is not meant for a client with these keys. */
+function checkThere({ name, key }: WantedClient, keys: readonly string[], { clients }: NamespaceOrder, server: string): void {
+  if (clients === 'new' && keys.length > 0 && (key === null || !keys.includes(key)))
+    throw new RsError(
+      'E_EXISTS',
+      `Client ${name} exists on server ${server}: choose another name, or rsconfig client rekey ${name} changes its key`,
+      {
+        name,
+      },
+    );
+  if (clients === 'known' && keys.length === 0)
+    throw new RsError('E_UNKNOWN_CLIENT', `No client ${name} on server ${server}: rsconfig client add ${name} adds it`, { name });
+}
+
+type SettingKey = keyof typeof SCHEMA.rssrvcfg.namespace.keys;
+
+function setSetting(draft: Draft, { namespace }: RssrvConfig, key: string, value: string): void {
+  const entry = SCHEMA.rssrvcfg.namespace.keys[key as SettingKey];
+  const has = (namespace as unknown as Readonly<Record<string, unknown>>)[key];
+  if (isDeepStrictEqual(entry.type.parse(value), has)) return;
+  draft.document = changeServerSection(draft.document, 'namespace', null, [[key, value]]);
+  draft.changes.push(entry.type.isSecret ? `${key} is another key` : `${key}: ${shown(entry, has)} -> ${value}`);
+}
+
+function shown({ type }: (typeof SCHEMA.rssrvcfg.namespace.keys)[SettingKey], value: unknown): string {
+  const words = type as { readonly words?: readonly string[] };
+  if (typeof value === 'boolean' && words.words !== undefined) return value ? 'yes' : 'no';
+  return printValue(type as Parameters<typeof printValue>[0], value);
+}
+
+function removeOne(draft: Draft, config: RssrvConfig, name: string): void {
+  if (keysIn(config, name).length === 0) return;
+  draft.document = removeClient(draft.document, name);
+  draft.changes.push(`client ${name} is removed`);
+  draft.removed.push(name);
+}
+
+function addOne(draft: Draft, config: RssrvConfig, client: WantedClient): void {
+  const { name, key } = client;
+  if (key === null)
+    throw new RsError('E_UNKNOWN_CLIENT', `No client ${name} on server ${config.server.name}: rsconfig client add ${name} adds it`, {
+      name,
+    });
+  const rights = rightsHere(client, config);
+  // A line of a client that was removed by hand may be left in [rights].
+  draft.document = setRights(addClient(draft.document, name, key), name, lineOf(rights));
+  draft.changes.push(`client ${name} is added, with the right ${rights}`);
+}
+
+function changeOne(draft: Draft, config: RssrvConfig, client: WantedClient, isPart: boolean): void {
+  const { name, key } = client;
+  const keys = keysIn(config, name);
+  if (key !== null && !keys.includes(key)) {
+    if (keys.length > 1)
+      throw new RsError(
+        'E_CONFIG',
+        `Client ${name} has two keys on server ${config.server.name}, and the file has a third: end that change first ` +
+          `(rsadm client rekey ${name} --finish or --cancel there)`,
+        { name },
+      );
+    draft.document = addSecondKey(draft.document, name, key);
+    draft.changes.push(`client ${name} has a second key: both are valid until it uses the new one`);
+  }
+  const before = rightsIn(draft.document, name);
+  if (!isPart) {
+    const rights = rightsHere(client, config);
+    if (isSame(parsed(name, before), parsed(name, rights))) return;
+    draft.document = setRights(draft.document, name, lineOf(rights));
+  } else {
+    if (client.rights !== null) draft.document = changeRights(draft.document, name, rightsHere({ ...client, limits: [] }, config));
+    if (client.limits.length > 0) draft.document = changeClientLimits(draft.document, name, client.limits);
+    if (isSame(parsed(name, before), parsed(name, rightsIn(draft.document, name)))) return;
+  }
+  draft.changes.push(`client ${name}: the right ${before} -> ${rightsIn(draft.document, name)}`);
+}
+
+/**
+ * Notes a client with a key beside that of the file, and ends its older key if that may end. A newer key never ends here: the client may have
+ * it already, although its session still uses the older one. `key`: null for the newer one.
+ */
+function lookAtKeys(
+  draft: Draft,
+  config: RssrvConfig,
+  { name, key }: { readonly name: string; readonly key: string | null },
+  endKeys: readonly string[],
+  sessionKey: SecondKey['sessionKey'],
+): void {
+  const had = keysIn(config, name);
+  const keys = had.length === 1 && key !== null && !had.includes(key) ? [...had, key] : had;
+  if (keys.length < 2) return;
+  const isNewer = key === null || key === keys[1];
+  const isProven = isNewer && sessionKey === 'new' && had.length === 2;
+  if (!isProven || !endKeys.includes(name)) {
+    draft.secondKeys.push({ client: name, sessionKey, isNewer, isProven });
+    return;
+  }
+  draft.document = dropFirstKey(draft.document, name);
+  draft.changes.push(`client ${name} has one key again: its old key ends`);
+}
+
+function setPeer(draft: Draft, { name, entries, isAbsent }: WantedPeer): void {
+  const section = draft.document.sections.find((one) => one.type === 'peer' && one.name === name);
+  if (isAbsent) {
+    if (section !== undefined) removePeer(draft, name);
+    return;
+  }
+  const sorted = (list: readonly (readonly [string, string])[]): string[] => list.map(([key, value]) => `${key} ${value}`).toSorted();
+  const has = (section?.contents ?? []).flatMap(({ key, value }) => (key === null ? [] : [[key, value] as const]));
+  if (section !== undefined && isDeepStrictEqual(sorted(has), sorted(entries))) return;
+  const without = section === undefined ? draft.document : removeServerSection(draft.document, 'peer', name);
+  draft.document = addPeer(without, name, entries);
+  draft.changes.push(`peer ${name} ${section === undefined ? 'is added' : 'has other settings'}`);
+}
+
+function removePeer(draft: Draft, name: string): void {
+  draft.document = removeServerSection(draft.document, 'peer', name);
+  draft.changes.push(`peer ${name} is removed: copies from it stop`);
+}
+
+/** Returns the words after the client's name, without the pools that this server does not have. A client without a pool has the right `use`. */
+function rightsHere(client: WantedClient, { pools }: RssrvConfig): string {
+  const words = rightsText(client).split(/\s+/).slice(1);
+  const here = words.flatMap((word) => {
+    const [, list] = /^pool=(.+)$/.exec(word) ?? [];
+    if (list === undefined) return [word];
+    const present = list.split(',').filter((name) => pools.some((pool) => pool.name === name));
+    return present.length === 0 ? ['pool='] : [`pool=${present.join(',')}`];
+  });
+  if (!here.includes('pool=')) return here.join(' ');
+  const limits = here.filter((word) => /^(?:iops|bandwidth|burst)=/.test(word));
+  return ['use', ...limits].join(' ');
+}
+
+/** The right `use` without limits needs no line. */
+function lineOf(rights: string): string | null {
+  return rights === 'use' ? null : rights;
+}
+
+/** Returns the words after the client's name in [rights] of the document. */
+function rightsIn({ sections }: IniDocument, name: string): string {
+  const lines = sections.flatMap(({ type, contents }) => (type === 'rights' ? contents : []));
+  const words = lines.map(({ text }) => text.trim().split(/\s+/)).find(([first]) => first === name);
+  return words === undefined || words.length < 2 ? 'use' : words.slice(1).join(' ');
+}
+
+function parsed(name: string, rights: string): ClientRights | null {
+  return readRightsLine({ text: `${name} ${rights}`, line: 0 }, new Findings(''));
+}
+
+function isSame(one: ClientRights | null, other: ClientRights | null): boolean {
+  const setOf = (rights: ClientRights | null): unknown => rights && { ...rights, pools: rights.pools?.toSorted() ?? null };
+  return isDeepStrictEqual(setOf(one), setOf(other));
+}

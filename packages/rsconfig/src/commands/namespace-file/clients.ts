@@ -1,0 +1,200 @@
+// The commands that change a client at all servers of a namespace at once. rsadm has the same commands for one server. Each is a part of a
+// file of the namespace (spread.ts). Invariants: a new key is printed only once, and only if a server has it; no other output has a key.
+
+import type { SpreadOrder } from '@rsio/api/manage/namespace-spread';
+import { NAMESPACE_SECTIONS } from '@rsio/common/config/schema/namespace-sections';
+import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
+import { assignmentsOf } from '@rsio/common/cli/assignments';
+import { newKey } from '@rsio/common/cli/new-key';
+import { isName, NAME_ALLOWED, quoteText } from '@rsio/base/lib/units';
+import { object, orNull, text } from '@rsio/base/lib/shape';
+import { RsError } from '@rsio/base/lib/errors';
+import { sleep } from '@rsio/base/lib/waiting';
+import { CLIENT_BACK_MS, WAIT_POLL_MS } from '../../limits.ts';
+import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
+import { givenKey, keyFileOption } from '../../cli/key-input.ts';
+import { PLACE_OPTIONS, PLACE_SYNOPSIS } from '../server-volumes/door.ts';
+import { callAt, type Place, type PlaceFilter, placesOf } from '../server-volumes/servers.ts';
+import { showSpread } from './apply.ts';
+import { checkEncrypted, PLAIN_OPTION, SPREAD, type Spread, spread, spreadJson } from './spread.ts';
+
+type Entry = readonly [key: string, value: string];
+
+/** Gives an order about one client to all servers of a namespace. */
+async function order(
+  context: CommandContext,
+  places: readonly Place[],
+  name: string,
+  entries: readonly Entry[],
+  clients: SpreadOrder['clients'] = 'known',
+  endKeys: readonly string[] = [],
+): Promise<Spread[]> {
+  if (!isName(name)) throw usageError(`Wrong client name ${quoteText(name)}: allowed is ${NAME_ALLOWED}`);
+  for (const [key, value] of entries) if (/[\r\n]/.test(value)) throw usageError(`Wrong ${key}: give it in one line`);
+  const { namespaces } = await context.call('query', { refresh: false });
+  const namespaceid = namespaces.find((one) => one.name === places[0]?.namespace)?.namespaceid ?? 0;
+  const lines = [`[namespace ${places[0]?.namespace ?? ''}]`, `namespaceid = ${namespaceid}`, `[client ${name}]`];
+  const content = [...lines, ...entries.map(([key, value]) => `${key} = ${value}`), ''].join('\n');
+  return spread(context, places, { text: content, plan: false, part: true, clients, prune: false, endKeys, hash: null });
+}
+
+/** Returns the servers of one namespace. Throws E_USAGE if there are several namespaces, and none is named. */
+async function serversOf(context: CommandContext, filter: PlaceFilter): Promise<Place[]> {
+  const places = await placesOf(context, filter);
+  const names = [...new Set(places.map(({ namespace }) => namespace))];
+  if (names.length > 1) throw usageError(`The client belongs to one namespace, and there are ${names.join(', ')}: give --namespace`);
+  return places;
+}
+
+function ended(context: CommandContext, json: boolean, done: readonly Spread[]): number | undefined {
+  const code = done.every(({ error }) => error === null) ? 0 : 1;
+  if (json) return printJson(context, spreadJson(done)) ?? code;
+  showSpread(context, done);
+  return code;
+}
+
+const ALL_SERVERS = `The command acts at all servers of the namespace where this client has the right
+admin. A server that is away is named, and the exit code is 1 then: give the
+command again. rsadm has the same command for one server.`;
+
+export const CLIENT_ADD = defineCommand({
+  call: { by: 'words', words: 'client add' },
+  synopsis: `client add NAME [--key-file F|-] [--rights R] [--plain]\n${PLACE_SYNOPSIS}`,
+  summary: 'lets a client connect to all servers, and prints its key',
+  details: `${ALL_SERVERS}
+Only the key goes to stdout, so that it can be written to a file. To add the
+client at a server that was away, give that key with --key-file.`,
+  options: {
+    'key-file': keyFileOption('key of the client; default: a new one'),
+    rights: { kind: 'text', value: 'R', help: 'what the client may do, as in [rights] of rssrvcfg(5)' },
+    ...PLAIN_OPTION,
+    ...PLACE_OPTIONS,
+    json: JSON_OPTION,
+  },
+  json: object({ ...SPREAD.form.fields, key: orNull(text('Its new key; shown only here'), 'null: it was given, or no server has it') }),
+  operands: { min: 1, max: 1 },
+  run: async (context, { 'key-file': file, rights, plain, server, namespace, json }, [name = '']) => {
+    const places = await serversOf(context, { server, namespace });
+    if (!plain) await checkEncrypted(context, places);
+    const given = await givenKey(context, 'key', null, file);
+    const key = given ?? newKey();
+    const done = await order(context, places, name, [['key', key], ...(rights === null ? [] : [['rights', rights] as const])], 'new');
+    const isMade = given === null && done.some(({ answer }) => answer !== null);
+    const code = done.every(({ error }) => error === null) ? 0 : 1;
+    if (json) return printJson(context, { ...spreadJson(done), key: isMade ? key : null }) ?? code;
+    showSpread({ out: context.note, note: context.note }, done);
+    if (isMade) context.out(`${key}\n`);
+    return code;
+  },
+});
+
+export const CLIENT_RIGHTS = defineCommand({
+  call: { by: 'words', words: 'client rights' },
+  synopsis: `client rights NAME R ${PLACE_SYNOPSIS}`,
+  summary: 'changes what a client may do at all servers',
+  details: `${ALL_SERVERS}
+R is as in [rights] of rssrvcfg(5), such as "manage pool=fast limit=500g". A
+server that has none of the pools gives the right use.`,
+  options: { ...PLACE_OPTIONS, json: JSON_OPTION },
+  json: SPREAD,
+  operands: { min: 2, max: 4 },
+  run: async (context, { server, namespace, json }, [name = '', ...rights]) =>
+    ended(context, json, await order(context, await serversOf(context, { server, namespace }), name, [['rights', rights.join(' ')]])),
+});
+
+export const CLIENT_SET = defineCommand({
+  call: { by: 'words', words: 'client set' },
+  synopsis: `client set NAME KEY=VALUE... ${PLACE_SYNOPSIS}`,
+  summary: 'limits the I/O of a client at all servers',
+  details: `${ALL_SERVERS}
+The keys are iops, bandwidth and burst; off removes a limit. Each server limits
+the I/O of the client by itself.`,
+  options: { ...PLACE_OPTIONS, json: JSON_OPTION },
+  json: SPREAD,
+  operands: { min: 2, max: 4 },
+  run: async (context, { server, namespace, json }, [name = '', ...words]) => {
+    const limits = assignmentsOf(words, 'rsconfig').map(([key, value]) => [key, value ?? 'off'] as const);
+    const known = Object.keys(NAMESPACE_SECTIONS.group.keys).filter((key) => key !== 'rights');
+    const wrong = limits.find(([key]) => !known.includes(key));
+    if (wrong !== undefined) throw usageError(`No setting ${quoteText(wrong[0])} of a client: allowed are ${known.join(', ')}`);
+    return ended(context, json, await order(context, await serversOf(context, { server, namespace }), name, limits));
+  },
+});
+
+export const CLIENT_REMOVE = defineCommand({
+  call: { by: 'words', words: 'client remove' },
+  synopsis: `client remove NAME ${PLACE_SYNOPSIS}`,
+  summary: 'removes a client at all servers',
+  details: `${ALL_SERVERS}
+A server refuses the order while the client holds a volume there.`,
+  options: { ...PLACE_OPTIONS, json: JSON_OPTION },
+  json: SPREAD,
+  operands: { min: 1, max: 1 },
+  run: async (context, { server, namespace, json }, [name = '']) =>
+    ended(context, json, await order(context, await serversOf(context, { server, namespace }), name, [['state', 'absent']], 'any')),
+});
+
+export const CLIENT_REKEY = defineCommand({
+  call: { by: 'words', words: 'client rekey' },
+  synopsis: `client rekey NAME [--key-file F|- | --finish] [--plain]\n${PLACE_SYNOPSIS}`,
+  summary: 'changes the key of a client at all servers',
+  details: `In three steps:
+  1. rsconfig client rekey NAME prints a new key. All servers accept both keys
+     then. For a server that was away, give that key again with --key-file.
+  2. On the client, rsconfig namespace set NAMESPACE --nodekey-file F --reload
+     writes the new key to /etc/rscltcfg.
+  3. rsconfig client rekey NAME --finish makes the client log in again with the
+     new key, and drops the old one. It is refused unless all servers have the
+     new key, and the session at each of them uses it. The I/O of the client
+     pauses meanwhile, and nothing is lost.
+Only the key goes to stdout, so that it can be written to a file.`,
+  options: {
+    'key-file': keyFileOption('new key, from an earlier call'),
+    finish: { kind: 'flag', help: 'drop the old key' },
+    ...PLAIN_OPTION,
+    ...PLACE_OPTIONS,
+    json: JSON_OPTION,
+  },
+  json: object({ ...SPREAD.form.fields, key: orNull(text('The new key; shown only here'), 'null: none was made') }),
+  operands: { min: 1, max: 1 },
+  run: async (context, { 'key-file': file, finish, plain, server, namespace, json }, [name = '']) => {
+    if (finish && file !== null) throw usageError('--key-file belongs to the first step, without --finish');
+    const places = await serversOf(context, { server, namespace });
+    if (!finish && !plain) await checkEncrypted(context, places);
+    const given = await givenKey(context, 'key', null, file);
+    const key = finish || given !== null ? null : newKey();
+    const done = finish ? await finished(context, places, name) : await order(context, places, name, [['key', given ?? key ?? '']]);
+    const isMade = key !== null && done.some(({ answer }) => answer !== null);
+    const code = done.every(({ error }) => error === null) ? 0 : 1;
+    if (json) return printJson(context, { ...spreadJson(done), key: isMade ? key : null }) ?? code;
+    showSpread({ out: context.note, note: context.note }, done);
+    if (isMade) context.out(`${key ?? ''}\n`);
+    return code;
+  },
+});
+
+/**
+ * Makes the client log in again where its session uses the old key, and drops the old key when all its sessions use the new one. Throws
+ * E_IN_USE if they do not within CLIENT_BACK_MS; both keys stay valid then.
+ */
+async function finished(context: CommandContext, places: readonly Place[], name: string): Promise<Spread[]> {
+  const { clock } = context;
+  const untilMs = clock.monotonicMs() + CLIENT_BACK_MS;
+  let hasKicked = false;
+  for (;;) {
+    const done = await order(context, places, name, [], 'known', [name]);
+    const waiting = done.filter(({ answer }) => answer?.secondKeys.some(({ client }) => client === name) === true);
+    if (waiting.length === 0 || done.some(({ answer }) => answer === null)) return done;
+    for (const { place, answer } of hasKicked ? [] : waiting)
+      if (answer?.secondKeys.some(({ client, isProven, sessionKey }) => client === name && !isProven && sessionKey !== null) === true)
+        await callAt(context, place, 'client-kick', { name });
+    hasKicked = true;
+    if (clock.monotonicMs() > untilMs)
+      throw new RsError(
+        'E_IN_USE',
+        `Client ${name} has not used its new key at ${waiting.map(({ place }) => place.server).join(', ')}, and keeps both: ` +
+          'give it the key (step 2), and try again',
+      );
+    await sleep(clock, WAIT_POLL_MS);
+  }
+}

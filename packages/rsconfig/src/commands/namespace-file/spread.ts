@@ -1,0 +1,90 @@
+// Gives orders about the namespace to all its servers, through rsiod. Invariant: keys go over encrypted paths only, unless the person says
+// otherwise.
+
+import { NamespaceSpread, type Spread as SpreadAt, type SpreadOrder } from '@rsio/api/manage/namespace-spread';
+import { NAMESPACE_METHODS } from '@rsio/api/rssrv/namespace-methods';
+import type { OptionSpec } from '@rsio/common/cli/command';
+import { list, object, orNull, text } from '@rsio/base/lib/shape';
+import { RsError } from '@rsio/base/lib/errors';
+import { ADMIN_PARAMS_MAX_BYTES } from '@rsio/protocol/wire/limits';
+import type { CommandContext } from '../../cli/context.ts';
+import { INVENTORY_WAIT_MS, SERVERS_ASKED_AT_ONCE_MAX } from '../../limits.ts';
+import { callAt, type Place, placesOf } from '../server-volumes/servers.ts';
+
+type Context = Pick<CommandContext, 'call' | 'clock'>;
+export type Spread = SpreadAt<Place>;
+
+export const PLAIN_OPTION = {
+  plain: { kind: 'flag', help: 'send keys even over paths without tls = on' },
+} as const satisfies Readonly<Record<string, OptionSpec>>;
+
+/** The answers of all servers, for --json. */
+export const SPREAD = object({
+  servers: list(
+    object({
+      namespace: text(),
+      server: text(),
+      error: orNull(object({ code: text('Stable: E_...'), message: text() }), 'Why the server has not done it; null: it has'),
+      result: orNull(NAMESPACE_METHODS['namespace-apply'].result),
+    }),
+  ),
+});
+
+export function spreadJson(spread: readonly Spread[]): object {
+  const servers = spread.map(({ place, answer, error }) => ({
+    namespace: place.namespace,
+    server: place.server,
+    error: error === null ? null : { code: error.code, message: error.message },
+    result: answer,
+  }));
+  return { servers };
+}
+
+/** Returns the servers of the namespace with this number. Throws E_USAGE if the client has no such namespace. */
+export async function placesOfNamespace(context: Context, namespaceid: number, file: string): Promise<Place[]> {
+  const { namespaces } = await context.call('query', { refresh: false });
+  const found = namespaces.find((one) => one.namespaceid === namespaceid);
+  if (found !== undefined) return placesOf(context, { namespace: found.name, server: null });
+  throw new RsError(
+    'E_USAGE',
+    `This client has no namespace with the namespaceid ${namespaceid} of ${file}: rsconfig join HOST adds one, or run rsadm apply on each server`,
+  );
+}
+
+/** Throws E_TLS if a path to one of the servers may be plain. */
+export async function checkEncrypted(context: Context, places: readonly Place[]): Promise<void> {
+  const { namespaces } = await context.call('query', { refresh: false });
+  for (const { namespace, server } of places) {
+    const paths = namespaces.find(({ name }) => name === namespace)?.servers.find(({ name }) => name === server)?.paths ?? [];
+    if (paths.every(({ tls, cipher, state }) => tls && (cipher !== null || state === 'down'))) continue;
+    throw new RsError(
+      'E_TLS',
+      `The paths to server ${server} of ${namespace} are not encrypted, and the order has keys: set tls = on ` +
+        `(rsconfig namespace set ${namespace} tls=on --reload), run rsadm apply on the server, or give --plain`,
+    );
+  }
+}
+
+/** Gives the order to all these servers. Never rejects. */
+export function spread(context: Context, places: readonly Place[], order: SpreadOrder): Promise<Spread[]> {
+  const checked = (place: Place): void => {
+    if (!place.isConnected) throw new RsError('E_NO_PATH', `${place.server} is away: ${place.trouble}`);
+  };
+  const all = new NamespaceSpread<Place>({
+    atOnce: SERVERS_ASKED_AT_ONCE_MAX,
+    applied: async (place) => {
+      checked(place);
+      return (await callAt(context, place, 'namespace-show', {}, INVENTORY_WAIT_MS)).applied;
+    },
+    apply: async (place, params) => {
+      checked(place);
+      if (Buffer.byteLength(JSON.stringify(params)) > ADMIN_PARAMS_MAX_BYTES)
+        throw new RsError(
+          'E_LIMIT',
+          `The file is too long for a client, which may send ${ADMIN_PARAMS_MAX_BYTES} bytes: run rsadm apply on each server`,
+        );
+      return await callAt(context, place, 'namespace-apply', params);
+    },
+  });
+  return all.give(places, order);
+}

@@ -1,0 +1,156 @@
+// Executes the methods about the file of the namespace: compares it with rssrvcfg, edits rssrvcfg and applies it, and remembers which file
+// was applied last. Invariants: one order at a time edits the file, and as a whole or not at all; an order never takes the right admin or the
+// key from the client that gives it; a client that holds a volume here is not removed; a file never replaces a newer one. Rules: G53.
+
+import { readNamespaceFile } from '@rsio/common/config/namespace-file';
+import { type NamespaceEdit, namespaceEdit, type NamespaceOrder } from '@rsio/common/config/namespace-edit';
+import { throwProblems } from '@rsio/common/config/reader/findings';
+import { type IniDocument, printIni } from '@rsio/common/config/reader/ini-document';
+import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
+import { keysOf } from '@rsio/common/config/schema/client-keys';
+import type { RssrvConfig } from '@rsio/common/config/schema/types';
+import type { HandlersOf } from '@rsio/common/control/control-server';
+import type { NAMESPACE_METHODS } from '@rsio/api/rssrv/namespace-methods';
+import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
+import type { ClientView } from '@rsio/api/views/views';
+import { RsError } from '@rsio/base/lib/errors';
+import { OneByOne } from '@rsio/base/structures/one-by-one';
+import { eventOf } from '../../events/event-log.ts';
+import { type Asker, clientAsker } from '../../pools/asker.ts';
+import { FileMemory, type MemoryPorts } from './applied-file.ts';
+
+export interface NamespacePorts extends MemoryPorts {
+  config(): RssrvConfig;
+  /** Reads rssrvcfg. Throws if it cannot be edited. */
+  document(): IniDocument;
+  /** Throws if a reload with this text would be refused. */
+  check(text: string): Promise<unknown>;
+  /** Edits rssrvcfg, and brings it into force. Throws, and leaves the file as it was, if it cannot come into force. */
+  change(edit: (document: IniDocument) => IniDocument, by: string): Promise<unknown>;
+  /** The clients, with the keys that their sessions use, and the volumes that they hold. */
+  clients(): readonly Pick<ClientView, 'name' | 'sessionKey' | 'volumes'>[];
+  /** Throws E_FENCED if the client is kept out. */
+  checkFence(client: string): void;
+}
+
+type Params = ServerMethods['namespace-apply']['params'];
+type Applied = ServerMethods['namespace-apply']['result'];
+
+export class NamespaceFiles {
+  private readonly ports: NamespacePorts;
+  private readonly memory: FileMemory;
+  private readonly turns = new OneByOne();
+
+  constructor(ports: NamespacePorts) {
+    this.ports = ports;
+    this.memory = new FileMemory(ports);
+  }
+
+  /** Never rejects. */
+  load(): Promise<void> {
+    return this.memory.load();
+  }
+
+  handlers(asker: Asker): HandlersOf<typeof NAMESPACE_METHODS> {
+    return {
+      'namespace-show': () => this.show(),
+      'namespace-apply': (params) => this.turns.run(() => this.apply(params, asker)),
+    };
+  }
+
+  private show(): ServerMethods['namespace-show']['result'] {
+    const { server, namespace } = this.ports.config();
+    const base = { server: server.name, namespaceid: namespace.namespaceid };
+    const { text, view: applied } = this.memory;
+    if (text === null) return { ...base, applied: null, drift: [], extra: [], secondKeys: [] };
+    const order = { wanted: this.wanted(text, false), isPart: false, clients: 'any', prune: false, endKeys: [] } as const;
+    const { changes, extra, secondKeys } = this.edited(this.ports.document(), order);
+    return { ...base, applied, drift: changes, extra, secondKeys };
+  }
+
+  private async apply({ text: given, plan, part, clients, prune, endKeys, generation }: Params, asker: Asker): Promise<Applied> {
+    const { ports } = this;
+    asker.needs('admin', 'apply files of the namespace');
+    if (asker.node !== null) ports.checkFence(asker.node);
+    if (part && (prune || generation !== null)) throw new RsError('E_USAGE', 'prune and generation belong to a whole file: leave out part');
+    const order = { wanted: this.wanted(given, part), isPart: part, clients, prune, endKeys };
+    if (!part) this.memory.checkNewer(given, generation, ports.config().server.name);
+    let outcome: NamespaceEdit | null = null;
+    const edit = (document: IniDocument): IniDocument => {
+      outcome = this.edited(document, order);
+      this.checkOutcome(outcome, asker);
+      return outcome.document;
+    };
+    const document = ports.document();
+    const planned = edit(document);
+    const isChange = printIni(planned) !== printIni(document);
+    if (isChange && plan) await ports.check(printIni(planned));
+    else if (isChange) await ports.change(edit, asker.by);
+    const { changes, extra, secondKeys } = outcome ?? this.edited(document, order);
+    if (!plan && !part) await this.remember(given, generation, asker.by);
+    return {
+      server: ports.config().server.name,
+      changes: [...changes],
+      extra: [...extra],
+      secondKeys: [...secondKeys],
+      applied: this.memory.view,
+    };
+  }
+
+  private edited(document: IniDocument, order: NamespaceOrder): NamespaceEdit {
+    const config = parseRssrvConfig(printIni(document), this.ports.config().file);
+    const sessionKeys = this.sessionKeys();
+    return namespaceEdit(document, config, order, (client) => sessionKeys.get(client) ?? null);
+  }
+
+  /** Which of its two keys the session of each client uses. */
+  private sessionKeys(): ReadonlyMap<string, ClientView['sessionKey']> {
+    return new Map(this.ports.clients().map(({ name, sessionKey }) => [name, sessionKey]));
+  }
+
+  /** Throws E_CONFIG if the text is wrong, or is of another namespace. */
+  private wanted(given: string, isPart: boolean): NamespaceOrder['wanted'] {
+    const { wanted, problems } = readNamespaceFile(given, 'the file of the namespace', isPart);
+    throwProblems('the file of the namespace', problems);
+    const { namespace, server } = this.ports.config();
+    if (wanted === null || wanted.namespaceid !== namespace.namespaceid)
+      throw new RsError(
+        'E_CONFIG',
+        `Server ${server.name} is of the namespace with the namespaceid ${namespace.namespaceid}, and the file of ${wanted?.namespaceid}: ` +
+          'apply it to the servers of its own namespace',
+      );
+    return wanted;
+  }
+
+  /** Throws E_RIGHTS or E_IN_USE if the edit would shut out its asker, or would stop the I/O of a client. */
+  private checkOutcome({ document, removed }: NamespaceEdit, asker: Asker): void {
+    for (const { name: client, volumes: held } of removed.length === 0 ? [] : this.ports.clients()) {
+      if (held.length === 0 || !removed.includes(client)) continue;
+      const server = this.ports.config().server.name;
+      const remedy = `detach there first, or run rsadm client remove ${client} --force on ${server}, which stops its I/O`;
+      throw new RsError('E_IN_USE', `Client ${client} holds ${held.join(', ')} of server ${server}: ${remedy}`, { client });
+    }
+    if (asker.node === null) return;
+    const before = this.ports.config();
+    const after = parseRssrvConfig(printIni(document), this.ports.config().file);
+    const hadKeys = keysOf(before.clients, asker.node);
+    const hasKeys = keysOf(after.clients, asker.node);
+    if (clientAsker(asker.node, after).has('admin') && hadKeys.some((key) => hasKeys.includes(key))) return;
+    throw new RsError(
+      'E_RIGHTS',
+      `The file would take the right admin or the key from ${asker.by}, which applies it: add it to the file, or run rsadm apply on the server`,
+      { node: asker.node },
+    );
+  }
+
+  private async remember(given: string, generation: number | null, by: string): Promise<void> {
+    const { ports } = this;
+    if (!(await this.memory.remember(given, generation, by))) return;
+    const { view } = this.memory;
+    const what = `generation ${view?.generation} (${view?.hash}), by ${by}`;
+    ports.log.info(`The file of the namespace was applied: ${what}`, {
+      ...eventOf(`namespace ${ports.config().namespace.name}`, '-', 'applied', what),
+      audit: true,
+    });
+  }
+}
