@@ -2,7 +2,7 @@
 // only where every server of the namespace has the new one, and each session proves it; a server that does not answer is named, and does not
 // stop the others; all servers get one generation of a file. Rules: G53.
 
-import type { AppliedFile, SecondKeyView } from '../rssrv/namespace-methods.ts';
+import type { AppliedFile, NamespaceShown, SecondKeyView } from '../rssrv/namespace-methods.ts';
 import type { ServerMethods } from '../rssrv/server-methods.ts';
 import { type RsError, toRsError } from '@rsio/base/lib/errors';
 import { severalAtOnce } from '@rsio/base/structures/concurrency';
@@ -90,4 +90,22 @@ export class NamespaceSpread<P> {
 function merged<P>(first: Spread<P>, now: Spread<P>): Spread<P> {
   if (now.answer === null) return now;
   return { ...now, answer: { ...now.answer, changes: [...(first.answer?.changes ?? []), ...now.answer.changes] } };
+}
+
+/** Returns why the file of a server is not the newest one of its namespace; null if it is, or if the server did not answer. */
+export function olderText(own: NamespaceShown | null, all: readonly (NamespaceShown | null)[]): string | null {
+  if (own === null) return null;
+  const files = all.flatMap((one) => (one === null || one.applied === null ? [] : [{ ...one.applied, server: one.server }]));
+  const newest = files.reduce<(typeof files)[number] | null>(
+    (best, file) => (best === null || file.generation > best.generation ? file : best),
+    null,
+  );
+  if (newest === null) return null;
+  if (own.applied === null)
+    return `no file was applied here, and ${newest.server} has generation ${newest.generation}: apply the file again`;
+  if (own.applied.generation < newest.generation)
+    return `it has generation ${own.applied.generation}, and ${newest.server} has ${newest.generation}: apply the file again`;
+  return own.applied.hash === newest.hash
+    ? null
+    : `it has another file of generation ${newest.generation} than ${newest.server}: compare the files, and apply the right one again`;
 }

@@ -25,6 +25,16 @@ export function changeWarnings(change: ServerMethods['change-show']['result']['c
   return [`The server has been busy for ${lasts} with ${change.what}${others}: if it hangs, check the file systems of the pools`];
 }
 
+/** `shown`: the answer of the method namespace-show; null if the server has not answered. */
+export function driftWarnings(shown: ServerMethods['namespace-show']['result'] | null): string[] {
+  if (shown === null || shown.drift.length === 0) return [];
+  const [first = '', ...more] = shown.drift;
+  const others = more.length === 0 ? '' : `, and ${plural(more.length, 'other difference')}`;
+  return [
+    `Server ${shown.server} differs from the file of its namespace (${first}${others}): rsadm drift names them, and apply removes them`,
+  ];
+}
+
 /** `records`: the records in the answer of the method witness-list. */
 export function witnessWarnings(records: ServerMethods['witness-list']['result']['records']): string[] {
   return records.flatMap(({ mirror, trouble }) => (trouble === null ? [] : [`This server does not vote for mirror ${mirror}: ${trouble}`]));

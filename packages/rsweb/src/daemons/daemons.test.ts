@@ -81,6 +81,7 @@ function serverFacts(more: Partial<ServerFacts> = {}): ServerFacts {
     stats: { sessions: [], waits: [] },
     change: null,
     witnesses: [],
+    file: null,
     events: [],
     wallMs: NOW_MS,
     monotonicMs: 1_000,

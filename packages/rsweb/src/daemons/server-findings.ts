@@ -2,7 +2,7 @@
 // Invariant: the sentences are the same as those of rsadm.
 
 import { waitWarnings } from '@rsio/api/views/server-stats';
-import { changeWarnings, poolWarnings, volumeWarnings, witnessWarnings } from '@rsio/api/manage/server-warnings';
+import { changeWarnings, driftWarnings, poolWarnings, volumeWarnings, witnessWarnings } from '@rsio/api/manage/server-warnings';
 import type { ManagedVolumeView, PoolView } from '@rsio/api/views/views';
 import { hrefOf, clientId, poolId, serverId, volumeId } from '../model/ids.ts';
 import { POOL_ERROR, POOL_WARNING } from '../limits.ts';
@@ -16,6 +16,7 @@ export function serverFindings(facts: ServerFacts): Finding[] {
   const ofServer = [
     ...changeWarnings(facts.change, facts.wallMs).map((sentence) => finding('warning', 'busy', sentence, server)),
     ...witnessWarnings(facts.witnesses).map((sentence, at) => finding('warning', `vote ${at}`, sentence, server)),
+    ...driftWarnings(facts.file).map((sentence) => finding('warning', 'drift', sentence, { ...server, commands: ['rsadm drift'] })),
     ...facts.interfaces.flatMap((one) => {
       if (one.state === 'listening') return [];
       const why = one.reason ?? 'rsadm interface list shows why';

@@ -20,6 +20,8 @@ export interface ServerFacts {
   readonly stats: Results['stats']['result'];
   readonly change: Results['change-show']['result']['change'];
   readonly witnesses: Results['witness-list']['result']['records'];
+  /** Null: the server has not answered, or is of an earlier release. */
+  readonly file: Results['namespace-show']['result'] | null;
   readonly events: Results['events']['result']['events'];
   /** The wall-clock time (`wallMs`) and the monotonic time (`monotonicMs`) at which the answers were received. */
   readonly wallMs: number;

@@ -15,7 +15,7 @@ import { EVENTS_ASKED, LOCAL_ANSWER_MS, SLOW_FACTS_MS } from '../limits.ts';
 import { localFailure, localMachine } from './local-machine.ts';
 import type { Source } from './source.ts';
 
-type Slow = Pick<ServerFacts, 'daemon' | 'interfaces' | 'volumes' | 'witnesses'>;
+type Slow = Pick<ServerFacts, 'daemon' | 'interfaces' | 'volumes' | 'witnesses' | 'file'>;
 
 export class LocalServer implements Source {
   readonly name = 'rssrv';
@@ -77,13 +77,14 @@ export class LocalServer implements Source {
     const nowMs = this.clock.monotonicMs();
     if (this.slow !== null && nowMs - this.slow.atMs < SLOW_FACTS_MS) return this.slow.facts;
     const asked = this.renewals;
-    const [daemon, interfaces, volumes, witnesses] = await Promise.all([
+    const [daemon, interfaces, volumes, witnesses, file] = await Promise.all([
       this.ask('daemon', {}),
       this.ask('interface-list', {}),
       this.ask('volume-list', { pool: null }),
       this.ask('witness-list', {}),
+      this.ask('namespace-show', {}).catch(() => null),
     ]);
-    const facts = { daemon, interfaces: interfaces.interfaces, volumes: volumes.volumes, witnesses: witnesses.records };
+    const facts = { daemon, interfaces: interfaces.interfaces, volumes: volumes.volumes, witnesses: witnesses.records, file };
     if (asked === this.renewals) this.slow = { facts, atMs: nowMs };
     return facts;
   }

@@ -1,6 +1,7 @@
 // Makes all servers of a namespace say what its file says, and shows what differs from it. Invariants: no output contains a key; a server
 // that was not reached is never shown as equal to the file.
 
+import { olderText } from '@rsio/api/manage/namespace-spread';
 import { APPLIED_FILE, NAMESPACE_SHOWN, type NamespaceShown, restNotes } from '@rsio/api/rssrv/namespace-methods';
 import { JSON_OPTION, printJson, WAIT_OPTION } from '@rsio/common/cli/command';
 import { alignColumns, toText } from '@rsio/common/cli/table';
@@ -131,24 +132,6 @@ servers answer, have the same file, and differ from it in nothing.`,
     return code;
   },
 });
-
-/** Returns why the file of a server is not the newest one of its namespace; null if it is, or if the server did not answer. */
-export function olderText(own: NamespaceShown | null, all: readonly (NamespaceShown | null)[]): string | null {
-  if (own === null) return null;
-  const files = all.flatMap((one) => (one === null || one.applied === null ? [] : [{ ...one.applied, server: one.server }]));
-  const newest = files.reduce<(typeof files)[number] | null>(
-    (best, file) => (best === null || file.generation > best.generation ? file : best),
-    null,
-  );
-  if (newest === null) return null;
-  if (own.applied === null)
-    return `no file was applied here, and ${newest.server} has generation ${newest.generation}: apply the file again`;
-  if (own.applied.generation < newest.generation)
-    return `it has generation ${own.applied.generation}, and ${newest.server} has ${newest.generation}: apply the file again`;
-  return own.applied.hash === newest.hash
-    ? null
-    : `it has another file of generation ${newest.generation} than ${newest.server}: compare the files, and apply the right one again`;
-}
 
 interface Row extends NamespaceShown {
   readonly namespace: string;

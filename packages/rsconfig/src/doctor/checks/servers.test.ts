@@ -27,7 +27,7 @@ function view(changes: Partial<ReplicationView>): ReplicationView {
 }
 
 function found(...replications: readonly ReplicationView[]): readonly string[] {
-  const server = { name: 'big-9', release: null, clockOffMs: null, sharesVolumes: false, replications, pools: [] };
+  const server = { name: 'big-9', release: null, clockOffMs: null, sharesVolumes: false, replications, pools: [], file: null };
   return checkServers(doctorFacts({ servers: [server] })).map(({ severity, object, what, where }) =>
     [severity, object, what, where].join(' | '),
   );
@@ -71,10 +71,29 @@ test('a pool without its reserve, and a pool that cannot be used, are errors; on
     pool({ name: 'full', isShort: true, freeBytes: 2 ** 20 }),
     pool({ name: 'gone', state: 'unavailable', reason: 'EIO' }),
   ];
-  const server = { name: 'big-9', release: null, clockOffMs: null, sharesVolumes: false, replications: [], pools };
+  const server = { name: 'big-9', release: null, clockOffMs: null, sharesVolumes: false, replications: [], pools, file: null };
   expect(checkServers(doctorFacts({ servers: [server] })).map(({ severity, object, what }) => [severity, object, what])).toEqual([
     ['warning', 'pool filled of big-9', 'It is more than 90% full, 512.0M of 1.0G free'],
     ['error', 'pool full of big-9', 'Less than its reserve is free, 1.0M of 1.0G free'],
     ['error', 'pool gone of big-9', 'It cannot be used: EIO'],
+  ]);
+});
+
+test('a server that differs from the file of its namespace, and one with an older file, are named', () => {
+  const file = (server: string, generation: number, drift: string[]) => ({
+    ...{ name: server, release: null, clockOffMs: null, sharesVolumes: false, replications: [], pools: [] },
+    file: {
+      server,
+      namespaceid: 200,
+      applied: { generation, hash: `${generation}`, atMs: 0, by: 'root' },
+      drift,
+      extra: [],
+      secondKeys: [],
+    },
+  });
+  const servers = [file('big-9', 2, []), file('big-8', 2, ['client big-2 is removed']), file('big-7', 1, [])];
+  expect(checkServers(doctorFacts({ servers })).map(({ object, what }) => [object, what])).toEqual([
+    ['server big-8', 'It differs from the file of its namespace: client big-2 is removed'],
+    ['server big-7', 'It differs from the file of its namespace: it has generation 1, and big-9 has 2: apply the file again'],
   ]);
 });

@@ -3,6 +3,7 @@
 // finding names the server on which its orders are given.
 
 import { listed } from '@rsio/common/cli/command';
+import { olderText } from '@rsio/api/manage/namespace-spread';
 import type { ReplicationView } from '@rsio/api/views/views';
 import { shownSize } from '@rsio/base/lib/units';
 import type { DoctorFacts } from '../gather/facts.ts';
@@ -12,6 +13,7 @@ const POOL_LIST = ['rsconfig pool list'];
 /** The states that only an order ends, and the one that may end by itself. */
 const BAD: ReadonlySet<ReplicationView['state']> = new Set(['refused', 'closed', 'diverged', 'split', 'failing']);
 
+const DRIFT = 'apply the file again, or write what was changed by hand into it';
 const POOL_DOWN = 'on the server, rsadm pool list names the cause, and rsadm pool check compares its files';
 const POOL_FULL = 'enlarge its file system, or remove volumes and snapshots there';
 const POOL_SHORT = `${POOL_FULL}: writes that need new space wait until then`;
@@ -25,7 +27,14 @@ function freeText({ freeBytes, totalBytes }: { readonly freeBytes: number | null
 
 export function checkServers({ servers }: DoctorFacts): Finding[] {
   const findings = new FindingList('servers');
-  for (const { name: server, replications, pools } of servers) {
+  const files = servers.map(({ file }) => file);
+  for (const { name: server, replications, pools, file } of servers) {
+    const older = olderText(file, files);
+    const differs = [...(older === null ? [] : [older]), ...(file?.drift ?? [])];
+    if (differs.length > 0)
+      findings.warning(`server ${server}`, `It differs from the file of its namespace: ${differs.join('; ')}`, null, DRIFT, [
+        'rsconfig drift',
+      ]);
     for (const { name, state, reason, isShort, fullPercent, ...space } of pools) {
       const object = `pool ${name} of ${server}`;
       if (state === 'unavailable')

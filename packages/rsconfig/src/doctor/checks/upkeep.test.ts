@@ -14,15 +14,15 @@ function said(changes: Partial<DoctorFacts>): string[] {
 
 test('a server with another release, and one that does not say', () => {
   const servers = [
-    { name: 'big-9', release: '0.9.0', clockOffMs: 0, sharesVolumes: false, replications: [], pools: [] },
-    { name: 'old', release: null, clockOffMs: null, sharesVolumes: false, replications: [], pools: [] },
-    { name: 'same', release: '1.0.0', clockOffMs: CLOCKS_DIFFER_MS - 1, sharesVolumes: false, replications: [], pools: [] },
+    { name: 'big-9', release: '0.9.0', clockOffMs: 0, sharesVolumes: false, replications: [], pools: [], file: null },
+    { name: 'old', release: null, clockOffMs: null, sharesVolumes: false, replications: [], pools: [], file: null },
+    { name: 'same', release: '1.0.0', clockOffMs: CLOCKS_DIFFER_MS - 1, sharesVolumes: false, replications: [], pools: [], file: null },
   ];
   expect(said({ servers })).toEqual(['warning: server big-9: It has release 0.9.0, and rsiod has 1.0.0']);
 });
 
 test('a server whose clients may change the volumes of each other, as every server before tenants', () => {
-  const servers = [{ name: 'big-9', release: null, clockOffMs: null, sharesVolumes: true, replications: [], pools: [] }];
+  const servers = [{ name: 'big-9', release: null, clockOffMs: null, sharesVolumes: true, replications: [], pools: [], file: null }];
   expect(said({ servers })).toEqual([
     'warning: server big-9: Several of its clients have the right manage, and each may change the volumes of the others',
   ]);
@@ -30,8 +30,8 @@ test('a server whose clients may change the volumes of each other, as every serv
 
 test('clocks that differ, in both directions', () => {
   const servers = [
-    { name: 'ahead', release: null, clockOffMs: CLOCKS_DIFFER_MS, sharesVolumes: false, replications: [], pools: [] },
-    { name: 'behind', release: null, clockOffMs: -3_600_000, sharesVolumes: false, replications: [], pools: [] },
+    { name: 'ahead', release: null, clockOffMs: CLOCKS_DIFFER_MS, sharesVolumes: false, replications: [], pools: [], file: null },
+    { name: 'behind', release: null, clockOffMs: -3_600_000, sharesVolumes: false, replications: [], pools: [], file: null },
   ];
   expect(said({ servers })).toEqual([
     'warning: server ahead: Its clock is 5 s ahead of the one of this machine',
@@ -40,7 +40,7 @@ test('clocks that differ, in both directions', () => {
 });
 
 test('a clock that was set after the session of rsiod began', () => {
-  const servers = [{ name: 'big-9', release: null, clockOffMs: 0, sharesVolumes: false, replications: [], pools: [] }];
+  const servers = [{ name: 'big-9', release: null, clockOffMs: 0, sharesVolumes: false, replications: [], pools: [], file: null }];
   const off = (clockOffMs: number | null) => [pathFacts(0, { report: report({ server: { ...report().server!, clockOffMs } }) })];
   expect(said({ servers, paths: off(7_200_000) })).toEqual(['warning: server big-9: Its clock is 7200 s ahead of the one of this machine']);
   expect(said({ servers: [{ ...servers[0]!, clockOffMs: 7_200_000 }], paths: off(0) })).toEqual([]);

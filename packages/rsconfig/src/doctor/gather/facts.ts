@@ -1,6 +1,7 @@
 // Types of the facts about the file, the machine, each tried path and the daemon. Invariant: facts are plain data; an unknown fact is null,
 // and checks ignore unknown facts.
 
+import type { NamespaceShown } from '@rsio/api/rssrv/namespace-methods';
 import type { IniDocument } from '@rsio/common/config/reader/ini-document';
 import type { ConfigWarning, RscltConfig } from '@rsio/common/config/schema/types';
 import type { ApplicationsView } from '@rsio/api/rsapp/app-methods';
@@ -50,6 +51,8 @@ export interface ServerFacts extends Pick<ServerView, 'name' | 'release' | 'cloc
   /** As far as the server shows them to this client. */
   readonly replications: readonly ReplicationView[];
   readonly pools: readonly PoolView[];
+  /** What differs from the file of its namespace; null: the server does not tell this client. */
+  readonly file: NamespaceShown | null;
 }
 
 export interface ApplicationFacts {

@@ -119,16 +119,18 @@ export async function gatherServers(context: CommandContext, { view }: DaemonFac
         servers.map(async (server) => {
           const place = { namespace, server: server.name };
           // A server that does not answer, refuses to or has an earlier release shows nothing.
-          const [daemonOf, copies, space] = await Promise.all([
+          const [daemonOf, copies, space, file] = await Promise.all([
             callAt(context, place, 'daemon', {}, DOCTOR_ANSWER_TIMEOUT_MS).catch(() => null),
             callAt(context, place, 'replication-list', {}, DOCTOR_ANSWER_TIMEOUT_MS).catch(() => null),
             callAt(context, place, 'pool-list', {}, DOCTOR_ANSWER_TIMEOUT_MS).catch(() => null),
+            callAt(context, place, 'namespace-show', {}, DOCTOR_ANSWER_TIMEOUT_MS).catch(() => null),
           ]);
           return {
             ...server,
             sharesVolumes: daemonOf?.sharesVolumes === true,
             replications: copies?.replications ?? [],
             pools: space?.pools ?? [],
+            file,
           };
         }),
       ),
