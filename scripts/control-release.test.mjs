@@ -9,8 +9,8 @@ import { allSchemas, schemaPrograms } from './json-schemas.mjs';
 import { ROOT } from './prepare.mjs';
 
 const load = (name, path) => import(join(ROOT, 'packages', name, 'src', `${path}.ts`));
-const { programs, version } = await schemaPrograms(load);
-const now = allSchemas(programs, version);
+const { programs, version, makers } = await schemaPrograms(load);
+const now = allSchemas(programs, version, makers);
 const kept = JSON.parse(readFileSync(join(ROOT, 'packages/api/src/testing/control-0.2.0.json'), 'utf8'));
 
 /** What differs on purpose. rsadm of 0.2.0 refuses such an answer to its question before the demotion, which 0.2.0 did not permit. */

@@ -35,8 +35,8 @@ function placeOf(page) {
 }
 
 async function makeSchemas() {
-  const { programs, version } = await schemaPrograms(compiled);
-  const schemas = withDefinitions(allSchemas(programs, version));
+  const { programs, version, makers } = await schemaPrograms(compiled);
+  const schemas = withDefinitions(allSchemas(programs, version, makers));
   for (const [name, schema] of Object.entries(schemas)) put(join(DOCS, 'json', `${name}.json`), schemaText(schema));
   put(join(DOCS, 'json/README.md'), schemasPage(readFileSync(join(ROOT, 'docs/JSON.md'), 'utf8'), schemas));
 }

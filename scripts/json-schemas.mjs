@@ -5,19 +5,21 @@
 const DRAFT = 'https://json-schema.org/draft/2020-12/schema';
 
 /**
- * Returns `programs` for allSchemas, and the version of the control interface. `load`: returns a promise of a module of a package, from the
- * sources or from the build.
+ * Returns `programs` and `makers` for allSchemas, and the version of the control interface. `load`: returns a promise of a module of a
+ * package, from the sources or from the build.
  */
 export async function schemaPrograms(load) {
   const { CONTROL_VERSION: version } = await load('common', 'control/method-table');
   const { CONTROL_METHODS } = await load('api', 'rsiod/methods');
   const { SERVER_METHODS } = await load('api', 'rssrv/server-methods');
   const { COPYING_METHODS } = await load('api', 'rssrv/replication-methods');
+  const makers = await load('base', 'lib/json-schema');
   // No schema describes what only servers ask of each other.
   const adm = Object.fromEntries(Object.entries(SERVER_METHODS).filter(([name]) => !Object.hasOwn(COPYING_METHODS, name)));
   const [rsconfig, rsadm] = [await load('rsconfig', 'command-table'), await load('rsadm', 'command-table')];
   return {
     version,
+    makers,
     programs: [
       { program: 'rsconfig', daemon: 'rsiod', commands: rsconfig.COMMANDS, methods: CONTROL_METHODS },
       { program: 'rsadm', daemon: 'rssrv', commands: rsadm.COMMANDS, methods: adm },
@@ -27,15 +29,16 @@ export async function schemaPrograms(load) {
 
 /**
  * Returns the schemas by name: one for each command with --json, and one for each control socket. `programs`: name, commands and methods of
- * each program, and the daemon whose control socket has these methods. The schemas of rsconfig have no prefix.
+ * each program, and the daemon whose control socket has these methods. `makers`: the module that makes schemas from shapes. The schemas of
+ * rsconfig have no prefix.
  */
-export function allSchemas(programs, version) {
+export function allSchemas(programs, version, makers) {
   const all = programs.flatMap(({ program, daemon, commands, methods }) => {
     const prefix = program === 'rsconfig' ? '' : `${program}-`;
     const own = commands.filter(({ json }) => json !== undefined);
     return [
-      ...own.map((command) => [prefix + fileNameOf(command.call), commandSchema(program, command)]),
-      [`${prefix}control`, controlSchema(daemon, methods, version)],
+      ...own.map((command) => [prefix + fileNameOf(command.call), commandSchema(program, command, makers)]),
+      [`${prefix}control`, controlSchema(daemon, methods, version, makers)],
     ];
   });
   return Object.fromEntries(all);
@@ -137,12 +140,12 @@ export function schemasPage(text, schemas) {
   return `${text.trimEnd()}\n\n## Schemas\n| output | schema |\n|---|---|\n${rows.join('\n')}\n`;
 }
 
-function commandSchema(program, { call, summary, json }) {
+function commandSchema(program, { call, summary, json }, { schemaOf }) {
   const what = call.by === 'words' && call.words === 'watch' ? 'each line of it' : 'what it prints';
   return { $schema: DRAFT, title: `${program} ${shown(call)} --json`, description: `${sentence(summary)} (${what})`, ...schemaOf(json) };
 }
 
-function controlSchema(daemon, methods, version) {
+function controlSchema(daemon, methods, version, { schemaOf, paramsSchema }) {
   const definitions = Object.entries(methods).flatMap(([name, { help, params, result }]) => [
     [`${name}.params`, { description: sentence(help), ...paramsSchema(params) }],
     [`${name}.result`, schemaOf(result)],
@@ -153,57 +156,6 @@ function controlSchema(daemon, methods, version) {
     description: `Version ${version}: parameters and results of the methods on RUN/control; docs/CONTROL.md describes requests and answers`,
     $defs: Object.fromEntries(definitions),
   };
-}
-
-/** An empty list says nothing that a schema without it would not say. */
-function objectOf(properties, required) {
-  const known = properties.length === 0 ? {} : { properties: Object.fromEntries(properties) };
-  return { type: 'object', ...known, ...(required.length === 0 ? {} : { required }) };
-}
-
-function paramsSchema(params) {
-  const properties = Object.entries(params).map(([name, { shape, default: preset }]) => [
-    name,
-    { ...schemaOf(shape), ...(preset === undefined ? {} : { default: preset }) },
-  ]);
-  const required = Object.entries(params).flatMap(([name, param]) => (param.default === undefined ? [name] : []));
-  return { ...objectOf(properties, required), additionalProperties: false };
-}
-
-function schemaOf({ form, help }) {
-  const described = help === null ? {} : { description: help };
-  switch (form.kind) {
-    case 'text':
-      return { ...described, type: 'string', ...(form.isFilled ? { minLength: 1 } : {}) };
-    case 'word': {
-      const words = `One of ${form.words.join(', ')}; later ones may come`;
-      return { description: help === null ? words : `${help}. ${words}`, type: 'string', examples: [...form.words] };
-    }
-    case 'number':
-      return { ...described, type: form.isWhole ? 'integer' : 'number', ...bound('minimum', form.min), ...bound('maximum', form.max) };
-    case 'flag':
-      return { ...described, type: 'boolean' };
-    case 'or-null':
-      return { ...described, anyOf: [schemaOf({ ...form.of, help: null }), { type: 'null' }] };
-    case 'list':
-      return { ...described, type: 'array', items: schemaOf(form.of) };
-    case 'optional':
-    case 'checked':
-      return schemaOf(form.of);
-    case 'record':
-      return { ...described, type: 'object' };
-    case 'object': {
-      const properties = Object.entries(form.fields).map(([name, shape]) => [name, schemaOf(shape)]);
-      const required = Object.entries(form.fields).flatMap(([name, shape]) => (shape.form.kind === 'optional' ? [] : [name]));
-      return { ...described, ...objectOf(properties, required) };
-    }
-    default:
-      throw new Error(`No schema for ${form.kind}: add it here`);
-  }
-}
-
-function bound(name, value) {
-  return value === null ? {} : { [name]: value };
 }
 
 function shown(call) {

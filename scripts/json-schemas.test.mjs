@@ -12,8 +12,8 @@ import { ROOT } from './prepare.mjs';
 const load = (name, path) => import(join(ROOT, 'packages', name, 'src', `${path}.ts`));
 const { misfit } = await load('base', 'lib/shape');
 const { expectSame } = await load('base', 'testing/quick-expect');
-const { programs, version: CONTROL_VERSION } = await schemaPrograms(load);
-const complete = allSchemas(programs, CONTROL_VERSION);
+const { programs, version: CONTROL_VERSION, makers } = await schemaPrograms(load);
+const complete = allSchemas(programs, CONTROL_VERSION, makers);
 const schemas = withDefinitions(complete);
 /** Commands of both programs, each with the prefix of its schema's name. */
 const COMMANDS = programs.flatMap(({ program, commands }) =>

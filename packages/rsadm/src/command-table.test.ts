@@ -30,3 +30,10 @@ test('each command follows from an entry, or has a reason for a body of its own'
   expect(words.toSorted()).toEqual([...derived, ...called, ...Object.values(BY_HAND).flat()].toSorted());
   expect(new Set(words).size).toBe(words.length);
 });
+
+test('each method that is a part of a command names one', () => {
+  const words = COMMANDS.map(({ call }) => shownCall(call));
+  const parts = ENTRIES.flatMap(({ command }) => ('partOf' in command ? [command.partOf] : []));
+  expect(parts).toContain('status');
+  expect(parts.filter((part) => !words.includes(part))).toEqual([]);
+});

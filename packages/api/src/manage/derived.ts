@@ -55,7 +55,7 @@ type Printer = Output & { readonly note: (sentence: string) => void };
 
 /** The command that follows from an entry; null if none does. */
 export function ownCommand<T extends object>(command: T | NoCommand): T | null {
-  return 'byHand' in command || 'calledBy' in command ? null : command;
+  return 'byHand' in command || 'partOf' in command || 'calledBy' in command ? null : command;
 }
 
 /** Shell command that prints the first column of the output of a command. */

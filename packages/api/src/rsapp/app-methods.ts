@@ -47,12 +47,14 @@ function applicationsTable(applications: readonly ApplicationView[], nowMs: numb
 export const APP_METHODS = {
   daemon: clientMethod({
     help: 'The daemon that answers, its version and its methods',
+    effect: 'reads',
     params: {},
     result: DAEMON,
-    command: { calledBy: 'each program' },
+    command: { partOf: 'doctor' },
   }),
   applications: clientMethod({
     help: 'The applications of rscltcfg, as this node sees them',
+    effect: 'reads',
     params: {},
     result: object({
       node: text('Name of this node'),
@@ -75,12 +77,14 @@ export const APP_METHODS = {
   }),
   events: clientMethod({
     help: 'The latest events of applications and of this node, or those after the event with this number; with waitMs, the answer waits for one',
+    effect: 'reads',
     params: EVENTS_PARAMS,
     result: EVENTS_RESULT,
-    command: { calledBy: 'events' },
+    command: { partOf: 'events' },
   }),
   'app-order': clientMethod({
     help: 'Executes an order of an administrator; an application that a node runs takes orders there. Answers when the order is done, or says why not',
+    effect: 'operates',
     params: {
       name: { shape: filledText(), what: 'the name of an application' },
       order: orderWord,
@@ -88,10 +92,11 @@ export const APP_METHODS = {
     },
     result: object({ application: APPLICATION }),
     waitMs: APP_ORDER_MS,
-    command: { calledBy: 'app start, stop, move, enable and disable' },
+    command: { partOf: 'app start' },
   }),
   drain: clientMethod({
     help: 'This node gives its applications away and takes none, until the end of the drain, also after a reboot',
+    effect: 'operates',
     params: { end: flagParam },
     result: object({ drained: flag(), applications: list(APPLICATION) }),
     waitMs: APP_ORDER_MS,
@@ -99,10 +104,11 @@ export const APP_METHODS = {
   }),
   reload: clientMethod({
     help: 'Reads the configuration file again; an error says why nothing was changed',
+    effect: 'administers',
     params: {},
     result: object({ applied: list(text(), 'A sentence for each change') }),
     waitMs: CONTROL_TIMEOUT_MS,
-    command: { calledBy: 'app add and app remove' },
+    command: { partOf: 'app add' },
   }),
 } as const;
 

@@ -14,13 +14,22 @@ export interface ClientCommand<P extends Params, R> extends CommandText<P, R, Sc
 /** A command as the table keeps it, without the types of its parameters and of its answer. */
 export type StoredClientCommand = ClientCommand<Params, Answer>;
 
+/**
+ * `reads`: the method changes nothing, and its answer has no keys. `operates`: it changes what the machine uses, such as attached volumes.
+ * `administers`: it also changes the configuration in force or ends the daemon, or it may give up data of a whole mirror. rsweb derives
+ * from it which tokens may call the method.
+ */
+type Effect = 'reads' | 'operates' | 'administers';
+
 export interface ClientMethod<P extends Params = Params, F extends Fields = Fields> extends ControlMethod<P, ValuesOf<F>> {
   readonly result: ObjectShape<F>;
+  readonly effect: Effect;
   readonly command: StoredClientCommand | NoCommand;
 }
 
 export function clientMethod<const P extends Params, const F extends Fields>(entry: {
   readonly help: string;
+  readonly effect: Effect;
   readonly params: P;
   readonly result: ObjectShape<F>;
   readonly waitMs?: number;

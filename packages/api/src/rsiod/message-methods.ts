@@ -23,6 +23,7 @@ const { missed, last, beganMs } = EVENTS_RESULT.form.fields;
 export const MESSAGE_METHODS = {
   'message-send': clientMethod({
     help: 'Sends a text to another node through each connected server, without a promise of delivery; null: in all namespaces',
+    effect: 'operates',
     params: {
       to: messageTo,
       text: messageText,
@@ -37,9 +38,11 @@ export const MESSAGE_METHODS = {
   }),
   messages: clientMethod({
     help: 'The latest messages to this node, or those after the message with this number; with waitMs, rsiod goes on asking the servers for one',
+    // It takes the messages from the servers.
+    effect: 'operates',
     params: EVENTS_PARAMS,
     result: object({ messages: list(MESSAGE), missed, last, beganMs }),
     waitMs: CONTROL_TIMEOUT_MS,
-    command: { calledBy: 'wait-event' },
+    command: { partOf: 'wait-event' },
   }),
 } as const;

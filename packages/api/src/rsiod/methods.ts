@@ -387,12 +387,14 @@ const namespaceName: Param<string> = { shape: filledText(), what: 'the name of a
 export const CONTROL_METHODS = {
   daemon: clientMethod({
     help: 'The daemon that answers, its version and its methods',
+    effect: 'reads',
     params: {},
     result: DAEMON,
-    command: { calledBy: 'each program' },
+    command: { partOf: 'doctor' },
   }),
   query: clientMethod({
     help: 'The namespaces with their servers, and the volumes that the servers offer; with refresh, rsiod asks the servers again',
+    effect: 'reads',
     params: { refresh: flagParam },
     result: object({ namespaces: list(NAMESPACE) }),
     waitMs: LIST_WAIT_MS + CONTROL_ANSWER_MS,
@@ -400,6 +402,7 @@ export const CONTROL_METHODS = {
   }),
   local: clientMethod({
     help: 'Volumes attached on this machine; with orders, also those that only an order has',
+    effect: 'reads',
     params: { orders: flagParam as Param<boolean | undefined> },
     result: object({
       attachments: list(ATTACHMENT),
@@ -409,6 +412,7 @@ export const CONTROL_METHODS = {
   }),
   attach: clientMethod({
     help: 'Attaches volumes by name; without names, all',
+    effect: 'operates',
     params: { names, readOnly: flagParam, server: nameOrNull, take: takeWord, owner: ownerName },
     result: object({ outcomes: list(ATTACH_OUTCOME) }),
     waitMs: CONTROL_TIMEOUT_MS,
@@ -416,6 +420,7 @@ export const CONTROL_METHODS = {
   }),
   'order-attach': clientMethod({
     help: 'Attaches one volume for an order until order-detach, or until the connection of this request is closed',
+    effect: 'operates',
     params: {
       name: { shape: filledText(), what: 'the name of a volume' } as Param<string>,
       readOnly: flagParam,
@@ -425,17 +430,19 @@ export const CONTROL_METHODS = {
     },
     result: object({ ticket: text('For order-detach'), outcome: ATTACH_OUTCOME }),
     waitMs: CONTROL_TIMEOUT_MS,
-    command: { calledBy: 'backup, restore and other commands that need a volume for a while' },
+    command: { calledBy: 'rsconfig, for as long as a command needs a volume' },
   }),
   'order-detach': clientMethod({
     help: 'Ends an order, and detaches its volume unless it has another owner',
+    effect: 'operates',
     params: { ticket: { shape: filledText(), what: 'the ticket of order-attach' } as Param<string> },
     result: object({}),
     waitMs: CONTROL_TIMEOUT_MS,
-    command: { calledBy: 'backup, restore and other commands that need a volume for a while' },
+    command: { calledBy: 'rsconfig, for as long as a command needs a volume' },
   }),
   detach: clientMethod({
     help: 'Detaches volumes by name; without names, all',
+    effect: 'operates',
     params: { names, force: flagParam, owner: ownerOrNull },
     result: object({ outcomes: list(ATTACH_OUTCOME) }),
     waitMs: CONTROL_TIMEOUT_MS,
@@ -443,48 +450,56 @@ export const CONTROL_METHODS = {
   }),
   status: clientMethod({
     help: 'Interfaces, paths, and stalled volumes',
+    effect: 'reads',
     params: {},
     result: STATUS,
     command: { byHand: '-m status', because: 'it waits for paths, and -v shows more' },
   }),
   stats: clientMethod({
     help: 'Counters and latencies',
+    effect: 'reads',
     params: {},
     result: STATS,
     command: { byHand: '-m stats', because: 'it asks twice, and shows rates' },
   }),
   gates: clientMethod({
     help: 'The gates, with their hosts and volumes',
+    effect: 'reads',
     params: {},
     result: object({ gates: list(GATE), aoe: optional(list(AOE_GATE, 'Those with protocol = aoe')) }),
     command: { byHand: 'gate list', because: 'it adds the gates that rsiod of an earlier release does not answer' },
   }),
   events: clientMethod({
     help: 'The latest state changes, or those after the event with this number, the oldest first; with waitMs, the answer waits for such an event',
+    effect: 'reads',
     params: EVENTS_PARAMS,
     result: EVENTS_RESULT,
     command: { byHand: 'events', because: 'it merges the events of rsapp' },
   }),
   reload: clientMethod({
     help: 'Reads the configuration file again; an error says why nothing was changed',
+    effect: 'administers',
     params: {},
     result: object({ applied: list(text(), 'A sentence for each change') }),
     command: { byHand: 'reload', because: 'it waits for paths' },
   }),
   restart: clientMethod({
     help: 'Ends this process so that its keeper starts another one, which continues with the devices; an error says why it cannot',
+    effect: 'administers',
     params: {},
     result: object({}),
     command: { byHand: 'restart', because: 'it waits for the next process' },
   }),
   stop: clientMethod({
     help: 'Ends rsiod; without force, fails while its devices are in use, and the error names them',
+    effect: 'administers',
     params: { force: flagParam },
     result: object({}),
     command: { byHand: 'stop', because: 'it waits for the end of rsiod' },
   }),
   probe: clientMethod({
     help: 'Measures the paths from an interface (name or address) to a server interface (name of its section, or address); null: all',
+    effect: 'operates',
     params: { interface: nameOrNull, remote: nameOrNull },
     result: object({ paths: list(PROBE), leftOut: list(LEFT_OUT) }),
     waitMs: CONTROL_TIMEOUT_MS,
@@ -492,6 +507,7 @@ export const CONTROL_METHODS = {
   }),
   'server-call': clientMethod({
     help: 'Passes a request on to a server, which checks the rights of this client. The methods are those of rssrv. null: the only namespace or server',
+    effect: 'operates',
     params: {
       namespace: nameOrNull,
       server: nameOrNull,
@@ -505,10 +521,11 @@ export const CONTROL_METHODS = {
     },
     result: object({ namespace: text(), server: text(), result: record('Answer of the server') }),
     waitMs: SERVER_CALL_MS,
-    command: { calledBy: 'each command about volumes of servers' },
+    command: { calledBy: 'each program that asks a server' },
   }),
   'snapshot-begin': clientMethod({
     help: 'Starts the triggers with snapshot-before; the caller then asks servers for these snapshots. If a trigger fails, this method fails',
+    effect: 'operates',
     params: {
       snapshots: {
         shape: list(object({ namespace: filledText(), name: filledText(), universe: count(), snapshot: filledText() })),
@@ -518,25 +535,28 @@ export const CONTROL_METHODS = {
     },
     result: object({ ticket: orNull(count('For snapshot-end, which the caller must call; null: there are no triggers')) }),
     waitMs: SERVER_CALL_MS,
-    command: { calledBy: 'volume snapshot' },
+    command: { calledBy: 'rsconfig, around a snapshot' },
   }),
   'snapshot-end': clientMethod({
     help: 'Starts the triggers with snapshot-after, once the servers have answered. If the caller ends without this call, rsiod starts them by itself',
+    effect: 'operates',
     params: {
       ticket: { shape: whole(1, Number.MAX_SAFE_INTEGER), what: 'the ticket of snapshot-begin' },
       error: { shape: orNull(text()), what: 'why no snapshot was made, or null', default: null },
     },
     result: object({ ended: flag('false: the triggers were started already') }),
-    command: { calledBy: 'volume snapshot' },
+    command: { calledBy: 'rsconfig, around a snapshot' },
   }),
   backups: clientMethod({
     help: 'When rsconfig backup has last made a backup of each volume on this machine',
+    effect: 'reads',
     params: {},
     result: object({ backups: list(BACKUP, 'The oldest first; one for each volume') }),
-    command: { calledBy: 'doctor' },
+    command: { partOf: 'doctor' },
   }),
   'backup-done': clientMethod({
     help: 'Notes that a backup of a snapshot is complete',
+    effect: 'operates',
     params: {
       namespace: namespaceName,
       name: { shape: filledText(), what: 'the name of a volume' },
@@ -544,14 +564,15 @@ export const CONTROL_METHODS = {
       snapshot: { shape: filledText(), what: 'the name of a snapshot' },
     },
     result: object({}),
-    command: { calledBy: 'backup' },
+    command: { calledBy: 'rsconfig, at the end of a backup' },
   }),
   'await-volume': clientMethod({
     help: 'Waits until a server lists a volume for this client, so that it can be attached',
+    effect: 'reads',
     params: { namespace: namespaceName, server: serverName, id: { shape: filledText(), what: 'the id of a volume' } },
     result: object({ listed: flag('false: the server did not list it in time') }),
     waitMs: CONTROL_TIMEOUT_MS,
-    command: { calledBy: 'volume create' },
+    command: { partOf: 'volume create' },
   }),
   ...MIRROR_METHODS,
   ...NOTE_METHODS,

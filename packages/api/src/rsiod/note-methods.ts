@@ -35,6 +35,7 @@ const volume: Param<string> = { shape: filledText(), what: 'the name of a volume
 export const NOTE_METHODS = {
   'volume-note': clientMethod({
     help: 'The note at a volume, which its holder has written, and the holder; with fresh, rsiod asks the servers for their lists first',
+    effect: 'reads',
     params: { volume, fresh: flagParam },
     result: VOLUME_NOTE,
     waitMs: CONTROL_TIMEOUT_MS,
@@ -42,6 +43,7 @@ export const NOTE_METHODS = {
   }),
   'volume-note-set': clientMethod({
     help: 'Replaces the note at a volume that is attached here; it is durable when the answer arrives',
+    effect: 'operates',
     params: { volume, note: { shape: filledText(), what: 'text of printable ASCII characters, at most 4096' } },
     result: object({}),
     waitMs: CONTROL_TIMEOUT_MS,
@@ -49,6 +51,7 @@ export const NOTE_METHODS = {
   }),
   'nodes-seen': clientMethod({
     help: 'For how long the servers of a volume have had no path of other nodes',
+    effect: 'reads',
     params: { volume, nodes: { shape: list(filledText()), what: `a list of at most ${NODES_ASKED_MAX} names` } },
     result: NODES_SEEN,
     waitMs: CONTROL_TIMEOUT_MS,

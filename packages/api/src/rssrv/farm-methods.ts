@@ -124,6 +124,6 @@ refused while a job uses the pool.`,
     },
     result: object({ isNew: flag() }),
     waitMs: SERVER_CHANGE_MS,
-    command: { calledBy: 'pool add' },
+    command: { partOf: 'pool add' },
   }),
 } as const;

@@ -130,7 +130,7 @@ continues or starts over after a restart of the server.`,
     },
     result: one,
     waitMs: SERVER_CHANGE_MS,
-    command: { calledBy: 'volume copy' },
+    command: { partOf: 'volume copy' },
   }),
   // Clients may not call this method, because a client must not make the server read files or connect to other machines.
   'volume-import': serverMethod({

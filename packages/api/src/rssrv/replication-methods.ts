@@ -166,7 +166,7 @@ export const SOURCE_METHODS = {
     params: { volumes: volumeNames, force: flagParam },
     result: object({ replication: orNull(REPLICATION, 'As it was; null: only marks were left') }),
     waitMs: SERVER_CHANGE_MS,
-    command: { calledBy: 'volume replicate' },
+    command: { partOf: 'volume replicate' },
   }),
   'replication-list': serverMethod({
     help: 'The replications from this server and to this server',
@@ -353,6 +353,6 @@ attached. OTHER is not changed, and can be removed afterwards.`,
     params: { volumes: volumeNames, suffix: { shape: filledText(), what: 'the end of the names of the clones' } },
     result: object({ volumes: list(VOLUME), momentMs: number('By the clock of the source') }),
     waitMs: SERVER_CHANGE_MS,
-    command: { calledBy: 'volume promote' },
+    command: { partOf: 'volume promote' },
   }),
 } as const;

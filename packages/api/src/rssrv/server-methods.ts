@@ -31,7 +31,7 @@ export const SERVER_METHODS = {
     shows: { methods: 'method' },
     params: {},
     result: SERVER_DAEMON,
-    command: { calledBy: 'each program' },
+    command: { partOf: 'status' },
   }),
   ...POOL_METHODS,
   ...FARM_METHODS,
@@ -63,7 +63,7 @@ export const SERVER_METHODS = {
         'null: the server makes no change',
       ),
     }),
-    command: { calledBy: 'status' },
+    command: { partOf: 'status' },
   }),
   reload: serverMethod({
     help: 'Reads the configuration file again; an error says why nothing was changed',

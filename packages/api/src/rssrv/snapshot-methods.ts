@@ -46,7 +46,7 @@ export const SNAPSHOT_METHODS = {
     params: { ...snapshot, onlyId },
     result: object({ volume: VOLUME }),
     waitMs: SERVER_CHANGE_MS,
-    command: { calledBy: 'volume remove' },
+    command: { partOf: 'volume remove' },
   }),
   'replica-snapshot': serverMethod({
     help: 'Makes a snapshot of a replica for the holder of its mirror, which has no change in flight. Before replica-snapshot-prove, it can only be removed',
@@ -172,7 +172,7 @@ export const IMAGE_METHODS = {
       job: orNull(JOB, 'Restores the volume from another pool; null: it is restored'),
     }),
     waitMs: SERVER_CHANGE_MS,
-    command: { calledBy: 'volume restore' },
+    command: { partOf: 'volume restore' },
   }),
   'volume-split': serverMethod({
     help: 'Makes an image an ordinary volume',

@@ -77,7 +77,9 @@ export interface CommandText<P extends Params, R, S extends Scene> {
 export type NoCommand =
   /** Words of the command that calls the method, and what it does beyond one call. */
   | { readonly byHand: string; readonly because: string }
-  /** What calls the method: a program, or a part of a command. */
+  /** Words of a command, a part of which is the method. */
+  | { readonly partOf: string }
+  /** The program that calls the method for itself: it has no meaning for a person. */
   | { readonly calledBy: string };
 
 export type Answer = Readonly<Record<string, unknown>>;
