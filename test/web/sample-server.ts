@@ -94,6 +94,7 @@ function pageOf(picture: Picture, url: URL, kind: string, id: string): Html | nu
     path: url.pathname,
     token: 'anna',
     mayManage: true,
+    mayOrder: () => true,
     csrf: 'csrf-of-tests',
     notice: url.searchParams.get('notice'),
     history: sampleHistory(),

@@ -15,6 +15,7 @@ import type { View } from './markup/view.ts';
 import type { History, HistoryName } from './model/history.ts';
 import type { HistoryRings } from './model/history-rings.ts';
 import { PICTURE_FORMAT } from './model/picture-shape.ts';
+import { permits } from './config/rights.ts';
 import type { Desk } from './orders/desk.ts';
 import { clientPage } from './pages/client.ts';
 import { confirmPage } from './pages/confirm.ts';
@@ -125,7 +126,8 @@ export class App {
   private async order(name: string, request: Request, visitor: Visitor): Promise<Reply> {
     const { desk, hub } = this;
     const { token, csrf } = visitor;
-    if (desk === null || token.rights !== 'manage') return forbidden(desk !== null);
+    if (desk === null || !permits(token.rights, 'operate', 'pages')) return forbidden(desk !== null);
+    if (desk.permits(name, token.rights) === false) return beyond();
     const outcome = await desk.take(name, request.form, token.name);
     if (outcome.kind === 'unknown') return notThere();
     // A program gets the outcome as text; a browser is sent to the page of the object.
@@ -144,7 +146,8 @@ export class App {
       nowMs: clock.wallMs(),
       path,
       token: token.name,
-      mayManage: desk !== null && token.rights === 'manage',
+      mayManage: desk !== null && permits(token.rights, 'operate', 'pages'),
+      mayOrder: (order) => desk?.permits(order, token.rights) === true,
       csrf: csrf ?? '',
       notice: desk?.notice(query.get('notice')) ?? null,
       history,
@@ -170,8 +173,17 @@ function notThere(): Answer {
 
 function forbidden(isManaging: boolean): Answer {
   const what = isManaging ? 'This token may look, and give no orders.' : 'This rsweb takes no orders.';
-  const remedy = isManaging ? 'Log in with a token that has rights = manage.' : 'Start it with --manage.';
+  const remedy = isManaging ? 'Log in with a token that has rights = operate or admin.' : 'Start it with --manage.';
   return problem({ status: 403, title: 'No orders', what, remedy });
+}
+
+function beyond(): Answer {
+  return problem({
+    status: 403,
+    title: 'No such order',
+    what: 'This token may not give this order.',
+    remedy: 'Log in with a token that has rights = admin.',
+  });
 }
 
 function problem(error: ErrorView): Answer {

@@ -17,19 +17,22 @@ import { parseName, plural } from '@rsio/base/lib/units';
 import { copyToStderr, openLog } from '@rsio/base/log/log';
 import { hostname } from 'node:os';
 import { serverIdentity } from './config/credentials.ts';
+import type { WebRight } from './config/rights.ts';
 import { loadWebConfig, type WebConfig } from './config/rswebcfg.ts';
+import { WEB_SCHEMA } from './config/schema.ts';
 import { hashOf, newToken } from './login/tokens.ts';
 import { urlOf, WebService } from './web-service.ts';
 
 const HELP = `usage: rsweb [--foreground] [--check] [--manage] [--root DIR]
-       rsweb token NAME [--manage]
+       rsweb token NAME [--rights view|operate|admin]
 
 Shows the servers and clients of this machine in a browser, as /etc/rswebcfg says.
 Returns to the prompt once it listens. With token NAME, prints a new token and its section.
 
   --foreground      stay in the foreground and also log to stderr
   --check           check the configuration file and the certificate, and exit
-  --manage          permit orders by tokens with rights = manage; with token: make such a token
+  --manage          permit orders by tokens with rights = operate, admin or manage
+  --rights RIGHTS   with token: what it permits; default: view
 `;
 
 interface Setup {
@@ -69,7 +72,7 @@ interface Output {
  * Makes a token. The section about the token goes to stdout, so that a shell can append the section to rswebcfg. The token itself goes to
  * stderr.
  */
-function makeToken(words: readonly string[], isManaging: boolean, { out, note }: Output): void {
+function makeToken(words: readonly string[], rights: WebRight, { out, note }: Output): void {
   const [word, name, ...rest] = words;
   if (word !== 'token' || name === undefined || rest.length > 0) {
     throw new RsError('E_USAGE', `Unexpected argument ${word === 'token' ? (rest[0] ?? 'token') : word}: see rsweb --help`);
@@ -78,22 +81,25 @@ function makeToken(words: readonly string[], isManaging: boolean, { out, note }:
   const token = newToken();
   note(`The token ${name}, shown only now: ${token}`);
   note('Add the section to rswebcfg, and reload rsweb');
-  out(`${section}\nsha256 = ${hashOf(token)}\nrights = ${isManaging ? 'manage' : 'view'}\n`);
+  out(`${section}\nsha256 = ${hashOf(token)}\nrights = ${rights}\n`);
 }
 
 runProgram(
   {
     name: 'rsweb',
     help: HELP,
-    options: { foreground: { type: 'boolean' }, check: { type: 'boolean' }, manage: { type: 'boolean' } },
+    options: { foreground: { type: 'boolean' }, check: { type: 'boolean' }, manage: { type: 'boolean' }, rights: { type: 'string' } },
     takesPositionals: true,
   },
   async ({ values, positionals, root, out, note }) => {
     const isManaging = values.manage === true;
+    const rights = values.rights === undefined ? null : WEB_SCHEMA.token.keys.rights.type.parse(values.rights);
     if (positionals.length > 0) {
-      makeToken(positionals, isManaging, { out, note });
+      // With the word of release 0.2.0, --manage makes a token with rights = manage.
+      makeToken(positionals, rights ?? (isManaging ? 'manage' : 'view'), { out, note });
       return;
     }
+    if (rights !== null) throw new RsError('E_USAGE', 'Unexpected option --rights: it is for rsweb token NAME');
     const paths = daemonPaths(root, 'rsweb');
     const config = loadWebConfig(paths.configFile);
     if (values.check === true) {

@@ -76,7 +76,7 @@ describe('each problem is reported with its line and what is allowed', () => {
     ['[token a]', 'No sha256 in [token a]: add'],
     ['[token a]\nsha256 = rsweb_secret', ':2: Wrong value for sha256: allowed is 64 hexadecimal digits'],
     [`[token a]\nsha256 = ${HASH}\n[token b]\nsha256 = ${HASH}`, ':4: Duplicate sha256 in [token b] (first in line 2)'],
-    [`[token a]\nsha256 = ${HASH}\nrights = all`, 'allowed is view or manage'],
+    [`[token a]\nsha256 = ${HASH}\nrights = all`, 'allowed is view, operate, admin or manage'],
     [
       '[source a]\nurl = http://10.0.0.1:5080\ntoken-file = /t',
       ':2: Wrong value "http://10.0.0.1:5080" for url: allowed is an origin such as https://big-9:5080',

@@ -12,7 +12,8 @@ import type { LogSettings } from '@rsio/base/daemon/log-place';
 import { quoteText } from '@rsio/base/lib/units';
 import { isLoopback } from './addresses.ts';
 import { IDLE_DEFAULT, LISTEN_DEFAULT, SOURCES_MAX, TOKENS_MAX } from '../limits.ts';
-import { WEB_SCHEMA, type WebRight } from './schema.ts';
+import type { WebRight } from './rights.ts';
+import { WEB_SCHEMA } from './schema.ts';
 import type { Listen } from './value-types.ts';
 
 type Sections = typeof WEB_SCHEMA;

@@ -4,10 +4,8 @@
 import { needed, optional, withDefault } from '@rsio/common/config/schema/entries';
 import * as types from '@rsio/common/config/schema/value-types';
 import { IDLE_DEFAULT, IDLE_MAX_MS, IDLE_MIN_MS, LISTEN_DEFAULT } from '../limits.ts';
+import { RIGHTS } from './rights.ts';
 import { endpoint, hostNames, sha256, sourceUrl } from './value-types.ts';
-
-export const RIGHTS = ['view', 'manage'] as const;
-export type WebRight = (typeof RIGHTS)[number];
 
 export const WEB_SCHEMA = {
   web: {
@@ -51,7 +49,7 @@ export const WEB_SCHEMA = {
       rights: withDefault(
         types.choice(...RIGHTS),
         'view',
-        'What the token permits (view: look; manage: also orders, if rsweb was started with --manage)',
+        'What the token permits (view: look; operate: also what clients with the right manage order; admin: everything; manage: the orders of the pages, and as operate for programs). Orders need rsweb --manage',
       ),
     },
   },

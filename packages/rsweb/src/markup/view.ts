@@ -9,7 +9,10 @@ export interface View {
   readonly path: string;
   /** Name of the visitor's token. */
   readonly token: string;
+  /** True if the visitor may give orders. */
   readonly mayManage: boolean;
+  /** Returns true if the visitor may give the order, such as `volume-create`. */
+  readonly mayOrder: (order: string) => boolean;
   /** Value of the hidden field `csrf` of every form. */
   readonly csrf: string;
   /** Text about the outcome of the last order; null if there is none. */

@@ -1,8 +1,9 @@
 // The orders about applications of this machine's node, which rsapp executes. order-table.ts has all orders.
 // Invariant: an order whose effect programs notice needs a confirmation.
 
-import type { AppMethods, AppOrder } from '@rsio/api/rsapp/app-methods';
+import { APP_METHODS, type AppMethods, type AppOrder } from '@rsio/api/rsapp/app-methods';
 import { RsError } from '@rsio/base/lib/errors';
+import { roleOf } from '../api/operations.ts';
 import { hrefOf } from '../model/ids.ts';
 import type { Application, Client, Picture } from '../model/picture.ts';
 import type { Fields, OrderKind, Work } from './order.ts';
@@ -24,6 +25,7 @@ const DONE: Readonly<Record<AppOrder, string>> = {
 
 export function appOrders(app: AppPort): Readonly<Record<string, OrderKind>> {
   const order = (name: AppOrder, confirm: OrderKind['confirm'] = null): OrderKind => ({
+    needs: roleOf(APP_METHODS['app-order']),
     confirm,
     prepare: (fields, picture) => {
       const application = applicationIn(fields, picture);
@@ -36,6 +38,7 @@ export function appOrders(app: AppPort): Readonly<Record<string, OrderKind>> {
       };
     },
   });
+  const needs = roleOf(APP_METHODS.drain);
   return {
     'app-start': order('start'),
     'app-stop': order('stop', { verb: 'Stop', consequence: 'It ends, and runs nowhere until it is started again, also after reboots.' }),
@@ -43,10 +46,11 @@ export function appOrders(app: AppPort): Readonly<Record<string, OrderKind>> {
     'app-enable': order('enable'),
     'app-disable': order('disable', { verb: 'Disable', consequence: 'It ends, and no node starts it until it is enabled.' }),
     'node-drain': {
+      needs,
       confirm: { verb: 'Drain', consequence: 'All its applications move to other nodes. One that no other node can take ends.' },
       prepare: (fields, picture) => drain(app, fields, picture, false),
     },
-    'node-drain-end': { confirm: null, prepare: (fields, picture) => drain(app, fields, picture, true) },
+    'node-drain-end': { needs, confirm: null, prepare: (fields, picture) => drain(app, fields, picture, true) },
   };
 }
 

@@ -2,6 +2,7 @@
 // tests that pages do not wait for an order that hangs.
 
 import { beforeEach, describe, expect, test } from 'vitest';
+import type { WebRight } from '../config/rights.ts';
 import type { Log } from '@rsio/base/log/log';
 import { quietLog } from '@rsio/base/log/log';
 import { FakeClock } from '@rsio/base/testing/fake-clock';
@@ -29,7 +30,7 @@ beforeEach(() => {
 
 function kind(run: (by: string) => Promise<void>, isAsked = false): OrderKind {
   const confirm = isAsked ? { verb: 'Remove', consequence: 'It is gone.' } : null;
-  return { confirm, prepare: () => ({ object: 'volume a@0', done: 'Volume a@0 is removed', href: '/', run }) };
+  return { needs: 'operate', confirm, prepare: () => ({ object: 'volume a@0', done: 'Volume a@0 is removed', href: '/', run }) };
 }
 
 function deskOf(orders: Readonly<Record<string, OrderKind>>): Desk {
@@ -142,6 +143,15 @@ describe('an order', () => {
     ['volume-remove', {}, 'is removed'],
   ])('%s about a volume of this machine can be carried out', (name, fields, done) => {
     expect(prepare(name, { volume: here?.id ?? '', ...fields })?.done).toBe(`Volume ${here?.name}@${here?.universe} ${done}`);
+  });
+
+  test('is permitted to a token as the entry of its method says, and to one of release 0.2.0 as before', () => {
+    const desk = deskOf(orders);
+    const barred = (rights: WebRight): string[] => Object.keys(orders).filter((name) => desk.permits(name, rights) !== true);
+    const ofAdmins = ['volume-pause', 'volume-resume', 'volume-stop', 'volume-start', 'client-kick'];
+    expect(barred('operate').toSorted()).toEqual(ofAdmins.toSorted());
+    expect([barred('admin'), barred('manage'), barred('view').length]).toEqual([[], [], Object.keys(orders).length]);
+    expect([desk.permits('other', 'admin'), desk.permits('__proto__', 'admin')]).toEqual([null, null]);
   });
 
   test('is asked for again if programs notice it: of those that hold I/O, only a stop is', () => {

@@ -7,6 +7,7 @@ import type { Clock } from '@rsio/base/lib/clock';
 import { toRsError } from '@rsio/base/lib/errors';
 import type { Log } from '@rsio/base/log/log';
 import { FIELD_MAX_CHARS, NOTICE_MS, NOTICES_MAX, ORDER_SHOWN_MS, ORDERS_MAX } from '../limits.ts';
+import { permits, type WebRight } from '../config/rights.ts';
 import type { Hub } from '../sources/hub.ts';
 import type { Fields, OrderKind, Work } from './order.ts';
 
@@ -41,6 +42,12 @@ export class Desk {
     this.hub = hub;
     this.clock = clock;
     this.log = log;
+  }
+
+  /** Returns whether a token with these rights may give the order; null if there is no such order. */
+  permits(name: string, rights: WebRight): boolean | null {
+    const kind = Object.hasOwn(this.orders, name) ? this.orders[name] : undefined;
+    return kind === undefined ? null : permits(rights, kind.needs, 'pages');
   }
 
   /** Takes an order. `token`: the name of the visitor's token. */

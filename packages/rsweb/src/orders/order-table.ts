@@ -4,11 +4,12 @@
 
 import { randomUUID } from 'node:crypto';
 import { PAUSE_MS } from '@rsio/common/control/limits';
-import type { ControlMethodName, ControlMethods } from '@rsio/api/rsiod/methods';
-import type { ServerMethodName, ServerMethods } from '@rsio/api/rssrv/server-methods';
+import { CONTROL_METHODS, type ControlMethodName, type ControlMethods } from '@rsio/api/rsiod/methods';
+import { SERVER_METHODS, type ServerMethodName, type ServerMethods } from '@rsio/api/rssrv/server-methods';
 import { RsError } from '@rsio/base/lib/errors';
 import { parseDuration, parseName, parseSize } from '@rsio/base/lib/units';
 import { volumeLabel } from '@rsio/base/lib/volume-name';
+import { roleOf } from '../api/operations.ts';
 import { hrefOf, serverId, volumeId } from '../model/ids.ts';
 import type { Client, Picture, Server, Volume } from '../model/picture.ts';
 import { type AppPort, appOrders } from './app-orders.ts';
@@ -33,7 +34,8 @@ const SETTINGS = ['clients', 'readonly', 'shared', 'snapshots', 'iops', 'bandwid
 
 export function orderTable(ports: OrderPorts): Readonly<Record<string, OrderKind>> {
   const ask: Ask = (method, params) => async (by) => void (await ports.server(method, params, by));
-  const ofVolume: OfVolume = (work, confirm = null) => ({
+  const ofVolume: OfVolume = (method, work, confirm = null) => ({
+    needs: roleOf(SERVER_METHODS[method]),
     confirm,
     prepare: (fields, picture) => {
       const volume = servedVolume(fields, picture);
@@ -47,26 +49,30 @@ export function orderTable(ports: OrderPorts): Readonly<Record<string, OrderKind
   });
   const request = (): string => randomUUID();
   return {
-    'volume-create': { confirm: null, prepare: (fields, picture) => creation(fields, picture, ask) },
-    'volume-grow': ofVolume((volume, fields) => {
+    'volume-create': {
+      needs: roleOf(SERVER_METHODS['volume-create']),
+      confirm: null,
+      prepare: (fields, picture) => creation(fields, picture, ask),
+    },
+    'volume-grow': ofVolume('volume-grow', (volume, fields) => {
       const sizeBytes = parseSize(fields.get('size'));
       return {
         ...on(volume, 'is grown'),
         run: ask('volume-grow', { ...named(volume), sizeBytes, pool: null, mirror: null, request: request() }),
       };
     }),
-    'volume-rename': ofVolume((volume, fields) => {
+    'volume-rename': ofVolume('volume-rename', (volume, fields) => {
       const newName = parseName(fields.get('newName'));
       return {
         ...on(volume, `is called ${newName}`),
         run: ask('volume-rename', { ...named(volume), newName, newUniverse: volume.universe, request: request() }),
       };
     }),
-    'volume-snapshot': ofVolume((volume, fields) => {
+    'volume-snapshot': ofVolume('volume-snapshot', (volume, fields) => {
       const snapshots = [{ ...named(volume), snapshot: fields.get('snapshot') }];
       return { ...on(volume, `has snapshot ${fields.get('snapshot')}`), run: ask('volume-snapshot', { snapshots, request: request() }) };
     }),
-    'volume-set': ofVolume((volume, fields) => {
+    'volume-set': ofVolume('volume-set', (volume, fields) => {
       const settings = SETTINGS.flatMap((key) => (fields.get(key) === '' ? [] : `${key}=${fields.get(key)}`));
       if (settings.length === 0) throw new RsError('E_USAGE', 'No setting is given: fill in at least one field');
       return {
@@ -76,10 +82,12 @@ export function orderTable(ports: OrderPorts): Readonly<Record<string, OrderKind
     }),
     ...haltOrders(ofVolume, ask),
     'volume-remove': ofVolume(
+      'volume-remove',
       (volume) => ({ ...on(volume, 'is removed'), href: '/', run: ask('volume-remove', { ...named(volume), request: request() }) }),
       { verb: 'Remove', consequence: 'Clients cannot use it any more. It can be restored for some time with rsadm volume restore.' },
     ),
     'client-kick': {
+      needs: roleOf(SERVER_METHODS['client-kick']),
       confirm: { verb: 'End the session of', consequence: 'Its I/O waits until it has connected again, which it does by itself.' },
       prepare: (fields, picture) => {
         const client = found<Client>('client', picture.clients, fields.get('client'));
@@ -92,8 +100,13 @@ export function orderTable(ports: OrderPorts): Readonly<Record<string, OrderKind
       },
     },
     ...appOrders(ports.app),
-    attach: { confirm: null, prepare: (fields, picture) => attachment(fields, picture, 'attach', ports) },
+    attach: {
+      needs: roleOf(CONTROL_METHODS.attach),
+      confirm: null,
+      prepare: (fields, picture) => attachment(fields, picture, 'attach', ports),
+    },
     detach: {
+      needs: roleOf(CONTROL_METHODS.detach),
       confirm: { verb: 'Detach', consequence: 'Its device disappears. rsiod refuses while a program uses it.' },
       prepare: (fields, picture) => attachment(fields, picture, 'detach', ports),
     },
@@ -102,21 +115,21 @@ export function orderTable(ports: OrderPorts): Readonly<Record<string, OrderKind
 
 type Ask = <M extends ServerMethodName>(method: M, params: ServerMethods[M]['params']) => (by: string) => Promise<void>;
 
-type OfVolume = (work: (volume: Volume, fields: Fields) => Work, confirm?: OrderKind['confirm']) => OrderKind;
+type OfVolume = (method: ServerMethodName, work: (volume: Volume, fields: Fields) => Work, confirm?: OrderKind['confirm']) => OrderKind;
 
 /** Returns the orders that pause, stop, resume and start a volume. */
 function haltOrders(ofVolume: OfVolume, ask: Ask): Readonly<Record<string, OrderKind>> {
   return {
-    'volume-pause': ofVolume((volume, fields) => {
+    'volume-pause': ofVolume('volume-pause', (volume, fields) => {
       const forMs = fields.get('for') === '' ? PAUSE_MS : parseDuration(fields.get('for'));
       return { ...on(volume, 'is paused'), run: ask('volume-pause', { ...named(volume), forMs }) };
     }),
-    'volume-resume': ofVolume((volume) => ({ ...on(volume, 'goes on'), run: ask('volume-resume', named(volume)) })),
-    'volume-stop': ofVolume((volume) => ({ ...on(volume, 'is stopped'), run: ask('volume-stop', named(volume)) }), {
+    'volume-resume': ofVolume('volume-resume', (volume) => ({ ...on(volume, 'goes on'), run: ask('volume-resume', named(volume)) })),
+    'volume-stop': ofVolume('volume-stop', (volume) => ({ ...on(volume, 'is stopped'), run: ask('volume-stop', named(volume)) }), {
       verb: 'Stop',
       consequence: 'Its I/O is refused until the volume is started again, also after a restart of the server.',
     }),
-    'volume-start': ofVolume((volume) => ({ ...on(volume, 'is started'), run: ask('volume-start', named(volume)) })),
+    'volume-start': ofVolume('volume-start', (volume) => ({ ...on(volume, 'is started'), run: ask('volume-start', named(volume)) })),
   };
 }
 

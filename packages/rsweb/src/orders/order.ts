@@ -2,6 +2,7 @@
 // order-table.ts defines all orders, and desk.ts takes them. Invariant: an order is checked against the picture before a daemon is asked,
 // and the daemon checks the order again.
 
+import type { Role } from '../config/rights.ts';
 import type { Picture } from '../model/picture.ts';
 
 /** An order that has been checked and can be executed. */
@@ -16,6 +17,8 @@ export interface Work {
 }
 
 export interface OrderKind {
+  /** The role that the method of the order needs. */
+  readonly needs: Role;
   /**
    * The question that must be confirmed before the order is executed; null if the order needs no confirmation. `verb`: a word such as
    * `Remove`.

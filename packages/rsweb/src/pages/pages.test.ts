@@ -27,6 +27,7 @@ function view(query = '', more: Partial<View> = {}): View {
     path: '/',
     token: 'anna',
     mayManage: false,
+    mayOrder: () => more.mayManage === true,
     csrf: 'csrf',
     notice: null,
     history: sampleHistory(),
@@ -84,6 +85,18 @@ test('no text of a machine, a query or a token becomes markup on any page', () =
     expect(page).not.toMatch(/\sstyle=|<style|<script>|javascript:/);
   }
 });
+
+test('a form is only for an order that the token permits', () => {
+  const mayOrder = (order: string): boolean => order !== 'volume-stop';
+  const volumes = picture.volumes.map((one) => ({ ...one, server: picture.servers.find(({ machine }) => isLocal(machine))?.id ?? '' }));
+  const page = volumePage({ ...picture, volumes }, view('', { mayManage: true, mayOrder }), volumeIdAt(4))!.text;
+  expect(page).toContain('action="/orders/volume-start"');
+  expect(page).not.toContain('action="/orders/volume-stop"');
+});
+
+function isLocal(machine: string | null): boolean {
+  return picture.machines.some((one) => one.isLocal && one.id === machine);
+}
 
 test('a state that no table names, such as one of a prototype, is shown with its own word', () => {
   const events = picture.events.map((event, at) => ({ ...event, to: at % 2 === 0 ? '__proto__' : 'constructor' }));

@@ -1,5 +1,5 @@
 // Forms for orders about objects of this machine, for visitors with the right to manage. For other objects and visitors, a sentence says
-// where orders can be given. Pure. Invariants: every form contains the csrf value of the login. The orders and their fields are those of
+// where orders can be given. Pure. Invariants: a form is only for an order that the visitor's token permits. Every form contains the csrf value of the login. The orders and their fields are those of
 // orders/order-table.ts. A form keeps its place and its meaning when the state of its volume changes, because a visitor may be about to
 // click.
 
@@ -69,11 +69,11 @@ export function serverOrders({ id, machine }: Server, picture: Picture, view: Vi
 
 export function clientOrders({ id, state, machine }: Client, picture: Picture, view: View): Html | null {
   if (!view.mayManage) return null;
-  const isServer = state !== 'absent' && picture.servers.some((server) => isLocal(server.machine, picture));
+  const mayKick = view.mayOrder('client-kick') && state !== 'absent' && picture.servers.some((server) => isLocal(server.machine, picture));
   const applications = isLocal(machine, picture) ? picture.applications.filter(({ reporter }) => reporter === id) : [];
-  if (!isServer && applications.length === 0) return null;
+  if (!mayKick && applications.length === 0) return null;
   const kick = form('client-kick', 'client', id, view, html`<button class="danger">End its session \u2026</button>`);
-  return ordersPart(html`${isServer && kick}${applications.length > 0 && applicationOrders(id, applications, view)}`);
+  return ordersPart(html`${mayKick && kick}${applications.length > 0 && applicationOrders(id, applications, view)}`);
 }
 
 /** `id`: this machine's client, whose rsapp takes the orders. */
@@ -102,5 +102,6 @@ ${forms}</div></section>`;
 }
 
 function form(order: string, field: string, id: string, view: View, fields: Html): Html {
+  if (!view.mayOrder(order)) return html``;
   return html`<form id="order-${order}" method="post" action="/orders/${order}">${csrfField(view)}<input type="hidden" name="${field}" value="${id}">${fields}</form>\n`;
 }

@@ -130,6 +130,7 @@ function show(picture: Picture): void {
     path: '/',
     token: 'anna',
     mayManage: true,
+    mayOrder: () => true,
     csrf: '',
     notice: null,
     history,
