@@ -147,7 +147,7 @@ function commandSchema(program, { call, summary, json }, { schemaOf }) {
 
 function controlSchema(daemon, methods, version, { schemaOf, paramsSchema }) {
   const definitions = Object.entries(methods).flatMap(([name, { help, params, result }]) => [
-    [`${name}.params`, { description: sentence(help), ...paramsSchema(params) }],
+    [`${name}.params`, { description: sentence(help), ...paramsSchema(params, 'open') }],
     [`${name}.result`, schemaOf(result)],
   ]);
   return {

@@ -3,12 +3,13 @@
 // nothing.
 
 import { hostname } from 'node:os';
+import type { Api } from './api/api.ts';
 import type { Clock } from '@rsio/base/lib/clock';
 import { programVersion } from '@rsio/base/lib/version';
 import { type Answer, json, ownPath, page, plain, redirect } from './http/answer.ts';
 import { Assets } from './http/assets.ts';
 import type { Reply } from './http/reply.ts';
-import type { Request } from './http/request.ts';
+import { isApiPath, type Request } from './http/request.ts';
 import type { Live } from './live/live.ts';
 import type { Html } from './markup/html.ts';
 import type { View } from './markup/view.ts';
@@ -45,22 +46,25 @@ export class App {
   private readonly history: HistoryRings;
   private readonly live: Live;
   private readonly desk: Desk | null;
+  private readonly api: Api;
   private readonly assets = new Assets();
 
   /** `desk`: the desk that takes orders; null if rsweb was started without --manage. */
-  constructor(clock: Clock, doors: Doors, hub: Hub, history: HistoryRings, live: Live, desk: Desk | null) {
+  constructor(clock: Clock, doors: Doors, hub: Hub, history: HistoryRings, live: Live, desk: Desk | null, api: Api) {
     this.clock = clock;
     this.doors = doors;
     this.hub = hub;
     this.history = history;
     this.live = live;
     this.desk = desk;
+    this.api = api;
   }
 
   /** Answers a request. If the request contains a valid token, the method calls `proven` with the name of the token. */
   handle(request: Request, proven: (token: string) => void): Reply | Promise<Reply> {
     const { doors, assets, hub } = this;
     const { method, path } = request;
+    if (isApiPath(path)) return this.api.handle(request, proven);
     const refusal = doors.refusal(request);
     if (refusal !== null) return refusal;
     if (path.startsWith('/assets/')) return method === 'GET' ? assets.answer(path.slice('/assets/'.length), request.knownTag) : notThere();

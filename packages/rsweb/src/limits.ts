@@ -2,6 +2,7 @@
 // Invariant: a bound has one place, and bounds that depend on each other are asserted here.
 
 import { APPLICATIONS_MAX, POOLS_MAX, SERVERS_PER_CLIENT_MAX } from '@rsio/common/config/schema/limits';
+import { CONTROL_ANSWER_MS, CONTROL_CONNECTIONS_MAX, READ_CONNECTIONS_MAX, SERVER_CALL_MS } from '@rsio/common/control/limits';
 import { assert } from '@rsio/base/lib/assert';
 
 // --- /etc/rswebcfg, and the files that it names.
@@ -185,6 +186,25 @@ export const FIELD_MAX_CHARS = 1_024;
  */
 export const ORDER_SHOWN_MS = 20_000;
 
+// --- the HTTP interface /api/v1. Invariant: programs leave enough of each daemon's connections to the pages and to other programs.
+
+/** Maximum size of the body of an order. */
+export const API_BODY_MAX_BYTES = 64 * 1_024;
+/** Maximum number of reads in progress for each daemon of this machine, and for all servers that rsiod asks. */
+export const API_READS_MAX = 8;
+export const API_READS_PER_TOKEN_MAX = 4;
+/** Maximum number of orders in progress. An order may last as long as its method. */
+export const API_CHANGES_MAX = 16;
+export const API_CHANGES_PER_TOKEN_MAX = 8;
+/** A connection waits at most this time for the answer of a method, the longest of which is a call of another server. */
+export const API_ANSWER_MS = SERVER_CALL_MS + 2 * CONTROL_ANSWER_MS;
+/** Maximum length of the id of an order, as the daemons have it. */
+export const ORDER_ID_MAX_CHARS = 64;
+
+assert(API_READS_MAX * 2 <= READ_CONNECTIONS_MAX, 'Programs must not use up the connections of readers');
+assert((2 * API_READS_MAX + API_CHANGES_MAX) * 2 <= CONTROL_CONNECTIONS_MAX, 'Programs must not use up the control connections');
+assert(API_READS_PER_TOKEN_MAX < API_READS_MAX && API_CHANGES_PER_TOKEN_MAX < API_CHANGES_MAX, 'One token must not take all places');
+
 // --- requests to other programs and machines. Invariant: a slow or hostile source does not delay other sources, and uses a
 // bounded share of memory.
 
@@ -214,7 +234,7 @@ assert(LOOKING_MS + MERGE_MS < 2_000, 'A fault must be seen within two seconds')
 assert(IDLE_MIN_MS < IDLE_MAX_MS, 'There must be idle times to choose from');
 assert(STREAMS_PER_TOKEN_MAX < CONNECTIONS_PER_TOKEN_MAX, 'A token whose pages are all open must get answers, too');
 assert(
-  WEB_CONNECTIONS_MAX * (WEB_HEADERS_MAX_BYTES + WEB_BODY_MAX_BYTES) <= 64 * 1_024 * 1_024,
+  WEB_CONNECTIONS_MAX * (WEB_HEADERS_MAX_BYTES + Math.max(WEB_BODY_MAX_BYTES, API_BODY_MAX_BYTES)) <= 64 * 1_024 * 1_024,
   'What strangers send must fit into memory',
 );
 assert(FINDINGS_SHOWN > SOURCES_MAX + 4, 'No source may hide the errors of another one');

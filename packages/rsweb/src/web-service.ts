@@ -4,6 +4,10 @@
 import { hostname } from 'node:os';
 import { warningSentences } from '@rsio/common/config/load-config';
 import { daemonPaths, rsiodPaths, rssrvPaths } from '@rsio/common/config/root-paths';
+import type { CallOptions } from '@rsio/common/control/control-client';
+import type { AppMethods } from '@rsio/api/rsapp/app-methods';
+import type { ControlMethodName, ControlMethods } from '@rsio/api/rsiod/methods';
+import type { ServerMethodName, ServerMethods } from '@rsio/api/rssrv/server-methods';
 import { callApp } from '@rsio/api/rsapp/call-app';
 import { callControl } from '@rsio/api/rsiod/call-rsiod';
 import { callServer } from '@rsio/api/rssrv/call-server';
@@ -13,6 +17,8 @@ import type { Service } from '@rsio/base/daemon/daemon-service';
 import { toRsError } from '@rsio/base/lib/errors';
 import { printEndpoint } from '@rsio/base/lib/units';
 import type { DaemonLog } from '@rsio/base/log/log';
+import { Api } from './api/api.ts';
+import type { DaemonCalls } from './api/calls.ts';
 import { App } from './app.ts';
 import { Doors, type DoorSettings } from './login/doors.ts';
 import { serverIdentity, type ServerIdentity } from './config/credentials.ts';
@@ -69,15 +75,20 @@ export class WebService implements Service {
       live.show(picture);
     };
     this.hub = new Hub(clock, () => live.isWatched, changed);
-    const desk = isManaging ? this.newDesk(root) : null;
-    this.app = new App(clock, this.doors, this.hub, history, live, desk);
+    const calls = callsAt(root);
+    const desk = isManaging ? this.newDesk(calls) : null;
+    const { log } = ports;
+    // The interface takes methods and parameters from the tables, and checks them at run time.
+    const apiCalls = calls as unknown as DaemonCalls;
+    const api = new Api({ clock, log, doors: this.doors, calls: apiCalls, isManaging, changed: () => this.hub.renew() });
+    this.app = new App(clock, this.doors, this.hub, history, live, desk, api);
   }
 
-  private newDesk(root: string): Desk {
+  private newDesk({ server, client, applications }: Calls): Desk {
     const orders = orderTable({
-      server: (method, params, by) => callServer(rssrvPaths(root).controlSocket, method, params, { by }),
-      client: (method, params, by) => callControl(rsiodPaths(root).controlSocket, method, params, { by }),
-      app: (method, params, by) => callApp(daemonPaths(root, 'rsapp').controlSocket, method, params, { by }),
+      server: (method, params, by) => server(method, params, { by }),
+      client: (method, params, by) => client(method, params, { by }),
+      app: (method, params, by) => applications(method, params, { by }),
     });
     return new Desk(orders, this.hub, this.ports.clock, this.ports.log);
   }
@@ -141,6 +152,20 @@ export class WebService implements Service {
     await server.listen(config.listen);
     return server;
   }
+}
+
+/** Calls of the daemons of the machine. */
+type Calls = ReturnType<typeof callsAt>;
+
+function callsAt(root: string) {
+  return {
+    server: <M extends ServerMethodName>(method: M, params: ServerMethods[M]['params'], options: CallOptions) =>
+      callServer(rssrvPaths(root).controlSocket, method, params, options),
+    client: <M extends ControlMethodName>(method: M, params: ControlMethods[M]['params'], options: CallOptions) =>
+      callControl(rsiodPaths(root).controlSocket, method, params, options),
+    applications: <M extends keyof AppMethods>(method: M, params: AppMethods[M]['params'], options: CallOptions) =>
+      callApp(daemonPaths(root, 'rsapp').controlSocket, method, params, options),
+  };
 }
 
 export function urlOf({ listen, certificate }: WebConfig): string {

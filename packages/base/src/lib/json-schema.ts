@@ -15,7 +15,7 @@ interface ParamShape {
 }
 
 /** Returns the schema of an object of parameters. */
-export function paramsSchema(params: Readonly<Record<string, ParamShape>>, reading: SchemaReading = 'open'): JsonSchema {
+export function paramsSchema(params: Readonly<Record<string, ParamShape>>, reading: SchemaReading): JsonSchema {
   const properties = Object.entries(params).map(([name, { shape, default: preset }]): [string, JsonSchema] => [
     name,
     { ...schemaOf(shape, reading), ...(preset === undefined ? {} : { default: preset }) },

@@ -7,6 +7,7 @@ import type { ClientMethod } from '@rsio/api/rsiod/client-method';
 import { CONTROL_METHODS } from '@rsio/api/rsiod/methods';
 import type { ServerMethod } from '@rsio/api/rssrv/server-method';
 import { SERVER_METHODS } from '@rsio/api/rssrv/server-methods';
+import { EVENTS_RESULT } from '@rsio/common/control/method-table';
 import type { Params } from '@rsio/api/views/command-text';
 import type { Role } from '../config/rights.ts';
 
@@ -33,6 +34,8 @@ const TABLES: Readonly<Record<Daemon, Readonly<Record<string, Entry>>>> = {
   client: CONTROL_METHODS,
   applications: APP_METHODS,
 };
+export const API_PATH = '/api/v1';
+export const STREAM_TYPE = 'text/event-stream';
 /** Name of the parameter with the id of an order. */
 export const ID_PARAM = 'request';
 /** The parameter of the query that chooses among servers of the same name. No method of rssrv has a parameter of that name. */
@@ -45,6 +48,11 @@ const OF_RIGHT: Readonly<Record<NonNullable<ServerMethod['right']>, Role>> = {
   manage: 'operate',
   admin: 'admin',
 };
+
+/** Returns true if the answer of the operation can be followed as a stream. rsweb asks only the daemons of its machine again and again. */
+export function isFollowed({ place, entry }: Pick<Operation, 'place' | 'entry'>): boolean {
+  return place !== 'servers' && entry.result === EVENTS_RESULT;
+}
 
 /** Returns the lowest role that may call a method. */
 export function roleOf(entry: Entry): Role {

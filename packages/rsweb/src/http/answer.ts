@@ -6,6 +6,8 @@ export interface Answer {
   readonly type: string;
   readonly body: string | Uint8Array;
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
+  /** Called once, when the answer was sent or its connection was closed. */
+  readonly sent?: () => void;
 }
 
 export const HTML = 'text/html; charset=utf-8';

@@ -21,6 +21,19 @@ export interface Request {
   readonly address: string;
   /** The fields of the form in the body; empty if the request has no body. */
   readonly form: URLSearchParams;
+  /** The body of a request for the HTTP interface, as it was sent; '' for pages. */
+  readonly json: string;
+  /** The header Accept; '' if the request does not have this header. */
+  readonly accept: string;
+  /** The header Idempotency-Key; null if the request does not have this header. */
+  readonly orderId: string | null;
+  /** The header Last-Event-ID; null if the request does not have this header. */
+  readonly lastEvent: string | null;
+}
+
+/** True for a path of the HTTP interface, whose requests and answers are JSON. */
+export function isApiPath(path: string): boolean {
+  return path === '/api' || path.startsWith('/api/');
 }
 
 /**

@@ -3,6 +3,7 @@
 // connection.
 
 import { listenError } from '@rsio/base/lib/listen-error';
+import { isUtf8 } from 'node:buffer';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { Socket } from 'node:net';
@@ -16,6 +17,8 @@ import type { Listen } from '../config/value-types.ts';
 import { SECURITY_HEADERS, plain, type Answer } from './answer.ts';
 import { Connections, type Connection } from './connections.ts';
 import {
+  API_ANSWER_MS,
+  API_BODY_MAX_BYTES,
   CLOSE_MS,
   HANDSHAKE_MS,
   HEADERS_MS,
@@ -30,27 +33,51 @@ import {
   WEB_HEADERS_MAX_BYTES,
   WEB_URL_MAX_CHARS,
 } from '../limits.ts';
+import { asProblem } from './problem.ts';
 import type { EventStream, Handler } from './reply.ts';
-import { parseBearer, parseCookies, parseForm, parsePath, type Request } from './request.ts';
+import { isApiPath, parseBearer, parseCookies, parseForm, parsePath, type Request } from './request.ts';
 
-// Reads the body of a form. Invariant: at most WEB_BODY_MAX_BYTES are kept.
+// Reads the body of a form, or of a request for the HTTP interface. Invariant: at most its maximum is kept.
 // The setting requestTimeout in web-server.ts limits the time.
 const FORM_TYPE = /^application\/x-www-form-urlencoded\s*(;|$)/i;
+const JSON_TYPES = /^application\/json\s*(;|$)/i;
+
+/** What a body may be. */
+interface BodyKind {
+  readonly type: RegExp;
+  readonly maxBytes: number;
+  readonly wrongType: string;
+  readonly tooLarge: string;
+}
+
+const FORM: BodyKind = {
+  type: FORM_TYPE,
+  maxBytes: WEB_BODY_MAX_BYTES,
+  wrongType: 'Send a form: application/x-www-form-urlencoded',
+  tooLarge: `A form may have ${WEB_BODY_MAX_BYTES} bytes`,
+};
+const JSON_BODY: BodyKind = {
+  type: JSON_TYPES,
+  maxBytes: API_BODY_MAX_BYTES,
+  wrongType: 'Send JSON: application/json',
+  tooLarge: `A body may have ${API_BODY_MAX_BYTES} bytes`,
+};
 
 /** Resolves with the text of the body, or with an error answer if the body is not acceptable. Rejects if the peer disconnects. */
-async function readBody(message: IncomingMessage): Promise<string | Answer> {
-  const tooLarge = plain(413, `A form may have ${WEB_BODY_MAX_BYTES} bytes`);
-  if (!FORM_TYPE.test(message.headers['content-type'] ?? '')) return plain(415, 'Send a form: application/x-www-form-urlencoded');
-  if (Number(message.headers['content-length'] ?? 0) > WEB_BODY_MAX_BYTES) return tooLarge;
+async function readBody(message: IncomingMessage, { type, maxBytes, ...texts }: BodyKind): Promise<string | Answer> {
+  const tooLarge = plain(413, texts.tooLarge);
+  if (!type.test(message.headers['content-type'] ?? '')) return plain(415, texts.wrongType);
+  if (Number(message.headers['content-length'] ?? 0) > maxBytes) return tooLarge;
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
   // The connection must stay open for the answer, even if the body is too large.
   for await (const chunk of message.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     sizeBytes += chunk.length;
-    if (sizeBytes > WEB_BODY_MAX_BYTES) return tooLarge;
+    if (sizeBytes > maxBytes) return tooLarge;
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString('utf8');
+  const body = Buffer.concat(chunks);
+  return isUtf8(body) ? body.toString('utf8') : plain(400, 'The body is not UTF-8');
 }
 
 const BOUNDS = {
@@ -146,17 +173,22 @@ export class WebServer {
   /** Answers one request. Never rejects. */
   private async take(message: IncomingMessage, response: ServerResponse): Promise<void> {
     response.on('error', () => {});
+    const isApi = isApiPath(message.url?.split('?')[0] ?? '');
+    const refused = (answer: Answer): Answer => (isApi ? asProblem(answer) : answer);
     try {
       const request = await this.read(message);
       const connection = this.byEnd.get(endOf(message.socket));
       const proven = (token: string): void => connection?.prove(token);
-      const reply = 'status' in request ? request : await this.handler(request, proven);
+      // A method of a daemon may take longer than the pages, which never wait for one.
+      if (isApi) message.socket.setTimeout(API_ANSWER_MS);
+      const reply = 'status' in request ? refused(request) : await this.handler(request, proven);
+      if (isApi) message.socket.setTimeout(SILENCE_MS);
       if ('open' in reply) this.stream(reply, message, response);
       else this.send(reply, message, response);
     } catch (thrown) {
       const { message: sentence, stack } = toRsError(thrown);
       if (!message.destroyed) this.log.error(`A request failed: ${sentence}`, { error: thrown, stack });
-      this.send(plain(500, 'An internal error: the log of rsweb says which'), message, response);
+      this.send(refused(plain(500, 'An internal error: the log of rsweb says which')), message, response);
     }
   }
 
@@ -169,9 +201,10 @@ export class WebServer {
     const [rawPath = '', ...rest] = url.split('?');
     const path = parsePath(rawPath);
     if (path === null || hosts !== 1) return plain(400, 'The request is malformed');
-    const body = method === 'POST' ? await readBody(message) : '';
+    const isApi = isApiPath(path);
+    const body = method === 'POST' ? await readBody(message, isApi ? JSON_BODY : FORM) : '';
     if (typeof body !== 'string') return body;
-    const form = parseForm(body);
+    const form = parseForm(isApi ? '' : body);
     if (form === null) return plain(413, 'The form has too many fields');
     return {
       method: method === 'POST' ? 'POST' : 'GET',
@@ -184,14 +217,20 @@ export class WebServer {
       knownTag: headers['if-none-match'] ?? '',
       address: message.socket.remoteAddress ?? '',
       form,
+      json: isApi ? body : '',
+      accept: headers.accept ?? '',
+      orderId: headerOf(headers['idempotency-key']),
+      lastEvent: headerOf(headers['last-event-id']),
     };
   }
 
-  private send({ status, type, body, headers = {} }: Answer, message: IncomingMessage, response: ServerResponse): void {
+  private send({ status, type, body, headers = {}, sent }: Answer, message: IncomingMessage, response: ServerResponse): void {
     if (response.headersSent || response.destroyed) {
       response.destroy();
+      sent?.();
       return;
     }
+    if (sent !== undefined) response.once('close', sent);
     for (const [name, value] of Object.entries({ ...SECURITY_HEADERS, ...headers })) {
       response.setHeader(name, typeof value === 'string' ? value : [...value]);
     }
@@ -221,6 +260,10 @@ export class WebServer {
     });
     response.once('close', closed);
   }
+}
+
+function headerOf(value: string | string[] | undefined): string | null {
+  return typeof value === 'string' ? value : null;
 }
 
 function endOf({ remoteAddress, remotePort }: Socket): string {
