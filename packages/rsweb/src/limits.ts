@@ -196,6 +196,10 @@ export const API_READS_PER_TOKEN_MAX = 4;
 /** Maximum number of orders in progress. An order may last as long as its method. */
 export const API_CHANGES_MAX = 16;
 export const API_CHANGES_PER_TOKEN_MAX = 8;
+/** Streams of events. API_STREAMS_PER_TOKEN_MAX: of one token. A daemon that does not answer is asked again after FOLLOW_RETRY_MS. */
+export const API_STREAMS_MAX = 32;
+export const API_STREAMS_PER_TOKEN_MAX = 6;
+export const FOLLOW_RETRY_MS = 2_000;
 /** A connection waits at most this time for the answer of a method, the longest of which is a call of another server. */
 export const API_ANSWER_MS = SERVER_CALL_MS + 2 * CONTROL_ANSWER_MS;
 /** Maximum length of the id of an order, as the daemons have it. */
@@ -204,6 +208,10 @@ export const ORDER_ID_MAX_CHARS = 64;
 assert(API_READS_MAX * 2 <= READ_CONNECTIONS_MAX, 'Programs must not use up the connections of readers');
 assert((2 * API_READS_MAX + API_CHANGES_MAX) * 2 <= CONTROL_CONNECTIONS_MAX, 'Programs must not use up the control connections');
 assert(API_READS_PER_TOKEN_MAX < API_READS_MAX && API_CHANGES_PER_TOKEN_MAX < API_CHANGES_MAX, 'One token must not take all places');
+assert(
+  STREAMS_PER_TOKEN_MAX + API_STREAMS_PER_TOKEN_MAX + 4 * API_READS_PER_TOKEN_MAX + API_CHANGES_PER_TOKEN_MAX < CONNECTIONS_PER_TOKEN_MAX,
+  'A token at its bounds must get answers, too',
+);
 
 // --- requests to other programs and machines. Invariant: a slow or hostile source does not delay other sources, and uses a
 // bounded share of memory.

@@ -56,6 +56,7 @@ export class WebService implements Service {
   private readonly hub: Hub;
   private readonly live: Live;
   private readonly app: App;
+  private readonly api: Api;
   private server: WebServer | null = null;
   /** Resolves when the last reload has ended. Each reload first waits for the previous reload. */
   private reloads: Promise<void> = Promise.resolve();
@@ -80,8 +81,8 @@ export class WebService implements Service {
     const { log } = ports;
     // The interface takes methods and parameters from the tables, and checks them at run time.
     const apiCalls = calls as unknown as DaemonCalls;
-    const api = new Api({ clock, log, doors: this.doors, calls: apiCalls, isManaging, changed: () => this.hub.renew() });
-    this.app = new App(clock, this.doors, this.hub, history, live, desk, api);
+    this.api = new Api({ clock, log, doors: this.doors, calls: apiCalls, isManaging, changed: () => this.hub.renew() });
+    this.app = new App(clock, this.doors, this.hub, history, live, desk, this.api);
   }
 
   private newDesk({ server, client, applications }: Calls): Desk {
@@ -113,6 +114,7 @@ export class WebService implements Service {
     await this.reloads;
     this.hub.close();
     this.live.close();
+    this.api.close();
     await this.server?.close();
     this.doors.close();
   }

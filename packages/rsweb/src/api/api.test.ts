@@ -63,7 +63,7 @@ function resultOf(daemon: Daemon, method: string): object {
 }
 
 /** Starts an rsweb. Returns its port, and a function that ends it. */
-async function started(isManaging: boolean): Promise<{ readonly port: number; readonly close: () => Promise<void> }> {
+async function started(isManaging: boolean): Promise<{ readonly port: number; readonly close: () => Promise<void>; readonly api: Api }> {
   const note = (line: string): void => void lines.push(line);
   const log: Log = { ...quietLog, info: note, warn: note };
   const doors = new Doors(settings, systemClock, quietLog);
@@ -71,10 +71,10 @@ async function started(isManaging: boolean): Promise<{ readonly port: number; re
   const api = new Api({ clock: systemClock, log, doors, calls, isManaging, changed: () => {} });
   const server = new WebServer(null, (request, proven) => api.handle(request, proven), systemClock, quietLog);
   await server.listen({ address: '127.0.0.1', port: 0 });
-  return { port: server.port, close: () => server.close() };
+  return { port: server.port, close: () => server.close(), api };
 }
 
-let rsweb = { port: 0, close: (): Promise<void> => Promise.resolve() };
+let rsweb: Awaited<ReturnType<typeof started>>;
 beforeAll(async () => void (rsweb = await started(true)));
 afterAll(() => rsweb.close());
 beforeEach(() => {
@@ -322,6 +322,27 @@ describe('an order', () => {
     answer = async () => ({ namespace: 'osl', server: 'big-9', result: { volume: 7 } });
     expect(await problemOf(await send('/api/v1/servers/big-9/volume-show?name=a'))).toMatchObject({ status: 502, code: 'E_VERSION' });
   });
+});
+
+test('events are followed as a stream, which ends with its token', async () => {
+  const event = { number: 8, atMs: 1, object: 'volume a@0', from: 'x', to: 'y', reason: '' };
+  answer = async ({ params }) => {
+    const { after } = params as { readonly after: number };
+    return after < 8 ? { events: [event], missed: 0, last: 8, beganMs: 1 } : new Promise(() => {});
+  };
+  const accept = { Accept: 'text/event-stream' };
+  const wrong = await send('/api/v1/client/events', { headers: { ...accept, 'Last-Event-ID': 'x' } });
+  expect([wrong.status, asked.length]).toEqual([400, 0]);
+  const response = await send('/api/v1/client/events?after=3', { rights: 'view', headers: { ...accept, 'Last-Event-ID': '7' } });
+  expect(response.headers.get('content-type')).toBe('text/event-stream');
+  let got = '';
+  const reading = (async () => {
+    for await (const chunk of response.body ?? []) got += Buffer.from(chunk as Uint8Array).toString();
+  })().catch(() => {});
+  await expect.poll(() => got).toContain(`id: 8\ndata: ${JSON.stringify(event)}\n\n`);
+  expect(asked[0]).toMatchObject({ daemon: 'client', method: 'events', params: { after: 7 } });
+  rsweb.api.close();
+  await reading;
 });
 
 test('a flood of one token is bounded, and leaves places to others', async () => {

@@ -4,6 +4,8 @@
 
 import { randomUUID } from 'node:crypto';
 import { checkedParams } from '@rsio/common/control/control-server';
+import type { CallOptions } from '@rsio/common/control/control-client';
+import type { EventsParams, EventsResult } from '@rsio/common/control/method-table';
 import type { Clock } from '@rsio/base/lib/clock';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { escapeControls } from '@rsio/base/lib/printable';
@@ -19,11 +21,24 @@ import type { Request } from '../http/request.ts';
 import { API_CHANGES_MAX, API_CHANGES_PER_TOKEN_MAX, API_READS_MAX, API_READS_PER_TOKEN_MAX, ORDER_ID_MAX_CHARS } from '../limits.ts';
 import type { Doors } from '../login/doors.ts';
 import { type DaemonCalls, execute, type Target } from './calls.ts';
+import { EventStreams } from './event-streams.ts';
 import { jobPart } from './jobs.ts';
 import { openApi } from './openapi.ts';
-import { API_PATH, ID_PARAM, isPlace, NAMESPACE_PARAM, type Operation, OPERATIONS, type Place } from './operations.ts';
+import {
+  API_PATH,
+  type Daemon,
+  ID_PARAM,
+  isFollowed,
+  isPlace,
+  NAMESPACE_PARAM,
+  type Operation,
+  OPERATIONS,
+  type Place,
+} from './operations.ts';
 import { Places } from './places.ts';
 import { queryValues } from './values.ts';
+
+const EVENT_STREAM = /(^|,)\s*text\/event-stream\s*(;|,|$)/i;
 
 export interface ApiPorts {
   readonly clock: Clock;
@@ -47,10 +62,17 @@ export class Api {
   private readonly ports: ApiPorts;
   private readonly changes = new Places(API_CHANGES_MAX, API_CHANGES_PER_TOKEN_MAX);
   private readonly reads: Readonly<Record<Place, Places>> = { server: reads(), client: reads(), applications: reads(), servers: reads() };
+  private readonly streams: EventStreams;
   private document: string | null = null;
 
   constructor(ports: ApiPorts) {
     this.ports = ports;
+    const events = (daemon: Daemon, params: EventsParams, options: CallOptions) => ports.calls[daemon]('events', params, options);
+    this.streams = new EventStreams(ports.clock, (...asked) => events(...asked) as Promise<EventsResult>);
+  }
+
+  close(): void {
+    this.streams.close();
   }
 
   /** Answers a request. If the request contains a valid token, the method calls `proven` with the name of the token. */
@@ -95,10 +117,22 @@ export class Api {
 
   private async read({ operation, target }: Route, request: Request, token: WebToken): Promise<Reply> {
     const params = checkedParams(operation.method, operation.params, queryValues(withoutNamespace(request, operation), operation.params));
+    if (isFollowed(operation) && EVENT_STREAM.test(request.accept)) return this.follow(operation, params as EventsParams, request, token);
     return this.placed(this.reads[operation.place], token, async () => {
       // The daemons log the person of an order; a program that reads again and again would fill their logs.
       return json(await execute(this.ports.calls, operation, target, params, { clock: this.ports.clock }));
     });
+  }
+
+  /** Returns the events as a stream, which begins after the event that the caller has. */
+  private follow({ place }: Operation, { after = null }: EventsParams, request: Request, { name: token }: WebToken): Reply {
+    const { streams, ports } = this;
+    if (place === 'servers' || !streams.hasPlace(token)) return tooMany('streams');
+    const isWelcome = (): boolean => {
+      const visitor = ports.doors.visitor(request);
+      return visitor !== null && !('status' in visitor);
+    };
+    return streams.stream(place, { token, isWelcome }, lastEventOf(request) ?? after);
   }
 
   private async change({ operation, target, base }: Route, request: Request, token: WebToken): Promise<Reply> {
@@ -139,13 +173,7 @@ export class Api {
   /** Does the work at a place of the token, which it keeps until the answer was sent. */
   private async placed(places: Places, { name }: WebToken, work: () => Promise<Answer>): Promise<Answer> {
     const release = places.take(name);
-    if (release === null) {
-      const error = new RsError(
-        'E_LIMIT',
-        'Too many requests of this token or of all tokens are in progress: try again when one has ended',
-      );
-      return problem(error, undefined, { 'Retry-After': '1' });
-    }
+    if (release === null) return tooMany('requests');
     try {
       return { ...(await work()), sent: release };
     } catch (thrown) {
@@ -193,6 +221,18 @@ function orderId({ orderId: id }: Request, { method, hasId }: Operation): string
   if (!hasId) throw new RsError('E_USAGE', `${method} has no id, and would be executed again: leave out the header Idempotency-Key`);
   if (id.length <= ORDER_ID_MAX_CHARS && /^[!-~]+$/.test(id)) return id;
   throw new RsError('E_USAGE', `Wrong Idempotency-Key: allowed are 1 to ${ORDER_ID_MAX_CHARS} printable ASCII characters without spaces`);
+}
+
+/** Returns the number in the header Last-Event-ID; null if there is none. Throws E_USAGE if it is no number. */
+function lastEventOf({ lastEvent }: Request): number | null {
+  if (lastEvent === null || lastEvent === '') return null;
+  if (/^\d{1,15}$/.test(lastEvent)) return Number(lastEvent);
+  throw new RsError('E_USAGE', 'Wrong Last-Event-ID: give the number of an event');
+}
+
+function tooMany(what: string): Answer {
+  const error = new RsError('E_LIMIT', `Too many ${what} of this token or of all tokens are open: try again when one has ended`);
+  return problem(error, undefined, { 'Retry-After': '1' });
 }
 
 function unknownCaller(): Answer {
