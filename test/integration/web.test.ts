@@ -2,15 +2,14 @@
 // show a fault, orders take effect, and the logs name the asker of each order. Two rswebs that read each other do not repeat each other's
 // statements.
 
-import { mkdirSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
-import { daemonPaths } from '@rsio/common/config/root-paths';
+import { writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { startClient, startServer } from '../support/hosts/configs.ts';
 import { emptyPool } from '../support/hosts/empty-pool.ts';
 import type { Host } from '../support/hosts/host.ts';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { freePort } from '../support/hosts/loopback.ts';
+import { tokenOf, writeWeb } from '../support/hosts/web.ts';
 import { wellOf } from '../support/programs/programs.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
@@ -72,18 +71,6 @@ class Web {
       body: new URLSearchParams(fields),
     });
   }
-}
-
-async function tokenOf(host: Host, name: string, ...args: string[]): Promise<{ token: string; section: string }> {
-  const result = await host.run('rsweb', ['token', name, ...args]);
-  const [token = ''] = /rsweb_[\w-]{43}/.exec(result.stderr) ?? [];
-  return { token, section: wellOf('rsweb token', result) };
-}
-
-function writeWeb(host: Host, text: string): void {
-  const { configFile } = daemonPaths(host.root, 'rsweb');
-  mkdirSync(path.dirname(configFile), { recursive: true });
-  writeFileSync(configFile, text, { mode: 0o600 });
 }
 
 it('two machines that look at each other show faults of both, take orders, and do not repeat each other', {

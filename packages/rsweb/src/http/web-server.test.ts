@@ -1,12 +1,20 @@
 // Tests the server with real sockets and with peers that are slow, send too much or send nonsense. The server refuses or disconnects these
 // peers, and still serves others. The tests of the pages check which requests are permitted.
 
-import { connect, type Socket } from 'node:net';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { connect, Socket } from 'node:net';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { systemClock } from '@rsio/base/lib/clock';
 import { quietLog } from '@rsio/base/log/log';
 import { plain } from './answer.ts';
-import { WEB_BODY_MAX_BYTES, CONNECTIONS_PER_SOURCE_MAX, FORM_FIELDS_MAX, WEB_HEADERS_MAX_BYTES, WEB_URL_MAX_CHARS } from '../limits.ts';
+import {
+  API_ANSWER_MS,
+  SILENCE_MS,
+  WEB_BODY_MAX_BYTES,
+  CONNECTIONS_PER_SOURCE_MAX,
+  FORM_FIELDS_MAX,
+  WEB_HEADERS_MAX_BYTES,
+  WEB_URL_MAX_CHARS,
+} from '../limits.ts';
 import type { Handler, Reply } from './reply.ts';
 import type { Request } from './request.ts';
 import { WebServer } from './web-server.ts';
@@ -139,6 +147,21 @@ test('HEAD has the headers and no body', async () => {
   const answer = await exchange(`HEAD / HTTP/1.1\r\n${END}`);
   expect(answer).toContain('Content-Length: 5\r\n');
   expect(answer.endsWith('\r\n\r\n')).toBe(true);
+});
+
+test('a program waits longer for an answer than a page, and no longer for its delivery', async () => {
+  const waits = vi.spyOn(Socket.prototype, 'setTimeout');
+  let during: unknown[] = [];
+  reply = () => {
+    during = waits.mock.calls.map(([ms]) => ms);
+    return plain(200, 'fine');
+  };
+  await exchange(`GET /x HTTP/1.1\r\n${END}`);
+  expect(during).not.toContain(API_ANSWER_MS);
+  await exchange(`GET /api/x HTTP/1.1\r\n${END}`);
+  expect(during.at(-1)).toBe(API_ANSWER_MS);
+  expect(waits.mock.calls.map(([ms]) => ms).slice(during.length)[0]).toBe(SILENCE_MS);
+  waits.mockRestore();
 });
 
 test('a stream of events tells its owner what the peer has not taken, and when it has gone', async () => {
