@@ -85,6 +85,7 @@ it('two machines that look at each other show faults of both, take orders, and d
   await client.rsconfigWell('-a', 'oracle');
   const [serverPort, clientPort] = [await freePort(ADDRESS), await freePort(ADDRESS)];
   const [anna, view, other] = [await tokenOf(server, 'anna', '--manage'), await tokenOf(server, 'view'), await tokenOf(client, 'look')];
+  const operator = await tokenOf(server, 'otto', '--rights', 'operate');
   const keep = (host: Host, token: string): string => {
     const file = host.file('etc/web.token');
     writeFileSync(file, `${token}\n`);
@@ -93,7 +94,7 @@ it('two machines that look at each other show faults of both, take orders, and d
   const source = (name: string, port: number, file: string): string =>
     `[source ${name}]\nurl = http://${ADDRESS}:${port}\ntoken-file = ${file}\n`;
   const ofServer = source('venus', clientPort, keep(server, other.token));
-  writeWeb(server, `[web]\nlisten = ${ADDRESS}:${serverPort}\n${anna.section}${view.section}${ofServer}`);
+  writeWeb(server, `[web]\nlisten = ${ADDRESS}:${serverPort}\n${anna.section}${view.section}${operator.section}${ofServer}`);
   writeWeb(client, `[web]\nlisten = ${ADDRESS}:${clientPort}\n${other.section}${source('mars', serverPort, keep(client, view.token))}`);
   wellOf('rsweb', await server.run('rsweb', ['--manage']));
   wellOf('rsweb', await client.run('rsweb'));
@@ -157,6 +158,9 @@ it('two machines that look at each other show faults of both, take orders, and d
   // A read-only token may give no orders, and a destructive order needs a confirmation.
   expect((await atServer.order('client-kick', { client: 'big-2', confirm: 'yes' }, view.token)).status).toBe(403);
   expect((await atServer.order('client-kick', { client: 'big-2' })).status).toBe(409);
+  // A token with rights = operate gives the orders that a client may give to a server, and no others.
+  expect((await atServer.order('client-kick', { client: 'big-2' }, operator.token)).status).toBe(403);
+  expect((await atServer.order('volume-create', { ...fields, name: 'more' }, operator.token)).status).toBe(200);
   // A program confirms a destructive order with the name of the object. The refusal of the unconfirmed order gives this name.
   const confirmed = async (fields: Record<string, string>): Promise<Response> => {
     const asked = await atServer.order('volume-remove', fields);
