@@ -326,6 +326,8 @@ describe('an order', () => {
     answer = answered(null);
     const going = await order(path, { name: 'a', pool: 'fast' });
     expect([going.status, going.headers.get('location')]).toEqual([202, '/api/v1/servers/big-9/job-list?id=a%2Fb']);
+    const scoped = await order(`${path}?namespace=osl`, { name: 'a', pool: 'fast' });
+    expect(scoped.headers.get('location')).toBe('/api/v1/servers/big-9/job-list?id=a%2Fb&namespace=osl');
     answer = answered(1);
     const ended = await order(path, { name: 'a', pool: 'fast' });
     expect([ended.status, ended.headers.get('location')]).toEqual([200, null]);

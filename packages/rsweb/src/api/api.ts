@@ -148,7 +148,7 @@ export class Api {
       const result = await this.ordered(operation, target, params, token);
       const part = jobPart(operation, result);
       const answer = json(result, part === null ? 200 : 202);
-      return part === null ? answer : { ...answer, headers: { Location: `${base}/${part}` } };
+      return part === null ? answer : { ...answer, headers: { Location: `${base}/${part}${scopeOf(target)}` } };
     });
   }
 
@@ -196,6 +196,12 @@ function routeOf({ path, query }: Request): Route | null {
   if (operation === undefined) return null;
   const base = `${API_PATH}/${[place, ...(server === undefined ? [] : [encodeURIComponent(server)])].join('/')}`;
   return { operation, target: server === undefined ? null : { server, namespace: query.get(NAMESPACE_PARAM) }, base };
+}
+
+/** Returns what a query needs, beside other parameters, to lead to the same server. */
+function scopeOf(target: Target | null): string {
+  const namespace = target?.namespace ?? null;
+  return namespace === null ? '' : `&${NAMESPACE_PARAM}=${encodeURIComponent(namespace)}`;
 }
 
 /** Returns the query without the namespace of the server, which is no parameter of the method. */
