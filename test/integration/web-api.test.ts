@@ -1,6 +1,6 @@
 // The journey of docs/TUTORIAL.md over the HTTP interface of rsweb, with real daemons: a program creates a volume of a pool, attaches it,
 // takes a snapshot, grows the volume, detaches and removes it. It reaches the server through the client of its machine, with the rights of
-// this client. Skipped without root, loop devices or xfsprogs, because a snapshot needs reflink. A repeated order is executed once; the audit names the token; a login of a browser gives no rights here. Rules: G53.
+// this client. Skipped without root, loop devices or xfsprogs, because a snapshot needs reflink. A repeated order is executed once; the audit names the token; a login of a browser gives no rights here. Rules: G54.
 
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';

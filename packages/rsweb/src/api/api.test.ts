@@ -1,5 +1,5 @@
 // Tests the HTTP interface over real sockets, with fake daemons: each role may call exactly what the tables say, and requests that are wrong,
-// hostile, too many or sent by a browser for a page of another site reach no daemon. Rules: G53.
+// hostile, too many or sent by a browser for a page of another site reach no daemon. Rules: G54.
 
 import { connect } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';

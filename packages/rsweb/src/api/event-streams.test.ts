@@ -1,5 +1,5 @@
 // Tests the streams of events with a fake daemon: each event arrives once and in order, also after a resumption; gaps and faults are told;
-// streams are bounded, and end with their tokens. Rules: G53.
+// streams are bounded, and end with their tokens. Rules: G54.
 
 import { beforeEach, expect, test } from 'vitest';
 import { RsError } from '@rsio/base/lib/errors';
