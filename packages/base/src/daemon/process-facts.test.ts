@@ -9,7 +9,7 @@ import { useProgram } from '../testing/program-file.ts';
 import { bootId, processesOfSession, startTicksOf } from './process-facts.ts';
 
 const module = useProgram(new URL('./process-facts.ts', import.meta.url));
-const UNTIL = { timeout: 10_000, interval: 5 };
+const UNTIL = { timeout: 60_000, interval: 5 };
 const children: ChildProcess[] = [];
 
 afterEach(() => {

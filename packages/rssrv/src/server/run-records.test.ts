@@ -12,7 +12,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { RunRecords } from './run-records.ts';
 import { removeFolder } from '@rsio/base/testing/remove-folder';
 
-const UNTIL = { timeout: 10_000, interval: 5 };
+const UNTIL = { timeout: 60_000, interval: 5 };
 let directory = '';
 let children: ChildProcess[] = [];
 let left: number[] = [];

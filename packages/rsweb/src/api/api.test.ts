@@ -40,6 +40,8 @@ const settings = {
 };
 const all = Object.values(OPERATIONS).flatMap((operations) => [...operations.values()]);
 
+/** A busy machine may be slow. */
+const PATIENT = { timeout: 60_000 };
 let asked: Asked[] = [];
 let lines: string[] = [];
 /** What the daemons answer; null: a sample of the shape of the result. */
@@ -162,6 +164,7 @@ describe('rights', () => {
         "client-unfence",
         "config-check",
         "farm-make",
+        "namespace-apply",
         "pool-check",
         "pool-grow",
         "pool-make",
@@ -354,13 +357,13 @@ test('events are followed as a stream, which ends with its token', async () => {
   const reading = (async () => {
     for await (const chunk of response.body ?? []) got += Buffer.from(chunk as Uint8Array).toString();
   })().catch(() => {});
-  await expect.poll(() => got).toContain(`id: 8\ndata: ${JSON.stringify(event)}\n\n`);
+  await expect.poll(() => got, PATIENT).toContain(`id: 8\ndata: ${JSON.stringify(event)}\n\n`);
   expect(asked[0]).toMatchObject({ daemon: 'client', method: 'events', params: { after: 7 } });
   rsweb.api.close();
   await reading;
 });
 
-test('a flood of one token is bounded, and leaves places to others', async () => {
+test('a flood of one token is bounded, and leaves places to others', { timeout: 120_000 }, async () => {
   const held: (() => void)[] = [];
   answer = () => new Promise((resolve) => held.push(() => resolve({ volumes: [] })));
   const statuses: number[] = [];
@@ -370,16 +373,16 @@ test('a flood of one token is bounded, and leaves places to others', async () =>
     noted(order('/api/v1/server/volume-remove', { name: 'a' }, { rights: 'operate' })),
   ]).flat();
   const places = API_READS_PER_TOKEN_MAX + API_CHANGES_PER_TOKEN_MAX;
-  await expect.poll(() => statuses.length).toBe(flood.length - places);
+  await expect.poll(() => statuses.length, PATIENT).toBe(flood.length - places);
   expect([asked.length, new Set(statuses)]).toEqual([places, new Set([429])]);
   const other = send('/api/v1/server/volume-list');
-  await expect.poll(() => asked.length).toBe(places + 1);
+  await expect.poll(() => asked.length, PATIENT).toBe(places + 1);
   for (const release of held) release();
   await Promise.all(flood);
   expect(statuses.filter((status) => status === 200)).toHaveLength(places);
   expect((await other).status).toBe(200);
   answer = null;
-  await expect.poll(async () => (await send('/api/v1/server/volume-list', { rights: 'view' })).status).toBe(200);
+  await expect.poll(async () => (await send('/api/v1/server/volume-list', { rights: 'view' })).status, PATIENT).toBe(200);
 });
 
 /** Sends a request as it is written, without the corrections of fetch. */
