@@ -76,6 +76,33 @@ describe('rights', () => {
     expect(await client.rsconfigWell('volume', 'show', 'oracle')).toMatch(/^osl:oracle@0\n/);
   });
 
+  it('a client with the right view sees everything, attaches nothing and changes nothing, and gets no view while it uses a volume', async () => {
+    await startWith('use');
+    await server.rsadmWell('volume', 'create', 'oracle', '--size', '16m');
+    await server.rsadmWell('volume', 'create', 'hers', '--size', '16m', '--clients', 'venus');
+    const toView = (): Promise<RunResult> => server.rsadm('client', 'rights', 'big-2', 'view');
+    await waitFor(async () => (await client.rsconfig('-q')).stdout.includes('oracle'), KNOWN_MS, 'The client knows the volume');
+    await client.rsconfigWell('-a', 'oracle');
+    expect((await toView()).stderr).toContain(
+      'Client big-2 gets the right view in [rights], but uses volume oracle: detach it there first (rsconfig -d oracle)',
+    );
+    await client.rsconfigWell('-d', 'oracle');
+    expect((await toView()).code).toBe(0);
+    await waitFor(async () => (await client.rsconfig('-q')).stdout.includes('hers'), KNOWN_MS, 'The client knows all volumes');
+    const attached = await client.rsconfig('-a', 'oracle');
+    expect([attached.code, attached.stderr]).toEqual([
+      1,
+      expect.stringContaining(
+        'Client big-2 may not open volume oracle: its right is view, and use is needed; change its line in [rights] of rssrvcfg',
+      ),
+    ]);
+    const refused = await client.rsconfig('volume', 'grow', 'hers', '32m');
+    expect(refused.stderr).toMatch(/its right is view, and manage is needed; .* \[E_RIGHTS\]\n$/);
+    expect(await client.rsconfigWell('volume', 'show', 'hers')).toMatch(/clients: +venus/);
+    expect(await client.rsconfigWell('audit')).toContain('volume-create');
+    expect(await client.rsconfigWell('pool', 'list')).toContain('fast');
+  });
+
   it('a client with the right manage does everything in its pool and within its limit, and is refused beyond with numbers', async () => {
     await startWith('manage pool=fast limit=100m');
     expect(await client.rsconfigWell('volume', 'create', 'a', '--size', '64m')).toBe(

@@ -194,7 +194,7 @@ export class FarmServer implements SimHost {
 
   private listChanged(): void {
     this.generation++;
-    announceList(this.admissions.sessions, { generation: this.generation, interfaces: this.interfaces, grown: [] }, null);
+    announceList(this.admissions.sessions, { generation: this.generation, interfaces: this.interfaces, grown: [] }, null, []);
   }
 
   private get interfaces(): readonly ServerInterface[] {

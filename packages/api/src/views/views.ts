@@ -1,6 +1,7 @@
 // The shapes of pools, volumes, removed volumes, clients and jobs in answers of rssrv. Invariant: a field never disappears or changes its
 // meaning within a version of the interface.
 
+import { CLIENT_ROLES } from '@rsio/common/config/schema/types';
 import { HOLDER } from '@rsio/common/control/method-table';
 import { count, flag, list, number, object, type Of, optional, orNull, text, word } from '@rsio/base/lib/shape';
 
@@ -169,7 +170,7 @@ export const REMOVED = object({
 
 export const CLIENT = object({
   name: text(),
-  role: word(['copy', 'use', 'manage', 'admin']),
+  role: word(CLIENT_ROLES),
   pools: orNull(list(text()), 'Pools that it may use; null: all'),
   limitBytes: orNull(count()),
   limits: orNull(IO_LIMITS, 'Limits of its I/O, over all volumes; null: none'),

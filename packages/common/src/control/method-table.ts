@@ -10,7 +10,7 @@ import { count, flag, list, number, object, type Of, optional, orNull, type Shap
  */
 export const CONTROL_VERSION = 1;
 
-/** The rights of clients, as in the section [rights] of rssrvcfg. Each right includes the rights that come before it in this list. */
+/** The rights that a method can need. config/client-rights.ts says which right in the section [rights] of rssrvcfg includes which. */
 export type RemoteRight = 'copy' | 'use' | 'manage' | 'admin';
 
 export interface Param<T = unknown> {

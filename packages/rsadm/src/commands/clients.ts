@@ -55,8 +55,8 @@ export const CLIENT_ADD = defineCommand({
 example with --key-file. If the server has tls = require, join encrypts the
 paths even without --tls. A client has one key for all servers of a namespace:
 on each further server, give that key with --key-file; no key is then printed. R
-is use (default), admin, or manage with pool= and limit=, such as "manage
-pool=fast limit=500g".`,
+is use (default), view (for monitoring), copy, admin, or manage with pool= and
+limit=, such as "manage pool=fast limit=500g".`,
   options: {
     'key-file': { kind: 'text', value: 'F', help: 'file with the key of the client, or - for stdin' },
     rights: { kind: 'text', value: 'R', help: 'what the client may do, as in [rights] of rssrvcfg(5)' },
@@ -78,9 +78,9 @@ export const CLIENT_RIGHTS = defineCommand({
   call: { by: 'words', words: 'client rights' },
   synopsis: 'client rights NAME R',
   summary: 'changes what a client may do',
-  details: `R is use, admin, or manage with pool= and limit=, such as "manage pool=fast
-limit=500g". limit= counts the volumes of the client on this server. The command
-takes effect at once.`,
+  details: `R is use, view, copy, admin, or manage with pool= and limit=, such as "manage
+pool=fast limit=500g". limit= counts the volumes of the client on this server. A
+client that uses a volume cannot get view. The command takes effect at once.`,
   options: {},
   operands: { min: 2, max: 4 },
   completes: COMPLETES_CLIENTS,

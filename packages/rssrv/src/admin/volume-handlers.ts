@@ -22,9 +22,9 @@ export function volumeHandlers(
   asker: Asker,
 ): HandlersOf<typeof VOLUME_METHODS> {
   return {
-    // For a client without the right `admin`, the list is filtered here. If a pool is unknown, the error of `inventory.list` names all
+    // For a client that does not see everything, the list is filtered here. If a pool is unknown, the error of `inventory.list` names all
     // pools, and only an administrator may know these names.
-    'volume-list': async ({ pool }) => (asker.role === 'admin' ? inventory.list(pool) : ofPool(await inventory.list(null), pool)),
+    'volume-list': async ({ pool }) => (asker.seesAll ? inventory.list(pool) : ofPool(await inventory.list(null), pool)),
     'volume-show': (name) => inventory.show(name),
     'volume-create': ({ request, ...params }) =>
       changes.change('created', params, () => verbs.create(createRequest(params), asker, request)),

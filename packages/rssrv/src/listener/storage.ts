@@ -1,9 +1,9 @@
 // Phase 3 of the listener: the served volumes and snapshots, the list of volumes that clients get, and the limits of volumes and clients.
 // The sessions begin later, and `sessions` lists them. Invariant: the objects of this phase read the sessions, and change none.
 
+import { giftTo } from '@rsio/common/config/client-rights';
 import { fileSystemOf } from '../machine/file-system.ts';
 import { systemVoters } from '../mirrors/own-replicas.ts';
-import { rightsOf } from '../pools/asker.ts';
 import { toInterface } from '../server/listening-sockets.ts';
 import { announceList } from '../server/offered-volumes.ts';
 import { SharedPools } from '../volumes/holds/shared-pools.ts';
@@ -42,14 +42,19 @@ export function newStorage(earlier: Foundation & Holders) {
     volumes: () => current.config.volumes,
     opening: () => sessions.opening(clock.wallMs()),
     isOpen: (id, node) => sessions.all.some(({ client, uses }) => client.node === node && uses.isGranted(id)),
-    isCopying: (node) => rightsOf(node, current.config.rights).role === 'copy',
+    isCopying: (node) => giftTo(node, current.config.rights).opens === 'moments',
   });
   // Announces a new generation of the list, so that the clients request the list.
   const lists = new ListAnnouncements({
     clock,
     volumes: () => volumes.served.length,
     announce: (grown, seenBy, generation) => {
-      announceList(sessions.all, { interfaces: current.config.interfaces.map(toInterface), generation, grown }, seenBy);
+      announceList(
+        sessions.all,
+        { interfaces: current.config.interfaces.map(toInterface), generation, grown },
+        seenBy,
+        current.config.rights,
+      );
       signals.listAnnounced.send();
     },
   });

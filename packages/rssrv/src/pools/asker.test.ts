@@ -7,7 +7,7 @@ import type { ClientRights, RssrvConfig } from '@rsio/common/config/schema/types
 import { asking } from '../testing/asking.ts';
 import { mayFound, whyNoPlace } from './asker.ts';
 
-const RIGHTS = (['use', 'manage', 'admin'] as const).map((role) => ({ name: `may-${role}`, role, pools: null, limitBytes: null }));
+const RIGHTS = (['use', 'view', 'manage', 'admin'] as const).map((role) => ({ name: `may-${role}`, role, pools: null, limitBytes: null }));
 
 function configOf(witness: boolean): RssrvConfig {
   return { ...asking(RIGHTS as unknown as ClientRights[]), server: { witness } } as unknown as RssrvConfig;
@@ -15,6 +15,7 @@ function configOf(witness: boolean): RssrvConfig {
 
 test.each([
   ['may-use', false, false],
+  ['may-view', false, false],
   ['may-manage', false, true],
   ['may-admin', false, true],
   ['without-a-line', false, false],
@@ -26,6 +27,7 @@ test.each([
 
 test.each([
   ['may-use', ['fast'], 'Client may-use may not make volume db a replica: it needs the right manage for pool fast'],
+  ['may-view', ['fast'], 'Client may-view may not make volume db a replica: it needs the right manage for pool fast'],
   ['may-manage', ['fast'], null],
   ['may-admin', ['fast'], null],
   ['of-slow', ['slow'], null],

@@ -2,7 +2,9 @@
 // and does not rely on checks of the client. With `tenants`, the table CHANGES alone says which changes of a volume need its owner, and
 // every change is in the table. A refusal names the missing right and the place where the right is granted.
 
-import { CLIENT_ROLES, type ClientRights, type ClientRole, type RssrvConfig } from '@rsio/common/config/schema/types';
+import { GIFTS, includesRight, roleIn } from '@rsio/common/config/client-rights';
+import type { ClientRights, ClientRole, RssrvConfig } from '@rsio/common/config/schema/types';
+import type { RemoteRight } from '@rsio/common/control/method-table';
 import { RsError } from '@rsio/base/lib/errors';
 import { printRoundedSize } from '@rsio/base/lib/units';
 
@@ -85,18 +87,23 @@ export class Asker {
     return this.node === null ? 'an administrator on the server' : `client ${this.node}`;
   }
 
-  has(needed: ClientRole): boolean {
-    return CLIENT_ROLES.indexOf(this.role) >= CLIENT_ROLES.indexOf(needed);
+  /** True if the asker sees all objects, and every part of them. */
+  get seesAll(): boolean {
+    return this.node === null || GIFTS[this.role].seesAll;
   }
 
-  /** Throws E_RIGHTS unless the asker has the role `needed` or a higher role. `what`: what the asker wants, such as `create volumes`. */
-  needs(needed: ClientRole, what: string): void {
-    if (this.has(needed)) return;
-    throw new RsError(
-      'E_RIGHTS',
-      `${this.text} may not ${what}: its right is ${this.role}, and ${needed} is needed; change its line in [rights] of rssrvcfg`,
-      { node: this.node, role: this.role, needed },
-    );
+  has(needed: RemoteRight): boolean {
+    return includesRight(this.role, needed);
+  }
+
+  /** Throws E_RIGHTS unless the role of the asker includes the right `needed`. `what`: what the asker wants, such as `create volumes`. */
+  needs(needed: RemoteRight, what: string): void {
+    if (!this.has(needed)) throw this.lacks(needed, what);
+  }
+
+  lacks(needed: RemoteRight, what: string): RsError {
+    const text = `${this.text} may not ${what}: its right is ${this.role}, and ${needed} is needed; change its line in [rights] of rssrvcfg`;
+    return new RsError('E_RIGHTS', text, { node: this.node, role: this.role, needed });
   }
 
   mayUsePool(pool: string): boolean {
@@ -115,11 +122,11 @@ export class Asker {
   }
 
   /**
-   * Returns true if the asker may attach a volume whose key `clients` has this value (null stands for all clients). An asker that may not
-   * attach the volume may neither see nor change the volume.
+   * Returns true if the asker may attach a volume whose key `clients` has this value (null stands for all clients), or sees all volumes. Any
+   * other asker may neither see nor change the volume.
    */
   mayAttach(clients: readonly string[] | null): boolean {
-    return this.role === 'admin' || this.node === null || clients === null || clients.includes(this.node);
+    return this.node === null || this.seesAll || clients === null || clients.includes(this.node);
   }
 
   /** Throws E_RIGHTS if `clients` would prevent the asker from attaching its own volume. */
@@ -201,7 +208,7 @@ export const LOCAL_ASKER = new Asker(null, { role: 'admin', pools: null, limitBy
 
 /** Returns the rights of a client. A client without a line in [rights] has the role `use`. */
 export function rightsOf(node: string, rights: readonly ClientRights[]): AskerRights {
-  return rights.find(({ name }) => name === node) ?? { role: 'use', pools: null, limitBytes: null };
+  return rights.find(({ name }) => name === node) ?? { role: roleIn(rights, node), pools: null, limitBytes: null };
 }
 
 export function clientAsker(node: string, { rights, namespace }: AskingConfig): Asker {

@@ -144,7 +144,7 @@ function ordersOf(mine: readonly Replication[], isClient: IsClient): readonly Of
 
 /** Returns the replications that the asker may see: those all of whose volumes it may attach. */
 function visibleTo(views: readonly ReplicationView[], { pools }: Catalogue, asker: Asker): readonly ReplicationView[] {
-  if (asker.role === 'admin') return views;
+  if (asker.seesAll) return views;
   const volumes = pools.flatMap((pool) => [...pool.volumes.values()]);
   const isVisible = (wanted: ReplicationView['volumes'][number]): boolean => {
     const found = volumes.filter(({ name, universe }) => name === wanted.name && universe === wanted.universe);

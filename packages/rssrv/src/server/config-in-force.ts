@@ -19,7 +19,7 @@ import type { Farms } from '../farm/farms.ts';
 import { volumeConfigsOf } from '../pools/pool-volume.ts';
 import type { Pools, PoolsChange } from '../pools/pools.ts';
 import type { Peers } from '../replication/peers/peers.ts';
-import { type ReloadPlan, reloadPlan } from './reload-plan.ts';
+import { type ReloadPlan, reloadPlan, viewRefusals } from './reload-plan.ts';
 import type { LoadedConfig } from './reloader.ts';
 import type { Bridges } from '../jobs/images/bridges.ts';
 import type { VolumeChange } from '../volumes/volume-change.ts';
@@ -143,7 +143,9 @@ export class ConfigInForce {
       await readers?.undo();
       throw error;
     }
-    const { refusals } = volumeChanges(this.current.volumes, next.volumes, (volume) => this.standingOf(volume));
+    const standingOf = (volume: ServerVolumeConfig): VolumeStanding => this.standingOf(volume);
+    const { refusals: lost } = volumeChanges(this.current.volumes, next.volumes, standingOf);
+    const refusals = [...viewRefusals(this.current, next, standingOf), ...lost];
     if (refusals.length > 0) {
       this.parts.sockets.keep(this.current.interfaces);
       await change.undo();

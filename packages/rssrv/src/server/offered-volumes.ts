@@ -1,8 +1,9 @@
 // Determines which volumes the server offers to each client, and the refusal of an OPEN for any other volume. This module is pure.
-// Invariant: a client sees only volumes that it may attach, even in refusals. Rules: A6.
+// Invariant: a client sees only volumes that it may attach, even in refusals; a client with the right `view` sees all. Rules: A6.
 
 import { randomBytes } from 'node:crypto';
-import type { RssrvConfig, TlsPolicy } from '@rsio/common/config/schema/types';
+import { giftTo } from '@rsio/common/config/client-rights';
+import type { ClientRights, RssrvConfig, TlsPolicy } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/base/lib/errors';
 import { servedNameParts } from '@rsio/base/lib/volume-name';
 import type { ServerIdentity } from '@rsio/protocol/auth/handshake-server';
@@ -16,29 +17,36 @@ import type { ToSession } from '../session/channel/channel.ts';
 import type { ServedSession } from './served-session.ts';
 import type { VolumeFailure } from '../volumes/volume-failures.ts';
 
-/** Returns the volumes that this client may see and attach. */
-export function offeredTo(node: string, served: readonly ServedVolume[]): ServedVolume[] {
-  return served.filter((volume) => isFor(volume, node));
+/** Returns true if the client with these rights is told about the volume. */
+function isListed(volume: Pick<ServedVolume, 'clients'>, node: string, rights: readonly ClientRights[]): boolean {
+  const { lists } = giftTo(node, rights);
+  return lists === 'all' || (lists === 'own' && isFor(volume, node));
 }
 
-/** Returns the list of volumes for the client of a session. */
+/** Returns the volumes that this client may see. All but a client with the right `view` may also attach them. */
+export function offeredTo(node: string, served: readonly ServedVolume[], rights: readonly ClientRights[]): ServedVolume[] {
+  return served.filter((volume) => isListed(volume, node, rights));
+}
+
+/** Returns the list of the offered volumes for the client of a session. */
 export function listFor(
-  { client: { node }, generation }: ServedSession,
+  { generation }: Pick<ServedSession, 'generation'>,
   interfaces: readonly ServerInterface[],
-  served: readonly ServedVolume[],
+  offered: readonly ServedVolume[],
   factsOf: (volume: ServedVolume) => Pick<VolumeEntry, 'holders' | 'waitsForSpace' | 'heldBy'>,
 ): ListAnswer {
-  return { generation, interfaces, volumes: offeredTo(node, served).map((volume) => volumeEntry(volume, factsOf(volume))) };
+  return { generation, interfaces, volumes: offered.map((volume) => volumeEntry(volume, factsOf(volume))) };
 }
 
-/** Tells clients that the list has changed: clients that may attach one of the volumes in `seenBy`, or all clients if `seenBy` is null. */
+/** Tells clients that the list has changed: clients that may see one of the volumes in `seenBy`, or all clients if `seenBy` is null. */
 export function announceList(
   sessions: readonly ServedSession[],
   list: Omit<Extract<ToSession, { type: 'list-changed' }>, 'type'>,
   seenBy: readonly Pick<ServedVolume, 'clients'>[] | null,
+  rights: readonly ClientRights[],
 ): void {
   for (const session of sessions) {
-    if (seenBy !== null && !seenBy.some((volume) => isFor(volume, session.client.node))) continue;
+    if (seenBy !== null && !seenBy.some((volume) => isListed(volume, session.client.node, rights))) continue;
     session.generation = list.generation;
     session.workerSession.send({ type: 'list-changed', ...list });
   }
@@ -84,6 +92,12 @@ export function notOffered(
       ? ([STATUS.UNKNOWN_VOLUME, whyNoSnapshot ?? `Server ${server} has no volume ${volume} for this client`] as const)
       : ([failure.error.context['hasMoved'] === true ? STATUS.MOVED : STATUS.VOLUME_UNAVAILABLE, failureText(failure)] as const);
   return { granted: false, status, sentence, holders: [] };
+}
+
+/** Returns the refusal of each OPEN of a client whose right shows volumes and opens none. */
+export function onlyViews(node: string, { name }: OpenRequest): Grant {
+  const sentence = `Client ${node} may not open volume ${name}: its right is view, and use is needed; change its line in [rights] of rssrvcfg`;
+  return { granted: false, status: STATUS.NO_RIGHTS, sentence, holders: [] };
 }
 
 /**

@@ -214,6 +214,30 @@ describe('applied', () => {
   });
 });
 
+describe('the right view', () => {
+  const WITH = (right: string): ReturnType<typeof parseRssrvConfig> => parseRssrvConfig(`${FILE}[rights]\nbig-2 ${right}\n`, 'rssrvcfg');
+  const big2 = { node: 'big-2', address: '10.0.0.2', sinceMs: 0 };
+  const used = (standing: Partial<VolumeStanding>) => (volume: ServerVolumeConfig) => ({ ...unused(volume), ...standing });
+  const refused = {
+    kind: 'refuse',
+    sentences: ['Client big-2 gets the right view in [rights], but uses volume oracle: detach it there first (rsconfig -d oracle)'],
+  };
+
+  test.each([
+    ['has a volume', { users: [big2] }, refused],
+    ['has a snapshot', { readers: [{ ...big2, snapshot: 'oracle@monday', isCopying: false }] }, refused],
+    ['has none', { users: [{ ...big2, node: 'venus' }] }, { kind: 'apply', changes: ['client big-2 has other rights'] }],
+  ])('is refused only to a client that %s', (_what, standing: Partial<VolumeStanding>, expected) => {
+    expect(reloadPlan(WITH('use'), WITH('view'), used(standing))).toMatchObject(expected);
+  });
+
+  test('shows other volumes at once, and may be kept and taken away while a hold is left', () => {
+    expect(reloadPlan(WITH('use'), WITH('view'), unused)).toMatchObject({ isListChanged: true });
+    expect(reloadPlan(WITH('use'), WITH('manage'), unused)).toMatchObject({ isListChanged: false });
+    for (const next of ['view', 'use']) expect(reloadPlan(WITH('view'), WITH(next), used({ users: [big2] })).kind).toBe('apply');
+  });
+});
+
 describe('a shared pool', () => {
   const SHARED = `${FILE}[pool fast]
 path = /srv/fast

@@ -2,6 +2,7 @@
 // refused. This module is pure. The module volume-plan.ts decides about volumes, and the listener makes the changes. Invariants: if one
 // part is refused, the whole file is refused; no message shows a secret key.
 
+import { giftTo } from '@rsio/common/config/client-rights';
 import type {
   MetricsConfig,
   PeerConfig,
@@ -70,7 +71,12 @@ export function reloadPlan(
   standingOf: (volume: ServerVolumeConfig) => VolumeStanding,
 ): ReloadPlan | ReloadRefusal {
   const volumes = volumeChanges(old.volumes, next.volumes, standingOf);
-  const sentences = [...identityRefusals(old, next), ...diskRefusals(old, next), ...volumes.refusals];
+  const sentences = [
+    ...identityRefusals(old, next),
+    ...diskRefusals(old, next),
+    ...viewRefusals(old, next, standingOf),
+    ...volumes.refusals,
+  ];
   if (sentences.length > 0) return { kind: 'refuse', sentences };
   const [before, after] = [byEndpoint(old.interfaces), byEndpoint(next.interfaces)];
   const opened = next.interfaces.filter((one) => !before.has(endpointKey(one)));
@@ -83,7 +89,7 @@ export function reloadPlan(
     kind: 'apply',
     opened,
     closed,
-    isListChanged,
+    isListChanged: isListChanged || listsDiffer(old, next),
     removedClients: namesMissingIn(old.clients, next.clients),
     droppedKeys: keyChanges(old, next).flatMap(({ name, dropped }) => (dropped.length > 0 ? [{ client: name, keys: dropped }] : [])),
     endsPlainPaths: next.namespace.tls === 'require' && old.namespace.tls !== 'require',
@@ -195,6 +201,34 @@ function rightsChanges(old: RssrvConfig, next: RssrvConfig): string[] {
   const stays = (name: string): boolean => [old, next].every(({ clients }) => clients.some((client) => client.name === name));
   const changed = [...new Set([...had.keys(), ...has.keys()])].filter((name) => stays(name) && had.get(name) !== has.get(name));
   return [...changed.map((name) => `client ${name} has other rights`), ...forceChanges(old, next)];
+}
+
+/**
+ * Refuses a change of the right of a client that has a volume or a snapshot attached, and could not open it again. `standingOf` returns the
+ * status of a volume in `old`.
+ */
+export function viewRefusals(
+  old: RssrvConfig,
+  next: RssrvConfig,
+  standingOf: (volume: ServerVolumeConfig) => Pick<VolumeStanding, 'users' | 'readers'>,
+): string[] {
+  const views = ({ rights }: RssrvConfig, name: string): boolean => giftTo(name, rights).opens === 'nothing';
+  const losing = next.clients.filter(({ name }) => views(next, name) && !views(old, name));
+  if (losing.length === 0) return [];
+  const users = old.volumes.flatMap((volume) => {
+    const { users: holders, readers = [] } = standingOf(volume);
+    return [...holders, ...readers].map(({ node }) => ({ node, volume: volume.name }));
+  });
+  return losing.flatMap(({ name }) => {
+    const used = users.find(({ node }) => node === name);
+    if (used === undefined) return [];
+    return `Client ${name} gets the right view in [rights], but uses volume ${used.volume}: detach it there first (rsconfig -d ${used.volume})`;
+  });
+}
+
+/** Returns true if other volumes are listed to a client. */
+function listsDiffer(old: RssrvConfig, next: RssrvConfig): boolean {
+  return next.clients.some(({ name }) => giftTo(name, old.rights).lists !== giftTo(name, next.rights).lists);
 }
 
 function forceChanges(old: RssrvConfig, next: RssrvConfig): string[] {

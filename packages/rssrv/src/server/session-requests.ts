@@ -2,6 +2,8 @@
 // decide each answer. Invariant: before a session is granted a volume, the session gets the limits of the volume. If a snapshot of the
 // volume is being made, the session is also ordered to hold changes before it gets the grant.
 
+import { GIFTS, type Gift, giftTo, roleIn } from '@rsio/common/config/client-rights';
+import type { ClientRole } from '@rsio/common/config/schema/types';
 import { sleep } from '@rsio/base/lib/waiting';
 import type { Clock } from '@rsio/base/lib/clock';
 import { isSnapshot } from '@rsio/base/lib/volume-name';
@@ -37,7 +39,7 @@ import { toInterface } from './listening-sockets.ts';
 import { askingSession, type ServedSession } from './served-session.ts';
 import type { SharedPools } from '../volumes/holds/shared-pools.ts';
 import { nodesSeen } from './nodes-seen.ts';
-import { listFor, notOffered, offeredTo } from './offered-volumes.ts';
+import { listFor, notOffered, offeredTo, onlyViews } from './offered-volumes.ts';
 
 /** Refusals that depend on who holds the volume. */
 const REFUSALS: readonly number[] = [STATUS.HELD, STATUS.TAKEN];
@@ -87,7 +89,7 @@ export class SessionRequests {
 
   async answer(session: ServedSession, request: SessionRequest): Promise<ListenerAnswer> {
     const { holds, rights, shortage, moments, bandwidth } = this.parts;
-    const refused = this.parts.snapshots.isCopying(session.client.node) ? refusedToCopying(request) : null;
+    const refused = whyNot(request, roleIn(this.parts.current.config.rights, session.client.node));
     if (refused !== null) return refused;
     switch (request.what) {
       case 'files':
@@ -195,12 +197,17 @@ export class SessionRequests {
   /** Returns the volume or snapshot that an OPEN means, if the client may attach it. */
   private meant(node: string, request: OpenRequest): ServedVolume | null {
     const { snapshots } = this.parts;
+    if (this.gift(node).opens === 'nothing') return null;
     return isSnapshot(request.name) ? snapshots.find(node, request) : meantVolume(this.offered(node), request);
   }
 
-  /** Returns the volumes that the client may attach; none for a client with the right `copy` (T8). */
+  /** Returns the volumes that the client may see; none for a client with the right `copy` (T8). */
   private offered(node: string): readonly ServedVolume[] {
-    return this.parts.snapshots.isCopying(node) ? [] : offeredTo(node, this.parts.volumes.served);
+    return offeredTo(node, this.parts.volumes.served, this.parts.current.config.rights);
+  }
+
+  private gift(node: string): Gift {
+    return giftTo(node, this.parts.current.config.rights);
   }
 
   private newOpens(): Opens {
@@ -211,6 +218,7 @@ export class SessionRequests {
         return meant !== null && revocations.isBarred(meant, node, request) ? null : meant;
       },
       notServed: (node, request) => {
+        if (this.gift(node).opens === 'nothing') return onlyViews(node, request);
         const refusal = revocations.refusalOf(node, request, this.meant(node, request));
         if (refusal !== null) return refusal;
         const failures = [...volumes.failures, ...this.parts.administration.failures];
@@ -234,13 +242,25 @@ function heldField(heldBy: string | null): { readonly heldBy?: string } {
   return heldBy === null ? {} : { heldBy };
 }
 
-/** T8: returns the refusal of what a client with the right `copy` may not ask for; null for all other requests, which look at its volumes. */
-function refusedToCopying({ what }: SessionRequest): ListenerAnswer | null {
-  const [status, sentence] = [
-    STATUS.UNKNOWN_VOLUME,
-    'This client has the right copy, and reads only moments of replications to it',
-  ] as const;
+/**
+ * Returns the refusal of what a client that opens no volumes may not ask for (T8); null for all other requests, which look at its volumes.
+ */
+function whyNot({ what }: SessionRequest, role: ClientRole): ListenerAnswer | null {
+  const sentence = sentenceFor(role);
+  if (sentence === null) return null;
+  const status = STATUS.UNKNOWN_VOLUME;
   if (what === 'vote') return { voteStatus: status, sentence };
   if (what === 'nodes-seen') return { nodesStatus: status, sentence, silentMs: [] };
   return what === 'record-read' || what === 'record-write' ? { recordStatus: status, sentence, record: null } : null;
+}
+
+function sentenceFor(role: ClientRole): string | null {
+  switch (GIFTS[role].opens) {
+    case 'volumes':
+      return null;
+    case 'moments':
+      return `This client has the right ${role}, and reads only moments of replications to it`;
+    case 'nothing':
+      return `This client has the right ${role}, and changes nothing: it needs the right use, in its line in [rights] of rssrvcfg`;
+  }
 }

@@ -1,6 +1,7 @@
 // The shape of a picture from another machine's rsweb, and the guard that checks it. Pure. Invariants: a checked picture has no unknown
 // field, and no text, list, number or date beyond its bound; the shape and the type in picture.ts are the same.
 
+import { CLIENT_ROLES } from '@rsio/common/config/schema/types';
 import { flag, type Form, list, object, type Of, orNull, type Shape, text, whole, within, word } from '@rsio/base/lib/shape';
 import { misfit } from '@rsio/base/lib/shape';
 import { DIRECTIONS, PATH_STATES } from '@rsio/base/lib/path-states';
@@ -73,7 +74,7 @@ const PICTURE = object({
       address: texts,
       sinceMs: dates,
       version: texts,
-      role: orNull(word(['copy', 'use', 'manage', 'admin'])),
+      role: orNull(word(CLIENT_ROLES)),
       fencedMs: dates,
       volumes: list(text()),
       load: LOAD,

@@ -2,6 +2,7 @@
 // Invariants: the picture is plain JSON; every element of a list has an `id` that is unique in its list and never changes while the object
 // exists; the fields `server`, `client`, `pool`, `mirror` and `volume` contain such ids; an unknown value is null.
 
+import type { ClientRole } from '@rsio/common/config/schema/types';
 import type { Direction, PathState } from '@rsio/base/lib/path-states';
 
 export interface Picture {
@@ -93,7 +94,7 @@ export interface Client {
   readonly sinceMs: number | null;
   readonly version: string | null;
   /** Right of the client on its servers; null if unknown. */
-  readonly role: 'copy' | 'use' | 'manage' | 'admin' | null;
+  readonly role: ClientRole | null;
   readonly fencedMs: number | null;
   /** Ids of the volumes that the client has attached or holds. */
   readonly volumes: readonly string[];

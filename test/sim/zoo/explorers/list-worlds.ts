@@ -26,7 +26,7 @@ class ListWorld {
     clock: this.clock,
     volumes: () => SEEMING_VOLUMES,
     announce: (grown, seenBy, generation) => {
-      announceList(this.sessions, { interfaces: [], generation, grown }, seenBy);
+      announceList(this.sessions, { interfaces: [], generation, grown }, seenBy, []);
       this.concerned.clear();
     },
   });

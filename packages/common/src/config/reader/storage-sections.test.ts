@@ -154,7 +154,7 @@ describe('a shared pool', () => {
 });
 
 const FORM =
-  'allowed is NAME use, NAME manage [pool=NAME,...] [limit=SIZE], or NAME admin, each optionally followed by iops=N, bandwidth=SIZE and burst=TIME';
+  'allowed is NAME use, NAME copy, NAME view, NAME manage [pool=NAME,...] [limit=SIZE], or NAME admin, each optionally followed by iops=N, bandwidth=SIZE and burst=TIME';
 
 describe('what is wrong', () => {
   test.each([

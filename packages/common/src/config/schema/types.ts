@@ -131,8 +131,11 @@ export interface TriggerConfig {
   readonly line: number;
 }
 
-/** `copy`: read the moments of replications to it. `use`: attach volumes. `manage`: also create and change volumes in some pools. `admin`: everything that rsadm can do. */
-export const CLIENT_ROLES = ['copy', 'use', 'manage', 'admin'] as const;
+/**
+ * `copy`: read the moments of replications to it. `use`: attach volumes. `view`: see everything, and change nothing. `manage`: also create and
+ * change volumes in some pools. `admin`: everything that rsadm can do. client-rights.ts has what each gives.
+ */
+export const CLIENT_ROLES = ['copy', 'use', 'view', 'manage', 'admin'] as const;
 export type ClientRole = (typeof CLIENT_ROLES)[number];
 
 /** One line of `[rights]`. A client without a line has the role `use`. */

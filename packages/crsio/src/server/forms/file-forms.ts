@@ -101,7 +101,7 @@ function rightsFields(state: ServerState, client: string | null): FieldSpec[] {
   const own = state.view?.clients.find((each) => each.name === client);
   const pools = (state.view?.pools ?? []).map(({ name: text }) => ({ text, detail: '' }));
   const rightHelp =
-    'copy: replicate volumes; use: attach volumes; manage: also create and change volumes; admin: everything that rsadm can do';
+    'copy: replicate volumes; use: attach volumes; view: see everything, change nothing; manage: also create and change volumes; admin: everything that rsadm can do';
   const limitType = size(SECTOR_BYTES, VOLUME_MAX_BYTES);
   return [
     { key: 'right', entry: entryOf(choice(...CLIENT_ROLES), rightHelp, false, 'use'), text: own?.role ?? '' },

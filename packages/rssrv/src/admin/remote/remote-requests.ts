@@ -5,6 +5,7 @@
 
 import { counted } from '@rsio/base/lib/assert';
 import { checkedParams } from '@rsio/common/control/control-server';
+import { mayCall } from '@rsio/api/rssrv/may-call';
 import type { ServerMethod } from '@rsio/api/rssrv/server-method';
 import { SERVER_METHODS, type ServerMethodName } from '@rsio/api/rssrv/server-methods';
 import type { Clock } from '@rsio/base/lib/clock';
@@ -70,11 +71,11 @@ export class RemoteAsker extends Asker {
 
   /** Throws E_RIGHTS or E_AUTH if the client may not call this method now. */
   check(method: ServerMethodName): void {
-    const needed = SERVER_METHODS[method].right;
+    const entry: ServerMethod = SERVER_METHODS[method];
     if (!this.config().clients.some(({ name }) => name === this.node))
       throw new RsError('E_AUTH', `Node ${this.node} was removed from the clients of this server`);
-    if (needed === null) throw new RsError('E_RIGHTS', `${method} is only for programs on the server itself: use rsadm there`);
-    this.needs(needed, words(method));
+    if (entry.right === null) throw new RsError('E_RIGHTS', `${method} is only for programs on the server itself: use rsadm there`);
+    if (!mayCall(this.role, entry)) throw this.lacks(entry.right, words(method));
   }
 }
 
@@ -186,7 +187,7 @@ export class RemoteRequests {
 /** Throws E_USAGE for a method that does not exist. */
 function methodNamed(name: string, asker: Asker): ServerMethodName {
   if (Object.hasOwn(SERVER_METHODS, name)) return name as ServerMethodName;
-  const known = Object.entries(SERVER_METHODS).filter(([, { right }]) => right !== null && asker.has(right));
+  const known = Object.entries(SERVER_METHODS).filter(([, entry]) => mayCall(asker.role, entry));
   throw new RsError('E_USAGE', `Unknown method ${quoteText(name)}: known are ${known.map(([method]) => method).join(', ')}`, {
     unknown: name,
   });

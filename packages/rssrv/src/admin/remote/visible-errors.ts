@@ -1,4 +1,4 @@
-// Removes from an error what a client may not see. This module is pure. Invariants: only a client with the right `admin` sees file paths of
+// Removes from an error what a client may not see. This module is pure. Invariants: only a client with the right `admin` or `view` sees file paths of
 // the server, the reason why a pool cannot be used, and the requests of other askers. Every client sees the code of an error, and whether
 // the outcome of its request is known.
 
@@ -18,7 +18,7 @@ const OTHERWISE = 'The server could not do it';
 
 /** Returns the error as this asker may see it. */
 export function visibleError(error: RsError, asker: Asker): RsError {
-  if (asker.role === 'admin') return error;
+  if (asker.seesAll) return error;
   const { code } = error;
   return new RsError(code, visibleText(error, asker), visibleFacts(error, asker));
 }

@@ -1,12 +1,12 @@
 // Removes from the results of methods what a client may not see. This module is pure. Invariants: a volume that a client may not attach
-// does not exist for the client. Only a client with the right `admin` sees file paths of the server. Without this right, a client sees
+// does not exist for the client. Only a client with the right `admin` or `view` sees file paths of the server. Without these rights, a client sees
 // names of other clients only as holders of volumes that it may attach, as the clients to which these are replicated, or in the lists of a
-// volume of its own. Only a client with the right `admin` sees the result of a method without `shows` in its entry. Rules: A1.
+// volume of its own. Only clients with these rights see the result of a method without `shows` in its entry. Rules: A1.
 
 import type { JobView, ManagedVolumeView, PoolView, RemovedVolumeView, SnapshotView, ReplicationView } from '@rsio/api/views/views';
+import { mayCall } from '@rsio/api/rssrv/may-call';
 import type { MaskedKind, MaskedViews, ServerMethod } from '@rsio/api/rssrv/server-method';
 import { SERVER_METHODS, type ServerMethodName } from '@rsio/api/rssrv/server-methods';
-import { CLIENT_ROLES } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/base/lib/errors';
 import { fieldsOf } from '@rsio/base/lib/shape';
 import type { Asker } from '../../pools/asker.ts';
@@ -35,14 +35,14 @@ const MASKS: { readonly [K in keyof MaskedViews]: Masking<MaskedViews[K]> } & { 
   // The list has only replications whose volumes the client may attach.
   replication: { isListed: always, mask: visibleReplication },
   pool: { isListed: ({ name }, asker) => asker.mayUsePool(name), mask: visiblePool },
-  method: { isListed: mayCall, mask: (method) => method },
+  method: { isListed: isOpenTo, mask: (method) => method },
 };
 
 /** Returns the part of a result that the asker may see. Throws E_UNKNOWN_VOLUME or E_RIGHTS if the asker may see no part. */
 export function visibleResult(method: ServerMethodName, result: unknown, asker: Asker): unknown {
-  if (asker.role === 'admin') return result;
+  if (asker.seesAll) return result;
   const { shows, repeats, result: shape }: ServerMethod = SERVER_METHODS[method];
-  if (shows === null) throw new RsError('E_RIGHTS', `The result of ${method} is for clients with the right admin only`);
+  if (shows === null) throw new RsError('E_RIGHTS', `The result of ${method} is for clients with the right admin or view only`);
   // What the entry does not declare is not shown.
   const fields = fieldsOf(shape, result as Readonly<Record<string, unknown>>);
   const shown = Object.entries(shows).map(([field, kind]) => [field, shownField(kind, fields[field], repeats === null, asker)]);
@@ -57,9 +57,8 @@ function shownField(kind: MaskedKind, value: unknown, isRead: boolean, asker: As
 }
 
 /** True if a client with the right of this asker may call the method. */
-function mayCall(method: string, { role }: Asker): boolean {
-  const needed = Object.hasOwn(SERVER_METHODS, method) ? SERVER_METHODS[method as ServerMethodName].right : null;
-  return needed !== null && CLIENT_ROLES.indexOf(role) >= CLIENT_ROLES.indexOf(needed);
+function isOpenTo(method: string, { role }: Asker): boolean {
+  return Object.hasOwn(SERVER_METHODS, method) && mayCall(role, SERVER_METHODS[method as ServerMethodName]);
 }
 
 function isVisible({ clients }: Pick<ManagedVolumeView, 'clients'>, { node }: Asker): boolean {

@@ -69,11 +69,6 @@ export class ServedSnapshots {
     this.ports = ports;
   }
 
-  /** Returns true if the client has the right `copy`. */
-  isCopying(node: string): boolean {
-    return this.ports.isCopying(node);
-  }
-
   /** Returns the snapshot that an OPEN of this client names, or null. */
   find(node: string, { name, universe }: Pick<OpenRequest, 'name' | 'universe'>): ServedVolume | null {
     const { volume: volumeName, snapshot } = servedNameParts(name);
