@@ -1,8 +1,9 @@
-// The control group, with a real rssrv and with rsadm as another user: members of the group can view the server, but cannot change anything
-// and do not see keys. The error for other users names the remedy. Reloads add the socket of the group, give it to another group and remove
+// The groups of persons on the server, with a real rssrv and with rsadm as another user: members of control-group can view the server, but
+// cannot change anything and do not see keys; members of the other groups can do more. The error for other users names the remedy. Reloads add the socket of the group, give it to another group and remove
 // it. Uses groups that every system has. Rules: G21.
 
-import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import type { AuditEntry } from '@rsio/api/rssrv/audit-methods';
 import { SERVER_METHODS, type ServerMethodName } from '@rsio/api/rssrv/server-methods';
 import { callMethod } from '@rsio/common/control/control-client';
 import { groupId } from '@rsio/base/files/groups';
@@ -26,8 +27,8 @@ beforeEach(async (context) => {
   needPrograms(context, 'perl', 'setpriv');
   context.skip(process.getuid?.() !== 0, 'needs root, to run rsadm as another user');
   context.skip(
-    ['daemon', 'sys'].some((name) => groupId(name) === undefined),
-    'needs the groups daemon and sys',
+    ['bin', 'daemon', 'sys', 'tty'].some((name) => groupId(name) === undefined),
+    'needs the groups bin, daemon, sys and tty',
   );
   server = hosts.host();
   chmodSync(server.root, 0o711);
@@ -76,7 +77,7 @@ it('members of the group read, and change nothing', { timeout: TEST_MS }, async 
   await waitFor(() => following.stdout().includes('venus'), KNOWN_MS, 'A member sees an event as it happens');
   following.kill();
   await following.ended;
-  const { readSocket } = server.rssrvPaths;
+  const readSocket = server.rssrvPaths.groupSockets.reader;
   const refusal = `is refused, because members of group daemon may only read through ${readSocket}: run as root or as the user of rssrv [E_RIGHTS]`;
   const created = await as('daemon', 'volume', 'create', 'other', '--size', '1m');
   expect(created).toMatchObject({ code: 1, stderr: `rsadm: Method volume-create ${refusal}\n` });
@@ -94,7 +95,8 @@ it('who is not in the group is told so', { timeout: TEST_MS }, async () => {
   await server.rsadmWell('control-group', 'set', 'daemon');
   const { code, stderr } = await as('sys', 'volume', 'list');
   expect(code).toBe(1);
-  const { controlSocket, readSocket } = server.rssrvPaths;
+  const { controlSocket, groupSockets } = server.rssrvPaths;
+  const readSocket = groupSockets.reader;
   const remedy = `run as the user of rssrv, or, to read, as a member of the group of ${readSocket} [E_RIGHTS]`;
   expect(stderr).toBe(`rsadm: No permission to open control socket ${controlSocket}: ${remedy}\n`);
 });
@@ -108,7 +110,7 @@ it('no answer to a reader has a key', { timeout: TEST_MS }, async () => {
   };
   const methods = (Object.keys(SERVER_METHODS) as ServerMethodName[]).filter((method) => SERVER_METHODS[method].repeats === null);
   for (const method of methods) {
-    const call = callMethod(SERVER_METHODS, server.rssrvPaths.readSocket, method, (params[method] ?? {}) as never, {});
+    const call = callMethod(SERVER_METHODS, server.rssrvPaths.groupSockets.reader, method, (params[method] ?? {}) as never, {});
     // volume-diff is permitted, but fails here, because the volume has no snapshot.
     const text = method === 'volume-diff' ? await call.then(() => 'answered', String) : JSON.stringify(await call);
     if (method === 'volume-diff') expect(text).toContain('oracle');
@@ -117,7 +119,8 @@ it('no answer to a reader has a key', { timeout: TEST_MS }, async () => {
 });
 
 it('a reload and a restart change the socket, and refuse a group that does not exist', { timeout: TEST_MS }, async () => {
-  const { configFile, readSocket } = server.rssrvPaths;
+  const { configFile, groupSockets } = server.rssrvPaths;
+  const readSocket = groupSockets.reader;
   const before = readFileSync(configFile, 'utf8');
   await server.rsadmWell('control-group', 'set', 'daemon');
   await server.rsadmWell('control-group', 'set', 'sys');
@@ -141,4 +144,65 @@ it('a reload and a restart change the socket, and refuse a group that does not e
   expect(await server.rsadmWell('control-group', 'set', '-')).toBe('control-group was removed\n');
   expect(existsSync(readSocket)).toBe(false);
   expect(readFileSync(configFile, 'utf8')).toBe(before);
+});
+
+it('operators change volumes, administrators do everything, and the audit names who it was', { timeout: TEST_MS }, async () => {
+  await server.rsadmWell('control-group', 'set', 'bin');
+  expect(await server.rsadmWell('operate-group', 'set', 'daemon')).toBe(
+    'operate-group is daemon: its members may read, and make the changes of a client with the right manage\n',
+  );
+  expect(await server.rsadmWell('admin-group', 'set', 'sys')).toBe('admin-group is sys: its members may do everything\n');
+  const { groupSockets, configFile } = server.rssrvPaths;
+  for (const [role, group] of [
+    ['reader', 'bin'],
+    ['operator', 'daemon'],
+    ['administrator', 'sys'],
+  ] as const)
+    expect([statSync(groupSockets[role]).gid, statSync(groupSockets[role]).mode & 0o777]).toEqual([groupId(group), 0o660]);
+  const said = async (group: string, ...args: readonly string[]): Promise<string> => {
+    const { code, stderr } = await as(group, ...args);
+    return code === 0 ? 'done' : stderr;
+  };
+  const asRoot = 'run as root or as the user of rssrv';
+  const may = 'read, and make the changes of a client with the right manage';
+  const change = ['volume', 'grow', 'oracle', '2m'];
+  expect(await said('bin', ...change)).toContain(
+    `through ${groupSockets.reader}: ${asRoot}, or as a member of group daemon, or as a member of group sys [E_RIGHTS]`,
+  );
+  expect(await said('daemon', ...change)).toBe('done');
+  expect(await said('daemon', 'volume', 'list')).toBe('done');
+  expect(await said('daemon', 'volume', 'set', 'oracle', 'iops=100')).toMatch(
+    /^rsadm: An operator on the server may not set limits of I\/O: its right is manage, and admin is needed; run as root .* admin-group \[E_RIGHTS\]\n$/,
+  );
+  expect(await said('daemon', 'client', 'kick', 'big-2')).toBe(
+    `rsadm: Method client-kick is refused, because members of group daemon may only ${may} through ${groupSockets.operator}: ${asRoot}, or as a member of group sys [E_RIGHTS]\n`,
+  );
+  expect(await said('sys', 'volume', 'set', 'oracle', 'iops=100')).toBe('done');
+  expect(await said('sys', 'reload')).toBe('done');
+  for (const mode of [0o600, 0o644]) {
+    chmodSync(configFile, mode);
+    for (const group of ['daemon', 'sys'])
+      expect(await said(group, 'client', 'rights', 'big-2', 'admin')).toContain(
+        `No permission to edit ${configFile}, which no group of rssrvcfg(5) permits`,
+      );
+  }
+  expect(await said('tty', 'volume', 'list')).toContain(
+    `, or, to read, as a member of the group of ${groupSockets.reader}, or, to change volumes, as a member of the group of ${groupSockets.operator}`,
+  );
+  const { entries } = JSON.parse(await server.rsadmWell('audit', '--json', '--who', 'nobody')) as { entries: AuditEntry[] };
+  expect(entries.map(({ who, order, outcome }) => `${who} ${order} ${outcome}`)).toEqual([
+    'nobody volume-grow E_RIGHTS',
+    'nobody volume-grow done',
+    'nobody volume-set E_RIGHTS',
+    'nobody client-kick E_RIGHTS',
+    'nobody volume-set done',
+    'nobody reload done',
+  ]);
+  // A socket that a crash has left, of a group that rssrv does not serve any more, does not hide the others.
+  await server.kill('rssrv');
+  writeFileSync(configFile, readFileSync(configFile, 'utf8').replace(/admin-group = .*\n/, ''));
+  await server.start('rssrv');
+  expect(existsSync(groupSockets.administrator)).toBe(true);
+  chownSync(groupSockets.administrator, 0, groupId('daemon')!);
+  expect(await said('daemon', 'volume', 'list')).toBe('done');
 });

@@ -12,7 +12,8 @@ import { COMMANDS } from './command-table.ts';
 const BY_HAND: Readonly<Record<string, readonly string[]>> = {
   'shows what several methods answer': ['status'],
   'edits or shows rssrvcfg': [
-    ...['init', 'rename', 'identity new', 'control-group show', 'control-group set', 'interface add', 'interface remove'],
+    ...['init', 'rename', 'identity new', 'interface add', 'interface remove'],
+    ...['control-group', 'operate-group', 'admin-group'].flatMap((key) => [`${key} show`, `${key} set`]),
     ...['namespace show', 'namespace set', 'pool set', 'pool remove', 'peer add', 'peer remove'],
     ...['client add', 'client rights', 'client set', 'client rekey', 'client remove'],
   ],

@@ -11,7 +11,7 @@ import { APPLIANCE_APPLY, APPLIANCE_BACK, APPLIANCE_CONFIRM, APPLIANCE_RESTORE }
 import { APPLIANCE_SAVE, APPLIANCE_SHOW, APPLIANCE_UPGRADE } from './commands/appliance.ts';
 import { CLIENT_ADD, CLIENT_LIST, CLIENT_REMOVE, CLIENT_RENAME, CLIENT_RIGHTS, CLIENT_SET } from './commands/clients.ts';
 import { CLIENT_REKEY } from './commands/client-keys.ts';
-import { CONTROL_GROUP_SET, CONTROL_GROUP_SHOW } from './commands/control-group.ts';
+import { GROUP_COMMANDS } from './commands/control-group.ts';
 import { APPLY } from './commands/apply.ts';
 import { EVENTS } from './commands/events.ts';
 import { CHECK, INIT } from './commands/file.ts';
@@ -27,10 +27,7 @@ import { commandOf, VOLUME_COMMANDS } from './commands/volumes.ts';
 
 /** A method stands for the command that follows from its entry. */
 const LISTED: readonly (readonly [heading: string, commands: readonly (AdmCommand | ServerMethodName)[]])[] = [
-  [
-    'Server',
-    [STATUS, STATS, EVENTS, 'audit', 'reload', 'readiness', CHECK, INIT, RENAME, IDENTITY_NEW, CONTROL_GROUP_SHOW, CONTROL_GROUP_SET],
-  ],
+  ['Server', [STATUS, STATS, EVENTS, 'audit', 'reload', 'readiness', CHECK, INIT, RENAME, IDENTITY_NEW, ...GROUP_COMMANDS]],
   ['Network', [INTERFACE_LIST, INTERFACE_ADD, INTERFACE_REMOVE, NAMESPACE_SHOW, NAMESPACE_SET, APPLY, 'namespace-show']],
   [
     'Pools',

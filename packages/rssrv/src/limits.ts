@@ -5,7 +5,7 @@ import '@rsio/protocol/limits';
 
 import { assert } from '@rsio/base/lib/assert';
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
-import { CONTROL_TIMEOUT_MS, LIST_WAIT_MS, SERVER_CHANGE_MS } from '@rsio/common/control/limits';
+import { CONTROL_TIMEOUT_MS, GROUP_REQUESTS_MAX, LIST_WAIT_MS, SERVER_CHANGE_MS } from '@rsio/common/control/limits';
 import { BODY_MAX_BYTES } from '@rsio/base/lib/limits';
 import { CONNECT_TIMEOUT_MS, OUTPUT_HARD_MAX_BYTES, OUTPUT_QUEUED_MAX_BYTES, TAKE_OVER_WAIT_MS } from '@rsio/protocol/link/limits';
 import { ADMIN_CALLS_SENT_MAX } from '@rsio/protocol/client/limits';
@@ -50,6 +50,10 @@ assert(
   'A client that keeps to its window and slots must lose no path because of unread answers',
 );
 assert(REREAD_MAX_BYTES >= BODY_MAX_BYTES, 'The largest READ must fit in the bound for re-executed READs');
+assert(
+  CHANGES_WAITING_MAX > REMOTE_REQUESTS_MAX + 2 * GROUP_REQUESTS_MAX,
+  'The changes of clients and of members of groups must leave room for those of the user of rssrv',
+);
 assert(HOLD_CHANGES_WAITING_MAX >= 2 * SLOTS, 'The OPENs of one session must leave room for others');
 assert(
   DISPUTED_MS + TAKE_OVER_REVOKE_MS + WORKER_DRAIN_TIMEOUT_MS + STORAGE_SYNC_WAIT_MS < TAKE_OVER_WAIT_MS &&

@@ -20,6 +20,8 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   stall: ['forever', 'fail', '30s'],
   'nbd-group': ['disk'],
   'control-group': ['daemon', 'root'],
+  'operate-group': ['daemon', 'root'],
+  'admin-group': ['daemon', 'root'],
 };
 const ANY_VALUES = [
   '', '0', '1', '-1', '1s', '500ms', 'yes', 'no', 'on', 'off', 'auto', 'all', 'none', 'x = y', '99999999999999999999', '1e9', 'ü', '\u202e',

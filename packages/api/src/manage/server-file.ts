@@ -2,12 +2,14 @@
 // rssrv refuses, even after a crash. Invariant: if the reload fails nevertheless, the old file is restored. If rssrv is not running, it
 // reads the new file at its next start.
 
+import { accessSync, constants } from 'node:fs';
+import { dirname } from 'node:path';
 import { checkEdit, openConfigFile, saveConfigFile } from '@rsio/common/config/config-file';
 import { type IniDocument, printIni } from '@rsio/common/config/reader/ini-document';
 import { examineRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
 import type { ServerMethods } from '../rssrv/server-methods.ts';
 import { CONTROL_LINE_MAX_BYTES } from '@rsio/common/control/limits';
-import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { errnoName, RsError, toRsError } from '@rsio/base/lib/errors';
 import { escapeControls } from '@rsio/base/lib/printable';
 
 export interface ServerFileContext {
@@ -36,6 +38,7 @@ export function checkServerFile({ configFile }: Pick<ServerFileContext, 'configF
  */
 export async function changeServerFile(context: ServerFileContext, edit: Edit, tell = toOutput(context)): Promise<boolean> {
   const { configFile, note } = context;
+  checkMayEdit(configFile);
   const before = openMended(configFile);
   const after = edited(configFile, before, edit);
   await examineByServer(context, printIni(after));
@@ -56,6 +59,23 @@ export async function changeServerFile(context: ServerFileContext, edit: Edit, t
     if (refusal.code === 'E_TIMEOUT' || refusal.code === 'E_RESET')
       note(`${configFile} is as it was before: when rssrv answers again, rsadm reload makes it use the file`);
     throw refusal;
+  }
+}
+
+/** Throws E_RIGHTS if this user cannot replace the file. What rssrv permits the members of a group is another matter. */
+function checkMayEdit(configFile: string): void {
+  try {
+    accessSync(configFile, constants.R_OK);
+    accessSync(dirname(configFile), constants.W_OK);
+  } catch (thrown) {
+    if (!['EACCES', 'EPERM'].includes(errnoName(thrown) ?? '')) return;
+    const who = 'run as root, or as a user who may read this file and write in its folder';
+    throw new RsError(
+      'E_RIGHTS',
+      `No permission to edit ${configFile}, which no group of rssrvcfg(5) permits: ${who}`,
+      { configFile },
+      thrown,
+    );
   }
 }
 

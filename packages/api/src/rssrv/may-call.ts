@@ -2,16 +2,11 @@
 // server is decided here, so that both control sockets and ADMIN agree with the programs that show what a visitor may do.
 
 import { includesRight } from '@rsio/common/config/client-rights';
+import type { LocalRole } from '@rsio/common/config/schema/local-roles';
 import type { ClientRole } from '@rsio/common/config/schema/types';
 import type { ServerMethod } from './server-method.ts';
 
-/**
- * The roles of persons and programs on the server. `reader`: member of control-group. `operator`: of operate-group. `administrator`: of
- * admin-group, and the user of rssrv itself.
- */
-export type LocalRole = 'reader' | 'operator' | 'administrator';
-
-/** Returns true if a client or a local person with this role may call the method of the entry. */
+/** Returns true if a client or a person on the server with this role may call the method of the entry. */
 export function mayCall(role: ClientRole | LocalRole, { right, repeats }: Pick<ServerMethod, 'right' | 'repeats'>): boolean {
   const reads = repeats === null;
   switch (role) {

@@ -1,4 +1,4 @@
-// Tests the keys control-group and user of rssrvcfg: the test looks up the group and the user in files that it makes itself. No test here
+// Tests the keys for groups and the key user of rssrvcfg: the test looks up the group and the user in files that it makes itself. No test here
 // changes the machine.
 
 import { mkdtempSync, writeFileSync } from 'node:fs';
@@ -27,14 +27,27 @@ function parsed(line: string): ReturnType<typeof parseRssrvConfig> {
 
 test('no key: no group and no problem', () => {
   const config = parsed('');
-  expect(config.server.controlGroup).toBeNull();
+  expect(config.server.groups).toEqual({ reader: null, operator: null, administrator: null });
   expect(controlGroupProblems(config, join(folder, 'absent'))).toEqual([]);
 });
 
 test('a group that exists', () => {
   const config = parsed('control-group = storage');
-  expect(config.server.controlGroup).toEqual({ name: 'storage', line: 5 });
+  expect(config.server.groups.reader).toEqual({ name: 'storage', line: 5 });
   expect(controlGroupProblems(config, groupFile)).toEqual([]);
+});
+
+test('each role has a group of its own, and each group that does not exist is a problem of its line', () => {
+  const config = parsed('admin-group = gone\noperate-group = storage\ncontrol-group = away');
+  expect(config.server.groups).toEqual({
+    reader: { name: 'away', line: 7 },
+    operator: { name: 'storage', line: 6 },
+    administrator: { name: 'gone', line: 5 },
+  });
+  expect(controlGroupProblems(config, groupFile).map(({ line, message }) => `${line} ${message.split(':')[0]}`)).toEqual([
+    `7 control-group away is not in ${groupFile}`,
+    `5 admin-group gone is not in ${groupFile}`,
+  ]);
 });
 
 test('a group that does not exist is a problem of its line, with the remedy', () => {

@@ -11,7 +11,11 @@ test.each(['', '/', '//', '/tmp/..'])('root %j is the real one', (root) => {
     configFile: '/etc/dvsc/rssrvcfg',
     runDir: '/run/rsio/rssrv',
     controlSocket: '/run/rsio/rssrv/control',
-    readSocket: '/run/rsio/rssrv/control-read',
+    groupSockets: {
+      reader: '/run/rsio/rssrv/control-read',
+      operator: '/run/rsio/rssrv/control-operate',
+      administrator: '/run/rsio/rssrv/control-admin',
+    },
     pidFile: '/run/rsio/rssrv/pid',
     logDir: '/var/log/rsio',
     logFile: '/var/log/rsio/rssrv.log',

@@ -3,6 +3,7 @@
 // current directory, so a program must call these functions before it changes the current directory.
 
 import { posix } from 'node:path';
+import { byRole, groupSocket, type LocalRole } from './schema/local-roles.ts';
 
 export type DaemonProgram = 'rssrv' | 'rsiod';
 
@@ -23,8 +24,8 @@ export interface DaemonPaths {
 }
 
 export interface RssrvPaths extends DaemonPaths {
-  /** Control socket for members of the control group, who may only read. */
-  readonly readSocket: string;
+  /** Control sockets for the members of groups. */
+  readonly groupSockets: { readonly [R in LocalRole]: string };
   /** File that stores the ids of volumes whose configuration sets no id. */
   readonly volumesFile: string;
   /** File that lists the volumes of each pool, as they were when the pool was last open. */
@@ -96,7 +97,7 @@ export function rssrvPaths(root: string): RssrvPaths {
   const paths = daemonPaths(root, 'rssrv');
   return {
     ...paths,
-    readSocket: `${paths.controlSocket}-read`,
+    groupSockets: byRole((role) => groupSocket(paths.controlSocket, role)),
     volumesFile: `${paths.stateDir}/volumes.json`,
     poolsFile: `${paths.stateDir}/pools.json`,
     requestsFile: `${paths.stateDir}/requests.journal`,

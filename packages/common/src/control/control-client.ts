@@ -133,9 +133,9 @@ interface Daemon {
   readonly log: string;
 }
 
-// The socket's path contains the root directory and the daemon's name: ROOT/run/rsio/NAME/control, or control-read for readers.
+// The socket's path contains the root directory and the daemon's name: ROOT/run/rsio/NAME/control, or control-read for a group.
 function daemonOf(socketPath: string): Daemon {
-  const [, root = '', name] = /^(.*)\/run\/rsio\/([a-z]+)\/control(?:-read)?$/.exec(socketPath) ?? [];
+  const [, root = '', name] = /^(.*)\/run\/rsio\/([a-z]+)\/control(?:-[a-z]+)?$/.exec(socketPath) ?? [];
   if (name === undefined) return { name: 'The daemon', start: 'start it', log: 'see its log' };
   return {
     name,

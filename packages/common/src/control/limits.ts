@@ -20,7 +20,7 @@ export const CONTROL_REQUESTS_OUT_MAX = 16;
 /** Maximum number of bytes of unread answers on all connections of a control socket together. */
 export const CONTROL_UNREAD_MAX_BYTES = 4 * CONTROL_ANSWER_MAX_BYTES;
 /**
- * Bounds of the socket for the control group, which may only read. Connections to this socket do not count towards CONTROL_CONNECTIONS_MAX.
+ * Bounds of the socket for control-group, which may only read. Connections to this socket do not count towards CONTROL_CONNECTIONS_MAX.
  * A program needs two requests at a time: a greeting and the request itself.
  */
 export const READ_CONNECTIONS_MAX = 16;
@@ -33,6 +33,11 @@ export const READ_REQUESTS_MAX = READ_CONNECTIONS_MAX * READ_REQUESTS_OUT_MAX;
 /** Longest request of a reader. */
 export const READ_LINE_MAX_BYTES = 64 * KIB;
 export const READ_UNREAD_MAX_BYTES = 2 * CONTROL_ANSWER_MAX_BYTES;
+/**
+ * Maximum number of requests of all members of operate-group that are in progress or wait, and of all members of admin-group. Requests whose
+ * connections have ended also count. Further requests are refused, so that members leave place for the user of rssrv.
+ */
+export const GROUP_REQUESTS_MAX = 64;
 /** Time-out for requests that the daemon can answer at once. A daemon that has not answered within this time hangs or is stopped. */
 export const CONTROL_ANSWER_MS = 10_000;
 /** Time limit for changes of the server's configuration or volumes. The allocation of a thick volume takes longest. */

@@ -36,6 +36,7 @@ test.for<[string[], string[]]>([
   [
     [''],
     [
+      'admin-group',
       'appliance',
       'apply',
       'audit',
@@ -51,6 +52,7 @@ test.for<[string[], string[]]>([
       'interface',
       'jobs',
       'namespace',
+      'operate-group',
       'peer',
       'pool',
       'ready-to-restart',

@@ -6,6 +6,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { openConfigFile } from '@rsio/common/config/config-file';
 import { changeServerFile } from '@rsio/api/manage/server-file';
 import { StateFile } from '@rsio/base/files/state-file';
+import type { LocalRole } from '@rsio/common/config/schema/local-roles';
 import type { RssrvPaths } from '@rsio/common/config/root-paths';
 import { type Caller, CONTROL_BOUNDS, startControlServer, type ControlServer, type HandlersOf } from '@rsio/common/control/control-server';
 import { CONTROL_VERSION, type EventView } from '@rsio/common/control/method-table';
@@ -13,7 +14,7 @@ import { SERVER_METHODS, type ServerMethodName, type ServerMethods } from '@rsio
 import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { programVersion } from '@rsio/base/lib/version';
 import { stepReached } from '../pools/disk/kill-step.ts';
-import { LOCAL_ASKER, clientAsker, limitOf, sharesVolumes, type Asker } from '../pools/asker.ts';
+import { LOCAL_ASKER, clientAsker, localAsker, limitOf, sharesVolumes, type Asker } from '../pools/asker.ts';
 import { poolNamed, type PoolState, type VolumeName } from '../pools/catalogue.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
 import type { PoolMemory } from '../pools/pool-memory.ts';
@@ -51,7 +52,7 @@ import type { OwnedLedgers } from '../volumes/holds/owned-ledgers.ts';
 import type { Revocations } from '../volumes/holds/revocations.ts';
 import type { ChangeQueue } from './change-queue.ts';
 import { accessHandlers } from './access-handlers.ts';
-import { Audit } from './audit.ts';
+import { Audit, type Order } from './audit.ts';
 import { clientHandlers, type ClientPorts } from './client-handlers.ts';
 import { clientNameHandlers } from './client-rename.ts';
 import { farmHandlers } from './farm-handlers.ts';
@@ -62,7 +63,7 @@ import { observingHandlers, type ObservedServer } from './observing-handlers.ts'
 import type { Peers } from '../replication/peers/peers.ts';
 import { PoolUpkeep, type PoolUpkeepPorts } from './pool-upkeep.ts';
 import { readinessHandler } from './readiness.ts';
-import { ReadSocket } from './read-socket.ts';
+import { GroupSockets } from './group-socket.ts';
 import { LoggedChanges } from './logged-changes.ts';
 import { imageHandlers } from './image-handlers.ts';
 import { snapshotHandlers } from './snapshot-handlers.ts';
@@ -114,16 +115,6 @@ export interface AdministrationPorts
   reloadLater(by: string): void;
 }
 
-/** A call of a control method. `id` is the id of the request; null if a repeated request may be executed again. */
-interface Asked {
-  readonly node: string | null;
-  readonly id: string | null;
-  readonly method: ServerMethodName;
-  readonly params: object;
-  /** Name of the asker in the audit. */
-  readonly who: string;
-}
-
 export class Administration {
   private readonly ports: AdministrationPorts;
   private readonly pools: Pools;
@@ -145,8 +136,8 @@ export class Administration {
   private readonly requests: Requests;
   private readonly remote: RemoteRequests;
   private readonly startedMs: number;
-  /** The control socket for a group with read-only access. */
-  readonly readSocket: ReadSocket;
+  /** The control sockets for the members of groups. */
+  readonly groupSockets: GroupSockets;
   readonly metrics: ServerMetrics;
   private control: ControlServer | null = null;
   private readonly storageWatch = new StorageWatch();
@@ -172,9 +163,16 @@ export class Administration {
       log,
       config: () => ports.config(),
       execute: (method, params, asker, id, waiter) =>
-        this.execute({ node: asker.node, id, method, params, who: asker.by }, asker, waiter, asker),
+        this.execute({ node: asker.node, paced: asker.node, id, method, params, who: asker.by }, asker, waiter, asker),
     });
-    this.readSocket = new ReadSocket(ports.paths.readSocket, this.localHandlers(), clock, log);
+    this.groupSockets = new GroupSockets({
+      clock,
+      log,
+      paths: ports.paths.groupSockets,
+      handlers: (role) => this.localHandlers(role),
+      userOf: peerUser,
+      refused: (method, params, caller, error) => this.audit.refused(localOrder(method, params, caller, 'reader'), error),
+    });
     this.verbs = new PoolVerbs({
       pools,
       clock,
@@ -322,11 +320,11 @@ export class Administration {
   async start(): Promise<void> {
     const { paths, log } = this.ports;
     this.upkeep.judgeSpace();
-    this.control = await startControlServer(paths.controlSocket, SERVER_METHODS, this.localHandlers(), log, {
+    this.control = await startControlServer(paths.controlSocket, SERVER_METHODS, this.localHandlers('administrator'), log, {
       ...CONTROL_BOUNDS,
       userOf: peerUser,
     });
-    await (await this.readSocket.prepare(this.ports.config().server.controlGroup)).commit();
+    await (await this.groupSockets.prepare(this.ports.config().server.groups)).commit();
     void this.jobs.start();
     this.look();
     this.upkeep.start();
@@ -341,7 +339,7 @@ export class Administration {
     this.schedules.close();
     await this.replications.followers.stop();
     await this.metrics.close();
-    await this.readSocket.close();
+    await this.groupSockets.close();
     await this.control?.close();
     this.remote.close();
     await this.jobs.jobs.stop();
@@ -389,12 +387,12 @@ export class Administration {
     }
   }
 
-  private localHandlers(): HandlersOf<typeof SERVER_METHODS> {
+  private localHandlers(role: LocalRole): HandlersOf<typeof SERVER_METHODS> {
     const names = Object.keys(SERVER_METHODS) as ServerMethodName[];
     const entries = names.map((method) => [
       method,
-      (params: { readonly request?: string | null }, _gone: unknown, caller?: Caller) =>
-        this.execute({ node: null, id: params.request ?? null, method, params, who: personOf(caller) }, LOCAL_ASKER, LOCAL_WAITER, null),
+      (params: object, _gone: unknown, caller?: Caller) =>
+        this.execute(localOrder(method, params, caller, role), localAsker(role), LOCAL_WAITER, null),
     ]);
     return Object.fromEntries(entries) as HandlersOf<typeof SERVER_METHODS>;
   }
@@ -403,7 +401,7 @@ export class Administration {
    * Executes a method. A request with an id is executed only once, however often it arrives. `remote` checks the client's rights again when
    * a change begins; it is null for a local program.
    */
-  private async execute(order: Asked, asker: Asker, waiter: Waiter, remote: RemoteAsker | null): Promise<unknown> {
+  private async execute(order: Order, asker: Asker, waiter: Waiter, remote: RemoteAsker | null): Promise<unknown> {
     const { node, id, method, params } = order;
     const { changes, clock } = this.ports;
     const call = async (queue: Changes, values: object): Promise<unknown> =>
@@ -486,6 +484,14 @@ export class Administration {
     const state = this.pools.states.find((pool) => pool.name === name);
     return this.jobs.idsIn({ name, id: state?.identity?.id ?? null }, new Set(state?.volumes.keys() ?? []));
   }
+}
+
+/** Returns the order of a person on the server. */
+function localOrder(method: ServerMethodName, params: object, caller: Caller | undefined, role: LocalRole): Order {
+  const { request: id = null } = params as { readonly request?: string | null };
+  const who = personOf(caller);
+  // No client has a name with a space.
+  return { node: null, paced: role === 'administrator' ? null : `user ${who}`, id, method, params, who };
 }
 
 /** Name in the audit of a person, or of a program that asks on behalf of one. */

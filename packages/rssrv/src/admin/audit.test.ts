@@ -17,6 +17,7 @@ import {
   AUDIT_UNITS_AT_ONCE,
   AUDIT_UNSAVED_MAX,
   AUDIT_WAIT_MS,
+  AUDIT_PACES_MAX,
 } from './limits.ts';
 
 interface State {
@@ -74,7 +75,7 @@ beforeEach(() => {
 const VOLUME = { name: 'oracle', universe: 0 };
 
 function order(method: ServerMethodName, params: object = VOLUME, over: Partial<Order> = {}): Order {
-  return { who: 'root', node: null, id: 'x1', method, params, ...over };
+  return { who: 'root', node: null, paced: over.node ?? null, id: 'x1', method, params, ...over };
 }
 
 /** The queue of changes, which begins each change at once. */
@@ -84,6 +85,34 @@ async function give(given: Order, work: () => unknown = () => undefined): Promis
   await audit.around(given, (watched) => watched(queue).run(async () => work())).catch(() => undefined);
   return kept.at(-1)![1];
 }
+
+test('an order that is refused before it is looked at has an entry, at the rate of its person, and none that pushes out those of the server', async () => {
+  const reader = order('volume-remove', VOLUME, { who: 'anna', paced: 'user anna' });
+  const error = new RsError('E_RIGHTS', 'Method volume-remove is refused');
+  await audit.refused(reader, error);
+  expect(kept).toEqual([
+    [
+      'clients',
+      expect.objectContaining({ who: 'anna', order: 'volume-remove', volume: 'oracle', volumeId: 'v1', outcome: 'E_RIGHTS', changes: [] }),
+    ],
+  ]);
+  for (let count = 0; count < AUDIT_UNITS_AT_ONCE + 10; count++) await audit.refused(reader, error);
+  expect(kept.length).toBeLessThanOrEqual(AUDIT_UNITS_AT_ONCE);
+  await audit.refused({ ...reader, who: 'bob', paced: 'user bob' }, error);
+  expect(kept.at(-1)![1]).toMatchObject({ who: 'bob', left: null });
+  const before = kept.length;
+  for (const method of ['volume-list', 'replication-poll'] as const) await audit.refused({ ...reader, paced: null, method }, error);
+  expect(kept).toHaveLength(before);
+});
+
+test('more persons than have a rate of their own share one', async () => {
+  const all = Array.from({ length: AUDIT_PACES_MAX }, (_, index) => order('volume-remove', VOLUME, { paced: `user ${index}` }));
+  for (const one of all) await audit.refused(one, new RsError('E_RIGHTS', 'x'));
+  const before = kept.length;
+  for (let count = 0; count < AUDIT_UNITS_AT_ONCE + 10; count++)
+    await audit.refused(order('volume-remove', VOLUME, { paced: `another ${count}` }), new RsError('E_RIGHTS', 'x'));
+  expect(kept.length - before).toBeLessThanOrEqual(AUDIT_UNITS_AT_ONCE);
+});
 
 test('what an order changes is told, with its asker, its parameters and its id', async () => {
   const entry = await give(order('volume-grow', { ...VOLUME, sizeBytes: 2, pool: null, request: 'x1' }), () =>

@@ -1,7 +1,8 @@
 // Records each order that changes something: who gave it, what changed, and its outcome. Invariants: the entry is on disk before the order is
 // answered, unless the disk fails or hangs, which is logged, and delays an order by at most AUDIT_WAIT_MS; an entry tells what the volume was
 // when the turn of the order came, and not what other orders have changed before; a text of a client is bounded, and has no control
-// characters; one client fills only a part of its book, and none of the server's (AuditFiles). Rules: G52.
+// characters; one client, and one person who is no administrator, fills only a part of its book, and none of the server's (AuditFiles). Rules:
+// G52.
 
 import type { AuditEntry } from '@rsio/api/rssrv/audit-methods';
 import type { ServerMethod } from '@rsio/api/rssrv/server-method';
@@ -11,7 +12,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { counted } from '@rsio/base/lib/assert';
 import type { Param } from '@rsio/common/control/method-table';
 import type { Clock } from '@rsio/base/lib/clock';
-import { toRsError } from '@rsio/base/lib/errors';
+import { type RsError, toRsError } from '@rsio/base/lib/errors';
 import { escapeControls } from '@rsio/base/lib/printable';
 import { within } from '@rsio/base/lib/waiting';
 import type { Log } from '@rsio/base/log/log';
@@ -22,6 +23,7 @@ import { type VolumeName, volumeText } from '../pools/catalogue.ts';
 import type { Changes } from '../pools/requests/requests.ts';
 import {
   AUDIT_LIST_MAX,
+  AUDIT_PACES_MAX,
   AUDIT_TEXT_MAX_CHARS,
   AUDIT_UNIT_BYTES,
   AUDIT_UNIT_EACH_MS,
@@ -36,6 +38,8 @@ export interface Order {
   readonly who: string;
   /** Name of the client that asks; null if the order was given on the server. */
   readonly node: string | null;
+  /** A client, or a person on the server who is no administrator: the entries of one have a bounded rate. Null for administrators. */
+  readonly paced: string | null;
   readonly id: string | null;
   readonly method: ServerMethodName;
   readonly params: object;
@@ -58,9 +62,11 @@ type Values = Readonly<Record<string, unknown>>;
 
 /** What each change of a volume changes. */
 const ALWAYS_NEW: readonly string[] = ['request', 'stamps'];
+/** Askers that are too many to have a pace of their own. */
+const OTHERS = 'all others';
 const RATE = { atOnce: AUDIT_UNITS_AT_ONCE, eachMs: AUDIT_UNIT_EACH_MS };
 
-/** What one client has ordered: `left` counts its orders since its last entry that have none. */
+/** What one asker has ordered: `left` counts its orders since its last entry that have none. */
 interface Pace {
   readonly bucket: TokenBucket;
   left: number;
@@ -101,6 +107,12 @@ export class Audit {
     }
   }
 
+  /** Records an order that was refused before it was looked at, because the asker may not give it. */
+  async refused(order: Order, { code, message }: RsError): Promise<void> {
+    if (!isRecorded(SERVER_METHODS[order.method])) return;
+    await this.record(order, new Look(this.ports, order), { outcome: code, why: shown(message), changes: [] });
+  }
+
   read({ since, who, volume, limit }: ServerMethods['audit']['params']): Promise<ServerMethods['audit']['result']> {
     const sinceMs = parseSince(since, this.ports.clock.wallMs());
     const name = volume === null ? null : volumeText(volume);
@@ -114,7 +126,7 @@ export class Audit {
   }
 
   private async record(
-    { who, node, id, method, params }: Order,
+    { who, paced, id, method, params }: Order,
     { volume, volumeId }: Look,
     outcome: Pick<AuditEntry, 'outcome' | 'why' | 'changes'>,
   ): Promise<void> {
@@ -130,7 +142,7 @@ export class Audit {
       id,
       left: null,
     };
-    const left = node === null ? 0 : this.take(node, Buffer.byteLength(lineOf(entry)));
+    const left = paced === null ? 0 : this.take(paced, Buffer.byteLength(lineOf(entry)));
     if (left === null) return;
     const line = lineOf(left === 0 ? entry : { ...entry, left });
     const missing = (why: string): void =>
@@ -143,7 +155,7 @@ export class Audit {
     if (this.unsaved >= AUDIT_UNSAVED_MAX) return missing('the disk does not answer');
     this.unsaved++;
     const saved = files
-      .add(node === null ? 'server' : 'clients', line)
+      .add(paced === null ? 'server' : 'clients', line)
       .catch((thrown: unknown) => missing(toRsError(thrown).message))
       .finally(() => {
         this.unsaved = counted(this.unsaved - 1, 'entries of the audit that are not on disk');
@@ -151,13 +163,14 @@ export class Audit {
     await within(clock, AUDIT_WAIT_MS, saved, () => missing('the disk does not answer yet'));
   }
 
-  /** Returns the number of orders of the client that have no entry before this one; null if this one has none either. */
-  private take(node: string, bytes: number): number | null {
+  /** Returns the number of orders of the asker that have no entry before this one; null if this one has none either. */
+  private take(wanted: string, bytes: number): number | null {
     const nowMs = this.ports.clock.monotonicMs();
     for (const [name, { bucket, left }] of this.paces)
-      if (name !== node && left === 0 && bucket.tokens(nowMs) === RATE.atOnce) this.paces.delete(name);
-    const pace = this.paces.get(node) ?? { bucket: new TokenBucket(RATE), left: 0 };
-    this.paces.set(node, pace);
+      if (name !== wanted && left === 0 && bucket.tokens(nowMs) === RATE.atOnce) this.paces.delete(name);
+    const asker = this.paces.has(wanted) || this.paces.size < AUDIT_PACES_MAX ? wanted : OTHERS;
+    const pace = this.paces.get(asker) ?? { bucket: new TokenBucket(RATE), left: 0 };
+    this.paces.set(asker, pace);
     if (pace.bucket.tokens(nowMs) < 1) {
       pace.left++;
       return null;

@@ -44,6 +44,8 @@ export const READINESS_REASONS_MAX = 64;
 export const AUDIT_UNIT_BYTES = 512;
 export const AUDIT_UNITS_AT_ONCE = 2_000;
 export const AUDIT_UNIT_EACH_MS = 20_000;
+/** Number of clients and persons whose entries are counted apart; all others share a rate. Each client of a full rssrvcfg has a place. */
+export const AUDIT_PACES_MAX = 8_192;
 /**
  * An order waits at most AUDIT_WAIT_MS for its entry, because the disk may hang. Further entries are dropped while AUDIT_UNSAVED_MAX entries
  * are not on disk.

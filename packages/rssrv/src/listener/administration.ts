@@ -22,7 +22,7 @@ export function newAdministration(earlier: Earlier) {
   const inForce = new ConfigInForce({
     ...earlier,
     configFile: paths.configFile,
-    prepareReaders: signals.readers.send,
+    prepareGroups: signals.groups.send,
     followMetrics: signals.metrics.send,
   });
   signals.volumesUnmarked.listen((keys) => changes.runOwn(() => inForce.openAgain(keys), 'volumes whose files are free again'));
@@ -89,7 +89,7 @@ function newCommands(earlier: Earlier, inForce: ConfigInForce, reloader: Reloade
   signals.spaceMeasured.listen(() => administration.spaceMeasured());
   signals.poolAnswers.listen((name) => void administration.poolAnswers(name));
   signals.peerConnected.listen(() => administration.replications.followers.soon());
-  signals.readers.listen((group) => administration.readSocket.prepare(group));
+  signals.groups.listen((groups) => administration.groupSockets.prepare(groups));
   signals.metrics.listen((config) => administration.metrics.follow(config));
   return administration;
 }

@@ -1,9 +1,9 @@
 // What the early objects of the listener tell or ask the later ones. Each signal has exactly one listener, which a later phase adds when it
 // is built; the start asserts that none is missing. Invariant: this is the only way from an object to a later one.
 
-import type { RssrvConfig } from '@rsio/common/config/schema/types';
+import type { LocalGroups, RssrvConfig } from '@rsio/common/config/schema/types';
 import { Signal } from '@rsio/base/lib/signal';
-import type { ReadSocketChange } from '../admin/read-socket.ts';
+import type { GroupSocketChange } from '../admin/group-socket.ts';
 import type { ServedSession } from '../server/served-session.ts';
 import type { ListenerAnswer, SessionRequest } from '../session/channel/channel.ts';
 
@@ -34,7 +34,7 @@ export function newSignals() {
     addressCame: new Signal('the address of an interface exists now'),
 
     // --- Asked by the configuration in force
-    readers: new Signal<[group: RssrvConfig['server']['controlGroup']], Promise<ReadSocketChange>>('the readers get a control socket'),
+    groups: new Signal<[groups: LocalGroups], Promise<GroupSocketChange>>('the groups get control sockets'),
     metrics: new Signal<[config: RssrvConfig], Promise<void>>('the metrics follow the configuration'),
   };
 }

@@ -5,13 +5,28 @@
 import { expect, test } from 'vitest';
 import type { ClientRights, RssrvConfig } from '@rsio/common/config/schema/types';
 import { asking } from '../testing/asking.ts';
-import { mayFound, whyNoPlace } from './asker.ts';
+import { localAsker, mayFound, whyNoPlace } from './asker.ts';
 
 const RIGHTS = (['use', 'view', 'manage', 'admin'] as const).map((role) => ({ name: `may-${role}`, role, pools: null, limitBytes: null }));
 
 function configOf(witness: boolean): RssrvConfig {
   return { ...asking(RIGHTS as unknown as ClientRights[]), server: { witness } } as unknown as RssrvConfig;
 }
+
+test('an operator on the server changes volumes of all clients in all pools, and is told who may do more', () => {
+  const operator = localAsker('operator');
+  const hers = { name: 'db', owner: 'venus', managers: [] };
+  expect([operator.has('manage'), operator.mayUsePool('fast'), operator.mayAttach(['venus']), operator.owns(hers)]).toEqual([
+    true,
+    true,
+    true,
+    true,
+  ]);
+  expect(() => operator.needs('admin', 'import files')).toThrow(
+    'An operator on the server may not import files: its right is manage, and admin is needed; run as root or as the user of rssrv, or as a member of admin-group',
+  );
+  for (const role of ['reader', 'administrator'] as const) expect(localAsker(role).has('admin')).toBe(true);
+});
 
 test.each([
   ['may-use', false, false],

@@ -3,6 +3,7 @@
 // every change is in the table. A refusal names the missing right and the place where the right is granted.
 
 import { GIFTS, includesRight, roleIn } from '@rsio/common/config/client-rights';
+import type { LocalRole } from '@rsio/common/config/schema/local-roles';
 import type { ClientRights, ClientRole, RssrvConfig } from '@rsio/common/config/schema/types';
 import type { RemoteRight } from '@rsio/common/control/method-table';
 import { RsError } from '@rsio/base/lib/errors';
@@ -79,12 +80,16 @@ export class Asker {
 
   /** Text that names the asker at the beginning of a sentence. */
   get text(): string {
-    return this.node === null ? 'An administrator on the server' : `Client ${this.node}`;
+    return this.node === null ? `An ${this.localRole} on the server` : `Client ${this.node}`;
   }
 
   /** Text that names the asker within a sentence. */
   get by(): string {
-    return this.node === null ? 'an administrator on the server' : `client ${this.node}`;
+    return this.node === null ? `an ${this.localRole} on the server` : `client ${this.node}`;
+  }
+
+  private get localRole(): LocalRole {
+    return this.role === 'admin' ? 'administrator' : 'operator';
   }
 
   /** True if the asker sees all objects, and every part of them. */
@@ -102,7 +107,9 @@ export class Asker {
   }
 
   lacks(needed: RemoteRight, what: string): RsError {
-    const text = `${this.text} may not ${what}: its right is ${this.role}, and ${needed} is needed; change its line in [rights] of rssrvcfg`;
+    const remedy =
+      this.node === null ? 'run as root or as the user of rssrv, or as a member of admin-group' : 'change its line in [rights] of rssrvcfg';
+    const text = `${this.text} may not ${what}: its right is ${this.role}, and ${needed} is needed; ${remedy}`;
     return new RsError('E_RIGHTS', text, { node: this.node, role: this.role, needed });
   }
 
@@ -205,6 +212,12 @@ interface Access {
 }
 
 export const LOCAL_ASKER = new Asker(null, { role: 'admin', pools: null, limitBytes: null });
+const OPERATOR_ASKER = new Asker(null, { role: 'manage', pools: null, limitBytes: null });
+
+/** Returns the asker for a person on the server. mayCall (api/src/rssrv/may-call.ts) has decided which methods it calls. */
+export function localAsker(role: LocalRole): Asker {
+  return role === 'operator' ? OPERATOR_ASKER : LOCAL_ASKER;
+}
 
 /** Returns the rights of a client. A client without a line in [rights] has the role `use`. */
 export function rightsOf(node: string, rights: readonly ClientRights[]): AskerRights {

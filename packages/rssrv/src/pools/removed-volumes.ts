@@ -92,13 +92,18 @@ export function decidePurge(
     .filter(({ pool, manifest, removal }) => {
       const isNamed = volume === null || (manifest.name === volume.name && manifest.universe === volume.universe);
       const isOld = ageOf(pool, { manifest, removal }) >= olderMs;
-      return isNamed && isOld && (id === null || manifest.id === id) && (asker.role === 'admin' || manifest.owner === asker.node);
+      return (
+        isNamed &&
+        isOld &&
+        (id === null || manifest.id === id) &&
+        (asker.node === null || asker.role === 'admin' || manifest.owner === asker.node)
+      );
     })
     .filter(({ pool, manifest }) => pool.trouble === null && !mayBeLeft(manifest, pools))
     .toSorted((a, b) => a.removal.removedMs - b.removal.removedMs);
   if (volume !== null && all.length === 0) {
     const text = volumeText(volume);
-    const whose = asker.role === 'admin' ? '' : ' that this client has created';
+    const whose = asker.node === null || asker.role === 'admin' ? '' : ' that this client has created';
     throw new RsError('E_UNKNOWN_VOLUME', `No removed volume ${text}${whose} can be deleted: volume list --removed shows them`, {
       volume: text,
     });

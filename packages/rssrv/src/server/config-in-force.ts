@@ -5,11 +5,11 @@
 import { withControlGroup } from '@rsio/common/config/control-group';
 import { loadRssrvConfig } from '@rsio/common/config/load-config';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
-import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import type { LocalGroups, RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/base/lib/clock';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
 import type { Log } from '@rsio/base/log/log';
-import type { ReadSocketChange } from '../admin/read-socket.ts';
+import type { GroupSocketChange } from '../admin/group-socket.ts';
 import type { VolumeStatus } from '../admin/server-views.ts';
 import type { Bandwidth } from '../volumes/throttle/bandwidth.ts';
 import type { Halts } from '../volumes/throttle/halts.ts';
@@ -71,7 +71,7 @@ export interface ConfigInForceParts {
   readonly farms: Pick<Farms, 'follow'>;
   readonly peers: Pick<Peers, 'follow'>;
   /** Prepares the control socket of the readers for a group, or for none. */
-  prepareReaders(group: RssrvConfig['server']['controlGroup']): Promise<ReadSocketChange>;
+  prepareGroups(groups: LocalGroups): Promise<GroupSocketChange>;
   /** Serves the metrics where the configuration says. */
   followMetrics(config: RssrvConfig): Promise<void>;
   /** Answers discovery datagrams according to the configuration. */
@@ -134,13 +134,13 @@ export class ConfigInForce {
   async apply(plan: ReloadPlan, { config: next, pools }: LoadedListenerConfig): Promise<void> {
     const missing = await this.parts.sockets.open(next.interfaces);
     let change: VolumeChange;
-    let readers: ReadSocketChange | null = null;
+    let groups: GroupSocketChange | null = null;
     try {
-      readers = await this.parts.prepareReaders(next.server.controlGroup);
+      groups = await this.parts.prepareGroups(next.server.groups);
       change = await this.parts.volumes.prepare(plan.volumes, next.volumes);
     } catch (error) {
       this.parts.sockets.keep(this.current.interfaces);
-      await readers?.undo();
+      await groups?.undo();
       throw error;
     }
     const standingOf = (volume: ServerVolumeConfig): VolumeStanding => this.standingOf(volume);
@@ -149,7 +149,7 @@ export class ConfigInForce {
     if (refusals.length > 0) {
       this.parts.sockets.keep(this.current.interfaces);
       await change.undo();
-      await readers.undo();
+      await groups.undo();
       throw new RsError('E_HELD', refusals.join('; '));
     }
     const { grown, isListChanged } = change;
@@ -174,7 +174,7 @@ export class ConfigInForce {
     if (plan.isListChanged || isListChanged) this.parts.lists.changed(grown, null);
     for (const id of change.cut) void this.parts.incarnations.start(id);
     for (const problem of missing) this.parts.log.warn(addressMissingText(problem));
-    await this.afterReload('the control socket of the group', () => readers.commit());
+    await this.afterReload('the control sockets of the groups', () => groups.commit());
     await this.afterReload('the listener for metrics', () => this.parts.followMetrics(next));
     await this.afterReload('closing what was removed', () => change.finish());
     await this.afterReload('closing pools', () => pools.commit());

@@ -197,6 +197,8 @@ describe('applied', () => {
     ['no namespacekey', true, ['namespacekey = 0xa-key-of-the-namespace', '']],
     ['encrypted paths', true, ['port = 5000', 'port = 5000\ntls = require']],
     ['a group that may read', true, ['serverid = 1', 'serverid = 1\ncontrol-group = operators']],
+    ['a group that may change volumes', true, ['serverid = 1', 'serverid = 1\noperate-group = operators']],
+    ['a group that may do everything', true, ['serverid = 1', 'serverid = 1\nadmin-group = operators']],
     ['a user of server processes', true, ['serverid = 1', 'serverid = 1\nuser = nobody']],
     ['another log-level', false, ['serverid = 1', 'serverid = 1\nlog-level = debug']],
     ['a new interface', false, NEW_INTERFACE],

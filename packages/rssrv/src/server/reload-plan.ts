@@ -3,6 +3,7 @@
 // part is refused, the whole file is refused; no message shows a secret key.
 
 import { giftTo } from '@rsio/common/config/client-rights';
+import { LOCAL_ROLE_WORDS, LOCAL_ROLES } from '@rsio/common/config/schema/local-roles';
 import type {
   MetricsConfig,
   PeerConfig,
@@ -108,7 +109,8 @@ export function reloadPlan(
     isAudited:
       admission.length + peers.length > 0 ||
       (['namespacekey', 'tls'] as const).some((key) => old.namespace[key] !== next.namespace[key]) ||
-      (['controlGroup', 'user'] as const).some((key) => old.server[key]?.name !== next.server[key]?.name),
+      old.server.user?.name !== next.server.user?.name ||
+      groupChanges(old, next).length > 0,
     newWarnings: next.warnings.filter(({ message }) => !warned.has(message)),
   };
 }
@@ -276,14 +278,22 @@ function settingChanges(old: RssrvConfig, next: RssrvConfig): string[] {
   if (old.server.log !== next.server.log) changes.push(`log is ${next.server.log}`);
   if (old.server.logTime !== next.server.logTime) changes.push(`log-time is ${next.server.logTime}`);
   changes.push(...metricsChanges(old.server.metrics, next.server.metrics));
-  const [had, has] = [old, next].map(({ server }) => server.controlGroup?.name ?? null);
   const [was, is] = [old, next].map(({ server }) => server.user?.name ?? null);
   if (was !== is) changes.push(`user is ${is ?? 'the default'}, for server processes that start from now on`);
-  if (had !== has) changes.push(has === null ? 'control-group was removed' : `control-group is ${has}: its members may read`);
+  changes.push(...groupChanges(old, next));
   const subnets = ({ interfaces }: RssrvConfig): string =>
     interfaces.map(({ address, prefixLength }) => `${address}/${prefixLength}`).join();
   if (listText(old) === listText(next) && subnets(old) !== subnets(next)) changes.push('subnets of the interfaces changed');
   return changes;
+}
+
+function groupChanges(old: RssrvConfig, next: RssrvConfig): string[] {
+  return LOCAL_ROLES.flatMap((role) => {
+    const [had, has] = [old, next].map(({ server }) => server.groups[role]?.name ?? null);
+    const { key, may } = LOCAL_ROLE_WORDS[role];
+    if (had === has) return [];
+    return has === null ? `${key} was removed` : `${key} is ${has}: its members may ${may}`;
+  });
 }
 
 function metricsChanges(old: MetricsConfig | null, next: MetricsConfig | null): string[] {

@@ -152,7 +152,7 @@ class AdminWorld {
   private execute(method: 'volume-create', params: object, asker: RemoteAsker, id: string, waiter: Waiter): Promise<unknown> {
     const check = (): void => asker.check(method);
     return this.requests.execute({ node: asker.node, id, method, params }, waiter, (execution) =>
-      this.audit.around({ who: asker.node, node: asker.node, id, method, params }, async () => {
+      this.audit.around({ who: asker.node, node: asker.node, paced: asker.node, id, method, params }, async () => {
         check();
         const queue = {
           run: <T>(work: Parameters<ChangeQueue['run']>[0]) => this.queue.run(work, 'a change') as Promise<T>,

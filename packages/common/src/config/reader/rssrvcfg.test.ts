@@ -47,7 +47,7 @@ describe('the sample', () => {
         logLevel: 'info',
         log: 'auto',
         logTime: 'gmt',
-        controlGroup: null,
+        groups: { reader: null, operator: null, administrator: null },
         user: null,
         processes: PROCESSES_PER_CORE * availableParallelism(),
         witness: false,

@@ -8,6 +8,7 @@ import { isName, NAME_ALLOWED, printEndpoint, quoteText } from '@rsio/base/lib/u
 import { addressKey } from '@rsio/base/lib/subnet';
 import { INTERFACES_MAX } from '@rsio/base/lib/limits';
 import { clientKeys } from '../schema/client-keys.ts';
+import { byRole, LOCAL_ROLE_WORDS, type LocalGroupKey } from '../schema/local-roles.ts';
 import { limitsField } from '../schema/io-limits.ts';
 import { CLIENTS_MAX, PROCESSES_PER_CORE, VOLUMES_MAX } from '../schema/limits.ts';
 import { type ConfigProblem, Findings, throwProblems, Uniques } from './findings.ts';
@@ -83,7 +84,8 @@ export function examineRssrvConfig(text: string, file: string): RssrvExamination
   const namespaceid = namespaces[0]?.value('namespaceid');
   const serverid = servers[0]?.value('serverid');
   assert(namespaces[0] !== undefined && typeof namespaceid === 'number', 'No namespace and no finding');
-  assert(servers[0] !== undefined && typeof serverid === 'number', 'No server and no finding');
+  const [ofServer] = servers;
+  assert(ofServer !== undefined && typeof serverid === 'number', 'No server and no finding');
   const config: RssrvConfig = {
     file,
     namespace: {
@@ -92,12 +94,12 @@ export function examineRssrvConfig(text: string, file: string): RssrvExamination
       ...namespaces[0].fields(),
     },
     server: {
-      name: servers[0].name,
+      name: ofServer.name,
       serverid,
-      ...servers[0].fields(),
-      controlGroup: nameOf(servers[0], 'control-group'),
-      user: nameOf(servers[0], 'user'),
-      processes: servers[0].value('processes') ?? processesDefault(),
+      ...ofServer.fields(),
+      groups: byRole((role) => nameOf(ofServer, LOCAL_ROLE_WORDS[role].key)),
+      user: nameOf(ofServer, 'user'),
+      processes: ofServer.value('processes') ?? processesDefault(),
       metrics,
     },
     interfaces,
@@ -128,7 +130,7 @@ function peersOf(
   return readPeers(readersOf(sections, 'peer', findings), defaults, findings);
 }
 
-function nameOf(server: Reader<'server'>, key: 'control-group' | 'user'): { readonly name: string; readonly line: number } | null {
+function nameOf(server: Reader<'server'>, key: LocalGroupKey | 'user'): { readonly name: string; readonly line: number } | null {
   const name = server.value(key);
   return name === null ? null : { name, line: server.lineOf(key) };
 }

@@ -59,7 +59,7 @@ test('Every key of release 0.2.0 is there, so that its files are read', () => {
     });
   const server = [
     'namespace: namespaceid protocol port namespacekey explore tls tenants',
-    'server: serverid serverkey log-level log log-time control-group user processes witness metrics metrics-token',
+    'server: serverid serverkey log-level log log-time control-group operate-group admin-group user processes witness metrics metrics-token',
     'interface: address port protocol',
     'volume: path size type blocksize readonly universe clients shared unlocked id take-over take-over-force same-content iops bandwidth burst',
     'pool: path limit reserve disk fence fence-self owners take-over-after',

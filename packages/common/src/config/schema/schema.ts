@@ -114,6 +114,14 @@ export const SCHEMA = {
           types.name,
           'User group whose members may run commands that only show something; rssrv opens a second control socket for them',
         ),
+        'operate-group': optional(
+          types.name,
+          'User group whose members may also make every change that a client with the right manage may make; they have a control socket of their own',
+        ),
+        'admin-group': optional(
+          types.name,
+          'User group whose members may do everything that root may do with rsadm, except edit this file; they have a control socket of their own',
+        ),
         user: optional(
           types.name,
           'Unprivileged user as which server processes run if rssrv runs as root. Default: rsio, if this user exists',

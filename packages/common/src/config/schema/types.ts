@@ -6,6 +6,7 @@ import type { APPLICATION_SECTION, ApplicationMount } from './application-sectio
 import type { SectionFields } from './entries.ts';
 import type { NamespaceSettings, VolumeOverrides } from './inherited.ts';
 import type { IoLimits } from './io-limits.ts';
+import type { LocalRole } from './local-roles.ts';
 import type { SCHEMA } from './schema.ts';
 import type { DiskConfig, EndpointConfig, FenceConfig } from './value-types.ts';
 
@@ -176,6 +177,9 @@ export interface ServerClientConfig {
   readonly newKey: string | null;
 }
 
+/** The groups of persons on the server. */
+export type LocalGroups = { readonly [R in LocalRole]: { readonly name: string; readonly line: number } | null };
+
 /** Where a daemon offers its metrics. */
 export interface MetricsConfig extends EndpointConfig {
   /** Token that a reader of the metrics must send. Null is valid only for a loopback address, which needs no token. */
@@ -191,8 +195,8 @@ export interface RssrvConfig {
   readonly server: Fields<'server'> & {
     readonly name: string;
     readonly serverid: number;
-    /** The group that may read through a separate control socket, and its line in the file; null for no group. */
-    readonly controlGroup: { readonly name: string; readonly line: number } | null;
+    /** The group with each role, which has a control socket of its own, and its line in the file; null for no group. */
+    readonly groups: LocalGroups;
     /** The user of the worker processes, and its line in the file; null for the default. */
     readonly user: { readonly name: string; readonly line: number } | null;
     /** Maximum number of worker processes. If sessions outnumber workers, several sessions share a worker. */
