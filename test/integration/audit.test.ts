@@ -55,6 +55,8 @@ it('each order has an entry with its asker and what it has changed, refused ones
     'client big-2 volume-rename oracle done',
     'client big-2 volume-set ledger E_RIGHTS',
   ];
+  const { events } = JSON.parse(await server.rsadmWell('events', '--json')) as { events: { to: string; order?: object }[] };
+  expect(events.find(({ to }) => to === 'grown')?.order).toEqual({ who: 'client big-2', method: 'volume-grow', id: expect.any(String) });
   const before = await entries();
   expect(before.map(shortOf)).toEqual(known);
   expect(before.map(({ changes }) => changes)).toEqual([

@@ -60,6 +60,15 @@ export const EVENT = object({
   from: text(),
   to: text(),
   reason: text(),
+  repeated: optional(
+    count('Number of like events before it, which this one has replaced; missing: none, or the daemon is of an earlier release'),
+  ),
+  order: optional(
+    object(
+      { who: text(), method: text(), id: orNull(text()) },
+      'The order that has caused it, as in the audit; missing: no order of which the daemon knows, or the daemon is of an earlier release',
+    ),
+  ),
 });
 export type EventView = Of<typeof EVENT>;
 

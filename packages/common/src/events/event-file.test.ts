@@ -107,15 +107,71 @@ test('the files are bounded: a full one takes the place of the one before', asyn
   const life = new Life();
   for (let round = 0; round < 5; round++) {
     const name = `round${round}`;
-    life.happen(...Array.from({ length: EVENT_FILE_LINES_MAX / 2 }, () => name));
+    life.happen(...Array.from({ length: EVENT_FILE_LINES_MAX / 2 }, (_unused, index) => `${name} ${index}`));
     await saved(() => textOf().includes(name));
   }
   const [now, before] = [textOf(), textOf(`${file}.1`)].map((text) => text.split('\n').length - 1);
   expect([now, before]).toEqual([EVENT_FILE_LINES_MAX / 2 + 1, EVENT_FILE_LINES_MAX + 1]);
   life.store.close();
   const again = new Life();
-  expect((await again.read()).events.at(-1)).toMatchObject({ number: (EVENT_FILE_LINES_MAX / 2) * 5, object: 'round4' });
+  expect((await again.read()).events.at(-1)).toMatchObject({
+    number: (EVENT_FILE_LINES_MAX / 2) * 5,
+    object: `round4 ${EVENT_FILE_LINES_MAX / 2 - 1}`,
+  });
   expect((await again.read(1)).missed, 'what is no longer kept').toBeGreaterThan(0);
+});
+
+test('an object that flaps for days pushes no other event out of the files, and its count is kept', async () => {
+  const first = new Life().happen('seldom');
+  for (let flap = 0; flap < 3 * EVENT_FILE_LINES_MAX; flap++) {
+    clock.advance(1_000);
+    first.happen('path');
+    if (flap % 500 === 0) await saved(() => textOf().includes(`"number":${flap + 2},`));
+  }
+  await saved(() => textOf().includes(`"number":${3 * EVENT_FILE_LINES_MAX + 1},`));
+  first.store.close();
+  const again = new Life();
+  expect((await again.read()).events).toMatchObject([
+    { number: 1, object: 'seldom' },
+    { object: 'path', repeated: 3 * EVENT_FILE_LINES_MAX - 1 },
+  ]);
+});
+
+test('0.2.0 reads the file, and this release reads that of 0.2.0, in which each event is for itself', async () => {
+  const order = { who: 'client big-2', method: 'volume-set', id: 'x1' };
+  const life = new Life().happen('a', 'a');
+  life.events.add({ object: 'b', from: '-', to: 'x', reason: '', order });
+  life.store.close();
+  // 0.2.0 takes these fields of each line, and no others.
+  const lines = textOf()
+    .split('\n')
+    .filter((line) => line.includes('"object"'));
+  const known = lines.map((line) => {
+    const { number, atMs, object, from, to, reason } = JSON.parse(line) as Record<string, unknown>;
+    return { number, atMs, object, from, to, reason };
+  });
+  expect(known).toMatchObject([{ number: 1 }, { number: 2 }, { number: 3, object: 'b', from: '-', to: 'x', reason: '' }]);
+  expect((await new Life().read()).events).toMatchObject([
+    { number: 2, repeated: 1 },
+    { number: 3, order },
+  ]);
+  writeFileSync(file, known.map((one) => `${JSON.stringify(one)}\n`).join(''));
+  expect((await new Life().read()).events).toEqual(known);
+  writeFileSync(file, `${JSON.stringify({ ...known[0], repeated: 'x', order: { who: 7 } })}\n`);
+  expect((await new Life().read()).events).toEqual([known[0]]);
+});
+
+test('an end in the middle of the change of files loses no event', async () => {
+  const life = new Life().happen(...Array.from({ length: EVENT_FILE_LINES_MAX }, (_unused, index) => `a${index}`));
+  await saved(() => textOf().includes('"a999"'));
+  const full = textOf();
+  life.happen('b');
+  await saved(() => textOf().includes('"b"'));
+  writeFileSync(file, full);
+  expect((await new Life().read()).events.map(({ object }) => object)).toEqual([
+    ...Array.from({ length: EVENT_FILE_LINES_MAX - 1 }, (_unused, index) => `a${index + 1}`),
+    'b',
+  ]);
 });
 
 test('a disk that takes nothing is said once, and what can be saved later is saved', async () => {

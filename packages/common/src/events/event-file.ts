@@ -1,16 +1,19 @@
 // Keeps the events of a daemon across restarts, in `events.jsonl` and, for older events, `events.jsonl.1`. Events are appended in batches,
-// with one write at a time, and no caller waits for a write. Invariants: both files are bounded in lines and bytes. A damaged or torn line
+// with one write at a time, and no caller waits for a write. When `events.jsonl` is full, `events.jsonl.1` gets the list of events as it is
+// then, so that the files keep the events of objects that seldom change. Invariants: both files are bounded in lines and bytes. A damaged or torn line
 // loses only that line. If the disk is full or fails, events may be lost; the daemon reports the error once and continues. No event number
 // is used twice.
 
 import { appendFileSync, chmodSync, mkdirSync, readFileSync, statSync } from 'node:fs';
-import { appendFile, rename, stat } from 'node:fs/promises';
+import { appendFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { EventView } from '../control/method-table.ts';
+import { EVENT, type EventView } from '../control/method-table.ts';
 import type { Clock, Timer } from '@rsio/base/lib/clock';
 import { errnoName } from '@rsio/base/lib/errors';
 import type { Log } from '@rsio/base/log/log';
+import { misfit } from '@rsio/base/lib/shape';
 import type { EventStore } from './event-history.ts';
+import { storedBefore } from './event-repeats.ts';
 import {
   EVENT_FILE_LINES_MAX,
   EVENT_FILE_MAX_BYTES,
@@ -27,6 +30,8 @@ const FILE_MODE = 0o600;
 // {"number":7,"atMs":...,"object":"volume db@0","from":"-","to":"created","reason":""}
 // {"closed":7}                                                      clean end: no event after it was lost
 
+const ORDER = EVENT.form.fields.order;
+
 interface Kept {
   readonly events: EventView[];
   beganMs: number | null;
@@ -38,6 +43,7 @@ export class EventFile implements EventStore {
   private readonly file: string;
   private readonly clock: Clock;
   private readonly log: Pick<Log, 'warn' | 'info'>;
+  private list: () => readonly EventView[] = () => [];
   private readonly unsaved: string[] = [];
   private beganMs = 0;
   private last = 0;
@@ -57,7 +63,8 @@ export class EventFile implements EventStore {
   }
 
   /** Reads both files. Skips lines that cannot be parsed. */
-  load(): ReturnType<EventStore['load']> {
+  load(list: () => readonly EventView[]): ReturnType<EventStore['load']> {
+    this.list = list;
     const kept: Kept = { events: [], beganMs: null, closed: null };
     for (const file of [`${this.file}.1`, this.file]) this.read(file, kept);
     const last = kept.events.at(-1)?.number ?? 0;
@@ -133,7 +140,10 @@ export class EventFile implements EventStore {
   }
 
   private async turn(): Promise<void> {
-    await rename(this.file, `${this.file}.1`);
+    const next = `${this.file}.new`;
+    await writeFile(next, `${JSON.stringify({ beganMs: this.beganMs })}\n${newestLines(this.list())}`, { mode: FILE_MODE, flush: true });
+    await rename(next, `${this.file}.1`);
+    await rm(this.file, { force: true });
     this.lines = 0;
     this.isTorn = false;
   }
@@ -191,9 +201,34 @@ function take(line: string, kept: Kept): void {
   if (isCount(beganMs)) kept.beganMs ??= beganMs;
   if (isCount(closed)) kept.closed = closed;
   if (!isEvent(value) || value.number <= (kept.events.at(-1)?.number ?? 0)) return;
-  const { number, atMs, object, from, to, reason } = value;
-  kept.events.push({ number, atMs, object, from, to, reason });
+  const { number, atMs, object, from, to, reason, repeated, order } = value;
+  const event = {
+    number,
+    atMs,
+    object,
+    from,
+    to,
+    reason,
+    ...(isCount(repeated) ? { repeated } : {}),
+    ...(order !== undefined && misfit(ORDER, order) === null ? { order } : {}),
+  };
+  const before = storedBefore(kept.events, event);
+  if (before !== undefined) kept.events.splice(kept.events.indexOf(before), 1);
+  kept.events.push(event);
   kept.closed = null;
+}
+
+/** Returns the lines of as many of the newest events as the file may have bytes. */
+function newestLines(events: readonly EventView[]): string {
+  const lines: string[] = [];
+  let bytes = 0;
+  for (const event of events.toReversed()) {
+    const line = `${JSON.stringify(event)}\n`;
+    bytes += Buffer.byteLength(line);
+    if (bytes > EVENT_FILE_MAX_BYTES) break;
+    lines.unshift(line);
+  }
+  return lines.join('');
 }
 
 function isEvent(value: object): value is EventView {

@@ -3,7 +3,7 @@
 
 import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { expect, test } from 'vitest';
-import { EVENT_REASON_MAX_CHARS, EVENT_WAITERS_MAX } from './limits.ts';
+import { EVENT_REASON_MAX_CHARS, EVENT_REPEAT_MS, EVENT_WAITERS_MAX, EVENTS_ALIKE_MAX, EVENTS_OF_ONE_MAX } from './limits.ts';
 import { EventHistory } from './event-history.ts';
 
 function change(object: string, reason = ''): Parameters<EventHistory['add']>[0] {
@@ -21,6 +21,60 @@ test('the last events, oldest first, and what is missed when the list is full', 
   expect(await events.read({ count: 9, after: 1, waitMs: 0 })).toMatchObject({ missed: 1, last: 5 });
   const some = await events.read({ count: 1, after: 3, waitMs: 0 });
   expect(some, 'a caller that asks for few continues with the next').toMatchObject({ events: [{ number: 4 }], missed: 0, last: 4 });
+});
+
+const shown = async (events: EventHistory): Promise<string[]> =>
+  (await events.read({ count: 1_000, after: null })).events.map(
+    ({ number, object, to, repeated = 0 }) => `${number} ${object} ${to} ${repeated}`,
+  );
+
+test('an object that flaps is one event of each kind, which counts those before it', async () => {
+  const clock = new FakeClock();
+  const events = new EventHistory(clock, null);
+  const heard: number[] = [];
+  events.heard = ({ number }) => heard.push(number);
+  for (let flap = 0; flap < 10; flap++) {
+    events.add({ object: 'path', from: 'up', to: 'down', reason: 'no answer' });
+    events.add({ object: 'path', from: 'down', to: 'up', reason: '' });
+    clock.advance(1_000);
+  }
+  expect(await shown(events)).toEqual(['19 path down 9', '20 path up 9']);
+  expect(heard).toHaveLength(20);
+  expect(await events.read({ count: 9, after: 18 })).toMatchObject({ events: [{ number: 19 }, { number: 20 }], missed: 0 });
+  clock.advance(EVENT_REPEAT_MS);
+  events.add({ object: 'path', from: 'up', to: 'down', reason: 'no answer' });
+  expect(await shown(events), 'after the window').toEqual(['19 path down 9', '20 path up 9', '21 path down 0']);
+});
+
+test('what orders have caused, and what has other reasons, stays apart while there is little of it', async () => {
+  const events = new EventHistory(new FakeClock(), null);
+  const order = { who: 'root', method: 'volume-set', id: null };
+  for (let count = 0; count < EVENTS_ALIKE_MAX; count++) events.add({ ...change('volume'), order });
+  for (let count = 0; count < EVENTS_ALIKE_MAX + 2; count++) events.add(change('client', `reason ${count}`));
+  events.add(change('volume'));
+  expect(await shown(events)).toEqual([
+    ...['1 volume x 0', '2 volume x 0', '3 volume x 0'],
+    ...['5 client x 0', '6 client x 0', '7 client x 0', '10 client x 2'],
+    '11 volume x 1',
+  ]);
+  expect((await events.read({ count: 1_000, after: null })).events.at(0)?.order).toEqual(order);
+});
+
+test('an object that changes slowly but all the time has a part of the list, and pushes no other out', async () => {
+  const clock = new FakeClock();
+  const events = new EventHistory(clock, null, EVENTS_OF_ONE_MAX + 2);
+  events.add(change('a'));
+  events.add(change('b'));
+  for (let count = 0; count < EVENTS_OF_ONE_MAX + 50; count++) {
+    clock.advance(EVENT_REPEAT_MS + 1);
+    events.add(change('slow'));
+  }
+  const all = await events.read({ count: 1_000, after: null });
+  expect(all.events.map(({ number }) => number).slice(0, 3)).toEqual([1, 2, 53]);
+  expect(all.events).toHaveLength(EVENTS_OF_ONE_MAX + 2);
+  events.add(change('c'));
+  expect((await shown(events)).slice(0, 2)).toEqual(['2 b x 0', '53 slow x 0']);
+  expect((await events.read({ count: 1, after: 0 })).missed).toBe(1);
 });
 
 test('a request waits for the next event, at most its time', async () => {

@@ -1,18 +1,22 @@
 // The latest events of a daemon. An event says which object changed from which state to which, and why. When the list is full, a new event
 // replaces the oldest one. A file keeps the events across restarts (event-file.ts). Invariants: event numbers ascend, even across restarts,
-// and no number is used twice. A request that waits for an event is answered within its time limit.
+// and no number is used twice. A request that waits for an event is answered within its time limit. An object that flaps pushes no event of
+// another object out: its like events are counted in the last one (event-repeats.ts), and it has a part of the list at most.
 
 import { EVENTS_KEPT } from '../control/limits.ts';
 import type { EventsParams, EventsResult, EventView } from '../control/method-table.ts';
 import type { Clock, Timer } from '@rsio/base/lib/clock';
 import { RsError } from '@rsio/base/lib/errors';
-import { FixedQueue } from '@rsio/base/structures/fixed-queue';
-import { EVENT_NAME_MAX_CHARS, EVENT_REASON_MAX_CHARS, EVENT_WAITERS_MAX } from './limits.ts';
+import { replacedBy } from './event-repeats.ts';
+import { EVENT_NAME_MAX_CHARS, EVENT_REASON_MAX_CHARS, EVENT_WAITERS_MAX, EVENTS_OF_ONE_MAX } from './limits.ts';
 
 /** Storage that keeps events across restarts. */
 export interface EventStore {
-  /** Returns the stored events (oldest first), the number of the next event, and the time at which the numbering began. */
-  load(): { readonly events: readonly EventView[]; readonly next: number; readonly beganMs: number };
+  /**
+   * Returns the stored events (oldest first), the number of the next event, and the time at which the numbering began. `kept`: returns the
+   * events that are in the list at any later time.
+   */
+  load(kept: () => readonly EventView[]): { readonly events: readonly EventView[]; readonly next: number; readonly beganMs: number };
   add(event: EventView): void;
 }
 
@@ -22,11 +26,14 @@ export interface Change {
   readonly from: string;
   readonly to: string;
   readonly reason: string;
+  /** The order that has caused the change, if the code knows it. */
+  readonly order?: EventView['order'];
 }
 
 export class EventHistory {
   private readonly clock: Clock;
-  private readonly kept: FixedQueue<EventView>;
+  private kept: readonly EventView[] = [];
+  private readonly capacity: number;
   private readonly beganMs: number;
   private readonly waiters = new Set<() => void>();
   private readonly store: EventStore | null;
@@ -39,8 +46,8 @@ export class EventHistory {
   constructor(clock: Clock, store: EventStore | null, capacity = EVENTS_KEPT) {
     this.clock = clock;
     this.store = store;
-    this.kept = new FixedQueue(capacity);
-    const { events, next, beganMs } = store?.load() ?? { events: [], next: 1, beganMs: clock.wallMs() };
+    this.capacity = capacity;
+    const { events, next, beganMs } = store?.load(() => this.kept) ?? { events: [], next: 1, beganMs: clock.wallMs() };
     for (const event of events) this.keep(event);
     const [oldest] = events;
     this.dropped = Math.max(this.dropped, (oldest?.number ?? next) - 1);
@@ -48,16 +55,22 @@ export class EventHistory {
     this.beganMs = beganMs;
   }
 
-  add({ object, from, to, reason }: Change): void {
-    const [what, before, after] = [object, from, to].map((text) => cut(text, EVENT_NAME_MAX_CHARS)) as [string, string, string];
-    const event = {
-      number: ++this.last,
+  add({ object, from, to, reason, order }: Change): void {
+    const name = (text: string): string => cut(text, EVENT_NAME_MAX_CHARS);
+    const happened = {
       atMs: this.clock.wallMs(),
-      object: what,
-      from: before,
-      to: after,
+      object: name(object),
+      from: name(from),
+      to: name(to),
       reason: cut(reason, EVENT_REASON_MAX_CHARS),
+      ...(order === undefined
+        ? {}
+        : { order: { who: name(order.who), method: order.method, id: order.id === null ? null : name(order.id) } }),
     };
+    const replaced = replacedBy(this.kept, happened);
+    const repeated = replaced === undefined ? {} : { repeated: (replaced.repeated ?? 0) + 1 };
+    const event = { number: ++this.last, ...happened, ...repeated };
+    if (replaced !== undefined) this.kept = this.kept.filter((one) => one !== replaced);
     this.keep(event);
     this.store?.add(event);
     this.heard?.(event);
@@ -70,16 +83,22 @@ export class EventHistory {
    */
   async read({ count, after = null, waitMs = 0 }: EventsParams): Promise<EventsResult> {
     if (after !== null && after >= this.last && waitMs > 0) await this.next(waitMs);
-    const all = this.kept.toArray();
-    if (after === null) return this.result(all.slice(-count), 0);
-    const newer = all.filter(({ number }) => number > after);
+    if (after === null) return this.result(this.kept.slice(-count), 0);
+    const newer = this.kept.filter(({ number }) => number > after);
     // Numbers that were skipped after an unclean end do not count as missed events.
     return this.result(newer.slice(0, count), Math.max(0, this.dropped - after));
   }
 
   private keep(event: EventView): void {
-    if (this.kept.isFull) this.dropped = this.kept.shift()?.number ?? this.dropped;
-    this.kept.push(event);
+    if (this.kept.length >= this.capacity) {
+      const [oldest] = this.kept;
+      const own = this.kept.filter(({ object }) => object === event.object);
+      const leaving = own.length >= EVENTS_OF_ONE_MAX ? own[0] : oldest;
+      // Readers that have not read an event in the middle are not told that they miss it: its object has changed many times since.
+      if (leaving === oldest) this.dropped = oldest?.number ?? this.dropped;
+      this.kept = this.kept.filter((one) => one !== leaving);
+    }
+    this.kept = [...this.kept, event];
   }
 
   private result(events: readonly EventView[], missed: number): EventsResult {

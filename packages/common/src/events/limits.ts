@@ -10,6 +10,14 @@ export const EVENT_NAME_MAX_CHARS = 1_000;
 /** EVENT_FILE_LINES_MAX and EVENT_FILE_MAX_BYTES: maximum number of lines and bytes in each of the two event files. */
 export const EVENT_FILE_LINES_MAX = 1_000;
 export const EVENT_FILE_MAX_BYTES = 1_048_576;
+/**
+ * An event replaces a like one that is at most EVENT_REPEAT_MS old, and counts it. Of events with different reasons, EVENTS_ALIKE_MAX stay
+ * beside each other.
+ */
+export const EVENT_REPEAT_MS = 60_000;
+export const EVENTS_ALIKE_MAX = 4;
+/** A full list drops the oldest event of an object that has this many, and no event of another object. */
+export const EVENTS_OF_ONE_MAX = 200;
 /** Maximum number of events that wait to be saved. If more events wait, the oldest events are not saved. */
 export const EVENTS_UNSAVED_MAX = 1_000;
 /** Time from the first unsaved event until all unsaved events are written together. */

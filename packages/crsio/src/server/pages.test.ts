@@ -57,6 +57,7 @@ test('a client is added with its rights, and its key is shown once', async () =>
     'choose',
     'down',
     'down',
+    'down',
     'enter',
     'tab',
     'choose',

@@ -92,7 +92,8 @@ function isPassing({ code }: RsError): boolean {
   return code === 'E_NOT_RUNNING' || code === 'E_RESET' || code === 'E_TIMEOUT' || code === 'E_LIMIT';
 }
 
-function eventLine({ atMs, object, from, to, reason }: EventView): string {
+function eventLine({ atMs, object, from, to, reason, repeated = 0 }: EventView): string {
   const change = from === '-' ? to : `${from} -> ${to}`;
-  return `${escapeControls(`${formatTime(atMs)} ${object}: ${change}${reason === '' ? '' : `: ${reason}`}`)}\n`;
+  const more = repeated === 0 ? '' : ` (repeated: ${repeated})`;
+  return `${escapeControls(`${formatTime(atMs)} ${object}: ${change}${more}${reason === '' ? '' : `: ${reason}`}`)}\n`;
 }

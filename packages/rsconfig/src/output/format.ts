@@ -108,10 +108,14 @@ function processLine({ number, pid, volumes, restarts }: ProcessView): string {
 }
 
 /** Formats events, oldest first, as `TIME OBJECT: FROM -> TO: REASON`. */
+function timesText({ repeated = 0 }: EventView): string {
+  return repeated === 0 ? '' : ` (repeated: ${repeated})`;
+}
+
 export function formatEvents(events: readonly EventView[]): string {
   return toText(
     events.map((event) =>
-      [`${formatTime(event.atMs)} ${event.object}`, `${stateName(event.from)} -> ${stateName(event.to)}`, event.reason]
+      [`${formatTime(event.atMs)} ${event.object}`, `${stateName(event.from)} -> ${stateName(event.to)}${timesText(event)}`, event.reason]
         .filter((part) => part !== '')
         .join(': '),
     ),

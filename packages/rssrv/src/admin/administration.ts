@@ -41,7 +41,7 @@ import { failuresOf, storagePicture } from './storage-picture.ts';
 import type { Voters } from '../mirrors/voters.ts';
 import { witnessHandlers } from '../mirrors/witness-handlers.ts';
 import type { VolumeFailure } from '../volumes/volume-failures.ts';
-import { eventOf } from '../events/event-log.ts';
+import { eventOf, orderLog } from '../events/event-log.ts';
 import { AuditFiles } from '../events/audit-files.ts';
 import { StorageWatch } from '../events/storage-watch.ts';
 import { peerUser } from '../machine/peer-user.ts';
@@ -405,7 +405,7 @@ export class Administration {
     const { node, id, method, params } = order;
     const { changes, clock } = this.ports;
     const call = async (queue: Changes, values: object): Promise<unknown> =>
-      (this.handlers(asker, queue)[method] as (given: object) => unknown)(values);
+      (this.handlers(order, asker, queue)[method] as (given: object) => unknown)(values);
     if (id === null) return this.audit.around(order, (watched) => call(watched(changes), params));
     return this.requests.execute({ node, id, method, params: { ...params, request: null } }, waiter, (execution) =>
       this.audit.around(order, async (watched) => {
@@ -415,9 +415,11 @@ export class Administration {
     );
   }
 
-  private handlers(asker: Asker, changes: Changes): HandlersOf<typeof SERVER_METHODS> {
+  private handlers({ who, method, id }: Order, asker: Asker, changes: Changes): HandlersOf<typeof SERVER_METHODS> {
     const { inventory, verbs, snapshots, images } = this;
-    const { clock, log, clients } = this.ports;
+    const { clock, clients } = this.ports;
+    const log = orderLog(this.ports.log, { who, method, id });
+    const ports = { ...this.ports, log };
     // If a client is fenced while its change still waits, the change does not begin.
     const run: Changes['run'] = (change, what) => changes.run((turn) => clients.fences.order(asker.node, () => change(turn)), what);
     const logged = new LoggedChanges(log, { run, checkWanted: () => changes.checkWanted() }, inventory, asker);
@@ -439,13 +441,13 @@ export class Administration {
       ...farmHandlers(clock, this.ports.farms, this.pools, this.ports.config().server.name),
       ...volumeHandlers(logged, inventory, verbs, this.schedules, asker),
       ...this.jobs.handlers(asker, logged),
-      ...snapshotHandlers({ ...this.ports, changes: logged, inventory, snapshots, triggers: this.triggers }, asker),
+      ...snapshotHandlers({ ...ports, changes: logged, inventory, snapshots, triggers: this.triggers }, asker),
       ...imageHandlers({ changes: logged, inventory, images, replicas: this.replicas, jobs: this.jobs.images }, asker),
       ...this.replications.handlers(logged, (pool, manifest) => inventory.viewOf(pool, manifest), asker),
       ...haltHandlers(log, this.ports.halts, (volume) => inventory.show(volume), asker),
       ...accessHandlers(logged, verbs, clients, asker),
       ...clientNameHandlers(logged, verbs, clients, (node) => this.jobs.openIdsOf(node), asker),
-      ...clientHandlers(this.ports, clients, inventory, asker),
+      ...clientHandlers(ports, clients, inventory, asker),
       ...this.namespaces.handlers(asker),
       ...observingHandlers(this.ports),
       ...readinessHandler(this.ports, this.pools, this.jobs.jobs, this.startedMs),

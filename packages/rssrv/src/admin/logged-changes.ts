@@ -51,13 +51,23 @@ export class LoggedChanges implements Changes {
     this.changes.checkWanted();
   }
 
-  note(verb: string, { pool, manifest }: Found): void {
-    const layout = manifest.layout.kind === 'simple' ? '' : ` (${manifest.layout.kind})`;
-    const size = printSize(manifest.sizeBytes);
-    this.log.info(`Volume ${volumeText(manifest)} of pool ${pool.name}${layout}, ${size}: ${verb}, by ${this.by}`, {
-      ...eventOf(`volume ${volumeKey(manifest)}`, '-', verb, `${size} in pool ${pool.name}, by ${this.by}`),
+  /** Logs the change, and makes an event of it. */
+  note(verb: string, found: Found): void {
+    const { pool, manifest } = found;
+    this.log.info(this.text(verb, found), {
+      ...eventOf(`volume ${volumeKey(manifest)}`, '-', verb, `${printSize(manifest.sizeBytes)} in pool ${pool.name}, by ${this.by}`),
       audit: true,
       volume: manifest.name,
     });
+  }
+
+  /** Logs a change that comes again and again by itself, such as a moment of a replication. It is no event. */
+  noteRegular(verb: string, found: Found): void {
+    this.log.info(this.text(verb, found), { audit: true, volume: found.manifest.name });
+  }
+
+  private text(verb: string, { pool, manifest }: Found): string {
+    const layout = manifest.layout.kind === 'simple' ? '' : ` (${manifest.layout.kind})`;
+    return `Volume ${volumeText(manifest)} of pool ${pool.name}${layout}, ${printSize(manifest.sizeBytes)}: ${verb}, by ${this.by}`;
   }
 }

@@ -5,7 +5,7 @@ import { type DaemonLog, quietLog } from '@rsio/base/log/log';
 import { PLAIN_FORM } from '@rsio/base/log/log-form';
 import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { expect, test } from 'vitest';
-import { EventLog, eventOf } from './event-log.ts';
+import { EventLog, eventOf, orderLog } from './event-log.ts';
 import { EventHistory } from '@rsio/common/events/event-history';
 
 test('a line with an event is logged and becomes an event, and others are only logged', async () => {
@@ -37,5 +37,21 @@ test('a line with an event is logged and becomes an event, and others are only l
     { object: 'configuration', reason: 'Line 3 is wrong' },
     { object: 'x' },
     { object: 'y' },
+  ]);
+});
+
+test('an event names the order in whose execution it was logged, and other lines stay as they are', async () => {
+  const events = new EventHistory(new FakeClock(), null);
+  const fields: unknown[] = [];
+  const order = { who: 'client big-2', method: 'volume-grow', id: 'x1' };
+  const sink = { ...quietLog, info: (_text: string, given: unknown) => void fields.push(given) } as unknown as DaemonLog;
+  const log = orderLog(new EventLog(sink, events), order);
+  log.info('plain', { volume: 'db' });
+  log.warn('Grown', eventOf('volume db@0', '-', 'grown'));
+  log.child({}).error('Of a child', eventOf('volume db@0', '-', 'moved'));
+  expect(fields).toEqual([{ volume: 'db' }]);
+  expect((await events.read({ count: 9, after: null })).events).toMatchObject([
+    { to: 'grown', order },
+    { to: 'moved', order },
   ]);
 });

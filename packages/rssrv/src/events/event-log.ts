@@ -12,6 +12,22 @@ export function eventOf(object: string, from: string, to: string, reason?: strin
   return { event: { object, from, to, ...(reason === undefined ? {} : { reason }) } };
 }
 
+/** Returns a log whose events name the order that has caused them. */
+export function orderLog(log: Log, order: NonNullable<Change['order']>): Log {
+  const named = (fields: LogFields | undefined): LogFields | undefined => {
+    const event = fields?.['event'] as Partial<Change> | undefined;
+    return event === undefined ? fields : { ...fields, event: { ...event, order } };
+  };
+  return {
+    isDebug: log.isDebug === true,
+    debug: (message, fields) => log.debug(message, named(fields)),
+    info: (message, fields) => log.info(message, named(fields)),
+    warn: (message, fields) => log.warn(message, named(fields)),
+    error: (message, fields) => log.error(message, named(fields)),
+    child: (fields) => orderLog(log.child(fields), order),
+  };
+}
+
 export class EventLog implements DaemonLog {
   private readonly log: Log;
   private readonly daemon: DaemonLog;
@@ -79,7 +95,7 @@ export class EventLog implements DaemonLog {
   private note(message: string, fields: LogFields | undefined): void {
     const event = fields?.['event'] as Partial<Change> | undefined;
     if (event === undefined) return;
-    const { object = '', from = '-', to = '', reason = message } = event;
-    this.events.add({ object, from, to, reason });
+    const { object = '', from = '-', to = '', reason = message, order } = event;
+    this.events.add({ object, from, to, reason, ...(order === undefined ? {} : { order }) });
   }
 }

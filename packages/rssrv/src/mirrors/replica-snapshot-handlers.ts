@@ -21,7 +21,7 @@ type Methods = Pick<typeof SNAPSHOT_METHODS, 'replica-snapshot' | 'replica-snaps
 
 export function replicaSnapshotHandlers(
   snapshots: Pick<SnapshotVerbs, 'snapshot' | 'prove' | 'remove'>,
-  changes: Changes & { note(verb: string, found: FoundSnapshot): void },
+  changes: Changes & { readonly [M in 'note' | 'noteRegular']: (verb: string, found: FoundSnapshot) => void },
   voters: Pick<Voters, 'recordOf'>,
   inventory: { readonly catalogue: Catalogue; snapshotViews(found: readonly FoundSnapshot[]): Promise<SnapshotView[]> },
   asker: Asker,
@@ -63,7 +63,8 @@ export function replicaSnapshotHandlers(
     return replication.id;
   };
   const made = async (found: FoundSnapshot, verb: string): Promise<{ snapshot: SnapshotView }> => {
-    changes.note(verb, found);
+    if (found.record.replication === undefined) changes.note(verb, found);
+    else changes.noteRegular(verb, found);
     const [snapshot] = await inventory.snapshotViews([found]);
     return { snapshot: snapshot! };
   };

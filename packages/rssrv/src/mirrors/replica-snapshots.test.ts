@@ -49,7 +49,7 @@ function storeOf({ verbs }: PoolScene): ReplicaStore {
 }
 
 /** The methods for an asker; the holder of the mirror is HOLDER, and its term is 3. */
-function ordersAt(scene: PoolScene, asker = HOLDER) {
+function ordersAt(scene: PoolScene, asker = HOLDER, noted: string[] = [], { snapshots }: Pick<PoolScene, 'snapshots'> = scene) {
   const term = { number: 3, node: 'big-2', instance: 1 };
   const stored = { term, config: { clean: false, inSync: ['b'.repeat(32)] } };
   const inventory = {
@@ -59,7 +59,9 @@ function ordersAt(scene: PoolScene, asker = HOLDER) {
     snapshotViews: async (found: readonly FoundSnapshot[]) => found.map(({ record }) => record as unknown as SnapshotView),
   };
   const voters = { recordOf: () => ({ promise: term, stored }) as unknown as VoterRecord };
-  return replicaSnapshotHandlers(scene.snapshots, { ...WHOLE_CHANGES, note: () => undefined }, voters, inventory, asker);
+  const note = (verb: string): void => void noted.push(`event: ${verb}`);
+  const noteRegular = (verb: string): void => void noted.push(`line: ${verb}`);
+  return replicaSnapshotHandlers(snapshots, { ...WHOLE_CHANGES, note, noteRegular }, voters, inventory, asker);
 }
 
 function served(scene: PoolScene) {
@@ -74,6 +76,21 @@ function served(scene: PoolScene) {
     isOpen: () => false,
   });
 }
+
+test('a snapshot of a mirror is an event, and a moment of its replication only a line in the log', async () => {
+  const scene = await replicaScene();
+  const noted: string[] = [];
+  const order = { ...X, mirror: MIRROR, term: 3, id: ID, request: null };
+  await ordersAt(scene, HOLDER, noted)['replica-snapshot']({ ...order, number: 1, isMoment: false });
+  const prove = async (...given: Parameters<typeof scene.snapshots.prove>) => {
+    const found = await scene.snapshots.prove(...given);
+    return { ...found, record: { ...found.record, replication: ID } };
+  };
+  const { snapshots } = scene;
+  await ordersAt(scene, HOLDER, noted)['replica-snapshot-prove'](order);
+  await ordersAt(scene, HOLDER, noted, { snapshots: { prove } as unknown as typeof snapshots })['replica-snapshot-prove'](order);
+  expect(noted).toEqual(['event: snapshot x made, not yet proven', 'event: snapshot x proven', 'line: snapshot x proven']);
+});
 
 test('a command or a schedule makes no snapshot of a replica, and the error names the way', async () => {
   const { snapshots } = await replicaScene();
