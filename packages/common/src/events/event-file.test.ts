@@ -9,7 +9,14 @@ import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { EventFile } from './event-file.ts';
 import { EventHistory } from './event-history.ts';
-import { EVENT_FILE_LINES_MAX, EVENT_NUMBERS_SKIPPED, EVENTS_RETRY_MS, EVENTS_SAVE_MS, EVENTS_UNSAVED_MAX } from './limits.ts';
+import {
+  EVENT_FILE_LINES_MAX,
+  EVENT_NUMBERS_SKIPPED,
+  EVENTS_ALIKE_MAX,
+  EVENTS_RETRY_MS,
+  EVENTS_SAVE_MS,
+  EVENTS_UNSAVED_MAX,
+} from './limits.ts';
 
 let folder: string;
 let file: string;
@@ -131,15 +138,18 @@ test('an object that flaps for days pushes no other event out of the files, and 
   await saved(() => textOf().includes(`"number":${3 * EVENT_FILE_LINES_MAX + 1},`));
   first.store.close();
   const again = new Life();
-  expect((await again.read()).events).toMatchObject([
+  const { events } = await again.read();
+  expect(events).toHaveLength(1 + EVENTS_ALIKE_MAX);
+  expect([events[0], events.at(-1)]).toMatchObject([
     { number: 1, object: 'seldom' },
-    { object: 'path', repeated: 3 * EVENT_FILE_LINES_MAX - 1 },
+    { object: 'path', repeated: 3 * EVENT_FILE_LINES_MAX - EVENTS_ALIKE_MAX },
   ]);
 });
 
 test('0.2.0 reads the file, and this release reads that of 0.2.0, in which each event is for itself', async () => {
   const order = { who: 'client big-2', method: 'volume-set', id: 'x1' };
-  const life = new Life().happen('a', 'a');
+  const life = new Life().happen(...Array.from({ length: EVENTS_ALIKE_MAX + 1 }, () => 'a'));
+  const last = EVENTS_ALIKE_MAX + 2;
   life.events.add({ object: 'b', from: '-', to: 'x', reason: '', order });
   life.store.close();
   // 0.2.0 takes these fields of each line, and no others.
@@ -150,10 +160,13 @@ test('0.2.0 reads the file, and this release reads that of 0.2.0, in which each 
     const { number, atMs, object, from, to, reason } = JSON.parse(line) as Record<string, unknown>;
     return { number, atMs, object, from, to, reason };
   });
-  expect(known).toMatchObject([{ number: 1 }, { number: 2 }, { number: 3, object: 'b', from: '-', to: 'x', reason: '' }]);
-  expect((await new Life().read()).events).toMatchObject([
-    { number: 2, repeated: 1 },
-    { number: 3, order },
+  expect(known).toHaveLength(last);
+  expect(known.at(-1)).toMatchObject({ number: last, object: 'b', from: '-', to: 'x', reason: '' });
+  const kept = (await new Life().read()).events;
+  expect(kept).toHaveLength(last - 1);
+  expect(kept.slice(-2)).toMatchObject([
+    { number: last - 1, repeated: 1 },
+    { number: last, order },
   ]);
   writeFileSync(file, known.map((one) => `${JSON.stringify(one)}\n`).join(''));
   expect((await new Life().read()).events).toEqual(known);

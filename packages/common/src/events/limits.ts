@@ -11,8 +11,8 @@ export const EVENT_NAME_MAX_CHARS = 1_000;
 export const EVENT_FILE_LINES_MAX = 1_000;
 export const EVENT_FILE_MAX_BYTES = 1_048_576;
 /**
- * An event replaces a like one that is at most EVENT_REPEAT_MS old, and counts it. Of events with different reasons, EVENTS_ALIKE_MAX stay
- * beside each other.
+ * If EVENTS_ALIKE_MAX like events are at most EVENT_REPEAT_MS old, the next one replaces the newest of them, and counts it. So do all later
+ * ones that come within EVENT_REPEAT_MS.
  */
 export const EVENT_REPEAT_MS = 60_000;
 export const EVENTS_ALIKE_MAX = 4;

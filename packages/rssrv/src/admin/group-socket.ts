@@ -1,8 +1,8 @@
-// The control sockets for the members of groups (control-group, operate-group and admin-group in rssrvcfg), who have a part of the methods of
-// the control socket of rssrv's user, or all of them. Invariants: a method that the role of the group may not call is never executed. A group
-// causes no log lines. The connections and requests of a group do not count against those of rssrv's user or of another group. The requests
-// of readers are executed one at a time with pauses, so that other work is not delayed. A socket belongs to the group of the configuration in
-// force, or of the configuration that is about to come into force.
+// The control sockets for the members of groups (control-group, operate-group and admin-group in rssrvcfg), who have a part of the methods
+// of the control socket of rssrv's user, or all of them. Invariants: a method that the role of the group may not call is never executed. A
+// refused request, and any request of a reader, causes no log line. The connections and requests of a group do not count against those of
+// rssrv's user or of another group. The requests of readers are executed one at a time with pauses, so that other work is not delayed. A
+// socket belongs to the group of the configuration in force, or of the configuration that is about to come into force.
 
 import { counted } from '@rsio/base/lib/assert';
 import { chmodSync, statSync } from 'node:fs';
