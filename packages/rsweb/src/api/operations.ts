@@ -5,11 +5,13 @@
 import { APP_METHODS } from '@rsio/api/rsapp/app-methods';
 import type { ClientMethod } from '@rsio/api/rsiod/client-method';
 import { CONTROL_METHODS } from '@rsio/api/rsiod/methods';
+import { mayCall } from '@rsio/api/rssrv/may-call';
 import type { ServerMethod } from '@rsio/api/rssrv/server-method';
 import { SERVER_METHODS } from '@rsio/api/rssrv/server-methods';
+import type { LocalRole } from '@rsio/common/config/schema/local-roles';
 import { EVENTS_RESULT } from '@rsio/common/control/method-table';
 import type { Params } from '@rsio/api/views/command-text';
-import type { Role } from '../config/rights.ts';
+import { type Role, ROLES } from '../config/rights.ts';
 
 /** The daemons of this machine, as the paths name them. */
 export type Daemon = 'server' | 'client' | 'applications';
@@ -42,12 +44,8 @@ export const ID_PARAM = 'request';
 export const NAMESPACE_PARAM = 'namespace';
 
 const OF_EFFECT: Readonly<Record<ClientMethod['effect'], Role>> = { reads: 'view', operates: 'operate', administers: 'admin' };
-const OF_RIGHT: Readonly<Record<NonNullable<ServerMethod['right']>, Role>> = {
-  copy: 'operate',
-  use: 'operate',
-  manage: 'operate',
-  admin: 'admin',
-};
+/** The role of a person on the server who may call what the token may. */
+const LOCAL: Readonly<Record<Role, LocalRole>> = { view: 'reader', operate: 'operator', admin: 'administrator' };
 
 /** Returns true if the answer of the operation can be followed as a stream. rsweb asks only the daemons of its machine again and again. */
 export function isFollowed({ place, entry }: Pick<Operation, 'place' | 'entry'>): boolean {
@@ -57,8 +55,7 @@ export function isFollowed({ place, entry }: Pick<Operation, 'place' | 'entry'>)
 /** Returns the lowest role that may call a method. */
 export function roleOf(entry: Entry): Role {
   if ('effect' in entry) return OF_EFFECT[entry.effect];
-  if (entry.repeats === null) return 'view';
-  return entry.right === null ? 'admin' : OF_RIGHT[entry.right];
+  return ROLES.find((role) => mayCall(LOCAL[role], entry)) ?? 'admin';
 }
 
 /** All operations, by place and method. */
