@@ -268,7 +268,7 @@ export class FarmServer implements SimHost {
         shortage: { has: () => false },
         bandwidth: { granted: () => undefined, heldBy: () => null },
         moments: { granted: () => undefined },
-        snapshots: { byId: () => null, find: () => null, whyMissing: () => null, isCopying: () => false },
+        snapshots: { byId: () => null, find: () => null, whyMissing: () => null },
         voters: { recordOf: () => null },
         fences: { has: () => false },
         admissions: this.admissions,

@@ -148,7 +148,7 @@ class World {
       log: NO_LOG,
       server: 'server',
       holds: this.holds,
-      snapshots: { ...EMPTY, isCopying: () => false },
+      snapshots: EMPTY,
       current: { config: { rights: [] } },
       pools: { states: [] },
       volumes: { served: this.volumes, failures: [], sync: () => this.sync() },

@@ -7,7 +7,7 @@ import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { ConfigInForce, type ConfigInForceParts } from '@rsio/rssrv/server/config-in-force';
 import { CurrentConfig } from '@rsio/rssrv/server/current-config';
-import { announceList, listFor } from '@rsio/rssrv/server/offered-volumes';
+import { announceList, listFor, offeredTo } from '@rsio/rssrv/server/offered-volumes';
 import type { ServedSession } from '@rsio/rssrv/server/served-session';
 import { ListAnnouncements } from '@rsio/rssrv/server/workers/list-announcements';
 import type { ServedVolume } from '@rsio/rssrv/storage/io/served-volume';
@@ -80,7 +80,7 @@ class ListWorld {
   private listOf(node: string): string {
     const session = this.sessions.find(({ client }) => client.node === node)!;
     const facts = () => ({ holders: [], waitsForSpace: false });
-    const { volumes } = listFor(session, [], this.volumes as unknown as ServedVolume[], facts);
+    const { volumes } = listFor(session, [], offeredTo(node, this.volumes as unknown as ServedVolume[], []), facts);
     return volumes.map(({ name }) => name).join();
   }
 
