@@ -69,8 +69,11 @@ async function settle(): Promise<void> {
   for (let turn = 0; turn < 20; turn++) await Promise.resolve();
 }
 
+let made = 0;
+
 async function happens(count: number): Promise<void> {
-  for (let one = 0; one < count; one++) history.add({ object: 'volume a@0', from: 'a', to: 'b', reason: 'two\nlines' });
+  // Like events would be counted as one.
+  for (let one = 0; one < count; one++) history.add({ object: `volume v${++made}@0`, from: 'a', to: 'b', reason: 'two\nlines' });
   await settle();
 }
 
