@@ -131,7 +131,9 @@ class NamespaceLab {
     const key = (await admin.rsconfigWell('client', 'rekey', node)).trim();
     this.configure(client!, node, key, 1);
     await client!.rsconfigWell('reload');
-    await admin.rsconfigWell('client', 'rekey', node, '--finish');
+    const keyFile = admin.file('other.key');
+    writeFileSync(keyFile, key, { mode: 0o600 });
+    await admin.rsconfigWell('client', 'rekey', node, '--key-file', keyFile, '--finish');
     const tookMs = performance.now() - startMs;
     await client!.pathsUp(asked.servers, UP_MS);
     isOn = false;
@@ -150,7 +152,7 @@ class NamespaceLab {
     on.round('two servers away');
     const away = this.servers.slice(-2);
     for (const server of away) await server.kill('rssrv');
-    const file = this.file('use iops=5000');
+    const file = this.file('use\niops = 5000');
     // The client with another key is left out: the file has its old one.
     writeFileSync(file, readFileSync(file, 'utf8').replace(/\[client n0\][^[]*/, ''));
     const without = await admin.rsconfig('apply', file);

@@ -106,6 +106,7 @@ it('one file makes all servers equal, a server that was away follows, and a chan
     expect.stringMatching(/pi-2: applying the file again: client venus: the right admin -> use\n/),
   ]);
   await servers[1]!.rsadmWell('client', 'add', 'guest');
+  expect((await admin.rsconfig('drift')).stderr).toContain('pi-2: Not in the file: client guest; --prune removes it');
   expect(await admin.rsconfigWell('apply', file)).toContain('pi-2: client venus: the right admin -> use');
   expect(configOf(servers[1]!)).toContain('guest ');
   expect(await admin.rsconfigWell('apply', file, '--prune')).toContain('pi-2: client guest is removed');
@@ -118,7 +119,7 @@ it('one file makes all servers equal, a server that was away follows, and a chan
   expect(await servers[1]!.rsadmWell('drift')).toMatch(
     /^pi-2 has generation 1 \([0-9a-f]{16}\), .* by client big-2\nNothing differs from it\n/,
   );
-  expect(await servers[1]!.rsadmWell('apply', written(VENUS.replace('manage pool=fast', 'use iops=100')))).toBe(
+  expect(await servers[1]!.rsadmWell('apply', written(VENUS.replace('manage pool=fast', 'use\niops = 100')))).toBe(
     'client venus: the right use -> use iops=100\n',
   );
   await admin.pathsUp(3);
@@ -148,7 +149,9 @@ it('a client gets another key at all servers under I/O, and its old key ends whe
   for (const server of servers) expect(configOf(server)).toContain(`venus ${keyOf('venus')} ${key}\n`);
   venus.writeConfig('rsiod', clientConfig(network, { node: 'venus', key, client: 1, serverAddresses: addresses, defaults: ENCRYPTED }));
   await venus.rsconfigWell('reload');
-  const done = await admin.rsconfig('client', 'rekey', 'venus', '--finish');
+  const keyFile = path.join(admin.root, 'venus.key');
+  writeFileSync(keyFile, key, { mode: 0o600 });
+  const done = await admin.rsconfig('client', 'rekey', 'venus', '--key-file', keyFile, '--finish');
   expect([done.code, done.stdout, done.stderr]).toEqual([
     0,
     '',
@@ -160,9 +163,15 @@ it('a client gets another key at all servers under I/O, and its old key ends whe
   isOn = false;
   await writing;
   io.close();
-  // The file still has the old key: the servers would accept it beside the new one.
+  // The file still has the old key, which does not come back.
   const drift = await admin.rsconfig('drift');
   expect(drift.stderr).toMatch(/pi-1: applying the file again: client venus has a second key/);
+  const again = await admin.rsconfig('apply', written(VENUS));
+  expect([again.code, again.stderr]).toEqual([
+    1,
+    expect.stringMatching(/pi-1: The key of client venus in the file has ended on server pi-1: write/),
+  ]);
+  for (const server of servers) expect(configOf(server)).toContain(`venus ${key}\n`);
   await venus.stop('rsiod');
 });
 
@@ -177,7 +186,9 @@ it('a client cannot apply a file that shuts it out or stops another client, one 
     1,
     expect.stringMatching(/pi-1: Client venus holds db@?0? of server pi-1: detach there first/),
   ]);
-  expect(configOf(servers[0]!)).toContain('venus ');
+  // What one server refuses is done at none.
+  expect(held.stderr).toMatch(/pi-2: Not done, because another server refuses: Client venus holds/);
+  for (const server of servers) expect(configOf(server)).toContain('venus ');
 
   const mine = await venus.rsconfig('apply', file);
   expect([mine.code, mine.stderr]).toEqual([1, expect.stringMatching(/may not .*admin is needed/)]);

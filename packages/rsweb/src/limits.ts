@@ -196,10 +196,10 @@ export const API_READS_PER_TOKEN_MAX = 4;
 /** Maximum number of orders in progress. An order may last as long as its method. */
 export const API_CHANGES_MAX = 16;
 export const API_CHANGES_PER_TOKEN_MAX = 8;
-/** Streams of events. API_STREAMS_PER_TOKEN_MAX: of one token. A daemon that does not answer is asked again after FOLLOW_RETRY_MS. */
+/** Streams of events. API_STREAMS_PER_TOKEN_MAX: of one token. A daemon that does not answer is asked again after API_FOLLOW_RETRY_MS. */
 export const API_STREAMS_MAX = 32;
 export const API_STREAMS_PER_TOKEN_MAX = 6;
-export const FOLLOW_RETRY_MS = 2_000;
+export const API_FOLLOW_RETRY_MS = 2_000;
 /** A connection waits at most this time for the answer of a method, the longest of which is a call of another server. */
 export const API_ANSWER_MS = SERVER_CALL_MS + 2 * CONTROL_ANSWER_MS;
 /** Maximum length of the id of an order, as the daemons have it. */

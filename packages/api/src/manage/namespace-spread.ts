@@ -1,10 +1,10 @@
 // Gives one order about a namespace to all its servers. rsconfig uses this module, and so does a world of the zoo. Invariants: an old key ends
-// only where every server of the namespace has the new one, and each session proves it; a server that does not answer is named, and does not
-// stop the others; all servers get one generation of a file. Rules: G53.
+// only where every server of the namespace has the new one, and each session proves it; what one server refuses is done at none; a server that
+// does not answer is named, and does not stop the others; all servers get one generation of a file. Rules: G53.
 
 import type { AppliedFile, NamespaceShown, SecondKeyView } from '../rssrv/namespace-methods.ts';
 import type { ServerMethods } from '../rssrv/server-methods.ts';
-import { type RsError, toRsError } from '@rsio/base/lib/errors';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { severalAtOnce } from '@rsio/base/structures/concurrency';
 
 type Answer = ServerMethods['namespace-apply']['result'];
@@ -32,6 +32,16 @@ export interface SpreadOrder extends Pick<Params, 'text' | 'plan' | 'part' | 'cl
   readonly hash: string | null;
 }
 
+/** Errors of a server that is away, or of a release without the method. The other servers go on without it. */
+const MAY_PASS: readonly string[] = [
+  ...['E_NO_PATH', 'E_NO_SESSION', 'E_TIMEOUT', 'E_RESET', 'E_UNREACHABLE', 'E_SHUTTING_DOWN', 'E_NOT_RUNNING', 'E_BUSY'],
+  ...['E_USAGE', 'E_VERSION'],
+];
+
+function notDone(refusal: RsError | null): RsError {
+  return new RsError(refusal?.code ?? 'E_BUSY', `Not done, because another server refuses: ${refusal?.message ?? ''}`);
+}
+
 export class NamespaceSpread<P> {
   private readonly ports: SpreadPorts<P>;
 
@@ -42,12 +52,18 @@ export class NamespaceSpread<P> {
   /** Gives the order to all these servers, and ends old keys where it may. Never rejects. */
   async give(places: readonly P[], order: SpreadOrder): Promise<Spread<P>[]> {
     const generation = order.hash === null ? null : this.generationFor(order.hash, await this.appliedAt(places));
-    const round = (endKeys: readonly string[]): Promise<Spread<P>[]> =>
-      severalAtOnce(places, this.ports.atOnce, (place) => this.one(place, order, endKeys, generation));
-    const first = await round([]);
-    const ready = order.plan ? [] : this.endable(first, order.endKeys);
+    const round = (endKeys: readonly string[], plan: boolean): Promise<Spread<P>[]> =>
+      severalAtOnce(places, this.ports.atOnce, (place) => this.one(place, { ...order, plan }, endKeys, generation));
+    const planned = await round([], true);
+    const refusal = planned.find(({ error }) => error !== null && !MAY_PASS.includes(error.code));
+    if (order.plan) return planned;
+    // What one server refuses is done at none, so that no client is left at a part of them.
+    if (refusal !== undefined)
+      return planned.map((one) => (one.error === null ? { ...one, answer: null, error: notDone(refusal.error) } : one));
+    const first = await round([], false);
+    const ready = this.endable(first, order.endKeys);
     if (ready.length === 0) return first;
-    const second = await round(ready);
+    const second = await round(ready, false);
     return second.map((now, index) => merged(first[index]!, now));
   }
 
@@ -75,8 +91,8 @@ export class NamespaceSpread<P> {
   }
 
   /**
-   * Returns the clients whose other key may end: all servers have answered, and each that has two keys of the client says that its session
-   * there proves the right one. `only`: no other clients; null: all.
+   * Returns the clients whose other key may end: all servers have answered, and so have the key of the order, and each that has two keys of
+   * the client says that its session there proves the right one. `only`: no other clients; null: all.
    */
   private endable(answers: readonly Pick<Spread<P>, 'answer'>[], only: readonly string[] | null): string[] {
     if (answers.some(({ answer }) => answer === null)) return [];

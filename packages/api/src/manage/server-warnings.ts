@@ -27,8 +27,8 @@ export function changeWarnings(change: ServerMethods['change-show']['result']['c
 
 /** `shown`: the answer of the method namespace-show; null if the server has not answered. */
 export function driftWarnings(shown: ServerMethods['namespace-show']['result'] | null): string[] {
-  if (shown === null || shown.drift.length === 0) return [];
-  const [first = '', ...more] = shown.drift;
+  const [first, ...more] = [...(shown?.drift ?? []), ...(shown?.extra ?? []).map((one) => `${one} is not in it`)];
+  if (shown === null || first === undefined) return [];
   const others = more.length === 0 ? '' : `, and ${plural(more.length, 'other difference')}`;
   return [
     `Server ${shown.server} differs from the file of its namespace (${first}${others}): rsadm drift names them, and apply removes them`,

@@ -59,10 +59,10 @@ applied last. The exit code is 0 only if nothing differs. rsconfig drift
 compares all servers.`,
       example: 'drift',
       says: ({ server, applied, drift, extra: beyond, secondKeys: keys }) => ({
-        lines: applied === null ? [] : [appliedText(server, applied), ...driftLines(drift)],
+        lines: applied === null ? [] : [appliedText(server, applied), ...driftLines(drift, beyond)],
         notes:
           applied === null ? [`No file of the namespace was applied on ${server}: rsadm apply FILE applies one`] : restNotes(beyond, keys),
-        ...(applied !== null && drift.length === 0 ? {} : { code: 1 }),
+        ...(applied !== null && drift.length + beyond.length === 0 ? {} : { code: 1 }),
       }),
     },
   }),
@@ -99,8 +99,8 @@ export function appliedText(server: string, { generation: number_, hash, atMs, b
   return `${server} has generation ${number_} (${hash}), applied at ${formatTime(atMs)} by ${by}`;
 }
 
-function driftLines(drift: readonly string[]): string[] {
-  return drift.length === 0 ? ['Nothing differs from it'] : drift.map((sentence) => `applying it again: ${sentence}`);
+function driftLines(drift: readonly string[], beyond: readonly string[]): string[] {
+  return drift.length + beyond.length === 0 ? ['Nothing differs from it'] : drift.map((sentence) => `applying it again: ${sentence}`);
 }
 
 /** Sentences about what a server has beyond the file. */

@@ -100,7 +100,8 @@ test('a server leaves out the pools that it does not have, and settings and its 
   const added = edit(SERVER, peer('s1'));
   expect(added.changes).toEqual(['peer s9 is added']);
   expect(edit(added.text, peer('s1'))).toMatchObject({ changes: [], text: added.text });
-  expect(edit(added.text, peer('s1').replace('0.9', '0.8')).changes).toEqual(['peer s9 has other settings']);
+  const other = edit(added.text.replace('[peer s9]', '[peer s9]\n# far away'), peer('s1').replace('0.9', '0.8'));
+  expect([other.changes, other.text]).toEqual([['peer s9 has other settings'], expect.stringContaining('[peer s9]\n# far away\n')]);
   expect(edit(added.text, '').extra).toEqual(['client big-2', 'client big-3', 'peer s9']);
   expect(edit(added.text, `${peer('s1')}state = absent\n`).text.replaceAll(/\n+/g, '\n')).toBe(SERVER);
   const settings = namespaceEdit(
@@ -136,7 +137,9 @@ test('an edit that is made again changes nothing, whatever the server had before
     fc.property(clients, clients, fc.boolean(), session, (has, wants, prune, sessionKey) => {
       const usable = has.filter(({ rights: own }) => !own.includes('slow'));
       const server = `${SERVER.replace(/\[clients\][^]*/, '')}[clients]\n${has.map((one) => `${one.name} ${one.key}`).join('\n')}\n[rights]\n${usable.map((one) => `${one.name} ${one.rights}`).join('\n')}\n`;
-      const file = wants.map((one) => `[client ${one.name}]\nkey = ${one.key}\nrights = ${one.rights}\n`).join('');
+      const file = wants
+        .map((one) => `[client ${one.name}]\nkey = ${one.key}\nrights = ${one.rights.replace(' iops=', '\niops = ')}\n`)
+        .join('');
       const given = { prune, endKeys: wants.map(({ name }) => name), sessions: { a: sessionKey, b: sessionKey, c: sessionKey } };
       const first = edit(server, file, given);
       const second = edit(first.text, file, { ...given, endKeys: [] });

@@ -8,6 +8,7 @@ import type { NamespaceFile, WantedClient, WantedPeer } from './namespace-file.t
 import { rightsText } from './namespace-file.ts';
 import { Findings } from './reader/findings.ts';
 import type { IniDocument } from './reader/ini-document.ts';
+import { removeEntry, setValue } from './reader/ini-edit.ts';
 import { readRightsLine } from './reader/storage-sections.ts';
 import {
   addClient,
@@ -66,6 +67,9 @@ interface Draft {
   readonly changes: string[];
   readonly removed: string[];
   readonly secondKeys: SecondKey[];
+  /** The keys and rights of the clients before the edit. */
+  readonly keys: ReadonlyMap<string, readonly string[]>;
+  readonly rights: ReadonlyMap<string, string>;
 }
 
 /**
@@ -79,35 +83,41 @@ export function namespaceEdit(
   sessionKey: (client: string) => SecondKey['sessionKey'],
 ): NamespaceEdit {
   const { wanted, isPart, prune, endKeys } = order;
-  const draft: Draft = { document, changes: [], removed: [], secondKeys: [] };
+  const draft: Draft = { document, changes: [], removed: [], secondKeys: [], keys: keysByName(config), rights: rightsByName(document) };
   for (const [key, value] of wanted.settings) setSetting(draft, config, key, value);
   for (const client of wanted.clients) {
-    checkThere(client, keysIn(config, client.name), order, config.server.name);
-    if (client.isAbsent) removeOne(draft, config, client.name);
-    else if (keysIn(config, client.name).length === 0) addOne(draft, config, client);
+    checkThere(client, keysIn(draft, client.name), order, config.server.name);
+    if (client.isAbsent) removeOne(draft, client.name);
+    else if (keysIn(draft, client.name).length === 0) addOne(draft, config, client);
     else changeOne(draft, config, client, isPart);
   }
-  const twoKeyed = wanted.clients.filter(({ isAbsent }) => !isAbsent).map(({ name, key }) => ({ name, key }));
-  for (const one of twoKeyed) lookAtKeys(draft, config, one, endKeys, sessionKey(one.name));
+  const ended = new Set(endKeys);
+  for (const { name, key, isAbsent } of wanted.clients)
+    if (key !== null && !isAbsent) lookAtKeys(draft, name, key, ended.has(name), sessionKey(name));
   const peers = wanted.peers.filter(({ server }) => server === config.server.name);
   for (const peer of peers) setPeer(draft, peer);
   const extraClients = isPart ? [] : namesBeyond(config.clients, wanted.clients);
   const extraPeers = isPart ? [] : namesBeyond(config.peers, peers);
   if (prune) {
-    for (const name of extraClients) removeOne(draft, config, name);
+    for (const name of extraClients) removeOne(draft, name);
     for (const name of extraPeers) removePeer(draft, name);
   }
   const extra = prune ? [] : [...extraClients.map((name) => `client ${name}`), ...extraPeers.map((name) => `peer ${name}`)];
-  return { ...draft, extra };
+  const { document: edited, changes, removed, secondKeys } = draft;
+  return { document: edited, changes, removed, secondKeys, extra };
 }
 
 function namesBeyond(present: readonly { readonly name: string }[], wanted: readonly { readonly name: string }[]): string[] {
-  return present.map(({ name }) => name).filter((name) => !wanted.some((one) => one.name === name));
+  const names = new Set(wanted.map(({ name }) => name));
+  return present.map(({ name }) => name).filter((name) => !names.has(name));
 }
 
-function keysIn({ clients }: RssrvConfig, name: string): readonly string[] {
-  const client = clients.find((one) => one.name === name);
-  return client === undefined ? [] : clientKeys(client);
+function keysByName({ clients }: RssrvConfig): ReadonlyMap<string, readonly string[]> {
+  return new Map(clients.map((client) => [client.name, clientKeys(client)]));
+}
+
+function keysIn({ keys }: Draft, name: string): readonly string[] {
+  return keys.get(name) ?? [];
 }
 
 /** Throws E_EXISTS or E_UNKNOWN_CLIENT if the order is not meant for a client with these keys. */
@@ -131,7 +141,8 @@ function setSetting(draft: Draft, { namespace }: RssrvConfig, key: string, value
   const has = (namespace as unknown as Readonly<Record<string, unknown>>)[key];
   if (isDeepStrictEqual(entry.type.parse(value), has)) return;
   draft.document = changeServerSection(draft.document, 'namespace', null, [[key, value]]);
-  draft.changes.push(entry.type.isSecret ? `${key} is another key` : `${key}: ${shown(entry, has)} -> ${value}`);
+  const ends = key === 'tls' && value === 'require' ? ': plain paths end at once' : '';
+  draft.changes.push(entry.type.isSecret ? `${key} is another key` : `${key}: ${shown(entry, has)} -> ${value}${ends}`);
 }
 
 function shown({ type }: (typeof SCHEMA.rssrvcfg.namespace.keys)[SettingKey], value: unknown): string {
@@ -140,8 +151,8 @@ function shown({ type }: (typeof SCHEMA.rssrvcfg.namespace.keys)[SettingKey], va
   return printValue(type as Parameters<typeof printValue>[0], value);
 }
 
-function removeOne(draft: Draft, config: RssrvConfig, name: string): void {
-  if (keysIn(config, name).length === 0) return;
+function removeOne(draft: Draft, name: string): void {
+  if (keysIn(draft, name).length === 0) return;
   draft.document = removeClient(draft.document, name);
   draft.changes.push(`client ${name} is removed`);
   draft.removed.push(name);
@@ -161,7 +172,7 @@ function addOne(draft: Draft, config: RssrvConfig, client: WantedClient): void {
 
 function changeOne(draft: Draft, config: RssrvConfig, client: WantedClient, isPart: boolean): void {
   const { name, key } = client;
-  const keys = keysIn(config, name);
+  const keys = keysIn(draft, name);
   if (key !== null && !keys.includes(key)) {
     if (keys.length > 1)
       throw new RsError(
@@ -173,36 +184,31 @@ function changeOne(draft: Draft, config: RssrvConfig, client: WantedClient, isPa
     draft.document = addSecondKey(draft.document, name, key);
     draft.changes.push(`client ${name} has a second key: both are valid until it uses the new one`);
   }
-  const before = rightsIn(draft.document, name);
+  const before = draft.rights.get(name) ?? 'use';
   if (!isPart) {
     const rights = rightsHere(client, config);
     if (isSame(parsed(name, before), parsed(name, rights))) return;
     draft.document = setRights(draft.document, name, lineOf(rights));
-  } else {
-    if (client.rights !== null) draft.document = changeRights(draft.document, name, rightsHere({ ...client, limits: [] }, config));
-    if (client.limits.length > 0) draft.document = changeClientLimits(draft.document, name, client.limits);
-    if (isSame(parsed(name, before), parsed(name, rightsIn(draft.document, name)))) return;
+    draft.changes.push(`client ${name}: the right ${before} -> ${rights}`);
+    return;
   }
-  draft.changes.push(`client ${name}: the right ${before} -> ${rightsIn(draft.document, name)}`);
+  if (client.rights !== null) draft.document = changeRights(draft.document, name, rightsHere({ ...client, limits: [] }, config));
+  if (client.limits.length > 0) draft.document = changeClientLimits(draft.document, name, client.limits);
+  const after = rightsByName(draft.document).get(name) ?? 'use';
+  if (!isSame(parsed(name, before), parsed(name, after))) draft.changes.push(`client ${name}: the right ${before} -> ${after}`);
 }
 
 /**
  * Notes a client with a key beside that of the file, and ends its older key if that may end. A newer key never ends here: the client may have
- * it already, although its session still uses the older one. `key`: null for the newer one.
+ * it already, although its session still uses the older one.
  */
-function lookAtKeys(
-  draft: Draft,
-  config: RssrvConfig,
-  { name, key }: { readonly name: string; readonly key: string | null },
-  endKeys: readonly string[],
-  sessionKey: SecondKey['sessionKey'],
-): void {
-  const had = keysIn(config, name);
-  const keys = had.length === 1 && key !== null && !had.includes(key) ? [...had, key] : had;
+function lookAtKeys(draft: Draft, name: string, key: string, mayEnd: boolean, sessionKey: SecondKey['sessionKey']): void {
+  const had = keysIn(draft, name);
+  const keys = had.length === 1 && !had.includes(key) ? [...had, key] : had;
   if (keys.length < 2) return;
-  const isNewer = key === null || key === keys[1];
+  const isNewer = key === keys[1];
   const isProven = isNewer && sessionKey === 'new' && had.length === 2;
-  if (!isProven || !endKeys.includes(name)) {
+  if (!isProven || !mayEnd) {
     draft.secondKeys.push({ client: name, sessionKey, isNewer, isProven });
     return;
   }
@@ -219,8 +225,13 @@ function setPeer(draft: Draft, { name, entries, isAbsent }: WantedPeer): void {
   const sorted = (list: readonly (readonly [string, string])[]): string[] => list.map(([key, value]) => `${key} ${value}`).toSorted();
   const has = (section?.contents ?? []).flatMap(({ key, value }) => (key === null ? [] : [[key, value] as const]));
   if (section !== undefined && isDeepStrictEqual(sorted(has), sorted(entries))) return;
-  const without = section === undefined ? draft.document : removeServerSection(draft.document, 'peer', name);
-  draft.document = addPeer(without, name, entries);
+  if (section === undefined) draft.document = addPeer(draft.document, name, entries);
+  else {
+    const index = draft.document.sections.indexOf(section);
+    const gone = has.filter(([key]) => !entries.some(([wanted]) => wanted === key));
+    for (const [key] of gone) draft.document = removeEntry(draft.document, index, key);
+    for (const [key, value] of entries) draft.document = setValue(draft.document, index, key, value);
+  }
   draft.changes.push(`peer ${name} ${section === undefined ? 'is added' : 'has other settings'}`);
 }
 
@@ -248,11 +259,11 @@ function lineOf(rights: string): string | null {
   return rights === 'use' ? null : rights;
 }
 
-/** Returns the words after the client's name in [rights] of the document. */
-function rightsIn({ sections }: IniDocument, name: string): string {
+/** For each client with a line in [rights] of the document, the words after its name. */
+function rightsByName({ sections }: IniDocument): ReadonlyMap<string, string> {
   const lines = sections.flatMap(({ type, contents }) => (type === 'rights' ? contents : []));
-  const words = lines.map(({ text }) => text.trim().split(/\s+/)).find(([first]) => first === name);
-  return words === undefined || words.length < 2 ? 'use' : words.slice(1).join(' ');
+  const words = lines.map(({ text }) => text.trim().split(/\s+/)).filter((line) => line.length > 1);
+  return new Map(words.map(([name = '', ...rest]) => [name, rest.join(' ')]));
 }
 
 function parsed(name: string, rights: string): ClientRights | null {

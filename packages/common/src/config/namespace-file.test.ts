@@ -62,6 +62,11 @@ test('each fault is named with its line, and no message has a key', () => {
     ['[namespace osl]\nnamespaceid = 1\n[client a]\nkey = k1\ngroup = dbs\n', /^5 Client "a" has the group "dbs": add a section/],
     ['[namespace osl]\nnamespaceid = 1\n[client a]\nkey = k1\nrights = rule\n', /^5 Client a in \[rights\] has the right "rule"/],
     ['[namespace osl]\nnamespaceid = 1\n[client a]\nkey = k1\nrights = manage foo=1\n', /^5 .*"foo=1"/],
+    [
+      '[namespace osl]\nnamespaceid = 1\n[client a]\nkey = k1\nrights = use iops=5\n',
+      /^5 rights in \[client a\] has iops: write it as a key/,
+    ],
+    ['[namespace osl]\nnamespaceid = 1\n[group a]\nrights = rule\n', /^4 .*has the right "rule"/],
     ['[namespace osl]\nnamespaceid = 1\n[client a]\nkey-file = k1\n', /^4 key-file in \[client a\] was not read/],
     ['[namespace osl]\nnamespaceid = 1\n[peer s9]\naddress = 10.0.0.9\n', /^3 .*server/],
     ['[namespace osl]\nnamespaceid = 1\n[peer s9]\nserver = s1\naddress = 10.0.0.9\n', /^3 Peer "s9" of server "s1" has no key/],
@@ -99,4 +104,6 @@ test('the files of keys are read, and a section with a key and its file is refus
   expect(read).toEqual(['a.key']);
   expect(printIni(document)).toMatch(/\[client a\]\nkey += key-in-a\.key\n/);
   expect(problemsOf(printIni(document)).join('\n')).toMatch(/^7 key-file in \[client b\] was not read/);
+  const twice = withKeys(parseIni('[client c]\nkey-file = a\nkey-file = b\n[client d]\nconstructor = x\n'), () => 'K');
+  expect(printIni(twice)).toBe('[client c]\nkey-file = a\nkey-file = b\n[client d]\nconstructor = x\n');
 });

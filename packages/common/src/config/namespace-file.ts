@@ -2,11 +2,11 @@
 // passes a function that reads key files. Invariants: no message contains a key; two texts that say the same have one canonical text, and
 // so one hash.
 
-import { createHash } from 'node:crypto';
+import { scrypt, scryptSync } from 'node:crypto';
 import { quoteText } from '@rsio/base/lib/units';
 import { type ConfigProblem, Findings, Uniques } from './reader/findings.ts';
-import { type IniDocument, type IniSection, parseIni } from './reader/ini-document.ts';
-import { removeEntry, setValue } from './reader/ini-edit.ts';
+import { type IniContent, type IniDocument, type IniSection, parseIni } from './reader/ini-document.ts';
+import { changeLines } from './reader/ini-edit.ts';
 import { SectionReader, headerOf } from './reader/section-reader.ts';
 import { knownSections } from './reader/sections.ts';
 import { readRightsLine } from './reader/storage-sections.ts';
@@ -68,7 +68,7 @@ export function readNamespaceFile(text: string, file: string, isPart = false): N
   const peers = readPeers(readersOf(sections, 'peer', findings), findings);
   for (const section of sections)
     for (const { key, line } of section.contents)
-      if (key !== null && key in KEY_FILES)
+      if (key !== null && Object.hasOwn(KEY_FILES, key))
         findings.problem(line, `${key} in ${headerOf(section)} was not read: rsadm apply and rsconfig apply read the files of keys`);
   const { problems, warnings } = findings;
   const namespaceid = namespace?.value('namespaceid') ?? null;
@@ -77,21 +77,19 @@ export function readNamespaceFile(text: string, file: string, isPart = false): N
   return { wanted: { namespaceid, settings, clients, peers }, problems, warnings };
 }
 
-/**
- * Returns the document with the key of each key file in place of the file's name. `read` returns the key in a file, or throws. Throws
- * E_CONFIG if a section has both a key and its file.
- */
+/** Returns the document with the key of each key file in place of the file's name. `read` returns the key in a file, or throws. */
 export function withKeys(document: IniDocument, read: (file: string) => string): IniDocument {
-  return document.sections.reduce(
-    (changed, { contents }, index) =>
-      contents.reduce((now, { key: fileKey, value }) => {
-        const key = fileKey === null ? undefined : (KEY_FILES as Readonly<Record<string, string>>)[fileKey];
-        // A section with both keeps both, and the reader names the file.
-        if (key === undefined || fileKey === null || contents.some((other) => other.key === key)) return now;
-        return setValue(removeEntry(now, index, fileKey), index, key, read(value));
-      }, changed),
-    document,
-  );
+  const isFile = ({ key }: IniContent): boolean => key !== null && Object.hasOwn(KEY_FILES, key);
+  return document.sections.reduce((changed, { contents }, index) => {
+    const files = contents.filter(isFile);
+    return files.reduce((now, { key: fileKey, value, text }) => {
+      const key = KEY_FILES[fileKey as keyof typeof KEY_FILES];
+      // A section that names the key twice keeps both lines, and the reader names them.
+      if (contents.some((other) => other.key === key) || files.filter((other) => other.key === fileKey).length > 1) return now;
+      const entry = `${key} = ${read(value)}`;
+      return changeLines(now, index, (line) => (line === text ? entry : line));
+    }, changed);
+  }, document);
 }
 
 /** Returns the text without comments, with its sections and keys in one order. */
@@ -103,9 +101,23 @@ export function canonicalText({ sections }: IniDocument): string {
   return `${texts.toSorted().join('\n')}\n`;
 }
 
+/** Cost of the hash: a tenth of a second, so that nobody who sees the hash finds a weak key in the text by trying. */
+const HASH_COST = { N: 2 ** 15, r: 8, p: 1, maxmem: 64 * 1024 * 1024 };
+const HASH_BYTES = 8;
+const HASH_SALT = 'rsio-namespace';
+
 /** Returns the hash that lists show: 16 hexadecimal digits. */
 export function hashOf(canonical: string): string {
-  return createHash('sha256').update(canonical).digest('hex').slice(0, 16);
+  return scryptSync(canonical, HASH_SALT, HASH_BYTES, HASH_COST).toString('hex');
+}
+
+/** Like `hashOf`, for a program that must not stand still meanwhile. */
+export function hashLater(canonical: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    scrypt(canonical, HASH_SALT, HASH_BYTES, HASH_COST, (error, bytes) =>
+      error === null ? resolve(bytes.toString('hex')) : reject(error),
+    );
+  });
 }
 
 function readersOf<T extends keyof Keys>(sections: readonly IniSection[], type: T, findings: Findings): readonly Reader<T>[] {
@@ -126,9 +138,24 @@ function limitsOf({ section }: { readonly section: IniSection }): readonly Entry
   return LIMIT_KEYS.flatMap((key) => entryOf(section, key));
 }
 
+/** A limit has one place, so that `off` in its key removes it. */
+function checkNoLimits({ section }: { readonly section: IniSection }, line: number, rights: string | null, findings: Findings): void {
+  const words = (rights ?? '').split(/\s+/);
+  const limit = LIMIT_KEYS.find((key) => words.some((word) => word.startsWith(`${key}=`)));
+  if (limit !== undefined)
+    findings.problem(line, `rights in ${headerOf(section)} has ${limit}: write it as a key of its own, "${limit} = ..."`);
+}
+
 function readGroups(readers: readonly Reader<'group'>[], findings: Findings): ReadonlyMap<string, Group> {
   const uniques = new Uniques(findings);
-  for (const { name, line } of readers) uniques.claim(name, line, `group ${quoteText(name)}`, 'give each group one section');
+  for (const reader of readers) {
+    const { name, line } = reader;
+    uniques.claim(name, line, `group ${quoteText(name)}`, 'give each group one section');
+    const rights = reader.value('rights');
+    checkNoLimits(reader, reader.lineOf('rights'), rights, findings);
+    if (rights !== null && reader.section.name !== null)
+      readRightsLine({ text: `${name} ${rights}`, line: reader.lineOf('rights') }, findings);
+  }
   return new Map(readers.map((reader) => [reader.name, { rights: reader.value('rights'), limits: limitsOf(reader) }]));
 }
 
@@ -155,6 +182,7 @@ function readClients(
     if (key !== null) namesOfKeys.set(key, name);
     const group = groupOf(reader, groups, findings);
     const rights = reader.value('rights') ?? group?.rights ?? null;
+    checkNoLimits(reader, reader.lineOf('rights'), reader.value('rights'), findings);
     const own = limitsOf(reader);
     const limits = [...own, ...(group?.limits ?? []).filter(([limit]) => !own.some(([given]) => given === limit))];
     const wanted = { name, key, rights, limits, isAbsent };

@@ -4,6 +4,7 @@
 
 import { randomBytes, randomUUID } from 'node:crypto';
 import { openConfigFile } from '@rsio/common/config/config-file';
+import { hashLater } from '@rsio/common/config/namespace-file';
 import { changeServerFile } from '@rsio/api/manage/server-file';
 import { StateFile } from '@rsio/base/files/state-file';
 import type { LocalRole } from '@rsio/common/config/schema/local-roles';
@@ -251,6 +252,7 @@ export class Administration {
       clock,
       log,
       store: (current) => new StateFile(paths.namespaceFile, STORED_FORM, current),
+      hash: hashLater,
       config: () => ports.config(),
       document: () => openConfigFile(configFile).document,
       check: (text) => ports.checkConfig(text),

@@ -280,7 +280,9 @@ function differences(before: VolumeState | null, after: VolumeState | null): str
 function told(result: unknown): string[] {
   const { applied, changes } = (result ?? {}) as { readonly applied?: unknown; readonly changes?: unknown };
   const list = Array.isArray(applied) ? applied : changes;
-  return Array.isArray(list) ? list.slice(0, AUDIT_LIST_MAX).map((one) => shown(String(one))) : [];
+  if (!Array.isArray(list)) return [];
+  const more = list.length - AUDIT_LIST_MAX;
+  return [...list.slice(0, AUDIT_LIST_MAX).map((one) => shown(String(one))), ...(more > 0 ? [`and ${more} more`] : [])];
 }
 
 function valueText(value: unknown): string {

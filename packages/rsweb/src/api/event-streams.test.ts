@@ -6,7 +6,7 @@ import { RsError } from '@rsio/base/lib/errors';
 import { EventHistory } from '@rsio/common/events/event-history';
 import { FakeClock } from '@rsio/base/testing/fake-clock';
 import type { EventSink } from '../http/reply.ts';
-import { API_STREAMS_MAX, API_STREAMS_PER_TOKEN_MAX, BACKLOG_MAX_BYTES, FOLLOW_RETRY_MS, HEARTBEAT_MS } from '../limits.ts';
+import { API_STREAMS_MAX, API_STREAMS_PER_TOKEN_MAX, BACKLOG_MAX_BYTES, API_FOLLOW_RETRY_MS, HEARTBEAT_MS } from '../limits.ts';
 import { EventStreams } from './event-streams.ts';
 
 const KEPT = 5;
@@ -113,14 +113,14 @@ test('a daemon that does not answer is told once, asked at a bounded rate, and f
   const peer = opened(0);
   await settle();
   for (let time = 0; time < 3; time++) {
-    clock.advance(FOLLOW_RETRY_MS);
+    clock.advance(API_FOLLOW_RETRY_MS);
     await settle();
   }
   expect(peer.text.split('event: problem')).toHaveLength(2);
   expect([calls, peer.text]).toEqual([4, expect.stringContaining('"code":"E_NOT_RUNNING"')]);
   fault = null;
   await happens(1);
-  clock.advance(FOLLOW_RETRY_MS);
+  clock.advance(API_FOLLOW_RETRY_MS);
   await settle();
   expect(peer.ids).toEqual([1]);
 });

@@ -9,7 +9,7 @@ import type { Clock, Timer } from '@rsio/base/lib/clock';
 import { toRsError } from '@rsio/base/lib/errors';
 import { problemOf } from '../http/problem.ts';
 import type { EventSink, EventStream } from '../http/reply.ts';
-import { API_STREAMS_MAX, API_STREAMS_PER_TOKEN_MAX, BACKLOG_MAX_BYTES, FOLLOW_RETRY_MS, HEARTBEAT_MS } from '../limits.ts';
+import { API_STREAMS_MAX, API_STREAMS_PER_TOKEN_MAX, BACKLOG_MAX_BYTES, API_FOLLOW_RETRY_MS, HEARTBEAT_MS } from '../limits.ts';
 import type { Watcher } from '../live/live.ts';
 import type { Daemon } from './operations.ts';
 import { Places } from './places.ts';
@@ -45,7 +45,7 @@ export class EventStreams {
         }
         const follow: Follow = { ...watcher, sink, after };
         const follower = this.followerOf(daemon);
-        sink.write(`retry: ${FOLLOW_RETRY_MS}\n\n`);
+        sink.write(`retry: ${API_FOLLOW_RETRY_MS}\n\n`);
         follower.add(follow);
         this.beat();
         return () => {
@@ -149,7 +149,7 @@ class Follower {
       const trouble = `event: problem\ndata: ${JSON.stringify(problemOf(toRsError(thrown)))}\n\n`;
       this.trouble = trouble;
       if (trouble !== before) this.tell(() => trouble);
-      await new Promise<void>((resolve) => void this.clock.after(FOLLOW_RETRY_MS, resolve));
+      await new Promise<void>((resolve) => void this.clock.after(API_FOLLOW_RETRY_MS, resolve));
     }
   }
 

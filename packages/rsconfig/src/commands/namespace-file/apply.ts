@@ -118,7 +118,8 @@ servers answer, have the same file, and differ from it in nothing.`,
       ),
     }));
     const isEqual = rows.every(
-      ({ applied, drift, error, isOlder }) => applied !== null && drift.length === 0 && error === null && isOlder === null,
+      ({ applied, drift, extra, error, isOlder }) =>
+        applied !== null && drift.length + extra.length === 0 && error === null && isOlder === null,
     );
     const code = isEqual ? 0 : 1;
     if (json) return printJson(context, { servers: rows }) ?? code;
@@ -139,13 +140,13 @@ interface Row extends NamespaceShown {
 }
 
 function driftTable(rows: readonly Row[]): string {
-  const cells = rows.map(({ namespace, server, applied, drift, error }) => [
+  const cells = rows.map(({ namespace, server, applied, drift, extra, error }) => [
     `${namespace}/${server}`,
     applied === null ? '-' : String(applied.generation),
     applied?.hash ?? '-',
     applied === null ? '-' : formatTime(applied.atMs),
     applied?.by ?? '-',
-    error === null && applied !== null ? String(drift.length) : '-',
+    error === null && applied !== null ? String(drift.length + extra.length) : '-',
   ]);
   return toText(alignColumns(['SERVER', '>GENERATION', 'FILE', 'APPLIED', 'BY', '>DIFFERENCES'], cells));
 }

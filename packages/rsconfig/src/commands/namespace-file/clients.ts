@@ -53,6 +53,21 @@ function ended(context: CommandContext, json: boolean, done: readonly Spread[]):
   return code;
 }
 
+/** Errors after which a server may have done what it was asked for. */
+const UNSURE: readonly string[] = ['E_TIMEOUT', 'E_RESET', 'E_NO_SESSION', 'E_SHUTTING_DOWN'];
+
+/** Shows what was done, and the new key unless every server has refused it. `key`: null if it was given. */
+function shownKey(context: CommandContext, json: boolean, done: readonly Spread[], key: string | null): number {
+  const shown = done.some(({ answer, error }) => answer !== null || UNSURE.includes(error?.code ?? '')) ? key : null;
+  const code = done.every(({ error }) => error === null) ? 0 : 1;
+  if (json) printJson(context, { ...spreadJson(done), key: shown });
+  else {
+    showSpread({ out: context.note, note: context.note }, done);
+    if (shown !== null) context.out(`${shown}\n`);
+  }
+  return code;
+}
+
 const ALL_SERVERS = `The command acts at all servers of the namespace where this client has the right
 admin. A server that is away is named, and the exit code is 1 then: give the
 command again. rsadm has the same command for one server.`;
@@ -79,12 +94,7 @@ client at a server that was away, give that key with --key-file.`,
     const given = await givenKey(context, 'key', null, file);
     const key = given ?? newKey();
     const done = await order(context, places, name, [['key', key], ...(rights === null ? [] : [['rights', rights] as const])], 'new');
-    const isMade = given === null && done.some(({ answer }) => answer !== null);
-    const code = done.every(({ error }) => error === null) ? 0 : 1;
-    if (json) return printJson(context, { ...spreadJson(done), key: isMade ? key : null }) ?? code;
-    showSpread({ out: context.note, note: context.note }, done);
-    if (isMade) context.out(`${key}\n`);
-    return code;
+    return shownKey(context, json, done, given === null ? key : null);
   },
 });
 
@@ -136,40 +146,36 @@ A server refuses the order while the client holds a volume there.`,
 
 export const CLIENT_REKEY = defineCommand({
   call: { by: 'words', words: 'client rekey' },
-  synopsis: `client rekey NAME [--key-file F|- | --finish] [--plain]\n${PLACE_SYNOPSIS}`,
+  synopsis: 'client rekey NAME [--key-file F|- [--finish]]\n[--plain] [--namespace N]',
   summary: 'changes the key of a client at all servers',
   details: `In three steps:
-  1. rsconfig client rekey NAME prints a new key. All servers accept both keys
-     then. For a server that was away, give that key again with --key-file.
+  1. rsconfig client rekey NAME > F makes a new key. All servers accept both
+     keys then. For a server that was away, give it again with --key-file F.
   2. On the client, rsconfig namespace set NAMESPACE --nodekey-file F --reload
      writes the new key to /etc/rscltcfg.
-  3. rsconfig client rekey NAME --finish makes the client log in again with the
-     new key, and drops the old one. It is refused unless all servers have the
-     new key, and the session at each of them uses it. The I/O of the client
-     pauses meanwhile, and nothing is lost.
+  3. rsconfig client rekey NAME --key-file F --finish makes the client log in
+     again with the new key, and drops the old one. It is refused unless all
+     servers have the new key, and the session at each of them uses it. The I/O
+     of the client pauses meanwhile, and nothing is lost. A client that changes
+     its own key first logs in again with rsconfig restart.
 Only the key goes to stdout, so that it can be written to a file.`,
   options: {
     'key-file': keyFileOption('new key, from an earlier call'),
     finish: { kind: 'flag', help: 'drop the old key' },
     ...PLAIN_OPTION,
-    ...PLACE_OPTIONS,
+    namespace: PLACE_OPTIONS.namespace,
     json: JSON_OPTION,
   },
   json: object({ ...SPREAD.form.fields, key: orNull(text('The new key; shown only here'), 'null: none was made') }),
   operands: { min: 1, max: 1 },
-  run: async (context, { 'key-file': file, finish, plain, server, namespace, json }, [name = '']) => {
-    if (finish && file !== null) throw usageError('--key-file belongs to the first step, without --finish');
-    const places = await serversOf(context, { server, namespace });
-    if (!finish && !plain) await checkEncrypted(context, places);
+  run: async (context, { 'key-file': file, finish, plain, namespace, json }, [name = '']) => {
+    if (finish && file === null) throw usageError('--finish needs --key-file: it compares the new key at all servers');
+    const places = await serversOf(context, { server: null, namespace });
+    if (!plain) await checkEncrypted(context, places);
     const given = await givenKey(context, 'key', null, file);
-    const key = finish || given !== null ? null : newKey();
-    const done = finish ? await finished(context, places, name) : await order(context, places, name, [['key', given ?? key ?? '']]);
-    const isMade = key !== null && done.some(({ answer }) => answer !== null);
-    const code = done.every(({ error }) => error === null) ? 0 : 1;
-    if (json) return printJson(context, { ...spreadJson(done), key: isMade ? key : null }) ?? code;
-    showSpread({ out: context.note, note: context.note }, done);
-    if (isMade) context.out(`${key ?? ''}\n`);
-    return code;
+    const key = given ?? newKey();
+    const done = finish ? await finished(context, places, name, key) : await order(context, places, name, [['key', key]]);
+    return shownKey(context, json, done, given === null ? key : null);
   },
 });
 
@@ -177,17 +183,23 @@ Only the key goes to stdout, so that it can be written to a file.`,
  * Makes the client log in again where its session uses the old key, and drops the old key when all its sessions use the new one. Throws
  * E_IN_USE if they do not within CLIENT_BACK_MS; both keys stay valid then.
  */
-async function finished(context: CommandContext, places: readonly Place[], name: string): Promise<Spread[]> {
+async function finished(context: CommandContext, places: readonly Place[], name: string, key: string): Promise<Spread[]> {
   const { clock } = context;
   const untilMs = clock.monotonicMs() + CLIENT_BACK_MS;
   let hasKicked = false;
   for (;;) {
-    const done = await order(context, places, name, [], 'known', [name]);
+    const done = await order(context, places, name, [['key', key]], 'known', [name]);
     const waiting = done.filter(({ answer }) => answer?.secondKeys.some(({ client }) => client === name) === true);
     if (waiting.length === 0 || done.some(({ answer }) => answer === null)) return done;
-    for (const { place, answer } of hasKicked ? [] : waiting)
-      if (answer?.secondKeys.some(({ client, isProven, sessionKey }) => client === name && !isProven && sessionKey !== null) === true)
-        await callAt(context, place, 'client-kick', { name });
+    const stale = waiting.filter(({ answer }) =>
+      answer?.secondKeys.some(({ client, isProven, sessionKey }) => client === name && !isProven && sessionKey !== null),
+    );
+    if (stale.some(({ place }) => place.nodename === name))
+      throw new RsError(
+        'E_IN_USE',
+        `This client still uses its old key: rsconfig restart makes it log in again; give the order again then`,
+      );
+    for (const { place } of hasKicked ? [] : stale) await callAt(context, place, 'client-kick', { name });
     hasKicked = true;
     if (clock.monotonicMs() > untilMs)
       throw new RsError(

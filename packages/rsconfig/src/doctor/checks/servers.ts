@@ -30,7 +30,11 @@ export function checkServers({ servers }: DoctorFacts): Finding[] {
   const files = servers.map(({ file }) => file);
   for (const { name: server, replications, pools, file } of servers) {
     const older = olderText(file, files);
-    const differs = [...(older === null ? [] : [older]), ...(file?.drift ?? [])];
+    const differs = [
+      ...(older === null ? [] : [older]),
+      ...(file?.drift ?? []),
+      ...(file?.extra ?? []).map((one) => `${one} is not in it`),
+    ];
     if (differs.length > 0)
       findings.warning(`server ${server}`, `It differs from the file of its namespace: ${differs.join('; ')}`, null, DRIFT, [
         'rsconfig drift',

@@ -1,16 +1,23 @@
-// Remembers which file of the namespace a server has applied last. Invariant: a file never takes the place of a newer one, or of another one
-// of the same generation; a file that is remembered is on disk. Rules: G53.
+// Remembers which file of the namespace a server has applied last, and which keys have ended. Invariants: a file never takes the place of one of
+// a higher generation, or of another one of the same generation; a key that an order has ended does not come back by an order; what is
+// remembered is on disk. Rules: G53.
 
-import { hashOf } from '@rsio/common/config/namespace-file';
+import { createHash, randomBytes } from 'node:crypto';
 import { APPLIED_FILE, type AppliedFile } from '@rsio/api/rssrv/namespace-methods';
 import type { StateFile } from '@rsio/base/files/state-file';
 import type { Clock } from '@rsio/base/lib/clock';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
-import { object, type Of, orNull, text } from '@rsio/base/lib/shape';
+import { list, object, type Of, orNull, text } from '@rsio/base/lib/shape';
 import type { Log } from '@rsio/base/log/log';
+import { ENDED_KEYS_MAX, GENERATIONS_AHEAD_MAX } from '../limits.ts';
 
-const STORED = object({ file: orNull(object({ ...APPLIED_FILE.form.fields, text: text() })) });
+const STORED = object({
+  file: orNull(object({ ...APPLIED_FILE.form.fields, text: text() })),
+  salt: text('Of the digests'),
+  ended: list(object({ client: text(), digest: text() }), 'Keys that have ended, the oldest first'),
+});
 export type StoredFile = Of<typeof STORED>;
+type Keys = ReadonlyMap<string, readonly string[]>;
 
 /** The form of the file on disk. */
 export const STORED_FORM = { version: 1, shape: STORED, remedy: 'apply the file of the namespace again (rsadm apply FILE)' } as const;
@@ -20,6 +27,8 @@ export interface MemoryPorts {
   readonly log: Pick<Log, 'error' | 'info'>;
   /** Keeps what `current` returns. */
   store(current: () => StoredFile): Pick<StateFile<StoredFile>, 'load' | 'save'>;
+  /** Hash of a file. */
+  hash(text: string): Promise<string>;
 }
 
 export class FileMemory {
@@ -27,16 +36,19 @@ export class FileMemory {
   private readonly store: Pick<StateFile<StoredFile>, 'load' | 'save'>;
   /** Null: no file was applied. */
   private last: StoredFile['file'] = null;
+  private salt = randomBytes(16).toString('hex');
+  private ended: StoredFile['ended'] = [];
 
   constructor(ports: MemoryPorts) {
     this.ports = ports;
-    this.store = ports.store(() => ({ file: this.last }));
+    this.store = ports.store(() => ({ file: this.last, salt: this.salt, ended: this.ended }));
   }
 
   /** A file that cannot be read is logged: the server needs it for nothing else, and the next order writes it anew. Never rejects. */
   async load(): Promise<void> {
     try {
-      this.last = (await this.store.load())?.file ?? null;
+      const stored = await this.store.load();
+      if (stored !== null) [this.last, this.salt, this.ended] = [stored.file, stored.salt, stored.ended];
     } catch (thrown) {
       this.ports.log.error(toRsError(thrown).message);
     }
@@ -54,28 +66,59 @@ export class FileMemory {
   }
 
   /** Throws E_CHANGED if the server has a newer file, or another one of the same generation. */
-  checkNewer(given: string, generation: number | null, server: string): void {
+  checkNewer(hash: string, generation: number | null, server: string): void {
     const { last } = this;
-    if (last === null || last.hash === hashOf(given) || (generation ?? 0) > last.generation) return;
+    if (generation !== null && generation > (last?.generation ?? 0) + GENERATIONS_AHEAD_MAX)
+      throw new RsError(
+        'E_USAGE',
+        `Generation ${generation} is far above ${last?.generation ?? 0} of server ${server}: count on from that`,
+      );
+    if (last === null || last.hash === hash || (generation ?? 0) > last.generation) return;
     throw new RsError(
       'E_CHANGED',
-      `Server ${server} has generation ${last.generation} of the file (${last.hash}, by ${last.by}), ` +
-        'which is another one: compare the files, and apply the right one again',
+      `Server ${server} has generation ${last.generation} of the file, by ${last.by}, which is another one: compare the files, and apply the right one again`,
     );
   }
 
-  /** Returns false if the server has remembered this file already. */
-  async remember(given: string, generation: number | null, by: string): Promise<boolean> {
-    const hash = hashOf(given);
-    const before = this.last;
-    if (before?.hash === hash && before.generation >= (generation ?? 0)) return false;
-    this.last = { generation: generation ?? (before?.generation ?? 0) + 1, hash, atMs: this.ports.clock.wallMs(), by, text: given };
+  /** Throws E_CHANGED if a client would get a key again that has ended. `had`: the keys before. */
+  checkNotEnded(had: Keys, wanted: readonly { readonly name: string; readonly key: string | null }[], server: string): void {
+    for (const { name, key } of wanted) {
+      if (key === null || had.get(name)?.includes(key) === true) continue;
+      const digest = this.digestOf(name, key);
+      if (this.ended.some((one) => one.client === name && one.digest === digest))
+        throw new RsError(
+          'E_CHANGED',
+          `The key of client ${name} in the file has ended on server ${server}: write the present one into the file, or a new one`,
+        );
+    }
+  }
+
+  /** Remembers the keys that clients have no more, and the file. `hash`: null for a part, which is no file. */
+  async remember(
+    had: Keys,
+    has: Keys,
+    file: { readonly text: string; readonly hash: string } | null,
+    generation: number | null,
+    by: string,
+  ): Promise<boolean> {
+    const before = { last: this.last, ended: this.ended };
+    const gone = [...had].flatMap(([client, keys]) =>
+      keys.filter((key) => has.get(client)?.includes(key) === false).map((key) => ({ client, digest: this.digestOf(client, key) })),
+    );
+    if (gone.length > 0) this.ended = [...this.ended, ...gone].slice(-ENDED_KEYS_MAX);
+    const isNew = file !== null && !(this.last?.hash === file.hash && this.last.generation >= (generation ?? 0));
+    if (isNew) this.last = { generation: generation ?? (this.last?.generation ?? 0) + 1, atMs: this.ports.clock.wallMs(), by, ...file };
+    if (!isNew && gone.length === 0) return false;
     try {
       await this.store.save();
     } catch (thrown) {
-      this.last = before;
+      [this.last, this.ended] = [before.last, before.ended];
       throw thrown;
     }
-    return true;
+    return isNew;
+  }
+
+  private digestOf(client: string, key: string): string {
+    return createHash('sha256').update(`${this.salt} ${client} ${key}`).digest('hex');
   }
 }

@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { openConfigFile } from '@rsio/common/config/config-file';
+import { hashOf } from '@rsio/common/config/namespace-file';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import { changeServerFile } from '@rsio/api/manage/server-file';
@@ -57,6 +58,7 @@ async function files(): Promise<NamespaceFiles> {
     clock: { wallMs: () => 1_000 },
     log: { info: () => undefined, error: (text) => void errors.push(text) },
     store: (current) => new StateFile(path.join(folder, 'namespace.json'), STORED_FORM, current),
+    hash: async (content) => hashOf(content),
     config: () => config,
     document: () => openConfigFile(configFile).document,
     check: async (content) => parseRssrvConfig(content, configFile),
@@ -111,7 +113,9 @@ test('an older file, and another one of the same generation, are refused', async
   const made = await files();
   await apply(ADMIN + NEW, { generation: 5 }, LOCAL_ASKER, made);
   for (const generation of [null, 4, 5])
-    await expect(apply(ADMIN, { generation }, LOCAL_ASKER, made)).rejects.toThrow(/has generation 5 of the file .* another one: compare/);
+    await expect(apply(ADMIN, { generation }, LOCAL_ASKER, made)).rejects.toThrow(
+      /has generation 5 of the file, by .*, which is another one: compare/,
+    );
   expect((await apply(ADMIN, { generation: 6 }, LOCAL_ASKER, made)).applied).toMatchObject({ generation: 6 });
   // A part counts as no file.
   expect((await apply('[client new]\nrights = admin\n', { part: true }, LOCAL_ASKER, made)).applied).toMatchObject({ generation: 6 });
@@ -164,4 +168,49 @@ test('a copy that cannot be read is logged, stops nothing, and is written anew',
   expect(errors).toEqual([expect.stringMatching(/not JSON.*rsadm apply FILE/)]);
   expect((await apply(ADMIN + NEW, {}, LOCAL_ASKER, made)).applied).toMatchObject({ generation: 1 });
   expect(await (await files()).handlers(LOCAL_ASKER)['namespace-show']({})).toMatchObject({ applied: { generation: 1 } });
+});
+
+const PROVED = [{ name: 'big-2', sessionKey: 'new' as const, volumes: [] }];
+const REKEYED = '[client big-2]\nkey = the-key-of-big-2-2\n';
+
+test('a key that an order has ended does not come back, and a removed client may', async () => {
+  const made = await files();
+  await apply(REKEYED, {}, LOCAL_ASKER, made);
+  clients = PROVED;
+  expect((await apply(REKEYED, { endKeys: ['big-2'] }, LOCAL_ASKER, made)).changes).toEqual([
+    'client big-2 has one key again: its old key ends',
+  ]);
+  const old = REKEYED.replace('2-2', '2-1');
+  const refused = /The key of client big-2 in the file has ended on server s1: write the present one/;
+  await expect(apply(old, { generation: 9 }, LOCAL_ASKER, made)).rejects.toThrow(refused);
+  // A restart forgets nothing.
+  await expect(apply(old, { part: true })).rejects.toThrow(refused);
+  expect(readFileSync(path.join(folder, 'namespace.json'), 'utf8')).not.toContain('the-key-of-big-2-1');
+  await apply('[client big-2]\nstate = absent\n', { part: true }, LOCAL_ASKER, made);
+  expect((await apply(REKEYED, { part: true }, LOCAL_ASKER, made)).changes).toEqual(['client big-2 is added, with the right use']);
+});
+
+test('what a session has proved says nothing about keys that are not in force', async () => {
+  const made = await files();
+  await apply(REKEYED, {}, LOCAL_ASKER, made);
+  clients = PROVED;
+  const byHand = '[client big-2]\nkey = the-key-of-big-2-3\n';
+  writeFileSync(configFile, text().replace('the-key-of-big-2-1 the-key-of-big-2-2', 'the-key-of-big-2-2 the-key-of-big-2-3'));
+  const done = await apply(byHand, { endKeys: ['big-2'], generation: 2 }, LOCAL_ASKER, made);
+  expect(done).toMatchObject({ changes: [], secondKeys: [{ client: 'big-2', sessionKey: null, isProven: false }] });
+});
+
+test('a file that cannot be compared any more is shown, and the next one takes its place', async () => {
+  const made = await files();
+  await apply(ADMIN, {}, LOCAL_ASKER, made);
+  const other = text().replace('namespaceid = 200', 'namespaceid = 201');
+  writeFileSync(configFile, other);
+  config = parseRssrvConfig(other, configFile);
+  expect(await made.handlers(LOCAL_ASKER)['namespace-show']({})).toMatchObject({
+    applied: { generation: 1 },
+    drift: [expect.stringMatching(/^it cannot be compared: Server s1 is of the namespace with the namespaceid 201/)],
+  });
+  const next = `[namespace osl]\nnamespaceid = 201\n${ADMIN}`;
+  expect(await made.handlers(LOCAL_ASKER)['namespace-apply']({ ...BARE, text: next })).toMatchObject({ applied: { generation: 2 } });
+  await expect(made.handlers(LOCAL_ASKER)['namespace-apply']({ ...BARE, text: next, generation: 2 ** 50 })).rejects.toThrow(/far above 2/);
 });

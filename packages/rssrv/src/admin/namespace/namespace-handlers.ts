@@ -7,13 +7,13 @@ import { type NamespaceEdit, namespaceEdit, type NamespaceOrder } from '@rsio/co
 import { throwProblems } from '@rsio/common/config/reader/findings';
 import { type IniDocument, printIni } from '@rsio/common/config/reader/ini-document';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
-import { keysOf } from '@rsio/common/config/schema/client-keys';
+import { clientKeys, keysOf } from '@rsio/common/config/schema/client-keys';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { NAMESPACE_METHODS } from '@rsio/api/rssrv/namespace-methods';
 import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
 import type { ClientView } from '@rsio/api/views/views';
-import { RsError } from '@rsio/base/lib/errors';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { OneByOne } from '@rsio/base/structures/one-by-one';
 import { eventOf } from '../../events/event-log.ts';
 import { type Asker, clientAsker } from '../../pools/asker.ts';
@@ -63,9 +63,14 @@ export class NamespaceFiles {
     const base = { server: server.name, namespaceid: namespace.namespaceid };
     const { text, view: applied } = this.memory;
     if (text === null) return { ...base, applied: null, drift: [], extra: [], secondKeys: [] };
-    const order = { wanted: this.wanted(text, false), isPart: false, clients: 'any', prune: false, endKeys: [] } as const;
-    const { changes, extra, secondKeys } = this.edited(this.ports.document(), order);
-    return { ...base, applied, drift: changes, extra, secondKeys };
+    try {
+      const order = { wanted: this.wanted(text, false), isPart: false, clients: 'any', prune: false, endKeys: [] } as const;
+      const { changes, extra, secondKeys } = this.edited(this.ports.document(), order);
+      return { ...base, applied, drift: [...changes], extra: [...extra], secondKeys: [...secondKeys] };
+    } catch (thrown) {
+      // Whoever applies the next file needs the generation of this one.
+      return { ...base, applied, drift: [`it cannot be compared: ${toRsError(thrown).message}`], extra: [], secondKeys: [] };
+    }
   }
 
   private async apply({ text: given, plan, part, clients, prune, endKeys, generation }: Params, asker: Asker): Promise<Applied> {
@@ -74,7 +79,9 @@ export class NamespaceFiles {
     if (asker.node !== null) ports.checkFence(asker.node);
     if (part && (prune || generation !== null)) throw new RsError('E_USAGE', 'prune and generation belong to a whole file: leave out part');
     const order = { wanted: this.wanted(given, part), isPart: part, clients, prune, endKeys };
-    if (!part) this.memory.checkNewer(given, generation, ports.config().server.name);
+    const server = ports.config().server.name;
+    const hash = part ? null : await ports.hash(given);
+    if (hash !== null && this.isOfNamespace()) this.memory.checkNewer(hash, generation, server);
     let outcome: NamespaceEdit | null = null;
     const edit = (document: IniDocument): IniDocument => {
       outcome = this.edited(document, order);
@@ -82,14 +89,16 @@ export class NamespaceFiles {
       return outcome.document;
     };
     const document = ports.document();
+    const had = this.keysIn(document);
+    this.memory.checkNotEnded(had, order.wanted.clients, server);
     const planned = edit(document);
     const isChange = printIni(planned) !== printIni(document);
     if (isChange && plan) await ports.check(printIni(planned));
     else if (isChange) await ports.change(edit, asker.by);
     const { changes, extra, secondKeys } = outcome ?? this.edited(document, order);
-    if (!plan && !part) await this.remember(given, generation, asker.by);
+    if (!plan) await this.remember(had, hash === null ? null : { text: given, hash }, generation, asker.by);
     return {
-      server: ports.config().server.name,
+      server,
       changes: [...changes],
       extra: [...extra],
       secondKeys: [...secondKeys],
@@ -99,13 +108,31 @@ export class NamespaceFiles {
 
   private edited(document: IniDocument, order: NamespaceOrder): NamespaceEdit {
     const config = parseRssrvConfig(printIni(document), this.ports.config().file);
-    const sessionKeys = this.sessionKeys();
+    const sessionKeys = this.sessionKeys(config);
     return namespaceEdit(document, config, order, (client) => sessionKeys.get(client) ?? null);
   }
 
-  /** Which of its two keys the session of each client uses. */
-  private sessionKeys(): ReadonlyMap<string, ClientView['sessionKey']> {
-    return new Map(this.ports.clients().map(({ name, sessionKey }) => [name, sessionKey]));
+  /**
+   * Which of its two keys the session of each client uses. A client whose keys in the file are not those in force is left out: what its
+   * session has proved says nothing about them.
+   */
+  private sessionKeys(config: RssrvConfig): ReadonlyMap<string, ClientView['sessionKey']> {
+    const [onDisk, inForce] = [config, this.ports.config()].map(
+      ({ clients }) => new Map(clients.map((client) => [client.name, clientKeys(client).join(' ')])),
+    );
+    const same = this.ports.clients().filter(({ name }) => onDisk?.get(name) === inForce?.get(name));
+    return new Map(same.map(({ name, sessionKey }) => [name, sessionKey]));
+  }
+
+  private keysIn(document: IniDocument): ReadonlyMap<string, readonly string[]> {
+    const { clients } = parseRssrvConfig(printIni(document), this.ports.config().file);
+    return new Map(clients.map((client) => [client.name, clientKeys(client)]));
+  }
+
+  /** False: the file that was applied last is of another namespace, whose number the server had then. */
+  private isOfNamespace(): boolean {
+    const { text } = this.memory;
+    return text !== null && readNamespaceFile(text, '').wanted?.namespaceid === this.ports.config().namespace.namespaceid;
   }
 
   /** Throws E_CONFIG if the text is wrong, or is of another namespace. */
@@ -143,11 +170,15 @@ export class NamespaceFiles {
     );
   }
 
-  private async remember(given: string, generation: number | null, by: string): Promise<void> {
+  private async remember(
+    had: ReadonlyMap<string, readonly string[]>,
+    file: { readonly text: string; readonly hash: string } | null,
+    generation: number | null,
+    by: string,
+  ): Promise<void> {
     const { ports } = this;
-    if (!(await this.memory.remember(given, generation, by))) return;
-    const { view } = this.memory;
-    const what = `generation ${view?.generation} (${view?.hash}), by ${by}`;
+    if (!(await this.memory.remember(had, this.keysIn(ports.document()), file, generation, by))) return;
+    const what = `generation ${this.memory.view?.generation}, by ${by}`;
     ports.log.info(`The file of the namespace was applied: ${what}`, {
       ...eventOf(`namespace ${ports.config().namespace.name}`, '-', 'applied', what),
       audit: true,
