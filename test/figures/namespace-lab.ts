@@ -30,6 +30,7 @@ class NamespaceLab {
   private servers: readonly Host[] = [];
   private clients: readonly Host[] = [];
   private admin!: Host;
+  private otherKeyOf = '';
 
   constructor(on: Scene, asked: Asked, network: Awaited<ReturnType<Scene['hosts']['network']>>) {
     this.on = on;
@@ -129,6 +130,7 @@ class NamespaceLab {
     })();
     const startMs = performance.now();
     const key = (await admin.rsconfigWell('client', 'rekey', node)).trim();
+    this.otherKeyOf = key;
     this.configure(client!, node, key, 1);
     await client!.rsconfigWell('reload');
     const keyFile = admin.file('other.key');
@@ -153,8 +155,8 @@ class NamespaceLab {
     const away = this.servers.slice(-2);
     for (const server of away) await server.kill('rssrv');
     const file = this.file('use\niops = 5000');
-    // The client with another key is left out: the file has its old one.
-    writeFileSync(file, readFileSync(file, 'utf8').replace(/\[client n0\][^[]*/, ''));
+    // The client has another key than at first.
+    writeFileSync(file, readFileSync(file, 'utf8').replace(keyOf(nameOf(0)), this.otherKeyOf));
     const without = await admin.rsconfig('apply', file);
     if (without.code !== 1 || without.stderr.split(' is away: ').length !== 3)
       on.problem(`apply did not name two servers: ${without.stderr}`);
