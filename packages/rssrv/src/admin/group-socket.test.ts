@@ -36,7 +36,7 @@ const PARAMS: Partial<Record<ServerMethodName, object>> = {
   'volume-export': { name: 'db', target: '/x' },
 };
 
-const UNTIL = { timeout: 10_000, interval: 5 };
+const UNTIL = { timeout: 60_000, interval: 5 };
 
 let folder: string;
 let readSocket: string;

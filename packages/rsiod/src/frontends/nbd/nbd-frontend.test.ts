@@ -16,7 +16,7 @@ import { MemoryVolume } from './testing/memory-volume.ts';
 import { named, optionAnswers, optionBytes, replies, requestBytes, u32 } from './testing/nbd-client.ts';
 import { removeFolder } from '@rsio/base/testing/remove-folder';
 
-const UNTIL = { timeout: 10_000, interval: 5 };
+const UNTIL = { timeout: 60_000, interval: 5 };
 
 let folder: string;
 let socketPath: string;

@@ -16,7 +16,7 @@ import { MemoryVolume } from './testing/memory-volume.ts';
 import { type ClientRequest, optionBytes, requestBytes, u32 } from './testing/nbd-client.ts';
 import { NBD_FRONTEND_BYTES_MAX, NBD_REQUEST_MAX_BYTES } from '../limits.ts';
 
-const UNTIL = { timeout: 10_000, interval: 2 };
+const UNTIL = { timeout: 60_000, interval: 2 };
 const BLOCK = 4096;
 const GREETED_BYTES = 18 + 10;
 
