@@ -6,6 +6,7 @@ import { chmodSync, chownSync, existsSync, readFileSync, statSync, writeFileSync
 import type { AuditEntry } from '@rsio/api/rssrv/audit-methods';
 import { SERVER_METHODS, type ServerMethodName } from '@rsio/api/rssrv/server-methods';
 import { callMethod } from '@rsio/common/control/control-client';
+import type { LocalRole } from '@rsio/common/config/schema/local-roles';
 import { groupId } from '@rsio/base/files/groups';
 import { needPrograms } from '@rsio/base/testing/needs';
 import { beforeEach, expect, it } from 'vitest';
@@ -51,6 +52,23 @@ function as(group: string, ...args: readonly string[]): Promise<RunResult> {
 function asUser(group: string, ...args: readonly string[]): string[] {
   return ['--reuid=65534', `--regid=${group}`, '--clear-groups', launcher('rsadm'), '--root', server.root, ...args];
 }
+
+it('a program gives up rights with a role, and gets none', async () => {
+  const socket = server.rssrvPaths.controlSocket;
+  const kick = (role: LocalRole): Promise<unknown> => callMethod(SERVER_METHODS, socket, 'client-kick', { name: 'big-2' }, { role });
+  for (const role of ['reader', 'operator'] as const) await expect(kick(role)).rejects.toMatchObject({ code: 'E_RIGHTS' });
+  expect(await kick('administrator')).toMatchObject({ wasConnected: false });
+  const set = { name: 'oracle', universe: 0, settings: ['iops=50'], request: null };
+  await expect(callMethod(SERVER_METHODS, socket, 'volume-set', set, { role: 'operator' })).rejects.toMatchObject({ code: 'E_RIGHTS' });
+  await expect(callMethod(SERVER_METHODS, socket, 'daemon', {}, { role: 'king' as LocalRole })).rejects.toMatchObject({ code: 'E_USAGE' });
+  const { entries } = JSON.parse(await server.rsadmWell('audit', '--json')) as { entries: AuditEntry[] };
+  expect(
+    entries
+      .filter(({ order }) => order === 'client-kick')
+      .map(({ outcome }) => outcome)
+      .slice(0, 3),
+  ).toEqual(['E_RIGHTS', 'E_RIGHTS', 'done']);
+});
 
 it('members of the group read, and change nothing', { timeout: TEST_MS }, async () => {
   const before = await as('daemon', 'status');

@@ -77,7 +77,8 @@ it('a program creates a volume, uses it and removes it over HTTP, with the right
   const [serverPort, clientPort] = [await freePort(ADDRESS), await freePort(ADDRESS)];
   const [admin, deploy] = [await tokenOf(server, 'anna', '--rights', 'admin'), await tokenOf(client, 'deploy', '--rights', 'operate')];
   const looking = await tokenOf(client, 'look');
-  writeWeb(server, `[web]\nlisten = ${ADDRESS}:${serverPort}\n${admin.section}`);
+  const operator = await tokenOf(server, 'otto', '--rights', 'operate');
+  writeWeb(server, `[web]\nlisten = ${ADDRESS}:${serverPort}\n${admin.section}${operator.section}`);
   writeWeb(client, `[web]\nlisten = ${ADDRESS}:${clientPort}\n${deploy.section}${looking.section}`);
   wellOf('rsweb', await server.run('rsweb', ['--manage']));
   wellOf('rsweb', await client.run('rsweb', ['--manage']));
@@ -148,13 +149,20 @@ it('a program creates a volume, uses it and removes it over HTTP, with the right
   // An admin changes at the server itself what no client may. The audit names the token, and rsiod logs the token of its machine.
   await atServer.order('server/volume-create', { name: 'logs', sizeBytes: 16 * MIB, pool: 'fast' }, 'anna-1');
   await atServer.order('server/volume-stop', { name: 'logs' });
+  // rssrv executes an order with the role of its token: parameters do not give it more.
+  const otto = new Program(serverPort, operator.token);
+  const forced = await otto.post('server/volume-create', { name: 'forced', sizeBytes: 16 * MIB, pool: 'fast', takeOverForce: true });
+  expect([forced.status, await forced.json()]).toEqual([403, expect.objectContaining({ code: 'E_RIGHTS' })]);
+  const limited = await otto.post('server/volume-set', { name: 'logs', settings: ['iops=50'] });
+  expect([limited.status, await limited.json()]).toEqual([403, expect.objectContaining({ code: 'E_RIGHTS' })]);
+  await otto.order('server/volume-grow', { name: 'logs', sizeBytes: 32 * MIB });
   const move = await atServer.post('server/volume-copy', { name: 'logs', newName: 'more', pool: 'fast' });
   expect([200, 202]).toContain(move.status);
   if (move.status === 202) expect(move.headers.get('location')).toMatch(/^\/api\/v1\/server\/job-list\?id=/);
   const { entries } = await atServer.get<Of<'audit'>>('server/audit', { who: 'anna' });
   expect(entries.map(({ order }) => order).toSorted()).toEqual(['volume-copy', 'volume-create', 'volume-stop']);
   expect(entries[0]?.who).toMatch(/^rsweb token anna, by \w+$/);
-  expect(entries.find(({ order }) => order === 'volume-create')?.id).toBe('anna-1');
+  expect(entries.find(({ order }) => order === 'volume-create')?.id).toMatch(/^anna-1-[0-9a-f]{32}$/);
   await client.logged('rsiod', 'rsweb token deploy asks for server-call');
 
   // When its token is withdrawn, a stream ends.

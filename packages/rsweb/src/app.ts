@@ -132,7 +132,7 @@ export class App {
     const { token, csrf } = visitor;
     if (desk === null || !permits(token.rights, 'operate', 'pages')) return forbidden(desk !== null);
     if (desk.permits(name, token.rights) === false) return beyond();
-    const outcome = await desk.take(name, request.form, token.name);
+    const outcome = await desk.take(name, request.form, token);
     if (outcome.kind === 'unknown') return notThere();
     // A program gets the outcome as text; a browser is sent to the page of the object.
     if (csrf === null) {

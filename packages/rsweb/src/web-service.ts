@@ -87,9 +87,9 @@ export class WebService implements Service {
 
   private newDesk({ server, client, applications }: Calls): Desk {
     const orders = orderTable({
-      server: (method, params, by) => server(method, params, { by }),
-      client: (method, params, by) => client(method, params, { by }),
-      app: (method, params, by) => applications(method, params, { by }),
+      server: (method, params, giver) => server(method, params, giver),
+      client: (method, params, { by }) => client(method, params, { by }),
+      app: (method, params, { by }) => applications(method, params, { by }),
     });
     return new Desk(orders, this.hub, this.ports.clock, this.ports.log);
   }

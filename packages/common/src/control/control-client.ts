@@ -19,6 +19,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
   /** Person or program on whose behalf this program asks, for the daemon's log; omitted if this program asks for itself. */
   readonly by?: string;
+  /** Role that this program gives up its own for, because it asks on behalf of somebody who has less; omitted if it asks with its own. */
+  readonly role?: string;
 }
 
 const REQUEST_ID = 1;
@@ -70,7 +72,7 @@ async function openCall<T extends MethodTable, M extends keyof MethodsOf<T> & st
 ): Promise<{ readonly socket: Socket; readonly result: MethodsOf<T>[M]['result'] }> {
   const { waitMs, result } = table[method]!;
   checkSocketPath(socketPath);
-  const { timeoutMs = waitMs, clock = systemClock, by, signal } = options;
+  const { timeoutMs = waitMs, clock = systemClock, by, role, signal } = options;
   const daemon = daemonOf(socketPath);
   const socket = connect(socketPath);
   const patience = new Patience(clock, timeoutMs, () => socket.destroy());
@@ -78,7 +80,7 @@ async function openCall<T extends MethodTable, M extends keyof MethodsOf<T> & st
   signal?.addEventListener('abort', abort);
   try {
     const greeting = timeoutMs > CONTROL_ANSWER_MS ? requestLine(GREETING_ID, 'daemon', {}) : '';
-    const line = await exchange(socket, greeting + requestLine(REQUEST_ID, method, params, by), daemon, () => patience.heard());
+    const line = await exchange(socket, greeting + requestLine(REQUEST_ID, method, params, by, role), daemon, () => patience.heard());
     return { socket, result: resultOf(line, method, result, daemon) as MethodsOf<T>[M]['result'] };
   } catch (error) {
     socket.destroy();
@@ -122,8 +124,8 @@ class Patience {
   }
 }
 
-function requestLine(id: number, method: string, params: unknown, by?: string): string {
-  return `${JSON.stringify({ id, method, version: CONTROL_VERSION, params, by })}\n`;
+function requestLine(id: number, method: string, params: unknown, by?: string, role?: string): string {
+  return `${JSON.stringify({ id, method, version: CONTROL_VERSION, params, by, role })}\n`;
 }
 
 interface Daemon {

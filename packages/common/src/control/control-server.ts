@@ -28,6 +28,8 @@ export interface Caller {
   readonly user: string | null;
   /** The person or program on whose behalf the caller asks, as the caller says; null if it asks for itself. */
   readonly by: string | null;
+  /** The role with which the caller asks, as it says: it can give up rights, and get none. Null: its own. */
+  readonly role: string | null;
 }
 
 /**
@@ -229,7 +231,11 @@ async function handleLine(
     const request = parseRequest(line);
     id = request.id;
     checkVersion(request);
-    const execute = checkedCall(service, request.method, request.params, gone, { user, by: isTrusted ? request.by : null });
+    const execute = checkedCall(service, request.method, request.params, gone, {
+      user,
+      by: isTrusted ? request.by : null,
+      role: request.role,
+    });
     // A program such as rsweb sends requests for people whom this daemon does not know.
     if (request.by !== null && isTrusted) log.info(`${request.by} asks for ${request.method}`, { audit: true, by: request.by });
     const answer = answerLine(id, { result: await execute() });
@@ -251,6 +257,7 @@ interface Request {
   readonly params: unknown;
   /** Person or program on whose behalf the caller asks; null if the caller asks for itself. */
   readonly by: string | null;
+  readonly role: string | null;
 }
 
 function parseRequest(line: string): Request {
@@ -260,11 +267,21 @@ function parseRequest(line: string): Request {
   } catch {
     throw new RsError('E_USAGE', 'Request is not JSON: send {"id": 1, "method": "status"} and a line end');
   }
-  const { id = null, method, version, params, by } = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
+  const {
+    id = null,
+    method,
+    version,
+    params,
+    by,
+    role = null,
+  } = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
   if (typeof method !== 'string' || !(id === null || typeof id === 'string' || typeof id === 'number')) {
     throw new RsError('E_USAGE', 'Request lacks a method, or its id is not a number or text: send {"id": 1, "method": "status"}');
   }
-  return { id, method, version, params, by: typeof by === 'string' ? escapeControls(by.slice(0, BY_MAX_CHARS)) : null };
+  if (role !== null && (typeof role !== 'string' || role.length > METHOD_MAX_CHARS))
+    throw new RsError('E_USAGE', 'The role of the request is no name of a role: leave it out');
+  const person = typeof by === 'string' ? escapeControls(by.slice(0, BY_MAX_CHARS)) : null;
+  return { id, method, version, params, by: person, role };
 }
 
 /**

@@ -109,3 +109,19 @@ test('a long reason is cut', async () => {
   events.add(change('a', 'x'.repeat(EVENT_REASON_MAX_CHARS + 1)));
   expect((await events.read({ count: 1, after: null, waitMs: 0 })).events[0]?.reason).toHaveLength(EVENT_REASON_MAX_CHARS + 3);
 });
+
+test('like events of orders are counted for each asker, so that none stands under the name of another', () => {
+  const history = new EventHistory(new FakeClock(), null);
+  const by = (who: string): void =>
+    history.add({ object: 'volume db', from: '-', to: 'rolled back', reason: who, order: { who, method: 'x', id: null } });
+  for (let time = 0; time < EVENTS_ALIKE_MAX + 2; time++) by('root');
+  by('anna');
+  const kept = history.read({ count: 100, after: null, waitMs: 0 });
+  return kept.then(({ events }) => {
+    expect(events.map(({ order, repeated }) => `${order?.who} ${repeated ?? 0}`)).toEqual([
+      ...Array.from({ length: EVENTS_ALIKE_MAX - 1 }, () => 'root 0'),
+      'root 2',
+      'anna 0',
+    ]);
+  });
+});

@@ -94,7 +94,7 @@ export class EventHistory {
       const [oldest] = this.kept;
       const own = this.kept.filter(({ object }) => object === event.object);
       const leaving = own.length >= EVENTS_OF_ONE_MAX ? own[0] : oldest;
-      // Readers that have not read an event in the middle are not told that they miss it: its object has changed many times since.
+      // `missed` counts the oldest events only. One of the middle is not told: its object has changed many times since (docs/HTTP.md).
       if (leaving === oldest) this.dropped = oldest?.number ?? this.dropped;
       this.kept = this.kept.filter((one) => one !== leaving);
     }

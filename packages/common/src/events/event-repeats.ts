@@ -1,11 +1,11 @@
 // Decides which kept event a new event replaces, because an object flaps: it goes on changing between the same states. Pure. Invariants: an
-// event is replaced only by a later one of the same object and the same states, which counts it; a few like events stay as they are, so that
+// event is replaced only by a later one of the same object and the same states, by orders of the same asker if any, which counts it; a few like events stay as they are, so that
 // a restart, or several orders in a minute, is still told in order.
 
 import type { EventView } from '../control/method-table.ts';
 import { EVENT_REPEAT_MS, EVENTS_ALIKE_MAX } from './limits.ts';
 
-type Happened = Pick<EventView, 'atMs' | 'object' | 'from' | 'to'>;
+type Happened = Pick<EventView, 'atMs' | 'object' | 'from' | 'to' | 'order'>;
 
 /** Returns the event of `kept` (oldest first) that `event` repeats and replaces; undefined if there is none. */
 export function replacedBy(kept: readonly EventView[], event: Happened): EventView | undefined {
@@ -22,5 +22,5 @@ export function storedBefore(kept: readonly EventView[], event: EventView): Even
 }
 
 function isOfKind(one: Happened, other: Happened): boolean {
-  return one.object === other.object && one.from === other.from && one.to === other.to;
+  return one.object === other.object && one.from === other.from && one.to === other.to && one.order?.who === other.order?.who;
 }

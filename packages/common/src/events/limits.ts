@@ -1,8 +1,15 @@
 // Bounds of the events/ folder, for each daemon. The name of each bound contains its unit. EVENTS_KEPT, the length of the list, is in
 // control/limits.ts, because EVENTS_KEPT also bounds a request.
 
+import { assert } from '@rsio/base/lib/assert';
+import { CONTROL_CONNECTIONS_MAX, GROUP_REQUESTS_MAX, READ_REQUESTS_MAX } from '../control/limits.ts';
+
 /** Maximum number of requests that wait for the next event at the same time. A further request is refused. */
-export const EVENT_WAITERS_MAX = 64;
+export const EVENT_WAITERS_MAX = 256;
+assert(
+  READ_REQUESTS_MAX + 2 * GROUP_REQUESTS_MAX + CONTROL_CONNECTIONS_MAX <= EVENT_WAITERS_MAX,
+  'The members of groups must not take the places of the user of the daemon',
+);
 /** Maximum length of the reason of an event. A longer reason is cut off; the log has the whole text. */
 export const EVENT_REASON_MAX_CHARS = 2_000;
 /** Maximum length of every other text of an event, such as a name. */

@@ -7,7 +7,8 @@ import { openConfigFile } from '@rsio/common/config/config-file';
 import { hashLater } from '@rsio/common/config/namespace-file';
 import { changeServerFile } from '@rsio/api/manage/server-file';
 import { StateFile } from '@rsio/base/files/state-file';
-import type { LocalRole } from '@rsio/common/config/schema/local-roles';
+import { LOCAL_ROLES, type LocalRole } from '@rsio/common/config/schema/local-roles';
+import { mayCall } from '@rsio/api/rssrv/may-call';
 import type { RssrvPaths } from '@rsio/common/config/root-paths';
 import { type Caller, CONTROL_BOUNDS, startControlServer, type ControlServer, type HandlersOf } from '@rsio/common/control/control-server';
 import { CONTROL_VERSION, type EventView } from '@rsio/common/control/method-table';
@@ -72,7 +73,7 @@ import { volumeHandlers } from './volume-handlers.ts';
 import type { POOL_METHODS } from '@rsio/api/rssrv/pool-methods';
 import type { PoolView } from '@rsio/api/views/views';
 import type { Clock } from '@rsio/base/lib/clock';
-import { printDuration } from '@rsio/base/lib/units';
+import { printDuration, quoteText } from '@rsio/base/lib/units';
 import { POOL_CHANGE_MS } from '../pools/limits.ts';
 import { makePool } from '../pools/make-pool.ts';
 import { answers } from '../pools/disk/answers.ts';
@@ -393,8 +394,14 @@ export class Administration {
     const names = Object.keys(SERVER_METHODS) as ServerMethodName[];
     const entries = names.map((method) => [
       method,
-      (params: object, _gone: unknown, caller?: Caller) =>
-        this.execute(localOrder(method, params, caller, role), localAsker(role), LOCAL_WAITER, null),
+      async (params: object, _gone: unknown, caller?: Caller) => {
+        const asked = lowerOf(role, caller?.role ?? role);
+        const order = localOrder(method, params, caller, asked);
+        if (mayCall(asked, SERVER_METHODS[method])) return this.execute(order, localAsker(asked), LOCAL_WAITER, null);
+        const error = new RsError('E_RIGHTS', `Method ${method} is refused to ${order.who}, who asks as ${asked}: ask with more rights`);
+        await this.audit.refused(order, error);
+        throw error;
+      },
     ]);
     return Object.fromEntries(entries) as HandlersOf<typeof SERVER_METHODS>;
   }
@@ -488,6 +495,13 @@ export class Administration {
     const state = this.pools.states.find((pool) => pool.name === name);
     return this.jobs.idsIn({ name, id: state?.identity?.id ?? null }, new Set(state?.volumes.keys() ?? []));
   }
+}
+
+/** A caller gives up rights with a role, and gets none. Throws E_USAGE for an unknown role, because the caller means less than its own. */
+function lowerOf(own: LocalRole, asked: string): LocalRole {
+  const at = (LOCAL_ROLES as readonly string[]).indexOf(asked);
+  if (at < 0) throw new RsError('E_USAGE', `Unknown role ${quoteText(asked)}: known are ${LOCAL_ROLES.join(', ')}`);
+  return LOCAL_ROLES[Math.min(at, LOCAL_ROLES.indexOf(own))] ?? own;
 }
 
 /** Returns the order of a person on the server. */

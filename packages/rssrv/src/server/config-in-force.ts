@@ -127,30 +127,36 @@ export class ConfigInForce {
     await this.afterReload('closing the volumes of a pool', () => change.finish());
   }
 
+  /** Says why the configuration must not come into force: a client has begun to use a volume that it would remove, change or take away. */
+  private refusalsOf(next: RssrvConfig): string[] {
+    const standingOf = (volume: ServerVolumeConfig): VolumeStanding => this.standingOf(volume);
+    const { refusals: lost } = volumeChanges(this.current.volumes, next.volumes, standingOf);
+    return [...viewRefusals(this.current, next, standingOf), ...lost];
+  }
+
   /**
    * Applies the whole plan or nothing. Nothing is applied if a new interface or volume cannot be opened, or if a client has begun to use a
    * volume that the plan would remove or change.
    */
   async apply(plan: ReloadPlan, { config: next, pools }: LoadedListenerConfig): Promise<void> {
     const missing = await this.parts.sockets.open(next.interfaces);
-    let change: VolumeChange;
+    let change: VolumeChange | null = null;
     let groups: GroupSocketChange | null = null;
     try {
-      groups = await this.parts.prepareGroups(next.server.groups);
       change = await this.parts.volumes.prepare(plan.volumes, next.volumes);
+      // The members of a new group may give orders from the next step on, so it is the last one that can be refused for long.
+      if (this.refusalsOf(next).length === 0) groups = await this.parts.prepareGroups(next.server.groups);
     } catch (error) {
       this.parts.sockets.keep(this.current.interfaces);
-      await groups?.undo();
+      await change?.undo();
       throw error;
     }
-    const standingOf = (volume: ServerVolumeConfig): VolumeStanding => this.standingOf(volume);
-    const { refusals: lost } = volumeChanges(this.current.volumes, next.volumes, standingOf);
-    const refusals = [...viewRefusals(this.current, next, standingOf), ...lost];
-    if (refusals.length > 0) {
+    const refusals = this.refusalsOf(next);
+    if (groups === null || refusals.length > 0) {
       this.parts.sockets.keep(this.current.interfaces);
       await change.undo();
-      await groups.undo();
-      throw new RsError('E_HELD', refusals.join('; '));
+      await groups?.undo();
+      throw new RsError('E_HELD', refusals.join('; ') || 'Clients have begun to use volumes that the file changes: try again');
     }
     const { grown, isListChanged } = change;
     // The code from here to the last message to the sessions runs in a single event-loop turn. Every client that has a volume therefore
@@ -174,7 +180,7 @@ export class ConfigInForce {
     if (plan.isListChanged || isListChanged) this.parts.lists.changed(grown, null);
     for (const id of change.cut) void this.parts.incarnations.start(id);
     for (const problem of missing) this.parts.log.warn(addressMissingText(problem));
-    await this.afterReload('the control sockets of the groups', () => groups.commit());
+    await this.afterReload('the control sockets of the groups', async () => groups?.commit());
     await this.afterReload('the listener for metrics', () => this.parts.followMetrics(next));
     await this.afterReload('closing what was removed', () => change.finish());
     await this.afterReload('closing pools', () => pools.commit());

@@ -29,6 +29,7 @@ interface Asked {
   readonly method: string;
   readonly params: object;
   readonly by: string | undefined;
+  readonly role: string | undefined;
 }
 
 const tokens = Object.fromEntries(RIGHTS.map((rights) => [rights, newToken()])) as Record<WebRight, string>;
@@ -48,8 +49,8 @@ let lines: string[] = [];
 let answer: ((asked: Asked) => Promise<object>) | null = null;
 
 const call = (daemon: Daemon): DaemonCall => {
-  return (method: string, params: object, { by }: CallOptions): Promise<object> => {
-    const one = { daemon, method, params, by };
+  return (method: string, params: object, { by, role }: CallOptions): Promise<object> => {
+    const one = { daemon, method, params, by, role };
     asked.push(one);
     if (answer !== null) return answer(one);
     if (method !== 'server-call') return Promise.resolve(resultOf(daemon, method));
@@ -292,7 +293,13 @@ describe('an order', () => {
     await order('/api/v1/server/volume-remove', { name: 'a' }, { rights: 'operate', headers: { 'Idempotency-Key': 'k-1' } });
     await order('/api/v1/servers/big-9/volume-remove', { name: 'b' });
     expect(asked).toMatchObject([
-      { daemon: 'server', method: 'volume-remove', params: { name: 'a', universe: 0, request: 'k-1' }, by: 'rsweb token operate' },
+      {
+        daemon: 'server',
+        method: 'volume-remove',
+        params: { name: 'a', universe: 0, request: expect.stringMatching(/^k-1-[0-9a-f]{32}$/) },
+        by: 'rsweb token operate',
+        role: 'operator',
+      },
       {
         daemon: 'client',
         params: { server: 'big-9', params: { name: 'b', request: expect.stringMatching(/^[\w-]{36}$/) } },
@@ -304,6 +311,23 @@ describe('an order', () => {
       'Order volume-remove of server of token operate is done',
       'Token admin orders volume-remove of server big-9 over HTTP',
       'Order volume-remove of server big-9 of token admin is done',
+    ]);
+  });
+
+  test('has the id of its token and key: another token with this key gives another order', async () => {
+    const key = 'k'.repeat(ORDER_ID_MAX_CHARS);
+    for (const rights of ['operate', 'operate', 'admin', 'manage'] as const)
+      await order('/api/v1/server/volume-remove', { name: 'a' }, { rights, headers: { 'Idempotency-Key': key } });
+    const ids = asked.map(({ params }) => (params as { readonly request: string }).request);
+    expect([ids[0] === ids[1], new Set(ids).size, ids.every((id) => id.length <= ORDER_ID_MAX_CHARS)]).toEqual([true, 3, true]);
+  });
+
+  test('is executed with the role of its token, and so is a read', async () => {
+    for (const rights of RIGHTS) await send('/api/v1/server/volume-list', { rights });
+    for (const rights of RIGHTS) await order('/api/v1/server/volume-remove', { name: 'a' }, { rights });
+    expect(asked.map(({ method, role }) => `${method} ${role}`)).toEqual([
+      ...['reader', 'operator', 'administrator', 'operator'].map((role) => `volume-list ${role}`),
+      ...['operator', 'administrator', 'operator'].map((role) => `volume-remove ${role}`),
     ]);
   });
 
@@ -383,6 +407,23 @@ test('a flood of one token is bounded, and leaves places to others', { timeout: 
   expect((await other).status).toBe(200);
   answer = null;
   await expect.poll(async () => (await send('/api/v1/server/volume-list', { rights: 'view' })).status, PATIENT).toBe(200);
+});
+
+test('requests that wait behind a stream on one connection give their places back when it breaks', { timeout: 120_000 }, async () => {
+  const get = (path: string, headers = ''): string =>
+    `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${tokens.view}\r\n${headers}\r\n`;
+  answer = (one) => (one.method === 'events' ? new Promise(() => {}) : Promise.resolve(resultOf(one.daemon, one.method)));
+  const stream = get('/api/v1/server/events', 'Accept: text/event-stream\r\n');
+  for (let round = 0; round < 3; round++) {
+    asked = [];
+    const socket = connect(rsweb.port, '127.0.0.1');
+    socket.on('error', () => {});
+    socket.write(stream + stream + Array.from({ length: API_READS_PER_TOKEN_MAX }, () => get('/api/v1/server/volume-list')).join(''));
+    await expect.poll(() => asked.filter(({ method }) => method === 'volume-list').length, PATIENT).toBe(API_READS_PER_TOKEN_MAX);
+    expect((await send('/api/v1/server/volume-list', { rights: 'view' })).status).toBe(429);
+    socket.destroy();
+    await expect.poll(async () => (await send('/api/v1/server/volume-list', { rights: 'view' })).status, PATIENT).toBe(200);
+  }
 });
 
 /** Sends a request as it is written, without the corrections of fetch. */

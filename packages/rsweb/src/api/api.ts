@@ -2,7 +2,7 @@
 // nothing; a token may call exactly what its role permits, and it comes in the header Authorization, never in a cookie; an order is
 // checked, and logged with the name of its token, before a daemon is asked; the requests in progress are bounded, for each token and in all.
 
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { checkedParams } from '@rsio/common/control/control-server';
 import type { CallOptions } from '@rsio/common/control/control-client';
 import type { EventsParams, EventsResult } from '@rsio/common/control/method-table';
@@ -12,7 +12,8 @@ import { escapeControls } from '@rsio/base/lib/printable';
 import { isRecord } from '@rsio/base/lib/shape';
 import { programVersion } from '@rsio/base/lib/version';
 import type { Log } from '@rsio/base/log/log';
-import { permits } from '../config/rights.ts';
+import { LOCAL, permits, roleOfToken } from '../config/rights.ts';
+import type { LocalRole } from '@rsio/common/config/schema/local-roles';
 import type { WebToken } from '../config/rswebcfg.ts';
 import { type Answer, json, JSON_TYPE } from '../http/answer.ts';
 import { asProblem, problem } from '../http/problem.ts';
@@ -38,6 +39,8 @@ import {
 import { Places } from './places.ts';
 import { queryValues } from './values.ts';
 
+/** Characters of an order's id that say whose key it is. */
+const OWN_ID_CHARS = 32;
 const EVENT_STREAM = /(^|,)\s*text\/event-stream\s*(;|,|$)/i;
 
 export interface ApiPorts {
@@ -120,7 +123,7 @@ export class Api {
     if (isFollowed(operation) && EVENT_STREAM.test(request.accept)) return this.follow(operation, params as EventsParams, request, token);
     return this.placed(this.reads[operation.place], token, async () => {
       // The daemons log the person of an order; a program that reads again and again would fill their logs.
-      return json(await execute(this.ports.calls, operation, target, params, { clock: this.ports.clock }));
+      return json(await execute(this.ports.calls, operation, target, params, { clock: this.ports.clock, role: localRoleOf(token) }));
     });
   }
 
@@ -142,7 +145,7 @@ export class Api {
       throw new RsError('E_USAGE', `${method} takes its parameters in the body, as JSON: leave them out of the path`, { unknown });
     }
     const given = checkedParams(method, operation.params, bodyOf(request, method));
-    const id = orderId(request, operation);
+    const id = orderId(request, operation, token);
     const params = hasId ? { ...given, [ID_PARAM]: id ?? randomUUID() } : given;
     return this.placed(this.changes, token, async () => {
       const result = await this.ordered(operation, target, params, token);
@@ -153,13 +156,14 @@ export class Api {
   }
 
   /** Executes an order, and logs it before it starts and after it has ended. */
-  private async ordered(operation: Operation, target: Target | null, params: object, { name: login }: WebToken): Promise<object> {
+  private async ordered(operation: Operation, target: Target | null, params: object, token: WebToken): Promise<object> {
     const { log, calls, clock } = this.ports;
+    const { name: login } = token;
     const order = operation.method;
     const what = `${order} of ${target === null ? operation.place : `server ${escapeControls(target.server)}`}`;
     log.info(`Token ${login} orders ${what} over HTTP`, { audit: true, login, order });
     try {
-      const result = await execute(calls, operation, target, params, { clock, by: `rsweb token ${login}` });
+      const result = await execute(calls, operation, target, params, { clock, by: `rsweb token ${login}`, role: localRoleOf(token) });
       log.info(`Order ${what} of token ${login} is done`, { audit: true, login, order });
       return result;
     } catch (thrown) {
@@ -181,6 +185,10 @@ export class Api {
       throw thrown;
     }
   }
+}
+
+function localRoleOf({ rights }: WebToken): LocalRole {
+  return LOCAL[roleOfToken(rights, 'api')];
 }
 
 function reads(): Places {
@@ -221,11 +229,17 @@ function bodyOf({ json: text }: Request, method: string): Readonly<Record<string
   throw new RsError('E_USAGE', `The body is not an object: give the parameters of ${method} as {"name": value, ...}`);
 }
 
-/** Returns the id in the header Idempotency-Key; null if there is none. Throws E_USAGE if the promise of the header could not be kept. */
-function orderId({ orderId: id }: Request, { method, hasId }: Operation): string | null {
+/**
+ * Returns the id of the order that the header Idempotency-Key gives; null if there is none. Keys of several tokens never meet. Throws E_USAGE if the promise of the
+ * header could not be kept.
+ */
+function orderId({ orderId: id }: Request, { method, hasId }: Operation, { name }: WebToken): string | null {
   if (id === null) return null;
   if (!hasId) throw new RsError('E_USAGE', `${method} has no id, and would be executed again: leave out the header Idempotency-Key`);
-  if (id.length <= ORDER_ID_MAX_CHARS && /^[!-~]+$/.test(id)) return id;
+  if (id.length <= ORDER_ID_MAX_CHARS && /^[!-~]+$/.test(id)) {
+    const own = createHash('sha256').update(`${name} ${id}`).digest('hex').slice(0, OWN_ID_CHARS);
+    return `${id.slice(0, ORDER_ID_MAX_CHARS - OWN_ID_CHARS - 1)}-${own}`;
+  }
   throw new RsError('E_USAGE', `Wrong Idempotency-Key: allowed are 1 to ${ORDER_ID_MAX_CHARS} printable ASCII characters without spaces`);
 }
 

@@ -14,13 +14,15 @@ const KEPT = 5;
 let clock = new FakeClock();
 let history = new EventHistory(clock, null, KEPT);
 let calls = 0;
+let atOnce = 0;
+let mostAtOnce = 0;
 let fault: RsError | null = null;
 let streams = newStreams();
 
 beforeEach(() => {
   clock = new FakeClock();
   history = new EventHistory(clock, null, KEPT);
-  [calls, fault] = [0, null];
+  [calls, fault, atOnce, mostAtOnce] = [0, null, 0, 0];
   streams = newStreams();
 });
 
@@ -28,10 +30,13 @@ function newStreams(): EventStreams {
   return new EventStreams(clock, (_daemon, params, { signal }) => {
     calls++;
     if (fault !== null) return Promise.reject(fault);
+    // An aborted question goes on in the daemon until its time is up.
+    mostAtOnce = Math.max(mostAtOnce, ++atOnce);
     const aborted = new Promise<never>((_resolve, reject) => {
       signal?.addEventListener('abort', () => reject(new RsError('E_RESET', 'Aborted')));
     });
-    return Promise.race([history.read(params), aborted]);
+    const answer = history.read(params).finally(() => atOnce--);
+    return Promise.race([answer, aborted]);
   });
 }
 
@@ -150,4 +155,34 @@ test('the streams of one token are bounded, and so are all', async () => {
   clock.advance(10 * HEARTBEAT_MS);
   await settle();
   expect(calls).toBe(before);
+});
+
+test('streams that come and go leave one question with the daemon, and no other waits for them', async () => {
+  await happens(5);
+  const steady = opened(null);
+  await settle();
+  const places = [null, 5, 2, 0, 9];
+  for (let time = 0; time < 200; time++) {
+    const peer = opened(places[time % places.length] ?? null, `token ${time % 5}`);
+    if (time % 3 === 0) await settle();
+    peer.close();
+  }
+  await settle();
+  expect(mostAtOnce).toBeLessThanOrEqual(2);
+  const [old, now] = [opened(2), opened(null)];
+  await settle();
+  // A stream that comes during a question gets what it lacks at once.
+  expect([old.ids, now.ids]).toEqual([[3, 4, 5], []]);
+  await happens(1);
+  expect([steady.ids, old.ids, now.ids]).toEqual([[6], [3, 4, 5, 6], [6]]);
+  steady.close();
+  old.close();
+  now.close();
+  // The next stream uses the question that still waits.
+  const before = calls;
+  const again = opened(6);
+  await settle();
+  expect(calls - before).toBeLessThanOrEqual(1);
+  await happens(1);
+  expect(again.ids).toEqual([7]);
 });

@@ -1,12 +1,14 @@
-// The events of the daemons of this machine as streams of server-sent events. For each daemon, one request waits for events for all streams.
-// Invariants: a stream gets each event after its number once, in order, or is told how many events it has missed; streams are bounded, for
-// each token and in all; a stream ends when its token is withdrawn, and when its peer does not read.
+// The events of the daemons of this machine as streams of server-sent events. For each daemon, one request waits for events for all streams,
+// and at most one other fetches what a new stream lacks. Neither is given up before its answer, because the daemon would go on with it.
+// Invariants: a stream gets each event after its number that the daemon has kept once, in order, and is told how many older ones it has missed;
+// streams are bounded, for each token and in all; a stream ends when its token is withdrawn, and when its peer does not read.
 
 import type { CallOptions } from '@rsio/common/control/control-client';
 import { EVENTS_KEPT, EVENTS_WAIT_MAX_MS } from '@rsio/common/control/limits';
 import type { EventsParams, EventsResult } from '@rsio/common/control/method-table';
 import type { Clock, Timer } from '@rsio/base/lib/clock';
 import { toRsError } from '@rsio/base/lib/errors';
+import { OneByOne } from '@rsio/base/structures/one-by-one';
 import { problemOf } from '../http/problem.ts';
 import type { EventSink, EventStream } from '../http/reply.ts';
 import { API_STREAMS_MAX, API_STREAMS_PER_TOKEN_MAX, BACKLOG_MAX_BYTES, API_FOLLOW_RETRY_MS, HEARTBEAT_MS } from '../limits.ts';
@@ -89,9 +91,14 @@ class Follower {
   private readonly clock: Clock;
   private readonly call: (params: EventsParams, options: CallOptions) => Promise<EventsResult>;
   private readonly follows = new Set<Follow>();
+  private readonly catchUps = new OneByOne();
+  /** Streams that have come during this round, and lack events from before its question, or a number. The next round serves them like the others. */
+  private fresh = new Set<Follow>();
   private isRunning = false;
-  /** Ends the request that waits for events. */
-  private wait = new AbortController();
+  /** The number in the question that waits for an answer; null: there is no number yet. */
+  private asked: number | null = null;
+  /** Ends the requests when rsweb ends. */
+  private readonly end = new AbortController();
   /** Text about why the daemon does not answer; null if it answers. */
   private trouble: string | null = null;
 
@@ -107,13 +114,15 @@ class Follower {
   add(follow: Follow): void {
     this.follows.add(follow);
     if (this.trouble !== null) follow.sink.write(this.trouble);
-    this.wait.abort();
-    if (!this.isRunning) void this.run();
+    if (!this.isRunning) return void this.run();
+    if (follow.after !== null && this.asked !== null && follow.after >= this.asked) return;
+    this.fresh.add(follow);
+    void this.catchUps.run(() => this.catchUp(follow));
   }
 
   remove(follow: Follow): void {
     this.follows.delete(follow);
-    if (!this.isFollowed) this.wait.abort();
+    this.fresh.delete(follow);
   }
 
   beat(): void {
@@ -123,7 +132,17 @@ class Follower {
   close(): void {
     for (const { sink } of this.follows) sink.end();
     this.follows.clear();
-    this.wait.abort();
+    this.end.abort();
+  }
+
+  /** Fetches what a stream lacks, or the number that it begins with. If that fails, the next round serves it. Never rejects. */
+  private async catchUp(follow: Follow): Promise<void> {
+    const asked = follow.after;
+    if (!this.fresh.has(follow)) return;
+    const params = { count: asked === null ? 1 : EVENTS_KEPT, after: asked, waitMs: 0 };
+    const result = await this.call(params, { clock: this.clock, signal: this.end.signal }).catch(() => null);
+    // In another round meanwhile, it got them there.
+    if (result !== null && this.fresh.has(follow)) this.tellOne(follow, () => textFor(follow, asked, result));
   }
 
   private async run(): Promise<void> {
@@ -137,12 +156,13 @@ class Follower {
     const afters = [...this.follows].map(({ after }) => after);
     const asked = afters.reduce((least, after) => (least === null || after === null ? null : Math.min(least, after)), afters[0] ?? null);
     const params = asked === null ? { count: 1, after: null, waitMs: 0 } : { count: EVENTS_KEPT, after: asked, waitMs: EVENTS_WAIT_MAX_MS };
-    this.wait = new AbortController();
-    const { signal } = this.wait;
+    const { signal } = this.end;
+    this.asked = asked;
+    this.fresh = new Set();
     try {
       const result = await this.call(params, { clock: this.clock, signal });
       this.trouble = null;
-      this.tell((follow) => textFor(follow, asked, result));
+      this.tell((follow) => (this.fresh.has(follow) ? '' : textFor(follow, asked, result)));
     } catch (thrown) {
       if (signal.aborted) return;
       const before = this.trouble;
@@ -154,16 +174,18 @@ class Follower {
   }
 
   private tell(textOf: (follow: Follow) => string): void {
-    for (const follow of [...this.follows]) {
-      const { sink, isWelcome } = follow;
-      const text = textOf(follow);
-      if (isWelcome() && sink.backlogBytes <= BACKLOG_MAX_BYTES) {
-        if (text !== '') sink.write(text);
-        continue;
-      }
-      this.follows.delete(follow);
-      sink.end();
+    for (const follow of [...this.follows]) this.tellOne(follow, textOf);
+  }
+
+  private tellOne(follow: Follow, textOf: (follow: Follow) => string): void {
+    const { sink, isWelcome } = follow;
+    const text = textOf(follow);
+    if (isWelcome() && sink.backlogBytes <= BACKLOG_MAX_BYTES) {
+      if (text !== '') sink.write(text);
+      return;
     }
+    this.remove(follow);
+    sink.end();
   }
 }
 

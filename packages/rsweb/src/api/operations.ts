@@ -8,10 +8,9 @@ import { CONTROL_METHODS } from '@rsio/api/rsiod/methods';
 import { mayCall } from '@rsio/api/rssrv/may-call';
 import type { ServerMethod } from '@rsio/api/rssrv/server-method';
 import { SERVER_METHODS } from '@rsio/api/rssrv/server-methods';
-import type { LocalRole } from '@rsio/common/config/schema/local-roles';
 import { EVENTS_RESULT } from '@rsio/common/control/method-table';
 import type { Params } from '@rsio/api/views/command-text';
-import { type Role, ROLES } from '../config/rights.ts';
+import { LOCAL, type Role, ROLES } from '../config/rights.ts';
 
 /** The daemons of this machine, as the paths name them. */
 export type Daemon = 'server' | 'client' | 'applications';
@@ -44,9 +43,6 @@ export const ID_PARAM = 'request';
 export const NAMESPACE_PARAM = 'namespace';
 
 const OF_EFFECT: Readonly<Record<ClientMethod['effect'], Role>> = { reads: 'view', operates: 'operate', administers: 'admin' };
-/** The role of a person on the server who may call what the token may. */
-const LOCAL: Readonly<Record<Role, LocalRole>> = { view: 'reader', operate: 'operator', admin: 'administrator' };
-
 /** Returns true if the answer of the operation can be followed as a stream. rsweb asks only the daemons of its machine again and again. */
 export function isFollowed({ place, entry }: Pick<Operation, 'place' | 'entry'>): boolean {
   return place !== 'servers' && entry.result === EVENTS_RESULT;

@@ -230,7 +230,7 @@ export class WebServer {
       sent?.();
       return;
     }
-    if (sent !== undefined) response.once('close', sent);
+    if (sent !== undefined) whenEnded(message.socket, response, sent);
     for (const [name, value] of Object.entries({ ...SECURITY_HEADERS, ...headers })) {
       response.setHeader(name, typeof value === 'string' ? value : [...value]);
     }
@@ -256,10 +256,28 @@ export class WebServer {
         return response.writableLength + (message.socket.writableLength ?? 0);
       },
       write: (text) => void response.write(text),
-      end: () => void response.destroy(),
+      end: () => void message.socket.destroy(),
     });
-    response.once('close', closed);
+    whenEnded(message.socket, response, closed);
   }
+}
+
+/**
+ * Calls `ended` once, when the response was sent or its connection is gone. Node says nothing of that to a response that waits behind another
+ * one of its connection.
+ */
+function whenEnded(socket: Socket, response: ServerResponse, ended: () => void): void {
+  let hasEnded = false;
+  const end = (): void => {
+    response.off('close', end);
+    socket.off('close', end);
+    // The end of the socket tells the response, and then goes on with the listeners that it had.
+    if (!hasEnded) ended();
+    hasEnded = true;
+  };
+  response.once('close', end);
+  socket.once('close', end);
+  if (socket.destroyed) end();
 }
 
 function headerOf(value: string | string[] | undefined): string | null {

@@ -6,13 +6,13 @@ import { RsError } from '@rsio/base/lib/errors';
 import { roleOf } from '../api/operations.ts';
 import { hrefOf } from '../model/ids.ts';
 import type { Application, Client, Picture } from '../model/picture.ts';
-import type { Fields, OrderKind, Work } from './order.ts';
+import type { Fields, Giver, OrderKind, Work } from './order.ts';
 
-/** Calls the rsapp of this machine. `by`: the name of the visitor's token. */
+/** Calls the rsapp of this machine. `by`: the visitor's token. */
 export type AppPort = <M extends keyof AppMethods>(
   method: M,
   params: AppMethods[M]['params'],
-  by: string,
+  by: Giver,
 ) => Promise<AppMethods[M]['result']>;
 
 const DONE: Readonly<Record<AppOrder, string>> = {

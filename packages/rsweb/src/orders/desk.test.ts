@@ -9,7 +9,9 @@ import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { samplePicture } from '../testing/sample-picture.ts';
 import { Desk, type Outcome } from './desk.ts';
 import { ORDER_SHOWN_MS, ORDERS_MAX } from '../limits.ts';
-import type { OrderKind } from './order.ts';
+import type { Giver, OrderKind } from './order.ts';
+
+const ANNA: Giver = { by: 'rsweb token anna', role: 'operator' };
 import { orderTable } from './order-table.ts';
 
 const picture = samplePicture();
@@ -28,7 +30,7 @@ beforeEach(() => {
   ran = [];
 });
 
-function kind(run: (by: string) => Promise<void>, isAsked = false): OrderKind {
+function kind(run: (by: Giver) => Promise<void>, isAsked = false): OrderKind {
   const confirm = isAsked ? { verb: 'Remove', consequence: 'It is gone.' } : null;
   return { needs: 'operate', confirm, prepare: () => ({ object: 'volume a@0', done: 'Volume a@0 is removed', href: '/', run }) };
 }
@@ -38,22 +40,22 @@ function deskOf(orders: Readonly<Record<string, OrderKind>>): Desk {
 }
 
 function take(desk: Desk, name: string, fields: Record<string, string> = {}): Promise<Outcome> {
-  return desk.take(name, new URLSearchParams(fields), 'anna');
+  return desk.take(name, new URLSearchParams(fields), { name: 'anna', rights: 'operate' });
 }
 
 describe('the desk', () => {
   test('carries an order out for a token, which the log and the daemon are told', async () => {
-    const desk = deskOf({ remove: kind(async (by) => void ran.push(by)) });
+    const desk = deskOf({ remove: kind(async ({ by, role }) => void ran.push(`${by} as ${role}`)) });
     const outcome = await take(desk, 'remove');
     expect(outcome).toMatchObject({ kind: 'done', href: '/', text: 'Done: Volume a@0 is removed', isDone: true });
-    expect(ran).toEqual(['rsweb token anna', 'changed']);
+    expect(ran).toEqual(['rsweb token anna as operator', 'changed']);
     expect(said).toEqual(['Token anna orders remove: Volume a@0 is removed', 'Order remove of token anna is done: Volume a@0 is removed']);
     expect(desk.notice(outcome.kind === 'done' ? outcome.notice : null)).toBe('Done: Volume a@0 is removed');
     expect([desk.notice('x'), desk.notice(null)]).toEqual([null, null]);
   });
 
   test('asks again before something is destroyed, with the same fields', async () => {
-    const desk = deskOf({ remove: kind(async (by) => void ran.push(by), true) });
+    const desk = deskOf({ remove: kind(async ({ by, role }) => void ran.push(`${by} as ${role}`), true) });
     const outcome = await take(desk, 'remove', { volume: 'v', csrf: 'secret' });
     expect(outcome).toMatchObject({
       kind: 'confirm',
@@ -64,7 +66,7 @@ describe('the desk', () => {
   });
 
   test('asks again if the answer was about another object, which has taken this place since', async () => {
-    const desk = deskOf({ remove: kind(async (by) => void ran.push(by), true) });
+    const desk = deskOf({ remove: kind(async ({ by, role }) => void ran.push(`${by} as ${role}`), true) });
     for (const confirm of ['volume b@0', 'yes', ''])
       expect(await take(desk, 'remove', { volume: 'v', confirm })).toMatchObject({ kind: 'confirm' });
     expect(ran).toEqual([]);
@@ -108,10 +110,10 @@ describe('an order', () => {
   ])('%s goes to the volume that was seen, and not to another one that has its name now', async (name, size) => {
     const work = prepare(name, { volume: here?.id ?? '', size });
     answers = { 'volume-show': { volume: { id: 'another' } } };
-    await expect(work?.run('anna')).rejects.toThrow(/is another one now: load the page again/);
+    await expect(work?.run(ANNA)).rejects.toThrow(/is another one now: load the page again/);
     expect(asked).toEqual([`volume-show {"name":"${here?.name}","universe":0}`]);
     answers = { 'volume-show': { volume: { id: here?.id } } };
-    await work?.run('anna');
+    await work?.run(ANNA);
     expect(asked.at(-1)).toMatch(new RegExp(`^${name} `));
   });
 
@@ -123,10 +125,10 @@ describe('an order', () => {
       answers = { query: { namespaces: [{ name: 'oslo', servers: [{ name: 'x', volumes: [one] }] }] }, local: { attachments: [one] } };
     };
     known('another');
-    await expect(work?.run('anna')).rejects.toThrow(/is another one now/);
+    await expect(work?.run(ANNA)).rejects.toThrow(/is another one now/);
     expect(asked.some((line) => line.startsWith(name))).toBe(false);
     known(far?.id ?? '');
-    await work?.run('anna');
+    await work?.run(ANNA);
     expect(asked.at(-1)).toContain(`${name} {"names":["oslo:${far?.name}@0"]`);
   });
 
@@ -168,13 +170,13 @@ describe('an order', () => {
   ])('%s goes to rsapp: %j', async (name, fields, done, order) => {
     const work = prepare(name, { client: 'db-01', application: 'db-01:ledger', ...fields });
     expect(work).toMatchObject({ done: `Application ledger ${done}`, href: '/client/db-01' });
-    await work?.run('anna');
+    await work?.run(ANNA);
     expect(asked).toEqual([`app-order ${JSON.stringify({ name: 'ledger', ...order })}`]);
   });
 
   test('a drain is asked for again, as is all that programs notice; its end is not', async () => {
-    await prepare('node-drain', { client: 'db-01' })?.run('anna');
-    await prepare('node-drain-end', { client: 'db-01' })?.run('anna');
+    await prepare('node-drain', { client: 'db-01' })?.run(ANNA);
+    await prepare('node-drain-end', { client: 'db-01' })?.run(ANNA);
     expect(asked).toEqual(['drain {"end":false}', 'drain {"end":true}']);
     const names = ['app-start', 'app-stop', 'app-move', 'app-enable', 'app-disable', 'node-drain', 'node-drain-end'];
     expect(names.filter((name) => orders[name]?.confirm !== null)).toEqual(['app-stop', 'app-move', 'app-disable', 'node-drain']);

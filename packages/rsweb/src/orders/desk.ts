@@ -7,7 +7,8 @@ import type { Clock } from '@rsio/base/lib/clock';
 import { toRsError } from '@rsio/base/lib/errors';
 import type { Log } from '@rsio/base/log/log';
 import { FIELD_MAX_CHARS, NOTICE_MS, NOTICES_MAX, ORDER_SHOWN_MS, ORDERS_MAX } from '../limits.ts';
-import { permits, type WebRight } from '../config/rights.ts';
+import { LOCAL, permits, roleOfToken, type WebRight } from '../config/rights.ts';
+import type { WebToken } from '../config/rswebcfg.ts';
 import type { Hub } from '../sources/hub.ts';
 import type { Fields, OrderKind, Work } from './order.ts';
 
@@ -50,8 +51,8 @@ export class Desk {
     return kind === undefined ? null : permits(rights, kind.needs, 'pages');
   }
 
-  /** Takes an order. `token`: the name of the visitor's token. */
-  async take(name: string, form: URLSearchParams, token: string): Promise<Outcome> {
+  /** Takes an order of the visitor with this token. */
+  async take(name: string, form: URLSearchParams, token: Pick<WebToken, 'name' | 'rights'>): Promise<Outcome> {
     const { orders } = this;
     const kind = Object.hasOwn(orders, name) ? orders[name] : undefined;
     if (kind === undefined) return { kind: 'unknown' };
@@ -78,9 +79,9 @@ export class Desk {
     return found === undefined || this.clock.monotonicMs() - found.atMs > NOTICE_MS ? null : found.text;
   }
 
-  private async carryOut(name: string, work: Work, token: string): Promise<Outcome> {
+  private async carryOut(name: string, work: Work, { name: token, rights }: Pick<WebToken, 'name' | 'rights'>): Promise<Outcome> {
     const { log } = this;
-    const by = `rsweb token ${token}`;
+    const by = { by: `rsweb token ${token}`, role: LOCAL[roleOfToken(rights, 'pages')] };
     log.info(`Token ${token} orders ${name}: ${work.done}`, { audit: true, login: token, order: name });
     this.running++;
     const run = work.run(by).then(

@@ -13,19 +13,19 @@ import { roleOf } from '../api/operations.ts';
 import { hrefOf, serverId, volumeId } from '../model/ids.ts';
 import type { Client, Picture, Server, Volume } from '../model/picture.ts';
 import { type AppPort, appOrders } from './app-orders.ts';
-import type { Fields, OrderKind, Work } from './order.ts';
+import type { Fields, Giver, OrderKind, Work } from './order.ts';
 
-/** Functions that call the daemons of this machine. `by`: the name of the visitor's token, which the daemons log. */
+/** Functions that call the daemons of this machine. `by`: the visitor's token, which the daemons log. */
 export interface OrderPorts {
   readonly server: <M extends ServerMethodName>(
     method: M,
     params: ServerMethods[M]['params'],
-    by: string,
+    by: Giver,
   ) => Promise<ServerMethods[M]['result']>;
   readonly client: <M extends ControlMethodName>(
     method: M,
     params: ControlMethods[M]['params'],
-    by: string,
+    by: Giver,
   ) => Promise<ControlMethods[M]['result']>;
   readonly app: AppPort;
 }
@@ -40,7 +40,7 @@ export function orderTable(ports: OrderPorts): Readonly<Record<string, OrderKind
     prepare: (fields, picture) => {
       const volume = servedVolume(fields, picture);
       const prepared = work(volume, fields);
-      const run = async (by: string): Promise<void> => {
+      const run = async (by: Giver): Promise<void> => {
         await checkServed(volume, by, ports);
         await prepared.run(by);
       };
@@ -113,7 +113,7 @@ export function orderTable(ports: OrderPorts): Readonly<Record<string, OrderKind
   };
 }
 
-type Ask = <M extends ServerMethodName>(method: M, params: ServerMethods[M]['params']) => (by: string) => Promise<void>;
+type Ask = <M extends ServerMethodName>(method: M, params: ServerMethods[M]['params']) => (by: Giver) => Promise<void>;
 
 type OfVolume = (method: ServerMethodName, work: (volume: Volume, fields: Fields) => Work, confirm?: OrderKind['confirm']) => OrderKind;
 
@@ -165,7 +165,7 @@ function creation(fields: Fields, picture: Picture, ask: Ask): Work {
  * Checks that the volume with this name still has the id from the page. Orders use names, and another volume may have got the name since
  * the page was made.
  */
-async function checkServed(volume: Volume, by: string, { server }: OrderPorts): Promise<void> {
+async function checkServed(volume: Volume, by: Giver, { server }: OrderPorts): Promise<void> {
   const { volume: now } = await server('volume-show', named(volume), by);
   if (volumeId(now.id, volume.server, volume.name, volume.universe) !== volume.id) throw anotherNow(volume);
 }
@@ -180,7 +180,7 @@ function attachment(fields: Fields, picture: Picture, method: 'attach' | 'detach
   if (!picture.clients.some(({ machine }) => machine !== null && machine === local)) {
     throw new RsError('E_NOT_RUNNING', 'No rsiod runs on this machine: start it, or order this at the rsweb of the client');
   }
-  const run = async (by: string): Promise<void> => {
+  const run = async (by: Giver): Promise<void> => {
     const label = method === 'attach' ? await offeredLabel(volume, by, ports) : await attachedLabel(volume, by, ports);
     if (label === null) throw anotherNow(volume);
     const names = [label];
@@ -195,7 +195,7 @@ function attachment(fields: Fields, picture: Picture, method: 'attach' | 'detach
 }
 
 /** Returns rsiod's label for the volume with this id and name; null if no server offers it. */
-async function offeredLabel({ id, name, universe }: Volume, by: string, { client }: OrderPorts): Promise<string | null> {
+async function offeredLabel({ id, name, universe }: Volume, by: Giver, { client }: OrderPorts): Promise<string | null> {
   const { namespaces } = await client('query', { refresh: false }, by);
   for (const { name: namespace, servers } of namespaces) {
     const isOffered = servers.some(({ name: server, volumes }) =>
@@ -207,7 +207,7 @@ async function offeredLabel({ id, name, universe }: Volume, by: string, { client
 }
 
 /** Like `offeredLabel`, but for an attached volume; null if this client has not attached the volume. */
-async function attachedLabel({ id, name, universe }: Volume, by: string, { client }: OrderPorts): Promise<string | null> {
+async function attachedLabel({ id, name, universe }: Volume, by: Giver, { client }: OrderPorts): Promise<string | null> {
   const { attachments } = await client('local', {}, by);
   const attached = attachments.find((one) => one.id === id && one.name === name && one.universe === universe);
   return attached === undefined ? null : volumeLabel(attached);

@@ -2,8 +2,17 @@
 // order-table.ts defines all orders, and desk.ts takes them. Invariant: an order is checked against the picture before a daemon is asked,
 // and the daemon checks the order again.
 
+import type { LocalRole } from '@rsio/common/config/schema/local-roles';
 import type { Role } from '../config/rights.ts';
 import type { Picture } from '../model/picture.ts';
+
+/** Who gives an order, for the daemon. */
+export interface Giver {
+  /** Names the token of the visitor. */
+  readonly by: string;
+  /** With which role rssrv executes it. */
+  readonly role: LocalRole;
+}
 
 /** An order that has been checked and can be executed. */
 export interface Work {
@@ -13,7 +22,7 @@ export interface Work {
   readonly done: string;
   /** Path of the page that shows the outcome of the order. */
   readonly href: string;
-  run(by: string): Promise<void>;
+  run(by: Giver): Promise<void>;
 }
 
 export interface OrderKind {

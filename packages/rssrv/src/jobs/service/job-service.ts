@@ -164,6 +164,12 @@ export class JobService {
       if (job !== undefined && mine(job)) return job;
       throw new RsError('E_UNKNOWN_JOB', `No job ${id}: a client sees the jobs that it asked for`, { job: id });
     };
+    // A job that reads or writes files of the server is changed by those who may begin one.
+    const changed = (id: string): JobRecord => {
+      const job = find(id);
+      if (job.kind === 'import' || job.toId === '') asker.needs('admin', 'change jobs that read or write files of the server');
+      return job;
+    };
     // A repeated request gets the job that the first request began, before any checks.
     const begin = async (
       volume: VolumeName,
@@ -179,9 +185,9 @@ export class JobService {
     };
     return {
       'job-list': ({ id }) => ({ jobs: (id === null ? this.jobs.list.filter(mine) : [find(id)]).map((job) => this.newJobs.view(job)) }),
-      'job-cancel': async ({ id }) => ({ job: this.newJobs.view(await this.jobs.cancel(find(id).id)) }),
+      'job-cancel': async ({ id }) => ({ job: this.newJobs.view(await this.jobs.cancel(changed(id).id)) }),
       'job-limit': async ({ id, limitBytes }) => {
-        checkLimitable(find(id));
+        checkLimitable(changed(id));
         return { job: this.newJobs.view(await this.jobs.limit(id, limitBytes)) };
       },
       'volume-move': ({ name, universe, from, pool, limitBytes, request }) =>
