@@ -19,7 +19,7 @@ export const PRODUCTS = {
       'RSIO offers volumes over several network interfaces at once.',
       'This package contains what servers and clients have in common: crsio, which',
       'shows and changes either in a terminal, the manual page rsio(7), the guide for',
-      'administrators, the guarantees, and examples.',
+      'administrators, the guarantees, examples, and modules for Ansible.',
     ],
     packages: ['crsio'],
     programs: { crsio: ['crsio', 'main'] },
@@ -37,7 +37,10 @@ export const PRODUCTS = {
       'packaging/examples/volumes.yml': 'usr/share/doc/rsio-common/examples/volumes.yml',
       'docs/GUARANTEES.md': 'usr/share/doc/rsio-common/GUARANTEES.md',
     },
-    folders: { 'dist/docs/json': 'usr/share/doc/rsio-common/json' },
+    folders: {
+      'dist/docs/json': 'usr/share/doc/rsio-common/json',
+      'packaging/ansible': 'usr/share/ansible/collections/ansible_collections/osl/rsio',
+    },
     libraries: [],
     scripts: {
       'packaging/examples/trigger-mail': 'usr/share/doc/rsio-common/examples/trigger-mail',

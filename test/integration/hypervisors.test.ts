@@ -1,6 +1,6 @@
 // The commands of docs/HYPERVISORS.md, against a real server and client: qemu over the NBD socket while rsiod is killed and started, the
-// XML of libvirt against libvirt's schema, and the playbook of Ansible. Tests that lack a program are skipped. proxmox.test.ts tests the
-// plugin for Proxmox VE.
+// XML of libvirt against libvirt's schema. Tests that lack a program are skipped. proxmox.test.ts tests the plugin for Proxmox VE, and
+// ansible.test.ts the modules for Ansible.
 
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -15,7 +15,6 @@ import { waitFor } from '../support/programs/wait-for.ts';
 
 const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 const PAGE = readFileSync(path.join(REPOSITORY, 'docs/HYPERVISORS.md'), 'utf8');
-const PLAYBOOK = path.join(REPOSITORY, 'packaging/examples/volumes.yml');
 const SOCKET = '/run/rsio/rsiod/nbd';
 const WAIT_MS = 60_000;
 /** Longer than qemu-io sleeps. */
@@ -23,16 +22,15 @@ const AWAY_MS = 3_000;
 const TEST_MS = 180_000;
 
 const hosts = useHosts('file');
-let begun: Promise<readonly [Host, Host]> | undefined;
-let server: Host;
+let begun: Promise<Host> | undefined;
 let client: Host;
 
 beforeEach(async (context) => {
   begun ??= begin(context);
-  [server, client] = await begun;
+  client = await begun;
 });
 
-async function begin(context: Parameters<typeof reflinkDisk>[2]): Promise<readonly [Host, Host]> {
+async function begin(context: Parameters<typeof reflinkDisk>[2]): Promise<Host> {
   const [itsServer, itsClient] = [hosts.host(), hosts.host()];
   const network = await hosts.network(1);
   const pool = path.join(reflinkDisk(hosts, itsServer, context), 'pool');
@@ -41,7 +39,7 @@ async function begin(context: Parameters<typeof reflinkDisk>[2]): Promise<readon
   await itsServer.rsadmWell('pool', 'add', 'fast', pool, '--reserve', '0%');
   for (const name of ['guest1', 'golden']) await itsServer.rsadmWell('volume', 'create', name, '--size', '16m');
   await startClient(itsClient, network, { defaults: { stall: 'forever' } });
-  return [itsServer, itsClient];
+  return itsClient;
 }
 
 /** The commands of the page that begin with this program, each joined to one line, with the socket of this host. */
@@ -103,26 +101,4 @@ it("the disks for libvirt are valid in libvirt's schema", { timeout: TEST_MS }, 
   await runWell('virt-xml-validate', [file, 'domain']);
   writeFileSync(file, domain(disks.join('\n').replace("transport='unix'", "transport='none'")));
   expect((await run('virt-xml-validate', [file, 'domain'])).code).not.toBe(0);
-});
-
-it('the playbook: nothing in check mode, then two volumes, then no change; another size is refused', {
-  timeout: TEST_MS,
-}, async (context) => {
-  needTool(context, 'ansible-playbook', 'ansible-core');
-  const play = async (...more: readonly string[]): Promise<string> => {
-    const command = ['ansible-playbook', '-i', 'localhost,', '-c', 'local', PLAYBOOK, ...more].join(' ');
-    return shell(`HOME=${client.root} ANSIBLE_NOCOLOR=1 ${command} 2>&1`);
-  };
-  const names = async (): Promise<string[]> => {
-    const { volumes } = JSON.parse(await server.rsadmWell('volume', 'list', '--json')) as { volumes: { name: string }[] };
-    return volumes.map(({ name }) => name).filter((name) => ['db', 'wal'].includes(name));
-  };
-  await play('--check');
-  expect(await names()).toEqual([]);
-  expect(await play()).toMatch(/ok=4 +changed=2 .*failed=0/);
-  expect((await names()).toSorted()).toEqual(['db', 'wal']);
-  expect(await play()).toMatch(/ok=4 +changed=0 .*failed=0/);
-  const said = await play('-e', `'{"rsio_volumes":[{"name":"db","size":"2g","pool":"fast"}]}'`).catch(String);
-  expect(said).toContain('its size is 1.0G (1073741824 bytes) and not 2.0G (2147483648 bytes)');
-  expect(PAGE).toContain('packaging/examples/volumes.yml');
 });

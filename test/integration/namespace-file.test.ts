@@ -113,6 +113,14 @@ it('one file makes all servers equal, a server that was away follows, and a chan
   expect(await admin.rsconfigWell('apply', file, '--prune')).toBe(
     'pi-1: nothing to change\npi-2: nothing to change\npi-3: nothing to change\n',
   );
+  // A part changes what it says, and the file stays the one that drift compares with.
+  const part = path.join(admin.root, 'part.conf');
+  writeFileSync(part, '[namespace osl]\nnamespaceid = 200\n[client venus]\niops = 200\n', { mode: 0o600 });
+  expect((await admin.rsconfig('apply', part, '--part', '--prune')).code).toBe(2);
+  expect(await admin.rsconfigWell('apply', part, '--part')).toContain('pi-2: client venus: the right use -> use iops=200\n');
+  expect((await admin.rsconfig('drift')).stderr).toContain('pi-2: applying the file again: client venus: the right use iops=200 -> use');
+  await admin.rsconfigWell('apply', file);
+
   // rsadm does the same on one server, and a restart forgets nothing.
   await servers[1]!.kill('rssrv');
   await servers[1]!.start('rssrv');

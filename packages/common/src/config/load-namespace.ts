@@ -17,8 +17,11 @@ export interface LoadedNamespace {
   readonly warnings: readonly ConfigWarning[];
 }
 
-/** Throws E_NO_CONFIG, E_RIGHTS, E_SYSTEM or E_CONFIG. An error about several faults names the first one. */
-export function loadNamespace(file: string): LoadedNamespace {
+/**
+ * `isPart`: the file is about some clients and peers, and need not say everything about them. Throws E_NO_CONFIG, E_RIGHTS, E_SYSTEM or
+ * E_CONFIG. An error about several faults names the first one.
+ */
+export function loadNamespace(file: string, isPart = false): LoadedNamespace {
   const { text, warnings: ofFile } = readConfigFile(file);
   const warnings = [...ofFile];
   const document = withKeys(parseIni(text), (name) => {
@@ -26,7 +29,7 @@ export function loadNamespace(file: string): LoadedNamespace {
     warnings.push(...key.warnings);
     return oneLine(key.text, name);
   });
-  const { wanted, problems, warnings: ofText } = readNamespaceFile(printIni(document), file);
+  const { wanted, problems, warnings: ofText } = readNamespaceFile(printIni(document), file, isPart);
   throwProblems(file, problems);
   assert(wanted !== null, 'A file without a problem says something');
   const canonical = canonicalText(document);

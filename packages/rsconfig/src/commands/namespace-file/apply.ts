@@ -10,7 +10,7 @@ import { loadNamespace } from '@rsio/common/config/load-namespace';
 import { list, object, orNull, text } from '@rsio/base/lib/shape';
 import { escapeControls } from '@rsio/base/lib/printable';
 import { formatTime } from '@rsio/base/log/log-line';
-import { type CommandContext, defineCommand } from '../../cli/context.ts';
+import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
 import { type Poll, unfinishedMessage, waitUntil } from '../../cli/waiting.ts';
 import { INVENTORY_WAIT_MS } from '../../limits.ts';
 import { doorOf, PLACE_OPTIONS, PLACE_SYNOPSIS } from '../server-volumes/door.ts';
@@ -19,7 +19,7 @@ import { checkEncrypted, PLAIN_OPTION, placesOfNamespace, SPREAD, type Spread, s
 
 export const APPLY = defineCommand({
   call: { by: 'words', words: 'apply' },
-  synopsis: 'apply FILE [--plan] [--prune] [--wait[=T]] [--plain]',
+  synopsis: 'apply FILE [--plan] [--prune | --part] [--wait[=T]] [--plain]',
   summary: 'makes all servers say what the file of the namespace says',
   details: `FILE says what all servers of a namespace have in common: clients with keys,
 rights and limits, peers, and settings of [namespace] (rsio-namespace(5)). Each
@@ -28,10 +28,15 @@ line for each change. A server that is away is named: give the command again
 when it is back, or give --wait. A client whose key differs has both keys until
 it uses the new one at all servers; the command, given again, then ends the old
 one. What a server has beyond FILE stays without --prune. The client needs the
-right admin at each server. The exit code is 0 only if every server has done it.`,
+right admin at each server. The exit code is 0 only if every server has done it.
+
+With --part, FILE is about some clients and peers only, such as one that another
+program has made. The file that was applied before stays the one that rsconfig
+drift compares with.`,
   options: {
     plan: { kind: 'flag', help: 'only say what would change' },
     prune: { kind: 'flag', help: 'also remove clients and peers that FILE does not name' },
+    part: { kind: 'flag', help: 'FILE does not say what else the servers have' },
     wait: WAIT_OPTION,
     ...PLAIN_OPTION,
     json: JSON_OPTION,
@@ -39,10 +44,11 @@ right admin at each server. The exit code is 0 only if every server has done it.
   json: SPREAD,
   operands: { min: 1, max: 1 },
   completes: 'files',
-  run: async (context, { plan, prune, wait, plain, json }, [file = '']) => {
-    const { text: content, hash, wanted, warnings } = loadNamespace(file);
+  run: async (context, { plan, prune, part, wait, plain, json }, [file = '']) => {
+    if (part && prune) throw usageError('--prune belongs to a whole file: leave out --part');
+    const { text: content, hash, wanted, warnings } = loadNamespace(file, part);
     for (const sentence of warningSentences(warnings)) context.note(sentence);
-    const order = { text: content, plan, part: false, clients: 'any' as const, prune, endKeys: null, hash };
+    const order = { text: content, plan, part, clients: 'any' as const, prune, endKeys: null, hash: part ? null : hash };
     const give = async (): Promise<Spread[]> => {
       const places = await placesOfNamespace(context, wanted.namespaceid, file);
       if (!plain) await checkEncrypted(context, places);

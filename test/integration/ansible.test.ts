@@ -1,0 +1,169 @@
+// The modules of packaging/ansible with real daemons: the playbook of docs/HYPERVISORS.md in check mode, then for the first, the second and
+// a third time with other sizes, what the modules refuse, and the end of everything. Skipped without ansible-core.
+
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { programVersion } from '@rsio/base/lib/version';
+import { beforeEach, expect, it } from 'vitest';
+import { clientConfig, ENCRYPTED, keyOf, startServer } from '../support/hosts/configs.ts';
+import { emptyPool } from '../support/hosts/empty-pool.ts';
+import type { Host } from '../support/hosts/host.ts';
+import { useHosts } from '../support/hosts/hosts.ts';
+import { launcher, needTool, run, type RunResult } from '../support/programs/programs.ts';
+
+const PACKAGING = fileURLToPath(new URL('../../packaging', import.meta.url));
+const PLAYBOOK = path.join(PACKAGING, 'examples/volumes.yml');
+const MODULES = ['rsio_volume', 'rsio_mirror', 'rsio_client', 'rsio_namespace'];
+const NAMES = ['big-9', 'big-8', 'big-7'];
+const PLAY_MS = 120_000;
+const TEST_MS = 300_000;
+const MIB = 1024 * 1024;
+
+const hosts = useHosts();
+let servers: Host[];
+let admin: Host;
+
+beforeEach(async (context) => {
+  needTool(context, 'ansible-playbook', 'ansible-core');
+  const network = await hosts.network(1);
+  const addresses = [10, 11, 12].map((last) => network.subnets[0]!.address(last));
+  servers = [];
+  for (const [index, address] of addresses.entries()) {
+    const host = hosts.host();
+    const pools = { fast: { path: await emptyPool(host) } };
+    const clients = { 'big-2': keyOf('big-2') };
+    const own = { name: NAMES[index]!, server: { serverid: String(index + 1) }, volumes: {}, pools, clients, rights: { 'big-2': 'admin' } };
+    await startServer(host, { ...network, serverAddresses: [address] }, own);
+    servers.push(host);
+  }
+  admin = hosts.host();
+  admin.writeConfig('rsiod', clientConfig(network, { serverAddresses: addresses, defaults: ENCRYPTED }));
+  await admin.start('rsiod');
+  await admin.pathsUp(addresses.length);
+  for (const folder of ['collections/ansible_collections/osl', 'keys', 'tools']) mkdirSync(admin.file(folder), { recursive: true });
+  symlinkSync(path.join(PACKAGING, 'ansible'), admin.file('collections/ansible_collections/osl/rsio'));
+  symlinkSync(launcher('rsconfig'), admin.file('tools/rsconfig'));
+  for (const name of ['db-1', 'db-2']) writeFileSync(admin.file(`keys/${name}`), `${keyOf(name)}\n`, { mode: 0o600 });
+}, PLAY_MS);
+
+/** Runs a program of Ansible on the administrator's host. */
+function ansible(program: string, ...args: readonly string[]): Promise<RunResult> {
+  const env = {
+    RSIO_ROOT: admin.root,
+    HOME: admin.root,
+    PATH: `${admin.file('tools')}:${process.env['PATH'] ?? ''}`,
+    ANSIBLE_COLLECTIONS_PATH: admin.file('collections'),
+    ANSIBLE_NOCOLOR: '1',
+    ANSIBLE_PIPELINING: '1',
+    ANSIBLE_PYTHON_INTERPRETER: '/usr/bin/python3',
+    PYTHONDONTWRITEBYTECODE: '1',
+  };
+  return run(program, args, { timeoutMs: PLAY_MS, env });
+}
+
+async function play(file: string, ...more: readonly string[]): Promise<string> {
+  const { stdout, stderr } = await ansible('ansible-playbook', '-i', 'localhost,', '-c', 'local', file, ...more);
+  return stdout + stderr;
+}
+
+const example = (size: string, ...more: readonly string[]): Promise<string> =>
+  play(PLAYBOOK, '-e', JSON.stringify({ rsio_size: size, rsio_keys: admin.file('keys') }), ...more);
+
+/** Runs a playbook with these tasks, all of them even if some fail. */
+function tasks(...given: readonly Readonly<Record<string, object>>[]): Promise<string> {
+  const file = admin.file('tasks.yml');
+  writeFileSync(file, JSON.stringify([{ hosts: 'all', gather_facts: false, ignore_errors: true, tasks: given }]));
+  return play(file);
+}
+
+const changed = (said: string): string => /ok=\d+ +changed=\d+ .*failed=\d+ .*ignored=\d+/.exec(said)?.[0].replaceAll(/ +/g, ' ') ?? said;
+const done = (count: number, all = 4): unknown => expect.stringMatching(new RegExp(`^ok=${all} changed=${count} .*failed=0 .*ignored=0$`));
+
+async function state(): Promise<unknown> {
+  const { attachments } = await admin.call('local', {});
+  const clients = [];
+  for (const server of servers) {
+    const { clients: its } = JSON.parse(await server.rsadmWell('client', 'list', '--json')) as { clients: { name: string }[] };
+    const names = its.map(({ name }) => name);
+    clients.push(names.toSorted().join(' '));
+  }
+  const sizes = attachments.map(({ name, blocks, blockSizeBytes }) => [name, (blocks * blockSizeBytes) / MIB] as const);
+  return { sizes: Object.fromEntries(sizes), clients: [...new Set(clients)] };
+}
+
+it('the playbook: nothing in check mode, then everything, then no change, then other sizes, and the end', {
+  timeout: TEST_MS,
+}, async () => {
+  const nothing = { sizes: {}, clients: ['big-2'] };
+  expect(changed(await example('16m', '--check'))).toEqual(expect.stringMatching(/^ok=3 changed=3 .*failed=0 .*ignored=0$/));
+  expect(await state()).toEqual(nothing);
+  const first = await example('16m', '-vvv');
+  expect(changed(first)).toEqual(done(3));
+  expect(first).not.toContain(keyOf('db-1'));
+  const all = { clients: ['big-2 db-1 db-2'] };
+  expect(await state()).toEqual({ sizes: { logs: 16, db: 16 }, ...all });
+  expect(changed(await example('16m'))).toEqual(done(0));
+  const compared = await example('32m', '--check', '--diff');
+  expect(compared).toMatch(new RegExp(`-.*"size": ${16 * MIB}[^]*\\+.*"size": ${32 * MIB}`));
+  expect(await state()).toEqual({ sizes: { logs: 16, db: 16 }, ...all });
+  expect(changed(await example('32m'))).toEqual(done(2));
+  expect(await state()).toEqual({ sizes: { logs: 32, db: 32 }, ...all });
+  const { volume } = JSON.parse(await admin.rsconfigWell('volume', 'show', 'logs', '--json')) as { volume: object };
+  expect(volume).toMatchObject({ note: 'kept by Ansible', schedule: { text: 'hourly keep 24, daily keep 7' } });
+  expect(await example('16m')).toContain('Volume logs has 33554432 bytes, and a volume never becomes smaller');
+
+  const volumeTask = (more: object): Record<string, object> => ({ 'osl.rsio.rsio_volume': { name: 'logs', ...more } });
+  const mirrorTask = (more: object): Record<string, object> => ({ 'osl.rsio.rsio_mirror': { name: 'db', ...more } });
+  const refused = await tasks(
+    ...[volumeTask({ state: 'absent' }), volumeTask({ pool: 'slow' }), mirrorTask({ servers: ['big-9', 'big-7'] })],
+    { 'osl.rsio.rsio_volume': { name: 'db', size: '1m' } },
+  );
+  for (const part of [
+    'E_IN_USE',
+    'is in pool fast and not in slow',
+    'its replicas are on big-8, big-9',
+    'db is a mirror: use osl.rsio.rsio_mirror',
+  ])
+    expect(refused).toContain(part);
+  const gone = [
+    volumeTask({ state: 'detached' }),
+    volumeTask({ state: 'absent' }),
+    mirrorTask({ state: 'detached' }),
+    mirrorTask({ state: 'absent', remove_volumes: true }),
+    { 'osl.rsio.rsio_client': { name: 'db-1', state: 'absent' } },
+    { 'osl.rsio.rsio_client': { name: 'db-2', state: 'absent' } },
+  ];
+  expect(changed(await tasks(...gone))).toEqual(done(6, 6));
+  expect(await state()).toEqual(nothing);
+  expect(changed(await tasks(...gone))).toEqual(done(0, 6));
+});
+
+it('a client gets another key, and a namespace is kept by its file', { timeout: TEST_MS }, async () => {
+  const client = (more: object): Record<string, object> => ({ 'osl.rsio.rsio_client': { name: 'db-1', ...more } });
+  expect(await tasks(client({ rights: 'manage' }))).toContain('No client db-1 on server big-9');
+  expect(changed(await tasks(client({ key: keyOf('db-1'), iops: '500' })))).toEqual(done(1, 1));
+  expect(changed(await tasks(client({ rights: 'manage pool=fast' })))).toEqual(done(1, 1));
+  expect(changed(await tasks(client({ key: keyOf('db-1'), rights: 'manage pool=fast' })))).toEqual(done(0, 1));
+  const text = `[namespace osl]\nnamespaceid = 200\n[client big-2]\nkey = ${keyOf('big-2')}\nrights = admin\n[client db-1]\nkey = ${keyOf('other')}\n`;
+  const kept = { 'osl.rsio.rsio_namespace': { content: text } };
+  const said = await tasks(kept);
+  expect(changed(said)).toEqual(done(1, 1));
+  expect(said).not.toContain(keyOf('other'));
+  expect(changed(await tasks(kept))).toEqual(done(0, 1));
+  const { servers: shown } = JSON.parse((await admin.rsconfig('drift', '--json')).stdout) as { servers: { secondKeys: object[] }[] };
+  expect(shown.map(({ secondKeys }) => secondKeys)).toEqual(NAMES.map(() => [expect.objectContaining({ client: 'db-1', isNewer: true })]));
+  await servers[2]!.stop('rssrv');
+  const away = await tasks({ 'osl.rsio.rsio_namespace': { content: `${text}iops = 70\n`, wait: '1s' } });
+  expect(away).toContain('FAILED!');
+  expect(away).toContain('big-7 is away');
+});
+
+it('each module has a manual, and the collection the version of the product', { timeout: TEST_MS }, async () => {
+  for (const name of MODULES) {
+    const { code, stdout } = await ansible('ansible-doc', '--json', `osl.rsio.${name}`);
+    const { [`osl.rsio.${name}`]: manual } = JSON.parse(stdout) as Record<string, { doc: { options: object }; examples: string }>;
+    expect([code, Object.keys(manual!.doc.options).includes('rsconfig'), manual!.examples.includes(name)]).toEqual([0, true, true]);
+  }
+  expect(readFileSync(path.join(PACKAGING, 'ansible/galaxy.yml'), 'utf8')).toContain(`\nversion: ${programVersion()}\n`);
+});
