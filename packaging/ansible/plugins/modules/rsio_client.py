@@ -12,7 +12,7 @@ description:
   - The task fails if a server is away or refuses the order. A server refuses to remove a client that holds a volume there.
   - If all clients stand in one file, use M(osl.rsio.rsio_namespace) instead, because C(rsconfig drift) compares the servers with that file.
   - The client of the managed host needs the right C(admin). Run the module on one host.
-author: OSL
+author: OSL (@osl)
 options:
   name:
     description: Name of the client.
@@ -58,8 +58,10 @@ options:
     default: rsconfig
 attributes:
   check_mode:
+    description: In check mode, the module changes nothing and says what it would change.
     support: full
   diff_mode:
+    description: The module shows the difference.
     support: full
 """
 

@@ -11,7 +11,7 @@ description:
   - Servers and witness of a mirror that exists are compared and never changed, because a replica is replaced only by a person who knows why
     (C(rsconfig mirror replace), C(rsconfig mirror add), C(rsconfig mirror witness)).
   - The client of the managed host needs the right C(manage) at the servers of the replicas.
-author: OSL
+author: OSL (@osl)
 options:
   name:
     description: Name of the mirror.
@@ -56,8 +56,10 @@ options:
     default: rsconfig
 attributes:
   check_mode:
+    description: In check mode, the module changes nothing and says what it would change.
     support: full
   diff_mode:
+    description: The module shows the difference.
     support: full
 """
 

@@ -11,7 +11,7 @@ description:
   - If a client has another key at a server than in the file, the server accepts both. A later run ends the other key when the client uses that of the file.
   - The task fails if a server is away or refuses the file. What one server refuses is done at none.
   - The client of the managed host needs the right C(admin). Run the module on one host.
-author: OSL
+author: OSL (@osl)
 options:
   src:
     description: The file, on the managed host. Names of key files in it are relative to its folder.
@@ -37,8 +37,10 @@ options:
     default: rsconfig
 attributes:
   check_mode:
+    description: In check mode, the module changes nothing and says what it would change.
     support: full
   diff_mode:
+    description: The module shows the difference.
     support: full
 """
 

@@ -12,7 +12,7 @@ description:
     that may have it.
   - A volume never becomes smaller. A removed volume can be brought back for a day with C(rsconfig volume restore).
   - The client of the managed host needs the right C(manage) to change volumes, and none to attach what it is offered.
-author: OSL
+author: OSL (@osl)
 options:
   name:
     description: Name of the volume.
@@ -66,8 +66,10 @@ options:
     default: rsconfig
 attributes:
   check_mode:
+    description: In check mode, the module changes nothing and says what it would change.
     support: full
   diff_mode:
+    description: The module shows the difference.
     support: full
 """
 
