@@ -6,6 +6,7 @@
 import { rmSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { afterAll, afterEach, expect, inject, vi } from 'vitest';
+import { FileChanges } from './file-changes.ts';
 import { MACHINE_PATH_VARIABLE } from './needs.ts';
 import { changedSince, picture } from './process-picture.ts';
 import { makeFilesQuick } from './quick-files.ts';
@@ -33,6 +34,9 @@ if (!Object.hasOwn(vi, PATIENT)) {
 // Vitest itself resets mocks and modules only before a file that has its own process.
 (globalThis as unknown as { readonly __vitest_mocker__: { reset(): void } }).__vitest_mocker__.reset();
 vi.resetModules();
+const changes = new FileChanges(globalThis);
+// The hooks of the last file may not have run.
+changes.end();
 const { folder, machinePath } = inject('programs');
 const named = join(folder, String(process.pid));
 process.env[MACHINE_PATH_VARIABLE] = machinePath;
@@ -45,5 +49,6 @@ afterAll(() => {
 });
 afterEach(() => rmSync(named, { recursive: true, force: true }));
 const testPath = expect.getState().testPath ?? '';
-if (WITH_QUICK_FILES.test(testPath)) afterAll(makeFilesQuick());
-if (!WITH_REAL_SYNCS.test(testPath)) afterAll(makeSyncsQuick());
+afterAll(() => changes.end());
+if (WITH_QUICK_FILES.test(testPath)) changes.make(makeFilesQuick);
+if (!WITH_REAL_SYNCS.test(testPath)) changes.make(makeSyncsQuick);
