@@ -4,6 +4,7 @@
 
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { KEY_NEW_CHARS } from '@rsio/common/config/schema/limits';
 import { rssrvPaths } from '@rsio/common/config/root-paths';
 import { beforeEach, expect, it } from 'vitest';
 import { clientConfig, ENCRYPTED, keyOf, startServer } from '../support/hosts/configs.ts';
@@ -180,7 +181,20 @@ it('a client gets another key at all servers under I/O, and its old key ends whe
     expect.stringMatching(/pi-1: The key of client venus in the file has ended on server pi-1: write/),
   ]);
   for (const server of servers) expect(configOf(server)).toContain(`venus ${key}\n`);
+
+  // The client gets another name everywhere when it has stopped, and nowhere before.
+  const connected = await admin.rsconfig('client', 'rename', 'venus', 'mars');
+  expect([connected.code, connected.stderr]).toEqual([1, expect.stringMatching(/pi-1: Client venus holds 1 volume/)]);
+  expect(connected.stderr).toMatch(/pi-2: (Client venus is connected|Not done, because)/);
+  for (const server of servers) expect(configOf(server)).toContain(`venus ${key}\n`);
+  await venus.rsconfigWell('-d', 'db');
   await venus.stop('rsiod');
+  const renamed = 'pi-1: client venus is mars now\npi-2: client venus is mars now\npi-3: client venus is mars now\n';
+  await expect.poll(async () => (await admin.rsconfig('client', 'rename', 'venus', 'mars')).stdout, { timeout: 30_000 }).toBe(renamed);
+  expect(await admin.rsconfigWell('client', 'rename', 'venus', 'mars')).toBe(renamed);
+  for (const server of servers) expect(configOf(server)).toContain(`mars ${key}\n`);
+  const { volume } = JSON.parse(await admin.rsconfigWell('volume', 'show', 'db', '--json')) as { volume: { owner: string } };
+  expect(volume.owner).toBe('mars');
 });
 
 it('a client cannot apply a file that shuts it out or stops another client, one without admin none, and no key goes over a plain path', async () => {
@@ -209,4 +223,31 @@ it('a client cannot apply a file that shuts it out or stops another client, one 
   await admin.rsconfigWell('reload');
   const plain = await admin.rsconfig('apply', written(VENUS));
   expect([plain.code, plain.stderr]).toEqual([1, expect.stringMatching(/are not encrypted, and the order has keys: set tls = on/)]);
+});
+
+it('two servers become peers of each other by one command', { timeout: 120_000 }, async () => {
+  const one = await admin.rsconfig('peer', 'add', 'pi-1', 'pi-9');
+  expect([one.code, one.stderr]).toEqual([2, expect.stringContaining('No server pi-9 in namespace osl: there are pi-1, pi-2, pi-3')]);
+  expect((await admin.rsconfig('peer', 'add', 'pi-1', 'pi-1')).code).toBe(2);
+  const connected = async (): Promise<unknown> => {
+    const lists = [];
+    for (const server of servers) {
+      const { peers } = JSON.parse(await server.rsadmWell('peer', 'list', '--json')) as { peers: { name: string; isConnected: boolean }[] };
+      lists.push(peers.map(({ name, isConnected }) => [name, isConnected]));
+    }
+    return lists;
+  };
+  const said = await admin.rsconfigWell('peer', 'add', 'pi-1', 'pi-2');
+  expect(said.split('\n')).toEqual([
+    'pi-1: client peer-pi-2 is added, with the right copy',
+    'pi-1: peer pi-2 is added',
+    'pi-2: client peer-pi-1 is added, with the right copy',
+    'pi-2: peer pi-1 is added',
+    '',
+  ]);
+  const [, key = ''] = /nodekey = (\S+)/.exec(configOf(servers[0]!).replaceAll(/ +/g, ' ')) ?? [];
+  expect([key.length, configOf(servers[1]!).includes(`peer-pi-1 ${key}\n`)]).toEqual([KEY_NEW_CHARS, true]);
+  await expect.poll(connected, { timeout: 30_000 }).toEqual([[['pi-2', true]], [['pi-1', true]], []]);
+  const again = await admin.rsconfig('peer', 'add', 'pi-2', 'pi-1');
+  expect([again.code, again.stderr]).toEqual([1, expect.stringContaining('Server pi-2 has a peer pi-1 already: nothing was changed')]);
 });

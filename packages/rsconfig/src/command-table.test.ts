@@ -14,7 +14,11 @@ import { COMMANDS } from './command-table.ts';
 /** Commands of no single method, by what they do. */
 const BY_HAND: Readonly<Record<string, readonly string[]>> = {
   'asks all servers': ['pool list', 'farm', 'servers', 'audit', 'drift'],
-  'gives an order to all servers': ['apply', ...['add', 'rights', 'set', 'rekey', 'remove'].map((order) => `client ${order}`)],
+  'gives an order to several servers': [
+    'apply',
+    'peer add',
+    ...['add', 'rights', 'set', 'rename', 'rekey', 'remove'].map((order) => `client ${order}`),
+  ],
   'edits or shows rscltcfg': [
     ...['interface add', 'interface remove', 'interface list', 'namespace add', 'namespace set', 'namespace remove'],
     ...['server add', 'server list', 'server remove', 'check', 'app add', 'app remove', 'gate add', 'gate remove', 'join'],

@@ -20,7 +20,7 @@ import { EXPLORE } from './commands/explore.ts';
 import { FARM } from './commands/farm.ts';
 import { POOL_LIST } from './commands/pools.ts';
 import { APPLY, DRIFT } from './commands/namespace-file/apply.ts';
-import { CLIENT_ADD, CLIENT_REKEY, CLIENT_REMOVE, CLIENT_RIGHTS, CLIENT_SET } from './commands/namespace-file/clients.ts';
+import { CLIENT_ADD, CLIENT_REKEY, CLIENT_REMOVE, CLIENT_RENAME, CLIENT_RIGHTS, CLIENT_SET } from './commands/namespace-file/clients.ts';
 import { SERVERS } from './commands/servers.ts';
 import { GATE_ADD, GATE_LIST, GATE_REMOVE, GATE_SECRET, GATE_SHOW } from './commands/gate.ts';
 import { TEST } from './commands/test-path.ts';
@@ -47,6 +47,7 @@ import { BACKUP } from './commands/backups/backup.ts';
 import { RESTORE } from './commands/backups/restore.ts';
 import { BACKUP_RUN } from './commands/backups/run.ts';
 import { BACKUP_VERIFY } from './commands/backups/verify.ts';
+import { PEER_ADD } from './commands/namespace-file/peers.ts';
 import { WATCH } from './commands/watch/watch.ts';
 import { DOCTOR } from './commands/doctor.ts';
 import { JOIN } from './commands/join.ts';
@@ -55,7 +56,10 @@ import { JOIN } from './commands/join.ts';
 export const GROUPS: readonly (readonly [heading: string, commands: readonly ConfigCommand[]])[] = [
   ['Volumes', [LOCAL, QUERY, ATTACH, DETACH, SWITCH]],
   ['Volumes of the servers', [...VOLUME_COMMANDS, POOL_LIST, FARM, SERVERS]],
-  ['Clients and settings of all servers', [APPLY, DRIFT, CLIENT_ADD, CLIENT_RIGHTS, CLIENT_SET, CLIENT_REKEY, CLIENT_REMOVE]],
+  [
+    'Clients and settings of all servers',
+    [APPLY, DRIFT, CLIENT_ADD, CLIENT_RIGHTS, CLIENT_SET, CLIENT_RENAME, CLIENT_REKEY, CLIENT_REMOVE, PEER_ADD],
+  ],
   [
     'Mirrors',
     [

@@ -33,12 +33,12 @@ export interface SpreadOrder extends Pick<Params, 'text' | 'plan' | 'part' | 'cl
 }
 
 /** Errors of a server that is away, or of a release without the method. The other servers go on without it. */
-const MAY_PASS: readonly string[] = [
+export const MAY_PASS: readonly string[] = [
   ...['E_NO_PATH', 'E_NO_SESSION', 'E_TIMEOUT', 'E_RESET', 'E_UNREACHABLE', 'E_SHUTTING_DOWN', 'E_NOT_RUNNING', 'E_BUSY'],
   ...['E_USAGE', 'E_VERSION'],
 ];
 
-function notDone(refusal: RsError | null): RsError {
+export function notDone(refusal: RsError | null): RsError {
   return new RsError(refusal?.code ?? 'E_BUSY', `Not done, because another server refuses: ${refusal?.message ?? ''}`);
 }
 

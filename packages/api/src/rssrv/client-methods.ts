@@ -3,7 +3,7 @@
 
 import { SERVER_CHANGE_MS, SESSION_END_MS } from '@rsio/common/control/limits';
 import { flagParam, type Param } from '@rsio/common/control/method-table';
-import { count, filledText, flag, list, object, orNull, text } from '@rsio/base/lib/shape';
+import { count, filledText, flag, list, object, optional, orNull, text } from '@rsio/base/lib/shape';
 import { volumeName, universe } from './params.ts';
 import { serverMethod } from './server-method.ts';
 import { CLIENT } from '../views/views.ts';
@@ -132,11 +132,22 @@ acknowledged writes, although only the client can send these writes again. For
 /** The method may be executed twice without harm. */
 export const CLIENT_NAME_METHODS = {
   'client-rename': serverMethod({
-    help: 'Gives a client another name in the volumes and snapshots of the pools; it must have no session, hold, fence and job. rssrvcfg gets the name afterwards',
+    help: 'Gives a client another name in the volumes and snapshots of the pools; it must have no session, hold, fence and job',
     right: 'admin',
     repeats: 'harmless',
-    params: { name: client, to: client },
-    result: object({ name: text(), to: text(), volumes: count('Volumes that named it'), snapshots: count('Snapshots that it had made') }),
+    params: {
+      name: client,
+      to: client,
+      file: { ...flagParam, what: 'true to rename it in rssrvcfg, too; false if the sender does that afterwards' },
+      plan: { ...flagParam, what: 'true to change nothing, and only to say what prevents it' },
+    },
+    result: object({
+      name: text(),
+      to: text(),
+      volumes: count('Volumes that named it'),
+      snapshots: count('Snapshots that it had made'),
+      held: optional(count('Volumes that it has attached under its old name meanwhile; missing: an earlier release')),
+    }),
     waitMs: SERVER_CHANGE_MS,
     command: { byHand: 'client rename', because: 'it edits rssrvcfg, too' },
   }),

@@ -27,7 +27,7 @@ function peersTable(peers: readonly PeerView[]): string {
 export const PEER_METHODS = {
   'peer-list': serverMethod({
     help: 'The peers of this server, and their connections',
-    right: null,
+    right: 'admin',
     reads: true,
     params: {},
     result: object({ peers: list(PEER) }),

@@ -267,8 +267,13 @@ export function changeClientLimits(
 }
 
 /** Throws E_CONFIG unless a section of one of these types has a line for the client. */
-function checkClient({ sections }: IniDocument, name: string, types: readonly string[]): void {
-  const isThere = sections.some(({ type, contents }) => types.includes(type ?? '') && contents.some(({ text }) => nameOf(text) === name));
+/** Tells whether a section of one of these types has a line of the client. */
+export function hasClient({ sections }: IniDocument, name: string, types: readonly string[] = ['clients']): boolean {
+  return sections.some(({ type, contents }) => types.includes(type ?? '') && contents.some(({ text }) => nameOf(text) === name));
+}
+
+function checkClient(document: IniDocument, name: string, types: readonly string[]): void {
+  const isThere = hasClient(document, name, types);
   if (!isThere) throw new RsError('E_CONFIG', `No client ${quoteText(name)} in [clients]: rsadm client list shows the clients`);
 }
 

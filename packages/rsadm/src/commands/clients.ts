@@ -134,7 +134,7 @@ need the new name, too.`,
   run: async (context, _, [name = '', to = '']) => {
     const edit = (document: Parameters<typeof removeClient>[0]) => renameClient(document, name, to);
     checkServerFile(context, edit);
-    const { volumes, snapshots } = await context.call('client-rename', { name, to });
+    const { volumes, snapshots } = await context.call('client-rename', { name, to, file: false, plan: false });
     await changeServerFile(context, edit);
     context.out(`client ${name} is ${to} now: ${plural(volumes, 'volume')} and ${plural(snapshots, 'snapshot')} of pools named it\n`);
     const held = await heldBy(context, name);

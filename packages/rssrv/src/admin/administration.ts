@@ -56,7 +56,7 @@ import type { ChangeQueue } from './change-queue.ts';
 import { accessHandlers } from './access-handlers.ts';
 import { Audit, type Order } from './audit.ts';
 import { clientHandlers, type ClientPorts } from './client-handlers.ts';
-import { clientNameHandlers } from './client-rename.ts';
+import { clientNameHandlers, type RenameFile } from './client-rename.ts';
 import { farmHandlers } from './farm-handlers.ts';
 import { Inventory } from './inventory.ts';
 import { STORED_FORM } from './namespace/applied-file.ts';
@@ -223,6 +223,7 @@ export class Administration {
       snapshots: this.snapshots,
       pools: () => pools.states,
       around: (wanted, make) => this.triggers.around(wanted, () => undefined, make),
+      tried: (method, params, error) => this.audit.byServer('schedule', method, params, error),
       change: (work, what) => ports.changes.runOwn(work, what),
     });
     this.upkeep = new PoolUpkeep({ ...ports, pools, verbs: this.verbs, measured: () => this.look() });
@@ -241,20 +242,15 @@ export class Administration {
     });
   }
 
-  private newNamespaces(): NamespaceFiles {
+  /** Edits rssrvcfg for orders, as rsadm does for persons. */
+  private configFile(): RenameFile {
     const { ports } = this;
-    const { clock, log, paths } = ports;
-    const { configFile } = paths;
+    const { configFile } = ports.paths;
     const call = async (method: 'config-check' | 'reload', params: object, by: string): Promise<never> =>
       (method === 'reload'
         ? { applied: await ports.reload(by) }
         : await ports.checkConfig((params as { readonly text: string }).text)) as never;
-    return new NamespaceFiles({
-      clock,
-      log,
-      store: (current) => new StateFile(paths.namespaceFile, STORED_FORM, current),
-      hash: hashLater,
-      config: () => ports.config(),
+    return {
       document: () => openConfigFile(configFile).document,
       check: (text) => ports.checkConfig(text),
       change: (edit, by) =>
@@ -262,6 +258,19 @@ export class Administration {
           { configFile, call: (method, params) => call(method, params, by), out: () => undefined, note: () => undefined },
           edit,
         ),
+    };
+  }
+
+  private newNamespaces(): NamespaceFiles {
+    const { ports } = this;
+    const { clock, log, paths } = ports;
+    return new NamespaceFiles({
+      ...this.configFile(),
+      clock,
+      log,
+      store: (current) => new StateFile(paths.namespaceFile, STORED_FORM, current),
+      hash: hashLater,
+      config: () => ports.config(),
       clients: () => this.inventory.clients(),
       checkFence: (client) => ports.clients.fences.check(client),
     });
@@ -371,6 +380,11 @@ export class Administration {
     this.triggers.event(event);
   }
 
+  /** Called when a reload has ended that no order has asked for. `by`: who has, such as SIGHUP. */
+  reloaded(by: string, applied: readonly string[], error: RsError | null): void {
+    this.audit.byServer(by, 'reload', {}, error, { applied });
+  }
+
   /** Called when the free space of the pools was measured. */
   spaceMeasured(): void {
     this.upkeep.judgeSpace();
@@ -455,7 +469,7 @@ export class Administration {
       ...this.replications.handlers(logged, (pool, manifest) => inventory.viewOf(pool, manifest), asker),
       ...haltHandlers(log, this.ports.halts, (volume) => inventory.show(volume), asker),
       ...accessHandlers(logged, verbs, clients, asker),
-      ...clientNameHandlers(logged, verbs, clients, (node) => this.jobs.openIdsOf(node), asker),
+      ...clientNameHandlers(logged, verbs, clients, (node) => this.jobs.openIdsOf(node), this.configFile(), asker),
       ...clientHandlers(ports, clients, inventory, asker),
       ...this.namespaces.handlers(asker),
       ...observingHandlers(this.ports),

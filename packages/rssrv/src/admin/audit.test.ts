@@ -277,6 +277,24 @@ test('a refused rename changes nothing, and the orders before a rename are found
   expect(await found('other')).toEqual([]);
 });
 
+test('what the server does by itself has entries at the rate of one client, with what failed', async () => {
+  const snapshots = [{ name: 'oracle', universe: 0, snapshot: 'hourly-1' }];
+  audit.byServer('schedule', 'volume-snapshot', { snapshots }, null);
+  audit.byServer('schedule', 'volume-snapshot', { snapshots }, new RsError('E_SPACE', 'Pool fast is full'));
+  audit.byServer('SIGHUP', 'reload', {}, null, { applied: ['client big-2 is added'] });
+  await turns();
+  expect(
+    kept.map(([book, { who, order: what, volume, outcome, why, changes }]) => [book, who, what, volume, outcome, why, changes]),
+  ).toEqual([
+    ['clients', 'schedule', 'volume-snapshot', 'oracle', 'done', null, []],
+    ['clients', 'schedule', 'volume-snapshot', 'oracle', 'E_SPACE', 'Pool fast is full', []],
+    ['clients', 'SIGHUP', 'reload', null, 'done', null, ['client big-2 is added']],
+  ]);
+  for (let left = 10_000; left > 0; left--) audit.byServer('schedule', 'volume-snapshot', { snapshots }, null);
+  await turns();
+  expect(kept.length).toBeLessThan(5_000);
+});
+
 test('a disk that fails delays no order, and the log names the order', async () => {
   failure = new Error('no space left on device');
   expect(await audit.around(order('volume-stop'), async () => 'stopped')).toBe('stopped');

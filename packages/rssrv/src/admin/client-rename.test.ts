@@ -1,13 +1,14 @@
 // Tests that a client gets another name in each place of the pools that names it, also if the server stops at any step, and that a client that
 // could write keeps its name. rssrvcfg-edit.test.ts tests the file.
 
+import { type IniDocument, parseIni, printIni } from '@rsio/common/config/reader/ini-document';
 import { expect, test } from 'vitest';
 import { clientAsker, LOCAL_ASKER } from '../pools/asker.ts';
 import { directory, open, scenes, usePoolDirectory } from '../testing/pool-directory.ts';
 import type { PoolScene } from '../testing/pool-scene.ts';
 import { tenantsOf } from '../testing/asking.ts';
 import { WHOLE_TURN } from '../testing/whole-turn.ts';
-import { clientNameHandlers, type RenamePorts } from './client-rename.ts';
+import { clientNameHandlers, type RenameFile, type RenamePorts } from './client-rename.ts';
 import type { LoggedChanges } from './logged-changes.ts';
 
 usePoolDirectory();
@@ -15,11 +16,31 @@ usePoolDirectory();
 const BIG_2 = clientAsker('big-2', tenantsOf('big-2'));
 const IDLE: RenamePorts = { fences: { has: () => false }, holds: { heldBy: () => [] }, sessions: { isThere: () => false } };
 
-function rename(scene: PoolScene, ports: Partial<RenamePorts> = {}, jobs: readonly string[] = [], asker = LOCAL_ASKER): Promise<unknown> {
+const CONFIG = '[clients]\nbig-2 0xkey\n';
+/** An rssrvcfg in memory. */
+function fileOf(text: string): RenameFile & { text: string; readonly checked: string[] } {
+  const file = {
+    text,
+    checked: [] as string[],
+    document: () => parseIni(file.text),
+    check: (next: string) => Promise.resolve(file.checked.push(next)),
+    change: (edit: (document: IniDocument) => IniDocument) => Promise.resolve((file.text = printIni(edit(parseIni(file.text))))),
+  };
+  return file;
+}
+const NO_FILE = fileOf('');
+
+function rename(
+  scene: PoolScene,
+  ports: Partial<RenamePorts> = {},
+  jobs: readonly string[] = [],
+  asker = LOCAL_ASKER,
+  { file, plan }: { readonly file: RenameFile | null; readonly plan: boolean } = { file: null, plan: false },
+): Promise<unknown> {
   const changes = { run: (work: () => Promise<unknown>) => work(), note: () => undefined, by: 'a test' } as unknown as LoggedChanges;
   const ofName = (name: string): readonly string[] => (name === 'big-2' ? jobs : []);
-  const handlers = clientNameHandlers(changes, scene.verbs, { ...IDLE, ...ports }, ofName, asker);
-  return Promise.resolve().then(() => handlers['client-rename']({ name: 'big-2', to: 'mars' }));
+  const handlers = clientNameHandlers(changes, scene.verbs, { ...IDLE, ...ports }, ofName, file ?? NO_FILE, asker);
+  return Promise.resolve().then(() => handlers['client-rename']({ name: 'big-2', to: 'mars', file: file !== null, plan }));
 }
 
 async function filled(reached?: (step: string) => void): Promise<PoolScene> {
@@ -34,7 +55,7 @@ async function filled(reached?: (step: string) => void): Promise<PoolScene> {
 
 test('it has the new name in all places, durably, and told twice, nothing changes', async () => {
   const scene = await filled();
-  expect(await rename(scene)).toEqual({ name: 'big-2', to: 'mars', volumes: 2, snapshots: 1 });
+  expect(await rename(scene)).toEqual({ name: 'big-2', to: 'mars', volumes: 2, snapshots: 1, held: 0 });
   const now = scene.picture();
   expect(now).toContain('"clients":["mars","venus"]');
   expect(now).toContain('"takeOver":["mars"]');
@@ -106,4 +127,35 @@ test('a client that is a server of a replication keeps its name, and each refusa
 
 test('a client without the right admin renames no client', async () => {
   await expect(rename(await open(), {}, [], BIG_2)).rejects.toMatchObject({ code: 'E_RIGHTS' });
+});
+
+test('with the file, the pools have the new name before the file, a plan changes nothing, and told twice, nothing changes', async () => {
+  const scene = await filled();
+  const file = fileOf(CONFIG);
+  const before = scene.picture();
+  await rename(scene, {}, [], LOCAL_ASKER, { file, plan: true });
+  expect([file.text, scene.picture()]).toEqual([CONFIG, before]);
+  expect(file.checked).toEqual(['[clients]\nmars 0xkey\n']);
+  const held = { ...IDLE, holds: { heldBy: (name: string) => (name === 'big-2' ? ['db@0'] : []) } };
+  await expect(rename(scene, held, [], LOCAL_ASKER, { file, plan: true })).rejects.toThrow('holds 1 volume');
+  // The file cannot be changed: told again, the order is finished.
+  const broken = { ...file, document: () => parseIni(file.text), change: () => Promise.reject(new Error('Disk is full')) };
+  await expect(rename(scene, {}, [], LOCAL_ASKER, { file: broken, plan: false })).rejects.toThrow('Disk is full');
+  expect(scene.picture()).toContain('"clients":["mars","venus"]');
+  expect(file.text).toBe(CONFIG);
+  expect(await rename(scene, {}, [], LOCAL_ASKER, { file, plan: false })).toMatchObject({ volumes: 0 });
+  expect(file.text).toBe('[clients]\nmars 0xkey\n');
+  const now = scene.picture();
+  // Somebody has the old name now, and keeps what is its own.
+  await scene.create({ name: 'later' }, BIG_2);
+  expect(await rename(scene, {}, [], LOCAL_ASKER, { file, plan: false })).toEqual({
+    name: 'big-2',
+    to: 'mars',
+    volumes: 0,
+    snapshots: 0,
+    held: 0,
+  });
+  expect(scene.picture()).not.toBe(now);
+  expect(scene.picture()).toContain('"owner":"big-2"');
+  await expect(rename(scene, {}, [], LOCAL_ASKER, { file: fileOf('[clients]\n'), plan: false })).rejects.toThrow('No client "big-2"');
 });

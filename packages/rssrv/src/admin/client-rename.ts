@@ -1,7 +1,10 @@
-// Executes the method that gives a client another name in the pools: as owner, in lists of clients, and as maker of snapshots. rsadm changes
-// rssrvcfg afterwards. Invariants: a client that could write gets no other name, because its holds, fence and jobs are kept by the name. A pool
+// Executes the method that gives a client another name in the pools: as owner, in lists of clients, and as maker of snapshots; and in rssrvcfg
+// afterwards, unless rsadm does that. Invariants: a client that could write gets no other name, because its holds, fence and jobs are kept by the name. A pool
 // that cannot be changed prevents the whole change, before it begins. Told twice, it changes nothing.
 
+import type { IniDocument } from '@rsio/common/config/reader/ini-document';
+import { printIni } from '@rsio/common/config/reader/ini-document';
+import { hasClient, renameClient } from '@rsio/common/config/rssrvcfg-edit';
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { CLIENT_NAME_METHODS } from '@rsio/api/rssrv/client-methods';
 import { RsError } from '@rsio/base/lib/errors';
@@ -16,6 +19,7 @@ import { SnapshotFiles } from '../pools/snapshots/snapshot-files.ts';
 import type { Fences } from '../volumes/fences.ts';
 import type { Holds } from '../volumes/holds/holds.ts';
 import type { LoggedChanges } from './logged-changes.ts';
+import type { NamespacePorts } from './namespace/namespace-handlers.ts';
 
 export interface RenamePorts {
   readonly fences: Pick<Fences, 'has'>;
@@ -23,23 +27,41 @@ export interface RenamePorts {
   readonly sessions: { isThere(node: string): boolean };
 }
 
+/** Edits rssrvcfg. */
+export type RenameFile = Pick<NamespacePorts, 'document' | 'check' | 'change'>;
+
 /** `jobsOf` returns the ids of the jobs of a client that have not ended. */
 export function clientNameHandlers(
   changes: Pick<LoggedChanges, 'run' | 'note' | 'by'>,
   verbs: PoolVerbs,
   ports: RenamePorts,
   jobsOf: (node: string) => readonly string[],
+  file: RenameFile,
   asker: Asker,
 ): HandlersOf<typeof CLIENT_NAME_METHODS> {
+  const edit = (name: string, to: string) => (document: IniDocument) => renameClient(document, name, to);
   return {
-    'client-rename': async ({ name, to }) => {
+    'client-rename': async ({ name, to, file: isWhole, plan }) => {
       asker.needs('admin', 'rename clients');
-      const { volumes, snapshots } = await changes.run(async () => {
+      const document = isWhole ? file.document() : null;
+      // The pools have the new name before the file has it.
+      if (document !== null && !hasClient(document, name) && hasClient(document, to))
+        return { name, to, volumes: 0, snapshots: 0, held: 0 };
+      if (document !== null) await file.check(printIni(edit(name, to)(document)));
+      const checkBoth = (): void => {
         for (const one of [name, to]) checkIdle(one, ports, jobsOf(one));
+      };
+      if (plan) {
+        checkBoth();
+        return { name, to, volumes: 0, snapshots: 0, held: 0 };
+      }
+      const { volumes, snapshots } = await changes.run(async () => {
+        checkBoth();
         return renameInPools(verbs, name, to);
       }, `client ${name}, which is being renamed by ${changes.by}`);
       for (const one of volumes) changes.note(`client ${name} is ${to} now`, one);
-      return { name, to, volumes: volumes.length, snapshots };
+      if (isWhole) await file.change(edit(name, to), asker.by);
+      return { name, to, volumes: volumes.length, snapshots, held: ports.holds.heldBy(name).length };
     },
   };
 }

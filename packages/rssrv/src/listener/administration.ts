@@ -35,6 +35,7 @@ export function newAdministration(earlier: Earlier) {
     exclusive: (work) => changes.runOwn(work, 'a reload'),
     standingOf: (volume) => inForce.standingOf(volume),
     apply: (plan, next) => logs.along(() => inForce.apply(plan, next)),
+    ended: signals.reloaded.send,
     setLevel: (level) => logs.setLevel(level),
   });
   const administration = newCommands(earlier, inForce, reloader);
@@ -90,6 +91,7 @@ function newCommands(earlier: Earlier, inForce: ConfigInForce, reloader: Reloade
   signals.poolAnswers.listen((name) => void administration.poolAnswers(name));
   signals.peerConnected.listen(() => administration.replications.followers.soon());
   signals.groups.listen((groups) => administration.groupSockets.prepare(groups));
+  signals.reloaded.listen((by, applied, error) => administration.reloaded(by, applied, error));
   signals.metrics.listen((config) => administration.metrics.follow(config));
   return administration;
 }

@@ -2,6 +2,7 @@
 // is built; the start asserts that none is missing. Invariant: this is the only way from an object to a later one.
 
 import type { LocalGroups, RssrvConfig } from '@rsio/common/config/schema/types';
+import type { RsError } from '@rsio/base/lib/errors';
 import { Signal } from '@rsio/base/lib/signal';
 import type { GroupSocketChange } from '../admin/group-socket.ts';
 import type { ServedSession } from '../server/served-session.ts';
@@ -33,7 +34,8 @@ export function newSignals() {
     peerConnected: new Signal('a peer is connected'),
     addressCame: new Signal('the address of an interface exists now'),
 
-    // --- Asked by the configuration in force
+    // --- Asked and told by the configuration in force
+    reloaded: new Signal<[by: string, applied: readonly string[], error: RsError | null]>('a reload has ended that nobody waits for'),
     groups: new Signal<[groups: LocalGroups], Promise<GroupSocketChange>>('the groups get control sockets'),
     metrics: new Signal<[config: RssrvConfig], Promise<void>>('the metrics follow the configuration'),
   };

@@ -22,6 +22,7 @@ class Scene {
   config: RssrvConfig = parseRssrvConfig(this.text, 'rssrvcfg');
   failure: RsError | null = null;
   release: () => void = () => {};
+  readonly ended: string[] = [];
   isHeld = false;
   isWaiting = false;
   discarded = 0;
@@ -52,6 +53,7 @@ class Scene {
         this.config = next.config;
         this.applied.push(next.config.interfaces[0]?.address ?? '');
       },
+      ended: (by, changes, error) => void this.ended.push(`${by}: ${error?.code ?? changes.join()}`),
       setLevel: (level) => void this.said.push(`level ${level}`),
     });
   }
@@ -78,6 +80,11 @@ test('a reload reports the applied changes, or that nothing changed', async () =
     'Reload: nothing has changed',
     'Reload: interface if1 (10.0.0.1:5000) is closed; interface if1 (10.0.0.2:5000) was added',
   ]);
+  scene.text = 'nonsense';
+  await scene.reload();
+  await scene.reloader.request('client ops').catch(() => undefined);
+  const changes = 'interface if1 (10.0.0.1:5000) is closed,interface if1 (10.0.0.2:5000) was added';
+  expect(scene.ended).toEqual(['SIGHUP: ', `SIGHUP: ${changes}`, 'SIGHUP: E_CONFIG']);
 });
 
 test('a reload that changes keys, rights or clients is in the audit trail, with everybody who asked for it and without keys', async () => {

@@ -41,6 +41,8 @@ export interface ReloadPorts<Loaded extends LoadedConfig> {
   standingOf(volume: ServerVolumeConfig): VolumeStanding;
   /** Applies the whole plan, or throws and changes nothing. */
   apply(plan: ReloadPlan, next: Loaded): Promise<void>;
+  /** A reload has ended that nobody waits for. `error` is null if the file is in force now. */
+  ended(by: string, changes: readonly string[], error: RsError | null): void;
   /** Sets the log level of the listener and of all workers. */
   setLevel(level: LowestLevel): void;
 }
@@ -84,7 +86,10 @@ export class Reloader<Loaded extends LoadedConfig> {
 
   /** Reloads at once or, if a reload is in progress, once more after that reload. `by` is the asker, such as `SIGHUP`. */
   ask(by: string): void {
-    void this.request(by).catch(() => undefined);
+    void this.request(by).then(
+      (changes) => this.ports.ended(by, changes, null),
+      (thrown: unknown) => this.ports.ended(by, [], toRsError(thrown)),
+    );
   }
 
   /**

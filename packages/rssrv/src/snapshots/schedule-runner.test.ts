@@ -27,6 +27,7 @@ interface Bench {
   readonly scene: PoolScene;
   readonly runner: ScheduleRunner;
   readonly logged: string[];
+  readonly tried: string[];
   /** The error with which moments fail; null if they succeed. */
   trouble: string | null;
   /** Number of volumes of each moment. */
@@ -41,6 +42,7 @@ async function bench(startMs = START_MS, names = ['fast']): Promise<Bench> {
   const clock = new FakeClock(startMs);
   const moments: number[] = [];
   const logged: string[] = [];
+  const tried: string[] = [];
   const scene = await PoolScene.open(directory, {
     clock,
     names,
@@ -61,6 +63,7 @@ async function bench(startMs = START_MS, names = ['fast']): Promise<Bench> {
     snapshots: scene.snapshots,
     pools: () => scene.pools.states,
     around: (_wanted, make) => make(),
+    tried: (method, params, error) => tried.push(`${method} ${JSON.stringify(params)} ${error?.code ?? 'done'}`),
     change: (work, what) => queue.runOwn(work, what),
   });
   const found = (name: string) =>
@@ -72,6 +75,7 @@ async function bench(startMs = START_MS, names = ['fast']): Promise<Bench> {
     scene,
     runner,
     logged,
+    tried,
     moments,
     trouble: null,
     pass: async (ms) => {
@@ -98,6 +102,9 @@ test('a schedule makes its first snapshots at once, then one in each period, and
   for (let hour = 0; hour < 3; hour++) await one.pass(HOUR_MS);
   expect(one.names()).toEqual(['by-hand', 'daily-20261122T1005Z', 'hourly-20261122T1205Z', 'hourly-20261122T1305Z']);
   expect(one.logged).toContain('Removed by schedule: snapshot db@hourly-20261122T1005Z');
+  const made = (snapshot: string): string => `volume-snapshot {"snapshots":[{"name":"db","universe":0,"snapshot":"${snapshot}"}]} done`;
+  expect(one.tried.slice(0, 2)).toEqual([made('hourly-20261122T1005Z'), made('daily-20261122T1005Z')]);
+  expect(one.tried).toContain('volume-snapshot-remove {"name":"db","universe":0,"snapshot":"hourly-20261122T1005Z"} done');
   expect(one.state()).toEqual({
     text: 'hourly keep 2, daily keep 7',
     lastMs: START_MS + 3 * HOUR_MS,

@@ -4,7 +4,7 @@
 
 import { assert } from '@rsio/base/lib/assert';
 import type { Clock, Timer } from '@rsio/base/lib/clock';
-import { toRsError } from '@rsio/base/lib/errors';
+import { type RsError, toRsError } from '@rsio/base/lib/errors';
 import { plural } from '@rsio/base/lib/units';
 import type { Log } from '@rsio/base/log/log';
 import { eventOf } from '../events/event-log.ts';
@@ -28,6 +28,8 @@ export interface ScheduleRunnerPorts {
   pools(): readonly PoolState[];
   /** Runs the triggers that precede a snapshot, then `make`, which makes the snapshots, then the triggers that follow a snapshot. */
   around<T>(wanted: SnapshotsToMake, make: () => Promise<T>): Promise<T>;
+  /** Told what was tried by schedule. `error` is null if it is done. */
+  tried(method: 'volume-snapshot' | 'volume-snapshot-remove', params: object, error: RsError | null): void;
   /** Executes a change in its turn in the queue of changes. */
   change<T>(work: (turn: Turn) => Promise<T>, what: string): Promise<T>;
 }
@@ -176,6 +178,8 @@ export class ScheduleRunner {
     const snapshots = tried.map(({ snapshot }) => snapshot);
     if (tried.length === 0) return false;
     let isMade = false;
+    const tell = (error: RsError | null): void =>
+      ports.tried('volume-snapshot', { snapshots: snapshots.map(({ name, universe, snapshot }) => ({ name, universe, snapshot })) }, error);
     try {
       const make = async (turn: Turn): Promise<void> => {
         // Commands may have changed the volumes while the change waited for its turn.
@@ -193,9 +197,12 @@ export class ScheduleRunner {
       const what = `snapshots of ${plural(ids.length, 'volume')} by schedule`;
       await ports.around({ snapshots, by: null, isScheduled: true }, () => this.change(make, what));
       if (isMade) this.succeeded(tried);
+      if (isMade) tell(null);
       return isMade;
     } catch (thrown) {
-      this.failed(tried, toRsError(thrown).message);
+      const error = toRsError(thrown);
+      tell(error);
+      this.failed(tried, error.message);
       return false;
     }
   }
@@ -311,6 +318,8 @@ export class ScheduleRunner {
           if (record === undefined) return;
           await snapshots.remove({ id, snapshotId: record.id }, LOCAL_ASKER, null);
           log.info(`Removed by schedule: snapshot ${volumeText(found.manifest)}@${name}`);
+          const { name: volume, universe } = found.manifest;
+          this.ports.tried('volume-snapshot-remove', { name: volume, universe, snapshot: name }, null);
         }, `removing snapshot ${name} by schedule`);
       } catch (thrown) {
         skipped = `${name}: ${toRsError(thrown).message}`;

@@ -64,6 +64,7 @@ class NameLife {
         if (random(2) === 0) await this.rename();
         return make();
       },
+      tried: silent,
       change: (work, what) => queue.runOwn(work, what),
     });
   }

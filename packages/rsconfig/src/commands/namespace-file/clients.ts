@@ -1,24 +1,35 @@
 // The commands that change a client at all servers of a namespace at once. rsadm has the same commands for one server. Each is a part of a
 // file of the namespace (spread.ts). Invariants: a new key is printed only once, and only if a server has it; no other output has a key.
 
-import type { SpreadOrder } from '@rsio/api/manage/namespace-spread';
+import { MAY_PASS, notDone, type SpreadOrder } from '@rsio/api/manage/namespace-spread';
+import { CLIENT_NAME_METHODS } from '@rsio/api/rssrv/client-methods';
+import { SERVER_CHANGE_MS } from '@rsio/common/control/limits';
 import { NAMESPACE_SECTIONS } from '@rsio/common/config/schema/namespace-sections';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { assignmentsOf } from '@rsio/common/cli/assignments';
 import { newKey } from '@rsio/common/cli/new-key';
-import { isName, NAME_ALLOWED, quoteText } from '@rsio/base/lib/units';
-import { object, orNull, text } from '@rsio/base/lib/shape';
+import { isName, NAME_ALLOWED, plural, quoteText } from '@rsio/base/lib/units';
+import { list, object, orNull, text } from '@rsio/base/lib/shape';
 import { RsError } from '@rsio/base/lib/errors';
 import { sleep } from '@rsio/base/lib/waiting';
 import { CLIENT_BACK_MS, WAIT_POLL_MS } from '../../limits.ts';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
 import { givenKey, keyFileOption } from '../../cli/key-input.ts';
 import { PLACE_OPTIONS, PLACE_SYNOPSIS } from '../server-volumes/door.ts';
-import { callAt, type Place, type PlaceFilter, placesOf } from '../server-volumes/servers.ts';
+import { askAll, callAt, type Place, type PlaceFilter, placesOf } from '../server-volumes/servers.ts';
 import { showSpread } from './apply.ts';
-import { checkEncrypted, PLAIN_OPTION, SPREAD, type Spread, spread, spreadJson } from './spread.ts';
+import { checkEncrypted, PLAIN_OPTION, type Entry, SPREAD, type Spread, spreadJson, spreadPart } from './spread.ts';
 
-type Entry = readonly [key: string, value: string];
+const RENAMED = object({
+  servers: list(
+    object({
+      namespace: text(),
+      server: text(),
+      error: orNull(object({ code: text('Stable: E_...'), message: text() }), 'Why the server has not done it; null: it has'),
+      result: orNull(CLIENT_NAME_METHODS['client-rename'].result),
+    }),
+  ),
+});
 
 /** Gives an order about one client to all servers of a namespace. */
 async function order(
@@ -31,22 +42,18 @@ async function order(
 ): Promise<Spread[]> {
   if (!isName(name)) throw usageError(`Wrong client name ${quoteText(name)}: allowed is ${NAME_ALLOWED}`);
   for (const [key, value] of entries) if (/[\r\n]/.test(value)) throw usageError(`Wrong ${key}: give it in one line`);
-  const { namespaces } = await context.call('query', { refresh: false });
-  const namespaceid = namespaces.find((one) => one.name === places[0]?.namespace)?.namespaceid ?? 0;
-  const lines = [`[namespace ${places[0]?.namespace ?? ''}]`, `namespaceid = ${namespaceid}`, `[client ${name}]`];
-  const content = [...lines, ...entries.map(([key, value]) => `${key} = ${value}`), ''].join('\n');
-  return spread(context, places, { text: content, plan: false, part: true, clients, prune: false, endKeys, hash: null });
+  return spreadPart(context, places, [{ header: `client ${name}`, entries }], { clients, endKeys });
 }
 
 /** Returns the servers of one namespace. Throws E_USAGE if there are several namespaces, and none is named. */
-async function serversOf(context: CommandContext, filter: PlaceFilter): Promise<Place[]> {
+export async function serversOf(context: CommandContext, filter: PlaceFilter): Promise<Place[]> {
   const places = await placesOf(context, filter);
   const names = [...new Set(places.map(({ namespace }) => namespace))];
   if (names.length > 1) throw usageError(`The client belongs to one namespace, and there are ${names.join(', ')}: give --namespace`);
   return places;
 }
 
-function ended(context: CommandContext, json: boolean, done: readonly Spread[]): number | undefined {
+export function ended(context: CommandContext, json: boolean, done: readonly Spread[]): number | undefined {
   const code = done.every(({ error }) => error === null) ? 0 : 1;
   if (json) return printJson(context, spreadJson(done)) ?? code;
   showSpread(context, done);
@@ -142,6 +149,46 @@ A server refuses the order while the client holds a volume there.`,
   operands: { min: 1, max: 1 },
   run: async (context, { server, namespace, json }, [name = '']) =>
     ended(context, json, await order(context, await serversOf(context, { server, namespace }), name, [['state', 'absent']], 'any')),
+});
+
+export const CLIENT_RENAME = defineCommand({
+  call: { by: 'words', words: 'client rename' },
+  synopsis: 'client rename OLD NEW [--namespace N]',
+  summary: 'gives a client another name at all servers',
+  details: `${ALL_SERVERS}
+First detach the volumes of the client and stop its rsiod (rsconfig stop). All
+servers are asked before one changes anything: the command is refused while the
+client holds a volume, is connected or fenced, or has a job. A server that is
+away keeps the old name until the command is given again. Then, on the client,
+rsconfig namespace set NAMESPACE nodename=NEW, and start rsiod. Write the new
+name into the file of the namespace, too.`,
+  options: { namespace: PLACE_OPTIONS.namespace, json: JSON_OPTION },
+  json: RENAMED,
+  operands: { min: 2, max: 2 },
+  run: async (context, { namespace, json }, [name = '', to = '']) => {
+    const places = await serversOf(context, { server: null, namespace });
+    const ask = (plan: boolean) => askAll(context, places, 'client-rename', { name, to, file: true, plan }, SERVER_CHANGE_MS);
+    const planned = await ask(true);
+    const refusal = planned.find(({ error }) => error !== null && !MAY_PASS.includes(error.code))?.error ?? null;
+    const done =
+      refusal === null ? await ask(false) : planned.map((one) => ({ ...one, result: null, error: one.error ?? notDone(refusal) }));
+    const servers = done.map(({ place, result, error }) => ({
+      namespace: place.namespace,
+      server: place.server,
+      error: error === null ? null : { code: error.code, message: error.message },
+      result,
+    }));
+    const code = servers.every(({ error }) => error === null) ? 0 : 1;
+    if (json) return printJson(context, { servers }) ?? code;
+    for (const { server, error, result } of servers) {
+      if (result === null) context.note(`${server}: ${error?.message ?? 'no answer'}`);
+      else context.out(`${server}: client ${result.name} is ${result.to} now\n`);
+      const held = result?.held ?? 0;
+      if (held > 0)
+        context.note(`${server}: ${name} has attached ${plural(held, 'volume')} meanwhile: rsadm client release ${name} there ends that`);
+    }
+    return code;
+  },
 });
 
 export const CLIENT_REKEY = defineCommand({

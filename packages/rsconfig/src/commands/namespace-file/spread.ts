@@ -65,6 +65,31 @@ export async function checkEncrypted(context: Context, places: readonly Place[])
   }
 }
 
+export type Entry = readonly [key: string, value: string];
+export interface Section {
+  readonly header: string;
+  readonly entries: readonly Entry[];
+}
+
+/** Gives an order about some clients and peers to servers of one namespace. */
+export async function spreadPart(
+  context: Context,
+  places: readonly Place[],
+  sections: readonly Section[],
+  {
+    clients,
+    endKeys = [],
+    plan = false,
+  }: { readonly clients: SpreadOrder['clients']; readonly endKeys?: readonly string[]; readonly plan?: boolean },
+): Promise<Spread[]> {
+  const { namespaces } = await context.call('query', { refresh: false });
+  const name = places[0]?.namespace ?? '';
+  const namespaceid = namespaces.find((one) => one.name === name)?.namespaceid ?? 0;
+  const all = [{ header: `namespace ${name}`, entries: [['namespaceid', String(namespaceid)] as const] }, ...sections];
+  const lines = all.flatMap(({ header, entries }) => [`[${header}]`, ...entries.map(([key, value]) => `${key} = ${value}`)]);
+  return spread(context, places, { text: `${lines.join('\n')}\n`, plan, part: true, clients, prune: false, endKeys, hash: null });
+}
+
 /** Gives the order to all these servers. Never rejects. */
 export function spread(context: Context, places: readonly Place[], order: SpreadOrder): Promise<Spread[]> {
   const checked = (place: Place): void => {

@@ -128,6 +128,7 @@ describe('a command that works', () => {
       log: { info: () => undefined, warn: () => undefined, debug: () => undefined },
       pools: () => s.scene.pools.states,
       around: (_wanted, make) => make(),
+      tried: () => undefined,
       change: (work) => work(WHOLE_TURN),
     });
     for (let hour = 0; hour < 3; hour++) {

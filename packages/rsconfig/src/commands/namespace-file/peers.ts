@@ -1,0 +1,106 @@
+// The command that makes two servers peers of each other, so that volumes of each can follow volumes of the other. It is a part of a file of
+// the namespace (spread.ts). Invariant: the keys are new, are in no output, and go to these two servers only.
+
+import { JSON_OPTION } from '@rsio/common/cli/command';
+import { newKey } from '@rsio/common/cli/new-key';
+import { RsError } from '@rsio/base/lib/errors';
+import { printEndpoint } from '@rsio/base/lib/units';
+import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
+import { PLACE_OPTIONS } from '../server-volumes/door.ts';
+import { callAt, type Place } from '../server-volumes/servers.ts';
+import { ended, serversOf } from './clients.ts';
+import { checkEncrypted, type Entry, PLAIN_OPTION, type Section, SPREAD, type Spread, spreadPart } from './spread.ts';
+
+/** Name of a server as a client of its peers: a server and an rsiod on one machine often have one name, and a client has one session. */
+const clientOf = (server: string): string => `peer-${server}`;
+
+export const PEER_ADD = defineCommand({
+  call: { by: 'words', words: 'peer add' },
+  synopsis: 'peer add A B [--plain] [--namespace N]',
+  summary: 'makes two servers peers, for replication in both directions',
+  details: `Each of the servers A and B gets a section [peer] of the other (rssrvcfg(5)),
+with the addresses at which this client reaches it, and a client for the other,
+peer-A or peer-B, with the right copy. The paths are encrypted. Volumes of each
+can follow volumes of the other then. This client needs the right admin at both.
+rsadm peer add adds a peer of another namespace, or with other settings.`,
+  options: { ...PLAIN_OPTION, namespace: PLACE_OPTIONS.namespace, json: JSON_OPTION },
+  json: SPREAD,
+  operands: { min: 2, max: 2 },
+  run: async (context, { plain, namespace, json }, names) => {
+    const [a, b] = await pairOf(context, namespace, names);
+    if (!plain) await checkEncrypted(context, [a, b]);
+    for (const [place, other] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      const { peers } = await callAt(context, place, 'peer-list', {});
+      if (peers.some(({ name }) => name === other.server))
+        throw new RsError(
+          'E_EXISTS',
+          `Server ${place.server} has a peer ${other.server} already: nothing was changed; rsadm peer remove ${other.server} there removes it`,
+        );
+    }
+    const [keyOfA, keyOfB] = [newKey(), newKey()];
+    const halves = [
+      { place: a, sections: half(b.server, keyOfB, a.server, keyOfA, await addressesOf(context, b)) },
+      { place: b, sections: half(a.server, keyOfA, b.server, keyOfB, await addressesOf(context, a)) },
+    ];
+    const give = async (plan: boolean): Promise<Spread[]> => {
+      const all = [];
+      for (const { place, sections } of halves) all.push(...(await spreadPart(context, [place], sections, { clients: 'any', plan })));
+      return all;
+    };
+    const planned = await give(true);
+    return ended(context, json, planned.some(({ error }) => error !== null) ? planned.map(undone) : await give(false));
+  },
+});
+
+/** What the server `self` gets: the other one as a client, and as a peer. */
+function half(other: string, keyOfOther: string, self: string, keyOfSelf: string, address: string): Section[] {
+  const peer: readonly Entry[] = [
+    ['server', self],
+    ['address', address],
+    ['nodename', clientOf(self)],
+    ['nodekey', keyOfSelf],
+    ['tls', 'on'],
+  ];
+  return [
+    {
+      header: `client ${clientOf(other)}`,
+      entries: [
+        ['key', keyOfOther],
+        ['rights', 'copy'],
+      ],
+    },
+    { header: `peer ${other}`, entries: peer },
+  ];
+}
+
+function undone(planned: Spread): Spread {
+  return planned.error === null
+    ? { ...planned, answer: null, error: new RsError('E_BUSY', 'Not done, because the other server refuses') }
+    : planned;
+}
+
+/** Returns the two servers, which must be connected: one that has only its half would try in vain. */
+async function pairOf(context: CommandContext, namespace: string | null, [a = '', b = '']: readonly string[]): Promise<[Place, Place]> {
+  if (a === b) throw usageError('A server is no peer of itself: give two servers');
+  const all = await serversOf(context, { server: null, namespace });
+  const found = (name: string): Place => {
+    const place = all.find(({ server }) => server === name);
+    if (place === undefined)
+      throw usageError(
+        `No server ${name} in namespace ${all[0]?.namespace ?? '-'}: there are ${all.map(({ server }) => server).join(', ')}`,
+      );
+    if (!place.isConnected) throw new RsError('E_NO_PATH', `Server ${name} is away: ${place.trouble}`, { server: name });
+    return place;
+  };
+  return [found(a), found(b)];
+}
+
+/** Returns the addresses of a server, as the key address of [peer] names them. */
+async function addressesOf({ call }: CommandContext, { namespace, server }: Place): Promise<string> {
+  const { namespaces } = await call('query', { refresh: false });
+  const found = namespaces.find(({ name }) => name === namespace)?.servers.find(({ name }) => name === server);
+  return [...new Set((found?.addresses ?? []).map(({ address, port }) => printEndpoint(address, port)))].join(',');
+}
