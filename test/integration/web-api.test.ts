@@ -2,22 +2,16 @@
 // takes a snapshot, grows the volume, detaches and removes it. It reaches the server through the client of its machine, with the rights of
 // this client. Skipped without root, loop devices or xfsprogs, because a snapshot needs reflink. A repeated order is executed once; the audit names the token; a login of a browser gives no rights here. Rules: G54.
 
-import { mkdirSync } from 'node:fs';
-import path from 'node:path';
 import type { SERVER_METHODS, ServerMethods } from '@rsio/api/rssrv/server-methods';
 import type { ControlMethods } from '@rsio/api/rsiod/methods';
 import { expect, it } from 'vitest';
-import { reflinkDisk } from '../support/devices/reflink-disk.ts';
-import { startClient, startServer } from '../support/hosts/configs.ts';
 import { useHosts } from '../support/hosts/hosts.ts';
-import { freePort } from '../support/hosts/loopback.ts';
-import { reloadWeb, tokenOf, writeWeb } from '../support/hosts/web.ts';
-import { wellOf } from '../support/programs/programs.ts';
+import { reloadWeb, startWeb, tokenOf, WEB_ADDRESS, writeWeb } from '../support/hosts/web.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
+import { startPoolPair } from '../support/scenes/pool-pair.ts';
 
 const TEST_MS = 300_000;
 const SEEN_MS = 15_000;
-const ADDRESS = '127.0.0.1';
 const MIB = 1024 * 1024;
 
 const hosts = useHosts();
@@ -30,7 +24,7 @@ class Program {
   private readonly token: string;
 
   constructor(port: number, token: string) {
-    this.url = `http://${ADDRESS}:${port}`;
+    this.url = `http://${WEB_ADDRESS}:${port}`;
     this.token = token;
   }
 
@@ -68,20 +62,12 @@ type OfClient<M extends keyof ControlMethods> = ControlMethods[M]['result'];
 it('a program creates a volume, uses it and removes it over HTTP, with the rights of its token and of its client', {
   timeout: TEST_MS,
 }, async (context) => {
-  const [server, client, network] = [hosts.host(), hosts.host(), await hosts.network(2)];
-  const pool = path.join(reflinkDisk(hosts, server, context), 'pool');
-  mkdirSync(pool);
-  await startServer(server, network, { volumes: {}, rights: { 'big-2': 'manage' } });
-  await server.rsadmWell('pool', 'add', 'fast', pool, '--reserve', '0%');
-  await startClient(client, network);
-  const [serverPort, clientPort] = [await freePort(ADDRESS), await freePort(ADDRESS)];
+  const { server, client } = await startPoolPair(hosts, context);
   const [admin, deploy] = [await tokenOf(server, 'anna', '--rights', 'admin'), await tokenOf(client, 'deploy', '--rights', 'operate')];
   const looking = await tokenOf(client, 'look');
   const operator = await tokenOf(server, 'otto', '--rights', 'operate');
-  writeWeb(server, `[web]\nlisten = ${ADDRESS}:${serverPort}\n${admin.section}${operator.section}`);
-  writeWeb(client, `[web]\nlisten = ${ADDRESS}:${clientPort}\n${deploy.section}${looking.section}`);
-  wellOf('rsweb', await server.run('rsweb', ['--manage']));
-  wellOf('rsweb', await client.run('rsweb', ['--manage']));
+  const serverPort = await startWeb(server, admin, operator);
+  const clientPort = await startWeb(client, deploy, looking);
   const [atServer, program, viewer] = [
     new Program(serverPort, admin.token),
     new Program(clientPort, deploy.token),
@@ -166,7 +152,7 @@ it('a program creates a volume, uses it and removes it over HTTP, with the right
   await client.logged('rsiod', 'rsweb token deploy asks for server-call');
 
   // When its token is withdrawn, a stream ends.
-  writeWeb(client, `[web]\nlisten = ${ADDRESS}:${clientPort}\n${deploy.section}`);
+  writeWeb(client, `[web]\nlisten = ${WEB_ADDRESS}:${clientPort}\n${deploy.section}`);
   reloadWeb(client);
   await following;
   expect((await viewer.fetch('client/local')).status).toBe(401);
