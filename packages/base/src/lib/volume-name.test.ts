@@ -43,3 +43,11 @@ test('a universe is one digit from 0 to 3, and a snapshot is not all digits', ()
   ])
     expect(parseVolumeName(wrong)).toBeNull();
 });
+
+// rsiod asked servers about the name, and failed with an internal error when it encoded the frame.
+test('a text that no server accepts as a name of a volume is no name of a volume', () => {
+  for (const wrong of [' ', 'ora cle', 'ora/cle', '.', '..', 'o\u0000', 'ö', 'x'.repeat(64), 'o l:oracle', `${'x'.repeat(64)}:oracle`]) {
+    expect(parseVolumeName(wrong), wrong).toBeNull();
+  }
+  expect(parseVolumeName('all')).toMatchObject({ volume: 'all' });
+});

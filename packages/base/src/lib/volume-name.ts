@@ -2,7 +2,7 @@
 // is either a universe or a snapshot, because the name of a snapshot is not all digits.
 
 import { UNIVERSE_MAX } from './limits.ts';
-import { isSnapshotName } from './units.ts';
+import { isSnapshotName, isStoredName } from './units.ts';
 
 /** A parsed name. A part that is missing is null. */
 export interface WrittenName {
@@ -14,11 +14,12 @@ export interface WrittenName {
 
 const WRITTEN = /^(?:([^:@]+):)?([^:@]+)(?:@(\d))?(?:@([^:@]+))?$/;
 
-/** Returns the parts of `[NAMESPACE:]NAME[@UNIVERSE][@SNAPSHOT]`, or null if the text has another form. */
+/** Returns the parts of `[NAMESPACE:]NAME[@UNIVERSE][@SNAPSHOT]`, or null if the text has another form, or a part could not be sent to a server. */
 export function parseVolumeName(text: string): WrittenName | null {
   const [, namespace = null, volume, digit, snapshot = null] = WRITTEN.exec(text) ?? [];
   const universe = digit === undefined ? null : Number(digit);
   if (volume === undefined || (universe !== null && universe > UNIVERSE_MAX)) return null;
+  if (!isStoredName(volume) || (namespace !== null && !isStoredName(namespace))) return null;
   if (snapshot !== null && !isSnapshotName(snapshot)) return null;
   return { namespace, volume, universe, snapshot };
 }
