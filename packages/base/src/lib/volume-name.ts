@@ -14,7 +14,10 @@ export interface WrittenName {
 
 const WRITTEN = /^(?:([^:@]+):)?([^:@]+)(?:@(\d))?(?:@([^:@]+))?$/;
 
-/** Returns the parts of `[NAMESPACE:]NAME[@UNIVERSE][@SNAPSHOT]`, or null if the text has another form, or a part could not be sent to a server. */
+/**
+ * Returns the parts of `[NAMESPACE:]NAME[@UNIVERSE][@SNAPSHOT]`, or null if the text has another form. Each part is a name that the protocol
+ * can carry.
+ */
 export function parseVolumeName(text: string): WrittenName | null {
   const [, namespace = null, volume, digit, snapshot = null] = WRITTEN.exec(text) ?? [];
   const universe = digit === undefined ? null : Number(digit);
