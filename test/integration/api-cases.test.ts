@@ -1,8 +1,8 @@
 // Random requests to the HTTP interface of rsweb, with real daemons. Requests and the check of the answers come from the OpenAPI document
 // only, because the tables of the product would have the same faults. Each answer is one that the document describes and is no internal
 // error, a wrong parameter is named, and each daemon lives on.
-// `API_SEED=7 API_CASES=100` tries other cases, and more. Skipped without root, loop devices or xfsprogs, because the pool makes snapshots and
-// a file system of its own bounds the space of volumes. Rules: G54.
+// `API_SEED=7 API_CASES=100` tries other cases, and more. Skipped without root, loop devices or xfsprogs, because the pool makes snapshots
+// and a file system of its own bounds the space of volumes. Rules: G54.
 
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -131,7 +131,8 @@ async function troubleWith(operation: ApiOperation, seed: number, tried: Tried):
     await fc.assert(fc.asyncProperty(operation.wrongRequests(), named), { ...runs, numRuns: WRONG });
     return null;
   } catch (thrown) {
-    return `${operation.name}: ${String(thrown)}${thrown instanceof Error && thrown.cause instanceof Error ? `\n${thrown.cause.message}` : ''}`;
+    const cause = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause.message : '';
+    return `${operation.name}: ${String(thrown)}\n${cause}`;
   }
 }
 

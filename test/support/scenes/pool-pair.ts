@@ -1,5 +1,5 @@
-// A server with a pool that can make snapshots, and a client with the right to manage the volumes of the server. Skips the test without root,
-// loop devices or xfsprogs, because a snapshot needs reflink.
+// A server with a pool that can make snapshots, and a client with the right to manage the volumes of the server. Skips the test without
+// root, loop devices or xfsprogs, because a snapshot needs reflink.
 
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
