@@ -1,12 +1,13 @@
 // The audit with real daemons: orders of an administrator and of clients, refused ones, over a restart and a kill of the server, and what a
 // client cannot do to it. packages/rssrv/src/admin/audit.test.ts tests the texts of entries and their bounds. Rules: G52.
 
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import path from 'node:path';
 import type { AuditEntry } from '@rsio/api/rssrv/audit-methods';
 import { rssrvPaths } from '@rsio/common/config/root-paths';
 import { beforeEach, expect, it } from 'vitest';
+import { reflinkDisk } from '../support/devices/reflink-disk.ts';
 import { type ServerConfigOptions, serverConfig, startClient, startServer } from '../support/hosts/configs.ts';
 import { emptyPool } from '../support/hosts/empty-pool.ts';
 import type { Host } from '../support/hosts/host.ts';
@@ -99,6 +100,21 @@ it('a client without the right admin sees nothing of it, and one with it sees th
   expect(shown).toMatch(/reload +done; .*big-2.*\n$/);
   const json = JSON.parse(await client.rsconfigWell('audit', '--json')) as { servers: { server: string; entries: AuditEntry[] }[] };
   expect(json.servers.map((one) => [one.server, one.entries.length])).toEqual([['big-9', 2]]);
+});
+
+it('a reload by SIGHUP and the snapshots of a schedule have entries', async (context) => {
+  const network = await hosts.network(2);
+  const pool = path.join(reflinkDisk(hosts, server, context), 'pool');
+  mkdirSync(pool);
+  await startServer(server, network, { volumes: {} });
+  await server.rsadmWell('pool', 'add', 'fast', pool, '--reserve', '0%');
+  process.kill(server.pid('rssrv'), 'SIGHUP');
+  await expect.poll(async () => (await entries('--who', 'SIGHUP')).map(shortOf)).toEqual(['SIGHUP reload - done']);
+  await server.rsadmWell('volume', 'create', 'oracle', '--size', '16m');
+  await server.rsadmWell('volume', 'set', 'oracle', 'snapshots=hourly keep 2');
+  await expect
+    .poll(async () => (await entries('oracle', '--who', 'schedule')).map(shortOf))
+    .toEqual(['schedule volume-snapshot oracle done']);
 });
 
 it('no key, and no text of a configuration that is only checked, is in the audit', async () => {
