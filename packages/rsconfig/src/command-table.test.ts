@@ -13,7 +13,7 @@ import { COMMANDS } from './command-table.ts';
 
 /** Commands of no single method, by what they do. */
 const BY_HAND: Readonly<Record<string, readonly string[]>> = {
-  'asks all servers': ['pool list', 'farm', 'servers', 'audit', 'drift'],
+  'asks all servers': ['pool list', 'farm', 'servers', 'audit', 'drift', 'impact'],
   'gives an order to several servers': [
     'apply',
     'peer add',
