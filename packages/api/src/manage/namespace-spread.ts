@@ -103,7 +103,7 @@ export class NamespaceSpread<P> {
 }
 
 /** The changes of both rounds, and the state after the second one. */
-function merged<P>(first: Spread<P>, now: Spread<P>): Spread<P> {
+export function merged<P>(first: Spread<P>, now: Spread<P>): Spread<P> {
   if (now.answer === null) return now;
   return { ...now, answer: { ...now.answer, changes: [...(first.answer?.changes ?? []), ...now.answer.changes] } };
 }

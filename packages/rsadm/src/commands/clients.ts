@@ -6,7 +6,7 @@ import { KEY_NEW_CHARS } from '@rsio/common/config/schema/limits';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { newKey } from '@rsio/common/cli/new-key';
 import { assignmentsOf } from '@rsio/common/cli/assignments';
-import { addClient, changeClientLimits, changeRights, removeClient, renameClient, setRights } from '@rsio/common/config/rssrvcfg-edit';
+import { addClient, changeClientLimits, changeRights, removeClient, setRights } from '@rsio/common/config/rssrvcfg-edit';
 import { list, object, orNull, text } from '@rsio/base/lib/shape';
 import { SESSION_PATH, type StatsView } from '@rsio/api/views/stats-views';
 import { CLIENT } from '@rsio/api/views/views';
@@ -132,14 +132,14 @@ need the new name, too.`,
   operands: { min: 2, max: 2 },
   completes: COMPLETES_CLIENTS,
   run: async (context, _, [name = '', to = '']) => {
-    const edit = (document: Parameters<typeof removeClient>[0]) => renameClient(document, name, to);
-    checkServerFile(context, edit);
-    const { volumes, snapshots } = await context.call('client-rename', { name, to, file: false, plan: false });
-    await changeServerFile(context, edit);
+    const { volumes, snapshots, held = 0, elsewhere = [] } = await context.call('client-rename', { name, to, file: true, plan: false });
     context.out(`client ${name} is ${to} now: ${plural(volumes, 'volume')} and ${plural(snapshots, 'snapshot')} of pools named it\n`);
-    const held = await heldBy(context, name);
-    if (held.length > 0)
-      context.note(`${name} has attached ${held.join(', ')} meanwhile: rsadm client release ${name} ends that when rsiod is stopped there`);
+    if (held > 0)
+      context.note(
+        `${name} has attached ${plural(held, 'volume')} meanwhile: rsadm client release ${name} ends that when rsiod is stopped there`,
+      );
+    if (elsewhere.length > 0)
+      context.note(`Not here: shared pool ${elsewhere.join(', ')}; give the command at its owner, and again here if no server owns it now`);
     return undefined;
   },
 });

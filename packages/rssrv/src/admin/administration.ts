@@ -132,6 +132,7 @@ export class Administration {
   private readonly jobs: JobService;
   private readonly inventory: Inventory;
   private readonly namespaces: NamespaceFiles;
+  private readonly renameFile: RenameFile;
   private readonly journal: Journal;
   private readonly auditFiles: AuditFiles;
   private readonly audit: Audit;
@@ -230,6 +231,7 @@ export class Administration {
     this.replications = new Replications(ports, this.verbs, this.snapshots, this.triggers);
     this.inventory = new Inventory(ports, this.verbs, this.schedules, ports.clients.fences);
     this.namespaces = this.newNamespaces();
+    this.renameFile = this.newRenameFile();
     this.jobs = this.newJobs();
     this.metrics = new ServerMetrics({
       server: ports,
@@ -243,7 +245,7 @@ export class Administration {
   }
 
   /** Edits rssrvcfg for orders, as rsadm does for persons. */
-  private configFile(): RenameFile {
+  private configFile(): Pick<RenameFile, 'document' | 'check' | 'change'> {
     const { ports } = this;
     const { configFile } = ports.paths;
     const call = async (method: 'config-check' | 'reload', params: object, by: string): Promise<never> =>
@@ -258,6 +260,15 @@ export class Administration {
           { configFile, call: (method, params) => call(method, params, by), out: () => undefined, note: () => undefined },
           edit,
         ),
+    };
+  }
+
+  private newRenameFile(): RenameFile {
+    const { namespaces } = this;
+    return {
+      ...this.configFile(),
+      wasRenamed: (name, to) => namespaces.wasRenamed(name, to),
+      renamed: (name, to) => namespaces.renamed(name, to),
     };
   }
 
@@ -469,7 +480,7 @@ export class Administration {
       ...this.replications.handlers(logged, (pool, manifest) => inventory.viewOf(pool, manifest), asker),
       ...haltHandlers(log, this.ports.halts, (volume) => inventory.show(volume), asker),
       ...accessHandlers(logged, verbs, clients, asker),
-      ...clientNameHandlers(logged, verbs, clients, (node) => this.jobs.openIdsOf(node), this.configFile(), asker),
+      ...clientNameHandlers(logged, verbs, clients, (node) => this.jobs.openIdsOf(node), this.renameFile, asker),
       ...clientHandlers(ports, clients, inventory, asker),
       ...this.namespaces.handlers(asker),
       ...observingHandlers(this.ports),

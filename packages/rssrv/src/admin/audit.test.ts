@@ -288,7 +288,7 @@ test('what the server does by itself has entries at the rate of one client, with
   ).toEqual([
     ['clients', 'schedule', 'volume-snapshot', 'oracle', 'done', null, []],
     ['clients', 'schedule', 'volume-snapshot', 'oracle', 'E_SPACE', 'Pool fast is full', []],
-    ['clients', 'SIGHUP', 'reload', null, 'done', null, ['client big-2 is added']],
+    ['server', 'SIGHUP', 'reload', null, 'done', null, ['client big-2 is added']],
   ]);
   for (let left = 10_000; left > 0; left--) audit.byServer('schedule', 'volume-snapshot', { snapshots }, null);
   await turns();

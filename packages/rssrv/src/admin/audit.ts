@@ -64,8 +64,7 @@ type Values = Readonly<Record<string, unknown>>;
 const ALWAYS_NEW: readonly string[] = ['request', 'stamps'];
 /** Askers that are too many to have a pace of their own. */
 const OTHERS = 'all others';
-/** The server itself, as one of those whose entries have a bounded rate. */
-const BY_SERVER = 'the server';
+const BY_SIGNAL = 'SIGHUP';
 const RATE = { atOnce: AUDIT_UNITS_AT_ONCE, eachMs: AUDIT_UNIT_EACH_MS };
 
 /** What one asker has ordered: `left` counts its orders since its last entry that have none. */
@@ -117,10 +116,11 @@ export class Audit {
 
   /**
    * Records what the server has done by itself, as `who`, such as a schedule, orders it: `error` is null if it is done. Nobody waits for the
-   * entry. Such entries have a bounded rate, because a schedule may be that of thousands of volumes.
+   * entry. Such entries have a bounded rate, because a schedule may be that of thousands of volumes; those of a signal, which only an
+   * administrator can send, have none.
    */
   byServer(who: string, method: ServerMethodName, params: object, error: RsError | null, result: unknown = null): void {
-    const order = { who, node: null, paced: BY_SERVER, id: null, method, params };
+    const order = { who, node: null, paced: who === BY_SIGNAL ? null : who, id: null, method, params };
     const { code: outcome, message } = error ?? { code: 'done', message: null };
     const why = message === null ? null : shown(message);
     void this.record(order, new Look(this.ports, order), { outcome, why, changes: told(result) });

@@ -22,6 +22,9 @@ function fileOf(text: string): RenameFile & { text: string; readonly checked: st
   const file = {
     text,
     checked: [] as string[],
+    renames: [] as string[],
+    wasRenamed: (name: string, to: string) => file.renames.includes(`${name} ${to}`),
+    renamed: async (name: string, to: string) => void file.renames.push(`${name} ${to}`),
     document: () => parseIni(file.text),
     check: (next: string) => Promise.resolve(file.checked.push(next)),
     change: (edit: (document: IniDocument) => IniDocument) => Promise.resolve((file.text = printIni(edit(parseIni(file.text))))),
@@ -55,7 +58,16 @@ async function filled(reached?: (step: string) => void): Promise<PoolScene> {
 
 test('it has the new name in all places, durably, and told twice, nothing changes', async () => {
   const scene = await filled();
-  expect(await rename(scene)).toEqual({ name: 'big-2', to: 'mars', volumes: 2, snapshots: 1, held: 0 });
+  expect(await rename(scene)).toEqual({
+    name: 'big-2',
+    to: 'mars',
+    volumes: 2,
+    snapshots: 1,
+    held: 0,
+    pools: ['fast'],
+    elsewhere: [],
+    changes: [expect.any(String)],
+  });
   const now = scene.picture();
   expect(now).toContain('"clients":["mars","venus"]');
   expect(now).toContain('"takeOver":["mars"]');
@@ -140,22 +152,28 @@ test('with the file, the pools have the new name before the file, a plan changes
   await expect(rename(scene, held, [], LOCAL_ASKER, { file, plan: true })).rejects.toThrow('holds 1 volume');
   // The file cannot be changed: told again, the order is finished.
   const broken = { ...file, document: () => parseIni(file.text), change: () => Promise.reject(new Error('Disk is full')) };
-  await expect(rename(scene, {}, [], LOCAL_ASKER, { file: broken, plan: false })).rejects.toThrow('Disk is full');
+  await expect(rename(scene, {}, [], LOCAL_ASKER, { file: broken, plan: false })).rejects.toThrow(
+    'The pools name mars now, and rssrvcfg still big-2',
+  );
   expect(scene.picture()).toContain('"clients":["mars","venus"]');
   expect(file.text).toBe(CONFIG);
-  expect(await rename(scene, {}, [], LOCAL_ASKER, { file, plan: false })).toMatchObject({ volumes: 0 });
+  expect(await rename(scene, {}, [], LOCAL_ASKER, { file, plan: false })).toMatchObject({ volumes: 0, pools: ['fast'], elsewhere: [] });
   expect(file.text).toBe('[clients]\nmars 0xkey\n');
-  const now = scene.picture();
-  // Somebody has the old name now, and keeps what is its own.
+  // A shared pool that comes here later has the old name: told again, it gets the new one.
   await scene.create({ name: 'later' }, BIG_2);
-  expect(await rename(scene, {}, [], LOCAL_ASKER, { file, plan: false })).toEqual({
-    name: 'big-2',
-    to: 'mars',
-    volumes: 0,
-    snapshots: 0,
-    held: 0,
-  });
-  expect(scene.picture()).not.toBe(now);
-  expect(scene.picture()).toContain('"owner":"big-2"');
-  await expect(rename(scene, {}, [], LOCAL_ASKER, { file: fileOf('[clients]\n'), plan: false })).rejects.toThrow('No client "big-2"');
+  const again = await rename(scene, {}, [], LOCAL_ASKER, { file, plan: false });
+  expect(again).toMatchObject({ volumes: 1, changes: ['client big-2 is mars now: 1 volume and 0 snapshots of pools named it'] });
+  expect(scene.picture()).not.toContain('"owner":"big-2"');
+});
+
+test('a client that is not there was not renamed, whoever has the other name, and a plan asks for what the order refuses', async () => {
+  const scene = await filled();
+  const give = (file: RenameFile, plan = false): Promise<unknown> => rename(scene, {}, [], LOCAL_ASKER, { file, plan });
+  for (const text of ['[clients]\n', '[clients]\nmars 0xkey\n']) await expect(give(fileOf(text))).rejects.toThrow('No client "big-2"');
+  const [pool] = scene.pools.states;
+  const broken = { pools: { states: [{ ...pool!, trouble: 'I/O error' }] } } as unknown as typeof scene.verbs;
+  const changes = { run: (work: () => Promise<unknown>) => work(), note: () => undefined, by: 'a test' } as unknown as LoggedChanges;
+  const handlers = clientNameHandlers(changes, broken, IDLE, () => [], fileOf(CONFIG), LOCAL_ASKER);
+  const plan = async (): Promise<unknown> => handlers['client-rename']({ name: 'big-2', to: 'mars', file: true, plan: true });
+  await expect(plan()).rejects.toThrow('keeps its name, because pool fast cannot be changed now: I/O error');
 });

@@ -7,10 +7,10 @@ import { printIni } from '@rsio/common/config/reader/ini-document';
 import { hasClient, renameClient } from '@rsio/common/config/rssrvcfg-edit';
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { CLIENT_NAME_METHODS } from '@rsio/api/rssrv/client-methods';
-import { RsError } from '@rsio/base/lib/errors';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { plural } from '@rsio/base/lib/units';
 import type { Asker } from '../pools/asker.ts';
-import { type Found, volumeText } from '../pools/catalogue.ts';
+import { type Found, type PoolState, volumeText } from '../pools/catalogue.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
 import { POOL_CHANGE_MS } from '../pools/limits.ts';
 import type { PoolVerbs } from '../pools/pool-verbs.ts';
@@ -19,7 +19,7 @@ import { SnapshotFiles } from '../pools/snapshots/snapshot-files.ts';
 import type { Fences } from '../volumes/fences.ts';
 import type { Holds } from '../volumes/holds/holds.ts';
 import type { LoggedChanges } from './logged-changes.ts';
-import type { NamespacePorts } from './namespace/namespace-handlers.ts';
+import type { NamespaceFiles, NamespacePorts } from './namespace/namespace-handlers.ts';
 
 export interface RenamePorts {
   readonly fences: Pick<Fences, 'has'>;
@@ -27,8 +27,8 @@ export interface RenamePorts {
   readonly sessions: { isThere(node: string): boolean };
 }
 
-/** Edits rssrvcfg. */
-export type RenameFile = Pick<NamespacePorts, 'document' | 'check' | 'change'>;
+/** Edits rssrvcfg, and remembers which clients have other names there. */
+export type RenameFile = Pick<NamespacePorts, 'document' | 'check' | 'change'> & Pick<NamespaceFiles, 'wasRenamed' | 'renamed'>;
 
 /** `jobsOf` returns the ids of the jobs of a client that have not ended. */
 export function clientNameHandlers(
@@ -44,26 +44,55 @@ export function clientNameHandlers(
     'client-rename': async ({ name, to, file: isWhole, plan }) => {
       asker.needs('admin', 'rename clients');
       const document = isWhole ? file.document() : null;
-      // The pools have the new name before the file has it.
-      if (document !== null && !hasClient(document, name) && hasClient(document, to))
-        return { name, to, volumes: 0, snapshots: 0, held: 0 };
-      if (document !== null) await file.check(printIni(edit(name, to)(document)));
-      const checkBoth = (): void => {
-        for (const one of [name, to]) checkIdle(one, ports, jobsOf(one));
+      // The pools have the new name before the file has it, and a shared pool may have come here since.
+      const isDone = document !== null && !hasClient(document, name) && hasClient(document, to) && file.wasRenamed(name, to);
+      if (document !== null && !isDone) await file.check(printIni(edit(name, to)(document)));
+      const checked = (): void => {
+        for (const one of isDone ? [name] : [name, to]) checkIdle(one, ports, jobsOf(one));
+        checkPools(verbs, name);
       };
-      if (plan) {
-        checkBoth();
-        return { name, to, volumes: 0, snapshots: 0, held: 0 };
-      }
-      const { volumes, snapshots } = await changes.run(async () => {
-        checkBoth();
-        return renameInPools(verbs, name, to);
-      }, `client ${name}, which is being renamed by ${changes.by}`);
-      for (const one of volumes) changes.note(`client ${name} is ${to} now`, one);
-      if (isWhole) await file.change(edit(name, to), asker.by);
-      return { name, to, volumes: volumes.length, snapshots, held: ports.holds.heldBy(name).length };
+      checked();
+      const found = plan
+        ? { volumes: [], snapshots: 0 }
+        : await changes.run(async () => {
+            checked();
+            return renameInPools(verbs, name, to);
+          }, `client ${name}, which is being renamed by ${changes.by}`);
+      for (const one of found.volumes) changes.note(`client ${name} is ${to} now`, one);
+      if (isWhole && !isDone && !plan) await inFile(file, name, to, edit(name, to), asker.by);
+      const { states } = verbs.pools;
+      return {
+        name,
+        to,
+        volumes: found.volumes.length,
+        snapshots: found.snapshots,
+        held: ports.holds.heldBy(name).length,
+        elsewhere: states.filter(isElsewhere).map((pool) => pool.name),
+        pools: states.filter(({ trouble }) => trouble === null).map((pool) => pool.name),
+        changes: plan
+          ? []
+          : [
+              `client ${name} is ${to} now: ${plural(found.volumes.length, 'volume')} and ${plural(found.snapshots, 'snapshot')} of pools named it`,
+            ],
+      };
     },
   };
+}
+
+/** Throws the error of the change. The pools have the new name then, and the order, given again, finishes it. */
+async function inFile(file: RenameFile, name: string, to: string, edit: (document: IniDocument) => IniDocument, by: string): Promise<void> {
+  try {
+    await file.renamed(name, to);
+    await file.change(edit, by);
+  } catch (thrown) {
+    const { code, message, context } = toRsError(thrown);
+    throw new RsError(code, `The pools name ${to} now, and rssrvcfg still ${name}: give the order again. ${message}`, context, thrown);
+  }
+}
+
+/** A shared pool that another server may own. */
+function isElsewhere({ trouble, isShared, ownership }: PoolState): boolean {
+  return trouble !== null && isShared && ownership === null;
 }
 
 /** Throws E_IN_USE unless the client has no session, hold, fence and job, all of which would stay with its old name. */
@@ -95,12 +124,18 @@ function withClient(manifest: Manifest, name: string, to: string): Manifest {
 }
 
 /** Throws E_POOL if a pool of this server cannot be changed now, and E_IN_USE if the client is a server that replicates. */
+function checkPools(verbs: PoolVerbs, name: string): void {
+  for (const pool of verbs.pools.states) {
+    if (pool.trouble !== null && !isElsewhere(pool))
+      throw new RsError('E_POOL', `Client ${name} keeps its name, because pool ${pool.name} cannot be changed now: ${pool.trouble}`, {
+        pool: pool.name,
+      });
+    if (pool.trouble === null) for (const manifest of pool.volumes.values()) checkReplication(manifest, name);
+  }
+}
+
 async function renameInPools(verbs: PoolVerbs, name: string, to: string): Promise<{ volumes: Found[]; snapshots: number }> {
-  for (const { name: pool, trouble, isShared, ownership } of verbs.pools.states)
-    if (trouble !== null && (!isShared || ownership !== null))
-      throw new RsError('E_POOL', `Client ${name} keeps its name, because pool ${pool} cannot be changed now: ${trouble}`, { pool });
   const usable = verbs.pools.states.filter(({ trouble }) => trouble === null);
-  for (const { volumes } of usable) for (const manifest of volumes.values()) checkReplication(manifest, name);
   const changed: Found[] = [];
   let snapshots = 0;
   for (const pool of usable) {

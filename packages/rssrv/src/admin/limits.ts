@@ -94,6 +94,8 @@ export const MESSAGES_PER_ANSWER_MAX = 16;
 export const MESSAGE_ID_MAX_CHARS = 64;
 
 /** Keys of clients that have ended, and that no file of the namespace brings back. */
+/** Number of renamed clients that a server remembers. */
+export const RENAMES_MAX = 1_000;
 export const ENDED_KEYS_MAX = 4_096;
 /** How far the generation of a file may be ahead of that of a server that was away. */
 export const GENERATIONS_AHEAD_MAX = 1_000_000;

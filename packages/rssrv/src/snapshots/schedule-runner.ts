@@ -178,13 +178,19 @@ export class ScheduleRunner {
     const snapshots = tried.map(({ snapshot }) => snapshot);
     if (tried.length === 0) return false;
     let isMade = false;
+    let ordered = tried;
     const tell = (error: RsError | null): void =>
-      ports.tried('volume-snapshot', { snapshots: snapshots.map(({ name, universe, snapshot }) => ({ name, universe, snapshot })) }, error);
+      ports.tried(
+        'volume-snapshot',
+        { snapshots: ordered.map(({ snapshot }) => snapshot).map(({ name, universe, snapshot }) => ({ name, universe, snapshot })) },
+        error,
+      );
     try {
       const make = async (turn: Turn): Promise<void> => {
         // Commands may have changed the volumes while the change waited for its turn.
         const now = new Set(this.dueOf(ids).map(keyOf));
         const still = tried.filter((one) => now.has(keyOf(one)));
+        ordered = still;
         isMade = !this.isClosed && still.length > 0;
         if (isMade)
           await ports.snapshots.snapshot(

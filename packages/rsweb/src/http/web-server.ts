@@ -267,6 +267,8 @@ export class WebServer {
  * one of its connection.
  */
 function whenEnded(socket: Socket, response: ServerResponse, ended: () => void): void {
+  // The requests of a connection that wait are bounded by the places of their tokens.
+  socket.setMaxListeners(0);
   let hasEnded = false;
   const end = (): void => {
     response.off('close', end);

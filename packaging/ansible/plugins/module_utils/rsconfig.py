@@ -7,9 +7,10 @@ __metaclass__ = type
 
 import json
 import os
+import re
 import tempfile
 
-UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
 
 COMMON = dict(
     namespace=dict(type="str"),
@@ -25,7 +26,7 @@ class Rsconfig(object):
 
     def run(self, args, may_fail=False):
         """Returns what rsconfig prints with --json. Ends the module with its error, unless the caller reads the answer of a failed command."""
-        code, out, err = self.module.run_command([self.program] + args + ["--json"])
+        code, out, err = self.module.run_command([self.program] + args + ([] if "--json" in args else ["--json"]))
         try:
             answer = json.loads(out)
         except ValueError:
@@ -43,26 +44,44 @@ class Rsconfig(object):
         params = self.module.params
         return [word for key in keys if params.get(key) is not None for word in ("--" + key, params[key])]
 
-    def attachment(self, name):
-        """Returns how this host has attached the volume; None: not at all. A volume that waits for its server counts as attached."""
+    def check_name(self):
+        """A name with a namespace, a universe or a snapshot would be another thing for each command."""
+        name = self.module.params["name"]
+        if not re.match(r"^[A-Za-z0-9_.][A-Za-z0-9_.-]{0,62}$", name):
+            self.module.fail_json(msg="Wrong name %r: allowed are 1 to 63 letters, digits, _, . and -, without a namespace" % name)
+
+    def attachments(self, name):
+        """Returns how this host has attached volumes of this name. One that waits for its server counts as attached."""
         local = self.run(["-l"])
         namespace = self.module.params["namespace"]
-        for one in local["attachments"] + local["awaited"]:
-            if one["name"] == name and one["universe"] == 0 and namespace in (None, one["namespace"]):
+        return [
+            one
+            for one in local["attachments"] + local["awaited"]
+            if one["name"] == name and one["universe"] == 0 and namespace in (None, one["namespace"])
+        ]
+
+    def attachment_of(self, name, namespace, identity):
+        """Returns how this host has attached this very volume; None: not at all. Fails if it has attached another one of this name."""
+        for one in self.attachments(name):
+            if one["namespace"] != namespace:
+                continue
+            if one["id"] == identity:
                 return one
+            self.module.fail_json(msg="Another volume %s:%s is attached here, with the id %s: detach it first" % (namespace, name, one["id"]))
         return None
 
-    def label(self, name):
-        namespace = self.module.params["namespace"]
-        return name if namespace is None else "%s:%s" % (namespace, name)
+    def only_attachment(self, name):
+        found = self.attachments(name)
+        if len(found) > 1:
+            self.module.fail_json(msg="Volumes %s of several namespaces are attached here: give namespace" % name)
+        return found[0] if found else None
 
-    def attach(self, name, read_only, more=()):
-        """Attaches a volume, and returns its device."""
-        args = ["-a", self.label(name), "--wait=" + self.module.params["wait"]] + (["--read-only"] if read_only else []) + list(more)
-        return self.run(args)["outcomes"][0]["device"]
+    def attach(self, namespace, name, read_only, more=()):
+        label = "%s:%s" % (namespace, name)
+        self.run(["-a", label, "--wait=" + self.module.params["wait"]] + (["--read-only"] if read_only else []) + list(more))
 
-    def detach(self, name):
-        self.run(["-d", self.label(name), "--wait=" + self.module.params["wait"]])
+    def detach(self, namespace, name):
+        self.run(["-d", "%s:%s" % (namespace, name), "--wait=" + self.module.params["wait"]])
 
     def spread(self, text, options):
         """Applies a text of rsio-namespace(5) at all servers. Returns the sentences about what has changed, one for each change at a server."""
@@ -95,7 +114,7 @@ def bytes_of(module, text):
     if number and number[-1] in UNITS:
         number, unit = number[:-1], number[-1]
     if not number.isdigit():
-        module.fail_json(msg="Wrong size %r: allowed is a whole number with k, m, g or t, such as 20g" % text)
+        module.fail_json(msg="Wrong size %r: allowed is a whole number with k, m, g, t or p, such as 20g" % text)
     return int(number) * UNITS[unit]
 
 

@@ -137,6 +137,7 @@ def main():
         supports_check_mode=True,
     )
     rsconfig = Rsconfig(module)
+    rsconfig.check_name()
     changes = rsconfig.spread(section_of(module, rsconfig), ["--part"])
     module.exit_json(changed=bool(changes), changes=changes, diff=dict(prepared="".join(one + "\n" for one in changes)))
 

@@ -143,7 +143,7 @@ def make(module, rsconfig, mirror, before, after):
     if module.check_mode:
         return
     if after["attached"] and not before["attached"]:
-        rsconfig.attach(params["name"], False)
+        rsconfig.attach(mirror["namespace"], params["name"], False)
     if size != mirror["sizeBytes"]:
         rsconfig.run(["mirror", "grow", params["name"], str(size)] + rsconfig.place("namespace"))
 
@@ -165,23 +165,29 @@ def main():
     params = module.params
     name, state = params["name"], params["state"]
     rsconfig = Rsconfig(module)
-    attachment = rsconfig.attachment(name)
-    mirror = None if state == "detached" else find(module, rsconfig)
+    rsconfig.check_name()
+    mirror = find(module, rsconfig)
+    attachment = None if mirror is None else rsconfig.attachment_of(name, mirror["namespace"], mirror["mirror"])
     before = dict(exists=mirror is not None, attached=attachment is not None)
     after = dict(before)
     if state == "detached":
         after["attached"] = False
         if attachment is not None and not module.check_mode:
-            rsconfig.detach(name)
+            rsconfig.detach(attachment["namespace"], name)
     elif state == "absent":
         after["exists"] = False
+        if attachment is not None:
+            module.fail_json(msg="Mirror %s is attached here: detach it first" % name)
         if mirror is not None and not module.check_mode:
             more = ["--volumes"] if params["remove_volumes"] else []
-            rsconfig.run(["mirror", "remove", name, "--id", mirror["mirror"]] + more + rsconfig.place("namespace"))
+            answer = rsconfig.run(["mirror", "remove", name, "--id", mirror["mirror"]] + more + rsconfig.place("namespace"), may_fail=True)
+            if answer["left"]:
+                module.fail_json(msg="Mirror %s is dissolved, and something is left: %s" % (name, "; ".join(answer["left"])), changed=True)
     else:
         make(module, rsconfig, mirror, before, after)
-    device = (rsconfig.attachment(name) or {}).get("blockDevice")
-    mirror = None if state == "detached" else find(module, rsconfig)
+    mirror = find(module, rsconfig)
+    attachment = None if mirror is None else rsconfig.attachment_of(name, mirror["namespace"], mirror["mirror"])
+    device = None if attachment is None else attachment.get("blockDevice")
     module.exit_json(changed=before != after, device=device, mirror=mirror, diff=diff_of(before, after))
 
 

@@ -22,7 +22,7 @@ options:
     description:
       - V(present) means that the volume exists.
       - V(attached) means that it exists, and that this host has attached it.
-      - V(detached) means that this host has not attached it.
+      - V(detached) means that this host has attached no volume or mirror of this name.
       - V(absent) means that it does not exist. A volume that a client holds is not removed.
     type: str
     choices: [present, attached, detached, absent]
@@ -40,7 +40,7 @@ options:
     description: Namespace of the servers, if the client of the managed host has several.
     type: str
   clients:
-    description: Clients that may attach the volume, or V(all).
+    description: Clients that may attach the volume, or V(all). The client of the host needs the right C(admin), unless the volume is its own.
     type: list
     elements: str
   read_only:
@@ -105,20 +105,20 @@ from ansible_collections.osl.rsio.plugins.module_utils.rsconfig import COMMON, R
 
 
 def find(module, rsconfig):
-    """Returns the volume with its server; None: there is none."""
-    name = module.params["name"]
+    """Returns the volume with its server, or None, and why it is not sure that there is no other one; None: it is sure."""
+    params = module.params
+    name = params["name"]
     servers = rsconfig.run(["volume", "list"] + rsconfig.place("server", "namespace"), may_fail=True)["servers"]
     found = [(one, volume) for one in servers for volume in one["volumes"] if volume["name"] == name and volume["universe"] == 0]
-    if any(volume.get("mirror") is not None for _server, volume in found):
+    if any(volume["mirror"] is not None for _server, volume in found):
         module.fail_json(msg="%s is a mirror: use osl.rsio.rsio_mirror" % name)
     if len(found) > 1:
         places = ", ".join("%s of %s" % (server["server"], server["namespace"]) for server, _volume in found)
         module.fail_json(msg="Several servers have a volume %s: %s. Give server or namespace" % (name, places))
-    silent = [one for one in servers if one["state"] == "silent"]
-    if not found and (silent or not servers):
-        said = "; ".join("%s: %s" % (one["server"], (one["error"] or {}).get("message")) for one in silent) or "this host has no servers"
-        module.fail_json(msg="Whether volume %s exists is not known: %s" % (name, said))
-    return found[0] if found else None
+    unsure = "; ".join("%s: %s" % (one["server"], one["error"]["message"]) for one in servers if one["error"] is not None) or None
+    if not found and (unsure is not None or not servers):
+        module.fail_json(msg="Whether volume %s exists is not known: %s" % (name, unsure or "this host has no servers"))
+    return found[0] if found else None, unsure
 
 
 def settings_of(volume):
@@ -140,12 +140,20 @@ def wanted_of(module, its):
         module.fail_json(msg="Volume %s has %d bytes, and a volume never becomes smaller" % (params["name"], its["size"]))
     given = dict(
         size=size,
-        clients=None if params["clients"] is None else sorted(params["clients"]),
+        clients=None if params["clients"] is None else sorted(set(params["clients"])),
         shared=params["shared"],
-        snapshots=None if params["snapshots"] is None else " ".join(params["snapshots"].split()),
-        note=params["note"],
+        snapshots=None if params["snapshots"] is None else ", ".join(" ".join(rule.split()) for rule in params["snapshots"].split(",")),
+        note=None if params["note"] is None else params["note"].strip(),
     )
     return dict((key, its[key] if value is None else value) for key, value in given.items())
+
+
+def check_known(module, volume):
+    """Fails if the server does not tell this client the whole list of clients, because any list would seem to be right."""
+    parts = [] if volume["layout"] is None else volume["layout"]["parts"]
+    is_whole = volume["path"] is not None or any(part["path"] is not None for part in parts) or volume.get("isOwn") is True
+    if module.params["clients"] is not None and volume["clients"] is not None and not is_whole:
+        module.fail_json(msg="The server tells this client only its own name in the list of clients of %s: leave out clients, or use a client with the right admin" % module.params["name"])
 
 
 def check_pool(module, volume):
@@ -159,15 +167,15 @@ def check_pool(module, volume):
 def create(module, rsconfig):
     params = module.params
     args = ["volume", "create", params["name"], "--size", params["size"]] + rsconfig.place("pool", "server", "namespace")
-    args += ["--clients", ",".join(params["clients"])] if params["clients"] is not None else []
+    args += ["--clients=" + ",".join(params["clients"])] if params["clients"] is not None else []
     args += ["--shared"] if params["shared"] else []
     return rsconfig.run(args)
 
 
-def change(module, rsconfig, place, its, wanted):
-    """Makes an existing volume as the task wants it."""
+def change(module, rsconfig, its, wanted):
+    """Makes an existing volume as the task wants it. Without the option server, rsconfig refuses a name that is not unique."""
     name = module.params["name"]
-    at = ["--server", place["server"], "--namespace", place["namespace"]]
+    at = rsconfig.place("server", "namespace")
     if wanted["size"] != its["size"]:
         rsconfig.run(["volume", "grow", name, str(wanted["size"])] + at)
     texts = dict(
@@ -179,7 +187,7 @@ def change(module, rsconfig, place, its, wanted):
     if entries:
         rsconfig.run(["volume", "set", name] + entries + at)
     if wanted["note"] != its["note"]:
-        rsconfig.run(["volume", "annotate", name, wanted["note"]] + at)
+        rsconfig.run(["volume", "annotate"] + at + ["--json", "--", name, wanted["note"]])
 
 
 def main():
@@ -202,37 +210,61 @@ def main():
     params = module.params
     name, state = params["name"], params["state"]
     rsconfig = Rsconfig(module)
-    attachment = rsconfig.attachment(name)
-    place, volume = None, None
-    if state != "detached":
-        place, volume = find(module, rsconfig) or (None, None)
+    rsconfig.check_name()
+    if state == "detached":
+        detach(module, rsconfig)
+    found, unsure = find(module, rsconfig)
+    place, volume = found or (None, None)
+    attachment = None if volume is None else rsconfig.attachment_of(name, place["namespace"], volume["id"])
     before = dict(exists=volume is not None, attached=attachment is not None)
     after = dict(before)
-    if state == "detached":
-        after["attached"] = False
-        if attachment is not None and not module.check_mode:
-            rsconfig.detach(name)
-    elif state == "absent":
+    if state == "absent":
         after["exists"] = False
+        if attachment is not None:
+            module.fail_json(msg="Volume %s is attached here: detach it first" % name)
+        if volume is not None:
+            check_sure(module, unsure)
         if volume is not None and not module.check_mode:
-            rsconfig.run(["volume", "remove", name, "--yes", "--server", place["server"], "--namespace", place["namespace"]])
+            rsconfig.run(["volume", "remove", name, "--yes"] + rsconfig.place("server", "namespace"))
     else:
-        make(module, rsconfig, place, volume, before, after)
-    device = (rsconfig.attachment(name) or {}).get("blockDevice")
-    place, volume = (None, None) if state == "detached" else (find(module, rsconfig) or (None, None))
+        make(module, rsconfig, found, attachment, unsure, before, after)
+    found, _unsure = find(module, rsconfig)
+    place, volume = found or (None, None)
+    attachment = None if volume is None else rsconfig.attachment_of(name, place["namespace"], volume["id"])
+    if not module.check_mode and volume is not None and before["exists"] and state != "absent":
+        # The server has a form of its own for what the task says, such as 1h for 60m.
+        after.update(settings_of(volume))
+    device = None if attachment is None else attachment.get("blockDevice")
     module.exit_json(changed=before != after, device=device, volume=volume, diff=diff_of(before, after))
 
 
-def make(module, rsconfig, place, volume, before, after):
+def check_sure(module, unsure):
+    """A server that does not answer may have another volume of this name, and a newer one."""
+    if unsure is not None and module.params["server"] is None:
+        module.fail_json(msg="Whether there is another volume %s is not known: %s. Give server to mean this one" % (module.params["name"], unsure))
+
+
+def detach(module, rsconfig):
+    params = module.params
+    if params["server"] is not None:
+        module.fail_json(msg="A volume is detached by its name and namespace: leave out server")
+    attachment = rsconfig.only_attachment(params["name"])
+    if attachment is not None and not module.check_mode:
+        rsconfig.detach(attachment["namespace"], params["name"])
+    before, after = dict(attached=attachment is not None), dict(attached=False)
+    module.exit_json(changed=before != after, device=None, volume=None, diff=diff_of(before, after))
+
+
+def make(module, rsconfig, found, attachment, unsure, before, after):
     """Creates or changes the volume, and attaches it if the task says so. Completes what was and what is."""
     params = module.params
-    attachment = rsconfig.attachment(params["name"])
     if params["state"] == "attached":
         after["attached"] = True
         if attachment is not None and attachment["readonly"] != params["read_only"]:
             word = "read-only" if attachment["readonly"] else "read-write"
             module.fail_json(msg="Volume %s is attached %s: detach it first" % (params["name"], word))
     after["exists"] = True
+    place, volume = found or (None, None)
     if volume is None:
         if params["size"] is None:
             module.fail_json(msg="No volume %s: give its size, so that it can be created" % params["name"])
@@ -242,16 +274,19 @@ def make(module, rsconfig, place, volume, before, after):
         place = create(module, rsconfig)
         volume = place["volume"]
     check_pool(module, volume)
+    check_known(module, volume)
     its = settings_of(volume)
     wanted = wanted_of(module, its)
     if before["exists"]:
         before.update(its)
         after.update(wanted)
+    if before != after:
+        check_sure(module, unsure)
     if module.check_mode:
         return
-    change(module, rsconfig, place, its, wanted)
+    change(module, rsconfig, its, wanted)
     if after["attached"] and not before["attached"]:
-        rsconfig.attach(params["name"], params["read_only"], ["--server", place["server"]])
+        rsconfig.attach(place["namespace"], params["name"], params["read_only"], rsconfig.place("server"))
 
 
 if __name__ == "__main__":

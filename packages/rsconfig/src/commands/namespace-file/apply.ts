@@ -1,7 +1,7 @@
 // Makes all servers of a namespace say what its file says, and shows what differs from it. Invariants: no output contains a key; a server
 // that was not reached is never shown as equal to the file.
 
-import { olderText } from '@rsio/api/manage/namespace-spread';
+import { merged, olderText } from '@rsio/api/manage/namespace-spread';
 import { APPLIED_FILE, NAMESPACE_SHOWN, type NamespaceShown, restNotes } from '@rsio/api/rssrv/namespace-methods';
 import { JSON_OPTION, printJson, WAIT_OPTION } from '@rsio/common/cli/command';
 import { alignColumns, toText } from '@rsio/common/cli/table';
@@ -59,7 +59,7 @@ drift compares with.`,
       const poll = async (): Promise<Poll<null>> => {
         const places = await placesOfNamespace(context, wanted.namespaceid, file);
         const isBack = places.some(({ server, isConnected }) => isConnected && awayOf(done).includes(server));
-        if (isBack) done = await give();
+        if (isBack) done = afterBoth(done, await give());
         return { value: null, waitsFor: awayOf(done).map((server) => `server ${server}`) };
       };
       const { how } = await waitUntil(context, wait, poll);
@@ -72,6 +72,14 @@ drift compares with.`,
     return code;
   },
 });
+
+/** What each server has done in both rounds. */
+function afterBoth(first: readonly Spread[], now: readonly Spread[]): Spread[] {
+  return now.map((one) => {
+    const before = first.find(({ place }) => place.namespace === one.place.namespace && place.server === one.place.server);
+    return before === undefined ? one : merged(before, one);
+  });
+}
 
 function awayOf(done: readonly Spread[]): string[] {
   return done.filter(({ error }) => error?.code === 'E_NO_PATH').map(({ place }) => place.server);

@@ -21,6 +21,7 @@ import { showSpread } from './apply.ts';
 import { checkEncrypted, PLAIN_OPTION, type Entry, SPREAD, type Spread, spreadJson, spreadPart } from './spread.ts';
 
 const RENAMED = object({
+  missed: list(text(), 'Shared pools that no server owned, and whose volumes have the old name'),
   servers: list(
     object({
       namespace: text(),
@@ -178,8 +179,10 @@ name into the file of the namespace, too.`,
       error: error === null ? null : { code: error.code, message: error.message },
       result,
     }));
-    const code = servers.every(({ error }) => error === null) ? 0 : 1;
-    if (json) return printJson(context, { servers }) ?? code;
+    const looked = new Set(done.flatMap(({ result }) => result?.pools ?? []));
+    const missed = [...new Set(done.flatMap(({ result }) => result?.elsewhere ?? []))].filter((pool) => !looked.has(pool));
+    const code = servers.every(({ error }) => error === null) && missed.length === 0 ? 0 : 1;
+    if (json) return printJson(context, { servers, missed }) ?? code;
     for (const { server, error, result } of servers) {
       if (result === null) context.note(`${server}: ${error?.message ?? 'no answer'}`);
       else context.out(`${server}: client ${result.name} is ${result.to} now\n`);
@@ -187,6 +190,7 @@ name into the file of the namespace, too.`,
       if (held > 0)
         context.note(`${server}: ${name} has attached ${plural(held, 'volume')} meanwhile: rsadm client release ${name} there ends that`);
     }
+    if (missed.length > 0) context.note(`No server owned shared pool ${missed.join(', ')}: give the command again when one does`);
     return code;
   },
 });

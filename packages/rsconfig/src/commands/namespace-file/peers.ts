@@ -34,24 +34,43 @@ rsadm peer add adds a peer of another namespace, or with other settings.`,
       [b, a],
     ] as const) {
       const { peers } = await callAt(context, place, 'peer-list', {});
-      if (peers.some(({ name }) => name === other.server))
+      const { clients } = await callAt(context, place, 'client-list', {});
+      const client = clientOf(other.server);
+      const rest = [
+        ...(peers.some(({ name }) => name === other.server) ? [`rsadm peer remove ${other.server}`] : []),
+        ...(clients.some(({ name }) => name === client) ? [`rsadm client remove ${client}`] : []),
+      ];
+      // Its keys may be in use, and are in no file but that of the server.
+      if (rest.length > 0)
         throw new RsError(
           'E_EXISTS',
-          `Server ${place.server} has a peer ${other.server} already: nothing was changed; rsadm peer remove ${other.server} there removes it`,
+          `Server ${place.server} has a peer ${other.server} or a client ${client} already: nothing was changed; there, ${rest.join(' and ')} removes it`,
         );
     }
+    const addresses = [await addressesOf(context, a), await addressesOf(context, b)];
+    if (addresses[0]!.every(({ address }) => isLoopback(address)) !== addresses[1]!.every(({ address }) => isLoopback(address)))
+      throw new RsError(
+        'E_USAGE',
+        `This client reaches one of ${a.server} and ${b.server} at addresses of its own machine, which the other cannot use: run rsadm peer add there`,
+      );
+    const [ofA, ofB] = addresses.map((all) => all.map(({ address, port }) => printEndpoint(address, port)).join(','));
     const [keyOfA, keyOfB] = [newKey(), newKey()];
     const halves = [
-      { place: a, sections: half(b.server, keyOfB, a.server, keyOfA, await addressesOf(context, b)) },
-      { place: b, sections: half(a.server, keyOfA, b.server, keyOfB, await addressesOf(context, a)) },
+      { place: a, sections: half(b.server, keyOfB, a.server, keyOfA, ofB!) },
+      { place: b, sections: half(a.server, keyOfA, b.server, keyOfB, ofA!) },
     ];
     const give = async (plan: boolean): Promise<Spread[]> => {
       const all = [];
-      for (const { place, sections } of halves) all.push(...(await spreadPart(context, [place], sections, { clients: 'any', plan })));
+      for (const { place, sections } of halves) all.push(...(await spreadPart(context, [place], sections, { clients: 'new', plan })));
       return all;
     };
     const planned = await give(true);
-    return ended(context, json, planned.some(({ error }) => error !== null) ? planned.map(undone) : await give(false));
+    if (planned.some(({ error }) => error !== null)) return ended(context, json, planned.map(undone));
+    const done = await give(false);
+    const half_ = done.find(({ error }) => error === null);
+    if (half_ !== undefined && done.some(({ error }) => error !== null))
+      context.note(`Only ${half_.place.server} has its half: given again, the command says how to remove it`);
+    return ended(context, json, done);
   },
 });
 
@@ -98,9 +117,15 @@ async function pairOf(context: CommandContext, namespace: string | null, [a = ''
   return [found(a), found(b)];
 }
 
-/** Returns the addresses of a server, as the key address of [peer] names them. */
-async function addressesOf({ call }: CommandContext, { namespace, server }: Place): Promise<string> {
+const isLoopback = (address: string): boolean => address.startsWith('127.') || address === '::1';
+
+/** Returns the addresses at which this client reaches a server. */
+async function addressesOf(
+  { call }: CommandContext,
+  { namespace, server }: Place,
+): Promise<readonly { readonly address: string; readonly port: number }[]> {
   const { namespaces } = await call('query', { refresh: false });
   const found = namespaces.find(({ name }) => name === namespace)?.servers.find(({ name }) => name === server);
-  return [...new Set((found?.addresses ?? []).map(({ address, port }) => printEndpoint(address, port)))].join(',');
+  const all = found?.addresses ?? [];
+  return all.filter((one, index) => all.findIndex(({ address, port }) => address === one.address && port === one.port) === index);
 }

@@ -7,14 +7,17 @@ import { APPLIED_FILE, type AppliedFile } from '@rsio/api/rssrv/namespace-method
 import type { StateFile } from '@rsio/base/files/state-file';
 import type { Clock } from '@rsio/base/lib/clock';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
-import { list, object, type Of, orNull, text } from '@rsio/base/lib/shape';
+import { list, object, type Of, optional, orNull, text } from '@rsio/base/lib/shape';
 import type { Log } from '@rsio/base/log/log';
-import { ENDED_KEYS_MAX, GENERATIONS_AHEAD_MAX } from '../limits.ts';
+import { ENDED_KEYS_MAX, GENERATIONS_AHEAD_MAX, RENAMES_MAX } from '../limits.ts';
 
 const STORED = object({
   file: orNull(object({ ...APPLIED_FILE.form.fields, text: text() })),
   salt: text('Of the digests'),
   ended: list(object({ client: text(), digest: text() }), 'Keys that have ended, the oldest first'),
+  renamed: optional(
+    list(object({ name: text(), to: text() }), 'Clients that have another name, the oldest first; missing: an earlier release'),
+  ),
 });
 export type StoredFile = Of<typeof STORED>;
 type Keys = ReadonlyMap<string, readonly string[]>;
@@ -38,17 +41,19 @@ export class FileMemory {
   private last: StoredFile['file'] = null;
   private salt = randomBytes(16).toString('hex');
   private ended: StoredFile['ended'] = [];
+  private renames: NonNullable<StoredFile['renamed']> = [];
 
   constructor(ports: MemoryPorts) {
     this.ports = ports;
-    this.store = ports.store(() => ({ file: this.last, salt: this.salt, ended: this.ended }));
+    this.store = ports.store(() => ({ file: this.last, salt: this.salt, ended: this.ended, renamed: this.renames }));
   }
 
   /** A file that cannot be read is logged: the server needs it for nothing else, and the next order writes it anew. Never rejects. */
   async load(): Promise<void> {
     try {
       const stored = await this.store.load();
-      if (stored !== null) [this.last, this.salt, this.ended] = [stored.file, stored.salt, stored.ended];
+      if (stored === null) return;
+      [this.last, this.salt, this.ended, this.renames] = [stored.file, stored.salt, stored.ended, stored.renamed ?? []];
     } catch (thrown) {
       this.ports.log.error(toRsError(thrown).message);
     }
@@ -84,8 +89,8 @@ export class FileMemory {
   checkNotEnded(had: Keys, wanted: readonly { readonly name: string; readonly key: string | null }[], server: string): void {
     for (const { name, key } of wanted) {
       if (key === null || had.get(name)?.includes(key) === true) continue;
-      const digest = this.digestOf(name, key);
-      if (this.ended.some((one) => one.client === name && one.digest === digest))
+      const names = this.namesOf(name);
+      if (this.ended.some((one) => names.includes(one.client) && one.digest === this.digestOf(one.client, key)))
         throw new RsError(
           'E_CHANGED',
           `The key of client ${name} in the file has ended on server ${server}: write the present one into the file, or a new one`,
@@ -116,6 +121,34 @@ export class FileMemory {
       throw thrown;
     }
     return isNew;
+  }
+
+  /** True if a client with the name `to` had the name `name` before, and no other one since. */
+  wasRenamed(name: string, to: string): boolean {
+    return this.renames.findLast((one) => one.to === to)?.name === name;
+  }
+
+  /** Remembers that a client gets another name. Its old name does not come back with one of its keys, and no key that ended under it. */
+  async rename(name: string, to: string, keys: readonly string[]): Promise<void> {
+    const before = { ended: this.ended, renames: this.renames };
+    const [old, now] = [name, to].map((client) => keys.map((key) => ({ client, digest: this.digestOf(client, key) })));
+    const isOf = (one: StoredFile['ended'][number]) => now!.some(({ client, digest }) => client === one.client && digest === one.digest);
+    this.ended = [...this.ended.filter((one) => !isOf(one)), ...old!].slice(-ENDED_KEYS_MAX);
+    const others = this.renames.filter((one) => !(one.name === to && one.to === name));
+    this.renames = [...others, { name, to }].slice(-RENAMES_MAX);
+    try {
+      await this.store.save();
+    } catch (thrown) {
+      [this.ended, this.renames] = [before.ended, before.renames];
+      throw thrown;
+    }
+  }
+
+  /** The name of a client, and those that it had before. */
+  private namesOf(name: string): string[] {
+    const names = [name];
+    for (const one of this.renames.toReversed()) if (names.includes(one.to) && !names.includes(one.name)) names.push(one.name);
+    return names;
   }
 
   private digestOf(client: string, key: string): string {

@@ -190,6 +190,28 @@ test('a key that an order has ended does not come back, and a removed client may
   expect((await apply(REKEYED, { part: true }, LOCAL_ASKER, made)).changes).toEqual(['client big-2 is added, with the right use']);
 });
 
+test('a client with another name gets no key that ended under its old one, and the old name does not come back with its key', async () => {
+  const made = await files();
+  await apply(REKEYED, {}, LOCAL_ASKER, made);
+  clients = PROVED;
+  await apply(REKEYED, { endKeys: ['big-2'] }, LOCAL_ASKER, made);
+  expect(made.wasRenamed('big-2', 'mars')).toBe(false);
+  await made.renamed('big-2', 'mars');
+  writeFileSync(configFile, text().replace('big-2 the-key', 'mars the-key'));
+  clients = [];
+  const ended = /The key of client (mars|big-2) in the file has ended/;
+  for (const wanted of ['[client mars]\nkey = the-key-of-big-2-1\n', REKEYED])
+    await expect(apply(wanted, { part: true }, LOCAL_ASKER, made)).rejects.toThrow(ended);
+  const later = await files();
+  await later.load();
+  expect([later.wasRenamed('big-2', 'mars'), later.wasRenamed('venus', 'mars')]).toEqual([true, false]);
+  // The other way round, both may be as before.
+  await later.renamed('mars', 'big-2');
+  writeFileSync(configFile, text().replace('mars the-key', 'big-2 the-key'));
+  expect((await apply(REKEYED, { part: true }, LOCAL_ASKER, later)).changes).toEqual([]);
+  expect(later.wasRenamed('big-2', 'mars')).toBe(false);
+});
+
 test('what a session has proved says nothing about keys that are not in force', async () => {
   const made = await files();
   await apply(REKEYED, {}, LOCAL_ASKER, made);

@@ -58,6 +58,15 @@ export class NamespaceFiles {
     };
   }
 
+  wasRenamed(name: string, to: string): boolean {
+    return this.memory.wasRenamed(name, to);
+  }
+
+  /** Remembers that a client gets another name in rssrvcfg. */
+  renamed(name: string, to: string): Promise<void> {
+    return this.turns.run(() => this.memory.rename(name, to, this.keysIn(this.ports.document()).get(name) ?? []));
+  }
+
   private show(): ServerMethods['namespace-show']['result'] {
     const { server, namespace } = this.ports.config();
     const base = { server: server.name, namespaceid: namespace.namespaceid };
