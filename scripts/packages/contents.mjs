@@ -34,6 +34,7 @@ export const PRODUCTS = {
       'docs/APPLICATIONS.md': 'usr/share/doc/rsio-common/APPLICATIONS.md',
       'docs/METRICS.md': 'usr/share/doc/rsio-common/METRICS.md',
       'docs/TUTORIAL.md': 'usr/share/doc/rsio-common/TUTORIAL.md',
+      'packaging/deb/rsio-common/lintian-overrides': 'usr/share/lintian/overrides/rsio-common',
       'packaging/examples/volumes.yml': 'usr/share/doc/rsio-common/examples/volumes.yml',
       'docs/GUARANTEES.md': 'usr/share/doc/rsio-common/GUARANTEES.md',
     },
