@@ -17,9 +17,9 @@ import { startPoolPair } from '../support/scenes/pool-pair.ts';
 const TEST_MS = 300_000;
 const SEED = Number(process.env['API_SEED'] ?? 20_260);
 /** Requests for each operation that fit the schemas. */
-const FITTING = Number(process.env['API_CASES'] ?? 8);
+const FITTING = Number(process.env['API_CASES'] ?? 4);
 /** Requests for each operation with one wrong parameter. */
-const WRONG = 5;
+const WRONG = 3;
 /** Fitting requests for an operation that may wait for seconds before it answers. */
 const PATIENT = 2;
 const OPERATIONS_MIN = 100;
