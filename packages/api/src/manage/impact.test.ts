@@ -116,6 +116,14 @@ test.each([
   expect(impactOf(facts({ mirrors: [one] }), off(['big-1']))).toEqual([]);
 });
 
+test('a mirror loses the replica in a pool that is off, and its server still votes', () => {
+  const replica = volume({ name: 'db', id: 'r1', pool: 'fast', mirror: 'm1' });
+  const two = facts({ servers: [server('big-9', { volumes: [replica] }), server('big-8')], mirrors: [mirror(['big-9', 'big-8'], null)] });
+  const pools = new Set(['big-9/fast']);
+  expect(short(impactOf(two, off([], { pools })))).toEqual(['degraded mirror osl:db@0']);
+  expect(short(impactOf(two, off(['big-8'], { pools })))).toEqual(['stops mirror osl:db@0']);
+});
+
 test('what a server that does not answer has is unknown', () => {
   const all = facts({ servers: [server('big-9', { trouble: 'Connection refused' }), server('big-8')], gaps: ['big-9 does not answer'] });
   expect(short(impactOf(all, off(['big-8'])))).toEqual(['unknown server big-9', 'unknown mirror -']);

@@ -76,7 +76,7 @@ export function impactOf(facts: ImpactFacts, off: SwitchedOff): Impact[] {
     ...servers.flatMap((one) => silentImpact(one, off)),
     ...pools.flatMap((pool) => impactFrom('pool', pool.name, usersIn(servers, pool), verdicts.get(keyOf(pool)) ?? null)),
     ...volumeImpacts(servers, verdicts, lost, off),
-    ...facts.mirrors.filter(({ namespace }) => namespace === off.namespace).flatMap((mirror) => mirrorImpact(mirror, lost, off)),
+    ...facts.mirrors.filter(({ namespace }) => namespace === off.namespace).flatMap((mirror) => mirrorImpact(mirror, servers, lost, off)),
     ...facts.gaps.map((gap): Impact => entry('unknown', 'mirror', '-', `Mirrors may be missing: ${gap}`)),
     ...servers.flatMap((one) => replicationImpacts(one, lost)),
   ];
@@ -217,15 +217,26 @@ function poolsOf({ pool, layout }: ManagedVolumeView): string[] {
 
 // --- Mirrors
 
-function mirrorImpact(mirror: MirrorSummary, lost: ReadonlySet<string>, off: SwitchedOff): Impact[] {
+/** A replica in a pool that is off counts as one on a server that is off, which still votes. */
+function withoutPools(mirror: MirrorSummary, servers: readonly ImpactServer[], off: SwitchedOff): MirrorSummary {
+  const isOff = ({ server, volume, universe }: MirrorSummary['replicas'][number]): boolean => {
+    const its = servers.find((one) => one.server === server)?.volumes.find((one) => one.name === volume && one.universe === universe);
+    return its !== undefined && poolsOf(its).some((pool) => off.pools.has(`${server}/${pool}`));
+  };
+  return { ...mirror, replicas: mirror.replicas.map((one) => (isOff(one) ? { ...one, isReachable: false } : one)) };
+}
+
+function mirrorImpact(mirror: MirrorSummary, servers: readonly ImpactServer[], lost: ReadonlySet<string>, off: SwitchedOff): Impact[] {
   const { namespace, name, universe, holder } = mirror;
+  const left = withoutPools(mirror, servers, off);
+  const isSame = left.replicas.every((one, index) => one === mirror.replicas[index]);
+  if (isSame && ![...mirror.replicas, ...mirror.voters].some(({ server }) => lost.has(server))) return [];
   const users = holder === null || off.clients.has(holder) ? [] : [holder];
-  return impactFrom('mirror', volumeLabel({ namespace, name, universe }), users, mirrorVerdict(mirror, lost, users.length > 0));
+  return impactFrom('mirror', volumeLabel({ namespace, name, universe }), users, mirrorVerdict(left, lost, users.length > 0));
 }
 
 /** `isHeld`: a client that stays has the mirror attached. */
 function mirrorVerdict({ state, replicas, voters, majority }: MirrorSummary, lost: ReadonlySet<string>, isHeld: boolean): Verdict | null {
-  if (![...replicas, ...voters].some(({ server }) => lost.has(server))) return null;
   if (state !== 'known') return { effect: 'unknown', to: null, why: `its state is ${state}: rsconfig mirror list`, first: null };
   const votes = voters.filter(({ server, answers }) => answers && !lost.has(server)).length;
   const inSync = replicas.filter((one) => one.inSync);
