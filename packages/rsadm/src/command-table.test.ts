@@ -10,7 +10,7 @@ import { COMMANDS } from './command-table.ts';
 
 /** Commands of no single method, by what they do. */
 const BY_HAND: Readonly<Record<string, readonly string[]>> = {
-  'shows what several methods answer': ['status'],
+  'shows what several methods answer': ['status', 'progress'],
   'edits or shows rssrvcfg': [
     ...['init', 'rename', 'identity new', 'interface add', 'interface remove'],
     ...['control-group', 'operate-group', 'admin-group'].flatMap((key) => [`${key} show`, `${key} set`]),

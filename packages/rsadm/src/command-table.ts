@@ -21,13 +21,17 @@ import { NAMESPACE_SET, NAMESPACE_SHOW } from './commands/namespace.ts';
 import { FARM_BALANCE } from './commands/farm.ts';
 import { PEER_ADD, PEER_REMOVE } from './commands/peers.ts';
 import { POOL_ADD, POOL_REMOVE, POOL_SET } from './commands/pools.ts';
+import { PROGRESS_COMMAND } from './commands/progress.ts';
 import { STATS } from './commands/stats.ts';
 import { STATUS } from './commands/status.ts';
 import { commandOf, VOLUME_COMMANDS } from './commands/volumes.ts';
 
 /** A method stands for the command that follows from its entry. */
 const LISTED: readonly (readonly [heading: string, commands: readonly (AdmCommand | ServerMethodName)[]])[] = [
-  ['Server', [STATUS, STATS, EVENTS, 'audit', 'reload', 'readiness', CHECK, INIT, RENAME, IDENTITY_NEW, ...GROUP_COMMANDS]],
+  [
+    'Server',
+    [STATUS, STATS, PROGRESS_COMMAND, EVENTS, 'audit', 'reload', 'readiness', CHECK, INIT, RENAME, IDENTITY_NEW, ...GROUP_COMMANDS],
+  ],
   ['Network', [INTERFACE_LIST, INTERFACE_ADD, INTERFACE_REMOVE, NAMESPACE_SHOW, NAMESPACE_SET, APPLY, 'namespace-show']],
   [
     'Pools',

@@ -6,6 +6,7 @@ import { hostname, networkInterfaces } from 'node:os';
 import { type RunOnMachine, runOnMachine } from '@rsio/appliance/machine';
 import { helpOf, overview } from '@rsio/common/cli/help-texts';
 import { personAtTerminal } from '@rsio/common/cli/person';
+import { processWaiting, type WaitingPorts } from '@rsio/common/cli/waiting-ports';
 import { rssrvPaths } from '@rsio/common/config/root-paths';
 import { callServer } from '@rsio/api/rssrv/call-server';
 import type { Invocation, ProgramSpec } from '@rsio/base/daemon/arguments';
@@ -32,6 +33,7 @@ export interface Ports {
   readonly newId: () => string;
   readonly machine: Machine;
   readonly run: RunOnMachine;
+  readonly waiting: WaitingPorts;
 }
 
 /** Returns the ports of this process. */
@@ -41,6 +43,7 @@ export function processPorts(): Ports {
     ask: personAtTerminal(),
     newId: randomUUID,
     run: runOnMachine,
+    waiting: processWaiting(),
     get machine() {
       return { hostName: hostname(), addresses: outerAddresses() };
     },
@@ -55,13 +58,14 @@ export async function rsadm(
   const { command, words } = COMMAND_LINE.commandOf(invocation.values, invocation.positionals);
   const { controlSocket, configFile, root } = rssrvPaths(invocation.root);
   const { out, note } = invocation;
-  const { clock, ask, newId, machine, run } = ports;
+  const { clock, ask, newId, machine, run, waiting } = ports;
   const context = {
     clock,
     ask,
     newId,
     machine,
     run,
+    waiting,
     call: (method, params) => callServer(controlSocket, method, params),
     configFile,
     root,

@@ -49,6 +49,7 @@ import { BACKUP_RUN } from './commands/backups/run.ts';
 import { BACKUP_VERIFY } from './commands/backups/verify.ts';
 import { PEER_ADD } from './commands/namespace-file/peers.ts';
 import { IMPACT } from './commands/impact.ts';
+import { PROGRESS_COMMAND } from './commands/progress.ts';
 import { WATCH } from './commands/watch/watch.ts';
 import { DOCTOR } from './commands/doctor.ts';
 import { JOIN } from './commands/join.ts';
@@ -56,7 +57,7 @@ import { JOIN } from './commands/join.ts';
 /** Groups of commands, each with its heading, as `rsconfig --help` lists them. */
 export const GROUPS: readonly (readonly [heading: string, commands: readonly ConfigCommand[]])[] = [
   ['Volumes', [LOCAL, QUERY, ATTACH, DETACH, SWITCH]],
-  ['Volumes of the servers', [...VOLUME_COMMANDS, POOL_LIST, FARM, SERVERS, IMPACT]],
+  ['Volumes of the servers', [...VOLUME_COMMANDS, POOL_LIST, FARM, SERVERS, PROGRESS_COMMAND, IMPACT]],
   [
     'Clients and settings of all servers',
     [APPLY, DRIFT, CLIENT_ADD, CLIENT_RIGHTS, CLIENT_SET, CLIENT_RENAME, CLIENT_REKEY, CLIENT_REMOVE, PEER_ADD],

@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { daemonPaths, rsiodPaths } from '@rsio/common/config/root-paths';
 import { helpOf, overview } from '@rsio/common/cli/help-texts';
 import { personAtTerminal } from '@rsio/common/cli/person';
+import { processWaiting, type WaitingPorts } from '@rsio/common/cli/waiting-ports';
 import { callApp } from '@rsio/api/rsapp/call-app';
 import { callControl, holdControl } from '@rsio/api/rsiod/call-rsiod';
 import type { Invocation, ProgramSpec } from '@rsio/base/daemon/arguments';
@@ -12,8 +13,6 @@ import { type Clock, systemClock } from '@rsio/base/lib/clock';
 import type { OptionValues } from '@rsio/common/cli/command';
 import { readStdin } from './cli/key-input.ts';
 import { INPUT_MAX_BYTES } from './limits.ts';
-import { terminalProgress, type WaitingPorts } from './cli/waiting.ts';
-import { processWatchPorts, stderrColumns } from './commands/watch/watch-screen.ts';
 import { COMMAND_LINE, COMMAND_TABLE } from './command-table.ts';
 
 export const rsconfigSpec: ProgramSpec<typeof COMMAND_LINE.options> = {
@@ -36,14 +35,12 @@ export interface Ports {
 
 /** Returns the ports of this process. */
 export function processPorts(): Ports {
-  const columns = stderrColumns();
-  const progress = columns === null ? null : terminalProgress((text) => process.stderr.write(text), columns);
   return {
     clock: systemClock,
     ask: personAtTerminal(),
     newId: randomUUID,
     input: () => readStdin(INPUT_MAX_BYTES),
-    waiting: { progress, onStop: processWatchPorts().onStop },
+    waiting: processWaiting(),
   };
 }
 

@@ -9,6 +9,8 @@ import { DIRECTIONS, PATH_STATES } from '@rsio/base/lib/path-states';
 import { CONTROL_ANSWER_MS, CONTROL_TIMEOUT_MS, LIST_WAIT_MS, SERVER_CALL_MS, SERVER_CHANGE_MS } from '@rsio/common/control/limits';
 import { LATENCY } from '../views/latency-shape.ts';
 import { MESSAGE_METHODS } from './message-methods.ts';
+import { ATTACHED_MIRROR } from '../views/mirror-views.ts';
+import { COMMAND_WORKS, PROGRESS } from '../views/views.ts';
 import { MIRROR_METHODS } from './mirror-methods.ts';
 import { NOTE_METHODS } from './note-methods.ts';
 import { DAEMON, EVENTS_PARAMS, EVENTS_RESULT, flagParam, HOLDER, type MethodsOf, type Param } from '@rsio/common/control/method-table';
@@ -231,25 +233,6 @@ const LOG = object({
   flushedMs: orNull(number('All requests that were answered before this time are flushed; null: no FLUSH has succeeded yet')),
 });
 
-export const ATTACHED_MIRROR = object({
-  volume: text(),
-  term: count('Number of the claim'),
-  waitsFor: orNull(text(), 'What the mirror lacks and waits for; null: nothing'),
-  replicas: list(
-    object({
-      server: text(),
-      state: word(
-        ['in sync', 'behind', 'copying'],
-        'behind: the mirror continues without this replica; copying: the replica is back, and gets the writes that it has missed',
-      ),
-      isOpen: flag('The client has a session with it'),
-      leftBytes: orNull(count('Bytes still to be copied; null: none')),
-      bytesPerSecond: orNull(number()),
-      etaMs: orNull(number('Time until all is copied; null: unknown')),
-    }),
-  ),
-});
-
 const PROCESS = object({
   number: count(),
   pid: orNull(count(), 'null: it is being started again'),
@@ -354,7 +337,6 @@ export type AttachOutcome = Of<typeof ATTACH_OUTCOME>;
 export type RepView = Of<typeof REP>;
 export type InterfaceView = Of<typeof INTERFACE>;
 export type WaitingView = Of<typeof WAITING>;
-export type AttachedMirrorView = Of<typeof ATTACHED_MIRROR>;
 export type ProcessView = Of<typeof PROCESS>;
 export type LogView = Of<typeof LOG>;
 export type StatusView = Of<typeof STATUS>;
@@ -546,6 +528,28 @@ export const CONTROL_METHODS = {
     },
     result: object({ ended: flag('false: the triggers were started already') }),
     command: { calledBy: 'rsconfig, around a snapshot' },
+  }),
+  progress: clientMethod({
+    help: 'Work of this machine that takes time: copies and comparisons of attached mirrors, and backups',
+    effect: 'reads',
+    params: {},
+    result: object({ progress: list(PROGRESS) }),
+    command: { byHand: 'progress', because: 'it asks the servers, too' },
+  }),
+  'progress-note': clientMethod({
+    help: 'Notes how far the work of a command is, for the method progress',
+    effect: 'operates',
+    params: {
+      kind: { shape: word(COMMAND_WORKS), what: 'what it does' },
+      id: { shape: filledText(), what: 'an id that no other work has' },
+      name: { shape: filledText(), what: 'the volume' },
+      about: { shape: text(), what: 'where from and where to' },
+      doneBytes: { shape: whole(0, null), what: 'a number of bytes' },
+      totalBytes: { shape: orNull(whole(0, null)), what: 'a number of bytes, or null', default: null },
+      ended: flagParam,
+    },
+    result: object({}),
+    command: { calledBy: 'rsconfig, during a backup' },
   }),
   backups: clientMethod({
     help: 'When rsconfig backup has last made a backup of each volume on this machine',

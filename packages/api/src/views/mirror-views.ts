@@ -30,6 +30,29 @@ const VOTER = object({
   trouble: orNull(text('Why it does not vote; null if it does')),
 });
 
+/** A mirror that is attached on this machine. */
+export const ATTACHED_MIRROR = object({
+  volume: text(),
+  term: count('Number of the claim'),
+  waitsFor: orNull(text(), 'What the mirror lacks and waits for; null: nothing'),
+  replicas: list(
+    object({
+      server: text(),
+      state: word(
+        ['in sync', 'behind', 'copying'],
+        'behind: the mirror continues without this replica; copying: the replica is back, and gets the writes that it has missed',
+      ),
+      isOpen: flag('The client has a session with it'),
+      leftBytes: orNull(count('Bytes still to be copied; null: none')),
+      /** Missing before release 0.3.0. */
+      copiedBytes: optional(orNull(count('Bytes copied since the copy began; null: none is copied'))),
+      bytesPerSecond: orNull(number()),
+      etaMs: orNull(number('Time until all is copied; null: unknown')),
+    }),
+  ),
+});
+export type AttachedMirrorView = Of<typeof ATTACHED_MIRROR>;
+
 export const MIRROR = object({
   namespace: text(),
   name: text(),
@@ -111,6 +134,8 @@ const VERIFICATION = object({
   waitsFor: orNull(text(), 'null: nothing'),
   comparedBytes: count(),
   sizeBytes: count(),
+  /** Missing before release 0.3.0. */
+  bytesPerSecond: optional(count('Over the last seconds')),
   differentBytes: count('Bytes that differed, in units of 4 KiB'),
   repairedBytes: count('Of these, bytes that were copied from the right replica'),
   ranges: list(

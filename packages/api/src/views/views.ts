@@ -201,9 +201,33 @@ export type RemovedVolumeView = Of<typeof REMOVED>;
 export type ClientView = Of<typeof CLIENT>;
 export type InterfaceView = Of<typeof INTERFACE>;
 
+/** What the jobs of a server do. image: a new image in another pool; image-restore: a volume gets the content of its image. */
+export const JOB_WORKS = ['move', 'copy', 'import', 'image', 'refresh', 'image-restore'] as const;
+/** What commands of this machine do, which tell rsiod about it. */
+export const COMMAND_WORKS = ['backup', 'restore', 'backup-verify'] as const;
+export const WORKS = [...JOB_WORKS, 'replication', 'resync', 'verify', ...COMMAND_WORKS] as const;
+
+export const PROGRESS = object({
+  kind: word(WORKS),
+  id: text('Stays the same while the work lasts, such as `job 7`'),
+  name: text('Volume or mirror on which it works'),
+  about: text('Where from and where to, such as `from hdd to ssd`; may be empty'),
+  state: word(['running', 'waiting', 'ending'], 'ending: it was cancelled, and undoes what it has done'),
+  waitsFor: orNull(text('null: nothing')),
+  doneBytes: count(),
+  totalBytes: orNull(count('null: not known yet')),
+  bytesPerSecond: count('Over the last seconds'),
+  leftMs: orNull(number('Time until the end at this rate; null: not known')),
+  goesOn: flag('It goes on when the command that began it has ended'),
+});
+export type Progress = Of<typeof PROGRESS>;
+export type Work = (typeof WORKS)[number];
+
 export const JOB = object({
   id: text(),
   kind: word(['move', 'copy', 'import']),
+  /** Missing before release 0.3.0. */
+  work: optional(word(JOB_WORKS, 'What it does: as `kind`, with the words for images')),
   name: text('Name of the volume when the job began'),
   universe: count(),
   from: text('Pool in which the volume was, or the path or NBD URI that is imported'),
@@ -245,6 +269,8 @@ export const REPLICATION = object({
   ageMs: orNull(number()),
   doneBytes: count(),
   totalBytes: count('Bytes of the moment in progress that are copied or compared, as far as known'),
+  /** Missing before release 0.3.0. */
+  bytesPerSecond: optional(count('Over the last seconds')),
   nextMs: orNull(number('When the next moment is due')),
 });
 export type ReplicationView = Of<typeof REPLICATION>;

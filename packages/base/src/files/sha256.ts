@@ -5,10 +5,13 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { HASHED_PIECE_BYTES } from './limits.ts';
 
-/** Returns the SHA-256 in hexadecimal. `lengthBytes`: only this many bytes of the file count. */
-export async function sha256Of(file: string, lengthBytes = Number.POSITIVE_INFINITY): Promise<string> {
+/** Returns the SHA-256 in hexadecimal. `lengthBytes`: only this many bytes of the file count. `onRead`: told the length of each piece. */
+export async function sha256Of(file: string, lengthBytes = Number.POSITIVE_INFINITY, onRead?: (bytes: number) => void): Promise<string> {
   const hash = createHash('sha256');
   const pieces = createReadStream(file, { end: lengthBytes - 1, highWaterMark: HASHED_PIECE_BYTES });
-  for await (const bytes of pieces) hash.update(bytes as Buffer);
+  for await (const bytes of pieces) {
+    hash.update(bytes as Buffer);
+    onRead?.((bytes as Buffer).length);
+  }
   return hash.digest('hex');
 }

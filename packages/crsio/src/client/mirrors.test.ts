@@ -1,8 +1,7 @@
 // Tests the page of mirrors with keys only: what it shows of replicas, witnesses and holders, and which requests it sends to rsiod. rsiod
 // is scripted (testing/walker.ts). The package rsiod tests the mirrors.
 
-import type { AttachedMirrorView } from '@rsio/api/rsiod/methods';
-import type { MirrorSummary } from '@rsio/api/views/mirror-views';
+import type { AttachedMirrorView, MirrorSummary } from '@rsio/api/views/mirror-views';
 import { RsError } from '@rsio/base/lib/errors';
 import { SAMPLE_RSCLTCFG } from '@rsio/common/testing/sample-rscltcfg';
 import { expect, test } from 'vitest';

@@ -58,9 +58,6 @@ export const UNREADABLE_MAX = 64;
 export const CLEAR_IDLE_MS = 5_000;
 /** A clearing is given up if the changes in progress in its regions do not end within this time. */
 export const CLEAR_LOCK_MS = 1_000;
-/** PROGRESS_WINDOW_MS: time over which the rate of a resync is measured. PROGRESS_SAMPLES: number of samples within PROGRESS_WINDOW_MS. */
-export const PROGRESS_WINDOW_MS = 10_000;
-export const PROGRESS_SAMPLES = 10;
 
 assert(PIECE_MAX_BYTES <= BODY_MAX_BYTES, 'A piece must fit into one request');
 assert(MIRROR_REGION_BYTES % PIECE_MAX_BYTES === 0 && PIECE_MAX_BYTES % PIECE_SMALL_BYTES === 0, 'Pieces must fit into regions');

@@ -55,6 +55,7 @@ test.for<[string[], string[]]>([
       'operate-group',
       'peer',
       'pool',
+      'progress',
       'ready-to-restart',
       'reload',
       'rename',

@@ -2,6 +2,7 @@
 // context. Invariant: an rsadm command uses rssrv, files and the terminal only through its context.
 
 import { type Command, type CommandSpec, makeCommand, type OptionSpecs, usageError as usageErrorOf } from '@rsio/common/cli/command';
+import type { WaitingPorts } from '@rsio/common/cli/waiting-ports';
 import type { RunOnMachine } from '@rsio/appliance/machine';
 import type { ServerMethodName, ServerMethods } from '@rsio/api/rssrv/server-methods';
 import type { Clock } from '@rsio/base/lib/clock';
@@ -21,6 +22,7 @@ export interface AdmContext {
   readonly root: string;
   /** Runs programs of an appliance. */
   readonly run: RunOnMachine;
+  readonly waiting: WaitingPorts;
   readonly out: (text: string) => void;
   readonly note: (sentence: string) => void;
 }

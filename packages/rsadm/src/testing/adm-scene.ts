@@ -201,7 +201,8 @@ export class AdmScene {
     let out = '';
     let err = '';
     const machine = { hostName: 'big-9.example.com', addresses: ['192.168.10.9', '192.168.11.9'] };
-    const ports = { clock, ask, newId: () => 'id-1', machine, run: this.programs };
+    const waiting = { progress: null, onStop: () => () => undefined };
+    const ports = { clock, ask, newId: () => 'id-1', machine, run: this.programs, waiting };
     const code = await executeProgram(rsadmSpec, (invocation) => rsadm(invocation, ports), {
       argv,
       env: { RSIO_ROOT: this.root },

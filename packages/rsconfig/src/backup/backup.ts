@@ -11,6 +11,7 @@ import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { count, orNull, text, type ValuesOf } from '@rsio/base/lib/shape';
 import { RESTORE_MARK_BYTES, restoreMark } from '@rsio/base/lib/restore-mark';
 import { exportName, servedNameParts, volumeLabel } from '@rsio/base/lib/volume-name';
+import { type CommandWork, withWork } from '../cli/command-work.ts';
 import type { CommandContext } from '../cli/context.ts';
 import { type BackupChain, chainNode, chainUri, readChain } from './backup-chain.ts';
 import { backupFile, beginBackup, endBackup, fileVolume } from './backup-files.ts';
@@ -19,7 +20,7 @@ import { copyChanges } from './copy-changes.ts';
 import { LinkCheck, uncomparedIn } from './link-check.ts';
 import { PIECE_BYTES } from '../limits.ts';
 import { NbdClient } from './nbd-client.ts';
-import { exportOptions, exportUri, qemuImg, qemuImgIn, withImage } from './qemu-tools.ts';
+import { exportOptions, exportUri, qemuImg, qemuImgIn, qemuImgShown, withImage } from './qemu-tools.ts';
 
 export interface BackupRequest {
   readonly directory: string;
@@ -41,10 +42,15 @@ export const BACKUP_MADE = {
 
 export type Backup = ValuesOf<typeof BACKUP_MADE>;
 
-type Context = Pick<CommandContext, 'call' | 'clock' | 'paths' | 'note'>;
+type Context = Pick<CommandContext, 'call' | 'clock' | 'paths' | 'note' | 'waiting' | 'newId'>;
 
 /** Backs up an attached snapshot. Throws E_EXISTS, E_SYSTEM, E_USAGE and E_UNKNOWN_SNAPSHOT. */
 export async function backUp(context: Context, snapshot: AttachmentView, request: BackupRequest): Promise<Backup> {
+  const said = { kind: 'backup' as const, name: volumeLabel(snapshot), about: `to ${request.directory}` };
+  return await withWork(context, said, (work) => backUpTo(context, snapshot, request, work));
+}
+
+async function backUpTo(context: Context, snapshot: AttachmentView, request: BackupRequest, work: CommandWork): Promise<Backup> {
   const { volume, snapshot: ownName } = servedNameParts(snapshot.name);
   if (ownName === null) throw new RsError('E_USAGE', `${volumeLabel(snapshot)} is a volume, not a snapshot`);
   const named = fileVolume({ name: volume, universe: snapshot.universe });
@@ -59,15 +65,15 @@ export async function backUp(context: Context, snapshot: AttachmentView, request
   const part = await beginBackup(file, snapshot.id, context.note);
   try {
     let readBytes: number | null = null;
-    if (base === null || baseId === null) await qemuImg('convert', '-q', '-f', 'raw', '-O', 'qcow2', uri, part);
+    if (base === null || baseId === null) await qemuImgShown(null, work.share(sizeBytes), 'convert', '-f', 'raw', '-O', 'qcow2', uri, part);
     else {
       // extended_l2 divides each cluster into subclusters of 2 KiB. Without subclusters, a small change would copy 64 KiB from the base.
       const options = 'cluster_size=64k,extended_l2=on';
       await qemuImg('create', '-q', '-f', 'qcow2', '-o', options, '-b', base, '-F', 'qcow2', part, String(sizeBytes));
-      readBytes = await addChanges(context, snapshot, baseId, part);
+      readBytes = await addChanges(context, snapshot, baseId, part, work);
     }
     await qemuImg('check', '-q', '-f', 'qcow2', part);
-    if (request.verifies) await qemuImg('compare', '-f', 'qcow2', '-F', 'raw', part, uri);
+    if (request.verifies) await qemuImgShown(null, work.share(sizeBytes), 'compare', '-f', 'qcow2', '-F', 'raw', part, uri);
     const about = { snapshot: volumeLabel(snapshot), snapshotId: snapshot.id, sizeBytes, base, baseId };
     await endBackup(part, file, { ...about, run: request.run });
     return { file, sizeBytes, readBytes, base };
@@ -96,25 +102,50 @@ export function noteUncompared(note: (sentence: string) => void, chain: BackupCh
 }
 
 /** Writes the changes since the older snapshot into the backup file. Returns the number of bytes that were read. */
-async function addChanges({ clock, paths }: Context, snapshot: AttachmentView, sinceId: string, part: string): Promise<number> {
+async function addChanges(
+  { clock, paths }: Context,
+  snapshot: AttachmentView,
+  sinceId: string,
+  part: string,
+  work: CommandWork,
+): Promise<number> {
   const source = await NbdClient.open(paths.nbdSocket, exportName(snapshot), `rsio:changed-since:${sinceId}`);
   try {
-    return await withImage(part, clock, (image) => copyChanges(source, image));
+    return await withImage(part, clock, (image) => copyChanges(source, image, work));
   } finally {
     source.close();
   }
 }
 
 /** Compares a backup, read through its chain as a restore reads it, with the attached snapshot. Throws E_SYSTEM if they differ. */
-export async function compareWith({ paths }: Pick<Context, 'paths'>, chain: BackupChain, snapshot: AttachmentView): Promise<void> {
-  await qemuImgIn(chain.folder, 'compare', '-F', 'raw', chainUri(chain), exportUri(paths.nbdSocket, exportName(snapshot)));
+export async function compareWith(
+  { paths }: Pick<Context, 'paths'>,
+  chain: BackupChain,
+  snapshot: AttachmentView,
+  work: CommandWork,
+): Promise<void> {
+  await qemuImgShown(
+    chain.folder,
+    work.share(chain.sizeBytes),
+    'compare',
+    '-F',
+    'raw',
+    chainUri(chain),
+    exportUri(paths.nbdSocket, exportName(snapshot)),
+  );
 }
 
 /**
  * Writes a backup to an attached volume. Throws E_USAGE if the volume is too small, and E_SYSTEM. The caller has compared the files of the
  * chain with their checksums.
  */
-export async function writeBack(context: Context, chain: BackupChain, volume: AttachmentView, verifies: boolean): Promise<number> {
+export async function writeBack(
+  context: Context,
+  chain: BackupChain,
+  volume: AttachmentView,
+  verifies: boolean,
+  work: CommandWork,
+): Promise<number> {
   const { folder, names, sizeBytes: imageBytes } = chain;
   const sizeBytes = volume.blocks * volume.blockSizeBytes;
   if (sizeBytes < imageBytes)
@@ -131,13 +162,15 @@ export async function writeBack(context: Context, chain: BackupChain, volume: At
     await target.flush();
     if (headBytes > markBytes) await target.writeZeros(markBytes, headBytes - markBytes);
     await target.flush();
-    await copyBack(chain, nbdSocket, exportName(volume), headBytes, imageBytes);
+    const copy = (fromBytes: number, toBytes: number): Promise<void> =>
+      copyBack(chain, nbdSocket, exportName(volume), [fromBytes, toBytes], work);
+    await copy(headBytes, imageBytes);
     // If the volume is larger than the backup, the rest becomes zeros, because the old content must not remain.
     for (let at = imageBytes; at < sizeBytes; at += PIECE_BYTES) await target.writeZeros(at, Math.min(PIECE_BYTES, sizeBytes - at));
     await target.flush();
-    await copyBack(chain, nbdSocket, exportName(volume), markBytes, headBytes);
+    await copy(markBytes, headBytes);
     await target.flush();
-    await copyBack(chain, nbdSocket, exportName(volume), 0, markBytes);
+    await copy(0, markBytes);
     await target.flush();
   } catch (thrown) {
     const { code, message } = toRsError(thrown);
@@ -145,15 +178,22 @@ export async function writeBack(context: Context, chain: BackupChain, volume: At
   } finally {
     target.close();
   }
-  if (verifies) await qemuImgIn(folder, 'compare', '-F', 'raw', chainUri(chain), exportUri(nbdSocket, exportName(volume)));
+  const uri = exportUri(nbdSocket, exportName(volume));
+  if (verifies) await qemuImgShown(folder, work.share(imageBytes), 'compare', '-F', 'raw', chainUri(chain), uri);
   return imageBytes;
 }
 
 /** Copies one range of a backup to the same range of an export. */
-async function copyBack(chain: BackupChain, socket: string, name: string, fromBytes: number, toBytes: number): Promise<void> {
+async function copyBack(
+  chain: BackupChain,
+  socket: string,
+  name: string,
+  [fromBytes, toBytes]: readonly [number, number],
+  work: CommandWork,
+): Promise<void> {
   if (fromBytes === toBytes) return;
   const range = { driver: 'raw', offset: fromBytes, size: toBytes - fromBytes };
   const source = `json:${JSON.stringify({ ...range, file: chainNode(chain) })}`;
   const target = exportOptions(range, socket, name);
-  await qemuImgIn(chain.folder, 'convert', '-q', '-n', '--target-image-opts', source, target);
+  await qemuImgShown(chain.folder, work.share(toBytes - fromBytes), 'convert', '-n', '--target-image-opts', source, target);
 }

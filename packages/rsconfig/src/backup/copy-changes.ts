@@ -4,6 +4,7 @@
 import { severalAtOnce } from '@rsio/base/structures/concurrency';
 import { RsError } from '@rsio/base/lib/errors';
 import { PIECE_BYTES, PIECES_AT_ONCE, STATUS_BYTES } from '../limits.ts';
+import type { CommandWork } from '../cli/command-work.ts';
 import type { NbdClient } from './nbd-client.ts';
 
 type Piece = Readonly<Record<'offsetBytes' | 'lengthBytes', number>>;
@@ -28,15 +29,18 @@ export async function changedPieces(source: Pick<Source, 'sizeBytes' | 'status'>
 }
 
 /** Copies the changed ranges from `source` to `target`, and flushes `target`. Returns their length in bytes. Throws E_SYSTEM. */
-export async function copyChanges(source: Source, target: Target): Promise<number> {
+export async function copyChanges(source: Source, target: Target, work: Pick<CommandWork, 'more' | 'add'> | null = null): Promise<number> {
   if (target.sizeBytes < source.sizeBytes)
     throw new RsError('E_SYSTEM', `The backup has ${target.sizeBytes} bytes, less than the ${source.sizeBytes} of the snapshot`);
   const pieces = await changedPieces(source);
+  const changedBytes = pieces.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
+  work?.more(changedBytes);
   await severalAtOnce(pieces, PIECES_AT_ONCE, async ({ offsetBytes, lengthBytes }) => {
     const bytes = await source.read(offsetBytes, lengthBytes);
     const isZero = bytes.equals(Buffer.alloc(lengthBytes));
     await (isZero ? target.writeZeros(offsetBytes, lengthBytes) : target.write(offsetBytes, bytes));
+    work?.add(lengthBytes);
   });
   await target.flush();
-  return pieces.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
+  return changedBytes;
 }

@@ -6,6 +6,7 @@ import { lstat } from 'node:fs/promises';
 import path from 'node:path';
 import { sha256Of } from '@rsio/base/files/sha256';
 import { RsError } from '@rsio/base/lib/errors';
+import type { CommandWork } from '../cli/command-work.ts';
 import type { BackupChain } from './backup-chain.ts';
 import type { BackupRecord } from './backup-record.ts';
 
@@ -13,9 +14,9 @@ import type { BackupRecord } from './backup-record.ts';
 export type FileFacts = Pick<BackupRecord, 'fileBytes' | 'sha256' | 'stamp'>;
 
 /** Reads the whole file. Throws E_BUSY if the file changes meanwhile. */
-export async function factsOf(file: string): Promise<FileFacts> {
+export async function factsOf(file: string, onRead?: (bytes: number) => void): Promise<FileFacts> {
   const stamp = await stampOf(file);
-  const sha256 = await sha256Of(file);
+  const sha256 = await sha256Of(file, Number.POSITIVE_INFINITY, onRead);
   const { size } = await lstat(file);
   if ((await stampOf(file)) !== stamp) throw changed(file);
   return { fileBytes: size, sha256, stamp };
@@ -33,11 +34,12 @@ async function stampOf(file: string): Promise<string> {
 /** Compares each file at most once. */
 export class LinkCheck {
   private readonly trustsStamps: boolean;
+  private readonly work: CommandWork | null;
   private readonly compared = new Map<string, Promise<string | null>>();
 
-  /** `trustsStamps`: a file whose stamp is that of its record is not read again. */
-  constructor(trustsStamps: boolean) {
-    this.trustsStamps = trustsStamps;
+  /** `trustsStamps`: a file whose stamp is that of its record is not read again. `work`: counts what is read. */
+  constructor(trustsStamps: boolean, work: CommandWork | null = null) {
+    [this.trustsStamps, this.work] = [trustsStamps, work];
   }
 
   /** Returns what is wrong with the first damaged file of the chain; null if no file differs from its checksum. */
@@ -61,7 +63,9 @@ export class LinkCheck {
   private async compare(file: string, record: BackupRecord | null): Promise<string | null> {
     if (record === null || record.sha256 === null) return null;
     if (this.trustsStamps && record.stamp === (await stampOf(file))) return null;
-    return (await factsOf(file)).sha256 === record.sha256
+    const { work } = this;
+    work?.more((await lstat(file)).size);
+    return (await factsOf(file, (bytes) => work?.add(bytes))).sha256 === record.sha256
       ? null
       : `${file} has another content than when it was made, so that the backups on it are lost: bring the former file back, or make a full backup`;
   }

@@ -19,7 +19,21 @@ export function qemuImg(...args: readonly string[]): Promise<string> {
 
 /** Like `qemuImg`, with `folder` as the working directory. */
 export async function qemuImgIn(folder: string | null, ...args: readonly string[]): Promise<string> {
-  const { ended } = start('qemu-img', args, folder);
+  return await ranQemuImg(folder, args, null);
+}
+
+/** Like `qemuImgIn` for commands that tell how far they are: `onPercent` gets a number from 0 to 100. */
+export async function qemuImgShown(
+  folder: string | null,
+  onPercent: (percent: number) => void,
+  ...args: readonly [string, ...string[]]
+): Promise<string> {
+  const [command, ...others] = args;
+  return await ranQemuImg(folder, [command, '-p', ...others], onPercent);
+}
+
+async function ranQemuImg(folder: string | null, args: readonly string[], onPercent: ((percent: number) => void) | null): Promise<string> {
+  const { ended } = start('qemu-img', args, folder, onPercent);
   const { code, out, text } = await ended;
   // qemu-img compare says on stdout where the contents differ.
   const why = text || out.trim().slice(-PROGRAM_TEXT_MAX_CHARS) || `exit code ${code ?? '?'}`;
@@ -80,6 +94,9 @@ async function opened(socket: string, clock: Clock, isOver: () => boolean, ended
   }
 }
 
+/** How qemu-img -p tells how far it is. */
+const PERCENT = /\s*\((\d+(?:\.\d+)?)\/100%\)\s*/g;
+
 interface Ended {
   readonly code: number | null;
   readonly out: string;
@@ -91,10 +108,18 @@ function start(
   program: string,
   args: readonly string[],
   folder: string | null,
+  onPercent: ((percent: number) => void) | null = null,
 ): { readonly ended: Promise<Ended>; readonly kill: () => void } {
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], ...(folder === null ? {} : { cwd: folder }) });
   let [out, text] = ['', ''];
-  child.stdout.on('data', (bytes: Buffer) => (out += bytes.toString('utf8')));
+  child.stdout.on('data', (bytes: Buffer) => {
+    out += bytes.toString('utf8');
+    if (onPercent === null) return;
+    const told = [...out.matchAll(PERCENT)].at(-1);
+    if (told === undefined) return;
+    onPercent(Number(told[1]));
+    out = out.replaceAll(PERCENT, '');
+  });
   child.stderr.on('data', (bytes: Buffer) => (text = (text + bytes.toString('utf8')).slice(-PROGRAM_TEXT_MAX_CHARS)));
   const ended = new Promise<Ended>((resolve, reject) => {
     child.once('error', (error) =>

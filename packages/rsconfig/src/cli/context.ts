@@ -8,7 +8,7 @@ import type { HeldAnswer } from '@rsio/common/control/control-client';
 import type { ControlMethodName, ControlMethods } from '@rsio/api/rsiod/methods';
 import type { Clock } from '@rsio/base/lib/clock';
 import type { RsError } from '@rsio/base/lib/errors';
-import type { WaitingPorts } from './waiting.ts';
+import type { WaitingPorts } from '@rsio/common/cli/waiting-ports';
 
 export interface CommandContext {
   /**

@@ -11,7 +11,8 @@ import { COMMANDS } from '../command-table.ts';
 import { shownCall } from '@rsio/common/cli/command';
 import { contextOf } from '../testing/context.ts';
 import { namespace, rep, server } from '../testing/views.ts';
-import { terminalProgress, waitUntil } from './waiting.ts';
+import { terminalProgress } from '@rsio/common/cli/waiting-ports';
+import { waitUntil } from './waiting.ts';
 
 type Daemon = (method: string, params: unknown) => unknown;
 

@@ -5,14 +5,8 @@
 import type { Clock, Timer } from '@rsio/base/lib/clock';
 import { escapeControls } from '@rsio/base/lib/printable';
 import { plural } from '@rsio/base/lib/units';
+import type { WaitingPorts } from '@rsio/common/cli/waiting-ports';
 import { WAIT_POLL_MS } from '../limits.ts';
-
-export interface WaitingPorts {
-  /** Replaces the progress line; the text '' removes it. `progress` is null if stderr is not a terminal. */
-  readonly progress: ((line: string) => void) | null;
-  /** Makes Ctrl-C, SIGTERM and SIGHUP call `stop`; returns a function that removes these signal handlers. */
-  readonly onStop: (stop: () => void) => () => void;
-}
 
 export interface Poll<T> {
   readonly value: T;
@@ -82,16 +76,4 @@ export function unfinishedMessage(how: 'late' | 'stopped', limitMs: number, kept
   return how === 'late'
     ? `Timed out after ${limitMs / 1_000} s: ${kept}; --wait=T waits longer, rsconfig -m status -v shows what is missing`
     : `Interrupted: ${kept}`;
-}
-
-const CLEAR_LINE = '\r\x1b[K';
-
-/** Returns a function that rewrites the progress line on a terminal. `columns`: the current width. */
-export function terminalProgress(write: (text: string) => void, columns: () => number): (line: string) => void {
-  let isShown = false;
-  return (line) => {
-    if (line !== '') write(`${CLEAR_LINE}${line.slice(0, Math.max(0, columns() - 1))}`);
-    else if (isShown) write(CLEAR_LINE);
-    isShown = line !== '';
-  };
 }

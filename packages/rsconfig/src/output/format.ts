@@ -3,7 +3,6 @@
 
 import type { EventView } from '@rsio/common/control/method-table';
 import {
-  type AttachedMirrorView,
   type AttachmentView,
   type AttachOutcome,
   type InterfaceView,
@@ -19,6 +18,7 @@ import {
   waitingEnd,
   waitingText,
 } from '@rsio/api/rsiod/methods';
+import type { AttachedMirrorView } from '@rsio/api/views/mirror-views';
 import { toText } from '@rsio/common/cli/table';
 import { formatTime } from '@rsio/base/log/log-line';
 import { plural, shownSize } from '@rsio/base/lib/units';

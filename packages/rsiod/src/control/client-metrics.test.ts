@@ -1,7 +1,9 @@
 // The metrics of rsiod about mirrors, replay logs and backups, with fake parts: the names and values of the metrics, and when a metric is
 // left out. Paths, I/O and the format of the text are tested with real daemons in test/integration/metrics.test.ts.
 
-import type { AoeGateView, AttachedMirrorView, BackupView, GateView } from '@rsio/api/rsiod/methods';
+import type { AoeGateView, BackupView, GateView } from '@rsio/api/rsiod/methods';
+import type { AttachedMirrorView } from '@rsio/api/views/mirror-views';
+import { progressOfResync } from '@rsio/api/views/progress';
 import { quietLog } from '@rsio/base/log/log';
 import { KindCounts } from '@rsio/common/metrics/kind-counts';
 import { COLLECT_INTERVAL_MS } from '@rsio/common/metrics/limits';
@@ -42,10 +44,11 @@ class Scene {
       restarts: () => 2,
       others: () => Promise.resolve([]),
       record: { awaited: [] },
+      works: { list: [] },
       backups: { list: this.backups },
       attachments: {
         list: [volume],
-        mirrors: { of: () => (this.mirror === null ? null : { status: this.mirror }) },
+        mirrors: { of: () => (this.mirror === null ? null : { status: this.mirror, progress: progressOfResync(this.mirror) }) },
         logTotal: { bytes: 5_000, limitBytes: 1 << 20 },
         busyPoll: { polledMs: 1_500, rests: 2 },
       } as unknown as ClientMetricsPorts['attachments'],

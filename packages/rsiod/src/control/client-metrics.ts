@@ -4,7 +4,9 @@
 
 import type { GateFrontends } from '../frontends/gate-frontends.ts';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
-import type { AoeGateView, AttachedMirrorView, BackupView, GateView, PathStats } from '@rsio/api/rsiod/methods';
+import type { AoeGateView, BackupView, GateView, PathStats } from '@rsio/api/rsiod/methods';
+import type { AttachedMirrorView } from '@rsio/api/views/mirror-views';
+import type { Progress } from '@rsio/api/views/views';
 import { PATH_STATES } from '@rsio/base/lib/path-states';
 import { printEndpoint } from '@rsio/base/lib/units';
 import { programVersion } from '@rsio/base/lib/version';
@@ -27,6 +29,7 @@ export interface ClientMetricsPorts extends FiguresPorts {
   readonly log: Pick<Log, 'info' | 'error'>;
   readonly beganMs: number;
   readonly backups: { readonly list: readonly BackupView[] };
+  readonly works: { readonly list: readonly Progress[] };
   readonly gates: Pick<GateFrontends, 'views' | 'usedBytes'>;
   readonly current: { readonly sinceMs: number };
   readonly events: Pick<KindCounts, 'byKind'>;
@@ -94,6 +97,14 @@ export class ClientMetrics {
     }
     for (const { namespace, atMs, ...volume } of this.ports.backups.list)
       out.add('rsio_client_volume_last_backup_timestamp_seconds', atMs / MS_PER_SECOND, namespace, nameInUniverse(volume));
+    for (const { id, kind, state, doneBytes, totalBytes } of [
+      ...figures.volumes.flatMap(({ progress }) => progress),
+      ...this.ports.works.list,
+    ]) {
+      out.add('rsio_client_progress_done_bytes', doneBytes, kind, id);
+      out.add('rsio_client_progress_size_bytes', totalBytes, kind, id);
+      out.add('rsio_client_progress_waits', Number(state === 'waiting'), kind, id);
+    }
     for (const volume of figures.volumes) {
       addVolume(out, volume);
       if (volume.mirror !== null) addMirror(out, volume, volume.mirror);

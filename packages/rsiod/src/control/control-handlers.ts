@@ -17,6 +17,7 @@ import type { AttachedRecord } from '../attachments/attached-record.ts';
 import type { Origins } from '../attachments/volume-origins.ts';
 import type { Attachments } from '../attachments/attachments.ts';
 import type { Backups } from './backups.ts';
+import type { CommandWorks } from './command-works.ts';
 import type { CurrentConfig } from '../network/current-config.ts';
 import type { Namespaces } from '../network/namespaces.ts';
 import type { GateFrontends } from '../frontends/gate-frontends.ts';
@@ -49,6 +50,7 @@ export interface ControlHandlersPorts {
   readonly serverCalls: ServerCalls;
   readonly snapshots: ClientSnapshots;
   readonly backups: Backups;
+  readonly works: CommandWorks;
   readonly origins: Pick<Origins, 'copiesIn'>;
   readonly mirrors: MirrorManagement;
   readonly mirrorChanges: MirrorChanges;
@@ -107,6 +109,13 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
     status: () => {
       const mirrors = attachments.list.flatMap(({ target }) => attachments.mirrors.of(target)?.status ?? []);
       return { ...statusView(ports.current.config, namespaces.list, attachments.list, mirrors, clock), awaited: record.awaited };
+    },
+    progress: () => ({
+      progress: [...attachments.list.flatMap(({ target }) => attachments.mirrors.of(target)?.progress ?? []), ...ports.works.list],
+    }),
+    'progress-note': (note) => {
+      ports.works.note(note);
+      return {};
     },
     stats: () => statsView(namespaces.list, attachments.list),
     gates: () => ports.gates.views(),

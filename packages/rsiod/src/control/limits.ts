@@ -32,6 +32,12 @@ export const SNAPSHOT_STOP_MS = 10_000;
 export const SNAPSHOT_ASKER_POLL_MS = 500;
 export const SERVER_METHOD_MAX_CHARS = 64;
 
+/** Maximum number of commands whose progress rsiod shows, and maximum length of each text in it. */
+export const COMMAND_WORKS_MAX = 64;
+export const COMMAND_WORK_TEXT_MAX_CHARS = 256;
+/** A command that has reported no progress for this time has ended. It must report more often, even if nothing was done. */
+export const COMMAND_WORK_SILENT_MS = 15_000;
+
 /** Maximum number of volumes for which rsiod remembers the last backup. */
 export const BACKUPS_KEPT_MAX = 1_024;
 

@@ -1,13 +1,16 @@
 // The figures that one process supplies for the metrics, about its volumes, paths and memory. A data process sends its figures to the main
 // process as plain values, and the main process adds them up. Invariant: reading the figures changes nothing, and pauses after each volume.
 
-import { ATTACHED_MIRROR, PATH_STATS, VOLUME_STATS } from '@rsio/api/rsiod/methods';
+import { PATH_STATS, VOLUME_STATS } from '@rsio/api/rsiod/methods';
+import { ATTACHED_MIRROR } from '@rsio/api/views/mirror-views';
+import { PROGRESS } from '@rsio/api/views/views';
 import type { Clock } from '@rsio/base/lib/clock';
 import { count, list, number, object, type Of, orNull, text } from '@rsio/base/lib/shape';
 import { nameInUniverse } from '@rsio/base/lib/volume-name';
 import type { Pause } from '@rsio/common/metrics/collection';
 import type { Attachments } from '../attachments/attachments.ts';
 import type { Namespaces } from '../network/namespaces.ts';
+import type { AttachedMirror } from '../mirrors/attached-mirror.ts';
 import type { Volume } from '../volumes/volume.ts';
 import { pastPath } from './joined-stats.ts';
 import { statsView, waitingView } from './views.ts';
@@ -19,6 +22,7 @@ const VOLUME = object({
   waitedMs: orNull(number(), 'null: its I/O does not wait'),
   log: orNull(object({ dataBytes: count(), usedBytes: count(), sizeBytes: count(), oldestMs: number() })),
   mirror: orNull(ATTACHED_MIRROR),
+  progress: list(PROGRESS),
   stats: VOLUME_STATS,
 });
 
@@ -54,7 +58,7 @@ export async function processFigures(
 ): Promise<ProcessFigures> {
   const volumes: VolumeFigures[] = [];
   for (const volume of [...attachments.list]) {
-    volumes.push(volumeFigures(volume, attachments.mirrors.of(volume.target)?.status ?? null, clock));
+    volumes.push(volumeFigures(volume, attachments.mirrors.of(volume.target), clock));
     await pause();
   }
   const { user, system } = process.cpuUsage();
@@ -71,7 +75,7 @@ export async function processFigures(
   };
 }
 
-function volumeFigures(volume: Volume, mirror: VolumeFigures['mirror'], clock: Clock): VolumeFigures {
+function volumeFigures(volume: Volume, mirror: Pick<AttachedMirror, 'status' | 'progress'> | null, clock: Clock): VolumeFigures {
   const [waiting] = waitingView(volume, clock);
   const { log } = volume.target;
   const oldestMs = log === null || log.sinceMs === null ? 0 : Math.max(0, clock.monotonicMs() - log.sinceMs);
@@ -81,7 +85,8 @@ function volumeFigures(volume: Volume, mirror: VolumeFigures['mirror'], clock: C
     sizeBytes: volume.sizeBytes,
     waitedMs: waiting === undefined ? null : Math.max(0, clock.wallMs() - waiting.sinceMs),
     log: log === null ? null : { dataBytes: log.dataBytes, usedBytes: log.usedBytes, sizeBytes: log.sizeBytes, oldestMs },
-    mirror,
+    mirror: mirror?.status ?? null,
+    progress: mirror?.progress ?? [],
     stats: volume.counters.view('', volume.outstanding),
   };
 }

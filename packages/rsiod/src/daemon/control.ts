@@ -5,6 +5,7 @@ import { sleep } from '@rsio/base/lib/waiting';
 import { randomUUID } from 'node:crypto';
 import type { ControlHandlers } from '@rsio/api/rsiod/call-rsiod';
 import { Backups } from '../control/backups.ts';
+import { CommandWorks } from '../control/command-works.ts';
 import { ClientMetrics } from '../control/client-metrics.ts';
 import { controlHandlers } from '../control/control-handlers.ts';
 import { type ProcessFigures, processFigures } from '../control/process-figures.ts';
@@ -38,6 +39,7 @@ export function newControl(
 ): ControlPhase {
   const { paths, clock, log, beganMs, keeper } = options;
   const { namespaces, offers, role, record, attachments } = earlier;
+  const works = new CommandWorks(clock);
   const backups = new Backups({ clock, log, folder: paths.stateDir, offers, namespaces });
   const metrics = new ClientMetrics({
     ...earlier,
@@ -45,6 +47,7 @@ export function newControl(
     log,
     beganMs,
     backups,
+    works,
     restarts: () => (keeper?.inheritance.life ?? 1) - 1 + (role.processes?.restarts ?? 0),
     others: async () => (await role.processes?.figures()) ?? [],
   });
@@ -65,6 +68,7 @@ export function newControl(
     log,
     beganMs,
     backups,
+    works,
     reloads,
     ends,
     probes: systemPathProbes(clock, namespaces),

@@ -5,8 +5,9 @@
 import { volumeLabel } from '@rsio/base/lib/volume-name';
 import { within } from '@rsio/base/lib/waiting';
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
-import type { AttachedMirrorView } from '@rsio/api/rsiod/methods';
-import type { VerificationView } from '@rsio/api/views/mirror-views';
+import type { AttachedMirrorView, VerificationView } from '@rsio/api/views/mirror-views';
+import { progressOfResync, progressOfVerification } from '@rsio/api/views/progress';
+import type { Progress } from '@rsio/api/views/views';
 import { RsError } from '@rsio/base/lib/errors';
 import { quoteText } from '@rsio/base/lib/units';
 import type { Attachment } from '@rsio/protocol/client/attachment';
@@ -252,6 +253,11 @@ export class AttachedMirror {
   }
 
   /** The result of the last comparison; null if there was none since the mirror was attached. */
+  get progress(): Progress[] {
+    const verifying = progressOfVerification(this.verification);
+    return [...progressOfResync(this.status), ...(verifying === null ? [] : [verifying])];
+  }
+
   get verification(): VerificationView | null {
     const { verifier } = this;
     return verifier === null ? null : verificationView(this.label, verifier.report, (identity) => this.serverOf(identity));

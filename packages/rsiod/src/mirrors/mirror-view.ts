@@ -1,8 +1,7 @@
 // Converts an attached mirror to the view that the control methods return. Pure. The view of a volume in general is made in
 // control/views.ts; replica-changes.ts defines the words for the states of replicas.
 
-import type { AttachedMirrorView } from '@rsio/api/rsiod/methods';
-import type { VerificationView } from '@rsio/api/views/mirror-views';
+import type { AttachedMirrorView, VerificationView } from '@rsio/api/views/mirror-views';
 import type { ResyncProgress } from '@rsio/protocol/mirror/copy/copy-ports';
 import type { MirrorView } from '@rsio/protocol/mirror/membership/interface';
 import type { VerifyReport } from '@rsio/protocol/mirror/verify/verifier';
@@ -37,6 +36,7 @@ export function attachedMirrorView(
       state,
       isOpen: replica.session === 'open',
       leftBytes: copy === undefined ? null : copy.bytesLeft,
+      copiedBytes: copy?.bytesCopied ?? null,
       bytesPerSecond: copy?.bytesPerSecond ?? null,
       etaMs: copy?.etaMs ?? null,
     };

@@ -4,7 +4,8 @@
 
 import { sleep } from '@rsio/base/lib/waiting';
 import type { Socket } from 'node:net';
-import type { AttachOutcome, AttachedMirrorView, PathStats, ProcessView } from '@rsio/api/rsiod/methods';
+import type { AttachOutcome, PathStats, ProcessView } from '@rsio/api/rsiod/methods';
+import type { AttachedMirrorView } from '@rsio/api/views/mirror-views';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import type { LogWay } from '@rsio/base/log/log-form';
 import { accepts } from '@rsio/base/lib/shape';

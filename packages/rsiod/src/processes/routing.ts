@@ -91,6 +91,11 @@ export function routed(own: ControlHandlers, ports: RoutingPorts): ControlHandle
         processes: processes.views,
       };
     },
+    progress: async () => {
+      const answers = await askAll('progress');
+      const { progress } = await own.progress({});
+      return { progress: [...answers.flatMap((one) => one.progress), ...progress] };
+    },
     stats: async () => {
       const asked = await processes.askAll('stats', {});
       const answers: StatsView[] = asked.flatMap(({ answer }) => (answer === null ? [] : checkedAnswer('stats', answer)));

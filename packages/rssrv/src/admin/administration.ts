@@ -238,7 +238,7 @@ export class Administration {
       pools,
       inventory: this.inventory,
       fences: ports.clients.fences,
-      jobs: this.jobs.jobs,
+      jobs: this.jobs,
       startedMs: this.startedMs,
       replications: () => this.replications.views(),
     });

@@ -19,7 +19,7 @@ async function metricsOf(replications: readonly ReplicationView[]): Promise<stri
     workers: { pids: [] },
     config: () => ({ interfaces: [], clients: [], volumes: [] }),
   };
-  const ports = { server, pools: { states: [] }, jobs: { list: [] }, startedMs: 0, replications: () => replications };
+  const ports = { server, pools: { states: [] }, jobs: { views: [] }, startedMs: 0, replications: () => replications };
   const text = (await new ServerMetrics(ports as unknown as ServerMetricsPorts).text()).toString();
   return text.split('\n').filter((line) => line.startsWith('rsio_server_replication_'));
 }

@@ -2,7 +2,8 @@
 // worker that hangs delays an answer by at most FIGURES_WAIT_MS, and another metric shows how old the figures of that process are.
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import type { PoolView, ReplicationView } from '@rsio/api/views/views';
+import { progressOfServer } from '@rsio/api/views/progress';
+import type { JobView, PoolView, ReplicationView } from '@rsio/api/views/views';
 import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
 import { usageOf } from '@rsio/base/daemon/process-facts';
 import { programVersion } from '@rsio/base/lib/version';
@@ -10,10 +11,9 @@ import { Collection, type Pause } from '@rsio/common/metrics/collection';
 import type { Exposition } from '@rsio/common/metrics/exposition';
 import { MetricsEndpoint } from '@rsio/common/metrics/metrics-endpoint';
 import { nameInUniverse } from '@rsio/base/lib/volume-name';
-import type { JobRecord } from '../jobs/job-record.ts';
 import type { Farms } from '../farm/farms.ts';
 import type { SharedPool } from '../farm/shared-pool.ts';
-import type { Jobs } from '../jobs/jobs.ts';
+import type { JobService } from '../jobs/service/job-service.ts';
 import type { Peers } from '../replication/peers/peers.ts';
 import type { Pools } from '../pools/pools.ts';
 import type { Fences } from '../volumes/fences.ts';
@@ -29,7 +29,7 @@ type Stats = ServerMethods['stats']['result'];
 type SessionStats = Stats['sessions'][number];
 type VolumeStats = SessionStats['volumes'][number];
 
-const JOB_STATES = ['waiting', 'running', 'cancelling', 'done', 'failed', 'cancelled'] as const satisfies readonly JobRecord['state'][];
+const JOB_STATES = ['waiting', 'running', 'cancelling', 'done', 'failed', 'cancelled'] as const satisfies readonly JobView['state'][];
 const MS_PER_SECOND = 1_000;
 const US_PER_SECOND = 1e6;
 
@@ -38,7 +38,7 @@ export interface ServerMetricsPorts {
   readonly pools: Pools;
   readonly inventory: Inventory;
   readonly fences: Fences;
-  readonly jobs: Jobs;
+  readonly jobs: Pick<JobService, 'views'>;
   readonly startedMs: number;
   /** The replications from this server and to it. */
   replications(): readonly ReplicationView[];
@@ -90,7 +90,13 @@ export class ServerMetrics {
     for (const pool of pools.states)
       if (server.farms.away(pool) === null) addPool(out, poolView(pool, pools.states, pools.space.of(pool), null));
     this.addCounts(out);
-    for (const one of this.ports.replications()) addReplication(out, one);
+    const replications = this.ports.replications();
+    for (const one of replications) addReplication(out, one);
+    for (const { id, kind, state, doneBytes, totalBytes } of progressOfServer(this.ports.jobs.views, replications)) {
+      out.add('rsio_server_progress_done_bytes', doneBytes, kind, id);
+      out.add('rsio_server_progress_size_bytes', totalBytes, kind, id);
+      out.add('rsio_server_progress_waits', state === 'waiting', kind, id);
+    }
     this.addProcesses(out);
     for (const volume of server.config().volumes) {
       this.addVolume(out, volume);
@@ -143,7 +149,7 @@ export class ServerMetrics {
 
   private addCounts(out: Out): void {
     const { events } = this;
-    const jobs = this.ports.jobs.list;
+    const jobs = this.ports.jobs.views;
     for (const state of JOB_STATES) out.add('rsio_server_jobs', jobs.filter((job) => job.state === state).length, state);
     for (const [kind, count] of events.byKind) out.add('rsio_server_events_total', count, kind);
     out.add('rsio_server_take_overs_total', events.takeOvers);

@@ -71,7 +71,7 @@ async function metricsWith(away: PoolAway | null, pool: Partial<SharedPool>): Pr
     pools,
     inventory: {} as Inventory,
     fences: {} as Fences,
-    jobs: { list: [] },
+    jobs: { views: [] },
     startedMs: 0,
     replications: () => [],
   };

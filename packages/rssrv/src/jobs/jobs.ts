@@ -9,6 +9,7 @@ import { StateFile } from '@rsio/base/files/state-file';
 import type { Clock, Timer } from '@rsio/base/lib/clock';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
 import type { Log } from '@rsio/base/log/log';
+import { RateMeter } from '@rsio/base/structures/rate-meter';
 import {
   afterStart,
   cancelled,
@@ -24,7 +25,7 @@ import {
   withoutOld,
 } from './job-plan.ts';
 import { JOBS_CONTENT, type JobRecord, type JobsContent } from './job-record.ts';
-import { JOB_LIMIT_MIN_BYTES, JOB_STOP_WAIT_MS, PACE_WAIT_MAX_MS, SPEED_OVER_MS } from './limits.ts';
+import { JOB_LIMIT_MIN_BYTES, JOB_STOP_WAIT_MS, PACE_WAIT_MAX_MS } from './limits.ts';
 
 // Paces a job to its bandwidth limit, which may change while the job runs, and measures its speed. Invariant: on average over several
 // seconds, a job is not faster than its limit.
@@ -32,17 +33,16 @@ class JobPace {
   private readonly clock: Clock;
   /** Time at which the next bytes may be copied. */
   private freeMs = Number.NEGATIVE_INFINITY;
-  private sampleMs: number;
-  private sampleBytes = 0;
-  private lastPerSecond = 0;
+  private readonly meter = new RateMeter();
+  private takenBytes = 0;
 
   constructor(clock: Clock) {
     this.clock = clock;
-    this.sampleMs = clock.monotonicMs();
+    this.meter.add(clock.monotonicMs(), 0);
   }
 
   get bytesPerSecond(): number {
-    return this.lastPerSecond;
+    return this.meter.bytesPerSecond(this.clock.monotonicMs(), this.takenBytes);
   }
 
   /**
@@ -61,11 +61,8 @@ class JobPace {
   take(bytes: number, limitBytes: number | null): void {
     const nowMs = this.clock.monotonicMs();
     this.freeMs = limitBytes === null ? nowMs : Math.max(nowMs, this.freeMs) + (bytes / limitBytes) * 1_000;
-    this.sampleBytes += bytes;
-    const sinceMs = nowMs - this.sampleMs;
-    if (sinceMs < SPEED_OVER_MS) return;
-    this.lastPerSecond = Math.round((this.sampleBytes / sinceMs) * 1_000);
-    [this.sampleMs, this.sampleBytes] = [nowMs, 0];
+    this.takenBytes += bytes;
+    this.meter.add(nowMs, this.takenBytes);
   }
 }
 

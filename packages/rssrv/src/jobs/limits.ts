@@ -21,8 +21,6 @@ export const JOBS_KEPT_PER_CLIENT_MAX = 25;
 export const JOB_RETRY_MS = 10_000;
 /** When the server stops, it waits at most this long for its jobs to stop. */
 export const JOB_STOP_WAIT_MS = 5_000;
-/** Time over which the speed of a job is measured. */
-export const SPEED_OVER_MS = 2_000;
 /** Smallest bandwidth limit that a job may get, in bytes per second. */
 export const JOB_LIMIT_MIN_BYTES = 64 * 1024;
 /** Maximum time of one wait for bandwidth. The job then checks whether its limit has changed, and whether it was cancelled. */

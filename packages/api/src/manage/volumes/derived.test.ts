@@ -62,6 +62,7 @@ async function run(given: VolumeProgram, argv: readonly string[]): Promise<Ran> 
   const door: VolumeDoor = {
     clock: new FakeClock(),
     ask: null,
+    waiting: { progress: null, onStop: () => () => undefined },
     newId: () => REQUEST,
     out: (more) => (out += more),
     note: (sentence) => notes.push(sentence),

@@ -2,6 +2,7 @@
 // Invariant: the commands of both programs differ only in their doors.
 
 import { type Output, usageError } from '@rsio/common/cli/command';
+import type { WaitingPorts } from '@rsio/common/cli/waiting-ports';
 import type { ServerCall } from '../../rssrv/call-server.ts';
 import type { Fields } from '@rsio/base/lib/shape';
 import type { Clock } from '@rsio/base/lib/clock';
@@ -42,6 +43,7 @@ export interface VolumeDoor extends Output {
   /** Returns an id for a request that changes something. */
   readonly newId: () => string;
   readonly note: (sentence: string) => void;
+  readonly waiting: WaitingPorts;
   readonly configFile: string;
   /** Finds the server that has the volume. Throws E_USAGE. With several servers, also throws E_UNKNOWN_VOLUME or E_AMBIGUOUS. */
   find(name: string, purpose: Purpose): Promise<VolumeTarget>;

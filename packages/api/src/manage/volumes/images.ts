@@ -63,7 +63,7 @@ and shows its progress; with --background, it does not.`,
       const pool = into === null ? null : poolNameOf('--pool', into, given.program);
       const target = await door.find(name, 'change');
       const answer = await target.call('volume-image', { ...target.volume, newUniverse, pool, limitBytes, request: door.newId() });
-      if (json) return printFollowed(door, target, answer, follow, 'there is no image');
+      if (json) return printFollowed(door, target, answer, { ...follow, shows: `${given.program} ${given.jobs}` }, 'there is no image');
       const { volume, job } = answer;
       if (job !== null) {
         const label = target.label({ ...target.volume, universe: newUniverse });
@@ -113,7 +113,7 @@ not.`,
       const answer = await target.call('volume-refresh', { images: found.map(({ volume }) => volume), limitBytes, request: door.newId() });
       if (json) {
         const jobs: JobView[] = [];
-        for (const job of answer.jobs) jobs.push(await followed(door, target, job, follow));
+        for (const job of answer.jobs) jobs.push(await followed(door, target, job, { ...follow, shows: `${given.program} ${given.jobs}` }));
         printJson(door, { ...target.place, ...answer, jobs });
         for (const job of jobs) checkDone(job, 'the image is as before');
         return undefined;
@@ -140,7 +140,7 @@ async function printFollowed(
   door: VolumeDoor,
   target: VolumeTarget,
   answer: { readonly job: JobView | null },
-  follow: Pick<FollowOptions, 'wait' | 'background'>,
+  follow: Pick<FollowOptions, 'wait' | 'background' | 'shows'>,
   undone: string,
 ): Promise<undefined> {
   const job = answer.job === null ? null : await followed(door, target, answer.job, follow);
@@ -160,7 +160,7 @@ export async function restoreFrom(
   const { limitBytes, follow } = jobOptions(options, program);
   const target = await door.find(name, 'remove');
   const answer = await target.call('volume-image-restore', { ...target.volume, fromUniverse, limitBytes, request: door.newId() });
-  if (json) return printFollowed(door, target, answer, follow, 'the volume is as before');
+  if (json) return printFollowed(door, target, answer, { ...follow, shows: `${program} ${words}` }, 'the volume is as before');
   const { volume, kept, job } = answer;
   const image = volumeText({ name: target.volume.name, universe: fromUniverse });
   if (job !== null) {

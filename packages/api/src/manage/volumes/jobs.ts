@@ -1,13 +1,14 @@
 // The commands of rsadm and rsconfig about moves and jobs. rssrv decides whether a volume can move, and moves the volume. Invariants: each
 // command that changes something sends an id with its request. A job continues after the command that waits for the job is interrupted.
 
-import { shownSize } from '@rsio/base/lib/units';
 import { sleep } from '@rsio/base/lib/waiting';
 import { type Command, JSON_OPTION, makeCommand, printJson, usageError, WAIT_OPTION } from '@rsio/common/cli/command';
 import { toText } from '@rsio/common/cli/table';
 import { JOB, type JobView } from '../../views/views.ts';
 import { object } from '@rsio/base/lib/shape';
 import { RsError } from '@rsio/base/lib/errors';
+import { ProgressShower } from '../progress-shower.ts';
+import { progressOfJob, progressText } from '../../views/progress.ts';
 import type { VolumeDoor, VolumeProgram, VolumeTarget } from './door.ts';
 import { JOB_LOOK_MS } from './limits.ts';
 import { poolNameOf, sizeOf } from '../../views/values.ts';
@@ -105,7 +106,7 @@ export async function followJob(
     else door.out(toText([`Job ${job.id}: ${begins}; ${shows} ${job.id} shows its progress`]));
     return;
   }
-  const last = await ended(door, target, job.id, wait);
+  const last = await ended(door, target, job.id, { wait, shows });
   if (json) printJson(door, { ...target.place, job: last });
   checkDone(last, undone);
   if (!json) door.out(toText([done]));
@@ -122,32 +123,47 @@ export async function followed(
   door: VolumeDoor,
   target: VolumeTarget,
   job: JobView,
-  { wait, background }: Pick<FollowOptions, 'wait' | 'background'>,
+  { wait, background, shows }: Pick<FollowOptions, 'wait' | 'background' | 'shows'>,
 ): Promise<JobView> {
-  return background ? job : await ended(door, target, job.id, wait);
+  return background ? job : await ended(door, target, job.id, { wait, shows });
 }
 
-/** Waits until a job ends, and shows its progress. */
-async function ended(door: VolumeDoor, target: VolumeTarget, id: string, waitMs: number | null): Promise<JobView> {
-  const untilMs = waitMs === null ? Number.POSITIVE_INFINITY : door.clock.monotonicMs() + waitMs;
-  let shown = '';
-  for (;;) {
-    const { jobs } = await target.call('job-list', { id });
-    const [job] = jobs;
-    if (job === undefined) throw new RsError('E_UNKNOWN_JOB', `Job ${id} is no longer in the list of the server`, { job: id });
-    if (job.endedMs !== null) return job;
-    const text = `Job ${id}: ${progressText(job)}${job.reason === null ? '' : `: ${job.reason}`}`;
-    if (text !== shown) door.note(text);
-    shown = text;
-    if (door.clock.monotonicMs() >= untilMs)
-      throw new RsError('E_TIMEOUT', `Job ${id} goes on, and nothing was undone: ${progressText(job)}`, { job: id });
-    await sleep(door.clock, JOB_LOOK_MS);
+/** Waits until a job ends, and shows its progress. Throws E_TIMEOUT if the wait ends first, or is interrupted. */
+async function ended(
+  door: VolumeDoor,
+  target: VolumeTarget,
+  id: string,
+  { wait, shows }: Pick<FollowOptions, 'wait' | 'shows'>,
+): Promise<JobView> {
+  const untilMs = wait === null ? Number.POSITIVE_INFINITY : door.clock.monotonicMs() + wait;
+  const shower = new ProgressShower(door);
+  let isStopped = false;
+  let off = (): void => undefined;
+  const stopped = new Promise<void>((resolve) => {
+    off = door.waiting.onStop(() => {
+      isStopped = true;
+      resolve();
+    });
+  });
+  try {
+    for (;;) {
+      const { jobs } = await target.call('job-list', { id });
+      const [job] = jobs;
+      if (job === undefined) throw new RsError('E_UNKNOWN_JOB', `Job ${id} is no longer in the list of the server`, { job: id });
+      const progress = progressOfJob(job);
+      if (progress === null) return job;
+      shower.show(`Job ${id}`, progress);
+      const isOver = door.clock.monotonicMs() >= untilMs;
+      if (isOver || isStopped)
+        throw new RsError(
+          'E_TIMEOUT',
+          `${isOver ? '' : 'Interrupted: '}Job ${id} goes on (${progressText(progress)}): ${shows} ${id} shows it, and ${shows} cancel ${id} ends it`,
+          { job: id },
+        );
+      await Promise.race([sleep(door.clock, JOB_LOOK_MS), stopped]);
+    }
+  } finally {
+    off();
+    shower.end();
   }
-}
-
-function progressText({ state, doneBytes, totalBytes, bytesPerSecond }: JobView): string {
-  if (totalBytes === 0) return `${state}, nothing copied yet`;
-  const percent = Math.floor((doneBytes / totalBytes) * 100);
-  const speed = bytesPerSecond === 0 ? '' : `, ${shownSize(bytesPerSecond)} in a second`;
-  return `${state}, ${shownSize(doneBytes)} of ${shownSize(totalBytes)} copied (${percent} %)${speed}`;
 }

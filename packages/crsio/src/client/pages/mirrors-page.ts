@@ -2,8 +2,7 @@
 // mirror. Pure. Invariant: the page marks each silent server, and each replica that lacks writes, with `!` and describes the fault in
 // words.
 
-import type { AttachedMirrorView } from '@rsio/api/rsiod/methods';
-import type { MirrorSummary } from '@rsio/api/views/mirror-views';
+import type { AttachedMirrorView, MirrorSummary } from '@rsio/api/views/mirror-views';
 import { printDuration, shownSize } from '@rsio/base/lib/units';
 import { volumeLabel } from '@rsio/base/lib/volume-name';
 import { name, size, type ValueType } from '@rsio/common/config/schema/value-types';

@@ -1,5 +1,5 @@
 // Tests the pace of copies and their buffers. A fixed rate is kept. Users' I/O makes copies fewer and shorter, but does not stop them. A
-// mirror continues with one small buffer while other mirrors use all shared buffers. Also tests the rate that a resync reports.
+// mirror continues with one small buffer while other mirrors use all shared buffers.
 
 import { expect, test } from 'vitest';
 import { CopyBuffers } from './copy-buffers.ts';
@@ -13,7 +13,6 @@ import {
   USERS_RECENT_MS,
 } from '../limits.ts';
 import { Pace } from './pace.ts';
-import { ProgressMeter } from './progress-meter.ts';
 
 test('a rate is kept over ten minutes, within one burst', () => {
   for (const bytesPerSecond of [100_000, 3_000_000, 250_000_000]) {
@@ -54,12 +53,4 @@ test('the shared buffers are bounded, and a mirror without one has a small one o
   expect(buffers.take(PIECE_MAX_BYTES, false)).toBeNull();
   buffers.release(grants.pop()!);
   expect(buffers.take(PIECE_MAX_BYTES, false)?.isShared).toBe(true);
-});
-
-test('the reported rate is that of the last seconds', () => {
-  const meter = new ProgressMeter();
-  for (let second = 0; second <= 60; second++) meter.add(second * 1_000, second < 50 ? second * 100 : 5_000 + (second - 50) * 1_000);
-  expect(meter.bytesPerSecond(60_000, 15_000)).toBe(1_000);
-  meter.add(61_000, 0);
-  expect(meter.bytesPerSecond(62_000, 500)).toBe(500);
 });

@@ -1,9 +1,9 @@
 // The copier's state for one returning replica: the plan, the reported events, and the rate of the copy. copy/resync-plan.ts decides the
 // next piece.
 
+import { RateMeter } from '@rsio/base/structures/rate-meter';
 import type { CopierEvents, CopyIo, ResyncProgress } from './copy-ports.ts';
 import { ResyncPlan } from './resync-plan.ts';
-import { ProgressMeter } from './progress-meter.ts';
 import { STATUS } from '../../wire/status.ts';
 
 export class Returning {
@@ -17,7 +17,7 @@ export class Returning {
   failedUntilMs = 0;
   private readonly io: CopyIo;
   private readonly events: Pick<CopierEvents, 'fellBack'>;
-  private readonly meter = new ProgressMeter();
+  private readonly meter = new RateMeter();
   /** `copiedInAll` of the plan when the last checkpoint began. */
   private checkpointAt = 0;
   private isCheckpointing = false;

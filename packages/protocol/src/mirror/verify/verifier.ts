@@ -4,6 +4,7 @@
 // replica, and while no change of the range is in flight. Every reported difference is therefore real. Unsettled regions are not compared.
 
 import type { Clock, Timer } from '@rsio/base/lib/clock';
+import { RateMeter } from '@rsio/base/structures/rate-meter';
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
 import { STATUS, statusEntry } from '../../wire/status.ts';
 import type { BufferGrant, CopyBuffers } from '../copy/copy-buffers.ts';
@@ -47,6 +48,7 @@ export interface VerifyReport {
   readonly waitsFor: string | null;
   readonly comparedBytes: number;
   readonly sizeBytes: number;
+  readonly bytesPerSecond: number;
   readonly differentBytes: number;
   readonly repairedBytes: number;
   readonly ranges: readonly DifferentRange[];
@@ -96,6 +98,7 @@ export class Verifier {
   private readonly found = new Differences();
   private view: CopyView | null = null;
   private positionBytes = 0;
+  private readonly meter = new RateMeter();
   private waitsFor: string | null = null;
   private stopped: string | null = null;
   private isOver = false;
@@ -123,6 +126,7 @@ export class Verifier {
       waitsFor: this.waitsFor,
       comparedBytes: this.positionBytes,
       sizeBytes: this.view?.sizeBytes ?? 0,
+      bytesPerSecond: this.isOver ? 0 : this.meter.bytesPerSecond(this.clock.monotonicMs(), this.positionBytes),
       differentBytes: this.found.bytes,
       repairedBytes: this.found.repairedBytes,
       ranges: this.found.ranges,
@@ -202,6 +206,7 @@ export class Verifier {
     const attempt: Attempt = { range, pieceBytes, tenures, sums: [], refusal: null, lock: null, left: tenures.size };
     this.isBusy = true;
     this.startedMs = this.clock.monotonicMs();
+    this.meter.add(this.startedMs, this.positionBytes);
     this.pace.took(this.startedMs, range.endBytes - range.beginBytes);
     // The lock may be granted before `lock` returns; the answers always arrive later.
     attempt.lock = this.io.lock(range.beginBytes, range.endBytes, () => this.ask(attempt));

@@ -13,6 +13,7 @@ import { readChain } from '../../backup/backup-chain.ts';
 import { noteUncompared, writeBack } from '../../backup/backup.ts';
 import { LinkCheck, uncomparedIn, whileUnchanged } from '../../backup/link-check.ts';
 import { withBackups } from '../../backup/run-folder.ts';
+import { type CommandWork, withWork } from '../../cli/command-work.ts';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
 import { whileAttached } from '../server-volumes/while-attached.ts';
 import { VERIFY_OPTION } from './backup.ts';
@@ -58,15 +59,17 @@ removed volume, or gives a volume the content of its image.`,
     const result = await whileKept(file, async () => {
       const chain = await readChain(file, unproven);
       if (!yes) await confirm(context, file, name);
-      return await whileUnchanged(chain, async () => {
-        await new LinkCheck(false).check(chain);
+      const said = { kind: 'restore' as const, name, about: `from ${file}` };
+      const restored = async (work: CommandWork) => {
+        await new LinkCheck(false, work).check(chain);
         noteUncompared(context.note, chain);
         return await whileAttached(context, name, { as: 'overwrite', server: null, what: 'rsconfig restore' }, async (view) => {
           checkTarget(view);
-          const sizeBytes = await writeBack(context, chain, view, verify);
+          const sizeBytes = await writeBack(context, chain, view, verify, work);
           return { volume: volumeLabel(view), file, sizeBytes, uncompared: uncomparedIn(chain) };
         });
-      });
+      };
+      return await withWork(context, said, (work) => whileUnchanged(chain, () => restored(work)));
     });
     if (json) return printJson(context, result);
     context.out(`${result.volume} is restored from ${file}: ${shownSize(result.sizeBytes)}\n`);

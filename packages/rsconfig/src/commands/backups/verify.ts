@@ -13,6 +13,7 @@ import { compareWith } from '../../backup/backup.ts';
 import { LinkCheck, uncomparedIn } from '../../backup/link-check.ts';
 import { qemuImgIn } from '../../backup/qemu-tools.ts';
 import { checkDirectory, filesToVerify, withBackups } from '../../backup/run-folder.ts';
+import { type CommandWork, withWork } from '../../cli/command-work.ts';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
 import { findAnywhere } from '../server-volumes/find.ts';
 import { whileAttached } from '../server-volumes/while-attached.ts';
@@ -43,7 +44,10 @@ cannot be verified, the command names it and ends with status 1.`,
   json: object({ backups: list(VERIFIED) }),
   operands: { min: 1, max: 2 },
   run: async (context, { json }, [first = '', directory]) => {
-    const backups = directory === undefined ? await verifyFile(context, first) : await verifyAll(context, first, directory);
+    const said = { kind: 'backup-verify' as const, name: first, about: directory === undefined ? '' : `in ${directory}` };
+    const backups = await withWork(context, said, (work) =>
+      directory === undefined ? verifyFile(context, first, work) : verifyAll(context, first, directory, work),
+    );
     for (const { file, problem } of backups) if (problem !== null) context.report('E_SYSTEM', `${file}: ${problem}`);
     if (json) printJson(context, { backups });
     else for (const { file, by, problem } of backups) if (problem === null) context.out(`${file} is whole: ${SAID[by ?? 'checksums']}\n`);
@@ -54,21 +58,21 @@ cannot be verified, the command names it and ends with status 1.`,
 const NO_CHECKSUM = 'has no checksum in its description: only a new backup can be verified';
 const SAID = { snapshot: 'it has the content of its snapshot', checksums: 'its files have their checksums, and its snapshot is gone' };
 
-async function verifyFile(context: CommandContext, file: string): Promise<Verified[]> {
+async function verifyFile(context: CommandContext, file: string, work: CommandWork): Promise<Verified[]> {
   return await whileKept(file, async () => {
     const [record = null] = (await readChain(file, false)).records;
     const [, label = ''] = /^(.*)@[^@]+$/.exec(record?.snapshot ?? '') ?? [];
-    return [await new Verification(context, label).verify(file)];
+    return [await new Verification(context, label, work).verify(file)];
   });
 }
 
-async function verifyAll(context: CommandContext, name: string, directory: string): Promise<Verified[]> {
+async function verifyAll(context: CommandContext, name: string, directory: string, work: CommandWork): Promise<Verified[]> {
   const named = volumeInFiles(name, 'NAME and DIRECTORY, or FILE');
   await checkDirectory(directory);
   return await withBackups(directory, named, false, async () => {
     const files = await filesToVerify(directory, named, context.note);
     if (files.length === 0) throw usageError(`${directory} has no backup of ${name}: mount the disk for backups`);
-    const verification = new Verification(context, name);
+    const verification = new Verification(context, name, work);
     const verified: Verified[] = [];
     for (const file of files) verified.push(await verification.verify(path.join(directory, file)));
     return verified;
@@ -79,12 +83,13 @@ class Verification {
   private readonly context: CommandContext;
   private readonly volume: string;
   private seen: { readonly label: string; readonly snapshots: readonly SnapshotView[] } | null = null;
-  private readonly links = new LinkCheck(false);
+  private readonly work: CommandWork;
+  private readonly links: LinkCheck;
 
   /** `volume`: the name of the volume of all backups. */
-  constructor(context: CommandContext, volume: string) {
-    this.context = context;
-    this.volume = volume;
+  constructor(context: CommandContext, volume: string, work: CommandWork) {
+    [this.context, this.volume, this.work] = [context, volume, work];
+    this.links = new LinkCheck(false, work);
   }
 
   async verify(file: string): Promise<Verified> {
@@ -116,7 +121,7 @@ class Verification {
       { as: 'read', server: null, what: 'rsconfig backup-verify' },
       async (view) => {
         checkId(view, seen.id, volumeLabel(view));
-        await compareWith(context, chain, view);
+        await compareWith(context, chain, view, this.work);
       },
     );
     return true;

@@ -1,7 +1,8 @@
 // Writes the output of `watch`: on a terminal, each picture replaces the previous one; on a pipe, lines are appended. This file also gives
-// `watch` and --wait the terminal's size and character set, and the signals that stop the command. Invariant: however `watch` ends, the
+// `watch` the terminal's size and character set. Invariant: however `watch` ends, the
 // terminal leaves the alternate screen.
 
+import { onStopSignal } from '@rsio/common/cli/waiting-ports';
 import { escapeControls } from '@rsio/base/lib/printable';
 import { pipeHeading, pipeLines, type PlotHistory, type PlotLetters, terminalPicture } from './watch-picture.ts';
 import type { WatchSample } from './watch-sample.ts';
@@ -65,7 +66,6 @@ export interface WatchPorts {
   readonly onStop: (stop: () => void) => () => void;
 }
 
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const COLUMNS = 80;
 const ROWS = 24;
 
@@ -76,20 +76,8 @@ export function processWatchPorts(): WatchPorts {
     // A terminal whose size is unknown reports 0 columns and 0 rows.
     terminal: canDraw ? () => ({ columns: stdout.columns || COLUMNS, rows: stdout.rows || ROWS }) : null,
     isUnicode: isUnicodeLocale(env),
-    onStop: (stop) => {
-      for (const signal of SIGNALS) process.on(signal, stop);
-      return () => {
-        for (const signal of SIGNALS) process.off(signal, stop);
-      };
-    },
+    onStop: onStopSignal,
   };
-}
-
-/** Returns a function that reads the width of stderr in columns; null if stderr is not a terminal that can be drawn on. */
-export function stderrColumns(): (() => number) | null {
-  const { stderr, env } = process;
-  const canDraw = stderr.isTTY && env['TERM'] !== 'dumb' && env['TERM'] !== undefined;
-  return canDraw ? () => stderr.columns || COLUMNS : null;
 }
 
 /** The locale is, as in the C library, the first of LC_ALL, LC_CTYPE and LANG that is not empty. */

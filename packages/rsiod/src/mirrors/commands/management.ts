@@ -3,7 +3,8 @@
 // changes are in progress.
 
 import { createHash } from 'node:crypto';
-import type { AttachedMirrorView, ControlMethods } from '@rsio/api/rsiod/methods';
+import type { ControlMethods } from '@rsio/api/rsiod/methods';
+import type { AttachedMirrorView } from '@rsio/api/views/mirror-views';
 import { RsError } from '@rsio/base/lib/errors';
 import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { quoteText } from '@rsio/base/lib/units';

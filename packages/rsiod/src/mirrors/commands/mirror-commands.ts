@@ -1,7 +1,7 @@
 // Creates the objects that execute the commands about mirrors. The interface MirrorCommands names the file of each command. Invariant: an
 // attached mirror is found by its label, such as osl:db@0.
 
-import type { AttachedMirrorView } from '@rsio/api/rsiod/methods';
+import type { AttachedMirrorView } from '@rsio/api/views/mirror-views';
 import type { Clock } from '@rsio/base/lib/clock';
 import type { Log } from '@rsio/base/log/log';
 import type { Attachments } from '../../attachments/attachments.ts';

@@ -2,8 +2,7 @@
 // if it has the voter's id from the configuration. A record that a server has lost and created again is therefore shown as lost.
 
 import { majorityOf } from '@rsio/protocol/mirror/membership/quorums';
-import type { AttachedMirrorView } from '@rsio/api/rsiod/methods';
-import type { MirrorSummary } from '@rsio/api/views/mirror-views';
+import type { AttachedMirrorView, MirrorSummary } from '@rsio/api/views/mirror-views';
 import { VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { records, type SurveyedMirror } from './survey.ts';
 import { holderOf } from './verdicts.ts';

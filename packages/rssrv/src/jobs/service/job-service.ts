@@ -121,6 +121,10 @@ export class JobService {
     this.images = new ImageJobs(this.newJobs, verbs, snapshots, triggers, log);
   }
 
+  get views(): readonly JobView[] {
+    return this.jobs.list.map((job) => this.newJobs.view(job));
+  }
+
   /** Starts the jobs. The pools must be open. */
   async start(): Promise<void> {
     // The sweep is not awaited, because the folder of a target file may hang. Each job also deletes its own temporary file.

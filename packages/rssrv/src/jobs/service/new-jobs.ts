@@ -77,6 +77,7 @@ export class NewJobs {
     const target = copy?.target;
     return {
       ...shown,
+      work: workOf(job.kind, target),
       snapshot: copy === undefined || copy.isOwn ? null : copy.snapshot,
       newName: imported !== undefined ? volumeText(imported) : target !== undefined && isInPool(target) ? volumeText(target) : null,
       target: target === undefined || isInPool(target) ? 'pool' : target.kind,
@@ -118,6 +119,12 @@ export class NewJobs {
 /** Returns the target of a job that writes to a pool. `request` is the stamp of the request. */
 export function inPool(pool: PoolState, limitBytes: number | null, request: string | null = null): JobPlace {
   return { to: pool.name, toId: pool.identity?.id ?? '', limitBytes, request };
+}
+
+/** Says what a job does, in the words for progress. */
+function workOf(kind: JobRecord['kind'], target: CopyTarget | undefined): NonNullable<JobView['work']> {
+  if (target?.kind === 'image') return target.isNew ? 'image' : 'refresh';
+  return target?.kind === 'restore' ? 'image-restore' : kind;
 }
 
 export function isInPool(target: CopyTarget): target is InPool {

@@ -8,6 +8,7 @@ import type { Clock, Timer } from '@rsio/base/lib/clock';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { type Shape, misfit } from '@rsio/base/lib/shape';
 import type { Log } from '@rsio/base/log/log';
+import { RateMeter } from '@rsio/base/structures/rate-meter';
 import { eventOf } from '../../events/event-log.ts';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
 import { volumeText } from '../../pools/catalogue.ts';
@@ -56,6 +57,7 @@ export class FollowerLane {
   text = '';
   doneBytes = 0;
   totalBytes = 0;
+  private readonly meter = new RateMeter();
   private readonly ports: LanePorts;
   private peerConfig: OrderingPeer;
   /** Time by which the clock of the source is ahead of the clock of this server. */
@@ -107,6 +109,10 @@ export class FollowerLane {
   /** The order as the source had it at the last poll. */
   get lastOrder(): ReplicationOrder {
     return this.newest ?? this.order;
+  }
+
+  get bytesPerSecond(): number {
+    return this.state === 'copying' ? this.meter.bytesPerSecond(this.ports.clock.monotonicMs(), this.doneBytes) : 0;
   }
 
   get report(): ReplicationReport {
@@ -282,7 +288,10 @@ export class FollowerLane {
     const pulling = new AbortController();
     this.pulling = pulling;
     const stopping = AbortSignal.any([this.stopping.signal, pulling.signal]);
-    const work = new MomentPull(ports, { peer, order, pulls }, stopping, (shown) => Object.assign(this, shown));
+    const work = new MomentPull(ports, { peer, order, pulls }, stopping, (shown) => {
+      Object.assign(this, shown);
+      this.meter.add(ports.clock.monotonicMs(), shown.doneBytes);
+    });
     const { arrived, error } = await work.run();
     this.pulling = null;
     for (const { member, follower, snapshot, unknown } of arrived) {

@@ -343,6 +343,7 @@ export class Followers {
       ageMs: momentMs === null || group === undefined ? null : this.ages.ageMs(id, group, momentMs),
       doneBytes: lane?.doneBytes ?? 0,
       totalBytes: lane?.totalBytes ?? 0,
+      bytesPerSecond: lane?.bytesPerSecond ?? 0,
       nextMs: order === undefined || momentMs === null || state !== 'waiting' ? null : momentMs + order.everyMs,
     };
   }

@@ -46,6 +46,7 @@ test('the view has the settings, the age of the confirmed moment, and when the n
     text: 'copies volume db',
     doneBytes: 10,
     totalBytes: 40,
+    bytesPerSecond: 0,
     momentMs: clock.wallMs() - 20_000,
     ageMs: 20_000,
     nextMs: clock.wallMs() + 40_000,

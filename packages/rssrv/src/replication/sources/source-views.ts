@@ -6,6 +6,7 @@ import type { ReplicationReport } from '@rsio/api/rssrv/replication-methods';
 import type { ReplicationView } from '@rsio/api/views/views';
 import type { Clock } from '@rsio/base/lib/clock';
 import { printDuration } from '@rsio/base/lib/units';
+import { RateMeter } from '@rsio/base/structures/rate-meter';
 import { type Found, volumeText } from '../../pools/catalogue.ts';
 import type { Replication } from '../../pools/source-marks.ts';
 import { REPLICATION_SILENT_MS, REPORT_TEXT_MAX_CHARS } from '../limits.ts';
@@ -18,6 +19,7 @@ interface Heard {
   pollMs: number | null;
   readonly sinceMs: number;
   report: ReplicationReport | null;
+  readonly meter: RateMeter;
 }
 
 export class SourceReports {
@@ -34,7 +36,8 @@ export class SourceReports {
   follow(ids: ReadonlySet<string>): void {
     this.ages.follow(ids);
     for (const id of this.heard.keys()) if (!ids.has(id)) this.heard.delete(id);
-    for (const id of ids) if (!this.heard.has(id)) this.heard.set(id, { pollMs: null, sinceMs: this.clock.monotonicMs(), report: null });
+    const sinceMs = this.clock.monotonicMs();
+    for (const id of ids) if (!this.heard.has(id)) this.heard.set(id, { pollMs: null, sinceMs, report: null, meter: new RateMeter() });
   }
 
   /** Notes a poll for these replications. A report about any other replication is ignored. */
@@ -44,14 +47,17 @@ export class SourceReports {
       if (heard === undefined) continue;
       heard.pollMs = this.clock.monotonicMs();
       const report = reports.find(({ replication }) => replication === id);
-      if (report !== undefined) heard.report = { ...report, text: report.text.slice(0, REPORT_TEXT_MAX_CHARS) };
+      if (report === undefined) continue;
+      heard.report = { ...report, text: report.text.slice(0, REPORT_TEXT_MAX_CHARS) };
+      heard.meter.add(heard.pollMs, report.doneBytes);
     }
   }
 
   /** `problem`: what prevents moments; null: nothing. */
   view({ id, order, members }: Replication, problem: SourceProblem | null): ReplicationView {
     const { to, pool, everyMs, keep, limitBytes, confirmed } = order;
-    const { report = null } = this.heard.get(id) ?? {};
+    const { report = null, meter } = this.heard.get(id) ?? {};
+    const isCopying = report?.state === 'copying' && meter !== undefined;
     const momentMs = confirmed?.momentMs ?? null;
     return {
       id,
@@ -67,6 +73,7 @@ export class SourceReports {
       ageMs: confirmed === null ? null : this.ages.ageMs(id, confirmed.group, confirmed.momentMs),
       doneBytes: report?.doneBytes ?? 0,
       totalBytes: report?.totalBytes ?? 0,
+      bytesPerSecond: isCopying ? meter.bytesPerSecond(this.clock.monotonicMs(), report.doneBytes) : 0,
       nextMs: momentMs === null ? null : momentMs + everyMs,
     };
   }
