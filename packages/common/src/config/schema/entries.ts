@@ -23,6 +23,8 @@ export interface SectionEntry {
   readonly below: string | null;
   /** Form of the section's lines; null if the lines are `key = value` entries. */
   readonly lines: string | null;
+  /** The lines have no keys. Absent: what follows the first word of a line may be a key. */
+  readonly areLinesOpen?: true;
   readonly help: string;
   readonly keys: KeyTable;
 }

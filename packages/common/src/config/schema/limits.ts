@@ -146,3 +146,7 @@ export const APPLICATION_RESTARTS_MAX = 10;
 
 /** Maximum number of addresses that a client remembers for one server across restarts, and of the `[server]` sections that lead to it. */
 export const SERVER_ADDRESSES_MAX = 64;
+
+/** Shortest secret of a configuration that is searched for in other texts, and shortest text of a wrong line that is taken for a secret. */
+export const SECRET_CLEANED_MIN_CHARS = 6;
+export const SECRET_LIKELY_MIN_CHARS = 12;

@@ -269,6 +269,7 @@ export const SCHEMA = {
       below: null,
       lines:
         'NAME use, NAME copy, NAME view, NAME manage [pool=NAME,...] [limit=SIZE], or NAME admin, each optionally followed by iops=N, bandwidth=SIZE and burst=TIME',
+      areLinesOpen: true,
       help: 'What each client may do, one client per line. A client without a line has the right use: it may attach and use volumes. With copy, a server that replicates volumes may read the moments of its replications, and nothing else. With view, a client sees everything that an administrator sees, attaches no volume, and changes nothing. With manage, a client may also create and change volumes in the named pools, up to the limit; with admin, it may do everything. The keys iops, bandwidth and burst limit the I/O of the client over all its volumes; in [volume], the same keys limit the I/O of one volume. With this section, only clients with admin may force a take-over',
       keys: {},
     },

@@ -59,6 +59,8 @@ export interface ValueType<T> {
   /** The text completes a sentence that begins with "allowed is". */
   readonly allowed: string;
   readonly isSecret: boolean;
+  /** The part of the text that is no secret; absent: all of it, unless isSecret. */
+  openPart?(text: string): string;
   /** All allowed words, so that crsio can offer them; absent if other values are allowed too. */
   readonly words?: readonly string[];
   parse(text: string): T;
@@ -262,17 +264,16 @@ export const disk: ValueType<DiskConfig> = plain('disk', 'rbd:POOL/IMAGE, or the
   return { kind: 'device', path: orElse(() => path.parse(text), text, disk.allowed) };
 });
 
-/** How a server makes sure that an earlier owner of a shared pool can no longer write. */
-export const fence: ValueType<FenceConfig> = plain(
-  'fence',
-  'rbd, reservation, none, or command: and the absolute path of a program',
-  (text) => {
+/** How a server makes sure that an earlier owner of a shared pool can no longer write. The words of a program may be a password. */
+export const fence: ValueType<FenceConfig> = {
+  ...plain<FenceConfig>('fence', 'rbd, reservation, none, or command: and the absolute path of a program', (text) => {
     if (text === 'rbd' || text === 'reservation' || text === 'none') return { kind: text };
     const command = text.startsWith('command:') ? text.slice('command:'.length).trim() : '';
     const [program = '', ...words] = command.split(/\s+/);
     return { kind: 'command', program: orElse(() => path.parse(program), text, fence.allowed), words };
-  },
-);
+  }),
+  openPart: (text) => /^(?:command:)?\s*\S*/.exec(text)?.[0] ?? '',
+};
 
 export const serverNames: ValueType<readonly string[]> = plain('names', 'names of servers, separated by commas or spaces', (text) =>
   parseNames(text, serverNames.allowed),
