@@ -19,6 +19,7 @@ const BY_HAND: Readonly<Record<string, readonly string[]>> = {
   ],
   'prints proposals that it computes': ['farm balance'],
   'changes the machine': ['show', 'upgrade', 'back', 'save', 'restore', 'apply', 'confirm'].map((verb) => `appliance ${verb}`),
+  'collects what several methods and the machine tell': ['support'],
   'prints a script': ['completion'],
 };
 

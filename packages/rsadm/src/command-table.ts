@@ -24,13 +24,18 @@ import { POOL_ADD, POOL_REMOVE, POOL_SET } from './commands/pools.ts';
 import { PROGRESS_COMMAND } from './commands/progress.ts';
 import { STATS } from './commands/stats.ts';
 import { STATUS } from './commands/status.ts';
+import { SUPPORT } from './commands/support.ts';
 import { commandOf, VOLUME_COMMANDS } from './commands/volumes.ts';
 
 /** A method stands for the command that follows from its entry. */
 const LISTED: readonly (readonly [heading: string, commands: readonly (AdmCommand | ServerMethodName)[]])[] = [
   [
     'Server',
-    [STATUS, STATS, PROGRESS_COMMAND, EVENTS, 'audit', 'reload', 'readiness', CHECK, INIT, RENAME, IDENTITY_NEW, ...GROUP_COMMANDS],
+    [
+      ...[STATUS, STATS, PROGRESS_COMMAND, EVENTS],
+      ...(['audit', 'reload', 'readiness'] as const),
+      ...[SUPPORT, CHECK, INIT, RENAME, IDENTITY_NEW, ...GROUP_COMMANDS],
+    ],
   ],
   ['Network', [INTERFACE_LIST, INTERFACE_ADD, INTERFACE_REMOVE, NAMESPACE_SHOW, NAMESPACE_SET, APPLY, 'namespace-show']],
   [

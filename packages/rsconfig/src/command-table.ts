@@ -31,6 +31,7 @@ import { MIRROR_CREATE } from './commands/mirrors/create.ts';
 import { MIRROR_VERIFY } from './commands/mirrors/verify.ts';
 import { AUDIT } from './commands/server-volumes/audit.ts';
 import { ATTACH, DETACH } from './commands/attach.ts';
+import { SUPPORT } from './commands/support.ts';
 import { SWITCH } from './commands/switch.ts';
 import {
   APP_ADD,
@@ -84,7 +85,7 @@ export const GROUPS: readonly (readonly [heading: string, commands: readonly Con
   ],
   ['Scripts that coordinate', [WAIT_EVENT, SEND]],
   ['Gates for hosts without rsiod', [GATE_ADD, GATE_REMOVE, GATE_LIST, GATE_SHOW, GATE_SECRET]],
-  ['Paths and diagnosis', [STATUS, STATS, TEST, EVENTS, AUDIT, WATCH, DOCTOR]],
+  ['Paths and diagnosis', [STATUS, STATS, TEST, EVENTS, AUDIT, WATCH, DOCTOR, SUPPORT]],
   ['Finding servers', [EXPLORE, JOIN]],
   [
     'Configuration file',

@@ -2,17 +2,23 @@
 // code 0 on SIGINT.
 
 import { type Invocation, type ProgramSpec, runProgram } from './arguments.ts';
-import { systemClock } from '../lib/clock.ts';
+import { type Clock, systemClock } from '../lib/clock.ts';
 import { RsError } from '../lib/errors.ts';
 import { JournalReader } from '../log/journal-reader.ts';
-import { LogReader } from '../log/log-reader.ts';
+import { LogReader, type LogReaderOptions } from '../log/log-reader.ts';
 import { notedSink } from './log-place.ts';
+
+interface LogPaths {
+  readonly root: string;
+  readonly logFile: string;
+  readonly stateDir: string;
+}
 
 interface LogcatProgram {
   readonly name: string;
   readonly daemon: string;
   /** Returns the daemon's paths for an absolute root directory. */
-  readonly paths: (root: string) => { readonly root: string; readonly logFile: string; readonly stateDir: string };
+  readonly paths: (root: string) => LogPaths;
 }
 
 const OPTIONS = {
@@ -42,15 +48,7 @@ async function printLog(program: LogcatProgram, invocation: Invocation<typeof OP
   const { values, root, out } = invocation;
   const { follow = false, local = false } = values;
   const lines = values.lines === undefined ? null : countOf(program.name, values.lines);
-  const paths = program.paths(root);
-  const { daemon } = program;
-  const sink = notedSink(paths.stateDir);
-  if (sink === 'syslog') throw new RsError('E_NO_LOG', `The log of ${daemon} goes to syslog: read it there, or set log = file and reload`);
-  const options = { daemon, lines, follow, isLocal: local, out };
-  const reader =
-    sink === 'journal'
-      ? new JournalReader({ ...options, root: paths.root })
-      : new LogReader({ ...options, file: paths.logFile, clock: systemClock });
+  const reader = logReader(program.paths(root), systemClock, { daemon: program.daemon, lines, follow, isLocal: local, out });
   const stop = () => reader.stop();
   process.once('SIGINT', stop).once('SIGTERM', stop);
   try {
@@ -58,6 +56,18 @@ async function printLog(program: LogcatProgram, invocation: Invocation<typeof OP
   } finally {
     process.off('SIGINT', stop).off('SIGTERM', stop);
   }
+}
+
+/** Returns the reader of a daemon's log, where it is: in the file or in the journal. Throws E_NO_LOG if it is in neither. */
+export function logReader(
+  { root, logFile, stateDir }: LogPaths,
+  clock: Clock,
+  options: Pick<LogReaderOptions, 'daemon' | 'lines' | 'follow' | 'out'> & { readonly isLocal: boolean },
+): Pick<LogReader, 'run' | 'stop'> {
+  const sink = notedSink(stateDir);
+  if (sink === 'syslog')
+    throw new RsError('E_NO_LOG', `The log of ${options.daemon} goes to syslog: read it there, or set log = file and reload`);
+  return sink === 'journal' ? new JournalReader({ ...options, root }) : new LogReader({ ...options, file: logFile, clock });
 }
 
 function countOf(name: string, text: string): number {

@@ -17,6 +17,7 @@ const PACKAGES = {
   flock: 'util-linux',
   git: 'git',
   grep: 'grep',
+  gzip: 'gzip',
   'iscsi-test-cu': 'libiscsi-bin',
   losetup: 'mount',
   man: 'man-db',

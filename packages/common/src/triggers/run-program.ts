@@ -23,7 +23,8 @@ export type RunProgram = (
   added?: NodeJS.ProcessEnv,
 ) => Promise<ProgramResult>;
 
-export function programRunner(clock: Clock): RunProgram {
+/** `outputMaxBytes`: more output is dropped. */
+export function programRunner(clock: Clock, outputMaxBytes = TRIGGER_OUTPUT_MAX_BYTES): RunProgram {
   return (file, input, timeoutMs, args = [], added = {}) =>
     new Promise((resolve) => {
       const child = started(file, args, added);
@@ -33,7 +34,7 @@ export function programRunner(clock: Clock): RunProgram {
       }
       let output = '';
       let isLate = false;
-      const take = (bytes: Buffer): void => void (output = (output + bytes.toString('utf8')).slice(0, TRIGGER_OUTPUT_MAX_BYTES));
+      const take = (bytes: Buffer): void => void (output = (output + bytes.toString('utf8')).slice(0, outputMaxBytes));
       const lateText = `it did not end within ${printDuration(timeoutMs)}`;
       const killed = (): void => {
         isLate = true;
