@@ -520,7 +520,7 @@ describe('wrong usage', () => {
     [['client', 'list', '--size', '1g'], '--size is valid only with volume create'],
     [
       ['frobnicate'],
-      'Unknown command frobnicate: the commands begin with status, stats, progress, events, audit, reload, ready-to-restart, check, init, rename, identity, control-group, operate-group, admin-group, interface, namespace, apply, drift, pool, farm, volume, jobs, client, witness, peer, appliance or completion',
+      'Unknown command frobnicate: the commands begin with status, stats, progress, events, audit, reload, ready-to-restart, support, check, init, rename, identity, control-group, operate-group, admin-group, interface, namespace, apply, drift, pool, farm, volume, jobs, client, witness, peer, appliance or completion',
     ],
     [['volum', 'list'], 'Unknown command volum: did you mean volume?'],
     [

@@ -61,6 +61,7 @@ test.for<[string[], string[]]>([
       'rename',
       'stats',
       'status',
+      'support',
       'volume',
       'witness',
     ],

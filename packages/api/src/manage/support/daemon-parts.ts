@@ -33,7 +33,7 @@ export function fileForSupport<C>(
   schema: FileSchema,
   examine: (text: string, file: string) => { readonly config: C | null },
 ): FileForSupport<C> {
-  const about = `the configuration; in place of each key stands ${LEFT_OUT}`;
+  const about = `The configuration; in place of each key stands ${LEFT_OUT}`;
   const part = (collect: SupportPart['collect']): SupportPart => ({ file: `${path.replace(/^.*\//, '')}.txt`, about, collect });
   let text: string;
   try {
@@ -78,7 +78,7 @@ export function answerParts<T extends MethodTable>(
   return Object.entries(table).flatMap(([method, entry]): SupportPart[] => {
     const isFree = Object.values(entry.params).every((param) => param.default !== undefined);
     if (!isFree || !reads(entry as T[keyof T & string])) return [];
-    const about = entry.help.replace(/[,;].*$/, '');
+    const about = entry.help.replace(/(?:;|, or ).*$/, '');
     return [{ file: `${folder}/${method}.json`, about, collect: async () => `${JSON.stringify(await call(method), null, 2)}\n` }];
   });
 }
@@ -86,7 +86,7 @@ export function answerParts<T extends MethodTable>(
 export function logPart(daemon: string, paths: Pick<DaemonPaths, 'root' | 'logFile' | 'stateDir'>, clock: Clock): SupportPart {
   return {
     file: `${daemon}.log`,
-    about: `the last ${SUPPORT_LOG_LINES} lines of its log`,
+    about: `The last ${SUPPORT_LOG_LINES} lines of the log of ${daemon}`,
     collect: async (signal) => {
       const kept: string[] = [];
       let [bytes, isCut] = [0, false];
@@ -110,7 +110,7 @@ export function logPart(daemon: string, paths: Pick<DaemonPaths, 'root' | 'logFi
 export function metricsPart(metrics: MetricsConfig | null | undefined): SupportPart {
   return {
     file: 'metrics.txt',
-    about: 'the metrics, if they are on',
+    about: 'The metrics, if they are on',
     collect: async (signal) => {
       if (metrics === null) return 'metrics = off\n';
       if (metrics === undefined)

@@ -6,7 +6,7 @@ import { release, version } from 'node:os';
 import { programRunner } from '@rsio/common/triggers/run-program';
 import { pidFileHolder } from '@rsio/base/daemon/pid-file';
 import type { Clock } from '@rsio/base/lib/clock';
-import { RsError } from '@rsio/base/lib/errors';
+import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { programVersion } from '@rsio/base/lib/version';
 import type { SupportPart } from './archive.ts';
 import { SUPPORT_OUTPUT_MAX_BYTES, SUPPORT_PART_MS } from './limits.ts';
@@ -25,17 +25,17 @@ export function machineParts(clock: Clock, pidFile: string, daemonRelease: () =>
   return [
     {
       file: 'versions.txt',
-      about: 'releases of the program and the daemon, Node, kernel, distribution',
+      about: 'Releases of the program and the daemon, Node, kernel, distribution',
       collect: async () => {
         const lines = [`program ${programVersion()}`, `node ${process.version}`, `kernel ${release()} ${version()} ${process.arch}`];
         const system = await readFile('/etc/os-release', 'utf8').catch(() => 'PRETTY_NAME=unknown\n');
-        const daemon = await daemonRelease().catch((thrown: unknown) => `unknown (${String(thrown)})`);
+        const daemon = await daemonRelease().catch((thrown: unknown) => `unknown (${toRsError(thrown).message})`);
         return `${lines.join('\n')}\ndaemon ${daemon}\n${/^PRETTY_NAME=.*\n/m.exec(system)?.[0] ?? ''}`;
       },
     },
     {
       file: 'machine/figures.txt',
-      about: 'load, memory, pressure and network counters from /proc',
+      about: 'Load, memory, pressure and network counters from /proc',
       collect: async () => {
         const texts = FIGURES.map(async (one) => `# /proc/${one}\n${await readFile(`/proc/${one}`, 'utf8').catch(String)}\n`);
         return (await Promise.all(texts)).join('');
@@ -43,22 +43,22 @@ export function machineParts(clock: Clock, pidFile: string, daemonRelease: () =>
     },
     {
       file: 'machine/mounts.txt',
-      about: 'mounted file systems, without options that have values',
+      about: 'Mounted file systems, without options that have values',
       collect: async () => openMounts(await readFile('/proc/mounts', 'utf8')),
     },
-    { file: 'machine/space.txt', about: 'free space of the file systems (df)', collect: () => run('df', '-kPT') },
+    { file: 'machine/space.txt', about: 'Free space of the file systems (df)', collect: () => run('df', '-kPT') },
     {
       file: 'machine/network.txt',
-      about: 'network devices with errors, addresses and routes (ip)',
+      about: 'Network devices with errors, addresses and routes (ip)',
       collect: async () => {
         const asked = [['-s', 'link'], ['address'], ['rule'], ['route', 'show', 'table', 'all']];
         return (await Promise.all(asked.map((args) => run('ip', ...args)))).join('');
       },
     },
-    { file: 'machine/disks.txt', about: 'block devices (lsblk)', collect: () => run('lsblk', '-o', DISK_COLUMNS) },
+    { file: 'machine/disks.txt', about: 'Block devices (lsblk)', collect: () => run('lsblk', '-o', DISK_COLUMNS) },
     {
       file: 'machine/daemon.txt',
-      about: 'limits, memory and open files of the daemon',
+      about: 'Limits, memory and open files of the daemon',
       collect: async () => {
         const pid = pidFileHolder(pidFile);
         if (pid === null) throw new RsError('E_NOT_RUNNING', `No process has ${pidFile}: the daemon does not run`);

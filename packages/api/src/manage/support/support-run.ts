@@ -6,8 +6,8 @@ import { type Output, printJson } from '@rsio/common/cli/command';
 import { alignColumns, toText } from '@rsio/common/cli/table';
 import { cleanerOf } from '@rsio/common/config/open-config';
 import type { Clock } from '@rsio/base/lib/clock';
-import { shownSize } from '@rsio/base/lib/units';
-import { makeArchive, type SupportPart } from './archive.ts';
+import { plural, shownSize } from '@rsio/base/lib/units';
+import { makeArchive, type PartOutcome, type SupportPart } from './archive.ts';
 
 interface SupportRequest {
   readonly host: string;
@@ -36,8 +36,17 @@ export async function runSupport(
     return given.json ? printJson(context, { path: null, sizeBytes: null, parts: listed }) : undefined;
   }
   const archive = await makeArchive({ clock, folder: resolve(given.to ?? '.'), host, parts, clean: cleanerOf(secrets) });
-  for (const { file, trouble } of archive.parts) if (trouble !== null) note(`${file}: ${trouble}`);
+  for (const sentence of troublesOf(archive.parts)) note(sentence);
   if (given.json) return printJson(context, archive);
   out(toText(['', `${archive.path} (${shownSize(archive.sizeBytes)})`]));
   return undefined;
+}
+
+/** Returns a sentence for each reason, because a daemon that does not run is the reason for many parts. */
+function troublesOf(parts: readonly PartOutcome[]): string[] {
+  const reasons = new Set(parts.flatMap(({ trouble }) => trouble ?? []));
+  return [...reasons].map((reason) => {
+    const [first = '', ...others] = parts.flatMap(({ file, trouble }) => (trouble === reason ? [file] : []));
+    return `${first}${others.length === 0 ? '' : ` and ${plural(others.length, 'other part')}`}: ${reason}`;
+  });
 }
