@@ -18,7 +18,7 @@ const SHOTS = [
   { name: 'volume', path: `/volume/${volumeIdAt(8)}`, height: 1100 },
   { name: 'volume-waiting', path: `/volume/${volumeIdAt(33)}`, height: 700 },
   { name: 'client', path: '/client/web-07', height: 1000 },
-  { name: 'server', path: '/server/themis', height: 1300 },
+  { name: 'server', path: '/server/atlas', height: 1500 },
   { name: 'pool', path: '/pool/rhea%3Afast', height: 1000 },
   { name: 'mirror', path: '/mirror/mirror-1', height: 800 },
   { name: 'events', path: '/events', height: 800 },

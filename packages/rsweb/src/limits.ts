@@ -124,10 +124,12 @@ export const FINDINGS_MAX = 500;
 export const CLAIMS_MAX = 4;
 /**
  * Further bounds on the report of another machine. HEARSAY_SERVERS_MAX: maximum number of servers that the client of that machine knows.
- * SOURCE_POOLS_MAX and SOURCE_APPLICATIONS_MAX: maximum number of pools and of applications that the report may list.
+ * SOURCE_POOLS_MAX and SOURCE_APPLICATIONS_MAX: maximum number of pools and of applications that the report may list. SOURCE_WORKS_MAX: the
+ * same for works, for replications and for gates.
  */
 export const HEARSAY_SERVERS_MAX = SERVERS_PER_CLIENT_MAX;
 export const SOURCE_POOLS_MAX = CLAIMS_MAX * POOLS_MAX;
+export const SOURCE_WORKS_MAX = 1_024;
 export const SOURCE_APPLICATIONS_MAX = CLAIMS_MAX * APPLICATIONS_MAX;
 export const EVENTS_MAX = 200;
 /** Maximum length of a text from another machine. Longer texts are cut. */

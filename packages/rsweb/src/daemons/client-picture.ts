@@ -2,10 +2,11 @@
 // attached. Pure except for the meters. The file client-findings.ts finds the faults.
 
 import type { ControlMethods, NamespaceView, PathView, ServerView, VolumeView } from '@rsio/api/rsiod/methods';
+import type { Progress } from '@rsio/api/views/views';
 import { volumeLabel } from '@rsio/base/lib/volume-name';
-import { hrefOf, clientId, namedVolume, pathId, serverId, volumeId } from '../model/ids.ts';
+import { hrefOf, clientId, namedVolume, pathId, serverId, volumeId, workId } from '../model/ids.ts';
 import { type Flow, loadOf, type Meters, NO_LOAD, sumOf } from './meters.ts';
-import type { Client, Event, Mirror, Path, Server, Volume } from '../model/picture.ts';
+import type { Client, Event, Gate, Mirror, Path, Server, Volume } from '../model/picture.ts';
 import { countersOf, type Part } from './server-picture.ts';
 
 type Results = ControlMethods;
@@ -19,6 +20,8 @@ export interface ClientFacts {
   readonly stats: Results['stats']['result'];
   readonly events: Results['events']['result']['events'];
   readonly backups: Results['backups']['result']['backups'];
+  readonly progress: readonly Progress[];
+  readonly gates: Results['gates']['result'];
   readonly wallMs: number;
   readonly monotonicMs: number;
 }
@@ -49,9 +52,30 @@ export function clientPart(facts: ClientFacts, machine: string, meters: Meters):
     pools: [],
     mirrors: facts.status.mirrors.map((one) => mirrorOf(one, facts, client, ids)),
     applications: [],
+    works: facts.progress.map(({ goesOn: _goesOn, ...one }) => {
+      return { ...one, id: workId(client, one.id), server: null, client, job: null, limitBytes: null };
+    }),
+    replications: [],
+    gates: gatesOf(facts.gates, client),
     snapshots: 0,
     events: facts.events.map((event) => eventOf(event, client, machine, ids)),
   };
+}
+
+function gatesOf({ gates, aoe }: ClientFacts['gates'], client: string): Gate[] {
+  const idOf = (name: string): string => workId(client, `gate ${name}`);
+  return [
+    ...gates.map(({ name, protocol, listening, hosts, volumes, trouble }): Gate => {
+      const missing = volumes.flatMap(({ label, why }) => (why === null ? [] : [`${label}: ${why}`]));
+      const labels = volumes.map(({ label }) => label);
+      return { id: idOf(name), client, name, protocol, listening, hosts, volumes: labels, trouble: trouble ?? missing[0] ?? null };
+    }),
+    ...(aoe ?? []).map((one): Gate => {
+      const { name, hosts, volumes, trouble } = one;
+      const listening = [`${one.interface}, shelf ${one.shelf}`];
+      return { id: idOf(name), client, name, protocol: 'aoe', listening, hosts, volumes: volumes.map(({ label }) => label), trouble };
+    }),
+  ];
 }
 
 /** Returns each volume once. If several servers of a namespace offer the same volume, the entry of the first server counts. */

@@ -3,6 +3,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { LATENCY_BUCKETS, LATENCY_EDGES_US } from '@rsio/base/structures/latency-figures';
+import { job, replication } from '@rsio/api/testing/server-views';
 import { clientFindings } from './client-findings.ts';
 import { type ClientFacts, clientPart } from './client-picture.ts';
 import { type Counters, loadOf, Meters, NO_FLOW, percentilesOf, sumOf } from './meters.ts';
@@ -76,6 +77,8 @@ function serverFacts(more: Partial<ServerFacts> = {}): ServerFacts {
     daemon: { ...daemon, nodename: 'big-9', processUser: null, processNote: null },
     interfaces: [{ name: 'if1', address: '127.0.0.1', port: 5_000, state: 'listening', reason: null }],
     pools: [pool],
+    jobs: [],
+    replications: [],
     volumes: [],
     clients: [],
     stats: { sessions: [], waits: [] },
@@ -90,6 +93,23 @@ function serverFacts(more: Partial<ServerFacts> = {}): ServerFacts {
 }
 
 describe('a server', () => {
+  test('has its open jobs and its replications in the picture, and a client its works and gates', () => {
+    const facts = serverFacts({
+      jobs: [job({ limitBytes: 5 }), job({ id: '6', endedMs: 1 })],
+      replications: [replication({ state: 'failing' })],
+    });
+    const part = serverPart(facts, 'm', new Meters());
+    expect(part.works).toMatchObject([{ id: 'big-9:job 7', kind: 'move', server: 'big-9', client: null, job: '7', limitBytes: 5 }]);
+    expect(part.replications).toMatchObject([{ id: 'big-9:r', server: 'big-9', volumes: 'oracle@0', state: 'failing', backlogBytes: 0 }]);
+    const known = { kind: 'backup', name: 'osl:db@0', about: '', waitsFor: null, state: 'running', goesOn: false } as const;
+    const amount = { doneBytes: 1, totalBytes: 2, bytesPerSecond: 1, leftMs: 1_000 };
+    const aoe = { name: 'old', interface: 'eth1', shelf: 3, hosts: [], volumes: [{ label: 'osl:db@0' }], trouble: 'eth1 is down' };
+    const gates = { gates: [], aoe: [aoe] } as unknown as ClientFacts['gates'];
+    const client = clientPart(clientFacts([{}], { progress: [{ ...known, id: 'backup 1', ...amount }], gates }), 'm', new Meters());
+    expect(client.works).toMatchObject([{ id: 'big-2:backup 1', client: 'big-2', server: null, job: null }]);
+    expect(client.gates).toMatchObject([{ id: 'big-2:gate old', protocol: 'aoe', listening: ['eth1, shelf 3'], trouble: 'eth1 is down' }]);
+  });
+
   test('that is well has no findings, and its pools are those of the picture', () => {
     expect(serverFindings(serverFacts())).toEqual([]);
     const { servers, pools } = serverPart(serverFacts(), 'm', new Meters());
@@ -157,6 +177,8 @@ function clientFacts(paths: readonly (typeof path | object)[], more: Partial<Cli
     stats: { paths: [], volumes: [] },
     events: [],
     backups: [],
+    progress: [],
+    gates: { gates: [] },
     wallMs: NOW_MS,
     monotonicMs: 1_000,
     ...more,

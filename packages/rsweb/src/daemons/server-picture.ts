@@ -3,11 +3,13 @@
 
 import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
 import type { SessionStatsView, WaitView } from '@rsio/api/views/stats-views';
-import type { ClientView, ManagedVolumeView, PoolView } from '@rsio/api/views/views';
+import { progressOfServer } from '@rsio/api/views/progress';
+import type { ClientView, JobView, ManagedVolumeView, PoolView, ReplicationView } from '@rsio/api/views/views';
+import { nameInUniverse } from '@rsio/base/lib/volume-name';
 import type { LatencyFigures } from '@rsio/base/structures/latency-figures';
-import { hrefOf, clientId, namedVolume, pathId, poolId, serverId, volumeId } from '../model/ids.ts';
+import { hrefOf, clientId, namedVolume, pathId, poolId, serverId, volumeId, workId } from '../model/ids.ts';
 import { type Counters, type Flow, loadOf, type Meters, NO_LOAD, sumOf } from './meters.ts';
-import type { Client, Event, Load, Path, Picture, Pool, Volume } from '../model/picture.ts';
+import type { Client, Event, Load, Path, Picture, Pool, Replication, Volume, Work } from '../model/picture.ts';
 
 type Results = ServerMethods;
 
@@ -15,6 +17,8 @@ export interface ServerFacts {
   readonly daemon: Results['daemon']['result'];
   readonly interfaces: Results['interface-list']['result']['interfaces'];
   readonly pools: readonly PoolView[];
+  readonly jobs: readonly JobView[];
+  readonly replications: readonly ReplicationView[];
   readonly volumes: readonly ManagedVolumeView[];
   readonly clients: readonly ClientView[];
   readonly stats: Results['stats']['result'];
@@ -70,9 +74,33 @@ export function serverPart(facts: ServerFacts, machine: string, meters: Meters):
     pools: facts.pools.map((pool) => poolOf(pool, server)),
     mirrors: [],
     applications: [],
+    works: worksOf(facts, server),
+    replications: facts.replications.map((one) => replicationOf(one, server)),
+    gates: [],
     snapshots: volumes.reduce((sum, { snapshots }) => sum + snapshots, 0),
     events: facts.events.map((event) => eventOf(event, facts, machine, ids)),
   };
+}
+
+function worksOf({ jobs, replications }: ServerFacts, server: string): Work[] {
+  return progressOfServer(jobs, replications).map(({ goesOn: _goesOn, ...progress }) => {
+    const job = jobs.find(({ id }) => progress.id === `job ${id}`) ?? null;
+    return {
+      ...progress,
+      id: workId(server, progress.id),
+      server,
+      client: null,
+      job: job?.id ?? null,
+      limitBytes: job?.limitBytes ?? null,
+    };
+  });
+}
+
+function replicationOf(view: ReplicationView, server: string): Replication {
+  const { id, direction, peer, state, text, everyMs, ageMs, doneBytes, totalBytes, volumes } = view;
+  const names = volumes.map(nameInUniverse).join(', ') || '-';
+  const backlogBytes = Math.max(0, totalBytes - doneBytes);
+  return { id: workId(server, id), server, direction, peer, state, text, everyMs, ageMs, volumes: names, backlogBytes };
 }
 
 interface MeteredFlow {

@@ -15,7 +15,20 @@ interface Change {
   readonly value: unknown;
 }
 
-const LISTS: readonly ListName[] = ['machines', 'servers', 'clients', 'paths', 'volumes', 'pools', 'mirrors', 'applications', 'events'];
+const LISTS: readonly ListName[] = [
+  'machines',
+  'servers',
+  'clients',
+  'paths',
+  'volumes',
+  'pools',
+  'mirrors',
+  'applications',
+  'works',
+  'replications',
+  'gates',
+  'events',
+];
 
 /** For each list, a map. Key: id of an element. Value: the JSON text of the element, which is compared with the next picture. */
 type Texts = ReadonlyMap<ListName, ReadonlyMap<string, string>>;

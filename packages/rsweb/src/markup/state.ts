@@ -31,6 +31,12 @@ const TONES: Readonly<Record<string, Tone>> = {
   unavailable: 'bad',
   behind: 'bad',
   fenced: 'bad',
+  failing: 'bad',
+  absent: 'bad',
+  refused: 'bad',
+  closed: 'bad',
+  diverged: 'bad',
+  split: 'bad',
   error: 'bad',
   warning: 'warn',
 };

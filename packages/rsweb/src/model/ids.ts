@@ -24,6 +24,11 @@ export function applicationId(reporter: string, name: string): string {
   return `${reporter}:${name}`;
 }
 
+/** Returns the id of a work, a replication or a gate of the server or client `reporter`. */
+export function workId(reporter: string, id: string): string {
+  return `${reporter}:${id}`;
+}
+
 /** Returns the id of a volume in a picture. `id`: the volume's own id; null if the server has not assigned an id yet. */
 export function volumeId(id: string | null, server: string, name: string, universe: number): string {
   return id ?? `${server}:${name}@${universe}`;

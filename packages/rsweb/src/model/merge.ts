@@ -35,6 +35,9 @@ export function merged(parts: readonly Picture[], takenMs: number): Picture {
       joinMirrors,
     ),
     applications: unique(all((part) => part.applications)),
+    works: unique(all((part) => part.works)),
+    replications: unique(all((part) => part.replications)),
+    gates: unique(all((part) => part.gates)),
     snapshots: volumes.reduce((sum, { snapshots }) => sum + snapshots, 0),
     findings: findingsOf(parts.map(({ findings }) => findings)),
     events: unique(

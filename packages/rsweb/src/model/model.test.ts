@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { SAMPLE_MS, samplePicture } from '../testing/sample-picture.ts';
 import { HistoryRings } from './history-rings.ts';
 import { HISTORY_IDLE_MS, HISTORY_OBJECTS_MAX, RINGS, TEXT_MAX_CHARS } from '../limits.ts';
+import { heard } from './owners.ts';
 import { merged } from './merge.ts';
 import type { Picture } from './picture.ts';
 import { checkedPicture } from './picture-shape.ts';
@@ -55,6 +56,24 @@ describe('a picture of another machine', () => {
     expect(typeof taken).toBe('object');
     expect(JSON.stringify(taken)).not.toContain('secret');
     expect(taken).toMatchObject({ volumes: JSON.parse(JSON.stringify(sample.volumes)) as unknown[] });
+  });
+
+  test('of an earlier release has no works, replications and gates', () => {
+    const { works: _works, replications: _replications, gates: _gates, ...earlier } = sample;
+    expect(checkedPicture(JSON.parse(JSON.stringify(earlier)))).toMatchObject({ works: [], replications: [], gates: [] });
+  });
+
+  test('tells only of works, replications and gates of its own server and client', () => {
+    const source = { source: 'source far', isOwn: false, picture: sample };
+    const machine = (id: string): { machine: string } => ({ machine: id });
+    const servers = sample.servers.map((one) => ({ ...one, ...(one.id === 'atlas' ? machine('atlas') : { machine: null }) }));
+    const clients = sample.clients.map((one) => ({ ...one, machine: null }));
+    const [part] = heard([{ ...source, picture: { ...sample, servers, clients } }]).parts;
+    expect(part?.works.map(({ id }) => id)).toEqual(['atlas:job 7']);
+    expect(part?.replications.map(({ id }) => id)).toEqual(['atlas:r-0']);
+    expect(part?.gates).toEqual([]);
+    const forged = sample.works.map((one) => ({ ...one, id: `rhea:${one.id}` }));
+    expect(heard([{ ...source, picture: { ...sample, servers, clients, works: forged } }]).parts[0]?.works).toEqual([]);
   });
 
   test.each([

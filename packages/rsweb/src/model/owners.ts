@@ -4,9 +4,9 @@
 // with the name of the source.
 
 import { isStoredName } from '@rsio/base/lib/units';
-import { CLAIMS_MAX, HEARSAY_SERVERS_MAX, SOURCE_APPLICATIONS_MAX, SOURCE_POOLS_MAX } from '../limits.ts';
-import { applicationId, hrefOf, pathId, poolId, volumeId } from './ids.ts';
-import type { Client, Finding, Path, Picture, Pool, Server, Volume } from './picture.ts';
+import { CLAIMS_MAX, HEARSAY_SERVERS_MAX, SOURCE_APPLICATIONS_MAX, SOURCE_POOLS_MAX, SOURCE_WORKS_MAX } from '../limits.ts';
+import { applicationId, hrefOf, pathId, poolId, volumeId, workId } from './ids.ts';
+import type { Client, Finding, Gate, Path, Picture, Pool, Server, Volume, Work } from './picture.ts';
 import { finding } from './remedies.ts';
 
 /** The picture that one source has reported. */
@@ -124,6 +124,9 @@ class Hearing {
       pools: pools.map((pool) => this.pool(pool)),
       mirrors,
       applications,
+      works: this.works(picture.works),
+      replications: picture.replications.slice(0, SOURCE_WORKS_MAX).flatMap((one) => this.ofServer(one)),
+      gates: this.gates(picture.gates),
       findings: picture.findings.map((one) => {
         const isOwn = links.has(one.href);
         const place = isOwn ? { href: one.href, commands: one.commands } : { href: null, commands: [] };
@@ -160,6 +163,28 @@ class Hearing {
   private pool(pool: Pool): Pool {
     const server = this.serverName(pool.server);
     return { ...pool, server, id: poolId(server, pool.name) };
+  }
+
+  private works(works: readonly Work[]): Work[] {
+    return works.slice(0, SOURCE_WORKS_MAX).flatMap((work): Work[] => {
+      const { server, client } = work;
+      if (server !== null) return this.ofServer({ ...work, server }).map((one) => ({ ...one, client: null }));
+      const isOwn = client !== null && this.ownClients.has(client) && work.id.startsWith(workId(client, ''));
+      return isOwn ? [{ ...work, job: null }] : [];
+    });
+  }
+
+  /** Returns what a server of this source reports under the name that the server has here. */
+  private ofServer<T extends { readonly id: string; readonly server: string }>(one: T): T[] {
+    const prefix = workId(one.server, '');
+    if (!this.ownServers.has(one.server) || !one.id.startsWith(prefix)) return [];
+    const server = this.serverName(one.server);
+    return [{ ...one, server, id: workId(server, one.id.slice(prefix.length)) }];
+  }
+
+  private gates(gates: readonly Gate[]): Gate[] {
+    const isOwn = ({ id, client, name }: Gate): boolean => this.ownClients.has(client) && id === workId(client, `gate ${name}`);
+    return gates.slice(0, SOURCE_WORKS_MAX).filter(isOwn);
   }
 
   private volume(volume: Volume): Volume[] {

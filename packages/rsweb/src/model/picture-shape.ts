@@ -2,6 +2,7 @@
 // field, and no text, list, number or date beyond its bound; the shape and the type in picture.ts are the same.
 
 import { CLIENT_ROLES } from '@rsio/common/config/schema/types';
+import { PROGRESS, REPLICATION } from '@rsio/api/views/views';
 import { flag, type Form, list, object, type Of, orNull, type Shape, text, whole, within, word } from '@rsio/base/lib/shape';
 import { misfit } from '@rsio/base/lib/shape';
 import { DIRECTIONS, PATH_STATES } from '@rsio/base/lib/path-states';
@@ -184,6 +185,50 @@ const PICTURE = object({
       remains: flag(),
     }),
   ),
+  works: list(
+    object({
+      id: text(),
+      kind: PROGRESS.form.fields.kind,
+      name: text(),
+      about: text(),
+      server: texts,
+      client: texts,
+      state: PROGRESS.form.fields.state,
+      waitsFor: texts,
+      doneBytes: figure,
+      totalBytes: figures,
+      bytesPerSecond: figure,
+      leftMs: figures,
+      job: texts,
+      limitBytes: figures,
+    }),
+  ),
+  replications: list(
+    object({
+      id: text(),
+      server: text(),
+      direction: REPLICATION.form.fields.direction,
+      peer: text(),
+      volumes: text(),
+      state: REPLICATION.form.fields.state,
+      text: text(),
+      everyMs: figure,
+      ageMs: figures,
+      backlogBytes: figure,
+    }),
+  ),
+  gates: list(
+    object({
+      id: text(),
+      client: text(),
+      name: text(),
+      protocol: text(),
+      listening: list(text()),
+      hosts: list(text()),
+      volumes: list(text()),
+      trouble: texts,
+    }),
+  ),
   snapshots: figure,
   findings: list(
     object({
@@ -206,9 +251,15 @@ const isSameAsType: Same<Of<typeof PICTURE>, Picture> = true;
 
 /** Returns the picture in an answer, or the reason why it is refused. */
 export function checkedPicture(value: unknown): Picture | string {
-  const pruned = isSameAsType && prune(PICTURE, value, ELEMENTS_MAX);
+  const pruned = isSameAsType && prune(PICTURE, withLaterLists(value), ELEMENTS_MAX);
   const wrong = misfit(PICTURE, pruned, 'exactly');
   return wrong === null ? withOwnLinks(pruned as Picture) : wrong;
+}
+
+/** An rsweb of an earlier release does not report these lists. */
+function withLaterLists(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return { works: [], replications: [], gates: [], ...value };
 }
 
 /** Removes all links from another machine's picture except links to pages of this rsweb. */

@@ -2,6 +2,7 @@
 // Invariants: the picture is plain JSON; every element of a list has an `id` that is unique in its list and never changes while the object
 // exists; the fields `server`, `client`, `pool`, `mirror` and `volume` contain such ids; an unknown value is null.
 
+import type { Progress, ReplicationView } from '@rsio/api/views/views';
 import type { ClientRole } from '@rsio/common/config/schema/types';
 import type { Direction, PathState } from '@rsio/base/lib/path-states';
 
@@ -16,6 +17,9 @@ export interface Picture {
   readonly mirrors: readonly Mirror[];
   /** The reports of all nodes: one for each application and each node that knows it. applications.ts chooses the ones that pages show. */
   readonly applications: readonly Application[];
+  readonly works: readonly Work[];
+  readonly replications: readonly Replication[];
+  readonly gates: readonly Gate[];
   readonly snapshots: number;
   /**
    * All errors, then all warnings. Within each of the two groups, the sources alternate, and the oldest finding of a source comes first.
@@ -28,7 +32,7 @@ export interface Picture {
 /** The lists of a picture whose elements have an id. */
 export type ListName =
   | ('machines' | 'servers' | 'clients' | 'paths' | 'volumes' | 'pools' | 'mirrors')
-  | ('applications' | 'findings' | 'events');
+  | ('applications' | 'works' | 'replications' | 'gates' | 'findings' | 'events');
 
 /** A machine that is a source: this machine, or another machine with an rsweb. */
 export interface Machine {
@@ -253,4 +257,34 @@ export interface Event {
   readonly to: string;
   readonly reason: string;
   readonly href: string | null;
+}
+
+/** Work that takes time. `server`: the server that does it; `client`: the client whose machine does it; one of them is null. */
+export interface Work extends Omit<Progress, 'goesOn'> {
+  readonly server: string | null;
+  readonly client: string | null;
+  /** Id of the job; null if it is no job. */
+  readonly job: string | null;
+  readonly limitBytes: number | null;
+}
+
+export interface Replication extends Pick<ReplicationView, 'direction' | 'peer' | 'state' | 'text' | 'everyMs' | 'ageMs'> {
+  readonly id: string;
+  readonly server: string;
+  /** Names of the volumes. */
+  readonly volumes: string;
+  readonly backlogBytes: number;
+}
+
+/** A gate of a client for hosts without rsiod. */
+export interface Gate {
+  readonly id: string;
+  readonly client: string;
+  readonly name: string;
+  readonly protocol: string;
+  readonly listening: readonly string[];
+  readonly hosts: readonly string[];
+  readonly volumes: readonly string[];
+  /** Why no host can use it, or why it has not got a volume; null: nothing. */
+  readonly trouble: string | null;
 }

@@ -174,6 +174,18 @@ describe('an order', () => {
     expect(asked).toEqual([`app-order ${JSON.stringify({ name: 'ledger', ...order })}`]);
   });
 
+  test.each([
+    ['job-cancel', {}, 'is being cancelled', {}],
+    ['job-limit', { limit: '100m' }, 'copies at most 100m in a second', { limitBytes: 100 * 1024 ** 2 }],
+    ['job-limit', { limit: 'none' }, 'copies without limit', { limitBytes: null }],
+  ])('%s goes to the job: %j', async (name, fields, done, params) => {
+    const work = prepare(name, { work: 'atlas:job 7', ...fields });
+    expect(work).toMatchObject({ object: 'job 7', done: `Job 7 ${done}`, href: '/server/atlas' });
+    await work?.run(ANNA);
+    const [method, text] = /^(\S+) (.*)$/.exec(asked[0] ?? '')?.slice(1) ?? [];
+    expect([method, JSON.parse(text ?? '')]).toEqual([name, { id: '7', ...params, request: expect.any(String) as string }]);
+  });
+
   test('a drain is asked for again, as is all that programs notice; its end is not', async () => {
     await prepare('node-drain', { client: 'db-01' })?.run(ANNA);
     await prepare('node-drain-end', { client: 'db-01' })?.run(ANNA);
@@ -193,6 +205,9 @@ describe('an order', () => {
     ['volume-stop', { volume: far?.id ?? '' }, /is not on this machine/],
     ['volume-set', { volume: here?.id ?? '' }, /No setting is given/],
     ['client-kick', { client: 'nobody' }, /no such client any more/],
+    ['job-cancel', { work: 'atlas:job 9' }, /no such job any more/],
+    ['job-cancel', { work: 'db-01:resync osl:mail-004@0 rhea' }, /is no job of a server/],
+    ['job-limit', { work: 'atlas:job 7', limit: 'much' }, /size/],
     ['volume-create', { server: 'none', name: 'a', size: '1g' }, /no such server any more/],
   ])('%s is refused before a daemon is asked: %j', (name, fields, trouble) => {
     expect(() => prepare(name, fields)).toThrow(trouble);

@@ -99,6 +99,7 @@ export function orderTable(ports: OrderPorts): Readonly<Record<string, OrderKind
         };
       },
     },
+    ...jobOrders(ask),
     ...appOrders(ports.app),
     attach: {
       needs: roleOf(CONTROL_METHODS.attach),
@@ -130,6 +131,38 @@ function haltOrders(ofVolume: OfVolume, ask: Ask): Readonly<Record<string, Order
       consequence: 'Its I/O is refused until the volume is started again, also after a restart of the server.',
     }),
     'volume-start': ofVolume('volume-start', (volume) => ({ ...on(volume, 'is started'), run: ask('volume-start', named(volume)) })),
+  };
+}
+
+/** Returns the orders about the jobs of this machine's server. */
+function jobOrders(ask: Ask): Readonly<Record<string, OrderKind>> {
+  const ofJob = (
+    method: 'job-cancel' | 'job-limit',
+    confirm: OrderKind['confirm'],
+    work: (id: string, fields: Fields) => Pick<Work, 'run'> & { readonly done: string },
+  ): OrderKind => ({
+    needs: roleOf(SERVER_METHODS[method]),
+    confirm,
+    prepare: (fields, picture) => {
+      const { job, server, kind, name } = found('job', picture.works, fields.get('work'));
+      const machine = picture.servers.find(({ id }) => id === server)?.machine ?? null;
+      if (job === null || server === null) throw new RsError('E_USAGE', `The ${kind} of ${name} is no job of a server`);
+      checkLocal(machine, `job ${job}`, picture);
+      return { object: `job ${job}`, href: hrefOf('server', server), ...work(job, fields) };
+    },
+  });
+  return {
+    'job-cancel': ofJob(
+      'job-cancel',
+      { verb: 'Cancel', consequence: 'What it has done is undone: a volume stays where it was, and a copy is not made.' },
+      (id) => ({ done: `Job ${id} is being cancelled`, run: ask('job-cancel', { id, request: randomUUID() }) }),
+    ),
+    'job-limit': ofJob('job-limit', null, (id, fields) => {
+      const limit = fields.get('limit');
+      const limitBytes = limit === 'none' ? null : parseSize(limit);
+      const done = `Job ${id} copies ${limitBytes === null ? 'without limit' : `at most ${limit} in a second`}`;
+      return { done, run: ask('job-limit', { id, limitBytes, request: randomUUID() }) };
+    }),
   };
 }
 

@@ -12,6 +12,7 @@ import { clientOrders } from '../parts/orders.ts';
 import { loadPlots } from '../parts/plot.ts';
 import { relatedEvents, relatedFindings } from '../parts/related.ts';
 import { stateBadge } from '../markup/state.ts';
+import { gatesTable, worksTable } from '../parts/works-table.ts';
 import type { View } from '../markup/view.ts';
 import { volumesTable } from '../parts/volumes-table.ts';
 import { shownApplications } from '../model/applications.ts';
@@ -23,6 +24,7 @@ export function clientPage(picture: Picture, view: View, id: string): Html | nul
   if (client === undefined) return null;
   const own = new Set(client.volumes);
   const applications = shownApplications(picture).filter(({ on, nodes, reporter }) => on === id || reporter === id || nodes.includes(id));
+  const [works, gates] = [picture.works.filter((one) => one.client === id), picture.gates.filter((one) => one.client === id)];
   const href = hrefOf('client', id);
   const body = html`${findingsPart(relatedFindings(picture, href), view.nowMs, null)}
 ${loadTiles(client.load)}
@@ -35,6 +37,8 @@ ${loadTiles(client.load)}
     view,
   )}</section>
 ${applications.length > 0 && html`<section aria-labelledby="applications-head"><h2 id="applications-head">Applications</h2>${applicationsTable(applications, view)}</section>`}
+${works.length > 0 && html`<section aria-labelledby="works-head"><h2 id="works-head">Work in progress</h2>${worksTable(works, picture, view)}</section>`}
+${gates.length > 0 && html`<section aria-labelledby="gates-head"><h2 id="gates-head">Gates</h2>${gatesTable(gates, view)}</section>`}
 ${loadPlots(`client:${id}`, view)}
 <section aria-labelledby="facts-head"><h2 id="facts-head">Connection and rights</h2>${factsPart([
     ['Address', client.address ?? '-'],

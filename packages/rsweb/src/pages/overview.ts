@@ -11,24 +11,28 @@ import { applicationsTable } from '../parts/applications-table.ts';
 import { diagramPart } from '../parts/diagram.ts';
 import { clientsTable, mirrorState, mirrorsTable, poolsTable, serversTable } from '../parts/object-tables.ts';
 import { loadPlots } from '../parts/plot.ts';
+import { gatesTable, replicationsTable, worksTable } from '../parts/works-table.ts';
 import type { View } from '../markup/view.ts';
 import { filteredVolumes, stateText } from '../parts/volumes-table.ts';
 import { shownApplications } from '../model/applications.ts';
 import type { Application, Picture } from '../model/picture.ts';
 
 export function overviewPage(picture: Picture, view: View): Html {
-  const { servers, clients, volumes, pools, mirrors, machines, findings } = picture;
+  const { servers, clients, volumes, pools, mirrors, machines, findings, works, replications, gates } = picture;
   const applications = shownApplications(picture);
   const heading = machines.find(({ isLocal }) => isLocal)?.name ?? 'RSIO';
   const body = html`${findingsPart(findings, view.nowMs, 'Nothing is wrong.')}
 <section aria-labelledby="totals-head"><h2 id="totals-head" class="hidden">Totals</h2>${tilesPart(tilesOf(picture, applications), 'totals')}</section>
 ${diagramPart(picture)}
 ${loadPlots('all', view)}
+${works.length > 0 && part('works', 'Work in progress', worksTable(works, picture, view))}
 ${part('servers', 'Servers', serversTable(servers, picture, view))}
 ${part('pools', 'Pools', poolsTable(pools, view))}
 ${mirrors.length > 0 && part('mirrors', 'Mirrors', mirrorsTable(mirrors, view))}
+${replications.length > 0 && part('replications', 'Replications', replicationsTable(replications, view))}
 ${part('volumes', 'Volumes', filteredVolumes(volumes, view))}
 ${part('clients', 'Clients', clientsTable(clients, picture, view))}
+${gates.length > 0 && part('gates', 'Gates', gatesTable(gates, view))}
 ${applications.length > 0 && part('applications', 'Applications', applicationsTable(applications, view))}`;
   return framed({ title: `Overview of ${heading}`, heading: 'Overview', body }, picture, view);
 }

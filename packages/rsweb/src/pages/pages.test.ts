@@ -110,6 +110,18 @@ test('every page is a document with a title, a main part and one first heading',
   }
 });
 
+test('work in progress has a bar and its orders, at its server and at its client', () => {
+  const mayManage = view('', { mayManage: true });
+  const page = serverPage(picture, mayManage, 'atlas')!.text;
+  expect(page).toContain('<progress max="100" value="30" aria-label="Done of move oracle-003@0">30 %</progress>');
+  for (const order of ['job-cancel', 'job-limit']) expect(page).toContain(`action="/orders/${order}"`);
+  expect(serverPage(picture, view(), 'atlas')!.text).not.toContain('/orders/job-cancel');
+  expect(page).toMatch(/failing<\/span>.*no path to berlin/s);
+  const client = clientPage(picture, mayManage, 'db-01')!.text;
+  for (const text of ['server rhea', 'osl:web-002@0: held by web-07']) expect(client).toContain(text);
+  expect(client).not.toContain('/orders/job-cancel');
+});
+
 describe('the overview', () => {
   const page = overviewPage(picture, view()).text;
 

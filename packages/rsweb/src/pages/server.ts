@@ -12,6 +12,7 @@ import { loadPlots } from '../parts/plot.ts';
 import { relatedEvents, relatedFindings } from '../parts/related.ts';
 import { stateBadge } from '../markup/state.ts';
 import { tableOf } from '../markup/table.ts';
+import { replicationsTable, worksTable } from '../parts/works-table.ts';
 import type { View } from '../markup/view.ts';
 import { volumesTable } from '../parts/volumes-table.ts';
 import { hrefOf } from '../model/ids.ts';
@@ -21,6 +22,7 @@ export function serverPage(picture: Picture, view: View, id: string): Html | nul
   const server = picture.servers.find((one) => one.id === id);
   if (server === undefined) return null;
   const href = hrefOf('server', id);
+  const [works, replications] = [picture.works.filter((one) => one.server === id), picture.replications.filter((one) => one.server === id)];
   const body = html`${findingsPart(relatedFindings(picture, href), view.nowMs, null)}
 ${server.reason !== null && html`<p class="reason bad">${server.reason}</p>`}
 ${loadTiles(server.load)}
@@ -29,6 +31,8 @@ ${loadPlots(`server:${id}`, view)}
     picture.pools.filter((pool) => pool.server === id),
     view,
   )}</section>
+${works.length > 0 && html`<section aria-labelledby="works-head"><h2 id="works-head">Work in progress</h2>${worksTable(works, picture, view)}</section>`}
+${replications.length > 0 && html`<section aria-labelledby="replications-head"><h2 id="replications-head">Replications</h2>${replicationsTable(replications, view)}</section>`}
 <section aria-labelledby="interfaces-head"><h2 id="interfaces-head">Interfaces</h2>${interfacesTable(server, view)}</section>
 <section aria-labelledby="volumes-head"><h2 id="volumes-head">Volumes</h2>${volumesTable(
     picture.volumes.filter((volume) => volume.server === id),

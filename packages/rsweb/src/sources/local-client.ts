@@ -30,7 +30,7 @@ export class LocalClient implements Source {
 
   async sample(): Promise<Picture | null> {
     if (!existsSync(this.paths.controlSocket) && !existsSync(this.paths.configFile)) return null;
-    const [daemon, query, local, status, stats, events, backups] = await Promise.all([
+    const [daemon, query, local, status, stats, events, backups, progress, gates] = await Promise.all([
       this.ask('daemon', {}),
       this.ask('query', { refresh: false }),
       this.ask('local', {}),
@@ -38,6 +38,8 @@ export class LocalClient implements Source {
       this.ask('stats', {}),
       this.ask('events', { count: EVENTS_ASKED }),
       this.ask('backups', {}),
+      this.ask('progress', {}).catch(() => ({ progress: [] })),
+      this.ask('gates', {}),
     ]);
     const facts: ClientFacts = {
       daemon,
@@ -48,6 +50,8 @@ export class LocalClient implements Source {
       stats,
       events: events.events,
       backups: backups.backups,
+      progress: progress.progress,
+      gates,
       wallMs: this.clock.wallMs(),
       monotonicMs: this.clock.monotonicMs(),
     };

@@ -35,12 +35,14 @@ export class LocalServer implements Source {
 
   async sample(): Promise<Picture | null> {
     if (!existsSync(this.paths.controlSocket) && !existsSync(this.paths.configFile)) return null;
-    const [slow, pools, clients, stats, change, events] = await Promise.all([
+    const [slow, pools, clients, stats, change, jobs, replications, events] = await Promise.all([
       this.slowFacts(),
       this.ask('pool-list', {}),
       this.ask('client-list', {}),
       this.ask('stats', {}),
       this.ask('change-show', {}),
+      this.ask('job-list', { id: null }),
+      this.ask('replication-list', {}),
       this.ask('events', { count: EVENTS_ASKED, after: null, waitMs: 0 }),
     ]);
     const facts: ServerFacts = {
@@ -49,6 +51,8 @@ export class LocalServer implements Source {
       clients: clients.clients,
       stats,
       change: change.change,
+      jobs: jobs.jobs,
+      replications: replications.replications,
       events: events.events,
       wallMs: this.clock.wallMs(),
       monotonicMs: this.clock.monotonicMs(),

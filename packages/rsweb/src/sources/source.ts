@@ -32,6 +32,9 @@ export const NOTHING: Picture = {
   pools: [],
   mirrors: [],
   applications: [],
+  works: [],
+  replications: [],
+  gates: [],
   snapshots: 0,
   findings: [],
   events: [],
@@ -50,6 +53,9 @@ export function withoutAnswer(last: Picture | null, reason: string, findings: re
     pools: last.pools.map((pool) => ({ ...pool, state: 'unavailable', reason })),
     mirrors: [],
     applications: [],
+    works: [],
+    replications: [],
+    gates: last.gates.map((gate) => ({ ...gate, hosts: [], listening: [], trouble: reason })),
     findings,
   };
 }

@@ -5,6 +5,7 @@ import type {
   Application,
   Client,
   Finding,
+  Gate,
   Load,
   Machine,
   Mirror,
@@ -12,8 +13,10 @@ import type {
   Percentiles,
   Picture,
   Pool,
+  Replication,
   Server,
   Volume,
+  Work,
 } from '../model/picture.ts';
 import { FINDINGS, sampleEvents } from './sample-faults.ts';
 
@@ -61,6 +64,9 @@ export function samplePicture({ takenMs = SAMPLE_MS, isWell = false, tick = 0 }:
     ),
     mirrors: Array.from({ length: MIRRORS }, (_, index) => mirrorAt(index, isWell)),
     applications: APPLICATIONS.map((name, index) => applicationAt(index, name, takenMs, isWell)),
+    works: worksOf(isWell),
+    replications: [replicationAt(0, 'out', isWell), replicationAt(1, 'in', true)],
+    gates: [gateAt('esx', isWell)],
     snapshots: volumes.reduce((sum, { snapshots }) => sum + snapshots, 0),
     findings: isWell ? [] : FINDINGS.map((finding) => finding(takenMs)),
     events: sampleEvents(takenMs, isWell),
@@ -317,5 +323,47 @@ function applicationAt(index: number, name: string, takenMs: number, isWell: boo
     why: '',
     failed: false,
     remains: false,
+  };
+}
+
+function worksOf(isWell: boolean): Work[] {
+  const move = { kind: 'move', name: 'oracle-003@0', about: 'from bulk to fast', server: 'atlas', client: null, job: '7' } as const;
+  const resync = { kind: 'resync', name: 'osl:mail-004@0', about: 'to server rhea', server: null, client: 'db-01', job: null } as const;
+  const running = { state: 'running', waitsFor: null, doneBytes: 6 * GIB, totalBytes: 20 * GIB, bytesPerSecond: 110 * MIB } as const;
+  const waiting = { state: 'waiting', doneBytes: 0, totalBytes: null, bytesPerSecond: 0, leftMs: null, limitBytes: null } as const;
+  return [
+    { id: 'atlas:job 7', ...move, ...running, leftMs: 130_000, limitBytes: 120 * MIB },
+    ...(isWell ? [] : [{ id: 'db-01:resync osl:mail-004@0 rhea', ...resync, ...waiting, waitsFor: 'server rhea' }]),
+  ];
+}
+
+function replicationAt(index: number, direction: Replication['direction'], isWell: boolean): Replication {
+  const server = SERVER_NAMES[index] ?? '';
+  const about = { direction, peer: direction === 'out' ? 'berlin' : 'paris', volumes: 'web-002@0, wiki-005@0', everyMs: 300_000 };
+  return isWell
+    ? { id: `${server}:r-${index}`, server, ...about, state: 'waiting', text: '', ageMs: 42_000, backlogBytes: 0 }
+    : {
+        id: `${server}:r-${index}`,
+        server,
+        ...about,
+        state: 'failing',
+        text: 'no path to berlin',
+        ageMs: 7_200_000,
+        backlogBytes: 3 * GIB,
+      };
+}
+
+function gateAt(name: string, isWell: boolean): Gate {
+  const trouble = isWell ? null : 'osl:web-002@0: held by web-07';
+  const hosts = ['nqn.2014-08.org.nvmexpress:uuid:4f2a'];
+  return {
+    id: `db-01:gate ${name}`,
+    client: 'db-01',
+    name,
+    protocol: 'nvme',
+    listening: ['10.1.0.7'],
+    hosts,
+    volumes: ['osl:web-002@0'],
+    trouble,
   };
 }
