@@ -52,6 +52,8 @@ export function answers(changes: Answers = {}): Answers {
     'volume-list': () => ({ volumes: [], removed: [] }),
     'client-list': () => ({ clients: [] }),
     'interface-list': () => ({ interfaces: [listeningInterface()] }),
+    'job-list': () => ({ jobs: [] }),
+    'replication-list': () => ({ replications: [] }),
     'config-check': () => ({ changes: [], warnings: [] }),
     reload: () => ({ applied: [] }),
     ...changes,
@@ -116,4 +118,5 @@ export class ServerWalker extends Keyboard<ServerState> {
 
 const READS: readonly ServerMethodName[] = [
   ...(['daemon', 'pool-list', 'farm-show', 'volume-list', 'client-list', 'interface-list', 'config-check'] as const),
+  ...(['job-list', 'replication-list', 'volume-show'] as const),
 ];

@@ -4,14 +4,14 @@
 import { SECTOR_BYTES, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '@rsio/base/lib/limits';
 import { SCHEMA } from '@rsio/common/config/schema/schema';
 import { clientNames, size, type ValueType } from '@rsio/common/config/schema/value-types';
-import { NAME_ALLOWED, plural, shownSize } from '@rsio/base/lib/units';
+import { isSnapshotName, NAME_ALLOWED, plural, refuse, shownSize, SNAPSHOT_NAME_ALLOWED } from '@rsio/base/lib/units';
 import { volumeText } from '@rsio/api/views/server-tables';
-import { type VolumeName, volumeName } from '@rsio/api/views/values';
+import { rate, type VolumeName, volumeName } from '@rsio/api/views/values';
 import { entryOf, type FieldSpec, focusOn, type Form, formOf, formText } from '../../machine/form.ts';
 import { CREATE_HELP } from '../model/help-text.ts';
 import { configIn, isSame, type ServerCommand, type ServerState, volumeIn } from '../model/state.ts';
 import { orderForm } from '../work/ordering.ts';
-import { creation, growth, type NewVolume, renaming, setting } from '../work/orders.ts';
+import { cloning, creation, growth, jobLimit, type NewVolume, renaming, type SeenSnapshot, setting, snapshotting } from '../work/orders.ts';
 import { poolNames } from './file-forms.ts';
 
 const keys = SCHEMA.rssrvcfg.volume.keys;
@@ -85,6 +85,33 @@ export function changeTakeOver(volume: VolumeName): ServerCommand {
   );
 }
 
+export function makeSnapshot(volume: VolumeName): ServerCommand {
+  const fields = [{ key: 'name', entry: entryOf(snapshotText, 'Name of the snapshot. Clients may write meanwhile', true) }];
+  return orderForm(
+    () => formOf(`Snapshot of ${volumeText(volume)}`, fields),
+    (form) => snapshotting(volume, snapshotText.parse(formText(form, 'name'))),
+  );
+}
+
+export function cloneSnapshot(volume: VolumeName, one: SeenSnapshot): ServerCommand {
+  const help = 'Name of the new volume, which takes space only for what is written later';
+  return orderForm(
+    () => formOf(`New volume of ${volumeText(volume)}@${one.snapshot}`, [{ key: 'name', entry: entryOf(volumeNameText, help, true) }]),
+    (form) => cloning(volume, one, volumeNameText.parse(formText(form, 'name'))),
+  );
+}
+
+export function limitJob(id: string): ServerCommand {
+  return orderForm(
+    ({ view }) => {
+      const now = view?.jobs.find((job) => job.id === id)?.limitBytes ?? null;
+      const help = `Most bytes that it copies in a second, such as 100m, or none; now ${now === null ? 'none' : shownSize(now)}`;
+      return formOf(`Limit of job ${id}`, [{ key: 'limit', entry: entryOf(rate, help, true) }]);
+    },
+    (form) => jobLimit(id, rate.parse(formText(form, 'limit'))),
+  );
+}
+
 function creationFields(state: ServerState): FieldSpec[] {
   const pools = state.view?.pools ?? [];
   const poolOffers = pools.map((pool) => ({ text: pool.name, detail: `${shownSize(pool.usableBytes)} free` }));
@@ -146,4 +173,11 @@ const volumeNameText: ValueType<VolumeName> = {
   allowed: `${NAME_ALLOWED}, optionally followed by @UNIVERSE (0 to ${UNIVERSE_MAX})`,
   isSecret: false,
   parse: (text) => volumeName(text, 'crsio'),
+};
+
+const snapshotText: ValueType<string> = {
+  kind: 'name',
+  allowed: SNAPSHOT_NAME_ALLOWED,
+  isSecret: false,
+  parse: (text) => (isSnapshotName(text) ? text : refuse('snapshot name', text, SNAPSHOT_NAME_ALLOWED)),
 };

@@ -54,3 +54,15 @@ export const CLIENTS_HELP = `The machines that may connect, with their state, ri
 use: attach volumes. manage: also create and change volumes in some pools, up to a limit. admin: everything that rsadm can do.
 
 A new client gets a key, which crsio shows once, with the command that makes the machine a client. A key is changed in steps, so that the client is never shut out.`;
+
+export const WORKS_HELP = `Work of the server that takes time: jobs (moves, copies, imports, images) and replications that copy a moment.
+
+Enter opens one, with its rate and what it waits for. F8 cancels a job; what it has done is undone. A job goes on when crsio ends, and after a restart of rssrv.`;
+
+export const REPLICATIONS_HELP = `Volumes that this server copies to another server, or from one. AGE is the age of the last moment that both servers have.
+
+Enter opens one, with the commands of rsadm that end it, promote its followers, or reverse it.`;
+
+export const SNAPSHOTS_HELP = `The snapshots of a volume, the oldest first. A snapshot takes space only for what was written since.
+
+Enter opens one: make a volume of it, or roll the volume back to it. F7 makes a snapshot, F8 removes one for good. A schedule is set with rsadm volume set NAME snapshots=...`;

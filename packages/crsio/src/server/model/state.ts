@@ -3,9 +3,19 @@
 // the last answers with their age.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
-import type { ClientView, InterfaceView, ManagedVolumeView, PoolView, RemovedVolumeView, SharedPoolView } from '@rsio/api/views/views';
+import type {
+  ClientView,
+  InterfaceView,
+  JobView,
+  ManagedVolumeView,
+  PoolView,
+  RemovedVolumeView,
+  ReplicationView,
+  SharedPoolView,
+  SnapshotView,
+} from '@rsio/api/views/views';
 import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
-import type { VolumeName } from '@rsio/api/views/values';
+import { type VolumeName, volumeName } from '@rsio/api/views/values';
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import { type Command, type Failure, firstState, type ListPage, type Machine } from '../../machine/machine.ts';
 import type { Choice, Content, Row } from '../../machine/rows.ts';
@@ -21,6 +31,10 @@ export interface ServerView {
   readonly removed: readonly RemovedVolumeView[];
   readonly clients: readonly ClientView[];
   readonly interfaces: readonly InterfaceView[];
+  readonly jobs: readonly JobView[];
+  readonly replications: readonly ReplicationView[];
+  /** The snapshots of the volume whose list is open; null if no list is open. */
+  readonly snapshots: { readonly of: VolumeName; readonly list: readonly SnapshotView[] } | null;
 }
 
 /** The current configuration in the file, or the reason why the file cannot be read. */
@@ -99,8 +113,15 @@ export function startServerState(
   };
 }
 
-export function idOf(kind: 'volume' | 'pool' | 'client', name: string): string {
+export function idOf(kind: 'volume' | 'pool' | 'client' | 'work' | 'replication' | 'snapshots', name: string): string {
   return `${kind} ${name}`;
+}
+
+/** Returns the volume whose snapshots are on a page; null if no such page is open. */
+export function snapshotsShown({ pages }: ServerState): VolumeName | null {
+  const names = pages.flatMap((page) => (page.kind === 'list' ? (/^snapshots (\S+)/.exec(page.id)?.[1] ?? []) : []));
+  const [name] = names;
+  return name === undefined ? null : volumeName(name, 'crsio');
 }
 
 /** Returns the configuration; null if the file cannot be read or has errors. */

@@ -14,6 +14,7 @@ import { ASK_AGAIN, troubleRows } from './rows.ts';
 import { STATUS_PAGE } from './status-page.ts';
 import { CREATE_VOLUME } from './volume-page.ts';
 import { VOLUMES_PAGE } from './volumes-page.ts';
+import { REPLICATIONS_PAGE, WORKS_PAGE, worksOf } from './works-page.ts';
 
 interface Line extends ServerChoice {
   /** The text beside the label. If `detail` is a function, the text is shown only after rssrv has answered. */
@@ -39,12 +40,20 @@ const LINES: readonly Line[] = [
     detail: ({ interfaces }) =>
       `${plural(interfaces.length, 'interface')}, ${count(interfaces, ({ state }) => state === 'listening')} listening`,
   },
+  { label: 'Work in progress', command: open(WORKS_PAGE), detail: (view) => worksText(view) },
+  { label: 'Replications', command: open(REPLICATIONS_PAGE), detail: ({ replications }) => plural(replications.length, 'replication') },
   { label: 'Status', command: open(STATUS_PAGE), detail: (view) => `the server on one page${warningsText(view)}` },
   { label: 'Leave', command: (state) => state.role.leave(state), detail: 'F10' },
 ];
 
 function count<T>(items: readonly T[], isCounted: (item: T) => boolean): number {
   return items.filter(isCounted).length;
+}
+
+function worksText(view: ServerView): string {
+  const works = worksOf({ view }) ?? [];
+  const waiting = count(works, ({ state }) => state === 'waiting');
+  return works.length === 0 ? 'none' : `${plural(works.length, 'work')}${waiting === 0 ? '' : `, ${waiting} waiting`}`;
 }
 
 function warningsText(view: ServerView): string {

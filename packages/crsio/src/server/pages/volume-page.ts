@@ -16,6 +16,7 @@ import { askRemoval } from '../work/questions.ts';
 import { factsOf } from './facts.ts';
 import { objectPage } from './list-page.ts';
 import { WAITING_ROW } from './rows.ts';
+import { showSnapshots } from './snapshots-page.ts';
 
 export const CREATE_VOLUME: ServerChoice = {
   label: 'Create volume',
@@ -59,6 +60,7 @@ function changesOf(volume: ManagedVolumeView): readonly ServerChoice[] {
   const chooseClients: ServerCommand = (state) =>
     markClients(state, volumeIn(state, own)?.clients ?? null, (names) => set(`clients=${names}`));
   return [
+    { label: `Snapshots (${volume.snapshots})`, command: showSnapshots(own) },
     { label: 'Choose its clients', command: chooseClients },
     { label: 'Grow', command: growVolume(own) },
     { label: 'Rename', command: renameVolume(own, (state, to) => renamed(state, own, to)) },

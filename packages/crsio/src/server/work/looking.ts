@@ -3,13 +3,15 @@
 // in progress; a look ends as soon as one of its requests times out; the interval grows with the time that a look takes, so that crsio
 // never keeps rssrv busy; when a list changes, the same row keeps the focus.
 
+import type { VolumeName } from '@rsio/api/views/values';
+import type { SnapshotView } from '@rsio/api/views/views';
 import type { ServerMethodName, ServerMethods } from '@rsio/api/rssrv/server-methods';
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import { type Effect, type Failure, failureOf, type Step, step, topOf, withTop } from '../../machine/machine.ts';
 import { contentOf } from '../../machine/update.ts';
 import { LOOK_INTERVAL_MS, LOOK_SHARE, LOOK_WAIT_MS, TICK_MS } from '../../widgets/limits.ts';
 import type { ServerPorts } from '../model/ports.ts';
-import type { FileView, ServerRow, ServerState, ServerView } from '../model/state.ts';
+import { type FileView, type ServerRow, type ServerState, type ServerView, snapshotsShown } from '../model/state.ts';
 
 /** The result of one look. */
 interface Look {
@@ -34,7 +36,7 @@ export function tick(before: ServerState): Step<ServerState> {
 export function lookNow(state: ServerState): Step<ServerState> {
   if (state.askingSinceMs !== null) return step({ ...state, isStale: true });
   const next = { ...state, askingSinceMs: state.nowMs, isStale: false, nextLookMs: Number.POSITIVE_INFINITY };
-  return step(next, (tell) => void look(state.ports).then((found) => tell((now) => looked(now, found))));
+  return step(next, (tell) => void look(state.ports, snapshotsShown(state)).then((found) => tell((now) => looked(now, found))));
 }
 
 function looked(before: ServerState, { file, machine, server, startedMs, endedMs }: Look): Step<ServerState> {
@@ -72,11 +74,17 @@ function idsOf(state: ServerState): readonly (string | undefined)[] {
 /**
  * Reads the file, and asks rssrv for everything that the pages show. Never throws. Errors in the file do not prevent the requests to rssrv.
  */
-async function look(ports: ServerPorts): Promise<Look> {
+async function look(ports: ServerPorts, shown: VolumeName | null): Promise<Look> {
   const startedMs = ports.clock.monotonicMs();
   const file = readFile(ports);
-  const server = await ask(ports).catch(failureOf);
+  const server = await ask(ports, shown).catch(failureOf);
   return { file, machine: ports.machine(), server, startedMs, endedMs: ports.clock.monotonicMs() };
+}
+
+/** A volume that was removed meanwhile has no snapshots. */
+function goneIsEmpty(thrown: unknown): { readonly snapshots: readonly SnapshotView[] } {
+  if (failureOf(thrown).code === 'E_UNKNOWN_VOLUME') return { snapshots: [] };
+  throw thrown;
 }
 
 function readFile(ports: ServerPorts): FileView {
@@ -87,8 +95,11 @@ function readFile(ports: ServerPorts): FileView {
   }
 }
 
-/** Sends the requests one after the other, so that a slow server has to answer only one request at a time. */
-async function ask(ports: ServerPorts): Promise<ServerView> {
+/**
+ * Sends the requests one after the other, so that a slow server has to answer only one request at a time. `shown`: the volume whose
+ * snapshots a page shows; null if no page does.
+ */
+async function ask(ports: ServerPorts, shown: VolumeName | null): Promise<ServerView> {
   const call = <M extends ServerMethodName>(method: M, params: ServerMethods[M]['params']): Promise<ServerMethods[M]['result']> =>
     ports.call(method, params, LOOK_WAIT_MS);
   const daemon = await call('daemon', {});
@@ -98,5 +109,9 @@ async function ask(ports: ServerPorts): Promise<ServerView> {
   const { volumes, removed } = await call('volume-list', { pool: null });
   const { clients } = await call('client-list', {});
   const { interfaces } = await call('interface-list', {});
-  return { daemon, pools, sharedPools, volumes, removed, clients, interfaces };
+  const { jobs } = await call('job-list', { id: null });
+  const { replications } = await call('replication-list', {});
+  const list = shown === null ? null : await call('volume-show', { ...shown }).catch(goneIsEmpty);
+  const snapshots = shown === null || list === null ? null : { of: shown, list: list.snapshots };
+  return { daemon, pools, sharedPools, volumes, removed, clients, interfaces, jobs, replications, snapshots };
 }

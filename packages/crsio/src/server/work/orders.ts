@@ -4,7 +4,9 @@
 import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
 import { formatTime } from '@rsio/base/log/log-line';
 import { volumeText } from '@rsio/api/views/server-tables';
+import { RsError } from '@rsio/base/lib/errors';
 import { shownSize } from '@rsio/base/lib/units';
+import { snapshotName } from '@rsio/base/lib/volume-name';
 import type { VolumeName } from '@rsio/api/views/values';
 import { failureOf, failureText } from '../../machine/machine.ts';
 import type { ServerPorts } from '../model/ports.ts';
@@ -83,6 +85,73 @@ export function restoration(volume: VolumeName): Order {
 
 function ofVolume(doing: string, volume: VolumeName, make: (ports: ServerPorts, request: string) => Promise<string>): Order {
   return { doing: `${doing} volume ${volumeText(volume)}`, make: (ports) => make(ports, ports.newId()) };
+}
+
+/** A snapshot as the user has seen it. Another one can get its name. */
+export interface SeenSnapshot {
+  readonly id: string;
+  readonly snapshot: string;
+}
+
+export function snapshotting(volume: VolumeName, snapshot: string): Order {
+  return ofVolume('Making a snapshot of', volume, async (ports, request) => {
+    await ports.call('volume-snapshot', { snapshots: [{ ...volume, snapshot }], request }, null);
+    return `Snapshot ${snapshotName(volumeText(volume), snapshot)} made`;
+  });
+}
+
+export function snapshotRemoval(volume: VolumeName, { id, snapshot }: SeenSnapshot): Order {
+  const order = ofVolume(`Removing snapshot ${snapshot} of`, volume, async (ports, request) => {
+    await ports.call('volume-snapshot-remove', { ...volume, snapshot, onlyId: id, request }, null);
+    return `Snapshot ${snapshotName(volumeText(volume), snapshot)} removed`;
+  });
+  return { ...order, removes: idOf('snapshots', `${volumeText(volume)} ${id}`) };
+}
+
+export function rollback(volume: VolumeName, one: SeenSnapshot): Order {
+  return ofVolume('Rolling back', volume, async (ports, request) => {
+    await checkSeen(ports, volume, one);
+    const { kept } = await ports.call('volume-rollback', { ...volume, snapshot: one.snapshot, request }, null);
+    const before = kept === null ? '' : `; its content before is snapshot ${kept.snapshot}`;
+    return `${volumeText(volume)} has the content of ${one.snapshot}${before}`;
+  });
+}
+
+export function cloning(volume: VolumeName, one: SeenSnapshot, to: VolumeName): Order {
+  return ofVolume('Cloning', volume, async (ports, request) => {
+    await checkSeen(ports, volume, one);
+    const params = { ...volume, snapshot: one.snapshot, newName: to.name, newUniverse: to.universe, request };
+    const { volume: made } = await ports.call('volume-clone', params, null);
+    return `${volumeText(made)} created with the content of ${snapshotName(volumeText(volume), one.snapshot)}`;
+  });
+}
+
+/** Throws E_UNKNOWN_SNAPSHOT if the name belongs to another snapshot now. The order itself goes by the name. */
+async function checkSeen(ports: ServerPorts, volume: VolumeName, { id, snapshot }: SeenSnapshot): Promise<void> {
+  const { snapshots } = await ports.call('volume-show', { ...volume }, null);
+  if (snapshots.some((one) => one.id === id && one.snapshot === snapshot)) return;
+  throw new RsError('E_UNKNOWN_SNAPSHOT', `Snapshot ${snapshot} is another one now, or is gone: look at the list again`);
+}
+
+export function jobEnd(id: string): Order {
+  return {
+    doing: `Cancelling job ${id}`,
+    make: async (ports) => {
+      await ports.call('job-cancel', { id, request: ports.newId() }, null);
+      return `Job ${id} is being cancelled`;
+    },
+  };
+}
+
+/** `limitBytes`: most bytes in a second; null for no limit. */
+export function jobLimit(id: string, limitBytes: number | null): Order {
+  return {
+    doing: `Limiting job ${id}`,
+    make: async (ports) => {
+      await ports.call('job-limit', { id, limitBytes, request: ports.newId() }, null);
+      return `Job ${id} copies ${limitBytes === null ? 'without limit' : `at most ${shownSize(limitBytes)} in a second`}`;
+    },
+  };
 }
 
 /** Returns the change that ends the session of a client. */

@@ -3,12 +3,13 @@
 
 import { volumeText } from '@rsio/api/views/server-tables';
 import { shownSize } from '@rsio/base/lib/units';
+import { snapshotName } from '@rsio/base/lib/volume-name';
 import type { VolumeName } from '@rsio/api/views/values';
 import { askBefore } from '../../machine/machine.ts';
 import { type ServerCommand, type Order, type ServerState, volumeIn } from '../model/state.ts';
 import { clientRemoval, interfaceRemoval, poolRemoval } from './file-orders.ts';
 import { ordering } from './ordering.ts';
-import { fence, kick, release, removal } from './orders.ts';
+import { fence, jobEnd, kick, release, removal, rollback, type SeenSnapshot, snapshotRemoval } from './orders.ts';
 
 export function askInterfaceRemoval(name: string): ServerCommand {
   const text = 'rssrv stops listening there. Before that, clients with other paths move their I/O to those paths';
@@ -51,6 +52,20 @@ export function askRemoval(name: VolumeName): ServerCommand {
     return `${label}${details}? It can be restored for a day`;
   };
   return asking(label, text, removal(name));
+}
+
+export function askJobEnd(id: string): ServerCommand {
+  return asking(`Cancel job ${id}`, 'What it has done is undone: a volume stays where it was, and a copy is not made', jobEnd(id));
+}
+
+export function askSnapshotRemoval(volume: VolumeName, one: SeenSnapshot): ServerCommand {
+  const name = snapshotName(volumeText(volume), one.snapshot);
+  return asking(`Remove snapshot ${name}`, 'Its content cannot be brought back', snapshotRemoval(volume, one));
+}
+
+export function askRollback(volume: VolumeName, one: SeenSnapshot): ServerCommand {
+  const text = 'No client may hold the volume. What it contains now becomes a snapshot whose name begins with before-rollback';
+  return asking(`Roll ${volumeText(volume)} back to ${one.snapshot}`, text, rollback(volume, one));
 }
 
 function asking(label: string, text: string | ((state: ServerState) => string), order: Order): ServerCommand {
