@@ -9,6 +9,7 @@ import type { RscltConfig } from '@rsio/common/config/schema/types';
 import type { ApplicationsView } from '@rsio/api/rsapp/app-methods';
 import type { AttachmentView, NamespaceView, StatsView, StatusView } from '@rsio/api/rsiod/methods';
 import type { AttachedMirrorView, MirrorSummary } from '@rsio/api/views/mirror-views';
+import type { Progress } from '@rsio/api/views/views';
 import type { FoundServer } from '@rsio/protocol/explorer/exploration';
 import type { Finding } from '@rsio/protocol/explorer/finding';
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
@@ -34,6 +35,7 @@ export interface Sample {
   readonly stats: StatsView;
   readonly attachments: readonly AttachmentView[];
   readonly namespaces: readonly NamespaceView[];
+  readonly progress: readonly Progress[];
 }
 
 /** rsiod's answers about mirrors. rsiod asks the voters for each answer. */

@@ -148,6 +148,19 @@ test('the page shows paths with both directions and rates, and volumes with thei
   expect(walker.screen()).toContain('! osl:oracle@0 waits for a path to big-9, 4 requests, for ever');
 });
 
+test('the page shows work that takes time, and what it waits for', async () => {
+  const walker = watching();
+  const known = { name: 'osl:db@0', doneBytes: 25, totalBytes: 100, bytesPerSecond: 5, leftMs: 15_000, goesOn: true } as const;
+  const progress = [
+    { ...known, kind: 'resync', id: 'a', about: 'to server big-8', state: 'running', waitsFor: null },
+    { ...known, kind: 'verify', id: 'b', about: 'the replicas in sync', state: 'waiting', waitsFor: 'a server' },
+  ] as const;
+  Object.assign(walker.world.daemon!, { progress: () => ({ progress }) });
+  await walker.choose('Status');
+  expect(walker.words()).toMatch(/Work in progress .*resync osl:db@0 to server big-8 \[#+\.+\] 25% 25 of 100, 5\/s, 15 s left/);
+  expect(walker.words()).toContain('waits for a server');
+});
+
 test('the page asks again each second, and stops when the user leaves it', async () => {
   const walker = watching();
   await walker.choose('Status');

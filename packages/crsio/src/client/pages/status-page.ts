@@ -3,6 +3,7 @@
 // and numbers carry all information; the bars only help to compare.
 
 import { type PathStats, type RepView, waitingEnd, waitingText } from '@rsio/api/rsiod/methods';
+import { progressText } from '@rsio/api/views/progress';
 import { plural } from '@rsio/base/lib/units';
 import { volumeLabel } from '@rsio/base/lib/volume-name';
 import { formatTime } from '@rsio/base/log/log-line';
@@ -10,6 +11,7 @@ import { pageOf } from '../../machine/machine.ts';
 import { columnsOf, commandRow, EMPTY_ROW, headingRow, problemRow, textRow } from '../../machine/rows.ts';
 import { showHelp } from '../../machine/update.ts';
 import { rowColumns } from '../../widgets/border.ts';
+import { shareBar } from '../../widgets/table.ts';
 import { STATUS_HELP } from '../model/help-text.ts';
 import { type ClientChoice, type ClientContent, type ClientRow, type ClientState, type Sample } from '../model/state.ts';
 import { askDetach, attach, openStatus, STATUS, TEST, testPaths } from '../work/rsiod.ts';
@@ -39,7 +41,15 @@ function rowsOf(state: ClientState): ClientRow[] {
   const { now, before, failure } = state.status;
   if (failure !== null) return failureRows(state, failure);
   if (now === null) return [textRow('Waiting for rsiod ...')];
-  return [...pathRows(now, before), EMPTY_ROW, ...volumeRows(now, rowColumns(state.size)), ...socketRows(now), ...waitingRows(now)];
+  // What cannot be chosen stands before the volumes, because a page scrolls only as far as the last row that can be chosen.
+  return [
+    ...pathRows(now, before),
+    ...workRows(now),
+    EMPTY_ROW,
+    ...waitingRows(now),
+    ...volumeRows(now, rowColumns(state.size)),
+    ...socketRows(now),
+  ];
 }
 
 export function failureRows(
@@ -172,6 +182,17 @@ function sizeText({ blocks, blockSizeBytes }: { readonly blocks: number; readonl
     size /= 1024;
   }
   return `${Number(size.toPrecision(3))} TiB`;
+}
+
+/** Copies and comparisons of mirrors, and backups of this machine. */
+function workRows({ progress }: Sample): ClientRow[] {
+  if (progress.length === 0) return [];
+  const rows = progress.map((one) => {
+    const row = one.state === 'running' ? textRow : problemRow;
+    const share = one.totalBytes === null ? null : one.doneBytes / one.totalBytes;
+    return row(`${one.kind} ${one.name} ${one.about}`, `    ${shareBar(share)} ${progressText(one, true)}`);
+  });
+  return [EMPTY_ROW, headingRow('Work in progress'), ...rows];
 }
 
 function waitingRows({ status }: Sample): ClientRow[] {

@@ -105,13 +105,15 @@ function sampling<T>(
 }
 
 async function takeStatus(ports: Ports): Promise<Sample> {
-  const [status, stats, local, query] = await Promise.all([
+  const [status, stats, local, query, { progress }] = await Promise.all([
     ports.call('status', {}),
     ports.call('stats', {}),
     ports.call('local', {}),
     ports.call('query', { refresh: false }),
+    // An rsiod that was not restarted after an update may lack this method.
+    ports.call('progress', {}).catch(() => ({ progress: [] })),
   ]);
-  return { atMs: ports.clock.monotonicMs(), status, stats, attachments: local.attachments, namespaces: query.namespaces };
+  return { atMs: ports.clock.monotonicMs(), status, stats, attachments: local.attachments, namespaces: query.namespaces, progress };
 }
 
 async function takeMirrors(ports: Ports): Promise<MirrorsSample> {

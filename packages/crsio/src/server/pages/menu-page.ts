@@ -40,9 +40,9 @@ const LINES: readonly Line[] = [
     detail: ({ interfaces }) =>
       `${plural(interfaces.length, 'interface')}, ${count(interfaces, ({ state }) => state === 'listening')} listening`,
   },
+  { label: 'Status', command: open(STATUS_PAGE), detail: (view) => `the server on one page${warningsText(view)}` },
   { label: 'Work in progress', command: open(WORKS_PAGE), detail: (view) => worksText(view) },
   { label: 'Replications', command: open(REPLICATIONS_PAGE), detail: ({ replications }) => plural(replications.length, 'replication') },
-  { label: 'Status', command: open(STATUS_PAGE), detail: (view) => `the server on one page${warningsText(view)}` },
   { label: 'Leave', command: (state) => state.role.leave(state), detail: 'F10' },
 ];
 

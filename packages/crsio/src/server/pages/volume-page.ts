@@ -60,8 +60,8 @@ function changesOf(volume: ManagedVolumeView): readonly ServerChoice[] {
   const chooseClients: ServerCommand = (state) =>
     markClients(state, volumeIn(state, own)?.clients ?? null, (names) => set(`clients=${names}`));
   return [
-    { label: `Snapshots (${volume.snapshots})`, command: showSnapshots(own) },
     { label: 'Choose its clients', command: chooseClients },
+    { label: `Snapshots (${volume.snapshots})`, command: showSnapshots(own) },
     { label: 'Grow', command: growVolume(own) },
     { label: 'Rename', command: renameVolume(own, (state, to) => renamed(state, own, to)) },
     { label: readonly ? 'Allow writes' : 'Make read-only', command: set(`readonly=${readonly ? 'no' : 'yes'}`) },
