@@ -139,7 +139,7 @@ export class FarmServer implements SimHost {
   }
 
   private get poolConfig(): PoolConfig {
-    return { name: POOL, path: this.pool.folder, limitBytes: null, reserve: 0, shared: this.ports.disk, line: 1 };
+    return { name: POOL, path: this.pool.folder, limitBytes: null, reserve: 0, overcommit: 'warn', shared: this.ports.disk, line: 1 };
   }
 
   /** Kills all processes of the server. Its mount stays with the kernel. */

@@ -127,6 +127,7 @@ export class SimPools extends Pools {
       ...POOL,
       limitBytes: null,
       reserve: 0,
+      overcommit: 'warn',
       identity: { id: '00000000-0000-4000-8000-00000000000a', createdMs: 0 },
       isShared: false,
       ownership: null,

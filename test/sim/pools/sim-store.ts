@@ -184,7 +184,8 @@ export class SimStore {
   private async start(ports: StorePorts<StoredVolume>, volumes: SimStoreVolumes<StoredVolume>, moves: VolumeMoves): Promise<void> {
     const { machine } = ports;
     await this.jobs.load();
-    const configs = machine.mounts.map((name) => ({ name, path: mountPath(name), limitBytes: null, reserve: 0, shared: null, line: 1 }));
+    const settings = { limitBytes: null, reserve: 0, overcommit: 'warn' as const, shared: null, line: 1 };
+    const configs = machine.mounts.map((name) => ({ name, path: mountPath(name), ...settings }));
     await (await this.pools.prepare(configs)).commit();
     const present = volumeConfigsOf(this.pools.states);
     this.current = new CurrentConfig({ volumes: present } as unknown as RssrvConfig, ports.process);

@@ -88,6 +88,7 @@ volume. The new volume does not depend on the snapshot, which can be removed.`,
       says: ({ volume }, { label, ofServer, typed }) => ({
         lines: [`${label(volume)} created in pool ${poolsText(volume)}${ofServer}, ${shownSize(volume.sizeBytes)}, as ${typed}`],
         notes: volume.state === 'unavailable' ? [`${label(volume)} is not served: ${volume.reason ?? '-'}`] : [],
+        warnings: volume.overcommit === undefined ? [] : [volume.overcommit],
       }),
     },
   }),

@@ -74,6 +74,7 @@ export function pool(changes: Partial<PoolView> = {}): PoolView {
     reserve: 0.05,
     promisedBytes: 20 * GIB,
     limitBytes: null,
+    overcommit: 'warn',
     isShort: false,
     fullPercent: null,
     volumes: 1,

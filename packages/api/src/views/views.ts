@@ -18,6 +18,12 @@ export const POOL = object({
   reserve: number('Share of the file system, from 0 to 1, that is kept free'),
   promisedBytes: count('Sum of the sizes of its volumes, also of removed ones'),
   limitBytes: orNull(count('Most that its volumes may promise; null: no limit')),
+  overcommit: optional(
+    word(
+      ['allow', 'warn', 'refuse'],
+      'What happens to a change after which its volumes together would be larger than its space; missing: the server is of an earlier release',
+    ),
+  ),
   isShort: flag('Less than the reserve is free, so that writes that need new space wait'),
   fullPercent: orNull(count('Warning level that the share in use has reached: 80, 90 or 95 percent; null: none')),
   volumes: count(),

@@ -302,7 +302,7 @@ describe('pools and the namespace', () => {
     expect((await scene.run(['pool', 'set', 'fast', 'limit=', 'reserve='])).code).toBe(0);
     expect(scene.config()).toBe(CONFIG);
     expect((await scene.run(['pool', 'set', 'fast', 'limt=2t'])).err).toContain(
-      'No key "limt" in [pool]: allowed are path, limit, reserve',
+      'No key "limt" in [pool]: allowed are path, limit, overcommit, reserve',
     );
     expect((await scene.run(['pool', 'set', 'slow', 'limit=2t'])).err).toContain('No section [pool slow] in the file: there are fast');
   });

@@ -81,12 +81,12 @@ export const POOL_SET = defineCommand({
   call: { by: 'words', words: 'pool set' },
   synopsis: 'pool set NAME KEY=VALUE...',
   summary: 'changes settings of a pool',
-  details: `The keys are limit and reserve, and for a shared pool also owners and
-take-over-after; they have the same meaning as in a section [pool] of
+  details: `The keys are limit, overcommit and reserve, and for a shared pool also owners
+and take-over-after; they have the same meaning as in a section [pool] of
 rssrvcfg(5). KEY= without a value restores the default. Give the new owners on
 the server that serves the pool, and then the same list on the others.`,
   options: {},
-  operands: { min: 2, max: 5 },
+  operands: { min: 2, max: 6 },
   completes: COMPLETES_POOLS,
   run: async (context, _, [name = '', ...settings]) => {
     const changes = assignmentsOf(settings, 'rsadm');

@@ -47,7 +47,7 @@ export function farmHandlers(clock: Clock, farms: Farms, pools: Pools, server: s
       };
       if (!shared.owners.includes(server))
         throw new RsError('E_USAGE', `This server, ${server}, is not one of the owners: run the command on an owner`);
-      const config: PoolConfig = { name, path, limitBytes: null, reserve: 0, shared, line: 0 };
+      const config: PoolConfig = { name, path, limitBytes: null, reserve: 0, overcommit: 'allow', shared, line: 0 };
       if (farms.list.some((pool) => pool.name === name))
         throw new RsError('E_EXISTS', `Pool ${name} is a shared pool of this server already`);
       if (pools.makingAt.has(path)) throw new RsError('E_BUSY', `A pool is being made at ${path}: try again when that has ended`, { path });

@@ -1,20 +1,142 @@
-// Tests the sentence about pools whose volumes may need more space than their file system has.
-// The pools consist of what the sentence needs.
+// Tests the sentence about pools whose volumes may need more space than there is, and that every change by which a pool promises more
+// obeys overcommit in rssrvcfg. Rules: G16.
 
+import { systemClock } from '@rsio/base/lib/clock';
+import type { Overcommit } from '@rsio/common/config/schema/types';
 import { expect, test } from 'vitest';
-import type { PoolState } from '../pools/catalogue.ts';
+import { decideCopy } from '../jobs/copies/copy-rules.ts';
+import { decideImage } from '../jobs/images/image-rules.ts';
+import { decideMove } from '../jobs/moves/move-rules.ts';
+import { LOCAL_ASKER } from '../pools/asker.ts';
+import { checkPromise, findVolume, type PoolState } from '../pools/catalogue.ts';
+import { FollowerVerbs } from '../replication/followers/follower-verbs.ts';
+import { DB, directory, MIB, scenes, usePoolDirectory } from '../testing/pool-directory.ts';
+import { PoolScene } from '../testing/pool-scene.ts';
+import { WHOLE_TURN } from '../testing/whole-turn.ts';
 import { overcommitText } from './overcommit.ts';
 
 const GIB = 1024 ** 3;
+const MONDAY = { ...DB, snapshot: 'monday' };
 const simple = (sizeBytes: number) => [String(sizeBytes), { sizeBytes, layout: { kind: 'simple' } }] as const;
+/** The pool consists of what the sentence needs. */
 const pool = (name: string, totalBytes: number | null): PoolState => {
   const space = totalBytes === null ? null : { totalBytes, freeBytes: 0 };
-  return { name, space, volumes: new Map([simple(20 * GIB), simple(GIB)]), removed: new Map(), partBytes: 0 } as unknown as PoolState;
+  const volumes = new Map([simple(20 * GIB), simple(GIB)]);
+  return { name, space, reserve: 0.05, overcommit: 'warn', volumes, removed: new Map(), partBytes: 0 } as unknown as PoolState;
 };
 
-test('volumes that may need more space than their file system has are said, and a pool without a known size is not', () => {
-  expect(overcommitText([pool('slow', 21 * GIB), pool('fast', 2 * GIB)])).toBe(
-    'The volumes of pool fast may grow to 21g, and its file system has 2g: when it is full, writes wait until there is space',
+usePoolDirectory();
+
+test('volumes that may need more space than there is are said, and a pool without a known size is not', () => {
+  expect(overcommitText([pool('slow', 23 * GIB), pool('fast', 20 * GIB)])).toBe(
+    'The volumes of pool fast may grow to 21g, and it has 19g above its reserve: when it is full, writes wait until there is space',
   );
-  expect(overcommitText([pool('slow', 21 * GIB), pool('gone', null)])).toBeNull();
+  expect(overcommitText([pool('slow', 22 * GIB)]), 'the reserve is no space for volumes').not.toBeNull();
+  expect(overcommitText([pool('slow', 23 * GIB), pool('gone', null)])).toBeNull();
+  expect(overcommitText([{ ...pool('fast', 20 * GIB), overcommit: 'allow' }])).toBeNull();
+});
+
+/** Opens pools fast and slow. Both have room for promises of 3 MiB; fast has volume db of 1 MiB with a snapshot, and slow has 2 MiB. */
+async function opened(overcommit: Overcommit): Promise<PoolScene> {
+  const scene = await PoolScene.open(directory, { clock: systemClock, names: ['fast', 'slow'] });
+  scenes.push(scene);
+  await scene.create({ ...DB, pool: 'fast' });
+  await scene.create({ name: 'big', pool: 'fast', sizeBytes: 2 * MIB });
+  await scene.create({ name: 'log', pool: 'slow', sizeBytes: 2 * MIB });
+  await scene.snapshots.snapshot([MONDAY], LOCAL_ASKER, null, WHOLE_TURN);
+  await scene.pools.measure();
+  const reserve = 1 - (3 * MIB + 1) / scene.pools.states[0]!.space!.totalBytes;
+  await (await scene.pools.prepare(scene.configs.map((config) => ({ ...config, overcommit, reserve })))).commit();
+  return scene;
+}
+
+const uuid = (digit: string): string => `00000000-0000-4000-8000-00000000000${digit}`;
+
+/** Makes a follower of 1 MiB in pool slow, and gives it a moment in which its source has 2 MiB. */
+async function follow(scene: PoolScene): Promise<void> {
+  const followers = new FollowerVerbs(scene.verbs);
+  const member = { id: uuid('1'), name: 'far', universe: 0, sizeBytes: MIB, blockSizeBytes: 512 };
+  const grown = { volumeId: uuid('1'), id: uuid('3'), snapshot: 'last', sizeBytes: 2 * MIB, blockSizeBytes: 512, origin: null };
+  const moment = { group: uuid('b'), momentMs: 1_000, place: null, snapshots: [grown] };
+  const settings = { pool: 'slow', everyMs: 60_000, keep: 3, limitBytes: null, confirmed: null, problem: null, isMirror: false };
+  const order = { replication: uuid('9'), ...settings, shared: null, handOver: null, members: [member], moments: [moment] };
+  await followers.create(order, member, { name: 'oslo', pools: null });
+  const { manifest } = followers.of(order.replication)[0]!;
+  const { state } = await followers.prepare(manifest.id, grown, null);
+  await followers.arrived(manifest.id, { ...state, positionBytes: grown.sizeBytes }, 0);
+  await followers.commit(manifest.id, moment, grown, null);
+}
+
+const NEW = { id: uuid('e') as never, name: 'new', universe: 0 };
+const db = (scene: PoolScene) => findVolume(scene.verbs.catalogue, DB, LOCAL_ASKER);
+
+/** Each change by which pool fast would promise 4 MiB, or pool slow 4 MiB. */
+const CHANGES: Readonly<Record<string, (scene: PoolScene) => unknown>> = {
+  create: (scene) => scene.create({ name: 'new', pool: 'fast' }),
+  'create thick': (scene) => scene.create({ name: 'new', pool: 'slow', sizeBytes: 2 * MIB, thick: true }),
+  'create over two pools': (scene) => scene.create({ name: 'new', sizeBytes: 4 * MIB, pools: ['slow', 'fast'] }),
+  grow: (scene) => scene.verbs.grow(DB, 2 * MIB, LOCAL_ASKER, null),
+  clone: (scene) => scene.snapshots.clone(MONDAY, { name: 'new', universe: 0 }, LOCAL_ASKER, null, WHOLE_TURN),
+  image: (scene) => scene.images.image(DB, 1, LOCAL_ASKER, null),
+  'image in another pool': (scene) => {
+    const wanted = { name: 'big', universe: 0 };
+    return decideImage(scene.verbs.catalogue, wanted, 1, 'slow', LOCAL_ASKER, scene.verbs.stamp(null));
+  },
+  move: (scene) =>
+    decideMove(scene.verbs.catalogue, findVolume(scene.verbs.catalogue, { name: 'big', universe: 0 }, LOCAL_ASKER), 'slow', LOCAL_ASKER),
+  copy: (scene) =>
+    decideCopy(
+      scene.verbs.catalogue,
+      db(scene),
+      { sizeBytes: 2 * MIB, blockSizeBytes: 512 },
+      { ...NEW, pool: 'slow', snapshotId: null },
+      LOCAL_ASKER,
+      0,
+    ),
+  'a follower whose source has grown': follow,
+};
+
+test.each(Object.entries(CHANGES))('a pool that refuses overcommit refuses: %s', async (_, change) => {
+  const scene = await opened('refuse');
+  const error = await Promise.resolve(scene)
+    .then(change)
+    .then(
+      () => null,
+      (thrown: unknown) => thrown,
+    );
+  expect(error).toMatchObject({ code: 'E_SPACE' });
+  expect((error as Error).message).toMatch(
+    /^Pool (fast|slow) would promise (4m|5m|7m), and has 3m above its reserve \(overcommit = refuse in section \[pool \1\] of rssrvcfg\): remove a volume, use another pool, or enlarge its file system$/,
+  );
+});
+
+test.each(Object.entries(CHANGES).filter(([name]) => !name.includes('thick')))('a pool that only warns permits: %s', async (_, change) => {
+  const scene = await opened('warn');
+  await change(scene);
+});
+
+test('a pool that refuses overcommit permits what promises nothing more, although it promises too much already', async () => {
+  const scene = await opened('warn');
+  const { verbs, snapshots } = scene;
+  await scene.create({ name: 'long', sizeBytes: 4 * MIB, pools: ['fast', 'slow'] });
+  await (
+    await scene.pools.prepare(
+      scene.pools.states.map((state, index) => ({ ...scene.configs[index]!, overcommit: 'refuse', reserve: state.reserve })),
+    )
+  ).commit();
+  await snapshots.rollback(MONDAY, LOCAL_ASKER, null);
+  await verbs.remove(DB, LOCAL_ASKER, null);
+  await expect(scene.create({ name: 'new', pool: 'fast' })).rejects.toThrow(
+    /: 1m are removed volumes, which volume purge deletes for good$/,
+  );
+  await verbs.restore(DB, LOCAL_ASKER, null);
+  expect(scene.served.has('db@0')).toBe(true);
+});
+
+test('a pool of unknown size that refuses overcommit promises nothing', () => {
+  const { pools } = { pools: [{ ...pool('gone', null), overcommit: 'refuse' as const, limitBytes: null }] };
+  expect(() => checkPromise(pools[0]!, 1)).toThrow(
+    'Pool gone promises nothing more while its size is unknown (overcommit = refuse in section [pool gone] of rssrvcfg): try again later',
+  );
+  expect(() => checkPromise(pools[0]!, 0)).not.toThrow();
 });

@@ -72,7 +72,7 @@ export function poolView(
   { isShort, fullPercent }: ReturnType<PoolSpace['of']>,
   away: PoolAway | null,
 ): PoolView {
-  const { name, path, space, reserve, limitBytes, volumes, removed, hasReflink } = pool;
+  const { name, path, space, reserve, limitBytes, overcommit, volumes, removed, hasReflink } = pool;
   return {
     name,
     path,
@@ -83,6 +83,7 @@ export function poolView(
     reserve,
     promisedBytes: promisedBytes(pool),
     limitBytes,
+    overcommit,
     isShort,
     fullPercent,
     volumes: volumes.size,

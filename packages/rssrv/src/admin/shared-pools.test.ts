@@ -18,7 +18,7 @@ import type { Inventory } from './inventory.ts';
 import { ServerMetrics, type ServerMetricsPorts } from './server-metrics.ts';
 import { poolView } from './server-views.ts';
 
-const CONFIG = { name: 'fast', path: '/srv/fast', limitBytes: null, reserve: 0, line: 0 };
+const CONFIG = { name: 'fast', path: '/srv/fast', limitBytes: null, reserve: 0, overcommit: 'warn' as const, line: 0 };
 const DISK = {
   disk: { kind: 'device', path: '/dev/x' },
   fence: { kind: 'rbd' },

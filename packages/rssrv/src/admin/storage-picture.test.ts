@@ -12,7 +12,7 @@ import { storagePicture } from './storage-picture.ts';
 
 const shared = { owners: ['big-9', 'big-8'] } as unknown as PoolConfig['shared'];
 const OPEN: PoolState = {
-  ...emptyState({ name: 'fast', path: '/srv/fast', limitBytes: null, reserve: 0, shared, line: 0 }),
+  ...emptyState({ name: 'fast', path: '/srv/fast', limitBytes: null, reserve: 0, overcommit: 'warn', shared, line: 0 }),
   isOpen: true,
 };
 const LEFT: PoolState = { ...OPEN, isOpen: false, trouble: 'it moves to server big-8' };

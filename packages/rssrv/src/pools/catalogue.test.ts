@@ -57,6 +57,7 @@ function pool(name: string, changes: Partial<PoolState> = {}, volumes: readonly 
     path: `/${name}`,
     limitBytes: null,
     reserve: 0,
+    overcommit: 'warn',
     identity: null,
     isShared: false,
     ownership: null,

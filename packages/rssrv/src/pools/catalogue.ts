@@ -1,8 +1,8 @@
 // Decides whether a volume can be created, grown, renamed, changed or removed, and computes the new manifest. Pure: pool-verbs.ts executes
-// the decision. Invariants: a name is unique in a universe, over all pools and all sections [volume]. A pool never promises more bytes than
-// its limit. A refusal for lack of space says how much space is needed and how much is free.
+// the decision. Invariants: a name is unique in a universe, over all pools and all sections [volume]. No change makes a pool promise more
+// bytes than its limit and its overcommit permit. A refusal for lack of space says how much space is needed and how much is free.
 
-import type { PoolOwnership } from '@rsio/common/config/schema/types';
+import type { Overcommit, PoolOwnership } from '@rsio/common/config/schema/types';
 import type { IoLimits } from '@rsio/common/config/schema/io-limits';
 import { RsError } from '@rsio/base/lib/errors';
 import { isName, NAME_ALLOWED, printSize, quoteText } from '@rsio/base/lib/units';
@@ -26,6 +26,7 @@ export interface PoolState {
   readonly limitBytes: number | null;
   /** Share of the file system, from 0 to 1, that is kept free. */
   readonly reserve: number;
+  readonly overcommit: Overcommit;
   readonly identity: PoolIdentity | null;
   /** True if the pool is on a shared disk. */
   readonly isShared: boolean;
@@ -216,6 +217,11 @@ export function ownedBytes(catalogue: Catalogue, node: string | null): number {
 /** Returns how many free bytes the file system has above the reserve; 0 if it has less than the reserve. */
 export function usableBytes({ space, reserve }: PoolState): number {
   return space === null ? 0 : Math.max(0, Math.floor(space.freeBytes - space.totalBytes * reserve));
+}
+
+/** Returns how many bytes volumes can occupy before writes wait: the size of the file system without the reserve; null if it is unknown. */
+export function holdableBytes({ space, reserve }: Pick<PoolState, 'space' | 'reserve'>): number | null {
+  return space === null ? null : Math.floor(space.totalBytes * (1 - reserve));
 }
 
 /** Returns the manifest of the new volume, without stamps, and its pool. Throws if the volume cannot be created. */
@@ -452,9 +458,14 @@ function roomBytes(pool: PoolState): number {
   return Math.min(usableBytes(pool), promiseLeft(pool));
 }
 
-/** Returns the bytes that a pool can still promise within its limit; Infinity if the pool has no limit. */
+/** Returns the bytes that a pool can still promise; Infinity if nothing bounds its promises. */
 function promiseLeft(pool: PoolState): number {
-  return pool.limitBytes === null ? Number.POSITIVE_INFINITY : Math.max(0, pool.limitBytes - promisedBytes(pool));
+  return Math.max(0, Math.min(pool.limitBytes ?? Number.POSITIVE_INFINITY, coveredBytes(pool)) - promisedBytes(pool));
+}
+
+/** Returns the most bytes that `overcommit` permits the pool to promise. A pool of unknown size that refuses overcommit gets no promise. */
+function coveredBytes(pool: PoolState): number {
+  return pool.overcommit === 'refuse' ? (holdableBytes(pool) ?? 0) : Number.POSITIVE_INFINITY;
 }
 
 export function checkRoom(pool: PoolState, moreBytes: number, thick: boolean): void {
@@ -475,9 +486,24 @@ export function checkPromise(pool: PoolState, moreBytes: number): void {
 }
 
 function promiseRefusal(pool: PoolState, moreBytes: number): RsError | null {
-  if (pool.limitBytes === null || promisedBytes(pool) + moreBytes <= pool.limitBytes) return null;
+  // A volume of several files may grow although one of its pools promises too much, if that pool gets nothing more.
+  if (moreBytes <= 0 || moreBytes <= promiseLeft(pool)) return null;
+  if (pool.limitBytes === null || promisedBytes(pool) + moreBytes <= pool.limitBytes) return uncovered(pool, moreBytes);
   const remedy = `remove a volume, use another pool, or raise limit in section [pool ${pool.name}] of rssrvcfg`;
   return noSpace(pool, moreBytes, purgeRemedy(pool) ?? remedy);
+}
+
+/** Returns the refusal of a pool with overcommit = refuse. */
+function uncovered(pool: PoolState, moreBytes: number): RsError {
+  const { name } = pool;
+  const [promised, holdable] = [promisedBytes(pool), holdableBytes(pool)];
+  const context = { pool: name, askedBytes: moreBytes, promisedBytes: promised, holdableBytes: holdable };
+  const key = `overcommit = refuse in section [pool ${name}] of rssrvcfg`;
+  if (holdable === null)
+    return new RsError('E_SPACE', `Pool ${name} promises nothing more while its size is unknown (${key}): try again later`, context);
+  const sizes = `would promise ${roundedSize(promised + moreBytes)}, and has ${roundedSize(holdable)} above its reserve`;
+  const remedy = purgeRemedy(pool) ?? 'remove a volume, use another pool, or enlarge its file system';
+  return new RsError('E_SPACE', `Pool ${name} ${sizes} (${key}): ${remedy}`, context);
 }
 
 /** Returns the remedy to purge removed volumes; null if the pool has no removed volumes. */

@@ -130,8 +130,8 @@ export async function spaceOf(path: string): Promise<{ readonly totalBytes: numb
   return { totalBytes: bsize * blocks, freeBytes: bsize * bavail };
 }
 
-export function emptyState({ name, path, limitBytes, reserve, shared }: PoolConfig): PoolState {
-  return { name, path, limitBytes, reserve, isShared: shared !== null, trouble: null, ...CLOSED };
+export function emptyState({ name, path, limitBytes, reserve, overcommit, shared }: PoolConfig): PoolState {
+  return { name, path, limitBytes, reserve, overcommit, isShared: shared !== null, trouble: null, ...CLOSED };
 }
 
 /**

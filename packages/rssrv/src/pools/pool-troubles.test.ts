@@ -74,6 +74,7 @@ describe('a file system that does not answer', () => {
       path: path.join(directory, name),
       limitBytes: null,
       reserve: 0,
+      overcommit: 'warn' as const,
       shared: null,
       line: 1,
     }));
@@ -111,7 +112,9 @@ describe('a file system that does not answer', () => {
       changed: () => undefined,
     });
     await (
-      await pools.prepare([{ name: 'fast', path: path.join(directory, 'fast'), limitBytes: null, reserve: 0, shared: null, line: 1 }])
+      await pools.prepare([
+        { name: 'fast', path: path.join(directory, 'fast'), limitBytes: null, reserve: 0, overcommit: 'warn', shared: null, line: 1 },
+      ])
     ).commit();
     expect(pools.states[0]?.trouble).toMatch(/pool\.json was not locked within 5s: check its file system, then reload$/);
     await pools.close();
@@ -151,7 +154,15 @@ describe('pools that cannot be used', () => {
       answersAgain: () => undefined,
       changed: () => undefined,
     });
-  const config = (name: string) => ({ name, path: path.join(directory, name), limitBytes: null, reserve: 0, shared: null, line: 1 });
+  const config = (name: string) => ({
+    name,
+    path: path.join(directory, name),
+    limitBytes: null,
+    reserve: 0,
+    overcommit: 'warn' as const,
+    shared: null,
+    line: 1,
+  });
 
   test('a directory without pool.json is not written to, and the other pools are usable', async () => {
     await open();

@@ -113,9 +113,9 @@ export class Pools {
    */
   async prepare(configs: readonly PoolConfig[]): Promise<PoolsChange> {
     const { all, opened } = await this.openAll(configs);
-    const next = configs.map(({ name, path, limitBytes, reserve, shared }, index): OpenPool => {
+    const next = configs.map(({ name, path, limitBytes, reserve, overcommit, shared }, index): OpenPool => {
       const pool = all[index]!;
-      return { ...pool, state: { ...pool.state, name, path, limitBytes, reserve, isShared: shared !== null } };
+      return { ...pool, state: { ...pool.state, name, path, limitBytes, reserve, overcommit, isShared: shared !== null } };
     });
     await this.settle(next);
     let before: readonly OpenPool[] = [];

@@ -157,7 +157,7 @@ function clientChanges(old: RssrvConfig, next: RssrvConfig): string[] {
 
 function poolChanges(old: RssrvConfig, next: RssrvConfig): string[] {
   const before = new Map(old.pools.map((pool) => [pool.name, pool]));
-  const settingsOf = ({ path, limitBytes, reserve, shared }: PoolConfig): string => JSON.stringify([path, limitBytes, reserve, shared]);
+  const settingsOf = (pool: PoolConfig): string => JSON.stringify({ ...pool, line: 0 });
   const isOther = (pool: PoolConfig): boolean => {
     const was = before.get(pool.name);
     return was !== undefined && settingsOf(was) !== settingsOf(pool);

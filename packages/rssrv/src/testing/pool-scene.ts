@@ -4,7 +4,7 @@
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import type { PoolConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import type { Overcommit, PoolConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/base/lib/clock';
 import { RsError } from '@rsio/base/lib/errors';
 import { ImageVerbs } from '../jobs/images/image-verbs.ts';
@@ -31,6 +31,7 @@ export interface SceneOptions {
   /** Called after each step on disk. */
   readonly reached?: (step: string) => void;
   readonly limitBytes?: number;
+  readonly overcommit?: Overcommit;
   readonly allocate?: Allocate;
   /** Functions of the listener; by default, stand-ins of the scene. */
   readonly check?: PoolVerbsPorts['check'];
@@ -84,10 +85,11 @@ export class PoolScene {
 
   private constructor(directory: string, options: SceneOptions) {
     this.directory = directory;
-    const { clock, reached, limitBytes = null, names = ['fast'] } = options;
+    const { clock, reached, limitBytes = null, overcommit = 'warn', names = ['fast'] } = options;
     const write = (text: string): void => void this.logged.push(text);
     const log = { info: write, warn: write, error: write };
-    this.configs = names.map((name) => ({ name, path: path.join(directory, name), limitBytes, reserve: 0, shared: null, line: 1 }));
+    const settings = { limitBytes, overcommit, reserve: 0, shared: null, line: 1 };
+    this.configs = names.map((name) => ({ name, path: path.join(directory, name), ...settings }));
     this.pools = new Pools({
       ownershipOf: () => null,
       storageFailed: () => undefined,

@@ -77,6 +77,7 @@ and shows its progress; with --background, it does not.`,
       if (volume === null) return undefined;
       const made = `${target.label(volume)} created in pool ${poolsText(volume)}${target.ofServer}, ${shownSize(volume.sizeBytes)}`;
       door.out(toText([`${made}, as an image of ${target.label(target.volume)}`]));
+      if (volume.overcommit !== undefined) door.note(volume.overcommit);
       if (volume.state === 'unavailable') door.note(`${target.label(volume)} is not served: ${volume.reason ?? '-'}`);
       return undefined;
     },

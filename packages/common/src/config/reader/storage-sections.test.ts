@@ -35,6 +35,7 @@ test('pools and rights are read, with defaults', () => {
 path = /storage/fast
 limit = 2t
 reserve = 10%
+overcommit = refuse
 [pool slow]
 path = /storage/slow
 [rights]
@@ -42,12 +43,12 @@ big-2 manage pool=fast,slow limit=500g
 venus admin
 `);
   expect(config.pools).toEqual([
-    { name: 'fast', path: '/storage/fast', limitBytes: 2 * 1024 ** 4, reserve: 0.1, shared: null, line: 10 },
-    { name: 'slow', path: '/storage/slow', limitBytes: null, reserve: 0.05, shared: null, line: 14 },
+    { name: 'fast', path: '/storage/fast', limitBytes: 2 * 1024 ** 4, reserve: 0.1, overcommit: 'refuse', shared: null, line: 10 },
+    { name: 'slow', path: '/storage/slow', limitBytes: null, reserve: 0.05, overcommit: 'warn', shared: null, line: 15 },
   ]);
   expect(config.rights).toEqual([
-    { name: 'big-2', role: 'manage', pools: ['fast', 'slow'], limitBytes: 500 * 1024 ** 3, line: 17 },
-    { name: 'venus', role: 'admin', pools: null, limitBytes: null, line: 18 },
+    { name: 'big-2', role: 'manage', pools: ['fast', 'slow'], limitBytes: 500 * 1024 ** 3, line: 18 },
+    { name: 'venus', role: 'admin', pools: null, limitBytes: null, line: 19 },
   ]);
   expect(config.warnings.filter(({ line }) => line > HEAD_LINES)).toEqual([]);
 });

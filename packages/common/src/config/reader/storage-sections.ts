@@ -37,7 +37,8 @@ export function readPools(readers: readonly SectionReader<(typeof schema)['pool'
         `disk of pool ${quoteText(reader.name)}`,
         'give each pool a disk of its own',
       );
-    pools.push({ name: reader.name, path, limitBytes: reader.value('limit'), reserve: reader.value('reserve'), shared, line: reader.line });
+    const [limitBytes, reserve, overcommit] = [reader.value('limit'), reader.value('reserve'), reader.value('overcommit')];
+    pools.push({ name: reader.name, path, limitBytes, reserve, overcommit, shared, line: reader.line });
   }
   return pools;
 }

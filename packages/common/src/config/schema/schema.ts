@@ -40,6 +40,7 @@ const tlsPolicy = types.choice('off', 'allow', 'require');
 const logLevel = types.choice('trace', 'debug', 'info', 'warn', 'error', 'fatal');
 const logPlace = types.choice('auto', 'journal', 'syslog', 'file');
 const logTime = types.choice('gmt', 'local');
+const overcommit = types.choice('allow', 'warn', 'refuse');
 const volumeType = types.choice('auto', 'file', 'block', 'memory', 'null');
 const blockSize = types.words('enum', { 512: 512, 4096: 4096 });
 
@@ -222,7 +223,12 @@ export const SCHEMA = {
         path: needed(types.path, 'Directory of the pool, on a separate file system. rsadm pool add prepares the directory'),
         limit: optional(
           types.size(SECTOR_BYTES, VOLUME_MAX_BYTES),
-          'Maximum sum of the sizes of the volumes. Without a limit, the sum may exceed the space of the file system',
+          'Maximum sum of the sizes of the volumes. Without a limit, overcommit alone decides whether the sum may exceed the space',
+        ),
+        overcommit: withDefault(
+          overcommit,
+          'warn',
+          'Whether the volumes together may be larger than the file system without its reserve (warn: with a warning). Snapshots do not count',
         ),
         reserve: withDefault(
           types.percent(RESERVE_MAX_PERCENT),

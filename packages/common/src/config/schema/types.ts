@@ -108,6 +108,9 @@ export interface SharedDiskConfig {
   readonly takeOverMs: number | null;
 }
 
+/** What a pool does if its volumes together would be larger than its space: nothing, a warning, or a refusal. */
+export type Overcommit = 'allow' | 'warn' | 'refuse';
+
 /** One `[pool]` section. */
 export interface PoolConfig {
   readonly name: string;
@@ -116,6 +119,7 @@ export interface PoolConfig {
   readonly limitBytes: number | null;
   /** Share of the file system, from 0 to 1, that is kept free. */
   readonly reserve: number;
+  readonly overcommit: Overcommit;
   /** Null for a pool on a disk of this server. */
   readonly shared: SharedDiskConfig | null;
   readonly line: number;

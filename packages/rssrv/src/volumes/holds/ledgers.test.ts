@@ -88,7 +88,15 @@ class Server {
   async start(names = ['fast']): Promise<this> {
     await this.holds.load();
     await this.fences.load();
-    const configs = names.map((name) => ({ name, path: path.join(directory, name), limitBytes: null, reserve: 0, shared: null, line: 1 }));
+    const configs = names.map((name) => ({
+      name,
+      path: path.join(directory, name),
+      limitBytes: null,
+      reserve: 0,
+      overcommit: 'warn' as const,
+      shared: null,
+      line: 1,
+    }));
     const change = await this.pools.prepare(configs);
     await change.own();
     await change.commit();
@@ -201,7 +209,9 @@ test('the fences of the earlier server outlive a reload that was refused after t
   await one.fences.saveInPools();
   await one.pools.close();
   const two = new Server('two');
-  const configs = [{ name: 'fast', path: path.join(directory, 'fast'), limitBytes: null, reserve: 0, shared: null, line: 1 }];
+  const configs = [
+    { name: 'fast', path: path.join(directory, 'fast'), limitBytes: null, reserve: 0, overcommit: 'warn' as const, shared: null, line: 1 },
+  ];
   const refused = await two.pools.prepare(configs);
   await refused.own();
   await refused.undo();
@@ -406,6 +416,7 @@ test('a copy of a pool in use is refused, and its ledger counts for nothing', as
     path: path.join(directory, name),
     limitBytes: null,
     reserve: 0,
+    overcommit: 'warn' as const,
     shared: null,
     line: 1,
   }));
@@ -450,7 +461,7 @@ test('a configuration that is only checked changes no pool', async () => {
   const before = fs.readFileSync(ledgerFile(), 'utf8');
   const one = new Server('one');
   const change = await one.pools.prepare([
-    { name: 'fast', path: path.join(directory, 'fast'), limitBytes: null, reserve: 0, shared: null, line: 1 },
+    { name: 'fast', path: path.join(directory, 'fast'), limitBytes: null, reserve: 0, overcommit: 'warn' as const, shared: null, line: 1 },
   ]);
   expect(change.states[0]?.trouble).toBeNull();
   await change.undo();
