@@ -73,6 +73,7 @@ it('names and labels follow the rules of Prometheus', () => {
         'direction',
         'operation',
         'kind',
+        'pace',
         'state',
         'version',
       ]).toContain(label);

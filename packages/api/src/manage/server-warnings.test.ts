@@ -57,6 +57,15 @@ test('findings and volumes that are not served are warnings with a remedy', () =
   ]);
 });
 
+test('a pool that is full within a week at its pace is a warning, unless it is short of space already', () => {
+  const pace = (days: number) => ({ week: { bytesPerDay: GIB, fullInMs: days * 86_400_000 }, month: null });
+  expect(warningsOf([pool({ pace: pace(7) })], [])).toEqual([]);
+  expect(warningsOf([pool({ pace: pace(5.5) })], [])).toEqual([
+    'Pool fast is full in 5 days if it grows as in the last 7 days, 60.0G are free: enlarge its file system, or remove volumes',
+  ]);
+  expect(warningsOf([pool({ pace: pace(0), isShort: true })], [])).toHaveLength(1);
+});
+
 test('a change that lasts is a warning that names it, who asked, and how many wait', () => {
   const change = { what: 'volume db, which is being created by client venus', sinceMs: 1_000, waiting: 2 };
   expect(changeWarnings(null, 99_000)).toEqual([]);

@@ -5,6 +5,7 @@ import type { ServerMethods } from '../rssrv/server-methods.ts';
 import type { ManagedVolumeView, PoolView } from '../views/views.ts';
 import { plural, printDuration, shownSize } from '@rsio/base/lib/units';
 import { formatTime } from '@rsio/base/log/log-line';
+import { fullInText, isFullSoon } from '../views/capacity.ts';
 import { volumeText } from '../views/server-tables.ts';
 
 /** A change that takes at least this time causes a warning. */
@@ -51,6 +52,8 @@ export function poolWarnings(pool: PoolView): string[] {
   const free = freeBytes === null ? 'an unknown space' : shownSize(freeBytes);
   if (isShort) warnings.push(`Pool ${name} has less than its reserve free (${free}), and writes that need new space wait: ${remedy}`);
   else if (fullPercent !== null) warnings.push(`Pool ${name} is more than ${fullPercent}% full, ${free} are free: ${remedy}`);
+  if (!isShort && isFullSoon(pool))
+    warnings.push(`Pool ${name} is full ${fullInText(pool)} if it grows as in the last 7 days, ${free} are free: ${remedy}`);
   return warnings;
 }
 

@@ -60,7 +60,10 @@ command changes nothing.`,
       only: 'rsadm',
       summary: 'lists pools with their space',
       example: 'pool list',
-      says: ({ pools }) => (pools.length === 0 ? { notes: [NO_POOL] } : { block: poolsTable(pools) }),
+      details: `FULL is the day on which no space above the reserve is left, at the pace of
+the last 7 or 30 days, whichever day is earlier; - means that the pool does not
+grow, or that its pace is not known yet.`,
+      says: ({ pools }, { nowMs }) => (pools.length === 0 ? { notes: [NO_POOL] } : { block: poolsTable(pools, nowMs) }),
     },
   }),
 } as const;

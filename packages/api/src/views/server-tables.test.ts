@@ -106,20 +106,25 @@ late@0    20.0G  fast  1970_01_01-00:00:00 (GMT)  -      0h 0m
   );
 });
 
+const NOW_MS = Date.UTC(2026, 10, 30, 12);
+
 test('pools: unknown space is a dash, and the reason stands in place of the path', () => {
   const lost = { state: 'unavailable', reason: 'not mounted: mount it', totalBytes: null, usableBytes: null } as const;
   const away = { ...lost, state: 'elsewhere', reason: 'served by big-8' } as const;
   expect(
-    poolsTable([
-      pool({ limitBytes: 1024 ** 4 }),
-      pool({ name: 'slow', volumes: 0, promisedBytes: 0, ...lost }),
-      pool({ name: 'farm', volumes: 0, promisedBytes: 0, ...away }),
-    ]),
+    poolsTable(
+      [
+        pool({ limitBytes: 1024 ** 4, pace: { week: { bytesPerDay: GIB, fullInMs: 86_400_000 }, month: null } }),
+        pool({ name: 'slow', volumes: 0, promisedBytes: 0, ...lost }),
+        pool({ name: 'farm', volumes: 0, promisedBytes: 0, ...away }),
+      ],
+      NOW_MS,
+    ),
   ).toBe(
-    `POOL    SIZE  USED   FREE  PROMISED  LIMIT  VOLUMES  PATH
-fast  100.0G   40%  55.0G     20.0G   1.0T        1  /srv/fast
-slow       -     -      -         0      -        0  unavailable: not mounted: mount it
-farm       -     -      -         0      -        0  served by big-8
+    `POOL    SIZE  USED   FREE  PROMISED  LIMIT        FULL  VOLUMES  PATH
+fast  100.0G   40%  55.0G     20.0G   1.0T  2026_12_01        1  /srv/fast
+slow       -     -      -         0      -           -        0  unavailable: not mounted: mount it
+farm       -     -      -         0      -           -        0  served by big-8
 `,
   );
 });
@@ -213,7 +218,7 @@ test('control characters in names and reasons never reach the terminal', () => {
   const texts = [
     volumesTable([volume({ name: bad, pool: bad, state: 'unavailable', reason: bad })], 0),
     volumeDetails(volume({ name: bad, path: bad })),
-    poolsTable([pool({ name: bad, path: bad })]),
+    poolsTable([pool({ name: bad, path: bad })], 0),
     clientsTable([client({ name: bad, address: bad, volumes: [bad] })], { sessions: [], waits: [] }),
     removedTable([removedVolume({ name: bad, by: bad })], 0),
   ];

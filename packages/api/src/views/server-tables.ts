@@ -5,6 +5,7 @@ import { alignColumns, toText } from '@rsio/common/cli/table';
 import { limitsText } from '@rsio/common/config/schema/io-limits';
 import type { ClientView, JobView, ManagedVolumeView, PoolView, RemovedVolumeView, SharedPoolView, SnapshotView } from './views.ts';
 import { plural, printSize, shownSize } from '@rsio/base/lib/units';
+import { fullDay } from './capacity.ts';
 import type { StatsView } from './stats-views.ts';
 import { formatTime } from '@rsio/base/log/log-line';
 import { rateText, ratesOf } from './server-stats.ts';
@@ -237,7 +238,7 @@ function snapshotDetails(
 }
 
 /** Returns the output of `pool list`. */
-export function poolsTable(pools: readonly PoolView[]): string {
+export function poolsTable(pools: readonly PoolView[], nowMs: number): string {
   const rows = pools.map((pool) => [
     pool.name,
     shownSize(pool.totalBytes),
@@ -245,10 +246,11 @@ export function poolsTable(pools: readonly PoolView[]): string {
     shownSize(pool.usableBytes),
     shownSize(pool.promisedBytes),
     shownSize(pool.limitBytes),
+    fullDay(pool, nowMs),
     String(pool.volumes),
     pool.state === 'ready' ? pool.path : standingText(pool),
   ]);
-  return toText(alignColumns(['POOL', '>SIZE', '>USED', '>FREE', '>PROMISED', '>LIMIT', '>VOLUMES', 'PATH'], rows));
+  return toText(alignColumns(['POOL', '>SIZE', '>USED', '>FREE', '>PROMISED', '>LIMIT', '>FULL', '>VOLUMES', 'PATH'], rows));
 }
 
 /** Returns why the server cannot use the pool. */

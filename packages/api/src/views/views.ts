@@ -3,9 +3,16 @@
 
 import { CLIENT_ROLES } from '@rsio/common/config/schema/types';
 import { HOLDER } from '@rsio/common/control/method-table';
-import { count, flag, list, number, object, type Of, optional, orNull, text, word } from '@rsio/base/lib/shape';
+import { count, flag, list, number, object, type Of, optional, orNull, text, whole, word } from '@rsio/base/lib/shape';
 
 const REFLINK = 'The file system clones files, which snapshots, clones, images and moves need';
+
+const PACE = object({
+  bytesPerDay: whole(null, null, 'Growth of the space in use in a day; negative: it shrinks'),
+  fullInMs: orNull(
+    count('Time after which the free space above the reserve is used at this pace; null: more than ten years, or it does not grow'),
+  ),
+});
 
 export const POOL = object({
   name: text(),
@@ -26,6 +33,15 @@ export const POOL = object({
   ),
   isShort: flag('Less than the reserve is free, so that writes that need new space wait'),
   fullPercent: orNull(count('Warning level that the share in use has reached: 80, 90 or 95 percent; null: none')),
+  pace: optional(
+    object(
+      {
+        week: orNull(PACE, 'Of the last 7 days; null: not known yet, or the pool is not served here'),
+        month: orNull(PACE, 'Of the last 30 days; null: as above'),
+      },
+      'Missing: the server is of an earlier release',
+    ),
+  ),
   volumes: count(),
   removed: count('Removed volumes that can still be restored'),
   findings: list(text(), 'Sentences about what the pool lacks, and about files in it that belong to no volume'),

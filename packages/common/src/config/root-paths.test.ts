@@ -24,6 +24,7 @@ test.each(['', '/', '//', '/tmp/..'])('root %j is the real one', (root) => {
     devDir: '/dev',
     volumesFile: '/var/lib/rsio/rssrv/volumes.json',
     poolsFile: '/var/lib/rsio/rssrv/pools.json',
+    pacesFile: '/var/lib/rsio/rssrv/paces.json',
     requestsFile: '/var/lib/rsio/rssrv/requests.journal',
     auditDir: '/var/lib/rsio/rssrv/audit',
     namespaceFile: '/var/lib/rsio/rssrv/namespace.json',

@@ -30,6 +30,8 @@ export interface RssrvPaths extends DaemonPaths {
   readonly volumesFile: string;
   /** File that lists the volumes of each pool, as they were when the pool was last open. */
   readonly poolsFile: string;
+  /** File with samples of the used space of each pool. */
+  readonly pacesFile: string;
   /** Journal of requested changes and their answers. */
   readonly requestsFile: string;
   /** Folder with the audit: who has ordered which change. */
@@ -100,6 +102,7 @@ export function rssrvPaths(root: string): RssrvPaths {
     groupSockets: byRole((role) => groupSocket(paths.controlSocket, role)),
     volumesFile: `${paths.stateDir}/volumes.json`,
     poolsFile: `${paths.stateDir}/pools.json`,
+    pacesFile: `${paths.stateDir}/paces.json`,
     requestsFile: `${paths.stateDir}/requests.journal`,
     auditDir: `${paths.stateDir}/audit`,
     namespaceFile: `${paths.stateDir}/namespace.json`,

@@ -43,14 +43,15 @@ export const STATUS = defineCommand({
   json: PAGE,
   run: async (context, { json }) => {
     const { daemon, interfaces, pools, volumes, clients, stats, replications, change, records } = await stateOf(context);
+    const nowMs = context.clock.wallMs();
     const warnings = [
       ...interfaces.flatMap(({ name, reason }) => (reason === null ? [] : [`Interface ${name} does not listen: ${reason}`])),
       ...warningsOf(pools, volumes),
       ...witnessWarnings(records),
       ...replicationWarnings(replications),
-      ...waitWarnings(stats.waits, context.clock.wallMs()),
-      ...changeWarnings(change, context.clock.wallMs()),
-      ...upkeepFaults(gatherUpkeep(context.root), context.clock.wallMs()).map(
+      ...waitWarnings(stats.waits, nowMs),
+      ...changeWarnings(change, nowMs),
+      ...upkeepFaults(gatherUpkeep(context.root), nowMs).map(
         ({ object, what, remedy, commands }) => `${object}: ${what}: ${[remedy, ...commands].join(': ')}`,
       ),
     ];
@@ -70,7 +71,7 @@ export const STATUS = defineCommand({
           : [`change in progress: ${change.what}, since ${formatTime(change.sinceMs)}, ${change.waiting} wait behind it`]),
       ]),
       interfacesTable(interfaces),
-      pools.length === 0 ? toText([NO_POOL]) : poolsTable(pools),
+      pools.length === 0 ? toText([NO_POOL]) : poolsTable(pools, nowMs),
       volumesPart(volumes, context.clock.wallMs()),
       clients.length === 0 ? toText([NO_CLIENT]) : clientsTable(clients, stats),
       ...(warnings.length === 0 ? [] : [toText(warnings.map((warning) => `Warning: ${warning}`))]),

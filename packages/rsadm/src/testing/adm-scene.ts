@@ -131,7 +131,7 @@ export const ANSWERS: Handlers = {
 
 export const INTERFACES = 'INTERFACE  ADDRESS   PORT  STATE\nif1        10.0.0.9  5000  listening\n';
 export const POOLS =
-  'POOL    SIZE  USED   FREE  PROMISED  LIMIT  VOLUMES  PATH\nfast  100.0G   40%  55.0G     20.0G      -        1  /srv/fast\n';
+  'POOL    SIZE  USED   FREE  PROMISED  LIMIT  FULL  VOLUMES  PATH\nfast  100.0G   40%  55.0G     20.0G      -     -        1  /srv/fast\n';
 export const FARM =
   'POOL  DISK           OWNER  GENERATION                      SINCE  HEARTBEAT  NEXT   STATE\n' +
   'fast  rbd:rsio/fast  big-9          17  1970_01_01-00:00:00 (GMT)      0.4 s  big-8  serving\n';

@@ -17,7 +17,7 @@ test('lists the pools of all servers', async () => {
   const { code, out, err } = await run('pool list');
   expect([code, err]).toEqual([0, '']);
   expect(out).toMatch(
-    /^SERVER +POOL +SIZE +FREE +PROMISED +VOLUMES +STATE\nbig-9 +fast .* ready\nbig-9 +slow .* ready\nbig-8 +fast .* ready\n$/,
+    /^SERVER +POOL +SIZE +FREE +PROMISED +FULL +VOLUMES +STATE\nbig-9 +fast .* ready\nbig-9 +slow .* ready\nbig-8 +fast .* ready\n$/,
   );
   const { servers, silent } = JSON.parse((await run('pool list --json')).out) as {
     servers: { server: string; pools: object[] }[];

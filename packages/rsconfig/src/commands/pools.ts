@@ -5,6 +5,7 @@ import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { alignColumns, toText } from '@rsio/common/cli/table';
 import { POOL } from '@rsio/api/views/views';
 import { list, object, text } from '@rsio/base/lib/shape';
+import { fullDay } from '@rsio/api/views/capacity';
 import { NO_POOL, standingText } from '@rsio/api/views/server-tables';
 import { shownSize } from '@rsio/base/lib/units';
 import { defineCommand } from '../cli/context.ts';
@@ -42,11 +43,13 @@ code is 1 if no server answers.`,
         shownSize(pool.totalBytes),
         shownSize(pool.usableBytes),
         shownSize(pool.promisedBytes),
+        fullDay(pool, context.clock.wallMs()),
         String(pool.volumes),
         pool.state === 'ready' ? pool.state : standingText(pool),
       ]),
     );
-    if (rows.length > 0) context.out(toText(alignColumns(['SERVER', 'POOL', '>SIZE', '>FREE', '>PROMISED', '>VOLUMES', 'STATE'], rows)));
+    if (rows.length > 0)
+      context.out(toText(alignColumns(['SERVER', 'POOL', '>SIZE', '>FREE', '>PROMISED', '>FULL', '>VOLUMES', 'STATE'], rows)));
     else if (code === undefined) context.note(NO_POOL);
     return code;
   },

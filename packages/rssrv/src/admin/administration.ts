@@ -19,6 +19,7 @@ import { stepReached } from '../pools/disk/kill-step.ts';
 import { LOCAL_ASKER, clientAsker, localAsker, limitOf, sharesVolumes, type Asker } from '../pools/asker.ts';
 import { poolNamed, type PoolState, type VolumeName } from '../pools/catalogue.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
+import type { PoolPaces } from '../pools/pace/pool-paces.ts';
 import type { PoolMemory } from '../pools/pool-memory.ts';
 import { PoolVerbs, type PoolVerbsPorts } from '../pools/pool-verbs.ts';
 import type { Farms } from '../farm/farms.ts';
@@ -98,6 +99,7 @@ export interface AdministrationPorts
   readonly pools: Pools;
   /** The volumes that the pools had when they were last open. */
   readonly memory: PoolMemory;
+  readonly paces: PoolPaces;
   readonly ledgers: Pick<OwnedLedgers, 'saveDirty'>;
   readonly farms: Farms;
   readonly peers: Peers;
@@ -236,6 +238,7 @@ export class Administration {
     this.metrics = new ServerMetrics({
       server: ports,
       pools,
+      paces: ports.paces,
       inventory: this.inventory,
       fences: ports.clients.fences,
       jobs: this.jobs,
@@ -317,11 +320,12 @@ export class Administration {
   }
 
   /**
-   * Loads what earlier runs of the server have saved: the remembered volumes of pools, the journal of requests, the file of the
+   * Loads what earlier runs of the server have saved: the remembered volumes and the paces of pools, the journal of requests, the file of the
    * namespace, and the jobs. Must be called before the pools are opened.
    */
   async load(): Promise<void> {
     await this.ports.memory.load();
+    await this.ports.paces.load();
     await this.journal.load();
     await this.namespaces.load();
     await this.jobs.jobs.load();
@@ -399,6 +403,7 @@ export class Administration {
   /** Called when the free space of the pools was measured. */
   spaceMeasured(): void {
     this.upkeep.judgeSpace();
+    this.ports.paces.note(this.pools.states);
   }
 
   /** Called when the file system of a pool answers again. Never rejects. */
@@ -471,7 +476,7 @@ export class Administration {
         processNote: asker.node === null ? this.ports.rights.warning : null,
         sharesVolumes: sharesVolumes(this.ports.config()),
       }),
-      ...poolHandlers(clock, changes, verbs, this.ports.farms),
+      ...poolHandlers(clock, changes, verbs, this.ports),
       ...farmHandlers(clock, this.ports.farms, this.pools, this.ports.config().server.name),
       ...volumeHandlers(logged, inventory, verbs, this.schedules, asker),
       ...this.jobs.handlers(asker, logged),
@@ -552,9 +557,15 @@ function manifestOf(pools: readonly PoolState[], wanted: VolumeName | { readonly
 
 // Executes the methods about pools. The class Pools owns the pools and their locks. Invariant: if a file system does not answer, only
 // requests about this file system are delayed.
-function poolHandlers(clock: Clock, changes: Changes, verbs: PoolVerbs, farms: Pick<Farms, 'away'>): HandlersOf<typeof POOL_METHODS> {
+function poolHandlers(
+  clock: Clock,
+  changes: Changes,
+  verbs: PoolVerbs,
+  { farms, paces }: Pick<AdministrationPorts, 'farms' | 'paces'>,
+): HandlersOf<typeof POOL_METHODS> {
   const { pools } = verbs;
-  const viewOf = (pool: PoolState): PoolView => poolView(pool, pools.states, pools.space.of(pool), farms.away(pool));
+  const viewOf = (pool: PoolState): PoolView =>
+    poolView(pool, pools.states, { space: pools.space.of(pool), pace: paces.of(pool) }, farms.away(pool));
   return {
     // `pool-make` is not executed in the queue of changes, because the file system at the given path may not answer.
     'pool-make': ({ path, noHolders }) => madePool(clock, pools, path, noHolders),

@@ -45,6 +45,11 @@ export const SERVER_METRICS = {
   rsio_server_pool_short: gauge('1 if less than the reserve is free, so that writes that need new space wait', 'pool'),
   rsio_server_pool_promised_bytes: gauge('Sum of the sizes of the volumes of the pool, also of removed ones', 'pool'),
   rsio_server_pool_limit_bytes: gauge('Most that the volumes of the pool may promise; absent without a limit', 'pool'),
+  rsio_server_pool_full_in_seconds: gauge(
+    'Time after which the pool has no space above its reserve, at the pace of the last 7 or 30 days; absent if it does not grow, or is unknown',
+    'pool',
+    'pace',
+  ),
   rsio_server_pool_volumes: gauge('Volumes of the pool', 'pool'),
   rsio_server_pool_removed_volumes: gauge('Removed volumes of the pool that can still be restored', 'pool'),
   rsio_server_jobs: gauge('Jobs that the server knows, by their state', 'state'),

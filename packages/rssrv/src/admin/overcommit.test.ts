@@ -1,5 +1,5 @@
 // Tests the sentence about pools whose volumes may need more space than there is, and that every change by which a pool promises more
-// obeys overcommit in rssrvcfg. Rules: G16.
+// obeys overcommit in rssrvcfg. Rules: N12.
 
 import { systemClock } from '@rsio/base/lib/clock';
 import type { Overcommit } from '@rsio/common/config/schema/types';

@@ -2,6 +2,7 @@
 // worker that hangs delays an answer by at most FIGURES_WAIT_MS, and another metric shows how old the figures of that process are.
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import { fullInMs } from '@rsio/api/views/capacity';
 import { progressOfServer } from '@rsio/api/views/progress';
 import type { JobView, PoolView, ReplicationView } from '@rsio/api/views/views';
 import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
@@ -15,6 +16,7 @@ import type { Farms } from '../farm/farms.ts';
 import type { SharedPool } from '../farm/shared-pool.ts';
 import type { JobService } from '../jobs/service/job-service.ts';
 import type { Peers } from '../replication/peers/peers.ts';
+import type { PoolPaces } from '../pools/pace/pool-paces.ts';
 import type { Pools } from '../pools/pools.ts';
 import type { Fences } from '../volumes/fences.ts';
 import { EventCounts } from './event-counts.ts';
@@ -36,6 +38,7 @@ const US_PER_SECOND = 1e6;
 export interface ServerMetricsPorts {
   readonly server: ObservedServer & { readonly farms: Farms; readonly peers: Pick<Peers, 'states'> };
   readonly pools: Pools;
+  readonly paces: Pick<PoolPaces, 'of'>;
   readonly inventory: Inventory;
   readonly fences: Fences;
   readonly jobs: Pick<JobService, 'views'>;
@@ -80,7 +83,7 @@ export class ServerMetrics {
   }
 
   private async collect(out: Out, pause: Pause): Promise<void> {
-    const { server, pools } = this.ports;
+    const { server, pools, paces } = this.ports;
     const stats = await server.statistics();
     this.addServer(out);
     this.addClients(out, stats);
@@ -88,7 +91,8 @@ export class ServerMetrics {
     for (const pool of server.farms.list) addSharedPool(out, pool);
     // Only the owner of a shared pool reports the figures of the pool.
     for (const pool of pools.states)
-      if (server.farms.away(pool) === null) addPool(out, poolView(pool, pools.states, pools.space.of(pool), null));
+      if (server.farms.away(pool) === null)
+        addPool(out, poolView(pool, pools.states, { space: pools.space.of(pool), pace: paces.of(pool) }, null));
     this.addCounts(out);
     const replications = this.ports.replications();
     for (const one of replications) addReplication(out, one);
@@ -218,6 +222,9 @@ function addPool(out: Out, view: PoolView): void {
   out.add('rsio_server_pool_short', view.isShort, name);
   out.add('rsio_server_pool_promised_bytes', view.promisedBytes, name);
   out.add('rsio_server_pool_limit_bytes', view.limitBytes, name);
+  const { week, month } = fullInMs(view);
+  out.add('rsio_server_pool_full_in_seconds', week === null ? null : week / MS_PER_SECOND, name, '7d');
+  out.add('rsio_server_pool_full_in_seconds', month === null ? null : month / MS_PER_SECOND, name, '30d');
   out.add('rsio_server_pool_volumes', view.volumes, name);
   out.add('rsio_server_pool_removed_volumes', view.removed, name);
 }

@@ -21,6 +21,7 @@ import { type Catalogue, type PoolState, promisedBytes, usableBytes } from '../p
 import { sourceOf } from '../jobs/images/image-rules.ts';
 import { ownedByNode } from '../pools/snapshots/owned-bytes.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
+import type { PoolPaces } from '../pools/pace/pool-paces.ts';
 import type { PoolSpace } from '../pools/pool-space.ts';
 import type { ScheduleState } from '../snapshots/schedule-runner.ts';
 import type { FoundSnapshot } from '../snapshots/snapshot-rules.ts';
@@ -61,15 +62,20 @@ export function interfaceView({ name, address, port }: ServerInterfaceConfig, is
   return { name, address, port, state: isListening ? 'listening' : 'waiting', reason };
 }
 
+export interface PoolJudgement {
+  readonly space: ReturnType<PoolSpace['of']>;
+  readonly pace: ReturnType<PoolPaces['of']>;
+}
+
 /**
  * `away`: set if this server does not own the shared pool. The state in the view then comes from the last look at the record, because
  * `trouble` only says why the pool was closed. `pools` are all pools, because a file of a volume need not be in the same pool as the
- * volume's manifest. pool-space.ts determines `isShort` and `fullPercent`.
+ * volume's manifest.
  */
 export function poolView(
   pool: PoolState,
   pools: readonly PoolState[],
-  { isShort, fullPercent }: ReturnType<PoolSpace['of']>,
+  { space: { isShort, fullPercent }, pace }: PoolJudgement,
   away: PoolAway | null,
 ): PoolView {
   const { name, path, space, reserve, limitBytes, overcommit, volumes, removed, hasReflink } = pool;
@@ -86,6 +92,7 @@ export function poolView(
     overcommit,
     isShort,
     fullPercent,
+    pace,
     volumes: volumes.size,
     removed: removed.size,
     findings: findingsOf(pool, pools),

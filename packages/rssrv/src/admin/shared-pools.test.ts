@@ -30,6 +30,8 @@ const STALE = 'its record was not read yet';
 const SHARED: PoolState = { ...emptyState({ ...CONFIG, shared: DISK }), trouble: STALE };
 const PRIVATE: PoolState = { ...emptyState({ ...CONFIG, name: 'ssd', shared: null }), trouble: 'not mounted' };
 const FULL = { isShort: false, fullPercent: null };
+const WEEK_MS = 7 * 24 * 60 * 60 * 1_000;
+const PACE = { week: { bytesPerDay: 1, fullInMs: WEEK_MS }, month: { bytesPerDay: -1, fullInMs: null } };
 
 const RECORD: FarmRecord = {
   version: 9,
@@ -44,7 +46,7 @@ const RECORD: FarmRecord = {
 };
 
 function shown(pool: PoolState, away: PoolAway | null): Pick<PoolView, 'state' | 'reason'> {
-  const view = poolView(pool, [pool], FULL, away);
+  const view = poolView(pool, [pool], { space: FULL, pace: PACE }, away);
   expect(misfit(POOL, view)).toBe(null);
   return { state: view.state, reason: view.reason };
 }
@@ -69,6 +71,7 @@ async function metricsWith(away: PoolAway | null, pool: Partial<SharedPool>): Pr
   const ports = {
     server,
     pools,
+    paces: { of: () => PACE },
     inventory: {} as Inventory,
     fences: {} as Fences,
     jobs: { views: [] },
@@ -79,7 +82,7 @@ async function metricsWith(away: PoolAway | null, pool: Partial<SharedPool>): Pr
   const lines = (await metrics.text()).toString().split('\n');
   return Object.fromEntries(
     lines.flatMap((line) => {
-      const [, name = '', value = ''] = /^rsio_server_(\w*pool\w*\{pool="\w+"\}) (\S+)$/.exec(line) ?? [];
+      const [, name = '', value = ''] = /^rsio_server_(\w*pool\w*\{pool="\w+"(?:,pace="\w+")?\}) (\S+)$/.exec(line) ?? [];
       return name === '' ? [] : [[name, Number(value)]];
     }),
   );
@@ -163,5 +166,6 @@ test('the owner shows both; without a record, or without an owner, what is not k
 
 function poolFigures(name: string): Record<string, number> {
   const figures = ['ready', 'short', 'promised_bytes', 'volumes', 'removed_volumes'];
-  return Object.fromEntries(figures.map((figure) => [`pool_${figure}{pool="${name}"}`, 0]));
+  const full = { [`pool_full_in_seconds{pool="${name}",pace="7d"}`]: WEEK_MS / 1_000 };
+  return { ...Object.fromEntries(figures.map((figure) => [`pool_${figure}{pool="${name}"}`, 0])), ...full };
 }

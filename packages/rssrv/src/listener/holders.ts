@@ -5,6 +5,7 @@ import { Farms } from '../farm/farms.ts';
 import { allocateSpace } from '../pools/disk/allocate.ts';
 import { stepReached } from '../pools/disk/kill-step.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
+import { PoolPaces } from '../pools/pace/pool-paces.ts';
 import { PoolMemory } from '../pools/pool-memory.ts';
 import { Pools } from '../pools/pools.ts';
 import { randomUnit, sharedPoolParts } from '../server/shared/shared-pool-parts.ts';
@@ -23,6 +24,7 @@ export function newHolders({ paths, clock, log, current, records, signals }: Fou
   const holds = new Holds(paths.holdersFile, () => clock.wallMs(), log, ledgers);
   const fences = new Fences(clock, paths.fencesFile, holds, () => ledgers.saveFences());
   const memory = new PoolMemory(paths.poolsFile, clock, log);
+  const paces = new PoolPaces(paths.pacesFile, clock, log);
   const ledgersOfPools = new Ledgers({
     log,
     holds,
@@ -59,7 +61,7 @@ export function newHolders({ paths, clock, log, current, records, signals }: Fou
     answersAgain: signals.poolAnswers.send,
   });
   signals.ledgerChange.listen((poolId, work) => pools.onLedger(poolId, work));
-  return { ledgers, holds, fences, memory, farms, pools };
+  return { ledgers, holds, fences, memory, paces, farms, pools };
 }
 
 /** Returns true if this server has served a pool with all these volumes at this path before. */

@@ -1,6 +1,9 @@
 // Bounds of pools: their content, their files on disk, requests, schedules, snapshots. Units are in the names. Invariant: each bound is
 // defined once, and relations between bounds are asserted here.
 
+import { POOLS_MAX } from '@rsio/common/config/schema/limits';
+import { assert } from '@rsio/base/lib/assert';
+
 // --- pools
 
 /** Maximum number of volumes in all pools of a server together. Sections [volume] do not count. */
@@ -37,6 +40,27 @@ export const RESERVE_ROOM_MAX_BYTES = 1024 ** 3;
  * measurements.
  */
 export const SPACE_NEAR_BYTES = 16 * 1024 ** 3;
+
+// --- pools/pace: how fast pools grow.
+
+/** Interval at which the used space of a pool is noted. */
+export const PACE_INTERVAL_MS = 6 * 60 * 60 * 1_000;
+/** Windows of the two paces. Older samples are dropped. */
+export const PACE_WEEK_MS = 7 * 24 * 60 * 60 * 1_000;
+export const PACE_MONTH_MS = 30 * 24 * 60 * 60 * 1_000;
+/** A pace is known once samples cover 1/PACE_PART of its window. */
+export const PACE_PART = 4;
+/** Maximum number of samples of a pool. */
+export const PACE_SAMPLES_MAX = 128;
+/** Maximum number of pools whose samples are kept: those of the configuration, and as many that are gone or mounted elsewhere. */
+export const PACE_POOLS_MAX = 2 * POOLS_MAX;
+/** A pool that would be full only after this time does not count as growing. */
+export const PACE_FAR_MS = 10 * 365 * 24 * 60 * 60 * 1_000;
+/** If the wall clock was set back by at most this much between two runs of the server, the time between them counts as 0. */
+export const PACE_SET_BACK_MAX_MS = 6 * 60 * 60 * 1_000;
+
+assert(PACE_MONTH_MS / PACE_INTERVAL_MS < PACE_SAMPLES_MAX, 'The samples of the longest window must have room');
+assert(PACE_SET_BACK_MAX_MS <= PACE_INTERVAL_MS, 'A clock that was set back must not make a pace much too fast');
 
 // --- pools/disk: files and folders in a pool, and spare space for changes that free space.
 

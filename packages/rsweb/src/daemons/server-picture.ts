@@ -2,6 +2,7 @@
 // except for the meters. The file server-findings.ts finds the faults.
 
 import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
+import { fullInMs } from '@rsio/api/views/capacity';
 import type { SessionStatsView, WaitView } from '@rsio/api/views/stats-views';
 import { progressOfServer } from '@rsio/api/views/progress';
 import type { ClientView, JobView, ManagedVolumeView, PoolView, ReplicationView } from '@rsio/api/views/views';
@@ -219,8 +220,9 @@ function pathsOf({ client, paths }: SessionStatsView, { interfaces }: ServerFact
 
 function poolOf(pool: PoolView, server: string): Pool {
   const { name, path, state, reason, totalBytes, freeBytes, promisedBytes, limitBytes, reserve, isShort, volumes, removed } = pool;
-  const id = poolId(server, name);
-  return { id, name, server, path, state, reason, totalBytes, freeBytes, promisedBytes, limitBytes, reserve, isShort, volumes, removed };
+  const { week: fullInWeekPaceMs, month: fullInMonthPaceMs } = fullInMs(pool);
+  const space = { totalBytes, freeBytes, promisedBytes, limitBytes, fullInWeekPaceMs, fullInMonthPaceMs, reserve, isShort };
+  return { id: poolId(server, name), name, server, path, state, reason, ...space, volumes, removed };
 }
 
 function interfaceState(state: string): 'listening' | 'waiting' | 'off' | 'unknown' {

@@ -137,6 +137,8 @@ const PICTURE = object({
       freeBytes: figures,
       promisedBytes: figure,
       limitBytes: figures,
+      fullInWeekPaceMs: figures,
+      fullInMonthPaceMs: figures,
       reserve: within(0, 1),
       isShort: flag(),
       volumes: figure,

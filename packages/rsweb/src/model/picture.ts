@@ -174,6 +174,9 @@ export interface Pool {
   readonly freeBytes: number | null;
   readonly promisedBytes: number;
   readonly limitBytes: number | null;
+  /** Time until the pool is full at the pace of the last 7 and 30 days; null if it does not grow, or is not known. */
+  readonly fullInWeekPaceMs: number | null;
+  readonly fullInMonthPaceMs: number | null;
   /** Share of the file system, from 0 to 1, that is kept free. */
   readonly reserve: number;
   readonly isShort: boolean;

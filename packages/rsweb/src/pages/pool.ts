@@ -1,6 +1,7 @@
 // The page of a pool: its space, and the volumes in it. Pure.
 // The tables are in parts/.
 
+import { dayText } from '@rsio/api/views/capacity';
 import { factsPart } from '../markup/facts.ts';
 import { numberText, percentText, sizeText } from '../markup/figures.ts';
 import { findingsPart } from '../parts/findings.ts';
@@ -30,6 +31,8 @@ ${pool.isShort && html`<p class="reason bad">Less than the reserve is free. Writ
     ['Reserve', percentText(pool.reserve)],
     ['Promised to volumes', sizeText(pool.promisedBytes)],
     ['Limit of promises', pool.limitBytes === null ? 'none' : sizeText(pool.limitBytes)],
+    ['Full at the pace of the last 7 days', dayText(pool.fullInWeekPaceMs, view.nowMs)],
+    ['Full at the pace of the last 30 days', dayText(pool.fullInMonthPaceMs, view.nowMs)],
     ['Server', linkTo('server', pool.server)],
     ['Folder', pool.path === '' ? '-' : html`<code>${pool.path}</code>`],
     ['Removed volumes that can be restored', numberText(pool.removed)],

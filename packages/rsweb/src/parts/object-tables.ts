@@ -1,6 +1,7 @@
 // The tables of clients, servers, pools, mirrors, paths and events, which several pages show. Pure. Invariant: the name of every other
 // object is a link to the object's page.
 
+import { dayText, soonestMs } from '@rsio/api/views/capacity';
 import type { Client, Event, Mirror, Path, Picture, Pool, Server } from '../model/picture.ts';
 import { hrefOf } from '../model/ids.ts';
 import { groupsOf } from '../markup/lists.ts';
@@ -16,6 +17,7 @@ export function linkTo(page: Parameters<typeof hrefOf>[0], id: string, text = id
 }
 
 export function poolsTable(rows: readonly Pool[], view: View): Html {
+  const fullMs = (pool: Pool): number | null => soonestMs({ week: pool.fullInWeekPaceMs, month: pool.fullInMonthPaceMs });
   const columns: Column<Pool>[] = [
     { key: 'name', title: 'Pool', sortBy: ({ name }) => name, cell: ({ id, name }) => linkTo('pool', id, name) },
     { key: 'server', title: 'Server', sortBy: ({ server }) => server, cell: ({ server }) => linkTo('server', server) },
@@ -30,6 +32,7 @@ export function poolsTable(rows: readonly Pool[], view: View): Html {
       sortBy: ({ promisedBytes }) => promisedBytes,
       cell: ({ promisedBytes }) => sizeText(promisedBytes),
     },
+    { key: 'full', title: 'Full', isNumber: true, sortBy: fullMs, cell: (pool) => dayText(fullMs(pool), view.nowMs) },
     { key: 'volumes', title: 'Volumes', isNumber: true, sortBy: ({ volumes }) => volumes, cell: ({ volumes }) => volumes },
   ];
   return tableOf(

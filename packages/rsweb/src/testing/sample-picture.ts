@@ -273,6 +273,8 @@ function poolAt(server: string, word: string, index: number, isWell: boolean): P
     freeBytes: Math.round(totalBytes * (isFull ? 0.04 : 0.25 + 0.5 * share(index))),
     promisedBytes: Math.round(totalBytes * 1.2),
     limitBytes: word === 'bulk' ? 2 * totalBytes : null,
+    fullInWeekPaceMs: isFull ? 2 * 86_400_000 : null,
+    fullInMonthPaceMs: (20 + index) * 86_400_000,
     reserve: 0.02,
     isShort: false,
     volumes: VOLUMES / (SERVERS * POOLS_EACH),

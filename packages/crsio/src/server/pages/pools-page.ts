@@ -1,6 +1,7 @@
 // The list of pools with their space, and the page of one pool. rssrv prepares and checks pools.
 // Pure. Invariant: a bar only repeats the percentage beside it.
 
+import { dayText, fullInMs, fullInText, isFullSoon } from '@rsio/api/views/capacity';
 import type { PoolView, SharedPoolView } from '@rsio/api/views/views';
 import { plural, shownSize } from '@rsio/base/lib/units';
 import { farmStateText, heartbeatText, NO_POOL, standingText } from '@rsio/api/views/server-tables';
@@ -57,7 +58,7 @@ function poolPage(name: string): ServerPage {
     const shared = facts?.sharedPools.find((each) => each.name === name) ?? null;
     return {
       title: `Pool ${name}`,
-      details: pool === null ? [textRow('No pool with this name')] : detailRows(pool, shared),
+      details: pool === null ? [textRow('No pool with this name')] : detailRows(pool, shared, state.wallMs),
       changes: pool === null ? [] : changes,
       remove,
       hint: 'Enter executes the selected line, Esc goes back',
@@ -66,9 +67,10 @@ function poolPage(name: string): ServerPage {
   });
 }
 
-function detailRows(pool: PoolView, shared: SharedPoolView | null): ServerRow[] {
+function detailRows(pool: PoolView, shared: SharedPoolView | null, nowMs: number): ServerRow[] {
   const { path, totalBytes, freeBytes, usableBytes, reserve, promisedBytes, limitBytes, volumes, removed, findings } = pool;
   const limit = limitBytes === null ? 'no limit' : `limit ${shownSize(limitBytes)}`;
+  const { week, month } = fullInMs(pool);
   return [
     textRow(`path:     ${path}`),
     stateRow(pool),
@@ -78,7 +80,8 @@ function detailRows(pool: PoolView, shared: SharedPoolView | null): ServerRow[] 
       tone: poolTone(pool) === 'ok' ? null : poolTone(pool),
     },
     textRow(`free:     ${shownSize(freeBytes)}, of which ${shownSize(usableBytes)} above the reserve of ${Math.round(reserve * 100)}%`),
-    textRow(`promised: ${shownSize(promisedBytes)}, ${limit}`),
+    textRow(`promised: ${shownSize(promisedBytes)}, ${limit}, overcommit ${pool.overcommit ?? '-'}`),
+    textRow(`full:     ${dayText(week, nowMs)} by the growth of 7 days, ${dayText(month, nowMs)} by that of 30 days`),
     textRow(`volumes:  ${plural(volumes, 'volume')}, ${plural(removed, 'removed volume')}`),
     ...(findings.length === 0
       ? []
@@ -111,12 +114,14 @@ function poolTone(pool: PoolView): Tone {
   if (pool.state === 'elsewhere') return 'ok';
   if (pool.state !== 'ready') return 'problem';
   const share = usedShare(pool) ?? 0;
-  return share >= PROBLEM_SHARE ? 'problem' : share >= WARNING_SHARE || pool.findings.length > 0 ? 'warning' : 'ok';
+  return share >= PROBLEM_SHARE ? 'problem' : share >= WARNING_SHARE || isFullSoon(pool) || pool.findings.length > 0 ? 'warning' : 'ok';
 }
 
 function spaceText(pool: PoolView): string {
   if (pool.state !== 'ready') return standingText(pool);
   const { usableBytes, promisedBytes, limitBytes, volumes } = pool;
   const limit = limitBytes === null ? '' : ` of ${shownSize(limitBytes)}`;
-  return `${shownSize(usableBytes)} free, ${shownSize(promisedBytes)}${limit} promised, ${plural(volumes, 'volume')}`;
+  const full = fullInText(pool);
+  const end = full === null ? '' : `, full ${full}`;
+  return `${shownSize(usableBytes)} free, ${shownSize(promisedBytes)}${limit} promised, ${plural(volumes, 'volume')}${end}`;
 }
