@@ -1,8 +1,8 @@
-// Tests the texts about when a pool is full.
+// Tests the texts about when a pool is full, and the room for new volumes under a limit and under overcommit.
 
 import { expect, test } from 'vitest';
 import { pool } from '../testing/server-views.ts';
-import { fullDay, fullInMs, fullInText, isFullSoon } from './capacity.ts';
+import { fullDay, fullInMs, fullInText, isFullSoon, roomBytes } from './capacity.ts';
 
 const GIB = 1024 ** 3;
 const DAY_MS = 24 * 60 * 60 * 1_000;
@@ -28,4 +28,13 @@ test.each([
 test('a pool of an earlier release, and one whose pace is not known, say nothing', () => {
   for (const of of [pool(), pool({ pace: { week: null, month: null } })])
     expect([fullInMs(of), fullDay(of, NOW_MS), fullInText(of), isFullSoon(of)]).toEqual([{ week: null, month: null }, '-', null, false]);
+});
+
+test('the room is what is free, what the limit leaves, or what overcommit leaves', () => {
+  const of = { totalBytes: 100 * GIB, usableBytes: 55 * GIB, reserve: 0.05, promisedBytes: 60 * GIB };
+  expect(roomBytes(pool(of))).toBe(55 * GIB);
+  expect(roomBytes(pool({ ...of, limitBytes: 70 * GIB }))).toBe(10 * GIB);
+  expect(roomBytes(pool({ ...of, overcommit: 'refuse' }))).toBe(35 * GIB);
+  expect(roomBytes(pool({ ...of, overcommit: 'refuse', totalBytes: null }))).toBe(-60 * GIB);
+  expect(roomBytes(pool({ ...of, usableBytes: null }))).toBe(0);
 });

@@ -1,4 +1,5 @@
-// Says when a pool is full at its pace. Pure. Invariants: what is not known is a dash, and never a guess; a day comes from the reader's clock, because the view has only the time until then.
+// Says when a pool is full at its pace, and how much it can still promise. Pure. Invariants: what is not known is a dash, and never a
+// guess; a day comes from the reader's clock, because the view has only the time until then.
 
 import { plural } from '@rsio/base/lib/units';
 import { formatTime } from '@rsio/base/log/log-line';
@@ -41,4 +42,13 @@ export function isFullSoon(pool: Paced): boolean {
 
 export function soonestMs({ week, month }: ReturnType<typeof fullInMs>): number | null {
   return week === null || month === null ? (week ?? month) : Math.min(week, month);
+}
+
+/**
+ * Returns the room for a new volume: the free space above the reserve, or what the limit and overcommit of the pool leave, whichever is
+ * less. It is negative if the pool promises more than its limit.
+ */
+export function roomBytes({ totalBytes, usableBytes, reserve, limitBytes, overcommit, promisedBytes }: PoolView): number {
+  const covered = overcommit === 'refuse' ? Math.floor((totalBytes ?? 0) * (1 - reserve)) : Number.POSITIVE_INFINITY;
+  return Math.min(usableBytes ?? 0, Math.min(limitBytes ?? Number.POSITIVE_INFINITY, covered) - promisedBytes);
 }

@@ -2,6 +2,7 @@
 // Nothing here changes anything. Invariant: a list has only volumes that the driver has created, so that an orchestrator never claims
 // volumes of others.
 
+import { roomBytes } from '@rsio/api/views/capacity';
 import type { PoolView } from '@rsio/api/views/views';
 import { quoteText } from '@rsio/base/lib/units';
 import { LIST_ENTRIES_MAX, SIZE_UNIT_BYTES } from '../limits.ts';
@@ -109,9 +110,8 @@ export class Listing {
 }
 
 /** A pool may promise more than it has, up to its limit, but a new volume should find free space for all of its size. */
-function roomOf({ state, usableBytes, limitBytes, promisedBytes }: PoolView): number {
-  if (state !== 'ready') return 0;
-  return Math.min(usableBytes ?? 0, limitBytes === null ? Number.POSITIVE_INFINITY : Math.max(0, limitBytes - promisedBytes));
+function roomOf(pool: PoolView): number {
+  return pool.state === 'ready' ? Math.max(0, roomBytes(pool)) : 0;
 }
 
 /**

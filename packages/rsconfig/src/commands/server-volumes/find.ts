@@ -5,6 +5,7 @@
 import { HAD_NONE, type ServerMethods } from '@rsio/api/rssrv/server-methods';
 import { RsError } from '@rsio/base/lib/errors';
 import type { Purpose, VolumeTarget, Wanted } from '@rsio/api/manage/volumes/door';
+import { roomBytes } from '@rsio/api/views/capacity';
 import { type VolumeName, volumeName } from '@rsio/api/views/values';
 import { volumeText } from '@rsio/api/views/server-tables';
 import { type CommandContext, usageError } from '../../cli/context.ts';
@@ -240,10 +241,6 @@ function roomOf(pools: readonly PoolView[], wanted: readonly string[]): Room | n
   return rooms.length < wanted.length
     ? null
     : { clones: rooms.every(({ clones }) => clones), bytes: Math.min(...rooms.map(({ bytes }) => bytes)) };
-}
-
-function roomBytes({ usableBytes, limitBytes, promisedBytes }: PoolView): number {
-  return Math.min(usableBytes ?? 0, limitBytes === null ? Number.POSITIVE_INFINITY : limitBytes - promisedBytes);
 }
 
 function bare({ name, universe }: VolumeName): VolumeName {
