@@ -268,6 +268,9 @@ export const JOB = object({
   by: orNull(text('Client that asked for it; null: an administrator')),
   createdMs: number(),
   endedMs: orNull(number()),
+  overcommit: optional(
+    text('After the job, the volumes of the pool may need more space than there is, as a sentence; missing: no, unknown, or not asked for'),
+  ),
 });
 export type JobView = Of<typeof JOB>;
 

@@ -19,7 +19,7 @@ import { stepReached } from '../pools/disk/kill-step.ts';
 import { LOCAL_ASKER, clientAsker, localAsker, limitOf, sharesVolumes, type Asker } from '../pools/asker.ts';
 import { poolNamed, type PoolState, type VolumeName } from '../pools/catalogue.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
-import type { PoolPaces } from '../pools/pace/pool-paces.ts';
+import type { PoolPaces } from '../pools/space/pool-paces.ts';
 import type { PoolMemory } from '../pools/pool-memory.ts';
 import { PoolVerbs, type PoolVerbsPorts } from '../pools/pool-verbs.ts';
 import type { Farms } from '../farm/farms.ts';

@@ -6,7 +6,7 @@ import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
 import type { ClientView, ManagedVolumeView, SnapshotView } from '@rsio/api/views/views';
 import type { Fences } from '../volumes/fences.ts';
 import { type Catalogue, type Found, poolNamed, type PoolState, unknownVolume, type VolumeName } from '../pools/catalogue.ts';
-import { overcommitText } from './overcommit.ts';
+import { overcommitText } from '../pools/space/overcommit.ts';
 import { type Manifest, otherParts } from '../pools/disk/manifest.ts';
 import { volumeConfigOf } from '../pools/pool-volume.ts';
 import type { PoolVerbs } from '../pools/pool-verbs.ts';
@@ -107,7 +107,12 @@ export class Inventory {
     const volume = volumeConfigOf(pool, manifest, this.verbs.pools.states);
     const [used = null] = await this.usedBytesOf([volume]);
     const places = new Set(volume.layout?.parts.map((part) => part.pool) ?? [pool.name]);
-    const overcommit = manifest.thick ? null : overcommitText(this.verbs.pools.states.filter(({ name }) => places.has(name)));
+    const overcommit = manifest.thick
+      ? null
+      : overcommitText(
+          this.verbs.pools.states.filter(({ name }) => places.has(name)),
+          0,
+        );
     return { ...this.volumeView(volume, manifest, used), ...(overcommit === null ? {} : { overcommit }) };
   }
 

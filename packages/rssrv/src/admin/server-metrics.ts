@@ -16,7 +16,7 @@ import type { Farms } from '../farm/farms.ts';
 import type { SharedPool } from '../farm/shared-pool.ts';
 import type { JobService } from '../jobs/service/job-service.ts';
 import type { Peers } from '../replication/peers/peers.ts';
-import type { PoolPaces } from '../pools/pace/pool-paces.ts';
+import type { PoolPaces } from '../pools/space/pool-paces.ts';
 import type { Pools } from '../pools/pools.ts';
 import type { Fences } from '../volumes/fences.ts';
 import { EventCounts } from './event-counts.ts';

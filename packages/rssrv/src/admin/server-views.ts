@@ -21,7 +21,7 @@ import { type Catalogue, type PoolState, promisedBytes, usableBytes } from '../p
 import { sourceOf } from '../jobs/images/image-rules.ts';
 import { ownedByNode } from '../pools/snapshots/owned-bytes.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
-import type { PoolPaces } from '../pools/pace/pool-paces.ts';
+import type { PoolPaces } from '../pools/space/pool-paces.ts';
 import type { PoolSpace } from '../pools/pool-space.ts';
 import type { ScheduleState } from '../snapshots/schedule-runner.ts';
 import type { FoundSnapshot } from '../snapshots/snapshot-rules.ts';

@@ -5,7 +5,7 @@ import { Farms } from '../farm/farms.ts';
 import { allocateSpace } from '../pools/disk/allocate.ts';
 import { stepReached } from '../pools/disk/kill-step.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
-import { PoolPaces } from '../pools/pace/pool-paces.ts';
+import { PoolPaces } from '../pools/space/pool-paces.ts';
 import { PoolMemory } from '../pools/pool-memory.ts';
 import { Pools } from '../pools/pools.ts';
 import { randomUnit, sharedPoolParts } from '../server/shared/shared-pool-parts.ts';

@@ -41,7 +41,7 @@ export const RESERVE_ROOM_MAX_BYTES = 1024 ** 3;
  */
 export const SPACE_NEAR_BYTES = 16 * 1024 ** 3;
 
-// --- pools/pace: how fast pools grow.
+// --- pools/space: how fast pools grow.
 
 /** Interval at which the used space of a pool is noted. */
 export const PACE_INTERVAL_MS = 6 * 60 * 60 * 1_000;

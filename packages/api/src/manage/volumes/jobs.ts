@@ -101,6 +101,7 @@ export async function followJob(
   { wait, background, json, shows }: FollowOptions,
   { begins, done, undone }: JobTexts,
 ): Promise<void> {
+  if (job.overcommit !== undefined) door.note(job.overcommit);
   if (background) {
     if (json) printJson(door, { ...target.place, job });
     else door.out(toText([`Job ${job.id}: ${begins}; ${shows} ${job.id} shows its progress`]));

@@ -13,7 +13,7 @@ import { findVolume, type VolumeName, volumeText } from '../../pools/catalogue.t
 import type { PoolVerbs } from '../../pools/pool-verbs.ts';
 import { checkVerb } from '../../pools/verb-table.ts';
 import { findSnapshot } from '../../snapshots/snapshot-rules.ts';
-import { type FoundSource, inPool, type InPool, isInPool, type NewJobs } from './new-jobs.ts';
+import { type BegunJob, type FoundSource, inPool, type InPool, isInPool, type NewJobs } from './new-jobs.ts';
 
 /** The volume or snapshot to copy. */
 export interface Wanted extends VolumeName {
@@ -37,17 +37,19 @@ export class CopyHandlers {
     this.toFile = toFile;
   }
 
-  async copy(wanted: Wanted, to: VolumeName, toPool: string | null, { limitBytes, request }: JobLimits, asker: Asker): Promise<JobRecord> {
+  async copy(wanted: Wanted, to: VolumeName, toPool: string | null, { limitBytes, request }: JobLimits, asker: Asker): Promise<BegunJob> {
     asker.needs('manage', 'copy volumes');
     await this.verbs.pools.measure();
     const { catalogue } = this.verbs;
     const found = this.sourceOf(wanted, asker, 'copy');
     const id = randomUUID();
-    const { pool } = decideCopy(catalogue, found, found.record ?? found.manifest, { ...to, id, pool: toPool, snapshotId: null }, asker, 0);
+    const source = found.record ?? found.manifest;
+    const { pool } = decideCopy(catalogue, found, source, { ...to, id, pool: toPool, snapshotId: null }, asker, 0);
     const isSame = ({ copy }: JobRecord): boolean =>
       copy !== undefined && isInPool(copy.target) && copy.target.name === to.name && copy.target.universe === to.universe;
     checkNotCopied(this.newJobs.list, isSame, `volume ${volumeText(to)}`);
-    return this.newJobs.copy(found, { kind: 'volume', id, ...to }, inPool(pool, limitBytes, request), asker);
+    const job = await this.newJobs.copy(found, { kind: 'volume', id, ...to }, inPool(pool, limitBytes, request), asker);
+    return { job, moreBytes: source.sizeBytes };
   }
 
   /**
@@ -59,11 +61,11 @@ export class CopyHandlers {
     if (target.kind === 'file') await this.toFile.check(target);
   }
 
-  async export(wanted: Wanted, target: Exclude<CopyTarget, InPool>, { limitBytes, request }: JobLimits, asker: Asker): Promise<JobRecord> {
+  async export(wanted: Wanted, target: Exclude<CopyTarget, InPool>, { limitBytes, request }: JobLimits, asker: Asker): Promise<BegunJob> {
     const found = this.exported(wanted, asker);
     const to = target.kind === 'file' ? target.path : target.uri;
     checkNotCopied(this.newJobs.list, (job) => job.kind === 'copy' && job.to === to, to);
-    return this.newJobs.copy(found, target, { to, toId: '', limitBytes, request }, asker);
+    return { job: await this.newJobs.copy(found, target, { to, toId: '', limitBytes, request }, asker), moreBytes: 0 };
   }
 
   private exported(wanted: Wanted, asker: Asker): FoundSource {

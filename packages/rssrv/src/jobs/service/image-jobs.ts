@@ -145,7 +145,10 @@ export class ImageJobs {
           );
       throw thrown;
     }
-    return begun.map((job) => this.newJobs.view(job));
+    return begun.map((job, index) => {
+      const { source, target } = all[index]!;
+      return this.newJobs.begunView({ job, moreBytes: target.isNew ? source.manifest.sizeBytes : 0 });
+    });
   }
 
   /** Throws E_BUSY if another job makes this image. */

@@ -39,7 +39,7 @@ import { CopyHandlers, exportTarget, type JobLimits } from './copy-handlers.ts';
 import { importedFrom } from '../copies/import-source.ts';
 import { VolumeImports, type WantedImport } from '../copies/volume-imports.ts';
 import { ImageJobs } from './image-jobs.ts';
-import { inPool, isInPool, NewJobs } from './new-jobs.ts';
+import { type BegunJob, inPool, isInPool, NewJobs } from './new-jobs.ts';
 import type { Triggers } from '@rsio/common/triggers/triggers';
 
 export interface JobServicePorts {
@@ -116,7 +116,7 @@ export class JobService {
     const runs = { move: this.moves, copy: this.copies, import: this.imports };
     const run: JobsPorts['run'] = (job) => runs[job.record.kind].run(job);
     this.jobs = new Jobs({ clock, log, file: ports.file, run });
-    this.newJobs = new NewJobs(this.jobs, clock, log);
+    this.newJobs = new NewJobs(this.jobs, verbs.pools, clock, log);
     this.copyHandlers = new CopyHandlers(verbs, this.newJobs, toFile);
     this.images = new ImageJobs(this.newJobs, verbs, snapshots, triggers, log);
   }
@@ -179,13 +179,16 @@ export class JobService {
       volume: VolumeName,
       verb: string,
       request: string | null,
-      work: () => Promise<JobRecord>,
+      work: () => Promise<BegunJob>,
     ): Promise<{ job: JobView }> => {
-      const job = await changes.run(
-        async () => this.newJobs.begunBy(request) ?? (await work()),
+      const begun = await changes.run(
+        async () => {
+          const job = this.newJobs.begunBy(request);
+          return job === null ? work() : { job, moreBytes: 0 };
+        },
         `volume ${volumeText(volume)}, which begins to be ${verb}`,
       );
-      return { job: this.newJobs.view(job) };
+      return { job: this.newJobs.begunView(begun) };
     };
     return {
       'job-list': ({ id }) => ({ jobs: (id === null ? this.jobs.list.filter(mine) : [find(id)]).map((job) => this.newJobs.view(job)) }),
@@ -230,14 +233,15 @@ export class JobService {
     seen: Awaited<ReturnType<VolumeImports['look']>>,
     { limitBytes, request }: JobLimits,
     asker: Asker,
-  ): Promise<JobRecord> {
+  ): Promise<BegunJob> {
     await this.ports.verbs.pools.measure();
     const id = randomUUID();
     const pool = await this.imports.poolFor(wanted, seen, id, asker);
     const isSame = ({ import: other }: JobRecord): boolean => other?.name === wanted.name && other.universe === wanted.universe;
     checkNotCopied(this.jobs.list, isSame, `volume ${volumeText(wanted)}`);
     const { source, name, universe, blockSizeBytes } = wanted;
-    return this.newJobs.import(id, { source, name, universe, blockSizeBytes }, inPool(pool, limitBytes, request), asker);
+    const job = await this.newJobs.import(id, { source, name, universe, blockSizeBytes }, inPool(pool, limitBytes, request), asker);
+    return { job, moreBytes: seen?.sizeBytes ?? 0 };
   }
 
   /** Begins a move. If `from` is not null, the files that the volume has in the pool `from` move; otherwise the whole volume moves. */
@@ -246,15 +250,16 @@ export class JobService {
     { from, pool: to }: { readonly from: string | null; readonly pool: string },
     { limitBytes, request }: JobLimits,
     asker: Asker,
-  ): Promise<JobRecord> {
+  ): Promise<BegunJob> {
     asker.needs('manage', 'move volumes');
     await this.ports.verbs.pools.measure();
     const { catalogue } = this.ports.verbs;
     const found = findVolume(catalogue, volume, asker);
     if (from !== null && found.manifest.layout.kind !== 'simple') {
-      const { source, target } = decidePartMove(catalogue, found, from, to, asker);
+      const { source, target, part } = decidePartMove(catalogue, found, from, to, asker);
       const homeId = found.pool.identity?.id ?? '';
-      return this.newJobs.begin({ ...found, pool: source }, { ...inPool(target, limitBytes, request), kind: 'move', homeId }, asker);
+      const what = { ...inPool(target, limitBytes, request), kind: 'move', homeId } as const;
+      return { job: await this.newJobs.begin({ ...found, pool: source }, what, asker), moreBytes: part.sizeBytes };
     }
     const target = decideMove(catalogue, found, to, asker);
     if (from !== null && from !== found.pool.name)
@@ -262,7 +267,8 @@ export class JobService {
         'E_USAGE',
         `Volume ${volumeText(volume)} is in pool ${found.pool.name}, and not in pool ${from}: leave --from away`,
       );
-    return this.newJobs.begin(found, { ...inPool(target, limitBytes, request), kind: 'move' }, asker);
+    const job = await this.newJobs.begin(found, { ...inPool(target, limitBytes, request), kind: 'move' }, asker);
+    return { job, moreBytes: found.manifest.sizeBytes };
   }
 }
 

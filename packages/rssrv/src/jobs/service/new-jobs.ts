@@ -11,7 +11,9 @@ import type { Jobs } from '../jobs.ts';
 import type { Asker } from '../../pools/asker.ts';
 import { type Found, type PoolState, volumeText } from '../../pools/catalogue.ts';
 import type { VolumeId } from '../../pools/disk/ids.ts';
+import type { Pools } from '../../pools/pools.ts';
 import { isDoneBy } from '../../pools/requests/request-stamp.ts';
+import { overcommitText } from '../../pools/space/overcommit.ts';
 import { type FoundSnapshot, snapshotsOf } from '../../snapshots/snapshot-rules.ts';
 
 export type InPool = Extract<CopyTarget, { kind: 'volume' | 'image' | 'restore' }>;
@@ -22,13 +24,21 @@ export type FoundSource = Found & Partial<Pick<FoundSnapshot, 'record'>>;
 /** Target of a job, the job's limit, and the stamp of the request that begins the job. */
 export type JobPlace = Pick<JobRecord, 'to' | 'toId' | 'limitBytes' | 'request'>;
 
+/** `moreBytes`: what the pool of the job will promise in addition. */
+export interface BegunJob {
+  readonly job: JobRecord;
+  readonly moreBytes: number;
+}
+
 export class NewJobs {
   readonly jobs: Jobs;
+  private readonly pools: Pick<Pools, 'states'>;
   private readonly clock: Clock;
   private readonly log: Pick<Log, 'info'>;
 
-  constructor(jobs: Jobs, clock: Clock, log: Pick<Log, 'info'>) {
+  constructor(jobs: Jobs, pools: Pick<Pools, 'states'>, clock: Clock, log: Pick<Log, 'info'>) {
     this.jobs = jobs;
+    this.pools = pools;
     this.clock = clock;
     this.log = log;
   }
@@ -84,6 +94,15 @@ export class NewJobs {
       afterRestart: imported === undefined && (target === undefined || isInPool(target)) ? 'goes on' : 'starts over',
       bytesPerSecond: this.jobs.bytesPerSecond(job.id),
     };
+  }
+
+  /** Returns the view of a job that has just begun, with a warning about its pool. */
+  begunView({ job, moreBytes }: BegunJob): JobView {
+    const overcommit = overcommitText(
+      this.pools.states.filter(({ identity }) => identity !== null && identity.id === job.toId),
+      moreBytes,
+    );
+    return { ...this.view(job), ...(overcommit === null ? {} : { overcommit }) };
   }
 
   private copyState(found: FoundSource, target: CopyTarget): CopyState {

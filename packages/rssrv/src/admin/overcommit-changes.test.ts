@@ -1,5 +1,5 @@
-// Tests the sentence about pools whose volumes may need more space than there is, and that every change by which a pool promises more
-// obeys overcommit in rssrvcfg. Rules: N12.
+// Tests that every change by which a pool promises more obeys overcommit in rssrvcfg. pools/space/overcommit.test.ts tests the warning.
+// Rules: N12.
 
 import { systemClock } from '@rsio/base/lib/clock';
 import type { Overcommit } from '@rsio/common/config/schema/types';
@@ -8,33 +8,15 @@ import { decideCopy } from '../jobs/copies/copy-rules.ts';
 import { decideImage } from '../jobs/images/image-rules.ts';
 import { decideMove } from '../jobs/moves/move-rules.ts';
 import { LOCAL_ASKER } from '../pools/asker.ts';
-import { checkPromise, findVolume, type PoolState } from '../pools/catalogue.ts';
+import { findVolume } from '../pools/catalogue.ts';
 import { FollowerVerbs } from '../replication/followers/follower-verbs.ts';
+import { CopyScene } from '../testing/copy-scene.ts';
 import { DB, directory, MIB, scenes, usePoolDirectory } from '../testing/pool-directory.ts';
 import { PoolScene } from '../testing/pool-scene.ts';
-import { WHOLE_TURN } from '../testing/whole-turn.ts';
-import { overcommitText } from './overcommit.ts';
+import { WHOLE_CHANGES, WHOLE_TURN } from '../testing/whole-turn.ts';
 
-const GIB = 1024 ** 3;
 const MONDAY = { ...DB, snapshot: 'monday' };
-const simple = (sizeBytes: number) => [String(sizeBytes), { sizeBytes, layout: { kind: 'simple' } }] as const;
-/** The pool consists of what the sentence needs. */
-const pool = (name: string, totalBytes: number | null): PoolState => {
-  const space = totalBytes === null ? null : { totalBytes, freeBytes: 0 };
-  const volumes = new Map([simple(20 * GIB), simple(GIB)]);
-  return { name, space, reserve: 0.05, overcommit: 'warn', volumes, removed: new Map(), partBytes: 0 } as unknown as PoolState;
-};
-
 usePoolDirectory();
-
-test('volumes that may need more space than there is are said, and a pool without a known size is not', () => {
-  expect(overcommitText([pool('slow', 23 * GIB), pool('fast', 20 * GIB)])).toBe(
-    'The volumes of pool fast may grow to 21g, and it has 19g above its reserve: when it is full, writes wait until there is space',
-  );
-  expect(overcommitText([pool('slow', 22 * GIB)]), 'the reserve is no space for volumes').not.toBeNull();
-  expect(overcommitText([pool('slow', 23 * GIB), pool('gone', null)])).toBeNull();
-  expect(overcommitText([{ ...pool('fast', 20 * GIB), overcommit: 'allow' }])).toBeNull();
-});
 
 /** Opens pools fast and slow. Both have room for promises of 3 MiB; fast has volume db of 1 MiB with a snapshot, and slow has 2 MiB. */
 async function opened(overcommit: Overcommit): Promise<PoolScene> {
@@ -133,10 +115,17 @@ test('a pool that refuses overcommit permits what promises nothing more, althoug
   expect(scene.served.has('db@0')).toBe(true);
 });
 
-test('a pool of unknown size that refuses overcommit promises nothing', () => {
-  const { pools } = { pools: [{ ...pool('gone', null), overcommit: 'refuse' as const, limitBytes: null }] };
-  expect(() => checkPromise(pools[0]!, 1)).toThrow(
-    'Pool gone promises nothing more while its size is unknown (overcommit = refuse in section [pool gone] of rssrvcfg): try again later',
-  );
-  expect(() => checkPromise(pools[0]!, 0)).not.toThrow();
+test.each(['warn', 'allow'] as const)('a job that makes its pool promise too much begins, with a warning: %s', async (overcommit) => {
+  const copies = new CopyScene(await opened(overcommit));
+  await copies.jobs.load();
+  const orders = copies.service.handlers(LOCAL_ASKER, WHOLE_CHANGES);
+  const limits = { limitBytes: null, request: null };
+  const copy = { snapshot: null, newName: 'new', newUniverse: 0, pool: 'slow', ...limits };
+  const copied = await orders['volume-copy']({ name: 'log', universe: 0, ...copy });
+  const small = await orders['volume-copy']({ ...DB, ...copy, newName: 'small' });
+  const moved = await orders['volume-move']({ name: 'big', universe: 0, from: null, pool: 'slow', ...limits });
+  const text =
+    'The volumes of pool slow may grow to 4m, and it has 3.0m above its reserve: when it is full, writes wait until there is space';
+  const warning = overcommit === 'warn' ? text : undefined;
+  expect([copied, small, moved].map(({ job }) => job.overcommit)).toEqual([warning, undefined, warning]);
 });
