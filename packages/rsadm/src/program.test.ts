@@ -509,7 +509,7 @@ describe('wrong usage', () => {
     [['pool', 'add', 'slow', 'srv/slow'], 'Wrong PATH "srv/slow": give an absolute path'],
     [
       ['pool', 'add', 'slow'],
-      'Too few arguments for pool add: use rsadm pool add NAME PATH [--limit SIZE] [--reserve P%] [--no-holders] [--disk DISK --fence FENCE --owners A,B] [--take-over-after T]',
+      'Too few arguments for pool add: use rsadm pool add NAME PATH [--limit SIZE] [--overcommit P] [--reserve P%] [--no-holders] [--disk DISK --fence FENCE --owners A,B] [--take-over-after T]',
     ],
     [
       ['volume', 'replicate'],

@@ -11,6 +11,7 @@ export interface NewPool {
   readonly path: string;
   /** Value of the key `limit`, as in rssrvcfg; null for the default. */
   readonly limit: string | null;
+  readonly overcommit: string | null;
   readonly reserve: string | null;
   /** The shared disk; null for a pool on a disk of the server. */
   readonly shared?: SharedDiskTexts | null;
@@ -40,11 +41,12 @@ export interface AddedPool {
 /** Adds the pool. Throws the errors of rssrv about the directory, and the errors of `changeServerFile`. */
 export async function addPoolToServer(
   context: Omit<ServerFileContext, 'call'> & { readonly call: ServerCall },
-  { name, path, limit, reserve, shared = null, noHolders = false }: NewPool,
+  { name, path, limit, overcommit, reserve, shared = null, noHolders = false }: NewPool,
 ): Promise<AddedPool> {
   const given: readonly (readonly [string, string | null])[] = [
     ['path', path],
     ['limit', limit],
+    ['overcommit', overcommit],
     ['reserve', reserve],
     ...(shared === null ? [] : sharedEntries(shared)),
   ];

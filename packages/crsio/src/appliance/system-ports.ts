@@ -68,7 +68,7 @@ export function poolsOf(configFile: string, call: ServerCall): ServedPools {
     add: async (name, path) => {
       const quiet = (): void => {};
       const context = { configFile, call, out: quiet, note: quiet };
-      const { reason } = await addPoolToServer(context, { name, path, limit: null, reserve: null });
+      const { reason } = await addPoolToServer(context, { name, path, limit: null, overcommit: null, reserve: null });
       if (reason === null) return;
       // The array goes too, and with the section in the file, the name could not be used again.
       await changeServerFile(context, (document) => removeServerSection(document, 'pool', name));

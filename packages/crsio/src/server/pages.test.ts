@@ -162,22 +162,26 @@ test('a pool is added: rssrv prepares its directory before the file names it', a
 });
 
 test('pools have a bar and a percentage, and a pool its details, findings and settings', async () => {
+  const month = { bytesPerDay: GIB, fullInMs: 2 * 24 * 60 * 60 * 1_000 };
   const walker = await ServerWalker.start({
     daemon: answers({
-      'pool-list': () => ({ pools: [pool({ freeBytes: 4 * GIB, usableBytes: 0, findings: ['folder volumes/x has no manifest'] })] }),
+      'pool-list': () => ({
+        pools: [pool({ freeBytes: 4 * GIB, usableBytes: 0, pace: { week: null, month }, findings: ['folder volumes/x has no manifest'] })],
+      }),
       'pool-check': () => ({ pool: pool({ findings: ['folder volumes/x has no manifest'] }) }),
       'client-list': () => ({ clients: [client()] }),
     }),
   });
   await walker.choose('Pools');
-  expect(walker.screen()).toMatch(/! fast +\[#{13}\.\] +96% +0 free, 20\.0G promised, 1 volume/);
+  expect(walker.screen()).toMatch(/! fast +\[#{13}\.\] +96% +0 free, full in 2 days, 20\.0G promised/);
   await walker.press('enter');
+  expect(walker.screen()).toMatch(/full: +- by the growth of 7 days, \d{4}_\d\d_\d\d by that of 30 days/);
   expect(walker.words()).toContain('! folder volumes/x has no manifest');
   await walker.choose('Check');
   expect(walker.words()).toContain('Pool fast: see the lines with !');
   await walker.choose('Limit and reserve');
   await walker.press({ text: '1t' }, 'save');
-  expect(walker.file()).toMatch(/\[pool fast\]\npath = \/srv\/fast\nlimit = 1t\nreserve = 5%\n/);
+  expect(walker.file()).toMatch(/\[pool fast\]\npath = \/srv\/fast\nlimit = 1t\novercommit = warn\nreserve += 5%\n/);
   await walker.choose('Remove', 'Remove pool fast');
   expect(walker.file()).not.toContain('[pool');
 });

@@ -70,14 +70,20 @@ describe('edits of rssrvcfg', () => {
       'pool-list': () => ({ pools: [pool(), pool({ name: 'slow', path: '/srv/slow' })] }),
     });
     const out = 'pool x is added\n/srv/slow already was a pool, with 3 volumes\n';
-    expect(await scene.run(['pool', 'add', 'slow', '/srv/slow', '--limit', '5t', '--reserve', '10%'])).toEqual({ code: 0, out, err: '' });
+    expect(await scene.run(['pool', 'add', 'slow', '/srv/slow', '--limit', '5t', '--overcommit', 'refuse', '--reserve', '10%'])).toEqual({
+      code: 0,
+      out,
+      err: '',
+    });
     expect(scene.asked).toEqual([
       ['pool-make', { path: '/srv/slow', noHolders: false }],
       ['config-check', { text: scene.config() }],
       ['reload', {}],
       ['pool-list', {}],
     ]);
-    expect(scene.config()).toBe(CONFIG.replace('/srv/fast\n', '/srv/fast\n\n[pool slow]\npath = /srv/slow\nlimit = 5t\nreserve = 10%\n'));
+    expect(scene.config()).toBe(
+      CONFIG.replace('/srv/fast\n', '/srv/fast\n\n[pool slow]\npath = /srv/slow\nlimit = 5t\novercommit = refuse\nreserve = 10%\n'),
+    );
   });
 
   test('pool add of a pool without reflink says what its volumes cannot have', async () => {

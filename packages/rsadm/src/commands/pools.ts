@@ -21,7 +21,7 @@ const COMPLETES_POOLS = firstColumnOf('pool list');
 export const POOL_ADD = defineCommand({
   call: { by: 'words', words: 'pool add' },
   synopsis:
-    'pool add NAME PATH [--limit SIZE] [--reserve P%] [--no-holders]\n[--disk DISK --fence FENCE --owners A,B]\n[--take-over-after T]',
+    'pool add NAME PATH [--limit SIZE] [--overcommit P] [--reserve P%]\n[--no-holders] [--disk DISK --fence FENCE --owners A,B]\n[--take-over-after T]',
   summary: 'makes a directory a pool and adds it to rssrvcfg',
   details: `PATH is an existing, empty directory, preferably on a separate file system (XFS
 with reflink). If PATH already is a pool, for example one that another server
@@ -43,6 +43,7 @@ earlier owner: rbd, reservation, command:PROGRAM, or none. OWNERS are the names
 of the servers, the preferred one first. See rsadm farm --help.`,
   options: {
     limit: { kind: 'text', value: 'SIZE', help: 'maximum sum of the sizes of its volumes' },
+    overcommit: { kind: 'text', value: 'P', help: 'promises beyond its space: allow, warn or refuse' },
     reserve: { kind: 'text', value: 'P%', help: 'share of the file system to keep free; default: 5%' },
     disk: { kind: 'text', value: 'DISK', help: 'shared disk of the pool' },
     fence: { kind: 'text', value: 'FENCE', help: 'how an earlier owner is stopped' },
@@ -52,11 +53,19 @@ of the servers, the preferred one first. See rsadm farm --help.`,
   },
   operands: { min: 2, max: 2 },
   completes: 'files',
-  run: async (context, { limit, reserve, 'no-holders': noHolders, ...given }, [name = '', path = '']) => {
+  run: async (context, { limit, overcommit, reserve, 'no-holders': noHolders, ...given }, [name = '', path = '']) => {
     if (!path.startsWith('/')) throw usageError(`Wrong PATH ${quoteText(path)}: give an absolute path`);
     const shared = sharedOf(given);
     if (shared !== null && noHolders) throw usageError('--no-holders is for pools without --disk');
-    const { isNew, volumes, reason, reflink } = await addPoolToServer(context, { name, path, limit, reserve, shared, noHolders });
+    const { isNew, volumes, reason, reflink } = await addPoolToServer(context, {
+      name,
+      path,
+      limit,
+      overcommit,
+      reserve,
+      shared,
+      noHolders,
+    });
     if (shared !== null) {
       context.out(`Pool ${name} ${isNew ? 'was made' : 'is there'} on ${escapeControls(shared.disk)}; rsadm farm shows who owns it\n`);
       return undefined;

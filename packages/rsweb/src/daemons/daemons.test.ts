@@ -135,6 +135,13 @@ describe('a server', () => {
     if (severity !== undefined) expect(found).toMatchObject([{ what: `Pool fast is ${percent}% full`, href: '/pool/big-9%3Afast' }]);
   });
 
+  test('with a pool that is full soon at its pace has a warning, and the picture has the time', () => {
+    const day = 24 * 60 * 60 * 1_000;
+    const facts = serverFacts({ pools: [{ ...pool, pace: { week: { bytesPerDay: GIB, fullInMs: 2 * day }, month: null } }] });
+    expect(serverFindings(facts)).toMatchObject([{ severity: 'warning', what: expect.stringContaining('is full in 2 days') }]);
+    expect(serverPart(facts, 'm', new Meters()).pools).toMatchObject([{ fullInWeekPaceMs: 2 * day, fullInMonthPaceMs: null }]);
+  });
+
   test('whose I/O waits says for what, since when and what to do', () => {
     const wait = { client: 'big-2', volume: 'oracle@0', requests: 3, sinceMs: NOW_MS - 9_000, heldBy: null };
     const found = (why: 'space' | 'storage' | 'hold'): readonly unknown[] =>

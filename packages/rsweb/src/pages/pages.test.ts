@@ -286,3 +286,13 @@ test('events are filtered by text, the newest first', () => {
   const all = eventsPage(picture, view()).text;
   expect(all.indexOf('web-07')).toBeLessThan(all.indexOf('wiki-05'));
 });
+
+test('a pool has the day on which it is full at each of its two paces, and the earlier one in the table', () => {
+  const [pool] = picture.pools.filter(({ id }) => id === 'rhea:fast');
+  const day = 24 * 60 * 60 * 1_000;
+  const paced = { ...pool!, fullInWeekPaceMs: null, fullInMonthPaceMs: 3 * day };
+  const date = new Date(SAMPLE_MS + 3 * day).toISOString().slice(0, 10).replaceAll('-', '_');
+  const page = String(poolPage({ ...picture, pools: [paced] }, view(), 'rhea:fast'));
+  expect(page).toMatch(new RegExp(`last 7 days</dt>\\s*<dd>-</dd>[^]*last 30 days</dt>\\s*<dd>${date}</dd>`));
+  expect(String(overviewPage({ ...picture, pools: [{ ...paced, fullInWeekPaceMs: 9 * day }] }, view()))).toContain(date);
+});

@@ -40,7 +40,7 @@ export const ADD_INTERFACE = orderForm(
 );
 
 const PATH_HELP = 'Existing, empty directory, best on a file system of its own; or one that already is a pool, with all its volumes';
-const { path, limit, reserve } = schema.pool.keys;
+const { path, limit, overcommit, reserve } = schema.pool.keys;
 
 export const ADD_POOL = orderForm(
   () =>
@@ -48,6 +48,7 @@ export const ADD_POOL = orderForm(
       { key: 'name', entry: entryOf(name, 'Name of the new pool', true) },
       { key: 'path', entry: { ...path, help: PATH_HELP } },
       { key: 'limit', entry: limit },
+      { key: 'overcommit', entry: overcommit },
       { key: 'reserve', entry: reserve },
     ]),
   (form) =>
@@ -55,6 +56,7 @@ export const ADD_POOL = orderForm(
       name: formText(form, 'name'),
       path: formText(form, 'path'),
       limit: orNull(form, 'limit'),
+      overcommit: orNull(form, 'overcommit'),
       reserve: orNull(form, 'reserve'),
     }),
 );
@@ -66,13 +68,14 @@ export function changePool(pool: string): ServerCommand {
       const bytes = now?.limitBytes ?? null;
       return formOf(`Pool ${pool}`, [
         { key: 'limit', entry: limit, text: bytes === null ? '' : printSize(bytes) },
+        { key: 'overcommit', entry: overcommit, text: now?.overcommit ?? '' },
         { key: 'reserve', entry: reserve, text: now === undefined ? '' : `${Math.round(now.reserve * 100)}%` },
       ]);
     },
     (form) =>
       poolChange(
         pool,
-        ['limit', 'reserve'].map((key) => [key, orNull(form, key)] as const),
+        ['limit', 'overcommit', 'reserve'].map((key) => [key, orNull(form, key)] as const),
       ),
   );
 }

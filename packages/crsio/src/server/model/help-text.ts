@@ -45,7 +45,7 @@ waiting: the machine does not have the address yet, or the port is in use; rssrv
 
 export const POOLS_HELP = `A pool is a directory in which volumes are created, best on a file system of its own (XFS with reflink).
 
-used: share of the file system. free: above the reserve. promised: sum of the sizes of its volumes, whether they take up space or not; limit bounds it.
+used: share of the file system. free: above the reserve. promised: sum of the sizes of its volumes, whether they take up space or not; limit and overcommit bound it. full: when no space above the reserve is left, if the pool grows as before.
 
 Removing a pool only removes it from the file. Its volumes stay on disk, and adding it again brings them back, here or on another server.`;
 

@@ -123,5 +123,5 @@ function spaceText(pool: PoolView): string {
   const limit = limitBytes === null ? '' : ` of ${shownSize(limitBytes)}`;
   const full = fullInText(pool);
   const end = full === null ? '' : `, full ${full}`;
-  return `${shownSize(usableBytes)} free, ${shownSize(promisedBytes)}${limit} promised, ${plural(volumes, 'volume')}${end}`;
+  return `${shownSize(usableBytes)} free${end}, ${shownSize(promisedBytes)}${limit} promised, ${plural(volumes, 'volume')}`;
 }
