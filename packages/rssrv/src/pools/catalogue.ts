@@ -486,8 +486,8 @@ export function checkPromise(pool: PoolState, moreBytes: number): void {
 }
 
 function promiseRefusal(pool: PoolState, moreBytes: number): RsError | null {
-  // A volume of several files may grow although one of its pools promises too much, if that pool gets nothing more.
-  if (moreBytes <= 0 || moreBytes <= promiseLeft(pool)) return null;
+  // A pool that promises too much has 0 left. A volume of several files can therefore grow if such a pool gets nothing more.
+  if (moreBytes <= promiseLeft(pool)) return null;
   if (pool.limitBytes === null || promisedBytes(pool) + moreBytes <= pool.limitBytes) return uncovered(pool, moreBytes);
   const remedy = `remove a volume, use another pool, or raise limit in section [pool ${pool.name}] of rssrvcfg`;
   return noSpace(pool, moreBytes, purgeRemedy(pool) ?? remedy);

@@ -18,8 +18,8 @@ function course(days: number, used: (day: number) => number): Sample[] {
   }));
 }
 
-const week = (days: number, used: (day: number) => number): number | null => growthOf(course(days, used)).weekBytes;
-const month = (days: number, used: (day: number) => number): number | null => growthOf(course(days, used)).monthBytes;
+const week = (days: number, used: (day: number) => number): number | null => growthOf(course(days, used), days * DAY_MS).weekBytes;
+const month = (days: number, used: (day: number) => number): number | null => growthOf(course(days, used), days * DAY_MS).monthBytes;
 
 describe('growth', () => {
   test.each([1, 2, 3, 4, 5, 6, 7, 8])(
@@ -54,12 +54,18 @@ describe('growth', () => {
     expect(month(30, used)! / GIB).toBeCloseTo(2, 1);
   });
 
-  test('is not known until samples cover a quarter of its window, also with gaps', () => {
+  test('is not known until there is a quarter of the samples of its window, also with gaps', () => {
     const used = (day: number): number => day * GIB;
-    expect([week(0, used), week(1, used), month(7, used), growthOf([])]).toEqual([null, null, null, { weekBytes: null, monthBytes: null }]);
+    expect([week(0, used), week(1, used), month(7, used), growthOf([], 0)]).toEqual([
+      null,
+      null,
+      null,
+      { weekBytes: null, monthBytes: null },
+    ]);
     expect([week(2, used), month(8, used)]).toEqual([GIB, GIB]);
     const gap = course(30, used).filter(({ atMs }) => atMs < 1 * DAY_MS || atMs > 25 * DAY_MS);
-    expect(growthOf(gap)).toEqual({ weekBytes: GIB, monthBytes: null });
+    expect(growthOf(gap, 30 * DAY_MS)).toEqual({ weekBytes: GIB, monthBytes: null });
+    expect(growthOf(course(30, used), 36 * DAY_MS), 'old samples').toEqual({ weekBytes: null, monthBytes: GIB });
   });
 });
 

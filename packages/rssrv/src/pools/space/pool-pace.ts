@@ -32,17 +32,18 @@ export function kept(samples: readonly Sample[], nowMs: number): readonly Sample
   return samples.filter(({ atMs }) => atMs <= nowMs && nowMs - atMs <= PACE_MONTH_MS);
 }
 
-export function growthOf(samples: readonly Sample[]): Growth {
-  return { weekBytes: growthWithin(samples, PACE_WEEK_MS), monthBytes: growthWithin(samples, PACE_MONTH_MS) };
+export function growthOf(samples: readonly Sample[], nowMs: number): Growth {
+  const growth = (windowMs: number): number | null =>
+    growthWithin(
+      samples.filter(({ atMs }) => nowMs - atMs <= windowMs),
+      windowMs,
+    );
+  return { weekBytes: growth(PACE_WEEK_MS), monthBytes: growth(PACE_MONTH_MS) };
 }
 
-/** Returns the growth in the window that ends with the newest sample; null unless samples cover the part 1/PACE_PART of the window. */
-function growthWithin(samples: readonly Sample[], windowMs: number): number | null {
-  const last = samples.at(-1);
-  if (last === undefined) return null;
-  const within = samples.filter(({ atMs }) => last.atMs - atMs <= windowMs);
-  const coveredMs = last.atMs - (within[0] ?? last).atMs;
-  if (coveredMs * PACE_PART < windowMs || within.length * PACE_INTERVAL_MS * PACE_PART < windowMs) return null;
+/** `within`: the samples of the window. Returns null if there are less than 1/PACE_PART of those that a whole window has. */
+function growthWithin(within: readonly Sample[], windowMs: number): number | null {
+  if (within.length * PACE_INTERVAL_MS * PACE_PART < windowMs) return null;
   const slopes = within.flatMap((from, index) =>
     within.slice(index + 1).map((to) => ((to.usedBytes - from.usedBytes) * DAY_MS) / (to.atMs - from.atMs)),
   );

@@ -85,15 +85,19 @@ test.each([-400 * DAY_MS, -DAY_MS, 60_000, 400 * DAY_MS])(
 );
 
 test.each([
-  [-PACE_SET_BACK_MAX_MS, true],
-  [-PACE_SET_BACK_MAX_MS - 1, false],
-  [PACE_MONTH_MS, true],
-  [PACE_MONTH_MS + 1, false],
-])('after a restart with a clock that was set by %d ms, the samples are kept: %s', async (byMs, isKept) => {
+  [-PACE_SET_BACK_MAX_MS, true, 13],
+  [-PACE_SET_BACK_MAX_MS - 1, false, 1],
+  [4 * DAY_MS, true, 13],
+  [8 * DAY_MS, false, 13],
+  [400 * DAY_MS, false, 1],
+])('after a restart with a clock that was set by %d ms, the pace is known: %s', async (byMs, isKnown, samples) => {
   live(await run(), 3);
   await saved(12);
   clock.jumpWall(byMs);
-  expect(perDay(await run()) !== null).toBe(isKept);
+  const paces = await run();
+  expect(perDay(paces) !== null).toBe(isKnown);
+  paces.note([pool()]);
+  await saved(samples);
 });
 
 test('a pool that cannot be used has no pace and gets no sample, and its samples wait for it', async () => {
@@ -105,6 +109,7 @@ test('a pool that cannot be used has no pace and gets no sample, and its samples
   await saved(8);
   clock.advance(PACE_INTERVAL_MS);
   paces.note([pool({ trouble: 'not mounted' }), pool({ space: null }), pool({ identity: null })]);
+  clock.advance(PACE_INTERVAL_MS);
   paces.note([pool()]);
   await saved(9);
 });

@@ -1,6 +1,6 @@
 // Takes samples of the used space of the pools, and keeps them in the state folder of the server, by the id of the pool. Invariant: the
 // times of samples are a count of time that goes on by the monotonic clock, so that a clock that is set reorders nothing. Only the time
-// between two runs of the server comes from the wall clock; if that time cannot be true, the earlier samples are dropped.
+// between two runs of the server comes from the wall clock; if that clock was set back, the earlier samples are dropped.
 
 import { StateFile } from '@rsio/base/files/state-file';
 import type { Clock } from '@rsio/base/lib/clock';
@@ -8,7 +8,7 @@ import { toRsError } from '@rsio/base/lib/errors';
 import { atMost, integer, list, map, object, type Of } from '@rsio/base/lib/shape';
 import type { Log } from '@rsio/base/log/log';
 import { type PoolState, usableBytes } from '../catalogue.ts';
-import { PACE_MONTH_MS, PACE_POOLS_MAX, PACE_SAMPLES_MAX, PACE_SET_BACK_MAX_MS } from '../limits.ts';
+import { PACE_POOLS_MAX, PACE_SAMPLES_MAX, PACE_SET_BACK_MAX_MS } from '../limits.ts';
 import { type Growth, growthOf, isDue, kept, paceOf, type Sample, SAMPLE } from './pool-pace.ts';
 
 /** `wallMs` and `countMs`: the wall clock and the count of time when the file was written. */
@@ -53,10 +53,9 @@ export class PoolPaces {
       const content = await this.file.load();
       if (content === null) return;
       const awayMs = this.clock.wallMs() - content.wallMs;
-      if (awayMs < -PACE_SET_BACK_MAX_MS || awayMs > PACE_MONTH_MS) return;
+      if (awayMs < -PACE_SET_BACK_MAX_MS) return;
       this.zeroMs = this.clock.monotonicMs() - content.countMs - Math.max(0, awayMs);
-      const entries = Object.entries(content.pools).map(([id, samples]) => [id, { samples, growth: growthOf(samples) }] as const);
-      this.pools = new Map(entries);
+      this.pools = this.known(Object.entries(content.pools));
     } catch (thrown) {
       this.log.warn(toRsError(thrown).message);
     }
@@ -71,11 +70,18 @@ export class PoolPaces {
       return isDue(samples, nowMs) ? [{ id: identity.id, samples, usedBytes: space.totalBytes - space.freeBytes }] : [];
     });
     if (due.length === 0) return;
-    const next = new Map([...this.pools].map(([id, { samples }]) => [id, kept(samples, nowMs)]));
+    const next = new Map([...this.pools].map(([id, { samples }]) => [id, samples]));
     for (const { id, samples, usedBytes } of due) next.set(id, [...kept(samples, nowMs), { atMs: nowMs, usedBytes }]);
-    const newest = [...next].filter(([, samples]) => samples.length > 0).toSorted(([, a], [, b]) => b.at(-1)!.atMs - a.at(-1)!.atMs);
-    this.pools = new Map(newest.slice(0, PACE_POOLS_MAX).map(([id, samples]) => [id, { samples, growth: growthOf(samples) }]));
+    this.pools = this.known([...next]);
     void this.file.save().catch((thrown: unknown) => this.log.warn(toRsError(thrown).message));
+  }
+
+  /** Returns the samples that are not too old, of at most PACE_POOLS_MAX pools. */
+  private known(all: readonly (readonly [string, readonly Sample[]])[]): ReadonlyMap<string, Known> {
+    const nowMs = this.countMs;
+    const some = all.map(([id, samples]) => [id, kept(samples, nowMs)] as const).filter(([, samples]) => samples.length > 0);
+    const newest = some.toSorted(([, a], [, b]) => b.at(-1)!.atMs - a.at(-1)!.atMs).slice(0, PACE_POOLS_MAX);
+    return new Map(newest.map(([id, samples]) => [id, { samples, growth: growthOf(samples, nowMs) }]));
   }
 
   of(pool: PoolState): ReturnType<typeof paceOf> {
