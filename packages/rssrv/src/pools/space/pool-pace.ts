@@ -4,12 +4,15 @@
 // order of their times.
 
 import type { PoolView } from '@rsio/api/views/views';
-import { integer, object, type Of } from '@rsio/base/lib/shape';
-import { PACE_FAR_MS, PACE_INTERVAL_MS, PACE_MONTH_MS, PACE_PART, PACE_WEEK_MS } from '../limits.ts';
+import { atMost, checked, integer, list, object, type Of } from '@rsio/base/lib/shape';
+import { PACE_FAR_MS, PACE_INTERVAL_MS, PACE_MONTH_MS, PACE_PART, PACE_SAMPLES_MAX, PACE_WEEK_MS } from '../limits.ts';
 
 /** `atMs`: time of the server's count of time (pool-paces.ts), which is no time of day. */
-export const SAMPLE = object({ atMs: integer(), usedBytes: integer() });
+const SAMPLE = object({ atMs: integer(), usedBytes: integer() });
 export type Sample = Of<typeof SAMPLE>;
+export const SAMPLES = checked(atMost(PACE_SAMPLES_MAX, list(SAMPLE)), (samples) =>
+  samples.every(({ atMs }, index) => index === 0 || atMs > samples[index - 1]!.atMs) ? null : 'is not in the order of time',
+);
 
 type PaceView = NonNullable<PoolView['pace']>;
 
@@ -21,10 +24,10 @@ export interface Growth {
 
 const DAY_MS = 24 * 60 * 60 * 1_000;
 
-/** Returns true if the newest sample is so old that another one is to be taken. A sample of the future counts as old. */
+/** Returns true if the newest sample is so old that another one is to be taken. */
 export function isDue(samples: readonly Sample[], nowMs: number): boolean {
   const last = samples.at(-1);
-  return last === undefined || nowMs - last.atMs >= PACE_INTERVAL_MS || last.atMs > nowMs;
+  return last === undefined || nowMs - last.atMs >= PACE_INTERVAL_MS;
 }
 
 /** Returns the samples without those that are too old or of the future, so that a new one can follow them. */

@@ -128,12 +128,27 @@ test('the samples of pools that are gone are forgotten, the oldest first', async
   await expect.poll(() => Object.keys(JSON.parse(fs.readFileSync(file(), 'utf8')).content.pools as object)).toEqual(['p']);
 });
 
-test('a file that cannot be used is reported and replaced', async () => {
-  fs.writeFileSync(file(), '{"version":1,"content":{"pools":7}}');
-  const paces = await run();
-  expect(warnings).toEqual([expect.stringMatching(/paces\.json cannot be used: .*: remove it; the paces of the pools/)]);
-  live(paces, 2);
-  expect(perDay(paces)! / GIB).toBeCloseTo(2, 3);
-  await saved(8);
-  expect(perDay(await run())! / GIB).toBeCloseTo(2, 3);
+test('samples that are not of the past are dropped', async () => {
+  const content = { wallMs: clock.wallMs(), countMs: 5, pools: { p: [{ atMs: 6, usedBytes: 1 }] } };
+  fs.writeFileSync(file(), JSON.stringify({ version: 1, content }));
+  (await run()).note([pool()]);
+  await expect.poll(() => JSON.parse(fs.readFileSync(file(), 'utf8')).content.pools as object).toEqual({ p: [{ atMs: 5, usedBytes }] });
 });
+
+const TWICE = [
+  { atMs: 1, usedBytes: 0 },
+  { atMs: 1, usedBytes: 9 },
+];
+
+test.each([{ pools: 7 }, { wallMs: 1, countMs: 1, pools: { p: TWICE } }])(
+  'a file that cannot be used is reported and replaced',
+  async (content) => {
+    fs.writeFileSync(file(), JSON.stringify({ version: 1, content }));
+    const paces = await run();
+    expect(warnings).toEqual([expect.stringMatching(/paces\.json cannot be used: .*: remove it; the paces of the pools/)]);
+    live(paces, 2);
+    expect(perDay(paces)! / GIB).toBeCloseTo(2, 3);
+    await saved(8);
+    expect(perDay(await run())! / GIB).toBeCloseTo(2, 3);
+  },
+);

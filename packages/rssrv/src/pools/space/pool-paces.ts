@@ -5,14 +5,14 @@
 import { StateFile } from '@rsio/base/files/state-file';
 import type { Clock } from '@rsio/base/lib/clock';
 import { toRsError } from '@rsio/base/lib/errors';
-import { atMost, integer, list, map, object, type Of } from '@rsio/base/lib/shape';
+import { integer, map, object, type Of } from '@rsio/base/lib/shape';
 import type { Log } from '@rsio/base/log/log';
 import { type PoolState, usableBytes } from '../catalogue.ts';
-import { PACE_POOLS_MAX, PACE_SAMPLES_MAX, PACE_SET_BACK_MAX_MS } from '../limits.ts';
-import { type Growth, growthOf, isDue, kept, paceOf, type Sample, SAMPLE } from './pool-pace.ts';
+import { PACE_POOLS_MAX, PACE_SET_BACK_MAX_MS } from '../limits.ts';
+import { type Growth, growthOf, isDue, kept, paceOf, type Sample, SAMPLES } from './pool-pace.ts';
 
 /** `wallMs` and `countMs`: the wall clock and the count of time when the file was written. */
-const CONTENT = object({ wallMs: integer(), countMs: integer(), pools: map(atMost(PACE_SAMPLES_MAX, list(SAMPLE))) });
+const CONTENT = object({ wallMs: integer(), countMs: integer(), pools: map(SAMPLES) });
 const REMEDY = 'remove it; the paces of the pools are then known again after some days';
 const UNKNOWN: Growth = { weekBytes: null, monthBytes: null };
 
