@@ -17,9 +17,11 @@ export const POOL_LIST = defineCommand({
   call: { by: 'words', words: 'pool list' },
   synopsis: `pool list ${PLACE_SYNOPSIS}`,
   summary: 'lists the pools of all servers with their space',
-  details: `FREE is the room for new data, above the reserve. This client sees the pools
-that it may use; it needs the right manage in [rights] of the server. The exit
-code is 1 if no server answers.`,
+  details: `FREE is the room for new data, above the reserve. FULL is the day on which none
+is left, at the pace of the last 7 or 30 days, whichever day is earlier; - means
+that the pool does not grow, or that its pace is not known yet. This client sees
+the pools that it may use; it needs the right manage in [rights] of the server.
+The exit code is 1 if no server answers.`,
   options: { ...PLACE_OPTIONS, json: JSON_OPTION },
   json: object({
     servers: list(object({ namespace: text(), server: text(), pools: list(POOL) })),
