@@ -52,8 +52,8 @@ it('a resync, a comparison, a backup and a move are shown while they last', { ti
     await host.rsadmWell('pool', 'add', 'fast', index === 0 ? fast : await emptyPool(host), '--reserve', '0%');
   }
   await one.rsadmWell('pool', 'add', 'slow', await emptyPool(one, 'slow'), '--reserve', '0%');
-  const { serverAddresses, clientAddresses, port } = networks[1];
-  const other = `[server big-8]\naddress = ${serverAddresses[0]}\nport = ${port}\n[interface if7]\naddress = ${clientAddresses()[0]}\n`;
+  const [, second] = networks;
+  const other = `[server big-8]\naddress = ${second.serverAddresses[0]}\nport = ${second.port}\n[interface if7]\naddress = ${second.clientAddresses()[0]}\n`;
   client.writeConfig('rsiod', `${clientConfig(networks[0], { defaults: { 'resync-rate': '1m', stall: 'forever' } })}\n${other}`);
   await client.start('rsiod');
   await client.pathsUp(2, KNOWN_MS);

@@ -31,7 +31,7 @@ import { MIRROR_CREATE } from './commands/mirrors/create.ts';
 import { MIRROR_VERIFY } from './commands/mirrors/verify.ts';
 import { AUDIT } from './commands/server-volumes/audit.ts';
 import { ATTACH, DETACH } from './commands/attach.ts';
-import { SUPPORT } from './commands/support.ts';
+import { SUPPORT } from './commands/overview/support.ts';
 import { SWITCH } from './commands/switch.ts';
 import {
   APP_ADD,
@@ -49,8 +49,8 @@ import { RESTORE } from './commands/backups/restore.ts';
 import { BACKUP_RUN } from './commands/backups/run.ts';
 import { BACKUP_VERIFY } from './commands/backups/verify.ts';
 import { PEER_ADD } from './commands/namespace-file/peers.ts';
-import { IMPACT } from './commands/impact.ts';
-import { PROGRESS_COMMAND } from './commands/progress.ts';
+import { IMPACT } from './commands/overview/impact.ts';
+import { PROGRESS_COMMAND } from './commands/overview/progress.ts';
 import { WATCH } from './commands/watch/watch.ts';
 import { DOCTOR } from './commands/doctor.ts';
 import { JOIN } from './commands/join.ts';

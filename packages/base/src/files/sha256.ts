@@ -6,7 +6,7 @@ import { createReadStream } from 'node:fs';
 import { HASHED_PIECE_BYTES } from './limits.ts';
 
 /** Returns the SHA-256 in hexadecimal. `lengthBytes`: only this many bytes of the file count. `onRead`: told the length of each piece. */
-export async function sha256Of(file: string, lengthBytes = Number.POSITIVE_INFINITY, onRead?: (bytes: number) => void): Promise<string> {
+export async function sha256Of(file: string, lengthBytes: number, onRead?: (bytes: number) => void): Promise<string> {
   const hash = createHash('sha256');
   const pieces = createReadStream(file, { end: lengthBytes - 1, highWaterMark: HASHED_PIECE_BYTES });
   for await (const bytes of pieces) {

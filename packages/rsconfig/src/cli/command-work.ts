@@ -44,9 +44,11 @@ export async function withWork<T>(context: Context, said: Said, work: (counts: C
   const { clock, waiting, call } = context;
   const [counts, meter, id] = [new CommandWork(), new RateMeter(), `${said.kind} ${context.newId()}`];
   let timer: Timer | null = null;
-  let telling: Promise<unknown> | null = null;
+  let isTold = false;
+  let telling: Promise<unknown> = Promise.resolve();
   const tell = (ended: boolean): void => {
     const { doneBytes, totalBytes } = counts;
+    isTold = true;
     telling = call('progress-note', { ...said, id, doneBytes, totalBytes: totalBytes === 0 ? null : totalBytes, ended }).catch(
       () => undefined,
     );
@@ -66,7 +68,7 @@ export async function withWork<T>(context: Context, said: Said, work: (counts: C
   } finally {
     timer.cancel();
     waiting.progress?.('');
-    if (telling !== null) {
+    if (isTold) {
       await telling;
       tell(true);
       await telling;

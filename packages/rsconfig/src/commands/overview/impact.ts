@@ -6,9 +6,9 @@ import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { alignColumns, toText } from '@rsio/common/cli/table';
 import { toRsError } from '@rsio/base/lib/errors';
 import { list, object, orNull, text, word } from '@rsio/base/lib/shape';
-import { type CommandContext, defineCommand, usageError } from '../cli/context.ts';
-import { INVENTORY_WAIT_MS } from '../limits.ts';
-import { askAll, type Place, placesOf } from './server-volumes/servers.ts';
+import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
+import { INVENTORY_WAIT_MS } from '../../limits.ts';
+import { askAll, type Place, placesOf } from '../server-volumes/servers.ts';
 
 export const IMPACT = defineCommand({
   call: { by: 'words', words: 'impact' },

@@ -5,10 +5,10 @@ import { progressOfServer, progressTable } from '@rsio/api/views/progress';
 import { type Progress, PROGRESS } from '@rsio/api/views/views';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { list, object, orNull, text } from '@rsio/base/lib/shape';
-import { defineCommand } from '../cli/context.ts';
-import { INVENTORY_WAIT_MS } from '../limits.ts';
-import { PLACE_OPTIONS, PLACE_SYNOPSIS } from './server-volumes/door.ts';
-import { askAll, placesOf } from './server-volumes/servers.ts';
+import { defineCommand } from '../../cli/context.ts';
+import { INVENTORY_WAIT_MS } from '../../limits.ts';
+import { PLACE_OPTIONS, PLACE_SYNOPSIS } from '../server-volumes/door.ts';
+import { askAll, placesOf } from '../server-volumes/servers.ts';
 
 export const PROGRESS_COMMAND = defineCommand({
   call: { by: 'words', words: 'progress' },

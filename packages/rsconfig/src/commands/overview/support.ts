@@ -9,8 +9,8 @@ import { CONTROL_METHODS } from '@rsio/api/rsiod/methods';
 import { examineRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { daemonPaths } from '@rsio/common/config/root-paths';
 import { SCHEMA } from '@rsio/common/config/schema/schema';
-import { type CommandContext, defineCommand } from '../cli/context.ts';
-import { formatFindings } from '../doctor/gather/finding.ts';
+import { type CommandContext, defineCommand } from '../../cli/context.ts';
+import { formatFindings } from '../../doctor/gather/finding.ts';
 
 export const SUPPORT = defineCommand({
   ...SUPPORT_COMMAND,
@@ -73,8 +73,8 @@ function doctorPart(context: CommandContext): SupportPart {
     isSlow: true,
     collect: async () => {
       const [{ gatherFacts }, { diagnose }] = await Promise.all([
-        import('../doctor/gather/gather.ts'),
-        import('../doctor/checks/checks.ts'),
+        import('../../doctor/gather/gather.ts'),
+        import('../../doctor/checks/checks.ts'),
       ]);
       return formatFindings(diagnose(await gatherFacts({ ...context, note: () => undefined })));
     },
