@@ -180,6 +180,9 @@ export class FarmClient {
       mirrorPatienceMs: MIRROR_PATIENCE_MS,
       resyncRateBytes: 0,
       mirrorReads: 'confirmed',
+      replaceAfterMs: null,
+      spares: [],
+      verifyEveryMs: null,
       volumes: [],
       servers: this.remotes.map(({ name, address }, position) => ({ name, address, port: null, serverkey: null, position })),
     } as ClientNamespaceConfig;

@@ -12,6 +12,7 @@ import { type ProcessFigures, processFigures } from '../control/process-figures.
 import { ServerCalls } from '../control/server-calls.ts';
 import { systemPathProbes } from '../control/system-probes.ts';
 import { mirrorCommands } from '../mirrors/commands/mirror-commands.ts';
+import type { MirrorHealing } from '../mirrors/commands/healing.ts';
 import type { MirrorMoments } from '../mirrors/commands/mirror-moments.ts';
 import { VolumeNotes } from '../notes/volume-notes.ts';
 import type { AttachingPhase } from './attaching.ts';
@@ -28,6 +29,7 @@ export interface ControlPhase {
   readonly ends: Ends;
   readonly reloads: Reloads;
   readonly mirrorMoments: MirrorMoments;
+  readonly mirrorHealing: MirrorHealing;
   readonly handlers: ControlHandlers;
   /** The figures of a data process for the metrics. */
   readonly figures: () => Promise<ProcessFigures>;
@@ -53,12 +55,13 @@ export function newControl(
   });
   const ends = new Ends({ ...options, ...earlier });
   const reloads = new Reloads(options, { ...earlier, metrics, ends });
-  const { mirrorMoments, ...mirrors } = mirrorCommands({
+  const { mirrorMoments, mirrorHealing, ...mirrors } = mirrorCommands({
     clock,
     log,
     attachments,
     namespaces,
     newId: randomUUID,
+    note: (object, from, to, reason) => earlier.notifications.add(object, from, to, reason),
     elsewhere: role.processes,
   });
   const own = controlHandlers({
@@ -77,5 +80,5 @@ export function newControl(
   });
   const pause = (): Promise<void> => sleep(clock, 0);
   const figures = (): Promise<ProcessFigures> => processFigures({ clock, attachments, record, namespaces }, pause, true);
-  return { backups, metrics, ends, reloads, mirrorMoments, handlers: role.handlers(own), figures };
+  return { backups, metrics, ends, reloads, mirrorMoments, mirrorHealing, handlers: role.handlers(own), figures };
 }

@@ -71,8 +71,9 @@ export class ClientDaemon {
   /** Opens the control socket, which a data process does not have. */
   private async listen(): Promise<void> {
     const { paths, log } = this.options;
-    const { role, frontends, mirrorMoments, handlers } = this.parts;
+    const { role, frontends, mirrorMoments, mirrorHealing, handlers } = this.parts;
     mirrorMoments.start();
+    mirrorHealing.start();
     if (role.isData) return;
     try {
       this.control = await startControlServer(paths.controlSocket, CONTROL_METHODS, handlers, log);
@@ -88,10 +89,11 @@ export class ClientDaemon {
    */
   async handOver(): Promise<void> {
     const { clock, log } = this.options;
-    const { snapshots, role, mirrorMoments, attached, watcher, frontends, volumes } = this.parts;
+    const { snapshots, role, mirrorMoments, mirrorHealing, attached, watcher, frontends, volumes } = this.parts;
     await snapshots.stop();
     await role.processes?.end(OWN_METHODS.handOver, '');
     mirrorMoments.stop();
+    mirrorHealing.stop();
     attached.stop();
     watcher.stop();
     await frontends.handOver();
@@ -101,11 +103,13 @@ export class ClientDaemon {
 
   /** Detaches volumes and closes paths and sockets. Stopping takes a bounded time even if servers do not answer. */
   async stop(reason: string): Promise<void> {
-    const { ends, snapshots, role, mirrorMoments, attached, attachments, watcher, frontends, namespaces, metrics } = this.parts;
+    const { ends, snapshots, role, mirrorMoments, mirrorHealing, attached, attachments, watcher, frontends, namespaces, metrics } =
+      this.parts;
     ends.state = 'ending';
     await snapshots.stop();
     await role.processes?.end(OWN_METHODS.end, reason);
     mirrorMoments.stop();
+    mirrorHealing.stop();
     attached.stop();
     watcher.stop();
     await frontends.close();

@@ -252,12 +252,16 @@ export class AttachedMirror {
     if (this.view !== null) verifier.setView(this.view);
   }
 
-  /** The result of the last comparison; null if there was none since the mirror was attached. */
   get progress(): Progress[] {
     const verifying = progressOfVerification(this.verification);
     return [...progressOfResync(this.status), ...(verifying === null ? [] : [verifying])];
   }
 
+  get settings(): EffectiveVolume {
+    return this.ports.settings();
+  }
+
+  /** The result of the last comparison; null if there was none since the mirror was attached. */
   get verification(): VerificationView | null {
     const { verifier } = this;
     return verifier === null ? null : verificationView(this.label, verifier.report, (identity) => this.serverOf(identity));

@@ -29,6 +29,15 @@ export const GROW_RETRY_MS = 1_000;
 
 // --- mirrors/commands
 
+/** Interval at which rsiod looks whether servers of replicas are lost. A server that is back for less than this may stay unnoticed. */
+export const HEALING_LOOK_MS = 1_000;
+/** After a failure, a spare is asked again, and a former replica is removed again, after this time. */
+export const HEALING_RETRY_MS = 10 * 60_000;
+/** A replica that was replaced is removed when its server has been back for this time. */
+export const HEALED_KEEP_MS = 60 * 60_000;
+/** Maximum number of replaced replicas that rsiod remembers, to remove them. The oldest are forgotten first. */
+export const HEALED_MAX = 256;
+
 /** Longest interval at which the client asks the servers of its mirrors whether a moment of a replication is due, and the shortest one. */
 export const MOMENTS_LOOK_MAX_MS = 10_000;
 export const MOMENTS_LOOK_MIN_MS = 1_000;

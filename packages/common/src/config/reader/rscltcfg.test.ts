@@ -45,6 +45,9 @@ const POLICY = {
   mirrorPatienceMs: 1000,
   resyncRateBytes: 0,
   mirrorReads: 'confirmed',
+  replaceAfterMs: null,
+  spares: [],
+  verifyEveryMs: null,
 };
 
 describe('the sample', () => {
@@ -279,7 +282,14 @@ path = /mnt/a
 address = 10.0.0.1
 [volume c]
 `;
-    const mirror = { mirrorPatienceMs: null, resyncRateBytes: null, mirrorReads: null };
+    const mirror = {
+      mirrorPatienceMs: null,
+      resyncRateBytes: null,
+      mirrorReads: null,
+      replaceAfterMs: null,
+      spares: null,
+      verifyEveryMs: null,
+    };
     const nothing = { stall: null, attach: null, device: null, logSizeBytes: null, readonly: null, path: null, ...mirror };
     expect(parseRscltConfig(text, 'f').namespaces[0]?.volumes).toEqual([
       { name: 'a.b', stall: 'fail', attach: true, device: 'raw', logSizeBytes: 1048576, readonly: true, path: '/mnt/a', ...mirror },

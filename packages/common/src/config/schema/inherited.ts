@@ -12,6 +12,8 @@ import {
   MIRROR_PATIENCE_MAX_MS,
   MIRROR_PATIENCE_MIN_MS,
   MIRROR_PATIENCE_MS,
+  REPLACE_AFTER_MAX_MS,
+  REPLACE_AFTER_MIN_MS,
   REPLAY_LOG_BYTES,
   REPLAY_LOG_MAX_BYTES,
   RESYNC_RATE_BYTES,
@@ -21,6 +23,8 @@ import {
   STALL_MS,
   SUSPECT_AFTER_MS,
   SUSPECT_MIN_MS,
+  VERIFY_EVERY_MAX_MS,
+  VERIFY_EVERY_MIN_MS,
 } from './limits.ts';
 import * as types from './value-types.ts';
 
@@ -110,6 +114,24 @@ export const INHERITED = {
     printSize(RESYNC_RATE_BYTES),
     'resyncRateBytes',
     'Maximum bytes per second that each mirror copies to replicas that return (0: no limit)',
+  ),
+  'replace-after': ofVolume(
+    types.orOff(types.duration(REPLACE_AFTER_MIN_MS, REPLACE_AFTER_MAX_MS)),
+    'off',
+    'replaceAfterMs',
+    'How long the server of a replica may be lost before rsiod rebuilds the replica on one of the servers of `spares`',
+  ),
+  spares: ofVolume(
+    types.spareNames,
+    'none',
+    'spares',
+    'Servers on which rsiod may rebuild replicas of lost servers, the first choice first',
+  ),
+  'verify-every': ofVolume(
+    types.orOff(types.duration(VERIFY_EVERY_MIN_MS, VERIFY_EVERY_MAX_MS)),
+    'off',
+    'verifyEveryMs',
+    'Interval at which rsiod compares the replicas of an attached mirror; differences are events, and nothing is repaired',
   ),
   // `confirmed`: a READ is answered after the other servers have confirmed that this client still holds the mirror. `local`: one server alone
   // answers the READ.

@@ -150,3 +150,9 @@ export const SERVER_ADDRESSES_MAX = 64;
 /** Shortest secret of a configuration that is searched for in other texts, and shortest text of a wrong line that is taken for a secret. */
 export const SECRET_CLEANED_MIN_CHARS = 6;
 export const SECRET_LIKELY_MIN_CHARS = 12;
+
+/** A server that restarts or whose network is repaired must not be replaced, so that the least time is ten times a usual restart. */
+export const REPLACE_AFTER_MIN_MS = 60_000;
+export const REPLACE_AFTER_MAX_MS = 30 * 24 * 3_600_000;
+export const VERIFY_EVERY_MIN_MS = 3_600_000;
+export const VERIFY_EVERY_MAX_MS = 366 * 24 * 3_600_000;

@@ -279,6 +279,12 @@ export const serverNames: ValueType<readonly string[]> = plain('names', 'names o
   parseNames(text, serverNames.allowed),
 );
 
+export const spareNames: ValueType<readonly string[]> = plain(
+  'names',
+  'none, or names of servers, separated by commas or spaces',
+  (text) => (text === 'none' ? [] : serverNames.parse(text)),
+);
+
 export const uuid: ValueType<string> = plain('uuid', 'a UUID such as 2f1c9a52-7a0e-4c58-9d3b-0b6a1e4f7c21', (text) => {
   return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text) ? text.toLowerCase() : refuse('UUID', text, uuid.allowed);
 });

@@ -1,0 +1,220 @@
+// Tests the executor of healing with the clock of the test: what is announced and when, that a server that comes back begins anew, that one
+// replacement runs at a time, that a spare that refuses is passed over, and that a former replica is removed after its server has been back
+// for long enough. Also tests the comparisons at an interval.
+
+import { RsError } from '@rsio/base/lib/errors';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
+import type { MirrorView } from '@rsio/protocol/mirror/membership/interface';
+import { expect, test } from 'vitest';
+import { HEALED_KEEP_MS, HEALING_LOOK_MS, HEALING_RETRY_MS } from '../limits.ts';
+import { type HealedMirror, MirrorHealing } from './healing.ts';
+import type { MirrorServer } from './mirror-server.ts';
+
+const [MINUTE_MS, HOUR_MS] = [60_000, 3_600_000];
+const SERVERS = ['s1', 's2', 's3', 's4', 's5'];
+
+const REPORT = {
+  ...{ volume: '', isRunning: true, stopped: null, waitsFor: null, comparedBytes: 1_024, sizeBytes: 1_024 },
+  ...{ differentBytes: 512, repairedBytes: 0, ranges: [], unreadBytes: 0, unread: null },
+};
+
+interface Member {
+  readonly server: number;
+  readonly role: 'member' | 'returning';
+  readonly session: 'open' | 'none';
+}
+
+class Scene {
+  readonly clock = new FakeClock();
+  readonly away = new Set<string>();
+  readonly done: string[] = [];
+  readonly events: string[] = [];
+  members: readonly Member[] = [1, 2].map((server) => ({ server, role: 'member', session: 'open' }));
+  settings: HealedMirror['settings'] = { replaceAfterMs: HOUR_MS, spares: ['s4', 's5'], verifyEveryMs: null };
+  verification: HealedMirror['verification'] = null;
+  /** Servers that refuse a replica. */
+  readonly full = new Set<string>();
+  /** Resolves the replacement in progress; null: replacements end at once. */
+  hold: (() => void)[] | null = null;
+  readonly healing: MirrorHealing;
+  readonly mirrors: HealedMirror[];
+
+  constructor(labels: readonly string[] = ['osl:db@0']) {
+    this.mirrors = labels.map((label) => this.mirror(label));
+    this.healing = new MirrorHealing({
+      clock: this.clock,
+      log: { info: (line) => void this.done.push(line), warn: () => undefined },
+      newId: () => 'id',
+      mirrors: { all: this.mirrors },
+      namespaces: () => [{ name: 'osl', nodename: 'big-2', servers: this.servers(), unreached: [] }],
+      changes: {
+        replace: async ({ name, server, with: spare }) => {
+          this.done.push(`replace ${name} ${server} ${spare}`);
+          const { hold } = this;
+          if (hold !== null) await new Promise<void>((resolve) => hold.push(resolve));
+          if (this.full.has(spare)) throw new RsError('E_SPACE', `Pool fast of ${spare} is full`);
+          const from = Number(server.slice(1));
+          const to = { server: Number(spare.slice(1)), role: 'member', session: 'open' } as const;
+          this.members = this.members.map((one) => (one.server === from ? to : one));
+          return { mirror: undefined as never, warnings: [], left: [] };
+        },
+        detach: async ({ name, server, volume }) => {
+          this.done.push(`detach ${name} ${server} ${volume}`);
+          if (this.full.has(server)) throw new RsError('E_NO_PATH', `${server} does not answer`);
+          return { mirror: undefined as never, warnings: [], left: [] };
+        },
+      },
+      note: (label, from, to, sentence) => void this.events.push(`${label} ${from} -> ${to}: ${sentence}`),
+    });
+  }
+
+  /** Lets the time pass, with a look at each interval. */
+  async pass(ms: number): Promise<void> {
+    for (let passed = 0; passed < ms; passed += HEALING_LOOK_MS) {
+      this.clock.advance(HEALING_LOOK_MS);
+      this.healing.look();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  lose(server: number): void {
+    this.away.add(`s${server}`);
+    this.members = this.members.map((one) => (one.server === server ? { ...one, role: 'returning', session: 'none' } : one));
+  }
+
+  back(server: number): void {
+    this.away.delete(`s${server}`);
+    this.members = this.members.map((one) => (one.server === server ? { ...one, role: 'member', session: 'open' } : one));
+  }
+
+  private servers(): MirrorServer[] {
+    return SERVERS.map((name, index) => {
+      const trouble = this.away.has(name) ? new RsError('E_NO_PATH', `${name} is away`) : null;
+      return { name, serverid: index + 1, trouble } as MirrorServer;
+    });
+  }
+
+  private mirror(label: string): HealedMirror {
+    const scene = this;
+    return {
+      label,
+      volume: { namespace: 'osl', name: /:(.*)@/.exec(label)?.[1] ?? '', universe: 0 },
+      driver: { mirror: 'm', hasEnded: false },
+      get settings() {
+        return scene.settings;
+      },
+      get verification() {
+        return scene.verification;
+      },
+      get view() {
+        const replicas = scene.members.map((one) => ({ ...one, identity: `r${one.server}` }));
+        const voterSets = [[1, 2, 3].map((serverid) => ({ voter: `v${serverid}`, serverid }))];
+        return { isServing: true, isPending: false, isAllInSync: true, replicas, voterSets } as unknown as MirrorView;
+      },
+      verify: () => {
+        scene.done.push(`verify ${label}`);
+        scene.verification = { ...REPORT, volume: label };
+      },
+    };
+  }
+}
+
+test('a lost server is announced at once and replaced after its time, and its replica is removed after it has been back for long', async () => {
+  const scene = new Scene();
+  await scene.pass(HOUR_MS);
+  expect([scene.events, scene.done]).toEqual([[], []]);
+  scene.lose(2);
+  await scene.pass(MINUTE_MS);
+  expect(scene.events).toEqual(['osl:db@0 whole -> announced: Server s2 is lost: if it stays away for 1h, server s4 gets its replica']);
+  await scene.pass(HOUR_MS - 2 * MINUTE_MS);
+  expect(scene.done).toEqual([]);
+  await scene.pass(2 * MINUTE_MS);
+  expect(scene.done).toEqual(['replace db s2 s4']);
+  expect(scene.events.slice(1).map((one) => one.split(': ')[0])).toEqual([
+    'osl:db@0 announced -> rebuilding',
+    'osl:db@0 rebuilding -> replaced',
+  ]);
+  await scene.pass(HOUR_MS);
+  scene.away.delete('s2');
+  await scene.pass(HEALED_KEEP_MS / 2);
+  scene.away.add('s2');
+  await scene.pass(MINUTE_MS);
+  scene.away.delete('s2');
+  await scene.pass(HEALED_KEEP_MS - MINUTE_MS);
+  expect(scene.done).toHaveLength(1);
+  await scene.pass(2 * MINUTE_MS);
+  expect(scene.done.slice(1)).toEqual(['detach db s2 true']);
+  await scene.pass(HOUR_MS);
+  expect(scene.done).toHaveLength(2);
+});
+
+test('a server that comes and goes is never replaced', async () => {
+  const scene = new Scene();
+  for (let round = 0; round < 5; round++) {
+    scene.lose(2);
+    await scene.pass(HOUR_MS - MINUTE_MS);
+    scene.back(2);
+    await scene.pass(HEALING_LOOK_MS);
+  }
+  expect(scene.done).toEqual([]);
+  expect(scene.events.map((one) => one.split(': ')[0])).toEqual(
+    Array.from({ length: 5 }, () => ['osl:db@0 whole -> announced', 'osl:db@0 announced -> called off']).flat(),
+  );
+});
+
+test('one replacement runs at a time, also for several mirrors', async () => {
+  const scene = new Scene(['osl:db@0', 'osl:www@0']);
+  scene.hold = [];
+  scene.lose(2);
+  await scene.pass(2 * HOUR_MS);
+  expect(scene.done).toEqual(['replace db s2 s4']);
+});
+
+test('a spare that refuses is passed over, is asked again later, and the refusal is an event', async () => {
+  const scene = new Scene();
+  scene.full.add('s4').add('s5');
+  scene.lose(2);
+  await scene.pass(HOUR_MS + MINUTE_MS);
+  expect(scene.done).toEqual(['replace db s2 s4', 'replace db s2 s5']);
+  expect(scene.events.join('\n')).toMatch(
+    /rebuilding -> failed: Server s4 did not get the replica of s2: Pool fast of s4 is full; it is tried/,
+  );
+  expect(scene.events.at(-1)).toMatch(/announced -> waiting: Server s2 is lost, and its replica is not rebuilt yet: no spare is connected/);
+  scene.full.clear();
+  await scene.pass(HEALING_RETRY_MS);
+  expect(scene.done.slice(2)).toEqual(['replace db s2 s4']);
+});
+
+test('most servers away is said once, and nothing is rebuilt', async () => {
+  const scene = new Scene();
+  for (const server of [2, 3, 4]) scene.lose(server);
+  await scene.pass(3 * HOUR_MS);
+  expect(scene.done).toEqual([]);
+  expect(scene.events.filter((one) => one.includes('its own network may be at fault'))).toHaveLength(1);
+});
+
+test('replicas are compared at the interval, and a difference is an event', async () => {
+  const scene = new Scene();
+  scene.settings = { ...scene.settings, verifyEveryMs: 2 * HOUR_MS };
+  await scene.pass(2 * HOUR_MS + MINUTE_MS);
+  expect(scene.done).toEqual(['verify osl:db@0']);
+  await scene.pass(HOUR_MS);
+  scene.verification = { ...REPORT, isRunning: false };
+  await scene.pass(MINUTE_MS);
+  expect(scene.events).toEqual([
+    'osl:db@0 compared -> different: 512 differ between replicas: rsconfig mirror verify osl:db@0 shows where',
+  ]);
+  await scene.pass(2 * HOUR_MS);
+  scene.verification = { ...REPORT, isRunning: false, differentBytes: 0 };
+  await scene.pass(MINUTE_MS);
+  expect(scene.done).toEqual(['verify osl:db@0', 'verify osl:db@0', 'The replicas of osl:db@0 are equal (1.0K compared)']);
+});
+
+test('after the stop, nothing is looked at', () => {
+  const scene = new Scene();
+  scene.healing.start();
+  scene.healing.stop();
+  scene.lose(2);
+  scene.clock.advance(3 * HOUR_MS);
+  expect([scene.events, scene.done]).toEqual([[], []]);
+});
