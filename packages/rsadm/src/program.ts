@@ -70,7 +70,10 @@ export async function rsadm(
     configFile,
     root,
     out,
-    note,
+    note: (sentence) => {
+      waiting.progress?.('');
+      note(sentence);
+    },
   } satisfies Parameters<typeof command.run>[0];
   return command.run(context, invocation.values, words);
 }

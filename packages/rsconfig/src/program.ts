@@ -53,6 +53,13 @@ export async function rsconfig(
   const paths = rsiodPaths(invocation.root);
   const appSocket = daemonPaths(invocation.root, 'rsapp').controlSocket;
   const { out, note, report } = invocation;
+  // What is said stands above the progress line.
+  const above =
+    (say: (text: string) => void) =>
+    (text: string): void => {
+      ports.waiting.progress?.('');
+      say(text);
+    };
   const ended = new AbortController();
   const { signal } = ended;
   const running = command.run(
@@ -64,9 +71,9 @@ export async function rsconfig(
       ...ports,
       paths,
       configFile: paths.configFile,
-      out,
-      note,
-      report,
+      out: above(out),
+      note: above(note),
+      report: (code, message) => above(() => report(code, message))(''),
     },
     invocation.values,
     words,

@@ -10,6 +10,8 @@ type Paced = Pick<PoolView, 'pace'>;
 const DAY_MS = 24 * 60 * 60 * 1_000;
 /** Length of a date at the beginning of a formatted time. */
 const DATE_CHARS = 10;
+/** A later day is not said: it would be a guess, and another machine may tell any number. */
+const FAR_MS = 100 * 365 * DAY_MS;
 /** A pool that is full within this time at the pace of the last 7 days needs an administrator. */
 const SOON_MS = 7 * DAY_MS;
 
@@ -20,7 +22,7 @@ export function fullInMs({ pace }: Paced): { readonly week: number | null; reado
 
 /** Returns the day on which the pool is full, such as `2026_12_08`; `-` if `inMs` is null. */
 export function dayText(inMs: number | null, nowMs: number): string {
-  return inMs === null ? '-' : formatTime(nowMs + inMs).slice(0, DATE_CHARS);
+  return inMs === null || inMs > FAR_MS ? '-' : formatTime(nowMs + inMs).slice(0, DATE_CHARS);
 }
 
 /** Returns the earlier of the days on which the pool is full at its two paces. */
@@ -31,7 +33,7 @@ export function fullDay(pool: Paced, nowMs: number): string {
 /** Returns a text such as `in 12 days`; null if the pool does not grow, or is not known to. */
 export function fullInText(pool: Paced): string | null {
   const inMs = soonestMs(fullInMs(pool));
-  if (inMs === null) return null;
+  if (inMs === null || inMs > FAR_MS) return null;
   return inMs < DAY_MS ? 'in less than a day' : `in ${plural(Math.floor(inMs / DAY_MS), 'day')}`;
 }
 

@@ -2,7 +2,7 @@
 // pages and the metrics take it from here. Pure. Invariant: what is not known, such as a whole size or a rate, is null and never a guess.
 
 import type { AttachedMirrorView, VerificationView } from './mirror-views.ts';
-import type { JobView, Progress, ReplicationView } from './views.ts';
+import { type JobView, type Progress, type ReplicationView, type Work, WORKS } from './views.ts';
 import { alignColumns, toText } from '@rsio/common/cli/table';
 import { shownSize } from '@rsio/base/lib/units';
 import { nameInUniverse } from '@rsio/base/lib/volume-name';
@@ -91,9 +91,28 @@ export function progressOfServer(jobs: readonly JobView[], replications: readonl
   return [...jobs.map(progressOfJob), ...replications.map(progressOfReplication)].filter((one) => one !== null);
 }
 
+/** The sums of each kind of work that is in progress, for metrics. `sizeBytes`: of the works whose whole is known. */
+export interface KindProgress {
+  readonly kind: Work;
+  readonly works: number;
+  readonly waiting: number;
+  readonly doneBytes: number;
+  readonly sizeBytes: number;
+}
+
+export function progressByKind(all: readonly Progress[]): KindProgress[] {
+  return WORKS.flatMap((kind) => {
+    const of = all.filter((one) => one.kind === kind);
+    if (of.length === 0) return [];
+    const sum = (value: (one: Progress) => number): number => of.reduce((total, one) => total + value(one), 0);
+    const waiting = of.filter(({ state }) => state === 'waiting').length;
+    return [{ kind, works: of.length, waiting, doneBytes: sum((one) => one.doneBytes), sizeBytes: sum((one) => one.totalBytes ?? 0) }];
+  });
+}
+
 /** Done share in whole percent, rounded down; null if the whole is not known. */
 export function percentOf({ doneBytes, totalBytes }: Pick<Progress, 'doneBytes' | 'totalBytes'>): number | null {
-  return totalBytes === null ? null : Math.floor((doneBytes / totalBytes) * 100);
+  return totalBytes === null || totalBytes === 0 ? null : Math.floor((doneBytes / totalBytes) * 100);
 }
 
 /** Returns a text such as `42 %, 1.2G of 3.0G, 110.0M/s, 17 s left`; without the percentage if `isBare`. */

@@ -81,3 +81,12 @@ test('secrets are found in each form, also where one begins another', () => {
   expect(clean('tiny text')).toBe('tiny text');
   expect(cleanerOf([])('text')).toBe('text');
 });
+
+test.each([`[clients ${SECRET}]\n`, `[pool ${SECRET}]\n`, `[web1 ${SECRET}]\n`, `[peer ${SECRET}$]\n`, `${SECRET}\n[clients]\n`])(
+  'a key in the place of a header is left out, and messages are cleaned of it: %#',
+  (text) => {
+    const { text: shown, secrets } = openConfig(text, SCHEMA.rssrvcfg, false);
+    expect(shown).not.toContain(SECRET);
+    expect(cleanerOf(secrets)(JSON.stringify(examineRssrvConfig(text, 'f').problems))).not.toContain(SECRET.slice(0, 12));
+  },
+);

@@ -26,10 +26,13 @@ const BLANK: Shown = { line: '', secrets: [] };
 export function openConfig(text: string, schema: FileSchema, isFaultless: boolean): OpenConfig {
   const { lines, preamble, sections } = parseIni(text);
   const shown = new Map<number, Shown>();
-  for (const { line } of preamble) shown.set(line, leftOut([]));
+  for (const { line, text: words } of preamble) shown.set(line, leftOut(likely(...words.split(/[\s=]+/))));
   for (const section of sections) {
     const entry = Object.hasOwn(schema, section.type) ? schema[section.type] : undefined;
-    shown.set(section.line, { line: headerOf(section, entry), secrets: [] });
+    const header = headerOf(section, entry, isFaultless);
+    // A message about a header with a fault quotes it.
+    const words = header.includes(LEFT_OUT) ? (lines[section.line - 1]?.raw ?? '').split(/[\s[\]]+/) : [];
+    shown.set(section.line, { line: header, secrets: likely(...words) });
     for (const content of section.contents) shown.set(content.line, contentOf(content, entry, isFaultless));
   }
   const all = lines.map(({ raw }, index) => shown.get(index + 1) ?? (raw.trim() === '' ? BLANK : commentOf(raw, schema)));
@@ -45,10 +48,10 @@ function likely(...texts: readonly string[]): string[] {
   return texts.filter(({ length }) => length >= SECRET_LIKELY_MIN_CHARS);
 }
 
-function headerOf({ type, name, fault }: IniSection, entry: SectionEntry | undefined): string {
+function headerOf({ type, name, fault }: IniSection, entry: SectionEntry | undefined, isFaultless: boolean): string {
   if (entry === undefined || fault !== null) return `# ${LEFT_OUT}: a header with a fault`;
   if (name === null) return `[${type}]`;
-  return `[${type} ${isName(name) ? name : LEFT_OUT}]`;
+  return `[${type} ${isFaultless && isName(name) ? name : LEFT_OUT}]`;
 }
 
 function contentOf({ text, key, value }: IniContent, section: SectionEntry | undefined, isFaultless: boolean): Shown {

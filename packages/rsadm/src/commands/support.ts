@@ -31,10 +31,10 @@ export const SUPPORT = defineCommand({
         (method) => context.call(method, (method === 'audit' ? { limit: AUDIT_ENTRIES_MAX } : {}) as never),
       ),
       snapshotsPart(context),
-      logPart('rssrv', paths, context.clock),
+      logPart('rssrv', paths, context.clock, secrets),
       metricsPart(config === null ? undefined : config.server.metrics),
     ];
-    return runSupport(context, given, { host: context.machine.hostName, parts, secrets });
+    return runSupport(context, given, { host: context.machine.hostName, parts, secrets: secrets ?? [] });
   },
 });
 
@@ -42,11 +42,12 @@ function snapshotsPart({ call }: AdmContext): SupportPart {
   return {
     file: 'state/snapshots.json',
     about: `The snapshots of at most ${SUPPORT_VOLUMES_MAX} volumes`,
-    collect: async () => {
+    collect: async (signal) => {
       const { volumes } = await call('volume-list', { pool: null });
       const shown = [];
       for (const { name, universe, snapshots } of volumes)
-        if (snapshots > 0 && shown.length < SUPPORT_VOLUMES_MAX) shown.push(await call('volume-show', { name, universe }));
+        if (snapshots > 0 && shown.length < SUPPORT_VOLUMES_MAX && !signal.aborted)
+          shown.push(await call('volume-show', { name, universe }));
       return `${JSON.stringify(shown, null, 2)}\n`;
     },
   };

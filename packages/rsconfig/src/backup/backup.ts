@@ -57,6 +57,8 @@ async function backUpTo(context: Context, snapshot: AttachmentView, request: Bac
   const file = backupFile(request.directory, named, ownName);
   const sizeBytes = snapshot.blocks * snapshot.blockSizeBytes;
   const baseFile = request.since === null ? null : backupFile(request.directory, named, request.since);
+  if (baseFile === null) work.plan(sizeBytes);
+  if (request.verifies) work.plan(sizeBytes);
   const below = baseFile === null ? null : await readChain(baseFile, false);
   if (below !== null) await checkBase(context, below, request);
   const baseId = below?.records[0]?.snapshotId ?? null;

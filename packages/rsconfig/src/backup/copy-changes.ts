@@ -29,12 +29,12 @@ export async function changedPieces(source: Pick<Source, 'sizeBytes' | 'status'>
 }
 
 /** Copies the changed ranges from `source` to `target`, and flushes `target`. Returns their length in bytes. Throws E_SYSTEM. */
-export async function copyChanges(source: Source, target: Target, work: Pick<CommandWork, 'more' | 'add'> | null = null): Promise<number> {
+export async function copyChanges(source: Source, target: Target, work: Pick<CommandWork, 'plan' | 'add'> | null = null): Promise<number> {
   if (target.sizeBytes < source.sizeBytes)
     throw new RsError('E_SYSTEM', `The backup has ${target.sizeBytes} bytes, less than the ${source.sizeBytes} of the snapshot`);
   const pieces = await changedPieces(source);
   const changedBytes = pieces.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
-  work?.more(changedBytes);
+  work?.plan(changedBytes);
   await severalAtOnce(pieces, PIECES_AT_ONCE, async ({ offsetBytes, lengthBytes }) => {
     const bytes = await source.read(offsetBytes, lengthBytes);
     const isZero = bytes.equals(Buffer.alloc(lengthBytes));

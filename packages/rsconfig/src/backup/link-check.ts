@@ -64,7 +64,6 @@ export class LinkCheck {
     if (record === null || record.sha256 === null) return null;
     if (this.trustsStamps && record.stamp === (await stampOf(file))) return null;
     const { work } = this;
-    work?.more((await lstat(file)).size);
     return (await factsOf(file, (bytes) => work?.add(bytes))).sha256 === record.sha256
       ? null
       : `${file} has another content than when it was made, so that the backups on it are lost: bring the former file back, or make a full backup`;

@@ -6,6 +6,7 @@ import type { GateFrontends } from '../frontends/gate-frontends.ts';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import type { AoeGateView, BackupView, GateView, PathStats } from '@rsio/api/rsiod/methods';
 import type { AttachedMirrorView } from '@rsio/api/views/mirror-views';
+import { progressByKind } from '@rsio/api/views/progress';
 import type { Progress } from '@rsio/api/views/views';
 import { PATH_STATES } from '@rsio/base/lib/path-states';
 import { printEndpoint } from '@rsio/base/lib/units';
@@ -97,13 +98,12 @@ export class ClientMetrics {
     }
     for (const { namespace, atMs, ...volume } of this.ports.backups.list)
       out.add('rsio_client_volume_last_backup_timestamp_seconds', atMs / MS_PER_SECOND, namespace, nameInUniverse(volume));
-    for (const { id, kind, state, doneBytes, totalBytes } of [
-      ...figures.volumes.flatMap(({ progress }) => progress),
-      ...this.ports.works.list,
-    ]) {
-      out.add('rsio_client_progress_done_bytes', doneBytes, kind, id);
-      out.add('rsio_client_progress_size_bytes', totalBytes, kind, id);
-      out.add('rsio_client_progress_waits', Number(state === 'waiting'), kind, id);
+    const progress = [...figures.volumes.flatMap((volume) => volume.progress), ...this.ports.works.list];
+    for (const { kind, works, waiting, doneBytes, sizeBytes } of progressByKind(progress)) {
+      out.add('rsio_client_progress_works', works, kind);
+      out.add('rsio_client_progress_waiting_works', waiting, kind);
+      out.add('rsio_client_progress_done_bytes', doneBytes, kind);
+      out.add('rsio_client_progress_size_bytes', sizeBytes, kind);
     }
     for (const volume of figures.volumes) {
       addVolume(out, volume);

@@ -4,8 +4,6 @@
 import { counter, gauge, histogram } from '@rsio/common/metrics/metric-table';
 
 const PATH = ['namespace', 'server', 'interface', 'path'] as const;
-/** `work`: what stays the same while the work lasts. */
-const WORK = ['kind', 'work'] as const;
 const VOLUME = ['namespace', 'volume'] as const;
 const REPLICA = ['namespace', 'volume', 'server'] as const;
 
@@ -83,9 +81,10 @@ export const CLIENT_METRICS = {
   rsio_client_mirror_replica_connected: gauge('1 if this client has a session with the replica on this server', ...REPLICA),
   rsio_client_mirror_resync_left_bytes: gauge('Bytes that are still to be copied to the replica; absent if it lacks nothing', ...REPLICA),
   rsio_client_mirror_resync_bytes_per_second: gauge('Rate at which data is copied to the replica; absent if nothing is copied', ...REPLICA),
-  rsio_client_progress_done_bytes: gauge('What is done of a resync, a comparison of a mirror or a backup', ...WORK),
-  rsio_client_progress_size_bytes: gauge('How much there is to do; absent if it is not known', ...WORK),
-  rsio_client_progress_waits: gauge('1 if the work waits for something that rsconfig progress names', ...WORK),
+  rsio_client_progress_works: gauge('Works of this kind that are in progress: resyncs, comparisons of mirrors and backups', 'kind'),
+  rsio_client_progress_waiting_works: gauge('Those that wait for something, which rsconfig progress names', 'kind'),
+  rsio_client_progress_done_bytes: gauge('What is done of these works together', 'kind'),
+  rsio_client_progress_size_bytes: gauge('Size of these works together, as far as it is known', 'kind'),
   rsio_client_volume_last_backup_timestamp_seconds: gauge(
     'When the last backup of the volume was complete, in seconds since 1970',
     ...VOLUME,

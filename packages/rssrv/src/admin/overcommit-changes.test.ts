@@ -5,10 +5,10 @@ import { systemClock } from '@rsio/base/lib/clock';
 import type { Overcommit } from '@rsio/common/config/schema/types';
 import { expect, test } from 'vitest';
 import { decideCopy } from '../jobs/copies/copy-rules.ts';
-import { decideImage } from '../jobs/images/image-rules.ts';
+import { decideImage, decideRefresh } from '../jobs/images/image-rules.ts';
 import { decideMove } from '../jobs/moves/move-rules.ts';
 import { LOCAL_ASKER } from '../pools/asker.ts';
-import { findVolume } from '../pools/catalogue.ts';
+import { findVolume, promisedBytes } from '../pools/catalogue.ts';
 import { FollowerVerbs } from '../replication/followers/follower-verbs.ts';
 import { CopyScene } from '../testing/copy-scene.ts';
 import { DB, directory, MIB, scenes, usePoolDirectory } from '../testing/pool-directory.ts';
@@ -75,7 +75,6 @@ const CHANGES: Readonly<Record<string, (scene: PoolScene) => unknown>> = {
       LOCAL_ASKER,
       0,
     ),
-  'a follower whose source has grown': follow,
 };
 
 test.each(Object.entries(CHANGES))('a pool that refuses overcommit refuses: %s', async (_, change) => {
@@ -96,6 +95,13 @@ test.each(Object.entries(CHANGES).filter(([name]) => !name.includes('thick')))('
   const scene = await opened('warn');
   await change(scene);
 });
+
+test.each(['refuse', 'warn'] as const)(
+  'a follower grows with its source in a pool with overcommit = %s, so that its replication goes on',
+  async (overcommit) => {
+    await follow(await opened(overcommit));
+  },
+);
 
 test('a pool that refuses overcommit permits what promises nothing more, although it promises too much already', async () => {
   const scene = await opened('warn');
@@ -128,4 +134,31 @@ test.each(['warn', 'allow'] as const)('a job that makes its pool promise too muc
     'The volumes of pool slow may grow to 4m, and it has 3.0m above its reserve: when it is full, writes wait until there is space';
   const warning = overcommit === 'warn' ? text : undefined;
   expect([copied, small, moved].map(({ job }) => job.overcommit)).toEqual([warning, undefined, warning]);
+});
+
+test('images that are refreshed together promise together', async () => {
+  const scene = await opened('warn');
+  const { verbs, images } = scene;
+  const big = { name: 'big', universe: 0 };
+  for (const [volume, sizeBytes] of [
+    [DB, 2 * MIB],
+    [big, 3 * MIB],
+  ] as const) {
+    await images.image(volume, 1, LOCAL_ASKER, null);
+    await verbs.grow(volume, sizeBytes, LOCAL_ASKER, null);
+  }
+  await scene.pools.measure();
+  const [fast] = scene.pools.states;
+  // One image more fits, and not both.
+  const reserve = 1 - (promisedBytes(fast!) + 1.5 * MIB) / fast!.space!.totalBytes;
+  await (await scene.pools.prepare(scene.configs.map((config) => ({ ...config, overcommit: 'refuse', reserve })))).commit();
+  const refresh = (...names: readonly string[]): unknown =>
+    decideRefresh(
+      verbs.catalogue,
+      names.map((name) => ({ name, universe: 1 })),
+      LOCAL_ASKER,
+      verbs.stamp(null),
+    );
+  for (const name of ['db', 'big']) expect(() => refresh(name)).not.toThrow();
+  expect(() => refresh('db', 'big')).toThrow(/would promise/);
 });

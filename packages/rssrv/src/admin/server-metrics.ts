@@ -3,7 +3,7 @@
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { fullInMs } from '@rsio/api/views/capacity';
-import { progressOfServer } from '@rsio/api/views/progress';
+import { progressByKind, progressOfServer } from '@rsio/api/views/progress';
 import type { JobView, PoolView, ReplicationView } from '@rsio/api/views/views';
 import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
 import { usageOf } from '@rsio/base/daemon/process-facts';
@@ -96,10 +96,11 @@ export class ServerMetrics {
     this.addCounts(out);
     const replications = this.ports.replications();
     for (const one of replications) addReplication(out, one);
-    for (const { id, kind, state, doneBytes, totalBytes } of progressOfServer(this.ports.jobs.views, replications)) {
-      out.add('rsio_server_progress_done_bytes', doneBytes, kind, id);
-      out.add('rsio_server_progress_size_bytes', totalBytes, kind, id);
-      out.add('rsio_server_progress_waits', state === 'waiting', kind, id);
+    for (const { kind, works, waiting, doneBytes, sizeBytes } of progressByKind(progressOfServer(this.ports.jobs.views, replications))) {
+      out.add('rsio_server_progress_works', works, kind);
+      out.add('rsio_server_progress_waiting_works', waiting, kind);
+      out.add('rsio_server_progress_done_bytes', doneBytes, kind);
+      out.add('rsio_server_progress_size_bytes', sizeBytes, kind);
     }
     this.addProcesses(out);
     for (const volume of server.config().volumes) {

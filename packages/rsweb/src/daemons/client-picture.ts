@@ -53,7 +53,7 @@ export function clientPart(facts: ClientFacts, machine: string, meters: Meters):
     mirrors: facts.status.mirrors.map((one) => mirrorOf(one, facts, client, ids)),
     applications: [],
     works: facts.progress.map(({ goesOn: _goesOn, ...one }) => {
-      return { ...one, id: workId(client, one.id), server: null, client, job: null, limitBytes: null };
+      return { ...one, id: workId('client', client, one.id), server: null, client, job: null, limitBytes: null };
     }),
     replications: [],
     gates: gatesOf(facts.gates, client),
@@ -63,7 +63,7 @@ export function clientPart(facts: ClientFacts, machine: string, meters: Meters):
 }
 
 function gatesOf({ gates, aoe }: ClientFacts['gates'], client: string): Gate[] {
-  const idOf = (name: string): string => workId(client, `gate ${name}`);
+  const idOf = (name: string): string => workId('client', client, `gate ${name}`);
   return [
     ...gates.map(({ name, protocol, listening, hosts, volumes, trouble }): Gate => {
       const missing = volumes.flatMap(({ label, why }) => (why === null ? [] : [`${label}: ${why}`]));

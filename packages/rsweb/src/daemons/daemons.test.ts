@@ -99,15 +99,19 @@ describe('a server', () => {
       replications: [replication({ state: 'failing' })],
     });
     const part = serverPart(facts, 'm', new Meters());
-    expect(part.works).toMatchObject([{ id: 'big-9:job 7', kind: 'move', server: 'big-9', client: null, job: '7', limitBytes: 5 }]);
-    expect(part.replications).toMatchObject([{ id: 'big-9:r', server: 'big-9', volumes: 'oracle@0', state: 'failing', backlogBytes: 0 }]);
+    expect(part.works).toMatchObject([{ id: 'server:big-9:job 7', kind: 'move', server: 'big-9', client: null, job: '7', limitBytes: 5 }]);
+    expect(part.replications).toMatchObject([
+      { id: 'server:big-9:r', server: 'big-9', volumes: 'oracle@0', state: 'failing', backlogBytes: 0 },
+    ]);
     const known = { kind: 'backup', name: 'osl:db@0', about: '', waitsFor: null, state: 'running', goesOn: false } as const;
     const amount = { doneBytes: 1, totalBytes: 2, bytesPerSecond: 1, leftMs: 1_000 };
     const aoe = { name: 'old', interface: 'eth1', shelf: 3, hosts: [], volumes: [{ label: 'osl:db@0' }], trouble: 'eth1 is down' };
     const gates = { gates: [], aoe: [aoe] } as unknown as ClientFacts['gates'];
     const client = clientPart(clientFacts([{}], { progress: [{ ...known, id: 'backup 1', ...amount }], gates }), 'm', new Meters());
-    expect(client.works).toMatchObject([{ id: 'big-2:backup 1', client: 'big-2', server: null, job: null }]);
-    expect(client.gates).toMatchObject([{ id: 'big-2:gate old', protocol: 'aoe', listening: ['eth1, shelf 3'], trouble: 'eth1 is down' }]);
+    expect(client.works).toMatchObject([{ id: 'client:big-2:backup 1', client: 'big-2', server: null, job: null }]);
+    expect(client.gates).toMatchObject([
+      { id: 'client:big-2:gate old', protocol: 'aoe', listening: ['eth1, shelf 3'], trouble: 'eth1 is down' },
+    ]);
   });
 
   test('that is well has no findings, and its pools are those of the picture', () => {

@@ -88,7 +88,7 @@ function worksOf({ jobs, replications }: ServerFacts, server: string): Work[] {
     const job = jobs.find(({ id }) => progress.id === `job ${id}`) ?? null;
     return {
       ...progress,
-      id: workId(server, progress.id),
+      id: workId('server', server, progress.id),
       server,
       client: null,
       job: job?.id ?? null,
@@ -101,7 +101,7 @@ function replicationOf(view: ReplicationView, server: string): Replication {
   const { id, direction, peer, state, text, everyMs, ageMs, doneBytes, totalBytes, volumes } = view;
   const names = volumes.map(nameInUniverse).join(', ') || '-';
   const backlogBytes = Math.max(0, totalBytes - doneBytes);
-  return { id: workId(server, id), server, direction, peer, state, text, everyMs, ageMs, volumes: names, backlogBytes };
+  return { id: workId('server', server, id), server, direction, peer, state, text, everyMs, ageMs, volumes: names, backlogBytes };
 }
 
 interface MeteredFlow {

@@ -24,9 +24,9 @@ export function applicationId(reporter: string, name: string): string {
   return `${reporter}:${name}`;
 }
 
-/** Returns the id of a work, a replication or a gate of the server or client `reporter`. */
-export function workId(reporter: string, id: string): string {
-  return `${reporter}:${id}`;
+/** Returns the id of a work, a replication or a gate of the server or client `reporter`. A server and a client may have the same name. */
+export function workId(by: 'server' | 'client', reporter: string, id: string): string {
+  return `${by}:${reporter}:${id}`;
 }
 
 /** Returns the id of a volume in a picture. `id`: the volume's own id; null if the server has not assigned an id yet. */

@@ -67,11 +67,13 @@ describe('a picture of another machine', () => {
     const source = { source: 'source far', isOwn: false, picture: sample };
     const machine = (id: string): { machine: string } => ({ machine: id });
     const servers = sample.servers.map((one) => ({ ...one, ...(one.id === 'atlas' ? machine('atlas') : { machine: null }) }));
-    const clients = sample.clients.map((one) => ({ ...one, machine: null }));
+    const clients = sample.clients.map((one) => (one.id === 'db-01' ? { ...one, machine: 'db-01' } : { ...one, machine: null }));
     const [part] = heard([{ ...source, picture: { ...sample, servers, clients } }]).parts;
-    expect(part?.works.map(({ id }) => id)).toEqual(['atlas:job 7']);
-    expect(part?.replications.map(({ id }) => id)).toEqual(['atlas:r-0']);
-    expect(part?.gates).toEqual([]);
+    expect(part?.works.map(({ id }) => id)).toEqual(['server:atlas:job 7', 'client:db-01:resync osl:mail-004@0 rhea']);
+    expect(part?.replications.map(({ id }) => id)).toEqual(['server:atlas:r-0']);
+    expect(part?.gates.map(({ id }) => id)).toEqual(['client:db-01:gate esx']);
+    const others = { ...sample, servers, clients: sample.clients.map((one) => ({ ...one, machine: null })) };
+    expect(heard([{ ...source, picture: others }]).parts[0]).toMatchObject({ works: [{ server: 'atlas' }], gates: [] });
     const forged = sample.works.map((one) => ({ ...one, id: `rhea:${one.id}` }));
     expect(heard([{ ...source, picture: { ...sample, servers, clients, works: forged } }]).parts[0]?.works).toEqual([]);
   });

@@ -169,21 +169,21 @@ class Hearing {
     return works.slice(0, SOURCE_WORKS_MAX).flatMap((work): Work[] => {
       const { server, client } = work;
       if (server !== null) return this.ofServer({ ...work, server }).map((one) => ({ ...one, client: null }));
-      const isOwn = client !== null && this.ownClients.has(client) && work.id.startsWith(workId(client, ''));
+      const isOwn = client !== null && this.ownClients.has(client) && work.id.startsWith(workId('client', client, ''));
       return isOwn ? [{ ...work, job: null }] : [];
     });
   }
 
   /** Returns what a server of this source reports under the name that the server has here. */
   private ofServer<T extends { readonly id: string; readonly server: string }>(one: T): T[] {
-    const prefix = workId(one.server, '');
+    const prefix = workId('server', one.server, '');
     if (!this.ownServers.has(one.server) || !one.id.startsWith(prefix)) return [];
     const server = this.serverName(one.server);
-    return [{ ...one, server, id: workId(server, one.id.slice(prefix.length)) }];
+    return [{ ...one, server, id: workId('server', server, one.id.slice(prefix.length)) }];
   }
 
   private gates(gates: readonly Gate[]): Gate[] {
-    const isOwn = ({ id, client, name }: Gate): boolean => this.ownClients.has(client) && id === workId(client, `gate ${name}`);
+    const isOwn = ({ id, client, name }: Gate): boolean => this.ownClients.has(client) && id === workId('client', client, `gate ${name}`);
     return gates.slice(0, SOURCE_WORKS_MAX).filter(isOwn);
   }
 

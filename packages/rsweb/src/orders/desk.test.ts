@@ -179,7 +179,7 @@ describe('an order', () => {
     ['job-limit', { limit: '100m' }, 'copies at most 100m in a second', { limitBytes: 100 * 1024 ** 2 }],
     ['job-limit', { limit: 'none' }, 'copies without limit', { limitBytes: null }],
   ])('%s goes to the job: %j', async (name, fields, done, params) => {
-    const work = prepare(name, { work: 'atlas:job 7', ...fields });
+    const work = prepare(name, { work: 'server:atlas:job 7', ...fields });
     expect(work).toMatchObject({ object: 'job 7', done: `Job 7 ${done}`, href: '/server/atlas' });
     await work?.run(ANNA);
     const [method, text] = /^(\S+) (.*)$/.exec(asked[0] ?? '')?.slice(1) ?? [];
@@ -205,9 +205,9 @@ describe('an order', () => {
     ['volume-stop', { volume: far?.id ?? '' }, /is not on this machine/],
     ['volume-set', { volume: here?.id ?? '' }, /No setting is given/],
     ['client-kick', { client: 'nobody' }, /no such client any more/],
-    ['job-cancel', { work: 'atlas:job 9' }, /no such job any more/],
-    ['job-cancel', { work: 'db-01:resync osl:mail-004@0 rhea' }, /is no job of a server/],
-    ['job-limit', { work: 'atlas:job 7', limit: 'much' }, /size/],
+    ['job-cancel', { work: 'server:atlas:job 9' }, /no such job any more/],
+    ['job-cancel', { work: 'client:db-01:resync osl:mail-004@0 rhea' }, /is no job of a server/],
+    ['job-limit', { work: 'server:atlas:job 7', limit: 'much' }, /size/],
     ['volume-create', { server: 'none', name: 'a', size: '1g' }, /no such server any more/],
   ])('%s is refused before a daemon is asked: %j', (name, fields, trouble) => {
     expect(() => prepare(name, fields)).toThrow(trouble);

@@ -334,8 +334,8 @@ function worksOf(isWell: boolean): Work[] {
   const running = { state: 'running', waitsFor: null, doneBytes: 6 * GIB, totalBytes: 20 * GIB, bytesPerSecond: 110 * MIB } as const;
   const waiting = { state: 'waiting', doneBytes: 0, totalBytes: null, bytesPerSecond: 0, leftMs: null, limitBytes: null } as const;
   return [
-    { id: 'atlas:job 7', ...move, ...running, leftMs: 130_000, limitBytes: 120 * MIB },
-    ...(isWell ? [] : [{ id: 'db-01:resync osl:mail-004@0 rhea', ...resync, ...waiting, waitsFor: 'server rhea' }]),
+    { id: 'server:atlas:job 7', ...move, ...running, leftMs: 130_000, limitBytes: 120 * MIB },
+    ...(isWell ? [] : [{ id: 'client:db-01:resync osl:mail-004@0 rhea', ...resync, ...waiting, waitsFor: 'server rhea' }]),
   ];
 }
 
@@ -343,9 +343,9 @@ function replicationAt(index: number, direction: Replication['direction'], isWel
   const server = SERVER_NAMES[index] ?? '';
   const about = { direction, peer: direction === 'out' ? 'berlin' : 'paris', volumes: 'web-002@0, wiki-005@0', everyMs: 300_000 };
   return isWell
-    ? { id: `${server}:r-${index}`, server, ...about, state: 'waiting', text: '', ageMs: 42_000, backlogBytes: 0 }
+    ? { id: `server:${server}:r-${index}`, server, ...about, state: 'waiting', text: '', ageMs: 42_000, backlogBytes: 0 }
     : {
-        id: `${server}:r-${index}`,
+        id: `server:${server}:r-${index}`,
         server,
         ...about,
         state: 'failing',
@@ -359,7 +359,7 @@ function gateAt(name: string, isWell: boolean): Gate {
   const trouble = isWell ? null : 'osl:web-002@0: held by web-07';
   const hosts = ['nqn.2014-08.org.nvmexpress:uuid:4f2a'];
   return {
-    id: `db-01:gate ${name}`,
+    id: `client:db-01:gate ${name}`,
     client: 'db-01',
     name,
     protocol: 'nvme',

@@ -62,7 +62,8 @@ interface ArchiveRequest {
 }
 
 const PROMISE =
-  'Keys, passwords and tokens of RSIO were left out. Names of volumes, machines and users, and addresses, are in these files.';
+  'Keys, passwords and tokens of RSIO that are in use were left out; a log can quote one that was mistyped and is not in use any more. ' +
+  'Names of volumes, machines and users, and addresses, are in these files.';
 
 /** Throws E_EXISTS, and E_SYSTEM if the folder or tar cannot be used. */
 export async function makeArchive(request: ArchiveRequest): Promise<Archive> {

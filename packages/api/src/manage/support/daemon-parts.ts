@@ -21,8 +21,8 @@ const SECRET_FILE = 'secret-file';
 
 export interface FileForSupport<C> {
   readonly part: SupportPart;
-  /** Secrets of the file and of the files that it names. */
-  readonly secrets: readonly string[];
+  /** Secrets of the file and of the files that it names; null: the file cannot be read, so that they are not known. */
+  readonly secrets: readonly string[] | null;
   /** Null: the file cannot be read, or has faults. */
   readonly config: C | null;
 }
@@ -42,7 +42,7 @@ export function fileForSupport<C>(
     const refuse = (): never => {
       throw thrown;
     };
-    return { part: part(refuse), secrets: [], config: null };
+    return { part: part(refuse), secrets: null, config: null };
   }
   const { config } = examine(text, path);
   const open = openConfig(text, schema, config !== null);
@@ -83,11 +83,22 @@ export function answerParts<T extends MethodTable>(
   });
 }
 
-export function logPart(daemon: string, paths: Pick<DaemonPaths, 'root' | 'logFile' | 'stateDir'>, clock: Clock): SupportPart {
+/** `secrets`: null if they are not known. The log is then left out, because it may quote a line of the configuration. */
+export function logPart(
+  daemon: string,
+  paths: Pick<DaemonPaths, 'root' | 'logFile' | 'stateDir'>,
+  clock: Clock,
+  secrets: readonly string[] | null,
+): SupportPart {
   return {
     file: `${daemon}.log`,
     about: `The last ${SUPPORT_LOG_LINES} lines of the log of ${daemon}`,
     collect: async (signal) => {
+      if (secrets === null)
+        throw new RsError(
+          'E_SYSTEM',
+          'The configuration cannot be read, so that the log cannot be cleaned of its keys: run the command as root',
+        );
       const kept: string[] = [];
       let [bytes, isCut] = [0, false];
       const out = (text: string): void => {

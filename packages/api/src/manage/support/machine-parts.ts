@@ -78,15 +78,15 @@ export function machineParts(clock: Clock, pidFile: string, daemonRelease: () =>
 export function openMounts(text: string): string {
   const lines = text.split('\n').map((line) => {
     const [source = '', place = '', type = '', options = ''] = line.split(' ');
-    return `${source} ${place} ${type} ${options
-      .split(',')
-      .filter((one) => !one.includes('='))
-      .join(',')}`.trim();
+    // What follows an option with a value may belong to this value, because a password can contain commas.
+    const words = options.split(',');
+    const first = words.findIndex((one) => one.includes('='));
+    return `${source} ${place} ${type} ${words.slice(0, first < 0 ? words.length : first).join(',')}`.trim();
   });
   return withoutLogins(lines.join('\n'));
 }
 
 /** Leaves out the user and the password in the address of a network file system. */
 function withoutLogins(text: string): string {
-  return text.replaceAll(/[^\s/@]*:[^\s/@]*@/g, '(left out)@');
+  return text.replaceAll(/[^\s/@]*:[^\s/]*@/g, '(left out)@');
 }

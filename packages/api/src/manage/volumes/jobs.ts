@@ -4,7 +4,7 @@
 import { sleep } from '@rsio/base/lib/waiting';
 import { type Command, JSON_OPTION, makeCommand, printJson, usageError, WAIT_OPTION } from '@rsio/common/cli/command';
 import { toText } from '@rsio/common/cli/table';
-import { JOB, type JobView } from '../../views/views.ts';
+import { JOB, type JobView, type Progress } from '../../views/views.ts';
 import { object } from '@rsio/base/lib/shape';
 import { RsError } from '@rsio/base/lib/errors';
 import { ProgressShower } from '../progress-shower.ts';
@@ -138,33 +138,35 @@ async function ended(
 ): Promise<JobView> {
   const untilMs = wait === null ? Number.POSITIVE_INFINITY : door.clock.monotonicMs() + wait;
   const shower = new ProgressShower(door);
-  let isStopped = false;
   let off = (): void => undefined;
-  const stopped = new Promise<void>((resolve) => {
-    off = door.waiting.onStop(() => {
-      isStopped = true;
-      resolve();
-    });
+  const stopped = new Promise<undefined>((resolve) => {
+    off = door.waiting.onStop(() => resolve(undefined));
   });
   try {
     for (;;) {
-      const { jobs } = await target.call('job-list', { id });
-      const [job] = jobs;
+      const asked = target.call('job-list', { id });
+      const answer = await Promise.race([asked, stopped]);
+      if (answer === undefined) {
+        asked.catch(() => undefined);
+        throw goesOn(id, shows, 'Interrupted', null);
+      }
+      const [job] = answer.jobs;
       if (job === undefined) throw new RsError('E_UNKNOWN_JOB', `Job ${id} is no longer in the list of the server`, { job: id });
       const progress = progressOfJob(job);
       if (progress === null) return job;
       shower.show(`Job ${id}`, progress);
-      const isOver = door.clock.monotonicMs() >= untilMs;
-      if (isOver || isStopped)
-        throw new RsError(
-          'E_TIMEOUT',
-          `${isOver ? '' : 'Interrupted: '}Job ${id} goes on (${progressText(progress)}): ${shows} ${id} shows it, and ${shows} cancel ${id} ends it`,
-          { job: id },
-        );
+      if (door.clock.monotonicMs() >= untilMs) throw goesOn(id, shows, null, progress);
       await Promise.race([sleep(door.clock, JOB_LOOK_MS), stopped]);
     }
   } finally {
     off();
     shower.end();
   }
+}
+
+/** The error of a command that no longer waits for a job. */
+function goesOn(id: string, shows: string, how: string | null, progress: Progress | null): RsError {
+  const standing = progress === null ? '' : ` (${progressText(progress)})`;
+  const ways = `${shows} ${id} shows it, and ${shows} cancel ${id} ends it`;
+  return new RsError('E_TIMEOUT', `${how === null ? '' : `${how}: `}Job ${id} goes on${standing}: ${ways}`, { job: id });
 }

@@ -34,7 +34,7 @@ export interface ServerView {
   readonly jobs: readonly JobView[];
   readonly replications: readonly ReplicationView[];
   /** The snapshots of the volume whose list is open; null if no list is open. */
-  readonly snapshots: { readonly of: VolumeName; readonly list: readonly SnapshotView[] } | null;
+  readonly snapshots: { readonly of: VolumeName; readonly list: readonly SnapshotView[]; readonly failure: Failure | null } | null;
 }
 
 /** The current configuration in the file, or the reason why the file cannot be read. */

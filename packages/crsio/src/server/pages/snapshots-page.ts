@@ -1,5 +1,5 @@
 // The snapshots of one volume, and the page of one snapshot. Pure. Invariants: the list is asked for only while a page of the volume's
-// snapshots is on top; a roll back says which content it ends, and a removal is asked for again.
+// snapshots is open; a roll back says which content it ends, and a removal is asked for again.
 
 import type { SnapshotView } from '@rsio/api/views/views';
 import { volumeText } from '@rsio/api/views/server-tables';
@@ -7,12 +7,12 @@ import type { VolumeName } from '@rsio/api/views/values';
 import { snapshotName } from '@rsio/base/lib/volume-name';
 import { formatTime } from '@rsio/base/log/log-line';
 import { shownSize } from '@rsio/base/lib/units';
-import { open, step } from '../../machine/machine.ts';
-import { textRow } from '../../machine/rows.ts';
+import { failureText, open, step } from '../../machine/machine.ts';
+import { problemRow, textRow } from '../../machine/rows.ts';
 import { LIST_NAME_COLUMNS_MAX } from '../../widgets/limits.ts';
 import { cloneSnapshot, makeSnapshot } from '../forms/volume-forms.ts';
 import { SNAPSHOTS_HELP } from '../model/help-text.ts';
-import { idOf, isSame, type ServerCommand, type ServerPage, type ServerState } from '../model/state.ts';
+import { idOf, isSame, type ServerCommand, type ServerPage, type ServerRow, type ServerState } from '../model/state.ts';
 import { lookNow } from '../work/looking.ts';
 import { askRollback, askSnapshotRemoval } from '../work/questions.ts';
 import { WAITING_ROW } from './rows.ts';
@@ -29,7 +29,12 @@ export function showSnapshots(volume: VolumeName): ServerCommand {
 
 function snapshotsIn({ view }: ServerState, volume: VolumeName): readonly SnapshotView[] | null {
   const known = view?.snapshots ?? null;
-  return known !== null && isSame(known.of, volume) ? known.list : null;
+  return known !== null && isSame(known.of, volume) && known.failure === null ? known.list : null;
+}
+
+function unknownRows({ view }: ServerState): ServerRow[] {
+  const failure = view?.snapshots?.failure ?? null;
+  return failure === null ? [WAITING_ROW] : [problemRow(`! ${failureText(failure)}`)];
 }
 
 function snapshotsPage(volume: VolumeName): ServerPage {
@@ -38,7 +43,7 @@ function snapshotsPage(volume: VolumeName): ServerPage {
     title: `Snapshots of ${volumeText(volume)}`,
     noun: null,
     items: (state) => snapshotsIn(state, volume),
-    unknown: () => [WAITING_ROW],
+    unknown: unknownRows,
     none: 'No snapshot',
     columns: [
       { heading: 'SNAPSHOT', columnsMax: LIST_NAME_COLUMNS_MAX },

@@ -4,7 +4,6 @@
 // never keeps rssrv busy; when a list changes, the same row keeps the focus.
 
 import type { VolumeName } from '@rsio/api/views/values';
-import type { SnapshotView } from '@rsio/api/views/views';
 import type { ServerMethodName, ServerMethods } from '@rsio/api/rssrv/server-methods';
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import { type Effect, type Failure, failureOf, type Step, step, topOf, withTop } from '../../machine/machine.ts';
@@ -81,10 +80,16 @@ async function look(ports: ServerPorts, shown: VolumeName | null): Promise<Look>
   return { file, machine: ports.machine(), server, startedMs, endedMs: ports.clock.monotonicMs() };
 }
 
-/** A volume that was removed meanwhile has no snapshots. */
-function goneIsEmpty(thrown: unknown): { readonly snapshots: readonly SnapshotView[] } {
-  if (failureOf(thrown).code === 'E_UNKNOWN_VOLUME') return { snapshots: [] };
-  throw thrown;
+/** What fails about one volume is shown on its page, and does not keep the other pages from their answers. */
+async function snapshotsOf(
+  of: VolumeName,
+  call: (method: 'volume-show', params: VolumeName) => Promise<ServerMethods['volume-show']['result']>,
+): Promise<ServerView['snapshots']> {
+  try {
+    return { of, list: (await call('volume-show', { ...of })).snapshots, failure: null };
+  } catch (thrown) {
+    return { of, list: [], failure: failureOf(thrown) };
+  }
 }
 
 function readFile(ports: ServerPorts): FileView {
@@ -111,7 +116,6 @@ async function ask(ports: ServerPorts, shown: VolumeName | null): Promise<Server
   const { interfaces } = await call('interface-list', {});
   const { jobs } = await call('job-list', { id: null });
   const { replications } = await call('replication-list', {});
-  const list = shown === null ? null : await call('volume-show', { ...shown }).catch(goneIsEmpty);
-  const snapshots = shown === null || list === null ? null : { of: shown, list: list.snapshots };
+  const snapshots = shown === null ? null : await snapshotsOf(shown, call);
   return { daemon, pools, sharedPools, volumes, removed, clients, interfaces, jobs, replications, snapshots };
 }

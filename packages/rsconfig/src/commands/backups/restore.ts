@@ -1,7 +1,7 @@
 // Implements `restore`, which attaches a volume and writes a backup to it. Invariants: `restore` writes to a volume only after the user has
 // confirmed, and only if nobody else has it attached here, or will have it attached again. No run of `backup-run` removes the backup meanwhile.
 
-import { realpath } from 'node:fs/promises';
+import { lstat, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import type { AttachmentView } from '@rsio/api/rsiod/methods';
@@ -61,6 +61,8 @@ removed volume, or gives a volume the content of its image.`,
       if (!yes) await confirm(context, file, name);
       const said = { kind: 'restore' as const, name, about: `from ${file}` };
       const restored = async (work: CommandWork) => {
+        const sizes = await Promise.all(chain.names.map(async (one) => (await lstat(path.join(chain.folder, one))).size));
+        work.plan(sizes.reduce((sum, bytes) => sum + bytes, 0) + chain.sizeBytes * (verify ? 2 : 1));
         await new LinkCheck(false, work).check(chain);
         noteUncompared(context.note, chain);
         return await whileAttached(context, name, { as: 'overwrite', server: null, what: 'rsconfig restore' }, async (view) => {

@@ -3,6 +3,7 @@
 
 import { progressOfServer, progressTable } from '@rsio/api/views/progress';
 import { type Progress, PROGRESS } from '@rsio/api/views/views';
+import { toRsError } from '@rsio/base/lib/errors';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { list, object, orNull, text } from '@rsio/base/lib/shape';
 import { defineCommand } from '../../cli/context.ts';
@@ -26,24 +27,30 @@ jobs; with the right admin or view, it sees all.`,
   }),
   run: async (context, { server, namespace, json }) => {
     const places = await placesOf(context, { server, namespace });
-    const [{ progress: own }, jobs, replications] = await Promise.all([
-      context.call('progress', {}),
+    const [own, jobs, replications] = await Promise.all([
+      context.call('progress', {}).then(
+        (answer) => ({ progress: answer.progress, error: null }),
+        (thrown: unknown) => ({ progress: [], error: toRsError(thrown) }),
+      ),
       askAll(context, places, 'job-list', { id: null }, INVENTORY_WAIT_MS),
       askAll(context, places, 'replication-list', {}, INVENTORY_WAIT_MS),
     ]);
     const at = (where: { server: string | null; namespace: string | null }) => (one: Progress) => ({ ...one, ...where });
     const progress = [
-      ...(server === null ? own.map(at({ server: null, namespace: null })) : []),
+      ...(server === null ? own.progress.map(at({ server: null, namespace: null })) : []),
       ...places.flatMap((place, index) =>
         progressOfServer(jobs[index]?.result?.jobs ?? [], replications[index]?.result?.replications ?? []).map(
           at({ server: place.server, namespace: place.namespace }),
         ),
       ),
     ];
-    const gaps = places.flatMap((place, index) => {
-      const error = jobs[index]?.error ?? replications[index]?.error ?? null;
-      return error === null ? [] : [`${place.server}: ${error.message}`];
-    });
+    const gaps = [
+      ...(own.error === null ? [] : [`This machine: ${own.error.message}`]),
+      ...places.flatMap((place, index) => {
+        const error = jobs[index]?.error ?? replications[index]?.error ?? null;
+        return error === null ? [] : [`${place.server}: ${error.message}`];
+      }),
+    ];
     const code = gaps.length === 0 ? 0 : 1;
     if (json) return printJson(context, { progress, gaps }) ?? code;
     if (progress.length > 0)

@@ -31,7 +31,7 @@ export const SUPPORT = defineCommand({
         ({ effect }) => effect === 'reads',
         (method) => callApp(method, {} as never),
       ),
-      logPart('rsapp', daemonPaths(paths.root, 'rsapp'), clock),
+      logPart('rsapp', daemonPaths(paths.root, 'rsapp'), clock, secrets),
     ];
     const parts = [
       ...machineParts(clock, paths.pidFile, async () => (await call('daemon', {})).version),
@@ -45,10 +45,10 @@ export const SUPPORT = defineCommand({
       notesPart(context),
       ...(config?.applications.length === 0 ? [] : appParts),
       doctorPart(context),
-      logPart('rsiod', paths, clock),
+      logPart('rsiod', paths, clock, secrets),
       metricsPart(config === null ? undefined : config.metrics),
     ];
-    return runSupport(context, given, { host: hostname(), parts, secrets });
+    return runSupport(context, given, { host: hostname(), parts, secrets: secrets ?? [] });
   },
 });
 
@@ -56,11 +56,11 @@ function notesPart({ call }: CommandContext): SupportPart {
   return {
     file: 'state/volume-notes.json',
     about: `The notes at the first ${SUPPORT_VOLUMES_MAX} attached volumes`,
-    collect: async () => {
+    collect: async (signal) => {
       const { attachments } = await call('local', {});
       const labels = attachments.slice(0, SUPPORT_VOLUMES_MAX).map(({ namespace, name, universe }) => `${namespace}:${name}@${universe}`);
       const notes = [];
-      for (const volume of labels) notes.push(await call('volume-note', { volume, fresh: false }));
+      for (const volume of labels) if (!signal.aborted) notes.push(await call('volume-note', { volume, fresh: false }));
       return `${JSON.stringify(notes, null, 2)}\n`;
     },
   };

@@ -114,15 +114,23 @@ export function decideCopiedRefresh(
       volume: volumeText(wanted),
     });
   checkVerb('refresh an image', source, { pools: catalogue.pools, asker });
-  checkGrowth(catalogue, pair, asker);
+  checkGrowth(catalogue, [pair], asker);
   return { ...found, relation: named(pair.relation, pair.source) };
 }
 
-function checkGrowth(catalogue: Catalogue, { image, source }: ImagePair, asker: Asker): void {
-  const moreBytes = source.manifest.sizeBytes - image.manifest.sizeBytes;
-  if (moreBytes <= 0) return;
-  asker.checkLimit(ownedBytes(catalogue, asker.node), moreBytes);
-  checkPromise(image.pool, moreBytes);
+/** Checks what the images of one command grow together, in each pool and for the asker. */
+function checkGrowth(catalogue: Catalogue, pairs: readonly ImagePair[], asker: Asker): void {
+  const byPool = new Map<PoolState, number>();
+  for (const { image, source } of pairs) {
+    const moreBytes = source.manifest.sizeBytes - image.manifest.sizeBytes;
+    if (moreBytes > 0) byPool.set(image.pool, (byPool.get(image.pool) ?? 0) + moreBytes);
+  }
+  if (byPool.size === 0) return;
+  asker.checkLimit(
+    ownedBytes(catalogue, asker.node),
+    [...byPool.values()].reduce((sum, bytes) => sum + bytes, 0),
+  );
+  for (const [pool, moreBytes] of byPool) checkPromise(pool, moreBytes);
 }
 
 /** Returns the images with their volumes. Throws if a name is not the name of an image, or if the asker may not refresh the image. */
@@ -161,8 +169,8 @@ export function decideRefresh(
         `Image ${volumeText(image.manifest)} is one of image ${volumeText(source.manifest)}: refresh that one first, with a command of its own`,
       );
     checkVerb('refresh an image', image, { pools: catalogue.pools, asker });
-    checkGrowth(catalogue, pair, asker);
   }
+  checkGrowth(catalogue, pairs, asker);
   return pairs.map((pair) => {
     const { image, source } = pair;
     // An image never shrinks, although its volume may have become smaller if the volume's pool was restored.

@@ -6,16 +6,7 @@
 import type { ReplicationOrder, SourceMoment } from '@rsio/api/rssrv/replication-methods';
 import { RsError } from '@rsio/base/lib/errors';
 import { Asker } from '../../pools/asker.ts';
-import {
-  checkName,
-  checkPromise,
-  decideCreate,
-  type Found,
-  type PoolState,
-  unusable,
-  usableBytes,
-  volumeText,
-} from '../../pools/catalogue.ts';
+import { checkName, decideCreate, type Found, type PoolState, unusable, usableBytes, volumeText } from '../../pools/catalogue.ts';
 import type { Manifest, WishMark } from '../../pools/disk/manifest.ts';
 import { poolPaths } from '../../pools/disk/pool-paths.ts';
 import { momentsIn } from '../../pools/follower-moments.ts';
@@ -331,11 +322,13 @@ export class FollowerVerbs {
     await this.onDisk(pool, volumeId, (incoming) => incoming.discard());
   }
 
-  /** Gives a follower the size of its source, so that the pool promises enough. Throws E_SPACE if the pool may not promise this. */
+  /**
+   * Gives a follower the size of its source, so that the pool promises enough. Neither `limit` nor `overcommit` of the pool keeps it from
+   * this: a replication that stops loses more than a pool that promises too much.
+   */
   private async grown({ pool, manifest: was }: Found, sizeBytes: number): Promise<Found> {
     if (sizeBytes <= was.sizeBytes) return { pool, manifest: was };
     const { verbs } = this;
-    checkPromise(pool, sizeBytes - was.sizeBytes);
     const manifest: Manifest = { ...was, sizeBytes };
     await verbs.onDisk(pool, FOLLOWER_STEP_MS, async (files) => {
       await files.extend(was.id, was.sizeBytes, sizeBytes, false);
