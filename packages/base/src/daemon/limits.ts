@@ -11,3 +11,5 @@ export const UNIX_PATH_MAX_BYTES = 107;
 export const STACKED_DEVICES_MAX = 64;
 /** Maximum number of symbolic links from a path to a block device. */
 export const DEVICE_LINKS_MAX = 4;
+/** Maximum number of users of a mount that a message names. */
+export const MOUNT_USERS_NAMED_MAX = 5;

@@ -6,10 +6,10 @@ import { sleep, within } from '@rsio/base/lib/waiting';
 import { mkdirSync, readFileSync } from 'node:fs';
 import type { Clock } from '@rsio/base/lib/clock';
 import { mountTable } from '@rsio/base/daemon/mount-table';
+import { type MountUser, namedUsers, usersOf } from '@rsio/base/daemon/mount-users';
 import { replaceFile } from '@rsio/base/files/durable-write';
 import { RsError } from '@rsio/base/lib/errors';
-import { KILL_LOOK_MS, SYSTEM_CALL_MS, UMOUNT_MAX_MS, APPLICATION_UNMOUNT_TRIES_MAX, USERS_NAMED_MAX } from '../limits.ts';
-import { type MountUser, usersOf } from './mount-users.ts';
+import { KILL_LOOK_MS, SYSTEM_CALL_MS, UMOUNT_MAX_MS, APPLICATION_UNMOUNT_TRIES_MAX } from '../limits.ts';
 import { type Outcome, type RunProgram, runWell } from './programs.ts';
 
 /** fsck ends with 1 if it has repaired the file system. */
@@ -135,7 +135,6 @@ function kill(pid: number): void {
 }
 
 function busy(path: string, users: readonly MountUser[], said: string): RsError {
-  const named = users.slice(0, USERS_NAMED_MAX).map(({ pid, name }) => `${name} (${pid})`);
-  const who = named.length === 0 ? said : `it is used by ${named.join(', ')}`;
+  const who = users.length === 0 ? said : `it is used by ${namedUsers(users)}`;
   return new RsError('E_IN_USE', `${path} cannot be unmounted: ${who}`);
 }

@@ -3,7 +3,8 @@
 // does not count as a user.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { parseMountTable } from '@rsio/base/daemon/mount-table';
+import { MOUNT_USERS_NAMED_MAX } from './limits.ts';
+import { parseMountTable } from './mount-table.ts';
 
 export interface MountUser {
   readonly pid: number;
@@ -14,6 +15,12 @@ export interface MountUser {
 export function usersOf(mountPoint: string, device: string): MountUser[] {
   const isBelow = (target: string): boolean => target === mountPoint || target.startsWith(`${mountPoint}/`);
   return pids().flatMap((pid) => (placesOf(pid).some(isBelow) && sees(pid, mountPoint, device) ? [{ pid, name: nameOf(pid) }] : []));
+}
+
+/** Returns the names of the first users, such as `bash (4711)`; empty if there are none. */
+export function namedUsers(users: readonly MountUser[]): string {
+  const named = users.slice(0, MOUNT_USERS_NAMED_MAX).map(({ pid, name }) => `${name} (${pid})`);
+  return named.join(', ');
 }
 
 /** True if the mount is there in the namespace of the process, too. */
