@@ -120,7 +120,7 @@ export const PRODUCTS = {
     beside: ['rsio-common'],
     formerly: [],
     recommends: ['logrotate'],
-    suggests: ['qemu-utils', 'nbd-client'],
+    suggests: ['qemu-utils', 'libnbd-bin', 'nbd-client'],
     isNative: true,
   },
   'rsio-web': {

@@ -28,6 +28,7 @@ const BY_HAND: Readonly<Record<string, readonly string[]>> = {
   'makes secrets': ['gate secret', 'key new', 'identity new'],
   'calls several daemons, again and again': ['wait-event', 'watch', 'doctor', 'explore'],
   'moves data, in many steps': ['backup', 'backup-run', 'backup-verify', 'restore', 'switch'],
+  'mounts and unmounts file systems': ['mount', 'umount'],
   'collects what several daemons and the machine tell': ['support'],
   'prints a script': ['completion'],
 };

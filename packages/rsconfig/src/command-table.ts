@@ -48,6 +48,8 @@ import { BACKUP } from './commands/backups/backup.ts';
 import { RESTORE } from './commands/backups/restore.ts';
 import { BACKUP_RUN } from './commands/backups/run.ts';
 import { BACKUP_VERIFY } from './commands/backups/verify.ts';
+import { MOUNT } from './commands/mounts/mount.ts';
+import { UMOUNT } from './commands/mounts/umount.ts';
 import { PEER_ADD } from './commands/namespace-file/peers.ts';
 import { IMPACT } from './commands/overview/impact.ts';
 import { PROGRESS_COMMAND } from './commands/overview/progress.ts';
@@ -78,7 +80,7 @@ export const GROUPS: readonly (readonly [heading: string, commands: readonly Con
       MIRROR_FORCE,
     ],
   ],
-  ['Backups', [BACKUP, BACKUP_RUN, BACKUP_VERIFY, RESTORE]],
+  ['Backups', [BACKUP, BACKUP_RUN, BACKUP_VERIFY, RESTORE, MOUNT, UMOUNT]],
   [
     'Applications that move',
     [rsappCommand('applications'), APP_SHOW, APP_ADD, APP_REMOVE, APP_START, APP_STOP, APP_MOVE, APP_ENABLE, APP_DISABLE, NODE_DRAIN],

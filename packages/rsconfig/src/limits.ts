@@ -130,3 +130,19 @@ export const FROZEN_MAX = 64;
 
 /** Time in which a client has to log in with its new key at all servers (rsconfig client rekey --finish). */
 export const CLIENT_BACK_MS = 30_000;
+
+// --- mount: programs, waits, and how much is recorded and shown.
+
+/** Maximum number of file systems that rsconfig has mounted at a time, and of partitions that it looks at. */
+export const MOUNTS_MAX = 256;
+export const PARTITIONS_MAX = 128;
+/** Time limit of blkid and partx, and of mount and umount. A mount may replay a journal. */
+export const PROBE_MS = 20_000;
+export const MOUNT_MS = 300_000;
+/** How long a command waits for another command that mounts, and how often it looks. */
+export const MOUNTS_BUSY_MS = 60_000;
+export const MOUNTS_LOOK_MS = 100;
+/** How long the device of an unmounted file system may stay in use, by udev for example. */
+export const MOUNT_LEAVES_MS = 10_000;
+/** Maximum number of entries of a folder that a message names. */
+export const HIDDEN_NAMED_MAX = 3;

@@ -31,7 +31,7 @@ const LOGGED_MS = 5_000;
 /** What the listener logs about a message of a server process that channel.ts or session-guard.ts refuses. */
 const REFUSED = 'sent what no server process sends';
 /** A command with this option freezes file systems, and therefore needs the mounts of the host. */
-const FREEZES = '--freeze';
+const WITH_MOUNTS: readonly string[] = ['--freeze', 'mount', 'umount'];
 
 /** `here`: commands run in the process of the test if they can (programs/here.ts). `programs`: commands run as separate programs. */
 export type CommandsRun = 'here' | 'programs';
@@ -62,7 +62,7 @@ export class Host {
   }
 
   /**
-   * Runs rsconfig and rsadm without the prefix, in the process of the test, because only freezing needs the prefix. Daemons without a
+   * Runs rsconfig and rsadm without the prefix, in the process of the test, because only freezing and mounting need the prefix. Daemons without a
    * keeper start with the prefix, but without their launcher; the prefix must therefore replace its own process with the program (exec).
    */
   useNoPrefixForCommands(): void {
@@ -162,7 +162,7 @@ export class Host {
 
   /** Runs a launcher with this root, and waits for its end. rsconfig and rsadm run in the process of the test if they can. */
   async run(program: string, args: readonly string[] = [], timeoutMs = RUN_TIMEOUT_MS): Promise<RunResult> {
-    const isBare = this.command.length === 0 || (!this.isPrefixForAll && !args.includes(FREEZES));
+    const isBare = this.command.length === 0 || (!this.isPrefixForAll && !args.some((one) => WITH_MOUNTS.includes(one)));
     const isHere = this.commands === 'here' && isBare && this.launchers === null && canRunHere(program, args);
     const [first = '', ...rest] = this.commandLine(program, args);
     const result = await (isHere

@@ -52,6 +52,7 @@ test.each(['/tmp/r', '/tmp/r/', '/tmp//x/../r'])('everything of rsiod is below %
     devDir: '/tmp/r/dev',
     nbdSocket: '/tmp/r/run/rsio/rsiod/nbd',
     attachedFile: '/tmp/r/run/rsio/rsiod/attached.json',
+    mountsFile: '/tmp/r/run/rsio/rsiod/mounts.json',
     gatesFile: '/tmp/r/var/lib/rsio/rsiod/gates.json',
     aoeFile: '/tmp/r/var/lib/rsio/rsiod/aoe.json',
     serversFile: '/tmp/r/var/lib/rsio/rsiod/servers.json',

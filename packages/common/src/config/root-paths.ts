@@ -56,6 +56,8 @@ export interface RssrvPaths extends DaemonPaths {
 export interface RsiodPaths extends DaemonPaths {
   readonly nbdSocket: string;
   readonly attachedFile: string;
+  /** File that records what rsconfig has mounted. A reboot removes this file, as it ends the mounts. */
+  readonly mountsFile: string;
   /** File with the addresses at which each server was last found. */
   readonly serversFile: string;
   /** File with the numbers of the volumes at each gate. */
@@ -122,6 +124,7 @@ export function rsiodPaths(root: string): RsiodPaths {
     ...paths,
     nbdSocket: `${paths.runDir}/nbd`,
     attachedFile: `${paths.runDir}/attached.json`,
+    mountsFile: `${paths.runDir}/mounts.json`,
     serversFile: `${paths.stateDir}/servers.json`,
     gatesFile: `${paths.stateDir}/gates.json`,
     aoeFile: `${paths.stateDir}/aoe.json`,

@@ -1,7 +1,7 @@
 // Attaches a volume, a mirror or a snapshot for the duration of a command. Invariant: rsiod knows the command as an owner of its own, so that
 // it detaches only what nobody else has, and does so even if the command is killed. If rsiod could not detach it, the command says so.
 
-import type { AttachmentView } from '@rsio/api/rsiod/methods';
+import type { AttachmentView, AttachOutcome } from '@rsio/api/rsiod/methods';
 import { type ErrorCode, ERRORS, RsError, toRsError } from '@rsio/base/lib/errors';
 import { volumeLabel } from '@rsio/base/lib/volume-name';
 import type { CommandContext } from '../../cli/context.ts';
@@ -29,10 +29,7 @@ export async function whileAttached<T>(
   const held = await context.hold('order-attach', order);
   try {
     const { outcome, ticket } = held.result;
-    if (outcome.error !== null) {
-      const { code, message } = outcome.error;
-      throw new RsError(Object.hasOwn(ERRORS, code) ? (code as ErrorCode) : 'E_VOLUME', message.replace(/^It /, `${outcome.volume} `));
-    }
+    checkOutcome(outcome);
     try {
       const { attachments } = await context.call('local', { orders: true });
       const view = attachments.find((one) => volumeLabel(one) === outcome.volume);
@@ -44,6 +41,13 @@ export async function whileAttached<T>(
   } finally {
     held.close();
   }
+}
+
+/** Throws the error of the outcome, if there is one. */
+export function checkOutcome({ volume, error }: Pick<AttachOutcome, 'volume' | 'error'>): void {
+  if (error === null) return;
+  const { code, message } = error;
+  throw new RsError(Object.hasOwn(ERRORS, code) ? (code as ErrorCode) : 'E_VOLUME', message.replace(/^It /, `${volume} `));
 }
 
 async function end(context: CommandContext, ticket: string, label: string): Promise<void> {
