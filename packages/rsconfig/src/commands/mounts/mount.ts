@@ -27,9 +27,9 @@ export const MOUNT = defineCommand({
   summary: 'mounts a snapshot or a backup read-only, to read files from it',
   details: `The command attaches the snapshot, finds its file system, and mounts it on an
 empty directory, read-only, without devices and setuid programs. The volume
-itself may be mounted meanwhile. The snapshot stays attached, also if rsiod restarts,
-until rsconfig umount DIRECTORY. NAME may be a volume that is not attached here
-for writing; then a client that writes to it changes what is read.
+itself may be mounted meanwhile. The snapshot stays attached, also if rsiod
+restarts, until rsconfig umount DIRECTORY. NAME may be a volume that is not
+attached here for writing; then a client that writes to it changes what is read.
 
 FILE is a backup that rsconfig backup has made, with a slash or .qcow2 in its
 name. Its chain is checked as before a restore. A file is read and compared with
