@@ -95,6 +95,7 @@ async function readYesterday(directory: string): Promise<void> {
     'same\n',
   );
   expect((await devices.shell('touch "$1/new"', directory)).stderr).toContain('Read-only file system');
+  expect(await devices.well('findmnt --noheadings --output VFS-OPTIONS "$1"', directory)).toMatch(/^ro,nosuid,nodev\b/);
 }
 
 function processName(pid: number): string {

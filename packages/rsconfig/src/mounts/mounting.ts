@@ -244,7 +244,9 @@ export class Mounting {
   ): Promise<void> {
     const why = await this.tryMount(image, directory, found, 'replays', true);
     if (why !== null) throw mountFailed(source, directory, why);
-    const { failure, output } = await this.run('mount', '', MOUNT_MS, ['-o', 'remount,ro,nosuid,nodev', directory]);
+    // With the device, mount does not add the options that fstab may have for the directory.
+    const device = (await topAt(directory))?.source ?? '';
+    const { failure, output } = await this.run('mount', '', MOUNT_MS, ['-o', 'remount,ro,nosuid,nodev', device, directory]);
     if (failure !== null) {
       await this.run('umount', '', MOUNT_MS, [directory]);
       throw mountFailed(source, directory, output.trim() || failure);
