@@ -12,7 +12,7 @@ import { type ProcessFigures, processFigures } from '../control/process-figures.
 import { ServerCalls } from '../control/server-calls.ts';
 import { systemPathProbes } from '../control/system-probes.ts';
 import { mirrorCommands } from '../mirrors/commands/mirror-commands.ts';
-import type { MirrorHealing } from '../mirrors/commands/healing.ts';
+import type { MirrorHealing } from '../mirrors/healing/healing.ts';
 import type { MirrorMoments } from '../mirrors/commands/mirror-moments.ts';
 import { VolumeNotes } from '../notes/volume-notes.ts';
 import type { AttachingPhase } from './attaching.ts';

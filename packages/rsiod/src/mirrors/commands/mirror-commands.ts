@@ -13,7 +13,7 @@ import { MirrorAccessOrders } from './access.ts';
 import { MirrorChanges } from './changes.ts';
 import { MirrorForcing } from './forcing.ts';
 import { MirrorManagement } from './management.ts';
-import { MirrorHealing } from './healing.ts';
+import { MirrorHealing } from '../healing/healing.ts';
 import { mirrorNamespaces } from './namespaces.ts';
 import { MirrorMoments } from './mirror-moments.ts';
 import { MirrorSnapshots } from './snapshots.ts';

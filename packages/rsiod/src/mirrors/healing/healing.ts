@@ -12,9 +12,9 @@ import type { Log } from '@rsio/base/log/log';
 import type { MirrorView } from '@rsio/protocol/mirror/membership/interface';
 import { HEALED_KEEP_MS, HEALED_MAX, HEALING_LOOK_MS, HEALING_RETRY_MS } from '../limits.ts';
 import type { MirrorVolume } from '../attached-mirror.ts';
-import type { MirrorChanges } from './changes.ts';
+import type { MirrorChanges } from '../commands/changes.ts';
 import { type HealingFacts, type HealingReplica, nextHealing } from './healing-plan.ts';
-import type { CommandPorts, MirrorNamespace } from './namespaces.ts';
+import type { CommandPorts, MirrorNamespace } from '../commands/namespaces.ts';
 
 export interface HealedMirror {
   readonly label: string;

@@ -8,7 +8,7 @@ import type { MirrorView } from '@rsio/protocol/mirror/membership/interface';
 import { expect, test } from 'vitest';
 import { HEALED_KEEP_MS, HEALING_LOOK_MS, HEALING_RETRY_MS } from '../limits.ts';
 import { type HealedMirror, MirrorHealing } from './healing.ts';
-import type { MirrorServer } from './mirror-server.ts';
+import type { MirrorServer } from '../commands/mirror-server.ts';
 
 const [MINUTE_MS, HOUR_MS] = [60_000, 3_600_000];
 const SERVERS = ['s1', 's2', 's3', 's4', 's5'];
@@ -95,27 +95,33 @@ class Scene {
   }
 
   private mirror(label: string): HealedMirror {
-    const scene = this;
+    const settings = (): HealedMirror['settings'] => this.settings;
+    const verification = (): HealedMirror['verification'] => this.verification;
+    const view = (): MirrorView => this.view();
     return {
       label,
       volume: { namespace: 'osl', name: /:(.*)@/.exec(label)?.[1] ?? '', universe: 0 },
       driver: { mirror: 'm', hasEnded: false },
       get settings() {
-        return scene.settings;
+        return settings();
       },
       get verification() {
-        return scene.verification;
+        return verification();
       },
       get view() {
-        const replicas = scene.members.map((one) => ({ ...one, identity: `r${one.server}` }));
-        const voterSets = [[1, 2, 3].map((serverid) => ({ voter: `v${serverid}`, serverid }))];
-        return { isServing: true, isPending: false, isAllInSync: true, replicas, voterSets } as unknown as MirrorView;
+        return view();
       },
       verify: () => {
-        scene.done.push(`verify ${label}`);
-        scene.verification = { ...REPORT, volume: label };
+        this.done.push(`verify ${label}`);
+        this.verification = { ...REPORT, volume: label };
       },
     };
+  }
+
+  private view(): MirrorView {
+    const replicas = this.members.map((one) => ({ ...one, identity: `r${one.server}` }));
+    const voterSets = [[1, 2, 3].map((serverid) => ({ voter: `v${serverid}`, serverid }))];
+    return { isServing: true, isPending: false, isAllInSync: true, replicas, voterSets } as unknown as MirrorView;
   }
 }
 
