@@ -32,7 +32,9 @@ class HealingLab {
   private readonly on: Scene;
   private readonly servers = new Map<string, Host>();
   private client!: Host;
+  /** A connection has one request at a time. */
   private io!: NbdIo;
+  private reader!: NbdIo;
   private readonly model = Buffer.alloc(SIZE);
   private isWriting = true;
   private writes = 0;
@@ -68,6 +70,7 @@ class HealingLab {
     await this.client.pathsUp(NAMES.length, BACK_MS);
     await this.client.rsconfigWell('mirror', 'create', 'db', '--size', '32m', '--servers', 'pi-1,pi-2', '--witness', WITNESS, '--attach');
     this.io = await NbdIo.open(this.client.rsiodPaths.nbdSocket, 'osl/db', HEALED_MS);
+    this.reader = await NbdIo.open(this.client.rsiodPaths.nbdSocket, 'osl/db', HEALED_MS);
     for (let offset = 0; offset < SIZE; offset += MIB) await this.write(offset, MIB);
     const writing = this.keepWriting();
     for (let round = 1; round <= rounds && !on.isEnding; round++) {
@@ -77,7 +80,7 @@ class HealingLab {
     }
     this.isWriting = false;
     await writing;
-    this.io.close();
+    for (const io of [this.io, this.reader]) io.close();
     on.say(`${this.writes} writes without an error, of which the longest took ${seconds(this.longestMs)}`);
   }
 
@@ -158,13 +161,13 @@ class HealingLab {
     if (report.code !== 0) this.on.problem(`${when}: the replicas differ: ${report.stdout}${report.stderr}`);
     for (let offset = 0; offset < SIZE; offset += PIECE) {
       const was = Buffer.from(this.model.subarray(offset, offset + PIECE));
-      const found = await this.io.read(offset, PIECE);
+      const found = await this.reader.read(offset, PIECE);
       const now = this.model.subarray(offset, offset + PIECE);
       // A write may have been answered meanwhile.
       if (
         !found.equals(was) &&
         !found.equals(now) &&
-        !(await this.io.read(offset, PIECE)).equals(this.model.subarray(offset, offset + PIECE))
+        !(await this.reader.read(offset, PIECE)).equals(this.model.subarray(offset, offset + PIECE))
       )
         this.on.problem(`${when}: the piece at ${offset} has not the last write that was acknowledged`);
     }
