@@ -1,6 +1,6 @@
-// A mirror heals by itself, with real daemons and under writes: a server that comes back in time is not replaced, a server that stays away
-// is, the new replica has every write, and nothing is lost when the other original server dies afterwards. `npm run drill -- healing` loses
-// servers in turn. The unit tests of packages/rsiod/src/mirrors/healing cover doubts and failures. Rules: G57.
+// A mirror heals by itself, with real daemons and under writes: a server that stays away is replaced, the new replica has every write, and
+// nothing is lost when the other original server dies afterwards. `npm run drill -- healing` loses servers in turn, also some that come back
+// in time. The unit tests of packages/rsiod/src/mirrors/healing cover doubts and failures. Rules: G57.
 
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -30,7 +30,7 @@ const DEFAULTS = {
 
 const hosts = useHosts();
 
-it('a server that stays away is replaced by a spare, and one that comes back is not', { timeout: 480_000 }, async () => {
+it('a server that stays away is replaced by a spare, which then has every write', { timeout: 300_000 }, async () => {
   const network = await hosts.network(1);
   const addresses = [10, 11, 12, 13].map((last) => network.subnets[0]!.address(last));
   const servers: Host[] = [];
@@ -79,18 +79,8 @@ it('a server that stays away is replaced by a spare, and one that comes back is 
   })();
 
   kill(servers[1]!);
-  await waitFor(
-    async () => (await said()).includes('Server pi-2 is lost: if it stays away for 1m, server pi-4 gets'),
-    SOON_MS,
-    'it is announced',
-  );
-  await sleep(AFTER_MS / 2);
-  await servers[1]!.start('rssrv');
-  await waitFor(async () => (await replicas()) === 'pi-1 pi-2', SOON_MS, 'pi-2 is in sync again');
-  await sleep(AFTER_MS);
-  expect(await replicas()).toBe('pi-1 pi-2');
-
-  kill(servers[1]!);
+  const announced = 'Server pi-2 is lost: if it stays away for 1m, server pi-4 gets';
+  await waitFor(async () => (await said()).includes(announced), SOON_MS, 'it is announced');
   await waitFor(async () => (await replicas()) === 'pi-1 pi-4', HEALED_MS, 'pi-4 has replaced pi-2, and is in sync');
   expect(await said()).toMatch(/Server pi-4 has the place of pi-2/);
   expect((await client.rsconfig('mirror', 'list')).stdout.split('\n')[1]).toMatch(/pi-1 pi-4 +- +pi-3/);
@@ -102,7 +92,5 @@ it('a server that stays away is replaced by a spare, and one that comes back is 
   await io.flush();
   for (let offset = 0; offset < SIZE; offset += MIB)
     expect((await io.read(offset, MIB)).equals(model.subarray(offset, offset + MIB)), `at ${offset}`).toBe(true);
-  // Only half of the servers are reached now, and no other replica is left: nothing is rebuilt.
-  await waitFor(async () => /not rebuilt yet/.test(await said()), HEALED_MS, 'it says why nothing is rebuilt');
   io.close();
 });

@@ -12,7 +12,8 @@ import { type ProcessFigures, processFigures } from '../control/process-figures.
 import { ServerCalls } from '../control/server-calls.ts';
 import { systemPathProbes } from '../control/system-probes.ts';
 import { mirrorCommands } from '../mirrors/commands/mirror-commands.ts';
-import type { MirrorHealing } from '../mirrors/healing/healing.ts';
+import { MirrorHealing } from '../mirrors/healing/healing.ts';
+import { mirrorNamespaces } from '../mirrors/commands/namespaces.ts';
 import type { MirrorMoments } from '../mirrors/commands/mirror-moments.ts';
 import { VolumeNotes } from '../notes/volume-notes.ts';
 import type { AttachingPhase } from './attaching.ts';
@@ -55,14 +56,22 @@ export function newControl(
   });
   const ends = new Ends({ ...options, ...earlier });
   const reloads = new Reloads(options, { ...earlier, metrics, ends });
-  const { mirrorMoments, mirrorHealing, ...mirrors } = mirrorCommands({
+  const { mirrorMoments, ...mirrors } = mirrorCommands({
     clock,
     log,
     attachments,
     namespaces,
     newId: randomUUID,
-    note: (object, from, to, reason) => earlier.notifications.add(object, from, to, reason),
     elsewhere: role.processes,
+  });
+  const mirrorHealing = new MirrorHealing({
+    clock,
+    log,
+    newId: randomUUID,
+    mirrors: attachments.mirrors,
+    namespaces: () => mirrorNamespaces(namespaces.list, clock),
+    changes: mirrors.mirrorChanges,
+    note: (label, from, to, reason) => earlier.notifications.add(`mirror ${label}`, from, to, reason),
   });
   const own = controlHandlers({
     ...earlier,

@@ -13,7 +13,6 @@ import { MirrorAccessOrders } from './access.ts';
 import { MirrorChanges } from './changes.ts';
 import { MirrorForcing } from './forcing.ts';
 import { MirrorManagement } from './management.ts';
-import { MirrorHealing } from '../healing/healing.ts';
 import { mirrorNamespaces } from './namespaces.ts';
 import { MirrorMoments } from './mirror-moments.ts';
 import { MirrorSnapshots } from './snapshots.ts';
@@ -24,8 +23,6 @@ export interface MirrorCommandsPorts {
   readonly namespaces: Pick<Namespaces, 'list'>;
   readonly attachments: Pick<Attachments, 'list' | 'mirrors'>;
   readonly newId: () => string;
-  /** Adds an event about an object. */
-  note(object: string, from: string, to: string, sentence: string): void;
   /** The volumes and mirrors that data processes have attached; null if there are none. */
   readonly elsewhere: MirrorsElsewhere | null;
 }
@@ -48,16 +45,13 @@ export interface MirrorCommands {
   /** force (force-plan.ts plans, force.ts executes). */
   readonly forcing: MirrorForcing;
   readonly mirrorSnapshots: MirrorSnapshots;
-  /** Rebuilds lost replicas and compares replicas, without a command (healing-plan.ts decides, healing.ts executes). */
-  readonly mirrorHealing: MirrorHealing;
   /** The moments of replications, without a command (mirror-moments.ts). */
   readonly mirrorMoments: MirrorMoments;
   /** revoke and allow (access.ts). */
   readonly mirrorAccess: MirrorAccessOrders;
 }
 
-export function mirrorCommands(given: MirrorCommandsPorts): MirrorCommands {
-  const { clock, log, attachments, newId, namespaces, elsewhere } = given;
+export function mirrorCommands({ clock, log, attachments, newId, namespaces, elsewhere }: MirrorCommandsPorts): MirrorCommands {
   const { mirrors } = attachments;
   const volumeAt = (label: string): Volume | undefined => attachments.list.find((volume) => labelOf(volume) === label);
   const ports = {
@@ -79,12 +73,9 @@ export function mirrorCommands(given: MirrorCommandsPorts): MirrorCommands {
     ports.mirrorAt(label)?.status ?? elsewhere?.mirrors.find(({ volume }) => volume === label) ?? null;
   const management = new MirrorManagement({ ...ports, statusAt });
   const mirrorSnapshots = new MirrorSnapshots({ ...ports, management });
-  const mirrorChanges = new MirrorChanges({ ...ports, management });
-  const note = (label: string, from: string, to: string, sentence: string): void => given.note(`mirror ${label}`, from, to, sentence);
   return {
     mirrors: management,
-    mirrorChanges,
-    mirrorHealing: new MirrorHealing({ ...ports, changes: mirrorChanges, note }),
+    mirrorChanges: new MirrorChanges({ ...ports, management }),
     forcing: new MirrorForcing(ports),
     mirrorSnapshots,
     mirrorMoments: new MirrorMoments({ ...ports, snapshots: mirrorSnapshots }),
