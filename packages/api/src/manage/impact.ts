@@ -7,6 +7,7 @@ import type { MirrorSummary } from '../views/mirror-views.ts';
 import type { ManagedVolumeView, ReplicationView, SharedPoolView } from '../views/views.ts';
 import { plural } from '@rsio/base/lib/units';
 import { volumeLabel } from '@rsio/base/lib/volume-name';
+import { newestPools, sharedPoolKey } from './newest-pools.ts';
 
 /** What a server has told; `trouble` is why it has told nothing. */
 export interface ImpactServer {
@@ -70,11 +71,12 @@ type Verdict = Pick<Impact, 'effect' | 'to' | 'why' | 'first'>;
 export function impactOf(facts: ImpactFacts, off: SwitchedOff): Impact[] {
   const servers = facts.servers.filter(({ namespace }) => namespace === off.namespace);
   const lost = new Set([...off.servers, ...cutServers(facts.paths, off)]);
-  const pools = newestPools(servers);
-  const verdicts = new Map(pools.map((pool) => [keyOf(pool), poolVerdict(pool, lost, off)]));
+  const told = servers.flatMap(({ server, shared }) => shared.map((pool) => ({ namespace: off.namespace, server, pool })));
+  const pools = newestPools(told).map(({ pool }) => pool);
+  const verdicts = new Map(pools.map((pool) => [sharedPoolKey(pool), poolVerdict(pool, lost, off)]));
   const all = [
     ...servers.flatMap((one) => silentImpact(one, off)),
-    ...pools.flatMap((pool) => impactFrom('pool', pool.name, usersIn(servers, pool), verdicts.get(keyOf(pool)) ?? null)),
+    ...pools.flatMap((pool) => impactFrom('pool', pool.name, usersIn(servers, pool), verdicts.get(sharedPoolKey(pool)) ?? null)),
     ...volumeImpacts(servers, verdicts, lost, off),
     ...facts.mirrors.filter(({ namespace }) => namespace === off.namespace).flatMap((mirror) => mirrorImpact(mirror, servers, lost, off)),
     ...facts.gaps.map((gap): Impact => entry('unknown', 'mirror', '-', `Mirrors may be missing: ${gap}`)),
@@ -108,22 +110,6 @@ function silentImpact({ server, trouble }: ImpactServer, off: SwitchedOff): Impa
 
 // --- Shared pools
 
-/** Of several answers about one pool, the one with the newest record, because a server that is cut off from the storage knows an old one. */
-function newestPools(servers: readonly ImpactServer[]): SharedPoolView[] {
-  const rank = ({ generation, isHere }: SharedPoolView): number => 2 * generation + Number(isHere);
-  const byKey = new Map<string, SharedPoolView>();
-  for (const pool of servers.flatMap(({ shared }) => shared)) {
-    const known = byKey.get(keyOf(pool));
-    if (known === undefined || rank(pool) > rank(known)) byKey.set(keyOf(pool), pool);
-  }
-  return [...byKey.values()];
-}
-
-/** A local pool of another server, or a pool on another disk, may have the same name. */
-function keyOf({ name, disk }: SharedPoolView): string {
-  return JSON.stringify([name, disk]);
-}
-
 function sharedOf({ shared }: ImpactServer, pool: string): SharedPoolView | null {
   return shared.find(({ name }) => name === pool) ?? null;
 }
@@ -155,7 +141,7 @@ function poolVerdict(pool: SharedPoolView, lost: ReadonlySet<string>, off: Switc
 function usersIn(servers: readonly ImpactServer[], pool: SharedPoolView): string[] {
   const isIn = (server: ImpactServer, name: string): boolean => {
     const its = sharedOf(server, name);
-    return its !== null && keyOf(its) === keyOf(pool);
+    return its !== null && sharedPoolKey(its) === sharedPoolKey(pool);
   };
   const holders = servers.flatMap((server) =>
     server.volumes.filter((one) => poolsOf(one).some((name) => isIn(server, name))).flatMap((one) => one.holders),
@@ -186,7 +172,7 @@ function volumeImpacts(
     const users = [...new Set(same.flatMap((one) => one.volume.holders).map(({ node }) => node))].filter((node) => !off.clients.has(node));
     const shared = poolsOf(volume)
       .map((pool) => sharedOf(its, pool))
-      .flatMap((pool) => (pool === null ? [] : [pools.get(keyOf(pool)) ?? null]));
+      .flatMap((pool) => (pool === null ? [] : [pools.get(sharedPoolKey(pool)) ?? null]));
     if (shared.some((verdict) => verdict !== null))
       return impactFrom(
         'volume',

@@ -1,21 +1,16 @@
 // Implements `rsconfig farm`, which prints the table of `rsadm farm` from the answers of all servers. Invariant: of several answers about
-// one pool, the one with the newest record counts, because a server that is cut off from the storage knows only an old record.
+// one pool, one counts (newest-pools.ts in packages/api).
 
 import { JSON_OPTION } from '@rsio/common/cli/command';
-import { SHARED_POOL, type SharedPoolView } from '@rsio/api/views/views';
+import { SHARED_POOL } from '@rsio/api/views/views';
 import { list, object, text } from '@rsio/base/lib/shape';
+import { newestPools, type PoolTold } from '@rsio/api/manage/newest-pools';
 import { printSaid } from '@rsio/api/manage/derived';
 import { FARM as TEXTS, farmText } from '@rsio/api/rssrv/farm-methods';
 import { defineCommand } from '../cli/context.ts';
 import { INVENTORY_WAIT_MS } from '../limits.ts';
 import { PLACE_OPTIONS, PLACE_SYNOPSIS } from './server-volumes/door.ts';
 import { askAll, placesOf } from './server-volumes/servers.ts';
-
-interface Told {
-  readonly namespace: string;
-  readonly server: string;
-  readonly pool: SharedPoolView;
-}
 
 export const FARM = defineCommand({
   call: { by: 'words', words: 'farm' },
@@ -32,9 +27,9 @@ answers, the exit code is 1, too.`,
   }),
   run: async (context, { server, namespace, json }) => {
     const asked = await askAll(context, await placesOf(context, { server, namespace }), 'farm-show', {}, INVENTORY_WAIT_MS);
-    const told = asked.flatMap(({ place, result }) => (result?.pools ?? []).map((pool): Told => ({ ...placeOf(place), pool })));
+    const told = asked.flatMap(({ place, result }) => (result?.pools ?? []).map((pool): PoolTold => ({ ...placeOf(place), pool })));
     const silent = asked.flatMap(({ place, error }) => (error === null ? [] : [{ ...placeOf(place), error: error.message }]));
-    const pools = newest(told);
+    const pools = newestPools(told);
     const isOne = new Set(pools.map((one) => one.namespace)).size <= 1;
     const shown = pools.map((one) => (isOne ? one.pool : { ...one.pool, name: `${one.namespace}:${one.pool.name}` }));
     const code = printSaid(context, farmText(shown), json ? { pools, silent } : null);
@@ -45,24 +40,6 @@ answers, the exit code is 1, too.`,
   },
 });
 
-function placeOf({ namespace, server }: Omit<Told, 'pool'>): Omit<Told, 'pool'> {
+function placeOf({ namespace, server }: Omit<PoolTold, 'pool'>): Omit<PoolTold, 'pool'> {
   return { namespace, server };
-}
-
-/**
- * Returns the newest answer about each pool, in the order in which the servers first name the pools. If several answers are equally
- * new, the answer of the owner counts.
- */
-function newest(told: readonly Told[]): Told[] {
-  const byPool = new Map<string, Told>();
-  for (const one of told) {
-    const key = JSON.stringify([one.namespace, one.pool.name, one.pool.disk]);
-    const known = byPool.get(key);
-    if (known === undefined || rankOf(one) > rankOf(known)) byPool.set(key, one);
-  }
-  return [...byPool.values()];
-}
-
-function rankOf({ pool: { generation, isHere } }: Told): number {
-  return 2 * generation + Number(isHere);
 }
