@@ -7,6 +7,7 @@ import type { MirrorSummary } from '../views/mirror-views.ts';
 import type { ManagedVolumeView, ReplicationView, SharedPoolView } from '../views/views.ts';
 import { plural } from '@rsio/base/lib/units';
 import { volumeLabel } from '@rsio/base/lib/volume-name';
+import { mirrorWithout, poolWithout } from './losses.ts';
 import { newestPools, sharedPoolKey } from './newest-pools.ts';
 
 /** What a server has told; `trouble` is why it has told nothing. */
@@ -115,27 +116,13 @@ function sharedOf({ shared }: ImpactServer, pool: string): SharedPoolView | null
 }
 
 function poolVerdict(pool: SharedPoolView, lost: ReadonlySet<string>, off: SwitchedOff): Verdict | null {
-  const { name, owner, owners, takeOverMs, state } = pool;
-  const left = owners.filter(({ server, isThere }) => isThere && !lost.has(server)).map(({ server }) => server);
-  if (off.pools.has(name)) return { effect: 'stops', to: null, why: 'its disk is off', first: null };
-  if (state !== 'serving' || owner === null) return { effect: 'stops', to: null, why: `no server serves it now: ${pool.why}`, first: null };
-  const others = left.filter((server) => server !== owner);
-  if (!lost.has(owner)) {
-    const hadOthers = owners.some(({ server, isThere }) => isThere && server !== owner);
-    if (!hadOthers || others.length > 0) return null;
-    return { effect: 'degraded', to: null, why: `${owner} goes on, and no other server could take it`, first: null };
-  }
-  const [next] = others;
-  if (next === undefined) return { effect: 'stops', to: null, why: 'no other owner is there', first: null };
-  if (takeOverMs === null)
-    return { effect: 'stops', to: null, why: 'only a command moves it', first: `rsadm pool move ${name} --to ${next}` };
-  const to = pool.next !== null && others.includes(pool.next) ? pool.next : next;
-  return {
-    effect: 'moves',
-    to,
-    why: `from ${owner}, after a take-over`,
-    first: `rsadm pool move ${name} --to ${to} moves it without the wait`,
-  };
+  if (off.pools.has(pool.name)) return { effect: 'stops', to: null, why: 'its disk is off', first: null };
+  const left = poolWithout(pool, lost);
+  if (left === null) return null;
+  const { effect, to, why } = left;
+  const move = to === null ? null : `rsadm pool move ${pool.name} --to ${to}`;
+  if (effect === 'moves') return { effect, to, why, first: `${move} moves it without the wait` };
+  return { effect, to: null, why, first: move };
 }
 
 function usersIn(servers: readonly ImpactServer[], pool: SharedPoolView): string[] {
@@ -224,26 +211,21 @@ function mirrorImpact(mirror: MirrorSummary, servers: readonly ImpactServer[], l
 /** `isHeld`: a client that stays has the mirror attached. */
 function mirrorVerdict({ state, replicas, voters, majority }: MirrorSummary, lost: ReadonlySet<string>, isHeld: boolean): Verdict | null {
   if (state !== 'known') return { effect: 'unknown', to: null, why: `its state is ${state}: rsconfig mirror list`, first: null };
-  const votes = voters.filter(({ server, answers }) => answers && !lost.has(server)).length;
-  const inSync = replicas.filter((one) => one.inSync);
-  const left = inSync.filter(({ server, isReachable }) => isReachable && !lost.has(server));
-  const lagging = replicas.filter(({ server, inSync: is }) => !is && !lost.has(server));
-  if (left.length === 0) {
-    const wait =
-      lagging.length === 0 ? null : `wait until ${lagging.map(({ server }) => server).join(', ')} has every write (rsconfig mirror list)`;
+  const { lack, servers, votes } = mirrorWithout({ replicas, voters, majority }, lost, isHeld);
+  if (lack === 'replica') {
+    const lagging = replicas.filter(({ server, inSync }) => !inSync && !lost.has(server)).map(({ server }) => server);
+    const wait = lagging.length === 0 ? null : `wait until ${lagging.join(', ')} has every write (rsconfig mirror list)`;
     return { effect: 'stops', to: null, why: 'no replica with every write is left', first: wait };
   }
-  const servers = left.map(({ server }) => server).join(', ');
-  // The holder writes without votes as long as it loses no replica.
-  if (votes < majority && !(isHeld && left.length === inSync.length)) {
+  if (lack === 'votes') {
     const first = voters.length < 3 ? 'rsconfig mirror witness gives it a third vote' : null;
     return { effect: 'stops', to: null, why: `${votes} of ${voters.length} votes are left, and ${majority} are needed`, first };
   }
-  const isLast = left.length === 1 || votes <= majority;
+  const isLast = servers.length === 1 || votes <= majority;
   return {
     effect: 'degraded',
     to: null,
-    why: `it goes on with ${servers}${isLast ? ', and a further loss can stop it' : ''}`,
+    why: `it goes on with ${servers.join(', ')}${isLast ? ', and a further loss can stop it' : ''}`,
     first: null,
   };
 }

@@ -53,6 +53,10 @@ function judged(changes: Partial<ReadinessFacts>) {
   });
 }
 
+const ALONE = [
+  { server: 'big-9', isThere: true },
+  { server: 'big-8', isThere: false },
+];
 const copying = { id: '7', kind: 'move', name: 'db', from: 'fast', to: 'slow', state: 'running' } as unknown as JobRecord;
 
 test.each<[string, Partial<ReadinessFacts>, RegExp]>([
@@ -63,9 +67,10 @@ test.each<[string, Partial<ReadinessFacts>, RegExp]>([
   ],
   [
     'no other server would take a pool',
-    { shared: [sharedPool({ isHere: true, next: null })] },
+    { shared: [sharedPool({ next: null, owners: ALONE })] },
     /No other server would take shared pool fast/,
   ],
+  ['only a command moves a pool', { shared: [sharedPool({ next: null, takeOverMs: null })] }, /or move the pool \(rsadm pool move\)/],
   ['a pool changes its owner', { shared: [sharedPool({ standing: 'taking', isHere: false })] }, /is changing its owner/],
   ['a client has to send again', { served: [REPLICA], unsettled: () => 'big-2' }, /Client big-2 has not yet sent again/],
   ['a job is open', { jobs: [copying] }, /Job 7 is open: move of volume db from pool fast to pool slow/],
@@ -78,7 +83,7 @@ test.each<[string, Partial<ReadinessFacts>, RegExp]>([
 test('ready: another replica is in sync, the mirror is detached, this replica is not in sync, another server is next', () => {
   for (const views of [record(['here', 'there']), record(['here'], true), record(['there'])])
     expect(judged({ served: [REPLICA], records: [views] })).toMatchObject({ isReady: true, mirrors: 1 });
-  expect(judged({ shared: [sharedPool({ isHere: true, next: 'big-8' }), sharedPool({ isHere: false, next: null })] }).isReady).toBe(true);
+  expect(judged({ shared: [sharedPool(), sharedPool({ isHere: false, owner: 'big-8', next: null })] }).isReady).toBe(true);
 });
 
 test('clients with one path or none are warnings, and many reasons are counted', () => {

@@ -1,10 +1,11 @@
 // Judges whether the server may be restarted now: no mirror, shared pool or client may depend on this server alone, and no change or job
-// may be unfinished. Pure, except for the handler, which collects the facts. Invariant: if there is no reason against a restart, another
+// may be unfinished. losses.ts of packages/api decides about mirrors and pools. Pure, except for the handler, which collects the facts. Invariant: if there is no reason against a restart, another
 // server can go on with each mirror and each shared pool that this server serves; the volumes of its other pools wait until it is back, as
 // at each restart.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { OBSERVING_METHODS, Readiness } from '@rsio/api/rssrv/observing-methods';
+import { type MirrorParts, poolWithout, restartLack } from '@rsio/api/manage/losses';
 import type { SharedPoolView } from '@rsio/api/views/views';
 import { plural } from '@rsio/base/lib/units';
 import { programVersion } from '@rsio/base/lib/version';
@@ -13,6 +14,7 @@ import type { JobRecord } from '../jobs/job-record.ts';
 import { hasEnded } from '../mirrors/voter-rules.ts';
 import type { Voters, VoterView } from '../mirrors/voters.ts';
 import type { PoolState } from '../pools/catalogue.ts';
+import { majorityOf } from '@rsio/protocol/mirror/membership/quorums';
 import type { MirrorConfig } from '@rsio/protocol/wire/mirror-messages';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
 import type { Farms } from '../farm/farms.ts';
@@ -100,38 +102,56 @@ export function readinessOf(facts: ReadinessFacts): Readiness {
 function mirrorReasons({ served, records }: ReadinessFacts): Reason[] {
   return records.flatMap(({ mirror, record }) => {
     if (record === null || record.stored === null || hasEnded(record)) return [];
-    const { config } = record.stored;
-    const { inSync } = config;
     const own = served.find(({ replica }) => replica?.mirror === mirror);
-    const isAlone = inSync.length === 1 && own?.replica !== undefined && inSync.includes(own.replica.identity);
-    const text = isAlone
-      ? `Only this server has all writes of mirror ${own.name}: wait until another replica is in sync (rsconfig mirror list)`
-      : needsVote(record.voter, config)
+    const lacks = mirrorParts(record.voter, own?.replica?.identity ?? null, record.stored.config).map((parts) => restartLack(parts, OWN));
+    const text = lacks.includes('replica')
+      ? `Only this server has all writes of mirror ${own?.name ?? record.name}: wait until another replica is in sync (rsconfig mirror list)`
+      : lacks.includes('votes')
         ? `Mirror ${record.name} needs the vote of this server, because a replica is not in sync, and its server may be away: wait until it is in sync (rsconfig mirror list)`
         : null;
     return text === null ? [] : [{ kind: 'mirror' as const, text }];
   });
 }
 
+/** Stands for this server among the ids of the others. */
+const OWN = 'own';
+
 /**
- * True if the voters whose servers are known to be there are no majority without this one. Without a lagging replica, nobody knows of a
- * server that is away: a mirror of two voters waits for each of them at any time.
+ * What this server knows of a mirror, for each set of voters. It asks no other server: one whose replica lacks writes may be away, and the
+ * others count as there. rsconfig servers asks all of them. `voter` and `identity`: of this server, whose replica is served.
  */
-function needsVote(own: string, { members, inSync, voters, nextVoters }: MirrorConfig): boolean {
-  const lagging = new Set(members.filter(({ identity }) => !inSync.includes(identity)).map(({ serverid }) => serverid));
-  if (lagging.size === 0) return false;
-  return [voters, nextVoters ?? []].some((set) => {
-    const others = set.filter(({ voter, serverid }) => voter !== own && !lagging.has(serverid));
-    return set.some(({ voter }) => voter === own) && others.length * 2 <= set.length;
+function mirrorParts(voter: string, identity: string | null, { members, inSync, voters, nextVoters }: MirrorConfig): MirrorParts[] {
+  const idOf = new Map(members.map((one) => [one.identity, String(one.serverid)]));
+  const lagging = members.filter((one) => !inSync.includes(one.identity));
+  return (nextVoters === null ? [voters] : [voters, nextVoters]).map((set) => {
+    const ownId = String(set.find((one) => one.voter === voter)?.serverid ?? OWN);
+    const serverOf = (replica: string): string => {
+      const id = idOf.get(replica) ?? replica;
+      return replica === identity || id === ownId ? OWN : id;
+    };
+    return {
+      replicas: [...new Set([...idOf.keys(), ...inSync])].map((replica) => ({
+        server: serverOf(replica),
+        inSync: inSync.includes(replica),
+        isReachable: serverOf(replica) !== OWN || replica === identity,
+      })),
+      voters: set.map((one) =>
+        one.voter === voter
+          ? { server: OWN, answers: true }
+          : { server: String(one.serverid), answers: !lagging.some(({ serverid }) => serverid === one.serverid) },
+      ),
+      majority: majorityOf(set.length),
+    };
   });
 }
 
-function poolReasons({ shared }: ReadinessFacts): Reason[] {
-  return shared.flatMap(({ name, isHere, next, standing }) => {
+function poolReasons({ server, shared }: ReadinessFacts): Reason[] {
+  return shared.flatMap((pool) => {
+    const { name, isHere, standing } = pool;
     const isChanging = standing === 'taking' || standing === 'leaving' || standing === 'ending';
     if (isChanging)
       return [{ kind: 'pool' as const, text: `Shared pool ${name} is changing its owner: wait until that has ended (rsadm farm)` }];
-    if (!isHere || next !== null) return [];
+    if (!isHere || poolWithout(pool, new Set([server]))?.effect !== 'stops') return [];
     return [
       {
         kind: 'pool' as const,
