@@ -2,9 +2,10 @@
 // test/integration/rolling-restart.test.ts uses it to restart real servers.
 
 import type { Readiness } from '@rsio/api/rssrv/observing-methods';
+import type { MirrorSummary } from '@rsio/api/views/mirror-views';
 import { RsError } from '@rsio/base/lib/errors';
 import { expect, test } from 'vitest';
-import { run } from '../testing/rsconfig-run.ts';
+import { daemon, run } from '../testing/rsconfig-run.ts';
 import { DOWN, machine, serve, useServerVolumes } from '../testing/server-volumes-scene.ts';
 
 useServerVolumes();
@@ -56,4 +57,40 @@ test('what stands against a restart is said, and a server that is down or does n
     expect(err).toContain(text);
   const shown = JSON.parse((await run('servers --json')).out) as { servers: { readiness: Readiness | null }[] };
   expect(shown.servers.map(({ readiness }) => readiness?.isReady ?? null)).toEqual([false, null, null]);
+});
+
+/** A mirror of big-9 and big-8 with the witness big-7, which does not answer. */
+function mirror(changes: Partial<MirrorSummary> = {}): MirrorSummary {
+  const voter = (server: string) => ({ server, serverid: 1, answers: server !== 'big-7', isSilent: false, trouble: null });
+  const replica = (server: string) => ({
+    ...{ server, serverid: 1, volume: 'db', universe: 0, inSync: true, isReachable: true, isSilent: false, copy: null },
+  });
+  return {
+    ...{ namespace: 'osl', name: 'db', universe: 0, mirror: 'm', state: 'known', sizeBytes: 1, majority: 2, holder: 'big-2' },
+    ...{ replicas: ['big-9', 'big-8'].map(replica), voters: ['big-9', 'big-8', 'big-7'].map(voter) },
+    ...changes,
+  };
+}
+
+test('a mirror that would stop because another server is away stands against a restart, and one that only waits does not', async () => {
+  const shown = async (one: MirrorSummary, of: Partial<Readiness> = {}) => {
+    await daemon?.close();
+    await serve([telling('big-9', of), telling('big-8')], { mirrors: () => ({ mirrors: [one], gaps: [] }) });
+    return run('servers');
+  };
+  const away = await shown(mirror());
+  expect([away.code, away.out]).toEqual([1, expect.stringMatching(/^osl\/big-9 .* no\nosl\/big-8 .* no$/m)]);
+  expect(away.err).toContain('big-9: Mirror osl:db@0 would stop, because too few other voters answer: wait until');
+  const json = JSON.parse((await run('servers --json')).out) as { servers: { isReady: boolean; lacks: string[] }[] };
+  expect(json.servers.map(({ isReady, lacks }) => [isReady, lacks.length])).toEqual([
+    [false, 1],
+    [false, 1],
+  ]);
+  const cut = mirror({ replicas: mirror().replicas.map((one) => ({ ...one, isReachable: one.server === 'big-9' })) });
+  expect((await shown(cut)).err).toContain('big-9: Mirror osl:db@0 would stop, because no other replica with every write can be reached');
+  // Nobody uses it, or it waits for each of its two voters at every restart, or another namespace has it.
+  const two = { voters: mirror().voters.slice(0, 2) };
+  for (const one of [mirror({ holder: null }), mirror(two), mirror({ namespace: 'lab' })]) expect((await shown(one)).code).toBe(0);
+  const reasons = [{ kind: 'mirror' as const, text: 'Only this server has all writes of mirror db' }];
+  expect((await shown(mirror(), { isReady: false, reasons })).err.match(/^rsconfig: big-9: /gm)).toHaveLength(1);
 });

@@ -1,15 +1,19 @@
 // Implements `rsconfig servers`: one view of all servers, and whether each may be restarted now. Each server judges for itself whether it
-// is ready (rsadm ready-to-restart). Invariant: a server that does not answer, or does not tell this client, is never shown as ready.
+// is ready (rsadm ready-to-restart), and does not know which others are away; about mirrors, the answers of all servers count, too.
+// Invariant: a server that does not answer, or does not tell this client, is never shown as ready.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { alignColumns, toText } from '@rsio/common/cli/table';
+import { restartLacks } from '@rsio/api/manage/losses';
+import type { MirrorSummary } from '@rsio/api/views/mirror-views';
 import { READINESS, type Readiness } from '@rsio/api/rssrv/observing-methods';
-import { list, number, object, orNull, text } from '@rsio/base/lib/shape';
+import { flag, list, number, object, orNull, text } from '@rsio/base/lib/shape';
+import { volumeLabel } from '@rsio/base/lib/volume-name';
 import { formatTime } from '@rsio/base/log/log-line';
 import { defineCommand } from '../cli/context.ts';
 import { INVENTORY_WAIT_MS } from '../limits.ts';
 import { PLACE_OPTIONS, PLACE_SYNOPSIS } from './server-volumes/door.ts';
-import { askAll, placesOf } from './server-volumes/servers.ts';
+import { askAll, type Place, placesOf } from './server-volumes/servers.ts';
 
 interface Row {
   readonly namespace: string;
@@ -18,14 +22,17 @@ interface Row {
   readonly startedMs: number | null;
   readonly readiness: Readiness | null;
   readonly error: string | null;
+  /** What stands against a restart by the answers of all servers. The reasons that the server itself has told are not among them. */
+  readonly lacks: readonly string[];
 }
 
 export const SERVERS = defineCommand({
   call: { by: 'words', words: 'servers' },
   synopsis: `servers ${PLACE_SYNOPSIS}`,
   summary: 'lists all servers, and whether each may be restarted',
-  details: `READY is yes if rsadm ready-to-restart on the server says so. The lines below
-the table say what stands against a restart. The client needs the right admin in
+  details: `READY is yes if rsadm ready-to-restart on the server says so, and if no mirror
+in use would stop without it because another server is away. The lines below the
+table say what stands against a restart. The client needs the right admin in
 [rights] on each server. The exit code is 0 only if every server answers and is
 ready, so that any one of them may be restarted.`,
   options: { ...PLACE_OPTIONS, json: JSON_OPTION },
@@ -38,6 +45,8 @@ ready, so that any one of them may be restarted.`,
         startedMs: orNull(number(), 'Time of its start; null: the server does not answer'),
         readiness: orNull(READINESS, 'null: the server does not answer, or does not tell this client'),
         error: orNull(text(), 'Why the server does not answer or tell'),
+        isReady: flag('The server says that it is ready, and lacks is empty'),
+        lacks: list(text(), 'What else stands against a restart, by the answers of all servers'),
       }),
     ),
   }),
@@ -46,16 +55,26 @@ ready, so that any one of them may be restarted.`,
     const asked = await askAll(context, places, 'readiness', {}, INVENTORY_WAIT_MS);
     const refusing = asked.filter(({ place, result }) => result === null && place.isConnected).map(({ place }) => place);
     const daemons = await askAll(context, refusing, 'daemon', {}, INVENTORY_WAIT_MS);
+    const { mirrors } = await context.call('mirrors', { namespace });
     const rows = asked.map(({ place, result, error }): Row => {
       const daemon = result ?? daemons.find((one) => one.place === place)?.result ?? null;
       const { version = null, startedMs = null } = daemon ?? {};
-      return { namespace: place.namespace, server: place.server, version, startedMs, readiness: result, error: error?.message ?? null };
+      const lacks = result === null ? [] : lacksAt(place, result, mirrors);
+      return {
+        namespace: place.namespace,
+        server: place.server,
+        version,
+        startedMs,
+        readiness: result,
+        error: error?.message ?? null,
+        lacks,
+      };
     });
-    const code = rows.every(({ readiness }) => readiness?.isReady === true) ? 0 : 1;
-    if (json) return printJson(context, { servers: rows }) ?? code;
+    const code = rows.every(isReady) ? 0 : 1;
+    if (json) return printJson(context, { servers: rows.map((row) => ({ ...row, isReady: isReady(row) })) }) ?? code;
     context.out(serversTable(rows));
-    for (const { server: name, readiness, error } of rows) {
-      for (const { text: reason } of readiness?.reasons ?? []) context.note(`${name}: ${reason}`);
+    for (const { server: name, readiness, error, lacks } of rows) {
+      for (const reason of [...(readiness?.reasons ?? []).map((one) => one.text), ...lacks]) context.note(`${name}: ${reason}`);
       for (const warning of readiness?.warnings ?? []) context.note(`${name}: ${warning}`);
       if (error !== null) context.note(`${name}: ${error}`);
     }
@@ -63,16 +82,34 @@ ready, so that any one of them may be restarted.`,
   },
 });
 
+function isReady({ readiness, lacks }: Row): boolean {
+  return readiness?.isReady === true && lacks.length === 0;
+}
+
+/** Empty if the server itself has told of a mirror: it says what to wait for, and one reason is enough. */
+function lacksAt({ namespace, server }: Place, { reasons }: Readiness, mirrors: readonly MirrorSummary[]): string[] {
+  if (reasons.some(({ kind }) => kind === 'mirror')) return [];
+  const own = mirrors.filter((one) => one.namespace === namespace);
+  return restartLacks(own, server).map(({ mirror, lack }) => {
+    const label = volumeLabel(mirror);
+    const missing = lack === 'replica' ? 'no other replica with every write can be reached' : 'too few other voters answer';
+    return `Mirror ${label} would stop, because ${missing}: wait until its servers are back (rsconfig mirror list)`;
+  });
+}
+
 function serversTable(rows: readonly Row[]): string {
   const columns = ['SERVER', 'RELEASE', 'UP SINCE', 'POOLS', '>CLIENTS', '>MIRRORS', 'READY'];
-  const cells = rows.map(({ namespace, server, version, startedMs, readiness }) => [
-    `${namespace}/${server}`,
-    version ?? '-',
-    startedMs === null ? '-' : formatTime(startedMs),
-    readiness === null ? '-' : `${readiness.pools.ready} of ${readiness.pools.total}`,
-    readiness === null ? '-' : String(readiness.sessions),
-    readiness === null ? '-' : String(readiness.mirrors),
-    readiness === null ? '-' : readiness.isReady ? 'yes' : 'no',
-  ]);
+  const cells = rows.map((row) => {
+    const { namespace, server, version, startedMs, readiness } = row;
+    return [
+      `${namespace}/${server}`,
+      version ?? '-',
+      startedMs === null ? '-' : formatTime(startedMs),
+      readiness === null ? '-' : `${readiness.pools.ready} of ${readiness.pools.total}`,
+      readiness === null ? '-' : String(readiness.sessions),
+      readiness === null ? '-' : String(readiness.mirrors),
+      readiness === null ? '-' : isReady(row) ? 'yes' : 'no',
+    ];
+  });
   return toText(alignColumns(columns, cells));
 }

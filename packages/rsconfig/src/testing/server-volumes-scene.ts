@@ -112,6 +112,7 @@ export async function serve(machines: readonly Machine[] = [BIG_9], handlers: Pa
       ),
     }),
     local: () => ({ attachments: [], awaited: [] }),
+    mirrors: () => ({ mirrors: [], gaps: [] }),
     'server-call': ({ namespace: at, server, method, params }) => {
       const found = machines.find((one) => one.namespace === at && one.view.name === server);
       if (found !== undefined && found.view.state !== 'connected')
