@@ -13,7 +13,8 @@ import { formatTime } from '@rsio/base/log/log-line';
 import { defineCommand } from '../cli/context.ts';
 import { INVENTORY_WAIT_MS } from '../limits.ts';
 import { PLACE_OPTIONS, PLACE_SYNOPSIS } from './server-volumes/door.ts';
-import { askAll, type Place, placesOf } from './server-volumes/servers.ts';
+import type { Place } from '@rsio/api/manage/asked-servers';
+import { askAll, placesOf } from './server-volumes/servers.ts';
 
 interface Row {
   readonly namespace: string;

@@ -16,7 +16,8 @@ import { CLIENT_BACK_MS, WAIT_POLL_MS } from '../../limits.ts';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
 import { givenKey, keyFileOption } from '../../cli/key-input.ts';
 import { PLACE_OPTIONS, PLACE_SYNOPSIS } from '../server-volumes/door.ts';
-import { askAll, callAt, type Place, type PlaceFilter, placesOf } from '../server-volumes/servers.ts';
+import type { Place } from '@rsio/api/manage/asked-servers';
+import { askAll, callAt, type PlaceFilter, placesOf } from '../server-volumes/servers.ts';
 import { showSpread } from './apply.ts';
 import { checkEncrypted, PLAIN_OPTION, type Entry, SPREAD, type Spread, spreadJson, spreadPart } from './spread.ts';
 

@@ -7,7 +7,8 @@ import { RsError } from '@rsio/base/lib/errors';
 import { printEndpoint } from '@rsio/base/lib/units';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
 import { PLACE_OPTIONS } from '../server-volumes/door.ts';
-import { callAt, type Place } from '../server-volumes/servers.ts';
+import type { Place } from '@rsio/api/manage/asked-servers';
+import { callAt } from '../server-volumes/servers.ts';
 import { ended, serversOf } from './clients.ts';
 import { checkEncrypted, type Entry, PLAIN_OPTION, type Section, SPREAD, type Spread, spreadPart } from './spread.ts';
 

@@ -9,7 +9,8 @@ import { RsError } from '@rsio/base/lib/errors';
 import { ADMIN_PARAMS_MAX_BYTES } from '@rsio/protocol/wire/limits';
 import type { CommandContext } from '../../cli/context.ts';
 import { INVENTORY_WAIT_MS, SERVERS_ASKED_AT_ONCE_MAX } from '../../limits.ts';
-import { callAt, type Place, placesOf } from '../server-volumes/servers.ts';
+import type { Place } from '@rsio/api/manage/asked-servers';
+import { callAt, placesOf } from '../server-volumes/servers.ts';
 
 type Context = Pick<CommandContext, 'call' | 'clock'>;
 export type Spread = SpreadAt<Place>;

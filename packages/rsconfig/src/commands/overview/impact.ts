@@ -4,11 +4,12 @@
 import { type Impact, IMPACT_EFFECTS, type ImpactFacts, impactOf, type ImpactServer, impactText } from '@rsio/api/manage/impact';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { alignColumns, toText } from '@rsio/common/cli/table';
-import { toRsError } from '@rsio/base/lib/errors';
 import { list, object, orNull, text, word } from '@rsio/base/lib/shape';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
-import { INVENTORY_WAIT_MS } from '../../limits.ts';
-import { askAll, type Place, placesOf } from '../server-volumes/servers.ts';
+import { INVENTORY_WAIT_MS, SERVERS_ASKED_AT_ONCE_MAX } from '../../limits.ts';
+import type { CallAt, Place } from '@rsio/api/manage/asked-servers';
+import { impactFacts } from '@rsio/api/manage/impact-facts';
+import { callAt, placesOf } from '../server-volumes/servers.ts';
 
 export const IMPACT = defineCommand({
   call: { by: 'words', words: 'impact' },
@@ -92,43 +93,10 @@ function checkPools(pools: ReadonlySet<string>, servers: readonly ImpactServer[]
 }
 
 async function factsOf(context: CommandContext, places: readonly Place[], namespace: string): Promise<ImpactFacts> {
-  const [volumes, farms, replications] = await Promise.all([
-    askAll(context, places, 'volume-list', { pool: null }, INVENTORY_WAIT_MS),
-    askAll(context, places, 'farm-show', {}, INVENTORY_WAIT_MS),
-    askAll(context, places, 'replication-list', {}, INVENTORY_WAIT_MS),
-  ]);
-  const servers = places.map(({ server }, index): ImpactServer => {
-    const asked = [volumes[index]!, farms[index]!, replications[index]!];
-    return {
-      namespace,
-      server,
-      trouble: asked.find(({ error }) => error !== null)?.error?.message ?? null,
-      volumes: volumes[index]!.result?.volumes ?? [],
-      shared: farms[index]!.result?.pools ?? [],
-      replications: replications[index]!.result?.replications ?? [],
-    };
-  });
-  const { mirrors, gaps } = await context.call('mirrors', { namespace });
-  const { namespaces } = await context.call('query', { refresh: false });
-  const paths = namespaces
-    .filter(({ name }) => name === namespace)
-    .flatMap((one) =>
-      one.servers.flatMap((server) =>
-        server.paths
-          .filter(({ state }) => state === 'up')
-          .map(({ localAddress, address }) => ({ namespace, server: server.name, localAddress, address })),
-      ),
-    );
-  const { gates } = await context.call('gates', {});
-  const applications = await context.callApp('applications', {}).then(
-    (answer) => answer.applications,
-    (thrown: unknown) => {
-      // Most machines have no applications, and run no rsapp.
-      if (toRsError(thrown).code === 'E_NOT_RUNNING') return [];
-      throw thrown;
-    },
-  );
-  return { servers, mirrors, gaps, paths, gates, applications };
+  const { call, callApp } = context;
+  const ask: CallAt = (place, method, params) => callAt(context, place, method, params, INVENTORY_WAIT_MS);
+  const { namespaces } = await call('query', { refresh: false });
+  return impactFacts({ call, callApp, callAt: ask, atOnce: SERVERS_ASKED_AT_ONCE_MAX }, places, namespaces, namespace);
 }
 
 function show(context: CommandContext, impacts: readonly Impact[]): void {

@@ -10,7 +10,8 @@ import { type VolumeName, volumeName } from '@rsio/api/views/values';
 import { volumeText } from '@rsio/api/views/server-tables';
 import { type CommandContext, usageError } from '../../cli/context.ts';
 import { INVENTORY_WAIT_MS } from '../../limits.ts';
-import { type Asked, askAll, callAt, capital, type Place, type PlaceFilter, placesOf } from './servers.ts';
+import { type Asked, capital, type Place } from '@rsio/api/manage/asked-servers';
+import { askAll, callAt, type PlaceFilter, placesOf } from './servers.ts';
 import { mirrorTarget, type NamedMirror } from './mirror-target.ts';
 import { watched } from './slow-call.ts';
 

@@ -11,7 +11,8 @@ import { shownSize } from '@rsio/base/lib/units';
 import { formatTime } from '@rsio/base/log/log-line';
 import type { CommandContext } from '../../cli/context.ts';
 import { INVENTORY_WAIT_MS } from '../../limits.ts';
-import { type Asked, askAll, type PlaceFilter, placesOf } from './servers.ts';
+import type { Asked } from '@rsio/api/manage/asked-servers';
+import { askAll, type PlaceFilter, placesOf } from './servers.ts';
 
 const SERVER_STATES = ['answered', 'listed', 'silent'] as const;
 

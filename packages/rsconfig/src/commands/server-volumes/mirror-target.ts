@@ -12,7 +12,8 @@ import type { VolumeName } from '@rsio/api/views/values';
 import { volumeText } from '@rsio/api/views/server-tables';
 import type { CommandContext } from '../../cli/context.ts';
 import { rollBackMirror } from './mirror-rollback.ts';
-import { callAt, capital, type Place } from './servers.ts';
+import { capital, type Place } from '@rsio/api/manage/asked-servers';
+import { callAt } from './servers.ts';
 import { watched } from './slow-call.ts';
 import { whileAttached } from './while-attached.ts';
 

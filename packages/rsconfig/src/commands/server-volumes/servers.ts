@@ -4,24 +4,12 @@
 
 import { sleep } from '@rsio/base/lib/waiting';
 import { SERVER_METHODS, type ServerMethodName, type ServerMethods } from '@rsio/api/rssrv/server-methods';
-import type { NamespaceView, ServerView, VolumeView } from '@rsio/api/rsiod/methods';
+import { type Asked, askServers, DAEMON_GONE, type Place, serverPlaces } from '@rsio/api/manage/asked-servers';
 import { misfit } from '@rsio/base/lib/shape';
-import { RsError, toRsError } from '@rsio/base/lib/errors';
+import { RsError } from '@rsio/base/lib/errors';
 import { quoteText } from '@rsio/base/lib/units';
-import { severalAtOnce } from '@rsio/base/structures/concurrency';
 import { type CommandContext, usageError } from '../../cli/context.ts';
 import { CALL_AGAIN_FOR_MS, SERVERS_ASKED_AT_ONCE_MAX, WAIT_POLL_MS } from '../../limits.ts';
-
-export interface Place {
-  readonly namespace: string;
-  readonly server: string;
-  /** Name of this client on the server. */
-  readonly nodename: string;
-  readonly isConnected: boolean;
-  /** The reason why the server is not connected, such as `server big-9 of osl is down: Connection refused`. */
-  readonly trouble: string;
-  readonly listed: readonly VolumeView[];
-}
 
 export interface PlaceFilter {
   readonly namespace: string | null;
@@ -31,11 +19,7 @@ export interface PlaceFilter {
 /** The servers in the order of the configuration. Throws E_USAGE if no server has the given names. */
 export async function placesOf({ call }: Pick<CommandContext, 'call'>, { namespace, server }: PlaceFilter): Promise<Place[]> {
   const { namespaces } = await call('query', { refresh: false });
-  const listed = namespaces.flatMap((one) => one.servers.map((its) => placeOf(one, its)));
-  // A server can have several sections in the configuration. A section whose server was not reached may belong to a server that was
-  // reached through another section, so it does not count as a second server.
-  const isSame = (one: Place, other: Place): boolean => one.namespace === other.namespace && one.server === other.server;
-  const all = listed.filter((one) => one.isConnected || !listed.some((other) => other.isConnected && isSame(one, other)));
+  const all = serverPlaces(namespaces);
   if (all.length === 0) throw new RsError('E_NO_PATH', 'No server is configured: rsconfig join HOST adds one');
   const found = all.filter((one) => (namespace === null || one.namespace === namespace) && (server === null || one.server === server));
   if (found.length > 0) return found;
@@ -44,12 +28,6 @@ export async function placesOf({ call }: Pick<CommandContext, 'call'>, { namespa
   const where = namespace === null ? '' : ` in namespace ${namespace}`;
   const known = all.filter((one) => namespace === null || one.namespace === namespace).map((one) => one.server);
   throw usageError(`There is no server${server === null ? '' : ` ${quoteText(server)}`}${where}: known are ${known.join(', ') || 'none'}`);
-}
-
-function placeOf({ name: namespace, nodename }: NamespaceView, { name: server, state, paths, volumes }: ServerView): Place {
-  const why = paths.find(({ lastError }) => lastError !== null)?.lastError ?? 'it has not answered yet';
-  const trouble = `server ${server} of ${namespace} is ${state}: ${why}`;
-  return { namespace, server, nodename, isConnected: state === 'connected', trouble, listed: volumes };
 }
 
 /** Calls a method of the server. `waitMs`: time limit for the answer; by default, the limit of the method. */
@@ -72,7 +50,6 @@ export async function callAt<M extends ServerMethodName>(
   return result as unknown as ServerMethods[M]['result'];
 }
 
-const DAEMON_GONE: readonly string[] = ['E_RESET', 'E_NOT_RUNNING'];
 const DAEMON_STARTS: readonly string[] = [...DAEMON_GONE, 'E_NO_PATH', 'E_UNREACHABLE', 'E_SHUTTING_DOWN'];
 
 /** Executes `work`. If `isChange` is true and rsiod exits during `work`, repeats `work` when rsiod is running again. */
@@ -97,13 +74,6 @@ export async function insistently<T>({ clock }: Pick<CommandContext, 'clock'>, i
   }
 }
 
-export interface Asked<R> {
-  readonly place: Place;
-  readonly result: R | null;
-  /** The error of the call; null if the call has a result. */
-  readonly error: RsError | null;
-}
-
 /** Calls a method that changes nothing on all these servers, a few at a time. */
 export async function askAll<M extends ServerMethodName>(
   context: Pick<CommandContext, 'call' | 'clock'>,
@@ -112,20 +82,5 @@ export async function askAll<M extends ServerMethodName>(
   params: ServerMethods[M]['params'],
   waitMs: number | null,
 ): Promise<Asked<ServerMethods[M]['result']>[]> {
-  return severalAtOnce(places, SERVERS_ASKED_AT_ONCE_MAX, async (place) => {
-    // rsiod knows whether a server that is away has said before that it has no such volume.
-    if (!place.isConnected && method !== 'volume-show')
-      return { place, result: null, error: new RsError('E_NO_PATH', capital(place.trouble)) };
-    try {
-      return { place, result: await callAt(context, place, method, params, waitMs), error: null };
-    } catch (thrown) {
-      const error = toRsError(thrown);
-      if (DAEMON_GONE.includes(error.code)) throw error;
-      return { place, result: null, error: place.isConnected ? error : new RsError(error.code, capital(place.trouble), error.context) };
-    }
-  });
-}
-
-export function capital(text: string): string {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
+  return askServers(places, SERVERS_ASKED_AT_ONCE_MAX, (place, ...call) => callAt(context, place, ...call, waitMs), method, params);
 }

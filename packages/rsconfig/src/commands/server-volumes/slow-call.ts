@@ -4,7 +4,8 @@
 import type { Timer } from '@rsio/base/lib/clock';
 import type { CommandContext } from '../../cli/context.ts';
 import { SLOW_CALL_MS, VOLUME_PROGRESS_MS } from '../../limits.ts';
-import { capital, type PlaceFilter, placesOf } from './servers.ts';
+import { capital } from '@rsio/api/manage/asked-servers';
+import { type PlaceFilter, placesOf } from './servers.ts';
 
 type Context = Pick<CommandContext, 'call' | 'clock' | 'waiting' | 'note'>;
 
