@@ -27,6 +27,7 @@ const PATHS = [
   '/pool/rhea%3Afast',
   '/mirror/mirror-1',
   '/events',
+  '/impact?server=atlas&client=web-07',
   '/login',
   '/confirm',
   '/gone',

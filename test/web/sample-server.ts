@@ -14,12 +14,14 @@ import { clientPage } from '@rsio/rsweb/pages/client';
 import { confirmPage } from '@rsio/rsweb/pages/confirm';
 import { errorPage } from '@rsio/rsweb/pages/error';
 import { eventsPage } from '@rsio/rsweb/pages/events';
+import { impactPage } from '@rsio/rsweb/pages/impact';
 import { loginPage } from '@rsio/rsweb/pages/login';
 import { mirrorPage } from '@rsio/rsweb/pages/mirror';
 import { overviewPage } from '@rsio/rsweb/pages/overview';
 import { poolPage } from '@rsio/rsweb/pages/pool';
 import { serverPage } from '@rsio/rsweb/pages/server';
 import { volumePage } from '@rsio/rsweb/pages/volume';
+import { sampleTold } from '@rsio/rsweb/testing/sample-facts';
 import { sampleHistory } from '@rsio/rsweb/testing/sample-history';
 import { samplePicture } from '@rsio/rsweb/testing/sample-picture';
 
@@ -102,6 +104,7 @@ function pageOf(picture: Picture, url: URL, kind: string, id: string): Html | nu
   };
   if (kind === '') return overviewPage(picture, view);
   if (kind === 'events') return eventsPage(picture, view);
+  if (kind === 'impact') return impactPage(picture, view, sampleTold());
   if (kind === 'login') return loginPage({ csrf: null, next: '/', trouble: null, host: 'atlas' });
   if (kind === 'confirm') return confirmPage(REMOVAL, picture, view);
   return Object.hasOwn(OBJECT_PAGES, kind) ? (OBJECT_PAGES[kind]?.(picture, view, id) ?? null) : null;

@@ -22,6 +22,7 @@ const SHOTS = [
   { name: 'pool', path: '/pool/rhea%3Afast', height: 1000 },
   { name: 'mirror', path: '/mirror/mirror-1', height: 800 },
   { name: 'events', path: '/events', height: 800 },
+  { name: 'impact', path: '/impact?server=atlas', height: 1000 },
   { name: 'login', path: '/login', height: 520 },
   { name: 'confirm', path: '/confirm', height: 480 },
 ] as const;

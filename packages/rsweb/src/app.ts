@@ -1,6 +1,6 @@
 // Routes each request to a page, an order or a file. The files in pages/ make the pages, doors.ts decides who may see them, and
-// orders/desk.ts takes orders. Invariants: a page shows the last picture, so it never waits for a server or a client; a GET changes
-// nothing.
+// orders/desk.ts takes orders. Invariants: a page shows the last picture, so it never waits for a server or a client, except /impact, which
+// asks the servers within a bounded time; a GET changes nothing.
 
 import { hostname } from 'node:os';
 import type { Api } from './api/api.ts';
@@ -22,13 +22,16 @@ import { clientPage } from './pages/client.ts';
 import { confirmPage } from './pages/confirm.ts';
 import { errorPage, type ErrorView } from './pages/error.ts';
 import { eventsPage } from './pages/events.ts';
+import { impactPage } from './pages/impact.ts';
 import { loginPage } from './pages/login.ts';
 import { mirrorPage } from './pages/mirror.ts';
 import { overviewPage } from './pages/overview.ts';
 import { poolPage } from './pages/pool.ts';
 import { serverPage } from './pages/server.ts';
 import { volumePage } from './pages/volume.ts';
+import { choiceIn, isEmptyChoice } from './impact/choice.ts';
 import type { Hub } from './sources/hub.ts';
+import type { ServerFacts } from './impact/server-facts.ts';
 import type { Doors, Visitor } from './login/doors.ts';
 
 const OBJECT_PAGES = {
@@ -47,10 +50,11 @@ export class App {
   private readonly live: Live;
   private readonly desk: Desk | null;
   private readonly api: Api;
+  private readonly facts: ServerFacts;
   private readonly assets = new Assets();
 
   /** `desk`: the desk that takes orders; null if rsweb was started without --manage. */
-  constructor(clock: Clock, doors: Doors, hub: Hub, history: HistoryRings, live: Live, desk: Desk | null, api: Api) {
+  constructor(clock: Clock, doors: Doors, hub: Hub, history: HistoryRings, live: Live, desk: Desk | null, api: Api, facts: ServerFacts) {
     this.clock = clock;
     this.doors = doors;
     this.hub = hub;
@@ -58,6 +62,7 @@ export class App {
     this.live = live;
     this.desk = desk;
     this.api = api;
+    this.facts = facts;
   }
 
   /** Answers a request. If the request contains a valid token, the method calls `proven` with the name of the token. */
@@ -85,11 +90,12 @@ export class App {
     return page(login.text, outcome === null ? 200 : 401);
   }
 
-  private show(request: Request, visitor: Visitor): Reply {
+  private show(request: Request, visitor: Visitor): Reply | Promise<Reply> {
     const { hub, history } = this;
     const { path, query } = request;
     if (path === '/') return page(overviewPage(hub.picture, this.view(request, visitor)).text);
     if (path === '/events') return page(eventsPage(hub.picture, this.view(request, visitor)).text);
+    if (path === '/impact') return this.impact(request, visitor);
     if (path === '/live') return this.stream(request, visitor);
     // Other machines get only the picture of this machine's daemons. If they also got the data of other sources, two rswebs that are
     // sources of each other would repeat each other's data forever.
@@ -100,6 +106,13 @@ export class App {
     }
     const found = this.objectPage(request, visitor);
     return found === null ? notThere() : page(found.text);
+  }
+
+  /** The servers are asked only if the visitor has chosen something. Every token may call the methods that are asked. */
+  private async impact(request: Request, visitor: Visitor): Promise<Answer> {
+    const { hub, facts } = this;
+    const told = isEmptyChoice(choiceIn(hub.picture, request.query)) ? null : await facts.tell();
+    return page(impactPage(hub.picture, this.view(request, visitor), told).text);
   }
 
   /** Returns the page of an object, such as /volume/ID; null if there is no such page. */

@@ -3,6 +3,7 @@
 
 import { APPLICATIONS_MAX, POOLS_MAX, SERVERS_PER_CLIENT_MAX } from '@rsio/common/config/schema/limits';
 import { CONTROL_ANSWER_MS, CONTROL_CONNECTIONS_MAX, READ_CONNECTIONS_MAX, SERVER_CALL_MS } from '@rsio/common/control/limits';
+import { QUESTIONS } from '@rsio/api/manage/impact-facts';
 import { assert } from '@rsio/base/lib/assert';
 
 // --- /etc/rswebcfg, and the files that it names.
@@ -214,6 +215,22 @@ assert(
   STREAMS_PER_TOKEN_MAX + API_STREAMS_PER_TOKEN_MAX + 4 * API_READS_PER_TOKEN_MAX + API_CHANGES_PER_TOKEN_MAX < CONNECTIONS_PER_TOKEN_MAX,
   'A token at its bounds must get answers, too',
 );
+
+// --- the page /impact, for which rsiod asks all servers. Invariant: visitors cannot make the servers busy by asking again and again.
+
+/** One gathering of facts runs at a time, for all visitors. The next one begins this time after the last one has ended. */
+export const FACTS_REST_MS = 3_000;
+/** Each question is asked of this many servers at a time. */
+export const FACTS_SERVERS_AT_ONCE = 2;
+/** A question that is not answered within this time leaves unknown what it asks for. */
+export const FACTS_ANSWER_MS = 5_000;
+/** Time limit for a whole gathering. What was not asked until then is unknown. */
+export const FACTS_WAIT_MS = 15_000;
+/** Maximum number of check boxes for each kind of machine. */
+export const IMPACT_BOXES_MAX = 60;
+
+assert(FACTS_SERVERS_AT_ONCE * QUESTIONS + 3 <= 2 * API_READS_MAX, 'A gathering must leave connections to the programs');
+assert(FACTS_WAIT_MS < SILENCE_MS, 'A page must come before its connection is closed');
 
 // --- requests to other programs and machines. Invariant: a slow or hostile source does not delay other sources, and uses a
 // bounded share of memory.

@@ -35,6 +35,7 @@ import { LocalApps } from './sources/local-apps.ts';
 import { LocalClient } from './sources/local-client.ts';
 import { LocalServer } from './sources/local-server.ts';
 import { Remote } from './sources/remote.ts';
+import { ServerFacts } from './impact/server-facts.ts';
 import type { Source } from './sources/source.ts';
 
 export interface WebServicePorts {
@@ -82,7 +83,7 @@ export class WebService implements Service {
     // The interface takes methods and parameters from the tables, and checks them at run time.
     const apiCalls = calls as unknown as DaemonCalls;
     this.api = new Api({ clock, log, doors: this.doors, calls: apiCalls, isManaging, changed: () => this.hub.renew() });
-    this.app = new App(clock, this.doors, this.hub, history, live, desk, this.api);
+    this.app = new App(clock, this.doors, this.hub, history, live, desk, this.api, new ServerFacts(clock, apiCalls));
   }
 
   private newDesk({ server, client, applications }: Calls): Desk {

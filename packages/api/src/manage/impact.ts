@@ -285,15 +285,19 @@ function applicationImpacts(applications: readonly ApplicationView[], all: reado
   });
 }
 
-/** One line for each entry; volumes that nobody uses are counted. */
-export function impactText(impacts: readonly Impact[]): string[][] {
+/** Volumes that nobody uses become one entry for each effect, with their number. */
+export function countedImpacts(impacts: readonly Impact[]): Impact[] {
   const isCounted = ({ kind, users }: Impact): boolean => kind === 'volume' && users.length === 0;
-  const rows = impacts
-    .filter((one) => !isCounted(one))
-    .map(({ effect, kind, name, to, users, why }) => [effect, kind, name, to ?? '-', users.join(' ') || '-', why]);
   const counted = IMPACT_EFFECTS.flatMap((effect) => {
     const those = impacts.filter((one) => one.effect === effect && isCounted(one));
-    return those.length === 0 ? [] : [[effect, 'volume', plural(those.length, 'volume'), '-', '-', 'no client has them attached']];
+    return those.length === 0 ? [] : [entry(effect, 'volume', plural(those.length, 'volume'), 'no client has them attached')];
   });
-  return [...rows, ...counted];
+  return [...impacts.filter((one) => !isCounted(one)), ...counted];
+}
+
+/** One line for each entry. */
+export function impactText(impacts: readonly Impact[]): string[][] {
+  return countedImpacts(impacts).map(({ effect, kind, name, to, users, why }) => [
+    ...[effect, kind, name, to ?? '-', users.join(' ') || '-', why],
+  ]);
 }

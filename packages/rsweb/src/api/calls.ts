@@ -16,16 +16,17 @@ export interface Target {
   readonly namespace: string | null;
 }
 
-/** Executes an operation with checked parameters. `target`: null for a daemon of this machine. */
+/** Executes an operation with checked parameters. `target`: null for a daemon of this machine. `waitMs`: of a server; null: that of the method. */
 export async function execute(
   calls: DaemonCalls,
   { place, method, entry }: Operation,
   target: Target | null,
   params: object,
   options: CallOptions,
+  waitMs: number | null = null,
 ): Promise<object> {
   if (place !== 'servers') return calls[place](method, params, options);
-  const request = { ...target, method, params, waitMs: null };
+  const request = { ...target, method, params, waitMs };
   const { result } = (await calls.client('server-call', request, options)) as { readonly result: object };
   const trouble = misfit(entry.result, result);
   if (trouble === null) return result;

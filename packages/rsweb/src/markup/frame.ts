@@ -18,8 +18,11 @@ const PAGES = [
   ['/events', 'Events'],
 ] as const;
 
-/** Paths that begin with this prefix are answers to orders, such as a confirmation. A browser cannot reload these pages. */
-const ORDERS = '/orders/';
+/**
+ * Pages whose paths begin so stay as they are. A browser cannot reload an answer to an order, such as a confirmation, and /impact would ask
+ * all servers at each change.
+ */
+const STILL = ['/orders/', '/impact'];
 
 /** Makes a page for a visitor who is logged in. */
 export function framed({ title, heading = title, body }: Frame, picture: Picture, view: View): Html {
@@ -29,7 +32,7 @@ export function framed({ title, heading = title, body }: Frame, picture: Picture
   );
   return document(
     `${errors > 0 ? `(${errors}) ` : ''}${title} - RSIO`,
-    html`<body data-page="${view.path.startsWith(ORDERS) ? 'still' : 'live'}">
+    html`<body data-page="${STILL.some((prefix) => view.path.startsWith(prefix)) ? 'still' : 'live'}">
 <a class="skip" href="#main">Skip to the content</a>
 <header class="top"><a class="brand" href="/">${BRAND}<span>RSIO</span></a>
 <nav aria-label="Pages"><ul>${links}</ul></nav>

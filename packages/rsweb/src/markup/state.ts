@@ -37,6 +37,9 @@ const TONES: Readonly<Record<string, Tone>> = {
   closed: 'bad',
   diverged: 'bad',
   split: 'bad',
+  stops: 'bad',
+  moves: 'warn',
+  degraded: 'warn',
   error: 'bad',
   warning: 'warn',
 };

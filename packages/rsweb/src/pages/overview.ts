@@ -26,7 +26,7 @@ export function overviewPage(picture: Picture, view: View): Html {
 ${diagramPart(picture)}
 ${loadPlots('all', view)}
 ${works.length > 0 && part('works', 'Work in progress', worksTable(works, picture, view))}
-${part('servers', 'Servers', serversTable(servers, picture, view))}
+${part('servers', 'Servers', html`${serversTable(servers, picture, view)}<p><a href="/impact">What stops if machines are off?</a></p>`)}
 ${part('pools', 'Pools', poolsTable(pools, view))}
 ${mirrors.length > 0 && part('mirrors', 'Mirrors', mirrorsTable(mirrors, view))}
 ${replications.length > 0 && part('replications', 'Replications', replicationsTable(replications, view))}

@@ -5,13 +5,16 @@ import { describe, expect, test } from 'vitest';
 import type { View } from '../markup/view.ts';
 import type { HistoryName, Ring } from '../model/history.ts';
 import type { Picture } from '../model/picture.ts';
+import { IMPACT_BOXES_MAX } from '../limits.ts';
 import { MARKUP } from '../testing/sample-faults.ts';
+import { sampleTold } from '../testing/sample-facts.ts';
 import { sampleHistory } from '../testing/sample-history.ts';
 import { SAMPLE_MS, samplePicture, volumeIdAt } from '../testing/sample-picture.ts';
 import { clientPage } from './client.ts';
 import { confirmPage } from './confirm.ts';
 import { errorPage } from './error.ts';
 import { eventsPage } from './events.ts';
+import { impactPage } from './impact.ts';
 import { loginPage } from './login.ts';
 import { mirrorPage } from './mirror.ts';
 import { overviewPage } from './overview.ts';
@@ -57,6 +60,11 @@ function pagesOf(of: Picture, seen: View): string[] {
     poolPage(of, seen, 'rhea:fast'),
     mirrorPage(of, seen, 'mirror-1'),
     eventsPage(of, seen),
+    impactPage(
+      of,
+      { ...seen, path: '/impact', query: new URLSearchParams(`server=atlas&client=${encodeURIComponent(MARKUP)}`) },
+      sampleTold(),
+    ),
     loginPage({ csrf: MARKUP, next: MARKUP, trouble: MARKUP, host: MARKUP }),
     errorPage({ status: 500, title: MARKUP, what: MARKUP, remedy: MARKUP }),
     confirmPage(
@@ -295,4 +303,63 @@ test('a pool has the day on which it is full at each of its two paces, and the e
   const page = String(poolPage({ ...picture, pools: [paced] }, view(), 'rhea:fast'));
   expect(page).toMatch(new RegExp(`last 7 days</dt>\\s*<dd>-</dd>[^]*last 30 days</dt>\\s*<dd>${date}</dd>`));
   expect(String(overviewPage({ ...picture, pools: [{ ...paced, fullInWeekPaceMs: 9 * day }] }, view()))).toContain(date);
+});
+
+describe('the page about what stops', () => {
+  const shown = (query: string, told: Parameters<typeof impactPage>[2] = sampleTold()): string =>
+    impactPage(picture, view(query, { path: '/impact' }), told).text;
+  const effects = (page: string): string[] =>
+    [...page.matchAll(/<tr id="impacts-[^"]*"><th scope="row">([^<]*)<\/th><td>.*?<\/span> (\w+)<\/span>/g)].map(
+      (row) => `${row[2]} ${row[1]}`,
+    );
+
+  test('asks nothing before a choice, and is linked from the overview and from each server', () => {
+    const page = shown('', null);
+    expect(page).toContain('<input type="checkbox" name="server" value="atlas">');
+    expect(page).not.toContain('What happens');
+    expect(page).toContain('<body data-page="still">');
+    expect(overviewPage(picture, view()).text).toContain('href="/impact"');
+    expect(serverPage(picture, view(), 'themis')!.text).toContain('href="/impact?server=themis"');
+  });
+
+  test('says of what is chosen what stops, moves and is unknown, the worst first', () => {
+    const page = shown('server=atlas');
+    expect(page).toContain('name="server" value="atlas" checked>');
+    expect(effects(page)).toEqual(['stops osl:oracle@0', 'unknown themis', 'moves farm', 'moves osl:logs@0', 'stops 1 volume']);
+    expect(page).toContain('2 things would stop, and not everything is known');
+    expect(page).toContain('rsadm pool move farm --to rhea moves it without the wait');
+    // All servers lose the disk of a shared pool.
+    const pools = [{ ...picture.pools[0]!, id: 'rhea:farm', server: 'rhea', name: 'farm' }];
+    const disk = impactPage({ ...picture, pools }, view('pool=rhea:farm', { path: '/impact' }), sampleTold()).text;
+    expect(effects(disk)).toContain('stops osl:logs@0');
+  });
+
+  test('never says that all is well without an answer', () => {
+    const well = 'Everything stays as it is.';
+    expect(shown('server=atlas', sampleTold('rsiod is not running'))).toContain('could not be asked: rsiod is not running');
+    const none = { namespaces: [], trouble: null };
+    expect(effects(shown('server=atlas', none))).toEqual(['unknown -', 'unknown atlas']);
+    expect(effects(shown('client=web-07', none))).toEqual(['unknown -']);
+    expect(effects(shown('server=hyperion'))).toEqual(['unknown hyperion', 'unknown themis']);
+    const [told] = sampleTold().namespaces;
+    const facts = { ...told!.facts, servers: told!.facts.servers.filter(({ trouble }) => trouble === null) };
+    const calm = { namespaces: [{ ...told!, facts }], trouble: null };
+    expect(shown('client=web-07', calm)).toContain(well);
+    const gone = shown('client=web-07&client=gone', calm);
+    expect(gone).toContain('There is no client gone any more');
+    for (const query of ['server=atlas', 'server=hyperion', 'server=gone']) expect(shown(query)).not.toContain(well);
+    expect(gone).not.toContain(well);
+  });
+
+  test('has a box for each chosen machine, also if there are too many to show', () => {
+    const clients = Array.from({ length: IMPACT_BOXES_MAX + 40 }, (_, index) => ({
+      ...picture.clients[0]!,
+      id: `c${index}`,
+      name: `c${index}`,
+    }));
+    const page = impactPage({ ...picture, clients }, view('client=c99', { path: '/impact' }), sampleTold()).text;
+    expect([...page.matchAll(/name="client"/g)]).toHaveLength(IMPACT_BOXES_MAX);
+    expect(page).toContain('name="client" value="c99" checked>');
+    expect(page).toContain('40 further ones');
+  });
 });

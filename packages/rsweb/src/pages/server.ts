@@ -25,6 +25,7 @@ export function serverPage(picture: Picture, view: View, id: string): Html | nul
   const [works, replications] = [picture.works.filter((one) => one.server === id), picture.replications.filter((one) => one.server === id)];
   const body = html`${findingsPart(relatedFindings(picture, href), view.nowMs, null)}
 ${server.reason !== null && html`<p class="reason bad">${server.reason}</p>`}
+<p><a href="/impact?server=${encodeURIComponent(id)}">What stops if this server is off?</a></p>
 ${loadTiles(server.load)}
 ${loadPlots(`server:${id}`, view)}
 <section aria-labelledby="pools-head"><h2 id="pools-head">Pools</h2>${poolsTable(
