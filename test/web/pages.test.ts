@@ -174,6 +174,17 @@ test('everything can be read, sorted and filtered without script', async () => {
   expect(await page.getByRole('heading', { level: 1 }).textContent()).toMatch(/^Volume wiki-/);
 });
 
+test('what stops is asked with the keyboard alone, and without script', async () => {
+  const page = await open('/server/atlas', { javaScriptEnabled: false });
+  await page.getByRole('link', { name: 'What stops if this server is off?' }).press('Enter');
+  await page.waitForURL(({ search }) => search === '?server=atlas');
+  expect(await page.getByRole('checkbox', { name: 'atlas', exact: true }).isChecked()).toBe(true);
+  await page.getByRole('checkbox', { name: 'web-07' }).press('Space');
+  await page.getByRole('button', { name: 'What stops?' }).press('Enter');
+  await page.waitForURL(({ searchParams }) => searchParams.get('client') === 'web-07');
+  expect(await page.getByRole('row', { name: /osl:oracle@0 .*stops/ }).count()).toBe(1);
+});
+
 test('the keyboard reaches everything on a page, visibly, and the content first if wanted', async () => {
   const page = await open(`/volume/${volumeIdAt(4)}`);
   await page.keyboard.press('Tab');

@@ -41,7 +41,11 @@ beforeAll(async () => {
   await makeEmptyPool(pool);
   const relays = await chaosProxies(hosts, network);
   proxies = relays.proxies;
-  await startServer(host, network, { volumes: { oracle: { type: 'memory', size: '16m' } }, pools: { fast: { path: pool } } });
+  await startServer(host, network, {
+    volumes: { oracle: { type: 'memory', size: '16m' } },
+    pools: { fast: { path: pool } },
+    rights: { 'big-2': 'admin' },
+  });
   await startClient(host, network, { serverAddresses: relays.serverAddresses });
   await host.rsconfigWell('-a', 'oracle');
   web = await startWeb(host);
@@ -96,6 +100,14 @@ it('a browser logs in, looks at everything and gives orders', { timeout: TEST_MS
     await page.locator('.uplot canvas').first().waitFor();
   }
 
+  await page.locator('#servers').getByRole('link', { name: 'big-9', exact: true }).click();
+  await page.getByRole('link', { name: 'What stops if this server is off?' }).click();
+  await page.getByRole('row', { name: /^osl:oracle@0 .*stops volume - big-2 only big-9 has it/ }).waitFor();
+  await page.getByRole('checkbox', { name: 'big-9', exact: true }).uncheck();
+  await page.getByRole('checkbox', { name: 'big-2', exact: true }).check();
+  await page.getByRole('button', { name: 'What stops?' }).click();
+  await page.getByText('Everything stays as it is.').waitFor();
+  await page.getByRole('link', { name: 'Overview' }).click();
   await page.locator('#servers').getByRole('link', { name: 'big-9', exact: true }).click();
   await page.getByLabel('Name of the volume').fill('new');
   await page.getByLabel('Size, such as 20g').fill('16m');

@@ -54,10 +54,11 @@ function answerPart(choice: Choice, told: Told, { machines }: Picture, view: Vie
   return html`<section id="impact" aria-labelledby="impact-head"><h2 id="impact-head">What happens</h2>
 ${choice.gone.map(({ kind, id }) => html`<p class="reason bad">There is no ${kind} ${id} any more, so that what it has is not known.</p>\n`)}${
   told.trouble === null
-    ? effectsPart(impactsOfChoice(choice, told), choice.gone.length > 0, view)
-    : html`<p class="reason bad">Nothing is known, because the servers could not be asked: ${told.trouble}</p>`
+    ? html`${effectsPart(impactsOfChoice(choice, told), choice.gone.length > 0, view)}
+<p class="hint">The servers were asked by rsiod of ${here}, with its rights. Gates and applications are those that ${here} knows.</p>`
+    : html`<p class="reason bad">Nothing is known, because rsiod of ${here} could not be asked: ${told.trouble}</p>`
 }
-<p class="hint">The servers were asked by rsiod of ${here}, with its rights. Gates and applications are those that ${here} knows.</p></section>`;
+</section>`;
 }
 
 /** `isMore`: not all that was chosen is in the picture. */

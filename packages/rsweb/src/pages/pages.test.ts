@@ -336,7 +336,7 @@ describe('the page about what stops', () => {
 
   test('never says that all is well without an answer', () => {
     const well = 'Everything stays as it is.';
-    expect(shown('server=atlas', sampleTold('rsiod is not running'))).toContain('could not be asked: rsiod is not running');
+    expect(shown('server=atlas', sampleTold('rsiod is not running'))).toContain('of atlas could not be asked: rsiod is not running');
     const none = { namespaces: [], trouble: null };
     expect(effects(shown('server=atlas', none))).toEqual(['unknown -', 'unknown atlas']);
     expect(effects(shown('client=web-07', none))).toEqual(['unknown -']);
