@@ -94,3 +94,13 @@ test('a mirror that would stop because another server is away stands against a r
   const reasons = [{ kind: 'mirror' as const, text: 'Only this server has all writes of mirror db' }];
   expect((await shown(mirror(), { isReady: false, reasons })).err.match(/^rsconfig: big-9: /gm)).toHaveLength(1);
 });
+
+test('no server is ready if the mirrors are not listed in time', async () => {
+  const late = () => {
+    throw new RsError('E_TIMEOUT', 'rsiod has not completed mirrors within 15 s');
+  };
+  await serve([telling('big-9')], { mirrors: late });
+  const { code, out, err } = await run('servers');
+  expect([code, out]).toEqual([1, expect.stringMatching(/^osl\/big-9 .* no$/m)]);
+  expect(err).toContain('big-9: Whether a mirror would stop without it is not known: rsiod has not completed mirrors within 15 s');
+});

@@ -7,10 +7,11 @@ import { alignColumns, toText } from '@rsio/common/cli/table';
 import { restartLacks } from '@rsio/api/manage/losses';
 import type { MirrorSummary } from '@rsio/api/views/mirror-views';
 import { READINESS, type Readiness } from '@rsio/api/rssrv/observing-methods';
+import { RsError } from '@rsio/base/lib/errors';
 import { flag, list, number, object, orNull, text } from '@rsio/base/lib/shape';
 import { volumeLabel } from '@rsio/base/lib/volume-name';
 import { formatTime } from '@rsio/base/log/log-line';
-import { defineCommand } from '../cli/context.ts';
+import { type CommandContext, defineCommand } from '../cli/context.ts';
 import { INVENTORY_WAIT_MS } from '../limits.ts';
 import { PLACE_OPTIONS, PLACE_SYNOPSIS } from './server-volumes/door.ts';
 import type { Place } from '@rsio/api/manage/asked-servers';
@@ -53,10 +54,12 @@ ready, so that any one of them may be restarted.`,
   }),
   run: async (context, { server, namespace, json }) => {
     const places = await placesOf(context, { server, namespace });
-    const asked = await askAll(context, places, 'readiness', {}, INVENTORY_WAIT_MS);
+    const [asked, mirrors] = await Promise.all([
+      askAll(context, places, 'readiness', {}, INVENTORY_WAIT_MS),
+      mirrorsOf(context, namespace),
+    ]);
     const refusing = asked.filter(({ place, result }) => result === null && place.isConnected).map(({ place }) => place);
     const daemons = await askAll(context, refusing, 'daemon', {}, INVENTORY_WAIT_MS);
-    const { mirrors } = await context.call('mirrors', { namespace });
     const rows = asked.map(({ place, result, error }): Row => {
       const daemon = result ?? daemons.find((one) => one.place === place)?.result ?? null;
       const { version = null, startedMs = null } = daemon ?? {};
@@ -87,9 +90,20 @@ function isReady({ readiness, lacks }: Row): boolean {
   return readiness?.isReady === true && lacks.length === 0;
 }
 
+/** Returns the error if rsiod does not list the mirrors in time. Throws other errors. */
+async function mirrorsOf({ call }: Pick<CommandContext, 'call'>, namespace: string | null): Promise<readonly MirrorSummary[] | RsError> {
+  try {
+    return (await call('mirrors', { namespace }, INVENTORY_WAIT_MS)).mirrors;
+  } catch (thrown) {
+    if (thrown instanceof RsError && thrown.code === 'E_TIMEOUT') return thrown;
+    throw thrown;
+  }
+}
+
 /** Empty if the server itself has told of a mirror: it says what to wait for, and one reason is enough. */
-function lacksAt({ namespace, server }: Place, { reasons }: Readiness, mirrors: readonly MirrorSummary[]): string[] {
+function lacksAt({ namespace, server }: Place, { reasons }: Readiness, mirrors: readonly MirrorSummary[] | RsError): string[] {
   if (reasons.some(({ kind }) => kind === 'mirror')) return [];
+  if (mirrors instanceof RsError) return [`Whether a mirror would stop without it is not known: ${mirrors.message}`];
   const own = mirrors.filter((one) => one.namespace === namespace);
   return restartLacks(own, server).map(({ mirror, lack }) => {
     const label = volumeLabel(mirror);
