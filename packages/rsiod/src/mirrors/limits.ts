@@ -31,6 +31,8 @@ export const GROW_RETRY_MS = 1_000;
 
 /** Interval at which rsiod looks whether servers of replicas are lost. A server that is back for less than this may stay unnoticed. */
 export const HEALING_LOOK_MS = 1_000;
+/** After a longer time without a look, servers that were lost before count as lost from now on. */
+export const HEALING_GAP_MS = 10_000;
 /** After a failure, a spare is asked again, and a former replica is removed again, after this time. */
 export const HEALING_RETRY_MS = 10 * 60_000;
 /** A replica that was replaced is removed when its server has been back for this time. */

@@ -16,7 +16,15 @@ const LOST = replica(2, { isInSync: false, isOpen: false, lostSinceMs: NOW_MS - 
 
 function facts(changes: Partial<HealingFacts> = {}): HealingFacts {
   const servers = [1, 2, 3, 4].map((serverid) => ({ name: `s${serverid}`, serverid, isConnected: serverid !== 2 }));
-  const known = { nowMs: NOW_MS, replaceAfterMs: HOUR_MS, spares: ['s3', 's4'], isServing: true, isPending: false, unreached: 0 };
+  const known = {
+    nowMs: NOW_MS,
+    replaceAfterMs: HOUR_MS,
+    spares: ['s3', 's4'],
+    isServing: true,
+    isPending: false,
+    unreached: 0,
+    copied: null,
+  };
   return { ...known, replicas: [replica(1), LOST], voters: [1, 2, 3], servers, refused: new Set(), ...changes };
 }
 
@@ -44,13 +52,14 @@ test.each<[string, Partial<HealingFacts>, RegExp | null]>([
   ['most servers are away', { servers: away(2, 3) }, /reaches only 2 of 4 servers/],
   ['servers were never reached', { unreached: 2 }, /reaches only 3 of 6 servers/],
   ['the spare is away', { servers: away(2, 4), unreached: 0, spares: ['s4'], voters: [1, 2] }, /reaches only 2 of 4|no spare/],
+  ['another mirror is being copied', { copied: 'osl:www@0' }, /mirror osl:www@0 is copied first/],
   ['the spare has refused', { refused: new Set(['s4']) }, /no spare .*s4 has refused/],
   ['all spares vote', { spares: ['s3'] }, /no spare is connected and free/],
   ['the spare is unknown', { spares: ['s9'] }, /no spare/],
 ])('it waits while %s', (_, changes, why) => {
   const step = nextHealing(facts(changes));
   expect(step.kind).toBe('waits');
-  if (step.kind === 'waits') expect(step.why ?? '-').toMatch(why ?? /^-$/);
+  if (step.kind === 'waits') expect(step.doubt?.sentence ?? '-').toMatch(why ?? /^-$/);
 });
 
 const anyReplica = fc.record({

@@ -32,6 +32,8 @@ class Scene {
   members: readonly Member[] = [1, 2].map((server) => ({ server, role: 'member', session: 'open' }));
   settings: HealedMirror['settings'] = { replaceAfterMs: HOUR_MS, spares: ['s4', 's5'], verifyEveryMs: null };
   verification: HealedMirror['verification'] = null;
+  /** The mirror that has a third replica, on s5, which is being copied; null: none has. */
+  copying: string | null = null;
   /** Servers that refuse a replica. */
   readonly full = new Set<string>();
   /** Resolves the replacement in progress; null: replacements end at once. */
@@ -97,7 +99,7 @@ class Scene {
   private mirror(label: string): HealedMirror {
     const settings = (): HealedMirror['settings'] => this.settings;
     const verification = (): HealedMirror['verification'] => this.verification;
-    const view = (): MirrorView => this.view();
+    const view = (): MirrorView => this.view(label);
     return {
       label,
       volume: { namespace: 'osl', name: /:(.*)@/.exec(label)?.[1] ?? '', universe: 0 },
@@ -118,8 +120,9 @@ class Scene {
     };
   }
 
-  private view(): MirrorView {
-    const replicas = this.members.map((one) => ({ ...one, identity: `r${one.server}` }));
+  private view(label: string): MirrorView {
+    const third = { server: 5, role: 'returning', session: 'open' } as const;
+    const replicas = [...this.members, ...(this.copying === label ? [third] : [])].map((one) => ({ ...one, identity: `r${one.server}` }));
     const voterSets = [[1, 2, 3].map((serverid) => ({ voter: `v${serverid}`, serverid }))];
     return { isServing: true, isPending: false, isAllInSync: true, replicas, voterSets } as unknown as MirrorView;
   }
@@ -214,6 +217,33 @@ test('replicas are compared at the interval, and a difference is an event', asyn
   scene.verification = { ...REPORT, isRunning: false, differentBytes: 0 };
   await scene.pass(MINUTE_MS);
   expect(scene.done).toEqual(['verify osl:db@0', 'verify osl:db@0', 'The replicas of osl:db@0 are equal (1.0K compared)']);
+});
+
+test('while a replica is being copied, no mirror is rebuilt, and each says so once', async () => {
+  const scene = new Scene(['osl:db@0', 'osl:www@0']);
+  scene.lose(2);
+  await scene.pass(HOUR_MS - MINUTE_MS);
+  scene.copying = 'osl:www@0';
+  await scene.pass(HOUR_MS);
+  expect(scene.done).toEqual([]);
+  expect(scene.events.filter((one) => one.includes('is not rebuilt yet')).map((one) => one.split('yet: ')[1])).toEqual([
+    'mirror osl:www@0 is copied first',
+    'the replica on server s5 lacks writes, and is copied first',
+  ]);
+  scene.copying = null;
+  await scene.pass(MINUTE_MS);
+  expect(scene.done[0]).toBe('replace db s2 s4');
+});
+
+test('a process that stood still counts the time from then on', async () => {
+  const scene = new Scene();
+  scene.lose(2);
+  await scene.pass(MINUTE_MS);
+  scene.clock.advance(2 * HOUR_MS);
+  await scene.pass(HOUR_MS - MINUTE_MS);
+  expect(scene.done).toEqual([]);
+  await scene.pass(2 * MINUTE_MS);
+  expect(scene.done).toEqual(['replace db s2 s4']);
 });
 
 test('after the stop, nothing is looked at', () => {

@@ -1,6 +1,6 @@
 // Carries out what healing-plan.ts decides: announces that a lost replica will be rebuilt, has it rebuilt on a spare like rsconfig mirror
 // replace does, and removes the former replica after its server has been back for HEALED_KEEP_MS. Also compares replicas in sync at the
-// interval verify-every. Invariants: one replacement, and one comparison that nobody has asked for, is in progress at a time in this process.
+// interval verify-every. Invariants: one replacement with its copy, and one comparison that nobody has asked for, is in progress at a time in this process.
 // A failure is an event, and is tried again after HEALING_RETRY_MS, with the next spare. What rsiod has replaced is remembered only until it
 // ends: rsconfig mirror list names a former replica that is left after that.
 
@@ -10,7 +10,7 @@ import { toRsError } from '@rsio/base/lib/errors';
 import { printDuration, shownSize } from '@rsio/base/lib/units';
 import type { Log } from '@rsio/base/log/log';
 import type { MirrorView } from '@rsio/protocol/mirror/membership/interface';
-import { HEALED_KEEP_MS, HEALED_MAX, HEALING_LOOK_MS, HEALING_RETRY_MS } from '../limits.ts';
+import { HEALED_KEEP_MS, HEALED_MAX, HEALING_GAP_MS, HEALING_LOOK_MS, HEALING_RETRY_MS } from '../limits.ts';
 import type { MirrorVolume } from '../attached-mirror.ts';
 import type { MirrorChanges } from '../commands/changes.ts';
 import { type HealingFacts, type HealingReplica, nextHealing } from './healing-plan.ts';
@@ -61,6 +61,7 @@ interface Former {
 export class MirrorHealing {
   private readonly ports: MirrorHealingPorts;
   private readonly memories = new Map<HealedMirror, Memory>();
+  private lookedMs: number | null = null;
   private formers: Former[] = [];
   private working: Promise<void> | null = null;
   private timer: Timer | null = null;
@@ -87,6 +88,9 @@ export class MirrorHealing {
     for (const mirror of this.memories.keys()) if (!mirrors.all.includes(mirror)) this.memories.delete(mirror);
     this.formers = this.formers.filter(({ mirror }) => mirrors.all.includes(mirror));
     const nowMs = clock.monotonicMs();
+    // A process that stood still has not seen whether a server was there.
+    if (this.lookedMs !== null && nowMs - this.lookedMs > HEALING_GAP_MS) for (const { lost } of this.memories.values()) lost.clear();
+    this.lookedMs = nowMs;
     for (const mirror of mirrors.all) {
       const memory = this.memories.get(mirror) ?? newMemory(nowMs);
       this.memories.set(mirror, memory);
@@ -101,7 +105,8 @@ export class MirrorHealing {
     const { view } = mirror;
     if (namespace === undefined || view === null || mirror.driver.hasEnded) return;
     for (const [name, untilMs] of memory.refused) if (untilMs <= nowMs) memory.refused.delete(name);
-    const facts = factsOf(mirror, view, namespace, memory, nowMs);
+    const copied = this.ports.mirrors.all.find((one) => one !== mirror && isCopied(one))?.label ?? null;
+    const facts = factsOf(mirror, view, namespace, memory, { nowMs, copied });
     const step = nextHealing(facts);
     if (step.kind === 'idle') {
       if (memory.announced !== null) this.say(mirror, 'announced', 'called off', 'The server is back, or the configuration has changed');
@@ -117,15 +122,21 @@ export class MirrorHealing {
     mirror: HealedMirror,
     memory: Memory,
     { replaceAfterMs }: HealingFacts,
-    { lost, spare, why, leftMs }: Extract<ReturnType<typeof nextHealing>, { kind: 'waits' }>,
+    { lost, spare, doubt, leftMs }: Extract<ReturnType<typeof nextHealing>, { kind: 'waits' }>,
   ): void {
     const isDue = leftMs === 0;
-    const key = `${lost.identity} ${isDue ? (why ?? '') : 'in time'} ${spare === null ? '-' : ''}`;
+    const key = `${lost.identity} ${isDue ? doubt?.kind : 'in time'}`;
     if (memory.announced === key) return;
     const isFirst = memory.announced === null;
     memory.announced = key;
     const target = spare === null ? 'a spare' : `server ${spare}`;
-    if (isDue) return this.say(mirror, 'announced', 'waiting', `Server ${lost.server} is lost, and its replica is not rebuilt yet: ${why}`);
+    if (isDue)
+      return this.say(
+        mirror,
+        'announced',
+        'waiting',
+        `Server ${lost.server} is lost, and its replica is not rebuilt yet: ${doubt?.sentence ?? '-'}`,
+      );
     if (!isFirst) return;
     const after = printDuration(replaceAfterMs ?? 0);
     this.say(mirror, 'whole', 'announced', `Server ${lost.server} is lost: if it stays away for ${after}, ${target} gets its replica`);
@@ -231,12 +242,23 @@ export class MirrorHealing {
   }
 }
 
+/** True if a replica of the mirror lacks writes, and is there to get them. */
+function isCopied({ view }: HealedMirror): boolean {
+  return view?.replicas.some(({ role, session }) => role !== 'member' && role !== 'leaving' && session === 'open') === true;
+}
+
 function newMemory(nowMs: number): Memory {
   return { lost: new Map(), refused: new Map(), announced: null, verifiedMs: nowMs, isVerifying: false };
 }
 
 /** Also notes since when replicas are lost. */
-function factsOf(mirror: HealedMirror, view: MirrorView, namespace: MirrorNamespace, memory: Memory, nowMs: number): HealingFacts {
+function factsOf(
+  mirror: HealedMirror,
+  view: MirrorView,
+  namespace: MirrorNamespace,
+  memory: Memory,
+  { nowMs, copied }: Pick<HealingFacts, 'nowMs' | 'copied'>,
+): HealingFacts {
   const servers = namespace.servers.map(({ name, serverid, trouble }) => ({ name, serverid, isConnected: trouble === null }));
   const replicas = view.replicas.map(({ identity, server: serverid, role, session }): HealingReplica => {
     const server = servers.find((one) => one.serverid === serverid);
@@ -259,6 +281,7 @@ function factsOf(mirror: HealedMirror, view: MirrorView, namespace: MirrorNamesp
     voters,
     servers,
     unreached: namespace.unreached.length,
+    copied,
     refused: new Set(memory.refused.keys()),
   };
 }
