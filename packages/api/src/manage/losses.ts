@@ -48,9 +48,14 @@ export function restartLack(mirror: MirrorParts, server: string): MirrorLack | n
   return votes < mirror.majority && isVoter && !isWell ? 'votes' : null;
 }
 
-/** The mirrors in use that stand against a restart of the server, by what all servers have told. */
-export function restartLacks(mirrors: readonly MirrorSummary[], server: string): { mirror: MirrorSummary; lack: MirrorLack }[] {
-  return mirrors.flatMap((mirror) => {
+/**
+ * The mirrors in use that stand against a restart of the server, by what all servers have told. `unknown`: no voter has told the state of a
+ * mirror of this server.
+ */
+export function restartLacks(mirrors: readonly MirrorSummary[], server: string): { mirror: MirrorSummary; lack: MirrorLack | 'unknown' }[] {
+  return mirrors.flatMap((mirror): { mirror: MirrorSummary; lack: MirrorLack | 'unknown' }[] => {
+    const isIts = [...mirror.replicas, ...mirror.voters].some((one) => one.server === server);
+    if (mirror.state === 'unknown') return isIts ? [{ mirror, lack: 'unknown' }] : [];
     const lack = mirror.state === 'known' && mirror.holder !== null ? restartLack(mirror, server) : null;
     return lack === null ? [] : [{ mirror, lack }];
   });

@@ -107,6 +107,7 @@ function lacksAt({ namespace, server }: Place, { reasons }: Readiness, mirrors: 
   const own = mirrors.filter((one) => one.namespace === namespace);
   return restartLacks(own, server).map(({ mirror, lack }) => {
     const label = volumeLabel(mirror);
+    if (lack === 'unknown') return `Whether mirror ${label} would stop is not known: no voter has answered (rsconfig mirror list)`;
     const missing = lack === 'replica' ? 'no other replica with every write can be reached' : 'too few other voters answer';
     return `Mirror ${label} would stop, because ${missing}: wait until its servers are back (rsconfig mirror list)`;
   });

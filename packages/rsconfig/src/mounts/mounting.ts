@@ -277,8 +277,11 @@ export class Mounting {
   }
 
   /** Detaches the volume unless it has another owner. The device may be in use for a moment after the unmount. */
-  private async detach({ source, directory }: MountRecord): Promise<void> {
+  private async detach({ source, directory, volumeId }: MountRecord): Promise<void> {
     const { call, clock } = this.context;
+    // What is not attached is not detached: the configuration may want it attached later.
+    const { attachments, awaited } = await call('local', {});
+    if (volumeId !== '' && ![...attachments, ...awaited].some(({ id }) => id === volumeId)) return;
     for (const endMs = clock.monotonicMs() + MOUNT_LEAVES_MS; ; await sleep(clock, MOUNTS_LOOK_MS)) {
       const { outcomes } = await call('detach', { names: [source], force: false, owner: ownerOf(directory) });
       const [outcome] = outcomes;

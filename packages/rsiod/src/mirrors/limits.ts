@@ -29,16 +29,14 @@ export const GROW_RETRY_MS = 1_000;
 
 // --- mirrors/commands
 
-/** Interval at which rsiod looks whether servers of replicas are lost. A server that is back for less than this may stay unnoticed. */
+/** Interval at which rsiod looks whether servers of replicas are lost. */
 export const HEALING_LOOK_MS = 1_000;
 /** After a longer time without a look, servers that were lost before count as lost from now on. */
 export const HEALING_GAP_MS = 10_000;
-/** After a failure, a spare is asked again, and a former replica is removed again, after this time. */
+/** After a failure, a spare is asked again, or a mirror is looked at again, after this time. */
 export const HEALING_RETRY_MS = 10 * 60_000;
-/** A replica that was replaced is removed when its server has been back for this time. */
-export const HEALED_KEEP_MS = 60 * 60_000;
-/** Maximum number of replaced replicas that rsiod remembers, to remove them. The oldest are forgotten first. */
-export const HEALED_MAX = 256;
+/** Time limit for the pools of a spare, before it gets a replica. */
+export const POOL_LIST_MS = 5_000;
 
 /** Longest interval at which the client asks the servers of its mirrors whether a moment of a replication is due, and the shortest one. */
 export const MOMENTS_LOOK_MAX_MS = 10_000;

@@ -83,6 +83,8 @@ export class Server {
   private newestGeneration = 0;
   /** Generation of the list from which `interfaces` was taken. */
   private interfacesGeneration = 0;
+  /** How often the server has proved its identity, on any path. */
+  private proofCount = 0;
   private isListRequested = false;
   /**
    * Attachments whose first OPEN was in flight when a list arrived. The client verifies the handles of these attachments after the answer
@@ -134,6 +136,11 @@ export class Server {
 
   get namespace(): string {
     return this.ports.namespace;
+  }
+
+  /** Grows whenever the server connects, however briefly. */
+  get proofs(): number {
+    return this.proofCount;
   }
 
   get isConnected(): boolean {
@@ -196,6 +203,7 @@ export class Server {
   /** Called when the server has proved its identity and its name at an end point. `known`: end points at which an earlier process found it. */
   proved(name: string, endPoint: string, known: readonly string[]): void {
     this.name = name;
+    this.proofCount++;
     if (!this.isProved || !this.metAt.has(endPoint)) this.endPointsRevision++;
     this.isProved = true;
     for (const key of known) remember(this.named, key);

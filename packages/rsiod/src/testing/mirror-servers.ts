@@ -42,6 +42,9 @@ interface Named {
 }
 
 export class ScriptedServer implements MirrorServer {
+  readonly proofs = 1;
+  readonly isConnected = true;
+
   readonly namespace = 'osl';
   readonly name: string;
   readonly serverid: number;

@@ -9,6 +9,8 @@ export interface Choice {
   readonly servers: readonly Server[];
   readonly clients: readonly Client[];
   readonly pools: readonly Pool[];
+  /** All servers of the picture, which have the namespaces. */
+  readonly all: readonly Server[];
   /** What the query names, and the picture does not have. */
   readonly gone: readonly { readonly kind: 'server' | 'client' | 'pool'; readonly id: string }[];
 }
@@ -25,6 +27,7 @@ export function choiceIn({ servers, clients, pools }: Picture, query: URLSearchP
     servers: chosen('server', servers),
     clients: chosen('client', clients),
     pools: chosen('pool', pools),
+    all: servers,
     gone: [...gone('server', servers), ...gone('client', clients), ...gone('pool', pools)],
   };
 }
@@ -40,10 +43,11 @@ export function impactsOfChoice(choice: Choice, { namespaces }: Told): Impact[] 
   return [...byKey.values()].toSorted((a, b) => IMPACT_EFFECTS.indexOf(a.effect) - IMPACT_EFFECTS.indexOf(b.effect));
 }
 
-function impactsIn({ namespace, facts }: Told['namespaces'][number], { servers, clients, pools }: Choice): Impact[] {
+function impactsIn({ namespace, facts }: Told['namespaces'][number], { servers, clients, pools, all }: Choice): Impact[] {
   const names = facts.servers.map(({ server }) => server);
   const off = servers.filter((one) => one.namespace === namespace).map(({ name }) => name);
-  const disks = pools.filter(({ server }) => names.includes(server)).map((pool) => diskOf(pool, facts.servers));
+  const isHere = (pool: Pool): boolean => names.includes(pool.server) && [namespace, null].includes(namespaceOf(pool.server, all));
+  const disks = pools.filter(isHere).map((pool) => diskOf(pool, facts.servers));
   // A client has no namespace of its own.
   if (off.length + disks.length + clients.length === 0) return [];
   return impactOf(facts, {
@@ -61,13 +65,24 @@ function diskOf({ server, name }: Pool, servers: Told['namespaces'][number]['fac
   return isShared ? name : `${server}/${name}`;
 }
 
-function unknownIn({ servers, pools }: Choice, namespaces: Told['namespaces']): Impact[] {
-  const known = namespaces.flatMap(({ facts }) => facts.servers.map(({ server }) => server));
+/** The namespace of a server by its name; null if it is not told. */
+function namespaceOf(name: string, servers: readonly Server[]): string | null {
+  const namespace = servers.find((one) => one.name === name)?.namespace ?? '';
+  return namespace === '' ? null : namespace;
+}
+
+function unknownIn({ servers, pools, all }: Choice, namespaces: Told['namespaces']): Impact[] {
+  const isKnown = (name: string): boolean => {
+    const of = namespaceOf(name, all);
+    return namespaces.some(
+      ({ namespace, facts }) => (of === null || of === namespace) && facts.servers.some(({ server }) => server === name),
+    );
+  };
   const needed = new Set([...servers.map(({ name }) => name), ...pools.map(({ server }) => server)]);
   const entry = (name: string, why: string, first: string): Impact => ({
     ...{ effect: 'unknown', kind: 'server', name, to: null, users: [], why, first },
   });
-  const strange = [...needed].filter((name) => !known.includes(name));
+  const strange = [...needed].filter((name) => !isKnown(name));
   return [
     ...(namespaces.length === 0 ? [entry('-', 'rsiod of this machine knows no server', 'rsconfig join HOST adds one')] : []),
     ...strange.map((name) =>

@@ -29,7 +29,7 @@ export function sampleTold(trouble: string | null = null): Told {
       shared: [fast],
     }),
     server('rhea', { shared: [{ ...fast, isHere: false }] }),
-    server('themis', { trouble: MARKUP }),
+    server('themis', { trouble: `no answer within 15 s ${MARKUP}` }),
   ];
   const facts = { servers, mirrors: [], gaps: [], paths: [], gates: [], applications: [] };
   return { namespaces: trouble === null ? [{ namespace: NAMESPACE, facts }] : [], trouble };

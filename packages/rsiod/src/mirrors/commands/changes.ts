@@ -64,9 +64,10 @@ export class MirrorChanges {
     return await this.change(params, (change) => this.removeReplica(change, params.server, params.volume));
   }
 
-  async replace(params: Methods['mirror-replace']['params']): Promise<ChangedMirror> {
+  /** `mayGo`: throws if the old replica must not be removed after all. It is called when the new server is ready. */
+  async replace(params: Methods['mirror-replace']['params'], mayGo: () => void = () => undefined): Promise<ChangedMirror> {
     const volume = { pool: params.pool, request: params.request ?? this.ports.newId() };
-    return await this.change(params, (change) => this.replaceServer(change, params.server, params.with, volume));
+    return await this.change(params, (change) => this.replaceServer(change, params.server, { name: params.with, volume, mayGo }));
   }
 
   async witness(params: Methods['mirror-witness']['params']): Promise<ChangedMirror> {
@@ -163,7 +164,11 @@ export class MirrorChanges {
     return merged(cleared, stillVotes(change, serverid, voters), warningsOf(change, voters));
   }
 
-  private async replaceServer(change: MirrorChange, old: string, name: string, volume: NewVolume): Promise<Outcome> {
+  private async replaceServer(
+    change: MirrorChange,
+    old: string,
+    { name, volume, mayGo }: { readonly name: string; readonly volume: NewVolume; readonly mayGo: () => void },
+  ): Promise<Outcome> {
     const { label, config } = change;
     const oldId = serveridOf(change, old);
     const server = serverNamed(change.namespace, name);
@@ -191,7 +196,13 @@ export class MirrorChanges {
     const failed = `Server ${old} was not replaced by ${name} in mirror ${label}`;
     await this.join(joins, [
       ...joins.steps(failed, volume),
-      ...(member === null ? [] : [{ name: failed, do: () => this.wish(change, { kind: 'remove', identity: member.identity }) }]),
+      {
+        name: failed,
+        do: async () => {
+          mayGo();
+          if (member !== null) await this.wish(change, { kind: 'remove', identity: member.identity });
+        },
+      },
       // This step has no `undo`, because the replaced server is not made a voter again.
       { name: `${failed}, which has no replica on ${old} any more; the same command goes on`, do: () => this.vote(change, voters) },
       {

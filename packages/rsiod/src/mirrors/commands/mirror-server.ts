@@ -30,6 +30,10 @@ export interface MirrorServer {
   /** The reason why the server cannot be asked now, such as `Server big-8 of osl is not connected: ...`; null if it can be asked. */
   readonly trouble: RsError | null;
   readonly volumes: readonly VolumeEntry[];
+  /** Grows whenever the server connects, however briefly. */
+  readonly proofs: number;
+  /** It has a path, also if it cannot be asked about mirrors. */
+  readonly isConnected: boolean;
   /** Throws the error of the server, E_TIMEOUT or E_UNREACHABLE. */
   callAdmin(method: string, params: object, limitMs: number): Promise<unknown>;
   /**
@@ -50,6 +54,12 @@ export function mirrorServer(server: Server, clock: Clock): MirrorServer {
     },
     get volumes() {
       return server.volumes;
+    },
+    get proofs() {
+      return server.proofs;
+    },
+    get isConnected() {
+      return server.isConnected;
     },
     callAdmin: (...call) => server.callAdmin(...call),
     vote: (order, limitMs) => sendVote(trunk, clock, `Server ${name} of ${namespace}`, order, limitMs),

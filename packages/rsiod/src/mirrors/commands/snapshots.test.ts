@@ -39,6 +39,8 @@ function scene(answers: readonly Answer[] = [], roles: readonly ('member' | 'ret
       name,
       serverid: index + 1,
       trouble: null,
+      proofs: 1,
+      isConnected: true,
       volumes: [{ name: 'db', universe: 0, mirror: MIRROR } as unknown as VolumeEntry],
       callAdmin: async (method, params) => {
         if (method !== 'volume-show') asked.push(`${name} ${method} term ${(params as { term: number }).term}`);

@@ -15,7 +15,12 @@ function replica(serverid: number, changes: Partial<HealingReplica> = {}): Heali
 const LOST = replica(2, { isInSync: false, isOpen: false, lostSinceMs: NOW_MS - HOUR_MS });
 
 function facts(changes: Partial<HealingFacts> = {}): HealingFacts {
-  const servers = [1, 2, 3, 4].map((serverid) => ({ name: `s${serverid}`, serverid, isConnected: serverid !== 2 }));
+  const servers = [1, 2, 3, 4].map((serverid) => ({
+    name: `s${serverid}`,
+    serverid,
+    isConnected: serverid !== 2,
+    canBeAsked: serverid !== 2,
+  }));
   const known = {
     nowMs: NOW_MS,
     replaceAfterMs: HOUR_MS,
@@ -28,7 +33,8 @@ function facts(changes: Partial<HealingFacts> = {}): HealingFacts {
   return { ...known, replicas: [replica(1), LOST], voters: [1, 2, 3], servers, refused: new Set(), ...changes };
 }
 
-const away = (...ids: readonly number[]) => facts().servers.map((one) => ({ ...one, isConnected: !ids.includes(one.serverid) }));
+const away = (...ids: readonly number[]) =>
+  facts().servers.map((one) => ({ ...one, isConnected: !ids.includes(one.serverid), canBeAsked: !ids.includes(one.serverid) }));
 
 test('a replica that was lost for long enough goes to the first spare that neither votes nor has a replica', () => {
   expect(nextHealing(facts())).toEqual({ kind: 'replace', lost: LOST, spare: 's4' });
@@ -55,6 +61,12 @@ test.each<[string, Partial<HealingFacts>, RegExp | null]>([
   ['another mirror is being copied', { copied: 'osl:www@0' }, /mirror osl:www@0 is copied first/],
   ['the spare has refused', { refused: new Set(['s4']) }, /no spare .*s4 has refused/],
   ['all spares vote', { spares: ['s3'] }, /no spare is connected and free/],
+  [
+    'two servers have one name',
+    { servers: [...facts().servers, { name: 's4', serverid: 9, isConnected: true, canBeAsked: true }] },
+    /two servers are called s4/,
+  ],
+  ['the spare knows no mirrors', { servers: facts().servers.map((one) => ({ ...one, canBeAsked: false })) }, /no spare/],
   ['the spare is unknown', { spares: ['s9'] }, /no spare/],
 ])('it waits while %s', (_, changes, why) => {
   const step = nextHealing(facts(changes));
@@ -87,7 +99,10 @@ test('over random facts, only a lost replica is replaced, by a free server, and 
       const replicas = all.map((one) =>
         replica(one.serverid, { ...one, lostSinceMs: one.isOpen || connected.includes(one.serverid) ? null : one.lostSinceMs }),
       );
-      const servers = [1, 2, 3, 4, 5, 6].map((serverid) => ({ name: `s${serverid}`, serverid, isConnected: connected.includes(serverid) }));
+      const servers = [1, 2, 3, 4, 5, 6].map((serverid) => {
+        const isConnected = connected.includes(serverid);
+        return { name: `s${serverid}`, serverid, isConnected, canBeAsked: isConnected };
+      });
       const names = (ids: readonly number[]): string[] => ids.map((id) => `s${id}`);
       const given = facts({ ...more, replicas, servers, voters, spares: names(spares), refused: new Set(names(refused)) });
       const step = nextHealing(given);

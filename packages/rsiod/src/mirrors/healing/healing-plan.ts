@@ -20,6 +20,8 @@ export interface HealingServer {
   readonly name: string;
   readonly serverid: number;
   readonly isConnected: boolean;
+  /** It is connected, and knows mirrors. */
+  readonly canBeAsked: boolean;
 }
 
 export interface HealingFacts {
@@ -46,7 +48,7 @@ export interface HealingFacts {
 
 /** What keeps a replica from being rebuilt, and a sentence about it. */
 export interface Doubt {
-  readonly kind: 'no source' | 'lacking' | 'pending' | 'unreached' | 'copying' | 'no spare';
+  readonly kind: 'no source' | 'lacking' | 'pending' | 'unreached' | 'names' | 'copying' | 'no spare';
   readonly sentence: string;
 }
 
@@ -93,6 +95,8 @@ function doubtOf({ replicas, isPending, servers, unreached, copied }: HealingFac
       kind: 'unreached',
       sentence: `this client reaches only ${reached} of ${all} servers, so that its own network may be at fault`,
     };
+  const twice = servers.find(({ name, serverid }) => servers.some((one) => one.name === name && one.serverid !== serverid));
+  if (twice !== undefined) return { kind: 'names', sentence: `two servers are called ${twice.name}` };
   return copied === null ? null : { kind: 'copying', sentence: `mirror ${copied} is copied first` };
 }
 
@@ -100,7 +104,7 @@ function doubtOf({ replicas, isPending, servers, unreached, copied }: HealingFac
 function spareFor({ spares, servers, replicas, voters, refused }: HealingFacts): string | null {
   const isFree = (name: string): boolean => {
     const server = servers.find((one) => one.name === name);
-    if (server?.isConnected !== true || refused.has(name)) return false;
+    if (server?.canBeAsked !== true || refused.has(name)) return false;
     return !voters.includes(server.serverid) && !replicas.some(({ serverid }) => serverid === server.serverid);
   };
   return spares.find(isFree) ?? null;

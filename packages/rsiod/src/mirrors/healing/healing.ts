@@ -1,16 +1,20 @@
-// Carries out what healing-plan.ts decides: announces that a lost replica will be rebuilt, has it rebuilt on a spare like rsconfig mirror
-// replace does, and removes the former replica after its server has been back for HEALED_KEEP_MS. Also compares replicas in sync at the
-// interval verify-every. Invariants: one replacement with its copy, and one comparison that nobody has asked for, is in progress at a time in this process.
-// A failure is an event, and is tried again after HEALING_RETRY_MS, with the next spare. What rsiod has replaced is remembered only until it
-// ends: rsconfig mirror list names a former replica that is left after that.
+// Carries out what healing-plan.ts decides: announces that a lost replica will be rebuilt, and has it rebuilt on a spare like rsconfig mirror
+// replace does. Also compares replicas in sync at the interval verify-every. Invariants: one replacement with its copy, and one comparison
+// that nobody has asked for, is in progress at a time in this process. A server that comes back until the moment of its removal keeps its
+// replica. A replacement that failed after the removal is gone on with until the mirror has its replica again, or rsiod ends. A former
+// replica is never removed: rsconfig mirror list names it, and the command that removes it.
 
+import { SERVER_METHODS } from '@rsio/api/rssrv/server-methods';
+import { roomBytes } from '@rsio/api/views/capacity';
 import type { VerificationView } from '@rsio/api/views/mirror-views';
+import type { PoolView } from '@rsio/api/views/views';
 import type { Clock, Timer } from '@rsio/base/lib/clock';
-import { toRsError } from '@rsio/base/lib/errors';
+import { type ErrorCode, RsError, toRsError } from '@rsio/base/lib/errors';
+import { misfit } from '@rsio/base/lib/shape';
 import { printDuration, shownSize } from '@rsio/base/lib/units';
 import type { Log } from '@rsio/base/log/log';
 import type { MirrorView } from '@rsio/protocol/mirror/membership/interface';
-import { HEALED_KEEP_MS, HEALED_MAX, HEALING_GAP_MS, HEALING_LOOK_MS, HEALING_RETRY_MS } from '../limits.ts';
+import { HEALING_GAP_MS, HEALING_LOOK_MS, HEALING_RETRY_MS, POOL_LIST_MS } from '../limits.ts';
 import type { MirrorVolume } from '../attached-mirror.ts';
 import type { MirrorChanges } from '../commands/changes.ts';
 import { type HealingFacts, type HealingReplica, nextHealing } from './healing-plan.ts';
@@ -30,17 +34,21 @@ export interface MirrorHealingPorts extends Pick<CommandPorts, 'namespaces' | 'n
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn'>;
   readonly mirrors: { readonly all: readonly HealedMirror[] };
-  readonly changes: Pick<MirrorChanges, 'replace' | 'detach'>;
+  readonly changes: Pick<MirrorChanges, 'replace' | 'add'>;
   /** Adds an event about a mirror. */
   note(label: string, from: string, to: string, sentence: string): void;
 }
 
 /** What is remembered of a mirror while it is attached. */
 interface Memory {
-  /** Key: identity of a replica. Value: monotonic time since which it is lost. */
-  readonly lost: Map<string, number>;
+  /** Key: identity of a replica. Value: monotonic time since which it is lost, and how often its server had connected by then. */
+  readonly lost: Map<string, { readonly sinceMs: number; readonly proofs: number }>;
   /** Key: name of a spare. Value: monotonic time until which it is not asked again. */
   readonly refused: Map<string, number>;
+  /** A replica that was removed, and that no spare has got yet; null: none. */
+  owed: HealingReplica | null;
+  /** Monotonic time before which nothing is tried again. */
+  againMs: number;
   /** What was announced last; null: nothing. */
   announced: string | null;
   /** Monotonic time of the last comparison, or of the first look. */
@@ -49,20 +57,13 @@ interface Memory {
   isVerifying: boolean;
 }
 
-/** A replica that was replaced while its server was away. */
-interface Former {
-  readonly mirror: HealedMirror;
-  readonly server: string;
-  /** Monotonic time since which its server is back, and the time at which its removal is tried again. */
-  backMs: number | null;
-  againMs: number;
-}
+/** Errors for which a spare is passed over. Other errors are of the mirror, and the same spare is asked again. */
+const OF_SPARE: readonly ErrorCode[] = ['E_SPACE', 'E_RIGHTS', 'E_EXISTS', 'E_POOL', 'E_VERSION', 'E_UNREACHABLE', 'E_RESET'];
 
 export class MirrorHealing {
   private readonly ports: MirrorHealingPorts;
   private readonly memories = new Map<HealedMirror, Memory>();
   private lookedMs: number | null = null;
-  private formers: Former[] = [];
   private working: Promise<void> | null = null;
   private timer: Timer | null = null;
   private hasStopped = false;
@@ -86,7 +87,6 @@ export class MirrorHealing {
   look(): void {
     const { mirrors, clock } = this.ports;
     for (const mirror of this.memories.keys()) if (!mirrors.all.includes(mirror)) this.memories.delete(mirror);
-    this.formers = this.formers.filter(({ mirror }) => mirrors.all.includes(mirror));
     const nowMs = clock.monotonicMs();
     // A process that stood still has not seen whether a server was there.
     if (this.lookedMs !== null && nowMs - this.lookedMs > HEALING_GAP_MS) for (const { lost } of this.memories.values()) lost.clear();
@@ -97,7 +97,6 @@ export class MirrorHealing {
       this.heal(mirror, memory, nowMs);
       this.compare(mirror, memory, nowMs);
     }
-    for (const former of this.formers) this.removeFormer(former, nowMs);
   }
 
   private heal(mirror: HealedMirror, memory: Memory, nowMs: number): void {
@@ -114,7 +113,8 @@ export class MirrorHealing {
       return;
     }
     if (step.kind === 'waits') return this.announce(mirror, memory, facts, step);
-    if (this.working === null) this.working = this.replace(mirror, memory, step).finally(() => (this.working = null));
+    if (this.working !== null || nowMs < memory.againMs) return;
+    this.working = this.replace(mirror, memory, namespace, step).finally(() => (this.working = null));
   }
 
   /** Says once for each reason what will be done and when, or what keeps it from being done. */
@@ -145,52 +145,46 @@ export class MirrorHealing {
   private async replace(
     mirror: HealedMirror,
     memory: Memory,
+    namespace: MirrorNamespace,
     { lost, spare }: { readonly lost: HealingReplica; readonly spare: string },
   ): Promise<void> {
     const { changes, newId, clock } = this.ports;
     const { volume } = mirror;
     this.say(mirror, 'announced', 'rebuilding', `Server ${lost.server} stayed away: server ${spare} gets its replica`);
+    const order = { ...volume, pool: null, request: newId() };
     try {
-      const { left } = await changes.replace({ ...volume, server: lost.server, with: spare, pool: null, request: newId() });
+      await checkRoom(namespace, spare, mirror.view?.sizeBytes ?? 0);
+      const { left } = await this.given(changes, order, memory, { lost, spare, stillLost: () => checkLost(mirror, namespace, lost) });
       memory.lost.delete(lost.identity);
+      memory.owed = null;
       memory.announced = null;
-      this.formers = [...this.formers, { mirror, server: lost.server, backMs: null, againMs: 0 }].slice(-HEALED_MAX);
       const remains = left.length === 0 ? '' : `; left behind: ${left.join('; ')}`;
       this.say(mirror, 'rebuilding', 'replaced', `Server ${spare} has the place of ${lost.server}, and gets the data now${remains}`);
     } catch (thrown) {
-      memory.refused.set(spare, clock.monotonicMs() + HEALING_RETRY_MS);
-      const again = `it is tried again after ${printDuration(HEALING_RETRY_MS)}, and with the next spare before`;
-      this.say(
-        mirror,
-        'rebuilding',
-        'failed',
-        `Server ${spare} did not get the replica of ${lost.server}: ${toRsError(thrown).message}; ${again}`,
-      );
+      const { code, message } = toRsError(thrown);
+      const nowMs = clock.monotonicMs();
+      if (OF_SPARE.includes(code)) memory.refused.set(spare, nowMs + HEALING_RETRY_MS);
+      else memory.againMs = nowMs + HEALING_RETRY_MS;
+      // What failed after the removal of the old replica has left the mirror with one replica less.
+      if (mirror.view?.replicas.some(({ identity }) => identity === lost.identity) !== true) memory.owed = lost;
+      const lacks =
+        memory.owed === null ? '' : `; the mirror has one replica less until a spare has it, or rsconfig mirror add ${mirror.label}`;
+      this.say(mirror, 'rebuilding', 'failed', `Server ${spare} did not get the replica of ${lost.server}: ${message}${lacks}`);
     }
   }
 
-  /** Removes the former replica of a server that has been back for HEALED_KEEP_MS without a break. */
-  private removeFormer(former: Former, nowMs: number): void {
-    const { mirror, server } = former;
-    const servers = this.ports.namespaces().flatMap((one) => (one.name === mirror.volume.namespace ? one.servers : []));
-    if (servers.find(({ name }) => name === server)?.trouble !== null) former.backMs = null;
-    else former.backMs ??= nowMs;
-    if (former.backMs === null || nowMs - former.backMs < HEALED_KEEP_MS || nowMs < former.againMs || this.working !== null) return;
-    this.working = this.detachFormer(former).finally(() => (this.working = null));
-  }
-
-  private async detachFormer(former: Former): Promise<void> {
-    const { mirror, server } = former;
+  private async given(
+    changes: MirrorHealingPorts['changes'],
+    order: MirrorVolume & { readonly pool: null; readonly request: string },
+    { owed }: Memory,
+    { lost, spare, stillLost }: { readonly lost: HealingReplica; readonly spare: string; readonly stillLost: () => void },
+  ): ReturnType<MirrorChanges['add']> {
     try {
-      await this.ports.changes.detach({ ...mirror.volume, server, volume: true });
-      this.formers = this.formers.filter((one) => one !== former);
-      this.say(mirror, 'replaced', 'whole', `The former replica on server ${server} is removed; that server can restore it for some time`);
+      return await changes.replace({ ...order, server: lost.server, with: spare }, owed === null ? stillLost : () => undefined);
     } catch (thrown) {
-      former.againMs = this.ports.clock.monotonicMs() + HEALING_RETRY_MS;
-      const { code, message } = toRsError(thrown);
-      // The server has nothing of the mirror any more, or has a replica again.
-      if (code === 'E_USAGE' || code === 'E_VOLUME') this.formers = this.formers.filter((one) => one !== former);
-      else this.ports.log.warn(`The former replica of ${mirror.label} on server ${server} was not removed: ${message}`);
+      // The old server has neither a replica nor a vote any more.
+      if (owed === null || toRsError(thrown).code !== 'E_USAGE') throw thrown;
+      return await changes.add({ ...order, server: spare });
     }
   }
 
@@ -248,7 +242,7 @@ function isCopied({ view }: HealedMirror): boolean {
 }
 
 function newMemory(nowMs: number): Memory {
-  return { lost: new Map(), refused: new Map(), announced: null, verifiedMs: nowMs, isVerifying: false };
+  return { lost: new Map(), refused: new Map(), owed: null, againMs: 0, announced: null, verifiedMs: nowMs, isVerifying: false };
 }
 
 /** Also notes since when replicas are lost. */
@@ -259,16 +253,28 @@ function factsOf(
   memory: Memory,
   { nowMs, copied }: Pick<HealingFacts, 'nowMs' | 'copied'>,
 ): HealingFacts {
-  const servers = namespace.servers.map(({ name, serverid, trouble }) => ({ name, serverid, isConnected: trouble === null }));
+  const servers = namespace.servers.map(({ name, serverid, isConnected, trouble }) => {
+    return { name, serverid, isConnected, canBeAsked: trouble === null };
+  });
   const replicas = view.replicas.map(({ identity, server: serverid, role, session }): HealingReplica => {
     const server = servers.find((one) => one.serverid === serverid);
-    const isOpen = session === 'open';
+    const isOpen = session === 'open' && server?.isConnected === true;
+    const proofs = namespace.servers.find((one) => one.serverid === serverid)?.proofs ?? 0;
+    // A server that was back between two looks begins anew, too.
     if (isOpen || server?.isConnected === true) memory.lost.delete(identity);
-    else if (!memory.lost.has(identity)) memory.lost.set(identity, nowMs);
+    else if (memory.lost.get(identity)?.proofs !== proofs) memory.lost.set(identity, { sinceMs: nowMs, proofs });
     const name = server?.name ?? `server ${serverid}`;
-    return { identity, serverid, server: name, isInSync: role === 'member', isOpen, lostSinceMs: memory.lost.get(identity) ?? null };
+    return {
+      identity,
+      serverid,
+      server: name,
+      isInSync: role === 'member',
+      isOpen,
+      lostSinceMs: memory.lost.get(identity)?.sinceMs ?? null,
+    };
   });
   for (const identity of memory.lost.keys()) if (!view.replicas.some((one) => one.identity === identity)) memory.lost.delete(identity);
+  if (memory.owed !== null) replicas.push({ ...memory.owed, lostSinceMs: 0 });
   const voters = [...new Set(view.voterSets.flat().map(({ serverid }) => serverid))];
   const { replaceAfterMs, spares } = mirror.settings;
   return {
@@ -284,4 +290,24 @@ function factsOf(
     copied,
     refused: new Set(memory.refused.keys()),
   };
+}
+
+/** Throws E_BUSY if the server of the replica is back, so that its replica is not removed. */
+function checkLost(mirror: HealedMirror, namespace: MirrorNamespace, { identity, serverid, server: name }: HealingReplica): void {
+  const replica = mirror.view?.replicas.find((one) => one.identity === identity);
+  const server = namespace.servers.find((one) => one.serverid === serverid);
+  const isBack = replica === undefined || replica.session === 'open' || server?.isConnected === true;
+  if (isBack) throw new RsError('E_BUSY', `Server ${name} is back, and keeps its replica`);
+}
+
+/** Throws E_SPACE if no pool of the spare has room for the whole replica. */
+async function checkRoom({ servers }: MirrorNamespace, name: string, sizeBytes: number): Promise<void> {
+  const spare = servers.find((one) => one.name === name);
+  const { result } = SERVER_METHODS['pool-list'];
+  const answer = await spare?.callAdmin('pool-list', {}, POOL_LIST_MS);
+  if (misfit(result, answer) !== null) throw new RsError('E_VERSION', `Server ${name} does not tell of its pools: update it`);
+  const { pools } = answer as { readonly pools: readonly PoolView[] };
+  const most = Math.max(0, ...pools.filter(({ state }) => state === 'ready').map(roomBytes));
+  if (most < sizeBytes)
+    throw new RsError('E_SPACE', `No pool of server ${name} has room for ${shownSize(sizeBytes)}: the most is ${shownSize(most)}`);
 }
