@@ -13,7 +13,7 @@ import { errnoName, RsError } from '@rsio/base/lib/errors';
 import { killChild } from '@rsio/base/lib/kill-child';
 import { sleep } from '@rsio/base/lib/waiting';
 import type { RunProgram } from '@rsio/common/triggers/run-program';
-import { LISTEN_RETRY_MS, LISTEN_WAIT_MS, MOUNT_LEAVES_MS, MOUNT_MS, MOUNTS_LOOK_MS, PROGRAM_TEXT_MAX_CHARS } from '../limits.ts';
+import { LISTEN_RETRY_MS, LISTEN_WAIT_MS, MOUNT_LEAVES_MS, MOUNT_PROGRAM_MS, MOUNTS_LOOK_MS, PROGRAM_TEXT_MAX_CHARS } from '../limits.ts';
 import { imageIn, type MountRecord } from './mount-records.ts';
 
 type Server = NonNullable<MountRecord['server']>;
@@ -55,7 +55,7 @@ export function isRunning(server: Server | null): boolean {
 /** Detaches the image from the tree of files: only its loop device keeps it. */
 export async function hideImage(folder: string, run: RunProgram): Promise<void> {
   if (!(await mountTable()).some(({ mountPoint }) => mountPoint === imageIn(folder))) return;
-  const { failure, output } = await run('umount', '', MOUNT_MS, ['-i', '-l', imageIn(folder)]);
+  const { failure, output } = await run('umount', '', MOUNT_PROGRAM_MS, ['-i', '-l', imageIn(folder)]);
   if (failure !== null) throw new RsError('E_SYSTEM', `umount ${imageIn(folder)} failed: ${output.trim() || failure}`);
 }
 

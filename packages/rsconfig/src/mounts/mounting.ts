@@ -22,7 +22,7 @@ import { whileKept } from '../commands/backups/restore.ts';
 import {
   HIDDEN_NAMED_MAX,
   MOUNT_LEAVES_MS,
-  MOUNT_MS,
+  MOUNT_PROGRAM_MS,
   MOUNTS_LOOK_MS,
   PARTITIONS_MAX,
   PROBE_MS,
@@ -246,9 +246,9 @@ export class Mounting {
     if (why !== null) throw mountFailed(source, directory, why);
     // With the device, mount does not add the options that fstab may have for the directory.
     const device = (await topAt(directory))?.source ?? '';
-    const { failure, output } = await this.run('mount', '', MOUNT_MS, ['-o', 'remount,ro,nosuid,nodev', device, directory]);
+    const { failure, output } = await this.run('mount', '', MOUNT_PROGRAM_MS, ['-o', 'remount,ro,nosuid,nodev', device, directory]);
     if (failure !== null) {
-      await this.run('umount', '', MOUNT_MS, [directory]);
+      await this.run('umount', '', MOUNT_PROGRAM_MS, [directory]);
       throw mountFailed(source, directory, output.trim() || failure);
     }
     await put({ journal: 'replayed', ...(await mountedOn(directory)) });
@@ -264,12 +264,12 @@ export class Mounting {
     isImage: boolean,
   ): Promise<string | null> {
     const args = ['-t', type, '-o', mountOptions(type, opening, partition, isImage), file, directory];
-    const { failure, output } = await this.run('mount', '', MOUNT_MS, args);
+    const { failure, output } = await this.run('mount', '', MOUNT_PROGRAM_MS, args);
     return failure === null ? null : output.trim().replaceAll(/\s*\n\s*/g, '; ') || failure;
   }
 
   private async unmount(directory: string, device: string): Promise<void> {
-    const { failure, output } = await this.run('umount', '', MOUNT_MS, [directory]);
+    const { failure, output } = await this.run('umount', '', MOUNT_PROGRAM_MS, [directory]);
     if (failure === null) return;
     const users = usersOf(directory, device);
     const why = users.length === 0 ? output.trim() || failure : `it is used by ${namedUsers(users)}`;

@@ -46,7 +46,7 @@ function boxes(kind: string, title: string, all: readonly Box[], chosen: readonl
   const shown = byName([...first, ...byName(all.filter(({ id }) => !ids.has(id)))].slice(0, Math.max(IMPACT_BOXES_MAX, first.length)));
   return html`<fieldset><legend>${title}</legend>${shown.map(
     ({ id, name }) => html`<label><input type="checkbox" name="${kind}" value="${id}"${ids.has(id) && html` checked`}> ${name}</label>\n`,
-  )}${shown.length < all.length && html`<p class="hint">${all.length - shown.length} further ones: rsconfig impact</p>`}</fieldset>`;
+  )}${shown.length < all.length && html`<p class="hint">${all.length - shown.length} further ones: rsconfig impact names all</p>`}</fieldset>`;
 }
 
 function answerPart(choice: Choice, told: Told, { machines }: Picture, view: View): Html {

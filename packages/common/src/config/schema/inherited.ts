@@ -119,7 +119,7 @@ export const INHERITED = {
     types.orOff(types.duration(REPLACE_AFTER_MIN_MS, REPLACE_AFTER_MAX_MS)),
     'off',
     'replaceAfterMs',
-    'How long the server of a replica may be lost before rsiod rebuilds the replica on one of the servers of `spares`',
+    'How long the server of a replica may be lost before rsiod rebuilds the replica on one of the servers of spares',
   ),
   spares: ofVolume(
     types.spareNames,
