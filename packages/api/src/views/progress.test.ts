@@ -7,6 +7,7 @@ import {
   amounts,
   leftText,
   percentOf,
+  progressByKind,
   progressLine,
   progressOfJob,
   progressOfReplication,
@@ -16,7 +17,8 @@ import {
   progressTable,
   progressText,
 } from './progress.ts';
-import { JOB_WORKS, type Progress } from './views.ts';
+import { misfit } from '@rsio/base/lib/shape';
+import { JOB_WORKS, PROGRESS, type Progress, WORKS } from './views.ts';
 
 const [KIB, GIB] = [1024, 1024 ** 3];
 
@@ -138,4 +140,12 @@ test('the table has the place of each work', () => {
     ].join('\n'),
   );
   expect(progressText({ ...works[0]!, totalBytes: null })).toBe('10.0G done, 1.0G/s, 10 s left');
+});
+
+test.each(WORKS)('%s has the same figures in the table, in JSON and in the metrics', (kind) => {
+  const work: Progress = { ...progressOfVerification(verification({}))!, kind };
+  expect(misfit(PROGRESS, JSON.parse(JSON.stringify(work)), 'exactly')).toBeNull();
+  expect(progressTable([work], null).split('\n')[1]).toMatch(new RegExp(`^${kind} +osl:db@0 .* 25% +250/1000 +50/s +15 s`));
+  const waiting: Progress = { ...work, state: 'waiting', totalBytes: null };
+  expect(progressByKind([work, waiting])).toEqual([{ kind, works: 2, waiting: 1, doneBytes: 500, sizeBytes: 1_000 }]);
 });

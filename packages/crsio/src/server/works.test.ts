@@ -2,6 +2,7 @@
 // and that an order about a snapshot goes to the one that was seen.
 
 import { job, pool, replication, snapshot, volume } from '@rsio/api/testing/server-views';
+import { JOB_WORKS } from '@rsio/api/views/views';
 import { expect, test } from 'vitest';
 import { answers, ServerWalker } from '../testing/server-walker.ts';
 
@@ -38,6 +39,12 @@ test('jobs and replications that copy are listed with a bar, and a job is limite
   expect(walker.question()).toContain('What it has done is undone');
   await walker.press('down', 'enter');
   expect(walker.calls.at(-1)).toEqual({ method: 'job-cancel', params: { id: '7', request: 'id-2' } });
+});
+
+test.each(JOB_WORKS)('a job that does %s is listed with its bar', async (work) => {
+  const walker = await ServerWalker.start({ daemon: answers({ ...known, 'job-list': () => ({ jobs: [job({ work })] }) }) });
+  await walker.choose('Work in progress');
+  expect(walker.screen()).toMatch(new RegExp(`\\+ ${work} +oracle@0 +\\[#####\\.{5}\\] {2}50%`));
 });
 
 test('a replication that fails says why, and names the commands', async () => {

@@ -2,6 +2,7 @@
 // faults are visible in the diagram, and removed objects have no page.
 
 import { describe, expect, test } from 'vitest';
+import { WORKS } from '@rsio/api/views/views';
 import type { View } from '../markup/view.ts';
 import type { HistoryName, Ring } from '../model/history.ts';
 import type { Picture } from '../model/picture.ts';
@@ -128,6 +129,13 @@ test('work in progress has a bar and its orders, at its server and at its client
   const client = clientPage(picture, mayManage, 'db-01')!.text;
   for (const text of ['server rhea', 'osl:web-002@0: held by web-07']) expect(client).toContain(text);
   expect(client).not.toContain('/orders/job-cancel');
+});
+
+test.each(WORKS)('work of the kind %s is on the overview, with its bar and its figures', (kind) => {
+  const works = picture.works.slice(0, 1).map((one) => ({ ...one, kind }));
+  const page = overviewPage({ ...picture, works }, view()).text;
+  expect(page).toContain(`aria-label="Done of ${kind} oracle-003@0">30 %</progress>`);
+  expect(page).toMatch(/6\.0G of 20\.0G.*115\.3 MB\/s.*3 min/s);
 });
 
 describe('the overview', () => {
