@@ -30,6 +30,27 @@ describe('each verb', () => {
     ]);
   });
 
+  test('set writes rules by the calendar apart, so that an older server goes on with the other rules', async () => {
+    const scene = await open();
+    const { manifest } = await scene.create();
+    const file = path.join(directory, 'fast/volumes', manifest.id, 'volume.json');
+    const written = async (schedule: string | null): Promise<unknown[]> => {
+      await scene.verbs.set(DB, { schedule }, LOCAL_ASKER, null);
+      const text = fs.readFileSync(file, 'utf8');
+      const { version, schedule: older, wholeSchedule } = JSON.parse(text);
+      expect(parseManifest(file, text)).toEqual([...scene.pools.states[0]!.volumes.values()][0]);
+      expect(parseManifest(file, text).schedule ?? null).toBe(schedule);
+      return [version, older, wholeSchedule];
+    };
+    const whole = 'monthly keep 12, hourly keep 24, yearly keep 3, daily keep 7';
+    expect(await written(whole)).toEqual([1, 'hourly keep 24, daily keep 7', whole]);
+    expect(await written('monthly keep 12')).toEqual([1, undefined, 'monthly keep 12']);
+    expect(await written('daily keep 7, hourly keep 24')).toEqual([1, 'daily keep 7, hourly keep 24', undefined]);
+    expect(await written(null)).toEqual([1, undefined, undefined]);
+    const damaged = JSON.stringify({ ...JSON.parse(fs.readFileSync(file, 'utf8')), wholeSchedule: 'fortnightly keep 2' });
+    expect(() => parseManifest(file, damaged)).toThrow('wholeSchedule');
+  });
+
   test('grow extends the file, and the old content stays', async () => {
     const scene = await open();
     const { manifest } = await scene.create();

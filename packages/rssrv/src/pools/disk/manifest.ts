@@ -14,7 +14,7 @@ import {
 import { REPLICATION_EVERY_MAX_MS, REPLICATION_EVERY_MIN_MS, REPLICATION_KEEP_MAX } from '@rsio/common/control/limits';
 import { atMost, flag, integer, list, object, type Of, optional, orNull, textThat, whole } from '@rsio/base/lib/shape';
 import { VOLUME_NOTE } from '@rsio/api/rssrv/volume-methods';
-import { isScheduleText } from '../schedules/schedule.ts';
+import { isScheduleText, scheduleOfOlder } from '../schedules/schedule.ts';
 import { stripePartBytes } from '../../storage/files/layout-map.ts';
 import {
   blockSize,
@@ -247,6 +247,11 @@ const MANIFEST = object({
   takeOverForce: flag(),
   /** Schedule of the volume's snapshots, in its canonical form (pools/schedules/schedule.ts); absent if the volume has no schedule. */
   schedule: optional(textThat(isScheduleText, 'a schedule of snapshots')),
+  /**
+   * Only in the file: the schedule, if it has rules by the calendar. The file then has as `schedule` the other rules, by which an older
+   * rssrv goes on. It drops this field when it writes the manifest.
+   */
+  wholeSchedule: optional(textThat(isScheduleText, 'a schedule of snapshots')),
   /** Limits of the volume's I/O; absent if it has no limits. An older rssrv drops the limits when it writes the manifest. */
   limits: optional(LIMITS),
   /**
@@ -287,7 +292,7 @@ const MANIFEST = object({
   /** The mark of a follower; absent if the volume never was a follower. */
   follower: optional(FOLLOWER_MARK),
 });
-export type Manifest = Of<typeof MANIFEST>;
+export type Manifest = Omit<Of<typeof MANIFEST>, 'wholeSchedule'>;
 
 /** The content of POOL/removed/ID/removed.json. */
 const REMOVAL = object({
@@ -313,7 +318,10 @@ export function parseIdentity(file: string, text: string): ReadIdentity {
 
 /** Throws E_USAGE, naming the field, if `parseManifest` would refuse the file, so that no request can make a volume unreadable. */
 export function printManifest(manifest: Manifest): string {
-  return readable(printContent(manifest, versionOf(manifest)), parseManifest);
+  const { schedule } = manifest;
+  const older = schedule === undefined ? null : scheduleOfOlder(schedule);
+  const stored = older === (schedule ?? null) ? manifest : { ...manifest, schedule: older ?? undefined, wholeSchedule: schedule };
+  return readable(printContent(stored, versionOf(manifest)), parseManifest);
 }
 
 function versionOf({ layout, movedTo, movedFrom, image, replica, replication, follower }: Manifest): number {
@@ -326,7 +334,9 @@ function versionOf({ layout, movedTo, movedFrom, image, replica, replication, fo
 
 /** Throws E_VOLUME naming `file` and the field. */
 export function parseManifest(file: string, text: string): Manifest {
-  const { version, fields } = parseContent(file, text, MANIFEST, REPLICATION_VERSION);
+  const { version, fields: stored } = parseContent(file, text, MANIFEST, REPLICATION_VERSION);
+  const { wholeSchedule, ...others } = stored;
+  const fields = wholeSchedule === undefined ? others : { ...others, schedule: wholeSchedule };
   const { sizeBytes, blockSizeBytes, layout, stamps } = fields;
   if (!isSize(sizeBytes, blockSizeBytes)) throw damagedFile(file, 'sizeBytes is not a whole number of blocks');
   const mismatch = layoutMismatch(fields, version);

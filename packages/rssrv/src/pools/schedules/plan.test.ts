@@ -6,10 +6,10 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { SCHEDULE_EXTRA_MAX } from '../limits.ts';
 import { type PlannedSnapshot, planSchedule } from './plan.ts';
-import { parseSchedule, periodStart } from './schedule.ts';
+import { parseSchedule, periodEnd, periodStart } from './schedule.ts';
 
 const START_MS = Date.UTC(2026, 10, 22, 10, 5);
-const RULES = parseSchedule('every 7m keep 3, hourly keep 2, daily keep 2, weekly keep 1');
+const RULES = parseSchedule('every 7m keep 3, hourly keep 2, daily keep 2, weekly keep 1, monthly keep 2, yearly keep 1');
 
 type Step =
   | { readonly kind: 'passes'; readonly minutes: number }
@@ -34,20 +34,25 @@ class History {
   nowMs = START_MS;
   all: PlannedSnapshot[] = [];
   readonly byHand = new Set<string>();
+  private readonly rules: typeof RULES;
+
+  constructor(rules: typeof RULES) {
+    this.rules = rules;
+  }
 
   look(isWorking: boolean, held: number): void {
-    const plan = planSchedule(RULES, this.all, this.nowMs);
+    const plan = planSchedule(this.rules, this.all, this.nowMs);
     expect(plan.nextMs).toBeGreaterThan(this.nowMs);
-    for (const rule of RULES) expectAtMost(plan.nextMs, periodStart(rule, this.nowMs) + rule.periodMs);
+    for (const rule of this.rules) expectAtMost(plan.nextMs, periodEnd(rule, this.nowMs));
     if (isWorking) for (const { label, name } of plan.due) this.all = [...this.all, { name, schedule: label }];
     expectSame(new Set(this.all.map(({ name }) => name)).size, this.all.length);
-    const after = planSchedule(RULES, this.all, this.nowMs);
+    const after = planSchedule(this.rules, this.all, this.nowMs);
     if (isWorking) expectNone(after.due);
     // The oldest snapshots cannot be removed, because clients hold them.
     const kept = new Set(this.all.slice(0, held).map(({ name }) => name));
     const before = this.all;
     this.all = this.all.filter(({ name }) => !after.excess.includes(name) || kept.has(name));
-    for (const { label, keep } of RULES) {
+    for (const { label, keep } of this.rules) {
       const own = this.all.filter(({ schedule }) => schedule === label);
       expectAtMost(own.length, keep + Math.min(held, SCHEDULE_EXTRA_MAX));
       const newest = before.filter(({ schedule }) => schedule === label).slice(-keep);
@@ -59,7 +64,7 @@ class History {
 test('a schedule makes one snapshot in each period, keeps the newest, and leaves all others alone', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-      const history = new History();
+      const history = new History(RULES);
       for (const one of steps) {
         if (one.kind === 'passes') history.nowMs += one.minutes * 60_000;
         if (one.kind === 'jump') history.nowMs = Math.max(0, history.nowMs + one.hours * 3_600_000);
@@ -83,7 +88,7 @@ test('a schedule makes one snapshot in each period, keeps the newest, and leaves
 test('while the clock runs evenly, each period has exactly one snapshot, however often the server looks', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 1, max: 3_000 }), { minLength: 1, maxLength: 100 }), (seconds) => {
-      const history = new History();
+      const history = new History(RULES);
       const rules = parseSchedule('every 10m keep 900');
       const seen = new Map<number, number>();
       for (const each of seconds) {
@@ -99,6 +104,44 @@ test('while the clock runs evenly, each period has exactly one snapshot, however
       expect(seen.has(periodStart(rules[0]!, history.nowMs))).toBe(true);
     }),
     { numRuns: 1_000 },
+  );
+});
+
+test('a month and a year have one snapshot each over five years, however unevenly the server looks', () => {
+  const history = new History(parseSchedule('monthly keep 12, yearly keep 3'));
+  for (let day = 0; history.nowMs < START_MS + 5 * 365.25 * 86_400_000; day++) {
+    history.nowMs += (1 + (day % 5)) * 36_000_000;
+    history.look(true, 0);
+  }
+  const names = (label: string): string[] => history.all.filter(({ schedule }) => schedule === label).map(({ name }) => name.slice(0, -8));
+  const months = Array.from({ length: 12 }, (_, index) => new Date(Date.UTC(2030, 11 + index)).toISOString().slice(0, 7).replace('-', ''));
+  expect(names('monthly')).toEqual(months.map((month) => expect.stringMatching(`^monthly-${month}`)));
+  expect(names('yearly')).toEqual(['2029', '2030', '2031'].map((year) => expect.stringMatching(`^yearly-${year}`)));
+});
+
+test('a rule that is added or dropped removes no snapshot that would have stayed, and the newest always stays', () => {
+  const label = fc.option(fc.constantFrom(...RULES.map((rule) => rule.label)), { nil: null });
+  fc.assert(
+    fc.property(fc.array(label, { maxLength: 40 }), fc.subarray([...RULES]), fc.nat(9e8), (labels, rules, seconds) => {
+      const nowMs = START_MS + seconds * 1_000;
+      const all = labels.map((schedule, index) => ({ name: `${schedule ?? 'by-hand'}-${index}`, schedule }));
+      const kept = (some: typeof RULES): Set<string> => {
+        const excess = planSchedule(some, all, nowMs).excess;
+        return new Set(all.map(({ name }) => name).filter((name) => !excess.includes(name)));
+      };
+      const [few, many] = [kept(rules), kept(RULES)];
+      for (const { name, schedule } of all) {
+        const isRuled = rules.some((rule) => rule.label === schedule);
+        expectSame(few.has(name), isRuled ? many.has(name) : true);
+      }
+      const newest = all.findLast(({ schedule }) => schedule !== null);
+      if (newest !== undefined) expectSame(many.has(newest.name), true);
+      expectAtMost(
+        [...many].filter((name) => !name.startsWith('by-hand')).length,
+        RULES.reduce((sum, { keep }) => sum + keep, 0),
+      );
+    }),
+    { numRuns: 2_000 },
   );
 });
 

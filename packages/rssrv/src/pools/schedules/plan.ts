@@ -3,7 +3,7 @@
 // oldest first, and keeps the last `keep`. After a jump of the clock, a rule continues with the periods of the new time.
 
 import { SCHEDULE_EXTRA_MAX } from '../limits.ts';
-import { isNameableTime, periodStart, type ScheduleRule, scheduledName, timeOfName } from './schedule.ts';
+import { isNameableTime, periodEnd, periodStart, type ScheduleRule, scheduledName, timeOfName } from './schedule.ts';
 
 /** Resolution of the time in names of snapshots. */
 const MINUTE_MS = 60_000;
@@ -34,7 +34,7 @@ export function planSchedule(rules: readonly ScheduleRule[], snapshots: readonly
   let nextMs = Number.POSITIVE_INFINITY;
   for (const rule of rules) {
     const startMs = periodStart(rule, nowMs);
-    const endMs = startMs + rule.periodMs;
+    const endMs = periodEnd(rule, nowMs);
     nextMs = Math.min(nextMs, endMs);
     const own = snapshots.filter(({ schedule }) => schedule === rule.label);
     if (own.length > rule.keep) excess.push(...own.slice(0, own.length - rule.keep).map(({ name }) => name));
