@@ -202,6 +202,12 @@ describe('details of a volume', () => {
     expect(volumeDetails(volume({ schedule }))).toMatch(
       /\n {4}snapshots: hourly keep 2; last: -\n {4}failed: {4}1970_.*: no room\n {4}kept: {6}in use\n/,
     );
+    const [daily, monthly] = ['daily', 'monthly'].map((label) => ({ label, keep: 7, kept: 1, lastMs: null, nextMs: 86_400_000 }));
+    const details = volumeDetails(volume({ schedule: { ...schedule, rules: [daily!, { ...monthly!, lastMs: 0 }] } }));
+    expect(details).toMatch(
+      /\n {4}rule: {6}daily: 1 of 7, last: -, next: 1970_.*\n {4}rule: {6}monthly: 1 of 7, last: 1970_.*, next: 1970_/,
+    );
+    expect(volumeDetails(volume({ schedule: { ...schedule, rules: [daily!] } }))).not.toContain('rule:');
     expect(volumeDetails(volume({}))).not.toContain('snapshots:');
   });
 

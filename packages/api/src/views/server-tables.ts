@@ -217,9 +217,13 @@ function bridgedLines({ bridged }: ManagedVolumeView): (readonly [string, string
 
 function scheduleLines({ schedule }: ManagedVolumeView): (readonly [string, string])[] {
   if (schedule === null) return [];
-  const { text, lastMs, failedMs, failure, skipped } = schedule;
+  const { text, lastMs, failedMs, failure, skipped, rules = [] } = schedule;
+  const time = (ms: number | null): string => (ms === null ? '-' : formatTime(ms));
   return [
-    ['snapshots', `${text}; last: ${lastMs === null ? '-' : formatTime(lastMs)}`],
+    ['snapshots', `${text}; last: ${time(lastMs)}`],
+    ...(rules.length < 2 ? [] : rules).map(
+      (rule) => ['rule', `${rule.label}: ${rule.kept} of ${rule.keep}, last: ${time(rule.lastMs)}, next: ${time(rule.nextMs)}`] as const,
+    ),
     ...(failure === null ? [] : [['failed', `${failedMs === null ? '' : `${formatTime(failedMs)}: `}${failure}`] as const]),
     ...(skipped === null ? [] : [['kept', skipped] as const]),
   ];

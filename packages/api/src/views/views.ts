@@ -65,6 +65,19 @@ const SCHEDULE = object({
   failedMs: orNull(number('When a snapshot failed last; null: none has failed since the newest one was made')),
   failure: orNull(text('Why that snapshot failed; null: none has failed since')),
   skipped: orNull(text('Why an old snapshot could not be removed; null: none is too old')),
+  /** Missing before release 0.3.0. */
+  rules: optional(
+    list(
+      object({
+        label: text('First part of the names of its snapshots'),
+        keep: count('Snapshots to keep'),
+        kept: count('Snapshots that the volume has of it'),
+        lastMs: orNull(number('When the newest of these was made; null: there is none')),
+        nextMs: number('When its next period begins, with the next snapshot'),
+      }),
+      'Each rule has snapshots of its own',
+    ),
+  ),
 });
 
 const IMAGE = object({

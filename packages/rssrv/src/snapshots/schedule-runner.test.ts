@@ -111,11 +111,30 @@ test('a schedule makes its first snapshots at once, then one in each period, and
     failedMs: null,
     failure: null,
     skipped: null,
+    rules: [
+      { label: 'hourly', keep: 2, kept: 2, lastMs: START_MS + 3 * HOUR_MS, nextMs: Date.UTC(2026, 10, 22, 14) },
+      { label: 'daily', keep: 7, kept: 1, lastMs: START_MS, nextMs: Date.UTC(2026, 10, 23) },
+    ],
   });
   await schedule(one, null);
   await one.pass(HOUR_MS);
   expect(one.names()).toHaveLength(4);
   expect(one.state()).toBeNull();
+});
+
+test('a rule by the calendar makes a snapshot in each month, also in February, and keeps the last', async () => {
+  const one = await bench();
+  await one.scene.create();
+  await schedule(one, 'monthly keep 2, weekly keep 1');
+  const made = new Set(one.names());
+  for (let day = 0; day < 120; day += 3) {
+    await one.pass(3 * 24 * HOUR_MS);
+    for (const name of one.names()) made.add(name);
+  }
+  const days = ['20261122', '20261201', '20270103', '20270202', '20270301'];
+  expect([...made].filter((name) => name.startsWith('monthly'))).toEqual(days.map((day) => `monthly-${day}T1005Z`));
+  expect(one.names().filter((name) => name.startsWith('monthly'))).toEqual(days.slice(-2).map((day) => `monthly-${day}T1005Z`));
+  expect([one.names().length, one.state()?.failure, one.state()?.rules[0]?.nextMs]).toEqual([3, null, Date.UTC(2027, 3)]);
 });
 
 test('the schedule of a volume rests while another volume has its name, and leaves the other one alone', async () => {
@@ -249,14 +268,14 @@ test('a runner that was closed changes nothing more', async () => {
 test('a rollback, a rename and a restart keep the schedule; a clone has none', async () => {
   const one = await bench();
   await one.scene.create();
-  await schedule(one, 'hourly keep 5');
+  await schedule(one, 'hourly keep 5, monthly keep 1');
   const [name = ''] = one.names();
   await one.scene.snapshots.clone({ ...DB, snapshot: name }, { name: 'copy', universe: 0 }, LOCAL_ASKER, null, WHOLE_TURN);
   await one.scene.snapshots.rollback({ ...DB, snapshot: name }, LOCAL_ASKER, null);
   await one.scene.verbs.rename(DB, { name: 'new', universe: 0 }, LOCAL_ASKER, null);
   await one.scene.pools.close();
   const again = await bench();
-  expect([again.state('copy'), again.state('new')?.text]).toEqual([null, 'hourly keep 5']);
+  expect([again.state('copy'), again.state('new')?.text]).toEqual([null, 'hourly keep 5, monthly keep 1']);
 });
 
 test('a replica of a mirror gets no snapshots, no program is started for it, and the server says once why and what to do', async () => {

@@ -14,7 +14,8 @@ import { closedFor } from '../pools/follower-rules.ts';
 import { SNAPSHOT_GROUP_MAX } from '../pools/limits.ts';
 import { planSchedule, type SchedulePlan } from '../pools/schedules/plan.ts';
 import { RulePace } from '../pools/schedules/rule-pace.ts';
-import { parseSchedule } from '../pools/schedules/schedule.ts';
+import { parseSchedule, periodEnd } from '../pools/schedules/schedule.ts';
+import { madeMs, type SnapshotRecord } from '../pools/snapshots/snapshot-record.ts';
 import { SCHEDULE_LOOK_MS, SCHEDULE_NAMED_MAX, SCHEDULE_RETRY_MAX_MS, SCHEDULE_RETRY_MS } from './limits.ts';
 import type { SnapshotsToMake } from '@rsio/common/triggers/triggers';
 import type { Turn } from '../pools/requests/turn.ts';
@@ -47,6 +48,16 @@ export interface ScheduleState {
   readonly failure: string | null;
   /** Why an old snapshot could not be removed; null if every removal has succeeded. */
   readonly skipped: string | null;
+  readonly rules: readonly RuleState[];
+}
+
+/** `kept`, `lastMs`: number of the rule's snapshots, and when the newest one was made. `nextMs`: when the next period begins. */
+interface RuleState {
+  readonly label: string;
+  readonly keep: number;
+  readonly kept: number;
+  readonly lastMs: number | null;
+  readonly nextMs: number;
 }
 
 /** What the runner remembers about a volume until the next restart. */
@@ -96,9 +107,15 @@ export class ScheduleRunner {
     const { id, schedule } = found.manifest;
     if (schedule === undefined) return null;
     const memory = this.memories.get(id);
-    const last = snapshotsOf(found).list.findLast((one) => one.schedule !== undefined);
+    const made = snapshotsOf(found).list.filter((one) => one.schedule !== undefined);
     const { atMs = null, text = null } = memory?.failure ?? {};
-    return { text: schedule, lastMs: last?.createdMs ?? null, failedMs: atMs, failure: text, skipped: memory?.skipped ?? null };
+    const nowMs = this.ports.clock.wallMs();
+    const rules = parseSchedule(schedule).map((rule) => {
+      const own = made.filter((one) => one.schedule === rule.label);
+      const { label, keep } = rule;
+      return { label, keep, kept: own.length, lastMs: lastOf(own), nextMs: periodEnd(rule, nowMs) };
+    });
+    return { text: schedule, lastMs: lastOf(made), failedMs: atMs, failure: text, skipped: memory?.skipped ?? null, rules };
   }
 
   /** Makes and removes the snapshots that are due. Sets a timer for the next check. Resolves when nothing is due. */
@@ -392,6 +409,11 @@ export class ScheduleRunner {
     const nextMs = this.scheduled().reduce((next, found) => Math.min(next, this.planOf(found).nextMs), Number.POSITIVE_INFINITY);
     return Math.min(SCHEDULE_LOOK_MS, Math.max(1, nextMs - nowMs));
   }
+}
+
+function lastOf(made: readonly SnapshotRecord[]): number | null {
+  const last = made.at(-1);
+  return last === undefined ? null : madeMs(last);
 }
 
 function periodOf({ manifest }: Found, label: string): number {

@@ -49,17 +49,18 @@ have the same meaning as in a section [volume] of rssrvcfg(5). The key managers
 names clients that may change the volume like the client that has created it, or
 yes or no for all or none. The key snapshots is the schedule by which the server
 makes snapshots, such as "snapshots=hourly keep 24, daily keep 7". A rule is
-hourly, daily, weekly or every TIME, such as every 15m, followed by keep and the
-number of snapshots to keep. Periods are in UTC, and weeks begin on Mondays. The
-server makes the first snapshot at once. The name of a snapshot contains the
-rule and the time, such as hourly-20261122T1000Z. If the server was down or a
-snapshot failed, the server later makes only the snapshot of the current period.
-The server removes the oldest snapshots of each rule, but never a snapshot that
-a command made or that a client has attached. If a rule is dropped, its
-snapshots are kept. snapshots=none ends the schedule. The keys iops, bandwidth
-and burst limit the I/O of the volume, as in "iops=500 bandwidth=50m burst=2s";
-off removes a limit. Limits take effect at once, even during I/O, and need the
-right admin.`,
+hourly, daily, weekly, monthly, yearly or every TIME, such as every 15m, with
+keep and the number of snapshots to keep. Each rule has its own snapshots.
+Periods are in UTC, months and years are those of the calendar, and weeks begin
+on Mondays. The server makes the first snapshot at once. The name of a snapshot
+contains the rule and the time, such as hourly-20261122T1000Z. If the server was
+down or a snapshot failed, the server later makes only the snapshot of the
+current period. The server removes the oldest snapshots of each rule, but never
+a snapshot that a command made or that a client has attached. If a rule is
+dropped, its snapshots are kept. snapshots=none ends the schedule. The keys
+iops, bandwidth and burst limit the I/O of the volume, as in "iops=500
+bandwidth=50m burst=2s"; off removes a limit. Limits take effect at once, even
+during I/O, and need the right admin.`,
     operands: { min: 2, max: 12 },
     run: async (door: VolumeDoor, { json }, [name = '', ...settings]) => {
       const target = await door.find(name, 'change');
