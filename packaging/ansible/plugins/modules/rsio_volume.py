@@ -51,7 +51,7 @@ options:
     description: Whether several clients may write at the same time.
     type: bool
   snapshots:
-    description: Schedule of snapshots, such as V(hourly keep 24, daily keep 7), or V(none).
+    description: Schedule of snapshots, such as V(hourly keep 24, daily keep 7, monthly keep 12), or V(none).
     type: str
   note:
     description: A note about the volume; an empty one removes it.
