@@ -137,7 +137,7 @@ export const CLIENT_BACK_MS = 30_000;
 export const MOUNTS_MAX = 256;
 export const PARTITIONS_MAX = 128;
 /** Time limit of blkid and partx, and of mount and umount. A mount may replay a journal. */
-export const PROBE_MS = 20_000;
+export const BLKID_MS = 20_000;
 export const MOUNT_PROGRAM_MS = 300_000;
 /** How long a command waits for another command that mounts, and how often it looks. */
 export const MOUNTS_BUSY_MS = 60_000;

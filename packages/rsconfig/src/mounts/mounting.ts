@@ -25,7 +25,7 @@ import {
   MOUNT_PROGRAM_MS,
   MOUNTS_LOOK_MS,
   PARTITIONS_MAX,
-  PROBE_MS,
+  BLKID_MS,
   PROGRAM_TEXT_MAX_CHARS,
 } from '../limits.ts';
 import {
@@ -194,7 +194,7 @@ export class Mounting {
       if (wanted !== null) throw usageError(`${source} has no partitions, but ${whole.text}: leave --partition out`);
       return { type: typeOf(source, whole), partition: null };
     }
-    const { failure, output } = await this.run('partx', '', PROBE_MS, ['--pairs', '--output', 'NR,START,SECTORS,TYPE', file]);
+    const { failure, output } = await this.run('partx', '', BLKID_MS, ['--pairs', '--output', 'NR,START,SECTORS,TYPE', file]);
     if (failure !== null) throw new RsError('E_SYSTEM', `partx cannot read the partitions of ${source}: ${output.trim() || failure}`);
     const found = [];
     for (const one of partitionsIn(output)) found.push({ ...one, content: await this.contentOn(file, one) });
@@ -203,7 +203,7 @@ export class Mounting {
 
   private async contentOn(file: string, part: Partition | null): Promise<Content> {
     const range = part === null ? [] : ['--offset', String(part.offsetBytes), '--size', String(part.sizeBytes)];
-    return contentOf(file, await this.run('blkid', '', PROBE_MS, ['-p', '-o', 'export', ...range, file]));
+    return contentOf(file, await this.run('blkid', '', BLKID_MS, ['-p', '-o', 'export', ...range, file]));
   }
 
   /**
