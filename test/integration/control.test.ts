@@ -186,6 +186,7 @@ function raw(request: object): Promise<Record<string, unknown>> {
 const PARAMS: Readonly<Partial<Record<ControlMethodName, object>>> = {
   attach: { names: ['nosuch'] },
   'message-send': { to: 'venus', text: 'hello' },
+  'progress-note': { kind: 'backup', id: 'backup 1', name: 'osl:db@0', about: 'to /backup', doneBytes: 1 },
   'backup-done': { namespace: 'osl', name: 'db', universe: 0, snapshot: 'monday' },
   detach: { names: ['nosuch'] },
   'order-attach': { name: 'nosuch', what: 'a test' },

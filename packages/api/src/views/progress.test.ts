@@ -147,5 +147,5 @@ test.each(WORKS)('%s has the same figures in the table, in JSON and in the metri
   expect(misfit(PROGRESS, JSON.parse(JSON.stringify(work)), 'exactly')).toBeNull();
   expect(progressTable([work], null).split('\n')[1]).toMatch(new RegExp(`^${kind} +osl:db@0 .* 25% +250/1000 +50/s +15 s`));
   const waiting: Progress = { ...work, state: 'waiting', totalBytes: null };
-  expect(progressByKind([work, waiting])).toEqual([{ kind, works: 2, waiting: 1, doneBytes: 500, sizeBytes: 1_000 }]);
+  expect(progressByKind([work, waiting], [kind])).toEqual([{ kind, works: 2, waiting: 1, doneBytes: 500, sizeBytes: 1_000 }]);
 });

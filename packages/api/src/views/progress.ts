@@ -2,7 +2,7 @@
 // pages and the metrics take it from here. Pure. Invariant: what is not known, such as a whole size or a rate, is null and never a guess.
 
 import type { AttachedMirrorView, VerificationView } from './mirror-views.ts';
-import { type JobView, type Progress, type ReplicationView, type Work, WORKS } from './views.ts';
+import { COMMAND_WORKS, JOB_WORKS, type JobView, type Progress, type ReplicationView, type Work } from './views.ts';
 import { alignColumns, toText } from '@rsio/common/cli/table';
 import { shownSize } from '@rsio/base/lib/units';
 import { nameInUniverse } from '@rsio/base/lib/volume-name';
@@ -100,13 +100,16 @@ export interface KindProgress {
   readonly sizeBytes: number;
 }
 
-export function progressByKind(all: readonly Progress[]): KindProgress[] {
-  return WORKS.flatMap((kind) => {
+export const SERVER_WORKS = [...JOB_WORKS, 'replication'] as const;
+export const CLIENT_WORKS = ['resync', 'verify', ...COMMAND_WORKS] as const;
+
+/** Each of `kinds` has an entry, also without a work. */
+export function progressByKind(all: readonly Progress[], kinds: readonly Work[]): KindProgress[] {
+  return kinds.map((kind) => {
     const of = all.filter((one) => one.kind === kind);
-    if (of.length === 0) return [];
     const sum = (value: (one: Progress) => number): number => of.reduce((total, one) => total + value(one), 0);
     const waiting = of.filter(({ state }) => state === 'waiting').length;
-    return [{ kind, works: of.length, waiting, doneBytes: sum((one) => one.doneBytes), sizeBytes: sum((one) => one.totalBytes ?? 0) }];
+    return { kind, works: of.length, waiting, doneBytes: sum((one) => one.doneBytes), sizeBytes: sum((one) => one.totalBytes ?? 0) };
   });
 }
 

@@ -6,7 +6,7 @@ import type { GateFrontends } from '../frontends/gate-frontends.ts';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import type { AoeGateView, BackupView, GateView, PathStats } from '@rsio/api/rsiod/methods';
 import type { AttachedMirrorView } from '@rsio/api/views/mirror-views';
-import { progressByKind } from '@rsio/api/views/progress';
+import { CLIENT_WORKS, progressByKind } from '@rsio/api/views/progress';
 import type { Progress } from '@rsio/api/views/views';
 import { PATH_STATES } from '@rsio/base/lib/path-states';
 import { printEndpoint } from '@rsio/base/lib/units';
@@ -99,7 +99,7 @@ export class ClientMetrics {
     for (const { namespace, atMs, ...volume } of this.ports.backups.list)
       out.add('rsio_client_volume_last_backup_timestamp_seconds', atMs / MS_PER_SECOND, namespace, nameInUniverse(volume));
     const progress = [...figures.volumes.flatMap((volume) => volume.progress), ...this.ports.works.list];
-    for (const { kind, works, waiting, doneBytes, sizeBytes } of progressByKind(progress)) {
+    for (const { kind, works, waiting, doneBytes, sizeBytes } of progressByKind(progress, CLIENT_WORKS)) {
       out.add('rsio_client_progress_works', works, kind);
       out.add('rsio_client_progress_waiting_works', waiting, kind);
       out.add('rsio_client_progress_done_bytes', doneBytes, kind);

@@ -3,7 +3,7 @@
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { fullInMs } from '@rsio/api/views/capacity';
-import { progressByKind, progressOfServer } from '@rsio/api/views/progress';
+import { progressByKind, progressOfServer, SERVER_WORKS } from '@rsio/api/views/progress';
 import type { JobView, PoolView, ReplicationView } from '@rsio/api/views/views';
 import type { ServerMethods } from '@rsio/api/rssrv/server-methods';
 import { usageOf } from '@rsio/base/daemon/process-facts';
@@ -96,7 +96,10 @@ export class ServerMetrics {
     this.addCounts(out);
     const replications = this.ports.replications();
     for (const one of replications) addReplication(out, one);
-    for (const { kind, works, waiting, doneBytes, sizeBytes } of progressByKind(progressOfServer(this.ports.jobs.views, replications))) {
+    for (const { kind, works, waiting, doneBytes, sizeBytes } of progressByKind(
+      progressOfServer(this.ports.jobs.views, replications),
+      SERVER_WORKS,
+    )) {
       out.add('rsio_server_progress_works', works, kind);
       out.add('rsio_server_progress_waiting_works', waiting, kind);
       out.add('rsio_server_progress_done_bytes', doneBytes, kind);
