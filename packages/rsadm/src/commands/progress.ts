@@ -12,8 +12,8 @@ export const PROGRESS_COMMAND = defineCommand({
   summary: 'lists the work of the server that takes time',
   details: `The list has the jobs that have not ended, and the replications that copy a
 moment: what is done, how fast, for how long it will last, and what it waits
-for. rsadm jobs pauses nothing and ends a job; rsadm volume replications shows
-all replications.`,
+for. rsadm jobs cancel ends a job, and rsadm jobs limit limits its rate; rsadm
+volume replications shows all replications.`,
   options: { json: JSON_OPTION },
   json: object({ progress: list(PROGRESS) }),
   run: async (context, { json }) => {

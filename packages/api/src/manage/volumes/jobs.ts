@@ -148,14 +148,14 @@ async function ended(
       const answer = await Promise.race([asked, stopped]);
       if (answer === undefined) {
         asked.catch(() => undefined);
-        throw goesOn(id, shows, 'Interrupted', null);
+        throw goesOn(target, id, shows, 'Interrupted', null);
       }
       const [job] = answer.jobs;
       if (job === undefined) throw new RsError('E_UNKNOWN_JOB', `Job ${id} is no longer in the list of the server`, { job: id });
       const progress = progressOfJob(job);
       if (progress === null) return job;
       shower.show(`Job ${id}`, progress);
-      if (door.clock.monotonicMs() >= untilMs) throw goesOn(id, shows, null, progress);
+      if (door.clock.monotonicMs() >= untilMs) throw goesOn(target, id, shows, null, progress);
       await Promise.race([sleep(door.clock, JOB_LOOK_MS), stopped]);
     }
   } finally {
@@ -165,8 +165,9 @@ async function ended(
 }
 
 /** The error of a command that no longer waits for a job. */
-function goesOn(id: string, shows: string, how: string | null, progress: Progress | null): RsError {
+function goesOn({ server }: VolumeTarget, id: string, shows: string, how: string | null, progress: Progress | null): RsError {
   const standing = progress === null ? '' : ` (${progressText(progress)})`;
-  const ways = `${shows} ${id} shows it, and ${shows} cancel ${id} ends it`;
+  const at = server === null ? '' : ` --server ${server}`;
+  const ways = `${shows} ${id}${at} shows it, and ${shows} cancel ${id}${at} ends it`;
   return new RsError('E_TIMEOUT', `${how === null ? '' : `${how}: `}Job ${id} goes on${standing}: ${ways}`, { job: id });
 }

@@ -192,7 +192,9 @@ test.each([true, false])('a replacement that failed after the removal is gone on
   scene.lose(2);
   await scene.pass(HOUR_MS + MINUTE_MS);
   expect(scene.members.map(({ server }) => server)).toEqual([1]);
-  expect(scene.events.at(-1)).toMatch(/failed: .*the mirror has one replica less until a spare has it, or rsconfig mirror add osl:db@0$/);
+  expect(scene.events.at(-1)).toMatch(
+    /failed: .*the mirror has one replica less until a spare has it, or rsconfig mirror add osl:db@0 --server NAME adds one$/,
+  );
   scene.isVoter = isVoter;
   scene.stopsAfterRemoval.clear();
   await scene.pass(HEALING_RETRY_MS);

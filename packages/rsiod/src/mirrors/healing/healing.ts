@@ -168,7 +168,9 @@ export class MirrorHealing {
       // What failed after the removal of the old replica has left the mirror with one replica less.
       if (mirror.view?.replicas.some(({ identity }) => identity === lost.identity) !== true) memory.owed = lost;
       const lacks =
-        memory.owed === null ? '' : `; the mirror has one replica less until a spare has it, or rsconfig mirror add ${mirror.label}`;
+        memory.owed === null
+          ? ''
+          : `; the mirror has one replica less until a spare has it, or rsconfig mirror add ${mirror.label} --server NAME adds one`;
       this.say(mirror, 'rebuilding', 'failed', `Server ${spare} did not get the replica of ${lost.server}: ${message}${lacks}`);
     }
   }
