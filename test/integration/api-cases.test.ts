@@ -63,6 +63,8 @@ class Tried {
       ...init,
       headers,
       signal: AbortSignal.timeout(ANSWER_MS),
+    }).catch((error: Error) => {
+      throw new Error(`${where} got no answer: ${String(error)}, ${String(error.cause)}`);
     });
     return { status: response.status, type: response.headers.get('content-type') ?? '', body: await response.json() };
   }

@@ -56,7 +56,12 @@ export const HEADERS_MS = 5_000;
 export const REQUEST_MS = 10_000;
 /** LOOK_MS is the interval at which Node checks whether HEADERS_MS or REQUEST_MS is over. */
 export const LOOK_MS = 1_000;
+/**
+ * KEEP_ALIVE_MS is the time that an unused connection stays open. KEEP_ALIVE_TOLD_SECONDS is what the answers say. It is shorter, because a
+ * request that is sent while the connection is being closed fails, and a client must not send an order again that may have been taken.
+ */
 export const KEEP_ALIVE_MS = 10_000;
+export const KEEP_ALIVE_TOLD_SECONDS = 5;
 /** A connection without any traffic for this time is closed. */
 export const SILENCE_MS = 20_000;
 /** How long the server waits for open connections when it stops or moves to another address. */
@@ -66,6 +71,7 @@ export const ASSETS_MAX_BYTES = 1_024 * 1_024;
 
 assert(CONNECTIONS_PER_SOURCE_MAX * 2 <= STRANGE_CONNECTIONS_MAX, 'One address must not take all connections');
 assert(CONNECTIONS_PER_TOKEN_MAX * 2 <= PROVEN_CONNECTIONS_MAX, 'One token must not take all connections');
+assert(2 * KEEP_ALIVE_TOLD_SECONDS * 1_000 <= KEEP_ALIVE_MS, 'A slow client must know in time that its connection ends');
 assert(HEADERS_MS <= REQUEST_MS && REQUEST_MS < SILENCE_MS, 'A request must not outlive its connection');
 
 // --- live stream. Invariant: a browser that does not read its stream uses a bounded amount of memory and does not delay

@@ -8,6 +8,7 @@ import { quietLog } from '@rsio/base/log/log';
 import { plain } from './answer.ts';
 import {
   API_ANSWER_MS,
+  KEEP_ALIVE_TOLD_SECONDS,
   SILENCE_MS,
   WEB_BODY_MAX_BYTES,
   CONNECTIONS_PER_SOURCE_MAX,
@@ -147,6 +148,14 @@ test('HEAD has the headers and no body', async () => {
   const answer = await exchange(`HEAD / HTTP/1.1\r\n${END}`);
   expect(answer).toContain('Content-Length: 5\r\n');
   expect(answer.endsWith('\r\n\r\n')).toBe(true);
+});
+
+test('each answer says once how long the connection stays open, and says less than is true', async () => {
+  const answer = await exchange(`GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\n${END}`);
+  expect(answer.match(/^Keep-Alive: .*$/gim)?.map((line) => line.trim())).toEqual(
+    Array(2).fill(`Keep-Alive: timeout=${KEEP_ALIVE_TOLD_SECONDS}`),
+  );
+  expect(answer.match(/^Connection: .*$/gim)?.map((line) => line.trim())).toEqual(['Connection: keep-alive', 'Connection: close']);
 });
 
 test('a program waits longer for an answer than a page, and no longer for its delivery', async () => {

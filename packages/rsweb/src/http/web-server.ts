@@ -23,6 +23,7 @@ import {
   HANDSHAKE_MS,
   HEADERS_MS,
   KEEP_ALIVE_MS,
+  KEEP_ALIVE_TOLD_SECONDS,
   LOOK_MS,
   REQUESTS_PER_CONNECTION_MAX,
   REQUEST_MS,
@@ -234,6 +235,7 @@ export class WebServer {
     for (const [name, value] of Object.entries({ ...SECURITY_HEADERS, ...headers })) {
       response.setHeader(name, typeof value === 'string' ? value : [...value]);
     }
+    response.setHeader('Keep-Alive', `timeout=${KEEP_ALIVE_TOLD_SECONDS}`);
     // Node would interpret the unread rest of a body as the next request, so the connection is closed.
     if (!message.complete) response.setHeader('Connection', 'close');
     if (status !== 304) {
