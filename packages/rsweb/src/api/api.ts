@@ -3,6 +3,7 @@
 // checked, and logged with the name of its token, before a daemon is asked; the requests in progress are bounded, for each token and in all.
 
 import { createHash, randomUUID } from 'node:crypto';
+import { ID_PARAM } from '@rsio/api/views/operation-form';
 import { checkedParams } from '@rsio/common/control/control-server';
 import type { CallOptions } from '@rsio/common/control/control-client';
 import type { EventsParams, EventsResult } from '@rsio/common/control/method-table';
@@ -25,17 +26,7 @@ import { type DaemonCalls, execute, type Target } from './calls.ts';
 import { EventStreams } from './event-streams.ts';
 import { jobPart } from './jobs.ts';
 import { openApi } from './openapi.ts';
-import {
-  API_PATH,
-  type Daemon,
-  ID_PARAM,
-  isFollowed,
-  isPlace,
-  NAMESPACE_PARAM,
-  type Operation,
-  OPERATIONS,
-  type Place,
-} from './operations.ts';
+import { API_PATH, type Daemon, isFollowed, isPlace, NAMESPACE_PARAM, type Operation, OPERATIONS, type Place } from './operations.ts';
 import { Places } from './places.ts';
 import { queryValues } from './values.ts';
 

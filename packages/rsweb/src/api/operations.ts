@@ -10,6 +10,7 @@ import type { ServerMethod } from '@rsio/api/rssrv/server-method';
 import { SERVER_METHODS } from '@rsio/api/rssrv/server-methods';
 import { EVENTS_RESULT } from '@rsio/common/control/method-table';
 import type { Params } from '@rsio/api/views/command-text';
+import { ID_PARAM } from '@rsio/api/views/operation-form';
 import { LOCAL, type Role, ROLES } from '../config/rights.ts';
 
 /** The daemons of this machine, as the paths name them. */
@@ -37,8 +38,6 @@ const TABLES: Readonly<Record<Daemon, Readonly<Record<string, Entry>>>> = {
 };
 export const API_PATH = '/api/v1';
 export const STREAM_TYPE = 'text/event-stream';
-/** Name of the parameter with the id of an order. */
-export const ID_PARAM = 'request';
 /** The parameter of the query that chooses among servers of the same name. No method of rssrv has a parameter of that name. */
 export const NAMESPACE_PARAM = 'namespace';
 
