@@ -46,11 +46,13 @@ test('each kind of field, its default and its choices', () => {
     ['settings', 'list', false, 'a=1 b=2', ''],
     ['more', 'json', false, '{}', ''],
   ]);
-  expect(entered(params, {})).toEqual({ name: '', note: '', clients: null });
+  expect(entered(params, {})).toEqual({ note: '', clients: null });
   const texts = { name: ' db ', force: 'true', take: 'over', clients: 'big-2, venus', settings: '["c=x, y"]', more: '{"a":1}' };
   const values = { name: 'db', note: '', force: true, take: 'over', clients: ['big-2', 'venus'], settings: ['c=x, y'], more: { a: 1 } };
   expect(entered(params, texts)).toEqual(values);
   expect(entered(params, { clients: '[]' })).toMatchObject({ clients: [] });
+  const { names } = CONTROL_METHODS.detach.params;
+  expect([entered({ names }, {}), entered({ names }, { names: '[]' })]).toEqual([{}, { names: [] }]);
 });
 
 test('sizes, durations and volumes are written as people write them', () => {

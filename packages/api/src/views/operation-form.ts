@@ -14,7 +14,7 @@ export interface Field {
   readonly name: string;
   /** What is expected, such as `a size in bytes, such as 20g`. */
   readonly what: string;
-  /** False if the empty text is a value, or stands for the default or for null. */
+  /** False if the empty text is a value, or stands for the default or for null. The empty list is a value that must be written: `[]`. */
   readonly isRequired: boolean;
   readonly isNullable: boolean;
   readonly isSecret: boolean;
@@ -40,8 +40,8 @@ function fieldOf(name: string, param: Param): Field {
   const kind = kindOf(shape);
   return {
     name,
-    what: `${param.what}${hintOf(name, shape)}`,
-    isRequired: preset === undefined && misfit(shape, valueOf(shape, kind === 'list' ? [] : ['']), 'exactly') !== null,
+    what: `${param.what}${hintOf(name, shape)}${kind === 'list' && preset === undefined ? ', or [] for none' : ''}`,
+    isRequired: preset === undefined && misfit(shape, valueOf(shape, ['']), 'exactly') !== null,
     isNullable: shape.form.kind === 'or-null',
     isSecret: param.isSecret === true,
     preset: preset === undefined || preset === null ? '' : textOf(preset),
@@ -95,15 +95,15 @@ function hintOf(name: string, shape: Shape): string {
 }
 
 /**
- * Returns the parameters. `texts`: the entered texts by the names of the fields; a missing text is empty. The empty text of an optional
- * field leaves the parameter out, and that of a nullable one is null.
+ * Returns the parameters. `texts`: the entered texts by the names of the fields; a missing text is empty. The empty text of a nullable
+ * field is null. Of a required field or one with a default, it leaves the parameter out.
  */
 export function valuesOf(fields: readonly Field[], texts: Readonly<Record<string, string>>): Record<string, unknown> {
   return Object.fromEntries(
     fields.flatMap((field): [string, unknown][] => {
       const text = Object.hasOwn(texts, field.name) ? (texts[field.name] ?? '') : '';
       if (text.trim() === '' && field.isNullable) return [[field.name, null]];
-      if (text.trim() === '' && field.param.default !== undefined) return [];
+      if (text.trim() === '' && (field.isRequired || field.param.default !== undefined)) return [];
       return [[field.name, enteredValue(field, text)]];
     }),
   );
