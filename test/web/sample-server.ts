@@ -10,6 +10,10 @@ import type { Html } from '@rsio/rsweb/markup/html';
 import type { View } from '@rsio/rsweb/markup/view';
 import type { HistoryName } from '@rsio/rsweb/model/history';
 import type { Picture } from '@rsio/rsweb/model/picture';
+import { isPlace, OPERATIONS } from '@rsio/rsweb/api/operations';
+import { filledIn } from '@rsio/rsweb/orders/operation-desk';
+import { resultView } from '@rsio/api/views/result-view';
+import { operationPage, operationsPage } from '@rsio/rsweb/pages/operations';
 import { clientPage } from '@rsio/rsweb/pages/client';
 import { confirmPage } from '@rsio/rsweb/pages/confirm';
 import { errorPage } from '@rsio/rsweb/pages/error';
@@ -97,6 +101,7 @@ function pageOf(picture: Picture, url: URL, kind: string, id: string): Html | nu
     token: 'anna',
     mayManage: true,
     mayOrder: () => true,
+    mayCall: () => true,
     csrf: 'csrf-of-tests',
     notice: url.searchParams.get('notice'),
     history: sampleHistory(),
@@ -105,10 +110,25 @@ function pageOf(picture: Picture, url: URL, kind: string, id: string): Html | nu
   if (kind === '') return overviewPage(picture, view);
   if (kind === 'events') return eventsPage(picture, view);
   if (kind === 'impact') return impactPage(picture, view, sampleTold());
+  if (kind === 'operations') return operationsPageAt(picture, view, id);
   if (kind === 'login') return loginPage({ csrf: null, next: '/', trouble: null, host: 'atlas' });
   if (kind === 'confirm') return confirmPage(REMOVAL, picture, view);
   return Object.hasOwn(OBJECT_PAGES, kind) ? (OBJECT_PAGES[kind]?.(picture, view, id) ?? null) : null;
 }
+
+/** `place`: of the path; empty for the list of all operations. */
+function operationsPageAt(picture: Picture, view: View, place: string): Html | null {
+  if (place === '') return operationsPage(picture, view);
+  const method = view.path.split('/')[3] ?? '';
+  const operation = isPlace(place) ? OPERATIONS[place].get(method) : undefined;
+  return operation === undefined ? null : operationPage(filledIn(operation, view.query), ANSWER, picture, view);
+}
+
+const ANSWER = {
+  parts: resultView({ writtenMs: 1_764_500_000_000, volumes: [{ name: 'web-03', sizeBytes: 1_073_741_824, snapshots: ['monday'] }] }),
+  trouble: null,
+  parameter: 'name',
+};
 
 const REMOVAL = {
   title: 'Remove volume web-03@0',

@@ -23,6 +23,8 @@ const SHOTS = [
   { name: 'mirror', path: '/mirror/mirror-1', height: 800 },
   { name: 'events', path: '/events', height: 800 },
   { name: 'impact', path: '/impact?server=atlas', height: 1000 },
+  { name: 'operations', path: '/operations?text=snapshot', height: 1000 },
+  { name: 'operation', path: '/operations/server/volume-create?p.name=web', height: 1300 },
   { name: 'login', path: '/login', height: 520 },
   { name: 'confirm', path: '/confirm', height: 480 },
 ] as const;

@@ -1,6 +1,6 @@
 // Routes each request to a page, an order or a file. The files in pages/ make the pages, doors.ts decides who may see them, and
-// orders/desk.ts takes orders. Invariants: a page shows the last picture, so it never waits for a server or a client, except /impact, which
-// asks the servers within a bounded time; a GET changes nothing.
+// orders/desk.ts takes orders. Invariants: a page shows the last picture, so it never waits for a server or a client, except /impact and
+// the answers of /operations, which come within a bounded time; a GET changes nothing.
 
 import { hostname } from 'node:os';
 import type { Api } from './api/api.ts';
@@ -17,7 +17,9 @@ import type { History, HistoryName } from './model/history.ts';
 import type { HistoryRings } from './model/history-rings.ts';
 import { PICTURE_FORMAT } from './model/picture-shape.ts';
 import { permits } from './config/rights.ts';
+import { isPlace, type Operation, OPERATIONS } from './api/operations.ts';
 import type { Desk } from './orders/desk.ts';
+import { filledIn, OperationDesk } from './orders/operation-desk.ts';
 import { clientPage } from './pages/client.ts';
 import { confirmPage } from './pages/confirm.ts';
 import { errorPage, type ErrorView } from './pages/error.ts';
@@ -25,6 +27,7 @@ import { eventsPage } from './pages/events.ts';
 import { impactPage } from './pages/impact.ts';
 import { loginPage } from './pages/login.ts';
 import { mirrorPage } from './pages/mirror.ts';
+import { operationPage, operationsPage, orderedPage } from './pages/operations.ts';
 import { overviewPage } from './pages/overview.ts';
 import { poolPage } from './pages/pool.ts';
 import { serverPage } from './pages/server.ts';
@@ -52,6 +55,7 @@ export class App {
   private readonly api: Api;
   private readonly facts: ServerFacts;
   private readonly assets = new Assets();
+  private readonly operations: OperationDesk;
 
   /** `desk`: the desk that takes orders; null if rsweb was started without --manage. */
   constructor(clock: Clock, doors: Doors, hub: Hub, history: HistoryRings, live: Live, desk: Desk | null, api: Api, facts: ServerFacts) {
@@ -63,6 +67,7 @@ export class App {
     this.desk = desk;
     this.api = api;
     this.facts = facts;
+    this.operations = new OperationDesk(api, clock);
   }
 
   /** Answers a request. If the request contains a valid token, the method calls `proven` with the name of the token. */
@@ -96,6 +101,8 @@ export class App {
     if (path === '/') return page(overviewPage(hub.picture, this.view(request, visitor)).text);
     if (path === '/events') return page(eventsPage(hub.picture, this.view(request, visitor)).text);
     if (path === '/impact') return this.impact(request, visitor);
+    if (path === '/operations') return page(operationsPage(hub.picture, this.view(request, visitor)).text);
+    if (path.startsWith('/operations/')) return this.operation(request, visitor);
     if (path === '/live') return this.stream(request, visitor);
     // Other machines get only the picture of this machine's daemons. If they also got the data of other sources, two rswebs that are
     // sources of each other would repeat each other's data forever.
@@ -136,8 +143,43 @@ export class App {
     const doubt = this.doors.doubt(request, visitor);
     if (doubt !== null) return doubt;
     if (request.path === '/logout') return this.doors.logout(request);
+    if (request.path.startsWith('/operations/')) return this.operationOrder(request, visitor);
     const [, orders, name = '', rest] = request.path.split('/');
     return orders === 'orders' && rest === undefined ? this.order(name, request, visitor) : notThere();
+  }
+
+  /** Shows the form of an operation. One that changes nothing is executed as soon as everything that it needs is filled in. */
+  private async operation(request: Request, visitor: Visitor): Promise<Answer> {
+    const view = this.view(request, visitor);
+    const operation = operationAt(request.path);
+    if (operation === null) return notThere();
+    if (!view.mayCall(operation.role)) return beyond();
+    const filled = filledIn(operation, request.query);
+    const isComplete = operation.place !== 'servers' && filled.fields.every(({ isRequired }) => !isRequired);
+    const isAsked = operation.isRead && (request.query.has('go') || isComplete);
+    const answered = isAsked ? await this.operations.read(filled, visitor.token) : null;
+    return page(operationPage(filled, answered, this.hub.picture, view).text, answered === null || answered.trouble === null ? 200 : 422);
+  }
+
+  /** Takes the form of an order: asks first, and executes what was confirmed. */
+  private async operationOrder(request: Request, visitor: Visitor): Promise<Reply> {
+    const { operations, hub } = this;
+    const { form } = request;
+    const view = this.view(request, visitor);
+    const operation = operationAt(request.path);
+    if (visitor.csrf === null) return plain(403, 'Programs give orders at /api/v1: see docs/HTTP.md');
+    if (operation === null || operation.isRead) return notThere();
+    if (!view.mayCall(operation.role)) return view.mayManage ? beyond() : forbidden(this.desk !== null);
+    const filled = filledIn(operation, form);
+    const [id, confirm] = [form.get('id') ?? '', form.get('confirm') ?? ''];
+    const answered = await operations.order(filled, id, confirm, visitor.token);
+    if (answered !== null) {
+      const again = Object.fromEntries([...form].filter(([name]) => name !== 'csrf'));
+      return page(orderedPage(filled, answered, again, hub.picture, view).text, answered.trouble === null ? 200 : 422);
+    }
+    const question = operations.question(filled);
+    if ('title' in question) return page(confirmPage(question, hub.picture, view).text);
+    return page(operationPage(filled, question, hub.picture, view).text, 422);
   }
 
   private async order(name: string, request: Request, visitor: Visitor): Promise<Reply> {
@@ -165,6 +207,7 @@ export class App {
       token: token.name,
       mayManage: desk !== null && permits(token.rights, 'operate', 'pages'),
       mayOrder: (order) => desk?.permits(order, token.rights) === true,
+      mayCall: (role) => (role === 'view' || desk !== null) && permits(token.rights, role, 'pages'),
       csrf: csrf ?? '',
       notice: desk?.notice(query.get('notice')) ?? null,
       history,
@@ -182,6 +225,12 @@ function loginFirst({ method, path }: Request): Answer {
     return plain(401, 'Log in first, or send a token as Authorization: Bearer');
   }
   return redirect(path === '/' ? '/login' : `/login?next=${encodeURIComponent(encodeURI(path))}`);
+}
+
+/** Returns the operation of a path such as /operations/server/audit; null if there is none. */
+function operationAt(path: string): Operation | null {
+  const [, , place = '', method = '', rest] = path.split('/');
+  return isPlace(place) && rest === undefined ? (OPERATIONS[place].get(method) ?? null) : null;
 }
 
 function notThere(): Answer {

@@ -193,7 +193,9 @@ export const FIELD_MAX_CHARS = 1_024;
  * How long a page waits for the outcome of an order. After this time, the page is shown without the outcome. The order continues, and its
  * outcome appears only in the log.
  */
-export const ORDER_SHOWN_MS = 20_000;
+export const ORDER_SHOWN_MS = 15_000;
+
+assert(ORDER_SHOWN_MS < SILENCE_MS, 'A page must come before its connection is closed');
 
 // --- the HTTP interface /api/v1. Invariant: programs leave enough of each daemon's connections to the pages and to other programs.
 
@@ -221,6 +223,15 @@ assert(
   STREAMS_PER_TOKEN_MAX + API_STREAMS_PER_TOKEN_MAX + 4 * API_READS_PER_TOKEN_MAX + API_CHANGES_PER_TOKEN_MAX < CONNECTIONS_PER_TOKEN_MAX,
   'A token at its bounds must get answers, too',
 );
+
+// --- the pages /operations. Invariant: a page comes before its connection is closed; an order is executed once.
+
+/** Time limit for the answer of another server to a page. The daemons of this machine have twice this time. */
+export const PAGE_READ_MS = 8_000;
+/** Answers to orders that are kept, so that a form that is sent again shows the answer and executes nothing. */
+export const PAGE_ANSWERS_MAX = 64;
+
+assert(2 * PAGE_READ_MS < SILENCE_MS, 'A page must come before its connection is closed');
 
 // --- the page /impact, for which rsiod asks all servers. Invariant: visitors cannot make the servers busy by asking again and again.
 

@@ -31,7 +31,16 @@ export const ID_PARAM = 'request';
 const FLAG_WORDS = ['true', 'false'];
 
 export function fieldsOf(params: Params): readonly Field[] {
-  return Object.entries(params).flatMap(([name, param]) => (name === ID_PARAM ? [] : [fieldOf(name, param)]));
+  return Object.entries(params).flatMap(([name, param]) => (isOrderId(name, param) ? [] : [fieldOf(name, param)]));
+}
+
+/** Returns the parameters that are no field: the program gives each of them the id of the order. */
+export function orderIdsOf(params: Params, id: string): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(params).flatMap(([name, param]) => (isOrderId(name, param) ? [[name, id]] : [])));
+}
+
+function isOrderId(name: string, param: Param): boolean {
+  return name === ID_PARAM || param.isOrderId === true;
 }
 
 function fieldOf(name: string, param: Param): Field {
@@ -40,7 +49,7 @@ function fieldOf(name: string, param: Param): Field {
   const kind = kindOf(shape);
   return {
     name,
-    what: `${param.what}${hintOf(name, shape)}${kind === 'list' && preset === undefined ? ', or [] for none' : ''}`,
+    what: `${param.what.replace(/ or null$/, '')}${hintOf(name, param.what, shape)}${kind === 'list' && preset === undefined ? ', or [] for none' : ''}`,
     isRequired: preset === undefined && misfit(shape, valueOf(shape, ['']), 'exactly') !== null,
     isNullable: shape.form.kind === 'or-null',
     isSecret: param.isSecret === true,
@@ -86,12 +95,13 @@ function isVolume(fields: Fields): boolean {
   return ['name,universe', 'name,snapshot,universe'].includes(Object.keys(fields).toSorted().join());
 }
 
-function hintOf(name: string, shape: Shape): string {
+function hintOf(name: string, what: string, shape: Shape): string {
   const form = inner(shape);
-  if (form.kind === 'list') return hintOf(name, form.of);
+  if (form.kind === 'list') return hintOf(name, what, form.of);
   if (form.kind === 'object' && isVolume(form.fields)) return `, such as oracle@1${'snapshot' in form.fields ? '@monday' : ''}`;
   if (form.kind !== 'number') return '';
-  return name.endsWith('Ms') ? ', such as 30s' : name.endsWith('Bytes') ? ', such as 20g' : '';
+  if (name.endsWith('Ms') && /\bms\b/.test(what)) return ', such as 30s';
+  return name.endsWith('Bytes') && /\bbytes\b/.test(what) ? ', such as 20g' : '';
 }
 
 /**

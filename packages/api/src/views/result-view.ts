@@ -47,7 +47,7 @@ function tableOf(title: string, list: readonly Values[]): ResultPart {
 }
 
 /** Returns `block size` for `blockSizeBytes`. A key that is no name of a field, such as an id, stays as it is. */
-function words(key: string): string {
+export function words(key: string): string {
   if (!/^[a-z]+([A-Z][a-z0-9]*)*$/.test(key)) return escapeControls(key);
   const bare = key.replace(/(?<=.)(Bytes|Ms)$/, '');
   return bare.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);

@@ -21,6 +21,8 @@ export interface Param<T = unknown> {
   readonly default?: T;
   /** The value has keys: no log, audit or list shows it. */
   readonly isSecret?: boolean;
+  /** The value is the id of the order, which a program makes, as that of the parameter `request` is. */
+  readonly isOrderId?: boolean;
 }
 
 export interface ControlMethod<P extends Readonly<Record<string, Param>> = Readonly<Record<string, Param>>, R = unknown> {

@@ -20,7 +20,14 @@ import { type Answer, json, JSON_TYPE } from '../http/answer.ts';
 import { asProblem, problem } from '../http/problem.ts';
 import type { Reply } from '../http/reply.ts';
 import type { Request } from '../http/request.ts';
-import { API_CHANGES_MAX, API_CHANGES_PER_TOKEN_MAX, API_READS_MAX, API_READS_PER_TOKEN_MAX, ORDER_ID_MAX_CHARS } from '../limits.ts';
+import {
+  API_CHANGES_MAX,
+  API_CHANGES_PER_TOKEN_MAX,
+  API_READS_MAX,
+  API_READS_PER_TOKEN_MAX,
+  ORDER_ID_MAX_CHARS,
+  PAGE_READ_MS,
+} from '../limits.ts';
 import type { Doors } from '../login/doors.ts';
 import { type DaemonCalls, execute, type Target } from './calls.ts';
 import { EventStreams } from './event-streams.ts';
@@ -45,6 +52,14 @@ export interface ApiPorts {
   changed(): void;
 }
 
+/** An operation that a visitor of the pages has chosen. `params`: not checked yet. `id`: of the order. */
+export interface PageRequest {
+  readonly operation: Operation;
+  readonly target: Target | null;
+  readonly params: Readonly<Record<string, unknown>>;
+  readonly id: string;
+}
+
 interface Route {
   readonly operation: Operation;
   readonly target: Target | null;
@@ -67,6 +82,27 @@ export class Api {
 
   close(): void {
     this.streams.close();
+  }
+
+  /**
+   * Executes an operation for a visitor of the pages, within the bounds of the programs. An order has lines in the log, as one of a program
+   * has. Throws E_RIGHTS, E_USAGE, E_LIMIT or the error of the daemon.
+   */
+  async run({ operation, target, params, id }: PageRequest, token: WebToken): Promise<object> {
+    const { clock, calls } = this.ports;
+    this.checkRights(operation, token, 'pages');
+    const given = checkedParams(operation.method, operation.params, params);
+    const release = (operation.isRead ? this.reads[operation.place] : this.changes).take(token.name);
+    if (release === null) throw tooMany('requests');
+    try {
+      const role = LOCAL[roleOfToken(token.rights, 'pages')];
+      if (!operation.isRead)
+        return await this.ordered(operation, target, operation.hasId ? { ...given, [ID_PARAM]: id } : given, token, role);
+      // rsiod ends its question to a server first, and says why it has no answer.
+      return await execute(calls, operation, target, given, { clock, role, timeoutMs: 2 * PAGE_READ_MS }, PAGE_READ_MS);
+    } finally {
+      release();
+    }
   }
 
   /** Answers a request. If the request contains a valid token, the method calls `proven` with the name of the token. */
@@ -97,13 +133,13 @@ export class Api {
     if (route === null) return unknownPath(path);
     const { operation } = route;
     if (operation.isRead !== (method === 'GET')) return wrongMethod(operation.isRead ? 'GET, HEAD' : 'POST', path);
-    this.checkRights(operation, token);
+    this.checkRights(operation, token, 'api');
     return operation.isRead ? this.read(route, request, token) : this.change(route, request, token);
   }
 
   /** Throws E_RIGHTS if the token may not call the operation, or if rsweb takes no orders. */
-  private checkRights({ place, method, role, isRead }: Operation, { name, rights }: WebToken): void {
-    if (!permits(rights, role, 'api')) {
+  private checkRights({ place, method, role, isRead }: Operation, { name, rights }: WebToken, where: 'pages' | 'api'): void {
+    if (!permits(rights, role, where)) {
       throw new RsError('E_RIGHTS', `Token ${name} may not call ${method} of ${place}: use a token with rights = ${role}`);
     }
     if (!isRead && !this.ports.isManaging) throw new RsError('E_RIGHTS', 'This rsweb takes no orders: start it with rsweb --manage');
@@ -121,7 +157,7 @@ export class Api {
   /** Returns the events as a stream, which begins after the event that the caller has. */
   private follow({ place }: Operation, { after = null }: EventsParams, request: Request, { name: token }: WebToken): Reply {
     const { streams, ports } = this;
-    if (place === 'servers' || !streams.hasPlace(token)) return tooMany('streams');
+    if (place === 'servers' || !streams.hasPlace(token)) return tooManyAnswer('streams');
     const isWelcome = (): boolean => {
       const visitor = ports.doors.visitor(request);
       return visitor !== null && !('status' in visitor);
@@ -139,7 +175,7 @@ export class Api {
     const id = orderId(request, operation, token);
     const params = hasId ? { ...given, [ID_PARAM]: id ?? randomUUID() } : given;
     return this.placed(this.changes, token, async () => {
-      const result = await this.ordered(operation, target, params, token);
+      const result = await this.ordered(operation, target, params, token, localRoleOf(token));
       const part = jobPart(operation, result);
       const answer = json(result, part === null ? 200 : 202);
       return part === null ? answer : { ...answer, headers: { Location: `${base}/${part}${scopeOf(target)}` } };
@@ -147,14 +183,14 @@ export class Api {
   }
 
   /** Executes an order, and logs it before it starts and after it has ended. */
-  private async ordered(operation: Operation, target: Target | null, params: object, token: WebToken): Promise<object> {
+  private async ordered(operation: Operation, target: Target | null, params: object, token: WebToken, role: LocalRole): Promise<object> {
     const { log, calls, clock } = this.ports;
     const { name: login } = token;
     const order = operation.method;
     const what = `${order} of ${target === null ? operation.place : `server ${escapeControls(target.server)}`}`;
     log.info(`Token ${login} orders ${what} over HTTP`, { audit: true, login, order });
     try {
-      const result = await execute(calls, operation, target, params, { clock, by: `rsweb token ${login}`, role: localRoleOf(token) });
+      const result = await execute(calls, operation, target, params, { clock, by: `rsweb token ${login}`, role });
       log.info(`Order ${what} of token ${login} is done`, { audit: true, login, order });
       return result;
     } catch (thrown) {
@@ -168,7 +204,7 @@ export class Api {
   /** Does the work at a place of the token, which it keeps until the answer was sent. */
   private async placed(places: Places, { name }: WebToken, work: () => Promise<Answer>): Promise<Answer> {
     const release = places.take(name);
-    if (release === null) return tooMany('requests');
+    if (release === null) return tooManyAnswer('requests');
     try {
       return { ...(await work()), sent: release };
     } catch (thrown) {
@@ -241,9 +277,12 @@ function lastEventOf({ lastEvent }: Request): number | null {
   throw new RsError('E_USAGE', 'Wrong Last-Event-ID: give the number of an event');
 }
 
-function tooMany(what: string): Answer {
-  const error = new RsError('E_LIMIT', `Too many ${what} of this token or of all tokens are open: try again when one has ended`);
-  return problem(error, undefined, { 'Retry-After': '1' });
+function tooMany(what: string): RsError {
+  return new RsError('E_LIMIT', `Too many ${what} of this token or of all tokens are open: try again when one has ended`);
+}
+
+function tooManyAnswer(what: string): Answer {
+  return problem(tooMany(what), undefined, { 'Retry-After': '1' });
 }
 
 function unknownCaller(): Answer {

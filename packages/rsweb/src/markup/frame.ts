@@ -16,13 +16,15 @@ export interface Frame {
 const PAGES = [
   ['/', 'Overview'],
   ['/events', 'Events'],
+  ['/impact', 'What if?'],
+  ['/operations', 'All operations'],
 ] as const;
 
 /**
  * Pages whose paths begin so stay as they are. A browser cannot reload an answer to an order, such as a confirmation, and /impact would ask
  * all servers at each change.
  */
-const STILL = ['/orders/', '/impact'];
+const STILL = ['/orders/', '/operations', '/impact'];
 
 /** Makes a page for a visitor who is logged in. */
 export function framed({ title, heading = title, body }: Frame, picture: Picture, view: View): Html {

@@ -46,7 +46,7 @@ export function tableOf<T>({ id, caption, columns, rows, rowId, none }: Table<T>
   return html`<div class="scroll" id="${id}" role="group" aria-label="${caption}" tabindex="0"><table>
 <caption>${caption}</caption><thead><tr>${head}</tr></thead>
 <tbody>${shown.map((row) => html`<tr id="${id}-${rowId(row)}">${columns.map((column, place) => cellOf(column, row, place))}</tr>\n`)}</tbody></table></div>
-${pages > 1 && pageLinks(id, page, pages, view)}`;
+${pages > 1 && pageLinks(id, caption, page, pages, view)}`;
 }
 
 function cellOf<T>({ cell, isNumber }: Column<T>, row: T, place: number): Html {
@@ -65,13 +65,13 @@ function header<T>({ key, title, isNumber, sortBy }: Column<T>, id: string, orde
   return html`<th scope="col"${kind}${order !== null && html` aria-sort="${order}"`}><a href="${href}">${title}${sign}</a></th>`;
 }
 
-function pageLinks(id: string, page: number, pages: number, view: View): Html {
+function pageLinks(id: string, caption: string, page: number, pages: number, view: View): Html {
   const links = Array.from({ length: pages }, (_, index) => index + 1).map((number) =>
     number === page
       ? html`<span aria-current="page">${number}</span> `
       : html`<a href="${sameWith(view, { [`${id}-page`]: String(number) }, id)}">${number}</a> `,
   );
-  return html`<nav class="pages" aria-label="Pages of the table">Page ${links}</nav>`;
+  return html`<nav class="pages" aria-label="Pages of the table ${caption}">Page ${links}</nav>`;
 }
 
 function inOrder<T>(rows: readonly T[], sortBy: (row: T) => string | number | null, isDown: boolean): T[] {

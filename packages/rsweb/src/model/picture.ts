@@ -291,3 +291,8 @@ export interface Gate {
   /** Why no host can use it, or why it has not got a volume; null: nothing. */
   readonly trouble: string | null;
 }
+
+/** Returns true for the machine of this rsweb, whose daemons it asks. */
+export function isLocal(machine: string | null, { machines }: Pick<Picture, 'machines'>): boolean {
+  return machine !== null && machines.some((one) => one.isLocal && one.id === machine);
+}

@@ -186,6 +186,52 @@ describe('an order', () => {
     expect([method, JSON.parse(text ?? '')]).toEqual([name, { id: '7', ...params, request: expect.any(String) as string }]);
   });
 
+  describe('of a replication', () => {
+    const [out] = picture.replications.filter(({ server }) => own.has(server));
+    const follower = { ...out!, direction: 'in', peer: 'paris', ageMs: 42_400, backlogBytes: 3 * 1024 ** 2 } as const;
+    const here = { ...picture, replications: [follower] };
+    const work = (name: string, fields: Record<string, string> = {}, at: typeof picture = here) =>
+      orders[name]?.prepare({ get: (key) => ({ replication: follower.id, ...fields })[key] ?? '' }, at);
+    const listed = (id: string, direction: string): void => {
+      answers = { 'replication-list': { replications: [{ id, direction, volumes: [{ name: 'web-002', universe: 0, sizeBytes: 1 }] }] } };
+    };
+    const ownId = follower.id.split(':').at(-1) ?? '';
+
+    test.each([
+      ['volume-drill', { suffix: '-test' }, { suffix: '-test' }],
+      ['volume-promote', {}, { from: null }],
+      ['volume-reverse', {}, { client: null, reversible: null, cancel: false }],
+    ])('%s goes to the volumes that it has now, and to no other replication', async (name, fields, params) => {
+      listed('another', 'in');
+      await expect(work(name, fields)?.run(ANNA)).rejects.toThrow(/no such replication any more/);
+      listed(ownId, 'out');
+      await expect(work(name, fields)?.run(ANNA)).rejects.toThrow(/no such replication any more/);
+      expect(asked.every((line) => line.startsWith('replication-list '))).toBe(true);
+      listed(ownId, 'in');
+      await work(name, fields)?.run(ANNA);
+      const [method, text] = /^(\S+) (.*)$/.exec(asked.at(-1) ?? '')?.slice(1) ?? [];
+      const request = expect.any(String) as string;
+      expect([method, JSON.parse(text ?? '')]).toEqual([name, { volumes: [{ name: 'web-002', universe: 0 }], ...params, request }]);
+    });
+
+    test('the question before a promotion says what would be lost, and that before a reverse that nothing is', () => {
+      expect(orders['volume-promote']?.confirm).not.toBeNull();
+      expect(work('volume-promote')?.consequence).toMatch(
+        /^Writes of at least the last 43s at paris are lost here, of which 3\.0M are known/,
+      );
+      const never = { ...here, replications: [{ ...follower, ageMs: null, backlogBytes: 0 }] };
+      expect(work('volume-promote', {}, never)?.consequence).toMatch(/^The followers have no moment yet, so that the server will refuse\./);
+      expect(work('volume-reverse')?.consequence).toMatch(/^Nothing is lost/);
+      expect(orders['volume-drill']?.confirm).toBeNull();
+    });
+
+    test('a source is promoted nowhere, and followers of another machine are not promoted here', () => {
+      expect(() => work('volume-promote', {}, picture)).toThrow(/The followers of .* are at berlin: give the order there/);
+      const far = { ...here, replications: [{ ...follower, server: 'rhea' }] };
+      expect(() => work('volume-promote', {}, far)).toThrow(/is not on this machine/);
+    });
+  });
+
   test('a drain is asked for again, as is all that programs notice; its end is not', async () => {
     await prepare('node-drain', { client: 'db-01' })?.run(ANNA);
     await prepare('node-drain-end', { client: 'db-01' })?.run(ANNA);

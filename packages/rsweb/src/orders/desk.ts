@@ -65,7 +65,8 @@ export class Desk {
     }
     if (kind.confirm !== null && form.get('confirm') !== work.object) {
       const fields = Object.fromEntries([...form].filter(([field]) => field !== 'csrf' && field !== 'confirm'));
-      const { verb, consequence } = kind.confirm;
+      const { verb, consequence: usual } = kind.confirm;
+      const consequence = work.consequence ?? usual;
       const common = { consequence, fields, object: work.object, action: `/orders/${name}`, href: backOf(form) };
       return { kind: 'confirm', confirmation: { ...common, title: `${verb} ${work.object}`, what: work.done } };
     }

@@ -14,6 +14,7 @@ import { hrefOf, serverId, volumeId } from '../model/ids.ts';
 import type { Client, Picture, Server, Volume } from '../model/picture.ts';
 import { type AppPort, appOrders } from './app-orders.ts';
 import type { Fields, Giver, OrderKind, Work } from './order.ts';
+import { replicationOrders } from './replication-orders.ts';
 
 /** Functions that call the daemons of this machine. `by`: the visitor's token, which the daemons log. */
 export interface OrderPorts {
@@ -100,6 +101,9 @@ export function orderTable(ports: OrderPorts): Readonly<Record<string, OrderKind
       },
     },
     ...jobOrders(ask),
+    ...replicationOrders(ports.server, (server, what, picture) => {
+      checkLocal(picture.servers.find(({ id }) => id === server)?.machine ?? null, what, picture);
+    }),
     ...appOrders(ports.app),
     attach: {
       needs: roleOf(CONTROL_METHODS.attach),

@@ -20,6 +20,8 @@ export interface Work {
   readonly object: string;
   /** Text about the effect, for the log and the page, such as `Volume oracle@0 is removed`. */
   readonly done: string;
+  /** What follows from the order, if that depends on its object; absent: as the kind of the order says. */
+  readonly consequence?: string;
   /** Path of the page that shows the outcome of the order. */
   readonly href: string;
   run(by: Giver): Promise<void>;

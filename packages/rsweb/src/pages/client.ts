@@ -14,6 +14,7 @@ import { relatedEvents, relatedFindings } from '../parts/related.ts';
 import { stateBadge } from '../markup/state.ts';
 import { gatesTable, worksTable } from '../parts/works-table.ts';
 import type { View } from '../markup/view.ts';
+import { clientViews } from './operations.ts';
 import { volumesTable } from '../parts/volumes-table.ts';
 import { shownApplications } from '../model/applications.ts';
 import { hrefOf } from '../model/ids.ts';
@@ -27,6 +28,7 @@ export function clientPage(picture: Picture, view: View, id: string): Html | nul
   const [works, gates] = [picture.works.filter((one) => one.client === id), picture.gates.filter((one) => one.client === id)];
   const href = hrefOf('client', id);
   const body = html`${findingsPart(relatedFindings(picture, href), view.nowMs, null)}
+<p><a href="/impact?client=${encodeURIComponent(id)}">What stops if this client is off?</a>${clientViews(client, picture, view)}</p>
 ${loadTiles(client.load)}
 <section aria-labelledby="paths-head"><h2 id="paths-head">Paths</h2>${pathsTable(
     picture.paths.filter((path) => path.client === id),

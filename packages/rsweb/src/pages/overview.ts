@@ -29,7 +29,7 @@ ${works.length > 0 && part('works', 'Work in progress', worksTable(works, pictur
 ${part('servers', 'Servers', html`${serversTable(servers, picture, view)}<p><a href="/impact">What stops if machines are off?</a></p>`)}
 ${part('pools', 'Pools', poolsTable(pools, view))}
 ${mirrors.length > 0 && part('mirrors', 'Mirrors', mirrorsTable(mirrors, view))}
-${replications.length > 0 && part('replications', 'Replications', replicationsTable(replications, view))}
+${replications.length > 0 && part('replications', 'Replications', replicationsTable(replications, picture, view))}
 ${part('volumes', 'Volumes', filteredVolumes(volumes, view))}
 ${part('clients', 'Clients', clientsTable(clients, picture, view))}
 ${gates.length > 0 && part('gates', 'Gates', gatesTable(gates, view))}

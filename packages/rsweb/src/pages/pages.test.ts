@@ -7,6 +7,9 @@ import type { View } from '../markup/view.ts';
 import type { HistoryName, Ring } from '../model/history.ts';
 import type { Picture } from '../model/picture.ts';
 import { IMPACT_BOXES_MAX } from '../limits.ts';
+import { OPERATIONS } from '../api/operations.ts';
+import { type Answered, filledIn } from '../orders/operation-desk.ts';
+import { resultView } from '@rsio/api/views/result-view';
 import { MARKUP } from '../testing/sample-faults.ts';
 import { sampleTold } from '../testing/sample-facts.ts';
 import { sampleHistory } from '../testing/sample-history.ts';
@@ -18,6 +21,7 @@ import { eventsPage } from './events.ts';
 import { impactPage } from './impact.ts';
 import { loginPage } from './login.ts';
 import { mirrorPage } from './mirror.ts';
+import { operationPage, operationsPage, orderedPage } from './operations.ts';
 import { overviewPage } from './overview.ts';
 import { poolPage } from './pool.ts';
 import { serverPage } from './server.ts';
@@ -32,6 +36,7 @@ function view(query = '', more: Partial<View> = {}): View {
     token: 'anna',
     mayManage: false,
     mayOrder: () => more.mayManage === true,
+    mayCall: (needs) => needs === 'view' || more.mayManage === true,
     csrf: 'csrf',
     notice: null,
     history: sampleHistory(),
@@ -51,6 +56,12 @@ function hostile(value: unknown, key = ''): unknown {
   return typeof value === 'string' && !isKept ? MARKUP : value;
 }
 
+const HOSTILE: Answered = { parts: resultView({ [MARKUP]: MARKUP, list: [{ [MARKUP]: MARKUP }] }), trouble: null, parameter: MARKUP };
+const FILLED = filledIn(
+  OPERATIONS.servers.get('volume-create')!,
+  new URLSearchParams({ 'p.name': MARKUP, server: MARKUP, namespace: MARKUP }),
+);
+
 function pagesOf(of: Picture, seen: View): string[] {
   const volume = volumeIdAt(33);
   return [
@@ -66,6 +77,12 @@ function pagesOf(of: Picture, seen: View): string[] {
       { ...seen, path: '/impact', query: new URLSearchParams(`server=atlas&client=${encodeURIComponent(MARKUP)}`) },
       sampleTold(),
     ),
+    operationsPage(of, seen),
+    operationPage(FILLED, HOSTILE, of, seen),
+    operationPage(FILLED, { ...HOSTILE, trouble: MARKUP }, of, seen),
+    orderedPage(FILLED, HOSTILE, {}, of, seen),
+    orderedPage(FILLED, { parts: null, trouble: null, parameter: null }, { [MARKUP]: MARKUP }, of, seen),
+    orderedPage(FILLED, { ...HOSTILE, trouble: MARKUP }, {}, of, seen),
     loginPage({ csrf: MARKUP, next: MARKUP, trouble: MARKUP, host: MARKUP }),
     errorPage({ status: 500, title: MARKUP, what: MARKUP, remedy: MARKUP }),
     confirmPage(

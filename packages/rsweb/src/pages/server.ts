@@ -14,6 +14,7 @@ import { stateBadge } from '../markup/state.ts';
 import { tableOf } from '../markup/table.ts';
 import { replicationsTable, worksTable } from '../parts/works-table.ts';
 import type { View } from '../markup/view.ts';
+import { serverViews } from './operations.ts';
 import { volumesTable } from '../parts/volumes-table.ts';
 import { hrefOf } from '../model/ids.ts';
 import type { Picture, Server } from '../model/picture.ts';
@@ -25,7 +26,7 @@ export function serverPage(picture: Picture, view: View, id: string): Html | nul
   const [works, replications] = [picture.works.filter((one) => one.server === id), picture.replications.filter((one) => one.server === id)];
   const body = html`${findingsPart(relatedFindings(picture, href), view.nowMs, null)}
 ${server.reason !== null && html`<p class="reason bad">${server.reason}</p>`}
-<p><a href="/impact?server=${encodeURIComponent(id)}">What stops if this server is off?</a></p>
+<p><a href="/impact?server=${encodeURIComponent(id)}">What stops if this server is off?</a>${serverViews(server, picture, view)}</p>
 ${loadTiles(server.load)}
 ${loadPlots(`server:${id}`, view)}
 <section aria-labelledby="pools-head"><h2 id="pools-head">Pools</h2>${poolsTable(
@@ -33,7 +34,7 @@ ${loadPlots(`server:${id}`, view)}
     view,
   )}</section>
 ${works.length > 0 && html`<section aria-labelledby="works-head"><h2 id="works-head">Work in progress</h2>${worksTable(works, picture, view)}</section>`}
-${replications.length > 0 && html`<section aria-labelledby="replications-head"><h2 id="replications-head">Replications</h2>${replicationsTable(replications, view)}</section>`}
+${replications.length > 0 && html`<section aria-labelledby="replications-head"><h2 id="replications-head">Replications</h2>${replicationsTable(replications, picture, view)}</section>`}
 <section aria-labelledby="interfaces-head"><h2 id="interfaces-head">Interfaces</h2>${interfacesTable(server, view)}</section>
 <section aria-labelledby="volumes-head"><h2 id="volumes-head">Volumes</h2>${volumesTable(
     picture.volumes.filter((volume) => volume.server === id),

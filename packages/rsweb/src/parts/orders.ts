@@ -8,7 +8,7 @@ import { printDuration } from '@rsio/base/lib/units';
 import { csrfField } from '../markup/frame.ts';
 import { type Html, html } from '../markup/html.ts';
 import type { View } from '../markup/view.ts';
-import type { Application, Client, Picture, Server, Volume } from '../model/picture.ts';
+import { type Application, type Client, isLocal, type Picture, type Server, type Volume } from '../model/picture.ts';
 
 const SIZE = html`pattern="[0-9]+[kmgtpKMGTP]?" required autocomplete="off" size="10"`;
 const LIMIT = html`pattern="off|[0-9]+[kmgtpKMGTP]?" autocomplete="off" size="10"`;
@@ -90,10 +90,6 @@ ${order('app-enable', html`<button>Enable</button>`)}
 ${order('app-disable', html`<button class="danger">Disable \u2026</button>`)}
 ${form('node-drain', 'client', id, view, html`<button class="danger">Give all applications away (drain) \u2026</button>`)}
 ${form('node-drain-end', 'client', id, view, html`<button>End the drain</button>`)}`;
-}
-
-function isLocal(machine: string | null, { machines }: Picture): boolean {
-  return machine !== null && machines.some((one) => one.isLocal && one.id === machine);
 }
 
 function ordersPart(forms: Html): Html {

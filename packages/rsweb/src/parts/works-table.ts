@@ -9,7 +9,7 @@ import { type Html, html } from '../markup/html.ts';
 import { stateBadge } from '../markup/state.ts';
 import { type Column, tableOf } from '../markup/table.ts';
 import type { View } from '../markup/view.ts';
-import type { Gate, Picture, Replication, Work } from '../model/picture.ts';
+import { type Gate, isLocal, type Picture, type Replication, type Work } from '../model/picture.ts';
 import { linkTo } from './object-tables.ts';
 
 /** A cell whose long text is broken into lines. */
@@ -61,20 +61,23 @@ export function worksTable(rows: readonly Work[], picture: Picture, view: View):
   );
 }
 
-function isLocalJob({ job, server }: Work, { machines, servers }: Picture): boolean {
-  const machine = servers.find(({ id }) => id === server)?.machine ?? null;
-  return job !== null && machine !== null && machines.some(({ id, isLocal }) => isLocal && id === machine);
+function isLocalJob({ job, server }: Work, picture: Picture): boolean {
+  return job !== null && isLocalServer(server, picture);
+}
+
+function isLocalServer(server: string | null, picture: Picture): boolean {
+  return isLocal(picture.servers.find(({ id }) => id === server)?.machine ?? null, picture);
 }
 
 function jobOrders({ id, job, limitBytes, state }: Work, view: View): Html {
   const limit = html`<input name="limit" aria-label="Most bytes per second of job ${job}, such as 100m, or none" value="${limitBytes === null ? 'none' : printSize(limitBytes)}" pattern="none|[0-9]+[kmgtpKMGTP]?" size="8" autocomplete="off"> <button aria-label="Limit job ${job}">Limit</button>`;
   const end = html`<button class="danger" aria-label="Cancel job ${job}"${state === 'ending' && html` disabled`}>Cancel \u2026</button>`;
-  const form = (order: string, fields: Html): Html =>
-    html`<form method="post" action="/orders/${order}">${csrfField(view)}<input type="hidden" name="work" value="${id}">${fields}</form>`;
+  const form = (order: string, fields: Html): Html => rowForm(order, 'work', id, fields, view);
   return html`<div class="row-orders">${form('job-limit', limit)}${form('job-cancel', end)}</div>`;
 }
 
-export function replicationsTable(rows: readonly Replication[], view: View): Html {
+/** `picture`: orders are offered only for followers of this machine. */
+export function replicationsTable(rows: readonly Replication[], picture: Picture, view: View): Html {
   const columns: Column<Replication>[] = [
     { key: 'volumes', title: 'Volumes', sortBy: ({ volumes }) => volumes, cell: ({ volumes }) => wrapped(volumes) },
     {
@@ -103,8 +106,24 @@ export function replicationsTable(rows: readonly Replication[], view: View): Htm
     },
     { key: 'text', title: 'Why', cell: ({ text }) => wrapped(text) },
   ];
+  const orders: Column<Replication> = {
+    key: 'order',
+    title: 'Order',
+    cell: (one) => (one.direction === 'in' && isLocalServer(one.server, picture) ? replicationOrders(one, view) : '-'),
+  };
   const none = 'No replication: rsadm volume replicate NAME --to PEER begins one.';
-  return tableOf({ id: 'replications', caption: 'Replications', columns, rows, rowId: idOf, none }, view);
+  const shown = view.mayManage && view.mayOrder('volume-promote') ? [...columns, orders] : columns;
+  return tableOf({ id: 'replications', caption: 'Replications', columns: shown, rows, rowId: idOf, none }, view);
+}
+
+function replicationOrders({ id, volumes }: Replication, view: View): Html {
+  const form = (order: string, fields: Html): Html => rowForm(order, 'replication', id, fields, view);
+  return html`<div class="row-orders">${form('volume-drill', html`<input name="suffix" aria-label="End of the names of the clones of ${volumes}" pattern="[A-Za-z0-9_.\-]+" required size="8" autocomplete="off"> <button aria-label="Make clones of ${volumes} for a drill">Drill</button>`)}
+${form('volume-reverse', html`<button class="danger" aria-label="Reverse ${volumes}">Reverse \u2026</button>`)}${form('volume-promote', html`<button class="danger" aria-label="Promote ${volumes}">Promote \u2026</button>`)}</div>`;
+}
+
+function rowForm(order: string, field: string, id: string, fields: Html, view: View): Html {
+  return html`<form method="post" action="/orders/${order}">${csrfField(view)}<input type="hidden" name="${field}" value="${id}">${fields}</form>`;
 }
 
 export function gatesTable(rows: readonly Gate[], view: View): Html {

@@ -131,6 +131,7 @@ function show(picture: Picture): void {
     token: 'anna',
     mayManage: true,
     mayOrder: () => true,
+    mayCall: () => true,
     csrf: '',
     notice: null,
     history,
