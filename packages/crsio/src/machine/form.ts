@@ -57,6 +57,12 @@ export function entryOf(type: ValueType<unknown>, help: string, isRequired = fal
   return { type, isRequired, default: byDefault, help };
 }
 
+/** Returns the last paragraph of the help on a field: whether it may be left empty. */
+export function neededText({ isRequired, default: byDefault }: KeyEntry<unknown>): string {
+  if (isRequired) return 'Required.';
+  return byDefault === null ? 'Optional.' : `Default: ${byDefault}.`;
+}
+
 /** Creates a form whose focus is on the first empty required field. */
 export function formOf(title: string, specs: readonly FieldSpec[]): Form {
   const fields = specs.map(({ key, entry, text = '', offers, isMore = false }) => {

@@ -30,3 +30,5 @@ export const LOOK_SILENT_MS = 1_000;
 export const ORDERS_OUT_MAX = 8;
 /** Maximum number of columns for the name of an object in a list; the page of the object shows the whole name. */
 export const LIST_NAME_COLUMNS_MAX = 28;
+/** Maximum number of rows that crsio shows of one table in an answer. */
+export const RESULT_ROWS_MAX = 500;

@@ -1,6 +1,10 @@
 // Help texts (F1) that explain how to use crsio. The help on sections and their keys comes from the schema. Invariant:
 // terminal-input.ts recognizes every keyboard key that these texts mention.
 
+export const OPERATIONS_HELP = `Everything that rsiod and rsapp can do, also what has no page of its own. Typed text shows only the operations with this text in their name or help.
+
+Enter opens the form of an operation. Sizes may have a unit (20g), and so may times (30s). Several values are written with spaces or commas. An empty field is the default. A change is made only after a question, and at once: F3 is for the file.`;
+
 export const KEYS_HELP = `crsio edits the file that makes this machine a client of RSIO servers.
 
 To set up a client: add the interfaces of this machine that lead to servers and save. Add a namespace (F7 finds it) and enter the name \

@@ -12,6 +12,7 @@ import { OPEN_APPLICATIONS } from './applications-page.ts';
 import { ADD_INTERFACE, INTERFACES_PAGE } from './interfaces-page.ts';
 import { OPEN_MIRRORS } from './mirrors-page.ts';
 import { ADD_NAMESPACE, FIND_NAMESPACE, NAMESPACES_PAGE } from './namespaces-page.ts';
+import { OPERATIONS_PAGE } from './operations.ts';
 import { OPEN_STATUS } from './status-page.ts';
 
 const EDIT_DEFAULTS = editSection({ kind: 'defaults' });
@@ -50,6 +51,7 @@ function linesOf(state: ClientState): readonly (ClientChoice & { readonly detail
     { label: 'Mirrors', command: OPEN_MIRRORS, detail: 'volumes on two or three servers' },
     { label: 'Applications', command: OPEN_APPLICATIONS, detail: moving },
     { label: 'Status', command: OPEN_STATUS, detail: 'paths, rates and volumes of the running rsiod' },
+    { label: 'All operations', command: open(OPERATIONS_PAGE), detail: 'everything that rsiod and rsapp can do' },
     { label: 'Save', command: saveAll(false), detail: 'F3' },
     { label: 'Leave', command: (now) => now.role.leave(now), detail: 'F10' },
   ];

@@ -1,7 +1,7 @@
 // Opens a form of the client's part, with the texts that all forms of this part share. The forms of the file's sections are in
 // section-forms.ts. Invariant: opening a form also reads the addresses of this machine, because the form may offer them.
 
-import type { KeyEntry } from '@rsio/common/config/schema/entries';
+import { neededText } from '../../machine/form.ts';
 import { openForm } from '../../machine/form-page.ts';
 import type { FormPage } from '../../machine/machine.ts';
 import { KEYS_HELP } from '../model/help-text.ts';
@@ -22,9 +22,4 @@ export function openClientForm(state: ClientState, page: Pick<ClientFormPage, 'f
     question: 'The form has unsaved entries',
   };
   return lookAtMachine(openForm(state, { ...usual, ...page }));
-}
-
-function neededText({ isRequired, default: byDefault }: KeyEntry<unknown>): string {
-  if (isRequired) return 'Required.';
-  return byDefault === null ? 'Optional.' : `Default: ${byDefault}.`;
 }

@@ -19,6 +19,10 @@ If the terminal intercepts function keys, press Esc and a digit; Esc 0 is F10.
 In a list, typed text shows only the entries with this text; Esc clears it.
 + is well, ! needs attention, - is idle or absent.`;
 
+export const OPERATIONS_HELP = `Everything that rssrv can do, also what has no page of its own. Typed text shows only the operations with this text in their name or help.
+
+Enter opens the form of an operation. Sizes may have a unit (20g), and so may times (30s). A volume is written as oracle or oracle@1, several values with spaces or commas. An empty field is the default. A change is made only after a question.`;
+
 export const STATUS_HELP = `The server on one page. crsio asks rssrv every few seconds.
 
 A bar shows how much of a pool's file system is used. Each warning says what to do.`;

@@ -52,8 +52,14 @@ export interface Order {
   readonly follow?: (state: ServerState) => ServerState;
 }
 
-/** The outcome of a change: a sentence, or a sentence together with a text that the user must see, such as a new key. */
-export type Outcome = string | { readonly sentence: string; readonly title: string; readonly text: string };
+/**
+ * The outcome of a change: a sentence, or a sentence together with a text that the user must see, such as a new key, or an answer that
+ * `show` shows.
+ */
+export type Outcome =
+  | string
+  | { readonly sentence: string; readonly title: string; readonly text: string }
+  | { readonly show: (state: ServerState) => ServerState };
 
 /** A change that rssrv has not answered yet. */
 export interface Pending {

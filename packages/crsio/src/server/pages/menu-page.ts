@@ -9,6 +9,7 @@ import { configIn, type ServerChoice, type ServerContent, type ServerPage, type 
 import { CLIENTS_PAGE } from './clients-page.ts';
 import { factsOf } from './facts.ts';
 import { INTERFACES_PAGE } from './interfaces-page.ts';
+import { OPERATIONS_PAGE } from './operations.ts';
 import { POOLS_PAGE } from './pools-page.ts';
 import { ASK_AGAIN, troubleRows } from './rows.ts';
 import { STATUS_PAGE } from './status-page.ts';
@@ -43,6 +44,7 @@ const LINES: readonly Line[] = [
   { label: 'Status', command: open(STATUS_PAGE), detail: (view) => `the server on one page${warningsText(view)}` },
   { label: 'Work in progress', command: open(WORKS_PAGE), detail: (view) => worksText(view) },
   { label: 'Replications', command: open(REPLICATIONS_PAGE), detail: ({ replications }) => plural(replications.length, 'replication') },
+  { label: 'All operations', command: open(OPERATIONS_PAGE), detail: 'everything that rssrv can do' },
   { label: 'Leave', command: (state) => state.role.leave(state), detail: 'F10' },
 ];
 

@@ -30,7 +30,8 @@ export function ordering(order: Order): ServerCommand {
   return (state) => started(state, order, null);
 }
 
-function started(state: ServerState, order: Order, owner: object | null): ServerStep {
+/** Starts a change. `owner`: that of the form that asks for it; null if none does. */
+export function started(state: ServerState, order: Order, owner: object | null): ServerStep {
   if (owner !== null && state.pending.some((each) => each.owner === owner))
     return step({ ...state, note: `${order.doing}: rssrv has not answered yet` });
   if (state.pending.length >= ORDERS_OUT_MAX) {
@@ -49,6 +50,7 @@ function started(state: ServerState, order: Order, owner: object | null): Server
 function made(before: ServerState, pending: Pending, outcome: Outcome): ServerStep {
   const state = followed(without(before, pending), pending);
   if (typeof outcome === 'string') return lookNow({ ...state, note: outcome });
+  if ('show' in outcome) return lookNow(outcome.show(state));
   return lookNow(report<ServerState>({ ...state, note: outcome.sentence }, outcome.title, outcome.text));
 }
 
