@@ -1,7 +1,7 @@
 // The page with all operations of a daemon, and the form of each, made from the tables of methods. Pure. Invariants: every entry of a table
 // that is for people is on the page; what changes something is sent only after a question; a form checks its fields as the daemon does.
 
-import { type Field, fieldsOf, ID_PARAM, valuesOf } from '@rsio/api/views/operation-form';
+import { type Field, fieldsOf, orderIdsOf, valuesOf } from '@rsio/api/views/operation-form';
 import type { ValueType } from '@rsio/common/config/schema/value-types';
 import { checkedParams } from '@rsio/common/control/control-server';
 import type { ControlMethod } from '@rsio/common/control/method-table';
@@ -144,9 +144,10 @@ function ordered<S extends Machine<S>>(
 ): Step<S> {
   const { name, method, isRead } = operation;
   const fields = fieldsOf(method.params);
-  const values = checkedParams(name, method.params, valuesOf(fields, texts));
+  const values = valuesOf(fields, texts);
+  const id = part.newId(state);
+  const params = checkedParams(name, method.params, { ...values, ...orderIdsOf(method.params, id) });
   const start: Command<S> = (now) => {
-    const params = ID_PARAM in method.params ? { ...values, [ID_PARAM]: part.newId(now) } : values;
     const show: Sending<S>['show'] = (later, answer) => answered(later, name, owner, answer);
     return part.send(now, { doing: name, owner, send: () => operation.call(now, params), show });
   };
