@@ -7,10 +7,11 @@ import { errnoName, RsError } from '@rsio/base/lib/errors';
 import type { MoveState } from '../job-record.ts';
 import type { RunningJob } from '../jobs.ts';
 import { MOVE_STEP_MS } from '../limits.ts';
-import type { PoolState } from '../../pools/catalogue.ts';
+import { type PoolState, volumeText } from '../../pools/catalogue.ts';
 import { poolPaths } from '../../pools/disk/pool-paths.ts';
 import type { Pools } from '../../pools/pools.ts';
 import { cloneFiles, type MoveFiles, stampOf } from '../../pools/moves/move-files.ts';
+import { noReflink } from '../../pools/clone-need.ts';
 import { isWithoutReflink } from '../../pools/snapshots/reflink.ts';
 import type { SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
 import { type CopyPorts, copyRanges } from './copy-ranges.ts';
@@ -110,12 +111,7 @@ export class MoveRounds {
     } catch (thrown) {
       const errno = errnoName(thrown) ?? errnoName((thrown as { cause?: unknown }).cause);
       if (!isWithoutReflink(errno)) throw thrown;
-      throw new RsError(
-        'E_NO_REFLINK',
-        `The file system of pool ${pool.name} has no reflink, which a move from it needs: copy the volume on a client, or with cp while it is not served`,
-        { pool: pool.name },
-        thrown,
-      );
+      throw noReflink(volumeText(this.place.found.manifest), pool.name, 'moved', thrown);
     }
   }
 

@@ -3,6 +3,7 @@
 
 import { RsError } from '@rsio/base/lib/errors';
 import type { Asker } from '../../pools/asker.ts';
+import { checkClones } from '../../pools/clone-need.ts';
 import {
   type Catalogue,
   checkChange,
@@ -28,6 +29,14 @@ export function decideMove(catalogue: Catalogue, { pool, manifest }: Found, to: 
     throw new RsError('E_USAGE', `Volume ${text} is already in pool ${to}: name another pool`, { volume: text });
   if (target.trouble !== null || target.identity === null) throw unusable(target);
   checkSourceMove(catalogue.pools, { pool, manifest }, target, asker);
+  checkClones(catalogue, { pool, manifest }, 'moved');
+  if (target.hasReflink === false && snapshotsIn(pool, manifest.id).list.length > 0)
+    throw new RsError(
+      'E_NO_REFLINK',
+      `Volume ${text} has snapshots, which pool ${to} cannot have, because its file system has no reflink: name a pool on XFS or btrfs, or ` +
+        `remove the snapshots first (volume remove ${text}@SNAPSHOT)`,
+      { volume: text, pool: to },
+    );
   if (target.removed.has(manifest.id) || target.volumes.has(manifest.id) || target.unreadable.has(manifest.id))
     throw new RsError(
       'E_EXISTS',

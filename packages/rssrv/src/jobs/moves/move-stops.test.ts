@@ -7,6 +7,7 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { GATE_RECORD_MAX_BYTES } from '@rsio/protocol/wire/limits';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
+import { NO_SNAPSHOTS } from '../../pools/snapshots/snapshot-scan.ts';
 import { findVolume } from '../../pools/catalogue.ts';
 import { poolPaths } from '../../pools/disk/pool-paths.ts';
 import { GATE_RECORD_HEAD_BYTES } from '../../pools/limits.ts';
@@ -236,6 +237,24 @@ describe('refusals', () => {
 
   test('the same pool', async () => {
     expect(await refusal(async () => undefined, 'fast')).toBe('Volume db is already in pool fast: name another pool');
+  });
+
+  test('file systems that cannot make the move', async () => {
+    const lacks = ({ scene }: MoveScene, name: string): void => {
+      Object.defineProperty(scene.pools.states.find((one) => one.name === name)!, 'hasReflink', { value: false });
+    };
+    const snapshots = { ...NO_SNAPSHOTS, list: [{ snapshot: 'one' }] };
+    const withSnapshot = ({ scene }: MoveScene): void => {
+      const fast = scene.pools.states.find((one) => one.name === 'fast')!;
+      Object.defineProperty(fast, 'snapshots', { value: new Map([...fast.volumes.keys()].map((id) => [id, snapshots])) });
+    };
+    expect(await refusal(async (moves) => lacks(moves, 'fast'))).toMatch(
+      /^Volume db cannot be moved, because the file system of pool fast has no reflink: make a volume in a pool on XFS or btrfs/,
+    );
+    expect(await refusal(async (moves) => lacks(moves, 'slow'))).toBe('');
+    expect(await refusal(async (moves) => (withSnapshot(moves), lacks(moves, 'slow')))).toMatch(
+      /^Volume db has snapshots, which pool slow cannot have, because its file system has no reflink/,
+    );
   });
 
   test('an unknown pool', async () => {

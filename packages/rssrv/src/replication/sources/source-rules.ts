@@ -10,13 +10,13 @@ import {
   checkOnce,
   findToChange,
   type Found,
-  partsOf,
   type PoolState,
   type Stamp,
   type VolumeName,
   volumeText,
 } from '../../pools/catalogue.ts';
 import type { Manifest, ManifestOrder } from '../../pools/disk/manifest.ts';
+import { checkClones } from '../../pools/clone-need.ts';
 import { checkNoFollower, checkOneFile } from '../../pools/follower-rules.ts';
 import { checkNoReplica } from '../../pools/replica-rules.ts';
 import type { SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
@@ -167,14 +167,7 @@ function checkSource(catalogue: Catalogue, { pool, manifest }: Found, isAlone: b
     throw new RsError('E_BUSY', `Volume ${text} is in the last step of its move to another pool: try again when it has moved`, {
       volume: text,
     });
-  for (const place of [pool, ...partsOf(catalogue, manifest).map((part) => part.pool)])
-    if (place.hasReflink === false)
-      throw new RsError(
-        'E_NO_REFLINK',
-        `Volume ${text} cannot be replicated, because the file system of pool ${place.name} has no reflink: move it to a pool on XFS or btrfs ` +
-          `(volume move ${text} --pool P)`,
-        { volume: text },
-      );
+  checkClones(catalogue, { pool, manifest }, 'replicated');
 }
 
 /** Throws E_USAGE if the volumes could get different owners, because then no server could make their moments. */
