@@ -63,8 +63,6 @@ export const WAIT_EVENT_LATE_CODE = 3;
 export const WAIT_POLL_MS = 500;
 /** Interval at which a command such as backup shows how far it is, and tells rsiod. Below COMMAND_WORK_SILENT_MS of rsiod. */
 export const WORK_NOTE_MS = 1_000;
-/** Longest text about a work that rsiod takes (COMMAND_WORK_TEXT_MAX_CHARS of rsiod). */
-export const WORK_TEXT_MAX_CHARS = 256;
 /** Interval at which an order for an application asks what it waits for, and interval at which it prints a reason that lasts. */
 export const APP_WHY_POLL_MS = 2_000;
 export const APP_WHY_AGAIN_MS = 10_000;

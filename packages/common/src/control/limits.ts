@@ -81,3 +81,6 @@ export const PAUSE_MIN_MS = 1_000;
 export const PAUSE_MAX_MS = 3_600_000;
 /** Largest value of the parameter `olderMs`, which selects volumes by the time since their removal. */
 export const OLDER_MAX_MS = 366 * 24 * 60 * 60 * 1_000;
+
+/** Longest text in the progress that a command reports to rsiod. */
+export const COMMAND_WORK_TEXT_MAX_CHARS = 256;

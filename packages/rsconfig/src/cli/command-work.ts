@@ -8,7 +8,8 @@ import { escapeControls } from '@rsio/base/lib/printable';
 import { RateMeter } from '@rsio/base/structures/rate-meter';
 import { within } from '@rsio/base/lib/waiting';
 import type { CommandContext } from './context.ts';
-import { WORK_NOTE_MS, WORK_TEXT_MAX_CHARS } from '../limits.ts';
+import { COMMAND_WORK_TEXT_MAX_CHARS } from '@rsio/common/control/limits';
+import { WORK_NOTE_MS } from '../limits.ts';
 
 type Context = Pick<CommandContext, 'call' | 'clock' | 'waiting' | 'newId'>;
 type Said = Pick<ControlMethods['progress-note']['params'], 'kind' | 'name' | 'about'>;
@@ -44,7 +45,7 @@ export class CommandWork {
 export async function withWork<T>(context: Context, said: Said, work: (counts: CommandWork) => Promise<T>): Promise<T> {
   const { clock, waiting, call } = context;
   const [counts, meter] = [new CommandWork(), new RateMeter()];
-  const [name, about] = [said.name, said.about].map((text) => text.slice(0, WORK_TEXT_MAX_CHARS)) as [string, string];
+  const [name, about] = [said.name, said.about].map((text) => text.slice(0, COMMAND_WORK_TEXT_MAX_CHARS)) as [string, string];
   const shown = { kind: said.kind, id: `${said.kind} ${context.newId()}`, name, about };
   let telling: Promise<unknown> | null = null;
   let isTold = false;

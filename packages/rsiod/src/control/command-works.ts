@@ -7,7 +7,8 @@ import type { Progress } from '@rsio/api/views/views';
 import type { Clock } from '@rsio/base/lib/clock';
 import { RsError } from '@rsio/base/lib/errors';
 import { RateMeter } from '@rsio/base/structures/rate-meter';
-import { COMMAND_WORK_SILENT_MS, COMMAND_WORK_TEXT_MAX_CHARS, COMMAND_WORKS_MAX } from './limits.ts';
+import { COMMAND_WORK_TEXT_MAX_CHARS } from '@rsio/common/control/limits';
+import { COMMAND_WORK_SILENT_MS, COMMAND_WORKS_MAX } from './limits.ts';
 
 type Note = ControlMethods['progress-note']['params'];
 

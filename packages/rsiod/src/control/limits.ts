@@ -32,9 +32,8 @@ export const SNAPSHOT_STOP_MS = 10_000;
 export const SNAPSHOT_ASKER_POLL_MS = 500;
 export const SERVER_METHOD_MAX_CHARS = 64;
 
-/** Maximum number of commands whose progress rsiod shows, and maximum length of each text in it. */
+/** Maximum number of commands whose progress rsiod shows. */
 export const COMMAND_WORKS_MAX = 64;
-export const COMMAND_WORK_TEXT_MAX_CHARS = 256;
 /** A command that has reported no progress for this time has ended. It must report more often, even if nothing was done. */
 export const COMMAND_WORK_SILENT_MS = 15_000;
 
