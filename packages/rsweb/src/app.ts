@@ -246,7 +246,7 @@ function forbidden(isManaging: boolean): Answer {
 function beyond(): Answer {
   return problem({
     status: 403,
-    title: 'No such order',
+    title: 'Not permitted',
     what: 'This token may not give this order.',
     remedy: 'Log in with a token that has rights = admin.',
   });

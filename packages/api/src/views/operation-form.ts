@@ -49,7 +49,7 @@ function fieldOf(name: string, param: Param): Field {
   const kind = kindOf(shape);
   return {
     name,
-    what: `${param.what.replace(/ or null$/, '')}${hintOf(name, param.what, shape)}${kind === 'list' && preset === undefined ? ', or [] for none' : ''}`,
+    what: `${param.what.replace(/,? or null$/, '')}${hintOf(name, param.what, shape)}${kind === 'list' && preset === undefined ? ', or [] for an empty list' : ''}`,
     isRequired: preset === undefined && misfit(shape, valueOf(shape, ['']), 'exactly') !== null,
     isNullable: shape.form.kind === 'or-null',
     isSecret: param.isSecret === true,

@@ -4,7 +4,7 @@
 
 import { createHash, randomUUID } from 'node:crypto';
 import { type Field, fieldsOf, orderIdsOf, valuesOf } from '@rsio/api/views/operation-form';
-import { type ResultPart, resultView } from '@rsio/api/views/result-view';
+import { type ResultPart, resultView, words } from '@rsio/api/views/result-view';
 import { checkedParams } from '@rsio/common/control/control-server';
 import type { Clock } from '@rsio/base/lib/clock';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
@@ -125,7 +125,7 @@ function requestOf({ operation, fields, texts, server, namespace }: Filled, id: 
 function questionOf(filled: Filled, id: string): Confirmation {
   const { operation, texts, server, namespace } = filled;
   const { place, method, entry, params } = operation;
-  const shown = Object.entries(texts).map(([name, text]) => `${name}: ${params[name]?.isSecret === true ? HIDDEN : text}`);
+  const shown = Object.entries(texts).map(([name, text]) => `${words(name)}: ${params[name]?.isSecret === true ? HIDDEN : text}`);
   return {
     title: `Do ${method}`,
     what: entry.help,

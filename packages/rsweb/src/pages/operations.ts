@@ -66,15 +66,23 @@ function viewLinks(place: Place, views: readonly (readonly [method: string, name
 export function operationsPage(picture: Picture, view: View): Html {
   const wanted = (view.query.get('text') ?? '').trim().toLowerCase();
   const fits = ({ method, entry }: Operation): boolean => `${method} ${entry.help}`.toLowerCase().includes(wanted);
-  const parts = (Object.keys(PLACES) as Place[]).map((place) => {
-    const rows = [...OPERATIONS[place].values()].filter((one) => view.mayCall(one.role) && fits(one)).toSorted(inOrder);
-    return html`<section aria-labelledby="${place}-head"><h2 id="${place}-head">${PLACES[place]}</h2>${operationsTable(place, rows, view)}</section>`;
-  });
+  const parts = (Object.keys(PLACES) as Place[])
+    .filter((place) => isThere(place, picture))
+    .map((place) => {
+      const rows = [...OPERATIONS[place].values()].filter((one) => view.mayCall(one.role) && fits(one)).toSorted(inOrder);
+      return html`<section aria-labelledby="${place}-head"><h2 id="${place}-head">${PLACES[place]}</h2>${operationsTable(place, rows, view)}</section>`;
+    });
   const body = html`<p>Everything that the daemons can do. Each operation is a command of rsadm or rsconfig, or a part of one.</p>
 <form class="filter" method="get" action="${view.path}" role="search" aria-label="Operations">
 <label>Name or meaning <input type="search" name="text" value="${view.query.get('text') ?? ''}" autocomplete="off"></label> <button>Filter</button></form>
-${parts}`;
+${parts.length === 0 ? html`<p class="none">No daemon of this machine answers.</p>` : parts}`;
   return framed({ title: 'All operations', body }, picture, view);
+}
+
+/** True if this machine has the daemon that is asked. */
+function isThere(place: Place, picture: Picture): boolean {
+  const all = place === 'server' ? picture.servers : picture.clients;
+  return all.some(({ machine }) => isLocal(machine, picture));
 }
 
 function inOrder(a: Operation, b: Operation): number {

@@ -24,6 +24,8 @@ export function serverPage(picture: Picture, view: View, id: string): Html | nul
   if (server === undefined) return null;
   const href = hrefOf('server', id);
   const [works, replications] = [picture.works.filter((one) => one.server === id), picture.replications.filter((one) => one.server === id)];
+  // Only the rsweb of its machine, or one that has that as a source, knows everything about a server.
+  const unknown = server.machine === null ? 'Not known here: see the rsweb of this server.' : undefined;
   const body = html`${findingsPart(relatedFindings(picture, href), view.nowMs, null)}
 ${server.reason !== null && html`<p class="reason bad">${server.reason}</p>`}
 <p><a href="/impact?server=${encodeURIComponent(id)}">What stops if this server is off?</a>${serverViews(server, picture, view)}</p>
@@ -32,6 +34,7 @@ ${loadPlots(`server:${id}`, view)}
 <section aria-labelledby="pools-head"><h2 id="pools-head">Pools</h2>${poolsTable(
     picture.pools.filter((pool) => pool.server === id),
     view,
+    unknown,
   )}</section>
 ${works.length > 0 && html`<section aria-labelledby="works-head"><h2 id="works-head">Work in progress</h2>${worksTable(works, picture, view)}</section>`}
 ${replications.length > 0 && html`<section aria-labelledby="replications-head"><h2 id="replications-head">Replications</h2>${replicationsTable(replications, picture, view)}</section>`}
@@ -39,13 +42,14 @@ ${replications.length > 0 && html`<section aria-labelledby="replications-head"><
 <section aria-labelledby="volumes-head"><h2 id="volumes-head">Volumes</h2>${volumesTable(
     picture.volumes.filter((volume) => volume.server === id),
     view,
+    unknown,
   )}</section>
 <section aria-labelledby="paths-head"><h2 id="paths-head">Paths</h2>${pathsTable(
     picture.paths.filter((path) => path.server === id),
     view,
   )}</section>
 <section aria-labelledby="facts-head"><h2 id="facts-head">Identity</h2>${factsPart([
-    ['Namespace', server.namespace],
+    ['Namespace', server.namespace || 'not known here'],
     ['Server id', server.serverid],
     ['Version', server.version ?? 'not known here'],
     ['Running for', sinceText(server.startedMs, view.nowMs)],

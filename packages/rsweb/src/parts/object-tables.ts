@@ -16,7 +16,7 @@ export function linkTo(page: Parameters<typeof hrefOf>[0], id: string, text = id
   return html`<a href="${hrefOf(page, id)}">${text}</a>`;
 }
 
-export function poolsTable(rows: readonly Pool[], view: View): Html {
+export function poolsTable(rows: readonly Pool[], view: View, none = 'No pool: rsadm pool add NAME PATH makes one.'): Html {
   const fullMs = (pool: Pool): number | null => soonestMs({ week: pool.fullInWeekPaceMs, month: pool.fullInMonthPaceMs });
   const columns: Column<Pool>[] = [
     { key: 'name', title: 'Pool', sortBy: ({ name }) => name, cell: ({ id, name }) => linkTo('pool', id, name) },
@@ -35,10 +35,7 @@ export function poolsTable(rows: readonly Pool[], view: View): Html {
     { key: 'full', title: 'Full', isNumber: true, sortBy: fullMs, cell: (pool) => dayText(fullMs(pool), view.nowMs) },
     { key: 'volumes', title: 'Volumes', isNumber: true, sortBy: ({ volumes }) => volumes, cell: ({ volumes }) => volumes },
   ];
-  return tableOf(
-    { id: 'pools', caption: 'Pools', columns, rows, rowId: ({ id }) => id, none: 'No pool: rsadm pool add NAME PATH makes one.' },
-    view,
-  );
+  return tableOf({ id: 'pools', caption: 'Pools', columns, rows, rowId: ({ id }) => id, none }, view);
 }
 
 /** Returns the state with the server that serves the pool, or the reason why no server does. */
@@ -176,7 +173,8 @@ export function pathsTable(rows: readonly Path[], view: View): Html {
       sortBy: ({ cipher }) => cipher,
       cell: ({ cipher, state }) => cipher ?? (state === 'up' ? 'plain' : '-'),
     },
-    { key: 'error', title: 'Last error', cell: ({ lastError }) => lastError ?? '-' },
+    // The error of a path that is up again is over, and stands in the events.
+    { key: 'error', title: 'Last error', cell: ({ state, lastError }) => (state === 'up' ? '-' : (lastError ?? '-')) },
   ];
   return tableOf({ id: 'paths', caption: 'Paths', columns, rows, rowId: ({ id }) => id, none: 'No path.' }, view);
 }

@@ -46,7 +46,11 @@ const COLUMNS: readonly Column<Volume>[] = [
   },
 ];
 
-export function volumesTable(rows: readonly Volume[], view: View): Html {
+export function volumesTable(
+  rows: readonly Volume[],
+  view: View,
+  none = 'No volume: rsadm volume create NAME --size SIZE makes one.',
+): Html {
   return tableOf(
     {
       id: 'volumes',
@@ -54,7 +58,7 @@ export function volumesTable(rows: readonly Volume[], view: View): Html {
       columns: COLUMNS,
       rows,
       rowId: ({ id }) => id,
-      none: 'No volume: rsadm volume create NAME --size SIZE makes one.',
+      none,
     },
     view,
   );
