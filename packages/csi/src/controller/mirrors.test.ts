@@ -91,7 +91,7 @@ test('snapshots and growth are refused with the command for the node that has th
   await expect(client.call('Controller', 'CreateSnapshot', { sourceVolumeId: volumeId, name: 'monday' })).rejects.toMatchObject({
     status: 'FAILED_PRECONDITION',
     message:
-      'Only the node that has mirror db attached can make its snapshots: rsconfig volume snapshot db@NAME there, with the right manage',
+      'This driver makes no snapshots of mirror db: rsconfig volume snapshot db@NAME makes one, on the node that has it attached, or on any client with the right manage while no node has it',
   });
   const expand = { volumeId, capacityRange: { requiredBytes: 2 * GIB } };
   await expect(client.call('Controller', 'ControllerExpandVolume', expand)).rejects.toMatchObject({

@@ -14,7 +14,6 @@ import type { CsiSnapshot, GroupRequest, GroupSnapshotRequest, ListSnapshotsRequ
 import { CsiError } from '../rpc/status.ts';
 import { groupIdOf, snapshotMessage, timestampOf } from './answers.ts';
 import type { ControllerParts } from './controller-parts.ts';
-import { onlyHolder } from './mirrors.ts';
 import { pageOf } from './pages.ts';
 
 export interface FoundSnapshot {
@@ -149,7 +148,11 @@ export class SnapshotRules {
     const id = parseVolumeId(text);
     if (id?.kind === 'mirror') {
       const mirror = await this.parts.volumes.mirror(id.uuid);
-      if (mirror !== null) throw onlyHolder(mirror.name, 'make its snapshots', `rsconfig volume snapshot ${mirror.name}@NAME`);
+      if (mirror !== null)
+        throw new CsiError(
+          'FAILED_PRECONDITION',
+          `This driver makes no snapshots of mirror ${mirror.name}: rsconfig volume snapshot ${mirror.name}@NAME makes one, on the node that has it attached, or on any client with the right manage while no node has it`,
+        );
     }
     const found = id?.kind !== 'volume' ? null : await this.parts.volumes.byId(id.uuid);
     if (found === null) throw new CsiError('NOT_FOUND', `Volume ${quoteText(text)} does not exist: name one that exists`);
