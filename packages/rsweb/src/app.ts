@@ -207,7 +207,8 @@ export class App {
       token: token.name,
       mayManage: desk !== null && permits(token.rights, 'operate', 'pages'),
       mayOrder: (order) => desk?.permits(order, token.rights) === true,
-      mayCall: (role) => (role === 'view' || desk !== null) && permits(token.rights, role, 'pages'),
+      // As for programs: a token of release 0.2.0 operates, and does not administer.
+      mayCall: (role) => (role === 'view' || desk !== null) && permits(token.rights, role, 'api'),
       csrf: csrf ?? '',
       notice: desk?.notice(query.get('notice')) ?? null,
       history,

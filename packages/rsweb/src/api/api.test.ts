@@ -120,15 +120,15 @@ async function problemOf(response: Response): Promise<Record<string, unknown>> {
   return problem;
 }
 
-describe('rights', () => {
-  /** What the table says, told in other words than in the product. */
-  function mayCall(rights: WebRight, { entry }: Operation): boolean {
-    const isRead = 'effect' in entry ? entry.effect === 'reads' : entry.repeats === null;
-    const isForAdmins = 'effect' in entry ? entry.effect === 'administers' : entry.right === null || entry.right === 'admin';
-    if (isRead || rights === 'admin') return true;
-    return rights !== 'view' && !isForAdmins;
-  }
+/** What the table says, told in other words than in the product. */
+function mayCall(rights: WebRight, { entry }: Operation): boolean {
+  const isRead = 'effect' in entry ? entry.effect === 'reads' : entry.repeats === null;
+  const isForAdmins = 'effect' in entry ? entry.effect === 'administers' : entry.right === null || entry.right === 'admin';
+  if (isRead || rights === 'admin') return true;
+  return rights !== 'view' && !isForAdmins;
+}
 
+describe('rights', () => {
   test.each(RIGHTS)('a token with rights = %s may call exactly what the tables say', async (rights) => {
     let refused = 0;
     for (const operation of all) {
@@ -285,6 +285,45 @@ describe('a request', () => {
       { refresh: true },
       { server: 'big-9', namespace: 'osl', method: 'volume-show', params: { name: 'null', universe: 2 }, waitMs: null },
     ]);
+  });
+});
+
+describe('for a page', () => {
+  const token = (rights: WebRight) => settings.tokens.find((one) => one.rights === rights)!;
+  const run = (operation: Operation, rights: WebRight, api = rsweb.api) => {
+    const target = operation.place === 'servers' ? { server: 'big-9', namespace: null } : null;
+    return api.run({ operation, target, params: neededOf(operation.params), id: 'order-1' }, token(rights));
+  };
+
+  test.each(RIGHTS)('a token with rights = %s may call exactly what it may over HTTP', async (rights) => {
+    for (const operation of all) {
+      asked = [];
+      const isDone = await run(operation, rights).then(
+        () => true,
+        (error: RsError) => (expect(error.code).toBe('E_RIGHTS'), false),
+      );
+      expect([isDone, asked.length], `${operation.place} ${operation.method}`).toEqual(mayCall(rights, operation) ? [true, 1] : [false, 0]);
+    }
+  });
+
+  test('an order has the id of its token and form, is logged, and is taken only with --manage', async () => {
+    const remove = OPERATIONS.server.get('volume-remove')!;
+    await run(remove, 'operate');
+    await run(remove, 'admin');
+    const ids = asked.map(({ params }) => (params as { readonly request: string }).request);
+    expect(ids).toEqual([expect.stringMatching(/^order-1-[0-9a-f]{32}$/), expect.stringMatching(/^order-1-[0-9a-f]{32}$/)]);
+    expect(ids[0]).not.toBe(ids[1]);
+    expect(lines[0]).toBe('Token operate orders volume-remove of server over HTTP');
+    const watching = await started(false);
+    await expect(run(remove, 'admin', watching.api)).rejects.toThrow(/takes no orders: start it with rsweb --manage/);
+    await run(OPERATIONS.server.get('volume-list')!, 'view', watching.api);
+    await watching.close();
+  });
+
+  test('its places are given back, also after an error', async () => {
+    answer = () => Promise.reject(new RsError('E_BUSY', 'busy'));
+    for (let count = 0; count <= 2 * API_CHANGES_PER_TOKEN_MAX; count++)
+      await expect(run(OPERATIONS.server.get('volume-remove')!, 'admin')).rejects.toThrow('busy');
   });
 });
 

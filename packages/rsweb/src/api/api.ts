@@ -85,19 +85,19 @@ export class Api {
   }
 
   /**
-   * Executes an operation for a visitor of the pages, within the bounds of the programs. An order has lines in the log, as one of a program
-   * has. Throws E_RIGHTS, E_USAGE, E_LIMIT or the error of the daemon.
+   * Executes an operation for a visitor of the pages, with the rights and within the bounds of the programs. An order has lines in the log, as one of
+   * a program has. Throws E_RIGHTS, E_USAGE, E_LIMIT or the error of the daemon.
    */
   async run({ operation, target, params, id }: PageRequest, token: WebToken): Promise<object> {
     const { clock, calls } = this.ports;
-    this.checkRights(operation, token, 'pages');
+    this.checkRights(operation, token);
     const given = checkedParams(operation.method, operation.params, params);
     const release = (operation.isRead ? this.reads[operation.place] : this.changes).take(token.name);
     if (release === null) throw tooMany('requests');
     try {
-      const role = LOCAL[roleOfToken(token.rights, 'pages')];
+      const role = localRoleOf(token);
       if (!operation.isRead)
-        return await this.ordered(operation, target, operation.hasId ? { ...given, [ID_PARAM]: id } : given, token, role);
+        return await this.ordered(operation, target, operation.hasId ? { ...given, [ID_PARAM]: ownId(id, token.name) } : given, token);
       // rsiod ends its question to a server first, and says why it has no answer.
       return await execute(calls, operation, target, given, { clock, role, timeoutMs: 2 * PAGE_READ_MS }, PAGE_READ_MS);
     } finally {
@@ -133,13 +133,13 @@ export class Api {
     if (route === null) return unknownPath(path);
     const { operation } = route;
     if (operation.isRead !== (method === 'GET')) return wrongMethod(operation.isRead ? 'GET, HEAD' : 'POST', path);
-    this.checkRights(operation, token, 'api');
+    this.checkRights(operation, token);
     return operation.isRead ? this.read(route, request, token) : this.change(route, request, token);
   }
 
   /** Throws E_RIGHTS if the token may not call the operation, or if rsweb takes no orders. */
-  private checkRights({ place, method, role, isRead }: Operation, { name, rights }: WebToken, where: 'pages' | 'api'): void {
-    if (!permits(rights, role, where)) {
+  private checkRights({ place, method, role, isRead }: Operation, { name, rights }: WebToken): void {
+    if (!permits(rights, role, 'api')) {
       throw new RsError('E_RIGHTS', `Token ${name} may not call ${method} of ${place}: use a token with rights = ${role}`);
     }
     if (!isRead && !this.ports.isManaging) throw new RsError('E_RIGHTS', 'This rsweb takes no orders: start it with rsweb --manage');
@@ -175,7 +175,7 @@ export class Api {
     const id = orderId(request, operation, token);
     const params = hasId ? { ...given, [ID_PARAM]: id ?? randomUUID() } : given;
     return this.placed(this.changes, token, async () => {
-      const result = await this.ordered(operation, target, params, token, localRoleOf(token));
+      const result = await this.ordered(operation, target, params, token);
       const part = jobPart(operation, result);
       const answer = json(result, part === null ? 200 : 202);
       return part === null ? answer : { ...answer, headers: { Location: `${base}/${part}${scopeOf(target)}` } };
@@ -183,14 +183,14 @@ export class Api {
   }
 
   /** Executes an order, and logs it before it starts and after it has ended. */
-  private async ordered(operation: Operation, target: Target | null, params: object, token: WebToken, role: LocalRole): Promise<object> {
+  private async ordered(operation: Operation, target: Target | null, params: object, token: WebToken): Promise<object> {
     const { log, calls, clock } = this.ports;
     const { name: login } = token;
     const order = operation.method;
     const what = `${order} of ${target === null ? operation.place : `server ${escapeControls(target.server)}`}`;
     log.info(`Token ${login} orders ${what} over HTTP`, { audit: true, login, order });
     try {
-      const result = await execute(calls, operation, target, params, { clock, by: `rsweb token ${login}`, role });
+      const result = await execute(calls, operation, target, params, { clock, by: `rsweb token ${login}`, role: localRoleOf(token) });
       log.info(`Order ${what} of token ${login} is done`, { audit: true, login, order });
       return result;
     } catch (thrown) {
@@ -263,10 +263,7 @@ function bodyOf({ json: text }: Request, method: string): Readonly<Record<string
 function orderId({ orderId: id }: Request, { method, hasId }: Operation, { name }: WebToken): string | null {
   if (id === null) return null;
   if (!hasId) throw new RsError('E_USAGE', `${method} has no id, and would be executed again: leave out the header Idempotency-Key`);
-  if (id.length <= ORDER_ID_MAX_CHARS && /^[!-~]+$/.test(id)) {
-    const own = createHash('sha256').update(`${name} ${id}`).digest('hex').slice(0, OWN_ID_CHARS);
-    return `${id.slice(0, ORDER_ID_MAX_CHARS - OWN_ID_CHARS - 1)}-${own}`;
-  }
+  if (id.length <= ORDER_ID_MAX_CHARS && /^[!-~]+$/.test(id)) return ownId(id, name);
   throw new RsError('E_USAGE', `Wrong Idempotency-Key: allowed are 1 to ${ORDER_ID_MAX_CHARS} printable ASCII characters without spaces`);
 }
 
@@ -275,6 +272,12 @@ function lastEventOf({ lastEvent }: Request): number | null {
   if (lastEvent === null || lastEvent === '') return null;
   if (/^\d{1,15}$/.test(lastEvent)) return Number(lastEvent);
   throw new RsError('E_USAGE', 'Wrong Last-Event-ID: give the number of an event');
+}
+
+/** Returns an id that no other token can give. */
+function ownId(id: string, token: string): string {
+  const own = createHash('sha256').update(`${token} ${id}`).digest('hex').slice(0, OWN_ID_CHARS);
+  return `${id.slice(0, ORDER_ID_MAX_CHARS - OWN_ID_CHARS - 1)}-${own}`;
 }
 
 function tooMany(what: string): RsError {
