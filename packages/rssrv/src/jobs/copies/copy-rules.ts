@@ -2,7 +2,7 @@
 // Invariant: when the new volume gets its name, all checks of the request are repeated with the asker's current rights.
 
 import { RsError } from '@rsio/base/lib/errors';
-import { checkClones } from '../../pools/snapshots/clone-need.ts';
+import { checkClones } from '../clone-need.ts';
 import { isOpen } from '../job-plan.ts';
 import type { JobRecord } from '../job-record.ts';
 import type { Asker } from '../../pools/asker.ts';

@@ -11,7 +11,7 @@ import { type PoolState, volumeText } from '../../pools/catalogue.ts';
 import { poolPaths } from '../../pools/disk/pool-paths.ts';
 import type { Pools } from '../../pools/pools.ts';
 import { cloneFiles, type MoveFiles, stampOf } from '../../pools/moves/move-files.ts';
-import { noReflink } from '../../pools/snapshots/clone-need.ts';
+import { noReflink } from '../clone-need.ts';
 import { isWithoutReflink } from '../../pools/snapshots/reflink.ts';
 import type { SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
 import { type CopyPorts, copyRanges } from './copy-ranges.ts';

@@ -3,7 +3,7 @@
 
 import { RsError } from '@rsio/base/lib/errors';
 import type { Asker } from '../../pools/asker.ts';
-import { checkClones } from '../../pools/snapshots/clone-need.ts';
+import { checkClones } from '../clone-need.ts';
 import {
   type Catalogue,
   checkChange,

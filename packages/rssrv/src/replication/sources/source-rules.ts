@@ -16,7 +16,7 @@ import {
   volumeText,
 } from '../../pools/catalogue.ts';
 import type { Manifest, ManifestOrder } from '../../pools/disk/manifest.ts';
-import { checkClones } from '../../pools/snapshots/clone-need.ts';
+import { checkClones } from '../../jobs/clone-need.ts';
 import { checkNoFollower, checkOneFile } from '../../pools/follower-rules.ts';
 import { checkNoReplica } from '../../pools/replica-rules.ts';
 import type { SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';

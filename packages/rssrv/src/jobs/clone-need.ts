@@ -2,7 +2,7 @@
 // what would fail because a file system cannot clone is refused before it begins, with a remedy that works there.
 
 import { RsError } from '@rsio/base/lib/errors';
-import { type Catalogue, type Found, partsOf, volumeText } from '../catalogue.ts';
+import { type Catalogue, type Found, partsOf, volumeText } from '../pools/catalogue.ts';
 
 /** Throws E_NO_REFLINK if a file system with content of the volume is known to have no reflink. `verb`: such as `moved`. */
 export function checkClones(catalogue: Catalogue, { pool, manifest }: Found, verb: string): void {
