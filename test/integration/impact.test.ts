@@ -1,8 +1,9 @@
 // What `rsconfig impact` says of a farm with real daemons, and what happens then: a shared pool goes on at its next owner, and a volume of a
-// single server stops. `npm run drill -- impact` compares random volumes and mirrors. Rules: G55.
+// single server stops, and a client with the right view learns of the mirrors of another one. `npm run drill -- impact` compares random volumes and mirrors. Rules: G55.
 
 import { expect, it } from 'vitest';
 import type { Impact } from '@rsio/api/manage/impact';
+import { clientConfig, keyOf, serverConfig } from '../support/hosts/configs.ts';
 import { emptyPool } from '../support/hosts/empty-pool.ts';
 import type { Host } from '../support/hosts/host.ts';
 import { useHosts } from '../support/hosts/hosts.ts';
@@ -59,6 +60,51 @@ it('a shared pool goes on where impact has said, and a volume of a single server
   expect(farm.nameOf(await farm.served('fast'))).toBe(pool?.to);
   await lost;
   log.close();
+});
+
+it.each(['view', 'admin'])('right %s: what would stop of the mirror of another client is told', { timeout: 120_000 }, async (right) => {
+  const network = await hosts.network(2);
+  const servers: Host[] = [];
+  const addresses: string[] = [];
+  for (const [index, name] of ['a1', 'a2', 'w1'].entries()) {
+    const host = hosts.host();
+    const own = network.subnets.map((subnet) => subnet.address(10 + index));
+    addresses.push(...own);
+    const pools: Record<string, Record<string, string>> = name === 'w1' ? {} : { fast: { path: await emptyPool(host) } };
+    const server = { serverid: String(index + 1), ...(name === 'w1' ? { witness: 'yes' } : {}) };
+    const clients = { db: keyOf('db'), ops: keyOf('ops') };
+    host.writeConfig(
+      'rssrv',
+      serverConfig(
+        { port: network.port, serverAddresses: own },
+        { name, server, volumes: {}, pools, clients, rights: { db: 'manage', ops: right } },
+      ),
+    );
+    await host.start('rssrv');
+    await host.rsadmWell('namespace', 'set', 'tenants=yes');
+    servers.push(host);
+  }
+  const [ops, db] = [hosts.host(), hosts.host()];
+  for (const [node, host] of [
+    ['ops', ops],
+    ['db', db],
+  ] as const) {
+    host.writeConfig('rsiod', clientConfig(network, { node, serverAddresses: addresses }));
+    await host.start('rsiod');
+  }
+  await waitFor(async () => (await ops.rsconfig('servers')).code === 0, KNOWN_MS, 'All servers answer');
+  await db.rsconfigWell('mirror', 'create', 'db', '--size', '1m', '--servers', 'a1,a2', '--witness', 'w1', '--attach');
+  const stops = await ops.rsconfig('impact', '--off', 'a2,w1');
+  expect([stops.code, stops.stdout]).toEqual([1, expect.stringMatching(/^stops +mirror +osl:db@0 +- +db +1 of 3 votes are left/m)]);
+  expect((await ops.rsconfig('impact', '--off', 'w1')).stdout).toMatch(/^degraded +mirror +osl:db@0/m);
+  expect((await ops.rsconfig('servers')).stdout).not.toMatch(/ no$/m);
+  const ready = await servers[0]!.rsadm('ready-to-restart');
+  expect([ready.code, ready.stdout]).toEqual([0, 'a1 may be restarted, as far as it knows\n']);
+  expect(ready.stderr).toContain('rsconfig servers at a client asks all servers');
+  await servers[2]!.stop('rssrv');
+  const isSaid = async (): Promise<boolean> =>
+    (await ops.rsconfig('servers')).stderr.includes('a1: Mirror osl:db@0 would stop, because too few other voters answer');
+  await waitFor(isSaid, KNOWN_MS, 'A server that the mirror needs is not ready');
 });
 
 /** Ends all processes of a server. The fence of the farm proves that they have ended. */

@@ -9,6 +9,8 @@ import { severalAtOnce } from '@rsio/base/structures/concurrency';
 export interface Place {
   readonly namespace: string;
   readonly server: string;
+  /** null: this client never reached the server. */
+  readonly serverid: number | null;
   /** Name of this client on the server. */
   readonly nodename: string;
   readonly isConnected: boolean;
@@ -43,10 +45,10 @@ export function serverPlaces(namespaces: readonly NamespaceView[]): Place[] {
   return listed.filter((one) => one.isConnected || !listed.some((other) => other.isConnected && isSame(one, other)));
 }
 
-function placeOf({ name: namespace, nodename }: NamespaceView, { name: server, state, paths, volumes }: ServerView): Place {
+function placeOf({ name: namespace, nodename }: NamespaceView, { name: server, serverid, state, paths, volumes }: ServerView): Place {
   const why = paths.find(({ lastError }) => lastError !== null)?.lastError ?? 'it has not answered yet';
   const trouble = `server ${server} of ${namespace} is ${state}: ${why}`;
-  return { namespace, server, nodename, isConnected: state === 'connected', trouble, listed: volumes };
+  return { namespace, server, serverid, nodename, isConnected: state === 'connected', trouble, listed: volumes };
 }
 
 /** Calls a method that changes nothing on all these servers, `atOnce` at a time. */

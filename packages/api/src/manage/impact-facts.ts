@@ -6,6 +6,7 @@ import type { ControlMethodName, ControlMethods, NamespaceView } from '../rsiod/
 import { toRsError } from '@rsio/base/lib/errors';
 import { askServers, type CallAt, type Place } from './asked-servers.ts';
 import type { ImpactFacts, ImpactPath, ImpactServer } from './impact.ts';
+import { withToldMirrors } from './told-mirrors.ts';
 
 export interface FactPorts {
   readonly call: <M extends ControlMethodName>(method: M, params: ControlMethods[M]['params']) => Promise<ControlMethods[M]['result']>;
@@ -16,7 +17,7 @@ export interface FactPorts {
 }
 
 /** Number of questions to each server that are open at a time. */
-export const QUESTIONS = 3;
+export const QUESTIONS = 4;
 
 /** `places`: the servers of the namespace. `namespaces`: what rsiod has said about it (query). */
 export async function impactFacts(
@@ -25,8 +26,9 @@ export async function impactFacts(
   namespaces: readonly NamespaceView[],
   namespace: string,
 ): Promise<ImpactFacts> {
-  const [volumes, farms, replications, { mirrors, gaps }, { gates }, applications] = await Promise.all([
+  const [volumes, records, farms, replications, { mirrors, gaps }, { gates }, applications] = await Promise.all([
     askServers(places, atOnce, callAt, 'volume-list', { pool: null }),
+    askServers(places, atOnce, callAt, 'witness-list', {}),
     askServers(places, atOnce, callAt, 'farm-show', {}),
     askServers(places, atOnce, callAt, 'replication-list', {}),
     call('mirrors', { namespace }).catch(noMirrors),
@@ -51,7 +53,7 @@ export async function impactFacts(
       replications: replications[index]!.result?.replications ?? [],
     };
   });
-  return { servers, mirrors, gaps, paths: pathsOf(namespaces, namespace), gates, applications };
+  return { servers, mirrors: withToldMirrors(mirrors, volumes, records), gaps, paths: pathsOf(namespaces, namespace), gates, applications };
 }
 
 /** A list of the mirrors that does not come in time is a gap, so that the mirrors are unknown. */

@@ -210,6 +210,12 @@ function mirrorImpact(mirror: MirrorSummary, servers: readonly ImpactServer[], l
 
 /** `isHeld`: a client that stays has the mirror attached. */
 function mirrorVerdict({ state, replicas, voters, majority }: MirrorSummary, lost: ReadonlySet<string>, isHeld: boolean): Verdict | null {
+  if (state === 'unknown')
+    return {
+      ...{ effect: 'unknown', to: null },
+      why: 'no voter tells its state: this client is not among its clients, or cannot ask its voters',
+      first: 'rsconfig impact at a client of the mirror knows it, and rsadm witness list on its servers shows their records',
+    };
   if (state !== 'known') return { effect: 'unknown', to: null, why: `its state is ${state}: rsconfig mirror list`, first: null };
   const { lack, servers, votes } = mirrorWithout({ replicas, voters, majority }, lost, isHeld);
   if (lack === 'replica') {

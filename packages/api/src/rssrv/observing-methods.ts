@@ -4,7 +4,7 @@
 
 import { SERVER_CHANGE_MS } from '@rsio/common/control/limits';
 import { EVENTS_PARAMS, EVENTS_RESULT } from '@rsio/common/control/method-table';
-import { count, flag, list, number, object, type Of, text, word } from '@rsio/base/lib/shape';
+import { count, flag, list, number, object, type Of, optional, text, word } from '@rsio/base/lib/shape';
 import { STATS } from '../views/stats-views.ts';
 import { serverMethod } from './server-method.ts';
 import { INTERFACE } from '../views/views.ts';
@@ -16,6 +16,11 @@ export const READINESS = object({
   pools: object({ ready: count(), total: count() }),
   sessions: count('Clients with a session'),
   mirrors: count('Replicas of mirrors that the server has'),
+  votes: optional(
+    count(
+      'Mirrors in use for which it votes; it asks no other server which of theirs are away. Missing: the server is of an earlier release',
+    ),
+  ),
   isReady: flag('The server may be restarted now: only its own clients wait, until it is back'),
   reasons: list(
     object({ kind: word(['mirror', 'pool', 'job', 'client', 'change']), text: text('What stands against a restart, and what to do') }),
@@ -25,6 +30,9 @@ export const READINESS = object({
 });
 
 export type Readiness = Of<typeof READINESS>;
+
+const NOT_ASKED =
+  'It does not know whether the other servers of its mirrors are there, and they stop if too few are: rsconfig servers at a client asks all servers';
 
 export const OBSERVING_METHODS = {
   'interface-list': serverMethod({
@@ -67,11 +75,18 @@ while a mirror has all its writes on this server alone, no other server would
 take a shared pool that it serves, a job is open, a change is in progress, or a
 client has not yet sent again what the storage may have lost. Clients of the
 other volumes wait during a restart, as always, and get no error. To restart the
-servers of a namespace one after the other, see rsconfig servers.`,
+servers of a namespace one after the other, see rsconfig servers.
+
+The server asks no other server. If it votes for mirrors in use, it does not
+know whether their other servers are there, such as a witness. rsconfig servers,
+at a client with the right admin or view, asks all of them.`,
       example: 'ready-to-restart',
-      says: ({ server, isReady, reasons, warnings }) => ({
-        lines: [`${server} ${isReady ? 'may be restarted' : 'must not be restarted now'}`, ...reasons.map((one) => one.text)],
-        notes: warnings,
+      says: ({ server, isReady, reasons, warnings, votes }) => ({
+        lines: [
+          `${server} ${isReady ? `may be restarted${votes === 0 ? '' : ', as far as it knows'}` : 'must not be restarted now'}`,
+          ...reasons.map((one) => one.text),
+        ],
+        notes: isReady && votes !== 0 ? [...warnings, NOT_ASKED] : warnings,
         ...(isReady ? {} : { code: 1 }),
       }),
     },

@@ -3,7 +3,7 @@
 
 import { SERVER_CHANGE_MS } from '@rsio/common/control/limits';
 import { flagParam, type Param } from '@rsio/common/control/method-table';
-import { count, filledText, flag, list, number, object, type Of, orNull, text } from '@rsio/base/lib/shape';
+import { count, filledText, flag, list, number, object, type Of, optional, orNull, text } from '@rsio/base/lib/shape';
 import { alignColumns, toText } from '@rsio/common/cli/table';
 import { serverMethod } from './server-method.ts';
 
@@ -20,6 +20,12 @@ export const WITNESS_RECORD = object({
       voter: text('Id of this server as a voter of the mirror'),
       founder: text('Client that has created the record'),
       term: orNull(object({ number: number(), node: text(), instance: number() }), 'The highest term that was claimed; null: none was'),
+      stored: optional(
+        orNull(
+          object({ number: number(), node: text(), instance: number(), k: number() }),
+          'Version of the configuration: its term, and its number in this term; null: there is none; missing: the server is of an earlier release',
+        ),
+      ),
       isDetached: flag('The client of the term has detached the mirror'),
       members: list(
         object({ serverid: number(), volume: text(), universe: number(), identity: text(), inSync: flag() }),

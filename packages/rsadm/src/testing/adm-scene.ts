@@ -48,6 +48,7 @@ const READY = {
   pools: { ready: 1, total: 1 },
   sessions: 2,
   mirrors: 0,
+  votes: 0,
   isReady: true,
   reasons: [],
   warnings: ['1 client with a single path to this server: big-2'],

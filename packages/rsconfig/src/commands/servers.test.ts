@@ -3,6 +3,7 @@
 
 import type { Readiness } from '@rsio/api/rssrv/observing-methods';
 import type { MirrorSummary } from '@rsio/api/views/mirror-views';
+import { volume } from '@rsio/api/testing/server-views';
 import { RsError } from '@rsio/base/lib/errors';
 import { expect, test } from 'vitest';
 import { daemon, run } from '../testing/rsconfig-run.ts';
@@ -93,6 +94,46 @@ test('a mirror that would stop because another server is away stands against a r
   for (const one of [mirror({ holder: null }), mirror(two), mirror({ namespace: 'lab' })]) expect((await shown(one)).code).toBe(0);
   const reasons = [{ kind: 'mirror' as const, text: 'Only this server has all writes of mirror db' }];
   expect((await shown(mirror(), { isReady: false, reasons })).err.match(/^rsconfig: big-9: /gm)).toHaveLength(1);
+});
+
+test('a mirror whose clients are others is judged by the records of the servers, and one that no server tells is not ready', async () => {
+  const shown = async (record: object | null) => {
+    await daemon?.close();
+    const orders = {
+      'volume-list': () => ({ volumes: [volume({ name: 'db', mirror: 'm' })], removed: [] }),
+      'witness-list': () => ({
+        ...{ isWitness: false, limit: 9, records: record === null ? [] : [{ mirror: 'm', trouble: null, record }] },
+      }),
+    };
+    const readiness = (server: string) => ({ readiness: () => ({ ...READY, server }) });
+    await serve([
+      machine('big-9', { ...orders, ...readiness('big-9') }, { serverid: 1 }),
+      machine('pi-1', readiness('pi-1'), { serverid: 3 }),
+    ]);
+    return run('servers');
+  };
+  const unknown = await shown(null);
+  expect([unknown.code, unknown.out]).toEqual([1, expect.stringMatching(/^osl\/big-9 .* no\nosl\/pi-1 .* yes$/m)]);
+  expect(unknown.err).toContain('big-9: Whether mirror osl:db@0 would stop is not known: no voter tells its state');
+  const term = { number: 2, node: 'db-1', instance: 1 };
+  const member = (serverid: number) => ({ serverid, volume: 'db', universe: 0, identity: `r${serverid}`, inSync: true });
+  const told = await shown({
+    ...{ name: 'db', universe: 0, voter: 'v1', founder: 'db-1', term, stored: { ...term, k: 1 }, isDetached: false },
+    ...{ members: [1, 2].map(member), voters: [1, 2, 3].map((serverid) => ({ serverid, voter: `v${serverid}` })), clients: ['db-1'] },
+  });
+  expect(told.err).toContain('big-9: Mirror osl:db@0 would stop, because no other replica with every write can be reached');
+});
+
+test('a server that does not tell its volumes is not ready', async () => {
+  const silent = () => {
+    throw new RsError('E_TIMEOUT', 'big-9 did not answer');
+  };
+  await serve([machine('big-9', { readiness: () => READY, 'volume-list': silent })]);
+  const { code, err } = await run('servers');
+  expect([code, err]).toEqual([
+    1,
+    expect.stringContaining('big-9: Whether a mirror would stop without it is not known: big-9 did not answer'),
+  ]);
 });
 
 test('no server is ready if the mirrors are not listed in time', async () => {

@@ -1,10 +1,12 @@
 // Implements `rsconfig servers`: one view of all servers, and whether each may be restarted now. Each server judges for itself whether it
 // is ready (rsadm ready-to-restart), and does not know which others are away; about mirrors, the answers of all servers count, too.
-// Invariant: a server that does not answer, or does not tell this client, is never shown as ready.
+// Invariant: a server that does not answer, or does not tell this client, is never shown as ready, and neither is one of a mirror whose
+// state no server tells.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { alignColumns, toText } from '@rsio/common/cli/table';
 import { restartLacks } from '@rsio/api/manage/losses';
+import { withToldMirrors } from '@rsio/api/manage/told-mirrors';
 import type { MirrorSummary } from '@rsio/api/views/mirror-views';
 import { READINESS, type Readiness } from '@rsio/api/rssrv/observing-methods';
 import { RsError } from '@rsio/base/lib/errors';
@@ -33,9 +35,10 @@ export const SERVERS = defineCommand({
   synopsis: `servers ${PLACE_SYNOPSIS}`,
   summary: 'lists all servers, and whether each may be restarted',
   details: `READY is yes if rsadm ready-to-restart on the server says so, and if no mirror
-in use would stop without it because another server is away. The lines below the
-table say what stands against a restart. The client needs the right admin in
-[rights] on each server. The exit code is 0 only if every server answers and is
+in use would stop without it because another server is away. A mirror counts
+also if this client is not among its clients; if no server tells its state, its
+servers are not ready. The lines below the table say what stands against a
+restart. The client needs the right admin or view in [rights] on each server. The exit code is 0 only if every server answers and is
 ready, so that any one of them may be restarted.`,
   options: { ...PLACE_OPTIONS, json: JSON_OPTION },
   json: object({
@@ -56,7 +59,7 @@ ready, so that any one of them may be restarted.`,
     const places = await placesOf(context, { server, namespace });
     const [asked, mirrors] = await Promise.all([
       askAll(context, places, 'readiness', {}, INVENTORY_WAIT_MS),
-      mirrorsOf(context, namespace),
+      mirrorsOf(context, places, namespace),
     ]);
     const refusing = asked.filter(({ place, result }) => result === null && place.isConnected).map(({ place }) => place);
     const daemons = await askAll(context, refusing, 'daemon', {}, INVENTORY_WAIT_MS);
@@ -90,10 +93,27 @@ function isReady({ readiness, lacks }: Row): boolean {
   return readiness?.isReady === true && lacks.length === 0;
 }
 
-/** Returns the error if rsiod does not list the mirrors in time. Throws other errors. */
-async function mirrorsOf({ call }: Pick<CommandContext, 'call'>, namespace: string | null): Promise<readonly MirrorSummary[] | RsError> {
+interface KnownMirrors {
+  readonly mirrors: readonly MirrorSummary[];
+  /** Why a server does not tell its volumes or its records, so that mirrors may be missing. */
+  readonly gaps: readonly { readonly place: Place; readonly error: RsError }[];
+}
+
+/**
+ * The mirrors by the answers of all servers, also of those that the command does not show. Returns the error if rsiod does not list the
+ * mirrors in time. Throws other errors.
+ */
+async function mirrorsOf(context: CommandContext, shown: readonly Place[], namespace: string | null): Promise<KnownMirrors | RsError> {
   try {
-    return (await call('mirrors', { namespace }, INVENTORY_WAIT_MS)).mirrors;
+    const places = await placesOf(context, { server: null, namespace });
+    const own = places.filter((place) => shown.some((one) => one.namespace === place.namespace));
+    const [{ mirrors }, volumes, records] = await Promise.all([
+      context.call('mirrors', { namespace }, INVENTORY_WAIT_MS),
+      askAll(context, own, 'volume-list', { pool: null }, INVENTORY_WAIT_MS),
+      askAll(context, own, 'witness-list', {}, INVENTORY_WAIT_MS),
+    ]);
+    const gaps = [...volumes, ...records].flatMap(({ place, error }) => (error === null ? [] : [{ place, error }]));
+    return { mirrors: withToldMirrors(mirrors, volumes, records), gaps };
   } catch (thrown) {
     if (thrown instanceof RsError && thrown.code === 'E_TIMEOUT') return thrown;
     throw thrown;
@@ -101,13 +121,17 @@ async function mirrorsOf({ call }: Pick<CommandContext, 'call'>, namespace: stri
 }
 
 /** Empty if the server itself has told of a mirror: it says what to wait for, and one reason is enough. */
-function lacksAt({ namespace, server }: Place, { reasons }: Readiness, mirrors: readonly MirrorSummary[] | RsError): string[] {
+function lacksAt({ namespace, server }: Place, { reasons }: Readiness, known: KnownMirrors | RsError): string[] {
   if (reasons.some(({ kind }) => kind === 'mirror')) return [];
-  if (mirrors instanceof RsError) return [`Whether a mirror would stop without it is not known: ${mirrors.message}`];
-  const own = mirrors.filter((one) => one.namespace === namespace);
+  const unknown = (why: RsError): string => `Whether a mirror would stop without it is not known: ${why.message}`;
+  if (known instanceof RsError) return [unknown(known)];
+  const gap = known.gaps.find(({ place }) => place.namespace === namespace && place.server === server);
+  if (gap !== undefined) return [unknown(gap.error)];
+  const own = known.mirrors.filter((one) => one.namespace === namespace);
   return restartLacks(own, server).map(({ mirror, lack }) => {
     const label = volumeLabel(mirror);
-    if (lack === 'unknown') return `Whether mirror ${label} would stop is not known: no voter has answered (rsconfig mirror list)`;
+    if (lack === 'unknown')
+      return `Whether mirror ${label} would stop is not known: no voter tells its state (rsconfig servers at a client of the mirror, or rsadm witness list)`;
     const missing = lack === 'replica' ? 'no other replica with every write can be reached' : 'too few other voters answer';
     return `Mirror ${label} would stop, because ${missing}: wait until its servers are back (rsconfig mirror list)`;
   });

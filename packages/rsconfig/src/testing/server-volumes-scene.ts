@@ -77,6 +77,7 @@ export const ORDERS: Orders = {
   'job-list': () => ({ jobs: [job()] }),
   'job-cancel': () => ({ job: job({ state: 'cancelling' }) }),
   'job-limit': () => ({ job: job({ limitBytes: 1024 ** 2 }) }),
+  'witness-list': () => ({ isWitness: false, limit: 1_024, records: [] }),
   'client-list': () => ({ clients: [client()] }),
 };
 

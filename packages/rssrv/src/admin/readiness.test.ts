@@ -86,6 +86,12 @@ test('ready: another replica is in sync, the mirror is detached, this replica is
   expect(judged({ shared: [sharedPool(), sharedPool({ isHere: false, owner: 'big-8', next: null })] }).isReady).toBe(true);
 });
 
+test('the mirrors in use for which the server votes are counted, because it does not ask their other servers', () => {
+  const votes = (...records: VoterView[]) => judged({ records }).votes;
+  expect(votes(voted('v3', ['r1', 'r2']), record(['here', 'there']))).toBe(2);
+  expect(votes(record(['here'], true))).toBe(0);
+});
+
 test('clients with one path or none are warnings, and many reasons are counted', () => {
   const session = (node: string, paths: number) => ({ node, address: '', keys: new Set<string>(), beganMs: 0, isSilent: false, paths });
   const { isReady, warnings } = judged({ sessions: [session('a', 0), session('b', 1), session('c', 2), session('d', 1)] });

@@ -11,7 +11,7 @@ import { plural } from '@rsio/base/lib/units';
 import { programVersion } from '@rsio/base/lib/version';
 import { isOpen, jobText } from '../jobs/job-plan.ts';
 import type { JobRecord } from '../jobs/job-record.ts';
-import { hasEnded } from '../mirrors/voter-rules.ts';
+import { hasEnded, type VoterRecord } from '../mirrors/voter-rules.ts';
 import type { Voters, VoterView } from '../mirrors/voters.ts';
 import type { PoolState } from '../pools/catalogue.ts';
 import { majorityOf } from '@rsio/protocol/mirror/membership/quorums';
@@ -92,6 +92,7 @@ export function readinessOf(facts: ReadinessFacts): Readiness {
     sessions: sessions.length,
     pools: { ready: pools.filter(({ isOpen: is, trouble }) => is && trouble === null).length, total: pools.length },
     mirrors: served.filter(({ replica }) => replica !== undefined).length,
+    votes: facts.records.filter(({ record }) => record !== null && isInUse(record)).length,
     isReady: reasons.length === 0,
     reasons,
     warnings: warningsOf(facts),
@@ -101,7 +102,7 @@ export function readinessOf(facts: ReadinessFacts): Readiness {
 /** Returns a reason for each mirror that a client uses and that could not go on without this server. */
 function mirrorReasons({ served, records }: ReadinessFacts): Reason[] {
   return records.flatMap(({ mirror, record }) => {
-    if (record === null || record.stored === null || hasEnded(record)) return [];
+    if (record === null || record.stored === null || !isInUse(record)) return [];
     const own = served.find(({ replica }) => replica?.mirror === mirror);
     const lacks = mirrorParts(record.voter, own?.replica?.identity ?? null, record.stored.config).map((parts) => restartLack(parts, OWN));
     const text = lacks.includes('replica')
@@ -111,6 +112,11 @@ function mirrorReasons({ served, records }: ReadinessFacts): Reason[] {
         : null;
     return text === null ? [] : [{ kind: 'mirror' as const, text }];
   });
+}
+
+/** A client may have the mirror attached. */
+function isInUse(record: VoterRecord): boolean {
+  return record.stored !== null && !hasEnded(record);
 }
 
 /** Stands for this server among the ids of the others. */

@@ -36,7 +36,14 @@ test('a record is shown with its replicas, and whether they are in sync', () => 
     {
       mirror: MIRROR,
       trouble: null,
-      record: { name: 'db', term: TERM, isDetached: false, members: [{ inSync: false }, { inSync: true }], clients: ['big-2'] },
+      record: {
+        name: 'db',
+        term: TERM,
+        stored: { ...TERM, k: 1 },
+        isDetached: false,
+        members: [{ inSync: false }, { inSync: true }],
+        clients: ['big-2'],
+      },
     },
   ]);
 });
@@ -47,7 +54,15 @@ test('a record without a configuration is shown with its founder, and one that c
     {
       mirror: MIRROR,
       trouble: null,
-      record: expect.objectContaining({ name: 'db', term: null, isDetached: false, members: [], voters: [], clients: ['big-2'] }),
+      record: expect.objectContaining({
+        name: 'db',
+        term: null,
+        stored: null,
+        isDetached: false,
+        members: [],
+        voters: [],
+        clients: ['big-2'],
+      }),
     },
     { mirror: MIRROR, trouble: 'It is damaged', record: null },
   ]);

@@ -51,6 +51,7 @@ function shown(record: VoterRecord) {
     voter,
     founder,
     term,
+    stored: stored === null ? null : { ...stored.term, k: stored.config.k },
     isDetached: hasEnded(record),
     members: (config?.members ?? []).map((member) => ({ ...member, inSync: config?.inSync.includes(member.identity) === true })),
     voters: config?.voters ?? [],

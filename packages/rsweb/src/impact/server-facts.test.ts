@@ -26,6 +26,7 @@ const ANSWERS: Readonly<Record<string, object>> = {
   mirrors: { mirrors: [], gaps: [] },
   gates: { gates: [] },
   'volume-list': { volumes: [volume()], removed: [] },
+  'witness-list': { isWitness: false, limit: 1, records: [] },
   'farm-show': { server: 'big-9', pools: [] },
   'replication-list': { replications: [] },
 };

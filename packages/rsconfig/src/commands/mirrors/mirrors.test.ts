@@ -204,7 +204,11 @@ describe('mirror list', () => {
 
   test('says that there is none', async () => {
     await serve([], list([]));
-    expect(await run('mirror list')).toEqual({ code: 0, out: '', err: 'rsconfig: No mirror: rsconfig mirror create NAME makes one\n' });
+    expect(await run('mirror list')).toEqual({
+      code: 0,
+      out: '',
+      err: 'rsconfig: No mirror for this client: rsconfig mirror create NAME makes one\n',
+    });
   });
 });
 
