@@ -77,7 +77,7 @@ async function openCall<T extends MethodTable, M extends keyof MethodsOf<T> & st
   const socket = connect(socketPath);
   const patience = new Patience(clock, timeoutMs, () => socket.destroy());
   const abort = (): void => void socket.destroy();
-  signal?.addEventListener('abort', abort);
+  if (signal !== undefined) whenAborted(signal, abort);
   try {
     const greeting = timeoutMs > CONTROL_ANSWER_MS ? requestLine(GREETING_ID, 'daemon', {}) : '';
     const line = await exchange(socket, greeting + requestLine(REQUEST_ID, method, params, by, role), daemon, () => patience.heard());
@@ -92,8 +92,34 @@ async function openCall<T extends MethodTable, M extends keyof MethodsOf<T> & st
     throw new RsError('E_TIMEOUT', sentence, { socketPath, timeoutMs: patience.endedAfterMs });
   } finally {
     patience.end();
-    signal?.removeEventListener('abort', abort);
+    if (signal !== undefined) notWhenAborted(signal, abort);
   }
+}
+
+/**
+ * What the end of a signal ends. A command calls many servers at once with one signal, and Node warns of a leak from 11 listeners on. So each
+ * signal has one listener at most.
+ */
+const ABORTS = new WeakMap<AbortSignal, { readonly works: Set<() => void>; readonly listener: () => void }>();
+
+function whenAborted(signal: AbortSignal, work: () => void): void {
+  const { works } = ABORTS.get(signal) ?? listenTo(signal);
+  works.add(work);
+}
+
+function listenTo(signal: AbortSignal) {
+  const works = new Set<() => void>();
+  const aborts = { works, listener: () => works.forEach((work) => work()) };
+  signal.addEventListener('abort', aborts.listener);
+  ABORTS.set(signal, aborts);
+  return aborts;
+}
+
+function notWhenAborted(signal: AbortSignal, work: () => void): void {
+  const aborts = ABORTS.get(signal);
+  if (aborts === undefined || !aborts.works.delete(work) || aborts.works.size > 0) return;
+  signal.removeEventListener('abort', aborts.listener);
+  ABORTS.delete(signal);
 }
 
 /** Sets a time-out for the request. For a long request, also sets a shorter time-out for the greeting. */
