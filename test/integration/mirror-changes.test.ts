@@ -116,6 +116,39 @@ it('a killed server is replaced under writes, and the mirror then survives the o
   reader!.close();
 });
 
+it('a server that comes back without its disks is named with the command that repairs the mirror', { timeout: 180_000 }, async () => {
+  await client.rsconfigWell('mirror', 'create', 'db', '--size', '16m', '--servers', 'pi-1,pi-2', '--witness', 'pi-3', '--attach');
+  await waitFor(async () => (await inSync()) === 'pi-1 pi-2', SOON_MS, 'the mirror is in sync');
+  const says = async (text: string, ...words: string[]): Promise<void> => {
+    const isSaid = async (): Promise<boolean> =>
+      Object.values(await client.rsconfig(...words))
+        .join('\n')
+        .replace(/\s+/g, ' ')
+        .includes(text);
+    await waitFor(isSaid, SOON_MS, `rsconfig ${words.join(' ')} says ${text}`);
+  };
+  const comesBackEmpty = async (index: number, left: string): Promise<void> => {
+    await servers[index]!.stop('rssrv');
+    await waitFor(async () => (await inSync()) === left, SOON_MS, 'the mirror goes on without the server');
+    servers[index] = await startServer(index, network.subnets[0]!.address(10 + index));
+    await client.pathsUp(4);
+  };
+  await comesBackEmpty(1, 'pi-1');
+  await says(
+    'the server answers, and has lost its record of the mirror; rsconfig mirror replace db@0 --server pi-2 --with pi-2',
+    '-m',
+    'status',
+    '-v',
+  );
+  await says('rsconfig mirror replace osl:db@0 --server pi-2 --with pi-2', 'doctor');
+  await client.rsconfigWell('mirror', 'replace', 'db@0', '--server', 'pi-2', '--with', 'pi-2');
+  await waitFor(async () => (await inSync()) === 'pi-1 pi-2', SOON_MS, 'the replica is copied');
+  await comesBackEmpty(2, 'pi-1 pi-2');
+  await says('rsconfig mirror witness osl:db@0 --server pi-3 lets it vote again', 'doctor');
+  await client.rsconfigWell('mirror', 'witness', 'osl:db@0', '--server', 'pi-3');
+  await says('any one of its servers may fail', 'doctor');
+});
+
 it('a repeated detach finishes what an interrupted one has left, under the name of the attached mirror', { timeout: 120_000 }, async () => {
   await client.rsconfigWell('mirror', 'create', 'db', '--size', '16m', '--servers', 'pi-1,pi-2', '--witness', 'pi-3', '--attach');
   await waitFor(async () => (await inSync()) === 'pi-1 pi-2', SOON_MS, 'the mirror is in sync');

@@ -34,7 +34,7 @@ class Voter {
   lacksTerm: Term | null = null;
   stored: StoredConfig | null = { term: FORMER, config: CONFIG };
   identity: string | null;
-  readonly voter: string;
+  voter: string;
 
   constructor(serverid: number) {
     this.voter = id('abc'[serverid] ?? '');
@@ -240,6 +240,20 @@ test('a silent replica leaves, returns, joins and is in sync again', () => {
   scene.send({ kind: 'joined-flushed', identity });
   expect(scene.config?.inSync).toEqual([id('0'), identity]);
   expect(scene.membership.view.isAllInSync).toBe(true);
+});
+
+test('a server that has come back without its disks is named, with the command that makes its replica again', () => {
+  const scene = new Scene().start();
+  const back = (): string | null => {
+    scene.send({ kind: 'server-down', server: 1 }).send({ kind: 'silent', identity: id('1'), sentence: 'No path to server big-2' });
+    return scene.send({ kind: 'server-up', server: 1, name: 'big-2' }).membership.view.waitsFor;
+  };
+  scene.voters[1]!.identity = null;
+  const waits = 'Waits for the replica on big-2, which is not in sync: ';
+  expect(back()).toBe(`${waits}the server answers, and does not serve it`);
+  scene.voters[1]!.voter = id('d');
+  const command = 'rsconfig mirror replace db@0 --server big-2 --with big-2 makes its replica again';
+  expect(back()).toBe(`${waits}the server answers, and has lost its record of the mirror; ${command}`);
 });
 
 test('the last replica in sync is never given up while it is only silent, and a lost one ends the client', () => {

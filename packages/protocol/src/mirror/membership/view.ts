@@ -78,10 +78,28 @@ function waitsForReplicas(state: MembershipState, rules: MembershipRules): strin
       return `Waits for the replica on ${nameOf(state, serverid)}, which is not in sync: ${sentence || 'it grows to the size of the mirror'}`;
     }
     const server = state.servers.get(serverid);
-    const reason = server?.isUp === true ? sentence || server.sentence || 'it is being opened' : 'the server does not answer';
+    const reason =
+      server?.isUp === true
+        ? lossAt(state, rules, server, identity) || sentence || server.sentence || 'it is being opened'
+        : 'the server does not answer';
     return `Waits for the replica on ${nameOf(state, serverid)}${inSync.includes(identity) ? '' : ', which is not in sync'}: ${reason}`;
   }
   return null;
+}
+
+/**
+ * Why a server that answers cannot give the replica; null if it can, or has not told yet. The sentence of the replica may be older, and say
+ * that the server was away.
+ */
+function lossAt({ base, seed }: MembershipState, rules: MembershipRules, server: ServerState, identity: string): string | null {
+  if (base === null || !server.isKnown) return null;
+  const { name, record, sentence } = server;
+  if (!rules.isServerUsable(base.config, server))
+    return `the server answers, and has lost its record of the mirror; rsconfig mirror replace ${seed.name}@${seed.universe} --server ${name} --with ${name} makes its replica again`;
+  if (rules.hasIdentity(server, identity)) return null;
+  return (record?.replica ?? null) === null
+    ? sentence || 'the server answers, and does not serve it'
+    : 'the server has other data under its name';
 }
 
 function waitsForWish(state: MembershipState, rules: MembershipRules): string | null {

@@ -62,6 +62,20 @@ test('of three replicas, one may be behind', () => {
   expect(findings.map(({ severity, what }) => [severity, what])).toEqual([['warning', 'It has lost redundancy: pi-1 is not in sync']]);
 });
 
+const EMPTY = 'answers, and has lost its record of the mirror: rsconfig mirror';
+
+test.each<[string, Change, string]>([
+  ['a server is back without its disks', forgetful('big-9'), `big-9 ${EMPTY} replace osl:db@0 --server big-9 --with big-9 makes`],
+  ['the witness is back without its disks', forgetful('pi-1'), `pi-1 ${EMPTY} witness osl:db@0 --server pi-1 lets it vote again`],
+  ['a server is gone', silent('big-9'), 'if it is gone, rsconfig mirror replace osl:db@0 --server big-9 --with OTHER puts'],
+  ['the witness is gone', silent('pi-1'), 'if it is gone, rsconfig mirror witness osl:db@0 --server OTHER lets'],
+  ['a replica is copied', behind('big-9'), 'wait until the client that has it attached has copied the replicas'],
+])('the remedy is a command for this server: %s', (_, change, remedy) => {
+  const good = mirror();
+  const [finding] = checkMirrors(doctorFacts({ mirrors: [{ ...good, ...change(good) }] }));
+  expect(finding?.remedy).toContain(remedy);
+});
+
 test('a replica that its server does not serve, although it answers, has the commands that copy it anew', () => {
   const good = mirror();
   const replicas = good.replicas.map((one) => (one.server === 'big-9' ? { ...one, isReachable: false, inSync: false } : one));

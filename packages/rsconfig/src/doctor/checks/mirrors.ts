@@ -82,5 +82,26 @@ function remedyOf(mirror: MirrorSummary): string {
   }
   if (shortcomings(mirror).length === 0)
     return 'a mirror with a third server survives this: rsconfig mirror witness or add, on the client that has it attached, adds one';
-  return 'bring back the servers that do not answer, so that they are copied; rsconfig mirror replace puts another one in the place of one that is gone';
+  const remedies = votersWithoutVote(mirror);
+  return remedies.length > 0
+    ? `on the client that has it attached: ${remedies.join('; ')}`
+    : 'wait until the client that has it attached has copied the replicas; its rsconfig -m status -v says what they wait for';
+}
+
+/** Returns what to do about each server that does not vote. A server that answers has lost its record, for example with its disks. */
+function votersWithoutVote(mirror: MirrorSummary): string[] {
+  const label = volumeLabel(mirror);
+  const mute = mirror.voters.filter(({ answers }) => !answers);
+  return mute.map(({ server, isSilent }) => {
+    if (mirror.replicas.some((one) => one.server === server)) {
+      const replace = `rsconfig mirror replace ${label} --server ${server} --with`;
+      return isSilent
+        ? `bring back ${server}, so that it is copied, or if it is gone, ${replace} OTHER puts another server in its place`
+        : `${server} answers, and has lost its record of the mirror: ${replace} ${server} makes its replica again`;
+    }
+    const witness = `rsconfig mirror witness ${label} --server`;
+    return isSilent
+      ? `bring back ${server}, or if it is gone, ${witness} OTHER lets another server vote`
+      : `${server} answers, and has lost its record of the mirror: ${witness} ${server} lets it vote again`;
+  });
 }
