@@ -38,8 +38,9 @@ export const SERVERS = defineCommand({
 in use would stop without it because another server is away. A mirror counts
 also if this client is not among its clients; if no server tells its state, its
 servers are not ready. The lines below the table say what stands against a
-restart. The client needs the right admin or view in [rights] on each server. The exit code is 0 only if every server answers and is
-ready, so that any one of them may be restarted.`,
+restart. The client needs the right admin or view in [rights] on each server.
+The exit code is 0 only if every server answers and is ready, so that any one of
+them may be restarted.`,
   options: { ...PLACE_OPTIONS, json: JSON_OPTION },
   json: object({
     servers: list(

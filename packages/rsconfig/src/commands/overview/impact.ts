@@ -18,10 +18,10 @@ export const IMPACT = defineCommand({
   details: `The command asks all servers, and changes nothing. For each volume, mirror,
 shared pool, replication, gate and application that does not stay as it is, it
 prints one line: stops, moves (to another server or node), degraded (it goes on,
-and has less redundancy) or unknown (a server does not answer, or no server tells
-the state of a mirror). What to do first follows below the table. The exit code
-is 0 if nothing stops and nothing is unknown, so that a script can ask before it
-switches a machine off.
+and has less redundancy) or unknown (a server does not answer, or no server
+tells the state of a mirror). What to do first follows below the table. The exit
+code is 0 if nothing stops and nothing is unknown, so that a script can ask
+before it switches a machine off.
 
 --off names servers, --client clients. --pool names pools: SERVER/POOL, or the
 name of a shared pool. --address names addresses of servers or of this machine,
