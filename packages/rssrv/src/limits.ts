@@ -11,6 +11,7 @@ import { CONNECT_TIMEOUT_MS, OUTPUT_HARD_MAX_BYTES, OUTPUT_QUEUED_MAX_BYTES, TAK
 import { ADMIN_CALLS_SENT_MAX } from '@rsio/protocol/client/limits';
 import { ADMIN_ANSWER_MAX_BYTES, ADMIN_PER_SESSION_MAX, MESSAGE_MAX_BYTES, SLOTS } from '@rsio/protocol/wire/limits';
 import {
+  AUDIT_OTHERS_MAX,
   CHANGES_WAITING_MAX,
   LONG_ANSWERS_MAX_BYTES,
   LONG_ANSWERS_PER_SESSION_MAX,
@@ -76,6 +77,7 @@ assert(
 assert(CLIENT_QUIET_MS > 2 * HEARTBEAT_INTERVAL_MS, 'A client must not count as silent for one late heartbeat');
 assert(CHUNKS_MAX <= GUARD_CHUNKS_MAX, 'Every file that is copied in chunks must be guarded');
 assert(SNAPSHOT_GROUP_MAX <= MOMENT_VOLUMES_MAX, 'Snapshots of one request must fit one moment');
+assert(AUDIT_OTHERS_MAX >= 2 * SNAPSHOT_GROUP_MAX, 'The entry of a drill must name each volume and each clone');
 assert(SCHEDULE_KEPT_MAX + SCHEDULE_RULES_MAX < SNAPSHOTS_MAX, 'A schedule must leave room for snapshots by command');
 assert(SERVER_CHANGE_MS > SNAPSHOT_CHANGE_MAX_MS, 'A command must wait for longer than its longest step');
 assert(JOURNAL_LINES_MAX >= 2 * REQUESTS_KEPT, 'The journal must not be written anew at every change');

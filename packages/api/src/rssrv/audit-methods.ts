@@ -1,7 +1,7 @@
 // The method of rssrv that shows who has ordered which change. Invariant: an entry names its order as the table of methods does, and
 // contains no key.
 
-import { object, list, number, orNull, text, whole, type Of, flag } from '@rsio/base/lib/shape';
+import { object, list, number, optional, orNull, text, whole, type Of, flag } from '@rsio/base/lib/shape';
 import type { Param } from '@rsio/common/control/method-table';
 import { alignColumns, toText } from '@rsio/common/cli/table';
 import { formatTime } from '@rsio/base/log/log-line';
@@ -21,6 +21,12 @@ export const AUDIT_ENTRY = object({
   order: text('The name of the method'),
   volume: orNull(text(), 'The volume that the order names, such as `oracle` or `oracle@1`'),
   volumeId: orNull(text(), 'Its id, which it keeps when it is renamed; null if there was no such volume in a pool'),
+  others: optional(
+    list(
+      object({ volume: text(), volumeId: orNull(text()) }),
+      'Further volumes that the order is about; missing: none, or an earlier release',
+    ),
+  ),
   asked: list(text(), 'The other parameters, such as `newName=ledger`'),
   changes: list(text(), 'What has changed, such as `sizeBytes: 1073741824 -> 2147483648`; empty if the order shows no such change'),
   outcome: text('`done`, or the stable code of the error'),
@@ -61,8 +67,8 @@ export const AUDIT_METHODS = {
       summary: 'says who has ordered which change, and what came of it',
       details: `Each order that changes something has an entry: who gave it, what it asked for,
 what changed, and its outcome. Refused orders have an entry, too. The asker is a
-client, or a user of the server. The orders about a VOLUME include those that
-named it by an earlier name. The list shows the latest ${AUDIT_SHOWN} entries. The
+client, or a user of the server. The orders about a VOLUME include those about
+several volumes, and those that named it by an earlier name. The list shows the latest ${AUDIT_SHOWN} entries. The
 server keeps the last ones only, with two bounds: one for orders on the server,
 and one for those of clients, so that no client pushes out an administrator's.`,
       example: 'audit oracle --since 7d',

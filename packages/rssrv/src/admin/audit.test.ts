@@ -155,6 +155,32 @@ test('an order about one volume in a list names it, and what a reload has applie
   expect((await give(order('reload', {}), () => ({ applied: ['client mars is new'] }))).changes).toEqual(['client mars is new']);
 });
 
+test('the audit of a volume has each order that is about it, also one about several volumes, and one that made it of another', async () => {
+  state.set('b', { id: 'v2' });
+  const both = [VOLUME, { name: 'b', universe: 0 }];
+  for (const [method, params] of [
+    ['volume-promote', { volumes: both, from: null }],
+    ['volume-drill', { volumes: both, suffix: '-drill' }],
+    ['volume-snapshot', { snapshots: both.map((one) => ({ ...one, snapshot: 'monday' })) }],
+    ['volume-seed', { volume: { name: 'c', universe: 0 }, from: VOLUME }],
+    ['volume-clone', { ...VOLUME, snapshot: null, newName: 'd', newUniverse: 2 }],
+    ['volume-grow', { name: 'e', universe: 0, sizeBytes: 2 }],
+  ] as const)
+    await give(order(method, params));
+  const about = async (name: string, universe = 0): Promise<string[]> =>
+    (await audit.read({ since: null, who: null, volume: { name, universe }, limit: 100 })).entries.map((entry) => entry.order);
+  expect(await about('oracle')).toEqual(['volume-promote', 'volume-drill', 'volume-snapshot', 'volume-seed', 'volume-clone']);
+  expect(await about('b')).toEqual(['volume-promote', 'volume-drill', 'volume-snapshot']);
+  expect([await about('oracle-drill'), await about('c'), await about('d', 2)]).toEqual([
+    ['volume-drill'],
+    ['volume-seed'],
+    ['volume-clone'],
+  ]);
+  // A volume that has another name now is found by its id.
+  state.set('renamed', { id: 'v2' });
+  expect(await about('renamed')).toHaveLength(3);
+});
+
 test.each([
   ['client-kick', { name: 'mars' }, null, ['name=mars']],
   ['client-release', { name: 'mars', volume: 'oracle', universe: 0, force: true }, 'oracle', ['name=mars', 'force=true']],

@@ -23,6 +23,7 @@ import { type VolumeName, volumeText } from '../pools/catalogue.ts';
 import type { Changes } from '../pools/requests/requests.ts';
 import {
   AUDIT_LIST_MAX,
+  AUDIT_OTHERS_MAX,
   AUDIT_PACES_MAX,
   AUDIT_TEXT_MAX_CHARS,
   AUDIT_UNIT_BYTES,
@@ -134,13 +135,13 @@ export class Audit {
     const matches = (entry: AuditEntry): boolean =>
       (sinceMs === null || entry.atMs >= sinceMs) &&
       (who === null || entry.who.includes(who)) &&
-      (name === null || entry.volume === name || (id !== null && entry.volumeId === id));
+      (name === null || [entry, ...(entry.others ?? [])].some((one) => one.volume === name || (id !== null && one.volumeId === id)));
     return this.ports.files.read(matches, limit);
   }
 
   private async record(
     { who, paced, id, method, params }: Order,
-    { volume, volumeId }: Look,
+    { volume, volumeId, others }: Look,
     outcome: Pick<AuditEntry, 'outcome' | 'why' | 'changes'>,
   ): Promise<void> {
     const { clock, files } = this.ports;
@@ -150,6 +151,7 @@ export class Audit {
       order: method,
       volume: volume === null ? null : shown(volumeText(volume)),
       volumeId,
+      ...(others.length === 0 ? {} : { others }),
       asked: askedTexts(params, SERVER_METHODS[method].params),
       ...outcome,
       id,
@@ -200,13 +202,20 @@ class Look {
   /** The volume that the order names; null if it names none, or several. */
   readonly volume: VolumeName | null;
   private readonly ports: Pick<AuditPorts, 'stateOf'>;
+  private readonly params: object;
   private before: VolumeState | null = null;
   private after: VolumeState | null = null;
   private hasBegun = false;
 
   constructor(ports: Pick<AuditPorts, 'stateOf'>, { params }: Order) {
     this.ports = ports;
+    this.params = params;
     this.volume = volumeIn(params);
+  }
+
+  /** The further volumes that the order is about. */
+  get others(): NonNullable<AuditEntry['others']> {
+    return othersIn(this.params, this.volume).map((one) => ({ volume: shown(volumeText(one)), volumeId: this.state(one)?.id ?? null }));
   }
 
   /** The id of the volume; null if no pool has it. */
@@ -255,6 +264,19 @@ function volumeIn(params: object): VolumeName | null {
   if (typeof text === 'string' && typeof universe === 'number') return { name: text, universe };
   const several = listed(params);
   return several.length === 1 ? volumeIn(several[0]!) : null;
+}
+
+/** The volumes of an order except the one that its entry names: those of a list, the one that gives its content, and those that it makes. */
+function othersIn(params: object, named: VolumeName | null): VolumeName[] {
+  const { from, newName, newUniverse, suffix } = params as Values;
+  const several = listed(params);
+  const clones = several.flatMap((one) => {
+    const volume = typeof suffix === 'string' ? volumeIn(one) : null;
+    return volume === null ? [] : [{ ...volume, name: `${volume.name}${suffix as string}` }];
+  });
+  const others = [typeof from === 'object' && from !== null ? from : {}, { name: newName, universe: newUniverse }];
+  const all = [...several, ...clones, ...others].flatMap((one) => volumeIn(one) ?? []).map(({ name, universe }) => ({ name, universe }));
+  return all.filter((one) => !isDeepStrictEqual(one, named)).slice(0, AUDIT_OTHERS_MAX);
 }
 
 /** Parameters that an entry tells elsewhere: its id and its volume. */

@@ -55,6 +55,8 @@ export const AUDIT_UNSAVED_MAX = 1_000;
 /** Longest text of one value in an entry of the audit, and most parameters and changes of one. Longer texts and lists are cut. */
 export const AUDIT_TEXT_MAX_CHARS = 256;
 export const AUDIT_LIST_MAX = 32;
+/** Most volumes of one order that its entry names so that they can be looked for. */
+export const AUDIT_OTHERS_MAX = 128;
 
 // --- admin/remote: requests of clients.
 
