@@ -3,7 +3,7 @@
 
 import { SERVER_CHANGE_MS } from '@rsio/common/control/limits';
 import { flagParam, type Param } from '@rsio/common/control/method-table';
-import { count, filledText, flag, list, number, object, type Of, orNull, text, whole, word } from '@rsio/base/lib/shape';
+import { count, filledText, flag, list, number, object, type Of, optional, orNull, text, whole, word } from '@rsio/base/lib/shape';
 import { formatTime } from '@rsio/base/log/log-line';
 import { serverMethod } from './server-method.ts';
 
@@ -89,7 +89,9 @@ compares all servers.`,
       extra,
       secondKeys,
       applied: orNull(APPLIED_FILE, 'The file that counts as applied now'),
+      isSame: optional(flag('The order has changed nothing, not even the file that counts as applied; missing: an earlier release')),
     }),
+    idleIf: 'isSame',
     waitMs: SERVER_CHANGE_MS,
     command: { byHand: 'apply', because: 'it reads files' },
   }),

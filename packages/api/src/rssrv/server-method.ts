@@ -41,6 +41,7 @@ type Rights<F extends Fields> =
  * `reads`: the method changes nothing and delays no change, its answer has no keys, and members of the control group may call it (G21).
  * `repeats` is for all others. `journal`: the request has an id, and a repeated request gets the first answer; nothing is executed twice.
  * `harmless`: a request may be executed twice. `unrecorded`: why the audit has no entry for the method (rssrv/src/admin/audit.ts).
+ * `idleIf`: the flag of the answer which says that the order has changed nothing, so that the audit has no entry for it either.
  */
 type Effect =
   | { readonly reads: true; readonly repeats?: never; readonly unrecorded?: never }
@@ -55,6 +56,8 @@ export interface ServerMethod<P extends Params = Params, F extends Fields = Fiel
   readonly repeats: 'journal' | 'harmless' | null;
   /** Null: each order of the method has an entry in the audit, unless it reads. */
   readonly unrecorded: string | null;
+  /** Null: each order of the method that is done counts as a change. */
+  readonly idleIf: string | null;
   /** Null: the result is only for clients with the right admin. */
   readonly shows: Shows | null;
   readonly command: StoredCommand | NoCommand;
@@ -66,12 +69,34 @@ export function serverMethod<const P extends Params, const F extends Fields, con
     readonly params: P;
     readonly result: ObjectShape<F>;
     readonly waitMs?: number;
+    readonly idleIf?: keyof F & string;
     readonly command: MethodCommand<P, ValuesOf<F>> | NoCommand;
   } & Rights<F> &
     E,
 ): ServerMethod<WithId<P, E>, F> {
-  const { help, result, waitMs = CONTROL_ANSWER_MS, right, shows = null, repeats = null, unrecorded = null, command } = entry;
+  const {
+    help,
+    result,
+    waitMs = CONTROL_ANSWER_MS,
+    right,
+    shows = null,
+    repeats = null,
+    unrecorded = null,
+    idleIf = null,
+    command,
+  } = entry;
   const params = (repeats === 'journal' ? { ...entry.params, request } : entry.params) as WithId<P, E>;
   // The id of the request is no part of a command.
-  return { help, params, result, waitMs, right, repeats, unrecorded, shows, command: command as unknown as StoredCommand | NoCommand };
+  return {
+    help,
+    params,
+    result,
+    waitMs,
+    right,
+    repeats,
+    unrecorded,
+    idleIf,
+    shows,
+    command: command as unknown as StoredCommand | NoCommand,
+  };
 }

@@ -232,6 +232,25 @@ test('reads, and what machines repeat all the time, have no entry; every other m
   ]);
 });
 
+test('an order that only plans or checks, and an apply that changes nothing, have an entry only if they are refused', async () => {
+  const orders = [
+    [order('namespace-apply', { text: 't', plan: true }), { changes: ['client new is added'], isSame: true }],
+    [order('namespace-apply', { text: 't', plan: false }), { changes: [], isSame: true }],
+    [order('client-rename', { name: 'a', to: 'b', plan: true }), {}],
+    [order('volume-demote', { volumes: [VOLUME], peer: 'b', checkOnly: true }), {}],
+    [order('namespace-apply', { text: 't', plan: false }), { changes: [], isSame: false }],
+    [order('volume-demote', { volumes: [VOLUME], peer: 'b', checkOnly: false }), {}],
+  ] as const;
+  for (const [given, result] of orders) await audit.around(given, async () => result);
+  expect(kept.map(([, entry]) => entry.order)).toEqual(['namespace-apply', 'volume-demote']);
+  kept = [];
+  for (const [given] of orders)
+    await give(given, () => {
+      throw new RsError('E_IN_USE', 'Refused');
+    });
+  expect(kept.map(([, { outcome }]) => outcome)).toEqual(orders.map(() => 'E_IN_USE'));
+});
+
 test('no text of an asker is longer than its bound, or has control characters', async () => {
   const hostile = `\u001b[31m${'x'.repeat(10_000)}`;
   const many = Object.fromEntries(Array.from({ length: 100 }, (_unused, at) => [`p${at}`, hostile]));

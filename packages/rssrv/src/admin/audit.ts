@@ -1,4 +1,4 @@
-// Records each order that changes something: who gave it, what changed, and its outcome. Invariants: the entry is on disk before the order is
+// Records each order that changes something: who gave it, what changed, and its outcome; and each refused one. Invariants: the entry is on disk before the order is
 // answered, unless the disk fails or hangs, which is logged, and delays an order by at most AUDIT_WAIT_MS; an entry tells what the volume was
 // when the turn of the order came, and not what other orders have changed before; a text of a client is bounded, and has no control
 // characters; one client, and one person who is no administrator, fills only a part of its book, and none of the server's (AuditFiles). Rules:
@@ -99,6 +99,7 @@ export class Audit {
     const look = new Look(this.ports, order);
     try {
       const result = await work((queue) => look.watched(queue));
+      if (isIdle(order, result)) return result;
       await this.record(order, look, { outcome: 'done', why: null, changes: look.volume === null ? told(result) : look.changes });
       return result;
     } catch (thrown) {
@@ -253,6 +254,13 @@ class Look {
 /** Machines repeat orders that are not in the audit all the time. */
 export function isRecorded({ repeats, unrecorded }: ServerMethod): boolean {
   return repeats !== null && unrecorded === null;
+}
+
+/** True if the order was only to say what it would do, or if its answer says that nothing was to do. */
+function isIdle({ method, params }: Order, result: unknown): boolean {
+  const { plan, checkOnly } = params as Values;
+  const { idleIf } = SERVER_METHODS[method];
+  return plan === true || checkOnly === true || (idleIf !== null && ((result ?? {}) as Values)[idleIf] === true);
 }
 
 function volumeIn(params: object): VolumeName | null {

@@ -99,7 +99,7 @@ test('a file is applied once, is remembered over a restart, and a plan changes n
   expect([reloads, text()]).toEqual([['client admin'], expect.stringContaining('new the-key-of-new-12\n')]);
   const shown = await (await files()).handlers(LOCAL_ASKER)['namespace-show']({});
   expect(shown).toMatchObject({ applied: { generation: 1, atMs: 1_000, by: 'client admin' }, drift: [] });
-  await apply(ADMIN + NEW);
+  expect([plan.isSame, done.isSame, (await apply(ADMIN + NEW)).isSame]).toEqual([true, false, true]);
   expect(reloads).toHaveLength(1);
   expect((await apply(ADMIN + NEW)).applied).toMatchObject({ generation: 1, by: 'client admin' });
   expect(statSync(path.join(folder, 'namespace.json')).mode & 0o077).toBe(0);

@@ -105,13 +105,14 @@ export class NamespaceFiles {
     if (isChange && plan) await ports.check(printIni(planned));
     else if (isChange) await ports.change(edit, asker.by);
     const { changes, extra, secondKeys } = outcome ?? this.edited(document, order);
-    if (!plan) await this.remember(had, hash === null ? null : { text: given, hash }, generation, asker.by);
+    const isNew = !plan && (await this.remember(had, hash === null ? null : { text: given, hash }, generation, asker.by));
     return {
       server,
       changes: [...changes],
       extra: [...extra],
       secondKeys: [...secondKeys],
       applied: this.memory.view,
+      isSame: plan || !(isChange || isNew),
     };
   }
 
@@ -179,18 +180,20 @@ export class NamespaceFiles {
     );
   }
 
+  /** Returns whether another file counts as applied now. */
   private async remember(
     had: ReadonlyMap<string, readonly string[]>,
     file: { readonly text: string; readonly hash: string } | null,
     generation: number | null,
     by: string,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { ports } = this;
-    if (!(await this.memory.remember(had, this.keysIn(ports.document()), file, generation, by))) return;
+    if (!(await this.memory.remember(had, this.keysIn(ports.document()), file, generation, by))) return false;
     const what = `generation ${this.memory.view?.generation}, by ${by}`;
     ports.log.info(`The file of the namespace was applied: ${what}`, {
       ...eventOf(`namespace ${ports.config().namespace.name}`, '-', 'applied', what),
       audit: true,
     });
+    return true;
   }
 }
