@@ -19,7 +19,7 @@ import { PLACE_OPTIONS, PLACE_SYNOPSIS } from '../server-volumes/door.ts';
 import type { Place } from '@rsio/api/manage/asked-servers';
 import { askAll, callAt, type PlaceFilter, placesOf } from '../server-volumes/servers.ts';
 import { showSpread } from './apply.ts';
-import { checkEncrypted, PLAIN_OPTION, type Entry, SPREAD, type Spread, spreadJson, spreadPart } from './spread.ts';
+import { checkEncrypted, PLAIN_OPTION, type Entry, SPREAD, type Spread, spreadJson, spreadPart, unprovenText } from './spread.ts';
 
 const RENAMED = object({
   missed: list(text(), 'Shared pools that no server owned, and whose volumes have the old name'),
@@ -71,7 +71,8 @@ function shownKey(context: CommandContext, json: boolean, done: readonly Spread[
   const code = done.every(({ error }) => error === null) ? 0 : 1;
   if (json) printJson(context, { ...spreadJson(done), key: shown });
   else {
-    showSpread({ out: context.note, note: context.note }, done);
+    // Stdout has the key only.
+    showSpread({ out: (line) => context.note(line.trimEnd()), note: context.note }, done);
     if (shown !== null) context.out(`${shown}\n`);
   }
   return code;
@@ -253,12 +254,7 @@ async function finished(context: CommandContext, places: readonly Place[], name:
       );
     for (const { place } of hasKicked ? [] : stale) await callAt(context, place, 'client-kick', { name });
     hasKicked = true;
-    if (clock.monotonicMs() > untilMs)
-      throw new RsError(
-        'E_IN_USE',
-        `Client ${name} has not used its new key at ${waiting.map(({ place }) => place.server).join(', ')}, and keeps both: ` +
-          'give it the key (step 2), and try again',
-      );
+    if (clock.monotonicMs() > untilMs) throw new RsError('E_IN_USE', unprovenText(name, waiting));
     await sleep(clock, WAIT_POLL_MS);
   }
 }

@@ -114,3 +114,23 @@ export function spread(context: Context, places: readonly Place[], order: Spread
   });
   return all.give(places, order);
 }
+
+/** Returns at which servers the client has not used its new key, and what helps there. `waiting`: the servers where it has two keys. */
+export function unprovenText(name: string, waiting: readonly Pick<Spread, 'place' | 'answer'>[]): string {
+  const found = waiting.flatMap(({ place, answer }) =>
+    (answer?.secondKeys ?? []).filter(({ client, isProven }) => client === name && !isProven).map((one) => ({ ...one, at: place.server })),
+  );
+  const absent = found.filter(({ sessionKey }) => sessionKey === null).map(({ at }) => at);
+  const old = found.filter(({ sessionKey }) => sessionKey !== null).map(({ at }) => at);
+  const remedies = [
+    ...(old.length === 0 ? [] : [`at ${old.join(', ')} it uses the old key: give it the new one (step 2)`]),
+    ...(absent.length === 0
+      ? []
+      : [
+          `at ${absent.join(', ')} it is not connected: connect it (rsconfig join ADDRESS on the client), or run ` +
+            `rsadm client rekey ${name} --finish --force at ${absent.length === 1 ? 'this server' : 'these servers'}`,
+        ]),
+  ];
+  const where = found.length === 0 ? waiting.map(({ place }) => place.server) : found.map(({ at }) => at);
+  return `Client ${name} has not used its new key at ${where.join(', ')}, and keeps both keys: ${[...remedies, 'then give the order again'].join('; ')}`;
+}
