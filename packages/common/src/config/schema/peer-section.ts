@@ -23,3 +23,9 @@ export const PEER_SECTION = {
     pools: withDefault(types.poolNames, 'all', 'Pools of this server in which orders of the peer may make followers of its volumes'),
   },
 } as const;
+
+/**
+ * Name of a server as a client of its peers, which rsconfig peer add gives it: a server and an rsiod on one machine often have one name, and a
+ * client has one session.
+ */
+export const peerClientOf = (server: string): string => `peer-${server}`;

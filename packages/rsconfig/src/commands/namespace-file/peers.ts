@@ -3,6 +3,7 @@
 
 import { JSON_OPTION } from '@rsio/common/cli/command';
 import { newKey } from '@rsio/common/cli/new-key';
+import { peerClientOf } from '@rsio/common/config/schema/peer-section';
 import { RsError } from '@rsio/base/lib/errors';
 import { printEndpoint } from '@rsio/base/lib/units';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
@@ -11,9 +12,6 @@ import type { Place } from '@rsio/api/manage/asked-servers';
 import { callAt } from '../server-volumes/servers.ts';
 import { ended, serversOf } from './clients.ts';
 import { checkEncrypted, type Entry, PLAIN_OPTION, type Section, SPREAD, type Spread, spreadPart } from './spread.ts';
-
-/** Name of a server as a client of its peers: a server and an rsiod on one machine often have one name, and a client has one session. */
-const clientOf = (server: string): string => `peer-${server}`;
 
 export const PEER_ADD = defineCommand({
   call: { by: 'words', words: 'peer add' },
@@ -36,7 +34,7 @@ rsadm peer add adds a peer of another namespace, or with other settings.`,
     ] as const) {
       const { peers } = await callAt(context, place, 'peer-list', {});
       const { clients } = await callAt(context, place, 'client-list', {});
-      const client = clientOf(other.server);
+      const client = peerClientOf(other.server);
       const rest = [
         ...(peers.some(({ name }) => name === other.server) ? [`rsadm peer remove ${other.server}`] : []),
         ...(clients.some(({ name }) => name === client) ? [`rsadm client remove ${client}`] : []),
@@ -80,13 +78,13 @@ function half(other: string, keyOfOther: string, self: string, keyOfSelf: string
   const peer: readonly Entry[] = [
     ['server', self],
     ['address', address],
-    ['nodename', clientOf(self)],
+    ['nodename', peerClientOf(self)],
     ['nodekey', keyOfSelf],
     ['tls', 'on'],
   ];
   return [
     {
-      header: `client ${clientOf(other)}`,
+      header: `client ${peerClientOf(other)}`,
       entries: [
         ['key', keyOfOther],
         ['rights', 'copy'],

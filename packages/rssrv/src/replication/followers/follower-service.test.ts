@@ -21,7 +21,9 @@ const CHECK_MAX_MS = 15_000;
 let service: FollowerService;
 let scene: PoolScene;
 /** What the peer answers to a check and to the order. */
-let answers: { check: Error | null; order: Error | null };
+let answers: { check: Error | null; order: Error | null; node: string };
+/** The clients of this server. */
+let clients: string[];
 let waitsMs: number[];
 let clock: FakeClock;
 let failing: FailingStep;
@@ -33,7 +35,7 @@ beforeEach(async () => {
   failing = new FailingStep('change: commit');
   scene = await PoolScene.open(directory, { clock, reached: failing.reached });
   scenes.push(scene);
-  [answers, waitsMs, asked] = [{ check: null, order: null }, [], []];
+  [answers, waitsMs, asked, clients] = [{ check: null, order: null, node: 'oslo' }, [], [], ['oslo']];
   const source = new OfferedSource(1, ['db']);
   const call = async (_name: string, method: string, params: object, withinMs: number): Promise<unknown> => {
     if (method === 'replication-poll') return { nowMs: clock.wallMs(), orders: [source.order(null)] };
@@ -42,7 +44,7 @@ beforeEach(async () => {
     asked.push((params as { wanted: string }).wanted);
     const error = (params as { checkOnly: boolean }).checkOnly ? answers.check : answers.order;
     if (error !== null) throw error;
-    return { node: 'oslo' };
+    return { node: answers.node };
   };
   service = new FollowerService({
     clock,
@@ -56,7 +58,7 @@ beforeEach(async () => {
       closeLeft: () => Promise.resolve(),
       state: (name) => ({ name, isConnected: true, pathsUp: 1, sinceMs: 0, trouble: null }),
     },
-    isClient: () => true,
+    isClient: (name) => clients.includes(name),
     configured: () => [peerConfig('oslo')],
     isRead: () => false,
     change: (work) => work(),
@@ -131,6 +133,16 @@ test('a wish that only some followers have gets a new id, and one that all have 
   const known = asked[0];
   await reverse('log');
   expect(asked).toEqual([known, known, known, known]);
+});
+
+test('the old source may attach the volumes as the client of its name, or else as the one that rsconfig peer add makes', async () => {
+  [clients, answers.node] = [['peer-oslo'], 'peer-oslo'];
+  await reverse();
+  expect(volumeIn(scene, 'db').manifest.follower?.wanted?.node).toBe('peer-oslo');
+  clients = ['oslo', 'peer-oslo'];
+  await expect(reverse()).rejects.toThrow('connects to this server as client peer-oslo, and not as oslo: give --client peer-oslo');
+  clients = ['big-2'];
+  await expect(reverse()).rejects.toThrow('has no client oslo: rsadm client add oslo adds it');
 });
 
 test('the roles are not exchanged while a volume of the source has no follower', async () => {

@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto';
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import { COPYING_METHODS, type FOLLOWER_METHODS } from '@rsio/api/rssrv/replication-methods';
 import type { ManagedVolumeView } from '@rsio/api/views/views';
+import { peerClientOf } from '@rsio/common/config/schema/peer-section';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { isName, NAME_ALLOWED, quoteText } from '@rsio/base/lib/units';
 import type { Asker } from '../../pools/asker.ts';
@@ -162,7 +163,9 @@ export class FollowerService {
         'E_USAGE',
         `The source is at server ${peer}, and not at ${reversible}: --reversible ${peer} lets it take the volumes back`,
       );
-    const node = client ?? peer;
+    const ofPeer = peerClientOf(peer);
+    // The source says below as which client it connects.
+    const node = client ?? (!ports.isClient(peer) && ports.isClient(ofPeer) ? ofPeer : peer);
     if (!ports.isClient(node))
       throw new RsError(
         'E_USAGE',

@@ -2,6 +2,7 @@
 // the decision out. Invariants: a volume has at most one replication. A snapshot of all members at one moment is possible, and the client
 // that copies may attach each of them.
 
+import { peerClientOf } from '@rsio/common/config/schema/peer-section';
 import { RsError } from '@rsio/base/lib/errors';
 import { isName, NAME_ALLOWED, quoteText } from '@rsio/base/lib/units';
 import type { Asker, Change } from '../../pools/asker.ts';
@@ -191,6 +192,12 @@ function checkClient(found: readonly Found[], to: string, asker: Asker, isClient
   // A client does not learn which other clients a server has.
   if (asker.role !== 'admin')
     throw new RsError('E_RIGHTS', `Client ${name} may not attach volume ${text}: ask an administrator of the server to allow it`);
+  const ofPeer = peerClientOf(to);
+  if (!isKnown && isClient(ofPeer))
+    throw new RsError(
+      'E_UNKNOWN_CLIENT',
+      `No client ${name} in [clients] of rssrvcfg, but client ${ofPeer}, as which server ${to} connects after rsconfig peer add: give --to ${ofPeer}`,
+    );
   if (!isKnown)
     throw new RsError(
       'E_UNKNOWN_CLIENT',

@@ -100,6 +100,13 @@ describe('an order', () => {
       /^E_UNKNOWN_CLIENT: No client "x" in \[clients\] of rssrvcfg: rsadm client add /,
     ],
     [
+      'a server whose client has the name of a peer',
+      ['db'],
+      { to: 'x' },
+      () => void s.clients.add('peer-x'),
+      /^E_UNKNOWN_CLIENT: No client "x" in .* but client peer-x, .*: give --to peer-x$/,
+    ],
+    [
       'a client that may not attach one of the volumes',
       ['db', 'log'],
       {},
