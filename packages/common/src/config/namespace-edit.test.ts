@@ -93,8 +93,10 @@ test('a server leaves out the pools that it does not have, and settings and its 
     '[client big-2]\nkey = key-of-big-2-old\nrights = manage pool=fast,slow\n[client big-3]\nkey = key-of-big-3-old\nrights = manage pool=slow\n';
   expect(edit(SERVER, rights).changes).toEqual([
     'client big-2: the right use -> manage pool=fast',
-    'client big-3: the right manage pool=fast iops=500 -> use',
+    'client big-3: the right manage pool=fast iops=500 -> use, because this server has no pool slow',
   ]);
+  const several = rights.replace('pool=slow', 'pool=slow,big');
+  expect(edit(SERVER, several).changes[1]).toMatch(/ -> use, because this server has none of the pools slow, big$/);
   const peer = (server: string): string => `[peer s9]\nserver = ${server}\naddress = 10.0.0.9\nnodekey = key-at-the-other-one\n`;
   expect(edit(SERVER, peer('s2')).changes).toEqual([]);
   const added = edit(SERVER, peer('s1'));

@@ -164,10 +164,10 @@ function addOne(draft: Draft, config: RssrvConfig, client: WantedClient): void {
     throw new RsError('E_UNKNOWN_CLIENT', `No client ${name} on server ${config.server.name}: rsconfig client add ${name} adds it`, {
       name,
     });
-  const rights = rightsHere(client, config);
+  const { rights, because } = rightsHere(client, config);
   // A line of a client that was removed by hand may be left in [rights].
   draft.document = setRights(addClient(draft.document, name, key), name, lineOf(rights));
-  draft.changes.push(`client ${name} is added, with the right ${rights}`);
+  draft.changes.push(`client ${name} is added, with the right ${rights}${because}`);
 }
 
 function changeOne(draft: Draft, config: RssrvConfig, client: WantedClient, isPart: boolean): void {
@@ -186,16 +186,18 @@ function changeOne(draft: Draft, config: RssrvConfig, client: WantedClient, isPa
   }
   const before = draft.rights.get(name) ?? 'use';
   if (!isPart) {
-    const rights = rightsHere(client, config);
+    const { rights, because } = rightsHere(client, config);
     if (isSame(parsed(name, before), parsed(name, rights))) return;
     draft.document = setRights(draft.document, name, lineOf(rights));
-    draft.changes.push(`client ${name}: the right ${before} -> ${rights}`);
+    draft.changes.push(`client ${name}: the right ${before} -> ${rights}${because}`);
     return;
   }
-  if (client.rights !== null) draft.document = changeRights(draft.document, name, rightsHere({ ...client, limits: [] }, config));
+  const here = client.rights === null ? null : rightsHere({ ...client, limits: [] }, config);
+  if (here !== null) draft.document = changeRights(draft.document, name, here.rights);
   if (client.limits.length > 0) draft.document = changeClientLimits(draft.document, name, client.limits);
   const after = rightsByName(draft.document).get(name) ?? 'use';
-  if (!isSame(parsed(name, before), parsed(name, after))) draft.changes.push(`client ${name}: the right ${before} -> ${after}`);
+  if (!isSame(parsed(name, before), parsed(name, after)))
+    draft.changes.push(`client ${name}: the right ${before} -> ${after}${here?.because ?? ''}`);
 }
 
 /**
@@ -240,18 +242,24 @@ function removePeer(draft: Draft, name: string): void {
   draft.changes.push(`peer ${name} is removed: copies from it stop`);
 }
 
-/** Returns the words after the client's name, without the pools that this server does not have. A client without a pool has the right `use`. */
-function rightsHere(client: WantedClient, { pools }: RssrvConfig): string {
+/**
+ * Returns the words after the client's name, without the pools that this server does not have. A client without a pool has the right `use`:
+ * `because` says so, and is empty otherwise.
+ */
+function rightsHere(client: WantedClient, { pools }: RssrvConfig): { readonly rights: string; readonly because: string } {
+  let named: readonly string[] = [];
   const words = rightsText(client).split(/\s+/).slice(1);
   const here = words.flatMap((word) => {
     const [, list] = /^pool=(.+)$/.exec(word) ?? [];
     if (list === undefined) return [word];
-    const present = list.split(',').filter((name) => pools.some((pool) => pool.name === name));
+    named = list.split(',');
+    const present = named.filter((name) => pools.some((pool) => pool.name === name));
     return present.length === 0 ? ['pool='] : [`pool=${present.join(',')}`];
   });
-  if (!here.includes('pool=')) return here.join(' ');
+  if (!here.includes('pool=')) return { rights: here.join(' '), because: '' };
   const limits = here.filter((word) => /^(?:iops|bandwidth|burst)=/.test(word));
-  return ['use', ...limits].join(' ');
+  const none = named.length === 1 ? `no pool ${named[0]}` : `none of the pools ${named.join(', ')}`;
+  return { rights: ['use', ...limits].join(' '), because: `, because this server has ${none}` };
 }
 
 /** The right `use` without limits needs no line. */

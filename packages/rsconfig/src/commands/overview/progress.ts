@@ -1,5 +1,5 @@
 // Implements `rsconfig progress`, which lists the work of this machine and of all servers that takes time. It changes nothing. Invariant:
-// what a server could not be asked about is said, and makes the exit code 1.
+// what a server could not be asked about is said, and makes the exit code 1. A server where this client may see no jobs is no such server.
 
 import { progressOfServer, progressTable } from '@rsio/api/views/progress';
 import { type Progress, PROGRESS } from '@rsio/api/views/views';
@@ -19,7 +19,7 @@ export const PROGRESS_COMMAND = defineCommand({
 backups and restores of this machine, and, of each server, the jobs that have
 not ended and the replications that copy a moment: what is done, how fast, for
 how long it will last, and what it waits for. Of a server, a client sees its own
-jobs; with the right admin or view, it sees all.`,
+jobs; with the right admin or view, it sees all, and with the right use, none.`,
   options: { ...PLACE_OPTIONS, json: JSON_OPTION },
   json: object({
     progress: list(object({ ...PROGRESS.form.fields, server: orNull(text(), 'null: this machine'), namespace: orNull(text()) })),
@@ -44,10 +44,14 @@ jobs; with the right admin or view, it sees all.`,
         ),
       ),
     ];
+    const isRefused = places.map((_, index) =>
+      [jobs[index]?.error, replications[index]?.error].some((error) => error?.code === 'E_RIGHTS'),
+    );
     const gaps = [
       ...(own.error === null ? [] : [`This machine: ${own.error.message}`]),
       ...places.flatMap((place, index) => {
-        const error = jobs[index]?.error ?? replications[index]?.error ?? null;
+        const errors = [jobs[index]?.error, replications[index]?.error];
+        const error = errors.find((one) => (one ?? null) !== null && one?.code !== 'E_RIGHTS') ?? null;
         return error === null ? [] : [`${place.server}: ${error.message}`];
       }),
     ];
@@ -62,6 +66,8 @@ jobs; with the right admin or view, it sees all.`,
       );
     else if (gaps.length === 0) context.note('No work that takes time');
     for (const gap of gaps) context.note(gap);
+    const hidden = places.filter((_, index) => isRefused[index]).map((place) => place.server);
+    if (hidden.length > 0) context.note(`Left out, because this client has no right to see jobs there: ${hidden.join(', ')}`);
     return code;
   },
 });
