@@ -77,11 +77,16 @@ const configOf = (host: Host): string => readFileSync(rssrvPaths(host.root).conf
 
 it('one file makes all servers equal, a server that was away follows, and a change by hand is found', async () => {
   const file = written(VENUS);
+  const none = await admin.rsconfig('drift');
+  expect([none.code, none.stderr]).toEqual([
+    1,
+    'rsconfig: No file of namespace osl was applied yet: rsconfig apply FILE applies one (rsio-namespace(5))\n',
+  ]);
   const plan = await admin.rsconfigWell('apply', file, '--plan');
   expect(plan.split('\n')).toEqual([
     'pi-1: client venus is added, with the right manage pool=fast',
-    'pi-2: client venus is added, with the right use',
-    'pi-3: client venus is added, with the right use',
+    'pi-2: client venus is added, with the right use, because this server has no pool fast',
+    'pi-3: client venus is added, with the right use, because this server has no pool fast',
     '',
   ]);
   expect(configOf(servers[0]!)).not.toContain('venus');
@@ -104,10 +109,12 @@ it('one file makes all servers equal, a server that was away follows, and a chan
   const drift = await admin.rsconfig('drift');
   expect([drift.code, drift.stderr]).toEqual([
     1,
-    expect.stringMatching(/pi-2: applying the file again: client venus: the right admin -> use\n/),
+    expect.stringMatching(/pi-2: applying the file again: client venus: the right admin -> use, because this server has no pool fast\n/),
   ]);
   await servers[1]!.rsadmWell('client', 'add', 'guest');
-  expect((await admin.rsconfig('drift')).stderr).toContain('pi-2: Not in the file: client guest; --prune removes it');
+  expect((await admin.rsconfig('drift')).stderr).toContain(
+    'pi-2: Not in the file: client guest; write it into the file (rsio-namespace(5) says how), or apply --prune removes it',
+  );
   expect(await admin.rsconfigWell('apply', file)).toContain('pi-2: client venus: the right admin -> use');
   expect(configOf(servers[1]!)).toContain('guest ');
   expect(await admin.rsconfigWell('apply', file, '--prune')).toContain('pi-2: client guest is removed');
@@ -154,7 +161,10 @@ it('a client gets another key at all servers under I/O, and its old key ends whe
     for (; isOn; written_++) await io.write((written_ % 16) * MIB, Buffer.alloc(4096, written_ % 251));
   })();
 
-  const key = (await admin.rsconfigWell('client', 'rekey', 'venus')).trim();
+  const begun = await admin.rsconfig('client', 'rekey', 'venus');
+  expect([begun.code, begun.stderr]).toEqual([0, expect.stringMatching(/pi-3: .* both are valid until it uses the new one\n/)]);
+  expect(begun.stderr).not.toContain(String.raw`\n`);
+  const key = begun.stdout.trim();
   for (const server of servers) expect(configOf(server)).toContain(`venus ${keyOf('venus')} ${key}\n`);
   venus.writeConfig('rsiod', clientConfig(network, { node: 'venus', key, client: 1, serverAddresses: addresses, defaults: ENCRYPTED }));
   await venus.rsconfigWell('reload');
@@ -167,6 +177,9 @@ it('a client gets another key at all servers under I/O, and its old key ends whe
     expect.stringMatching(/pi-3: client venus has one key again: its old key ends/),
   ]);
   for (const server of servers) expect(configOf(server)).toContain(`venus ${key}\n`);
+  expect(await servers[1]!.rsadmWell('audit', '--who', 'big-2')).not.toContain('plan=true');
+  const progress = await venus.rsconfig('progress');
+  expect([progress.code, progress.stderr]).toEqual([0, expect.stringContaining('no right to see jobs there: pi-2, pi-3\n')]);
   const before = written_;
   await expect.poll(() => written_ - before, { timeout: 30_000 }).toBeGreaterThan(100);
   isOn = false;
@@ -248,6 +261,23 @@ it('two servers become peers of each other by one command', { timeout: 120_000 }
   const [, key = ''] = /nodekey = (\S+)/.exec(configOf(servers[0]!).replaceAll(/ +/g, ' ')) ?? [];
   expect([key.length, configOf(servers[1]!).includes(`peer-pi-1 ${key}\n`)]).toEqual([KEY_NEW_CHARS, true]);
   await expect.poll(connected, { timeout: 30_000 }).toEqual([[['pi-2', true]], [['pi-1', true]], []]);
+  // Written into the file as its page says, they are no difference any more.
+  await admin.rsconfigWell('apply', written());
+  const beyond = await admin.rsconfig('drift');
+  expect([beyond.code, beyond.stderr]).toEqual([
+    1,
+    expect.stringMatching(
+      /pi-1: Not in the file: client peer-pi-2, peer pi-2; write them into the file .*, which ends the copies from a peer\n/,
+    ),
+  ]);
+  const sections = servers.slice(0, 2).map((server, at) => {
+    const [, section = ''] = /(\[peer [^[]*)/.exec(configOf(server)) ?? [];
+    const [, ofOther = ''] = /^\s*peer-pi-\d (\S+)$/m.exec(configOf(servers[1 - at]!)) ?? [];
+    return `${section.trimEnd()}\nserver = ${NAMES[at]}\n[client peer-${NAMES[at]}]\nkey = ${ofOther}\nrights = copy\n`;
+  });
+  await admin.rsconfigWell('apply', written(...sections));
+  expect(await admin.rsconfigWell('drift')).toMatch(/osl\/pi-1 +2 /);
+  expect(await connected()).toEqual([[['pi-2', true]], [['pi-1', true]], []]);
   const again = await admin.rsconfig('peer', 'add', 'pi-2', 'pi-1');
   expect([again.code, again.stderr]).toEqual([
     1,

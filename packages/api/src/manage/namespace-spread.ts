@@ -108,7 +108,10 @@ export function merged<P>(first: Spread<P>, now: Spread<P>): Spread<P> {
   return { ...now, answer: { ...now.answer, changes: [...(first.answer?.changes ?? []), ...now.answer.changes] } };
 }
 
-/** Returns why the file of a server is not the newest one of its namespace; null if it is, or if the server did not answer. */
+/**
+ * Returns why the file of a server is not the newest one of its namespace; null if it is, or if the server did not answer. Equal files may
+ * have different generations, because rsadm apply counts those of its server only.
+ */
 export function olderText(own: NamespaceShown | null, all: readonly (NamespaceShown | null)[]): string | null {
   if (own === null) return null;
   const files = all.flatMap((one) => (one === null || one.applied === null ? [] : [{ ...one.applied, server: one.server }]));
@@ -117,11 +120,10 @@ export function olderText(own: NamespaceShown | null, all: readonly (NamespaceSh
     null,
   );
   if (newest === null) return null;
+  if (own.applied?.hash === newest.hash) return null;
   if (own.applied === null)
     return `no file was applied here, and ${newest.server} has generation ${newest.generation}: apply the file again`;
   if (own.applied.generation < newest.generation)
     return `it has generation ${own.applied.generation}, and ${newest.server} has ${newest.generation}: apply the file again`;
-  return own.applied.hash === newest.hash
-    ? null
-    : `it has another file of generation ${newest.generation} than ${newest.server}: compare the files, and apply the right one again`;
+  return `it has another file of generation ${newest.generation} than ${newest.server}: compare the files, and apply the right one again`;
 }

@@ -3,7 +3,7 @@
 
 import { expect, test } from 'vitest';
 import { pool, volume } from '../testing/server-views.ts';
-import { changeWarnings, warningsOf } from './server-warnings.ts';
+import { changeWarnings, driftWarnings, warningsOf } from './server-warnings.ts';
 
 const GIB = 1024 ** 3;
 
@@ -83,4 +83,18 @@ test('a schedule of snapshots that fails is a warning; an old snapshot in use is
     `Volume oracle@0 gets no snapshots by its schedule, there is none yet: the pool is full; ${remedy}`,
   ]);
   expect(warningsOf([], [volume({ schedule: { ...schedule, failure: null, skipped: 'in use' } })])).toEqual([]);
+});
+
+test('what apply changes, and what only apply --prune removes, are different warnings', () => {
+  const shown = { server: 'b1', namespaceid: 200, applied: null, drift: [], extra: [], secondKeys: [] };
+  expect([driftWarnings(null), driftWarnings(shown)]).toEqual([[], []]);
+  expect(driftWarnings({ ...shown, extra: ['client peer-a1', 'peer a1'] })).toEqual([
+    'Server b1 has what the file of its namespace does not name (client peer-a1, and 1 other; rsadm drift has all): ' +
+      'write them into the file (rsio-namespace(5) says how), or apply --prune removes them, which ends the copies from a peer',
+  ]);
+  expect(driftWarnings({ ...shown, drift: ['client c: the right use -> admin'], extra: ['client d'] })).toEqual([
+    'Server b1 differs from the file of its namespace (client c: the right use -> admin; rsadm drift has all): rsadm apply FILE makes it as the file says',
+    'Server b1 has what the file of its namespace does not name (client d; rsadm drift has all): ' +
+      'write it into the file (rsio-namespace(5) says how), or apply --prune removes it',
+  ]);
 });

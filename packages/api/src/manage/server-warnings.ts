@@ -3,6 +3,7 @@
 
 import type { ServerMethods } from '../rssrv/server-methods.ts';
 import type { ManagedVolumeView, PoolView } from '../views/views.ts';
+import { beyondRemedy } from '../rssrv/namespace-methods.ts';
 import { plural, printDuration, shownSize } from '@rsio/base/lib/units';
 import { formatTime } from '@rsio/base/log/log-line';
 import { fullInText, isFullSoon } from '../views/capacity.ts';
@@ -28,11 +29,17 @@ export function changeWarnings(change: ServerMethods['change-show']['result']['c
 
 /** `shown`: the answer of the method namespace-show; null if the server has not answered. */
 export function driftWarnings(shown: ServerMethods['namespace-show']['result'] | null): string[] {
-  const [first, ...more] = [...(shown?.drift ?? []), ...(shown?.extra ?? []).map((one) => `${one} is not in it`)];
-  if (shown === null || first === undefined) return [];
-  const others = more.length === 0 ? '' : `, and ${plural(more.length, 'other difference')}`;
+  if (shown === null) return [];
+  const { server, drift, extra } = shown;
+  const listed = ([first, ...more]: readonly string[]): string =>
+    `${first}${more.length === 0 ? '' : `, and ${plural(more.length, 'other')}`}; rsadm drift has all`;
   return [
-    `Server ${shown.server} differs from the file of its namespace (${first}${others}): rsadm drift names them, and apply removes them`,
+    ...(drift.length === 0
+      ? []
+      : [`Server ${server} differs from the file of its namespace (${listed(drift)}): rsadm apply FILE makes it as the file says`]),
+    ...(extra.length === 0
+      ? []
+      : [`Server ${server} has what the file of its namespace does not name (${listed(extra)}): ${beyondRemedy(extra)}`]),
   ];
 }
 

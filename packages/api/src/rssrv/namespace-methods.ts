@@ -105,10 +105,17 @@ function driftLines(drift: readonly string[], beyond: readonly string[]): string
   return drift.length + beyond.length === 0 ? ['Nothing differs from it'] : drift.map((sentence) => `applying it again: ${sentence}`);
 }
 
+/** What an administrator can do about what a server has beyond the file. */
+export function beyondRemedy(beyond: readonly string[]): string {
+  const them = beyond.length === 1 ? 'it' : 'them';
+  const ends = beyond.some((one) => one.startsWith('peer ')) ? ', which ends the copies from a peer' : '';
+  return `write ${them} into the file (rsio-namespace(5) says how), or apply --prune removes ${them}${ends}`;
+}
+
 /** Sentences about what a server has beyond the file. */
 export function restNotes(extra_: readonly string[], keys: readonly SecondKeyView[]): string[] {
   return [
-    ...(extra_.length === 0 ? [] : [`Not in the file: ${extra_.join(', ')}; --prune removes ${extra_.length === 1 ? 'it' : 'them'}`]),
+    ...(extra_.length === 0 ? [] : [`Not in the file: ${extra_.join(', ')}; ${beyondRemedy(extra_)}`]),
     ...keys.map(({ client, sessionKey, isNewer, isProven }) => {
       if (isProven) return `client ${client} has two keys, and uses that of the file: apply it again`;
       if (isNewer)

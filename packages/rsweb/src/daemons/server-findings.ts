@@ -16,7 +16,9 @@ export function serverFindings(facts: ServerFacts): Finding[] {
   const ofServer = [
     ...changeWarnings(facts.change, facts.wallMs).map((sentence) => finding('warning', 'busy', sentence, server)),
     ...witnessWarnings(facts.witnesses).map((sentence, at) => finding('warning', `vote ${at}`, sentence, server)),
-    ...driftWarnings(facts.file).map((sentence) => finding('warning', 'drift', sentence, { ...server, commands: ['rsadm drift'] })),
+    ...driftWarnings(facts.file).map((sentence, at) =>
+      finding('warning', `drift ${at}`, sentence, { ...server, commands: ['rsadm drift'] }),
+    ),
     ...facts.interfaces.flatMap((one) => {
       if (one.state === 'listening') return [];
       const why = one.reason ?? 'rsadm interface list shows why';

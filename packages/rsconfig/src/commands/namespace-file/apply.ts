@@ -138,6 +138,11 @@ servers answer, have the same file, and differ from it in nothing.`,
     const code = isEqual ? 0 : 1;
     if (json) return printJson(context, { servers: rows }) ?? code;
     context.out(driftTable(rows));
+    for (const name of new Set(rows.map((row) => row.namespace))) {
+      const known = rows.filter((row) => row.namespace === name && row.error === null);
+      if (known.length > 0 && known.every(({ applied }) => applied === null))
+        context.note(`No file of namespace ${name} was applied yet: rsconfig apply FILE applies one (rsio-namespace(5))`);
+    }
     for (const row of rows) {
       for (const sentence of row.drift) context.note(`${row.server}: applying the file again: ${sentence}`);
       for (const sentence of restNotes(row.extra, row.secondKeys)) context.note(`${row.server}: ${sentence}`);
