@@ -68,9 +68,10 @@ export const AUDIT_METHODS = {
       details: `Each order that changes something has an entry: who gave it, what it asked for,
 what changed, and its outcome. Refused orders have an entry, too. The asker is a
 client, or a user of the server. The orders about a VOLUME include those about
-several volumes, and those that named it by an earlier name. The list shows the latest ${AUDIT_SHOWN} entries. The
-server keeps the last ones only, with two bounds: one for orders on the server,
-and one for those of clients, so that no client pushes out an administrator's.`,
+several volumes, and those that named it by an earlier name. The list shows the
+latest ${AUDIT_SHOWN} entries. The server keeps the last ones only, with two bounds: one
+for orders on the server, and one for those of clients, so that no client pushes
+out an administrator's.`,
       example: 'audit oracle --since 7d',
       says: ({ entries, isWhole }) => ({
         ...(entries.length === 0 ? {} : { block: auditTable(entries) }),

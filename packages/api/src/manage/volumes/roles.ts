@@ -33,8 +33,8 @@ volumes. volume replications shows the progress. Only differences are copied,
 then and later. Both servers need a section [peer] of the other one, and the
 source must allow it (volume replicate --reversible PEER there). Here, the old
 source may attach the volumes as CLIENT, by default the client with the name of
-its section [peer], or peer-NAME (rsconfig peer add). With --reversible PEER, it may take them back later; PEER is
-the name of its section [peer] here.
+its section [peer], or peer-NAME (rsconfig peer add). With --reversible PEER, it
+may take them back later; PEER is the name of its section [peer] here.
 
 As long as these volumes are followers, --cancel gives the hand-over up, and the
 source opens again. If the source is lost, use volume promote.`,
