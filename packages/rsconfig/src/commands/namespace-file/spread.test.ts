@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { unprovenText } from './spread.ts';
 
 function at(server: string, sessionKey: 'old' | 'new' | null) {
-  const place = { namespace: 'osl', server, nodename: 'admin', isConnected: true, trouble: '', listed: [] };
+  const place = { namespace: 'osl', server, nodename: 'admin', isConnected: true, serverid: null, trouble: '', listed: [] };
   const secondKeys = [{ client: 'c2', sessionKey, isNewer: true, isProven: sessionKey === 'new' }];
   return { place, answer: { server, changes: [], extra: [], secondKeys, applied: null } };
 }
