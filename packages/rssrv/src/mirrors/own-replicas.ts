@@ -3,7 +3,7 @@
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { Log } from '@rsio/base/log/log';
-import { isFor, type ServedVolume } from '../storage/io/served-volume.ts';
+import { isFor, type ServedVolume, takeOverRemedy } from '../storage/io/served-volume.ts';
 import { mayFound } from '../pools/asker.ts';
 import { type VoterReplicas, Voters } from './voters.ts';
 
@@ -37,11 +37,9 @@ export function voterReplicas(served: () => readonly ServedVolume[]): VoterRepli
   return {
     has: (mirror) => replicasOf(served(), mirror).length > 0,
     isHidden: (mirror, node) => replicasOf(served(), mirror).some((replica) => !isFor(replica, node)),
-    whyNoTakeOver: (mirror, node) => {
+    whyNoTakeOver: (mirror, node, holder) => {
       const barred = replicasOf(served(), mirror).find(({ takeOver }) => takeOver !== null && !takeOver.includes(node));
-      return barred === undefined
-        ? null
-        : `take-over of volume ${barred.name} in the server's file does not permit client ${node} to take it`;
+      return barred === undefined ? null : `to let client ${node} take it over, ${takeOverRemedy(barred, holder, node)} on this server`;
     },
   };
 }

@@ -374,7 +374,7 @@ test('the file of the server with the replica says who may take the mirror from 
   await voted(voters, found());
   await voted(voters, claims(1));
   await voted(voters, stores(1, 1));
-  bar = 'take-over of volume db does not permit it';
+  bar = 'to let client venus take it over, rsadm volume set db take-over=big-2,venus on this server';
   expect(await voted(voters, claims(2, true), OTHER)).toMatchObject({ voted: VOTED.HELD, sentence: expect.stringContaining(bar) });
   expect(await voted(voters, claims(2, true)), 'its own client needs no right').toMatchObject({ voted: VOTED.DONE });
   await voted(voters, stores(2, 1, true));

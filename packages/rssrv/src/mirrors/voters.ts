@@ -51,7 +51,7 @@ export interface VoterReplicas {
   /** Returns true if this server has a replica of the mirror, but does not offer the replica to the client. */
   isHidden(mirror: string, node: string): boolean;
   /** Returns why the client may not take this server's replica of the mirror from another client; null if the client may. */
-  whyNoTakeOver(mirror: string, node: string): string | null;
+  whyNoTakeOver(mirror: string, node: string, holder: string): string | null;
 }
 
 export interface VotersPorts {
@@ -197,7 +197,7 @@ export class Voters {
    */
   private place({ node }: VotingClient, mirror: string): Entry | string {
     if (!this.ports.mayFound(node))
-      return `This server is no witness, and client ${node} may not create volumes on it: set witness = yes in section [server] of rssrvcfg, or give the client the right manage in [rights]`;
+      return `This server is no witness, and client ${node} may not create volumes on it: set witness = yes in section [server] of rssrvcfg, or rsadm client rights ${node} manage`;
     if (this.entries.size >= VOTER_RECORDS_MAX) return `This server votes for ${VOTER_RECORDS_MAX} mirrors already`;
     let own = 0;
     for (const { record, placedFor } of this.entries.values()) if ((record?.founder ?? placedFor) === node) own++;
@@ -250,9 +250,9 @@ export class Voters {
     // the mirror from another client.
     if (this.ports.replicas.isHidden(record.mirror, term.node))
       return { voted: VOTED.REFUSED, sentence: `This server does not offer its replica to client ${term.node}`, record };
-    const bar = takesOver ? this.ports.replicas.whyNoTakeOver(record.mirror, term.node) : null;
+    const bar = takesOver ? this.ports.replicas.whyNoTakeOver(record.mirror, term.node, record.promise?.node ?? '?') : null;
     const decision = claim(record, term, takesOver && bar === null, dataProcess);
-    return decision.voted === VOTED.HELD && bar !== null ? { ...decision, sentence: `${decision.sentence}. ${bar}` } : decision;
+    return decision.voted === VOTED.HELD && bar !== null ? { ...decision, sentence: `${decision.sentence}: ${bar}` } : decision;
   }
 
   private async change(entry: Entry, decision: Decision): Promise<VoteAnswer> {

@@ -88,10 +88,30 @@ function refuseHeld(state: MembershipState, sets: readonly StoredConfig['config'
       return server !== null && holdOf(state, server) === 'held' ? [server] : [];
     });
     if ((voters.length - holders.length) * 2 > voters.length) continue;
-    end(state, 'E_HELD', `Client ${holders[0]?.record?.promise?.node ?? 'another'} has mirror ${state.seed.name}`);
+    const { name } = state.seed;
+    end(state, 'E_HELD', `${heldBy(state, holders[0])}: detach it there, or rsconfig -a --take-over ${name}`);
     return true;
   }
   return false;
+}
+
+function heldBy({ seed }: MembershipState, server: ServerState | undefined): string {
+  return `Client ${server?.record?.promise?.node ?? 'another'} has mirror ${seed.name}`;
+}
+
+/**
+ * Ends a take-over with E_HELD if it cannot succeed before the holder detaches or an administrator permits it: the servers that refuse it
+ * leave no majority of the voters, or no replica in sync. A server answers a CLAIM that takes over with HELD for this reason only.
+ */
+function refuseTakeOver(state: MembershipState, rules: MembershipRules, config: StoredConfig['config']): void {
+  const refuses = (voter: string): boolean => knownVoter(state, voter)?.isHeld === true;
+  const sets = config.nextVoters === null ? [config.voters] : [config.voters, config.nextVoters];
+  const hasNoMajority = sets.some((voters) => !isMajority(voters, (voter) => !refuses(voter)));
+  const sources = config.members.filter((member) => rules.isSource(config, member));
+  const hasNoSource = sources.length > 0 && sources.every(({ serverid }) => state.servers.get(serverid)?.isHeld === true);
+  if (!hasNoMajority && !hasNoSource) return;
+  const first = [...state.servers.values()].find(({ isHeld }) => isHeld);
+  end(state, 'E_HELD', withRefusals(state, heldBy(state, first)));
 }
 
 /**
@@ -134,8 +154,9 @@ function finishClaim(state: MembershipState, rules: MembershipRules): void {
   const base = rules.chooseBase(state);
   if (base === null || !rules.isQuorum(base.config, claimedVoters(state))) {
     const config = (base ?? found(state))?.config ?? null;
-    if (!state.seed.takesOver && config !== null)
-      refuseHeld(state, config.nextVoters === null ? [config.voters] : [config.voters, config.nextVoters]);
+    if (config === null) return;
+    if (state.seed.takesOver) refuseTakeOver(state, rules, config);
+    else refuseHeld(state, config.nextVoters === null ? [config.voters] : [config.voters, config.nextVoters]);
     return;
   }
   if (!hasSource(state, rules, base.config)) return;

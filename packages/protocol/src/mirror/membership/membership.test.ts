@@ -136,6 +136,14 @@ class Scene {
   }
 }
 
+/** A take-over of a mirror that another client has, and that the given servers refuse. */
+function takesOver(refusing: readonly number[], config: MirrorConfig = CONFIG): { readonly scene: Scene; readonly claims: () => number[] } {
+  const scene = new Scene(true);
+  for (const voter of scene.voters) voter.stored = { term: FORMER, config: { ...config, clean: false } };
+  for (const server of refusing) scene.voters[server]!.mayBeTaken = false;
+  return { scene, claims: () => scene.of('vote').flatMap(({ server, request }) => (request.kind === 'claim' ? [server] : [])) };
+}
+
 describe('attaching', () => {
   test('claims the next term, sends its own configuration, opens the replicas and serves', () => {
     const scene = new Scene().start();
@@ -150,29 +158,48 @@ describe('attaching', () => {
     const scene = new Scene();
     for (const voter of scene.voters) voter.stored = { term: FORMER, config: { ...CONFIG, clean: false } };
     scene.start();
-    expect(scene.of('end')).toEqual([{ kind: 'end', code: 'E_HELD', sentence: 'Client other has mirror db' }]);
+    expect(scene.of('end')).toEqual([
+      { kind: 'end', code: 'E_HELD', sentence: 'Client other has mirror db: detach it there, or rsconfig -a --take-over db' },
+    ]);
     expect(scene.of('vote').every(({ request }) => request.kind === 'record')).toBe(true);
   });
 
   // Regression: the witness promised the term of a client that was not allowed to take over the replicas. Because of this promise, the
   // holder later gave up the mirror.
-  test('a take-over that the replicas refuse claims no witness, and waits before it asks again', () => {
-    const scene = new Scene(true);
-    const [first, second, witness] = scene.voters;
-    for (const voter of scene.voters) voter.stored = { term: FORMER, config: { ...CONFIG, clean: false } };
-    first!.mayBeTaken = false;
-    second!.mayBeTaken = false;
+  test('a take-over that a replica refuses while the other one is away claims no witness, and waits before it asks again', () => {
+    const { scene, claims } = takesOver([0]);
+    const [first, , witness] = scene.voters;
+    scene.down.add(1);
     scene.start();
-    const claims = (): number[] => scene.of('vote').flatMap(({ server, request }) => (request.kind === 'claim' ? [server] : []));
-    expect([claims(), witness?.promise]).toEqual([[0, 1], FORMER]);
-    expect(scene.membership.view.waitsFor).toBe(
-      'Waits for a replica in sync: big-1 or big-2 (big-1: You may not take it over; big-2: You may not take it over)',
-    );
+    expect([claims(), witness?.promise]).toEqual([[0], FORMER]);
+    expect(scene.membership.view.waitsFor).toBe('Waits for a replica in sync: big-1 or big-2 (big-1: You may not take it over)');
     scene.send({ kind: 'retry' });
-    expect([claims(), witness?.promise]).toEqual([[0, 1, 0, 1], FORMER]);
+    expect([claims(), witness?.promise, scene.of('end')]).toEqual([[0, 0], FORMER, []]);
     first!.mayBeTaken = true;
     scene.send({ kind: 'retry' });
     expect([scene.of('serve').length, witness?.promise]).toEqual([1, { ...MINE, number: 5 }]);
+  });
+
+  // Regression: such a take-over was tried again for 48 s, and then ended as a time-out.
+  test('a take-over that all replicas in sync refuse ends at once, with the reasons of their servers', () => {
+    const { scene, claims } = takesOver([0, 1]);
+    scene.start();
+    const sentence = 'Client other has mirror db (big-1: You may not take it over; big-2: You may not take it over)';
+    expect(scene.of('end')).toEqual([{ kind: 'end', code: 'E_HELD', sentence }]);
+    expect([claims(), scene.voters[2]?.promise]).toEqual([[0, 1], FORMER]);
+  });
+
+  test('a take-over that one of two replicas refuses succeeds with the other one and the witness', () => {
+    const { scene } = takesOver([0]);
+    scene.start();
+    expect([scene.of('serve').length, scene.of('end')]).toEqual([1, []]);
+  });
+
+  test('a take-over of a mirror with one replica ends when that replica refuses it', () => {
+    const members = MEMBERS.slice(0, 1);
+    const { scene, claims } = takesOver([0], { ...CONFIG, members, inSync: members.map(({ identity }) => identity) });
+    scene.start();
+    expect([claims(), scene.of('end')[0]?.code]).toEqual([[0], 'E_HELD']);
   });
 
   test('claims a voter that was away when the other client detached', () => {

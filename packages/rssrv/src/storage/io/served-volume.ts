@@ -87,6 +87,16 @@ export interface ServedVolume {
   readonly snapshotOf?: string;
 }
 
+/**
+ * Says how an administrator lets `node` take the volume over. The holder stays in the list, so that it may take the volume back. A volume of
+ * a pool has no section in rssrvcfg.
+ */
+export function takeOverRemedy({ name, pool }: Pick<ServedVolume, 'name' | 'pool'>, holder: string, node: string): string {
+  return pool === undefined
+    ? `add ${node} to take-over in [volume ${name}] of rssrvcfg, then rsadm reload`
+    : `rsadm volume set ${name} take-over=${holder},${node}`;
+}
+
 /** Returns true if the volume is offered to the given node. */
 export function isFor({ clients }: Pick<ServedVolume, 'clients'>, node: string): boolean {
   return clients === null || clients.includes(node);

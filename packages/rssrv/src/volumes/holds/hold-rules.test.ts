@@ -93,10 +93,29 @@ describe('an OPEN', () => {
     for (const take of [TAKE.OVER, TAKE.FORCE]) {
       const outcome = scene.open(MARS, { take }, volume);
       if (may) expect(outcome).toBe('id.2');
-      else expect(outcome).toMatchObject({ status: STATUS.HELD, sentence: expect.stringContaining('for take-over in') as string });
+      else
+        expect(outcome).toMatchObject({
+          status: STATUS.HELD,
+          sentence: expect.stringContaining('add mars to take-over in [volume oracle]') as string,
+        });
     }
     expect(scene.holders).toBe(may ? 'mars' : 'big-2');
     expect(scene.open(scene.holders === 'mars' ? MARS : BIG2, { take: TAKE.OVER }, volume), 'one of its own').toBeTypeOf('string');
+  });
+
+  test('of a volume of a pool names the orders that permit a take-over, because rssrvcfg has no section of the volume', () => {
+    const scene = new Scene();
+    const volume = { ...ORACLE, takeOver: ['big-2'], takeOverForce: false, pool: { ids: ['fast'], isThick: false } };
+    scene.open(BIG2, {}, volume);
+    expect(scene.open(MARS, { take: TAKE.OVER }, volume)).toMatchObject({
+      sentence: expect.stringMatching(
+        /: detach it there, or an administrator lets client mars take it over: rsadm volume set oracle take-over=big-2,mars$/,
+      ) as string,
+    });
+    scene.life = LATER_LIFE;
+    expect(scene.open(MARS, { take: TAKE.FORCE }, { ...volume, takeOver: null })).toMatchObject({
+      sentence: expect.stringContaining(': rsadm volume set oracle take-over-force=yes, then rsconfig') as string,
+    });
   });
 
   test('that resumes never takes over, whatever else it requests', () => {
@@ -233,7 +252,7 @@ describe('while the holder may have to rewrite what the storage has lost (H3)', 
     expect(scene.open(MARS, { take: TAKE.FORCE }, { ...ORACLE, takeOverForce: false })).toMatchObject({
       status: STATUS.HELD,
       sentence: expect.stringMatching(
-        /set take-over-force = yes in the server's file, then rsconfig -a --take-over --force oracle$/,
+        /set take-over-force = yes in \[volume oracle\] of rssrvcfg, then rsconfig -a --take-over --force oracle$/,
       ) as string,
     });
     expect(scene.open(BIG2, { resume: 'id.1' })).toBe('id.1');
@@ -249,7 +268,7 @@ describe('while the holder may have to rewrite what the storage has lost (H3)', 
     scene.role = role;
     expect(scene.open(MARS, { take: TAKE.FORCE }, { ...ORACLE, takeOverForce: false }), 'the volume must permit it too').toMatchObject({
       status: STATUS.HELD,
-      sentence: expect.stringMatching(/set take-over-force = yes in the server's file, then /) as string,
+      sentence: expect.stringMatching(/set take-over-force = yes in \[volume oracle\] of rssrvcfg, then /) as string,
     });
     const outcome = scene.open(MARS, { take: TAKE.FORCE });
     if (may) expect(outcome).toBe('id.2');
@@ -257,9 +276,7 @@ describe('while the holder may have to rewrite what the storage has lost (H3)', 
       expect(outcome).toMatchObject({
         status: STATUS.HELD,
         sentence: expect.stringMatching(
-          new RegExp(
-            `: give mars the right admin in \\[rights\\] of rssrvcfg \\(its right is ${role}\\), then rsconfig -a --take-over --force oracle$`,
-          ),
+          new RegExp(`: rsadm client rights mars admin \\(its right is ${role}\\), then rsconfig -a --take-over --force oracle$`),
         ) as string,
       });
     expect(scene.holders).toBe(may ? 'mars' : 'big-2');

@@ -11,12 +11,12 @@ import type { Term } from '@rsio/protocol/wire/mirror-messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { ClientIdentity } from './grants.ts';
 import { type LastTerm, withLife, withWriter } from './last-terms.ts';
-import type { ServedVolume } from '../../storage/io/served-volume.ts';
+import { type ServedVolume, takeOverRemedy } from '../../storage/io/served-volume.ts';
 
 /** An instance of a node that requests a volume, and the address of the instance. */
 export type Claimant = Pick<ClientIdentity, 'node' | 'instance' | 'machine' | 'process' | 'address'>;
 
-export type HeldVolumeFacts = Pick<ServedVolume, 'id' | 'name' | 'readonly' | 'shared' | 'takeOver' | 'takeOverForce' | 'replica'>;
+export type HeldVolumeFacts = Pick<ServedVolume, 'id' | 'name' | 'readonly' | 'shared' | 'takeOver' | 'takeOverForce' | 'replica' | 'pool'>;
 
 export interface Hold {
   readonly node: string;
@@ -147,7 +147,7 @@ export function decideOpen(
   const inTheWay = volume.shared ? [] : onlyReads ? others.filter((hold) => !hold.readonly) : others;
   const mayTake = volume.takeOver === null || volume.takeOver.includes(client.node);
   const take = isResuming || !mayTake ? TAKE.NO : request.take;
-  if (inTheWay.length > 0 && take === TAKE.NO) return held(volume, inTheWay, others, mayTake);
+  if (inTheWay.length > 0 && take === TAKE.NO) return held(volume, inTheWay, others, mayTake ? null : client.node);
   const unsettled = inTheWay.find((hold) => isUnsettled(hold, incarnation));
   const mayForce = volume.takeOverForce && (role === null || role === 'admin');
   if (unsettled !== undefined && !(take === TAKE.FORCE && mayForce)) return notSettled(volume, unsettled, others, client, role);
@@ -321,25 +321,31 @@ export function isOf(hold: Who, client: Who): boolean {
   return isSameStart && (hold.process === null || hold.process === client.process);
 }
 
-function held({ name }: HeldVolumeFacts, inTheWay: readonly Hold[], others: readonly Hold[], mayTake: boolean): Refusal {
-  const other = mayTake
-    ? `or rsconfig -a --take-over ${name}`
-    : "for take-over in the server's file does not permit this client to take it";
-  const sentence = `${heldBy(name, inTheWay[0])}: detach it there, ${other}`;
+/** `barred`: the client that asks, if it may not take the volume over; else null. */
+function held(volume: HeldVolumeFacts, inTheWay: readonly Hold[], others: readonly Hold[], barred: string | null): Refusal {
+  const { name } = volume;
+  const [holder] = inTheWay;
+  const other =
+    barred === null
+      ? `or rsconfig -a --take-over ${name}`
+      : `or an administrator lets client ${barred} take it over: ${takeOverRemedy(volume, holder?.node ?? '?', barred)}`;
+  const sentence = `${heldBy(name, holder)}: detach it there, ${other}`;
   return { kind: 'refused', status: STATUS.HELD, sentence, holders: holdersOf(others) };
 }
 
 /** Returns the refusal (H3) if a holder has not yet recovered its writes. The text lists all steps that a forced OPEN needs. */
 function notSettled(
-  { name, takeOverForce }: HeldVolumeFacts,
+  { name, takeOverForce, pool }: HeldVolumeFacts,
   hold: Hold,
   others: readonly Hold[],
   { node }: Claimant,
   role: ClientRole | null,
 ): Refusal {
+  const forceRemedy =
+    pool === undefined ? `set take-over-force = yes in [volume ${name}] of rssrvcfg` : `rsadm volume set ${name} take-over-force=yes`;
   const steps = [
-    ...(takeOverForce ? [] : ["set take-over-force = yes in the server's file"]),
-    ...(role === null || role === 'admin' ? [] : [`give ${node} the right admin in [rights] of rssrvcfg (its right is ${role})`]),
+    ...(takeOverForce ? [] : [forceRemedy]),
+    ...(role === null || role === 'admin' ? [] : [`rsadm client rights ${node} admin (its right is ${role})`]),
   ];
   const sentence =
     `${heldBy(name, hold)}, and ${hold.node} has not yet recovered the writes that the server's storage may have lost: ` +

@@ -126,7 +126,7 @@ test('a forced take-over is decided with the right that the node has when its tu
   expect(await opens.grant(session(MARS), force)).toMatchObject({
     granted: false,
     status: STATUS.HELD,
-    sentence: expect.stringContaining('give mars the right admin') as string,
+    sentence: expect.stringContaining('rsadm client rights mars admin') as string,
   });
   expect(await afterRestart()).toEqual(['big-2']);
   roles['mars'] = 'admin';
