@@ -93,7 +93,7 @@ describe('rights', () => {
     expect([attached.code, attached.stderr]).toEqual([
       1,
       expect.stringContaining(
-        'Client big-2 may not open volume oracle: its right is view, and use is needed; change its line in [rights] of rssrvcfg',
+        'Client big-2 may not open volume oracle: its right is view, and use is needed; rsadm client rights big-2 use gives it',
       ),
     ]);
     const refused = await client.rsconfig('volume', 'grow', 'hers', '32m');
@@ -111,7 +111,7 @@ describe('rights', () => {
     const beyond = await client.rsconfig('volume', 'create', 'b', '--size', '64m');
     expect(beyond.code).toBe(1);
     expect(beyond.stderr).toContain(
-      'Client big-2 asks for 64m and has 64m of its limit 100m: remove a snapshot, or remove a volume and delete it for good (volume purge NAME), or raise limit=',
+      'Client big-2 asks for 64m and has 64m of its limit 100m: remove a snapshot, or remove a volume and delete it for good (volume purge NAME), or raise its limit=',
     );
     expect((await client.rsconfig('volume', 'grow', 'a', '101m')).stderr).toContain(
       'Client big-2 asks for 37m and has 64m of its limit 100m',

@@ -94,7 +94,7 @@ describe.each(ORDERS)('%s', (order) => {
       const verb = order === 'release' ? 'release holds of' : order;
       await expect(give(clientWith(role), order, 'venus')).rejects.toMatchObject({
         code: 'E_RIGHTS',
-        message: `Client ops may not ${verb} clients: its right is ${role}, and admin is needed; change its line in [rights] of rssrvcfg`,
+        message: `Client ops may not ${verb} clients: its right is ${role}, and admin is needed; rsadm client rights ops admin gives it`,
       });
       expect([done, lines, fences.names]).toEqual([[], [], []]);
     },

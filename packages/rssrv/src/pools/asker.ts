@@ -108,7 +108,7 @@ export class Asker {
 
   lacks(needed: RemoteRight, what: string): RsError {
     const remedy =
-      this.node === null ? 'run as root or as the user of rssrv, or as a member of admin-group' : 'change its line in [rights] of rssrvcfg';
+      this.node === null ? 'run as root or as the user of rssrv, or as a member of admin-group' : rightsRemedy(this.node, needed);
     const text = `${this.text} may not ${what}: its right is ${this.role}, and ${needed} is needed; ${remedy}`;
     return new RsError('E_RIGHTS', text, { node: this.node, role: this.role, needed });
   }
@@ -123,7 +123,7 @@ export class Asker {
     if (this.mayUsePool(pool)) return;
     throw new RsError(
       'E_RIGHTS',
-      `${this.text} may not change pool ${pool}: its pools are ${(this.rights.pools ?? []).join(', ')}; change its line in [rights] of rssrvcfg`,
+      `${this.text} may not change pool ${pool}: its pools are ${(this.rights.pools ?? []).join(', ')}; ${rightsRemedy(this.node ?? '', `manage pool=${[...(this.rights.pools ?? []), pool].join(',')}`)}`,
       { node: this.node, pool },
     );
   }
@@ -152,7 +152,7 @@ export class Asker {
     throw new RsError(
       'E_RIGHTS',
       `${this.text} asks for ${printRoundedSize(moreBytes)} and has ${printRoundedSize(hasBytes)} of its limit ${printRoundedSize(limitBytes)}: ` +
-        'remove a snapshot, or remove a volume and delete it for good (volume purge NAME), or raise limit= in its line in [rights] of rssrvcfg',
+        'remove a snapshot, or remove a volume and delete it for good (volume purge NAME), or raise its limit= with rsadm client rights',
       { node: this.node, askedBytes: moreBytes, hasBytes, limitBytes },
     );
   }
@@ -219,6 +219,11 @@ export function localAsker(role: LocalRole): Asker {
   return role === 'operator' ? OPERATOR_ASKER : LOCAL_ASKER;
 }
 
+/** Names the order by which an administrator gives a client a right, such as `manage`. */
+export function rightsRemedy(node: string, right: string): string {
+  return `rsadm client rights ${node} ${right} gives it`;
+}
+
 /** Returns the rights of a client. A client without a line in [rights] has the role `use`. */
 export function rightsOf(node: string, rights: readonly ClientRights[]): AskerRights {
   return rights.find(({ name }) => name === node) ?? { role: roleIn(rights, node), pools: null, limitBytes: null };
@@ -266,7 +271,9 @@ export function whyNoPlace(node: string, volume: Owned, pools: readonly string[]
   const asker = clientAsker(node, config);
   const barred = pools.find((pool) => !asker.mayUsePool(pool));
   const where = pools.length === 0 ? '' : ` for pool ${barred ?? pools[0] ?? ''}`;
-  if (!asker.has('manage') || barred !== undefined)
-    return `Client ${node} may not make volume ${volume.name} a replica: it needs the right manage${where}, in its line in [rights] of rssrvcfg`;
+  if (!asker.has('manage') || barred !== undefined) {
+    const right = barred === undefined ? 'manage' : `manage pool=${[...(asker.rights.pools ?? []), barred].join(',')}`;
+    return `Client ${node} may not make volume ${volume.name} a replica: it needs the right manage${where}; ${rightsRemedy(node, right)}`;
+  }
   return asker.owns(volume) ? null : asker.notMine(volume, 'make replicas of mirrors').message;
 }

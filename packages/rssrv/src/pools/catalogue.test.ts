@@ -234,7 +234,7 @@ describe('rights', () => {
 
   test('a client with `use` may create no volumes, and is told which right it lacks', () => {
     expect(refusal(() => create(where, {}, USER))).toBe(
-      'E_RIGHTS: Client venus may not create volumes: its right is use, and manage is needed; change its line in [rights] of rssrvcfg',
+      'E_RIGHTS: Client venus may not create volumes: its right is use, and manage is needed; rsadm client rights venus manage gives it',
     );
   });
 
@@ -242,7 +242,7 @@ describe('rights', () => {
     const change = (asker: Asker, name: string) => refusal(() => findToChange(where, { name, universe: 0 }, asker, 'change volumes'));
     expect(change(MANAGER, 'mine')).toBe('permitted');
     expect(change(MANAGER, 'far')).toBe(
-      'E_RIGHTS: Client big-2 may not change pool slow: its pools are fast; change its line in [rights] of rssrvcfg',
+      'E_RIGHTS: Client big-2 may not change pool slow: its pools are fast; rsadm client rights big-2 manage pool=fast,slow gives it',
     );
     expect(change(MANAGER, 'hers')).toBe('E_UNKNOWN_VOLUME: No volume hers on this server: volume list shows them');
     expect(change(ADMIN, 'hers')).toBe('permitted');
@@ -276,7 +276,7 @@ describe('rights', () => {
   test('`manage` beyond its limit is refused with the numbers; `admin` has no limit', () => {
     expect(refusal(() => create(where, { sizeBytes: 2 * GIB, clients: ['big-2'] }, MANAGER))).toBe('permitted');
     expect(refusal(() => create(where, { sizeBytes: 3 * GIB, clients: ['big-2'] }, MANAGER))).toBe(
-      'E_RIGHTS: Client big-2 asks for 3g and has 3g of its limit 5g: remove a snapshot, or remove a volume and delete it for good (volume purge NAME), or raise limit= in its line in [rights] of rssrvcfg',
+      'E_RIGHTS: Client big-2 asks for 3g and has 3g of its limit 5g: remove a snapshot, or remove a volume and delete it for good (volume purge NAME), or raise its limit= with rsadm client rights',
     );
     expect(refusal(() => decideGrow(where, found('mine'), 6 * GIB, MANAGER, null, null))).toMatch(
       /^E_RIGHTS: Client big-2 asks for 3g and has 3g of its limit 5g/,

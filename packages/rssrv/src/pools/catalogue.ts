@@ -439,7 +439,10 @@ export function checkCount({ pools }: Catalogue, { node }: Asker): void {
 export function choosePool(catalogue: Catalogue, sizeBytes: number, thick: boolean, asker: Asker): PoolState {
   const mine = catalogue.pools.filter(({ name }) => asker.mayUsePool(name));
   if (mine.length === 0) {
-    const why = catalogue.pools.length === 0 ? 'rsadm pool add NAME PATH makes one' : 'its line in [rights] of rssrvcfg names other pools';
+    const why =
+      catalogue.pools.length === 0
+        ? 'rsadm pool add NAME PATH makes one'
+        : 'its right names other pools, which rsadm client rights changes';
     throw new RsError('E_UNKNOWN_POOL', `The server has no pool for this volume: ${why}`);
   }
   const usable = mine.filter(({ trouble }) => trouble === null);

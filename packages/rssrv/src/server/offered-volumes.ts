@@ -10,6 +10,7 @@ import type { ServerIdentity } from '@rsio/protocol/auth/handshake-server';
 import { FEATURE, PROTOCOL_VERSIONS } from '@rsio/protocol/wire/features';
 import type { ListAnswer, OpenRequest, ServerInterface, VolumeEntry } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
+import { rightsRemedy } from '../pools/asker.ts';
 import { isFor, type ServedVolume } from '../storage/io/served-volume.ts';
 import { clientText } from '../pools/requests/client-text.ts';
 import type { Grant } from '../volumes/holds/grants.ts';
@@ -96,7 +97,7 @@ export function notOffered(
 
 /** Returns the refusal of each OPEN of a client whose right shows volumes and opens none. */
 export function onlyViews(node: string, { name }: OpenRequest): Grant {
-  const sentence = `Client ${node} may not open volume ${name}: its right is view, and use is needed; change its line in [rights] of rssrvcfg`;
+  const sentence = `Client ${node} may not open volume ${name}: its right is view, and use is needed; ${rightsRemedy(node, 'use')}`;
   return { granted: false, status: STATUS.NO_RIGHTS, sentence, holders: [] };
 }
 

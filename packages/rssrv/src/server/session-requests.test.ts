@@ -54,7 +54,7 @@ test('a client with the right view sees all volumes, opens no volume and no snap
       expect(await ask({ what: 'grant', request: { name, universe: 0, take: 2, resume } })).toEqual({
         granted: false,
         status: STATUS.NO_RIGHTS,
-        sentence: `Client bergen may not open volume ${name}: its right is view, and use is needed; change its line in [rights] of rssrvcfg`,
+        sentence: `Client bergen may not open volume ${name}: its right is view, and use is needed; rsadm client rights bergen use gives it`,
         holders: [],
       });
   expect(opened).toEqual([]);

@@ -261,6 +261,6 @@ function sentenceFor(role: ClientRole): string | null {
     case 'moments':
       return `This client has the right ${role}, and reads only moments of replications to it`;
     case 'nothing':
-      return `This client has the right ${role}, and changes nothing: it needs the right use, in its line in [rights] of rssrvcfg`;
+      return `This client has the right ${role}, and changes nothing: it needs the right use (rsadm client rights)`;
   }
 }

@@ -145,7 +145,7 @@ test.each(METHODS)('%s: each right', async (method) => {
 
 test('the refusal names what the client wanted, its right, and the right that it needs', async () => {
   expect(await new RemoteScene().error('volume-create')).toBe(
-    'E_RIGHTS: Client big-2 may not create volumes: its right is use, and manage is needed; change its line in [rights] of rssrvcfg',
+    'E_RIGHTS: Client big-2 may not create volumes: its right is use, and manage is needed; rsadm client rights big-2 manage gives it',
   );
 });
 
