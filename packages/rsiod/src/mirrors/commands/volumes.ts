@@ -58,7 +58,7 @@ export async function makeVolume(wanted: ReplicaVolume, server: MirrorServer, ma
     // A server with tenants gives a volume for which no clients are named to this client alone.
     if (like !== null && Array.isArray(volume?.clients)) {
       const { volume: other } = (await like.server.callAdmin('volume-show', like.volume, REPLICA_VOLUME_MS)) as Shown;
-      const access = { name, universe, settings: accessOf(other, like.server.name), request: `${request}.access` };
+      const access = { name, universe, settings: accessOf(other, like), request: `${request}.access` };
       await server.callAdmin('volume-set', access, REPLICA_VOLUME_MS);
     }
     if (volume?.state === 'unavailable') throw new RsError('E_VOLUME', `the volume is not served: ${volume.reason ?? 'see the log'}`);
@@ -71,12 +71,12 @@ export async function makeVolume(wanted: ReplicaVolume, server: MirrorServer, ma
 }
 
 /** Returns the settings that give a volume the clients of another one. Throws E_RIGHTS if this client does not see all of them. */
-function accessOf({ clients, takeOver, owner, managers = [], path, isOwn }: Shown['volume'], server: string): string[] {
+function accessOf({ clients, takeOver, owner, managers = [], path, isOwn }: Shown['volume'], { server, volume }: Replica): string[] {
   // The server hides the names of others in the lists of a volume that is not this client's. Then this client could lock them out.
   if (isOwn !== true && path === null && (clients !== null || takeOver !== null))
     throw new RsError(
       'E_RIGHTS',
-      `The replica on server ${server} belongs to others, and this client does not know all its clients: its owner, one of its managers or an administrator makes the new replica`,
+      `The replica on server ${server.name} belongs to others, and this client does not know all its clients: with managers=A,B that names this client, too, its owner or a client with the right admin (rsconfig volume set ${volume.name}), or rsadm volume set ${volume.name} on each of its servers, permits it`,
     );
   const also = managers === null || owner === null ? managers : [...new Set([...managers, owner])];
   const names = (list: readonly string[] | null, all: string): string => (list === null ? all : list.length === 0 ? 'no' : list.join(','));
