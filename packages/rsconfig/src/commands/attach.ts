@@ -5,6 +5,7 @@
 import { type AttachOutcome, CONTROL_METHODS } from '@rsio/api/rsiod/methods';
 import { JSON_OPTION, printJson, WAIT_OPTION } from '@rsio/common/cli/command';
 import { type CommandContext, defineCommand, usageError } from '../cli/context.ts';
+import { MountRecords } from '../mounts/mount-records.ts';
 import { formatOutcome } from '../output/format.ts';
 import { reportLosses } from './forced-losses.ts';
 import { attachWaiting, unreachableMessage, detachWaiting, unreachableServers, withProgress } from './volume-waiting.ts';
@@ -95,9 +96,21 @@ attached, the command says so; this is not an error.`,
     );
     if (json) printJson(context, { outcomes });
     if (outcomes.length === 0) context.note('No volume is attached: see rsconfig -l');
-    return printOutcomes(context, outcomes, json ? null : 'detached');
+    return printOutcomes(context, await withMountsNamed(context, outcomes), json ? null : 'detached');
   },
 });
+
+/** What `rsconfig mount` has mounted is in use by its image server, which ends with the mount. The refusal therefore names the mount. */
+async function withMountsNamed(context: CommandContext, outcomes: readonly AttachOutcome[]): Promise<readonly AttachOutcome[]> {
+  if (outcomes.every(({ error }) => error?.code !== 'E_IN_USE')) return outcomes;
+  const records = await new MountRecords(context.paths.mountsFile).load().catch(() => []);
+  return outcomes.map((outcome) => {
+    const mounted = outcome.error?.code === 'E_IN_USE' ? records.find(({ source }) => source === outcome.volume) : undefined;
+    if (mounted === undefined) return outcome;
+    const { directory } = mounted;
+    return { ...outcome, error: { code: 'E_IN_USE', message: `It is mounted at ${directory}: rsconfig umount ${directory} detaches it` } };
+  });
+}
 
 const NOT_FOUND: readonly string[] = ['E_UNKNOWN_VOLUME', 'E_NO_PATH'];
 

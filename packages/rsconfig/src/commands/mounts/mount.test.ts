@@ -5,6 +5,7 @@ import { mkdirSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 import type { AttachOutcome } from '@rsio/api/rsiod/methods';
 import { expect, it } from 'vitest';
+import { MountRecords } from '../../mounts/mount-records.ts';
 import { root, run, serveControl, useRsconfig } from '../../testing/rsconfig-run.ts';
 import { attachment } from '../../testing/views.ts';
 
@@ -71,4 +72,17 @@ it('detaches nothing if nothing was attached', async () => {
   const { err, asked } = await failedMount({ done: false, error: { code: 'E_IN_USE', message: 'It is attached read-write' } });
   expect(err).toContain(`${LABEL} is attached read-write`);
   expect(asked).toHaveLength(1);
+});
+
+it('a detach of what is mounted names the mount, and other refusals stay', async () => {
+  const records = new MountRecords(path.join(root, 'run/rsio/rsiod/mounts.json'));
+  const error = { code: 'E_IN_USE', message: 'It is in use by process 27224 (qemu-nbd): end that first, or use --force' } as const;
+  const outcome = { done: false, already: false, device: null, error };
+  await serveControl({ detach: async ({ names }) => ({ outcomes: names.map((volume) => ({ ...outcome, volume })) }) });
+  const unmade = { volumeId: 's1', folder: null, server: null, device: null, backingFile: null, partition: null };
+  await records.put({ directory: '/mnt/tue', source: LABEL, type: 'ext4', journal: 'clean', ...unmade });
+  expect((await run(['-d', LABEL, 'osl:log@0'])).err).toBe(
+    `rsconfig: ${LABEL}: It is mounted at /mnt/tue: rsconfig umount /mnt/tue detaches it [E_IN_USE]\n` +
+      `rsconfig: osl:log@0: ${error.message} [E_IN_USE]\n`,
+  );
 });
