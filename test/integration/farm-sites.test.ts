@@ -109,7 +109,7 @@ it('replications go on at the next owner of a shared pool, as the source and as 
     await goesOn(index + 2, next);
     owner = next;
   }
-  expect(await owner.rsadmWell('volume', 'promote', 'log')).toMatch(/^log@0 promoted, with the content of/);
+  expect(await owner.rsadmWell('volume', 'promote', 'log', '--yes')).toMatch(/^log@0 promoted, with the content of/);
   expect(
     readFileSync(path.join(await folderOf(owner, farm.mountOf(owner, 'fast'), 'log'), 'data'))
       .subarray(0, DATA_BYTES)

@@ -108,7 +108,7 @@ it('a mirror is replicated by the moments that its client makes, also when one o
 
   await client.rsconfigWell('volume', 'replicate', 'db', '--end');
   const last = (await snapshotsOf(target)).at(-1)!;
-  expect(await target.rsadmWell('volume', 'promote', 'db')).toContain('promoted');
+  expect(await target.rsadmWell('volume', 'promote', 'db', '--yes')).toContain('promoted');
   const { volume } = await callServer(target.rssrvPaths.controlSocket, 'volume-show', { name: 'db', universe: 0 });
   expect(readFileSync(volume.path!).equals(last.content)).toBe(true);
 });

@@ -199,7 +199,11 @@ it('followers have only moments of their source, through every kill, and are pro
   // A follower cannot be changed or opened.
   const grown = await target.rsadm('volume', 'grow', 'db', '64m');
   expect([grown.code, grown.stderr]).toEqual([2, expect.stringContaining('rsadm volume promote db')]);
-  expect((await target.rsadm('volume', 'promote', 'db')).stderr).toContain('name all of them');
+  expect((await target.rsadm('volume', 'promote', 'db', '--yes')).stderr).toContain('name all of them');
+
+  // While the source is connected, a promotion would split the replication, and needs consent.
+  const split = await target.rsadm('volume', 'promote', ...NAMES);
+  expect([split.code, split.stderr]).toEqual([2, expect.stringContaining('rsadm volume reverse db log makes')]);
 
   const drill = await target.rsadmWell('volume', 'promote', ...NAMES, '--drill');
   expect(drill).toMatch(/^db-drill@0, log-drill@0 made for a drill, with the content of/);

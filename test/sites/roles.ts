@@ -355,7 +355,7 @@ const ROLE_EVENTS: readonly RoleEvent[] = [
     name: 'promote beside the source',
     isLossless: false,
     run: async (rounds, { source, follower }) => {
-      await rounds.orderIn(follower, 'promote');
+      await rounds.orderIn(follower, 'promote', '--yes');
       // Whoever still uses the source writes on.
       if (rounds.random.chance(0.7)) await rounds.write(source);
       if (rounds.random.chance(0.7)) await rounds.write(follower);

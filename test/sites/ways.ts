@@ -161,7 +161,7 @@ export class Ways {
       this.problems.push(`The state ${state} does not name volume ${verb} ${names.join(' ')}: ${text}`);
     // A state whose followers have no moment in common names a snapshot.
     const from = verb === 'promote' ? (/volume promote [^-]*(--from) (\S+)/.exec(text)?.slice(1) ?? []) : [];
-    const yes = verb === 'demote' ? ['--yes'] : [];
+    const yes = verb === 'demote' || verb === 'promote' ? ['--yes'] : [];
     await this.ordered(side, async () => ['volume', verb, ...(await this.sites.names(side)), ...options, ...from, ...yes]);
     return true;
   }

@@ -349,7 +349,7 @@ describe('each command sends its request and prints the answer', () => {
     [['volume', 'replicate', 'oracle', '--end'], 'volume-replicate-end'],
     [['volume', 'replications'], 'replication-list'],
     [['volume', 'seed', 'oracle', '--from', 'carried'], 'volume-seed'],
-    [['volume', 'promote', 'oracle'], 'volume-promote'],
+    [['volume', 'promote', 'oracle', '--yes'], 'volume-promote'],
     [['volume', 'reverse', 'oracle'], 'volume-reverse'],
     [['volume', 'demote', 'oracle', '--for', 'big-8', '--yes'], 'volume-demote'],
     [['volume', 'move', 'oracle', '--pool', 'slow', '--background'], 'volume-move'],

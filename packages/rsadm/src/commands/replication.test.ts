@@ -2,6 +2,7 @@
 // The rules are tested in packages/rssrv/src/replication.
 
 import { DAEMON_ANSWER, replication as view, volume } from '@rsio/api/testing/server-views';
+import type { ReplicationView } from '@rsio/api/views/views';
 import { describe, expect, test } from 'vitest';
 import { useAdmScene } from '../testing/adm-scene.ts';
 
@@ -152,4 +153,41 @@ test('a demotion says which volumes follow, and what keeps their content', async
   const { out } = await scene.run(['volume', 'demote', 'db', '--for', 'big-8', '--yes']);
   expect(out).toBe(`db@0 follows ${kept}`);
   expect((await scene.run(['volume', 'demote', 'db', 'log', '--for', 'big-8', '--yes'])).out).toBe(`db@0, log@0 follow ${kept}`);
+});
+
+describe('a promotion', () => {
+  const order = ['volume', 'promote', 'db', 'log@1'];
+  const serve = (given: Partial<ReplicationView>): Promise<void> =>
+    scene.serve({ 'replication-list': () => ({ replications: [view({ direction: 'in', peer: 'oslo', volumes, ...given })] }) });
+  const isGiven = (): boolean => scene.asked.some(([method]) => method === 'volume-promote');
+
+  test.each(['waiting', 'copying'] as const)('of a replication that is %s asks, and names the order that loses nothing', async (state) => {
+    await serve({ state });
+    const refused = await scene.run(order);
+    expect([refused.code, refused.err]).toEqual([
+      2,
+      expect.stringMatching(/oslo.* is connected: rsadm volume reverse db log@1 makes .*--yes/),
+    ]);
+    let question = '';
+    const answer = (text: string) => (asked: string) => {
+      question = asked;
+      return Promise.resolve(text);
+    };
+    expect(await scene.run(order, answer('n'))).toEqual({ code: 1, out: '', err: 'rsadm: Nothing was changed\n' });
+    expect(question).toMatch(/^Server oslo, which has the source of db@0, log@1, is connected\..*Promote all the same\? \[y\/N\] $/);
+    expect(isGiven()).toBe(false);
+    expect((await scene.run(order, answer('y'))).code).toBe(0);
+    expect(isGiven()).toBe(true);
+  });
+
+  test.each<[string, readonly string[], Partial<ReplicationView>]>([
+    ['without its source', order, { state: 'absent' }],
+    ['after the end of the replication', order, { state: 'ended' }],
+    ['of other followers', order, { volumes: [{ name: 'db', universe: 1 }] }],
+    ['with --yes', [...order, '--yes'], {}],
+  ])('%s does not ask', async (_what, words, given) => {
+    await serve({ state: 'waiting', ...given });
+    expect((await scene.run(words)).code).toBe(0);
+    expect(isGiven()).toBe(true);
+  });
 });

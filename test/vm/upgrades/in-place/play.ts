@@ -297,7 +297,7 @@ export class InPlace {
     const stoppedMs = Date.now();
     await waitFor(async () => ((await momentOf(site)) ?? 0) > stoppedMs, WAIT_MS, 'The follower has the last writes');
     await site.adm(0, 'volume', 'replicate', JUDGED, '--end');
-    await site.adm(1, 'volume', 'promote', JUDGED);
+    await site.adm(1, 'volume', 'promote', JUDGED, '--yes');
     await site.order('-d', JUDGED, MIRROR);
     const [source, follower] = [await dataOf(site, 0, JUDGED), await dataOf(site, 1, JUDGED)];
     this.check('source and promoted follower have the same bytes', whole.equals(source) && whole.equals(follower) ? [] : ['they differ']);
