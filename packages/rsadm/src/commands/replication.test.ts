@@ -3,6 +3,8 @@
 
 import { DAEMON_ANSWER, replication as view, volume } from '@rsio/api/testing/server-views';
 import type { ReplicationView } from '@rsio/api/views/views';
+import { SOURCE_LOOK_EVERY_MS, SOURCE_LOOK_MS } from '@rsio/api/manage/volumes/limits';
+import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { describe, expect, test } from 'vitest';
 import { useAdmScene } from '../testing/adm-scene.ts';
 
@@ -163,7 +165,15 @@ describe('a promotion', () => {
 
   test.each(['waiting', 'copying'] as const)('of a replication that is %s asks, and names the order that loses nothing', async (state) => {
     await serve({ state });
-    const refused = await scene.run(order);
+    const clock = new FakeClock();
+    const running = scene.run(order, null, clock);
+    await expect
+      .poll(() => {
+        clock.advance(SOURCE_LOOK_MS);
+        return Promise.race([running, null]);
+      })
+      .not.toBeNull();
+    const refused = await running;
     expect([refused.code, refused.err]).toEqual([
       2,
       expect.stringMatching(/oslo.* is connected: rsadm volume reverse db log@1 makes .*--yes/),
@@ -177,6 +187,20 @@ describe('a promotion', () => {
     expect(question).toMatch(/^Server oslo, which has the source of db@0, log@1, is connected\..*Promote all the same\? \[y\/N\] $/);
     expect(isGiven()).toBe(false);
     expect((await scene.run(order, answer('y'))).code).toBe(0);
+    expect(isGiven()).toBe(true);
+  });
+
+  test('right after the source has failed waits until that is known, and needs no --yes', async () => {
+    let looks = 0;
+    const at = (): ReplicationView => view({ direction: 'in', peer: 'oslo', volumes, state: ++looks < 3 ? 'waiting' : 'absent' });
+    await scene.serve({ 'replication-list': () => ({ replications: [at()] }) });
+    const clock = new FakeClock();
+    const running = scene.run(order, null, clock);
+    for (const look of [1, 2]) {
+      await expect.poll(() => [looks, clock.timersPending]).toEqual([look, 1]);
+      clock.advance(SOURCE_LOOK_EVERY_MS);
+    }
+    expect((await running).code).toBe(0);
     expect(isGiven()).toBe(true);
   });
 

@@ -8,6 +8,8 @@ import { escapeControls } from '@rsio/base/lib/printable';
 import { nameInUniverse } from '@rsio/base/lib/volume-name';
 import { list, number, object, orNull } from '@rsio/base/lib/shape';
 import { momentAge, pastTime } from '../../views/server-tables.ts';
+import { sleep } from '@rsio/base/lib/waiting';
+import { SOURCE_LOOK_EVERY_MS, SOURCE_LOOK_MS } from './limits.ts';
 import { sameServer, type VolumeDoor, type VolumeProgram, type VolumeTarget } from './door.ts';
 
 const DRILL_SUFFIX = '-drill';
@@ -79,31 +81,42 @@ volume remove.`,
   });
 }
 
+type Volumes = readonly VolumeTarget['volume'][];
+
 /** States in which the source is connected, so that it can hand its volumes over. */
 const WORKING: readonly ReplicationView['state'][] = ['waiting', 'copying'];
 
-/** Asks before a promotion that splits a replication that works. Throws E_USAGE without a terminal. */
-async function consents(
-  door: VolumeDoor,
-  target: VolumeTarget,
-  volumes: readonly VolumeTarget['volume'][],
-  program: string,
-): Promise<boolean> {
+/**
+ * Asks before a promotion that splits a replication that works. Throws E_USAGE without a terminal, after the time in which a source that has
+ * just failed still counts as connected: a script that goes on after a disaster needs no --yes.
+ */
+async function consents(door: VolumeDoor, target: VolumeTarget, volumes: Volumes, program: string): Promise<boolean> {
+  const { ask, clock } = door;
+  let working = await workingOf(target, volumes);
+  const endMs = clock.monotonicMs() + SOURCE_LOOK_MS;
+  while (ask === null && working !== undefined && clock.monotonicMs() < endMs) {
+    await sleep(clock, SOURCE_LOOK_EVERY_MS);
+    working = await workingOf(target, volumes);
+  }
+  if (working === undefined) return true;
+  const labels = volumes.map((volume) => target.label(volume)).join(', ');
+  const connected = `Server ${escapeControls(working.peer)}, which has the source of ${labels}, is connected`;
+  const reverse = `rsadm volume reverse ${volumes.map((one) => (one.universe === 0 ? one.name : nameInUniverse(one))).join(' ')}`;
+  if (ask === null)
+    throw usageError(
+      `${connected}: ${reverse} makes the followers the source without loss; a promotion, which splits the replication, needs --yes`,
+      program,
+    );
+  const answer = await ask(
+    `${connected}. A promotion splits the replication: both servers then have the volumes, with different content. ${reverse} loses nothing. Promote all the same? [y/N] `,
+  );
+  return /^y(es)?$/i.test(answer.trim());
+}
+
+/** Returns the replication of these followers if it works; undefined if not. */
+async function workingOf(target: VolumeTarget, volumes: Volumes): Promise<ReplicationView | undefined> {
   const { replications } = await target.call('replication-list', {});
   const isOf = ({ volumes: followers }: ReplicationView): boolean =>
     volumes.some(({ name, universe }) => followers.some((one) => one.name === name && one.universe === universe));
-  const working = replications.find((one) => one.direction === 'in' && WORKING.includes(one.state) && isOf(one));
-  if (working === undefined) return true;
-  const peer = escapeControls(working.peer);
-  const labels = volumes.map((volume) => target.label(volume)).join(', ');
-  const reverse = `rsadm volume reverse ${volumes.map((one) => (one.universe === 0 ? one.name : nameInUniverse(one))).join(' ')}`;
-  if (door.ask === null)
-    throw usageError(
-      `Server ${peer}, which has the source of ${labels}, is connected: ${reverse} makes the followers the source without loss; a promotion, which splits the replication, needs --yes`,
-      program,
-    );
-  const answer = await door.ask(
-    `Server ${peer}, which has the source of ${labels}, is connected. A promotion splits the replication: both servers then have the volumes, with different content. ${reverse} loses nothing. Promote all the same? [y/N] `,
-  );
-  return /^y(es)?$/i.test(answer.trim());
+  return replications.find((one) => one.direction === 'in' && WORKING.includes(one.state) && isOf(one));
 }
