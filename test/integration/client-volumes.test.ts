@@ -68,7 +68,7 @@ describe('rights', () => {
       const { code, stdout, stderr } = await client.rsconfig(...line.split(' '));
       expect({ code, stdout }, line).toEqual({ code: 1, stdout: '' });
       expect(stderr, line).toMatch(
-        /^rsconfig: Client big-2 may not .*: its right is use, and manage is needed; .*\[rights\].* \[E_RIGHTS\]\n$/,
+        /^rsconfig: Client big-2 may not .*: its right is use, and manage is needed; rsadm client rights big-2 manage gives it \[E_RIGHTS\]\n$/,
       );
       expect(await listedNow(), line).toEqual(before);
     }
