@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { WORKS } from '@rsio/api/views/views';
 import type { View } from '../markup/view.ts';
 import type { HistoryName, Ring } from '../model/history.ts';
-import type { Picture } from '../model/picture.ts';
+import type { Picture, Replication } from '../model/picture.ts';
 import { IMPACT_BOXES_MAX } from '../limits.ts';
 import { OPERATIONS } from '../api/operations.ts';
 import { type Answered, filledIn } from '../orders/operation-desk.ts';
@@ -118,6 +118,22 @@ test('a form is only for an order that the token permits', () => {
   const page = volumePage({ ...picture, volumes }, view('', { mayManage: true, mayOrder }), volumeIdAt(4))!.text;
   expect(page).toContain('action="/orders/volume-start"');
   expect(page).not.toContain('action="/orders/volume-stop"');
+});
+
+test.each<[Replication['state'], readonly string[]]>([
+  ['waiting', ['drill', 'reverse', 'promote']],
+  ['absent', ['drill', 'promote']],
+  ['ended', ['drill', 'promote']],
+  ['promoted', []],
+  ['split', []],
+  ['closed', []],
+  ['constructor' as never, ['drill', 'reverse', 'promote']],
+])('followers whose replication is %s have forms only for the orders that can work', (state, orders) => {
+  const server = picture.servers.find(({ machine }) => isLocal(machine))?.id ?? '';
+  const replications = picture.replications.filter(({ direction }) => direction === 'in').map((one) => ({ ...one, server, state }));
+  const page = overviewPage({ ...picture, replications }, view('', { mayManage: true })).text;
+  const forms = [...page.matchAll(/action="\/orders\/volume-(drill|reverse|promote)"/g)].map(([, order]) => order);
+  expect(forms).toEqual(orders);
 });
 
 function isLocal(machine: string | null): boolean {

@@ -116,10 +116,40 @@ export function replicationsTable(rows: readonly Replication[], picture: Picture
   return tableOf({ id: 'replications', caption: 'Replications', columns: shown, rows, rowId: idOf, none }, view);
 }
 
-function replicationOrders({ id, volumes }: Replication, view: View): Html {
+type FollowerOrder = 'drill' | 'reverse' | 'promote';
+
+const ALL: readonly FollowerOrder[] = ['drill', 'reverse', 'promote'];
+const WITHOUT_SOURCE: readonly FollowerOrder[] = ['drill', 'promote'];
+
+/** The orders that can work. Volumes that were promoted are no followers any more, and only a source that is connected can be reversed. */
+const ORDERS: Readonly<Record<Replication['state'], readonly FollowerOrder[]>> = {
+  waiting: ALL,
+  copying: ALL,
+  failing: ALL,
+  absent: WITHOUT_SOURCE,
+  ended: WITHOUT_SOURCE,
+  refused: WITHOUT_SOURCE,
+  diverged: WITHOUT_SOURCE,
+  'handing-over': WITHOUT_SOURCE,
+  promoted: [],
+  closed: [],
+  split: [],
+};
+
+function replicationOrders({ id, volumes, state }: Replication, view: View): Html | string {
   const form = (order: string, fields: Html): Html => rowForm(order, 'replication', id, fields, view);
-  return html`<div class="row-orders">${form('volume-drill', html`<input name="suffix" aria-label="End of the names of the clones of ${volumes}" pattern="[A-Za-z0-9_.\-]+" required size="8" autocomplete="off"> <button aria-label="Make clones of ${volumes} for a drill">Drill</button>`)}
-${form('volume-reverse', html`<button class="danger" aria-label="Reverse ${volumes}">Reverse \u2026</button>`)}${form('volume-promote', html`<button class="danger" aria-label="Promote ${volumes}">Promote \u2026</button>`)}</div>`;
+  const forms: Readonly<Record<FollowerOrder, () => Html>> = {
+    drill: () =>
+      form(
+        'volume-drill',
+        html`<input name="suffix" aria-label="End of the names of the clones of ${volumes}" pattern="[A-Za-z0-9_.\-]+" required size="8" autocomplete="off"> <button aria-label="Make clones of ${volumes} for a drill">Drill</button>`,
+      ),
+    reverse: () => form('volume-reverse', html`<button class="danger" aria-label="Reverse ${volumes}">Reverse \u2026</button>`),
+    promote: () => form('volume-promote', html`<button class="danger" aria-label="Promote ${volumes}">Promote \u2026</button>`),
+  };
+  // A server of a later release may report another state.
+  const offered = Object.hasOwn(ORDERS, state) ? ORDERS[state] : ALL;
+  return offered.length === 0 ? '-' : html`<div class="row-orders">${offered.map((order) => forms[order]())}</div>`;
 }
 
 function rowForm(order: string, field: string, id: string, fields: Html, view: View): Html {
