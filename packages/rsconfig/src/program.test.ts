@@ -13,7 +13,7 @@ import { shownCall } from '@rsio/common/cli/command';
 import { COMMANDS } from './command-table.ts';
 import { rsconfigSpec } from './program.ts';
 import { root, run as runRsconfig, serveControl as serve, useRsconfig } from './testing/rsconfig-run.ts';
-import { attachment, namespace, path, rep, server } from './testing/views.ts';
+import { attachment, mirror, namespace, path, rep, server } from './testing/views.ts';
 
 useRsconfig();
 
@@ -103,10 +103,17 @@ describe('views', () => {
     expect(await run(['-q'])).toEqual({
       code: 0,
       out: '000 osl\n  clt: big-6\n  srv: 000 big-5\n  srv: 001 big-7\n',
-      err: 'rsconfig: Server big-5 of osl offers no volume to big-6: see [volume] in its rssrvcfg\nrsconfig: Server big-7 of osl is down: see rsconfig -m status -v\n',
+      err: 'rsconfig: Server big-5 of osl offers no volume to big-6: on it, rsadm volume list shows its volumes, and rsadm volume show NAME the clients of one\nrsconfig: Server big-7 of osl is down: see rsconfig -m status -v\n',
     });
     expect((await run(['-m', 'status'])).err).toBe('rsconfig: osl:oracle@0 waits for a path to big-9: see rsconfig -m status -v\n');
     expect((await run(['-m', 'status', '-v'])).err).toBe('');
+  });
+
+  test('-q says nothing of a witness, which needs no volume', async () => {
+    const servers = [server(), server({ position: 1, name: 'pi-1', volumes: [] })];
+    const mirrors = async () => ({ mirrors: [mirror()], gaps: [] });
+    await serve({ query: () => ({ namespaces: [namespace({ servers })] }), mirrors });
+    expect(await run(['-q'])).toMatchObject({ code: 0, err: '' });
   });
 
   test('-m status says why a volume is not attached again yet', async () => {

@@ -6,13 +6,21 @@ import { parseSince, sinceHelp } from '@rsio/common/cli/since';
 import { RsError } from '@rsio/base/lib/errors';
 import { parseWhole, quoteText } from '@rsio/base/lib/units';
 import { EVENTS_KEPT } from '@rsio/common/control/limits';
-import { CONTROL_METHODS } from '@rsio/api/rsiod/methods';
+import { CONTROL_METHODS, type NamespaceView } from '@rsio/api/rsiod/methods';
 import { JSON_OPTION, printJson, VERBOSE_OPTION, WAIT_OPTION } from '@rsio/common/cli/command';
-import { defineCommand } from '../cli/context.ts';
+import { type CommandContext, defineCommand } from '../cli/context.ts';
 import { STATS_SAMPLE_MS } from '../limits.ts';
 import { formatStats } from '../output/format-stats.ts';
 import { formatEvents, formatLocal, formatQuery, formatStatus } from '../output/format.ts';
-import { awaitedWarnings, queryWarnings, statusWarnings, waitingWarnings } from '../output/warnings.ts';
+import {
+  awaitedWarnings,
+  offersNothing,
+  queryWarnings,
+  statusWarnings,
+  type Voters,
+  voterKey,
+  waitingWarnings,
+} from '../output/warnings.ts';
 import { pathsUp } from './daemon-lifecycle.ts';
 import { MERGED_EVENTS, mergedEvents } from './events/merged-events.ts';
 
@@ -52,9 +60,17 @@ export const QUERY = defineCommand({
     const result = await context.call('query', { refresh: true });
     if (json) return printJson(context, result);
     context.out(formatQuery(result.namespaces, verbose));
-    for (const warning of queryWarnings(result.namespaces, context.configFile)) context.note(warning);
+    const voters = await votersOf(context, result.namespaces);
+    for (const warning of queryWarnings(result.namespaces, voters, context.configFile)) context.note(warning);
   },
 });
+
+/** Asks for the voters of the mirrors only if a server offers nothing, because rsiod then asks the servers. */
+async function votersOf(context: CommandContext, namespaces: readonly NamespaceView[]): Promise<Voters> {
+  if (!namespaces.some(({ servers }) => servers.some(offersNothing))) return new Set();
+  const { mirrors } = await context.call('mirrors', { namespace: null }).catch(() => ({ mirrors: [] }));
+  return new Set(mirrors.flatMap(({ namespace, voters }) => voters.map(({ server }) => voterKey(namespace, server))));
+}
 
 export const STATUS = defineCommand({
   call: { by: 'monitor', word: 'status' },

@@ -10,7 +10,11 @@ const IN_USE = 'Server refused the connection: Node big-6 is in use from 192.168
 
 function warningsOf(errors: readonly (string | null)[]): string[] {
   const paths = errors.map((lastError, index) => path({ interface: `if${index}`, state: 'down', lastError }));
-  return queryWarnings([namespace({ servers: [server({ name: 'big-7', state: 'down', volumes: [], paths })] })], '/etc/rscltcfg');
+  return queryWarnings(
+    [namespace({ servers: [server({ name: 'big-7', state: 'down', volumes: [], paths })] })],
+    new Set(),
+    '/etc/rscltcfg',
+  );
 }
 
 test.each<[string, readonly (string | null)[], string]>([

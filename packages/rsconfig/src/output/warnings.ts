@@ -19,20 +19,34 @@ const CODE_AT_END = / \[(E_[A-Z_]+)\]$/;
 /** Error codes which mean that a server does not answer. */
 const NO_ANSWER_CODES: ReadonlySet<string> = new Set<ErrorCode>(['E_UNREACHABLE', 'E_TIMEOUT', 'E_RESET']);
 
-export function queryWarnings(namespaces: readonly NamespaceView[], configFile: string): string[] {
+/** Servers that vote for mirrors: keys of `voterKey`. A witness needs no volume. */
+export type Voters = ReadonlySet<string>;
+
+export function voterKey(namespace: string, server: string): string {
+  return `${namespace} ${server}`;
+}
+
+/** Returns true for a server from which the client gets nothing, although it is connected. */
+export function offersNothing({ state, volumes }: ServerView): boolean {
+  return state === 'connected' && volumes.length === 0;
+}
+
+export function queryWarnings(namespaces: readonly NamespaceView[], voters: Voters, configFile: string): string[] {
   if (namespaces.length === 0) return [`No namespace is configured: add one to ${configFile}`];
   return namespaces.flatMap((namespace) => {
     if (namespace.servers.length === 0)
       return [`Namespace ${namespace.name} has no server: add a [server NAME] section below it in ${configFile}`];
-    return namespace.servers.flatMap((server) => serverWarnings(namespace, server));
+    return namespace.servers.flatMap((server) => serverWarnings(namespace, voters, server));
   });
 }
 
-function serverWarnings(namespace: NamespaceView, server: ServerView): string[] {
+function serverWarnings(namespace: NamespaceView, voters: Voters, server: ServerView): string[] {
   if (server.state !== 'connected')
     return [`Server ${server.name} of ${namespace.name} is ${server.state}${serverErrors(server)}: see rsconfig -m status -v`];
-  if (server.volumes.length > 0) return [];
-  return [`Server ${server.name} of ${namespace.name} offers no volume to ${namespace.nodename}: see [volume] in its rssrvcfg`];
+  if (!offersNothing(server) || voters.has(voterKey(namespace.name, server.name))) return [];
+  return [
+    `Server ${server.name} of ${namespace.name} offers no volume to ${namespace.nodename}: on it, rsadm volume list shows its volumes, and rsadm volume show NAME the clients of one`,
+  ];
 }
 
 /**
