@@ -42,7 +42,7 @@ export function handedOverText(manifest: Marked, what: string): string {
 export function followsText(manifest: Marked, what: string): string {
   const text = textOf(manifest);
   const { sourceName = '', peer = '' } = manifest.follower ?? {};
-  return `Volume ${text} follows volume ${sourceName} of server ${peer}, and cannot ${what}: rsadm volume promote ${text} makes it an ordinary volume`;
+  return `Volume ${text} follows volume ${sourceName} of server ${peer}, and cannot ${what}: rsadm volume promote ${text} makes it an ordinary volume, and ends the replication here`;
 }
 
 /** Returns why no client can open the volume, and the server from which its content comes or to which it goes; null if clients can. */

@@ -77,7 +77,7 @@ function promotionNeed(pools: readonly PoolState[], { pool, manifest, record }: 
     code: 'E_USAGE',
     text:
       `Snapshot ${text} is the newest moment of volume ${mark.sourceName} of server ${mark.peer}, and may be the only copy of its content: ` +
-      `remove it when a later one has arrived, or rsadm volume promote ${volumeText(manifest)} makes the volume an ordinary one`,
+      `remove it when a later one has arrived, or rsadm volume promote ${volumeText(manifest)} makes the volume an ordinary one, and ends the replication here`,
   };
 }
 
