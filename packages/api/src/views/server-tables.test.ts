@@ -200,12 +200,12 @@ describe('details of a volume', () => {
   test('tell when a schedule made and missed snapshots', () => {
     const schedule = { text: 'hourly keep 2', lastMs: null, failedMs: 0, failure: 'no room', skipped: 'in use' };
     expect(volumeDetails(volume({ schedule }))).toMatch(
-      /\n {4}snapshots: hourly keep 2; last: -\n {4}failed: {4}1970_.*: no room\n {4}kept: {6}in use\n/,
+      /\n {4}snapshots: hourly keep 2; the first is made at once\n {4}failed: {4}1970_.*: no room\n {4}kept: {6}in use\n/,
     );
-    const [daily, monthly] = ['daily', 'monthly'].map((label) => ({ label, keep: 7, kept: 1, lastMs: null, nextMs: 86_400_000 }));
-    const details = volumeDetails(volume({ schedule: { ...schedule, rules: [daily!, { ...monthly!, lastMs: 0 }] } }));
+    const [daily, monthly] = ['daily', 'monthly'].map((label) => ({ label, keep: 7, kept: 0, lastMs: null, nextMs: 86_400_000 }));
+    const details = volumeDetails(volume({ schedule: { ...schedule, rules: [daily!, { ...monthly!, kept: 1, lastMs: 0 }] } }));
     expect(details).toMatch(
-      /\n {4}rule: {6}daily: 1 of 7, last: -, next: 1970_.*\n {4}rule: {6}monthly: 1 of 7, last: 1970_.*, next: 1970_/,
+      /\n {4}rule: {6}daily: 0 of 7, the first is made at once\n {4}rule: {6}monthly: 1 of 7, last: 1970_.*, next: 1970_/,
     );
     expect(volumeDetails(volume({ schedule: { ...schedule, rules: [daily!] } }))).not.toContain('rule:');
     expect(volumeDetails(volume({}))).not.toContain('snapshots:');

@@ -215,14 +215,20 @@ function bridgedLines({ bridged }: ManagedVolumeView): (readonly [string, string
   ];
 }
 
+const FIRST_AT_ONCE = 'the first is made at once';
+
 function scheduleLines({ schedule }: ManagedVolumeView): (readonly [string, string])[] {
   if (schedule === null) return [];
   const { text, lastMs, failedMs, failure, skipped, rules = [] } = schedule;
   const time = (ms: number | null): string => (ms === null ? '-' : formatTime(ms));
   return [
-    ['snapshots', `${text}; last: ${time(lastMs)}`],
+    ['snapshots', `${text}; ${lastMs === null ? FIRST_AT_ONCE : `last: ${formatTime(lastMs)}`}`],
     ...(rules.length < 2 ? [] : rules).map(
-      (rule) => ['rule', `${rule.label}: ${rule.kept} of ${rule.keep}, last: ${time(rule.lastMs)}, next: ${time(rule.nextMs)}`] as const,
+      ({ label, kept, keep, ...rule }) =>
+        [
+          'rule',
+          `${label}: ${kept} of ${keep}, ${rule.lastMs === null ? FIRST_AT_ONCE : `last: ${formatTime(rule.lastMs)}, next: ${time(rule.nextMs)}`}`,
+        ] as const,
     ),
     ...(failure === null ? [] : [['failed', `${failedMs === null ? '' : `${formatTime(failedMs)}: `}${failure}`] as const]),
     ...(skipped === null ? [] : [['kept', skipped] as const]),
