@@ -86,5 +86,5 @@ export function sameServer(targets: readonly VolumeTarget[], what: string, progr
 export async function onlyServer(door: VolumeDoor, program: string): Promise<VolumeTarget> {
   const [target, ...others] = await door.choose('jobs', { pools: [] });
   if (others.length === 0) return target;
-  throw usageError('There are several servers: name one with --server', program);
+  throw usageError('There are several servers: name one with --server, or give rsconfig progress, which asks all of them', program);
 }
