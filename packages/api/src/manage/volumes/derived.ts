@@ -39,7 +39,7 @@ async function execute(
 ): Promise<Answered<CommandScene>> {
   const { about, purpose = 'change' } = command;
   const { volume, snapshot } = about === 'snapshot' ? snapshotIn(name, program) : { volume: name, snapshot: '' };
-  const target = about === 'server' ? await onlyServer(door, program) : await door.find(volume, purpose);
+  const target = about === 'server' ? await onlyServer(door, program, method) : await door.find(volume, purpose);
   const { configFile, clock } = door;
   const scene: CommandScene = { ...target, program, configFile, typed: name, snapshot, nowMs: clock.wallMs() };
   const asked = { ...firstParams(command, method, target, snapshot), ...params };

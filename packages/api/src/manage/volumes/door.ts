@@ -82,9 +82,13 @@ export function sameServer(targets: readonly VolumeTarget[], what: string, progr
   );
 }
 
+/** Orders whose lists rsconfig progress shows for all servers at once. */
+const IN_PROGRESS: readonly string[] = ['job-list', 'replication-list'];
+
 /** Throws E_USAGE if there are several servers, because each server has its own jobs and replications. */
-export async function onlyServer(door: VolumeDoor, program: string): Promise<VolumeTarget> {
+export async function onlyServer(door: VolumeDoor, program: string, method: string): Promise<VolumeTarget> {
   const [target, ...others] = await door.choose('jobs', { pools: [] });
   if (others.length === 0) return target;
-  throw usageError('There are several servers: name one with --server, or give rsconfig progress, which asks all of them', program);
+  const all = IN_PROGRESS.includes(method) ? '; rsconfig progress asks all of them' : '';
+  throw usageError(`There are several servers: name one with --server${all}`, program);
 }

@@ -36,6 +36,17 @@ describe('with several servers', () => {
     ]);
   });
 
+  test.each([
+    ['volume jobs', true],
+    ['volume replications', true],
+    ['volume jobs cancel 7', false],
+  ])('%s needs the name of one; the refusal names rsconfig progress: %s', async (line, isShown) => {
+    await serve(['big-8', 'big-9'].map((name) => machine(name, { 'volume-show': UNKNOWN })));
+    const { code, err } = await run(line);
+    expect(err).toContain('There are several servers: name one with --server');
+    expect([code, err.includes('rsconfig progress')]).toEqual([2, isShown]);
+  });
+
   test('a name that means two volumes is refused with both; --server or the namespace decides', async () => {
     await serve([BIG_9, machine('big-5', {}, {}, 'lab')]);
     const { code, err } = await run('volume grow oracle 40g');
