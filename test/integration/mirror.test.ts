@@ -226,6 +226,15 @@ it('a client that ends or is killed attaches its mirror again, and another one n
   await client.start('rsiod');
   await waitFor(isBack, SOON_MS, 'attached again after an end');
   const old = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/db');
+  const replicas = servers.slice(0, pools.length);
+  for (const server of replicas) await server.rsadmWell('volume', 'set', 'db', 'take-over=big-2');
+  const refused = await venus.rsconfig('-a', 'db', '--take-over');
+  const order = 'rsadm volume set db take-over=big-2,venus';
+  expect([refused.code, refused.stderr]).toEqual([
+    1,
+    expect.stringMatching(new RegExp(`Client big-2 has mirror db .*${order} .*\\[E_HELD\\]`)),
+  ]);
+  for (const server of replicas) await server.rsadmWell(...order.split(' ').slice(1));
   await venus.rsconfigWell('-a', 'db', '--take-over');
   const io = await NbdIo.open(venus.rsiodPaths.nbdSocket, 'osl/db');
   expect((await io.read(0, PIECE)).equals(data)).toBe(true);
