@@ -170,7 +170,7 @@ describe('a promotion', () => {
     await expect
       .poll(() => {
         clock.advance(SOURCE_LOOK_MS);
-        return Promise.race([running, null]);
+        return Promise.race([running, Promise.resolve(null)]);
       })
       .not.toBeNull();
     const refused = await running;
