@@ -127,7 +127,7 @@ describe('the holder may have to send again what the server has lost:', () => {
       const refused = await force();
       expect(refused.code).toBe(1);
       const role = client === 'venus' ? 'manage' : 'use';
-      expect(refused.stderr).toContain(`give venus the right admin in [rights] of rssrvcfg (its right is ${role})`);
+      expect(refused.stderr).toContain(`rsadm client rights venus admin (its right is ${role})`);
       expect(volume.kept()).toEqual({ node: 'big-2', epoch });
     }
     await volume.server.rsadmWell('client', 'rights', 'venus', 'admin');

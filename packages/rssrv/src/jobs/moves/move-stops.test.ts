@@ -239,22 +239,29 @@ describe('refusals', () => {
     expect(await refusal(async () => undefined, 'fast')).toBe('Volume db is already in pool fast: name another pool');
   });
 
-  test('file systems that cannot make the move', async () => {
-    const lacks = ({ scene }: MoveScene, name: string): void => {
-      Object.defineProperty(scene.pools.states.find((one) => one.name === name)!, 'hasReflink', { value: false });
-    };
+  const lacks = ({ scene }: MoveScene, name: string): void => {
+    Object.defineProperty(scene.pools.states.find((one) => one.name === name)!, 'hasReflink', { value: false });
+  };
+  const withSnapshot = ({ scene }: MoveScene): void => {
+    const fast = scene.pools.states.find((one) => one.name === 'fast')!;
     const snapshots = { ...NO_SNAPSHOTS, list: [{ snapshot: 'one' }] };
-    const withSnapshot = ({ scene }: MoveScene): void => {
-      const fast = scene.pools.states.find((one) => one.name === 'fast')!;
-      Object.defineProperty(fast, 'snapshots', { value: new Map([...fast.volumes.keys()].map((id) => [id, snapshots])) });
-    };
-    expect(await refusal(async (moves) => lacks(moves, 'fast'))).toMatch(
+    Object.defineProperty(fast, 'snapshots', { value: new Map([...fast.volumes.keys()].map((id) => [id, snapshots])) });
+  };
+
+  test.each<[string, (moves: MoveScene) => void, RegExp]>([
+    [
+      'the pool has no reflink',
+      (moves) => lacks(moves, 'fast'),
       /^Volume db cannot be moved, because the file system of pool fast has no reflink: make a volume in a pool on XFS or btrfs/,
-    );
-    expect(await refusal(async (moves) => lacks(moves, 'slow'))).toBe('');
-    expect(await refusal(async (moves) => (withSnapshot(moves), lacks(moves, 'slow')))).toMatch(
+    ],
+    ['the new pool has no reflink', (moves) => lacks(moves, 'slow'), /^$/],
+    [
+      'the new pool has no reflink, and the volume has a snapshot',
+      (moves) => (withSnapshot(moves), lacks(moves, 'slow')),
       /^Volume db has snapshots, which pool slow cannot have, because its file system has no reflink/,
-    );
+    ],
+  ])('file systems: %s', async (_what, prepare, sentence) => {
+    expect(await refusal(async (moves) => prepare(moves))).toMatch(sentence);
   });
 
   test('an unknown pool', async () => {
