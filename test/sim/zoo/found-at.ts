@@ -132,7 +132,6 @@ const EXPLORED: readonly (readonly [seed: number, mutants: readonly string[]])[]
       'map-unsynced',
       'clear-unflushed',
       'detach-copies',
-      'witness-first',
       'clean-not-cleared',
       'size-early',
       'lost-record-opens',
@@ -144,7 +143,20 @@ const EXPLORED: readonly (readonly [seed: number, mutants: readonly string[]])[]
       'busy-fused',
     ],
   ],
-  [2, ['early-ccr', 'admin-only', 'source-unflushed', 'flush-one', 'join-noflush', 'identity-ignored', 'one-step', 'moment-unlocked']],
+  [
+    2,
+    [
+      'witness-first',
+      'early-ccr',
+      'admin-only',
+      'source-unflushed',
+      'flush-one',
+      'join-noflush',
+      'identity-ignored',
+      'one-step',
+      'moment-unlocked',
+    ],
+  ],
   [
     3,
     [

@@ -16,7 +16,7 @@ const EXPECTED = [
   // 880 and 881: the commands of a lost path (0x370), and those that the host itself has given up (0x371).
   /: Identify .* failed \(.*(?:-4|0xfffffffc|0x37[01]|88[01])\)$/,
   /: Could not set queue count \((?:-4|88[01])\)$|: unable to set any I\/O queues$/,
-  /: Failed to get ANA log: -4$/,
+  /: (?:Failed to get ANA log|reading non-mdts-limits failed): -4$/,
   /: Connect Invalid Data Parameter, starting byte offset: 0$/,
   /: no usable path - requeuing I\/O$|^nvme_ns_head_submit_bio: \d+ callbacks suppressed$/,
   /: rescanning namespaces|: detected capacity change from 32768 to 49152$/,
