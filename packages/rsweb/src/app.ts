@@ -177,7 +177,7 @@ export class App {
       const again = Object.fromEntries([...form].filter(([name]) => name !== 'csrf'));
       return page(orderedPage(filled, answered, again, hub.picture, view).text, answered.trouble === null ? 200 : 422);
     }
-    const question = operations.question(filled);
+    const question = operations.question(filled, visitor.token);
     if ('title' in question) return page(confirmPage(question, hub.picture, view).text);
     return page(operationPage(filled, question, hub.picture, view).text, 422);
   }

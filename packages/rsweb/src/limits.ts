@@ -228,6 +228,8 @@ assert(
 
 /** Time limit for the answer of another server to a page. The daemons of this machine have twice this time. */
 export const PAGE_READ_MS = 8_000;
+/** Questions that may wait for an answer, of all tokens. One that was pushed out is asked again. */
+export const PAGE_QUESTIONS_MAX = 256;
 /** Answers to orders that are kept, so that a form that is sent again shows the answer and executes nothing. */
 export const PAGE_ANSWERS_MAX = 64;
 

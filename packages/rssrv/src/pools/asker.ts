@@ -7,7 +7,7 @@ import type { LocalRole } from '@rsio/common/config/schema/local-roles';
 import type { ClientRights, ClientRole, RssrvConfig } from '@rsio/common/config/schema/types';
 import type { RemoteRight } from '@rsio/common/control/method-table';
 import { RsError } from '@rsio/base/lib/errors';
-import { printRoundedSize } from '@rsio/base/lib/units';
+import { printRoundedSize, printSize } from '@rsio/base/lib/units';
 
 /** The rights of an asker. The fields may be computed at each access, because a reload may change the rights at any time. */
 export interface AskerRights {
@@ -123,9 +123,16 @@ export class Asker {
     if (this.mayUsePool(pool)) return;
     throw new RsError(
       'E_RIGHTS',
-      `${this.text} may not change pool ${pool}: its pools are ${(this.rights.pools ?? []).join(', ')}; ${rightsRemedy(this.node ?? '', `manage pool=${[...(this.rights.pools ?? []), pool].join(',')}`)}`,
+      `${this.text} may not change pool ${pool}: its pools are ${(this.rights.pools ?? []).join(', ')}; ${this.poolRemedy(pool)}`,
       { node: this.node, pool },
     );
+  }
+
+  /** Names the order by which an administrator lets the client use a further pool, and which takes and gives nothing else. */
+  poolRemedy(pool: string): string {
+    const { pools, limitBytes } = this.rights;
+    const limit = limitBytes === null ? '' : ` limit=${printSize(limitBytes)}`;
+    return rightsRemedy(this.node ?? '', `manage pool=${[...(pools ?? []), pool].join(',')}${limit}`);
   }
 
   /**
@@ -272,8 +279,8 @@ export function whyNoPlace(node: string, volume: Owned, pools: readonly string[]
   const barred = pools.find((pool) => !asker.mayUsePool(pool));
   const where = pools.length === 0 ? '' : ` for pool ${barred ?? pools[0] ?? ''}`;
   if (!asker.has('manage') || barred !== undefined) {
-    const right = barred === undefined ? 'manage' : `manage pool=${[...(asker.rights.pools ?? []), barred].join(',')}`;
-    return `Client ${node} may not make volume ${volume.name} a replica: it needs the right manage${where}; ${rightsRemedy(node, right)}`;
+    const remedy = barred === undefined ? rightsRemedy(node, 'manage') : asker.poolRemedy(barred);
+    return `Client ${node} may not make volume ${volume.name} a replica: it needs the right manage${where}; ${remedy}`;
   }
   return asker.owns(volume) ? null : asker.notMine(volume, 'make replicas of mirrors').message;
 }

@@ -7,7 +7,7 @@ import { beforeEach, expect, test } from 'vitest';
 import type { PageRequest } from '../api/api.ts';
 import { OPERATIONS } from '../api/operations.ts';
 import type { WebToken } from '../config/rswebcfg.ts';
-import { ORDER_SHOWN_MS, PAGE_ANSWERS_MAX } from '../limits.ts';
+import { ORDER_SHOWN_MS, PAGE_ANSWERS_MAX, PAGE_QUESTIONS_MAX } from '../limits.ts';
 import type { Confirmation } from './desk.ts';
 import { type Filled, filledIn, OperationDesk } from './operation-desk.ts';
 
@@ -33,8 +33,8 @@ function filled(place: keyof typeof OPERATIONS, method: string, form: Readonly<R
 
 const CREATE = { 'p.name': 'db', 'p.sizeBytes': '20g' };
 
-function questionFor(of: Filled): Confirmation {
-  const question = desk.question(of);
+function questionFor(of: Filled, token = ANNA): Confirmation {
+  const question = desk.question(of, token);
   if (!('title' in question)) throw new Error(`No question: ${question.trouble}`);
   return question;
 }
@@ -64,7 +64,9 @@ test('the id of an order is made for it, however its parameter is called', async
 });
 
 test('a wrong value is named before anything is asked', () => {
-  expect(desk.question(filled('server', 'volume-create', { ...CREATE, 'p.sizeBytes': 'much' }))).toMatchObject({ parameter: 'sizeBytes' });
+  expect(desk.question(filled('server', 'volume-create', { ...CREATE, 'p.sizeBytes': 'much' }), ANNA)).toMatchObject({
+    parameter: 'sizeBytes',
+  });
   expect(asked).toEqual([]);
 });
 
@@ -92,13 +94,33 @@ test('without its question, or with another value, server, id or operation, noth
   expect(asked).toEqual([]);
 });
 
-test('a form that is sent again shows the answer, and executes nothing; that of another visitor is another order', async () => {
+test('a form that is sent again shows the answer, and executes nothing, and no other visitor can send it', async () => {
   const question = questionFor(filled('server', 'volume-create', CREATE));
+  expect(await confirmed(question, BERT)).toBeNull();
+  expect(asked).toEqual([]);
   const first = await confirmed(question);
   expect(await confirmed(question)).toEqual(first);
+  expect(await confirmed(question, BERT)).toBeNull();
   expect(asked).toHaveLength(1);
-  await confirmed(question, BERT);
-  expect(asked).toHaveLength(2);
+});
+
+test('an order is executed once also if its answer is not kept any more, and after a restart of rsweb', async () => {
+  const first = questionFor(filled('server', 'volume-create', CREATE));
+  await confirmed(first);
+  for (let count = 0; count < PAGE_ANSWERS_MAX; count++) await confirmed(questionFor(filled('server', 'volume-create', CREATE)));
+  expect(asked).toHaveLength(PAGE_ANSWERS_MAX + 1);
+  expect(await confirmed(first)).toBeNull();
+  const later = questionFor(filled('server', 'volume-create', CREATE));
+  desk = new OperationDesk({ run: (request) => (asked.push(request), answer()) }, clock);
+  expect(await confirmed(later)).toBeNull();
+  expect(asked).toHaveLength(PAGE_ANSWERS_MAX + 1);
+});
+
+test('questions are kept within their bound, and one that was pushed out confirms nothing', async () => {
+  const first = questionFor(filled('server', 'volume-create', CREATE));
+  for (let count = 0; count < PAGE_QUESTIONS_MAX; count++) questionFor(filled('server', 'volume-create', CREATE));
+  expect(await confirmed(first)).toBeNull();
+  expect(asked).toEqual([]);
 });
 
 test('an order that takes long is shown without an answer, which the same form shows later', async () => {
@@ -113,14 +135,10 @@ test('an order that takes long is shown without an answer, which the same form s
   expect(asked).toHaveLength(1);
 });
 
-test('what a daemon refuses is said with its parameter, and answers are kept within their bound', async () => {
+test('what a daemon refuses is said with its parameter', async () => {
   answer = () => Promise.reject(new RsError('E_USAGE', 'Volume db exists already', { parameter: 'name' }));
-  const first = questionFor(filled('server', 'volume-create', CREATE));
-  expect(await confirmed(first)).toEqual({ parts: null, trouble: 'Volume db exists already', parameter: 'name' });
-  for (let count = 0; count < PAGE_ANSWERS_MAX; count++) await confirmed(questionFor(filled('server', 'volume-create', CREATE)));
-  expect(asked).toHaveLength(PAGE_ANSWERS_MAX + 1);
-  await confirmed(first);
-  expect(asked).toHaveLength(PAGE_ANSWERS_MAX + 2);
+  const refused = await confirmed(questionFor(filled('server', 'volume-create', CREATE)));
+  expect(refused).toEqual({ parts: null, trouble: 'Volume db exists already', parameter: 'name' });
 });
 
 test('an answer about several volumes is no success if one of them failed', async () => {
@@ -132,6 +150,6 @@ test('an answer about several volumes is no success if one of them failed', asyn
 test('no question shows a secret value, and its form has it', () => {
   const secret = Object.entries(OPERATIONS.server.get('namespace-apply')!.params).find(([, { isSecret }]) => isSecret === true)?.[0] ?? '';
   const of = filled('server', 'namespace-apply', { [`p.${secret}`]: '{"swordfish":1}' });
-  const question = desk.question(of);
+  const question = desk.question(of, ANNA);
   expect('consequence' in question ? question.consequence : question.trouble).not.toContain('swordfish');
 });

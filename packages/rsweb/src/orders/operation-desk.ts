@@ -1,6 +1,6 @@
 // Executes operations that visitors fill in on the pages /operations, through the HTTP interface's own code (api/api.ts). Invariants: an order
-// is executed only after its question was confirmed, for exactly the values that the question has shown; an order is executed once, however
-// often its form is sent; a page waits at most ORDER_SHOWN_MS; no question shows a secret value.
+// is executed only after its question was asked of this token and confirmed, for exactly the values that the question has shown; each question
+// is spent once, so that an order is executed once, however often its form is sent; a page waits at most ORDER_SHOWN_MS; no question shows a secret value.
 
 import { createHash, randomUUID } from 'node:crypto';
 import { type Field, fieldsOf, orderIdsOf, valuesOf } from '@rsio/api/views/operation-form';
@@ -11,12 +11,11 @@ import { RsError, toRsError } from '@rsio/base/lib/errors';
 import type { Api, PageRequest } from '../api/api.ts';
 import type { Operation } from '../api/operations.ts';
 import type { WebToken } from '../config/rswebcfg.ts';
-import { ORDER_SHOWN_MS, PAGE_ANSWERS_MAX } from '../limits.ts';
+import { ORDER_SHOWN_MS, PAGE_ANSWERS_MAX, PAGE_QUESTIONS_MAX } from '../limits.ts';
 import type { Confirmation } from './desk.ts';
 
 /** Before the name of a field in a form and an address, so that a parameter never meets a field of the page. */
 const PARAM = 'p.';
-const ORDER_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const HIDDEN = '(not shown)';
 
 /** What a visitor has filled in. */
@@ -41,7 +40,9 @@ export interface Answered {
 export class OperationDesk {
   private readonly api: Pick<Api, 'run'>;
   private readonly clock: Clock;
-  /** Maps a token and the id of its order to the answer. */
+  /** The questions that were asked and not answered: of which token, and about what. The oldest first. */
+  private readonly open = new Set<string>();
+  /** Maps a question to the answer of its order. The oldest first. */
   private readonly answers = new Map<string, Promise<Answered>>();
 
   constructor(api: Pick<Api, 'run'>, clock: Clock) {
@@ -55,26 +56,33 @@ export class OperationDesk {
   }
 
   /** Returns the question about an order, or what is wrong with its values. */
-  question(filled: Filled): Confirmation | Answered {
+  question(filled: Filled, token: Pick<WebToken, 'name'>): Confirmation | Answered {
     try {
       const { operation } = filled;
       const id = randomUUID();
       checkedParams(operation.method, operation.params, requestOf(filled, id).params);
-      return questionOf(filled, id);
+      const question = questionOf(filled, id);
+      this.open.add(keyOf(question.object, token));
+      dropOldest(this.open, PAGE_QUESTIONS_MAX);
+      return question;
     } catch (thrown) {
       return troubleOf(thrown);
     }
   }
 
-  /** Executes an order whose question was confirmed. Returns null if `confirm` does not confirm these values. */
+  /** Executes an order whose question was confirmed. Returns null if `confirm` confirms no question about these values that is kept. */
   async order(filled: Filled, id: string, confirm: string, token: WebToken): Promise<Answered | null> {
-    if (!ORDER_ID.test(id) || confirm !== objectOf(filled, id)) return null;
-    const key = `${token.name} ${id}`;
-    const answer = this.answers.get(key) ?? this.answered(() => this.api.run(requestOf(filled, id), token));
-    this.answers.set(key, answer);
-    const [oldest] = this.answers.keys();
-    if (this.answers.size > PAGE_ANSWERS_MAX && oldest !== undefined) this.answers.delete(oldest);
-    return Promise.race([answer, this.patience()]);
+    if (confirm !== objectOf(filled, id)) return null;
+    const key = keyOf(confirm, token);
+    if (this.open.delete(key)) {
+      this.answers.set(
+        key,
+        this.answered(() => this.api.run(requestOf(filled, id), token)),
+      );
+      dropOldest(this.answers, PAGE_ANSWERS_MAX);
+    }
+    const answer = this.answers.get(key);
+    return answer === undefined ? null : Promise.race([answer, this.patience()]);
   }
 
   private async answered(work: () => Promise<object>): Promise<Answered> {
@@ -135,6 +143,15 @@ function questionOf(filled: Filled, id: string): Confirmation {
     action: `/operations/${place}/${method}`,
     href: `/operations/${place}/${method}`,
   };
+}
+
+function keyOf(object: string, { name }: Pick<WebToken, 'name'>): string {
+  return `${name} ${object}`;
+}
+
+function dropOldest(kept: Set<string> | Map<string, unknown>, max: number): void {
+  const [oldest] = kept.keys();
+  if (kept.size > max && oldest !== undefined) kept.delete(oldest);
 }
 
 /** Names exactly what was asked about, in a text that shows no value. */

@@ -2,7 +2,6 @@
 // Invariant: when the new volume gets its name, all checks of the request are repeated with the asker's current rights.
 
 import { RsError } from '@rsio/base/lib/errors';
-import { checkClones } from '../clone-need.ts';
 import { isOpen } from '../job-plan.ts';
 import type { JobRecord } from '../job-record.ts';
 import type { Asker } from '../../pools/asker.ts';
@@ -73,7 +72,6 @@ export function decideCopy(
 /** Throws unless the asker may copy the volume. */
 export function checkSource(catalogue: Catalogue, { pool, manifest }: Found, asker: Asker): void {
   checkChange(catalogue, asker, pool, manifest, 'copy volumes');
-  checkClones(catalogue, { pool, manifest }, 'copied');
 }
 
 /**

@@ -3,6 +3,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { RsError } from '@rsio/base/lib/errors';
+import { checkClones } from '../clone-need.ts';
 import { checkNotCopied, checkSource, decideCopy } from '../copies/copy-rules.ts';
 import { formatOf } from '../copies/file-place.ts';
 import { nbdPlace } from '../copies/to-nbd.ts';
@@ -81,8 +82,11 @@ export class CopyHandlers {
         ? findVolume(catalogue, { name, universe }, asker)
         : findSnapshot(catalogue, { name, universe, snapshot }, asker, 'copy snapshots');
     checkSource(catalogue, found, asker);
-    if (snapshot === null) checkVerb(verb, found, { pools: catalogue.pools, asker });
-    else if (verb === 'export') checkVerb('export a snapshot', found, { pools: catalogue.pools, asker });
+    // A snapshot is there already, also if its files were copied to a file system without reflink.
+    if (snapshot === null) {
+      checkClones(catalogue, found, 'copied');
+      checkVerb(verb, found, { pools: catalogue.pools, asker });
+    } else if (verb === 'export') checkVerb('export a snapshot', found, { pools: catalogue.pools, asker });
     return found;
   }
 }

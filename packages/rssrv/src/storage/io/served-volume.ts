@@ -88,12 +88,18 @@ export interface ServedVolume {
 }
 
 /**
- * Says how an administrator lets `node` take the volume over. The holder stays in the list, so that it may take the volume back. A volume of
- * a pool has no section in rssrvcfg.
+ * Says how an administrator lets `node` take the volume over. The holder stays in the list, so that it may take the volume back, and so do
+ * others, whose names a refused client does not learn. A volume of a pool has no section in rssrvcfg.
  */
-export function takeOverRemedy({ name, pool }: Pick<ServedVolume, 'name' | 'pool'>, holder: string, node: string): string {
-  return pool === undefined
-    ? `add ${node} to take-over in [volume ${name}] of rssrvcfg, then rsadm reload`
+export function takeOverRemedy(
+  { name, pool, takeOver }: Pick<ServedVolume, 'name' | 'pool' | 'takeOver'>,
+  holder: string,
+  node: string,
+): string {
+  if (pool === undefined) return `add ${node} to take-over in [volume ${name}] of rssrvcfg, then rsadm reload`;
+  const hasOthers = (takeOver ?? []).some((one) => one !== holder);
+  return hasOthers
+    ? `add ${node} to its take-over, which rsadm volume show ${name} shows, with rsadm volume set ${name} take-over=LIST`
     : `rsadm volume set ${name} take-over=${holder},${node}`;
 }
 

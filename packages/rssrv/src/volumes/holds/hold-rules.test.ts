@@ -112,6 +112,12 @@ describe('an OPEN', () => {
         /: detach it there, or an administrator lets client mars take it over: rsadm volume set oracle take-over=big-2,mars$/,
       ) as string,
     });
+    // The order must not take the right from others, and the client does not learn who they are.
+    expect(scene.open(MARS, { take: TAKE.OVER }, { ...volume, takeOver: ['big-2', 'pluto'] })).toMatchObject({
+      sentence: expect.stringMatching(
+        /take it over: add mars to its take-over, which rsadm volume show oracle shows, with rsadm volume set oracle take-over=LIST$/,
+      ) as string,
+    });
     scene.life = LATER_LIFE;
     expect(scene.open(MARS, { take: TAKE.FORCE }, { ...volume, takeOver: null })).toMatchObject({
       sentence: expect.stringContaining(': rsadm volume set oracle take-over-force=yes, then rsconfig') as string,
