@@ -242,7 +242,7 @@ describe('rights', () => {
     const change = (asker: Asker, name: string) => refusal(() => findToChange(where, { name, universe: 0 }, asker, 'change volumes'));
     expect(change(MANAGER, 'mine')).toBe('permitted');
     expect(change(MANAGER, 'far')).toBe(
-      'E_RIGHTS: Client big-2 may not change pool slow: its pools are fast; rsadm client rights big-2 manage pool=fast,slow gives it',
+      'E_RIGHTS: Client big-2 may not change pool slow: its pools are fast; rsadm client rights big-2 manage pool=fast,slow limit=5g gives it',
     );
     expect(change(MANAGER, 'hers')).toBe('E_UNKNOWN_VOLUME: No volume hers on this server: volume list shows them');
     expect(change(ADMIN, 'hers')).toBe('permitted');
