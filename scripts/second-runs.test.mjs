@@ -7,6 +7,7 @@ import { afterSecondRuns, filesToRepeat, SECOND_RUNS_MAX } from './second-runs.m
 const counts = (file, passed, failed = 0, skipped = 0) => ({
   file,
   passed,
+  ran: passed + failed,
   failures: Array.from({ length: failed }, (_, index) => ({ name: `${file} > test ${index}`, error: 'a wait ended' })),
   skipped: Array.from({ length: skipped }, (_, index) => ({ name: `${file} > skipped ${index}`, reason: 'needs fio' })),
 });
@@ -31,6 +32,12 @@ test('a green second run counts, and its file is named with the first failure', 
   const after = afterSecondRuns([counts('a.test.ts', 2, 1), counts('b.test.ts', 1)], second);
   expect(after.counts).toEqual([counts('a.test.ts', 3), counts('b.test.ts', 1)]);
   expect(after.lines).toEqual(['needed a second run: a.test.ts: a.test.ts > test 0: a wait ended']);
+});
+
+test('a failure outside of the tests of a file asks for no further test', () => {
+  const first = { ...counts('a.test.ts', 3), failures: [{ name: 'a.test.ts > outside of all tests', error: 'nobody awaits it' }] };
+  expect(afterSecondRuns([first], new Map([['a.test.ts', counts('a.test.ts', 3)]])).counts).toEqual([counts('a.test.ts', 3)]);
+  expect(afterSecondRuns([first], new Map([['a.test.ts', counts('a.test.ts', 2)]])).counts).toEqual([first]);
 });
 
 test.each([

@@ -23,7 +23,12 @@ const resultOf = (state, note, ...errors) => ({ fullName: `a ${state} test`, res
 const suiteOf = (...errors) => ({ fullName: 'a suite', errors: () => errors });
 
 function moduleOf({ tests = [], suites = [], errors = [] }) {
-  return { relativeModuleId: 'x.test.ts', errors: () => errors, children: { allSuites: () => suites, allTests: () => tests } };
+  return {
+    relativeModuleId: 'x.test.ts',
+    moduleId: '/here/x.test.ts',
+    errors: () => errors,
+    children: { allSuites: () => suites, allTests: () => tests },
+  };
 }
 
 function summaryOf(modules, unhandled = []) {
@@ -51,8 +56,26 @@ test.each([
   ['a file that does not load', [moduleOf({ errors: [ERROR] })], [], 'x.test.ts', 'x.test.ts'],
   ['a hook that fails', [moduleOf({ suites: [suiteOf(), suiteOf(ERROR)] })], [], 'x.test.ts > a suite', 'x.test.ts'],
   ['an error outside of all tests', [], [ERROR], 'outside of all tests', null],
+  [
+    'an error outside of the tests of a file',
+    [moduleOf({})],
+    [Object.assign(new Error(ERROR.message), { VITEST_TEST_PATH: '/here/x.test.ts' })],
+    'x.test.ts > outside of all tests',
+    'x.test.ts',
+  ],
 ])('%s is a failure with its name and the first line of its error', (_, modules, unhandled, name, file) => {
-  expect(summaryOf(modules, unhandled)).toEqual([{ file, passed: 0, failures: [{ name, error: 'expected 1 to be 2' }], skipped: [] }]);
+  expect(summaryOf(modules, unhandled)).toMatchObject([
+    { file, passed: 0, failures: [{ name, error: 'expected 1 to be 2' }], skipped: [] },
+  ]);
+});
+
+test('a comparison is told by the lines that differ', () => {
+  const error = {
+    message: "expected [ 1, …(1) ] to deeply equal [ +0, '' ]",
+    diff: '- Expected\n+ Received\n\n  [\n-   0,\n-   "",\n+   1,\n+   "it is busy",\n  ]',
+  };
+  const [{ failures }] = summaryOf([moduleOf({ tests: [resultOf('failed', undefined, error)] })]);
+  expect(failures[0].error).toBe('expected [ 1, …(1) ] to deeply equal [ +0, \'\' ] | -   0, | -   "", | +   1, | +   "it is busy",');
 });
 
 test('a test that never ended is a failure', () => {
@@ -68,7 +91,7 @@ test('the end of a log names each failure in a line of bounded length', () => {
   expect(failureLines([{ name: 'x.test.ts > adds', error: 'expected 1 to be 2' }])).toEqual([
     'failed: x.test.ts > adds: expected 1 to be 2',
   ]);
-  expect(failureLines([{ name: 'x', error: 'y'.repeat(10_000) }])[0]).toHaveLength(300);
+  expect(failureLines([{ name: 'x', error: 'y'.repeat(10_000) }])[0]).toHaveLength(600);
 });
 
 test('of very many failures the end of a log says how many more there are', () => {

@@ -23,7 +23,8 @@ const FAILURES = sectionOf(PAGE, '### Failures of a farm');
 const NAMES = ['big-9', 'big-8', 'big-7'];
 const CLIENT = 'big-2';
 const SHOWN_MS = 60_000;
-const TAKE_OVER_AFTER = '6s';
+/** On a busy machine, a server may be silent for several seconds. big-7 leaves take-overs to big-8, even to a slow one, as the page shows. */
+const TAKE_OVER_AFTER: Readonly<Record<string, string>> = { 'big-9': '10s', 'big-8': '10s', 'big-7': '60s' };
 const DISK_BYTES = 64 * 1024 * 1024;
 const HEADER_BYTES = 1024 * 1024;
 /** Names on the page. */
@@ -143,8 +144,8 @@ class Page {
 
   static async open(farm: FarmScene): Promise<Page> {
     const { holder } = farm;
-    // No server is silent for that long, even on a busy machine.
-    for (const server of farm.servers) await server.rsadmWell('pool', 'set', 'fast', `take-over-after=${TAKE_OVER_AFTER}`);
+    for (const server of farm.servers)
+      await server.rsadmWell('pool', 'set', 'fast', `take-over-after=${TAKE_OVER_AFTER[farm.nameOf(server)]}`);
     await (await farm.served('fast')).rsadmWell('volume', 'create', 'oracle', '--size', '16m');
     await waitFor(async () => (await holder.rsconfig('-q')).stdout.includes('oracle'), SHOWN_MS, 'The client sees the volume');
     await holder.rsconfigWell('-a', 'oracle');

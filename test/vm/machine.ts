@@ -122,7 +122,7 @@ export class Machine {
     return [
       ...boardArguments(),
       ...['-kernel', image.kernel, '-initrd', image.initrd],
-      ...['-append', 'root=LABEL=vm rw console=ttyS0 quiet loglevel=4 panic=-1 systemd.show_status=true'],
+      ...['-append', 'root=LABEL=vm rw console=ttyS0 quiet loglevel=4 panic=-1 no_timer_check systemd.show_status=true'],
       ...['-drive', `file=${this.file('qcow2')},if=virtio,format=qcow2,cache=unsafe`],
       ...['-chardev', `file,id=console,path=${this.file('console')},append=on`, '-serial', 'chardev:console'],
       ...['-device', 'virtio-serial-pci', '-chardev', `socket,id=agent,path=${this.file('agent')}`],

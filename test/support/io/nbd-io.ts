@@ -15,7 +15,8 @@ const REPLY_INFO = 3;
 const INFO_EXPORT = 0;
 const COMMAND = { READ: 0, WRITE: 1, FLUSH: 3, TRIM: 4, ZEROES: 6 } as const;
 const REPLY_BYTES = 16;
-const DEADLINE_MS = 30_000;
+/** On a busy machine, a take-over may take a minute. */
+const DEADLINE_MS = 120_000;
 
 export class NbdIo {
   private readonly socket: net.Socket;

@@ -32,8 +32,9 @@ export const DISK_BYTES = 512 * 1024 * 1024;
 const KNOWN_MS = 60_000;
 const FENCE_LOOK_MS = 50;
 const STOPS_MS = 5_000;
-const COPIES_END_MS = 30_000;
-const COPIED = /has a copy of its mount/;
+/** While programs of other tests have copies of a mount, its pool does not move: refusals that match COPIED are tried again for so long. */
+export const COPIES_END_MS = 30_000;
+export const COPIED = /has a copy of its mount/;
 const STORAGE_PROGRAMS = { daemon: /qemu-storage-daemon/, storage: /qemu-storage-daemon|farm-rbd/ };
 
 /** Name of a file. While this file is in the folder of the farm, the fence command fails. */
