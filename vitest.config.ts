@@ -53,6 +53,7 @@ const LONGEST = [
   'fuzz/runner/fixed-seeds',
   'integration/gate-linux-pair',
   'integration/chaos',
+  'integration/ansible',
   'table/table',
   'integration/pools',
   'integration/hung-volume',

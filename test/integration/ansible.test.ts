@@ -25,8 +25,16 @@ const hosts = useHosts();
 let servers: Host[];
 let admin: Host;
 
-beforeEach(async (context) => {
+beforeEach((context) => {
   needTool(context, 'ansible-playbook', 'ansible-core');
+  admin = hosts.host();
+  for (const folder of ['collections/ansible_collections/osl', 'keys', 'tools']) mkdirSync(admin.file(folder), { recursive: true });
+  symlinkSync(path.join(PACKAGING, 'ansible'), admin.file('collections/ansible_collections/osl/rsio'));
+  symlinkSync(launcher('rsconfig'), admin.file('tools/rsconfig'));
+  for (const name of ['db-1', 'db-2']) writeFileSync(admin.file(`keys/${name}`), `${keyOf(name)}\n`, { mode: 0o600 });
+});
+
+async function startAll(): Promise<void> {
   const network = await hosts.network(1);
   const addresses = [10, 11, 12].map((last) => network.subnets[0]!.address(last));
   servers = [];
@@ -38,15 +46,10 @@ beforeEach(async (context) => {
     await startServer(host, { ...network, serverAddresses: [address] }, own);
     servers.push(host);
   }
-  admin = hosts.host();
   admin.writeConfig('rsiod', clientConfig(network, { serverAddresses: addresses, defaults: ENCRYPTED }));
   await admin.start('rsiod');
   await admin.pathsUp(addresses.length);
-  for (const folder of ['collections/ansible_collections/osl', 'keys', 'tools']) mkdirSync(admin.file(folder), { recursive: true });
-  symlinkSync(path.join(PACKAGING, 'ansible'), admin.file('collections/ansible_collections/osl/rsio'));
-  symlinkSync(launcher('rsconfig'), admin.file('tools/rsconfig'));
-  for (const name of ['db-1', 'db-2']) writeFileSync(admin.file(`keys/${name}`), `${keyOf(name)}\n`, { mode: 0o600 });
-}, PLAY_MS);
+}
 
 /** Runs a program of Ansible on the administrator's host. */
 function ansible(program: string, ...args: readonly string[]): Promise<RunResult> {
@@ -99,6 +102,7 @@ async function state(): Promise<unknown> {
 it('the playbook: nothing in check mode, then everything, then no change, then other sizes, and the end', {
   timeout: TEST_MS,
 }, async () => {
+  await startAll();
   const nothing = { sizes: {}, clients: ['big-2'] };
   const planned = await example('16m', '--check', '--diff');
   expect(changed(planned)).toEqual(expect.stringMatching(/^ok=3 changed=3 .*failed=0 .*ignored=0$/));
@@ -129,6 +133,7 @@ it('the playbook: nothing in check mode, then everything, then no change, then o
 });
 
 it('the modules refuse what could be another thing, and say what a command of a person would', { timeout: TEST_MS }, async () => {
+  await startAll();
   const made = await tasks(
     volumeTask({ size: '32m', pool: 'fast', server: 'big-9', state: 'attached' }),
     mirrorTask({ size: '16m', servers: ['big-9', 'big-8'], witness: 'big-7', state: 'attached' }),
@@ -180,6 +185,7 @@ it('the modules refuse what could be another thing, and say what a command of a 
 });
 
 it('a client gets another key, and a namespace is kept by its file', { timeout: TEST_MS }, async () => {
+  await startAll();
   const client = (more: object): Record<string, object> => ({ 'osl.rsio.rsio_client': { name: 'db-1', ...more } });
   expect(await tasks(client({ rights: 'manage' }))).toContain('No client db-1 on server big-9');
   expect(changed(await tasks(client({ key: keyOf('db-1'), iops: '500' })))).toEqual(done(1, 1));
@@ -199,9 +205,10 @@ it('a client gets another key, and a namespace is kept by its file', { timeout: 
 });
 
 it('each module has a manual, and the collection the version of the product', { timeout: TEST_MS }, async () => {
+  const { code, stdout } = await ansible('ansible-doc', '--json', ...MODULES.map((name) => `osl.rsio.${name}`));
+  const manuals = JSON.parse(stdout) as Record<string, { doc: { options: object }; examples: string }>;
   for (const name of MODULES) {
-    const { code, stdout } = await ansible('ansible-doc', '--json', `osl.rsio.${name}`);
-    const { [`osl.rsio.${name}`]: manual } = JSON.parse(stdout) as Record<string, { doc: { options: object }; examples: string }>;
+    const manual = manuals[`osl.rsio.${name}`];
     expect([code, Object.keys(manual!.doc.options).includes('rsconfig'), manual!.examples.includes(name)]).toEqual([0, true, true]);
   }
   expect(readFileSync(path.join(PACKAGING, 'ansible/galaxy.yml'), 'utf8')).toContain(`\nversion: ${programVersion()}\n`);
