@@ -13,10 +13,10 @@ const EXPECTED = [
   // A scan or the set-up of a path was interrupted, or a slow guest has not connected within the keep-alive time. The guest tries all of
   // these again.
   /: Failed to configure AEN \(cfg 900\)$/,
-  // 880 and 881: the commands of a lost path (0x370), and those that the host itself has given up (0x371).
-  /: Identify .* failed \(.*(?:-4|0xfffffffc|0x37[01]|88[01])\)$/,
-  /: Could not set queue count \((?:-4|88[01])\)$|: unable to set any I\/O queues$/,
-  /: (?:Failed to get ANA log|reading non-mdts-limits failed): -4$/,
+  // Any step of the set-up says so if it is interrupted (-4), or if its command was on a lost path: 880 (0x370), or was given up by the host
+  // itself: 881 (0x371).
+  /^nvme nvme\d+: .*\b(?:failed|Failed|error|Could not)\b.*(?:[ (=]-4|0xfffffffc|0x37[01]|\b88[01])\b/,
+  /: unable to set any I\/O queues$/,
   /: Connect Invalid Data Parameter, starting byte offset: 0$/,
   /: no usable path - requeuing I\/O$|^nvme_ns_head_submit_bio: \d+ callbacks suppressed$/,
   /: rescanning namespaces|: detected capacity change from 32768 to 49152$/,
