@@ -14,7 +14,7 @@ import type {
 import { Membership } from '@rsio/protocol/mirror/membership/membership';
 import type { MembershipRules } from '@rsio/protocol/mirror/membership/rules';
 import type { VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
-import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
+import { compareTerms } from '@rsio/base/structures/term-order';
 import type { History, Operation } from './history.ts';
 import { MIRROR, type Server } from './servers.ts';
 

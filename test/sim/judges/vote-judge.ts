@@ -3,7 +3,7 @@
 // term is confirmed. The clients report their requests and the answers. Invariant: the judge observes and changes nothing.
 
 import type { MirrorConfig, Term, VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
-import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
+import { compareTerms } from '@rsio/base/structures/term-order';
 
 /** The judge's knowledge at the time of a client's request. */
 export interface VoteTicket {

@@ -7,7 +7,7 @@ import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import { COPY_RETRY_MAX_MS } from '@rsio/protocol/mirror/limits';
 import { MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';
 import type { StoredConfig } from '@rsio/protocol/wire/mirror-messages';
-import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
+import { compareTerms } from '@rsio/base/structures/term-order';
 import type { SimClock } from '../base/sim-clock.ts';
 import type { Trace } from '../base/trace.ts';
 import { HangJudge } from './hang-judge.ts';

@@ -2,6 +2,7 @@
 // their votes (witness-list) and their volumes. Pure. Invariant: each mirror that a server tells has an entry; if no record tells its newest
 // configuration for sure, its state is unknown, and each server that may vote for it is among its voters.
 
+import { compareTerms } from '@rsio/base/structures/term-order';
 import type { ServerMethods } from '../rssrv/server-methods.ts';
 import type { MirrorSummary } from '../views/mirror-views.ts';
 import type { Asked, Place } from './asked-servers.ts';
@@ -109,15 +110,6 @@ function unknownMirror(namespace: string, mirror: string, servers: readonly Serv
 /** The name of a server that this client never reached is `server N`, as rsiod says it. */
 function named(servers: readonly Server[], serverid: number): { server: string; serverid: number } {
   return { server: serverOf(servers, serverid)?.place.server ?? `server ${serverid}`, serverid };
-}
-
-type Term = Pick<Version, 'number' | 'node' | 'instance'>;
-
-/** As the voters compare terms: their numbers, then their clients, then the starts of a client. */
-function compareTerms(a: Term, b: Term): number {
-  if (a.number !== b.number) return a.number - b.number;
-  if (a.node !== b.node) return a.node < b.node ? -1 : 1;
-  return a.instance - b.instance;
 }
 
 function compareVersions(a: Version, b: Version): number {

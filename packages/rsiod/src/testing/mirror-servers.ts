@@ -7,7 +7,7 @@ import { RsError } from '@rsio/base/lib/errors';
 import { volume as volumeView } from '@rsio/api/testing/server-views';
 import type { VolumeEntry } from '@rsio/protocol/wire/messages';
 import { type StoredConfig, type Term, type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
-import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
+import { compareTerms } from '@rsio/base/structures/term-order';
 import type { MirrorServer, VoteOrder } from '../mirrors/commands/mirror-server.ts';
 
 interface ScriptedRecord {

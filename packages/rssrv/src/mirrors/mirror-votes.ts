@@ -9,7 +9,7 @@ import type { Clock } from '@rsio/base/lib/clock';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
 import type { Log } from '@rsio/base/log/log';
 import { type Term, type VoteAnswer, VOTED, type Voted, type VoteReplica } from '@rsio/protocol/wire/mirror-messages';
-import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
+import { compareTerms } from '@rsio/base/structures/term-order';
 import { isFor, type ServedReplica, type ServedVolume } from '../storage/io/served-volume.ts';
 import type { Hold } from '../volumes/holds/hold-rules.ts';
 import type { Fences } from '../volumes/fences.ts';

@@ -6,7 +6,7 @@
 import { RsError } from '@rsio/base/lib/errors';
 import type { Log } from '@rsio/base/log/log';
 import type { Term } from '@rsio/protocol/wire/mirror-messages';
-import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
+import { compareTerms } from '@rsio/base/structures/term-order';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
 import type { Hold } from '../volumes/holds/hold-rules.ts';
 import type { Holds } from '../volumes/holds/holds.ts';

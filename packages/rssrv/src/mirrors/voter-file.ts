@@ -8,7 +8,7 @@ import { checked, misfit, record as anyRecord, type Shape } from '@rsio/base/lib
 import { type Guard, mirrorId, name, orNull, positiveNumber, record } from '@rsio/protocol/wire/guards';
 import { DATA_PROCESSES_MAX } from '@rsio/protocol/wire/limits';
 import { foundFields, storedConfigGuard, termGuard } from '@rsio/protocol/wire/mirror-messages';
-import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
+import { compareTerms } from '@rsio/base/structures/term-order';
 import type { VoterRecord } from './voter-rules.ts';
 
 const SUFFIX = '.json';

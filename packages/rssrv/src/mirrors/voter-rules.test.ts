@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { TERM_STEP_MAX } from '@rsio/protocol/wire/limits';
 import { type MirrorConfig, type Term, VOTED } from '@rsio/protocol/wire/mirror-messages';
-import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
+import { compareTerms } from '@rsio/base/structures/term-order';
 import {
   checkNext,
   claim,

@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { assert } from '@rsio/base/lib/assert';
 import { TERM_STEP_MAX } from '@rsio/protocol/wire/limits';
 import { type MirrorConfig, type StoredConfig, type Term, VOTED, type Voted, type VoteFound } from '@rsio/protocol/wire/mirror-messages';
-import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
+import { compareTerms } from '@rsio/base/structures/term-order';
 
 /** The record of a voter about one mirror. */
 export interface VoterRecord extends VoteFound {

@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { type Term, type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
-import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
+import { compareTerms } from '@rsio/base/structures/term-order';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
 import { Holds } from '../volumes/holds/holds.ts';
 import { Opens } from '../volumes/holds/opens.ts';

@@ -3,7 +3,7 @@
 // read now. Otherwise, an answered write that only one replica still has could be reverted there. Rules: M7.
 
 import type { Term } from '../../wire/mirror-messages.ts';
-import { compareTerms } from '../../wire/mirror-terms.ts';
+import { compareTerms } from '@rsio/base/structures/term-order';
 import type { CopyIo, CopyView } from './copy-ports.ts';
 
 type ReplicaView = CopyView['replicas'][number];

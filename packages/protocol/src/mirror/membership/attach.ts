@@ -4,7 +4,7 @@
 
 import { TERM_NUMBER_MAX } from '../../wire/limits.ts';
 import type { StoredConfig, Term } from '../../wire/mirror-messages.ts';
-import { compareTerms } from '../../wire/mirror-terms.ts';
+import { compareTerms } from '@rsio/base/structures/term-order';
 import { end, missingVoters, send } from './configs.ts';
 import { highestOf, isMajority, votersOf } from './quorums.ts';
 import type { MembershipRules } from './rules.ts';

@@ -4,7 +4,7 @@
 import { assert } from '@rsio/base/lib/assert';
 import type { ErrorCode } from '@rsio/base/lib/errors';
 import type { MirrorConfig, MirrorVoter } from '../../wire/mirror-messages.ts';
-import { compareTerms } from '../../wire/mirror-terms.ts';
+import { compareTerms } from '@rsio/base/structures/term-order';
 import type { MembershipRules } from './rules.ts';
 import { type MembershipState, nameOf, replicaOf, type ServerState, termOf } from './state.ts';
 

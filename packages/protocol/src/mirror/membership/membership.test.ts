@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { type MirrorConfig, type StoredConfig, type Term, type VoteAnswer, VOTED } from '../../wire/mirror-messages.ts';
-import { compareTerms } from '../../wire/mirror-terms.ts';
+import { compareTerms } from '@rsio/base/structures/term-order';
 import type { MembershipEvent, MembershipOrder, MirrorWish, VoteRequest } from './interface.ts';
 import { Membership } from './membership.ts';
 

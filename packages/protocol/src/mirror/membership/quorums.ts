@@ -2,7 +2,7 @@
 // Invariant: a configuration that names two sets of voters has a majority only with a majority of each.
 
 import type { MirrorConfig, MirrorVoter, StoredConfig } from '../../wire/mirror-messages.ts';
-import { compareTerms } from '../../wire/mirror-terms.ts';
+import { compareTerms } from '@rsio/base/structures/term-order';
 
 /** Returns the configuration with the highest version; null if there is no configuration. */
 export function highestOf(stored: Iterable<StoredConfig | null>): StoredConfig | null {

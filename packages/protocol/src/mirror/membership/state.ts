@@ -3,7 +3,7 @@
 // they handle one event.
 
 import { type MirrorConfig, type StoredConfig, type Term, type VoteAnswer, VOTED } from '../../wire/mirror-messages.ts';
-import { compareTerms } from '../../wire/mirror-terms.ts';
+import { compareTerms } from '@rsio/base/structures/term-order';
 import type { MembershipOrder, MirrorSeed, MirrorWish, VoteRequest } from './interface.ts';
 import { votersOf } from './quorums.ts';
 

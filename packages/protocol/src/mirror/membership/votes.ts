@@ -3,7 +3,7 @@
 
 import { TERM_STEP_MAX } from '../../wire/limits.ts';
 import { type VoteAnswer, VOTED } from '../../wire/mirror-messages.ts';
-import { compareTerms } from '../../wire/mirror-terms.ts';
+import { compareTerms } from '@rsio/base/structures/term-order';
 import { askAgain, isClaimDue, takesOver } from './attach.ts';
 import { end } from './configs.ts';
 import type { VoteRequest } from './interface.ts';

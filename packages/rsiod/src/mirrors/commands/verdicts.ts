@@ -3,7 +3,8 @@
 
 import { type ErrorCode, RsError } from '@rsio/base/lib/errors';
 import { type MirrorConfig, type StoredConfig, type Term, type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
-import { compareTerms, compareVersions } from '@rsio/protocol/wire/mirror-terms';
+import { compareTerms } from '@rsio/base/structures/term-order';
+import { compareVersions } from '@rsio/protocol/wire/mirror-terms';
 
 const CODES: Readonly<Record<number, ErrorCode>> = {
   [VOTED.UNKNOWN]: 'E_UNKNOWN_VOLUME',

@@ -6,7 +6,7 @@
 // Rules: Q10.
 
 import type { Term } from '@rsio/protocol/wire/mirror-messages';
-import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
+import { compareTerms } from '@rsio/base/structures/term-order';
 
 export interface LastTerm {
   /** Data identity of the replica. Null if the hold is from an earlier release; null stands for the present identity. */

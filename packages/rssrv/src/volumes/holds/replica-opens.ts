@@ -4,7 +4,7 @@
 
 import type { OpenRequest } from '@rsio/protocol/wire/messages';
 import type { Term } from '@rsio/protocol/wire/mirror-messages';
-import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
+import { compareTerms } from '@rsio/base/structures/term-order';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { ServedVolume } from '../../storage/io/served-volume.ts';
 import { type Claimant, type Hold, holdersOf, type Refusal, type VolumeHolds } from './hold-rules.ts';
