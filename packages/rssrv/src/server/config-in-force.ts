@@ -237,9 +237,8 @@ export class ConfigInForce {
   }
 
   private failureOf(volume: ServerVolumeConfig): string | null {
-    const known = this.current.volumes.find((one) => volumeKey(one) === volumeKey(volume));
-    if (known !== undefined && volume.pool !== undefined && known.id !== volume.id)
-      return 'Another volume has its name: rename one of them';
+    const known = this.parts.current.volumeWithKey(volumeKey(volume));
+    if (known !== null && volume.pool !== undefined && known.id !== volume.id) return 'Another volume has its name: rename one of them';
     return this.parts.volumes.failures.find((one) => volumeKey(one) === volumeKey(volume))?.error.message ?? null;
   }
 
@@ -283,8 +282,8 @@ export class ConfigInForce {
    */
   checkChange(was: ServerVolumeConfig | null, now: ServerVolumeConfig | null): VolumePlan {
     const before = this.inForce(was ?? now);
-    const other = now === null ? undefined : this.current.volumes.find((one) => one !== before && volumeKey(one) === volumeKey(now));
-    if (other !== undefined)
+    const other = now === null ? null : this.parts.current.volumeWithKey(volumeKey(now), before);
+    if (other !== null)
       throw new RsError('E_EXISTS', `Another volume ${other.name} is configured: rename one of them`, { volume: other.name });
     const { plan, refusals, isPassing } = volumeChanges(listOf(before ?? was), listOf(now), (volume) => this.standingOf(volume));
     if (refusals.length > 0) throw new RsError('E_HELD', refusals.join('; '), { volume: (was ?? now)?.name, isPassing });
@@ -295,8 +294,8 @@ export class ConfigInForce {
   async applyVolume(was: ServerVolumeConfig | null, now: ServerVolumeConfig | null): Promise<void> {
     const { added, retried, ...plan } = this.checkChange(was, now);
     const before = this.inForce(was ?? now);
-    const { volumes } = this.current;
-    const next = before === null ? [...volumes, ...listOf(now)] : volumes.toSpliced(volumes.indexOf(before), 1, ...listOf(now));
+    const { volumes: from } = this.current;
+    const next = before === null ? from.concat(listOf(now)) : from.toSpliced(from.indexOf(before), 1, ...listOf(now));
     // The change is already made on disk, so a volume that cannot be opened does not undo the change. The volume then counts as failed, and
     // lists show the reason.
     const change = await this.parts.volumes.prepare({ ...plan, added: [], retried: [...added, ...retried], isPartial: true }, next);
@@ -308,7 +307,7 @@ export class ConfigInForce {
     }
     const { grown, isListChanged } = change;
     change.commit();
-    this.parts.current.replaceVolumes(next);
+    this.parts.current.replaceVolumes(next, { from, before, now });
     this.parts.bandwidth.refresh();
     if (isListChanged) this.parts.lists.changed(grown, [...listOf(before), ...listOf(now)]);
     for (const id of change.cut) void this.parts.incarnations.start(id);
@@ -326,12 +325,12 @@ export class ConfigInForce {
   async replaceVolume(was: ServerVolumeConfig, now: ServerVolumeConfig): Promise<void> {
     const before = this.inForce(was);
     if (before === null) return;
-    const { volumes } = this.current;
-    const next = volumes.toSpliced(volumes.indexOf(before), 1, now);
+    const { volumes: from } = this.current;
+    const next = from.toSpliced(from.indexOf(before), 1, now);
     const change = await this.parts.volumes.prepare({ added: [], retried: [now], kept: [], removed: [before], isPartial: true }, next);
     change.commit();
     this.parts.volumes.replaced(now.id ?? '');
-    this.parts.current.replaceVolumes(next);
+    this.parts.current.replaceVolumes(next, { from, before, now });
     this.parts.bandwidth.refresh();
     this.parts.lists.changed(change.grown, [before, now]);
     await this.afterReload('closing what was replaced', () => change.finish());
@@ -339,7 +338,7 @@ export class ConfigInForce {
 
   /** Returns the configuration in force of the pool volume with this id; null if no pool volume has the id. */
   inForceById(id: string): ServerVolumeConfig | null {
-    return this.current.volumes.find((volume) => volume.pool !== undefined && volume.id === id) ?? null;
+    return this.parts.current.poolVolume(id);
   }
 
   /** Tries again to open volumes that could not be opened, and notifies the clients. Logs a volume that fails again. */
