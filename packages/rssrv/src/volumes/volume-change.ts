@@ -7,6 +7,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { PoolMembership, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { type RsError, toRsError } from '@rsio/base/lib/errors';
 import { outcomesAtOnce } from '@rsio/base/structures/concurrency';
+import { VersionedMap } from '@rsio/base/structures/versioned-map';
 import type { GrownVolume, ServedVolume, VolumePools } from '../storage/io/served-volume.ts';
 import { takeLocks } from '../storage/locks/file-locks.ts';
 import { OPENED_AT_ONCE_MAX } from '../machine/limits.ts';
@@ -23,11 +24,12 @@ import {
   unlockedSentence,
   type VolumeFailure,
 } from './volume-failures.ts';
-import { handlesOf, identitiesOf, namesOf, pathsOf, servedFile, servedLayout, singleFiles, type Storage } from './open-storage.ts';
+import { handlesOf, identitiesOf, pathsOf, servedFile, servedLayout, singleFiles, type Storage } from './open-storage.ts';
+import { type HeldVolume, HeldVolumes } from './held-volumes.ts';
 import { isForeign, isUnlocked, lockError, lockStorages, type StorageLock } from './storage-locks.ts';
 import { factsOf, type IdRecords, locationOf, readIdRecords, settleIds, volumeKey, withIds, writeIdRecords } from './volume-ids.ts';
 import type { VolumePlan } from './volume-plan.ts';
-import { type HeldVolume, heldAfter, type VolumePorts, type VolumeState, withEntries } from './volume-state.ts';
+import { heldAfter, type VolumePorts, type VolumeState } from './volume-state.ts';
 import {
   discardStorage,
   isOutOfFiles,
@@ -50,9 +52,9 @@ export class VolumeChange {
   private readonly take: (state: VolumeState) => void;
   /** Keys of the volumes that the plan mentions. */
   private readonly mentioned: ReadonlySet<string>;
-  private readonly claims = new StorageClaims();
+  private readonly claims: StorageClaims;
   private readonly records: IdRecords;
-  private ids: ReadonlyMap<string, string> = new Map();
+  private ids: VersionedMap<string>;
   private readonly opened = new Map<string, HeldVolume>();
   private readonly kept = new Map<string, HeldVolume>();
   private readonly failures: VolumeFailure[] = [];
@@ -67,6 +69,8 @@ export class VolumeChange {
     this.after = before;
     this.plan = plan;
     this.mentioned = new Set([plan.added, plan.retried, plan.kept, plan.removed].flatMap((volumes) => volumes.map(volumeKey)));
+    this.claims = new StorageClaims(plan.isPartial === true ? before.held : null, this.mentioned);
+    this.ids = before.ids;
     this.records = records;
     this.ports = ports;
     this.fileSystems = new FileSystems(ports.fileSystemOf);
@@ -110,9 +114,13 @@ export class VolumeChange {
 
   /** True if the change affects the list of served volumes or any fact in that list. */
   get isListChanged(): boolean {
-    const list = ({ held }: VolumeState): ServedVolume[] =>
-      [...held.values()].filter(({ cut }) => cut === null).map(({ served }) => served);
-    return !isDeepStrictEqual(list(this.before), list(this.after));
+    const [before, after] = [this.before.held, this.after.held];
+    const listed = (one: HeldVolume | undefined): ServedVolume | null => (one === undefined || one.cut !== null ? null : one.served);
+    // A partial plan changes only the volumes that it mentions, and the order of the others stays.
+    if (this.plan.isPartial === true && before.size > 0)
+      return [...this.mentioned].some((key) => !isDeepStrictEqual(listed(before.get(key)), listed(after.get(key))));
+    const list = (held: HeldVolumes): ServedVolume[] => [...held.all.values()].flatMap((one) => listed(one) ?? []);
+    return !isDeepStrictEqual(list(before), list(after));
   }
 
   /** Makes the new state effective, and logs the changes. */
@@ -148,7 +156,7 @@ export class VolumeChange {
       await writeIdRecords(this.ports.idsFile, this.records).catch((error: unknown) => this.ports.log.error(toRsError(error).message));
     }
     if (this.released.size === 0) return;
-    const held = new Map(this.before.held);
+    let { held } = this.before;
     const failures = [...this.before.failures];
     for (const key of this.released) {
       const lost = held.get(key);
@@ -157,10 +165,10 @@ export class VolumeChange {
       try {
         const storage = await openStorage(volume, id, this.ports, true);
         this.checkLock(storage, (await this.lockAll([storage])).get(storage));
-        held.set(key, { ...lost, storage });
+        held = held.with(key, { ...lost, storage });
       } catch (thrown) {
         const error = toRsError(thrown);
-        held.delete(key);
+        held = held.without([key]);
         failures.push(failureOf(volume, error));
         this.ports.log.error(error.message, { volume: volume.name });
       }
@@ -172,9 +180,7 @@ export class VolumeChange {
     const { isPartial, added, retried, kept } = this.plan;
     const planned = isPartial === true ? [...added, ...retried, ...kept] : configured;
     const settled = settleIds(this.withKnownIds(planned), planned, (id) => this.ports.isHeld(id));
-    this.ids = withEntries(this.untouched(this.before.ids), settled.ids);
-    for (const { storage, served } of this.untouched(this.before.held).values())
-      this.claims.add(storage.volume, served.id, namesOf(served));
+    this.ids = this.idsAfter(settled.ids);
     for (const volume of this.plan.kept) {
       const storage = this.before.held.get(volumeKey(volume))?.storage;
       if (storage === undefined) continue;
@@ -433,7 +439,10 @@ export class VolumeChange {
   private stateOf(configured: readonly ServerVolumeConfig[]): VolumeState {
     const changed = new Map([...this.kept, ...this.opened]);
     const isPartial = this.plan.isPartial === true;
-    const held = heldAfter({ before: isPartial ? this.before.held : new Map(), mentioned: this.mentioned, changed }, configured);
+    const held = heldAfter(
+      { before: isPartial ? this.before.held : HeldVolumes.of(new Map()), mentioned: this.mentioned, changed },
+      configured,
+    );
     const earlier = this.before.failures.filter((failure) => this.isUntouched(volumeKey(failure)));
     return { held, failures: [...earlier, ...this.failures], ids: this.ids };
   }
@@ -443,25 +452,23 @@ export class VolumeChange {
     return this.plan.isPartial === true && !this.mentioned.has(key);
   }
 
-  /** Returns the entries, keyed by volumeKey, of volumes that a partial plan does not mention. */
-  private untouched<T>(entries: ReadonlyMap<string, T>): ReadonlyMap<string, T> {
-    if (this.plan.isPartial !== true) return new Map();
-    const others = new Map(entries);
-    for (const key of this.mentioned) others.delete(key);
-    return others;
+  /** Returns the ids of all volumes. `settled`: the ids of the volumes that the plan checks. */
+  private idsAfter(settled: ReadonlyMap<string, string>): VersionedMap<string> {
+    if (this.plan.isPartial !== true) return VersionedMap.of(settled);
+    let ids = this.before.ids.without([...this.mentioned].filter((key) => !settled.has(key)));
+    for (const [key, id] of settled) ids = ids.with(key, id);
+    return ids;
   }
 
   /** Saves the generated ids and the location, size and facts of the served volumes. `configured`: the volumes that the plan checks. */
   private async keepIds(configured: readonly ServerVolumeConfig[]): Promise<void> {
     const made = configured.filter(({ id }) => id === null);
     const ids = new Map(made.map((volume) => [volumeKey(volume), this.idOf(volume)]));
-    const served = made.filter((volume) => this.after.held.has(volumeKey(volume)));
+    const served = made.filter((volume) => this.after.held.get(volumeKey(volume)) !== undefined);
     const places = new Map(served.map((volume) => [this.idOf(volume), locationOf(volume)]));
-    const planned = new Set(configured.map(volumeKey));
     // Pool volumes need no record here, because their manifests have their sizes and stamps.
-    const recorded = [...this.after.held.values()].filter(
-      ({ storage: { volume } }) => volume.pool === undefined && planned.has(volumeKey(volume)),
-    );
+    const open = configured.flatMap((volume) => this.after.held.get(volumeKey(volume)) ?? []);
+    const recorded = open.filter(({ storage: { volume } }) => volume.pool === undefined);
     const { sizes, facts } = await storedFacts(recorded);
     const records = withIds(this.records, ids, places, sizes, facts);
     if (records === null) return;

@@ -5,10 +5,11 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { volumeConfig } from '../testing/volume-config.ts';
 import { volumeKey } from './volume-ids.ts';
-import { type HeldVolume, heldAfter } from './volume-state.ts';
+import { type HeldVolume, HeldVolumes } from './held-volumes.ts';
+import { heldAfter } from './volume-state.ts';
 
 const NAMES = ['a', 'b', 'c', 'd', 'e', 'f'];
-const held = (text: string): HeldVolume => text as unknown as HeldVolume;
+const held = (text: string): HeldVolume => ({ served: { id: text.split(' ')[1] }, cut: text }) as unknown as HeldVolume;
 const config = (name: string): ReturnType<typeof volumeConfig> => volumeConfig({ name });
 const key = (name: string): string => volumeKey(config(name));
 const some = fc.uniqueArray(fc.constantFrom(...NAMES));
@@ -22,7 +23,7 @@ test('the order is that of the configuration, and nothing stays that the change 
     const added = changed.filter((name) => !stays.includes(name));
     const shut = also.filter((name) => ![...stays, ...added].includes(name));
     const configured = atEnd ? [...shut, ...stays, ...added] : [...added, ...stays, ...shut];
-    const before = new Map(open.map((name) => [key(name), held(`old ${name}`)]));
+    const before = HeldVolumes.of(new Map(open.map((name) => [key(name), held(`old ${name}`)])));
     const after = heldAfter(
       {
         before,
@@ -35,7 +36,8 @@ test('the order is that of the configuration, and nothing stays that the change 
       if (changed.includes(name)) return [[key(name), `new ${name}`]];
       return open.includes(name) && !gone.includes(name) ? [[key(name), `old ${name}`]] : [];
     });
-    expect([...after]).toEqual(expected);
+    expect([...after.all].map(([one, { cut }]) => [one, cut])).toEqual(expected);
+    expect(NAMES.map((name) => after.keysWithId(name).length)).toEqual(NAMES.map((name) => Number(after.get(key(name)) !== undefined)));
   });
   fc.assert(property, { numRuns: 2_000 });
 });

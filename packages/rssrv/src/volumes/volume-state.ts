@@ -3,13 +3,12 @@
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/base/lib/clock';
-import type { RsError } from '@rsio/base/lib/errors';
 import type { Log } from '@rsio/base/log/log';
+import type { VersionedMap } from '@rsio/base/structures/versioned-map';
 import type { Holder } from '@rsio/protocol/wire/messages';
-import type { ServedVolume } from '../storage/io/served-volume.ts';
 import type { takeLocks } from '../storage/locks/file-locks.ts';
 import type { VolumeFailure } from './volume-failures.ts';
-import type { Storage } from './open-storage.ts';
+import { type HeldVolume, HeldVolumes } from './held-volumes.ts';
 import { volumeKey } from './volume-ids.ts';
 import type { StoragePorts } from './volume-storage.ts';
 
@@ -37,24 +36,17 @@ export interface VolumePorts extends StoragePorts {
   incarnationEnded(id: string): Promise<void>;
 }
 
-export interface HeldVolume {
-  readonly storage: Storage;
-  readonly served: ServedVolume;
-  /** The error if the volume is not served because its storage was truncated; null if the volume is served. */
-  readonly cut: RsError | null;
-}
-
 export interface VolumeState {
-  /** The open volumes, keyed by volumeKey, in the order of the configuration. */
-  readonly held: ReadonlyMap<string, HeldVolume>;
+  /** The open volumes. */
+  readonly held: HeldVolumes;
   readonly failures: readonly VolumeFailure[];
   /** The id of every configured volume, keyed by volumeKey. */
-  readonly ids: ReadonlyMap<string, string>;
+  readonly ids: VersionedMap<string>;
 }
 
 export interface HeldChange {
-  /** The volumes that were open before the change, keyed by volumeKey. The map is empty if the plan covers the whole configuration. */
-  readonly before: ReadonlyMap<string, HeldVolume>;
+  /** The volumes that were open before the change. None, if the plan covers the whole configuration. */
+  readonly before: HeldVolumes;
   /** Keys of all volumes that the plan lists. */
   readonly mentioned: ReadonlySet<string>;
   /** The volumes that the plan opens or keeps, keyed by volumeKey. `mentioned` contains all keys of this map. */
@@ -62,16 +54,15 @@ export interface HeldChange {
 }
 
 /** Returns the volumes that are open after a change, in the order of `configured`, the list of all configured volumes. */
-export function heldAfter({ before, mentioned, changed }: HeldChange, configured: readonly ServerVolumeConfig[]): Map<string, HeldVolume> {
+export function heldAfter({ before, mentioned, changed }: HeldChange, configured: readonly ServerVolumeConfig[]): HeldVolumes {
   const last = configured.at(-1);
   const lastKey = last === undefined ? null : volumeKey(last);
-  const isInOrder = before.size > 0 && [...changed.keys()].every((key) => before.has(key) || key === lastKey);
-  // A command usually changes one volume of many, and usually the last volume in the order. Copying the map is then much faster than
-  // rebuilding it.
+  const isInOrder = before.size > 0 && [...changed.keys()].every((key) => before.get(key) !== undefined || key === lastKey);
+  // A command usually changes one volume of many, and usually the last volume in the order. No other volume is then looked at.
   if (isInOrder) {
-    const held = new Map(before);
-    for (const key of mentioned) if (!changed.has(key)) held.delete(key);
-    return withEntries(held, changed);
+    let held = before.without([...mentioned].filter((key) => !changed.has(key)));
+    for (const [key, one] of changed) held = held.with(key, one);
+    return held;
   }
   const held = new Map<string, HeldVolume>();
   for (const volume of configured) {
@@ -79,11 +70,5 @@ export function heldAfter({ before, mentioned, changed }: HeldChange, configured
     const one = changed.get(key) ?? (mentioned.has(key) ? undefined : before.get(key));
     if (one !== undefined) held.set(key, one);
   }
-  return held;
-}
-
-export function withEntries<T>(entries: ReadonlyMap<string, T>, more: ReadonlyMap<string, T>): Map<string, T> {
-  const all = new Map(entries);
-  for (const [key, value] of more) all.set(key, value);
-  return all;
+  return HeldVolumes.of(held);
 }

@@ -13,6 +13,7 @@ import { blockDeviceFacts } from '../storage/files/block-device.ts';
 import { storageName, storageStamp } from '../storage/files/storage-identity.ts';
 import type { FileSystemOf } from '../machine/file-system.ts';
 import { takeLocks } from '../storage/locks/file-locks.ts';
+import type { HeldVolumes } from './held-volumes.ts';
 import { handlesOf, openParts, singleFiles, type Storage } from './open-storage.ts';
 import { factsOf, type VolumeFacts } from './volume-ids.ts';
 import path from 'node:path';
@@ -45,10 +46,21 @@ export function volumeError(volume: ServerVolumeConfig, what: string, remedy: st
 export class StorageClaims {
   private readonly byId = new Map<string, ServerVolumeConfig>();
   private readonly byStorage = new Map<string, ServerVolumeConfig>();
+  private readonly held: HeldVolumes | null;
+  private readonly mentioned: ReadonlySet<string>;
+
+  /**
+   * `held`: the open volumes before the change. Volumes that the plan does not mention keep their ids and files. Null if the plan covers the
+   * whole configuration, so that every volume is added again.
+   */
+  constructor(held: HeldVolumes | null, mentioned: ReadonlySet<string>) {
+    this.held = held;
+    this.mentioned = mentioned;
+  }
 
   /** Throws E_VOLUME, naming the other volume, if another volume already has the id. */
   check(volume: ServerVolumeConfig, id: string): void {
-    const other = this.byId.get(id);
+    const other = this.byId.get(id) ?? this.untouched(this.held?.keysWithId(id))[0];
     if (other !== undefined) throw volumeError(volume, `it has id ${id}, which volume ${other.name} has`, 'give it another id =');
   }
 
@@ -57,15 +69,22 @@ export class StorageClaims {
    * files.
    */
   checkStorage(volume: ServerVolumeConfig, identities: readonly string[]): void {
-    const taken = identities.find((identity) => this.byStorage.has(identity));
-    const other = taken === undefined ? undefined : this.byStorage.get(taken);
-    if (other === undefined || (other.readonly && volume.readonly)) return;
+    const users = (identity: string): readonly ServerVolumeConfig[] => {
+      const claimed = this.byStorage.get(identity);
+      return [...(claimed === undefined ? [] : [claimed]), ...this.untouched(this.held?.keysWithFile(identity))];
+    };
+    const other = identities.flatMap(users).find((one) => !(one.readonly && volume.readonly));
+    if (other === undefined) return;
     throw volumeError(volume, `${volume.path ?? ''} is already volume ${other.name}`, 'give it another path =, or make both readonly');
   }
 
   add(volume: ServerVolumeConfig, id: string, identities: readonly string[]): void {
     this.byId.set(id, volume);
     for (const identity of identities) this.byStorage.set(identity, volume);
+  }
+
+  private untouched(keys: readonly string[] = []): ServerVolumeConfig[] {
+    return keys.flatMap((key) => (this.mentioned.has(key) ? [] : (this.held?.get(key)?.storage.volume ?? [])));
   }
 }
 

@@ -3,22 +3,25 @@
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/base/lib/errors';
+import { VersionedMap } from '@rsio/base/structures/versioned-map';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
 import { takeLocks } from '../storage/locks/file-locks.ts';
 import { MarkWatch } from '../storage/locks/mark-watch.ts';
+import { type HeldVolume, HeldVolumes } from './held-volumes.ts';
 import { handlesOf, servedFile, singleFiles } from './open-storage.ts';
 import { StorageSyncs, type SyncKind } from './storage-syncs.ts';
 import { VolumeChange } from './volume-change.ts';
 import { cutError, failureOf, type VolumeFailure } from './volume-failures.ts';
 import { volumeKey } from './volume-ids.ts';
 import type { VolumePlan } from './volume-plan.ts';
-import type { HeldVolume, VolumePorts, VolumeState } from './volume-state.ts';
+import type { VolumePorts, VolumeState } from './volume-state.ts';
 import { releaseStorage, volumeError } from './volume-storage.ts';
 
 export class Volumes {
   private readonly ports: VolumePorts;
-  private state: VolumeState = { held: new Map(), failures: [], ids: new Map() };
-  private list: readonly ServedVolume[] = [];
+  private state: VolumeState = { held: HeldVolumes.of(new Map()), failures: [], ids: VersionedMap.of(new Map()) };
+  /** The served volumes; null until they are asked for after a change. */
+  private list: readonly ServedVolume[] | null = null;
   /** Ids of the volumes that `suspend` has stopped serving for a short time. */
   private readonly suspended = new Set<string>();
   private readonly syncs: StorageSyncs;
@@ -41,12 +44,20 @@ export class Volumes {
 
   /** The served volumes, in the order of the configuration. */
   get served(): readonly ServedVolume[] {
+    this.list ??= [...this.state.held.all.values()]
+      .filter(({ cut, served }) => cut === null && !this.suspended.has(served.id))
+      .map(({ served }) => served);
     return this.list;
+  }
+
+  /** Number of open volumes, including volumes that are not served because their storage was truncated. */
+  get openCount(): number {
+    return this.state.held.size;
   }
 
   /** Configured volumes that are not served, each with the reason. */
   get failures(): readonly VolumeFailure[] {
-    const cut = [...this.state.held.values()].flatMap((held) => (held.cut === null ? [] : [failureOf(held.storage.volume, held.cut)]));
+    const cut = [...this.state.held.all.values()].flatMap((held) => (held.cut === null ? [] : [failureOf(held.storage.volume, held.cut)]));
     return [...this.state.failures, ...cut];
   }
 
@@ -86,7 +97,7 @@ export class Volumes {
       const error = cutError({ storage: files[index] ?? held.storage, served: servedFile(held.served, index) }, presentBytes);
       const key = volumeKey(held.storage.volume);
       if (this.state.held.get(key)?.served.id !== id) return error;
-      this.setState({ ...this.state, held: new Map([...this.state.held, [key, { ...held, cut: error }]]) });
+      this.setState({ ...this.state, held: this.state.held.with(key, { ...held, cut: error }) });
       return error;
     };
     // Stop serving the volume before measuring its storage, because measuring takes time and only the error's text needs the size.
@@ -107,7 +118,7 @@ export class Volumes {
     const context = { volume: held.served.name, isBrief };
     const cut = reason === null ? null : new RsError('E_VOLUME', `Volume ${held.served.name}: ${reason}`, context);
     const key = volumeKey(held.storage.volume);
-    this.setState({ ...this.state, held: new Map([...this.state.held, [key, { ...held, cut }]]) });
+    this.setState({ ...this.state, held: this.state.held.with(key, { ...held, cut }) });
   }
 
   /** Must be called when a suspended volume is served from another file. The volume is then no longer suspended. */
@@ -161,19 +172,20 @@ export class Volumes {
    * Returns `state` with a mark for each volume that keeps its storage and that was found truncated while the change was being prepared.
    */
   private withNewCuts(before: VolumeState, state: VolumeState): VolumeState {
-    const held = new Map(state.held);
-    for (const [key, { storage, cut }] of this.state.held) {
+    // A mark makes a new set of volumes.
+    if (this.state.held === before.held) return state;
+    let { held } = state;
+    for (const [key, { storage, cut }] of this.state.held.all) {
       const one = held.get(key);
-      if (cut !== null && before.held.get(key)?.cut === null && one?.storage.handle === storage.handle) held.set(key, { ...one, cut });
+      if (cut !== null && before.held.get(key)?.cut === null && one?.storage.handle === storage.handle)
+        held = held.with(key, { ...one, cut });
     }
     return { ...state, held };
   }
 
   private setState(state: VolumeState): void {
     this.state = state;
-    this.list = [...state.held.values()]
-      .filter(({ cut, served }) => cut === null && !this.suspended.has(served.id))
-      .map(({ served }) => served);
+    this.list = null;
     this.marks.follow();
   }
 
@@ -183,14 +195,17 @@ export class Volumes {
    */
   async close(): Promise<void> {
     const { held } = this.state;
+    // The list stays that of the last state, whether or not it was asked for before.
+    this.list = this.served;
     this.syncs.stop();
     this.marks.stop();
-    this.state = { ...this.state, held: new Map() };
-    for (const { storage } of held.values()) await releaseStorage(storage);
+    this.state = { ...this.state, held: HeldVolumes.of(new Map()) };
+    for (const { storage } of held.all.values()) await releaseStorage(storage);
   }
 
   private heldBy(id: string): HeldVolume | undefined {
-    return [...this.state.held.values()].find(({ served }) => served.id === id);
+    const [key] = this.state.held.keysWithId(id);
+    return key === undefined ? undefined : this.state.held.get(key);
   }
 }
 
