@@ -10,6 +10,7 @@ import type { Asker, Change } from './asker.ts';
 import { PARTS_MAX, POOL_VOLUMES_MAX, POOL_VOLUMES_PER_CLIENT_MAX } from './limits.ts';
 import type { VolumeId } from './disk/ids.ts';
 import { type Layout, type Manifest, otherParts, type PartRecord, partSizes, type PoolIdentity } from './disk/manifest.ts';
+import { firstBytesIn, volumesNamed } from './disk/volume-index.ts';
 import { checkSettled } from './repair/image-repair.ts';
 import type { FoundPart, RemovedVolume } from './disk/pool-scan.ts';
 import { ownedByNode } from './snapshots/owned-bytes.ts';
@@ -140,7 +141,7 @@ export function findVolume(catalogue: Catalogue, wanted: WantedVolume, asker: As
   const isWanted = (one: ConfiguredVolume): boolean =>
     one.name === wanted.name && one.universe === wanted.universe && asker.mayAttach(one.clients);
   for (const pool of catalogue.pools) {
-    for (const manifest of pool.volumes.values()) {
+    for (const manifest of volumesNamed(pool.volumes, wanted)) {
       if (!isWanted(manifest)) continue;
       if (pool.trouble !== null) throw unusable(pool);
       checkSettled(manifest);
@@ -198,9 +199,7 @@ export function unknownVolume(wanted: VolumeName): RsError {
  * space until they are purged.
  */
 export function promisedBytes({ volumes, removed, partBytes }: PoolState): number {
-  let sum = partBytes + removedBytes({ removed });
-  for (const manifest of volumes.values()) sum += partSizes(manifest)[0] ?? 0;
-  return sum;
+  return partBytes + removedBytes({ removed }) + firstBytesIn(volumes);
 }
 
 function removedBytes({ removed }: Pick<PoolState, 'removed'>): number {
@@ -551,6 +550,7 @@ export function checkName(
   if (!isName(name)) throw new RsError('E_USAGE', `Wrong volume name ${quoteText(name)}: allowed is ${NAME_ALLOWED}`);
   const rawName = `r${name}`;
   const cookedName = name.startsWith('r') ? name.slice(1) : null;
+  const taken = [name, rawName, ...(cookedName === null ? [] : [cookedName])];
   const check = (other: NamedVolume): void => {
     if (other.universe !== universe) return;
     if (other.name === name) throw new RsError('E_EXISTS', `Volume ${volumeText(other)} exists: ${remedy}`, { volume: name });
@@ -563,5 +563,8 @@ export function checkName(
     );
   };
   for (const volume of catalogue.configured) check(volume);
-  for (const { volumes } of catalogue.pools) for (const manifest of volumes.values()) if (manifest.id !== ownId) check(manifest);
+  for (const { volumes } of catalogue.pools) {
+    const others = taken.flatMap((one) => volumesNamed(volumes, { name: one, universe }));
+    for (const manifest of others) if (manifest.id !== ownId) check(manifest);
+  }
 }

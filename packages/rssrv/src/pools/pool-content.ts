@@ -6,11 +6,13 @@ import type { PoolConfig } from '@rsio/common/config/schema/types';
 import { errnoName, errnoRemedy, RsError, toRsError } from '@rsio/base/lib/errors';
 import { printDuration } from '@rsio/base/lib/units';
 import type { Log } from '@rsio/base/log/log';
+import { VersionedMap } from '@rsio/base/structures/versioned-map';
 import { type PoolState, volumeText } from './catalogue.ts';
 import { POOL_FINDINGS_MAX } from './limits.ts';
 import { type Manifest, otherParts } from './disk/manifest.ts';
 import type { Reflink } from './disk/data-file.ts';
 import { poolPaths } from './disk/pool-paths.ts';
+import { withManifest, withoutManifest } from './disk/volume-index.ts';
 import type { FoundPart, RemovedVolume } from './disk/pool-scan.ts';
 import { canClone } from './snapshots/file-copy.ts';
 import { systemReflink } from './snapshots/reflink.ts';
@@ -36,7 +38,7 @@ export const CLOSED = { identity: null, ownership: null, isOpen: false, space: n
 
 export function contentOf({ volumes, removed, snapshots, purging, parts, unreadable, findings }: PoolContentScan): PoolContent {
   return {
-    volumes: new Map(volumes.map((manifest) => [manifest.id, manifest])),
+    volumes: VersionedMap.of(new Map(volumes.map((manifest) => [manifest.id, manifest]))),
     removed: new Map(removed.map((one) => [one.manifest.id, one])),
     snapshots,
     purging: new Map(purging.map((manifest) => [manifest.id, manifest])),
@@ -73,14 +75,14 @@ export function missingFindings({ path, volumes }: PoolState, scan: Pick<PoolCon
 export function withVolume(state: PoolState, manifest: Manifest): PoolState {
   return {
     ...state,
-    volumes: new Map(state.volumes).set(manifest.id, manifest),
+    volumes: withManifest(state.volumes, manifest),
     removed: without(state.removed, manifest.id),
   };
 }
 
 export function withRemoved(state: PoolState, removed: RemovedVolume): PoolState {
   const { id } = removed.manifest;
-  return { ...state, volumes: without(state.volumes, id), removed: new Map(state.removed).set(id, removed) };
+  return { ...state, volumes: withoutManifest(state.volumes, id), removed: VersionedMap.of(state.removed).with(id, removed) };
 }
 
 /**
@@ -98,7 +100,7 @@ export function withPart(state: PoolState, part: FoundPart): PoolState {
 }
 
 export function withSnapshots(state: PoolState, volumeId: string, snapshots: VolumeSnapshots): PoolState {
-  return { ...state, snapshots: new Map([...state.snapshots, [volumeId, snapshots]]) };
+  return { ...state, snapshots: VersionedMap.of(state.snapshots).with(volumeId, snapshots) };
 }
 
 /** Recomputes, for each pool, the bytes that it promises for the parts in it. The manifests in other pools determine these bytes. */
@@ -166,10 +168,7 @@ export function remedyOf(errno: string | undefined): string {
 }
 
 function without<T>(map: ReadonlyMap<string, T>, key: string): ReadonlyMap<string, T> {
-  if (!map.has(key)) return map;
-  const rest = new Map(map);
-  rest.delete(key);
-  return rest;
+  return map.has(key) ? VersionedMap.of(map).without([key]) : map;
 }
 
 /** Logs what has changed for a pool. `reported`: findings that were logged before. */

@@ -4,6 +4,7 @@
 
 import { RsError } from '@rsio/base/lib/errors';
 import type { ImageRelation, Manifest, PreparedRefresh } from '../disk/manifest.ts';
+import { withManifest } from '../disk/volume-index.ts';
 import { checkNotMoving } from './move-repair.ts';
 import { SnapshotFiles } from '../snapshots/snapshot-files.ts';
 import type { ImagePool, Perform, RepairedPool } from './repaired-pool.ts';
@@ -75,7 +76,7 @@ export async function settleImages<State extends ImagePool, Pool extends Repaire
         const snapshots = new SnapshotFiles(files);
         await (made ? snapshots.putNext(manifest.id, 'refresh') : snapshots.dropNext(manifest.id));
       });
-      if (isDone) pool.state = { ...pool.state, volumes: new Map(pool.state.volumes).set(manifest.id, settled) };
+      if (isDone) pool.state = { ...pool.state, volumes: withManifest(pool.state.volumes, settled) };
     }
   }
 }

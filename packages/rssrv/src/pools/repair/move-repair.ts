@@ -4,6 +4,7 @@
 
 import { RsError } from '@rsio/base/lib/errors';
 import type { Manifest } from '../disk/manifest.ts';
+import { withManifest, withoutManifest } from '../disk/volume-index.ts';
 import { MoveFiles } from '../moves/move-files.ts';
 import type { MovePool, Perform, RepairedPool } from './repaired-pool.ts';
 
@@ -46,7 +47,7 @@ export async function settleMoves<State extends MovePool, Pool extends RepairedP
       if (moved) {
         // Even if `forget` fails, the volume no longer belongs to this pool.
         const { volumes, snapshots } = pool.state;
-        pool.state = { ...pool.state, volumes: without(volumes, manifest.id), snapshots: without(snapshots, manifest.id) };
+        pool.state = { ...pool.state, volumes: withoutManifest(volumes, manifest.id), snapshots: without(snapshots, manifest.id) };
         await perform(pool, (files) => new MoveFiles(files).forget(manifest.id));
       } else {
         await put(pool, withoutMove(manifest), perform);
@@ -68,7 +69,7 @@ async function put<State extends MovePool, Pool extends RepairedPool<State>>(
   perform: Perform<Pool>,
 ): Promise<void> {
   if (!(await perform(pool, (files) => files.replaceManifest(manifest)))) return;
-  pool.state = { ...pool.state, volumes: new Map(pool.state.volumes).set(manifest.id, manifest) };
+  pool.state = { ...pool.state, volumes: withManifest(pool.state.volumes, manifest) };
 }
 
 /** Returns the manifest without the marks of a move. */

@@ -3,6 +3,7 @@
 // a group exist, or none. While the deciding file cannot be read, a prepared snapshot does not change. Rules: P2.
 
 import { assert } from '@rsio/base/lib/assert';
+import { VersionedMap } from '@rsio/base/structures/versioned-map';
 import { poolPaths } from '../disk/pool-paths.ts';
 import { SnapshotFiles } from '../snapshots/snapshot-files.ts';
 import type { SnapshotRecord, SnapshotRemoval } from '../snapshots/snapshot-record.ts';
@@ -71,7 +72,7 @@ export async function settleSnapshots<State extends SnapshotPool, Pool extends R
 
 function settled(all: SnapshotPool['snapshots'], record: SnapshotRecord, exists: boolean): SnapshotPool['snapshots'] {
   const now = all.get(record.volumeId) ?? NO_SNAPSHOTS;
-  return new Map(all).set(record.volumeId, exists ? withSnapshot(now, record) : withoutPending(now, record));
+  return VersionedMap.of(all).with(record.volumeId, exists ? withSnapshot(now, record) : withoutPending(now, record));
 }
 
 /**
