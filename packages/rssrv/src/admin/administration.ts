@@ -19,6 +19,7 @@ import { stepReached } from '../pools/disk/kill-step.ts';
 import { LOCAL_ASKER, clientAsker, localAsker, limitOf, sharesVolumes, type Asker } from '../pools/asker.ts';
 import { poolNamed, type PoolState, type VolumeName } from '../pools/catalogue.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
+import { volumesNamed } from '../pools/disk/volume-index.ts';
 import type { PoolPaces } from '../pools/space/pool-paces.ts';
 import type { PoolMemory } from '../pools/pool-memory.ts';
 import { PoolVerbs, type PoolVerbsPorts } from '../pools/pool-verbs.ts';
@@ -549,9 +550,10 @@ function personOf(caller: Caller | undefined): string {
 }
 
 function manifestOf(pools: readonly PoolState[], wanted: VolumeName | { readonly id: string }): Manifest | null {
-  const isWanted = (one: Manifest): boolean =>
-    'id' in wanted ? one.id === wanted.id : one.name === wanted.name && one.universe === wanted.universe;
-  for (const { volumes } of pools) for (const manifest of volumes.values()) if (isWanted(manifest)) return manifest;
+  for (const { volumes } of pools) {
+    const manifest = 'id' in wanted ? volumes.get(wanted.id) : volumesNamed(volumes, wanted)[0];
+    if (manifest !== undefined) return manifest;
+  }
   return null;
 }
 

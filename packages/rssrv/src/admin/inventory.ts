@@ -25,6 +25,8 @@ export class Inventory {
   private readonly schedules: ScheduleRunner;
   private readonly fences: Fences;
   private readonly used: UsedBytes;
+  /** The volumes of sections among `of`. One change of a volume asks for them several times. */
+  private sections: { readonly of: readonly ServerVolumeConfig[]; readonly list: readonly ServerVolumeConfig[] } = { of: [], list: [] };
 
   constructor(server: ObservedServer, verbs: PoolVerbs, schedules: ScheduleRunner, fences: Fences) {
     this.server = server;
@@ -36,7 +38,9 @@ export class Inventory {
 
   /** Volumes that sections of rssrvcfg configure. */
   get sectionVolumes(): readonly ServerVolumeConfig[] {
-    return this.server.config().volumes.filter(({ pool }) => pool === undefined);
+    const { volumes } = this.server.config();
+    if (this.sections.of !== volumes) this.sections = { of: volumes, list: volumes.filter(({ pool }) => pool === undefined) };
+    return this.sections.list;
   }
 
   get catalogue(): Catalogue {

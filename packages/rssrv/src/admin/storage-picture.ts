@@ -23,14 +23,17 @@ export function storagePicture(
 ): StoragePicture {
   const away = new Set(pools.filter(isAway).map(({ name }) => name));
   // While this server leaves a pool, the volumes of the pool are still configured.
-  const here = new Set(volumes.filter(({ pool }) => !away.has(pool?.name ?? '')).map(volumeKey));
-  const leaving = new Set(volumes.filter(({ pool }) => away.has(pool?.name ?? '')).map(volumeKey));
+  const keysOf = (isWanted: boolean): ReadonlySet<string> =>
+    new Set(volumes.filter(({ pool }) => away.has(pool?.name ?? '') === isWanted).map(volumeKey));
+  const leaving = away.size === 0 ? new Set() : keysOf(true);
+  // A picture is taken after each change, and usually nothing asks which of the many volumes exist.
+  let here: ReadonlySet<string> | null = null;
   const isExpected = ({ context }: RsError): boolean => context['hasMoved'] === true || context['isBrief'] === true;
   const faults = failures.filter((failure) => !isExpected(failure.error) && !leaving.has(volumeKey(failure)));
   return {
     pools: new Map(pools.map((pool) => [pool.name, standingOf(pool, unproven(pool.name))])),
     unavailable: new Map(faults.map((failure) => [volumeKey(failure), failure.error.message])),
-    exists: (volume) => here.has(volume),
+    exists: (volume) => (here ??= keysOf(false)).has(volume),
   };
 }
 

@@ -31,6 +31,8 @@ const leaving = new Set<string>();
 let incarnations: string[] = [];
 /** Names of the volumes in the announcements of a changed list. */
 let told: string[] = [];
+/** How often the limits of all volumes were read again. */
+let refreshed = 0;
 let lock: LockOutcome = 'held';
 /** Volumes that the only session of the test uses. */
 let uses = new VolumeUses();
@@ -79,7 +81,7 @@ async function start(sections: readonly ServerVolumeConfig[], reached?: (step: s
     volumes,
     shortage: { has: () => false, poolOf: () => null },
     bridges: { of: () => null },
-    bandwidth: { refresh: () => undefined },
+    bandwidth: { refresh: () => void refreshed++ },
     halts: { facts: () => null },
     holds: { holdersOf: (id: string) => (held.has(id) ? [HOLDER] : []) },
     revocations: { isLeaving: (_: string, node: string) => leaving.has(node) },
@@ -252,4 +254,24 @@ test('a volume of which a snapshot is attached is not taken away, and grows', as
   await expect(scene.verbs.remove(DB, LOCAL_ASKER, null)).rejects.toMatchObject({ code: 'E_HELD', context: { isPassing: true } });
   readers = [];
   await scene.verbs.remove(DB, LOCAL_ASKER, null);
+});
+
+test('the limits of all volumes are read again if a volume gets, changes or loses limits, and otherwise not', async () => {
+  await start([]);
+  refreshed = 0;
+  await scene.create({ name: 'other' });
+  await scene.create({ name: 'db' });
+  await scene.verbs.grow(DB, 3 * MIB, LOCAL_ASKER, null);
+  const counts = [refreshed];
+  const set = async (iops: number | null): Promise<void> => {
+    await scene.verbs.set(DB, { iops }, LOCAL_ASKER, null);
+    counts.push(refreshed);
+  };
+  await set(100);
+  await set(200);
+  await set(null);
+  await scene.create({ name: 'limited', limits: { iops: 50, bytesPerSecond: null, burstMs: 1_000 } });
+  counts.push(refreshed);
+  await scene.verbs.remove({ name: 'limited', universe: 0 }, LOCAL_ASKER, null);
+  expect([...counts, refreshed]).toEqual([0, 1, 2, 3, 4, 5]);
 });

@@ -3,6 +3,7 @@
 // force, or no part does; every client is notified of the new size and properties of its attached volumes. Rules: C1, C3.
 
 import { withControlGroup } from '@rsio/common/config/control-group';
+import { limitsOrNull } from '@rsio/common/config/schema/io-limits';
 import { loadRssrvConfig } from '@rsio/common/config/load-config';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
 import type { LocalGroups, RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
@@ -308,7 +309,8 @@ export class ConfigInForce {
     const { grown, isListChanged } = change;
     change.commit();
     this.parts.current.replaceVolumes(next, { from, before, now });
-    this.parts.bandwidth.refresh();
+    // The limits of all other volumes stay.
+    if ([before, now].some((one) => limitsOrNull(one?.limits) !== null)) this.parts.bandwidth.refresh();
     if (isListChanged) this.parts.lists.changed(grown, [...listOf(before), ...listOf(now)]);
     for (const id of change.cut) void this.parts.incarnations.start(id);
     // The new file may lack the last writes. Because of the new incarnation, the holder sends the last writes again.

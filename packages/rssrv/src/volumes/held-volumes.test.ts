@@ -1,6 +1,7 @@
 // Compares the set of open volumes and its index with plain Maps that are copied at each change, over any order of changes of any versions.
 // Volumes may have the same file or the same id.
 
+import { RsError } from '@rsio/base/lib/errors';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type HeldVolume, HeldVolumes } from './held-volumes.ts';
@@ -23,7 +24,9 @@ const served = fc.oneof(
     }),
   }),
 );
-const volume = served.map((one) => ({ served: one, cut: null }) as unknown as HeldVolume);
+const volume = fc
+  .tuple(served, fc.boolean())
+  .map(([one, isCut]) => ({ served: one, cut: isCut ? new RsError('E_VOLUME', 'cut') : null }) as unknown as HeldVolume);
 const step = fc.record({
   at: fc.nat(20),
   key: fc.constantFrom(...KEYS),
@@ -39,6 +42,7 @@ function check({ held, plain }: Pair): void {
   expect([...held.all]).toEqual([...plain]);
   const keys = (isUser: (one: HeldVolume) => boolean): string[] =>
     [...plain].flatMap(([key, one]) => (isUser(one) ? [key] : [])).toSorted();
+  expect(held.cut).toEqual([...plain.values()].filter(({ cut }) => cut !== null));
   for (const id of IDS) expect(held.keysWithId(id).toSorted()).toEqual(keys((one) => one.served.id === id));
   for (const file of FILES) expect(held.keysWithFile(file).toSorted()).toEqual(keys((one) => filesOf(one).includes(file)));
 }

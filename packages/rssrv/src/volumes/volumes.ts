@@ -57,7 +57,7 @@ export class Volumes {
 
   /** Configured volumes that are not served, each with the reason. */
   get failures(): readonly VolumeFailure[] {
-    const cut = [...this.state.held.all.values()].flatMap((held) => (held.cut === null ? [] : [failureOf(held.storage.volume, held.cut)]));
+    const cut = this.state.held.cut.flatMap((held) => (held.cut === null ? [] : [failureOf(held.storage.volume, held.cut)]));
     return [...this.state.failures, ...cut];
   }
 
