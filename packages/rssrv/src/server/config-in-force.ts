@@ -7,6 +7,7 @@ import { limitsOrNull } from '@rsio/common/config/schema/io-limits';
 import { loadRssrvConfig } from '@rsio/common/config/load-config';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
 import type { LocalGroups, RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
+import { assert } from '@rsio/base/lib/assert';
 import type { Clock } from '@rsio/base/lib/clock';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
 import type { Log } from '@rsio/base/log/log';
@@ -296,7 +297,7 @@ export class ConfigInForce {
     const { added, retried, ...plan } = this.checkChange(was, now);
     const before = this.inForce(was ?? now);
     const { volumes: from } = this.current;
-    const next = before === null ? from.concat(listOf(now)) : from.toSpliced(from.indexOf(before), 1, ...listOf(now));
+    const next = before === null ? from.concat(listOf(now)) : withInstead(from, before, listOf(now));
     // The change is already made on disk, so a volume that cannot be opened does not undo the change. The volume then counts as failed, and
     // lists show the reason.
     const change = await this.parts.volumes.prepare({ ...plan, added: [], retried: [...added, ...retried], isPartial: true }, next);
@@ -328,7 +329,7 @@ export class ConfigInForce {
     const before = this.inForce(was);
     if (before === null) return;
     const { volumes: from } = this.current;
-    const next = from.toSpliced(from.indexOf(before), 1, now);
+    const next = withInstead(from, before, [now]);
     const change = await this.parts.volumes.prepare({ added: [], retried: [now], kept: [], removed: [before], isPartial: true }, next);
     change.commit();
     this.parts.volumes.replaced(now.id ?? '');
@@ -366,6 +367,17 @@ export class ConfigInForce {
   private inForce(volume: ServerVolumeConfig | null): ServerVolumeConfig | null {
     return volume?.id === null || volume === null ? null : this.inForceById(volume.id);
   }
+}
+
+/** Returns the list with `now` in place of `before`. A volume that is not in the list would cost another one its place. */
+function withInstead(
+  from: readonly ServerVolumeConfig[],
+  before: ServerVolumeConfig,
+  now: readonly ServerVolumeConfig[],
+): readonly ServerVolumeConfig[] {
+  const index = from.indexOf(before);
+  assert(index >= 0, 'The volume that changes is not in force');
+  return from.toSpliced(index, 1, ...now);
 }
 
 function listOf<T>(one: T | null): T[] {
