@@ -22,7 +22,7 @@ import { parseMountTable } from '@rsio/base/daemon/mount-table';
 import { needPrograms } from '@rsio/base/testing/needs';
 import { CephCluster } from '../devices/ceph.ts';
 import { endMounts } from '../devices/end-mounts.ts';
-import { serverConfig, startClient } from '../hosts/configs.ts';
+import { type ClientConfigOptions, serverConfig, startClient } from '../hosts/configs.ts';
 import type { Host } from '../hosts/host.ts';
 import type { useHosts } from '../hosts/hosts.ts';
 import { type RunResult, wellOf } from '../programs/programs.ts';
@@ -44,6 +44,21 @@ type Hosts = ReturnType<typeof useHosts>;
 /** `faulty`: the server for tests (test/support/faulty-server). */
 type ServerProgram = 'rssrv' | 'faulty';
 
+/** Without `owners`, all servers own the pool. */
+interface FarmPool {
+  readonly name: string;
+  readonly owners?: readonly string[];
+}
+
+interface FarmOptions {
+  readonly names: readonly string[];
+  readonly pools: readonly FarmPool[];
+  readonly program: ServerProgram;
+  /** Further keys of `[server]`. */
+  readonly server?: Readonly<Record<string, string>>;
+  readonly client?: ClientConfigOptions;
+}
+
 interface Storage {
   /** Makes a disk, and returns the values of the keys `disk` and `fence`. */
   make(pool: string): Promise<{ readonly disk: string; readonly fence: string }>;
@@ -55,12 +70,12 @@ export class FarmScene {
   readonly servers: readonly Host[];
   readonly holder: Host;
   private readonly place: string;
-  private readonly pools: readonly string[];
+  private readonly pools: readonly FarmPool[];
   private readonly program: ServerProgram;
   private storage: Storage | null = null;
   private addresses: readonly string[] = [];
 
-  private constructor(names: readonly string[], pools: readonly string[], hosts: Hosts, program: ServerProgram) {
+  private constructor(hosts: Hosts, { names, pools, program }: FarmOptions) {
     this.names = names;
     this.pools = pools;
     this.program = program;
@@ -81,7 +96,12 @@ export class FarmScene {
   ): Promise<FarmScene> {
     needPrograms(context, 'mkfs.xfs', 'mount', 'losetup');
     if (process.geteuid?.() !== 0) context.skip('only root can mount');
-    const scene = new FarmScene(names, pools, hosts, program);
+    return await FarmScene.startOnFiles(hosts, { names, pools: pools.map((name) => ({ name })), program });
+  }
+
+  /** The same where root, XFS and loop devices are known to be there, as in a drill that needs them. */
+  static async startOnFiles(hosts: Hosts, options: FarmOptions): Promise<FarmScene> {
+    const scene = new FarmScene(hosts, options);
     const fences = setInterval(() => scene.endWanted(), FENCE_LOOK_MS);
     hosts.onClean(() => clearInterval(fences));
     const { place } = scene;
@@ -89,7 +109,7 @@ export class FarmScene {
     const refusal = `[ -e ${place}/${UNPROVEN} ] && { echo "the power switch of $1 does not answer"; exit 1; }`;
     const script = `#!/bin/sh\n${refusal}\ntouch ${place}/want-$1\nfor i in $(seq 500); do [ -e ${place}/dead-$1 ] && exit 0; sleep 0.05; done\nexit 1\n`;
     writeFileSync(fence, script, { mode: 0o755 });
-    await scene.start(hosts, {
+    await scene.start(hosts, options, {
       make: async (pool) => {
         const file = openSync(scene.diskOf(pool), 'w');
         ftruncateSync(file, DISK_BYTES);
@@ -111,8 +131,9 @@ export class FarmScene {
   ): Promise<FarmScene> {
     process.env['CEPH_CONF'] = cluster.conf;
     hosts.onClean(() => void delete process.env['CEPH_CONF']);
-    const scene = new FarmScene(names, pools, hosts, program);
-    await scene.start(hosts, {
+    const options = { names, pools: pools.map((name) => ({ name })), program };
+    const scene = new FarmScene(hosts, options);
+    await scene.start(hosts, options, {
       make: async (pool) => {
         await cluster.run('rbd', 'create', `rbd/${pool}`, '--size', String(DISK_BYTES >> 20), '--image-feature', 'layering');
         return { disk: `rbd:rbd/${pool}`, fence: 'rbd' };
@@ -152,6 +173,10 @@ export class FarmScene {
   /** Address of the server with its port. */
   addressOf(server: Host): string {
     return this.addresses[this.servers.indexOf(server)]!;
+  }
+
+  serverOf(name: string): Host {
+    return this.servers[this.names.indexOf(name)]!;
   }
 
   nameOf(server: Host): string {
@@ -208,6 +233,18 @@ export class FarmScene {
     else rmSync(file);
   }
 
+  /** Ends the machine of a server as a power cut does, so that its unwritten data is lost. */
+  async cutPower(server: Host): Promise<void> {
+    this.signal(server, 'SIGKILL');
+    const isOff = (): boolean => server.processes().length === 0 && this.pools.every(({ name }) => this.hasLostPower(server, name));
+    await waitFor(isOff, KNOWN_MS, `Server ${this.nameOf(server)} is off`);
+  }
+
+  /** True if the fence command has ended the machine of the server, which was not started again. */
+  isFenced(server: Host): boolean {
+    return existsSync(path.join(this.place, `dead-${this.nameOf(server)}`));
+  }
+
   /** Starts the machine of a server again. */
   async revive(server: Host): Promise<void> {
     for (const what of ['want', 'dead']) rmSync(path.join(this.place, `${what}-${this.nameOf(server)}`), { force: true });
@@ -219,23 +256,24 @@ export class FarmScene {
     else await server.startFaulty({});
   }
 
-  private async start(hosts: Hosts, storage: Storage): Promise<void> {
+  private async start(hosts: Hosts, { server: keys, client }: FarmOptions, storage: Storage): Promise<void> {
     this.storage = storage;
     const network = await hosts.network(this.names.length);
     this.addresses = network.serverAddresses.map((address) => `${address}:${network.port}`);
     for (const [index, server] of this.servers.entries()) {
       const own = { ...network, serverAddresses: [network.serverAddresses[index]!] };
-      const numbered = { name: this.names[index]!, server: { serverid: String(index + 1) } };
+      const numbered = { name: this.names[index]!, server: { serverid: String(index + 1), ...keys } };
       server.writeConfig('rssrv', serverConfig(own, { ...numbered, volumes: {} }));
       await this.startServer(server);
     }
-    for (const pool of this.pools) {
+    for (const { name: pool, owners = this.names } of this.pools) {
       const { disk, fence } = await storage.make(pool);
-      const keys = ['--disk', disk, '--fence', fence, '--owners', this.names.join(), '--take-over-after', '3s'];
-      for (const server of this.servers) await server.rsadmWell('pool', 'add', pool, this.mountOf(server, pool), ...keys);
+      const settings = ['--disk', disk, '--fence', fence, '--owners', owners.join(), '--take-over-after', '3s'];
+      for (const owner of owners.map((name) => this.serverOf(name)))
+        await owner.rsadmWell('pool', 'add', pool, this.mountOf(owner, pool), ...settings);
       await this.served(pool);
     }
-    await startClient(this.holder, network);
+    await startClient(this.holder, network, client);
   }
 
   private diskOf(pool: string): string {
@@ -259,7 +297,7 @@ export class FarmScene {
       if (!file.startsWith('want-') || server === undefined || existsSync(dead)) continue;
       this.signal(server, 'SIGKILL');
       if (server.processes().length > 0) continue;
-      if (this.pools.every((pool) => this.hasLostPower(server, pool))) writeFileSync(dead, '');
+      if (this.pools.every(({ name }) => this.hasLostPower(server, name))) writeFileSync(dead, '');
     }
   }
 
