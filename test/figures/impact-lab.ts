@@ -9,6 +9,7 @@ import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { SharedPoolView } from '@rsio/api/views/views';
 import { APP_METHODS } from '@rsio/api/rsapp/app-methods';
+import { callServer } from '@rsio/api/rssrv/call-server';
 import type { Impact } from '@rsio/api/manage/impact';
 import { daemonPaths } from '@rsio/common/config/root-paths';
 import { callMethod } from '@rsio/common/control/control-client';
@@ -152,12 +153,12 @@ class ImpactLab {
     name: string,
     options: readonly string[],
   ): Promise<{ readonly kind: 'volume' | 'mirror'; readonly pool: string | null }> {
-    const { client, farm } = this;
+    const { client } = this;
     const { random } = this.on;
     const what = random.pick(['lone', 'shared', 'mirror', 'mirror'] as const);
     if (what !== 'mirror') {
       const pool = what === 'shared' ? random.pick(Object.keys(SHARED)) : null;
-      const server = pool === null ? this.pick(1)[0]! : farm.nameOf(await farm.served(pool));
+      const server = pool === null ? this.pick(1)[0]! : (await this.ownerOf(pool))!;
       await client.rsconfigWell('volume', 'create', name, ...options, '--server', server, '--pool', pool ?? 'local');
       return { kind: 'volume', pool };
     }
@@ -216,8 +217,9 @@ class ImpactLab {
   private async comparePlaces(impacts: readonly Impact[], when: string): Promise<void> {
     for (const { name, to, effect } of impacts.filter(({ kind }) => kind === 'pool')) {
       if (effect !== 'moves') continue;
-      const server = this.farm.nameOf(await this.farm.served(name));
-      if (server !== to) this.on.problem(`Pool ${name} has moved to ${server}, and impact had said ${to ?? 'nowhere'}; ${when}`);
+      const server = await this.ownerOf(name);
+      if (server !== to)
+        this.on.problem(`Pool ${name} has moved to ${server ?? 'no server'}, and impact had said ${to ?? 'nowhere'}; ${when}`);
     }
   }
 
@@ -259,10 +261,16 @@ class ImpactLab {
     return true;
   }
 
+  /** The name of the server that serves the pool; null: none does. */
+  private async ownerOf(pool: string): Promise<string | null> {
+    const views = await Promise.all(SHARED[pool]!.map(async (server) => ({ server, view: await this.poolAt(server, pool) })));
+    return views.find(({ view }) => view?.isHere === true)?.server ?? null;
+  }
+
+  /** What a server says about a shared pool; null if it does not answer. */
   private async poolAt(server: string, name: string): Promise<SharedPoolView | null> {
-    const { stdout } = await this.farm.serverOf(server).rsadm('farm', '--json');
-    if (stdout === '') return null;
-    const { pools } = JSON.parse(stdout) as { pools: readonly SharedPoolView[] };
+    const { controlSocket } = this.farm.serverOf(server).rssrvPaths;
+    const { pools } = await callServer(controlSocket, 'farm-show', {}).catch(() => ({ pools: [] }));
     return pools.find((one) => one.name === name) ?? null;
   }
 

@@ -10,7 +10,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 
 const LONE_MS = 20_000;
 /** A take-over of a shared pool waits for its fence, and mounts the pool. */
-const SHARED_MS = 60_000;
+const SHARED_MS = 45_000;
 const GATE_MS = 60_000;
 const BLOCK = Buffer.alloc(4_096, 'x');
 /** Key `silent` of the applications: after this time without most servers of its volume, rsapp ends an application. */
