@@ -151,6 +151,25 @@ test('replications, gates and applications follow what they need', () => {
   expect(short(impactOf(all, off([], { clients: new Set(['big-2', 'venus']) })))).toEqual(['stops application shop']);
 });
 
+test('an application stops if most voters of its mirror are off, although the mirror goes on', () => {
+  const mirrors = [mirror(['big-9', 'big-8'], 'big-7', {}, ['big-8'])];
+  const application = { name: 'shop', on: 'big-2', nodes: ['big-2'], next: null } as const;
+  const of = (changes: Partial<ImpactFacts>, ...servers: readonly string[]): Impact[] =>
+    impactOf(facts({ mirrors, ...changes }), off(servers)).filter(({ kind }) => kind !== 'server');
+  const on = (...volumes: readonly string[]): Partial<ImpactFacts> => ({
+    applications: [{ ...application, volumes }] as unknown as ImpactFacts['applications'],
+  });
+  const two = of(on('db'), 'big-8', 'big-7');
+  expect(short(two)).toEqual(['stops application shop', 'degraded mirror osl:db@0']);
+  expect(two[0]?.why).toBe('its volume osl:db@0 goes on, but with 1 of 3 votes, and rsapp needs 2 (on-isolation = stop)');
+  expect(short(of(on('db'), 'big-7'))).toEqual(['degraded mirror osl:db@0']);
+  expect(short(of(on('other', 'db'), 'big-8', 'big-7')), 'rsapp asks the voters of the first volume only').toEqual([
+    'degraded mirror osl:db@0',
+  ]);
+  const unknown = [mirror(['big-9', 'big-8'], 'big-7', { state: 'unknown' })];
+  expect(short(of({ ...on('db'), mirrors: unknown }, 'big-7'))).toEqual(['unknown mirror osl:db@0', 'unknown application shop']);
+});
+
 test('volumes that nobody uses are one line', () => {
   const volumes = ['a', 'b'].map((name) => volume({ name, id: name, holders: [] }));
   expect(impactText(impactOf(facts({ servers: [server('big-9', { volumes })] }), off(['big-9'])))).toEqual([

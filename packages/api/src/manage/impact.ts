@@ -83,7 +83,7 @@ export function impactOf(facts: ImpactFacts, off: SwitchedOff): Impact[] {
     ...facts.gaps.map((gap): Impact => entry('unknown', 'mirror', '-', `Mirrors may be missing: ${gap}`)),
     ...servers.flatMap((one) => replicationImpacts(one, lost)),
   ];
-  const whole = [...all, ...gateImpacts(facts.gates, all), ...applicationImpacts(facts.applications, all, off)];
+  const whole = [...all, ...gateImpacts(facts.gates, all), ...applicationImpacts(facts, all, lost, off)];
   return whole.toSorted((a, b) => IMPACT_EFFECTS.indexOf(a.effect) - IMPACT_EFFECTS.indexOf(b.effect));
 }
 
@@ -272,14 +272,21 @@ function gateImpacts(gates: readonly GateView[], all: readonly Impact[]): Impact
   });
 }
 
-function applicationImpacts(applications: readonly ApplicationView[], all: readonly Impact[], off: SwitchedOff): Impact[] {
+function applicationImpacts(
+  { applications, mirrors }: ImpactFacts,
+  all: readonly Impact[],
+  lost: ReadonlySet<string>,
+  off: SwitchedOff,
+): Impact[] {
   return applications.flatMap(({ name, on, nodes, next, volumes }) => {
     const labels = volumes.map((one) =>
       one.includes(':') ? one : volumeLabel({ namespace: off.namespace, name: one.replace(/@.*/, ''), universe: 0 }),
     );
     const its = worst(all, labels);
-    if (its?.effect === 'stops')
+    if (its?.effect === 'stops' || its?.effect === 'unknown')
       return [{ ...its, kind: 'application' as const, name, users: [], why: `its volume ${its.name}: ${its.why}`, first: null }];
+    const isolated = isolatedBy(mirrors, all, labels[0] ?? '', lost);
+    if (isolated !== null) return [entry('stops', 'application', name, isolated)];
     if (on === null || !off.clients.has(on)) return [];
     const others = nodes.filter((node) => !off.clients.has(node));
     const to = next !== null && others.includes(next) ? next : (others[0] ?? null);
@@ -289,6 +296,19 @@ function applicationImpacts(applications: readonly ApplicationView[], all: reado
         : entry('moves', 'application', name, `from ${on}, if rsapp runs there`, { to, first: `rsconfig app move ${name} --to ${to}` }),
     ];
   });
+}
+
+/**
+ * Why rsapp ends an application although its first volume goes on; null: it does not. The mirror may go on without most of its voters, but
+ * rsapp then cannot know whether another node has taken the application.
+ */
+function isolatedBy(mirrors: readonly MirrorSummary[], all: readonly Impact[], label: string, lost: ReadonlySet<string>): string | null {
+  const mirror = mirrors.find((one) => volumeLabel(one) === label);
+  if (mirror === undefined || !all.some(({ kind, name }) => kind === 'mirror' && name === label)) return null;
+  const { voters, majority } = mirror;
+  const { votes } = mirrorWithout(mirror, lost, true);
+  if (votes >= majority) return null;
+  return `its volume ${label} goes on, but with ${votes} of ${voters.length} votes, and rsapp needs ${majority} (on-isolation = stop)`;
 }
 
 /** Volumes that nobody uses become one entry for each effect, with their number. */
