@@ -1,5 +1,6 @@
 // What `rsconfig impact` says of a farm with real daemons, and what happens then: a shared pool goes on at its next owner, and a volume of a
-// single server stops, and a client with the right view learns of the mirrors of another one. `npm run drill -- impact` compares random volumes and mirrors. Rules: G55.
+// single server stops, and a client with the right view learns of the mirrors of another one. `npm run drill -- impact`
+// compares random volumes, mirrors, shared pools, gates and applications. Rules: G55.
 
 import { expect, it } from 'vitest';
 import type { Impact } from '@rsio/api/manage/impact';
