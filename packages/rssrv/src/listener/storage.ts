@@ -47,7 +47,7 @@ export function newStorage(earlier: Foundation & Holders) {
   // Announces a new generation of the list, so that the clients request the list.
   const lists = new ListAnnouncements({
     clock,
-    volumes: () => volumes.openCount,
+    volumes: () => volumes.servedCount,
     announce: (grown, seenBy, generation) => {
       announceList(
         sessions.all,

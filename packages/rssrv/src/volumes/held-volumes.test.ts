@@ -43,6 +43,7 @@ function check({ held, plain }: Pair): void {
   const keys = (isUser: (one: HeldVolume) => boolean): string[] =>
     [...plain].flatMap(([key, one]) => (isUser(one) ? [key] : [])).toSorted();
   expect(held.cut).toEqual([...plain.values()].filter(({ cut }) => cut !== null));
+  expect(held.cutCount).toBe(held.cut.length);
   for (const id of IDS) expect(held.keysWithId(id).toSorted()).toEqual(keys((one) => one.served.id === id));
   for (const file of FILES) expect(held.keysWithFile(file).toSorted()).toEqual(keys((one) => filesOf(one).includes(file)));
 }

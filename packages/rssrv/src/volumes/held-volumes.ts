@@ -1,6 +1,6 @@
-// The open volumes of the listener, with an index of their ids, files and cuts, so that a change of one volume among many looks at no other
+// The open volumes of the listener, with an index of their ids and files and the number of cuts, so that a change of one volume among many looks at no other
 // volume. Invariants: a set is a value: each change returns a new set, and each earlier set keeps its content. The index names exactly the
-// volumes that have an id or a file, or are cut.
+// volumes that have an id or a file.
 
 import type { RsError } from '@rsio/base/lib/errors';
 import { VersionedMap } from '@rsio/base/structures/versioned-map';
@@ -9,7 +9,6 @@ import { namesOf, type Storage } from './open-storage.ts';
 
 const idUse = (id: string): string => `id ${id}`;
 const fileUse = (name: string): string => `file ${name}`;
-const CUT_USE = 'cut';
 
 export interface HeldVolume {
   readonly storage: Storage;
@@ -23,16 +22,27 @@ export class HeldVolumes {
   readonly all: VersionedMap<HeldVolume>;
   /** For each id and each file: the keys of the volumes that have it. Several readonly volumes may have the same file. */
   private readonly users: VersionedMap<readonly string[]>;
+  /** Number of cut volumes. A list of them would grow with each cut, and every earlier set would keep its list. */
+  readonly cutCount: number;
 
-  private constructor(all: VersionedMap<HeldVolume>, users: VersionedMap<readonly string[]>) {
+  private constructor(all: VersionedMap<HeldVolume>, users: VersionedMap<readonly string[]>, cutCount: number) {
     this.all = all;
     this.users = users;
+    this.cutCount = cutCount;
   }
 
   static of(held: ReadonlyMap<string, HeldVolume>): HeldVolumes {
-    const users = new Map<string, readonly string[]>();
-    for (const [key, one] of held) for (const use of usesOf(one)) users.set(use, [...(users.get(use) ?? []), key]);
-    return new HeldVolumes(VersionedMap.of(held), VersionedMap.of(users));
+    const users = new Map<string, string[]>();
+    let cutCount = 0;
+    for (const [key, one] of held) {
+      cutCount += cutsOf(one);
+      for (const use of usesOf(one)) {
+        const keys = users.get(use);
+        if (keys === undefined) users.set(use, [key]);
+        else keys.push(key);
+      }
+    }
+    return new HeldVolumes(VersionedMap.of(held), VersionedMap.of<readonly string[]>(users), cutCount);
   }
 
   get size(): number {
@@ -45,18 +55,23 @@ export class HeldVolumes {
 
   /** A new volume comes last, and a known volume keeps its place. */
   with(key: string, held: HeldVolume): HeldVolumes {
-    const before = usesOf(this.all.get(key));
+    const known = this.all.get(key);
+    const before = usesOf(known);
     const after = usesOf(held);
     const gone = before.filter((use) => !after.includes(use));
     let users = withoutUses(this.users, new Map(gone.map((use) => [use, new Set([key])])));
     for (const use of after) if (!before.includes(use)) users = users.with(use, [...(users.get(use) ?? []), key]);
-    return new HeldVolumes(this.all.with(key, held), users);
+    return new HeldVolumes(this.all.with(key, held), users, this.cutCount - cutsOf(known) + cutsOf(held));
   }
 
   without(keys: readonly string[]): HeldVolumes {
     const gone = new Map<string, Set<string>>();
-    for (const key of keys) for (const use of usesOf(this.all.get(key))) gone.set(use, (gone.get(use) ?? new Set<string>()).add(key));
-    return new HeldVolumes(this.all.without(keys), withoutUses(this.users, gone));
+    let { cutCount } = this;
+    for (const key of new Set(keys)) {
+      cutCount -= cutsOf(this.all.get(key));
+      for (const use of usesOf(this.all.get(key))) gone.set(use, (gone.get(use) ?? new Set<string>()).add(key));
+    }
+    return new HeldVolumes(this.all.without(keys), withoutUses(this.users, gone), cutCount);
   }
 
   /** Returns the keys of the volumes with this id: one, because a second volume with the id is not opened. */
@@ -66,9 +81,7 @@ export class HeldVolumes {
 
   /** The open volumes that are not served because they are cut, in the order of the configuration. */
   get cut(): readonly HeldVolume[] {
-    const keys = this.users.get(CUT_USE) ?? [];
-    if (keys.length > 1) return [...this.all.values()].filter((held) => held.cut !== null);
-    return keys.flatMap((key) => this.all.get(key) ?? []);
+    return this.cutCount === 0 ? [] : [...this.all.values()].filter((held) => held.cut !== null);
   }
 
   /** Returns the keys of the volumes that have this file. `name`: see `namesOf`. */
@@ -77,10 +90,14 @@ export class HeldVolumes {
   }
 }
 
-/** Returns the id and the files of a volume, each one once, and a mark if it is cut. */
+/** Returns the id and the files of a volume, each one once. */
 function usesOf(held: HeldVolume | undefined): readonly string[] {
   if (held === undefined) return [];
-  return [...new Set([idUse(held.served.id), ...namesOf(held.served).map(fileUse), ...(held.cut === null ? [] : [CUT_USE])])];
+  return [...new Set([idUse(held.served.id), ...namesOf(held.served).map(fileUse)])];
+}
+
+function cutsOf(held: HeldVolume | undefined): number {
+  return held === undefined || held.cut === null ? 0 : 1;
 }
 
 /** `gone`: for an id or a file, the keys of the volumes that have it no more. */

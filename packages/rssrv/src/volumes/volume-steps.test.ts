@@ -115,3 +115,16 @@ test.each([1, 2, 3])('changes of some volumes leave the others, their order and 
     }
   }
 });
+
+test('a volume that is served from another file while its short file is measured is not cut again', async () => {
+  const [before, now] = [file('db', { id: ID(1) }), file('other', { name: 'db', id: ID(1) })];
+  await start(before);
+  const plan = { added: [], retried: [now], kept: [], removed: [before], isPartial: true } as const;
+  const change = await volumes.prepare(plan, [now]);
+  fs.truncateSync(at('db.img'), 0);
+  const cutting = volumes.cut(ID(1));
+  change.commit();
+  expect(await cutting).toMatch(/db\.img/);
+  await change.finish();
+  expect(listed()).toEqual([['db', ID(1), MIB, false]]);
+});
