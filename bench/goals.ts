@@ -1,6 +1,7 @@
 // The goals and their results: ratios to other servers in the same run, and single figures. Pure.
 // Invariant: a goal that was not measured is neither met nor missed.
 
+import { HEAP_GOALS } from '@rsio/test/support/heap/heap-history';
 import type { Measured } from './load/orders.ts';
 import type { SectionName } from './sections.ts';
 import { perCore, ratioOf, type RowFigures, type Spread } from './summary.ts';
@@ -71,7 +72,7 @@ const ENCRYPTION = { section: 'encryption', digits: 2, isLessBetter: false } as 
 const MEMORY = { section: 'clients', unit: ' MiB', digits: 1, isLessBetter: true } as const;
 const MIRRORS = { section: 'mirrors', digits: 2, isLessBetter: false } as const;
 const METRICS = { section: 'metrics', bound: 0.98, unit: ' x without', digits: 3, isLessBetter: false } as const;
-const GARBAGE = { section: 'garbage', bound: 200, unit: ' bytes', digits: 0, isLessBetter: true } as const;
+const GARBAGE = { section: 'garbage', bound: HEAP_GOALS.server, unit: ' bytes', digits: 0, isLessBetter: true } as const;
 const PAUSE = { section: 'garbage', bound: 2, unit: ' ms', digits: 2, isLessBetter: true } as const;
 
 export const FIGURE_GOALS = {
@@ -155,8 +156,8 @@ export const FIGURE_GOALS = {
     what: 'rssrv, shared pool, the worst load: IOPS per server core',
   },
   serverGarbage: { ...GARBAGE, what: 'heap allocated for each request, server process' },
-  clientGarbageReads: { ...GARBAGE, bound: 400, what: 'heap allocated for each read, rsiod' },
-  clientGarbageWrites: { ...GARBAGE, bound: 400, what: 'heap allocated for each write, rsiod' },
+  clientGarbageReads: { ...GARBAGE, bound: HEAP_GOALS.rsiodReads, what: 'heap allocated for each read, rsiod' },
+  clientGarbageWrites: { ...GARBAGE, bound: HEAP_GOALS.rsiodWrites, what: 'heap allocated for each write, rsiod' },
   serverPauses: { ...PAUSE, what: 'garbage-collection pauses, p99.9, server process' },
   clientPauses: { ...PAUSE, what: 'garbage-collection pauses, p99.9, rsiod' },
 } as const satisfies Readonly<Record<string, FigureGoal>>;

@@ -1,8 +1,9 @@
-// Computes allocation and pauses from hand-made heap histories. Each run of the bench reads histories of real processes, which gc-probe.ts
-// writes.
+// Computes allocation and pauses from hand-made heap histories. Each run of the bench reads histories of real processes, which their
+// probe writes.
 
+import { allocatedBytes, type HeapHistory } from '@rsio/test/support/heap/heap-history';
 import { expect, test } from 'vitest';
-import { allocatedBytes, bytesPerRequest, type HeapHistory, pauseMs } from './collections.ts';
+import { bytesPerRequest, pauseMs } from './collections.ts';
 
 const QUIET: HeapHistory = { beginUsedBytes: 1000, endUsedBytes: 1600, collections: [] };
 const BUSY: HeapHistory = {

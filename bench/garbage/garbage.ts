@@ -1,32 +1,24 @@
 // How much heap a request allocates in rsiod and in the worker of rssrv, and how long collections pause both, with the load on the NBD
-// socket of rsiod, over one path. The processes record their own collections (gc-probe.ts) and are otherwise unchanged.
+// socket of rsiod, over one path. The processes record their own collections (test/support/heap) and are otherwise unchanged.
 
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import os from 'node:os';
-import { join } from 'node:path';
-import { setTimeout as after } from 'node:timers/promises';
-import { pathToFileURL } from 'node:url';
-import { waitFor } from '@rsio/test/support/programs/wait-for';
+import type { HeapHistory } from '@rsio/test/support/heap/heap-history';
+import { NotedHeap } from '@rsio/test/support/heap/noted-heap';
 import { localPair } from '../client/local-pair.ts';
 import { LoadClient } from '../load/load-client.ts';
 import type { LoadShape } from '../load/orders.ts';
-import { benchFolder } from '../native/compile.ts';
 import { inScene } from '../scene.ts';
 import type { SectionContext, SectionResult } from '../section-run.ts';
 import type { Line } from '../sheet.ts';
 import { once, type Spread, worstOf } from '../summary.ts';
 import { row } from '../workload.ts';
-import { bytesPerRequest, type HeapHistory, pauseMs } from './collections.ts';
+import { bytesPerRequest, pauseMs } from './collections.ts';
 
 const KIB = 1024;
 const ROWS = [row('read', 8 * KIB, 32), row('write', 8 * KIB, 32)];
 const NODE = 'big-2';
 const SIDES = ['server process', 'rsiod'] as const;
-const WRITTEN_MS = 10_000;
 /** Time of load before the first window, because compilation during a window would count as allocation of requests. */
 const WARM_SECONDS = 3;
-/** Time between the signal that starts the recording and the load. */
-const BEGUN_MS = 100;
 
 interface Noted {
   readonly requests: number[];
@@ -35,11 +27,8 @@ interface Noted {
 
 export function measureGarbage(context: SectionContext): Promise<SectionResult> {
   return inScene(context, async ({ hosts }) => {
-    const folder = mkdtempSync(join(os.tmpdir(), 'rsio-bench-gc-'));
-    hosts.onClean(() => rmSync(folder, { recursive: true, force: true }));
-    const probe = pathToFileURL(join(benchFolder(), 'dist/garbage/gc-probe.js')).href;
-    const command = ['env', `NODE_OPTIONS=--import=${probe}`, `RSIO_BENCH_GC=${folder}`];
-    const { host, target } = await localPair(hosts, context.parent, { wantsDevices: false, command });
+    const heap = new NotedHeap(hosts);
+    const { host, target } = await localPair(hosts, context.parent, { wantsDevices: false, command: heap.command });
     const load = await LoadClient.open(target, {
       client: 0,
       connections: 1,
@@ -52,7 +41,7 @@ export function measureGarbage(context: SectionContext): Promise<SectionResult> 
     const all: Spread[][] = SIDES.map(() => []);
     const pauses: HeapHistory[][] = SIDES.map(() => []);
     for (const shape of ROWS) {
-      const noted = await noteRounds(load, shape, pids, folder, context);
+      const noted = await noteRounds(load, shape, pids, heap, context);
       for (const [side, { requests, histories }] of noted.entries()) {
         const bytes = bytesPerRequest(histories, requests);
         all[side]?.push(bytes);
@@ -100,29 +89,20 @@ async function noteRounds(
   load: LoadClient,
   shape: LoadShape,
   pids: readonly number[],
-  folder: string,
+  heap: NotedHeap,
   { plan }: SectionContext,
 ): Promise<Noted[]> {
   const noted: Noted[] = pids.map(() => ({ requests: [], histories: [] }));
   await load.run(shape, 1, { warmUpMs: 0, windowMs: WARM_SECONDS * 1000 }).done;
   for (let round = 1; round <= plan.rounds; round++) {
-    for (const pid of pids) process.kill(pid, 'SIGUSR2');
-    await after(BEGUN_MS);
+    await heap.begin(pids);
     // The count includes the requests that are in flight at the end of the window. Requests in flight are only a thousandth of all
     // requests.
     const { requests } = await load.run(shape, round + 1, { warmUpMs: 0, windowMs: plan.seconds * 1000 }).done;
-    for (const pid of pids) process.kill(pid, 'SIGUSR2');
-    for (const [side, pid] of pids.entries()) {
-      noted[side]?.histories.push(await historyOf(join(folder, `${pid}.json`)));
+    for (const [side, history] of (await heap.end(pids)).entries()) {
+      noted[side]?.histories.push(history);
       noted[side]?.requests.push(requests);
     }
   }
   return noted;
-}
-
-async function historyOf(file: string): Promise<HeapHistory> {
-  await waitFor(() => existsSync(file), WRITTEN_MS, `The process has written ${file}`);
-  const history = JSON.parse(readFileSync(file, 'utf8')) as HeapHistory;
-  rmSync(file);
-  return history;
 }

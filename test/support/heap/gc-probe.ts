@@ -1,13 +1,13 @@
 // Loaded into a daemon before it starts (`node --import`). After a first SIGUSR2, the probe records the garbage collections of the process.
-// A second SIGUSR2 makes the probe write the records to RSIO_BENCH_GC/PID.json. The probe changes nothing else. collections.ts computes the
-// sums.
+// A second SIGUSR2 makes the probe write the records to RSIO_HEAP_NOTES/PID.json. The probe changes nothing else. noted-heap.ts gives the
+// signals.
 
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { GCProfiler, getHeapStatistics } from 'node:v8';
-import type { HeapHistory } from './collections.ts';
+import type { HeapHistory } from './heap-history.ts';
 
-const folder = process.env['RSIO_BENCH_GC'] ?? '';
+const folder = process.env['RSIO_HEAP_NOTES'] ?? '';
 let under: { readonly profiler: GCProfiler; readonly beginUsedBytes: number } | null = null;
 
 function begin(): void {
