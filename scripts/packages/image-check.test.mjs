@@ -114,7 +114,6 @@ test.each([
 
 test.for(Object.keys(IMAGES))(
   'an archive with the settings of %s has no fault and the same bytes at each build, and a setuid program in it is found',
-  { timeout: 120_000 },
   (name, context) => {
     context.skip(process.getuid?.() !== 0, 'needs root');
     needPrograms(context, 'buildah', 'tar');

@@ -309,7 +309,7 @@ it('counts what hosts do, and says when one volume holds all memory', async () =
   expect(gates.usedBytes).toBe(0);
   expect(figures()?.commands).toBeGreaterThan(80);
   expect([figures()?.receivedBytes, figures()?.sentBytes].every((bytes = 0) => bytes > 100)).toBe(true);
-}, 20_000);
+});
 
 describe('a gate with secrets', () => {
   const KEY = Buffer.alloc(32, 'h');

@@ -129,7 +129,7 @@ it('a volume takes the place of its own standby at a gate that is full', async (
   await gates.show(held('another'));
   expect(states(0)).toHaveLength(GATE_VOLUMES_MAX);
   expect(lines.at(-1)).toContain('which is the limit');
-}, 20_000);
+});
 
 it('the record names this client while a gate with partners offers the volume, and not longer', async () => {
   const active = (): unknown => JSON.parse(records.get('v1')?.toString() ?? '{}').active;
@@ -148,7 +148,7 @@ it('volumes that come at the same time do not pass the limit together', async ()
   await make([gate(0)]);
   await Promise.all(Array.from({ length: GATE_VOLUMES_MAX + 3 }, (_, at) => gates.show(held(`v${at}`))));
   expect(states(0)).toHaveLength(GATE_VOLUMES_MAX);
-}, 20_000);
+});
 
 it('a gate that cannot show a volume does not disturb another one that does', async () => {
   offered = [other('v1')];

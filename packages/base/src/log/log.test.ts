@@ -177,7 +177,7 @@ describe('several processes', () => {
     return once(started, 'exit');
   }
 
-  test('append whole lines to one file and lose none at process.exit', { timeout: 30_000 }, async () => {
+  test('append whole lines to one file and lose none at process.exit', async () => {
     expect(await Promise.all([child('a', 500), child('b', 500)])).toEqual([
       [3, null],
       [3, null],
@@ -193,7 +193,7 @@ describe('several processes', () => {
   test.each([
     ['setImmediate(() => { throw new Error("fell over"); });', 'an uncaught exception'],
     ['void Promise.reject(new Error("fell over"));', 'an unhandled rejection'],
-  ])('log the reason for the end of their process, whatever reads stderr: %s', { timeout: 30_000 }, async (body, what) => {
+  ])('log the reason for the end of their process, whatever reads stderr: %s', async (body, what) => {
     const code = `
       const { openLog } = await import(${JSON.stringify(logModule())});
       openLog({ file: ${JSON.stringify(file)}, node: 'a' });

@@ -426,7 +426,7 @@ test('events are followed as a stream, which ends with its token', async () => {
   await reading;
 });
 
-test('a flood of one token is bounded, and leaves places to others', { timeout: 120_000 }, async () => {
+test('a flood of one token is bounded, and leaves places to others', async () => {
   const held: (() => void)[] = [];
   answer = () => new Promise((resolve) => held.push(() => resolve({ volumes: [] })));
   const statuses: number[] = [];
@@ -448,7 +448,7 @@ test('a flood of one token is bounded, and leaves places to others', { timeout: 
   await expect.poll(async () => (await send('/api/v1/server/volume-list', { rights: 'view' })).status, PATIENT).toBe(200);
 });
 
-test('requests that wait behind a stream on one connection give their places back when it breaks', { timeout: 120_000 }, async () => {
+test('requests that wait behind a stream on one connection give their places back when it breaks', async () => {
   const get = (path: string, headers = ''): string =>
     `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${tokens.view}\r\n${headers}\r\n`;
   answer = (one) => (one.method === 'events' ? new Promise(() => {}) : Promise.resolve(resultOf(one.daemon, one.method)));

@@ -266,7 +266,7 @@ it('a cut shuts the mounted file system down, also what is cached', async (conte
   await client.close();
   // The engine no longer writes to the device itself, because another process may have it by now.
   await expect(client.open()).rejects.toThrow('was cut off');
-}, 60_000);
+});
 
 it('a disk that has grown has a larger device', async (context) => {
   context.skip(missing !== null, missing ?? '');
