@@ -3,7 +3,7 @@
 // end and its replacement touch no I/O.
 
 import { sleep } from '@rsio/base/lib/waiting';
-import { callControl } from '@rsio/api/rsiod/call-rsiod';
+import { callControl, holdControl } from '@rsio/api/rsiod/call-rsiod';
 import type { Clock } from '@rsio/base/lib/clock';
 import type { Log } from '@rsio/base/log/log';
 import { controllerServices } from './controller/controller-service.ts';
@@ -13,7 +13,7 @@ import { systemHost } from './node/host.ts';
 import { nodeService } from './node/node-service.ts';
 import { RecordFiles } from './node/records.ts';
 import type { Setup } from './options.ts';
-import type { RsiodCall } from './product/orders.ts';
+import type { RsiodCall, RsiodHold } from './product/orders.ts';
 import { Calls } from './rpc/calls.ts';
 import { RpcServer } from './rpc/rpc-server.ts';
 
@@ -32,6 +32,7 @@ export class Driver {
     const { clock, log } = ports;
     [this.setup, this.ports] = [setup, ports];
     const rsiod: RsiodCall = (method, params) => callControl(setup.rsiod, method, params, { clock });
+    const hold: RsiodHold = (params) => holdControl(setup.rsiod, 'order-attach', params, { clock });
     const records = new RecordFiles(setup.state, log);
     const calls: Calls = new Calls({ clock, log, ended: (method, status, tookMs) => this.metrics.ended(method, status, tookMs) });
     this.metrics = new CsiMetrics({
@@ -48,7 +49,7 @@ export class Driver {
     const parts = { clock, calls, rsiod, namespace: setup.namespace };
     const services =
       setup.mode === 'controller'
-        ? controllerServices({ ...parts, newId: () => crypto.randomUUID() })
+        ? controllerServices({ ...parts, hold, newId: () => crypto.randomUUID() })
         : { Node: nodeService({ ...parts, host: systemHost, records }) };
     this.server = new RpcServer(setup.socket, calls, { Identity: identityService(rsiod, log), ...services });
   }

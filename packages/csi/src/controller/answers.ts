@@ -5,7 +5,7 @@ import type { MirrorSummary } from '@rsio/api/views/mirror-views';
 import type { ManagedVolumeView, SnapshotView } from '@rsio/api/views/views';
 import type { FsType } from '../rpc/fields.ts';
 import { type Condition, type ContentSource, type CsiSnapshot, type CsiVolume, FS_TYPE_KEY, type Timestamp } from '../rpc/messages.ts';
-import { printGroupId, printSnapshotId, printVolumeId } from '../product/ids.ts';
+import { printGroupId, printSnapshotId, printVolumeId, type VolumeId } from '../product/ids.ts';
 import type { Site } from '../product/orders.ts';
 import { topologyOf } from '../product/topology.ts';
 
@@ -48,11 +48,11 @@ export function mirrorCondition({ state, replicas, voters, majority }: MirrorSum
   return { abnormal: false, message: 'All replicas are in sync' };
 }
 
-export function snapshotMessage(snapshot: SnapshotView, uuid: string, groupSnapshotId = ''): CsiSnapshot {
+export function snapshotMessage(snapshot: SnapshotView, of: VolumeId, groupSnapshotId = ''): CsiSnapshot {
   return {
     sizeBytes: snapshot.sizeBytes,
-    snapshotId: printSnapshotId({ volume: uuid, snapshot: snapshot.id }),
-    sourceVolumeId: printVolumeId({ kind: 'volume', uuid }),
+    snapshotId: printSnapshotId({ of, snapshot: snapshot.id }),
+    sourceVolumeId: printVolumeId(of),
     creationTime: timestampOf(snapshot.createdMs),
     readyToUse: true,
     groupSnapshotId,

@@ -17,7 +17,8 @@ import type {
   Texts,
   ValidateRequest,
 } from '../rpc/messages.ts';
-import { Orders, type RsiodCall } from '../product/orders.ts';
+import { parseVolumeId } from '../product/ids.ts';
+import { Orders, type RsiodCall, type RsiodHold } from '../product/orders.ts';
 import { Volumes } from '../product/volumes.ts';
 import type { ServiceName } from '../rpc/proto.ts';
 import type { Handlers, Service } from '../rpc/rpc-server.ts';
@@ -25,6 +26,8 @@ import { Changes } from './changes.ts';
 import { Creation } from './create.ts';
 import { Listing } from './listing.ts';
 import { SnapshotMetadata } from './metadata.ts';
+import { MirrorSnapshots } from './mirror-snapshots.ts';
+import { MirrorUse } from './mirror-use.ts';
 import { Mirrors } from './mirrors.ts';
 import { Publishing } from './publish.ts';
 import { SnapshotRules } from './snapshots.ts';
@@ -51,6 +54,7 @@ export interface ControllerPorts {
   readonly clock: Clock;
   readonly calls: Calls;
   readonly rsiod: RsiodCall;
+  readonly hold: RsiodHold;
   /** Namespace that the driver serves; null for the only one. */
   readonly namespace: string | null;
   readonly newId: () => string;
@@ -59,8 +63,9 @@ export interface ControllerPorts {
 export function controllerServices(ports: ControllerPorts): Readonly<Partial<Record<ServiceName, Service>>> {
   const { calls, rsiod, namespace } = ports;
   const orders = new Orders(rsiod, namespace);
-  const parts = { ...ports, orders, volumes: new Volumes(orders) };
-  const snapshots = new SnapshotRules(parts);
+  const volumes = new Volumes(orders);
+  const parts = { ...ports, orders, volumes, use: new MirrorUse({ ...ports, orders, volumes }) };
+  const snapshots = new SnapshotRules({ ...parts, mirrorSnapshots: new MirrorSnapshots(parts) });
   const mirrors = new Mirrors(parts);
   const whole = { ...parts, snapshots, mirrors };
   const metadata = new SnapshotMetadata(orders, snapshots);
@@ -101,8 +106,12 @@ function volumeHandlers(calls: Calls, parts: Parts): Handlers {
 
 function snapshotHandlers(calls: Calls, snapshots: SnapshotRules): Handlers {
   return {
-    CreateSnapshot: (request: { readonly sourceVolumeId: string; readonly name: string }) =>
-      calls.alone(`snapshot ${request.name}`, () => snapshots.create(request)),
+    CreateSnapshot: (request: { readonly sourceVolumeId: string; readonly name: string }) => {
+      const create = (): Promise<object> => calls.alone(`snapshot ${request.name}`, () => snapshots.create(request));
+      // The driver attaches a mirror for its snapshot. Meanwhile, it gives the mirror to no node.
+      const isMirror = parseVolumeId(request.sourceVolumeId)?.kind === 'mirror';
+      return isMirror ? calls.alone(`volume ${request.sourceVolumeId}`, create) : create();
+    },
     DeleteSnapshot: ({ snapshotId }: { readonly snapshotId: string }) =>
       calls.alone(`snapshot ${snapshotId}`, () => snapshots.delete(snapshotId)),
     ListSnapshots: (request: ListSnapshotsRequest) => snapshots.list(request),

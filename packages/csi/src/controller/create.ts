@@ -18,6 +18,7 @@ import { CsiError } from '../rpc/status.ts';
 import { publishedNodes, volumeMessage } from './answers.ts';
 import type { ControllerParts } from './controller-parts.ts';
 import { checkExisting, checkOrigin, jobOf, type Origin, otherPlace } from './existing.ts';
+import type { FoundSnapshot } from './mirror-snapshots.ts';
 import type { Mirrors } from './mirrors.ts';
 import { mergedSettings, mutableSettingsOf, type Parameters, parametersOf } from './parameters.ts';
 import type { SnapshotRules } from './snapshots.ts';
@@ -67,7 +68,7 @@ export class Creation {
     };
     const site = await this.parts.orders.site();
     if (parameters.servers !== null) return { volume: await this.parts.mirrors.create(site, wanted, parameters.servers) };
-    const source = await this.sourceOf(wanted.content);
+    const source = await this.sourceOf(site, wanted.content, parameters.server);
     const server = serverOf(site, parameters.server, source);
     const name = volumeNameOf(wanted.name);
     const before = await this.parts.volumes.named(server, name);
@@ -223,27 +224,47 @@ export class Creation {
     }
   }
 
-  private async sourceOf(content: ContentSource | null): Promise<Source | null> {
+  /** `server`: where the volume is wanted, which decides among the servers that have the snapshot of a mirror; null for any server. */
+  private async sourceOf(site: Site, content: ContentSource | null, server: string | null): Promise<Source | null> {
     if (content === null) return null;
     if (content.type === 'snapshot') {
       const text = filled(content.snapshot?.snapshotId ?? '', 'snapshot_id');
       const id = parseSnapshotId(text);
       const found = id === null ? null : await this.parts.snapshots.find(id);
       if (found === null) throw new CsiError('NOT_FOUND', `Snapshot ${quoteText(text)} does not exist: name one that exists`);
-      const origin = { volumeId: uuidOf(found.of), snapshotId: found.snapshot.id };
-      return { found: found.of, snapshot: found.snapshot.snapshot, sizeBytes: found.snapshot.sizeBytes, origin };
+      const { of, snapshot } = placeOn(found, site, server);
+      const origin = { volumeId: uuidOf(of), snapshotId: snapshot.id };
+      return { found: of, snapshot: snapshot.snapshot, sizeBytes: snapshot.sizeBytes, origin };
     }
     const text = filled(content.volume?.volumeId ?? '', 'volume_id');
     const id = parseVolumeId(text);
     if (id?.kind === 'mirror')
       throw new CsiError(
         'FAILED_PRECONDITION',
-        `Volume ${text} is a mirror, which cannot be copied here: restore a backup (rsconfig restore)`,
+        `Volume ${text} is a mirror, which cannot be copied: make a snapshot, and use that as the source`,
       );
     const found = id === null ? null : await this.parts.volumes.byId(id.uuid);
     if (found === null) throw new CsiError('NOT_FOUND', `Volume ${quoteText(text)} does not exist: name one that exists`);
     return { found, snapshot: null, sizeBytes: found.volume.sizeBytes ?? 0, origin: { volumeId: uuidOf(found), snapshotId: null } };
   }
+}
+
+/**
+ * Returns the place of the snapshot from which a volume on this server is cloned. The driver does not choose among the servers of a mirror,
+ * because a repeated call could choose another one. Throws INVALID_ARGUMENT, or UNAVAILABLE if this server does not answer.
+ */
+function placeOn({ places, source, ...first }: FoundSnapshot, site: Site, server: string | null): Pick<FoundSnapshot, 'of' | 'snapshot'> {
+  if (source.kind === 'volume') return first;
+  const place = places.find(({ of }) => of.server === server);
+  if (place !== undefined) return place;
+  const trouble = site.places.find((one) => one.server === server)?.trouble ?? null;
+  if (trouble !== null) throw new CsiError('UNAVAILABLE', `Parameter server is ${server}, and ${trouble}: repeat the call when it answers`);
+  const { name } = first.of.volume;
+  const known = places.map(({ of }) => of.server).join(' and ');
+  throw invalid(
+    `Snapshot ${name}@${first.snapshot.snapshot} of a mirror is on ${known}: use a class that names one of them in ` +
+      `parameter server; the new volume is a plain volume there`,
+  );
 }
 
 /** Returns the server for a new volume. Throws INVALID_ARGUMENT. */

@@ -10,7 +10,8 @@ import { entriesOf, filled, invalid } from '../rpc/fields.ts';
 import type { AllocatedRequest, DeltaRequest, Metadata } from '../rpc/messages.ts';
 import { CsiError } from '../rpc/status.ts';
 import { quoteText } from '@rsio/base/lib/units';
-import type { FoundSnapshot, SnapshotRules } from './snapshots.ts';
+import type { FoundSnapshot } from './mirror-snapshots.ts';
+import type { SnapshotRules } from './snapshots.ts';
 
 interface Block {
   readonly byteOffset: number;
@@ -36,10 +37,15 @@ export class SnapshotMetadata {
 
   async *delta({ baseSnapshotId, targetSnapshotId, startingOffset, maxResults }: DeltaRequest): AsyncGenerator<Metadata> {
     const max = entriesOf(maxResults, LIST_ENTRIES_MAX);
-    const base = await this.found(baseSnapshotId, 'base_snapshot_id');
-    const target = await this.found(targetSnapshotId, 'target_snapshot_id');
+    const bases = (await this.found(baseSnapshotId, 'base_snapshot_id')).places;
+    const targets = (await this.found(targetSnapshotId, 'target_snapshot_id')).places;
+    const baseAt = (id: string | null) => bases.find(({ of }) => of.volume.id === id);
+    // Snapshots of a mirror can be compared on a server that has both.
+    const target = targets.find(({ of }) => baseAt(of.volume.id) !== undefined);
+    const base = baseAt(target?.of.volume.id ?? null);
+    if (target === undefined || base === undefined)
+      throw invalid('The snapshots are of different volumes, or no server has both: name two snapshots of one volume');
     const { server, volume } = target.of;
-    if (base.of.volume.id !== volume.id) throw invalid('The snapshots are of different volumes: name two snapshots of one volume');
     if (base.snapshot.createdMs > target.snapshot.createdMs) throw invalid('The base is newer than the target: exchange them');
     checkOffset(startingOffset, target.snapshot.sizeBytes);
     const between = { name: volume.name, universe: volume.universe, snapshot: base.snapshot.snapshot, until: target.snapshot.snapshot };

@@ -15,6 +15,7 @@ import { CsiError } from '../rpc/status.ts';
 import { publishedNodes, volumeMessage } from './answers.ts';
 import type { ControllerParts } from './controller-parts.ts';
 import { otherPlace } from './existing.ts';
+import type { MirrorUse } from './mirror-use.ts';
 import type { Parameters } from './parameters.ts';
 
 const BLOCK_BYTES = 512;
@@ -34,14 +35,18 @@ interface Replica {
   readonly clients: readonly string[] | null;
   readonly owner: string | null;
   readonly pool: string | null;
-  /** Number of its snapshots. */
+  /** Number of its snapshots, without those that the mirror has not confirmed. */
   readonly snapshots: number;
 }
 
-export class Mirrors {
-  private readonly parts: ControllerParts;
+interface MirrorParts extends ControllerParts {
+  readonly use: MirrorUse;
+}
 
-  constructor(parts: ControllerParts) {
+export class Mirrors {
+  private readonly parts: MirrorParts;
+
+  constructor(parts: MirrorParts) {
     this.parts = parts;
   }
 
@@ -95,7 +100,8 @@ export class Mirrors {
       throw refusal(`was not created by client ${site.nodename}, the client of this driver: use rsconfig mirror remove`);
     const kept = replicas.find(({ snapshots }) => snapshots > 0);
     if (kept !== undefined) throw refusal(`has snapshots on server ${kept.server}, which go with it: delete them first`);
-    if (holder !== null) throw refusal(`is held by ${holder}: rsconfig -d ${name} on that node, or fence the node`);
+    if (holder === site.nodename) await this.parts.use.giveBack(found, site);
+    else if (holder !== null) throw refusal(`is held by ${holder}: rsconfig -d ${name} on that node, or fence the node`);
     const { left } = await this.parts.orders.own('mirror-remove', { namespace, name, universe, volumes: true, force: false, id: uuid });
     if (left.length > 0) throw new CsiError('UNAVAILABLE', `Mirror ${name} is removed in part: ${left.join('; ')}`);
     return {};
@@ -105,7 +111,9 @@ export class Mirrors {
    * Lets a node attach the mirror. A server that does not answer is left out, because a mirror is used while a server is down. When the
    * server is back, ListVolumes does not show the mirror as published, and the orchestrator repeats the call.
    */
-  async allow({ namespace, name, universe }: MirrorSummary, node: string): Promise<void> {
+  async allow(mirror: MirrorSummary, node: string, site: Site): Promise<void> {
+    await this.parts.use.giveBack(mirror, site);
+    const { namespace, name, universe } = mirror;
     const { servers, left } = await this.parts.orders.own('mirror-allow', { namespace, name, universe, client: node });
     const [first] = left;
     if (servers.length === 0)
@@ -138,9 +146,11 @@ export class Mirrors {
   }
 
   private async replica({ server, volume: name, universe }: MirrorSummary['replicas'][number]): Promise<Replica> {
-    const { volume } = await this.parts.orders.at(server, 'volume-show', { name, universe });
-    const { clients, owner, pool, snapshots } = volume;
-    return { server, volume: name, universe, clients, owner, pool, snapshots };
+    const { volume, snapshots } = await this.parts.orders.at(server, 'volume-show', { name, universe });
+    const { clients, owner, pool } = volume;
+    // What an interrupted snapshot has left is no snapshot, and no orchestrator knows or deletes it.
+    const kept = snapshots.filter(({ moment }) => moment?.isProven !== false);
+    return { server, volume: name, universe, clients, owner, pool, snapshots: kept.length };
   }
 
   private async made(site: Site, name: string, { range, parameters }: WantedMirror, servers: readonly string[]): Promise<MirrorSummary> {

@@ -72,7 +72,7 @@ export class Publishing {
     if (id === null) return {};
     const site = await this.parts.orders.site();
     const subject = await this.subjectOf(volumeId, site);
-    // The controller's own client never attaches a volume, and stays in the list.
+    // The controller's own client stays in the list. It attaches only mirrors, for the moment of a snapshot.
     const nodes = (nodeId === '' ? (subject?.nodes ?? []) : [filled(nodeId, 'node_id')]).filter((node) => node !== site.nodename);
     for (const node of nodes) {
       await subject?.revoke(node);
@@ -93,7 +93,7 @@ export class Publishing {
         isShared: false,
         isReadonly: false,
         servers: mirror.replicas.map(({ server }) => server),
-        allow: (node) => mirrors.allow(mirror, node),
+        allow: (node) => mirrors.allow(mirror, node, site),
         revoke: (node) => mirrors.revoke(mirror, node),
       };
     }

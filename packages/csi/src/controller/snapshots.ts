@@ -1,8 +1,9 @@
-// Snapshots, and group snapshots at one moment. A snapshot belongs to its volume, so its id names both. Invariants: a snapshot that exists
-// under the name of a call is returned and not made again. All snapshots of a group have the same moment, or the group is not made. A name
-// belongs to one volume or to one set of volumes; a call for others is refused.
+// Snapshots, and group snapshots at one moment. A snapshot belongs to its volume or mirror, so its id names both. mirror-snapshots.ts has
+// what differs for mirrors. Invariants: a snapshot that exists under the name of a call is returned and not made again. All snapshots of a
+// group have the same moment, or the group is not made. A name belongs to one volume, mirror or set of volumes; a call for others is refused.
 
-import type { SnapshotView } from '@rsio/api/views/views';
+import type { MirrorSummary } from '@rsio/api/views/mirror-views';
+import type { ManagedVolumeView, SnapshotView } from '@rsio/api/views/views';
 import { toRsError } from '@rsio/base/lib/errors';
 import { quoteText } from '@rsio/base/lib/units';
 import { severalAtOnce } from '@rsio/base/structures/concurrency';
@@ -14,11 +15,11 @@ import type { CsiSnapshot, GroupRequest, GroupSnapshotRequest, ListSnapshotsRequ
 import { CsiError } from '../rpc/status.ts';
 import { groupIdOf, snapshotMessage, timestampOf } from './answers.ts';
 import type { ControllerParts } from './controller-parts.ts';
+import { type FoundSnapshot, type MirrorSnapshots, snapshotsIn } from './mirror-snapshots.ts';
 import { pageOf } from './pages.ts';
 
-export interface FoundSnapshot {
-  readonly of: Found;
-  readonly snapshot: SnapshotView;
+interface SnapshotParts extends ControllerParts {
+  readonly mirrorSnapshots: MirrorSnapshots;
 }
 
 interface Group {
@@ -29,29 +30,42 @@ interface Group {
 }
 
 export class SnapshotRules {
-  private readonly parts: ControllerParts;
+  private readonly parts: SnapshotParts;
   /**
-   * For each volume, the names of its snapshots, and how many snapshots it had when the names were read. The driver forgets the names when
+   * For each volume or replica, the names of its snapshots, and how many snapshots it had when the names were read. The driver forgets the names when
    * it makes or removes a snapshot. Another client that exchanges one snapshot for another makes the check for equal names weaker.
    */
   private readonly names = new Map<string, { readonly count: number; readonly names: readonly string[] }>();
 
-  constructor(parts: ControllerParts) {
+  constructor(parts: SnapshotParts) {
     this.parts = parts;
   }
 
   async create(request: { readonly sourceVolumeId: string; readonly name: string }): Promise<{ readonly snapshot: CsiSnapshot }> {
     const name = snapshotNameOf(filled(request.name, 'name'));
-    const source = await this.source(filled(request.sourceVolumeId, 'source_volume_id'));
+    const text = filled(request.sourceVolumeId, 'source_volume_id');
+    const mirror = await this.mirrorOf(text);
+    if (mirror !== null) {
+      const found = await this.parts.mirrorSnapshots.create(mirror, name, () =>
+        this.refuseSameName(name, (volume) => volume.mirror === mirror.mirror),
+      );
+      for (const { of } of found.places) this.names.delete(uuidOf(of));
+      return { snapshot: messageOf(found) };
+    }
+    const source = await this.source(text);
     const known = source.snapshots.find(({ snapshot }) => snapshot === name);
-    if (known !== undefined) return { snapshot: snapshotMessage(known, uuidOf(source)) };
-    await this.refuseSameName(name, [source]);
+    if (known !== undefined) return { snapshot: messageOf(foundIn(source, known)) };
+    await this.refuseSameName(name, ({ id }) => id === source.volume.id);
     const [made] = await this.taken([source], name);
-    return { snapshot: snapshotMessage(made!, uuidOf(source)) };
+    return { snapshot: messageOf(foundIn(source, made!)) };
   }
 
   async delete(snapshotId: string): Promise<object> {
     const id = parseSnapshotId(filled(snapshotId, 'snapshot_id'));
+    if (id?.of.kind === 'mirror') {
+      await this.parts.mirrorSnapshots.delete(id);
+      return {};
+    }
     const found = id === null ? null : await this.find(id);
     if (found === null) return {};
     const { server, volume } = found.of;
@@ -67,10 +81,11 @@ export class SnapshotRules {
   }
 
   /** Returns null if there is no such snapshot. */
-  async find({ volume, snapshot }: SnapshotId): Promise<FoundSnapshot | null> {
-    const of = await this.parts.volumes.byId(volume);
-    const found = of?.snapshots.find(({ id }) => id === snapshot);
-    return of === null || found === undefined ? null : { of, snapshot: found };
+  async find(wanted: SnapshotId): Promise<FoundSnapshot | null> {
+    if (wanted.of.kind === 'mirror') return this.parts.mirrorSnapshots.find(wanted);
+    const of = await this.parts.volumes.byId(wanted.of.uuid);
+    const found = of?.snapshots.find(({ id }) => id === wanted.snapshot);
+    return of === null || found === undefined ? null : foundIn(of, found);
   }
 
   async get(snapshotId: string): Promise<{ readonly snapshot: CsiSnapshot }> {
@@ -78,7 +93,7 @@ export class SnapshotRules {
     const id = parseSnapshotId(text);
     const found = id === null ? null : await this.find(id);
     if (found === null) throw new CsiError('NOT_FOUND', `Snapshot ${quoteText(text)} does not exist: name one that exists`);
-    return { snapshot: snapshotMessage(found.snapshot, uuidOf(found.of)) };
+    return { snapshot: messageOf(found) };
   }
 
   async list(
@@ -95,14 +110,22 @@ export class SnapshotRules {
     if (sourceVolumeIds.length === 0) throw invalid('Field source_volume_ids is empty: name at least one volume');
     if (sourceVolumeIds.length > GROUP_VOLUMES_MAX || new Set(sourceVolumeIds).size !== sourceVolumeIds.length)
       throw invalid(`Field source_volume_ids names a volume twice or more than ${GROUP_VOLUMES_MAX} volumes: correct it`);
-    const sources = await Promise.all(sourceVolumeIds.map((text) => this.source(filled(text, 'source_volume_ids'))));
+    const sources = await Promise.all(
+      sourceVolumeIds.map(async (text) => {
+        const mirror = await this.mirrorOf(filled(text, 'source_volume_ids'));
+        if (mirror === null) return this.source(text);
+        const why = `Mirror ${mirror.name} cannot be in a group snapshot, because it shares no moment with other volumes`;
+        throw new CsiError('FAILED_PRECONDITION', `${why}: make its snapshot alone`);
+      }),
+    );
     const servers = new Set(sources.map(({ server }) => server));
     if (servers.size > 1)
       throw invalid(`The volumes of a group snapshot are on ${[...servers].join(' and ')}: only volumes of one server can have one moment`);
     const known = sources.flatMap(({ snapshots }) => snapshots.filter(({ snapshot }) => snapshot === snapshotName));
     if (known.length > 0 && (known.length !== sources.length || new Set(known.map(({ group }) => group)).size > 1))
       throw new CsiError('ALREADY_EXISTS', `Group snapshot ${quoteText(name)} exists with other volumes: choose another name`);
-    await this.refuseSameName(snapshotName, sources);
+    const own = new Set(sources.map(({ volume }) => volume.id));
+    await this.refuseSameName(snapshotName, ({ id }) => own.has(id));
     return { groupSnapshot: groupOf(sources, known.length > 0 ? known : await this.taken(sources, snapshotName)) };
   }
 
@@ -144,16 +167,14 @@ export class SnapshotRules {
     };
   }
 
+  /** Returns the mirror with this id; null if it does not exist, or if the id is of a volume. */
+  private async mirrorOf(text: string): Promise<MirrorSummary | null> {
+    const id = parseVolumeId(text);
+    return id?.kind === 'mirror' ? this.parts.volumes.mirror(id.uuid) : null;
+  }
+
   private async source(text: string): Promise<Found> {
     const id = parseVolumeId(text);
-    if (id?.kind === 'mirror') {
-      const mirror = await this.parts.volumes.mirror(id.uuid);
-      if (mirror !== null)
-        throw new CsiError(
-          'FAILED_PRECONDITION',
-          `This driver makes no snapshots of mirror ${mirror.name}: rsconfig volume snapshot ${mirror.name}@NAME makes one, on the node that has it attached, or on any client with the right manage while no node has it`,
-        );
-    }
     const found = id?.kind !== 'volume' ? null : await this.parts.volumes.byId(id.uuid);
     if (found === null) throw new CsiError('NOT_FOUND', `Volume ${quoteText(text)} does not exist: name one that exists`);
     return found;
@@ -175,10 +196,12 @@ export class SnapshotRules {
     }
   }
 
-  /** Throws ALREADY_EXISTS if another volume has a snapshot with this name, because names of snapshots are unique for orchestrators. */
-  private async refuseSameName(name: string, sources: readonly Found[]): Promise<void> {
-    const own = new Set(sources.map(({ volume }) => volume.id));
-    const others = (await this.withSnapshots()).filter(({ volume }) => !own.has(volume.id));
+  /**
+   * Throws ALREADY_EXISTS if another volume or mirror has a snapshot with this name, because names of snapshots are unique for orchestrators.
+   * `isOwn`: the volume, or a replica of the mirror, for which the name is wanted.
+   */
+  private async refuseSameName(name: string, isOwn: (volume: ManagedVolumeView) => boolean): Promise<void> {
+    const others = (await this.withSnapshots()).filter(({ volume }) => !isOwn(volume));
     const owner = (
       await severalAtOnce(others, ORDERS_AT_ONCE_MAX, async (one) => ((await this.namesOf(one)).includes(name) ? one : null))
     ).find((one) => one !== null);
@@ -190,40 +213,58 @@ export class SnapshotRules {
     const uuid = id ?? '';
     const known = this.names.get(uuid);
     if (known?.count === count) return known.names;
-    const names = (await this.parts.volumes.byId(uuid))?.snapshots.map(({ snapshot }) => snapshot) ?? [];
+    const shown = await this.parts.volumes.byId(uuid);
+    const names = shown?.snapshots.flatMap(({ snapshot, moment }) => (moment?.isProven === false ? [] : [snapshot])) ?? [];
     if (this.names.size >= PLACES_REMEMBERED_MAX) this.names.clear();
     this.names.set(uuid, { count, names });
     return names;
   }
 
-  /** Returns the volumes that the driver has created and that have snapshots. */
+  /** Returns the volumes and replicas that the driver has created and that have snapshots. */
   private async withSnapshots(): Promise<Listed[]> {
     const site = await this.parts.orders.site();
     const listed = await this.parts.volumes.listed(site);
-    return listed.filter(({ volume }) => volume.owner === site.nodename && volume.snapshots > 0 && volume.mirror === null);
+    return listed.filter(({ volume }) => volume.owner === site.nodename && volume.snapshots > 0);
   }
 
-  /** Returns all snapshots of the volumes that the driver has created. */
+  /** Returns all snapshots of the volumes and mirrors that the driver has created. */
   private async all(): Promise<FoundSnapshot[]> {
     const found = await severalAtOnce(await this.withSnapshots(), ORDERS_AT_ONCE_MAX, ({ volume }) =>
       this.parts.volumes.byId(volume.id ?? ''),
     );
-    return found.flatMap((of) => (of === null ? [] : of.snapshots.map((snapshot) => ({ of, snapshot }))));
+    const shown = found.flatMap((of) => (of === null ? [] : [of]));
+    const mirrors = [...new Set(shown.flatMap(({ volume: { mirror } }) => (mirror === null ? [] : [mirror])))];
+    const ofMirror = (uuid: string): readonly Found[] => shown.filter(({ volume }) => volume.mirror === uuid);
+    const plain = shown.filter(({ volume }) => volume.mirror === null);
+    return [...plain.flatMap(snapshotsOf), ...mirrors.flatMap((uuid) => snapshotsIn(uuid, ofMirror(uuid)))];
   }
 
   private async wanted({ snapshotId, sourceVolumeId }: ListSnapshotsRequest): Promise<CsiSnapshot[]> {
     if (snapshotId !== '') {
       const id = parseSnapshotId(snapshotId);
       const found = id === null ? null : await this.find(id);
-      return found === null ? [] : [snapshotMessage(found.snapshot, uuidOf(found.of))];
+      return found === null ? [] : [messageOf(found)];
     }
     if (sourceVolumeId !== '') {
       const id = parseVolumeId(sourceVolumeId);
-      const of = id?.kind === 'volume' ? await this.parts.volumes.byId(id.uuid) : null;
-      return of === null ? [] : of.snapshots.map((snapshot) => snapshotMessage(snapshot, uuidOf(of)));
+      if (id?.kind === 'mirror') return (await this.parts.mirrorSnapshots.list(id.uuid)).map(messageOf);
+      const of = id === null ? null : await this.parts.volumes.byId(id.uuid);
+      return of === null ? [] : snapshotsOf(of).map(messageOf);
     }
-    return (await this.all()).map(({ of, snapshot }) => snapshotMessage(snapshot, uuidOf(of)));
+    return (await this.all()).map(messageOf);
   }
+}
+
+function foundIn(of: Found, snapshot: SnapshotView): FoundSnapshot {
+  return { of, snapshot, source: { kind: 'volume', uuid: uuidOf(of) }, places: [{ of, snapshot }] };
+}
+
+function snapshotsOf(of: Found): FoundSnapshot[] {
+  return of.snapshots.map((snapshot) => foundIn(of, snapshot));
+}
+
+function messageOf({ snapshot, source }: FoundSnapshot): CsiSnapshot {
+  return snapshotMessage(snapshot, source);
 }
 
 function bounded(snapshotIds: readonly string[]): readonly string[] {
@@ -236,7 +277,7 @@ function groupOf(sources: readonly Found[], snapshots: readonly SnapshotView[]):
   const id = groupIdOf(first!);
   const messages = snapshots.map((snapshot) => {
     const of = sources.find(({ volume }) => volume.name === snapshot.name && volume.universe === snapshot.universe) ?? sources[0]!;
-    return snapshotMessage(snapshot, uuidOf(of), id);
+    return snapshotMessage(snapshot, { kind: 'volume', uuid: uuidOf(of) }, id);
   });
   return { groupSnapshotId: id, snapshots: messages, creationTime: timestampOf(first!.createdMs), readyToUse: true };
 }

@@ -18,10 +18,14 @@ export interface VolumeId {
   readonly uuid: string;
 }
 
+/** The id of a snapshot. All servers of a mirror have its snapshot under one id, so that the id stays valid if replicas are replaced. */
 export interface SnapshotId {
-  readonly volume: string;
+  readonly of: VolumeId;
   readonly snapshot: string;
 }
+
+/** First word of the id of a snapshot, for each kind of its source. */
+const SNAPSHOT_WORDS = { volume: 'snapshot', mirror: 'mirror-snapshot' } as const;
 
 export function hashOf(...words: readonly string[]): string {
   return createHash('sha256').update(JSON.stringify(words)).digest('hex').slice(0, HASH_CHARS);
@@ -37,13 +41,15 @@ export function parseVolumeId(text: string): VolumeId | null {
   return (kind === 'volume' || kind === 'mirror') && UUID.test(uuid) && rest.length === 0 ? { kind, uuid } : null;
 }
 
-export function printSnapshotId({ volume, snapshot }: SnapshotId): string {
-  return `snapshot.${volume}.${snapshot}`;
+export function printSnapshotId({ of, snapshot }: SnapshotId): string {
+  return `${SNAPSHOT_WORDS[of.kind]}.${of.uuid}.${snapshot}`;
 }
 
+/** Returns null if no snapshot can have this id. */
 export function parseSnapshotId(text: string): SnapshotId | null {
-  const [kind, volume = '', snapshot = '', ...rest] = text.split('.');
-  return kind === 'snapshot' && UUID.test(volume) && UUID.test(snapshot) && rest.length === 0 ? { volume, snapshot } : null;
+  const [word, uuid = '', snapshot = '', ...rest] = text.split('.');
+  const kind = (['volume', 'mirror'] as const).find((one) => SNAPSHOT_WORDS[one] === word);
+  return kind !== undefined && UUID.test(uuid) && UUID.test(snapshot) && rest.length === 0 ? { of: { kind, uuid }, snapshot } : null;
 }
 
 export function printGroupId(group: string): string {

@@ -15,6 +15,12 @@ export type RsiodCall = <M extends ControlMethodName>(
   params: ControlMethods[M]['params'],
 ) => Promise<ControlMethods[M]['result']>;
 
+/** Attaches a volume for an order of this program, until `close` or the end of this program. */
+export type RsiodHold = (params: ControlMethods['order-attach']['params']) => Promise<{
+  readonly result: ControlMethods['order-attach']['result'];
+  close(): void;
+}>;
+
 /** A server of the namespace, as rsiod sees it. */
 export interface Place {
   readonly server: string;

@@ -21,7 +21,7 @@ export interface Listed {
   readonly volume: ManagedVolumeView;
 }
 
-interface Remembered {
+interface VolumePlace {
   readonly server: string;
   readonly name: string;
   readonly universe: number;
@@ -30,7 +30,7 @@ interface Remembered {
 export class Volumes {
   private readonly orders: Orders;
   /** Where each volume was last. The oldest entry is dropped first. */
-  private readonly places = new Map<string, Remembered>();
+  private readonly places = new Map<string, VolumePlace>();
 
   constructor(orders: Orders) {
     this.orders = orders;
@@ -39,6 +39,18 @@ export class Volumes {
   /** Returns the volume with this name on a server; null if there is none. */
   async named(server: string, name: string): Promise<Found | null> {
     return this.shown({ server, name, universe: 0 });
+  }
+
+  /** Returns the volume at this place; null if there is none. */
+  async shown({ server, name, universe }: VolumePlace): Promise<Found | null> {
+    try {
+      const { volume, snapshots } = await this.orders.at(server, 'volume-show', { name, universe });
+      this.remember(server, volume);
+      return { server, volume, snapshots };
+    } catch (thrown) {
+      if (toRsError(thrown).code === 'E_UNKNOWN_VOLUME') return null;
+      throw thrown;
+    }
   }
 
   /** Returns the volume with this id; null if no server has it. Throws UNAVAILABLE if a server that may have it does not answer. */
@@ -111,18 +123,6 @@ export class Volumes {
 
   forget(uuid: string): void {
     this.places.delete(uuid);
-  }
-
-  private async shown(place: Remembered): Promise<Found | null> {
-    const { server, name, universe } = place;
-    try {
-      const { volume, snapshots } = await this.orders.at(server, 'volume-show', { name, universe });
-      this.remember(server, volume);
-      return { server, volume, snapshots };
-    } catch (thrown) {
-      if (toRsError(thrown).code === 'E_UNKNOWN_VOLUME') return null;
-      throw thrown;
-    }
   }
 
   private remember(server: string, { id, name, universe }: ManagedVolumeView): void {

@@ -55,7 +55,7 @@ export function controllerScene(rsiod: FakeRsiod, clock: Clock = systemClock): P
 function controllerOf(rsiod: FakeRsiod, calls: Calls, clock: Clock): Services {
   return {
     Identity: identityService(rsiod.call, quietLog),
-    ...controllerServices({ clock, calls, rsiod: rsiod.call, namespace: null, newId: () => crypto.randomUUID() }),
+    ...controllerServices({ clock, calls, rsiod: rsiod.call, hold: rsiod.hold, namespace: null, newId: () => crypto.randomUUID() }),
   };
 }
 

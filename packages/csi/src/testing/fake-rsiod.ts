@@ -3,7 +3,7 @@
 
 import type { AttachmentView, ControlMethodName, ControlMethods } from '@rsio/api/rsiod/methods';
 import { RsError } from '@rsio/base/lib/errors';
-import type { RsiodCall } from '../product/orders.ts';
+import type { RsiodCall, RsiodHold } from '../product/orders.ts';
 import { FakeMirrors, FakeServer } from './fake-servers.ts';
 
 export const CONTROLLER = 'kubernetes';
@@ -46,6 +46,10 @@ export class FakeRsiod {
   readonly attached: AttachmentView[] = [];
   /** Volumes whose I/O waits, with what it waits for. */
   readonly waiting = new Map<string, string>();
+  /** Mirrors that orders of the driver have attached, by ticket. */
+  readonly orders = new Map<string, string>();
+  /** Takes effect in the middle of each mirror-snapshot: before the snapshots are made, and before they are confirmed. */
+  meanwhile: { readonly [when in 'made' | 'proven']?: () => void } = {};
   nodename = CONTROLLER;
   isRunning = true;
   /** Largest number of requests to servers that were in progress at the same time. */
@@ -73,6 +77,57 @@ export class FakeRsiod {
     });
     return answer as ControlMethods[M]['result'];
   };
+
+  readonly hold: RsiodHold = async ({ name }) => {
+    const ticket = crypto.randomUUID();
+    const base = { volume: name, already: false, device: null };
+    const failed = (code: string, message: string) => ({ ...base, done: false, error: { code, message } });
+    const attach = () => {
+      if (!this.isRunning) throw new RsError('E_NOT_RUNNING', 'rsiod is not running: start it');
+      const found = this.mirrors.all.find((one) => `osl:${one.name}@${one.universe}` === name);
+      if (found === undefined) return failed('E_UNKNOWN_VOLUME', 'No server offers it');
+      const { holder, mirror } = found;
+      if (holder !== null && holder !== this.nodename) return failed('E_HELD', `Client ${holder} has mirror ${found.name}`);
+      this.mirrors.held(mirror, this.nodename);
+      this.orders.set(ticket, mirror);
+      return { ...base, done: true, error: null };
+    };
+    try {
+      const outcome = await this.kills.through(attach);
+      return { result: { ticket, outcome }, close: () => this.endOrder(ticket) };
+    } catch (thrown) {
+      // The connection of a killed driver is closed.
+      this.endOrder(ticket);
+      throw thrown;
+    }
+  };
+
+  /** rsiod is killed and started again. The servers still name its client as the holder of what it had attached. */
+  restart(): void {
+    this.orders.clear();
+  }
+
+  private endOrder(ticket: string): void {
+    const mirror = this.orders.get(ticket);
+    if (mirror === undefined) return;
+    this.orders.delete(ticket);
+    this.mirrors.held(mirror, null);
+  }
+
+  private mirrorSnapshot({ name, snapshot }: { readonly name: string; readonly snapshot: string }): object {
+    const found = this.mirrors.all.find((one) => one.name === name);
+    const check = (): void => {
+      if (found === undefined || ![...this.orders.values()].includes(found.mirror))
+        throw new RsError('E_RESET', `Mirror ${name} is not attached on this machine`);
+    };
+    check();
+    this.meanwhile.made?.();
+    check();
+    const prove = this.mirrors.snapshot(name, snapshot);
+    this.meanwhile.proven?.();
+    check();
+    return prove();
+  }
 
   private methods(): Readonly<Partial<Record<ControlMethodName, (params: never) => unknown>>> {
     return {
@@ -103,7 +158,15 @@ export class FakeRsiod {
         this.mirrors.remove(id);
         return { namespace: 'osl', name: '', universe: 0, mirror: id ?? '', volumes: [], left: [] };
       },
-      local: () => ({ attachments: this.attached, awaited: [] }),
+      'order-detach': ({ ticket }: { readonly ticket: string }) => {
+        this.endOrder(ticket);
+        return {};
+      },
+      'mirror-snapshot': (params: never) => this.mirrorSnapshot(params),
+      local: ({ orders }: { readonly orders?: boolean }) => ({
+        attachments: [...this.attached, ...(orders === true ? [...this.orders.values()].map((id) => ({ id })) : [])],
+        awaited: [],
+      }),
       attach: ({ names, readOnly }: { readonly names: readonly string[]; readonly readOnly: boolean }) => ({
         outcomes: names.map((name) => this.attach(name, readOnly)),
       }),

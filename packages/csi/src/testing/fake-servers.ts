@@ -255,9 +255,9 @@ export class FakeServer {
           }),
         };
       },
-      'volume-snapshot-remove': (params: Named & { snapshot: string }) => {
+      'volume-snapshot-remove': (params: Named & { snapshot: string; onlyId?: string }) => {
         const stored = this.find(params);
-        const at = stored.snapshots.findIndex(({ snapshot }) => snapshot === params.snapshot);
+        const at = stored.snapshots.findIndex(({ snapshot, id }) => snapshot === params.snapshot && (params.onlyId ?? id) === id);
         if (at < 0) throw new RsError('E_UNKNOWN_SNAPSHOT', `No snapshot ${params.snapshot}`);
         stored.snapshots.splice(at, 1);
         return this.set(params, { snapshots: stored.snapshots.length });
@@ -285,6 +285,8 @@ export class FakeMirrors {
   readonly all: MirrorSummary[] = [];
   /** True if a majority of the voters proves what a missing server cannot. */
   isVoted = false;
+  /** Number of the last moment of a snapshot. */
+  private moments = 0;
   private readonly servers: ReadonlyMap<string, FakeServer>;
 
   constructor(servers: ReadonlyMap<string, FakeServer>) {
@@ -333,6 +335,35 @@ export class FakeMirrors {
     });
     const isProven = method === 'volume-revoke' && (left.length === 0 || this.isVoted);
     return { namespace, name, universe, mirror, client: node, servers, wasHeld: false, isProven, left };
+  }
+
+  held(uuid: string, holder: string | null): void {
+    const at = this.all.findIndex(({ mirror }) => mirror === uuid);
+    if (at >= 0) this.all[at] = { ...this.all[at]!, holder };
+  }
+
+  /** Makes snapshots of the replicas that are not yet proven. Returns what proves them. */
+  snapshot(name: string, snapshot: string): () => object {
+    const { mirror, sizeBytes, replicas } = this.all.find((one) => one.name === name)!;
+    const servers = replicas.map(({ server }) => this.servers.get(server)!).filter(({ isConnected }) => isConnected);
+    const stored = servers.map((server) => server.named(name)!);
+    if (stored.some(({ snapshots }) => snapshots.some((one) => one.snapshot === snapshot && one.moment?.isProven !== false)))
+      throw new RsError('E_EXISTS', `Snapshot ${name}@${snapshot} exists`);
+    const number = ++this.moments;
+    const id = `00000000-0000-4000-c000-${String(number).padStart(12, '0')}`;
+    const moment = { mirror, term: 1, number, isProven: false };
+    const made = { name, universe: 0, snapshot, id, group: id, sizeBytes: sizeBytes ?? 0, moment };
+    for (const [index, one] of stored.entries()) {
+      const others = one.snapshots.filter((each) => each.moment?.isProven !== false);
+      // Each server has its own clock.
+      one.snapshots = [...others, snapshotView({ ...made, createdMs: MADE_MS + 10 * number + index })];
+      one.view = { ...one.view, snapshots: one.snapshots.length };
+    }
+    return () => {
+      for (const one of stored)
+        one.snapshots = one.snapshots.map((each) => (each.id === id ? { ...each, moment: { ...moment, isProven: true } } : each));
+      return { ...made, mirror, servers: servers.map((server) => server.name), missing: [] };
+    };
   }
 
   remove(uuid: string | null): void {

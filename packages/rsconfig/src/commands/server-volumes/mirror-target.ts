@@ -8,6 +8,7 @@ import type { SnapshotView } from '@rsio/api/views/views';
 import type { MirrorSnapshot } from '@rsio/api/views/mirror-views';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
 import type { VolumeTarget } from '@rsio/api/manage/volumes/door';
+import { provenAmong, type ProvenSnapshot } from '@rsio/api/manage/volumes/proven-snapshots';
 import type { VolumeName } from '@rsio/api/views/values';
 import { volumeText } from '@rsio/api/views/server-tables';
 import type { CommandContext } from '../../cli/context.ts';
@@ -34,36 +35,12 @@ export interface NamedMirror {
   readonly silent: readonly string[];
 }
 
-export interface MirrorSnapshotPlaces {
-  readonly view: SnapshotView;
-  readonly places: readonly Place[];
-}
-
-/**
- * Returns the proven snapshots, oldest first. If servers have different snapshots with the same name, the one with the latest moment counts
- * (M22).
- */
-export function provenSnapshots({ mirror, replicas }: Pick<NamedMirror, 'mirror' | 'replicas'>): readonly MirrorSnapshotPlaces[] {
-  const found = new Map<string, { view: SnapshotView; order: Order; places: Place[] }>();
-  for (const { place, shown } of replicas)
-    for (const view of shown.snapshots) {
-      const { moment } = view;
-      if (moment?.isProven !== true || moment.mirror !== mirror) continue;
-      const known = found.get(view.snapshot);
-      const order = known === undefined ? 1 : compare(moment, known.order);
-      if (order > 0) found.set(view.snapshot, { view, order: moment, places: [place] });
-      else if (order === 0) known?.places.push(place);
-    }
-  return [...found.values()].toSorted((a, b) => compare(a.order, b.order));
-}
-
-interface Order {
-  readonly term: number;
-  readonly number: number;
-}
-
-function compare(one: Order, other: Order): number {
-  return one.term === other.term ? one.number - other.number : one.term - other.term;
+/** Returns the proven snapshots, oldest first. */
+export function provenSnapshots({ mirror, replicas }: Pick<NamedMirror, 'mirror' | 'replicas'>): readonly ProvenSnapshot<Place>[] {
+  return provenAmong(
+    mirror,
+    replicas.map(({ place, shown: { snapshots } }) => ({ place, snapshots })),
+  );
 }
 
 /**
