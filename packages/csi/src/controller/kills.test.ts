@@ -132,6 +132,38 @@ test('snapshots and group snapshots', async () => {
   );
 });
 
+test('snapshots of a mirror, which is given back whatever the step', async () => {
+  const world = async (): Promise<World> => {
+    const rsiod = new FakeRsiod(['pi-1', 'pi-2', 'pi-3']);
+    const client = controllerOver(rsiod);
+    const parameters = { servers: 'pi-1,pi-2', witness: 'pi-3' };
+    const { volume } = await client.call('Controller', 'CreateVolume', newVolume('db', { parameters }));
+    const { volumeId } = volume as { volumeId: string };
+    const { snapshot } = await client.call('Controller', 'CreateSnapshot', { sourceVolumeId: volumeId, name: 'a' });
+    return { rsiod, volumeId, snapshotId: snapshot.snapshotId as string };
+  };
+  const check =
+    (names: readonly string[]) =>
+    ({ rsiod }: World): void => {
+      for (const name of ['pi-1', 'pi-2'])
+        expect(
+          rsiod.servers
+            .get(name)
+            ?.named('db')
+            ?.snapshots.map(({ snapshot }) => snapshot),
+        ).toEqual(names);
+      expect(rsiod.mirrors.all[0]?.holder).toBeNull();
+      expect(rsiod.orders.size).toBe(0);
+    };
+  const steps = await killedAtEachStep(
+    world,
+    (client, { volumeId }) => client.call('Controller', 'CreateSnapshot', { sourceVolumeId: volumeId, name: 'b' }),
+    check(['a', 'b']),
+  );
+  expect(steps).toBeGreaterThan(10);
+  await killedAtEachStep(world, (client, { snapshotId }) => client.call('Controller', 'DeleteSnapshot', { snapshotId }), check([]));
+});
+
 test('delete', async () => {
   const lonely = async (): Promise<World> => {
     const world = await filled();

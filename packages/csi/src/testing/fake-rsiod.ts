@@ -49,7 +49,7 @@ export class FakeRsiod {
   /** Mirrors that orders of the driver have attached, by ticket. */
   readonly orders = new Map<string, string>();
   /** Takes effect in the middle of each mirror-snapshot: before the snapshots are made, and before they are confirmed. */
-  meanwhile: { readonly [when in 'made' | 'proven']?: () => void } = {};
+  meanwhile: { readonly [when in 'made' | 'proven']?: () => void | Promise<void> } = {};
   nodename = CONTROLLER;
   isRunning = true;
   /** Largest number of requests to servers that were in progress at the same time. */
@@ -114,17 +114,17 @@ export class FakeRsiod {
     this.mirrors.held(mirror, null);
   }
 
-  private mirrorSnapshot({ name, snapshot }: { readonly name: string; readonly snapshot: string }): object {
+  private async mirrorSnapshot({ name, snapshot }: { readonly name: string; readonly snapshot: string }): Promise<object> {
     const found = this.mirrors.all.find((one) => one.name === name);
     const check = (): void => {
       if (found === undefined || ![...this.orders.values()].includes(found.mirror))
         throw new RsError('E_RESET', `Mirror ${name} is not attached on this machine`);
     };
     check();
-    this.meanwhile.made?.();
+    await this.meanwhile.made?.();
     check();
     const prove = this.mirrors.snapshot(name, snapshot);
-    this.meanwhile.proven?.();
+    await this.meanwhile.proven?.();
     check();
     return prove();
   }
