@@ -80,7 +80,7 @@ test('a name belongs to one volume or mirror', async () => {
   expect(await refused(one, 'monday')).toBe('ALREADY_EXISTS');
   await client.call('Controller', 'CreateSnapshot', { sourceVolumeId: one, name: 'tuesday' });
   expect(await refused(volumeId, 'tuesday')).toBe('ALREADY_EXISTS');
-  expect(await refused('mirror.00000000-0000-4000-8000-999999999999', 'x')).toBe('NOT_FOUND');
+  expect(await refused(`mirror.${'9'.repeat(32)}`, 'x')).toBe('NOT_FOUND');
 });
 
 test('while a node has the mirror, the call is refused with the command for the node, after which the call succeeds', async () => {

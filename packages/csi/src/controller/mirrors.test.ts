@@ -86,6 +86,27 @@ test('a server that is away does not stop a publication, and gets it when it is 
   await client.call('Controller', 'ControllerUnpublishVolume', { volumeId, nodeId: 'node-1' });
 });
 
+// Regression: the driver took its own ids of mirrors for wrong, so that publications failed and removals did nothing.
+test('the id of a mirror has the form that rsiod gives it', async () => {
+  const { client, volumeId } = await started();
+  expect(volumeId).toMatch(/^mirror\.[0-9a-f]{32}$/);
+  expect((await client.call('Controller', 'ControllerGetVolume', { volumeId })).volume.volumeId).toBe(volumeId);
+});
+
+test('a mirror that rsiod does not list yet is not missing', async () => {
+  const { rsiod, client, volumeId } = await started();
+  const publish = { volumeId, nodeId: 'node-1', volumeCapability: WRITER };
+  const create = newVolume('db', { parameters: PARAMETERS });
+  rsiod.lag = 'until asked';
+  expect((await client.call('Controller', 'CreateVolume', create)).volume.volumeId).toBe(volumeId);
+  rsiod.lag = 'until asked';
+  await client.call('Controller', 'ControllerPublishVolume', publish);
+  rsiod.lag = 'for long';
+  expect(await client.refusal('Controller', 'DeleteVolume', { volumeId })).toBe('UNAVAILABLE');
+  expect(await client.refusal('Controller', 'ControllerUnpublishVolume', { volumeId, nodeId: 'node-1' })).toBe('UNAVAILABLE');
+  expect(clientsOf(rsiod)[0]).toEqual([CONTROLLER, 'node-1']);
+});
+
 test('growth is refused with the command for the node that has the mirror', async () => {
   const { rsiod, client, volumeId } = await started();
   const expand = { volumeId, capacityRange: { requiredBytes: 2 * GIB } };

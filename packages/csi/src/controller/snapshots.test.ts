@@ -39,6 +39,8 @@ test('a snapshot is made once, and its name belongs to one volume', async () => 
   const { rsiod, client, one, two } = await started();
   const { snapshot: made } = await client.call('Controller', 'CreateSnapshot', { sourceVolumeId: one, name: 'monday' });
   expect(made).toMatchObject({ sourceVolumeId: one, readyToUse: true, sizeBytes: GIB });
+  // Orchestrators have stored ids of this form.
+  expect(made.snapshotId).toBe(`snapshot.${one.replace('volume.', '')}.${rsiod.server.named('one')?.snapshots[0]?.id}`);
   expect(await snapshot(client, one, 'monday')).toBe(made.snapshotId);
   expect(rsiod.server.count('volume-snapshot')).toBe(1);
   expect(await client.refusal('Controller', 'CreateSnapshot', { sourceVolumeId: two, name: 'monday' })).toBe('ALREADY_EXISTS');

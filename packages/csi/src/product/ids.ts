@@ -1,11 +1,13 @@
 // The ids that orchestrators get, and the names that volumes and snapshots have on servers. Pure. An id consists of the kind and of
-// UUIDs from the servers, so that it stays valid if the volume is renamed or moves. Invariants: different names of CSI have different names
+// ids from the servers, so that it stays valid if the volume is renamed or moves. Invariants: different names of CSI have different names
 // on the servers, and a name that this program makes for its own use is never the name of a volume.
 
 import { createHash } from 'node:crypto';
 import { isName, isSnapshotName } from '@rsio/base/lib/units';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** The form of the ids of volumes and of mirrors, as the servers make them. */
+const ID_FORMS = { volume: UUID, mirror: /^[0-9a-f]{32}$/ } as const;
 /** A name with this beginning is made from a hash. */
 const HASHED = 'csi-';
 /** Beginning of the name of a volume that is not complete yet. */
@@ -38,7 +40,7 @@ export function printVolumeId({ kind, uuid }: VolumeId): string {
 /** Returns null if no volume can have this id. */
 export function parseVolumeId(text: string): VolumeId | null {
   const [kind, uuid = '', ...rest] = text.split('.');
-  return (kind === 'volume' || kind === 'mirror') && UUID.test(uuid) && rest.length === 0 ? { kind, uuid } : null;
+  return (kind === 'volume' || kind === 'mirror') && ID_FORMS[kind].test(uuid) && rest.length === 0 ? { kind, uuid } : null;
 }
 
 export function printSnapshotId({ of, snapshot }: SnapshotId): string {
@@ -49,7 +51,9 @@ export function printSnapshotId({ of, snapshot }: SnapshotId): string {
 export function parseSnapshotId(text: string): SnapshotId | null {
   const [word, uuid = '', snapshot = '', ...rest] = text.split('.');
   const kind = (['volume', 'mirror'] as const).find((one) => SNAPSHOT_WORDS[one] === word);
-  return kind !== undefined && UUID.test(uuid) && UUID.test(snapshot) && rest.length === 0 ? { of: { kind, uuid }, snapshot } : null;
+  return kind !== undefined && ID_FORMS[kind].test(uuid) && UUID.test(snapshot) && rest.length === 0
+    ? { of: { kind, uuid }, snapshot }
+    : null;
 }
 
 export function printGroupId(group: string): string {

@@ -105,24 +105,40 @@ export class Volumes {
 
   /** Returns the mirror with this id; null if no voter knows it. Throws UNAVAILABLE if that is not certain. */
   async mirror(uuid: string): Promise<MirrorSummary | null> {
-    const { namespace } = await this.orders.site();
-    const { mirrors, gaps } = await this.orders.own('mirrors', { namespace });
-    const found = mirrors.find(({ mirror }) => mirror === uuid);
-    if (found !== undefined) return found;
-    const [gap] = gaps;
-    if (gap !== undefined) throw new CsiError('UNAVAILABLE', `Mirror ${uuid} was not found, and ${gap}: repeat the call when it answers`);
+    const site = await this.orders.site();
+    const { found, gap } = await this.mirrorOf(site, ({ mirror }) => mirror === uuid);
+    if (found !== null) return found;
+    if (gap !== null) throw new CsiError('UNAVAILABLE', `Mirror ${uuid} was not found, and ${gap}: repeat the call when it answers`);
+    const replica = (await this.listed(site)).find(({ volume }) => volume.mirror === uuid);
+    if (replica !== undefined)
+      throw new CsiError(
+        'UNAVAILABLE',
+        `rsiod does not list mirror ${uuid}, and server ${replica.server} has its replica ${replica.volume.name}: repeat the call`,
+      );
     return null;
   }
 
   /** Returns the mirror with this name, made by this driver or by a person; null if there is none. */
   async mirrorNamed(name: string): Promise<MirrorSummary | null> {
-    const { namespace } = await this.orders.site();
-    const { mirrors } = await this.orders.own('mirrors', { namespace });
-    return mirrors.find((one) => one.name === name && one.universe === 0) ?? null;
+    const site = await this.orders.site();
+    return (await this.mirrorOf(site, (one) => one.name === name && one.universe === 0)).found;
   }
 
   forget(uuid: string): void {
     this.places.delete(uuid);
+  }
+
+  /** Asks rsiod for its mirrors. Its list may be older than a mirror that was just created, and is then refreshed. */
+  private async mirrorOf(
+    { namespace }: Site,
+    isWanted: (one: MirrorSummary) => boolean,
+  ): Promise<{ readonly found: MirrorSummary | null; readonly gap: string | null }> {
+    const ask = () => this.orders.own('mirrors', { namespace });
+    const before = (await ask()).mirrors.find(isWanted);
+    if (before !== undefined) return { found: before, gap: null };
+    await this.orders.own('query', { refresh: true });
+    const { mirrors, gaps } = await ask();
+    return { found: mirrors.find(isWanted) ?? null, gap: gaps[0] ?? null };
   }
 
   private remember(server: string, { id, name, universe }: ManagedVolumeView): void {

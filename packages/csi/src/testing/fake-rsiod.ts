@@ -50,6 +50,8 @@ export class FakeRsiod {
   readonly orders = new Map<string, string>();
   /** Takes effect in the middle of each mirror-snapshot: before the snapshots are made, and before they are confirmed. */
   meanwhile: { readonly [when in 'made' | 'proven']?: () => void | Promise<void> } = {};
+  /** Whether the list of mirrors is older than the mirrors, and whether a request for a newer one ends that. */
+  lag: 'until asked' | 'for long' | null = null;
   nodename = CONTROLLER;
   isRunning = true;
   /** Largest number of requests to servers that were in progress at the same time. */
@@ -132,7 +134,10 @@ export class FakeRsiod {
   private methods(): Readonly<Partial<Record<ControlMethodName, (params: never) => unknown>>> {
     return {
       daemon: () => ({}),
-      query: () => ({ namespaces: [this.namespace()] }),
+      query: ({ refresh }: { readonly refresh: boolean }) => {
+        if (refresh && this.lag === 'until asked') this.lag = null;
+        return { namespaces: [this.namespace()] };
+      },
       'server-call': ({
         server,
         method,
@@ -149,7 +154,7 @@ export class FakeRsiod {
       },
       mirrors: () => {
         const silent = [...this.servers.values()].filter((one) => !one.isConnected).map(({ name }) => `server ${name} is not connected`);
-        return { mirrors: this.mirrors.all, gaps: silent };
+        return { mirrors: this.lag === null ? this.mirrors.all : [], gaps: silent };
       },
       'mirror-create': (params: never) => ({ mirror: this.mirrors.create(this.nodename, params), warnings: [] }),
       'mirror-allow': (params: never) => this.mirrors.access('volume-allow', this.nodename, params),

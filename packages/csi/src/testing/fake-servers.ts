@@ -297,7 +297,7 @@ export class FakeMirrors {
     const { name, sizeBytes, servers, witness } = params;
     const known = this.all.find((one) => one.name === name);
     if (known !== undefined) throw new RsError('E_EXISTS', `Mirror ${name} exists`);
-    const mirror = `00000000-0000-4000-b000-${String(this.all.length).padStart(12, '0')}`;
+    const mirror = `b${String(this.all.length).padStart(31, '0')}`;
     for (const server of servers) this.servers.get(server)?.add({ name, universe: 0, sizeBytes, clients: null, owner: asker, mirror });
     const place = { volume: name, universe: 0, inSync: true, isReachable: true, isSilent: false, copy: null };
     const voters = [...servers, ...(witness === null ? [] : [witness])];
