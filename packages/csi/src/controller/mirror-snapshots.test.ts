@@ -179,6 +179,13 @@ test('a mirror that cannot be given back is published to no node', async () => {
   expect(holder()).toBeNull();
 });
 
+test('another mirror of the same name, as after mirror force, gets no snapshot', async () => {
+  const { rsiod, snapshot, holder, names } = await started();
+  rsiod.mirrors.all.unshift({ ...rsiod.mirrors.all[0]!, mirror: 'c'.repeat(32) });
+  await expect(snapshot('monday')).rejects.toMatchObject({ status: 'ABORTED' });
+  expect([holder(), names()]).toEqual([null, [[], []]]);
+});
+
 test('a snapshot is removed from all servers, or from none while a server is away', async () => {
   const { rsiod, client, volumeId, snapshot, names } = await started();
   // While the second server was away, a snapshot of this name was made and its answer lost; then the first one was away.
