@@ -188,7 +188,9 @@ class ImpactLab {
     await client.rsconfigWell('app', 'add', name, '--on', volume, '--nodes', CLIENT, '--program', start);
     const { configFile } = client.rsiodPaths;
     writeFileSync(configFile, `${readFileSync(configFile, 'utf8').trimEnd()}\nsilent = ${APP_SILENT}\n`);
-    await callMethod(APP_METHODS, daemonPaths(client.root, 'rsapp').controlSocket, 'reload', {}, {});
+    const reload = () => callMethod(APP_METHODS, daemonPaths(client.root, 'rsapp').controlSocket, 'reload', {}, {});
+    // rsapp refuses a change of an application that it looks at just then.
+    await waitFor(reload, SETTLES_MS, `Application ${name} has its keys`);
     await client.rsconfigWell('app', 'start', name);
     return applicationProbe(name, report, pool);
   }
