@@ -240,12 +240,27 @@ class ImpactLab {
     away.clear();
     // An owner that takes a pool may still have to fence a server that has just been started.
     const isWhole = async (): Promise<boolean> => {
-      const fenced = farm.servers.filter((server) => farm.isFenced(server));
-      for (const server of fenced) await farm.revive(server);
-      return fenced.length === 0 && (await this.areSettled());
+      for (const name of NAMES.filter((one) => this.isFenced(one))) if (await this.mayReturn(name)) await farm.revive(farm.serverOf(name));
+      return !NAMES.some((one) => this.isFenced(one)) && (await this.areSettled());
     };
     await waitFor(isWhole, BACK_MS, 'All owners of the shared pools are back');
     await client.pathsUp(NAMES.length, BACK_MS);
+  }
+
+  private isFenced(name: string): boolean {
+    return this.farm.isFenced(this.farm.serverOf(name));
+  }
+
+  /**
+   * False while another owner may still be taking a pool of this fenced server. The return of the server would then hide its end from the
+   * fence command, which would end the server once more.
+   */
+  private async mayReturn(name: string): Promise<boolean> {
+    for (const [pool, owners] of Object.entries(SHARED)) {
+      if (!owners.includes(name) || owners.every((one) => this.isFenced(one))) continue;
+      if ((await this.ownerOf(pool)) === null) return false;
+    }
+    return true;
   }
 
   /** Waits until each shared pool that has an owner is served, and its server knows which owners are there. */
