@@ -235,20 +235,29 @@ class ImpactLab {
 
   /** Starts all servers that are away. */
   private async back(): Promise<void> {
-    const { farm, away, client } = this;
-    for (const name of away) await farm.revive(farm.serverOf(name));
+    const { away, client } = this;
+    for (const name of away) await this.powerOn(name);
     away.clear();
-    // An owner that takes a pool may still have to fence a server that has just been started.
     const isWhole = async (): Promise<boolean> => {
-      for (const name of NAMES.filter((one) => this.isFenced(one))) if (await this.mayReturn(name)) await farm.revive(farm.serverOf(name));
+      for (const name of NAMES.filter((one) => this.isFenced(one))) if (await this.mayReturn(name)) await this.powerOn(name);
       return !NAMES.some((one) => this.isFenced(one)) && (await this.areSettled());
     };
     await waitFor(isWhole, BACK_MS, 'All owners of the shared pools are back');
     await client.pathsUp(NAMES.length, BACK_MS);
   }
 
+  /** Starts a server. An owner that takes a pool of the server may end it at once by the fence command. */
+  private async powerOn(name: string): Promise<void> {
+    const { farm } = this;
+    try {
+      await farm.revive(farm.serverOf(name));
+    } catch (error) {
+      if (!this.isFenced(name)) throw error;
+    }
+  }
+
   private isFenced(name: string): boolean {
-    return this.farm.isFenced(this.farm.serverOf(name));
+    return this.farm.fenceOf(this.farm.serverOf(name)) !== 'none';
   }
 
   /**
@@ -256,6 +265,7 @@ class ImpactLab {
    * fence command, which would end the server once more.
    */
   private async mayReturn(name: string): Promise<boolean> {
+    if (this.farm.fenceOf(this.farm.serverOf(name)) !== 'ended') return false;
     for (const [pool, owners] of Object.entries(SHARED)) {
       if (!owners.includes(name) || owners.every((one) => this.isFenced(one))) continue;
       if ((await this.ownerOf(pool)) === null) return false;

@@ -240,9 +240,10 @@ export class FarmScene {
     await waitFor(isOff, KNOWN_MS, `Server ${this.nameOf(server)} is off`);
   }
 
-  /** True if the fence command has ended the machine of the server, which was not started again. */
-  isFenced(server: Host): boolean {
-    return existsSync(path.join(this.place, `dead-${this.nameOf(server)}`));
+  /** What the fence command has done to the machine of the server since its last start: it has asked for its end, or has ended it. */
+  fenceOf(server: Host): 'none' | 'asked' | 'ended' {
+    const has = (what: string): boolean => existsSync(path.join(this.place, `${what}-${this.nameOf(server)}`));
+    return has('dead') ? 'ended' : has('want') ? 'asked' : 'none';
   }
 
   /** Starts the machine of a server again. */
