@@ -14,7 +14,7 @@ const NODE = 'big-2';
 const LENGTH_BYTES = 8192;
 const BLOCKS = 2048;
 const DEPTH = 32;
-/** Until then, V8 has compiled what requests run through. */
+/** Until then, the engine has compiled what requests run through. */
 const WARM_REQUESTS = 30_000;
 const REQUESTS = 10_000;
 /** On a busy machine, a window has fewer requests for each time that rsiod wakes up, and what else a process does counts as well. */

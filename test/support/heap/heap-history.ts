@@ -1,5 +1,5 @@
 // How much heap a process has allocated between two moments, from its garbage collections. Pure. Buffers are outside the heap; only memory that
-// V8 has to scan counts.
+// the engine has to scan counts.
 
 /**
  * The heap of one process, as gc-probe.ts writes it: its size at the beginning and at the end, and the collections in between, in their

@@ -1,7 +1,7 @@
 // Tests snapshots of mirrors: when they are made, what happens if rsiod, a server or a node is in the way, and what is done with them. The
 // driver is killed at each step in kills.test.ts. Rules: G45, M22.
 
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import type { CsiClient } from '../testing/csi-client.ts';
 import { controllerScene, newVolume, WRITER } from '../testing/csi-scene.ts';
 import { CONTROLLER, FakeRsiod } from '../testing/fake-rsiod.ts';
@@ -14,11 +14,11 @@ interface Started {
   readonly client: CsiClient;
   /** Id of the mirror. */
   readonly volumeId: string;
-  snapshot(name: string): Promise<string>;
-  publish(): Promise<unknown>;
-  holder(): string | null | undefined;
+  readonly snapshot: (name: string) => Promise<string>;
+  readonly publish: () => Promise<unknown>;
+  readonly holder: () => string | null | undefined;
   /** For each server, the names of its snapshots. */
-  names(): (string[] | undefined)[];
+  readonly names: () => (string[] | undefined)[];
 }
 
 async function started(): Promise<Started> {
@@ -169,12 +169,11 @@ test('a mirror that cannot be given back is published to no node', async () => {
   const { mirror } = rsiod.mirrors.all[0]!;
   rsiod.mirrors.held(mirror, CONTROLLER);
   // A person has attached the mirror beside the driver.
-  const { held } = rsiod.mirrors;
-  rsiod.mirrors.held = () => undefined;
+  const held = vi.spyOn(rsiod.mirrors, 'held').mockImplementation(() => undefined);
   await expect(publish()).rejects.toMatchObject({ status: 'UNAVAILABLE', message: expect.stringContaining('still has mirror db') });
   expect(await client.refusal('Controller', 'DeleteVolume', { volumeId })).toBe('UNAVAILABLE');
   expect(rsiod.servers.get('pi-1')?.named('db')?.view.clients).toEqual([CONTROLLER]);
-  rsiod.mirrors.held = held.bind(rsiod.mirrors);
+  held.mockRestore();
   await publish();
   expect(holder()).toBeNull();
 });
