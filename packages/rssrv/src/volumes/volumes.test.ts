@@ -294,7 +294,7 @@ test('memory volumes are in a folder that no other user can write to, or nowhere
   expect(await failureOf(memory)).toContain(
     'where memory volumes are kept, is not a directory: find out which program created it, and remove it',
   );
-  fs.rmSync(folder);
+  fs.unlinkSync(folder);
   fs.mkdirSync(folder, { mode: 0o700 });
   const own = process.geteuid?.() ?? 0;
   vi.spyOn(process, 'geteuid').mockReturnValue(own + 1);
