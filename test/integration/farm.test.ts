@@ -60,7 +60,7 @@ it('a pool that another server serves is no fault, and leaves no event that tell
   await away(next, owner);
   await farm.movePool(next, 'fast', farm.nameOf(next));
   await away(owner, next);
-  expect(await next.rsadmWell('volume', 'list')).toContain('db@0');
+  await waitFor(async () => (await next.rsadmWell('volume', 'list')).includes('db@0'), KNOWN_MS, 'The new owner serves the volume');
   expect(await owner.rsadmWell('events')).toMatch(/pool fast: ready -> not here/);
 });
 

@@ -52,6 +52,9 @@ describe('of three clients,', () => {
     await volume.finish(writer);
     const said = volume.said(volume.server).match(/has taken volume oracle over from \S+, epoch \d+$/gm);
     expect(said).toHaveLength(FIGHTS);
+    const audit = await volume.server.rsadmWell('audit', 'oracle');
+    expect(audit).toMatch(/ client venus +take-over oracle +done; holder: big-2 -> venus$/m);
+    expect(audit.match(/ take-over oracle /g)).toHaveLength(FIGHTS);
     const { events } = await volume.clients[0]!.call('events', { count: 1_000 });
     expect(events.some(({ object, reason }) => object === 'volume osl:oracle@0' && reason.includes('taken over by venus'))).toBe(true);
     report('take-over under load', { 'slowest ms': slowestMs });

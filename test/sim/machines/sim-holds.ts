@@ -272,7 +272,7 @@ export class SimHolds {
         sync: ({ id }) => this.sync(machine.volumes.get(id)!),
         incarnationEnded: async ({ id }) => machine.incarnationEnded(id),
         promiseOf: (mirror) => machine.votes?.recordOf(mirror) ?? null,
-        holdersChanged,
+        tookOver: () => holdersChanged(),
         disputedMs: () => 0,
         pause: () => Promise.resolve(),
       },

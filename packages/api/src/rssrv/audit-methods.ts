@@ -13,12 +13,14 @@ import { serverMethod } from './server-method.ts';
 export const AUDIT_ENTRIES_MAX = 1_000;
 /** Entries that a command shows. */
 export const AUDIT_SHOWN = 100;
+/** What an entry names in place of a method if a client has taken a volume over. */
+export const TAKEN_OVER = 'take-over';
 export const WHO_HELP = 'only orders of askers with this text in their names';
 
 export const AUDIT_ENTRY = object({
   atMs: number('When the order ended; the time of the server, in ms since 1970'),
   who: text('A client, or a user of the server, with the person whom a program such as rsweb names'),
-  order: text('The name of the method'),
+  order: text(`The name of the method; \`${TAKEN_OVER}\` if a client has taken the volume over from another one`),
   volume: orNull(text(), 'The volume that the order names, such as `oracle` or `oracle@1`'),
   volumeId: orNull(text(), 'Its id, which it keeps when it is renamed; null if there was no such volume in a pool'),
   others: optional(
@@ -66,8 +68,9 @@ export const AUDIT_METHODS = {
       },
       summary: 'says who has ordered which change, and what came of it',
       details: `Each order that changes something has an entry: who gave it, what it asked for,
-what changed, and its outcome. Refused orders have an entry, too. The asker is a
-client, or a user of the server. The orders about a VOLUME include those about
+what changed, and its outcome. Refused orders have an entry, too, and so has a
+client that takes a volume over from another one. The asker is a client, or a
+user of the server. The orders about a VOLUME include those about
 several volumes, and those that named it by an earlier name. The list shows the
 latest ${AUDIT_SHOWN} entries. The server keeps the last ones only, with two bounds: one
 for orders on the server, and one for those of clients, so that no client pushes

@@ -44,6 +44,7 @@ import { ServerMetrics } from './server-metrics.ts';
 import { failuresOf, storagePicture } from './storage-picture.ts';
 import type { Voters } from '../mirrors/voters.ts';
 import { witnessHandlers } from '../mirrors/witness-handlers.ts';
+import type { ServedVolume } from '../storage/io/served-volume.ts';
 import type { VolumeFailure } from '../volumes/volume-failures.ts';
 import { eventOf, orderLog } from '../events/event-log.ts';
 import { AuditFiles } from '../events/audit-files.ts';
@@ -399,6 +400,11 @@ export class Administration {
   /** Called when a reload has ended that no order has asked for. `by`: who has, such as SIGHUP. */
   reloaded(by: string, applied: readonly string[], error: RsError | null): void {
     this.audit.byServer(by, 'reload', {}, error, { applied });
+  }
+
+  /** Called when a client has taken a volume over from the nodes `losers`. */
+  tookOver({ id, name, universe }: ServedVolume, by: string, losers: readonly string[]): void {
+    this.audit.takenOver({ id, name, universe }, by, losers);
   }
 
   /** Called when the free space of the pools was measured. */

@@ -105,6 +105,36 @@ test('an order that is refused before it is looked at has an entry, at the rate 
   expect(kept).toHaveLength(before);
 });
 
+test('a volume that a client takes over has an entry in the book of clients, at the rate of its orders', async () => {
+  const volume = { id: 'v1', ...VOLUME };
+  audit.takenOver(volume, 'mars', ['big-2', 'big-3']);
+  await turns();
+  expect(kept).toEqual([
+    [
+      'clients',
+      {
+        atMs: clock.wallMs(),
+        who: 'client mars',
+        order: 'take-over',
+        volume: 'oracle',
+        volumeId: 'v1',
+        asked: [],
+        changes: ['holder: big-2, big-3 -> mars'],
+        outcome: 'done',
+        why: null,
+        id: null,
+        left: null,
+      },
+    ],
+  ]);
+  for (let count = 0; count < AUDIT_UNITS_AT_ONCE + 10; count++) audit.takenOver(volume, 'mars', ['big-2']);
+  await turns();
+  expect(kept.length).toBeLessThanOrEqual(AUDIT_UNITS_AT_ONCE);
+  await clock.advance(AUDIT_UNIT_EACH_MS);
+  expect(await give(order('volume-remove', VOLUME, { who: 'client mars', node: 'mars' }))).toMatchObject({ left: 11 });
+  expect((await audit.read({ since: null, who: 'mars', volume: VOLUME, limit: 1 })).entries[0]).toMatchObject({ order: 'volume-remove' });
+});
+
 test('more persons than have a rate of their own share one', async () => {
   const all = Array.from({ length: AUDIT_PACES_MAX }, (_, index) => order('volume-remove', VOLUME, { paced: `user ${index}` }));
   for (const one of all) await audit.refused(one, new RsError('E_RIGHTS', 'x'));

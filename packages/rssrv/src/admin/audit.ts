@@ -4,7 +4,7 @@
 // characters; one client, and one person who is no administrator, fills only a part of its book, and none of the server's (AuditFiles). Rules:
 // G52.
 
-import type { AuditEntry } from '@rsio/api/rssrv/audit-methods';
+import { type AuditEntry, TAKEN_OVER } from '@rsio/api/rssrv/audit-methods';
 import type { ServerMethod } from '@rsio/api/rssrv/server-method';
 import { SERVER_METHODS, type ServerMethodName, type ServerMethods } from '@rsio/api/rssrv/server-methods';
 import { parseSince } from '@rsio/common/cli/since';
@@ -60,6 +60,14 @@ export interface VolumeState {
 }
 
 type Values = Readonly<Record<string, unknown>>;
+type Outcome = Pick<AuditEntry, 'changes' | 'outcome' | 'why'>;
+
+/** The volumes that an entry names. `volume`: null if it names none, or several. */
+interface About {
+  readonly volume: VolumeName | null;
+  readonly volumeId: string | null;
+  readonly others: NonNullable<AuditEntry['others']>;
+}
 
 /** What each change of a volume changes. */
 const ALWAYS_NEW: readonly string[] = ['request', 'stamps'];
@@ -128,6 +136,17 @@ export class Audit {
     void this.record(order, new Look(this.ports, order), { outcome, why, changes: told(result) });
   }
 
+  /** Records that a client has taken a volume over from other clients, which are its losers. Nobody waits for the entry. */
+  takenOver(volume: VolumeName & VolumeState, by: string, losers: readonly string[]): void {
+    const changes = [shown(`holder: ${losers.join(', ')} -> ${by}`)];
+    const about = { volume: { name: volume.name, universe: volume.universe }, volumeId: volume.id, others: [] };
+    void this.write({ who: `client ${by}`, paced: by, id: null, order: TAKEN_OVER, asked: [] }, about, {
+      outcome: 'done',
+      why: null,
+      changes,
+    });
+  }
+
   read({ since, who, volume, limit }: ServerMethods['audit']['params']): Promise<ServerMethods['audit']['result']> {
     const sinceMs = parseSince(since, this.ports.clock.wallMs());
     const name = volume === null ? null : volumeText(volume);
@@ -140,20 +159,25 @@ export class Audit {
     return this.ports.files.read(matches, limit);
   }
 
-  private async record(
-    { who, paced, id, method, params }: Order,
-    { volume, volumeId, others }: Look,
-    outcome: Pick<AuditEntry, 'outcome' | 'why' | 'changes'>,
+  private record(order: Order, look: Look, outcome: Outcome): Promise<void> {
+    const { who, paced, id, method, params } = order;
+    return this.write({ who, paced, id, order: method, asked: askedTexts(params, SERVER_METHODS[method].params) }, look, outcome);
+  }
+
+  private async write(
+    { who, paced, id, order, asked }: Pick<Order, 'id' | 'paced' | 'who'> & Pick<AuditEntry, 'asked' | 'order'>,
+    { volume, volumeId, others }: About,
+    outcome: Outcome,
   ): Promise<void> {
     const { clock, files } = this.ports;
     const entry = {
       atMs: clock.wallMs(),
       who: shown(who),
-      order: method,
+      order,
       volume: volume === null ? null : shown(volumeText(volume)),
       volumeId,
       ...(others.length === 0 ? {} : { others }),
-      asked: askedTexts(params, SERVER_METHODS[method].params),
+      asked,
       ...outcome,
       id,
       left: null,
@@ -164,7 +188,7 @@ export class Audit {
     const missing = (why: string): void =>
       this.lines.note('Entries of the audit', () =>
         this.ports.log.warn(
-          `An order is missing in the audit, ${method} by ${entry.who} (${why}): free space in ${files.folder}, or check its disk`,
+          `An order is missing in the audit, ${order} by ${entry.who} (${why}): free space in ${files.folder}, or check its disk`,
           { audit: true },
         ),
       );
@@ -199,8 +223,7 @@ export class Audit {
 }
 
 /** What an order has found and changed. */
-class Look {
-  /** The volume that the order names; null if it names none, or several. */
+class Look implements About {
   readonly volume: VolumeName | null;
   private readonly ports: Pick<AuditPorts, 'stateOf'>;
   private readonly params: object;

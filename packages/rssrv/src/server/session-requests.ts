@@ -67,7 +67,7 @@ export interface SessionRequestParts {
   readonly bridges: Pick<Bridges, 'answer'>;
   readonly revocations: Pick<Revocations, 'isBarred' | 'refusalOf'>;
   readonly shared: Pick<SharedPools, 'disputedMs' | 'isMine' | 'lookAgeMs'>;
-  readonly administration: Pick<Administration, 'answer' | 'failures' | 'replicas'>;
+  readonly administration: Pick<Administration, 'answer' | 'failures' | 'replicas' | 'tookOver'>;
   incarnationOf(volume: ServedVolume): string;
   incarnationEnded(volume: ServedVolume): Promise<void>;
   /**
@@ -231,7 +231,10 @@ export class SessionRequests {
       sync: ({ id }) => volumes.sync(id),
       incarnationEnded: (one) => this.parts.incarnationEnded(one),
       promiseOf: (mirror) => this.parts.voters.recordOf(mirror),
-      holdersChanged: () => this.parts.listChanged(null),
+      tookOver: (...taken) => {
+        this.parts.administration.tookOver(...taken);
+        this.parts.listChanged(null);
+      },
       disputedMs: (one) => this.parts.shared.disputedMs(one),
       pause: (ms) => sleep(clock, ms),
     });

@@ -14,7 +14,7 @@ export function unhinderedPorts(volume: ServedVolume): GrantPorts {
     incarnationEnded: () => Promise.resolve(),
     isWanted: () => true,
     promiseOf: () => null,
-    holdersChanged: () => undefined,
+    tookOver: () => undefined,
     disputedMs: () => 0,
     pause: () => Promise.resolve(),
   };

@@ -68,7 +68,7 @@ export class RecordScene {
       incarnationEnded: () => Promise.resolve(),
       isWanted: () => true,
       promiseOf: () => null,
-      holdersChanged: () => undefined,
+      tookOver: () => undefined,
       disputedMs: () => 0,
       pause: () => Promise.resolve(),
     });

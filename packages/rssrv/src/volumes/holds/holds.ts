@@ -58,8 +58,11 @@ export interface GrantPorts {
   isWanted(): boolean;
   /** Returns the name and the promised term of a mirror; null if this server has no readable record of the mirror. */
   promiseOf(mirror: string): MirrorPromise | null;
-  /** Called when a volume's holders have changed, so that the listener announces a new list to all clients. */
-  holdersChanged(): void;
+  /**
+   * Called when a client has taken a volume over from the nodes `losers`, and that is durable. The listener records this in the audit, and
+   * announces a new list to all clients.
+   */
+  tookOver(volume: ServedVolume, by: string, losers: readonly string[]): void;
   /**
    * For how long an earlier owner of the volume's shared pool may still answer requests, in ms; null if this server does not own the pool
    * any more, and 0 if the pool is not shared.
@@ -406,12 +409,13 @@ export class Holds extends HoldStore {
       this.log.info(`${who} has volume ${name} in place of its instance ${replaced.instance}${from}`, { volume: name });
     }
     if (losers.length > 0) {
+      const from = losers.map(({ node }) => node);
       this.log.warn(`${who} has taken volume ${name} over from ${nodesOf(losers)}, epoch ${changed.epoch}`, {
         audit: true,
         volume: name,
-        ...eventOf(`volume ${name}`, `held by ${losers.map(({ node }) => node).join(', ')}`, `held by ${client.node}`, 'It was taken over'),
+        ...eventOf(`volume ${name}`, `held by ${from.join(', ')}`, `held by ${client.node}`, 'It was taken over'),
       });
-      ports.holdersChanged();
+      ports.tookOver(volume, client.node, from);
     }
     this.refusals.delete(`${id} ${client.node}`);
     const told = grantFor(changed, volume, opening);

@@ -58,7 +58,7 @@ function opensOf(holds: Holds, ports: Partial<OpensPorts> = {}): Opens {
     sync: () => Promise.resolve(),
     incarnationEnded: () => Promise.resolve(),
     promiseOf: () => null,
-    holdersChanged: () => undefined,
+    tookOver: () => undefined,
     disputedMs: () => 0,
     pause: () => Promise.resolve(),
     ...ports,

@@ -113,7 +113,7 @@ class World {
       },
       isWanted: () => true,
       promiseOf: () => null,
-      holdersChanged: () => undefined,
+      tookOver: () => undefined,
       disputedMs: () => 0,
       pause: () => Promise.resolve(),
     };
