@@ -2,6 +2,7 @@
 // tgtd for the same file. Gates are compared with NBD over TCP; the Unix socket is shown, too. The raw hosts take turns in each round; all are
 // the load generator. Invariant: only the CPU time of rsiod (and rssrv) or of tgtd counts, so that it does not matter that they share cores.
 
+import { rmSync } from 'node:fs';
 import { newFolder } from '../data-folder.ts';
 import type { FigureName } from '../goals.ts';
 import { LoadClient } from '../load/load-client.ts';
@@ -10,7 +11,7 @@ import { measure, warmUp } from '../measure.ts';
 import { processTree } from '../proc.ts';
 import { TGT_MAKER } from '../servers/tgt.ts';
 import { missingTool } from '../tools.ts';
-import { inScene } from '../scene.ts';
+import { dataFile, inScene } from '../scene.ts';
 import type { SectionContext, SectionResult } from '../section-run.ts';
 import type { Line } from '../sheet.ts';
 import { perCore, perRequestUs, roundsRatio, type Spread, spreadOf } from '../summary.ts';
@@ -20,9 +21,9 @@ import { type LocalPair, localPair, NBD_SOCKET } from './local-pair.ts';
 
 const PRELOAD = new URL('./nbd-by-tcp.js', import.meta.url).href;
 const KIB = 1024;
-const GATE = 'g1';
-const PORT = 4420;
-const ISCSI = { gate: 'g2', port: 3260 } as const;
+/** The gates, and the volume that each offers: what a gate offers, NBD does not. */
+const NVME = { gate: 'g1', port: 4420, volume: 'nvme' } as const;
+const ISCSI = { gate: 'g2', port: 3260, volume: 'iscsi' } as const;
 const WARM_UP = { cpuMs: 2_000, windowMs: 500, windowsMax: 20 };
 const WINDOW_WARM_UP_MS = 200;
 const SHAPES = [
@@ -44,13 +45,16 @@ const WAYS = [
 export function measureGates(context: SectionContext): Promise<SectionResult> {
   return inScene(context, async ({ hosts }) => {
     const command = ['env', `NODE_OPTIONS=--import=${PRELOAD}`];
-    const pair = await localPair(hosts, context.parent, { wantsDevices: false, command });
+    const besides = Object.fromEntries([NVME, ISCSI].map(({ volume }) => [volume, { path: dataFile(hosts, context.parent) }]));
+    const pair = await localPair(hosts, context.parent, { wantsDevices: false, command, besides });
     const noTgt = missingTool('tgtd', 'tgt');
     const rsiod = processTree(pair.host.pid('rsiod'));
-    const targets: Target[] = [{ ...NBD_BY_TCP, volume: pair.target.volume }, pair.target, await gateOf(pair)];
+    const targets: Target[] = [{ ...NBD_BY_TCP, volume: pair.target.volume }, pair.target, await nvmeGateOf(pair)];
     const pids = targets.map(() => rsiod);
     if (noTgt === null) {
-      const tgt = await TGT_MAKER.start({ directory: newFolder(context.parent), file: pair.file, core: context.cores.server });
+      const directory = newFolder(context.parent);
+      hosts.onClean(() => rmSync(directory, { recursive: true, force: true }));
+      const tgt = await TGT_MAKER.start({ directory, file: pair.file, core: context.cores.server });
       hosts.onClean(() => tgt.stop());
       const iscsi = await iscsiGateOf(pair);
       targets.push(tgt.target, iscsi, iscsi);
@@ -98,19 +102,25 @@ export function measureGates(context: SectionContext): Promise<SectionResult> {
   });
 }
 
-async function iscsiGateOf({ host, network }: LocalPair): Promise<Target> {
-  const address = network.serverAddresses[0] ?? '127.0.0.1';
-  const { gate, port } = ISCSI;
-  await host.rsconfigWell('gate', 'add', gate, `${address}:${port}`, '--hosts', 'all', '--iscsi', '--reload');
-  const shown: unknown = JSON.parse(await host.rsconfigWell('gate', 'show', gate, '--json'));
-  const { nqn } = shown as { readonly nqn: string };
-  return { host: address, port, volume: { kind: 'iscsi', target: nqn, writeBytes: 8 * KIB } };
+async function iscsiGateOf(pair: LocalPair): Promise<Target> {
+  const { host, nqn } = await gateOn(pair, ISCSI, ['--iscsi']);
+  return { host, port: ISCSI.port, volume: { kind: 'iscsi', target: nqn, writeBytes: 8 * KIB } };
 }
 
-export async function gateOf({ host, network }: LocalPair): Promise<Target> {
+async function nvmeGateOf(pair: LocalPair): Promise<Target> {
+  const { host, nqn } = await gateOn(pair, NVME, []);
+  return { host, port: NVME.port, volume: { kind: 'nvme', nqn } };
+}
+
+async function gateOn(
+  { host, network }: LocalPair,
+  { gate, port, volume }: typeof ISCSI | typeof NVME,
+  options: readonly string[],
+): Promise<{ readonly host: string; readonly nqn: string }> {
   const address = network.serverAddresses[0] ?? '127.0.0.1';
-  await host.rsconfigWell('gate', 'add', GATE, `${address}:${PORT}`, '--hosts', 'all', '--reload');
-  const shown: unknown = JSON.parse(await host.rsconfigWell('gate', 'show', GATE, '--json'));
+  await host.rsconfigWell('-a', volume);
+  await host.rsconfigWell('gate', 'add', gate, `${address}:${port}`, '--hosts', 'all', '--offers', volume, ...options, '--reload');
+  const shown: unknown = JSON.parse(await host.rsconfigWell('gate', 'show', gate, '--json'));
   const { nqn } = shown as { readonly nqn: string };
-  return { host: address, port: PORT, volume: { kind: 'nvme', nqn } };
+  return { host: address, nqn };
 }
