@@ -39,11 +39,11 @@ export async function replaceFile(file: string, text: string | Uint8Array): Prom
  * As replaceFile. On a full file system, writes a text that needs no more blocks than the old one in place, in one call, so that the file
  * is never torn by the end of this process. Only for files that need not survive a crash of the machine. Throws system errors.
  */
-export async function replaceVolatileFile(file: string, text: string): Promise<void> {
+export async function replaceVolatileFile(file: string, bytes: Buffer): Promise<void> {
   try {
-    await replaceFile(file, text);
+    await replaceFile(file, bytes);
   } catch (thrown) {
-    if (errnoName(thrown) !== 'ENOSPC' || !(await wasOverwritten(file, Buffer.from(text)).catch(() => false))) throw thrown;
+    if (errnoName(thrown) !== 'ENOSPC' || !(await wasOverwritten(file, bytes).catch(() => false))) throw thrown;
   }
 }
 

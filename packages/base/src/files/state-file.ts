@@ -7,6 +7,7 @@ import { dirname } from 'node:path';
 import { errnoName, errnoRemedy, RsError } from '../lib/errors.ts';
 import { isRecord, misfit, type Shape } from '../lib/shape.ts';
 import { replaceFile, syncDirectory } from './durable-write.ts';
+import { StateText } from './state-text.ts';
 
 export interface StateForm<T> {
   readonly version: number;
@@ -16,6 +17,11 @@ export interface StateForm<T> {
    * version.
    */
   readonly earlier?: Readonly<Record<number, (content: unknown) => T | null>>;
+  /**
+   * True if the entries of the maps in the content are never changed in place, but replaced. The file then checks and converts each entry
+   * only once, and freezes it.
+   */
+  readonly areEntriesFixed?: true;
   /** Says what the administrator can do if the file cannot be used; in messages, this text follows a colon. */
   readonly remedy: string;
 }
@@ -24,16 +30,18 @@ export class StateFile<T> {
   private readonly path: string;
   private readonly form: StateForm<T>;
   private readonly current: () => T;
-  private readonly replace: (path: string, text: string) => Promise<void>;
+  private readonly text: StateText;
+  private readonly replace: (path: string, bytes: Buffer) => Promise<void>;
   /** The write that has been requested but has not started yet; null if no write is waiting. */
   private next: Promise<void> | null = null;
   private writing: Promise<void> = Promise.resolve();
 
   /** Each write first calls `current`, which returns the content to write. `replace` durably replaces the file; it throws system errors. */
-  constructor(path: string, form: StateForm<T>, current: () => T, replace: (path: string, text: string) => Promise<void> = replaceFile) {
+  constructor(path: string, form: StateForm<T>, current: () => T, replace: (path: string, bytes: Buffer) => Promise<void> = replaceFile) {
     this.path = path;
     this.form = form;
     this.current = current;
+    this.text = new StateText(form.shape, form.areEntriesFixed === true);
     this.replace = replace;
   }
 
@@ -84,14 +92,14 @@ export class StateFile<T> {
    */
   save(): Promise<void> {
     const write = async (): Promise<void> => {
-      const content = this.current();
-      const found = misfit(this.form.shape, content, 'stored');
-      if (found !== null) {
-        const what = `the next start could not load the new content (${found})`;
+      const content = this.text.of(this.current());
+      if ('misfit' in content) {
+        const what = `the next start could not load the new content (${content.misfit})`;
         throw new RsError('E_SYSTEM', `State file ${this.path} was not written, because ${what}: report this error`, { file: this.path });
       }
       try {
-        await this.replace(this.path, `${JSON.stringify({ version: this.form.version, content })}\n`);
+        const version = Buffer.from(`{"version":${JSON.stringify(this.form.version)},"content":`);
+        await this.replace(this.path, Buffer.concat([version, content.bytes, Buffer.from('}\n')]));
       } catch (error) {
         throw this.failed('written', error);
       }

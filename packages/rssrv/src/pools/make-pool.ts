@@ -117,7 +117,7 @@ async function mend(path: string, { id, createdMs }: PoolIdentity, epochMs: numb
     if (epochMs !== null) {
       const { volumes, removed } = await scanPool(path, { id, createdMs }, false);
       const ids = [...volumes, ...removed.map(({ manifest }) => manifest)].map((one) => one.id);
-      await files.replaceLedger(printEmptyLedger(id, ids, epochMs));
+      await files.replaceLedger(Buffer.from(printEmptyLedger(id, ids, epochMs)));
     }
     await files.markLedger({ id, createdMs });
   } finally {

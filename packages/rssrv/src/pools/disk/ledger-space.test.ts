@@ -12,6 +12,7 @@ import { LEDGER_STEP_BYTES } from '../limits.ts';
 
 let pool = '';
 const at = (name: string): string => path.join(pool, `ledger.${name}`);
+const replace = (ledger: string): Promise<void> => replaceLedger(pool, Buffer.from(ledger));
 const text = (name: string): string => fs.readFileSync(at(name), 'utf8').trimEnd();
 
 beforeEach(() => {
@@ -20,14 +21,14 @@ beforeEach(() => {
 afterEach(() => removeFolder(pool));
 
 test('the files take turns: the next ledger overwrites the blocks of the last but one', async () => {
-  await replaceLedger(pool, 'one');
-  await replaceLedger(pool, 'two');
+  await replace('one');
+  await replace('two');
   const inodes = ['json', 'spare'].map((name) => fs.statSync(at(name)).ino);
-  await replaceLedger(pool, 'three');
+  await replace('three');
   expect(['json', 'spare'].map(text)).toEqual(['three', 'two']);
   expect(['spare', 'json'].map((name) => fs.statSync(at(name)).ino)).toEqual(inodes);
   expect(fs.statSync(at('json')).size).toBe(LEDGER_STEP_BYTES);
-  await replaceLedger(pool, 'x'.repeat(LEDGER_STEP_BYTES + 1));
+  await replace('x'.repeat(LEDGER_STEP_BYTES + 1));
   expect(fs.statSync(at('json')).size).toBe(2 * LEDGER_STEP_BYTES);
 });
 
@@ -38,21 +39,21 @@ test.each([
   ['the spare file is the ledger itself', () => (fs.rmSync(at('spare')), fs.linkSync(at('json'), at('spare'))), 'two'],
   ['the spare file is gone', () => fs.rmSync(at('spare')), 'two'],
 ])('after a stop, %s: the ledger is whole, and the next one replaces it', async (_, leave, expected) => {
-  await replaceLedger(pool, 'one');
-  await replaceLedger(pool, 'two');
+  await replace('one');
+  await replace('two');
   leave();
   expect(text('json')).toBe(expected);
   const inode = fs.statSync(at('json')).ino;
-  await replaceLedger(pool, 'three');
+  await replace('three');
   expect(text('json')).toBe('three');
   expect(fs.statSync(at('json')).ino).not.toBe(inode);
-  await replaceLedger(pool, 'four');
+  await replace('four');
   expect([text('json'), text('spare'), fs.existsSync(at('old'))]).toEqual(['four', 'three', false]);
 });
 
 test('a ledger that cannot be written stays as it is', async () => {
-  await replaceLedger(pool, 'one');
+  await replace('one');
   fs.mkdirSync(at('spare'));
-  await expect(replaceLedger(pool, 'two')).rejects.toMatchObject({ code: 'EISDIR' });
+  await expect(replace('two')).rejects.toMatchObject({ code: 'EISDIR' });
   expect(text('json')).toBe('one');
 });

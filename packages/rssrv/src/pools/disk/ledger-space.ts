@@ -12,11 +12,11 @@ import { poolPaths } from './pool-paths.ts';
 const FILE_MODE = 0o600;
 
 /** Durably replaces the ledger. Throws system errors; the ledger then has its old text, unless only the last sync has failed. */
-export async function replaceLedger(pool: string, text: string): Promise<void> {
+export async function replaceLedger(pool: string, bytes: Buffer): Promise<void> {
   const [file, spare, old] = [poolPaths.ledger(pool), poolPaths.ledgerSpare(pool), poolPaths.ledgerOld(pool)];
-  const missing = (LEDGER_STEP_BYTES - (Buffer.byteLength(text) % LEDGER_STEP_BYTES)) % LEDGER_STEP_BYTES;
+  const missing = (LEDGER_STEP_BYTES - (bytes.length % LEDGER_STEP_BYTES)) % LEDGER_STEP_BYTES;
   await settle(pool);
-  await overwrite(spare, text + ' '.repeat(missing));
+  await overwrite(spare, Buffer.concat([bytes, Buffer.alloc(missing, ' ')]));
   if ((await inodeOf(file)) !== null) await link(file, old);
   await rename(spare, file);
   // Until this sync, a crash of the machine may restore the old ledger, so the blocks of both ledgers are kept.
@@ -46,10 +46,9 @@ async function inodeOf(file: string): Promise<number | null> {
   }
 }
 
-async function overwrite(file: string, text: string): Promise<void> {
+async function overwrite(file: string, bytes: Buffer): Promise<void> {
   const handle = await open(file, (await inodeOf(file)) === null ? 'w' : 'r+', FILE_MODE);
   try {
-    const bytes = Buffer.from(text);
     for (let at = 0; at < bytes.length; ) at += (await handle.write(bytes, at, bytes.length - at, at)).bytesWritten;
     await handle.truncate(bytes.length);
     await handle.sync();

@@ -70,7 +70,7 @@ export class PoolFiles {
     await makeFolder(poolPaths.volumes(this.directory));
     await makeFolder(poolPaths.removed(this.directory));
     this.reached('pool: folders');
-    await this.replaceLedger(printEmptyLedger(identity.id));
+    await this.replaceLedger(Buffer.from(printEmptyLedger(identity.id)));
     this.reached('pool: ledger');
     const temporary = `${file}.new`;
     await rm(temporary, { force: true });
@@ -174,9 +174,9 @@ export class PoolFiles {
   }
 
   /** Replaces the ledger of the pool, even on a full file system. */
-  async replaceLedger(text: string): Promise<void> {
+  async replaceLedger(bytes: Buffer): Promise<void> {
     // New space is needed only for the first ledgers of a pool of an earlier release, and for a ledger that has grown.
-    await this.spare.despiteFull(() => replaceLedger(this.directory, text));
+    await this.spare.despiteFull(() => replaceLedger(this.directory, bytes));
     this.reached('ledger: replaced');
   }
 

@@ -107,6 +107,7 @@ type FirstHold = Of<typeof FIRST>['volumes'][string]['holds'][number];
 export const HOLDS_FILE: StateForm<HoldsFileContent> = {
   version: 3,
   shape: CONTENT,
+  areEntriesFixed: true,
   earlier: {
     1: (content) => (isFirst(content) ? fromEarlier(content, fromFirst) : null),
     2: (content) => (isSecond(content) ? fromEarlier(content, (hold) => ({ ...hold, process: null })) : null),

@@ -32,6 +32,7 @@ export type LedgerContent = Of<typeof CONTENT>;
 export const LEDGER_FILE: StateForm<LedgerContent> = {
   version: LEDGER_VERSION,
   shape: CONTENT,
+  areEntriesFixed: true,
   remedy:
     'restore it together with the pool, because it says who holds the volumes of the pool. If it is gone, empty or cut, and every client ' +
     'that held one has ended: rsadm pool add NAME PATH --no-holders (not for a shared disk)',

@@ -67,7 +67,7 @@ export class Ledgers implements PoolLedgers {
       poolPaths.ledger(files.directory),
       LEDGER_FILE,
       () => this.contentOf(this.all.get(files)!),
-      (_path, text) => files.replaceLedger(text),
+      (_path, bytes) => files.replaceLedger(bytes),
     );
     const read = identity.hasLedger ? await loaded(file, identity.id) : this.fromEarlierRelease(identity.id, state);
     this.all.set(files, { identity, file, read, owned: null, unadopted: {}, isShared: state.isShared });
