@@ -7,7 +7,7 @@ import { startClient, startServer } from '../support/hosts/configs.ts';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { NbdClient } from '../support/io/nbd-client.ts';
 import { report } from '../support/programs/report.ts';
-import { SystemCalls } from '../support/programs/system-calls.ts';
+import { SystemCalls } from '../support/hosts/system-calls.ts';
 
 const NODE = 'big-2';
 const LENGTH_BYTES = 8192;

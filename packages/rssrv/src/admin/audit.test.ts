@@ -130,7 +130,7 @@ test('a volume that a client takes over has an entry in the book of clients, at 
   for (let count = 0; count < AUDIT_UNITS_AT_ONCE + 10; count++) audit.takenOver(volume, 'mars', ['big-2']);
   await turns();
   expect(kept.length).toBeLessThanOrEqual(AUDIT_UNITS_AT_ONCE);
-  await clock.advance(AUDIT_UNIT_EACH_MS);
+  clock.advance(AUDIT_UNIT_EACH_MS);
   expect(await give(order('volume-remove', VOLUME, { who: 'client mars', node: 'mars' }))).toMatchObject({ left: 11 });
   expect((await audit.read({ since: null, who: 'mars', volume: VOLUME, limit: 1 })).entries[0]).toMatchObject({ order: 'volume-remove' });
 });

@@ -3,8 +3,8 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import type { Hosts } from '../hosts/hosts.ts';
-import { waitFor } from './wait-for.ts';
+import type { Hosts } from './hosts.ts';
+import { waitFor } from '../programs/wait-for.ts';
 
 const ATTACHED_MS = 5_000;
 
