@@ -3,7 +3,7 @@
 
 import { majorityOf } from '@rsio/protocol/mirror/membership/quorums';
 import type { VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
-import { highestConfig, highestPromise, holderOf } from '../mirrors/commands/verdicts.ts';
+import { highestConfig, highestPromise, holderOf } from '../mirrors/votes/verdicts.ts';
 
 export interface NoteVerdict {
   readonly isSure: boolean;

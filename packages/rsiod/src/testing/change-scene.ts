@@ -6,7 +6,7 @@ import { FakeClock } from '@rsio/base/testing/fake-clock';
 import type { MirrorConfig } from '@rsio/protocol/wire/mirror-messages';
 import { MirrorChanges } from '../mirrors/commands/changes.ts';
 import { MirrorManagement } from '../mirrors/commands/management.ts';
-import { highestConfig } from '../mirrors/commands/verdicts.ts';
+import { highestConfig } from '../mirrors/votes/verdicts.ts';
 import { TestHeldMirror } from './held-mirrors.ts';
 import { type Failure, ScriptedServer } from './mirror-servers.ts';
 

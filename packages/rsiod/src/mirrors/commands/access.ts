@@ -16,7 +16,7 @@ import { ACCESS_CALL_MS, VOTE_ASK_MS, VOTE_CHANGE_MS } from '../limits.ts';
 import type { ConversionPorts } from './conversion.ts';
 import type { MirrorServer } from './mirror-server.ts';
 import type { MirrorNamespace } from './namespaces.ts';
-import { highestConfig, highestPromise, nextNumber } from './verdicts.ts';
+import { highestConfig, highestPromise, nextNumber } from '../votes/verdicts.ts';
 
 type Params = ControlMethods['mirror-revoke']['params'];
 type Member = MirrorConfig['members'][number];

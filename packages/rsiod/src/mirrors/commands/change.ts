@@ -16,7 +16,7 @@ import { STEP_AGREED_MS, VOTERS_MAX } from '../limits.ts';
 import type { MirrorServer } from './mirror-server.ts';
 import type { MirrorNamespace } from './namespaces.ts';
 import type { FoundMirror, SurveyedMirror } from './survey.ts';
-import { holderOf } from './verdicts.ts';
+import { holderOf } from '../votes/verdicts.ts';
 import { serverOf } from './views.ts';
 
 export type HeldMirror = Pick<MirrorDriver, 'mirror' | 'view' | 'hasEnded' | 'wish'>;

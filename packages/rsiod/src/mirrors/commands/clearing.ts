@@ -9,7 +9,7 @@ import { connected, mayBeMember, type MirrorChange, nameOf } from './change.ts';
 import { VOTE_ASK_MS, VOTE_CHANGE_MS } from '../limits.ts';
 import { type MirrorServer, vote } from './mirror-server.ts';
 import type { Remains } from './remains.ts';
-import { done } from './verdicts.ts';
+import { done } from '../votes/verdicts.ts';
 import { removeVolume, setAside } from './volumes.ts';
 
 export interface Clearing {

@@ -11,7 +11,7 @@ import type { Log } from '@rsio/base/log/log';
 import { type MirrorConfig, type MirrorMember, type StoredConfig, type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { VOTE_CHANGE_MS } from '../limits.ts';
 import { atAll, type MirrorServer, refusal, vote } from './mirror-server.ts';
-import { done, highestConfig, highestPromise, holderOf, nextNumber } from './verdicts.ts';
+import { done, highestConfig, highestPromise, holderOf, nextNumber } from '../votes/verdicts.ts';
 import { type MadeVolumes, makeVolume, removeVolume } from './volumes.ts';
 
 export interface MirrorPlan {

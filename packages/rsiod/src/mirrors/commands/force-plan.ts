@@ -9,7 +9,7 @@ import type { MirrorConfig, MirrorMember, MirrorVoter, StoredConfig } from '@rsi
 import { MIRROR_REPLICAS_MAX } from '../limits.ts';
 import type { MirrorServer } from './mirror-server.ts';
 import type { SurveyedMirror } from './survey.ts';
-import { holderOf } from './verdicts.ts';
+import { holderOf } from '../votes/verdicts.ts';
 import { serverOf } from './views.ts';
 
 export interface ForcedReplica {

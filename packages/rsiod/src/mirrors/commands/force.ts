@@ -10,7 +10,7 @@ import { VOTE_CHANGE_MS } from '../limits.ts';
 import { atAll, type MirrorServer, refusal, vote } from './mirror-server.ts';
 import { runSteps, type Step } from './steps.ts';
 import { records as recordsOf } from './survey.ts';
-import { done, nextNumber } from './verdicts.ts';
+import { done, nextNumber } from '../votes/verdicts.ts';
 import type { ForcedReplica, ForcePlan } from './force-plan.ts';
 
 export interface Forced {

@@ -16,7 +16,7 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import type { Server } from '../../network/server.ts';
 import { type VoteCall, voteFrame } from '../vote-frame.ts';
 import { VOTE_CHANGE_MS, VOTE_SENT_MAX } from '../limits.ts';
-import { done } from './verdicts.ts';
+import { done } from '../votes/verdicts.ts';
 
 /** Errors which mean that a server has not answered. Every other error is an answer. */
 export const SILENCES: readonly ErrorCode[] = ['E_TIMEOUT', 'E_UNREACHABLE', 'E_NO_PATH', 'E_NO_SESSION', 'E_RESET', 'E_SHUTTING_DOWN'];

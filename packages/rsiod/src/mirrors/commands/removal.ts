@@ -11,7 +11,7 @@ import { type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { VOTE_CHANGE_MS } from '../limits.ts';
 import { type MirrorServer, refusal, vote } from './mirror-server.ts';
 import { records, type SurveyedMirror } from './survey.ts';
-import { done, holderOf, nextNumber } from './verdicts.ts';
+import { done, holderOf, nextNumber } from '../votes/verdicts.ts';
 import { serverOf } from './views.ts';
 import { removeVolume, setAside } from './volumes.ts';
 

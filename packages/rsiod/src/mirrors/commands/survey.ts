@@ -9,7 +9,7 @@ import { type StoredConfig, type Term, type VoteAnswer, VOTED } from '@rsio/prot
 import { MIRRORS_ASKED_AT_ONCE_MAX, SURVEY_ROUNDS_MAX, VOTE_ASK_MS } from '../limits.ts';
 import type { MirrorServer } from './mirror-server.ts';
 import type { MirrorNamespace } from './namespaces.ts';
-import { highestConfig, highestPromise, serversOf } from './verdicts.ts';
+import { highestConfig, highestPromise, serversOf } from '../votes/verdicts.ts';
 
 export interface Said {
   /** The server's answer; null if the server did not answer. */

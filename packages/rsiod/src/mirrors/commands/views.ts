@@ -5,7 +5,7 @@ import { majorityOf } from '@rsio/protocol/mirror/membership/quorums';
 import type { AttachedMirrorView, MirrorSummary } from '@rsio/api/views/mirror-views';
 import { VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { records, type SurveyedMirror } from './survey.ts';
-import { holderOf } from './verdicts.ts';
+import { holderOf } from '../votes/verdicts.ts';
 
 /** `attached`: the view of the attached mirror; null if this client has not attached it. */
 export function mirrorView(survey: SurveyedMirror, attached: AttachedMirrorView | null = null): MirrorSummary {
