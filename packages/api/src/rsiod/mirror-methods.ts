@@ -38,6 +38,11 @@ const request: Param<string | null> = { shape: orNull(filledText()), what: 'an i
 const clientName: Param<string> = { shape: filledText(), what: 'the name of a client' };
 const serverName: Param<string> = { shape: filledText(), what: 'the name of a server' };
 const serverOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'the name of a server or null', default: null };
+const mirrorOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'the id of the mirror or null', default: null };
+/** Releases before 0.3.0 refuse this parameter. */
+const onlyMirror = mirrorOrNull as Param<string | null | undefined>;
+/** As before. If it is true, the claim of the client ends at the voters, so that the next client needs no take-over. */
+const endClaim = flagParam as Param<boolean | undefined>;
 const namespaceOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'the name of a namespace or null', default: null };
 
 /** What a change of an attached mirror says; what could not be removed is also said with --json. */
@@ -108,7 +113,7 @@ connected.`,
       universe,
       volumes: flagParam,
       force: flagParam,
-      id: { shape: orNull(filledText()), what: 'the id of the mirror or null', default: null },
+      id: mirrorOrNull,
     },
     result: REMOVED_MIRROR,
     waitMs: SERVER_CALL_MS,
@@ -174,7 +179,7 @@ The client needs the right manage in [rights] on the servers of the replicas.`,
   'mirror-revoke': clientMethod({
     help: 'Takes a mirror away from a client, at all servers with a replica. If a server is missing, a majority of the voters proves it',
     effect: 'operates',
-    params: { namespace: namespaceOrNull, name: volumeName, universe, client: clientName },
+    params: { namespace: namespaceOrNull, name: volumeName, universe, client: clientName, id: onlyMirror, endClaim },
     result: MIRROR_ACCESS,
     waitMs: SERVER_CALL_MS,
     command: { partOf: 'volume revoke' },
@@ -182,7 +187,7 @@ The client needs the right manage in [rights] on the servers of the replicas.`,
   'mirror-allow': clientMethod({
     help: 'Lets a client attach a mirror, at all servers with a replica',
     effect: 'operates',
-    params: { namespace: namespaceOrNull, name: volumeName, universe, client: clientName },
+    params: { namespace: namespaceOrNull, name: volumeName, universe, client: clientName, id: onlyMirror },
     result: MIRROR_ACCESS,
     waitMs: SERVER_CALL_MS,
     command: { partOf: 'volume allow' },

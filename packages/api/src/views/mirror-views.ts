@@ -73,6 +73,8 @@ export const MIRROR = object({
   voters: list(VOTER),
   majority: count('Voters that must answer'),
   holder: orNull(text('Client that has the mirror attached, or has ended without detaching it'), 'null: none'),
+  /** Missing before release 0.3.0. */
+  isOnlyClaimed: optional(flag('The holder has claimed the mirror, and the voters that answer have no configuration of this claim')),
 });
 
 export type MirrorSummary = Of<typeof MIRROR>;
@@ -184,6 +186,10 @@ export const MIRROR_ACCESS = object({
   servers: list(text(), 'Servers with a replica that have executed the order'),
   wasHeld: flag('The client had a replica on one of these servers, and the order has ended that'),
   isProven: flag('Nothing that the client sends to the mirror takes effect any more; always false for mirror-allow'),
+  /** Missing before release 0.3.0. */
+  stillHolds: optional(
+    orNull(text('Why the client may still hold the mirror by its claim'), 'null: it does not, or the order was not to end the claim'),
+  ),
   left: list(object({ server: text(), reason: text() }), 'Servers with a replica that have not executed the order: repeat it'),
 });
 

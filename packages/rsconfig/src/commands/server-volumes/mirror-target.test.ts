@@ -172,7 +172,7 @@ test('a mirror is taken away from a client by rsiod, and the command succeeds on
     1,
     expect.stringContaining('is not executed at all servers of mirror osl:oracle@0 (server big-8'),
   ]);
-  expect(orders[0]).toEqual({ namespace: 'osl', name: 'oracle', universe: 0, client: 'venus' });
+  expect(orders[0]).toEqual({ namespace: 'osl', name: 'oracle', universe: 0, client: 'venus', id: null, endClaim: false });
 });
 
 test('a roll back of a mirror that a client has ends before anything is made', async () => {

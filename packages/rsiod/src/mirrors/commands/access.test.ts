@@ -18,7 +18,7 @@ const WISH = {
   servers: ['big-9', 'big-8'],
   witness: 'pi-1',
 };
-const ORDER = { namespace: null, name: 'db', universe: 0, client: 'venus' };
+const ORDER = { namespace: null, name: 'db', universe: 0, client: 'venus', endClaim: true };
 
 let servers: ScriptedServer[];
 let fails: (step: string) => Failure | null;
@@ -37,7 +37,7 @@ beforeEach(async () => {
   );
   const management = new MirrorManagement({
     log: { info: () => undefined, warn: () => undefined },
-    namespaces: () => [{ name: 'osl', nodename: 'ops', servers, unreached: [] }],
+    namespaces: () => [{ name: 'osl', nodename: 'big-2', servers, unreached: [] }],
     isAttached: () => false,
     mirrors: { serving: () => null },
     statusAt: () => null,
@@ -69,12 +69,19 @@ function goesDown(name: string): void {
   named(name).trouble = new RsError('E_NO_PATH', `Server ${name} of osl is not connected`);
 }
 
+/** The clients whose terms the voters have promised. */
+const promised = (): (string | undefined)[] => servers.map(({ records }) => [...records.values()][0]?.promise?.node);
 const claims = (): string[] => steps.filter((step) => step.endsWith(' claim'));
 
-test('all servers with a replica execute the order, and no voter is needed', async () => {
+test('all servers with a replica execute the order, and then the claim of the client is ended, once', async () => {
   const done = await access.revoke(ORDER);
-  expect(done).toMatchObject({ servers: ['big-9', 'big-8'], wasHeld: true, isProven: true, left: [] });
-  expect([claims(), servers.map(({ revoked }) => [...revoked])]).toEqual([[], [['venus'], ['venus'], []]]);
+  expect(done).toMatchObject({ servers: ['big-9', 'big-8'], wasHeld: true, isProven: true, stillHolds: null, left: [] });
+  expect(servers.map(({ revoked }) => [...revoked])).toEqual([['venus'], ['venus'], []]);
+  expect(steps.slice(-3).toSorted()).toEqual(['big-8 claim', 'big-9 claim', 'pi-1 claim']);
+  expect(promised()).toEqual(['big-2', 'big-2', 'big-2']);
+  steps = [];
+  expect(await access.revoke(ORDER)).toMatchObject({ isProven: true, stillHolds: null });
+  expect(claims()).toEqual([]);
   expect(await access.allow(ORDER)).toMatchObject({ servers: ['big-9', 'big-8'], isProven: false, left: [] });
   expect(servers.map(({ revoked }) => revoked.size)).toEqual([0, 0, 0]);
 });
@@ -85,7 +92,8 @@ test.each<[string, () => void, RegExp]>([
   ['does not answer', () => (fails = (step) => (/big-8 volume-(revoke|allow)/.test(step) ? 'refused' : null)), /did not answer/],
 ])('a server that %s does not count as done; a majority of the voters proves the order', async (_what, prepare, reason) => {
   prepare();
-  const done = await access.revoke(ORDER);
+  // An order of a person, too, needs the voters here.
+  const done = await access.revoke({ ...ORDER, endClaim: false });
   expect(done).toMatchObject({ servers: ['big-9'], isProven: true, left: [{ server: 'big-8' }] });
   expect(done.left[0]?.reason).toMatch(reason);
   expect(claims()).toEqual(expect.arrayContaining(['big-9 claim', 'pi-1 claim']));
@@ -100,14 +108,42 @@ test.each<[string, () => void]>([
 ])('nothing is proven if a server is missing and %s', async (_what, prepare) => {
   prepare();
   goesDown('big-8');
-  expect((await access.revoke(ORDER)).isProven).toBe(false);
+  for (const endClaim of [true, false]) expect((await access.revoke({ ...ORDER, endClaim })).isProven).toBe(false);
 });
 
-test('the mirror is not claimed if another client than the revoked one has it', async () => {
+test('an order of a person leaves the claim, if all servers with a replica execute it', async () => {
+  expect(await access.revoke({ ...ORDER, endClaim: false })).toMatchObject({ isProven: true, stillHolds: null, left: [] });
+  expect([claims(), promised()]).toEqual([[], ['venus', 'venus', 'venus']]);
+});
+
+test.each([true, false])('a repeated order takes nothing from the client that has the mirror by now (all servers: %s)', async (isWhole) => {
   attachedBy('mars');
-  goesDown('big-8');
-  expect(await access.revoke(ORDER)).toMatchObject({ isProven: false, servers: ['big-9'] });
-  expect(claims()).toEqual([]);
+  if (!isWhole) goesDown('big-8');
+  expect(await access.revoke(ORDER)).toMatchObject({ isProven: true, stillHolds: null });
+  expect([claims(), promised()]).toEqual([[], ['mars', 'mars', 'mars']]);
+});
+
+test('an order that was interrupted after its first claim is repeated', async () => {
+  fails = (step) => (step.endsWith(' claim') && step !== 'big-9 claim' ? 'refused' : null);
+  expect(await access.revoke(ORDER)).toMatchObject({ isProven: true, stillHolds: expect.stringMatching(/no majority.*big-8/) });
+  expect(promised()).toEqual(['big-2', 'venus', 'venus']);
+  fails = () => null;
+  expect(await access.revoke(ORDER)).toMatchObject({ isProven: true, stillHolds: null });
+  expect(promised()).toEqual(['big-2', 'big-2', 'big-2']);
+});
+
+test('without a majority of the voters, the client still holds the mirror, although all servers with a replica have agreed', async () => {
+  goesDown('pi-1');
+  Object.assign([...named('big-8').records.values()][0]!, { voter: 'x' });
+  expect(await access.revoke(ORDER)).toMatchObject({ isProven: true, stillHolds: expect.stringContaining('no majority') });
+  expect(promised()).toEqual(['venus', 'venus', 'venus']);
+});
+
+test('only the mirror with the id of the order is taken away, and not another one of the same name', async () => {
+  await expect(access.revoke({ ...ORDER, id: '9'.repeat(32) })).rejects.toMatchObject({ code: 'E_UNKNOWN_VOLUME' });
+  expect([steps.filter((step) => / (claim|volume-revoke)$/.test(step)), promised()]).toEqual([[], ['venus', 'venus', 'venus']]);
+  const id = [...servers[0]!.records.keys()][0]!;
+  expect(await access.revoke({ ...ORDER, id })).toMatchObject({ mirror: id, stillHolds: null });
 });
 
 test('an order that every server would refuse is given once, and a mirror that no server shows is unknown', async () => {

@@ -1,10 +1,9 @@
-// Takes a mirror away from a client, or lets a client attach a mirror. Each server with a replica executes the order for its replica. If a
-// server cannot do so, the voters can still prove that no request of the revoked client takes effect. For this proof, this client claims a
-// higher term at a majority, and one server with a replica in sync must have executed the order. Invariants: a server counts only if its
-// answer names the mirror, so that a server that hides its replica never counts as done. A mirror is not claimed while a client other than
-// the revoked one may have it.
+// Takes a mirror away from a client, or lets a client attach a mirror. Each server with a replica executes the order for its replica. If the
+// order says so, the claim of the revoked client is then ended at the voters (votes/claim-end.ts), so that the next client needs no take-over.
+// If a server cannot execute the order, the end of the claim also proves that no request of the revoked client takes effect. Invariants: a
+// server counts only if its answer names the mirror, so that a server that hides its replica never counts as done. A mirror is not claimed
+// while a client other than the revoked one may have it.
 
-import { majorityOf } from '@rsio/protocol/mirror/membership/quorums';
 import type { ControlMethods } from '@rsio/api/rsiod/methods';
 import type { MirrorAccess } from '@rsio/api/views/mirror-views';
 import { ALLOWED, REVOKED, VOLUME_METHODS } from '@rsio/api/rssrv/volume-methods';
@@ -13,12 +12,15 @@ import { misfit, object, type Of, type Shape } from '@rsio/base/lib/shape';
 import { volumeLabel } from '@rsio/base/lib/volume-name';
 import { type MirrorConfig, type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { ACCESS_CALL_MS, VOTE_ASK_MS, VOTE_CHANGE_MS } from '../limits.ts';
+import { judge, type Records, type Revoked } from '../votes/claim-end.ts';
 import type { ConversionPorts } from './conversion.ts';
 import type { MirrorServer } from './mirror-server.ts';
 import type { MirrorNamespace } from './namespaces.ts';
-import { highestConfig, highestPromise, nextNumber } from '../votes/verdicts.ts';
+import { highestConfig } from '../votes/verdicts.ts';
 
 type Params = ControlMethods['mirror-revoke']['params'];
+/** An order to let a client attach a mirror has no `endClaim`. */
+type Order = Omit<Params, 'endClaim'> & Pick<Partial<Params>, 'endClaim'>;
 type Member = MirrorConfig['members'][number];
 
 type MirrorAccessPorts = Pick<ConversionPorts, 'log' | 'management' | 'newId'>;
@@ -58,11 +60,11 @@ export class MirrorAccessOrders {
     return this.give(params, 'volume-revoke');
   }
 
-  allow(params: Params): Promise<MirrorAccess> {
+  allow(params: Order): Promise<MirrorAccess> {
     return this.give(params, 'volume-allow');
   }
 
-  private async give(params: Params, method: 'volume-revoke' | 'volume-allow'): Promise<MirrorAccess> {
+  private async give(params: Order, method: 'volume-revoke' | 'volume-allow'): Promise<MirrorAccess> {
     const { name, universe, client } = params;
     const shown = await this.shown(params);
     const label = volumeLabel({ namespace: shown.namespace.name, name, universe });
@@ -71,21 +73,49 @@ export class MirrorAccessOrders {
       for (const member of shown.config.members) outcomes.push(await this.at(shown, member, method, params));
       const done = outcomes.filter(({ why }) => why === null);
       const left = outcomes.flatMap(({ server, why }) => (why === null ? [] : [{ server, reason: why }]));
-      const isProven =
-        method === 'volume-revoke' && (left.length === 0 || (done.length > 0 && (await provenByVoters(shown, client, done))));
+      const isEnding = method === 'volume-revoke' && (params.endClaim === true || left.length > 0);
+      const stillHolds = isEnding ? await this.ended(shown, client, done, left.length === 0) : null;
+      // A majority has promised a higher term, so no configuration of the client can reach a majority, and the replicas in sync stay those of
+      // the highest configuration. One of these replicas has executed the order, so no write is acknowledged and no read is confirmed.
+      const isProven = method === 'volume-revoke' && (left.length === 0 || (isEnding && stillHolds === null));
       const what = method === 'volume-revoke' ? 'was taken away from' : 'may be attached by';
-      this.ports.log.info(`Mirror ${label} ${what} client ${client} on ${done.map(({ server }) => server).join(', ') || 'no server'}`);
+      const claim = !isEnding
+        ? ''
+        : stillHolds === null
+          ? '; the client has no claim on it'
+          : `; the client may still hold it: ${stillHolds}`;
+      this.ports.log.info(
+        `Mirror ${label} ${what} client ${client} on ${done.map(({ server }) => server).join(', ') || 'no server'}${claim}`,
+      );
       const wasHeld = done.some((one) => one.wasHeld);
       const servers = done.map(({ server }) => server);
-      return { namespace: shown.namespace.name, name, universe, mirror: shown.mirror, client, servers, wasHeld, isProven, left };
+      return {
+        namespace: shown.namespace.name,
+        name,
+        universe,
+        mirror: shown.mirror,
+        client,
+        servers,
+        wasHeld,
+        isProven,
+        stillHolds,
+        left,
+      };
     });
   }
 
+  /** Returns why the client may still hold the mirror; null if it does not. */
+  private async ended({ namespace, mirror }: Shown, client: string, done: readonly Outcome[], isWhole: boolean): Promise<string | null> {
+    const taken = new Set(done.map(({ member }) => member.identity));
+    const revoked = { client, asker: namespace.nodename, taken, isWhole };
+    return endClaim(revoked, mirror, namespace.servers, await recordsOf(namespace, mirror));
+  }
+
   /** Finds the mirror by asking all servers. The lists of servers name only volumes that this client may attach. */
-  private async shown(params: Params): Promise<Shown> {
+  private async shown(params: Order): Promise<Shown> {
     const text = params.name;
-    const found = (await Promise.all(this.ports.management.chosen(params.namespace).map((namespace) => shownIn(namespace, params)))).flat();
-    const [only, second] = found;
+    const all = await Promise.all(this.ports.management.chosen(params.namespace).map((namespace) => shownIn(namespace, params)));
+    const [only, second] = all.flat().filter(({ mirror }) => (params.id ?? null) === null || mirror === params.id);
     if (second !== undefined)
       throw new RsError('E_AMBIGUOUS', `${text} means more than one mirror: name the namespace, as in NAMESPACE:${text}`);
     if (only === undefined)
@@ -100,7 +130,7 @@ export class MirrorAccessOrders {
   }
 
   /** Gives the order to the server of a replica. Throws errors that would be the same on every server. */
-  private async at(shown: Shown, member: Member, method: 'volume-revoke' | 'volume-allow', { client }: Params): Promise<Outcome> {
+  private async at(shown: Shown, member: Member, method: 'volume-revoke' | 'volume-allow', { client }: Order): Promise<Outcome> {
     const server = shown.namespace.servers.find(({ serverid }) => serverid === member.serverid);
     const name = server?.name ?? `server ${member.serverid}`;
     const failed = (why: string): Outcome => ({ member, server: name, why, wasHeld: false });
@@ -123,7 +153,7 @@ export class MirrorAccessOrders {
   }
 }
 
-async function shownIn(namespace: MirrorNamespace, { name, universe }: Params): Promise<Pick<Shown, 'namespace' | 'mirror' | 'shows'>[]> {
+async function shownIn(namespace: MirrorNamespace, { name, universe }: Order): Promise<Pick<Shown, 'namespace' | 'mirror' | 'shows'>[]> {
   const mirrors = new Map<string, Set<number>>();
   const ask = async (server: MirrorServer): Promise<void> => {
     if (server.trouble !== null) return;
@@ -145,29 +175,28 @@ async function recordsOf({ servers }: MirrorNamespace, mirror: string): Promise<
   return records;
 }
 
-/**
- * Claims the mirror, and returns true if the claim proves that no request of the client takes effect any more. A majority has promised the
- * higher term, so no configuration of the client can reach a majority, and the replicas in sync stay those of the highest configuration.
- * One of these replicas has executed the order, so no write is acknowledged and no read is confirmed. If no replica in sync has executed
- * the order, the client could continue with these replicas, so nothing is claimed.
- */
-async function provenByVoters({ namespace, mirror }: Shown, client: string, done: readonly Outcome[]): Promise<boolean> {
-  const isDone = (config: MirrorConfig | undefined): boolean => done.some(({ member }) => config?.inSync.includes(member.identity));
-  const answers = await recordsOf(namespace, mirror);
-  const known = [...answers.values()];
-  if (highestPromise(known)?.node !== client || !isDone(highestConfig(known)?.config)) return false;
-  const order = { kind: 'claim', mirror, number: nextNumber(known), takesOver: true } as const;
+/** Ends the claim of the client. Returns why the client may still hold the mirror; null if it does not. */
+async function endClaim(revoked: Revoked, mirror: string, servers: readonly MirrorServer[], records: Records): Promise<string | null> {
+  const verdict = judge(revoked, records);
+  if (verdict.kind !== 'claim') return verdict.kind === 'held' ? verdict.why : null;
+  const order = { kind: 'claim', mirror, number: verdict.number, takesOver: true } as const;
   const claimed = new Map<number, VoteAnswer>();
+  const refusals: string[] = [];
   const claim = async (server: MirrorServer): Promise<void> => {
-    const answer = answers.has(server.serverid) ? await server.vote(order, VOTE_CHANGE_MS).catch(() => null) : null;
-    if (answer?.voted === VOTED.DONE) claimed.set(server.serverid, answer);
+    if (!records.has(server.serverid)) return;
+    try {
+      const answer = await server.vote(order, VOTE_CHANGE_MS);
+      if (answer.voted === VOTED.DONE) claimed.set(server.serverid, answer);
+      else refusals.push(`${server.name}: ${answer.sentence}`);
+    } catch (thrown) {
+      refusals.push(`${server.name}: ${toRsError(thrown).message}`);
+    }
   };
-  await Promise.all(namespace.servers.map(claim));
-  const config = highestConfig([...claimed.values()])?.config;
-  if (config === undefined) return false;
-  const hasMajority = (voters: MirrorConfig['voters']): boolean =>
-    voters.filter(({ voter, serverid }) => claimed.get(serverid)?.voter === voter).length >= majorityOf(voters.length);
-  return isDone(config) && hasMajority(config.voters) && hasMajority(config.nextVoters ?? config.voters);
+  await Promise.all(servers.map(claim));
+  // Only answers to this claim count, so that all of them have promised the same term.
+  const after = judge(revoked, claimed);
+  if (after.kind === 'ended') return null;
+  return [after.kind === 'held' ? after.why : 'its voters name the client again', ...refusals].join('; ');
 }
 
 /** Throws E_PROTOCOL if a server's answer does not match the table of its methods. */

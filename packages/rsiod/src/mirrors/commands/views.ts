@@ -4,6 +4,7 @@
 import { majorityOf } from '@rsio/protocol/mirror/membership/quorums';
 import type { AttachedMirrorView, MirrorSummary } from '@rsio/api/views/mirror-views';
 import { VOTED } from '@rsio/protocol/wire/mirror-messages';
+import { compareTerms } from '@rsio/base/structures/term-order';
 import { records, type SurveyedMirror } from './survey.ts';
 import { holderOf } from '../votes/verdicts.ts';
 
@@ -27,6 +28,7 @@ export function mirrorView(survey: SurveyedMirror, attached: AttachedMirrorView 
     })),
     majority: majorityOf(config?.voters.length ?? 0),
     holder: holderOf(stored, promise)?.node ?? null,
+    isOnlyClaimed: stored !== null && promise !== null && compareTerms(stored.term, promise) !== 0,
   };
 }
 
