@@ -1,6 +1,7 @@
 // Mirrors and their snapshots through the CSI driver, with real daemons on XFS: two servers, a witness, the rsiod of the controller without
-// devices, and a node. The driver attaches a mirror only for the moment of a snapshot. After rsiod was killed in the middle of one, a call
-// of the driver gives the mirror back, and the node attaches it without force. Skipped without root or xfsprogs. Rules: G45, M22.
+// devices, and two nodes. The driver attaches a mirror only for the moment of a snapshot. After rsiod was killed in the middle of one, a call
+// of the driver gives the mirror back, and the node attaches it without force. A lost node loses the mirror to the next one, which needs no
+// take-over. Skipped without root or xfsprogs. Rules: G45, M22, H6.
 
 import { mkdirSync, mkdtempSync } from 'node:fs';
 import path from 'node:path';
@@ -34,6 +35,8 @@ interface Scene {
   readonly controller: Host;
   readonly driver: CsiDriver;
   readonly node: Host;
+  /** The second node. */
+  readonly next: Host;
 }
 
 async function begin(context: TestContext): Promise<Scene> {
@@ -42,7 +45,7 @@ async function begin(context: TestContext): Promise<Scene> {
   const servers = addresses.map(() => hosts.host());
   const parent = path.join(reflinkDisk(hosts, servers[0]!, context), 'pools');
   mkdirSync(parent);
-  const clients = { kubernetes: keyOf('kubernetes'), 'node-1': keyOf('node-1') };
+  const clients = Object.fromEntries(['kubernetes', 'node-1', 'node-2'].map((name) => [name, keyOf(name)]));
   for (const [index, host] of servers.entries()) {
     const isWitness = index === 2;
     const pool = mkdtempSync(path.join(parent, 'rsio-free-'));
@@ -70,8 +73,8 @@ async function begin(context: TestContext): Promise<Scene> {
     await host.pathsUp(3);
     started.push(host);
   }
-  const [controller, node] = started;
-  return { servers, controller: controller!, driver: await CsiDriver.start(controller!, 'controller'), node: node! };
+  const [controller, node, next] = started;
+  return { servers, controller: controller!, driver: await CsiDriver.start(controller!, 'controller'), node: node!, next: next! };
 }
 
 /** For each server with a replica, the names of the snapshots that the mirror has confirmed. */
@@ -170,4 +173,126 @@ it('a mirror gets its snapshots while no node has it, and each node finds it fre
   for (const snapshotId of [monday, tuesday, monday]) await client.call('Controller', 'DeleteSnapshot', { snapshotId });
   expect([await proven(scene), await listed(scene)]).toEqual([[[], []], []]);
   await client.call('Controller', 'DeleteVolume', { volumeId });
+});
+
+interface Published {
+  readonly volumeId: string;
+  readonly publish: (nodeId: string) => Promise<unknown>;
+  readonly unpublish: () => Promise<unknown>;
+  /** A connection of node-1, which has written DATA, acknowledged and not flushed. */
+  readonly io: NbdIo;
+}
+
+const DATA = Buffer.alloc(MIB, 7);
+
+/** Makes the mirror. The first node attaches it and writes. */
+async function published({ driver: { client }, node }: Scene): Promise<Published> {
+  const { volume } = await client.call('Controller', 'CreateVolume', WANTED);
+  const volumeId = volume.volumeId as string;
+  const publish = (nodeId: string): Promise<unknown> =>
+    client.call('Controller', 'ControllerPublishVolume', { volumeId, nodeId, volumeCapability: BLOCK });
+  await publish('node-1');
+  const io = await attached(node);
+  await io.write(0, DATA);
+  const unpublish = (): Promise<unknown> => client.call('Controller', 'ControllerUnpublishVolume', { volumeId, nodeId: 'node-1' });
+  return { volumeId, publish, unpublish, io };
+}
+
+/** Attaches the mirror as the node part of the driver does, without take-over. */
+async function attached(node: Host): Promise<NbdIo> {
+  await waitFor(async () => (await node.rsconfig('-a', 'db')).code === 0, SOON_MS, 'The node attaches the mirror');
+  return NbdIo.open(node.rsiodPaths.nbdSocket, 'osl/db');
+}
+
+function signal(host: Host, name: NodeJS.Signals): void {
+  for (const pid of host.processes()) process.kill(pid, name);
+}
+
+it('a node that stands still loses its mirror to the next node, which takes nothing over, and its late write is refused', {
+  timeout: TEST_MS,
+}, async (context) => {
+  const scene = await begin(context);
+  const { node, next, controller } = scene;
+  const { publish, unpublish, io } = await published(scene);
+  signal(node, 'SIGSTOP');
+  const late = io.write(0, Buffer.alloc(MIB, 9)).then(
+    () => 'acknowledged',
+    () => 'refused',
+  );
+  // Kubernetes has not given the node up: no node gets the mirror, and the first one stays its holder.
+  await expect(publish('node-2')).rejects.toMatchObject({ status: 'FAILED_PRECONDITION', message: expect.stringContaining('node-1') });
+  expect(await holderOf(scene)).toBe('node-1');
+  for (let times = 0; times < 2; times++) await unpublish();
+  await publish('node-2');
+  const after = await attached(next);
+  expect((await after.read(0, MIB)).equals(DATA)).toBe(true);
+  await after.write(MIB, DATA);
+  await after.flush();
+  // A repeated call takes nothing from the next node.
+  await unpublish();
+  expect(await holderOf(scene)).toBe('node-2');
+  signal(node, 'SIGCONT');
+  expect(await late).toBe('refused');
+  await waitFor(async () => (await node.call('local', {})).attachments.length === 0, SOON_MS, 'The first node has lost the mirror');
+  expect((await node.rsconfig('-a', 'db')).code).not.toBe(0);
+  expect((await node.rsconfig('-a', '--take-over', 'db')).code).not.toBe(0);
+  await after.write(2 * MIB, DATA);
+  expect((await after.read(0, 3 * MIB)).equals(Buffer.concat([DATA, DATA, DATA]))).toBe(true);
+  after.close();
+  // A person takes the mirror from a node for which Kubernetes makes no call any more.
+  await controller.rsconfigWell('-a', '--take-over', 'db');
+  await waitFor(async () => (await controller.rsconfig('-d', 'db')).code === 0, SOON_MS, 'The mirror is free');
+  expect(await holderOf(scene)).toBeNull();
+});
+
+it('a node is lost together with a replica: the voters prove it, or nothing moves; the node comes back and gets nothing', {
+  timeout: TEST_MS,
+}, async (context) => {
+  const scene = await begin(context);
+  const { node, next, servers, controller } = scene;
+  const { publish, unpublish, io } = await published(scene);
+  const [, second, witness] = servers;
+  signal(node, 'SIGKILL');
+  io.close();
+  for (const server of [second, witness]) await server!.kill('rssrv');
+  await expect(unpublish()).rejects.toMatchObject({ status: 'FAILED_PRECONDITION', message: expect.stringContaining('node-1') });
+  await witness!.start('rssrv');
+  await controller.pathsUp(2, SOON_MS);
+  await next.pathsUp(2, SOON_MS);
+  // The first server has executed the order, and the voters still name the node.
+  await expect(publish('node-2')).rejects.toMatchObject({ status: 'FAILED_PRECONDITION', message: expect.stringContaining('node-1') });
+  expect((await next.rsconfig('-a', 'db')).code).not.toBe(0);
+  for (let times = 0; times < 2; times++) await unpublish();
+  await publish('node-2');
+  const after = await attached(next);
+  expect((await after.read(0, MIB)).equals(DATA)).toBe(true);
+  await after.write(MIB, DATA);
+  await after.flush();
+  // The second server still lets the first node attach its replica.
+  await second!.start('rssrv');
+  await node.start('rsiod');
+  await node.pathsUp(3, SOON_MS);
+  expect((await node.rsconfig('-a', 'db')).code).not.toBe(0);
+  expect((await node.call('local', {})).attachments).toEqual([]);
+  // Kubernetes repeats the publication, because this server does not name the next node.
+  await controller.pathsUp(3, SOON_MS);
+  await waitFor(
+    () =>
+      publish('node-2').then(
+        () => true,
+        () => false,
+      ),
+    SOON_MS,
+    'The next node has claimed the replica, and is published',
+  );
+  const { volume } = await callServer(second!.rssrvPaths.controlSocket, 'volume-show', { name: 'db', universe: 0 });
+  expect([volume.clients, await holderOf(scene)]).toEqual([['kubernetes', 'node-2'], 'node-2']);
+  const inSync = async (): Promise<boolean> => {
+    const { mirrors } = await controller.call('mirrors', { namespace: null });
+    return mirrors[0]!.replicas.every((one) => one.inSync);
+  };
+  await waitFor(inSync, SOON_MS, 'Both replicas are in sync');
+  expect((await after.read(0, 2 * MIB)).equals(Buffer.concat([DATA, DATA]))).toBe(true);
+  after.close();
+  await next.rsconfigWell('-d', 'db');
 });

@@ -52,7 +52,7 @@ export class Listing {
       const mirror = await this.parts.volumes.mirror(id.uuid);
       if (mirror !== null) {
         const volume = volumeMessage({ kind: 'mirror', uuid: id.uuid, sizeBytes: mirror.sizeBytes ?? 0 }, site, null, null);
-        const publishedNodeIds = await this.parts.mirrors.nodes(mirror, site);
+        const publishedNodeIds = [...new Set((await this.parts.mirrors.nodes(mirror, site)).flat())];
         return { volume, status: { publishedNodeIds, volumeCondition: mirrorCondition(mirror) } };
       }
     }

@@ -1,5 +1,6 @@
 // Mirrors as volumes of an orchestrator. rsiod makes and removes them, and gives and takes access; this file makes the replicas
-// private to the driver. Invariants: access is taken away only with the proof of rsiod. An order that only the holder of a mirror can
+// private to the driver. Invariants: access is taken away only with the proof of rsiod, and together with the claim. No node gets a mirror
+// that another node may still have. An order that only the holder of a mirror can
 // execute is refused, and the error names the command to run on the holder.
 
 import type { MirrorSummary } from '@rsio/api/views/mirror-views';
@@ -112,32 +113,43 @@ export class Mirrors {
    * server is back, ListVolumes does not show the mirror as published, and the orchestrator repeats the call.
    */
   async allow(mirror: MirrorSummary, node: string, site: Site): Promise<void> {
-    await this.parts.use.giveBack(mirror, site);
-    const { namespace, name, universe } = mirror;
-    const { servers, left } = await this.parts.orders.own('mirror-allow', { namespace, name, universe, client: node });
+    const { namespace, name, universe, mirror: id, holder } = mirror;
+    // A node that was not taken away with proof may still be alive and write. The servers would refuse the next node, which waits in vain.
+    if (holder !== null && holder !== node && holder !== site.nodename)
+      throw new CsiError(
+        'FAILED_PRECONDITION',
+        `Node ${holder} still has mirror ${name}, so node ${node} cannot get it: detach it there (rsconfig -d ${name}). If node ${holder} is lost, give it the taint node.kubernetes.io/out-of-service; if Kubernetes has no VolumeAttachment for it, rsconfig -a --take-over ${name} beside the driver, and rsconfig -d ${name}`,
+      );
+    if (!isGivenUp(mirror)) await this.parts.use.giveBack(mirror, site);
+    const { servers, left } = await this.parts.orders.own('mirror-allow', { namespace, name, universe, client: node, id });
     const [first] = left;
     if (servers.length === 0)
       throw new CsiError('UNAVAILABLE', `No server gives mirror ${name} to ${node}: ${first?.reason ?? 'no replica was found'}`);
   }
 
-  /** Takes the mirror away from a node. Throws FAILED_PRECONDITION unless servers or voters have proven that its requests ended. */
-  async revoke({ namespace, name, universe }: MirrorSummary, node: string): Promise<void> {
-    const { isProven, left } = await this.parts.orders.own('mirror-revoke', { namespace, name, universe, client: node });
-    if (isProven) return;
-    const why = left.map(({ server, reason }) => `${server}: ${reason}`).join('; ');
+  /**
+   * Takes the mirror away from a node, with its claim, so that the next node can attach it. Throws FAILED_PRECONDITION unless servers or
+   * voters have proven that its requests and its claim have ended. Returns why servers have not executed the order, and still name the node.
+   */
+  async revoke({ namespace, name, universe, mirror: id }: MirrorSummary, node: string): Promise<readonly string[]> {
+    const order = { namespace, name, universe, client: node, id, endClaim: true };
+    const { isProven, left, stillHolds = null } = await this.parts.orders.own('mirror-revoke', order);
+    const unexecuted = left.map(({ server, reason }) => `${server}: ${reason}`);
+    if (isProven && stillHolds === null) return unexecuted;
+    const why = [...unexecuted, ...(stillHolds === null ? [] : [stillHolds])].join('; ');
     throw new CsiError(
       'FAILED_PRECONDITION',
-      `It is not proven that node ${node} cannot write to mirror ${name} any more (${why}): repeat the call`,
+      `It is not proven that node ${node} cannot write to mirror ${name} any more (${why}): repeat the call when most servers of the mirror answer, or start the node again`,
     );
   }
 
-  /** Returns the nodes to which the mirror is published, according to the servers that answer. */
-  async nodes(found: MirrorSummary, site: Site): Promise<string[]> {
+  /** Returns the nodes to which the mirror is published, for each server that answers. */
+  async nodes(found: MirrorSummary, site: Site): Promise<string[][]> {
     const asked = await outcomesAtOnce(found.replicas, ORDERS_AT_ONCE_MAX, (one) => this.replica(one));
     const known = asked.flatMap(({ value }) => (value === null ? [] : [value]));
     const [first] = asked;
     if (known.length === 0 && first !== undefined) throw toRsError(first.thrown);
-    return [...new Set(known.flatMap((one) => publishedNodes(one, site)))];
+    return known.map((one) => publishedNodes(one, site));
   }
 
   /** Returns the replicas with what their servers say about the volumes. Throws if one of the servers does not answer. */
@@ -182,6 +194,23 @@ export class Mirrors {
       return found;
     }
   }
+}
+
+/**
+ * True if the holder has only claimed the mirror, to end the claim of a lost node, according to a majority of the voters. The next node
+ * attaches such a mirror at once.
+ */
+function isGivenUp(mirror: MirrorSummary): boolean {
+  return mirror.isOnlyClaimed === true && isCertain(mirror);
+}
+
+/** Returns the node that serves the mirror, according to a majority of the voters; null if none does. */
+export function servingNode(mirror: MirrorSummary): string | null {
+  return mirror.isOnlyClaimed === false && isCertain(mirror) ? mirror.holder : null;
+}
+
+function isCertain({ state, voters, majority }: MirrorSummary): boolean {
+  return state === 'known' && voters.filter(({ answers }) => answers).length >= majority;
 }
 
 /** Makes the refusal of an order that only the holder of a mirror can execute. */

@@ -14,7 +14,7 @@ import { type PublishRequest, READONLY_KEY, type Texts } from '../rpc/messages.t
 import { CsiError } from '../rpc/status.ts';
 import { publishedNodes } from './answers.ts';
 import type { ControllerParts } from './controller-parts.ts';
-import type { Mirrors } from './mirrors.ts';
+import { type Mirrors, servingNode } from './mirrors.ts';
 
 interface PublishingParts extends ControllerParts {
   readonly mirrors: Mirrors;
@@ -24,12 +24,17 @@ interface PublishingParts extends ControllerParts {
 interface Subject {
   readonly label: string;
   readonly nodes: readonly string[];
+  /** For each server that answers, the nodes that it names. */
+  readonly named: readonly (readonly string[])[];
   readonly isShared: boolean;
   readonly isReadonly: boolean;
   /** Servers that must know the node. */
   readonly servers: readonly string[];
+  /** The node that certainly holds it, so that no other node does; null if none does, or if that is not certain. */
+  readonly holder: string | null;
   allow(node: string): Promise<void>;
-  revoke(node: string): Promise<void>;
+  /** Returns why servers still name the node; they can do it no harm. */
+  revoke(node: string): Promise<readonly string[]>;
 }
 
 export class Publishing {
@@ -53,7 +58,8 @@ export class Publishing {
     if (subject === null) throw new CsiError('NOT_FOUND', `Volume ${quoteText(volumeId)} does not exist: create it first`);
     await this.checkNode(subject, node, site);
     const isReadonly = readonly || isReader(use) || subject.isReadonly;
-    checkUse(subject, node, use);
+    const givenUp = nodesGivenUp(subject, node, use);
+    checkUse(subject, node, use, givenUp);
     const key = `${volumeId} ${node}`;
     const how = JSON.stringify([use, isReadonly]);
     const before = this.known.get(key);
@@ -63,6 +69,14 @@ export class Publishing {
     if (!isPublished) await this.checkCount(node, site);
     await subject.allow(node);
     this.note(key, how);
+    for (const other of givenUp) {
+      const [why] = await subject.revoke(other);
+      if (why !== undefined)
+        throw new CsiError(
+          'UNAVAILABLE',
+          `${subject.label} was taken away from node ${other}, which is still named (${why}): repeat the call`,
+        );
+    }
     return { publishContext: { [READONLY_KEY]: isReadonly ? 'yes' : 'no' } };
   }
 
@@ -87,12 +101,15 @@ export class Publishing {
     if (id?.kind === 'mirror') {
       const mirror = await volumes.mirror(id.uuid);
       if (mirror === null) return null;
+      const named = await mirrors.nodes(mirror, site);
       return {
         label: `Mirror ${mirror.name}`,
-        nodes: await mirrors.nodes(mirror, site),
+        nodes: [...new Set(named.flat())],
+        named,
         isShared: false,
         isReadonly: false,
         servers: mirror.replicas.map(({ server }) => server),
+        holder: servingNode(mirror),
         allow: (node) => mirrors.allow(mirror, node, site),
         revoke: (node) => mirrors.revoke(mirror, node),
       };
@@ -109,16 +126,20 @@ export class Publishing {
     return {
       label: `Volume ${volume.name} of server ${server}`,
       nodes: publishedNodes(volume, site),
+      named: [publishedNodes(volume, site)],
       isShared: volume.shared,
       isReadonly: volume.readonly,
       servers: [server],
+      holder: null,
       allow: async (node) => void (await orders.at(server, 'volume-allow', { ...at, client: node, request: newId() })),
       revoke: async (node) => {
         try {
           await orders.at(server, 'volume-revoke', { ...at, client: node, request: newId() });
+          return [];
         } catch (thrown) {
           // The volume may have been removed meanwhile.
           if (toRsError(thrown).code !== 'E_UNKNOWN_VOLUME' || (await volumes.byId(id?.uuid ?? '')) !== null) throw thrown;
+          return [];
         }
       },
     };
@@ -161,10 +182,19 @@ export class Publishing {
   }
 }
 
-function checkUse({ label, nodes, isShared }: Subject, node: string, use: Use): void {
+/**
+ * Returns the nodes that were given up while a server was away. This server still names them, others do not, and the node of this call has the
+ * mirror by now. Until this call, the node could not use the replica of the server that was away.
+ */
+function nodesGivenUp({ nodes, named, holder }: Subject, node: string, use: Use): readonly string[] {
+  if (holder !== node || isForSeveralNodes(use)) return [];
+  return nodes.filter((one) => one !== node && named.some((names) => names.includes(node) && !names.includes(one)));
+}
+
+function checkUse({ label, nodes, isShared }: Subject, node: string, use: Use, givenUp: readonly string[]): void {
   if (isForSeveralWriters(use) && !isShared)
     throw new CsiError('FAILED_PRECONDITION', `${label} is for one node at a time: create a volume with the access mode ReadWriteMany`);
-  const others = nodes.filter((one) => one !== node);
+  const others = nodes.filter((one) => one !== node && !givenUp.includes(one));
   if (others.length > 0 && !isForSeveralNodes(use))
     throw new CsiError('FAILED_PRECONDITION', `${label} is published to node ${others.join(', ')}: unpublish it there first`);
 }

@@ -281,10 +281,19 @@ export class FakeServer {
 }
 
 /** The mirrors of all servers. */
+interface AccessOrder {
+  readonly name: string;
+  readonly client: string;
+  readonly id?: string | null;
+  readonly endClaim?: boolean;
+}
+
 export class FakeMirrors {
   readonly all: MirrorSummary[] = [];
   /** True if a majority of the voters proves what a missing server cannot. */
   isVoted = false;
+  /** Why the claim of a client cannot be ended. */
+  stillHolds: string | null = null;
   /** Number of the last moment of a snapshot. */
   private moments = 0;
   private readonly servers: ReadonlyMap<string, FakeServer>;
@@ -318,8 +327,9 @@ export class FakeMirrors {
   }
 
   /** Answers mirror-allow and mirror-revoke. */
-  access(method: 'volume-allow' | 'volume-revoke', asker: string, { name, client: node }: { name: string; client: string }): object {
-    const found = this.all.find((one) => one.name === name);
+  access(method: 'volume-allow' | 'volume-revoke', asker: string, order: AccessOrder): object {
+    const { name, client: node, id = null, endClaim = false } = order;
+    const found = this.all.find((one) => one.name === name && (id === null || one.mirror === id));
     if (found === undefined) throw new RsError('E_UNKNOWN_VOLUME', 'No such mirror');
     const { namespace, universe, mirror, replicas } = found;
     const left: object[] = [];
@@ -334,12 +344,14 @@ export class FakeMirrors {
       }
     });
     const isProven = method === 'volume-revoke' && (left.length === 0 || this.isVoted);
-    return { namespace, name, universe, mirror, client: node, servers, wasHeld: false, isProven, left };
+    const { stillHolds } = this;
+    if (endClaim && isProven && stillHolds === null && found.holder === node) this.held(mirror, asker, true);
+    return { namespace, name, universe, mirror, client: node, servers, wasHeld: false, isProven, stillHolds, left };
   }
 
-  held(uuid: string, holder: string | null): void {
+  held(uuid: string, holder: string | null, isOnlyClaimed = false): void {
     const at = this.all.findIndex(({ mirror }) => mirror === uuid);
-    if (at >= 0) this.all[at] = { ...this.all[at]!, holder };
+    if (at >= 0) this.all[at] = { ...this.all[at]!, holder, isOnlyClaimed };
   }
 
   /** Makes snapshots of the replicas that are not yet proven. Returns what proves them. */
