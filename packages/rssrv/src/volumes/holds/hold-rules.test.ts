@@ -486,4 +486,15 @@ describe('a mistake of the server', () => {
     checkHolds(before, { ...before, epoch: 6, holds: [] });
     checkHolds(before, { ...before, holds: [{ ...held(BIG2, 3), life: LATER_LIFE }] });
   });
+
+  test('is looked for in time that grows with the number of holds, and not with its square', () => {
+    let looks = 0;
+    const watched = (hold: Hold): Hold => Object.defineProperty({ ...hold }, 'epoch', { get: () => (looks++, hold.epoch) });
+    const holds = Array.from({ length: 100 }, (_unused, index) =>
+      watched({ ...held(MARS, index + 1), node: `node${index}`, readonly: true }),
+    );
+    checkHolds({ epoch: 100, holds, taken: null }, { epoch: 101, holds: [...holds, held(BIG2, 101)], taken: null });
+    expect(looks).toBeGreaterThan(0);
+    expect(looks).toBeLessThan(10 * holds.length);
+  });
 });
