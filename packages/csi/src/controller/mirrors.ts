@@ -115,7 +115,7 @@ export class Mirrors {
   async allow(mirror: MirrorSummary, node: string, site: Site): Promise<void> {
     const { namespace, name, universe, mirror: id, holder } = mirror;
     // A node that was not taken away with proof may still be alive and write. The servers would refuse the next node, which waits in vain.
-    if (holder !== null && holder !== node && holder !== site.nodename)
+    if (holder !== null && holder !== node && holder !== site.nodename && !isGivenUp(mirror))
       throw new CsiError(
         'FAILED_PRECONDITION',
         `Node ${holder} still has mirror ${name}, so node ${node} cannot get it: detach it there (rsconfig -d ${name}). If node ${holder} is lost, give it the taint node.kubernetes.io/out-of-service; if Kubernetes has no VolumeAttachment for it, rsconfig -a --take-over ${name} beside the driver, and rsconfig -d ${name}`,

@@ -74,6 +74,18 @@ test.each<[string, Revoked, (Said | null)[], Verdict | RegExp]>([
     ],
     ENDED,
   ],
+  ['the client has detached, and only a minority knows it', WHOLE, [[A, A, CLEAN], OLD, OLD], claim(5)],
+  ['a minority that knows only the time before the client answers', WHOLE, [[EARLIER, EARLIER, CLEAN], null, null], /no majority/],
+  [
+    'the mirror is free, and has a replica that got no order',
+    WHOLE,
+    Array.from({ length: 3 }, () => [
+      K,
+      K,
+      { ...CLEAN, members: [...CONFIG.members, { identity: 'r3', serverid: 3, volume: 'db', universe: 0 }] },
+    ]),
+    /a may attach it/,
+  ],
   ['the claim was ended before', WHOLE, [[K, A], [K, A], OLD], ENDED],
   ['the claim was ended before, and a replica is lost', PART, [[K, A], null, [K, A]], ENDED],
   ['the next client holds the mirror', WHOLE, [[B, B], [B, B], OLD], ENDED],

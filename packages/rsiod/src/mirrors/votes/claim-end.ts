@@ -28,7 +28,7 @@ export interface Revoked {
   readonly asker: string;
   /** Identities of the replicas whose servers have executed the order. */
   readonly taken: ReadonlySet<string>;
-  /** True if the servers of all replicas have executed the order. */
+  /** True if the servers of all replicas that were known before the order have executed it. */
   readonly isWhole: boolean;
 }
 
@@ -46,8 +46,12 @@ export function judge({ client, asker, taken, isWhole }: Revoked, records: Recor
   const [stored, promise] = [highestConfig(known), highestPromise(known)];
   if (stored === null) return held('no voter that answers has a configuration');
   const isFree = holderOf(stored, promise) === null;
-  // A client that has detached sends nothing more (M13), and no server lets it attach the mirror again.
-  if (isFree && isWhole) return { kind: 'ended' };
+  const isEverywhere = isWhole && stored.config.members.every(({ identity }) => taken.has(identity));
+  // A client that has detached sends nothing more (M13), and no server lets it attach the mirror again. A record of a minority may be older
+  // than the claim of the client, or newer than what a majority knows of its end.
+  const knowsEnd = ({ stored: of, promise: by }: VoteAnswer): boolean => of !== null && holderOf(of, by) === null;
+  if (isFree && isEverywhere && majorityOf(records, stored.config, promise?.node === client ? knowsEnd : () => true))
+    return { kind: 'ended' };
   if (!stored.config.inSync.some((identity) => taken.has(identity)))
     return held(`no server with a replica in sync has taken the mirror away from ${client}`);
   if (!majorityOf(records, stored.config, () => true)) return held('no majority of the voters answers');
@@ -65,7 +69,8 @@ export function judge({ client, asker, taken, isWhole }: Revoked, records: Recor
   if (majorityOf(records, stored.config, isAbove)) return { kind: 'ended' };
   // An earlier order of the asker was interrupted.
   if (promise?.node === asker) return { kind: 'claim', number: nextNumber(known) };
-  return held(`client ${promise?.node ?? '?'} is claiming the mirror`);
+  const other = promise?.node ?? '?';
+  return held(`client ${other} is claiming the mirror: if ${other} has ended, attach the mirror here with --take-over, and detach it`);
 }
 
 function majorityOf(records: Records, config: MirrorConfig, has: (answer: VoteAnswer) => boolean): boolean {
