@@ -18,7 +18,7 @@ const REQUESTS = BURSTS * DEPTH;
 /** Bursts before the count, which write every block. */
 const WARM_BURSTS = 100;
 /**
- * Calls for each request. A call for each request would exceed these goals. Found: 0.3 to 0.45 in rsiod, and 1.2 to 1.4 in the worker, of
+ * Calls for each request. A call for each request would exceed these goals. Found: 0.4 to 0.6 in rsiod, and 1.2 to 1.3 in the worker, of
  * which one is for the file.
  */
 const GOALS = { rsiod: 0.9, worker: 1.9 } as const;

@@ -41,7 +41,7 @@ const serverOrNull: Param<string | null> = { shape: orNull(filledText()), what: 
 const mirrorOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'the id of the mirror or null', default: null };
 /** Releases before 0.3.0 refuse this parameter. */
 const onlyMirror = mirrorOrNull as Param<string | null | undefined>;
-/** As before. If it is true, the claim of the client ends at the voters, so that the next client needs no take-over. */
+/** If it is true, the claim of the client ends at the voters, so that the next client needs no take-over. Refused before release 0.3.0. */
 const endClaim = flagParam as Param<boolean | undefined>;
 const namespaceOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'the name of a namespace or null', default: null };
 

@@ -1,7 +1,7 @@
-// Converts the content of a state file to the bytes of its JSON, and checks it. If the form says so, the content has maps of entries that are never changed
-// in place: an entry that was checked once is frozen, and is neither checked nor converted again, so that a save costs work for what has
-// changed: joining bytes costs far less than joining or converting text. Invariants: the bytes are those of JSON.stringify. Content that does
-// not have the shape has no bytes.
+// Converts the content of a state file to the bytes of its JSON, and checks it. If the form says so, the content has maps of entries that are
+// never changed in place. Such an entry is frozen when it was checked once, and is neither checked nor converted again. A save then costs
+// work only for what has changed, because joining bytes costs far less than joining or converting text. Invariants: the bytes are those of
+// JSON.stringify. Content that does not have the shape has no bytes.
 
 import { escapeControls } from '../lib/printable.ts';
 import { type Fields, isRecord, misfit, type Shape } from '../lib/shape.ts';

@@ -1,7 +1,7 @@
 // Mirrors as volumes of an orchestrator. rsiod makes and removes them, and gives and takes access; this file makes the replicas
 // private to the driver. Invariants: access is taken away only with the proof of rsiod, and together with the claim. No node gets a mirror
-// that another node may still have. An order that only the holder of a mirror can
-// execute is refused, and the error names the command to run on the holder.
+// that another node serves, as far as the voters that answer know; the servers refuse two holders in any case. An order that only the
+// holder of a mirror can execute is refused, and the error names the command to run on the holder.
 
 import type { MirrorSummary } from '@rsio/api/views/mirror-views';
 import { toRsError } from '@rsio/base/lib/errors';

@@ -74,7 +74,7 @@ export class MirrorAccessOrders {
       const done = outcomes.filter(({ why }) => why === null);
       const left = outcomes.flatMap(({ server, why }) => (why === null ? [] : [{ server, reason: why }]));
       const isEnding = method === 'volume-revoke' && (params.endClaim === true || left.length > 0);
-      const stillHolds = isEnding ? await this.ended(shown, client, done, left.length === 0) : null;
+      const stillHolds = isEnding ? await this.ended(shown, client, done) : null;
       // A majority has promised a higher term, so no configuration of the client can reach a majority, and the replicas in sync stay those of
       // the highest configuration. One of these replicas has executed the order, so no write is acknowledged and no read is confirmed.
       const isProven = method === 'volume-revoke' && (left.length === 0 || (isEnding && stillHolds === null));
@@ -105,9 +105,9 @@ export class MirrorAccessOrders {
   }
 
   /** Returns why the client may still hold the mirror; null if it does not. */
-  private async ended({ namespace, mirror }: Shown, client: string, done: readonly Outcome[], isWhole: boolean): Promise<string | null> {
+  private async ended({ namespace, mirror }: Shown, client: string, done: readonly Outcome[]): Promise<string | null> {
     const taken = new Set(done.map(({ member }) => member.identity));
-    const revoked = { client, asker: namespace.nodename, taken, isWhole };
+    const revoked = { client, asker: namespace.nodename, taken };
     return endClaim(revoked, mirror, namespace.servers, await recordsOf(namespace, mirror));
   }
 

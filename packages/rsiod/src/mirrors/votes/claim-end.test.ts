@@ -39,9 +39,9 @@ function records(said: readonly (Said | null)[]): Map<number, VoteAnswer> {
   );
 }
 
-const WHOLE: Revoked = { client: 'a', asker: 'k', taken: new Set(['r1', 'r2']), isWhole: true };
+const WHOLE: Revoked = { client: 'a', asker: 'k', taken: new Set(['r1', 'r2']) };
 /** The server of r2 has not executed the order. */
-const PART: Revoked = { ...WHOLE, taken: new Set(['r1']), isWhole: false };
+const PART: Revoked = { ...WHOLE, taken: new Set(['r1']) };
 
 const OLD: Said = [A, A];
 const ENDED = { kind: 'ended' } as const;

@@ -28,8 +28,6 @@ export interface Revoked {
   readonly asker: string;
   /** Identities of the replicas whose servers have executed the order. */
   readonly taken: ReadonlySet<string>;
-  /** True if the servers of all replicas that were known before the order have executed it. */
-  readonly isWhole: boolean;
 }
 
 /** The answers of voters with their records, by serverid. */
@@ -41,12 +39,12 @@ export type Verdict =
   | { readonly kind: 'claim'; readonly number: number }
   | { readonly kind: 'held'; readonly why: string };
 
-export function judge({ client, asker, taken, isWhole }: Revoked, records: Records): Verdict {
+export function judge({ client, asker, taken }: Revoked, records: Records): Verdict {
   const known = [...records.values()];
   const [stored, promise] = [highestConfig(known), highestPromise(known)];
   if (stored === null) return held('no voter that answers has a configuration');
   const isFree = holderOf(stored, promise) === null;
-  const isEverywhere = isWhole && stored.config.members.every(({ identity }) => taken.has(identity));
+  const isEverywhere = stored.config.members.every(({ identity }) => taken.has(identity));
   // A client that has detached sends nothing more (M13), and no server lets it attach the mirror again. A record of a minority may be older
   // than the claim of the client, or newer than what a majority knows of its end.
   const knowsEnd = ({ stored: of, promise: by }: VoteAnswer): boolean => of !== null && holderOf(of, by) === null;
