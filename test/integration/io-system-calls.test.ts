@@ -1,6 +1,7 @@
 // The system calls of rsiod and of the worker of rssrv for bursts of 32 requests of 8 KiB, counted and not timed. Invariant: the calls of a
 // burst do not grow with its requests, apart from the worker's calls that read and write the file of the volume.
 
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { startClient, startServer } from '../support/hosts/configs.ts';
@@ -25,7 +26,8 @@ const GOALS = { rsiod: 0.9, worker: 1.9 } as const;
 
 const hosts = useHosts();
 
-it('the system calls of a burst do not grow with its requests', async () => {
+it('the system calls of a burst do not grow with its requests', async (context) => {
+  context.skip(spawnSync('strace', ['--version']).error !== undefined, 'needs strace');
   const host = hosts.host();
   const network = await hosts.network(1);
   await startServer(host, network, { volumes: { oracle: { path: host.file('oracle.img'), size: String(BLOCKS * LENGTH_BYTES) } } });
