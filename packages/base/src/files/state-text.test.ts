@@ -69,6 +69,17 @@ test('an entry is looked at only before it is written for the first time', () =>
   expect(looks()).toBe(before);
 });
 
+test('an entry that has left its map is forgotten', () => {
+  const texts = new StateText(SHAPE, true);
+  const { entry: old, looks } = watched();
+  const content = (volumes: object): unknown => ({ poolId: 'p', volumes, nodes: {} });
+  texts.of(content({ a: old }));
+  const before = looks();
+  texts.of(content({}));
+  texts.of(content({ a: old }));
+  expect(looks()).toBeGreaterThan(before);
+});
+
 test('without fixed entries, each is looked at each time', () => {
   const texts = new StateText(SHAPE, false);
   const { entry: old, looks } = watched();
