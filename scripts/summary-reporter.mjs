@@ -1,4 +1,4 @@
-// Counts the passed, failed and skipped tests of each file of a vitest run for scripts/test.mjs, with the first line of each error and the
+// Counts the passed, failed and skipped tests of each file of a vitest run for scripts/test.mjs, with the first lines of each error and the
 // reason for each skipped test. vitest's own reporter shows failures in full. Invariant: a failing file or hook counts as a failed test,
 // and each failure has an entry in `failures` of its file. An error outside of all tests, such as a promise that nobody awaits, belongs to the
 // file that ran then, and to no file (`file: null`) if none did.
@@ -9,6 +9,7 @@ import { writeFileSync } from 'node:fs';
 export const SUMMARY_FILE_VARIABLE = 'RSIO_TEST_SUMMARY';
 
 const SHOWN_MAX = 30;
+const MESSAGE_LINES_MAX = 6;
 const DIFFERING_MAX = 8;
 const LINE_MAX_CHARS = 600;
 const ESCAPES = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, 'g');
@@ -58,7 +59,16 @@ function fail(counts, name, errors) {
   const [message = '', diff = ''] = [errors[0]?.message ?? 'no error given', errors[0]?.diff].map((text) =>
     String(text ?? '').replaceAll(ESCAPES, ''),
   );
-  counts.failures.push({ name, error: [message.trim().split('\n', 1)[0], ...differing(diff)].join(' | ') });
+  counts.failures.push({ name, error: [...beginning(message), ...differing(diff)].join(' | ') });
+}
+
+/** The first lines of a message: one that a test begins with a command of several lines says only after them what went wrong. */
+function beginning(message) {
+  const lines = message.split('\n- Expected\n')[0].split('\n');
+  return lines
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
+    .slice(0, MESSAGE_LINES_MAX);
 }
 
 /** The lines of a comparison that are wanted (-) or found (+), without its two headings. */

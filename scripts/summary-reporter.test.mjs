@@ -63,7 +63,7 @@ test.each([
     'x.test.ts > outside of all tests',
     'x.test.ts',
   ],
-])('%s is a failure with its name and the first line of its error', (_, modules, unhandled, name, file) => {
+])('%s is a failure with its name and the first lines of its error', (_, modules, unhandled, name, file) => {
   expect(summaryOf(modules, unhandled)).toMatchObject([
     { file, passed: 0, failures: [{ name, error: 'expected 1 to be 2' }], skipped: [] },
   ]);
@@ -76,6 +76,12 @@ test('a comparison is told by the lines that differ', () => {
   };
   const [{ failures }] = summaryOf([moduleOf({ tests: [resultOf('failed', undefined, error)] })]);
   expect(failures[0].error).toBe('expected [ 1, …(1) ] to deeply equal [ +0, \'\' ] | -   0, | -   "", | +   1, | +   "it is busy",');
+});
+
+test('a message of several lines is told with the lines that say what went wrong', () => {
+  const error = { message: 'rsadm volume list\n\nrsadm volume show db\n ended with 1: no such volume: expected 1 to be +0', diff: '' };
+  const [{ failures }] = summaryOf([moduleOf({ tests: [resultOf('failed', undefined, error)] })]);
+  expect(failures[0].error).toBe('rsadm volume list | rsadm volume show db | ended with 1: no such volume: expected 1 to be +0');
 });
 
 test('a test that never ended is a failure', () => {

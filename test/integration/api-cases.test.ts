@@ -58,7 +58,9 @@ class Tried {
   }
 
   async send(where: string, init: RequestInit = {}): Promise<ApiAnswer> {
-    const headers = { ...(init.headers as Record<string, string>), Authorization: `Bearer ${this.token}` };
+    // Each request has a connection of its own: on a busy machine this process makes requests for so long, without looking at its sockets,
+    // that it would use a connection which rsweb has closed as unused.
+    const headers = { ...(init.headers as Record<string, string>), Authorization: `Bearer ${this.token}`, Connection: 'close' };
     const response = await fetch(`${this.url}${where.replace('{server}', SERVER_NAME)}`, {
       ...init,
       headers,

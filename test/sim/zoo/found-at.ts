@@ -252,7 +252,7 @@ const FARMS: readonly (readonly [seed: number, mutants: readonly string[]])[] = 
   [63, ['given-up-ends-hold']],
   [9001, ['forced-at-once']],
   [9015, ['look-for-ever']],
-  [9072, ['look-in-memory']],
+  [9080, ['look-in-memory']],
 ];
 
 /** Mutants of replications, with the seed of the life. */
