@@ -4,7 +4,8 @@
 
 import { LIST_WAIT_MS } from '@rsio/common/control/limits';
 import type { AttachOutcome } from '@rsio/api/rsiod/methods';
-import { LOG_TOTAL_BYTES, MIRROR_PATIENCE_MS } from '@rsio/common/config/schema/limits';
+import { defaultVolumeSettings } from '@rsio/common/config/schema/inherited';
+import { LOG_TOTAL_BYTES } from '@rsio/common/config/schema/limits';
 import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
 import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { LivenessTimes } from '@rsio/protocol/client/paths/path-verdict';
@@ -169,6 +170,7 @@ export class FarmClient {
       nodekey,
       namespacekey: null,
       port: null,
+      ...defaultVolumeSettings(),
       stall: 'forever',
       attach: 'none',
       device: 'none',
@@ -177,15 +179,9 @@ export class FarmClient {
       digest: false,
       tls: false,
       logSizeBytes,
-      mirrorPatienceMs: MIRROR_PATIENCE_MS,
-      resyncRateBytes: 0,
-      mirrorReads: 'confirmed',
-      replaceAfterMs: null,
-      spares: [],
-      verifyEveryMs: null,
       volumes: [],
       servers: this.remotes.map(({ name, address }, position) => ({ name, address, port: null, serverkey: null, position })),
-    } as ClientNamespaceConfig;
+    };
   }
 
   private namespacePorts(attachments: Attachments): NamespacePorts {

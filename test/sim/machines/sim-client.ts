@@ -7,7 +7,7 @@
 import type { AttachOutcome } from '@rsio/api/rsiod/methods';
 import { isSnapshot } from '@rsio/base/lib/volume-name';
 import { PATH_STATES } from '@rsio/base/lib/path-states';
-import { MIRROR_PATIENCE_MS } from '@rsio/common/config/schema/limits';
+import { defaultVolumeSettings, noVolumeOverrides } from '@rsio/common/config/schema/inherited';
 import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
 import type { SeededRandom } from '@rsio/base/testing/seeded-random';
 import type { LivenessTimes } from '@rsio/protocol/client/paths/path-verdict';
@@ -400,6 +400,7 @@ export class SimClient {
       nodekey,
       namespacekey: null,
       port: null,
+      ...defaultVolumeSettings(),
       stall: 'forever',
       attach: 'all',
       device: 'none',
@@ -408,25 +409,12 @@ export class SimClient {
       digest,
       tls,
       logSizeBytes: this.ports.logSizeBytes,
-      mirrorPatienceMs: MIRROR_PATIENCE_MS,
-      resyncRateBytes: 0,
-      mirrorReads: 'confirmed',
-      replaceAfterMs: null,
-      spares: [],
-      verifyEveryMs: null,
       servers: this.remotes.map(({ name, address }, position) => ({ name, address, port: null, serverkey: null, position })),
       volumes: this.users.map((user) => ({
+        ...noVolumeOverrides(),
         name: user.target.name,
         stall: user.policy,
         attach: null,
-        device: null,
-        logSizeBytes: null,
-        mirrorPatienceMs: null,
-        resyncRateBytes: null,
-        mirrorReads: null,
-        replaceAfterMs: null,
-        spares: null,
-        verifyEveryMs: null,
         readonly: null,
         path: null,
       })),

@@ -3,6 +3,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { RsError } from '@rsio/base/lib/errors';
+import { defaultVolumeSettings, noVolumeOverrides } from '../schema/inherited.ts';
 import { SERVER_SECTIONS_MAX } from '../schema/limits.ts';
 import { parseRscltConfig, targetPort } from './rscltcfg.ts';
 import type { RscltConfig } from '../schema/types.ts';
@@ -32,6 +33,7 @@ function warningsOf(text: string): readonly string[] {
 }
 
 const POLICY = {
+  ...defaultVolumeSettings(),
   stall: 600_000,
   attach: 'none',
   device: 'auto',
@@ -282,17 +284,9 @@ path = /mnt/a
 address = 10.0.0.1
 [volume c]
 `;
-    const mirror = {
-      mirrorPatienceMs: null,
-      resyncRateBytes: null,
-      mirrorReads: null,
-      replaceAfterMs: null,
-      spares: null,
-      verifyEveryMs: null,
-    };
-    const nothing = { stall: null, attach: null, device: null, logSizeBytes: null, readonly: null, path: null, ...mirror };
+    const nothing = { ...noVolumeOverrides(), attach: null, readonly: null, path: null };
     expect(parseRscltConfig(text, 'f').namespaces[0]?.volumes).toEqual([
-      { name: 'a.b', stall: 'fail', attach: true, device: 'raw', logSizeBytes: 1048576, readonly: true, path: '/mnt/a', ...mirror },
+      { ...nothing, name: 'a.b', stall: 'fail', attach: true, device: 'raw', logSizeBytes: 1048576, readonly: true, path: '/mnt/a' },
       { name: 'c', ...nothing },
     ]);
   });

@@ -198,6 +198,11 @@ export function volumeOverrides(own: Values<typeof VOLUME_KEYS>): VolumeOverride
   return Object.fromEntries(names.map((key) => [INHERITED[key].field, own.value(key)])) as VolumeOverrides;
 }
 
+/** What a section [volume] that sets no key of this table overrides. */
+export function noVolumeOverrides(): VolumeOverrides {
+  return Object.fromEntries(VOLUME.map(([, { field }]) => [field, null])) as unknown as VolumeOverrides;
+}
+
 /** Returns the settings of a volume whose section sets `own`; null: it has no section. */
 export function volumeSettings(namespace: VolumeSettings, own: VolumeOverrides | null): VolumeSettings {
   const fields = VOLUME.map(([, { field }]) => field) as (keyof VolumeSettings)[];
