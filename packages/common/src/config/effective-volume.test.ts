@@ -38,6 +38,8 @@ it.each([
   ['mirror-patience', 'mirror-patience = 2s', 'mirror-patience = 5s', 'mirror-patience = 3s', { mirrorPatienceMs: 3000 }],
   ['resync-rate', 'resync-rate = 4M', '', '', { resyncRateBytes: 4 * MIB }],
   ['resync-rate', 'resync-rate = 4M', 'resync-rate = 8M', 'resync-rate = 0', { resyncRateBytes: 0 }],
+  ['verify-rate', '', '', '', { verifyRateBytes: 'auto' }],
+  ['verify-rate', 'verify-rate = 4M', '', 'verify-rate = 0', { verifyRateBytes: 0 }],
   ['mirror-reads', '', '', '', { mirrorReads: 'confirmed' }],
   ['mirror-reads', 'mirror-reads = local', '', 'mirror-reads = confirmed', { mirrorReads: 'confirmed' }],
   ['readonly', '', '', '', { readonly: false }],

@@ -1,7 +1,7 @@
 // Tests the comparison of the replicas of one attached mirror, and the detach of the mirror (rule M13). The test gives the orders of the
 // decider, and decides when the replicas are equal. test/integration/mirror.test.ts tests real daemons.
 
-import { MIRROR_PATIENCE_MS } from '@rsio/common/config/schema/limits';
+import { defaultVolumeSettings } from '@rsio/common/config/schema/inherited';
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
 import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { Copier } from '@rsio/protocol/mirror/copy/copier';
@@ -11,6 +11,7 @@ import { Request } from '@rsio/protocol/client/requests/request';
 import { OP } from '@rsio/protocol/wire/frames';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { Membership } from '@rsio/protocol/mirror/membership/membership';
+import { Verifier } from '@rsio/protocol/mirror/verify/verifier';
 import { afterEach, expect, test, vi } from 'vitest';
 import { AttachedMirror } from './attached-mirror.ts';
 
@@ -43,12 +44,12 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-function served(clock: FakeClock, replicas: readonly ReplicaView[] = VIEW.replicas): AttachedMirror {
+function served(clock: FakeClock, replicas: readonly ReplicaView[] = VIEW.replicas, given: Partial<EffectiveVolume> = {}): AttachedMirror {
   vi.spyOn(Copier.prototype, 'isSettled', 'get').mockReturnValue(true);
   vi.spyOn(Membership.prototype, 'on')
     .mockReturnValue([])
     .mockReturnValueOnce([{ kind: 'view', view: { ...VIEW, replicas } }]);
-  const settings = { mirrorPatienceMs: MIRROR_PATIENCE_MS, resyncRateBytes: 0, mirrorReads: 'confirmed', logSizeBytes: 0 };
+  const settings = { ...defaultVolumeSettings(), logSizeBytes: 0, ...given };
   const mirror = new AttachedMirror(
     { mirror: 'a'.repeat(32), name: 'db', universe: 0, me: { node: 'big-2', instance: 1 }, takesOver: false, servers: [] },
     {
@@ -70,6 +71,17 @@ function served(clock: FakeClock, replicas: readonly ReplicaView[] = VIEW.replic
   clock.advance(0);
   return mirror;
 }
+
+test.each([
+  [{ resyncRateBytes: 4096 }, 4096, 4096],
+  [{ resyncRateBytes: 4096, verifyRateBytes: 8192 }, 4096, 8192],
+  [{ resyncRateBytes: 4096, verifyRateBytes: 0 }, 4096, null],
+  [{ resyncRateBytes: 0, verifyRateBytes: 8192 }, null, 8192],
+] as const)('with %o, a copy has the rate %o and a comparison %o', (given, copied, compared) => {
+  const [copier, verifier] = [vi.spyOn(Copier.prototype, 'setRate'), vi.spyOn(Verifier.prototype, 'setRate')];
+  served(new FakeClock(), VIEW.replicas, given).verify(false, null);
+  expect([copier.mock.lastCall, verifier.mock.calls]).toEqual([[copied], [[compared]]]);
+});
 
 test('a detach ends a comparison, and none is begun from then on', async () => {
   const clock = new FakeClock();

@@ -150,9 +150,10 @@ export class AttachedMirror {
 
   settingsChanged(): void {
     this.noteVotersGone();
-    const { resyncRateBytes, mirrorReads } = this.ports.settings();
+    const { resyncRateBytes, verifyRateBytes, mirrorReads } = this.ports.settings();
+    const compared = verifyRateBytes === 'auto' ? resyncRateBytes : verifyRateBytes;
     this.copier.setRate(resyncRateBytes === 0 ? null : resyncRateBytes);
-    this.verifier?.setRate(resyncRateBytes === 0 ? null : resyncRateBytes);
+    this.verifier?.setRate(compared === 0 ? null : compared);
     this.io.readsAreLocal = mirrorReads === 'local';
   }
 

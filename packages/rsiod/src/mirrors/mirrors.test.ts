@@ -1,7 +1,7 @@
 // Tests requests to attach a mirror whose servers do not answer: each request ends within its time limit, reports what is missing, and
 // leaves nothing running. test/integration/mirror.test.ts tests servers that answer, with real daemons.
 
-import { MIRROR_PATIENCE_MS } from '@rsio/common/config/schema/limits';
+import { defaultVolumeSettings } from '@rsio/common/config/schema/inherited';
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
 import { quietLog } from '@rsio/base/log/log';
 import { FakeClock } from '@rsio/base/testing/fake-clock';
@@ -13,7 +13,7 @@ test('a mirror whose servers are away is not attached, and the error says what i
   const clock = new FakeClock();
   const away = { serverid: 1, name: 'pi-1', trunk: { paths: [], session: null } };
   const namespace = { config: { name: 'osl', nodename: 'big-2' }, orderedServers: [away] } as unknown as Namespace;
-  const settings = { mirrorPatienceMs: MIRROR_PATIENCE_MS, resyncRateBytes: 0, mirrorReads: 'confirmed', logSizeBytes: 0 };
+  const settings = { ...defaultVolumeSettings(), logSizeBytes: 0 };
   const mirrors = new Mirrors({
     clock,
     log: quietLog,

@@ -50,6 +50,7 @@ const POLICY = {
   replaceAfterMs: null,
   spares: [],
   verifyEveryMs: null,
+  verifyRateBytes: 'auto',
 };
 
 describe('the sample', () => {

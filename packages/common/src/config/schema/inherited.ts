@@ -133,6 +133,12 @@ export const INHERITED = {
     'verifyEveryMs',
     'Interval at which rsiod compares the replicas of an attached mirror; differences are events, and nothing is repaired',
   ),
+  'verify-rate': ofVolume(
+    types.orAuto(types.size(0, RESYNC_RATE_MAX_BYTES)),
+    'auto',
+    'verifyRateBytes',
+    'Maximum bytes per second that each mirror compares when it is verified (auto: the rate of resync-rate; 0: no limit)',
+  ),
   // `confirmed`: a READ is answered after the other servers have confirmed that this client still holds the mirror. `local`: one server alone
   // answers the READ.
   'mirror-reads': ofVolume(

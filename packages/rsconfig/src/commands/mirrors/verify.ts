@@ -18,7 +18,7 @@ export const MIRROR_VERIFY = defineCommand({
   synopsis: 'mirror verify NAME [--repair [--from SERVER]] [--stop]\n[--namespace N]',
   summary: 'compares the replicas of an attached mirror',
   details: `The servers compute checksums of their replicas in sync, and rsiod compares the
-checksums while programs use the mirror. resync-rate in rscltcfg(5) limits the
+checksums while programs use the mirror. verify-rate in rscltcfg(5) limits the
 speed. The command prints the ranges that differ, and ends with exit code 1 if
 there are any.
 
