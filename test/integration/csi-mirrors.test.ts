@@ -204,6 +204,16 @@ async function attached(node: Host): Promise<NbdIo> {
   return NbdIo.open(node.rsiodPaths.nbdSocket, 'osl/db');
 }
 
+/** Kubernetes repeats the publication, until the server that was away names the next node instead of the first one. */
+async function publishedAgain(publish: Published['publish']): Promise<void> {
+  const isPublished = (): Promise<boolean> =>
+    publish('node-2').then(
+      () => true,
+      () => false,
+    );
+  await waitFor(isPublished, SOON_MS, 'The next node has claimed the replica, and is published');
+}
+
 function signal(host: Host, name: NodeJS.Signals): void {
   for (const pid of host.processes()) process.kill(pid, name);
 }
@@ -274,17 +284,8 @@ it('a node is lost together with a replica: the voters prove it, or nothing move
   await node.pathsUp(3, SOON_MS);
   expect((await node.rsconfig('-a', 'db')).code).not.toBe(0);
   expect((await node.call('local', {})).attachments).toEqual([]);
-  // Kubernetes repeats the publication, because this server does not name the next node.
   await controller.pathsUp(3, SOON_MS);
-  await waitFor(
-    () =>
-      publish('node-2').then(
-        () => true,
-        () => false,
-      ),
-    SOON_MS,
-    'The next node has claimed the replica, and is published',
-  );
+  await publishedAgain(publish);
   const { volume } = await callServer(second!.rssrvPaths.controlSocket, 'volume-show', { name: 'db', universe: 0 });
   expect([volume.clients, await holderOf(scene)]).toEqual([['kubernetes', 'node-2'], 'node-2']);
   const inSync = async (): Promise<boolean> => {
@@ -294,5 +295,38 @@ it('a node is lost together with a replica: the voters prove it, or nothing move
   await waitFor(inSync, SOON_MS, 'Both replicas are in sync');
   expect((await after.read(0, 2 * MIB)).equals(Buffer.concat([DATA, DATA]))).toBe(true);
   after.close();
+  await next.rsconfigWell('-d', 'db');
+});
+
+// Regression: the lost node and the server that was away at its end came back, and the node attached the mirror again without an order.
+it('a node that comes back together with a server that was away does not attach the mirror again, and the next node gets it', {
+  timeout: TEST_MS,
+}, async (context) => {
+  const scene = await begin(context);
+  const { node, next, servers, controller } = scene;
+  const { publish, unpublish, io } = await published(scene);
+  const [, second] = servers;
+  signal(node, 'SIGKILL');
+  io.close();
+  await second!.kill('rssrv');
+  await unpublish();
+  await publish('node-2');
+  await second!.start('rssrv');
+  await node.start('rsiod');
+  await node.pathsUp(3, SOON_MS);
+  await node.logged('rsiod', /attached before this daemon was started: Client kubernetes has claimed mirror db after this client/);
+  const { attachments, awaited } = await node.call('local', {});
+  expect([attachments, awaited, await holderOf(scene)]).toEqual([[], [], 'kubernetes']);
+  const after = await attached(next);
+  expect((await after.read(0, MIB)).equals(DATA)).toBe(true);
+  after.close();
+
+  // A node from which nothing was taken attaches its mirror again after a restart of rsiod.
+  await controller.pathsUp(3, SOON_MS);
+  await publishedAgain(publish);
+  signal(next, 'SIGKILL');
+  await next.start('rsiod');
+  await waitFor(async () => (await next.call('local', {})).attachments.length === 1, SOON_MS, 'The node has its mirror again');
+  expect(await holderOf(scene)).toBe('node-2');
   await next.rsconfigWell('-d', 'db');
 });

@@ -107,7 +107,8 @@ export class Holder {
     const blocks = this.servers[0]?.blocks ?? 1;
     this.blocks = Array.from({ length: blocks }, () => ({ write: 0, done: new Set(), log: 0, settling: 'settled', unflushed: new Set() }));
     const servers = this.servers.map(({ serverid }) => ({ serverid, name: `s${serverid}` }));
-    const seed = { mirror: MIRROR, name: 'db', universe: 0, me: { node: this.node, instance: this.instance }, takesOver, servers };
+    const me = { node: this.node, instance: this.instance };
+    const seed = { mirror: MIRROR, name: 'db', universe: 0, me, takesOver, isAutomatic: false, servers };
     this.membership = new Membership(seed, this.rules);
   }
 

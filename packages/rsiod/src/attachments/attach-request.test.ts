@@ -45,8 +45,13 @@ it('returns in its old mode after a restart, whatever the configuration says now
   expect(wantsReadonly(READ_WRITE, true)).toBe(true);
 });
 
-it('is the same as another request only if mode, take-over and reason are the same', () => {
+it('is the same as another request only if mode, take-over, reason and order are the same', () => {
   expect(isSameRequest(READ_WRITE, { ...READ_WRITE })).toBe(true);
-  for (const other of [READ_ONLY, { ...READ_WRITE, take: TAKE.OVER }, { ...READ_WRITE, by: 'any' as const }])
-    expect([isSameRequest(READ_WRITE, other), isSameRequest(other, READ_WRITE)]).toEqual([false, false]);
+  const others = [
+    READ_ONLY,
+    { ...READ_WRITE, take: TAKE.OVER },
+    { ...READ_WRITE, by: 'any' as const },
+    { ...READ_WRITE, isAutomatic: true },
+  ];
+  for (const other of others) expect([isSameRequest(READ_WRITE, other), isSameRequest(other, READ_WRITE)]).toEqual([false, false]);
 });

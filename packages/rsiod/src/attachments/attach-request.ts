@@ -15,6 +15,8 @@ export interface AttachRequest {
    * reattached in its previous mode, even if the configuration has changed.
    */
   readonly by: 'name' | 'any' | 'before';
+  /** True if nobody has ordered the attach: the configuration wants the volume, or it was attached before a restart. */
+  readonly isAutomatic?: boolean;
   /** True if a person has named the server, and so decides between servers that offer one id. */
   readonly isPlaced?: boolean;
   /** For a request `before`: the id of the attached snapshot, so that no other snapshot with the same name is attached. */
@@ -47,7 +49,8 @@ export interface AttachedElsewhere {
 }
 
 export function isSameRequest(one: AttachRequest, other: AttachRequest): boolean {
-  return one.readOnly === other.readOnly && one.take === other.take && one.by === other.by;
+  const isEqual = one.readOnly === other.readOnly && one.take === other.take && one.by === other.by;
+  return isEqual && (one.isAutomatic ?? false) === (other.isAutomatic ?? false);
 }
 
 /** True if OPEN must ask for read-only access. `isConfigured` is true if the configuration makes the volume read-only. */

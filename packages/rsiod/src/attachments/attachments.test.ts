@@ -10,9 +10,10 @@ import { ATTACH_WAIT_MS } from './limits.ts';
 import { OP } from '@rsio/protocol/wire/frames';
 import { SnapshotsAnswer, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { attachmentView } from '../control/views.ts';
 import { FakeFrontend, Scene } from '../testing/attachments-scene.ts';
+import { CONFIGURATION } from './owners.ts';
 
 describe('attaching', () => {
   test.each([
@@ -186,6 +187,30 @@ test('a changed configuration gives attached volumes its stall policy, and forge
   for (const one of ['n:former@0 id', 'm:former@0 id', 'nn:former@0 id']) detached.add(one);
   scene.attachments.configurationChanged();
   expect([stall.policy, [...detached]]).toEqual([configured, ['n:former@0 id']]);
+});
+
+// Otherwise a mirror that was taken away from this client comes back to it without an order (packages/protocol/src/mirror/membership/attach.ts).
+test('a mirror is attached automatically after a restart and for the configuration, and not for a person or a program', async () => {
+  const scene = new Scene('all');
+  const { attachments } = scene;
+  scene.mirror = 'a'.repeat(32);
+  scene.notify();
+  await scene.pass();
+  const [{ server } = { server: '' }] = attachments.offers;
+  const asked = vi.spyOn(attachments.mirrors, 'attach').mockRejectedValue(new RsError('E_HELD', 'venus has claimed it'));
+  const ways: readonly [boolean, () => Promise<unknown>][] = [
+    [true, () => attachments.attachAgain('n:oracle@0', false, server, 'a'.repeat(32))],
+    [true, () => attachments.attachWanted(false)],
+    [true, () => attachments.attach(['oracle'], false, null, TAKE.NO, 'any', CONFIGURATION)],
+    [false, () => attachments.attach(['oracle'], false, null)],
+    [false, () => attachments.attach([], false, null)],
+    [false, () => attachments.attach(['oracle'], false, null, TAKE.NO, 'name', { kind: 'lasting', name: 'rsio-csi' })],
+  ];
+  for (const [isAutomatic, attach] of ways) {
+    await attach();
+    expect(asked.mock.lastCall?.[0]).toMatchObject({ mirror: scene.mirror, isAutomatic });
+  }
+  expect(asked).toHaveBeenCalledTimes(ways.length);
 });
 
 // Regression: `attach = oracle` attached the image oracle@1 in addition to the volume oracle@0. The image could then not be refreshed, and

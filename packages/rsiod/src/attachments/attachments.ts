@@ -61,7 +61,7 @@ import { ATTACH_WAIT_MS, MOVED_TRIES_MAX, REPLAY_SLABS_POOLED_MAX, STOP_VOLUME_M
 import { Leaving } from './leaving.ts';
 import { LogTrimmer } from './log-trimmer.ts';
 import { Openings } from './openings.ts';
-import { type Owners, PERSON, type Claim, type Owner } from './owners.ts';
+import { CONFIGURATION, type Owners, PERSON, type Claim, type Owner } from './owners.ts';
 import {
   type OfferList,
   chooseById,
@@ -295,7 +295,7 @@ export class Attachments {
       );
     }
     const ask: AttachRequest = { readOnly: false, take: TAKE.NO, by: 'any' };
-    const owner = { kind: 'lasting', name: 'configuration' } as const;
+    const owner = CONFIGURATION;
     const attachHere = (label: string): Promise<AttachOutcome> =>
       this.attachOne(label, () => chooseVolume(this.offers, label, null), ask, owner);
     const labels = wanted.map(({ label }) => label);
@@ -405,7 +405,9 @@ export class Attachments {
       const isOfSnapshot = isSnapshotChoice(choice);
       claim = owner === null ? null : this.owners.claim(label, isOfSnapshot ? '' : (choice.offers[0]?.id ?? ''), owner);
       if (owner?.kind === 'order' && owner.isAlone) refuseOverwriting(choice, wantedUnless(this.ports, this.detached));
-      const ask = isOfSnapshot ? { ...asked, readOnly: true } : asked;
+      // What was attached before has its owners already.
+      const isAutomatic = owner === null || (owner.kind === 'lasting' && owner.name === CONFIGURATION.name);
+      const ask = { ...asked, readOnly: asked.readOnly || isOfSnapshot, isAutomatic };
       const attached = this.opening.has(keyOf(choice)) ? undefined : await this.findStaying(choice);
       const volume = attached ?? (await this.openOnce(choice, ask));
       refuseOtherMode(label, volume.wantsReadonly, ask, isConfiguredReadonly(choice));
@@ -483,7 +485,8 @@ export class Attachments {
     const takesOver = ask.take !== TAKE.NO;
     const readonly = wantsReadonly(ask, settings.readonly);
     const waitMs = takesOver ? TAKE_OVER_WAIT_MS : ATTACH_WAIT_MS;
-    const { io } = await this.mirrors.attach({ namespace, mirror, name, universe, label, readonly, takesOver, waitMs });
+    const isAutomatic = ask.isAutomatic === true;
+    const { io } = await this.mirrors.attach({ namespace, mirror, name, universe, label, readonly, takesOver, isAutomatic, waitMs });
     const volume = new Volume(config, io, this.ports.clock, settings.stall, this.notify, () => `the servers of mirror ${label}`);
     volume.busyPoll = this.busyPoll;
     return volume;

@@ -44,6 +44,9 @@ export type Owner = LastingOwner | Order;
 /** The owner of an attach that names none: a person who uses rsconfig. */
 export const PERSON: LastingOwner = { kind: 'lasting', name: 'person' };
 
+/** The owner of what the configuration wants attached. */
+export const CONFIGURATION: LastingOwner = { kind: 'lasting', name: 'configuration' };
+
 /**
  * The owner of what an earlier release attached, which recorded no owners: a person or a program. The detach of any program ends it, because
  * no program of that release could claim what it had.

@@ -51,7 +51,15 @@ function served(clock: FakeClock, replicas: readonly ReplicaView[] = VIEW.replic
     .mockReturnValueOnce([{ kind: 'view', view: { ...VIEW, replicas } }]);
   const settings = { ...defaultVolumeSettings(), logSizeBytes: 0, ...given };
   const mirror = new AttachedMirror(
-    { mirror: 'a'.repeat(32), name: 'db', universe: 0, me: { node: 'big-2', instance: 1 }, takesOver: false, servers: [] },
+    {
+      mirror: 'a'.repeat(32),
+      name: 'db',
+      universe: 0,
+      me: { node: 'big-2', instance: 1 },
+      takesOver: false,
+      isAutomatic: false,
+      servers: [],
+    },
     {
       clock,
       volume: { namespace: 'osl', name: 'db', universe: 0 },

@@ -25,7 +25,7 @@ test('a mirror whose servers are away is not attached, and the error says what i
     grown: () => undefined,
     note: () => undefined,
   });
-  const about = { name: 'db', universe: 0, label: 'osl:db@0', readonly: false, takesOver: false, waitMs: 10_000 };
+  const about = { name: 'db', universe: 0, label: 'osl:db@0', readonly: false, takesOver: false, isAutomatic: false, waitMs: 10_000 };
   const asked = mirrors.attach({ namespace, mirror: 'a'.repeat(32), ...about });
   clock.advance(9_999);
   clock.advance(1);

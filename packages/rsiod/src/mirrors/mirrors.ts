@@ -35,6 +35,8 @@ export interface MirrorAsk {
   readonly label: string;
   readonly readonly: boolean;
   readonly takesOver: boolean;
+  /** See MirrorSeed. */
+  readonly isAutomatic: boolean;
   readonly waitMs: number;
 }
 
@@ -144,14 +146,14 @@ export class Mirrors {
   }
 
   private make(ask: MirrorAsk, serving: () => void, refused: (error: RsError) => void): AttachedMirror {
-    const { namespace, mirror: id, name, universe, label, readonly, takesOver } = ask;
+    const { namespace, mirror: id, name, universe, label, readonly, takesOver, isAutomatic } = ask;
     const { ports } = this;
     const settings = (): EffectiveVolume => ports.settings(namespace.config.name, name);
     let isServing = false;
     const servers = namespace.orderedServers.map((server) => ({ serverid: server.serverid, name: server.name }));
     const me = { node: namespace.config.nodename, instance: ports.instance };
     const mirror: AttachedMirror = new AttachedMirror(
-      { mirror: id, name, universe, me, takesOver, servers },
+      { mirror: id, name, universe, me, takesOver, isAutomatic, servers },
       {
         clock: ports.clock,
         volume: { namespace: namespace.config.name, name, universe },

@@ -44,6 +44,8 @@ export class Scene {
   private readonly happened: EventView[] = [];
   holders: readonly Holder[] = [];
   universes: readonly number[] = [0];
+  /** The mirror of which the volume is a replica. */
+  mirror: string | undefined;
   private readonly answered = new Set<HeardFrame>();
 
   constructor(attach = 'none', frontends: readonly Frontend[] = [], log: Log = quietLog) {
@@ -196,6 +198,7 @@ export class Scene {
       shared: false,
       holders: this.holders,
       waitsForSpace: false,
+      mirror: this.mirror,
     });
     return encodeListAnswers({ generation: this.scripted.generation, interfaces: [], volumes: this.universes.map(volumeIn) })[0]!;
   }

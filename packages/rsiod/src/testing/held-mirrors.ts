@@ -25,7 +25,7 @@ export class TestHeldMirror implements HeldMirror {
     this.servers = servers;
     const { node, instance } = servers[0]!.client;
     const names = servers.map(({ serverid, name }) => ({ serverid, name }));
-    const seed = { mirror, name: 'db', universe: 0, me: { node, instance }, takesOver: false, servers: names };
+    const seed = { mirror, name: 'db', universe: 0, me: { node, instance }, takesOver: false, isAutomatic: false, servers: names };
     this.membership = new Membership(seed);
     for (const server of servers) if (server.trouble === null) this.up(server);
   }

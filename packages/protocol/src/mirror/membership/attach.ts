@@ -1,6 +1,17 @@
 // How a client becomes the holder (rules M4 to M6): the client reads the voters' records, gives up if another client has the mirror, claims
 // a term, and sends its own configuration. Invariant: a client that is not allowed to take over the mirror sends no CLAIM before it knows
-// that a majority of the voters is free. A refused attempt therefore does not disturb the holder.
+// that a majority of the voters is free. A refused attempt therefore does not disturb the holder. Invariant: an automatic attach (after a
+// restart, or because the configuration wants it) never wins against a claim that a majority has promised since this client had the mirror.
+
+// Why an automatic attach is refused more than an order is.
+// `mirror-revoke` takes a mirror away from a lost client. What it leaves at a majority of the voters is a promise without a configuration
+// (rsiod: mirrors/votes/claim-end.ts). An interrupted take-over leaves the same, and so does an attempt that was given up. An order may decide
+// that such a claim does not count; an attempt that nobody has ordered may not. It uses only voters without a later claim of another client.
+// - Every majority that answers has a voter in common with the majority that has promised the claim. As long as the voters that are missing
+//   could make it a majority, the client waits for them; then it gives up, and its configuration at the voters stays.
+// - A claim that only a minority has promised hinders nobody while a majority without it answers.
+// - A claim from before the last configuration of this client hinders nobody, nor does one against a client that came after it: both say
+//   nothing about this client. Configurations show this, because promises of late attempts of this client may be above the claim.
 
 import { TERM_NUMBER_MAX } from '../../wire/limits.ts';
 import type { StoredConfig, Term } from '../../wire/mirror-messages.ts';
@@ -33,13 +44,34 @@ function found(state: MembershipState): StoredConfig | null {
 
 /**
  * Returns whether another client has the mirror, according to one voter. `undecided`: another client has claimed the mirror at this voter,
- * but the voter has no configuration of that claim. (A client that serves has a configuration at a majority.)
+ * but the voter has no configuration of that claim. (A client that serves has a configuration at a majority.) For an automatic attach, the
+ * mirror is held if this claim is later than the last configuration of this client.
  */
-export function holdOf(state: MembershipState, { record, claim }: ServerState): Hold {
-  const promise = record?.promise ?? null;
-  const stored = record?.stored ?? null;
-  if (promise === null || claim !== null || promise.node === state.seed.me.node || hasEnded(state, promise)) return 'free';
-  return stored !== null && compareTerms(stored.term, promise) === 0 ? 'held' : 'undecided';
+export function holdOf(state: MembershipState, server: ServerState): Hold {
+  const promise = server.record?.promise ?? null;
+  if (promise === null || server.claim !== null || isMine(state, promise) || hasEnded(state, promise)) return 'free';
+  if (hasConfig(server)) return 'held';
+  return state.seed.isAutomatic && isAfterOwn(state, promise) ? 'held' : 'undecided';
+}
+
+function isMine({ seed }: MembershipState, { node }: Term): boolean {
+  return node === seed.me.node;
+}
+
+/** True if the voter has a configuration of the term that it has promised. */
+function hasConfig({ record }: ServerState): boolean {
+  const [promise, stored] = [record?.promise ?? null, record?.stored ?? null];
+  return promise !== null && stored !== null && compareTerms(stored.term, promise) === 0;
+}
+
+/**
+ * True if this client has had the mirror, and not since this term. Its promises do not count, because an attempt that came too late may have
+ * left them. A majority has its last configuration until another client serves.
+ */
+function isAfterOwn(state: MembershipState, term: Term): boolean {
+  const stored = [...state.servers.values()].flatMap(({ record }) => record?.stored?.term ?? []);
+  const own = stored.filter((one) => isMine(state, one));
+  return own.length > 0 && own.every((one) => compareTerms(one, term) < 0);
 }
 
 /**
@@ -88,11 +120,18 @@ function refuseHeld(state: MembershipState, sets: readonly StoredConfig['config'
       return server !== null && holdOf(state, server) === 'held' ? [server] : [];
     });
     if ((voters.length - holders.length) * 2 > voters.length) continue;
-    const { name } = state.seed;
-    end(state, 'E_HELD', `${heldBy(state, holders[0])}: detach it there, or rsconfig -a --take-over ${name}`);
+    end(state, 'E_HELD', whyHeld(state, holders));
     return true;
   }
   return false;
+}
+
+function whyHeld(state: MembershipState, holders: readonly ServerState[]): string {
+  const { name } = state.seed;
+  const serving = holders.find(hasConfig);
+  if (serving !== undefined) return `${heldBy(state, serving)}: detach it there, or rsconfig -a --take-over ${name}`;
+  const node = holders[0]?.record?.promise?.node ?? 'another';
+  return `Client ${node} has claimed mirror ${name} after this client: only an order attaches it here, such as rsconfig -a ${name}`;
 }
 
 function heldBy({ seed }: MembershipState, server: ServerState | undefined): string {
@@ -116,11 +155,14 @@ function refuseTakeOver(state: MembershipState, rules: MembershipRules, config: 
 
 /**
  * True if a CLAIM to this server takes over the mirror. One of three conditions is enough: this client may take over (`takesOver`), no
- * client serves according to the voter of this server, or a majority of the voters has promised the term.
+ * client serves according to the voter of this server, or a majority of the voters has promised the term. A voter that has promised no term
+ * of another client needs no take-over. If another client has claimed the mirror there meanwhile, the answer HELD shows it.
  */
 export function takesOver(state: MembershipState, rules: MembershipRules, server: ServerState): boolean {
   if (state.seed.takesOver || state.phase === 'attaching' || state.phase === 'serving') return true;
-  return holdOf(state, server) !== 'held' || hasQuorum(state, rules);
+  const promise = server.record?.promise ?? null;
+  const isOther = promise !== null && !isMine(state, promise);
+  return (isOther && holdOf(state, server) !== 'held') || hasQuorum(state, rules);
 }
 
 /**

@@ -17,6 +17,8 @@ export interface MirrorSeed {
   readonly me: { readonly node: string; readonly instance: number };
   /** If false, the decider ends with E_HELD while another client has the mirror. */
   readonly takesOver: boolean;
+  /** True if nobody has ordered the attach: the client had the mirror before its restart, or its configuration wants it. */
+  readonly isAutomatic: boolean;
   /** Servers that the client knows at the beginning. The event `server-up` may add further servers. */
   readonly servers: readonly MirrorServer[];
 }

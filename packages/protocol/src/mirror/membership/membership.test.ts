@@ -1,5 +1,5 @@
 // Tests the decider of a mirror's membership in single scenes with three servers whose voters answer at once: attaching, refusals, removal
-// and return of a replica, wishes. test/mirrors/ explores random orders of events with the voters of rssrv. Rules: M5, G33.
+// and return of a replica, wishes. test/mirrors/ explores random orders of events with the voters of rssrv. Rules: M5, G33, G45.
 
 import { describe, expect, test } from 'vitest';
 import { type MirrorConfig, type StoredConfig, type Term, type VoteAnswer, VOTED } from '../../wire/mirror-messages.ts';
@@ -13,6 +13,9 @@ const MEMBERS = [0, 1].map((serverid) => ({ identity: id(`${serverid}`), serveri
 const VOTERS = [0, 1, 2].map((serverid) => ({ voter: id('abc'[serverid] ?? ''), serverid }));
 const FORMER: Term = { number: 4, node: 'other', instance: 1 };
 const MINE = { node: 'me', instance: 7 };
+/** The term of this client before its restart, and the term of a client that has claimed the mirror since, to end the first one. */
+const OWN: Term = { number: 4, node: 'me', instance: 6 };
+const LATER: Term = { number: 5, node: 'kubernetes', instance: 1 };
 const CONFIG: MirrorConfig = {
   k: 3,
   inSync: MEMBERS.map(({ identity }) => identity),
@@ -26,6 +29,8 @@ const CONFIG: MirrorConfig = {
 
 class Voter {
   mayBeTaken = true;
+  /** True if the server does not offer its replica to this client. */
+  isHidden = false;
   /** Number of the term that another data process of this client has claimed; 0 if there is none. */
   beside = 0;
   keepsNotes = true;
@@ -45,7 +50,8 @@ class Voter {
     const term = 'number' in request ? { ...MINE, number: request.number } : null;
     const order = term === null || this.promise === null ? 1 : compareTerms(term, this.promise);
     let voted: number = VOTED.DONE;
-    if (order < 0 || term?.number === this.beside) voted = VOTED.SUPERSEDED;
+    if (request.kind === 'claim' && this.isHidden) voted = VOTED.REFUSED;
+    else if (order < 0 || term?.number === this.beside) voted = VOTED.SUPERSEDED;
     else if (request.kind === 'claim') voted = this.#claim(request.takesOver, term);
     else if (request.kind === 'config' && term !== null) this.stored = { term, config: request.config };
     else if (request.kind === 'place') this.identity = id('9');
@@ -82,9 +88,9 @@ class Scene {
   readonly orders: MembershipOrder[] = [];
   readonly membership: Membership;
 
-  constructor(takesOver = false) {
+  constructor(takesOver = false, isAutomatic = false) {
     const servers = NAMES.map((name, serverid) => ({ serverid, name }));
-    this.membership = new Membership({ mirror: id('f'), name: 'db', universe: 0, me: MINE, takesOver, servers });
+    this.membership = new Membership({ mirror: id('f'), name: 'db', universe: 0, me: MINE, takesOver, isAutomatic, servers });
   }
 
   start(): this {
@@ -219,6 +225,81 @@ describe('attaching', () => {
     scene.send({ kind: 'server-up', server: 2, name: 'pi-1' });
     expect(scene.of('serve')).toHaveLength(1);
     expect(scene.membership.view.waitsFor).toBe('Waits for the replica on big-1: the server does not answer');
+  });
+});
+
+/** A client that had the mirror attaches it after a restart, automatically or by order. `promises`: of the three voters. */
+function restarted(promises: readonly Term[], { isAutomatic = true, clean = false, by = OWN } = {}): Scene {
+  const scene = new Scene(false, isAutomatic);
+  for (const [index, promise] of promises.entries())
+    Object.assign(scene.voters[index]!, { promise, stored: { term: by, config: { ...CONFIG, clean } } });
+  return scene;
+}
+
+const asked = (scene: Scene): Set<string> => new Set(scene.of('vote').map(({ request }) => request.kind));
+
+describe('an automatic attach', () => {
+  // Regression: the first server had executed the order that took the mirror away, and the second one was away at that time.
+  test.each([false, true])('does not win against a client that has ended the claim of this one, detached: %s', (clean) => {
+    const scene = restarted([LATER, OWN, LATER], { clean });
+    scene.voters[0]!.isHidden = true;
+    scene.start();
+    const sentence = 'Client kubernetes has claimed mirror db after this client: only an order attaches it here, such as rsconfig -a db';
+    expect(scene.of('end')).toEqual([{ kind: 'end', code: 'E_HELD', sentence }]);
+    expect(asked(scene)).toEqual(new Set(['record']));
+
+    const ordered = restarted([LATER, OWN, LATER], { clean, isAutomatic: false });
+    ordered.voters[0]!.isHidden = true;
+    expect(ordered.start().of('serve')).toHaveLength(1);
+  });
+
+  test('waits for a voter that may know of the end of its claim', () => {
+    const cases: readonly [Term, Partial<Record<'end' | 'serve', number>>][] = [
+      [LATER, { end: 1, serve: 0 }],
+      [OWN, { end: 0, serve: 1 }],
+    ];
+    for (const [promise, { end, serve }] of cases) {
+      const scene = restarted([promise, OWN, LATER]);
+      scene.down.add(0);
+      scene.start();
+      expect(scene.membership.view.waitsFor).toBe('Waits for a majority of the voters: big-1 does not answer');
+      expect(asked(scene)).toEqual(new Set(['record']));
+      scene.down.clear();
+      scene.send({ kind: 'server-up', server: 0, name: NAMES[0]! });
+      expect([scene.of('end').length, scene.of('serve').length]).toEqual([end, serve]);
+    }
+  });
+
+  // The other client claims the same number, and its term is the lower one.
+  test.each([
+    ['before', true, 'E_HELD', 0],
+    ['after', true, 'E_HELD', 0],
+    ['before', false, undefined, 1],
+    ['after', false, undefined, 1],
+  ] as const)('meets a claim at the witness, whose record was read %s this claim; automatic: %s', (when, isAutomatic, code, serves) => {
+    const scene = restarted([OWN, OWN, OWN], { isAutomatic });
+    scene.voters[0]!.isHidden = true;
+    const [first, second, witness] = scene.voters;
+    const answer = second!.answer.bind(second);
+    second!.answer = (request) => {
+      if (request.kind === 'claim') for (const voter of [first, witness]) voter!.promise = LATER;
+      return answer(request);
+    };
+    for (const server of when === 'before' ? [0, 2, 1] : [0, 1, 2]) scene.send({ kind: 'server-up', server, name: NAMES[server]! });
+    for (let tries = 0; tries < 3; tries++) scene.send({ kind: 'retry' });
+    expect([scene.of('end')[0]?.code, scene.of('serve').length]).toEqual([code, serves]);
+    expect(witness!.promise?.node).toBe(isAutomatic ? 'kubernetes' : 'me');
+  });
+
+  test.each<[string, Term[], readonly number[], Term?]>([
+    ['nobody has claimed the mirror since', [OWN, OWN, OWN], [0]],
+    ['a minority has promised a later term, of a client that has given up', [LATER, OWN, OWN], []],
+    ['a voter was away at its own claim', [{ ...LATER, number: 3 }, OWN, OWN], [1]],
+    ['the later term ended the claim of a third client', [LATER, LATER, FORMER], [], FORMER],
+  ])('succeeds if %s', (_what, promises, away, by = OWN) => {
+    const scene = restarted(promises, { by });
+    for (const server of away) scene.down.add(server);
+    expect(scene.start().of('serve')).toHaveLength(1);
   });
 });
 
