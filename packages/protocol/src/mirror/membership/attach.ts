@@ -1,17 +1,19 @@
 // How a client becomes the holder (rules M4 to M6): the client reads the voters' records, gives up if another client has the mirror, claims
 // a term, and sends its own configuration. Invariant: a client that is not allowed to take over the mirror sends no CLAIM before it knows
 // that a majority of the voters is free. A refused attempt therefore does not disturb the holder. Invariant: an automatic attach (after a
-// restart, or because the configuration wants it) never wins against a claim that a majority has promised since this client had the mirror.
+// restart, or because the configuration wants it) sends no CLAIM while its records show that a majority may have promised a claim of another
+// client since this client had the mirror.
 
-// Why an automatic attach is refused more than an order is.
+// Why an automatic attach waits where an order does not.
 // `mirror-revoke` takes a mirror away from a lost client. What it leaves at a majority of the voters is a promise without a configuration
 // (rsiod: mirrors/votes/claim-end.ts). An interrupted take-over leaves the same, and so does an attempt that was given up. An order may decide
-// that such a claim does not count; an attempt that nobody has ordered may not. It uses only voters without a later claim of another client.
-// - Every majority that answers has a voter in common with the majority that has promised the claim. As long as the voters that are missing
-//   could make it a majority, the client waits for them; then it gives up, and its configuration at the voters stays.
+// that such a claim does not count. An attempt that nobody has ordered waits until another client serves, or until somebody orders it.
+// - It is not refused, because a client that is refused forgets the volume and its device, and the claim may be over in a moment.
 // - A claim that only a minority has promised hinders nobody while a majority without it answers.
-// - A claim from before the last configuration of this client hinders nobody, nor does one against a client that came after it: both say
-//   nothing about this client. Configurations show this, because promises of late attempts of this client may be above the claim.
+// - A claim from before the last configuration of this client hinders nobody. Configurations show this, because promises of late attempts of
+//   this client may be above the claim.
+// - A CLAIM takes over as that of an order does. Without that, two clients that attach at the same moment could each lose the mirror. A claim
+//   that another client makes between the RECORD and the CLAIM is therefore not seen.
 
 import { TERM_NUMBER_MAX } from '../../wire/limits.ts';
 import type { StoredConfig, Term } from '../../wire/mirror-messages.ts';
@@ -21,7 +23,7 @@ import { highestOf, isMajority, votersOf } from './quorums.ts';
 import type { MembershipRules } from './rules.ts';
 import { hasPromised, type MembershipState, nameOf, replicaOf, type ServerState } from './state.ts';
 
-type Hold = 'free' | 'undecided' | 'held';
+type Hold = 'free' | 'undecided' | 'claimed' | 'held';
 
 /** Moves from the phase `asking` to `claiming` and on to `attaching`, as far as the answers of the servers allow. */
 export function advanceAttach(state: MembershipState, rules: MembershipRules): void {
@@ -44,14 +46,14 @@ function found(state: MembershipState): StoredConfig | null {
 
 /**
  * Returns whether another client has the mirror, according to one voter. `undecided`: another client has claimed the mirror at this voter,
- * but the voter has no configuration of that claim. (A client that serves has a configuration at a majority.) For an automatic attach, the
- * mirror is held if this claim is later than the last configuration of this client.
+ * but the voter has no configuration of that claim. (A client that serves has a configuration at a majority.) `claimed`: the same, for an
+ * automatic attach, and the claim is later than the last configuration of this client.
  */
 export function holdOf(state: MembershipState, server: ServerState): Hold {
   const promise = server.record?.promise ?? null;
   if (promise === null || server.claim !== null || isMine(state, promise) || hasEnded(state, promise)) return 'free';
   if (hasConfig(server)) return 'held';
-  return state.seed.isAutomatic && isAfterOwn(state, promise) ? 'held' : 'undecided';
+  return state.seed.isAutomatic && isAfterOwn(state, promise) ? 'claimed' : 'undecided';
 }
 
 function isMine({ seed }: MembershipState, { node }: Term): boolean {
@@ -97,7 +99,7 @@ function startClaim(state: MembershipState): void {
     const server = knownVoter(state, voter);
     return server !== null && holds.includes(holdOf(state, server));
   };
-  const isAnswered = sets.every((voters) => isMajority(voters, (voter) => has(['free', 'undecided', 'held'], voter)));
+  const isAnswered = sets.every((voters) => isMajority(voters, (voter) => has(['free', 'undecided', 'claimed', 'held'], voter)));
   if (!isAnswered) return;
   if (!state.seed.takesOver) {
     if (refuseHeld(state, sets)) return;
@@ -120,18 +122,11 @@ function refuseHeld(state: MembershipState, sets: readonly StoredConfig['config'
       return server !== null && holdOf(state, server) === 'held' ? [server] : [];
     });
     if ((voters.length - holders.length) * 2 > voters.length) continue;
-    end(state, 'E_HELD', whyHeld(state, holders));
+    const { name } = state.seed;
+    end(state, 'E_HELD', `${heldBy(state, holders[0])}: detach it there, or rsconfig -a --take-over ${name}`);
     return true;
   }
   return false;
-}
-
-function whyHeld(state: MembershipState, holders: readonly ServerState[]): string {
-  const { name } = state.seed;
-  const serving = holders.find(hasConfig);
-  if (serving !== undefined) return `${heldBy(state, serving)}: detach it there, or rsconfig -a --take-over ${name}`;
-  const node = holders[0]?.record?.promise?.node ?? 'another';
-  return `Client ${node} has claimed mirror ${name} after this client: only an order attaches it here, such as rsconfig -a ${name}`;
 }
 
 function heldBy({ seed }: MembershipState, server: ServerState | undefined): string {
@@ -155,14 +150,12 @@ function refuseTakeOver(state: MembershipState, rules: MembershipRules, config: 
 
 /**
  * True if a CLAIM to this server takes over the mirror. One of three conditions is enough: this client may take over (`takesOver`), no
- * client serves according to the voter of this server, or a majority of the voters has promised the term. A voter that has promised no term
- * of another client needs no take-over. If another client has claimed the mirror there meanwhile, the answer HELD shows it.
+ * client serves according to the voter of this server, or a majority of the voters has promised the term.
  */
 export function takesOver(state: MembershipState, rules: MembershipRules, server: ServerState): boolean {
   if (state.seed.takesOver || state.phase === 'attaching' || state.phase === 'serving') return true;
-  const promise = server.record?.promise ?? null;
-  const isOther = promise !== null && !isMine(state, promise);
-  return (isOther && holdOf(state, server) !== 'held') || hasQuorum(state, rules);
+  const hold = holdOf(state, server);
+  return hold === 'free' || hold === 'undecided' || hasQuorum(state, rules);
 }
 
 /**
@@ -237,7 +230,19 @@ export function attachWaitsFor(state: MembershipState, rules: MembershipRules): 
       .map((one) => nameOf(state, one.serverid));
     return withRefusals(state, `Waits for a replica in sync: ${names.join(' or ')}`);
   }
+  const claimed = claimants(state);
+  if (claimed !== null) return withRefusals(state, claimed);
   return withRefusals(state, `Waits for a majority of the voters: ${missing.join(' and ') || 'another client has claimed the mirror'}`);
+}
+
+/** Returns what an automatic attach says of the claims that it does not pass over; null if there are none. */
+function claimants(state: MembershipState): string | null {
+  const servers = [...state.servers.values()].filter((server) => server.isKnown && holdOf(state, server) === 'claimed');
+  if (servers.length === 0) return null;
+  const nodes = new Set(servers.map(({ record }) => record?.promise?.node ?? 'another'));
+  const { name } = state.seed;
+  const text = `Client ${[...nodes].join(' and ')} has claimed mirror ${name} at ${servers.map((one) => one.name).join(' and ')} after this client`;
+  return `${text}, and may attach it: rsconfig -a ${name} attaches it here`;
 }
 
 function withRefusals(state: MembershipState, text: string): string {
