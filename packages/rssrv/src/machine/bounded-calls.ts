@@ -8,6 +8,7 @@ import { systemClock } from '@rsio/base/lib/clock';
 import { within } from '@rsio/base/lib/waiting';
 import { DeviceTurns } from './device-turns.ts';
 import { type FileCalls, fileCalls } from './file-calls.ts';
+import { mountOf } from './file-system.ts';
 import { FILE_CALLS_MAX, FILE_CALLS_PER_DEVICE_MAX, FILE_CALLS_WAITING_MAX, FILE_CALL_WAIT_MS } from './limits.ts';
 
 export class BoundedCalls {
@@ -69,12 +70,3 @@ export class BoundedCalls {
 
 /** The calls of this process. All callers share the threads. */
 export const boundedCalls = new BoundedCalls(systemClock);
-
-/** Returns the id of the mount below which the file is, without asking the file system, which may not answer. */
-function mountOf(descriptor: number): string {
-  try {
-    return /^mnt_id:\s*(\d+)$/m.exec(fs.readFileSync(`/proc/self/fdinfo/${descriptor}`, 'latin1'))?.[1] ?? '';
-  } catch {
-    return '';
-  }
-}

@@ -33,6 +33,8 @@ export interface FileCalls {
   readonly mark: (descriptor: number, end: CallEnd) => void;
   /** Resolves with true if another open file description has a mark. A file system without such locks has no marks. */
   readonly isMarked: (descriptor: number) => Promise<boolean>;
+  /** As `isMarked`, in this thread. Only for a file that is one of LocalFiles (file-system.ts), so that the call never waits. */
+  readonly isMarkedNow: (descriptor: number) => boolean;
   /** Resolves with 0 or the errno. The lock belongs to the open file description. */
   readonly flock: (descriptor: number, operation: FlockOperation) => Promise<number>;
   /** Returns another descriptor of the same open file description, closed on exec. Throws an error with the errno in `code`. */
@@ -68,8 +70,11 @@ export const fileCalls = throughLibc((libc): FileCalls => {
     mark: (descriptor, end) => start(fcntl, [descriptor, F_OFD_SETLK, markOf(F_RDLCK)], (result) => end(nameOf(result))),
     isMarked: async (descriptor) => {
       const lock = markOf(F_WRLCK);
-      const result = await resultInThread(fcntl, descriptor, F_OFD_GETLK, lock);
-      return result >= 0 && lock.readInt16LE(TYPE_AT) !== F_UNLCK;
+      return isFound(await resultInThread(fcntl, descriptor, F_OFD_GETLK, lock), lock);
+    },
+    isMarkedNow: (descriptor) => {
+      const lock = markOf(F_WRLCK);
+      return isFound(Number(fcntl(descriptor, F_OFD_GETLK, lock)), lock);
     },
     flock: (descriptor, operation) => inThread(flock, descriptor, OPERATIONS[operation]),
     copyOf: (descriptor) => {
@@ -82,6 +87,11 @@ export const fileCalls = throughLibc((libc): FileCalls => {
 
 function nameOf(result: number): string | null {
   return result < 0 ? util.getSystemErrorName(result) : null;
+}
+
+/** `result`: that of F_OFD_GETLK with `lock`. */
+function isFound(result: number, lock: Buffer): boolean {
+  return result >= 0 && lock.readInt16LE(TYPE_AT) !== F_UNLCK;
 }
 
 function markOf(type: number): Buffer {

@@ -17,6 +17,9 @@ export const SPARE_STORAGE_SYNCS_MAX = 8;
  */
 export const STORAGE_SYNC_WAIT_MS = 15_000;
 
+/** Number of looks for marks that the listener makes in one turn of its event loop; each takes some microseconds. */
+export const LOOKS_PER_TURN = 500;
+
 /** Maximum number of volumes of pools that a listener opens at the same time. Each open occupies a thread for a moment. */
 export const OPENED_AT_ONCE_MAX = 16;
 

@@ -22,6 +22,8 @@ let clock: FakeClock;
 let outcomes = new Map<string, LockOutcome>();
 let asked: { readonly file: string; readonly request: LockRequest }[] = [];
 let calls = 0;
+/** Called while the marks are looked for. */
+let whileAsked = (): void => undefined;
 let unmarked: string[] = [];
 let volumes: Volumes;
 let configured: readonly ServerVolumeConfig[] = [];
@@ -33,6 +35,7 @@ const linkOf = (descriptor: number | string): string => fs.readlinkSync(`/proc/s
 beforeEach(() => {
   directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-marked-'));
   [outcomes, asked, calls, unmarked, clock, created] = [new Map(), [], 0, [], new FakeClock(), new Set()];
+  whileAsked = () => undefined;
   const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
   volumes = new Volumes({
     idsFile: at('volumes.json'),
@@ -43,6 +46,7 @@ beforeEach(() => {
     syncFailedLate: () => undefined,
     takeLocks: async (requests) => {
       calls++;
+      whileAsked();
       return requests.map((request) => {
         const file = linkOf(request.descriptor);
         asked.push({ file, request });
@@ -153,6 +157,21 @@ test.for([
   await start(inPool('a'));
   expect([served(), reasons()]).toEqual([[], [expect.stringMatching(reason)]]);
   expect(clock.timersPending).toBe(0);
+});
+
+test('a file that is replaced or cut while its marks are looked for is not served', async () => {
+  const all = [inPool('a'), inPool('b'), inPool('c')];
+  whileAsked = () => {
+    fs.renameSync(at('a'), at('old'));
+    fs.writeFileSync(at('a'), Buffer.alloc(SIZE_BYTES));
+    fs.truncateSync(at('b'), SIZE_BYTES - 512);
+  };
+  await start(...all);
+  expect(served()).toEqual(['c']);
+  expect(reasons()).toEqual([
+    `Volume a: ${at('a')} is no longer the file that was opened: restore that file, or restart rssrv`,
+    expect.stringContaining(`Volume b: ${at('b')} has ${SIZE_BYTES - 512} bytes, but the volume has ${SIZE_BYTES}`),
+  ]);
 });
 
 test('a section is locked, and tells of a process in the same way', async () => {

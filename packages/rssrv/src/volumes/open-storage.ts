@@ -6,7 +6,6 @@ import type { FileHandle } from 'node:fs/promises';
 import type { ServerVolumeConfig, VolumeLayout } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/base/lib/errors';
 import type { ServedLayout, ServedVolume } from '../storage/io/served-volume.ts';
-import { storageName } from '../storage/files/storage-identity.ts';
 
 export interface Storage {
   readonly volume: ServerVolumeConfig;
@@ -16,6 +15,10 @@ export interface Storage {
   /** The open file or device, which stays open while the volume is served. The handle is null if the volume has `type = null`. */
   readonly handle: FileHandle | null;
   readonly isCreated: boolean;
+  /** The name (see `storageName`) of the open file or device, which never changes; null if the handle is null. */
+  readonly identity: string | null;
+  /** The device number of the open file, as stat returns it. */
+  readonly device?: bigint | undefined;
   /** All files of a volume of several files. `path` and `handle` then belong to the first file. `parts` is undefined for other volumes. */
   readonly parts?: readonly StoragePart[];
 }
@@ -24,6 +27,8 @@ export interface Storage {
 export interface StoragePart {
   readonly path: string;
   readonly handle: FileHandle;
+  readonly identity: string | null;
+  readonly device?: bigint | undefined;
 }
 
 /**
@@ -44,7 +49,9 @@ export async function openParts(
   }
   const [first] = opened;
   if (first === undefined) throw new RsError('E_INTERNAL', `Volume ${volume.name} has no files`);
-  const files = opened.flatMap(({ path, handle }) => (path === null || handle === null ? [] : [{ path, handle }]));
+  const files = opened.flatMap(({ path, handle, identity, device }) =>
+    path === null || handle === null ? [] : [{ path, handle, identity, device }],
+  );
   return { ...first, volume, parts: files };
 }
 
@@ -66,7 +73,7 @@ function partVolume(volume: ServerVolumeConfig, index: number): ServerVolumeConf
 export function singleFiles(storage: Storage): Storage[] {
   const { parts, ...others } = storage;
   if (parts === undefined) return [storage];
-  return parts.map(({ path, handle }, index) => ({ ...others, volume: partVolume(storage.volume, index), path, handle }));
+  return parts.map((part, index) => ({ ...others, ...part, volume: partVolume(storage.volume, index) }));
 }
 
 export function handlesOf({ handle, parts }: Storage): readonly FileHandle[] {
@@ -80,17 +87,15 @@ export function pathsOf({ path, parts }: Storage): readonly string[] {
 }
 
 /** Returns the names (see `storageName`) of all files of a volume. */
-export async function identitiesOf(storage: Storage): Promise<string[]> {
-  const names: string[] = [];
-  for (const handle of handlesOf(storage)) names.push(storageName(await handle.stat({ bigint: true })));
-  return names;
+export function identitiesOf({ identity, parts }: Storage): string[] {
+  return (parts ?? [{ identity }]).flatMap((one) => one.identity ?? []);
 }
 
 /** Returns what a worker needs to open the files; undefined for a volume of one file. */
-export async function servedLayout(storage: Storage): Promise<ServedLayout | undefined> {
+export function servedLayout(storage: Storage): ServedLayout | undefined {
   const { layout } = storage.volume;
   if (layout === undefined || storage.parts === undefined) return undefined;
-  const names = await identitiesOf(storage);
+  const names = identitiesOf(storage);
   const parts = storage.parts.map(({ path }, index) => {
     const { poolId = '', sizeBytes = 0 } = layout.parts[index] ?? {};
     return { poolId, path, storage: names[index] ?? '', sizeBytes };

@@ -107,12 +107,12 @@ function groupsOf(files: readonly LockedFile[]): LockedFile[][] {
 }
 
 function filesOf(storage: Storage): LockedFile[] {
-  const { volume, type, path, handle, parts } = storage;
+  const { volume, type, path, handle, device, parts } = storage;
   if (type === 'null') return [];
-  const all = parts ?? (handle === null ? [] : [{ path, handle }]);
+  const all = parts ?? (handle === null ? [] : [{ path, handle, device }]);
   const isLook = volume.pool !== undefined || type === 'block';
   return all.map((file) => {
     const request = { descriptor: file.handle.fd, shared: volume.readonly && type === 'file' };
-    return { storage, path: file.path, handle: file.handle, request: isLook ? { ...request, isLook } : request };
+    return { storage, path: file.path, handle: file.handle, request: isLook ? { ...request, isLook, device: file.device } : request };
   });
 }

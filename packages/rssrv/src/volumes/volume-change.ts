@@ -3,6 +3,7 @@
 // locked before anything extends it, so that a file that another process serves is never changed. Volume ids are saved last, so that no
 // id is saved if the change fails. Rules: H5.
 
+import type { BigIntStats } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import type { PoolMembership, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { type RsError, toRsError } from '@rsio/base/lib/errors';
@@ -10,6 +11,7 @@ import { outcomesAtOnce } from '@rsio/base/structures/concurrency';
 import { VersionedMap } from '@rsio/base/structures/versioned-map';
 import type { GrownVolume, ServedVolume, VolumePools } from '../storage/io/served-volume.ts';
 import { takeLocks } from '../storage/locks/file-locks.ts';
+import { LocalFiles } from '../machine/file-system.ts';
 import { OPENED_AT_ONCE_MAX } from '../machine/limits.ts';
 import { isSameStamp } from '../storage/files/storage-identity.ts';
 import { FileSystems, storageWarnings } from './storage-warnings.ts';
@@ -34,14 +36,15 @@ import {
   discardStorage,
   isOutOfFiles,
   measure,
+  type Measured,
   namedIdentity,
   openStorage,
   releaseStorage,
   settleSize,
   StorageClaims,
   storageFacts,
+  statsOf,
   storedFacts,
-  storageIdentity,
   troubleOf,
 } from './volume-storage.ts';
 
@@ -72,7 +75,7 @@ export class VolumeChange {
     this.claims = new StorageClaims(plan.isPartial === true ? before.held : null, this.mentioned);
     this.ids = before.ids;
     this.records = records;
-    this.ports = ports;
+    this.ports = { ...ports, localFiles: new LocalFiles() };
     this.fileSystems = new FileSystems(ports.fileSystemOf);
     this.take = take;
   }
@@ -186,9 +189,9 @@ export class VolumeChange {
       if (storage === undefined) continue;
       const id = this.idOf(volume);
       this.claims.check(volume, id);
-      this.claims.add(volume, id, await identitiesOf(storage));
+      this.claims.add(volume, id, identitiesOf(storage));
     }
-    const going = await this.removedStorages();
+    const going = this.removedStorages();
     const wanted = new Set([...this.plan.added, ...this.plan.retried].map(volumeKey));
     const [fresh, taking]: [ServerVolumeConfig[], [ServerVolumeConfig, string][]] = [[], []];
     for (const volume of planned) {
@@ -222,14 +225,13 @@ export class VolumeChange {
   }
 
   /** Returns the keys of the removed volumes whose storage another volume may get, grouped by the identity of the storage. */
-  private async removedStorages(): Promise<ReadonlyMap<string, readonly string[]>> {
+  private removedStorages(): ReadonlyMap<string, readonly string[]> {
     const going = new Map<string, string[]>();
-    // If no volume is opened, do not ask for identities, because removed storage may have failed and might not answer.
+    // If no volume is opened, the storage of removed volumes is not looked for, because it may have failed and might not answer.
     if (this.plan.added.length + this.plan.retried.length === 0) return going;
     for (const volume of this.plan.removed) {
       const key = volumeKey(volume);
-      const storage = this.before.held.get(key)?.storage;
-      const identity = storage === undefined ? null : await storageIdentity(storage);
+      const identity = this.before.held.get(key)?.storage.identity ?? null;
       if (identity !== null) going.set(identity, [...(going.get(identity) ?? []), key]);
     }
     return going;
@@ -287,7 +289,7 @@ export class VolumeChange {
       volume.pool !== undefined || (volume.id === null && this.records.places.get(id) === locationOf(volume)) || this.ports.isHeld(id);
     const storage = await openStorage(volume, id, this.ports, wasThere);
     try {
-      const identities = await identitiesOf(storage);
+      const identities = identitiesOf(storage);
       // Another volume may have claimed the same id while `openStorage` was waiting.
       this.claims.check(volume, id);
       this.claims.checkStorage(volume, identities);
@@ -302,35 +304,37 @@ export class VolumeChange {
   private async settle(storage: Storage, lock: StorageLock | undefined): Promise<HeldVolume> {
     const { volume, type, path } = storage;
     this.checkLock(storage, lock);
+    const found: { readonly file: Storage; readonly stats: BigIntStats | null; readonly measured: Measured }[] = [];
     for (const file of singleFiles(storage)) {
-      await this.checkHeld(file);
-      await this.checkShrunk(file);
+      const stats = await statsOf(file, this.ports.localFiles);
+      await this.checkHeld(file, stats);
+      const measured = await measure(file, stats);
+      this.checkShrunk(file, stats, measured);
+      found.push({ file, stats, measured });
     }
-    const { sizeBytes, grownFromBytes } = await settleSize(storage);
+    const measured = found.map((one) => one.measured);
+    const { sizeBytes, grownFromBytes } = await settleSize(storage, false, measured);
     if (grownFromBytes !== null && type === 'file') {
       const what = storage.isCreated ? 'Created' : `Grown from ${grownFromBytes} bytes:`;
       this.ports.log.info(`${what} ${path} of volume ${volume.name} with ${sizeBytes} bytes`, { volume: volume.name });
     }
-    await this.logWarnings(storage);
-    return { storage, served: await this.servedAs(storage, sizeBytes), cut: null };
+    for (const { file, stats } of found) await this.logWarnings(file, stats);
+    return { storage, served: this.servedAs(storage, sizeBytes), cut: null };
   }
 
-  private async logWarnings(storage: Storage): Promise<void> {
-    for (const { volume, type, path, handle } of singleFiles(storage)) {
-      if (type !== 'file' || path === null || handle === null) continue;
-      const stats = await handle.stat({ bigint: true });
-      for (const warning of await storageWarnings(volume, path, stats, this.fileSystems)) this.warn(warning, volume);
-    }
+  private async logWarnings({ volume, type, path }: Storage, stats: BigIntStats | null): Promise<void> {
+    if (type !== 'file' || path === null || stats === null) return;
+    for (const warning of await storageWarnings(volume, path, stats, this.fileSystems)) this.warn(warning, volume);
   }
 
   /**
    * Throws if the storage of a held volume has changed. A held volume whose storage has changed is not served until the administrator acts.
    */
-  private async checkHeld(storage: Storage): Promise<void> {
+  private async checkHeld(storage: Storage, stats: BigIntStats | null): Promise<void> {
     const { volume, id } = storage;
     const before = volume.pool === undefined ? this.records.facts.get(id) : factsOf(volume, volume.pool.stamp);
-    const now = await storageFacts(storage);
     if (before === undefined) return;
+    const now = storageFacts(storage, stats);
     const error = changedUnderHolders(volume, before, now, this.ports.holdersOf(id));
     if (error !== null) throw error;
     if (volume.pool !== undefined) this.warn(replacedWarning(volume, before, now), volume);
@@ -343,17 +347,16 @@ export class VolumeChange {
    * Throws if the storage has been truncated since it was last served, and would be made as long again. Without this check, the missing
    * part would be filled with zeros. A volume without a holder that has no `size =`, or a smaller one, gets its new size.
    */
-  private async checkShrunk(storage: Storage): Promise<void> {
+  private checkShrunk(storage: Storage, stats: BigIntStats | null, { presentBytes, sizeBytes }: Measured): void {
     const { volume, id, type, path } = storage;
     const servedBytes = volume.pool === undefined ? this.records.sizes.get(id) : (volume.sizeBytes ?? undefined);
     if (servedBytes === undefined || path === null || type === 'memory') return;
-    const { presentBytes, sizeBytes } = await measure(storage);
     if (Math.min(presentBytes, sizeBytes) >= servedBytes) return;
     // The file of a pool volume is extended before the manifest is replaced. The file is therefore never shorter than the volume unless the
     // file was truncated.
     if (volume.pool !== undefined) throw shortFileError(volume, path, presentBytes, servedBytes);
     if (this.ports.isHeld(id)) throw shrunkError(volume, path, presentBytes, servedBytes);
-    const isSameFile = isSameStamp(this.records.facts.get(id)?.stamp ?? null, (await storageFacts(storage)).stamp);
+    const isSameFile = isSameStamp(this.records.facts.get(id)?.stamp ?? null, storageFacts(storage, stats).stamp);
     if (presentBytes < Math.min(servedBytes, sizeBytes) && isSameFile) throw shortFileError(volume, path, presentBytes, servedBytes);
     if (presentBytes < servedBytes) {
       this.warn(`Volume ${volume.name}: ${path} has ${presentBytes} bytes, and had ${servedBytes} when it was last served`, volume);
@@ -364,16 +367,15 @@ export class VolumeChange {
     if (sentence !== null) this.ports.log.warn(sentence, { volume: name });
   }
 
-  private async servedAs(storage: Storage, sizeBytes: number): Promise<ServedVolume> {
-    const { volume, id, type, path } = storage;
+  private servedAs(storage: Storage, sizeBytes: number): ServedVolume {
+    const { volume, id, type, path, identity } = storage;
     const { name, universe, blockSizeBytes, readonly, shared, takeOver, takeOverForce, clients } = volume;
-    const identity = await storageIdentity(storage);
     const content = identity === null ? {} : { storage: identity };
     const rights = { readonly, shared, takeOver, takeOverForce, clients };
     const pool = volume.pool === undefined ? {} : { pool: poolsOf(volume.pool) };
     const replica = volume.pool?.replica === undefined ? {} : { replica: volume.pool.replica };
     const follows = volume.pool?.follows === undefined ? {} : { follows: volume.pool.follows };
-    const layout = await servedLayout(storage);
+    const layout = servedLayout(storage);
     const files = layout === undefined ? {} : { layout };
     return { name, universe, id, type, path, ...content, sizeBytes, blockSizeBytes, ...rights, ...pool, ...replica, ...follows, ...files };
   }
@@ -405,14 +407,14 @@ export class VolumeChange {
         // A smaller size means that the device has shrunk, or that the file was truncated after the check above.
         if (settled.sizeBytes < sizeBytes) cut = cutError({ storage, served: held.served }, settled.sizeBytes);
         else ({ sizeBytes } = settled);
-        await this.logWarnings(storage);
+        for (const file of singleFiles(storage)) await this.logWarnings(file, await statsOf(file));
       }
     } catch (thrown) {
       // A failure of an unchanged section must not prevent changes in other sections.
       if (!isSame) throw thrown;
       this.warn(toRsError(thrown).message, volume);
     }
-    this.kept.set(key, { storage, served: await this.servedAs(storage, sizeBytes), cut });
+    this.kept.set(key, { storage, served: this.servedAs(storage, sizeBytes), cut });
   }
 
   /**

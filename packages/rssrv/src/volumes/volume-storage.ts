@@ -2,7 +2,7 @@
 // listener keeps the descriptor open, so that the lock is held and no write-back error of the kernel is lost while no worker has the
 // storage open.
 
-import { type BigIntStats, constants } from 'node:fs';
+import { type BigIntStats, constants, fstatSync } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, realpath, rm, stat, truncate } from 'node:fs/promises';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { syncDirectory } from '@rsio/base/files/durable-write';
@@ -11,7 +11,7 @@ import { VOLUME_MAX_BYTES } from '@rsio/base/lib/limits';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
 import { blockDeviceFacts } from '../storage/files/block-device.ts';
 import { storageName, storageStamp } from '../storage/files/storage-identity.ts';
-import type { FileSystemOf } from '../machine/file-system.ts';
+import type { FileSystemOf, LocalFiles } from '../machine/file-system.ts';
 import { takeLocks } from '../storage/locks/file-locks.ts';
 import type { HeldVolumes } from './held-volumes.ts';
 import { handlesOf, openParts, singleFiles, type Storage } from './open-storage.ts';
@@ -23,6 +23,8 @@ export interface StoragePorts {
   readonly memoryDirectory: string;
   /** Returns the kind of file system that contains an existing directory. */
   readonly fileSystemOf: FileSystemOf;
+  /** Knows for which open files a call in this thread does not wait. If undefined, all calls are made in other threads. */
+  readonly localFiles?: LocalFiles | undefined;
 }
 
 const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, S_IFMT, S_IFDIR } = constants;
@@ -105,7 +107,7 @@ export async function openStorage(volume: ServerVolumeConfig, id: string, ports:
   if (volume.sizeBytes !== null) checkSize(volume, volume.sizeBytes, 'size');
   if (volume.type === 'memory' || volume.type === 'null') {
     if (volume.sizeBytes === null) throw volumeError(volume, `type ${volume.type} needs a size`, 'set size =');
-    if (volume.type === 'null') return { volume, id, type: 'null', path: null, handle: null, isCreated: false };
+    if (volume.type === 'null') return { volume, id, type: 'null', path: null, handle: null, isCreated: false, identity: null };
     return openMemoryFile(volume, id, memoryDirectory);
   }
   const { path: location, kind } = await inspectLocation(volume, fileSystemOf);
@@ -176,14 +178,6 @@ async function poolOf(file: string): Promise<string | null> {
   return identity === null ? null : pool;
 }
 
-/**
- * Returns the identity of the storage. All names of a file or device have the same identity. Returns null if the storage is neither a file
- * nor a device.
- */
-export async function storageIdentity(storage: Storage): Promise<string | null> {
-  return storage.handle === null ? null : storageName(await storage.handle.stat({ bigint: true }));
-}
-
 /** Returns the identity of storage that is not open yet, or null if the storage does not exist. */
 export async function namedIdentity(volume: ServerVolumeConfig): Promise<string | null> {
   if (volume.path === null || volume.type === 'memory' || volume.type === 'null') return null;
@@ -194,17 +188,18 @@ export async function namedIdentity(volume: ServerVolumeConfig): Promise<string 
 /**
  * Returns the size in bytes with which the volume is served, a multiple of the block size. If a size is configured, a smaller file is
  * extended to that size, and only the beginning of a larger file is served. If no size is configured, the result is the size of the file or
- * device, rounded down to whole blocks. `isInUse`: true if clients may be writing to the volume. Throws E_VOLUME on failure, or if the path
- * no longer leads to the open file.
+ * device, rounded down to whole blocks. `isInUse`: true if clients may be writing to the volume. `measured`: the results of `measure` for
+ * all files of the volume, or null to measure them. Throws E_VOLUME on failure, or if the path no longer leads to the open file.
  */
 export async function settleSize(
   storage: Storage,
-  isInUse = false,
+  isInUse: boolean,
+  measured: readonly Measured[] | null = null,
 ): Promise<{ readonly sizeBytes: number; readonly grownFromBytes: number | null }> {
   const { volume, handle } = storage;
   if (handle === null || storage.path === null) return { sizeBytes: volume.sizeBytes ?? 0, grownFromBytes: null };
-  if (storage.parts !== undefined) return { sizeBytes: await wholeSize(storage), grownFromBytes: null };
-  const { presentBytes, sizeBytes } = await measure(storage);
+  if (storage.parts !== undefined) return { sizeBytes: await wholeSize(storage, measured), grownFromBytes: null };
+  const { presentBytes, sizeBytes } = measured?.[0] ?? (await measure(storage));
   if (presentBytes >= sizeBytes) return { sizeBytes, grownFromBytes: null };
   try {
     // Extend the file by name, because a file that is open read-only cannot be extended through its descriptor.
@@ -222,9 +217,9 @@ export async function settleSize(
  * Returns the size of a volume of several files. A file may be longer than the manifest says. Throws E_VOLUME if a file is shorter
  * than the manifest says.
  */
-async function wholeSize(storage: Storage): Promise<number> {
-  for (const file of singleFiles(storage)) {
-    const { presentBytes, sizeBytes } = await measure(file);
+async function wholeSize(storage: Storage, measured: readonly Measured[] | null): Promise<number> {
+  for (const [index, file] of singleFiles(storage).entries()) {
+    const { presentBytes, sizeBytes } = measured?.[index] ?? (await measure(file));
     if (presentBytes >= sizeBytes) continue;
     const what = `${file.path ?? ''} has ${presentBytes} bytes, but the volume has ${sizeBytes} there`;
     throw volumeError(storage.volume, what, `restore its content; if zeros are correct, make it ${sizeBytes} bytes long with truncate(1)`);
@@ -234,11 +229,24 @@ async function wholeSize(storage: Storage): Promise<number> {
   return sizeBytes ?? 0;
 }
 
-/** Returns the size of open storage, and the size of the volume. Throws E_VOLUME like `settleSize`. */
-export async function measure(storage: Storage): Promise<{ readonly presentBytes: number; readonly sizeBytes: number }> {
+/** The size of an open file or device, and the size of its volume. */
+export interface Measured {
+  readonly presentBytes: number;
+  readonly sizeBytes: number;
+}
+
+/** Returns the attributes of the open file or device; null if there is none. */
+export async function statsOf({ handle, device }: Storage, localFiles?: LocalFiles): Promise<BigIntStats | null> {
+  if (handle === null) return null;
+  const isLocal = localFiles !== undefined && (await localFiles.has(handle.fd, device));
+  return isLocal ? fstatSync(handle.fd, { bigint: true }) : handle.stat({ bigint: true });
+}
+
+/** Measures open storage. `known`: the attributes that its file has just had. Throws E_VOLUME like `settleSize`. */
+export async function measure(storage: Storage, known: BigIntStats | null = null): Promise<Measured> {
   const { volume, handle } = storage;
   if (handle === null || storage.path === null) return { presentBytes: volume.sizeBytes ?? 0, sizeBytes: volume.sizeBytes ?? 0 };
-  const stats = await handle.stat({ bigint: true });
+  const stats = known ?? (await handle.stat({ bigint: true }));
   const named = await statOrNull(volume, storage.path);
   if (named === null || named.ino !== stats.ino || named.dev !== stats.dev) {
     throw volumeError(volume, `${storage.path} is no longer the file that was opened`, 'restore that file, or restart rssrv');
@@ -247,11 +255,7 @@ export async function measure(storage: Storage): Promise<{ readonly presentBytes
 }
 
 /** Returns the size of existing storage, and the size of the volume. Throws E_VOLUME if the volume does not fit. */
-export function fittingSize(
-  volume: ServerVolumeConfig,
-  location: string,
-  stats: BigIntStats,
-): { readonly presentBytes: number; readonly sizeBytes: number } {
+export function fittingSize(volume: ServerVolumeConfig, location: string, stats: BigIntStats): Measured {
   const presentBytes = stats.isBlockDevice() ? deviceSize(volume, stats) : Number(stats.size);
   const sizeBytes = volume.sizeBytes ?? presentBytes - (presentBytes % volume.blockSizeBytes);
   checkSize(volume, sizeBytes, location);
@@ -302,7 +306,7 @@ async function createFile(volume: ServerVolumeConfig, id: string, file: string):
     handle = await open(file, O_RDWR | O_CREAT | O_EXCL, CREATED_MODE);
     // Without this sync, a crash could remove the new file and all writes that were already flushed.
     await syncDirectory(directory);
-    return { volume, id, type: 'file', path: file, handle, isCreated: true };
+    return await opened({ volume, id, type: 'file', path: file, handle, isCreated: true });
   } catch (thrown) {
     if (handle !== null) {
       await rm(file, { force: true });
@@ -315,7 +319,7 @@ async function createFile(volume: ServerVolumeConfig, id: string, file: string):
 async function openExisting(volume: ServerVolumeConfig, id: string, file: string): Promise<Storage> {
   try {
     const handle = await open(file, volume.readonly ? O_RDONLY : O_RDWR);
-    return { volume, id, type: 'file', path: file, handle, isCreated: false };
+    return await opened({ volume, id, type: 'file', path: file, handle, isCreated: false });
   } catch (thrown) {
     const remedy = volume.readonly ? 'let rssrv read it' : 'let rssrv read and write it, or set readonly = yes';
     throw volumeError(volume, `${file} cannot be opened`, remedy, thrown);
@@ -326,11 +330,22 @@ async function openDevice(volume: ServerVolumeConfig, id: string, device: string
   try {
     // For a writable volume, O_EXCL makes the open fail if the device is mounted or otherwise in use, and prevents a later mount.
     const handle = await open(device, volume.readonly ? O_RDONLY : O_RDWR | O_EXCL);
-    return { volume, id, type: 'block', path: device, handle, isCreated: false };
+    return await opened({ volume, id, type: 'block', path: device, handle, isCreated: false });
   } catch (thrown) {
     const busy = errnoName(thrown) === 'EBUSY';
     const remedy = busy ? 'unmount it, or stop what uses it' : 'check that the device exists and that rssrv may use it';
     throw volumeError(volume, `device ${device} cannot be opened`, remedy, thrown);
+  }
+}
+
+/** Returns the open storage with its identity and device. If the file does not answer, closes it and throws a system error. */
+async function opened(storage: Omit<Storage, 'identity'> & { readonly handle: FileHandle }): Promise<Storage> {
+  try {
+    const stats = await storage.handle.stat({ bigint: true });
+    return { ...storage, identity: storageName(stats), device: stats.dev };
+  } catch (thrown) {
+    await storage.handle.close();
+    throw thrown;
   }
 }
 
@@ -349,7 +364,7 @@ async function openMemoryFile(volume: ServerVolumeConfig, id: string, directory:
     await makeOwnDirectory(volume, directory);
     await removeLeftover(volume, file);
     const handle = await open(file, O_RDWR | O_CREAT | O_EXCL, CREATED_MODE);
-    return { volume, id, type: 'memory', path: file, handle, isCreated: true };
+    return await opened({ volume, id, type: 'memory', path: file, handle, isCreated: true });
   } catch (thrown) {
     if (thrown instanceof RsError) throw thrown;
     throw volumeError(volume, `${file} cannot be created`, `let rssrv write to ${path.dirname(directory)}`, thrown);
@@ -401,10 +416,12 @@ export function isOutOfFiles(thrown: unknown): boolean {
   return errno === 'EMFILE' || errno === 'ENFILE';
 }
 
-/** Returns the facts about open storage. A later start compares the facts, to detect that the storage was replaced. */
-export async function storageFacts({ volume, type, path, handle }: Storage): Promise<VolumeFacts> {
-  if (type === 'memory' || type === 'null' || path === null || handle === null) return factsOf(volume, type);
-  return factsOf(volume, storageStamp(await handle.stat({ bigint: true }), path));
+/**
+ * Returns the facts about open storage with these attributes. A later start compares the facts, to detect that the storage was replaced.
+ */
+export function storageFacts({ volume, type, path }: Storage, stats: BigIntStats | null): VolumeFacts {
+  if (type === 'memory' || type === 'null' || path === null || stats === null) return factsOf(volume, type);
+  return factsOf(volume, storageStamp(stats, path));
 }
 
 /**
@@ -416,6 +433,6 @@ export async function storedFacts(
 ): Promise<{ readonly sizes: ReadonlyMap<string, number>; readonly facts: ReadonlyMap<string, VolumeFacts> }> {
   const stored = held.filter(({ served: { type } }) => type === 'file' || type === 'block');
   const facts = new Map<string, VolumeFacts>();
-  for (const { storage } of held) if (storage.type !== 'null') facts.set(storage.id, await storageFacts(storage));
+  for (const { storage } of held) if (storage.type !== 'null') facts.set(storage.id, storageFacts(storage, await statsOf(storage)));
   return { sizes: new Map(stored.map(({ served: { id, sizeBytes } }) => [id, sizeBytes])), facts };
 }

@@ -7,9 +7,11 @@
 import os from 'node:os';
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { setImmediate } from 'node:timers/promises';
 import { type BoundedCalls, boundedCalls } from '../../machine/bounded-calls.ts';
-import type { FlockOperation } from '../../machine/file-calls.ts';
-import { FILE_CALL_WAIT_MS, LOCKABLE_FILES_AT_ONCE } from '../../machine/limits.ts';
+import { fileCalls, type FlockOperation } from '../../machine/file-calls.ts';
+import { LocalFiles } from '../../machine/file-system.ts';
+import { FILE_CALL_WAIT_MS, LOCKABLE_FILES_AT_ONCE, LOOKS_PER_TURN } from '../../machine/limits.ts';
 
 /**
  * `marked`: a worker has the file open for writing. The worker may have outlived its listener. `taken`: another process holds the lock.
@@ -22,6 +24,8 @@ export interface LockRequest {
   readonly shared: boolean;
   /** Looks for a mark without taking a lock. The outcome is `held` if there is no mark. */
   readonly isLook?: true;
+  /** The device number of the file, as stat returns it. With it, a look at one of LocalFiles needs no thread. */
+  readonly device?: bigint | undefined;
 }
 
 const { EAGAIN } = os.constants.errno;
@@ -31,7 +35,13 @@ const { EAGAIN } = os.constants.errno;
  * answer, the files behind it are `silent`, too: they are on the same storage, or the caller asks for them separately.
  */
 export async function takeLocks(requests: readonly LockRequest[], calls: BoundedCalls = boundedCalls): Promise<LockOutcome[]> {
-  return inOrder(requests, ({ descriptor, shared, isLook }) => {
+  const localFiles = new LocalFiles();
+  let looks = 0;
+  return inOrder(requests, async ({ descriptor, shared, isLook, device }) => {
+    if (isLook === true && (await localFiles.has(descriptor, device))) {
+      if (++looks % LOOKS_PER_TURN === 0) await setImmediate();
+      return fileCalls().isMarkedNow(descriptor) ? 'marked' : 'held';
+    }
     const operation = shared ? 'shared' : 'exclusive';
     return outcomeOf(descriptor, isLook === true ? 'look' : operation, calls);
   });

@@ -19,6 +19,8 @@ import { areLockable, takeLocks } from './file-locks.ts';
 import { markHolders, markName } from './mark-holders.ts';
 
 const { EAGAIN, ENOLCK } = os.constants.errno;
+/** Types of file systems, as statfs returns them: btrfs, ext4, tmpfs, XFS. */
+const LOCAL: readonly number[] = [0x9123683e, 0xef53, 0x01021994, 0x58465342];
 let directory = '';
 let opened: number[] = [];
 
@@ -63,6 +65,30 @@ test('a mark is seen through every other open file description, and by locks, an
   expect(await takeLocks(look(again))).toEqual(['marked']);
   fs.closeSync(copy);
   expect(await takeLocks(look(again))).toEqual(['held']);
+});
+
+test('on a file system of this machine, a look is made at once, finds the same, and needs no turn of the bounded calls', async (context) => {
+  const { type } = fs.statfsSync(directory);
+  context.skip(!LOCAL.includes(type), `${directory} is on another file system`);
+  const isMarked = vi.fn(fileCalls().isMarked);
+  const calls = new BoundedCalls(new FakeClock(), { ...fileCalls(), isMarked });
+  const file = open('marked', 'w+');
+  expect(await mark(file)).toBeNull();
+  const looks = [open('marked', 'r'), open('other', 'w+')].flatMap(look);
+  const { dev } = fs.fstatSync(file, { bigint: true });
+  const atOnce = takeLocks(
+    looks.map((one) => ({ ...one, device: dev })),
+    calls,
+  );
+  expect([await atOnce, isMarked.mock.calls.length]).toEqual([['marked', 'held'], 0]);
+  // Without the device number, or on another file system, another thread asks.
+  expect([await takeLocks(looks, calls), isMarked.mock.calls.length]).toEqual([['marked', 'held'], 2]);
+  const elsewhere = fs.openSync('/proc/self/status', 'r');
+  opened.push(elsewhere);
+  const ofProc = look(elsewhere).map((one) => ({ ...one, device: fs.fstatSync(elsewhere, { bigint: true }).dev }));
+  expect([await takeLocks(ofProc, calls), isMarked.mock.calls.length]).toEqual([['held'], 3]);
+  // A lock is never taken in this thread, because its caller may wait.
+  expect([await takeLocks([{ descriptor: file, shared: false, device: dev }], calls), isMarked.mock.calls.length]).toEqual([['held'], 4]);
 });
 
 test('a mark that rssrv 0.2.0 has set, with its helper, is found with its server process', async (context) => {
