@@ -4,12 +4,14 @@
 // other volumes. Rules: C1.
 
 import type { Dirent } from 'node:fs';
-import { open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { syncDirectory } from '@rsio/base/files/durable-write';
-import { RsError, errnoName, errnoRemedy, toRsError } from '@rsio/base/lib/errors';
+import { RsError, errnoName, toRsError } from '@rsio/base/lib/errors';
 import { escapeControls } from '@rsio/base/lib/printable';
-import { MANIFEST_MAX_BYTES, MANIFEST_READS_MAX, POOL_FINDINGS_MAX } from '../limits.ts';
+import { severalAtOnce } from '@rsio/base/structures/concurrency';
+import { MANIFEST_READS_MAX, POOL_FINDINGS_MAX } from '../limits.ts';
+import { readBounded, readError, readNames, readText } from './folder-reads.ts';
 import { isUuid } from './ids.ts';
 import {
   otherParts,
@@ -171,8 +173,9 @@ async function scanVolumes(
   const rest = entries.filter((entry) => !unfinished.includes(entry));
   return readAll(rest, findings, volumes, async (folder, id) => {
     const manifest = await readManifest(folder, id, pool);
-    const names = await checkContent(
+    const names = checkNames(
       folder,
+      await readNames(folder),
       ['volume.json', 'data', 'data.new', 'base', 'snapshots', ...MAP_NAMES, ...RECORD_NAMES, ...INCOMING_NAMES],
       findings,
     );
@@ -181,7 +184,7 @@ async function scanVolumes(
     if (mayRepair) {
       if (names.includes('data.new')) await settleRollback(folder, manifest);
       const maps = manifest.replica === undefined ? MAP_NAMES : MAP_NAMES.slice(1);
-      for (const file of ['removed.json', 'removed.json.new', 'volume.json.new', ...maps]) await rm(join(folder, file), { force: true });
+      await deleteLeft(folder, names, ['removed.json', 'removed.json.new', 'volume.json.new', ...maps]);
       await syncDirectory(folder);
     }
     return manifest;
@@ -202,14 +205,15 @@ async function scanRemoved(
   const readable = await readAll(rest, findings, removed, async (folder, id) => {
     const manifest = await readManifest(folder, id, pool);
     const file = poolPaths.removal(folder);
-    const names = await checkContent(
+    const names = checkNames(
       folder,
+      await readNames(folder),
       ['volume.json', 'data', 'removed.json', 'base', 'snapshots', ...RECORD_NAMES, ...INCOMING_NAMES],
       findings,
     );
     if (names.includes('snapshots')) findings.withSnapshots.add(id);
     if (mayRepair) {
-      await rm(`${poolPaths.manifest(folder)}.new`, { force: true });
+      await deleteLeft(folder, names, ['volume.json.new']);
       await syncDirectory(folder);
     }
     return { manifest, removal: parseRemoval(file, await readText(file)) };
@@ -267,8 +271,8 @@ async function scanParts(directory: string, pool: PoolIdentity, mayRepair: boole
         `${file} belongs to part ${record.fileId} of pool ${record.poolId}, not to this folder: restore it from a backup of the pool`,
         { file },
       );
-    await checkContent(folder, ['part.json', 'data', 'part.json.new'], findings);
-    if (mayRepair) await rm(`${file}.new`, { force: true });
+    const names = checkNames(folder, await readNames(folder), ['part.json', 'data', 'part.json.new'], findings);
+    if (mayRepair) await deleteLeft(folder, names, ['part.json.new']);
     return record;
   };
   const readNew = async (folder: string, fileId: string): Promise<PartRecord | null> => {
@@ -297,27 +301,23 @@ async function readAll<T>(
   read: (folder: string, id: string) => Promise<T>,
   prefix = '',
 ): Promise<T[]> {
-  const results: T[] = [];
-  for (let start = 0; start < entries.length; start += MANIFEST_READS_MAX) {
-    const some = entries.slice(start, start + MANIFEST_READS_MAX);
-    const outcomes = await Promise.all(
-      some.map(async (entry) => {
-        const folder = join(parent, entry.name);
-        const id = entry.name.slice(prefix.length);
-        if (!entry.isDirectory() || !isUuid(id)) return `${escapeControls(folder)} does not belong to the pool`;
-        try {
-          return { value: await read(folder, id) };
-        } catch (thrown) {
-          findings.unreadable.add(id);
-          return toRsError(thrown).message;
-        }
-      }),
-    );
-    findings.heard();
-    for (const outcome of outcomes) {
-      if (typeof outcome === 'string') findings.add(outcome);
-      else results.push(outcome.value);
+  const outcomes = await severalAtOnce(entries, MANIFEST_READS_MAX, async (entry) => {
+    const folder = join(parent, entry.name);
+    const id = entry.name.slice(prefix.length);
+    if (!entry.isDirectory() || !isUuid(id)) return `${escapeControls(folder)} does not belong to the pool`;
+    try {
+      return { value: await read(folder, id) };
+    } catch (thrown) {
+      findings.unreadable.add(id);
+      return toRsError(thrown).message;
+    } finally {
+      findings.heard();
     }
+  });
+  const results: T[] = [];
+  for (const outcome of outcomes) {
+    if (typeof outcome === 'string') findings.add(outcome);
+    else results.push(outcome.value);
   }
   return results;
 }
@@ -343,13 +343,17 @@ async function readManifest(folder: string, id: string, pool: PoolIdentity): Pro
  * Returns the names in the folder. Adds a finding for each name that is not in `known` and does not belong to a removal or to a change of
  * the manifest.
  */
-async function checkContent(folder: string, known: readonly string[], findings: FindingList): Promise<readonly string[]> {
-  const names = (await entriesOf(folder)).map(({ name }) => name);
+function checkNames(folder: string, names: readonly string[], known: readonly string[], findings: FindingList): readonly string[] {
   for (const name of names) {
     const isExplained = known.includes(name) || ['removed.json', 'removed.json.new', 'volume.json.new'].includes(name);
     if (!isExplained) findings.add(`${escapeControls(join(folder, name))} does not belong to the volume`);
   }
   return names;
+}
+
+/** Deletes those of the files `left` that are among `names`, the names in the folder. */
+async function deleteLeft(folder: string, names: readonly string[], left: readonly string[]): Promise<void> {
+  for (const name of left) if (names.includes(name)) await rm(join(folder, name), { force: true });
 }
 
 /** Returns true if the file exists. Throws the result of `readError` for every error except ENOENT. */
@@ -376,40 +380,6 @@ async function entriesOf(directory: string): Promise<Dirent[]> {
   } catch (thrown) {
     throw readError(directory, thrown);
   }
-}
-
-async function readText(file: string): Promise<string> {
-  try {
-    return await readBounded(file);
-  } catch (thrown) {
-    throw readError(file, thrown);
-  }
-}
-
-/** Reads a file of a pool. Throws system errors, and E_VOLUME if the file is too long. */
-async function readBounded(file: string): Promise<string> {
-  const handle = await open(file, 'r');
-  try {
-    const { size } = await handle.stat();
-    if (size > MANIFEST_MAX_BYTES)
-      throw new RsError('E_VOLUME', `${file} has ${size} bytes, allowed are ${MANIFEST_MAX_BYTES}: restore it from a backup of the pool`, {
-        file,
-      });
-    return await handle.readFile('utf8');
-  } finally {
-    await handle.close();
-  }
-}
-
-function readError(file: string, thrown: unknown): RsError {
-  if (thrown instanceof RsError) return thrown;
-  const errno = errnoName(thrown);
-  return new RsError(
-    'E_VOLUME',
-    `${file} cannot be read (${errno ?? String(thrown)}): ${errnoRemedy(errno) ?? 'check the file system of the pool'}`,
-    { file, errno },
-    thrown,
-  );
 }
 
 // Finishes or undoes a rollback or refresh that a stop of the server has interrupted. The manifest has the stamp of the right data file,
