@@ -34,6 +34,7 @@ export function snapshotText(snapshot: SnapshotView, label: (volume: SnapshotVie
 
 /** Returns the output of `volume list`. */
 export function volumesTable(volumes: readonly ManagedVolumeView[], nowMs: number): string {
+  const extra = extraHeadings(volumes);
   const rows = volumes.map((volume) => [
     volumeText(volume),
     shownSize(volume.sizeBytes),
@@ -41,9 +42,9 @@ export function volumesTable(volumes: readonly ManagedVolumeView[], nowMs: numbe
     poolsText(volume),
     String(volume.snapshots),
     heldText(volume),
-    ...extraCells(volume, volumes, nowMs),
+    ...extraCells(volume, extra, nowMs),
   ]);
-  return toText(alignColumns(['VOLUME', '>SIZE', '>USED', 'POOL', '>SNAPSHOTS', 'HELD BY', ...extraHeadings(volumes)], rows));
+  return toText(alignColumns(['VOLUME', '>SIZE', '>USED', 'POOL', '>SNAPSHOTS', 'HELD BY', ...extra], rows));
 }
 
 /** Returns the headings of the columns that only some lists have: the volume of each image or follower, and notes. */
@@ -61,9 +62,9 @@ function isFollower({ follows }: ManagedVolumeView): boolean {
   return follows !== null && follows.promotedMs === null;
 }
 
-/** Returns the cells below these headings. */
-export function extraCells(volume: ManagedVolumeView, volumes: readonly ManagedVolumeView[], nowMs: number): string[] {
-  return extraHeadings(volumes).map((heading) => (heading === 'NOTE' ? (volume.note ?? '') : imageText(volume, nowMs)));
+/** Returns the cells below `headings`, which are those of `extraHeadings` for the whole list. */
+export function extraCells(volume: ManagedVolumeView, headings: readonly string[], nowMs: number): string[] {
+  return headings.map((heading) => (heading === 'NOTE' ? (volume.note ?? '') : imageText(volume, nowMs)));
 }
 
 /** Returns a text such as `image of oracle@0, 2h 10m old`; empty if the volume is neither an image nor a follower. */

@@ -110,7 +110,7 @@ export function isComplete({ servers }: Inventory): boolean {
 
 /** Returns the output of `volume list`; null if no server has a volume. */
 export function inventoryTable({ servers }: Inventory, nowMs: number): string | null {
-  const all = servers.flatMap(({ volumes }) => volumes);
+  const extra = extraHeadings(servers.flatMap(({ volumes }) => volumes));
   const rows = inOrder(servers, ({ volumes }) => volumes).map(({ at, volume }) => [
     `${at.namespace}:${volumeText(volume)}`,
     shownSize(volume.sizeBytes),
@@ -119,9 +119,9 @@ export function inventoryTable({ servers }: Inventory, nowMs: number): string | 
     poolsText(volume),
     String(volume.snapshots),
     heldText(volume),
-    ...extraCells(volume, all, nowMs),
+    ...extraCells(volume, extra, nowMs),
   ]);
-  const columns = ['VOLUME', '>SIZE', '>USED', 'SERVER', 'POOL', '>SNAPSHOTS', 'HELD BY', ...extraHeadings(all)];
+  const columns = ['VOLUME', '>SIZE', '>USED', 'SERVER', 'POOL', '>SNAPSHOTS', 'HELD BY', ...extra];
   return rows.length === 0 ? null : toText(alignColumns(columns, rows));
 }
 
