@@ -213,8 +213,6 @@ test('one moment at a time holds changes; the next one begins when that one only
   await take(['x', 2]);
   await take(['y', 1]);
   expect(sent.splice(0)).toEqual(['a: hold x']);
-  await take(['x', 1]);
-  expect(outcome).toBe('E_BUSY Another snapshot of volume X is being taken: try again when it is there');
   await held('a');
   expect(sent.splice(0)).toEqual(['a: go-on x/2', 'a: hold y']);
   moments.held('session of a', 1);
@@ -227,6 +225,37 @@ test('one moment at a time holds changes; the next one begins when that one only
   await clones[2]!.ends();
   expect(sent.splice(0)).toEqual(['a: go-on ']);
   expect(clock.timersPending).toBe(0);
+});
+
+test('a second snapshot of a volume waits until the first one is there, and a snapshot of another volume passes it', async () => {
+  await take(['x', 2]);
+  await take(['x', 1]);
+  outcome = 'not yet';
+  await take(['y', 1]);
+  const begun = (): string[] => clones.map(({ volumeId, chunk }) => `${volumeId} ${chunk}`);
+  expect(begun()).toEqual(['x 0', 'y 0']);
+  await clones[1]!.ends();
+  expect(outcome).toBe('taken');
+  outcome = 'not yet';
+  await clones[0]!.ends();
+  expect(begun()).toEqual(['x 0', 'y 0', 'x 1']);
+  await clones[2]!.ends();
+  expect([outcome, begun().slice(3)]).toEqual(['taken', ['x 0']]);
+  outcome = 'not yet';
+  await clones[3]!.ends();
+  expect([outcome, synced, clock.timersPending]).toEqual(['taken', ['y', 'x', 'x'], 0]);
+});
+
+test('a second snapshot of a volume waits for a bounded time', async () => {
+  session('a', 'x');
+  await take(['x', 2]);
+  await held('a');
+  await take(['x', 1]);
+  outcome = 'not yet';
+  // The clone hangs. The first snapshot fails, and has the volume until the clone ends.
+  for (let waitedMs = 0; waitedMs < MOMENT_WAIT_MS; waitedMs += CLONE_MAX_MS / 2) clock.advance(CLONE_MAX_MS / 2);
+  await turn();
+  expect(outcome).toBe('E_BUSY Another snapshot of volume X is being taken: try again when it is there');
 });
 
 test('a session is asked for chunks of several moments, and learns of each when it is granted the volume', async () => {

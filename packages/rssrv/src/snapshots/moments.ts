@@ -69,16 +69,22 @@ interface Current {
   rest: Timer | null;
 }
 
+/** A moment that waits for its turn. `begin` gives it the turn. */
+interface Waiting {
+  readonly copies: readonly ChunkedCopy[];
+  readonly begin: () => void;
+}
+
 const OVER: Cloned = { isCloned: false };
 
 export class Moments implements MomentsOfPools {
   private readonly ports: MomentPorts;
   private isStopped = false;
-  /** Ids of the volumes of all moments that are being taken or wait for their turn. */
+  /** Ids of the volumes of all moments that have had their turn and have not ended. */
   private readonly taken = new Set<string>();
   private readonly inProgress = new Map<number, Current>();
   /** Moments that wait for their turn, in order. */
-  private readonly waiting: (() => void)[] = [];
+  private readonly waiting: Waiting[] = [];
   /** True while a waiting moment has its turn, but has not begun. */
   private isBeginning = false;
   private numbers = 0;
@@ -95,15 +101,9 @@ export class Moments implements MomentsOfPools {
   async take(copies: readonly ChunkedCopy[]): Promise<void> {
     this.check(copies);
     if (this.isStopped) throw stopped();
-    const busy = copies.find(({ volumeId }) => this.taken.has(volumeId));
-    if (busy !== undefined)
-      throw new RsError(
-        'E_BUSY',
-        `Another snapshot of volume ${this.ports.volumes.nameOf(busy.volumeId)} is being taken: try again when it is there`,
-      );
+    if (!this.mayBegin(copies)) await this.turn(copies);
     for (const { volumeId } of copies) this.taken.add(volumeId);
     try {
-      if (!this.mayBegin) await this.turn();
       this.isBeginning = false;
       const incarnations = copies.map(({ volumeId }) => this.settledIncarnation(volumeId));
       await this.run(copies);
@@ -117,37 +117,48 @@ export class Moments implements MomentsOfPools {
   }
 
   /**
-   * True if no moment holds changes, and fewer than GUARDING_MAX moments guard chunks. A moment in the phase `ending` does not count,
-   * because a clone may hang in this phase.
+   * True if no moment holds changes, fewer than GUARDING_MAX moments guard chunks, and none of them has one of the volumes. A moment in the
+   * phase `ending` does not count, except for its volumes, because a clone may hang in this phase.
    */
-  private get mayBegin(): boolean {
+  private mayBegin(copies: readonly ChunkedCopy[]): boolean {
     const phases = [...this.inProgress.values()].map(({ plan }) => plan.phase);
     if (this.isBeginning || phases.includes('holding') || phases.includes('cloning')) return false;
-    return phases.filter((phase) => phase === 'guarding').length < GUARDING_MAX;
+    return phases.filter((phase) => phase === 'guarding').length < GUARDING_MAX && this.takenOf(copies) === undefined;
+  }
+
+  private takenOf(copies: readonly ChunkedCopy[]): string | undefined {
+    return copies.find(({ volumeId }) => this.taken.has(volumeId))?.volumeId;
   }
 
   /** Waits for the turn of a moment. Throws E_BUSY after MOMENT_WAIT_MS. */
-  private turn(): Promise<void> {
+  private turn(copies: readonly ChunkedCopy[]): Promise<void> {
     return new Promise((resolve, reject) => {
       const begin = (): void => {
         timer.cancel();
         if (this.isStopped) reject(stopped());
         else resolve();
       };
+      const one = { copies, begin };
       const timer = this.ports.clock.after(MOMENT_WAIT_MS, () => {
-        this.waiting.splice(this.waiting.indexOf(begin), 1);
-        reject(new RsError('E_BUSY', 'Other snapshots are being taken: try again when they are there'));
+        this.waiting.splice(this.waiting.indexOf(one), 1);
+        const taken = this.takenOf(copies);
+        const text =
+          taken === undefined
+            ? 'Other snapshots are being taken: try again when they are there'
+            : `Another snapshot of volume ${this.ports.volumes.nameOf(taken)} is being taken: try again when it is there`;
+        reject(new RsError('E_BUSY', text));
       });
-      this.waiting.push(begin);
+      this.waiting.push(one);
     });
   }
 
-  /** Gives the next waiting moment its turn if it may begin. */
+  /** Gives the first waiting moment that may begin its turn. */
   private next(): void {
-    if (this.isStopped) for (const begin of this.waiting.splice(0)) begin();
-    if (this.waiting.length === 0 || !this.mayBegin) return;
+    if (this.isStopped) for (const { begin } of this.waiting.splice(0)) begin();
+    const at = this.waiting.findIndex(({ copies }) => this.mayBegin(copies));
+    if (at < 0) return;
     this.isBeginning = true;
-    this.waiting.shift()?.();
+    this.waiting.splice(at, 1)[0]?.begin();
   }
 
   /** Must be called before the session receives the grant, in the same event-loop turn in which `uses` gets the volume. */
