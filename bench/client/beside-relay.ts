@@ -18,6 +18,7 @@ import type { Line } from '../sheet.ts';
 import { perCore, roundsRatio, type Spread, spreadOf, worstOf } from '../summary.ts';
 import { missingFio } from '../tools.ts';
 import { row } from '../workload.ts';
+import { setBusyPoll } from './busy-poll.ts';
 import { type FioTarget, inTurn, nbdTarget, SINGLE_REQUESTS } from './fio-targets.ts';
 import { besideTarget, type LocalPair, localPair } from './local-pair.ts';
 import { Relay } from './relay.ts';
@@ -128,16 +129,21 @@ export async function measureRelayLatency(context: SectionContext): Promise<Sect
     ];
     const lines: Line[] = [];
     const ratios: Spread[][] = targets.map(() => []);
-    for (const { what, words } of SINGLE_REQUESTS) {
-      const all = (await inTurn(targets, words, context.plan)).map((rounds) => ({
-        p50: rounds.map(medianUs),
-        mean: rounds.map(({ lat_ns }) => lat_ns.mean / 1000),
-      }));
-      for (const [index, { title }] of targets.entries()) {
-        const { p50 = [], mean = [] } = all[index] ?? {};
-        const ratio = index === 0 ? null : roundsRatio(p50, all[0]?.p50 ?? []);
-        lines.push({ what: `${what}, ${title}`, values: [spreadOf(p50), spreadOf(mean), ratio] });
-        if (ratio !== null) ratios[index]?.push(ratio);
+    for (const value of ['off', 'auto']) {
+      await setBusyPoll(pair, value);
+      for (const { what, words } of SINGLE_REQUESTS) {
+        const all = (await inTurn(targets, words, context.plan)).map((rounds) => ({
+          p50: rounds.map(medianUs),
+          mean: rounds.map(({ lat_ns }) => lat_ns.mean / 1000),
+        }));
+        for (const [index, { title }] of targets.entries()) {
+          const { p50 = [], mean = [] } = all[index] ?? {};
+          const ratio = index === 0 ? null : roundsRatio(p50, all[0]?.p50 ?? []);
+          const client = index === 0 || value === 'off' ? title : `${title}, busy-poll = ${value}`;
+          lines.push({ what: `${what}, ${client}`, values: [spreadOf(p50), spreadOf(mean), ratio] });
+          // The goals are those of the default.
+          if (ratio !== null && value === 'off') ratios[index]?.push(ratio);
+        }
       }
     }
     const columns = [

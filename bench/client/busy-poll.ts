@@ -14,7 +14,7 @@ import { missingFio } from '../tools.ts';
 import { type FioTarget, runFioAt, SINGLE_REQUESTS } from './fio-targets.ts';
 import { type LocalPair, localPair } from './local-pair.ts';
 
-const VALUES = ['off', '100us'] as const;
+const VALUES = ['off', '100us', 'auto'] as const;
 const SIZE = '512m';
 const WARM_SECONDS = 2;
 const WINDOW_SECONDS = 2;
@@ -77,7 +77,7 @@ async function compare(
   const windows: Window[][] = VALUES.map(() => []);
   const pids = processTree(pair.host.pid('rsiod'));
   const window = async (index: number, seconds: number): Promise<Window> => {
-    await reload(pair, VALUES[index] ?? 'off');
+    await setBusyPoll(pair, VALUES[index] ?? 'off');
     const figures = await runFioAt(target, { words, size: SIZE, seconds, rampSeconds: RAMP_SECONDS }, pids);
     return { p50Us: medianUs(figures), meanUs: figures.lat_ns.mean / 1000, cores: figures.cpuSeconds / (seconds + RAMP_SECONDS) };
   };
@@ -98,7 +98,8 @@ async function compare(
   });
 }
 
-async function reload({ host, network, noDevices }: LocalPair, value: string): Promise<void> {
+/** Reloads the client of the pair with this value of `busy-poll`. */
+export async function setBusyPoll({ host, network, noDevices }: LocalPair, value: string): Promise<void> {
   const device = noDevices === null ? 'block' : 'nbd-socket';
   host.writeConfig('rsiod', clientConfig(network, { defaults: { device, 'busy-poll': value } }));
   await host.rsconfigWell('reload');

@@ -59,8 +59,16 @@ it('a reload switches it on; I/O is polled for, and an idle client polls for not
   await after(IDLE_MS);
   expect(await polled()).toBe(seconds);
 
-  host.writeConfig('rsiod', clientConfig(network, { defaults }));
-  expect(await host.rsconfigWell('reload')).toContain('busy-poll = 1000us -> busy-poll = off');
+  host.writeConfig('rsiod', clientConfig(network, { defaults: { ...defaults, 'busy-poll': 'auto' } }));
+  expect(await host.rsconfigWell('reload')).toContain('busy-poll = 1000us -> busy-poll = auto');
   await writeAll(3);
-  expect(await polled()).toBe(seconds);
+  const automatic = await polled();
+  expect(automatic).toBeGreaterThan(seconds);
+
+  host.writeConfig('rsiod', clientConfig(network, { defaults }));
+  expect(await host.rsconfigWell('reload')).toContain('busy-poll = auto -> busy-poll = off');
+  await after(IDLE_MS);
+  const last = await polled();
+  await writeAll(4);
+  expect(await polled()).toBe(last);
 });

@@ -1,16 +1,23 @@
 // Tests busy polling with an event loop and a processor time that the test controls. A benchmark in bench/ measures the benefit of polling,
 // and an integration test polls in real processes.
 
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { expectSame } from '@rsio/base/testing/quick-expect';
 import { BusyPoll } from './busy-poll.ts';
-import { BUSY_POLL_CORE_SHARE_MIN, BUSY_POLL_LOOK_MS, BUSY_POLL_REST_MS } from './limits.ts';
+import {
+  BUSY_POLL_AUTO_US,
+  BUSY_POLL_CORE_SHARE_MIN,
+  BUSY_POLL_LOOK_MS,
+  BUSY_POLL_REST_MS,
+  BUSY_POLL_VAIN_MS,
+  BUSY_POLL_VAIN_SPAN_MS,
+} from './limits.ts';
 
 const TURN_MS = 0.002;
 
 /** Makes an event loop in which each turn of polling takes TURN_MS. `core`: the share of this time in which the process has the core. */
-function scene(limitUs: number | null = 100) {
+function scene(limitUs: number | 'auto' | null = 100) {
   const clock = new FakeClock();
   const loop = { core: 1, cpuMs: 1_000, turns: 0, next: null as (() => void) | null };
   const poll = new BusyPoll({
@@ -22,7 +29,13 @@ function scene(limitUs: number | null = 100) {
     cpuMs: () => loop.cpuMs,
   });
   poll.limitUs = limitUs;
-  const touch = (): void => poll.touch(clock.monotonicMs());
+  const began = (): void => poll.began(clock.monotonicMs());
+  const ended = (): void => poll.ended(clock.monotonicMs());
+  /** A request that ends at once. */
+  const touch = (): void => {
+    began();
+    ended();
+  };
   /** Runs one turn; returns false if the loop would sleep. */
   const turn = (): boolean => {
     const fire = loop.next;
@@ -33,6 +46,12 @@ function scene(limitUs: number | null = 100) {
     if (fire !== null) loop.turns++;
     return loop.next !== null;
   };
+  /** Lets `ms` pass: the loop polls as long as it wants to, and then sleeps. */
+  const pass = (ms: number): void => {
+    const endMs = clock.monotonicMs() + ms;
+    while (loop.next !== null && clock.monotonicMs() < endMs) turn();
+    if (clock.monotonicMs() < endMs) clock.advance(endMs - clock.monotonicMs());
+  };
   /** Runs turns for `ms`, each of them with one I/O. */
   const busyFor = (ms: number): void => {
     for (const endMs = clock.monotonicMs() + ms; clock.monotonicMs() < endMs; ) {
@@ -40,7 +59,7 @@ function scene(limitUs: number | null = 100) {
       turn();
     }
   };
-  return { clock, loop, poll, touch, turn, busyFor };
+  return { clock, loop, poll, began, ended, touch, turn, pass, busyFor };
 }
 
 test('the loop does not sleep for the configured time after an I/O, and then it does', () => {
@@ -119,4 +138,96 @@ test('short polls between pauses add up to a look', () => {
   }
   expect(poll.rests).toBe(1);
   expect(poll.polledMs).toBeLessThan(BUSY_POLL_LOOK_MS * 1.1);
+});
+
+describe('auto', () => {
+  const ANSWER_MS = 0.06;
+  const THINK_MS = 0.02;
+
+  /** One request after the other for `spans`; returns the share of the time that was polled. */
+  function oneByOne(
+    { clock, poll, began, ended, pass }: ReturnType<typeof scene>,
+    spans: number,
+    answerMs: number,
+    thinkMs: number,
+  ): number {
+    const [beginMs, beginPolledMs] = [clock.monotonicMs(), poll.polledMs];
+    while (clock.monotonicMs() < beginMs + spans * BUSY_POLL_VAIN_SPAN_MS) {
+      began();
+      pass(answerMs);
+      ended();
+      pass(thinkMs);
+    }
+    return (poll.polledMs - beginPolledMs) / (clock.monotonicMs() - beginMs);
+  }
+
+  test('it polls all the time while requests come one by one, and answers and requests come soon', () => {
+    const all = scene('auto');
+    expect(oneByOne(all, 2, ANSWER_MS, THINK_MS)).toBeGreaterThan(0.99);
+    expect(all.poll.rests).toBe(0);
+  });
+
+  test('it sleeps BUSY_POLL_AUTO_US after the last request', () => {
+    const { touch, turn, loop } = scene('auto');
+    touch();
+    while (turn());
+    expect(loop.turns).toBe(BUSY_POLL_AUTO_US / 1000 / TURN_MS);
+  });
+
+  test.each([
+    ['answers that take longer than a poll', 3, THINK_MS],
+    ['a program that thinks longer than a poll', ANSWER_MS, 3],
+    ['both', 3, 3],
+  ])('for %s, it gives up after its budget, and tries again in the next span', (_what, answerMs, thinkMs) => {
+    const all = scene('auto');
+    const waits = [answerMs, thinkMs];
+    const share = oneByOne(all, 5, answerMs, thinkMs);
+    const useful = waits.filter((ms) => ms < BUSY_POLL_AUTO_US / 1000).reduce((sum, ms) => sum + ms, 0) / (answerMs + thinkMs);
+    const vain = waits.filter((ms) => ms >= BUSY_POLL_AUTO_US / 1000).length;
+    const most = (BUSY_POLL_VAIN_MS + BUSY_POLL_AUTO_US / 1000 + TURN_MS) / BUSY_POLL_VAIN_SPAN_MS;
+    expect(share - useful).toBeLessThan(vain * most * 1.1);
+    expect(share - useful).toBeGreaterThan(vain * most * 0.8);
+    expect(all.poll.rests).toBe(0);
+  });
+
+  test('with two requests in flight the loop sleeps, and polls again when one is left', () => {
+    const { poll, began, ended, turn, loop } = scene('auto');
+    began();
+    expect(loop.next).not.toBeNull();
+    began();
+    expect(turn()).toBe(false);
+    began();
+    ended();
+    expect(loop.next).toBeNull();
+    ended();
+    expect(loop.next).not.toBeNull();
+    expect(poll.polledMs).toBeCloseTo(TURN_MS, 6);
+  });
+
+  test('a time polls with any number of requests', () => {
+    const { began, turn } = scene(100);
+    began();
+    began();
+    expect(turn()).toBe(true);
+  });
+
+  test('requests that began before a reload are counted', () => {
+    const { poll, began, ended, loop } = scene(null);
+    began();
+    began();
+    poll.limitUs = 'auto';
+    began();
+    expect(loop.next).toBeNull();
+    ended();
+    ended();
+    expect(loop.next).not.toBeNull();
+  });
+
+  test('it rests while others want the core', () => {
+    const all = scene('auto');
+    all.loop.core = 0.5;
+    // 10 ms of polling in each 260 ms.
+    expect(oneByOne(all, 1, ANSWER_MS, THINK_MS)).toBeLessThan(0.05);
+    expect(all.poll.rests).toBeGreaterThan(2);
+  });
 });

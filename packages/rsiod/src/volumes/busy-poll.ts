@@ -1,10 +1,20 @@
 // After each I/O of a user, keeps the event loop awake for a short time (`busy-poll` in rscltcfg), because waking up takes longer than the
 // arrival of the next request or answer. If other programs need the core, polling delays the very events that it waits for. Polling
 // therefore stops for BUSY_POLL_REST_MS if other programs use the core. rsiod detects other programs by a processor time that is less than
-// the time spent polling. Invariant: the loop may sleep after the configured time without I/O, and during a rest.
+// the time spent polling. With `busy-poll = auto`, rsiod polls only while requests come one by one, because the wake-ups of several requests
+// are shared, and stops when polling has waited too often for nothing. Invariants: the loop may sleep after the configured time without I/O,
+// and during a rest. With `auto`, each kind of wait spends at most BUSY_POLL_VAIN_MS, and one poll, of BUSY_POLL_VAIN_SPAN_MS for nothing.
 
+import { counted } from '@rsio/base/lib/assert';
 import type { Clock } from '@rsio/base/lib/clock';
-import { BUSY_POLL_CORE_SHARE_MIN, BUSY_POLL_LOOK_MS, BUSY_POLL_REST_MS } from './limits.ts';
+import {
+  BUSY_POLL_AUTO_US,
+  BUSY_POLL_CORE_SHARE_MIN,
+  BUSY_POLL_LOOK_MS,
+  BUSY_POLL_REST_MS,
+  BUSY_POLL_VAIN_MS,
+  BUSY_POLL_VAIN_SPAN_MS,
+} from './limits.ts';
 
 export interface BusyPollPorts {
   readonly clock: Clock;
@@ -19,12 +29,43 @@ export function processCpuMs(): number {
   return (user + system) / 1000;
 }
 
+/**
+ * What `auto` has learned about one kind of wait: for the answer to the only request, or for the next request. Each kind has its own budget,
+ * because a program that thinks for long between requests may still have a fast server.
+ */
+class Wait {
+  /** Time that was polled for nothing in the current span, in ms. */
+  private vainMs = 0;
+  private spanEndMs = Number.NEGATIVE_INFINITY;
+
+  isWorthwhile(nowMs: number): boolean {
+    return this.vainMs < BUSY_POLL_VAIN_MS || nowMs >= this.spanEndMs;
+  }
+
+  /** A poll of `polledMs` has ended without I/O. */
+  wasVain(nowMs: number, polledMs: number): void {
+    if (nowMs >= this.spanEndMs) {
+      this.vainMs = 0;
+      this.spanEndMs = nowMs + BUSY_POLL_VAIN_SPAN_MS;
+    }
+    this.vainMs += polledMs;
+  }
+}
+
 export class BusyPoll {
   /** Total time spent polling, in ms. */
   polledMs = 0;
+  /** Number of times that polling has stopped because other programs needed the core. */
   rests = 0;
   private readonly ports: BusyPollPorts;
   private limitMs = 0;
+  private isAuto = false;
+  /** Requests of users that have begun and not ended. */
+  private outstanding = 0;
+  private readonly answers = new Wait();
+  private readonly requests = new Wait();
+  /** With `auto`, what the loop waits for; null while several requests are outstanding. */
+  private wait: Wait | null = null;
   private isPolling = false;
   private touchedMs = 0;
   private turnMs = 0;
@@ -39,21 +80,41 @@ export class BusyPoll {
     this.ports = ports;
   }
 
-  /** Time to poll after each I/O, in us; null disables polling. */
-  set limitUs(limitUs: number | null) {
-    this.limitMs = (limitUs ?? 0) / 1000;
+  /** Time to poll after each I/O, in us; `auto`: at most BUSY_POLL_AUTO_US, while that helps; null disables polling. */
+  set limitUs(limitUs: number | 'auto' | null) {
+    this.isAuto = limitUs === 'auto';
+    this.limitMs = (limitUs === 'auto' ? BUSY_POLL_AUTO_US : (limitUs ?? 0)) / 1000;
+    this.wait = null;
   }
 
-  /** Called when a request of a user begins or ends. */
-  touch(nowMs: number): void {
-    if (this.limitMs === 0) return;
+  /** Called when a request of a user begins. */
+  began(nowMs: number): void {
+    this.outstanding++;
+    if (this.limitMs > 0) this.touch(nowMs);
+  }
+
+  /** Called when a request of a user ends. */
+  ended(nowMs: number): void {
+    this.outstanding = counted(this.outstanding - 1, 'requests of users');
+    if (this.limitMs > 0) this.touch(nowMs);
+  }
+
+  private touch(nowMs: number): void {
     this.touchedMs = nowMs;
+    if (this.isAuto && !this.helps(nowMs)) return;
     if (this.isPolling || nowMs < this.restsUntilMs) return;
     this.isPolling = true;
     this.turnMs = nowMs;
     // After a while without polling, this look only stores new values for the next comparison.
     if (nowMs - this.seenMs > 2 * BUSY_POLL_LOOK_MS) this.look(nowMs);
     this.ports.nextTurn(this.turn);
+  }
+
+  /** Chooses what the loop waits for. Returns false if `auto` lets the loop sleep. */
+  private helps(nowMs: number): boolean {
+    const wait = this.outstanding > 1 ? null : this.outstanding === 1 ? this.answers : this.requests;
+    this.wait = wait !== null && wait.isWorthwhile(nowMs) ? wait : null;
+    return this.wait !== null;
   }
 
   private poll(nowMs: number): void {
@@ -63,7 +124,9 @@ export class BusyPoll {
       this.restsUntilMs = nowMs + BUSY_POLL_REST_MS;
       this.rests++;
     }
-    this.isPolling = nowMs - this.touchedMs < this.limitMs && nowMs >= this.restsUntilMs;
+    const waitedMs = nowMs - this.touchedMs;
+    if (waitedMs >= this.limitMs) this.wait?.wasVain(nowMs, waitedMs);
+    this.isPolling = waitedMs < this.limitMs && nowMs >= this.restsUntilMs && (!this.isAuto || this.wait !== null);
     if (this.isPolling) this.ports.nextTurn(this.turn);
   }
 

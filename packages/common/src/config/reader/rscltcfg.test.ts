@@ -292,9 +292,9 @@ address = 10.0.0.1
     ]);
   });
 
-  test('busy polling is off, or a time in microseconds', () => {
+  test('busy polling is off, automatic, or a time in microseconds', () => {
     const read = (value: string) => parseRscltConfig(`${NAMESPACE}[defaults]\nbusy-poll = ${value}\n`, 'f').busyPollUs;
-    expect(['off', '1us', '1000us'].map(read)).toEqual([null, 1, 1000]);
+    expect(['off', 'auto', '1us', '1000us'].map(read)).toEqual([null, 'auto', 1, 1000]);
   });
 
   test('servers belong to the namespace above them; positions run through the file', () => {
@@ -369,7 +369,7 @@ describe('wrong keys and values', () => {
     ['paths = some', '5 Wrong value "some" for paths: allowed is auto, all or configured'],
     ...['0us', '1001us', '100', '1ms', '-1us', '1.5us', 'on'].map((value): [string, string] => [
       `[defaults]\nbusy-poll = ${value}`,
-      `6 Wrong value "${value}" for busy-poll: allowed is off, or a time from 1us to 1000us: a whole number with us`,
+      `6 Wrong value "${value}" for busy-poll: allowed is off, or auto, or a time from 1us to 1000us: a whole number with us`,
     ]),
     ...['0', '9', '-1', '1.5', 'all', ''].map((value): [string, string] => [
       `[defaults]\nprocesses = ${value}`,

@@ -304,9 +304,9 @@ export const SCHEMA = {
           'processes',
         ),
         'busy-poll': withDefault(
-          types.orOff(types.microseconds(BUSY_POLL_MAX_US)),
+          types.orOff(types.orAuto(types.microseconds(BUSY_POLL_MAX_US))),
           'off',
-          'Time after each I/O in which rsiod polls for the next I/O instead of sleeping, unless another program wants its core',
+          'Time after each I/O in which rsiod polls for the next I/O instead of sleeping, unless another program wants its core (auto: while it helps)',
           'busyPollUs',
         ),
         'log-level': withDefault(
