@@ -29,6 +29,8 @@ test('a hundred thousand failures make two reports, and a failure of another kin
 test('the report ends when the same kind of I/O succeeds, not by silence alone', () => {
   const { clock, errors, said } = scene();
   errors.failed('write', STATUS.NO_SPACE);
+  // Successes are reported to the class only while it fails.
+  expect(errors.isFailing).toBe(true);
   clock.advance(10 * STORAGE_ERRORS_LOG_MS);
   errors.worked('read');
   clock.advance(STORAGE_ERRORS_LOG_MS);

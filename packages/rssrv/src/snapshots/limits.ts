@@ -52,6 +52,8 @@ export const GUARD_CHUNKS_MAX = 1 << 20;
 export const GUARDING_MAX = 3;
 /** Longest time for which a moment waits for its turn. */
 export const MOMENT_WAIT_MS = 60_000;
+/** Maximum number of moments of one volume that wait: for a schedule, a replication and commands. Further ones are refused. */
+export const MOMENTS_WAITING_MAX = 4;
 /** Maximum number of volumes of one moment. */
 export const MOMENT_VOLUMES_MAX = 64;
 

@@ -5,7 +5,16 @@ import { RsError } from '@rsio/base/lib/errors';
 import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { beforeEach, expect, test } from 'vitest';
 import type { HoldMessage } from './hold-messages.ts';
-import { CLONE_MAX_MS, GUARD_CHUNKS_MAX, GUARDING_MAX, HOLD_LIMIT_MS, HOLD_MAX_MS, MOMENT_VOLUMES_MAX, MOMENT_WAIT_MS } from './limits.ts';
+import {
+  CLONE_MAX_MS,
+  GUARD_CHUNKS_MAX,
+  GUARDING_MAX,
+  HOLD_LIMIT_MS,
+  HOLD_MAX_MS,
+  MOMENT_VOLUMES_MAX,
+  MOMENT_WAIT_MS,
+  MOMENTS_WAITING_MAX,
+} from './limits.ts';
 import { type MomentSession, Moments } from './moments.ts';
 
 interface Clone {
@@ -244,6 +253,18 @@ test('a second snapshot of a volume waits until the first one is there, and a sn
   outcome = 'not yet';
   await clones[3]!.ends();
   expect([outcome, synced, clock.timersPending]).toEqual(['taken', ['y', 'x', 'x'], 0]);
+});
+
+test('a bounded number of snapshots of a volume wait, and they are taken in order', async () => {
+  await take(['x', 1]);
+  for (let waiting = 0; waiting < MOMENTS_WAITING_MAX; waiting++) {
+    await take(['x', 1]);
+    expect(outcome).toBe('not yet');
+  }
+  await take(['y', 1], ['x', 1]);
+  expect(outcome).toBe('E_BUSY Another snapshot of volume X is being taken: try again when it is there');
+  for (let at = 0; at <= MOMENTS_WAITING_MAX; at++) await clones[at]!.ends();
+  expect([synced, clock.timersPending]).toEqual([Array.from({ length: MOMENTS_WAITING_MAX + 1 }, () => 'x'), 0]);
 });
 
 test('a second snapshot of a volume waits for a bounded time', async () => {

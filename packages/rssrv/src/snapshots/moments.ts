@@ -21,6 +21,7 @@ import {
   HOLD_MAX_MS,
   MOMENT_VOLUMES_MAX,
   MOMENT_WAIT_MS,
+  MOMENTS_WAITING_MAX,
   REST_MAX_MS,
   REST_MIN_MS,
 } from './limits.ts';
@@ -101,6 +102,8 @@ export class Moments implements MomentsOfPools {
   async take(copies: readonly ChunkedCopy[]): Promise<void> {
     this.check(copies);
     if (this.isStopped) throw stopped();
+    const crowded = copies.find(({ volumeId }) => this.waitingFor(volumeId) >= MOMENTS_WAITING_MAX);
+    if (crowded !== undefined) throw this.busy(crowded.volumeId);
     if (!this.mayBegin(copies)) await this.turn(copies);
     for (const { volumeId } of copies) this.taken.add(volumeId);
     try {
@@ -130,6 +133,15 @@ export class Moments implements MomentsOfPools {
     return copies.find(({ volumeId }) => this.taken.has(volumeId))?.volumeId;
   }
 
+  private waitingFor(volumeId: string): number {
+    return this.waiting.filter(({ copies }) => copies.some((copy) => copy.volumeId === volumeId)).length;
+  }
+
+  private busy(volumeId: string): RsError {
+    const name = this.ports.volumes.nameOf(volumeId);
+    return new RsError('E_BUSY', `Another snapshot of volume ${name} is being taken: try again when it is there`);
+  }
+
   /** Waits for the turn of a moment. Throws E_BUSY after MOMENT_WAIT_MS. */
   private turn(copies: readonly ChunkedCopy[]): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -142,11 +154,9 @@ export class Moments implements MomentsOfPools {
       const timer = this.ports.clock.after(MOMENT_WAIT_MS, () => {
         this.waiting.splice(this.waiting.indexOf(one), 1);
         const taken = this.takenOf(copies);
-        const text =
-          taken === undefined
-            ? 'Other snapshots are being taken: try again when they are there'
-            : `Another snapshot of volume ${this.ports.volumes.nameOf(taken)} is being taken: try again when it is there`;
-        reject(new RsError('E_BUSY', text));
+        reject(
+          taken === undefined ? new RsError('E_BUSY', 'Other snapshots are being taken: try again when they are there') : this.busy(taken),
+        );
       });
       this.waiting.push(one);
     });
