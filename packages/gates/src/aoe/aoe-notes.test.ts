@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { removeFolder } from '@rsio/base/testing/remove-folder';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { AOE_SHELVES_MAX } from '../limits.ts';
 import { AoeNotes } from './aoe-notes.ts';
 
 let folder: string;
@@ -53,6 +54,15 @@ it('a shelf has 255 slots, and a slot of an absent volume is not given again', a
     'shelf 7 has had 255 volumes, which is the limit: make a gate with another shelf',
   );
   expect((await notes.of(8, 'more', null, none)).slot).toBe(0);
+});
+
+it('only so many shelves have volumes, and those that have some get more', async () => {
+  const notes = await loaded();
+  for (let shelf = 0; shelf < AOE_SHELVES_MAX; shelf++) await notes.of(shelf, 'a', null, none);
+  await expect(notes.of(AOE_SHELVES_MAX, 'a', null, none)).rejects.toThrow(
+    `${AOE_SHELVES_MAX} shelves have had volumes, which is the limit: use one of them`,
+  );
+  expect([(await notes.of(0, 'b', null, none)).slot, (await notes.of(1, 'a', null, none)).slot]).toEqual([1, 0]);
 });
 
 it.each([

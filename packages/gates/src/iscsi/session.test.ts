@@ -3,6 +3,7 @@
 
 import { describe, expect, it } from 'vitest';
 import {
+  GATE_AHS_MAX_BYTES,
   GATE_COPY_MAX_BYTES,
   GATE_IMMEDIATE_MAX,
   GATE_PING_MS,
@@ -456,7 +457,9 @@ describe('requests', () => {
     const rig = new IscsiRig();
     const host = rig.ready();
     expect(host.send(host.command(read10(0, 1), { bytes: 512, ahs: Buffer.alloc(16) })).map(statusOf)).toEqual(['data 0']);
-    host.receive(host.command(read10(0, 1), { bytes: 512, ahs: Buffer.alloc(400) }));
+    const most = host.command(read10(0, 1), { bytes: 512, ahs: Buffer.alloc(GATE_AHS_MAX_BYTES) });
+    expect(host.send(most).map(statusOf)).toEqual(['data 0']);
+    host.receive(host.command(read10(0, 1), { bytes: 512, ahs: Buffer.alloc(GATE_AHS_MAX_BYTES + 4) }));
     expect(host.transport.destroyed).toBe(true);
   });
 });

@@ -126,6 +126,24 @@ describe('a path', () => {
   });
 });
 
+it('a change that waited for a volume that was lost waits again for the volume that came back, by the order of that one', () => {
+  const world = new World(2);
+  world.change(0, 0);
+  const [, path] = world.paths;
+  const change: Change = { heldBy: null, goOn: () => undefined };
+  expect(world.blocks.executes(path!, change, 0, 1)).toBe(false);
+  const before = change.heldBy!;
+  const proof = path!.moment;
+  const again = new BlockOrder(world.order, SIZE);
+  // The proof is later than all changes of the lost volume, and earlier than the return of the volume.
+  path!.proves(proof);
+  expect(before.isProven).toBe(true);
+  expect(again.executes(path!, change, 0, 1)).toBe(false);
+  expect([change.heldBy?.of === again, path!.holds.size]).toEqual([true, 1]);
+  path!.proves(path!.moment);
+  expect([again.executes(path!, change, 0, 1), path!.holds.size]).toEqual([true, 0]);
+});
+
 it('a volume that has grown keeps the order behind its old end', () => {
   const world = new World(2);
   world.change(0, SIZE + 4096);

@@ -61,6 +61,7 @@ test('the largest configuration fits into a message, with both sets of voters', 
 
 test.each<[string, Partial<MirrorConfig>]>([
   ['inSync', { inSync: [id('d')] }],
+  ['inSync', { inSync: [id('a'), id('d')] }],
   ['members', { members: [] }],
   ['members', { members: [CONFIG.members[0]!, CONFIG.members[0]!] }],
   ['voters', { voters: [] }],

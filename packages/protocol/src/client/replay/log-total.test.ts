@@ -6,6 +6,7 @@ import { BLOCK_COST, change, MARGIN } from '../../testing/replay-requests.ts';
 import { FLAG, OP } from '../../wire/frames.ts';
 import { STATUS } from '../../wire/status.ts';
 import { LogAdmission } from './log-admission.ts';
+import { LOG_TOTAL_STEPS } from '../limits.ts';
 import { LogTotal } from './log-total.ts';
 import { SlabPool } from './replay-blocks.ts';
 import { ReplayLog } from './replay-log.ts';
@@ -127,4 +128,29 @@ test('the owner is notified of the first byte and, beyond half, of each further 
   for (const bytes of [800, 1, 50, 50, 99, -500, 400, -900, 10]) total.change(bytes);
   expect(heard).toEqual(['used 800', 'high 801', 'high 901', 'high 900', 'used 10']);
   expect(total.bytes).toBe(10);
+});
+
+test('beyond half, a total that falls and rises again is reported after each step above its lowest', () => {
+  const total = new LogTotal(1600);
+  const step = 1600 / LOG_TOTAL_STEPS;
+  const heard: number[] = [];
+  total.whenHigh = () => heard.push(total.bytes);
+  total.change(1500);
+  // Falls by less than a step: what was reported stays reported.
+  total.change(-step / 2);
+  total.change(step / 2);
+  expect(heard).toEqual([1500]);
+  total.change(-500);
+  total.change(step - 1);
+  expect(heard).toEqual([1500]);
+  total.change(1);
+  expect(heard).toEqual([1500, 1000 + step]);
+});
+
+test('nothing is used by a change of no bytes', () => {
+  const total = new LogTotal(1600);
+  let times = 0;
+  total.whenUsed = () => times++;
+  total.change(0);
+  expect(times).toBe(0);
 });
