@@ -11,6 +11,7 @@ import {
   BUSY_POLL_LOOK_MS,
   BUSY_POLL_REST_MS,
   BUSY_POLL_VAIN_MS,
+  BUSY_POLL_VAIN_SHARE,
   BUSY_POLL_VAIN_SPAN_MS,
 } from './limits.ts';
 
@@ -188,6 +189,26 @@ describe('auto', () => {
     expect(share - useful).toBeLessThan(vain * most * 1.1);
     expect(share - useful).toBeGreaterThan(vain * most * 0.8);
     expect(all.poll.rests).toBe(0);
+  });
+
+  test('a few late answers do not stop it, and many do', () => {
+    /** Polls for answers, of which one in `every` is late; returns the share of the time that was polled. */
+    const shareOf = (every: number): number => {
+      const all = scene('auto');
+      const lateMs = BUSY_POLL_AUTO_US / 1000;
+      for (let count = 0; count < 40_000; count++) {
+        all.began();
+        all.pass(count % every === 0 ? lateMs * 1.01 : ANSWER_MS);
+        all.ended();
+        all.pass(THINK_MS);
+      }
+      return all.poll.polledMs / all.clock.monotonicMs();
+    };
+    const lateShare = (every: number): number => BUSY_POLL_AUTO_US / 1000 / ((every - 1) * ANSWER_MS);
+    expect(lateShare(100)).toBeLessThan(BUSY_POLL_VAIN_SHARE);
+    expect(shareOf(100)).toBeGreaterThan(0.98);
+    expect(lateShare(10)).toBeGreaterThan(2 * BUSY_POLL_VAIN_SHARE);
+    expect(shareOf(10)).toBeLessThan(0.8);
   });
 
   test('with two requests in flight the loop sleeps, and polls again when one is left', () => {

@@ -3,7 +3,8 @@
 // therefore stops for BUSY_POLL_REST_MS if other programs use the core. rsiod detects other programs by a processor time that is less than
 // the time spent polling. With `busy-poll = auto`, rsiod polls only while requests come one by one, because the wake-ups of several requests
 // are shared, and stops when polling has waited too often for nothing. Invariants: the loop may sleep after the configured time without I/O,
-// and during a rest. With `auto`, each kind of wait spends at most BUSY_POLL_VAIN_MS, and one poll, of BUSY_POLL_VAIN_SPAN_MS for nothing.
+// and during a rest. With `auto`, each kind of wait polls in each BUSY_POLL_VAIN_SPAN_MS for nothing for at most BUSY_POLL_VAIN_MS, and
+// BUSY_POLL_VAIN_SHARE of the time that it has polled successfully, and one poll.
 
 import { counted } from '@rsio/base/lib/assert';
 import type { Clock } from '@rsio/base/lib/clock';
@@ -13,6 +14,7 @@ import {
   BUSY_POLL_LOOK_MS,
   BUSY_POLL_REST_MS,
   BUSY_POLL_VAIN_MS,
+  BUSY_POLL_VAIN_SHARE,
   BUSY_POLL_VAIN_SPAN_MS,
 } from './limits.ts';
 
@@ -34,21 +36,23 @@ export function processCpuMs(): number {
  * because a program that thinks for long between requests may still have a fast server.
  */
 class Wait {
-  /** Time that was polled for nothing in the current span, in ms. */
+  /** Time of the current span that was polled until I/O came, and for nothing, in ms. */
+  private usefulMs = 0;
   private vainMs = 0;
   private spanEndMs = Number.NEGATIVE_INFINITY;
 
   isWorthwhile(nowMs: number): boolean {
-    return this.vainMs < BUSY_POLL_VAIN_MS || nowMs >= this.spanEndMs;
+    return nowMs >= this.spanEndMs || this.vainMs < BUSY_POLL_VAIN_MS + this.usefulMs * BUSY_POLL_VAIN_SHARE;
   }
 
-  /** A poll of `polledMs` has ended without I/O. */
-  wasVain(nowMs: number, polledMs: number): void {
+  /** A poll of `polledMs` has ended, with or without I/O. */
+  ended(nowMs: number, polledMs: number, isUseful: boolean): void {
     if (nowMs >= this.spanEndMs) {
-      this.vainMs = 0;
+      [this.usefulMs, this.vainMs] = [0, 0];
       this.spanEndMs = nowMs + BUSY_POLL_VAIN_SPAN_MS;
     }
-    this.vainMs += polledMs;
+    if (isUseful) this.usefulMs += polledMs;
+    else this.vainMs += polledMs;
   }
 }
 
@@ -100,6 +104,7 @@ export class BusyPoll {
   }
 
   private touch(nowMs: number): void {
+    if (this.isPolling) this.wait?.ended(nowMs, nowMs - this.touchedMs, true);
     this.touchedMs = nowMs;
     if (this.isAuto && !this.helps(nowMs)) return;
     if (this.isPolling || nowMs < this.restsUntilMs) return;
@@ -125,7 +130,7 @@ export class BusyPoll {
       this.rests++;
     }
     const waitedMs = nowMs - this.touchedMs;
-    if (waitedMs >= this.limitMs) this.wait?.wasVain(nowMs, waitedMs);
+    if (waitedMs >= this.limitMs) this.wait?.ended(nowMs, waitedMs, false);
     this.isPolling = waitedMs < this.limitMs && nowMs >= this.restsUntilMs && (!this.isAuto || this.wait !== null);
     if (this.isPolling) this.ports.nextTurn(this.turn);
   }

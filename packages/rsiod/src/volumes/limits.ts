@@ -22,11 +22,13 @@ export const BUSY_POLL_LOOK_MS = 10;
 export const BUSY_POLL_CORE_SHARE_MIN = 0.75;
 export const BUSY_POLL_REST_MS = 250;
 /**
- * With `busy-poll = auto`, rsiod polls for at most BUSY_POLL_AUTO_US after an I/O. If polls without I/O have taken BUSY_POLL_VAIN_MS within
- * BUSY_POLL_VAIN_SPAN_MS, rsiod does not poll for the rest of this span: a program or a server is slower than polling would help.
+ * With `busy-poll = auto`, rsiod polls for at most BUSY_POLL_AUTO_US after an I/O, which is as long as KVM polls before a virtual processor
+ * sleeps. If polls without I/O have taken BUSY_POLL_VAIN_MS and BUSY_POLL_VAIN_SHARE of the other polls within BUSY_POLL_VAIN_SPAN_MS, rsiod
+ * does not poll for the rest of this span: a program or a server is slower than polling would help.
  */
-export const BUSY_POLL_AUTO_US = 100;
+export const BUSY_POLL_AUTO_US = 200;
 export const BUSY_POLL_VAIN_MS = 10;
+export const BUSY_POLL_VAIN_SHARE = 1 / 8;
 export const BUSY_POLL_VAIN_SPAN_MS = 1_000;
 
 /** The kernel's maximum length of a file name without its directories. */
