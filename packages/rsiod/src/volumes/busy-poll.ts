@@ -6,7 +6,6 @@
 // and during a rest. With `auto`, each kind of wait polls in each BUSY_POLL_VAIN_SPAN_MS for nothing for at most BUSY_POLL_VAIN_MS, and
 // BUSY_POLL_VAIN_SHARE of the time that it has polled successfully, and one poll.
 
-import { counted } from '@rsio/base/lib/assert';
 import type { Clock } from '@rsio/base/lib/clock';
 import {
   BUSY_POLL_AUTO_US,
@@ -64,8 +63,6 @@ export class BusyPoll {
   private readonly ports: BusyPollPorts;
   private limitMs = 0;
   private isAuto = false;
-  /** Requests of users that have begun and not ended. */
-  private outstanding = 0;
   private readonly answers = new Wait();
   private readonly requests = new Wait();
   /** With `auto`, what the loop waits for; null while several requests are outstanding. */
@@ -91,22 +88,15 @@ export class BusyPoll {
     this.wait = null;
   }
 
-  /** Called when a request of a user begins. */
-  began(nowMs: number): void {
-    this.outstanding++;
-    if (this.limitMs > 0) this.touch(nowMs);
-  }
-
-  /** Called when a request of a user ends. */
-  ended(nowMs: number): void {
-    this.outstanding = counted(this.outstanding - 1, 'requests of users');
-    if (this.limitMs > 0) this.touch(nowMs);
-  }
-
-  private touch(nowMs: number): void {
-    if (this.isPolling) this.wait?.ended(nowMs, nowMs - this.touchedMs, true);
+  /**
+   * Called when a request of a user begins or ends. `outstanding`: requests of the same volume that have begun and not ended, so that a volume
+   * whose server is away does not count. A request that covers blocks in part counts as several.
+   */
+  touch(nowMs: number, outstanding: number): void {
+    if (this.limitMs === 0) return;
+    if (this.isPolling) this.wait?.ended(nowMs, Math.min(nowMs - this.touchedMs, this.limitMs), true);
     this.touchedMs = nowMs;
-    if (this.isAuto && !this.helps(nowMs)) return;
+    if (this.isAuto && !this.helps(nowMs, outstanding)) return;
     if (this.isPolling || nowMs < this.restsUntilMs) return;
     this.isPolling = true;
     this.turnMs = nowMs;
@@ -116,8 +106,8 @@ export class BusyPoll {
   }
 
   /** Chooses what the loop waits for. Returns false if `auto` lets the loop sleep. */
-  private helps(nowMs: number): boolean {
-    const wait = this.outstanding > 1 ? null : this.outstanding === 1 ? this.answers : this.requests;
+  private helps(nowMs: number, outstanding: number): boolean {
+    const wait = outstanding > 1 ? null : outstanding === 1 ? this.answers : this.requests;
     this.wait = wait !== null && wait.isWorthwhile(nowMs) ? wait : null;
     return this.wait !== null;
   }
@@ -130,7 +120,8 @@ export class BusyPoll {
       this.rests++;
     }
     const waitedMs = nowMs - this.touchedMs;
-    if (waitedMs >= this.limitMs) this.wait?.ended(nowMs, waitedMs, false);
+    // A pause of the loop, such as a garbage collection, is no polling.
+    if (waitedMs >= this.limitMs) this.wait?.ended(nowMs, this.limitMs, false);
     this.isPolling = waitedMs < this.limitMs && nowMs >= this.restsUntilMs && (!this.isAuto || this.wait !== null);
     if (this.isPolling) this.ports.nextTurn(this.turn);
   }

@@ -364,14 +364,14 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
 
   private begins(nowMs: number): void {
     if (this.outstanding++ === 0) this.waitingSinceMs = nowMs;
-    this.busyPoll?.began(nowMs);
+    this.busyPoll?.touch(nowMs, this.outstanding);
     if (!this.stall.isReady) this.stall.submitted();
     if (this.storageStall.isAsleep) this.storageStall.wake();
   }
 
   private ended(nowMs: number): void {
     this.outstanding = counted(this.outstanding - 1, 'outstanding requests');
-    this.busyPoll?.ended(nowMs);
+    this.busyPoll?.touch(nowMs, this.outstanding);
     this.waitingSinceMs = this.outstanding > 0 ? nowMs : null;
     if (this.outstanding === 0 && !this.stall.isReady) this.stall.idle();
   }

@@ -487,7 +487,7 @@ export class Administration {
       ...farmHandlers(clock, this.ports.farms, this.pools, this.ports.config().server.name),
       ...volumeHandlers(logged, inventory, verbs, this.schedules, asker),
       ...this.jobs.handlers(asker, logged),
-      ...snapshotHandlers({ ...ports, changes: logged, inventory, snapshots, triggers: this.triggers }, asker),
+      ...snapshotHandlers({ ...ports, clock, changes: logged, inventory, snapshots, triggers: this.triggers }, asker),
       ...imageHandlers({ changes: logged, inventory, images, replicas: this.replicas, jobs: this.jobs.images }, asker),
       ...this.replications.handlers(logged, (pool, manifest) => inventory.viewOf(pool, manifest), asker),
       ...haltHandlers(log, this.ports.halts, (volume) => inventory.show(volume), asker),

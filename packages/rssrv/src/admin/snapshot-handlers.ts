@@ -3,6 +3,7 @@
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { SNAPSHOT_METHODS } from '@rsio/api/rssrv/snapshot-methods';
+import type { Clock } from '@rsio/base/lib/clock';
 import { RsError } from '@rsio/base/lib/errors';
 import type { Triggers } from '@rsio/common/triggers/triggers';
 import { replicaSnapshotHandlers } from '../mirrors/replica-snapshot-handlers.ts';
@@ -10,6 +11,7 @@ import type { Voters } from '../mirrors/voters.ts';
 import type { Asker } from '../pools/asker.ts';
 import { checkVerb } from '../pools/verb-table.ts';
 import { volumeConfigOf } from '../pools/pool-volume.ts';
+import { afterMaking } from '../snapshots/after-making.ts';
 import type { SnapshotAnswers } from '../snapshots/reads/snapshot-answers.ts';
 import { findReadable, snapshotText } from '../snapshots/snapshot-rules.ts';
 import type { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
@@ -18,6 +20,7 @@ import type { LoggedChanges } from './logged-changes.ts';
 
 export function snapshotHandlers(
   {
+    clock,
     changes,
     inventory,
     snapshots,
@@ -25,6 +28,7 @@ export function snapshotHandlers(
     triggers,
     voters,
   }: {
+    readonly clock: Clock;
     readonly changes: LoggedChanges;
     readonly inventory: Inventory;
     readonly snapshots: SnapshotVerbs;
@@ -41,7 +45,11 @@ export function snapshotHandlers(
       const names = wanted.map(({ name, universe, snapshot }) => ({ name, universe, snapshot }));
       // Check the request first, so that no trigger program is started for a snapshot that is then refused. While the programs run, another
       // volume may get the name.
-      const orders = snapshots.check(names, asker, request);
+      const orders = await afterMaking(
+        clock,
+        () => snapshots.isMaking(names),
+        () => snapshots.check(names, asker, request),
+      );
       const make = () => changes.run((turn) => snapshots.snapshot(orders ?? names, asker, request, turn), what);
       const facts = { snapshots: names, by: asker.node, isScheduled: false };
       const made = orders !== null ? await triggers.around(facts, () => changes.checkWanted(), make) : await make();

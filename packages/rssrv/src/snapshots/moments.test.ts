@@ -5,16 +5,7 @@ import { RsError } from '@rsio/base/lib/errors';
 import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { beforeEach, expect, test } from 'vitest';
 import type { HoldMessage } from './hold-messages.ts';
-import {
-  CLONE_MAX_MS,
-  GUARD_CHUNKS_MAX,
-  GUARDING_MAX,
-  HOLD_LIMIT_MS,
-  HOLD_MAX_MS,
-  MOMENT_VOLUMES_MAX,
-  MOMENT_WAIT_MS,
-  MOMENTS_WAITING_MAX,
-} from './limits.ts';
+import { CLONE_MAX_MS, GUARD_CHUNKS_MAX, GUARDING_MAX, HOLD_LIMIT_MS, HOLD_MAX_MS, MOMENT_VOLUMES_MAX, MOMENT_WAIT_MS } from './limits.ts';
 import { type MomentSession, Moments } from './moments.ts';
 
 interface Clone {
@@ -222,6 +213,8 @@ test('one moment at a time holds changes; the next one begins when that one only
   await take(['x', 2]);
   await take(['y', 1]);
   expect(sent.splice(0)).toEqual(['a: hold x']);
+  await take(['x', 1]);
+  expect(outcome).toBe('E_BUSY Another snapshot of volume X is being taken: try again when it is there');
   await held('a');
   expect(sent.splice(0)).toEqual(['a: go-on x/2', 'a: hold y']);
   moments.held('session of a', 1);
@@ -234,49 +227,6 @@ test('one moment at a time holds changes; the next one begins when that one only
   await clones[2]!.ends();
   expect(sent.splice(0)).toEqual(['a: go-on ']);
   expect(clock.timersPending).toBe(0);
-});
-
-test('a second snapshot of a volume waits until the first one is there, and a snapshot of another volume passes it', async () => {
-  await take(['x', 2]);
-  await take(['x', 1]);
-  outcome = 'not yet';
-  await take(['y', 1]);
-  const begun = (): string[] => clones.map(({ volumeId, chunk }) => `${volumeId} ${chunk}`);
-  expect(begun()).toEqual(['x 0', 'y 0']);
-  await clones[1]!.ends();
-  expect(outcome).toBe('taken');
-  outcome = 'not yet';
-  await clones[0]!.ends();
-  expect(begun()).toEqual(['x 0', 'y 0', 'x 1']);
-  await clones[2]!.ends();
-  expect([outcome, begun().slice(3)]).toEqual(['taken', ['x 0']]);
-  outcome = 'not yet';
-  await clones[3]!.ends();
-  expect([outcome, synced, clock.timersPending]).toEqual(['taken', ['y', 'x', 'x'], 0]);
-});
-
-test('a bounded number of snapshots of a volume wait, and they are taken in order', async () => {
-  await take(['x', 1]);
-  for (let waiting = 0; waiting < MOMENTS_WAITING_MAX; waiting++) {
-    await take(['x', 1]);
-    expect(outcome).toBe('not yet');
-  }
-  await take(['y', 1], ['x', 1]);
-  expect(outcome).toBe('E_BUSY Another snapshot of volume X is being taken: try again when it is there');
-  for (let at = 0; at <= MOMENTS_WAITING_MAX; at++) await clones[at]!.ends();
-  expect([synced, clock.timersPending]).toEqual([Array.from({ length: MOMENTS_WAITING_MAX + 1 }, () => 'x'), 0]);
-});
-
-test('a second snapshot of a volume waits for a bounded time', async () => {
-  session('a', 'x');
-  await take(['x', 2]);
-  await held('a');
-  await take(['x', 1]);
-  outcome = 'not yet';
-  // The clone hangs. The first snapshot fails, and has the volume until the clone ends.
-  for (let waitedMs = 0; waitedMs < MOMENT_WAIT_MS; waitedMs += CLONE_MAX_MS / 2) clock.advance(CLONE_MAX_MS / 2);
-  await turn();
-  expect(outcome).toBe('E_BUSY Another snapshot of volume X is being taken: try again when it is there');
 });
 
 test('a session is asked for chunks of several moments, and learns of each when it is granted the volume', async () => {

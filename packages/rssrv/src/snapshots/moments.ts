@@ -21,7 +21,6 @@ import {
   HOLD_MAX_MS,
   MOMENT_VOLUMES_MAX,
   MOMENT_WAIT_MS,
-  MOMENTS_WAITING_MAX,
   REST_MAX_MS,
   REST_MIN_MS,
 } from './limits.ts';
@@ -70,22 +69,16 @@ interface Current {
   rest: Timer | null;
 }
 
-/** A moment that waits for its turn. `begin` gives it the turn. */
-interface Waiting {
-  readonly copies: readonly ChunkedCopy[];
-  readonly begin: () => void;
-}
-
 const OVER: Cloned = { isCloned: false };
 
 export class Moments implements MomentsOfPools {
   private readonly ports: MomentPorts;
   private isStopped = false;
-  /** Ids of the volumes of all moments that have had their turn and have not ended. */
+  /** Ids of the volumes of all moments that are being taken or wait for their turn. */
   private readonly taken = new Set<string>();
   private readonly inProgress = new Map<number, Current>();
   /** Moments that wait for their turn, in order. */
-  private readonly waiting: Waiting[] = [];
+  private readonly waiting: (() => void)[] = [];
   /** True while a waiting moment has its turn, but has not begun. */
   private isBeginning = false;
   private numbers = 0;
@@ -102,12 +95,18 @@ export class Moments implements MomentsOfPools {
   async take(copies: readonly ChunkedCopy[]): Promise<void> {
     this.check(copies);
     if (this.isStopped) throw stopped();
-    const crowded = copies.find(({ volumeId }) => this.waitingFor(volumeId) >= MOMENTS_WAITING_MAX);
-    if (crowded !== undefined) throw this.busy(crowded.volumeId);
-    if (!this.mayBegin(copies)) await this.turn(copies);
+    const busy = copies.find(({ volumeId }) => this.taken.has(volumeId));
+    if (busy !== undefined)
+      throw new RsError(
+        'E_BUSY',
+        `Another snapshot of volume ${this.ports.volumes.nameOf(busy.volumeId)} is being taken: try again when it is there`,
+      );
     for (const { volumeId } of copies) this.taken.add(volumeId);
     try {
+      if (!this.mayBegin) await this.turn();
       this.isBeginning = false;
+      // The server may have ended between the turn and now.
+      if (this.isStopped) throw stopped();
       const incarnations = copies.map(({ volumeId }) => this.settledIncarnation(volumeId));
       await this.run(copies);
       await Promise.all(copies.map(({ volumeId }) => this.sync(volumeId)));
@@ -120,55 +119,37 @@ export class Moments implements MomentsOfPools {
   }
 
   /**
-   * True if no moment holds changes, fewer than GUARDING_MAX moments guard chunks, and none of them has one of the volumes. A moment in the
-   * phase `ending` does not count, except for its volumes, because a clone may hang in this phase.
+   * True if no moment holds changes, and fewer than GUARDING_MAX moments guard chunks. A moment in the phase `ending` does not count,
+   * because a clone may hang in this phase.
    */
-  private mayBegin(copies: readonly ChunkedCopy[]): boolean {
+  private get mayBegin(): boolean {
     const phases = [...this.inProgress.values()].map(({ plan }) => plan.phase);
     if (this.isBeginning || phases.includes('holding') || phases.includes('cloning')) return false;
-    return phases.filter((phase) => phase === 'guarding').length < GUARDING_MAX && this.takenOf(copies) === undefined;
-  }
-
-  private takenOf(copies: readonly ChunkedCopy[]): string | undefined {
-    return copies.find(({ volumeId }) => this.taken.has(volumeId))?.volumeId;
-  }
-
-  private waitingFor(volumeId: string): number {
-    return this.waiting.filter(({ copies }) => copies.some((copy) => copy.volumeId === volumeId)).length;
-  }
-
-  private busy(volumeId: string): RsError {
-    const name = this.ports.volumes.nameOf(volumeId);
-    return new RsError('E_BUSY', `Another snapshot of volume ${name} is being taken: try again when it is there`);
+    return phases.filter((phase) => phase === 'guarding').length < GUARDING_MAX;
   }
 
   /** Waits for the turn of a moment. Throws E_BUSY after MOMENT_WAIT_MS. */
-  private turn(copies: readonly ChunkedCopy[]): Promise<void> {
+  private turn(): Promise<void> {
     return new Promise((resolve, reject) => {
       const begin = (): void => {
         timer.cancel();
         if (this.isStopped) reject(stopped());
         else resolve();
       };
-      const one = { copies, begin };
       const timer = this.ports.clock.after(MOMENT_WAIT_MS, () => {
-        this.waiting.splice(this.waiting.indexOf(one), 1);
-        const taken = this.takenOf(copies);
-        reject(
-          taken === undefined ? new RsError('E_BUSY', 'Other snapshots are being taken: try again when they are there') : this.busy(taken),
-        );
+        this.waiting.splice(this.waiting.indexOf(begin), 1);
+        reject(new RsError('E_BUSY', 'Other snapshots are being taken: try again when they are there'));
       });
-      this.waiting.push(one);
+      this.waiting.push(begin);
     });
   }
 
-  /** Gives the first waiting moment that may begin its turn. */
+  /** Gives the next waiting moment its turn if it may begin. */
   private next(): void {
-    if (this.isStopped) for (const { begin } of this.waiting.splice(0)) begin();
-    const at = this.waiting.findIndex(({ copies }) => this.mayBegin(copies));
-    if (at < 0) return;
+    if (this.isStopped) for (const begin of this.waiting.splice(0)) begin();
+    if (this.waiting.length === 0 || !this.mayBegin) return;
     this.isBeginning = true;
-    this.waiting.splice(at, 1)[0]?.begin();
+    this.waiting.shift()?.();
   }
 
   /** Must be called before the session receives the grant, in the same event-loop turn in which `uses` gets the volume. */

@@ -37,7 +37,16 @@ import { assert } from '@rsio/base/lib/assert';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
 import type { Log } from '@rsio/base/log/log';
 import { Asker, type Change, LOCAL_ASKER } from '../pools/asker.ts';
-import { type Found, ownedBytes, partsOf, type PlacedPart, type PoolState, type Stamp, type VolumeName } from '../pools/catalogue.ts';
+import {
+  busyText,
+  type Found,
+  ownedBytes,
+  partsOf,
+  type PlacedPart,
+  type PoolState,
+  type Stamp,
+  type VolumeName,
+} from '../pools/catalogue.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
 import type { PoolFiles } from '../pools/disk/pool-files.ts';
@@ -129,6 +138,14 @@ export class SnapshotVerbs {
     if (this.answer(wanted, requestId) !== null) return null;
     const found = decideSnapshots(this.verbs.catalogue, wanted, asker, this.verbs.stamp(requestId), this.costs(new Map()));
     return wanted.map((one, index) => ({ ...one, id: found[index]!.manifest.id }));
+  }
+
+  /** True while a snapshot of one of these volumes is being made. */
+  isMaking(wanted: readonly VolumeName[]): boolean {
+    return this.volumes.some((found) => {
+      const { name, universe } = found.manifest;
+      return busyText(found) !== null && wanted.some((one) => one.name === name && one.universe === universe);
+    });
   }
 
   /** Makes snapshots of several volumes at one moment (P1). */

@@ -55,7 +55,7 @@ function serverOf(scene: PoolScene, tenants: boolean) {
       const handlers = {
         ...volumeHandlers(changes, inventory as never, scene.verbs, { look: () => undefined } as never, asker),
         ...accessHandlers(changes, scene.verbs, ports as never, asker),
-        ...snapshotHandlers({ changes, inventory, snapshots: scene.snapshots, triggers } as never, asker),
+        ...snapshotHandlers({ clock: new FakeClock(), changes, inventory, snapshots: scene.snapshots, triggers } as never, asker),
       } as unknown as Record<string, (given: object) => Promise<unknown>>;
       return handlers[method]!({ ...params, request: null });
     },
