@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { RsError } from '@rsio/base/lib/errors';
 import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { LOCAL_ASKER } from '../pools/asker.ts';
-import { MAKING_LOOK_MS } from '../snapshots/limits.ts';
+import { HAND_OVER_RETRY_MS } from '../replication/limits.ts';
 import { snapshotHandlers } from './snapshot-handlers.ts';
 
 test('a snapshot waits for the moment of a replication, and is made then', async () => {
@@ -31,12 +31,12 @@ test('a snapshot waits for the moment of a replication, and is made then', async
   const handlers = snapshotHandlers(ports as never, LOCAL_ASKER);
   const answer = handlers['volume-snapshot']({ snapshots: [{ name: 'db', universe: 0, snapshot: 'monday' }], request: null } as never);
   for (let look = 0; look < 3; look++) {
-    clock.advance(MAKING_LOOK_MS);
+    clock.advance(HAND_OVER_RETRY_MS);
     await new Promise((resolve) => setImmediate(resolve));
   }
   expect(done).toEqual([]);
   isMaking = false;
-  clock.advance(MAKING_LOOK_MS);
+  clock.advance(HAND_OVER_RETRY_MS);
   expect(await answer).toEqual({ snapshots: [] });
   expect(done).toEqual(['trigger', 'made']);
 });

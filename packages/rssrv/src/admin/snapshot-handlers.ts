@@ -11,7 +11,7 @@ import type { Voters } from '../mirrors/voters.ts';
 import type { Asker } from '../pools/asker.ts';
 import { checkVerb } from '../pools/verb-table.ts';
 import { volumeConfigOf } from '../pools/pool-volume.ts';
-import { afterMaking } from '../snapshots/after-making.ts';
+import { patiently } from '../replication/followers/patiently.ts';
 import type { SnapshotAnswers } from '../snapshots/reads/snapshot-answers.ts';
 import { findReadable, snapshotText } from '../snapshots/snapshot-rules.ts';
 import type { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
@@ -45,11 +45,9 @@ export function snapshotHandlers(
       const names = wanted.map(({ name, universe, snapshot }) => ({ name, universe, snapshot }));
       // Check the request first, so that no trigger program is started for a snapshot that is then refused. While the programs run, another
       // volume may get the name.
-      const orders = await afterMaking(
-        clock,
-        () => snapshots.isMaking(names),
-        () => snapshots.check(names, asker, request),
-      );
+      // Another snapshot of the volume, such as the moment of a replication, is waited for here, and not in the queue of changes.
+      const check = async (): Promise<ReturnType<SnapshotVerbs['check']>> => snapshots.check(names, asker, request);
+      const orders = await patiently(clock, check, ({ code }) => code === 'E_BUSY' && snapshots.isMaking(names));
       const make = () => changes.run((turn) => snapshots.snapshot(orders ?? names, asker, request, turn), what);
       const facts = { snapshots: names, by: asker.node, isScheduled: false };
       const made = orders !== null ? await triggers.around(facts, () => changes.checkWanted(), make) : await make();

@@ -52,12 +52,6 @@ export const GUARD_CHUNKS_MAX = 1 << 20;
 export const GUARDING_MAX = 3;
 /** Longest time for which a moment waits for its turn. */
 export const MOMENT_WAIT_MS = 60_000;
-/**
- * Longest time for which a command for a snapshot waits for another snapshot of the volume, and interval at which it looks. The time is shorter
- * than that of a fragmented volume, whose pieces are cloned for minutes.
- */
-export const MAKING_WAIT_MS = 30_000;
-export const MAKING_LOOK_MS = 100;
 /** Maximum number of volumes of one moment. */
 export const MOMENT_VOLUMES_MAX = 64;
 
