@@ -1,9 +1,11 @@
-// State files that are damaged, or written by a newer version: the daemon refuses to start, prints one line with file, reason and remedy,
+// State files that are cut, changed in one digit, or written by a newer version: the daemon refuses to start, prints one line with file, reason and remedy,
 // and does not change the file. Once the file is restored, everything works, and no byte that was written before is lost.
 
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
+import { sealed } from '@rsio/base/files/sealed-text';
+import { unsealed } from '@rsio/base/testing/unsealed';
 import { type DaemonProgram, daemonPaths } from '@rsio/common/config/root-paths';
 import { startClient, startServer } from '../support/hosts/configs.ts';
 import type { Host } from '../support/hosts/host.ts';
@@ -34,7 +36,9 @@ async function open(): Promise<NbdIo> {
 }
 
 const cutOff = (good: string): string => good.slice(0, good.length / 2);
-const fromNewer = (good: string): string => good.replace(/"version": ?\d+/, '"version":9');
+const fromNewer = (good: string): string => sealed(unsealed(good).replace(/"version": ?\d+/, '"version":9'));
+/** Still JSON of the right form: only the checksum says that it is damaged. */
+const flipped = (good: string): string => good.replace(/[0-9](?=[^0-9]*$)/, (digit) => String((Number(digit) + 1) % 10));
 
 /** Expects that the program refuses the damaged file in one line that ends with this text, and changes nothing. */
 async function expectRefused(program: DaemonProgram, file: string, damage: (good: string) => string, words: RegExp): Promise<void> {
@@ -75,8 +79,9 @@ it('rssrv: volume ids, holders, process records; the client waits meanwhile and 
     'rssrv',
     recordsFile,
     cutOff,
-    /^rssrv: State file FILE cannot be used: it is not JSON: detach the volumes of this server at its clients, kill all its processes, and remove the file \[E_SYSTEM\]$/,
+    /^rssrv: State file FILE cannot be used: its checksum is wrong: detach the volumes of this server at its clients, kill all its processes, and remove the file \[E_SYSTEM\]$/,
   );
+  for (const file of [volumesFile, holdersFile, recordsFile]) await expectRefused('rssrv', file, flipped, /its checksum is wrong/);
   await host.start('rssrv');
   expect((await (await open()).read(0, CONTENT.length)).equals(CONTENT)).toBe(true);
 });
@@ -87,7 +92,7 @@ it('rsiod: its identity', async () => {
     'rsiod',
     path.join(host.rsiodPaths.stateDir, 'identity.json'),
     cutOff,
-    /^rsiod: State file FILE cannot be used: it is not JSON: restore it, or move it away and detach this node's volumes at the servers \[E_SYSTEM\]$/,
+    /^rsiod: State file FILE cannot be used: its checksum is wrong: restore it, or move it away and detach this node's volumes at the servers \[E_SYSTEM\]$/,
   );
   await host.start('rsiod');
   await host.pathsUp(1);

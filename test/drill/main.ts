@@ -16,6 +16,7 @@ const FAMILIES: Readonly<Record<string, Family>> = {
     'iscsi-suite': ['libiscsi at a gate with a mirror or failing paths behind it', () => import('../figures/iscsi-suite.ts')],
     namespace: ['many servers and clients by one file', () => import('../figures/namespace-lab.ts')],
     healing: ['replicas of lost servers that are rebuilt, server after server', () => import('../figures/healing-lab.ts')],
+    flips: ['damaged files of state and of a pool, each named or without effect', () => import('../figures/flips.ts')],
     impact: ['what stops if servers are switched off, said before and compared', () => import('../figures/impact-lab.ts')],
     'data-centre': ['three servers in two namespaces and three clients', () => import('../data-centre/drill.ts')],
     'vm-boot': ['the packages under systemd in two virtual machines', () => import('../vm/boot.ts')],

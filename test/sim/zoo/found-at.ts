@@ -331,7 +331,7 @@ const DECIDERS: readonly (readonly [seed: number, mutants: readonly string[]])[]
 const RULES_APART: readonly (readonly [seed: number, mutants: readonly string[]])[] = [
   [1, ['votes-unbounded', 'open-unpromised', 'term-revoked', 'never-unheeded', 'replaced-waits', 'shared-logged']],
   [1, ['answer-forgotten', 'lists-of-client', 'lists-of-all', 'answer-number-again', 'told-to-all', 'fence-volatile']],
-  [2, ['place-keeps', 'taken-unfenced', 'key-uncleared', 'fence-impatient']],
+  [2, ['place-keeps', 'taken-unfenced', 'key-uncleared', 'fence-impatient', 'damage-obeyed']],
   [3, ['record-for-all', 'claim-takes-over', 'told-after-only']],
   [4, ['change-unwanted']],
   [5, ['header-unchecked']],

@@ -101,7 +101,7 @@ test('a full disk has its own remedy, and the old content stays', async (context
 });
 
 test.each([
-  ['', 'it is not JSON'],
+  ['', 'it is empty'],
   ['{"version":3,"content":["a"', 'it is not JSON'],
   ['["a"]', 'it has no version'],
   ['{"version":3}', 'it has no version'],

@@ -1,12 +1,13 @@
-// A small JSON state file with a version. The program reads the file once, at start. Each change replaces the file durably; only one write
+// A small JSON state file with a checksum and a version. The program reads the file once, at start. Each change replaces the file durably; only one write
 // is in progress at a time. Invariants: When the promise for a change has resolved, the change is on disk. Loaded content is on disk. A
-// file that does not have the required shape is refused and never overwritten. Content that the next start would refuse is never written.
+// file that is damaged or does not have the required shape is refused and never overwritten. Content that the next start would refuse is never written.
 
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errnoName, errnoRemedy, RsError } from '../lib/errors.ts';
 import { isRecord, misfit, type Shape } from '../lib/shape.ts';
 import { replaceFile, syncDirectory } from './durable-write.ts';
+import { readSealed, sealOf } from './sealed-text.ts';
 import { StateText } from './state-text.ts';
 
 export interface StateForm<T> {
@@ -58,12 +59,9 @@ export class StateFile<T> {
       if (errnoName(error) === 'ENOENT') return null;
       throw this.failed('read', error);
     }
-    let parsed: unknown;
-    try {
-      parsed = JSON.parse(text);
-    } catch {
-      throw this.damaged('it is not JSON');
-    }
+    const found = readSealed(text);
+    if ('damage' in found) throw this.damaged(found.damage);
+    const { value: parsed } = found;
     if (!isRecord(parsed) || !('version' in parsed) || !('content' in parsed)) throw this.damaged('it has no version');
     const { version, content } = parsed;
     const earlier = typeof version === 'number' ? this.form.earlier?.[version] : undefined;
@@ -98,8 +96,9 @@ export class StateFile<T> {
         throw new RsError('E_SYSTEM', `State file ${this.path} was not written, because ${what}: report this error`, { file: this.path });
       }
       try {
-        const version = Buffer.from(`{"version":${JSON.stringify(this.form.version)},"content":`);
-        await this.replace(this.path, Buffer.concat([version, content.bytes, Buffer.from('}\n')]));
+        const version = Buffer.from(`"version":${JSON.stringify(this.form.version)},"content":`);
+        const seal = Buffer.from(sealOf([version, content.bytes, '}']));
+        await this.replace(this.path, Buffer.concat([seal, version, content.bytes, Buffer.from('}\n')]));
       } catch (error) {
         throw this.failed('written', error);
       }

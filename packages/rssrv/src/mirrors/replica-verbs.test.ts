@@ -6,6 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { systemClock } from '@rsio/base/lib/clock';
 import { removeFolder } from '@rsio/base/testing/remove-folder';
+import { unsealed } from '@rsio/base/testing/unsealed';
 import { MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ThreadShares } from '../storage/io/thread-shares.ts';
@@ -217,7 +218,7 @@ it('a mark that cannot be read keeps the volume from being served', async () => 
   await store.place(id, MIRROR);
   await scene.pools.close();
   const file = path.join(parent, 'pools/fast/volumes', id, 'volume.json');
-  fs.writeFileSync(file, fs.readFileSync(file, 'utf8').replace(identityOf(1), 'nothing'));
+  fs.writeFileSync(file, unsealed(fs.readFileSync(file, 'utf8')).replace(identityOf(1), 'nothing'));
   const next = await open();
   expect(next.scene.served.size).toBe(0);
   expect(next.scene.pools.states[0]?.findings.join('\n')).toContain(

@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { FakeClock } from '@rsio/base/testing/fake-clock';
+import { unsealed } from '@rsio/base/testing/unsealed';
 import { describe, expect, test } from 'vitest';
 import { createRequest, PoolScene } from '../testing/pool-scene.ts';
 import { type Asker, clientAsker, LOCAL_ASKER } from './asker.ts';
@@ -47,7 +48,7 @@ describe('each verb', () => {
     expect(await written('monthly keep 12')).toEqual([1, undefined, 'monthly keep 12']);
     expect(await written('daily keep 7, hourly keep 24')).toEqual([1, 'daily keep 7, hourly keep 24', undefined]);
     expect(await written(null)).toEqual([1, undefined, undefined]);
-    const damaged = JSON.stringify({ ...JSON.parse(fs.readFileSync(file, 'utf8')), wholeSchedule: 'fortnightly keep 2' });
+    const damaged = JSON.stringify({ ...JSON.parse(unsealed(fs.readFileSync(file, 'utf8'))), wholeSchedule: 'fortnightly keep 2' });
     expect(() => parseManifest(file, damaged)).toThrow('wholeSchedule');
   });
 

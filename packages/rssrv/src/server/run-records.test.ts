@@ -11,6 +11,7 @@ import { needPrograms } from '@rsio/base/testing/needs';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { RunRecords } from './run-records.ts';
 import { removeFolder } from '@rsio/base/testing/remove-folder';
+import { unsealed } from '@rsio/base/testing/unsealed';
 
 const UNTIL = { timeout: 60_000, interval: 5 };
 let directory = '';
@@ -98,7 +99,7 @@ test('an unrelated process with the number of an old worker is not touched, nor 
   const { worker, helper } = await workerWith('exec perl -e "sleep 60"');
   const records = await started();
   await records.workerStarted(worker);
-  const text = fs.readFileSync(file(), 'utf8');
+  const text = unsealed(fs.readFileSync(file(), 'utf8'));
   fs.writeFileSync(file(), text.replace(/"startTime":"\d+"/, '"startTime":"1"'));
   await started();
   expect([startTicksOf(worker), startTicksOf(helper)]).not.toContain(undefined);

@@ -8,6 +8,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { replaceFile } from '@rsio/base/files/durable-write';
+import { readSealed, sealed } from '@rsio/base/files/sealed-text';
 import { errnoName, errnoRemedy, RsError } from '@rsio/base/lib/errors';
 import { escapeControls } from '@rsio/base/lib/printable';
 import { flag, integer, isRecord, map, misfit, object, type Of, oneOf, optional, orNull, text } from '@rsio/base/lib/shape';
@@ -132,12 +133,9 @@ export async function readIdRecords(file: string): Promise<IdRecords> {
 }
 
 function parseRecords(file: string, text: string): IdRecords {
-  let content: unknown;
-  try {
-    content = JSON.parse(text);
-  } catch (thrown) {
-    throw damaged(file, 'it is not JSON', thrown);
-  }
+  const read = readSealed(text);
+  if ('damage' in read) throw damaged(file, read.damage);
+  const { value: content } = read;
   if (typeof content !== 'object' || content === null || !('version' in content)) throw damaged(file, 'it has no version');
   const { version } = content;
   if (typeof version !== 'number' || !Number.isInteger(version) || version < 1) throw damaged(file, 'its version is not a number above 0');
@@ -173,8 +171,7 @@ function damaged(file: string, what: string, cause?: unknown): RsError {
 /** Writes volumes.json. Once the promise has resolved, the file is durable. On failure, throws E_SYSTEM, naming `file`. */
 export async function writeIdRecords(file: string, { ids, places, sizes, facts }: IdRecords): Promise<void> {
   const content = { version: FORMAT_VERSION, volumes: sorted(ids), places: sorted(places), sizes: sorted(sizes), facts: sorted(facts) };
-  const text = `${JSON.stringify(content, null, 2)}
-`;
+  const text = sealed(`${JSON.stringify(content, null, 2)}\n`);
   // Before writing the text, check that the next start will accept it.
   parseRecords(file, text);
   try {

@@ -339,9 +339,9 @@ test('volumes.json on a full disk: no id is used that could not be stored, and n
 });
 
 test.each([
-  ['nothing', '', 'it is not JSON'],
+  ['nothing', '', 'it is empty'],
   ['half of it', '{"version":1,"volu', 'it is not JSON'],
-  ['no version', '{"volumes":{}}', 'it has no version'],
+  ['no version', '{"volumes":{}}', 'it begins neither with its checksum nor with its version'],
   ['a bad id', '{"version":1,"volumes":{"oracle@0":"x"}}', 'the id of oracle@0 is not a UUID'],
   ['a name that drives a terminal', '{"version":1,"volumes":{"a\\u001b[2J@0":"x"}}', 'the id of a\\x1b[2J@0 is not a UUID'],
   ['a list', '{"version":1,"volumes":[]}', 'it has no volumes'],

@@ -41,6 +41,7 @@ import { sharedLogWorld } from './shared-log-worlds.ts';
 import { takeWorld } from './take-worlds.ts';
 import { voteWorld } from './vote-worlds.ts';
 import { digestWorld } from '../promises/digest-worlds.ts';
+import { damageWorld } from '../promises/damage-worlds.ts';
 import { fenceWorld } from '../promises/fence-worlds.ts';
 import { ANY, type WalkOptions, World } from '../../../mirrors/world.ts';
 
@@ -52,7 +53,7 @@ import { ANY, type WalkOptions, World } from '../../../mirrors/world.ts';
  * votes at such a server. `takes`: servers that take a shared pool. `keys`: servers whose shared disk has reservations.
  * `replaced`: a client that another instance replaces. `shared-logs`: a client of a shared volume. `admin`:
  * commands of clients. `lists`: announcements of changed volumes. `namespaces`: files of the namespace at three servers. `digests`: frames with flipped bits. `fences`: fenced
- * clients.
+ * clients. `damages`: damaged files of state.
  * `lost-writes`: holders and claims of a mirror, while machines crash. `copied-sources`: a piece that is copied from storage that loses
  * content. `data-processes`: the listener, with clients that have several data processes. `gates`: a gate whose process stands still at
  * times. `gate-pairs`: two gates of one volume. `records`: the gate record of a volume that changes its holder. `farms`: several servers
@@ -82,6 +83,7 @@ export type Explorer =
   | 'admin'
   | 'digests'
   | 'fences'
+  | 'damages'
   | 'lists'
   | 'namespaces'
   | 'shared-logs'
@@ -144,6 +146,7 @@ async function faultOf(explorer: Explorer, options: Partial<WalkOptions>, seed: 
     if (explorer === 'namespaces') return await namespaceWorld(seed);
     if (explorer === 'digests') return digestWorld(seed);
     if (explorer === 'fences') return await fenceWorld(seed);
+    if (explorer === 'damages') return await damageWorld(seed);
     if (explorer === 'syncs') return syncWorld(seed);
     if (explorer === 'data-processes') return await dataProcessWorld(seed);
     if (explorer === 'gates') return gateWorld(seed);

@@ -1,6 +1,8 @@
-// Mutants of promises of docs/GUARANTEES.md that rest on no rule of docs/PROTOCOL.md: flipped bits (G11) and fenced clients (G20). The zoo
-// hunts these mutants in the worlds of promises/.
+// Mutants of promises of docs/GUARANTEES.md that rest on no rule of docs/PROTOCOL.md: flipped bits (G11), fenced clients (G20) and damaged files
+// (G58). The zoo hunts these mutants in the worlds of promises/.
 
+import { readFile } from 'node:fs/promises';
+import { StateFile } from '@rsio/base/files/state-file';
 import { Decoder } from '@rsio/protocol/wire/decoder';
 import { DIGEST_BYTES } from '@rsio/protocol/wire/limits';
 import { Fences } from '@rsio/rssrv/volumes/fences';
@@ -15,6 +17,12 @@ interface DecoderInner {
 
 interface FencesInner {
   readonly clients: PrivateAs<Fences['clients'], Map<string, { readonly sinceMs: number; readonly by: string | null }>>;
+}
+
+interface StateFileInner {
+  readonly path: PrivateAs<StateFile<unknown>['path'], string>;
+  checked(content: unknown): unknown;
+  damaged(why: string): Error;
 }
 
 export const PROMISE_MUTANTS: readonly Mutant[] = [
@@ -50,5 +58,19 @@ export const PROMISE_MUTANTS: readonly Mutant[] = [
     breaks: 'A fence does not wait for the orders of the client that are in execution',
     explorer: 'fences',
     apply: () => override(Fences, 'idle', () => () => Promise.resolve()),
+  },
+  {
+    name: 'damage-obeyed',
+    rule: 'G58',
+    breaks: 'The checksum of a state file is not compared',
+    explorer: 'damages',
+    apply: () =>
+      override<StateFileInner, [], Promise<unknown>>(StateFile, 'load', () => async (self) => {
+        try {
+          return self.checked((JSON.parse(await readFile(self.path, 'utf8')) as { readonly content: unknown }).content);
+        } catch {
+          throw self.damaged('it cannot be used');
+        }
+      }),
   },
 ];

@@ -3,6 +3,7 @@
 // same values.
 
 import { CLIENTS_MAX, STORAGE_STAMP_MAX_CHARS } from '@rsio/common/config/schema/limits';
+import { readSealed, sealed } from '@rsio/base/files/sealed-text';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
 import { UNIVERSE_MAX, VOLUME_MAX_BYTES } from '@rsio/base/lib/limits';
 import {
@@ -95,7 +96,7 @@ export const LAYOUT = checked(
 );
 
 export function printContent(content: object, version = 1): string {
-  return `${JSON.stringify({ version, ...content }, null, 2)}\n`;
+  return sealed(`${JSON.stringify({ version, ...content }, null, 2)}\n`);
 }
 
 /** Returns the text unchanged. Throws E_USAGE if `parse` refuses the text, or if the text is too long. The error names the field. */
@@ -119,12 +120,9 @@ export function parseContent<F extends Fields>(
   shape: ObjectShape<F>,
   newest = 1,
 ): { readonly version: number; readonly fields: ValuesOf<F> } {
-  let content: unknown;
-  try {
-    content = JSON.parse(text);
-  } catch (thrown) {
-    throw damagedFile(file, 'it is not JSON', thrown);
-  }
+  const read = readSealed(text);
+  if ('damage' in read) throw damagedFile(file, read.damage);
+  const { value: content } = read;
   if (!isRecord(content)) throw damagedFile(file, 'it is not a JSON object');
   const { version } = content;
   if (typeof version !== 'number' || !Number.isSafeInteger(version) || version < 1)

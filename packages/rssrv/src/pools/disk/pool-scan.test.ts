@@ -13,6 +13,7 @@ import { LOCAL_ASKER } from '../asker.ts';
 import { MANIFEST_MAX_BYTES } from '../limits.ts';
 import { scanPool } from './pool-scan.ts';
 import { removeFolder } from '@rsio/base/testing/remove-folder';
+import { unsealed } from '@rsio/base/testing/unsealed';
 
 const synced = vi.hoisted((): string[] => []);
 
@@ -87,7 +88,7 @@ async function scanFaults(name: string, plain: number): Promise<object> {
   await scene.pools.close();
   const pool = path.join(directory, name, 'fast');
   const model = path.join(pool, 'volumes', manifest.id);
-  const json = fs.readFileSync(path.join(model, 'volume.json'), 'utf8');
+  const json = unsealed(fs.readFileSync(path.join(model, 'volume.json'), 'utf8'));
   fs.rmSync(model, { recursive: true });
   const folderOf = (number: number): string => path.join(pool, 'volumes', idOf(number));
   const make = (number: number): [string, string] => {

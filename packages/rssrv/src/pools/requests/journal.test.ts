@@ -79,7 +79,8 @@ test('the last requests are kept, and the file is bounded', async () => {
 });
 
 test.each([
-  ['damaged in the middle', (text: string) => text.replace(/\{"stamp[^\n]*/, '{"stamp":1}')],
+  ['damaged in the middle', (text: string) => text.replace(/\{"crc32[^\n]*/, '{"stamp":1}')],
+  ['changed in the middle', (text: string) => text.replace('"stamp"', '"stomp"')],
   ['another file', () => 'hello\n'],
   ['a later version', (text: string) => text.replace('"version":1', '"version":2')],
 ])('a file that is %s is set aside with a warning', async (_what, change) => {

@@ -7,6 +7,7 @@ import { mkdir, open, readFile, rename, stat, type FileHandle } from 'node:fs/pr
 import path from 'node:path';
 import { assert } from '@rsio/base/lib/assert';
 import { replaceFile } from '@rsio/base/files/durable-write';
+import { readSealed, sealed } from '@rsio/base/files/sealed-text';
 import { errnoName, errnoRemedy, RsError } from '@rsio/base/lib/errors';
 import { isRecord } from '@rsio/base/lib/shape';
 import type { Log } from '@rsio/base/log/log';
@@ -159,14 +160,14 @@ export class Journal {
 }
 
 function lineOf({ stamp, answer }: JournalEntry): string {
-  return `${JSON.stringify({ stamp, answer })}\n`;
+  return sealed(`${JSON.stringify({ stamp, answer })}\n`);
 }
 
 function entryOf(line: string): JournalEntry | null {
+  const read = readSealed(line);
+  if (!('value' in read) || !isRecord(read.value)) return null;
   try {
-    const entry: unknown = JSON.parse(line);
-    if (!isRecord(entry)) return null;
-    const { stamp, answer } = entry;
+    const { stamp, answer } = read.value;
     return typeof stamp === 'string' && typeof answer === 'string' && isRecord(JSON.parse(answer)) ? { stamp, answer } : null;
   } catch {
     return null;

@@ -8,6 +8,7 @@ import path from 'node:path';
 import { systemClock } from '@rsio/base/lib/clock';
 import { FakeClock } from '@rsio/base/testing/fake-clock';
 import { needPrograms } from '@rsio/base/testing/needs';
+import { unsealed } from '@rsio/base/testing/unsealed';
 import { TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { beforeEach, expect, test, vi } from 'vitest';
@@ -119,7 +120,7 @@ const poolFile = (): string => path.join(directory, 'fast/pool.json');
 /** Turns the pool into one that only an earlier release has used. */
 function withoutLedger(): void {
   fs.rmSync(ledgerFile());
-  fs.writeFileSync(poolFile(), fs.readFileSync(poolFile(), 'utf8').replace('"version": 2', '"version": 1'));
+  fs.writeFileSync(poolFile(), unsealed(fs.readFileSync(poolFile(), 'utf8')).replace('"version": 2', '"version": 1'));
 }
 
 beforeEach((context) => needPrograms(context, 'flock'));
@@ -228,7 +229,7 @@ test.each([
   ['damaged', () => fs.writeFileSync(ledgerFile(), '{'), /ledger\.json cannot be used: it is not JSON: restore it/],
   [
     'that of another pool',
-    () => fs.writeFileSync(ledgerFile(), fs.readFileSync(ledgerFile(), 'utf8').replace(poolId, poolId.replace(/^0/, '1'))),
+    () => fs.writeFileSync(ledgerFile(), unsealed(fs.readFileSync(ledgerFile(), 'utf8')).replace(poolId, poolId.replace(/^0/, '1'))),
     /its ledger\.json is that of pool id 1/,
   ],
 ])('a pool whose ledger is %s is not served, and its ledger stays as it is', async (_, damage, trouble) => {
