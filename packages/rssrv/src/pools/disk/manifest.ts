@@ -316,6 +316,19 @@ export function parseIdentity(file: string, text: string): ReadIdentity {
   return { ...fields, hasLedger: version === LEDGER_VERSION };
 }
 
+/**
+ * Returns the text of a pool's identity, changed in one byte so that the pool has a ledger; null if the text is no identity. A pool of an
+ * earlier release has no checksum, and gets none: with other bytes or another length, a power cut could leave neither the old nor the new
+ * text.
+ */
+export function identityWithLedger(text: string): string | null {
+  try {
+    return parseIdentity('', text).hasLedger ? text : text.replace(/("version":\s*)1\b/, `$1${LEDGER_VERSION}`);
+  } catch {
+    return null;
+  }
+}
+
 /** Throws E_USAGE, naming the field, if `parseManifest` would refuse the file, so that no request can make a volume unreadable. */
 export function printManifest(manifest: Manifest): string {
   const { schedule } = manifest;

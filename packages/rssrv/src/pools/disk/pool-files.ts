@@ -39,7 +39,16 @@ import { GATE_RECORD_MAX_BYTES } from '@rsio/protocol/wire/limits';
 import { createData, extendData, type PoolFilesPorts, writeNew } from './data-file.ts';
 import { GATE_RECORD_HEAD_BYTES } from '../limits.ts';
 import { parseRecord, printRecord } from './gate-record.ts';
-import { type Manifest, partSizes, type PoolIdentity, printIdentity, printManifest, printRemoval, type Removal } from './manifest.ts';
+import {
+  identityWithLedger,
+  type Manifest,
+  partSizes,
+  type PoolIdentity,
+  printIdentity,
+  printManifest,
+  printRemoval,
+  type Removal,
+} from './manifest.ts';
 import { printEmptyLedger } from './empty-ledger.ts';
 import { replaceLedger } from './ledger-space.ts';
 import { PartFiles } from './part-files.ts';
@@ -182,13 +191,17 @@ export class PoolFiles {
 
   /**
    * Marks a pool of an earlier release as a pool with a ledger, which must already be durable. Overwrites one byte of pool.json in place,
-   * because the lock of the pool is on this file.
+   * because the lock of the pool is on this file. Writes the whole text only if the file has no content.
    */
   async markLedger(identity: PoolIdentity): Promise<void> {
     const handle = await open(poolPaths.identity(this.directory), 'r+');
     try {
-      const { bytesWritten } = await handle.write(printIdentity(identity), 0);
-      await handle.truncate(bytesWritten);
+      const old = await handle.readFile('utf8');
+      const text = identityWithLedger(old) ?? printIdentity(identity);
+      if (text !== old) {
+        const { bytesWritten } = await handle.write(text, 0);
+        await handle.truncate(bytesWritten);
+      }
       await handle.sync();
     } finally {
       await handle.close();

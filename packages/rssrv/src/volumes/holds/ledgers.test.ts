@@ -323,6 +323,7 @@ test.each(['', 'ledger: replaced', 'ledger: marked'])(
   async (stopAt) => {
     await earlierRelease();
     const inode = fs.statSync(poolFile()).ino;
+    const old = fs.readFileSync(poolFile(), 'utf8');
     if (stopAt !== '') {
       const stopped = await new Server('one', { stopAt }).start();
       expect(stopped.trouble).toMatch(/stopped/);
@@ -332,7 +333,8 @@ test.each(['', 'ledger: replaced', 'ledger: marked'])(
     const one = await new Server('one', { run: 'second try' }).start();
     expect([one.trouble, one.holds.holdersOf(volumeId).map(({ node }) => node)]).toEqual([null, ['big-2']]);
     expect(fs.statSync(poolFile()).ino).toBe(inode);
-    expect(fs.readFileSync(poolFile(), 'utf8')).toContain('"version": 2');
+    // One byte differs, so that a power cut leaves either text.
+    expect(fs.readFileSync(poolFile(), 'utf8')).toBe(old.replace('"version": 1', '"version": 2'));
     await one.holds.release(volumeId, BIG2, 9);
     await one.pools.close();
     // The holder in the state directory, if it is still there, no longer counts.
