@@ -21,7 +21,7 @@ function filesBelow(folder) {
 
 const files = FOLDERS.flatMap(filesBelow);
 const atTop = readdirSync(ROOT).filter((file) => file.endsWith('.md'));
-const pages = [...atTop, ...files.filter((file) => /^(docs\/(adr\/)?|packaging\/)[^/]+\.md$/.test(file))];
+const pages = [...atTop, ...files.filter((file) => /^(docs\/(adr\/|internals\/)?|packaging\/)[^/]+\.md$/.test(file))];
 
 /** Files that a page names: `requests/slots.ts`, docs/STYLE.md. */
 function namedIn(text) {
@@ -91,6 +91,19 @@ test('the tables of CONTRIBUTING.md name only files and folders that exist, in p
   const named = rows.flatMap((row) => [...row.matchAll(/`(\w+\/[\w./-]+)`/g)].map(([, path]) => path));
   expect(named.length).toBeGreaterThan(40);
   expect(named.filter((path) => !existsSync(join(ROOT, 'packages', path)) && !existsSync(join(ROOT, path)))).toEqual([]);
+});
+
+test('docs/internals/state.md has each file of state', () => {
+  const text = readFileSync(join(ROOT, 'docs/internals/state.md'), 'utf8');
+  const sources = files.filter((file) => /^packages\/[\w-]+\/src\/.*\.ts$/.test(file) && !/\.test\.ts$|\/testing\//.test(file));
+  const named = sources.flatMap((file) => {
+    const source = readFileSync(join(ROOT, file), 'utf8');
+    const inState = [...source.matchAll(/(?:stateDir|runDir|folder)\}\/([\w-]+\.(?:json|journal))`/g)];
+    const joined = [...source.matchAll(/join\((?:\w+\.)?(?:stateDir|folder|pool), '([\w-]+\.(?:json|map|record))'\)/g)];
+    return [...inState, ...joined].map(([, name]) => name);
+  });
+  expect(new Set(named).size).toBeGreaterThan(20);
+  expect([...new Set(named)].filter((name) => !text.includes(`/${name}`))).toEqual([]);
 });
 
 test('a control socket is named for the daemons that have one', () => {
