@@ -15,7 +15,7 @@ export interface NewPool {
   readonly reserve: string | null;
   /** The shared disk; null for a pool on a disk of the server. */
   readonly shared?: SharedDiskTexts | null;
-  /** For a pool whose ledger is gone, cut, or was never made: true if the administrator confirms that no client holds a volume of it. */
+  /** For a pool whose ledger is gone, damaged, or was never made: true if the administrator confirms that no client holds a volume of it. */
   readonly noHolders?: boolean;
 }
 

@@ -10,10 +10,9 @@ import { isRecord } from '../lib/shape.ts';
 export type ReadText = { readonly value: unknown } | { readonly damage: string };
 
 const DIGITS = 8;
-const HEAD = /^\{"crc32":"([0-9a-f]{8})",/;
-const HEAD_CHARS = `{"crc32":"${'0'.repeat(DIGITS)}",`.length;
+const HEAD = /^\s*\{\s*"crc32"\s*:\s*"([0-9a-f]{8})",/;
 /** What the texts of programs that know no checksum begin with. */
-const UNSEALED = /^\{\s*"(?:version|stamp)"\s*:/;
+const UNSEALED = /^\s*\{\s*"(?:version|stamp)"\s*:/;
 
 /** Returns the beginning of a sealed text. `pieces`: its other bytes, which are the fields of the object and its last brace. */
 export function sealOf(pieces: readonly (Uint8Array | string)[]): string {
@@ -31,8 +30,9 @@ export function readSealed(text: string): ReadText {
   if (text.trim() === '') return { damage: 'it is empty' };
   // A crash of the machine can leave a file with its size, but without its content.
   if (/^\0+$/.test(text)) return { damage: 'it has only zeros' };
-  const sum = HEAD.exec(text)?.[1];
-  if (sum !== undefined && crc32(text.slice(HEAD_CHARS).trimEnd()) !== Number.parseInt(sum, 16)) return { damage: 'its checksum is wrong' };
+  const [head = '', sum] = HEAD.exec(text) ?? [];
+  if (sum !== undefined && crc32(text.slice(head.length).trimEnd()) !== Number.parseInt(sum, 16))
+    return { damage: 'its checksum is wrong' };
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -2,7 +2,7 @@
 // is in progress at a time. Invariants: When the promise for a change has resolved, the change is on disk. Loaded content is on disk. A
 // file that is damaged or does not have the required shape is refused and never overwritten. Content that the next start would refuse is never written.
 
-import { readFile } from 'node:fs/promises';
+import { readFile, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errnoName, errnoRemedy, RsError } from '../lib/errors.ts';
 import { isRecord, misfit, type Shape } from '../lib/shape.ts';
@@ -75,6 +75,15 @@ export class StateFile<T> {
       throw this.damaged(`its version is ${shown}, this program knows ${this.form.version}`);
     }
     return this.checked(content);
+  }
+
+  /** Renames a file that cannot be used, so that no save replaces it. Returns where it is, as the end of a sentence. */
+  setAside(): Promise<string> {
+    const aside = `${this.path}.damaged`;
+    return rename(this.path, aside).then(
+      () => `it is now ${aside}`,
+      () => 'it stays where it is',
+    );
   }
 
   private checked(content: unknown): T {

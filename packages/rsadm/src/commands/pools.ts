@@ -26,9 +26,9 @@ export const POOL_ADD = defineCommand({
   details: `PATH is an existing, empty directory, preferably on a separate file system (XFS
 with reflink). If PATH already is a pool, for example one that another server
 used, the pool is added with all its volumes, and their holders keep them. The
-command also mends a pool of this server whose pool.json is empty.
+command also mends a pool of this server whose pool.json is empty or damaged.
 
-If the ledger of a pool is gone or cut, or if only earlier releases on another
+If the ledger of a pool is gone or damaged, or if only earlier releases on another
 server have used it, the pool does not name the holders of its volumes. Then
 --no-holders is needed. Give it only if all clients that held a volume of the
 pool have ended: a client that still has unwritten data would lose it. Clients

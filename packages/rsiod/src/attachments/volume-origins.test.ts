@@ -185,6 +185,7 @@ describe('what is remembered', () => {
     writeFileSync(join(folder, 'origins.json'), '{');
     const origins = await started();
     expect([warned.length, check(origins, offer(COPY))]).toEqual([1, null]);
+    expect(readFileSync(join(folder, 'origins.json.damaged'), 'utf8')).toBe('{');
     const many = Object.fromEntries(Array.from({ length: ORIGINS_KEPT_MAX }, (_, index) => [`n v${index}`, origin(OSLO)]));
     writeFileSync(join(folder, 'origins.json'), JSON.stringify({ version: 1, content: many }));
     const full = await started();

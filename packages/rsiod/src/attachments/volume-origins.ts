@@ -18,7 +18,7 @@ export type Origin = Of<typeof ORIGIN>;
 
 /** Maps a namespace and the id of a volume to its origin, the latest last. */
 const CONTENT = map(ORIGIN);
-const REMEDY = 'remove it; copies of servers are then noticed only while both servers are there';
+const REMEDY = 'until volumes are attached again, copies of servers are noticed only while both servers are there';
 
 /** Attaches volumes in other processes. */
 export type AttachLabels = (labels: readonly string[]) => Promise<AttachOutcome[]>;
@@ -104,7 +104,7 @@ export class VolumeOrigins {
     try {
       this.known = new Map(Object.entries((await this.file.load()) ?? {}));
     } catch (thrown) {
-      this.log.warn(toRsError(thrown).message);
+      this.log.warn(`${toRsError(thrown).message}; ${await this.file.setAside()}`);
     }
   }
 

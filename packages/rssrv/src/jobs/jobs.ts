@@ -4,7 +4,6 @@
 // most JOBS_RUNNING_MAX jobs run.
 
 import { sleep, within } from '@rsio/base/lib/waiting';
-import { rename } from 'node:fs/promises';
 import { StateFile } from '@rsio/base/files/state-file';
 import type { Clock, Timer } from '@rsio/base/lib/clock';
 import { RsError, toRsError } from '@rsio/base/lib/errors';
@@ -143,9 +142,7 @@ export class Jobs {
     try {
       content = await this.file.load();
     } catch (thrown) {
-      const kept = `${this.ports.file}.damaged`;
-      await rename(this.ports.file, kept).catch(() => undefined);
-      this.ports.log.error(`${toRsError(thrown).message}; it is now ${kept}, and its jobs are not continued`);
+      this.ports.log.error(`${toRsError(thrown).message}; ${await this.file.setAside()}, and its jobs are not continued`);
     }
     if (content === null) return;
     this.lastId = content.lastId;

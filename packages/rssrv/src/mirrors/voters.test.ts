@@ -5,7 +5,9 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { sealed } from '@rsio/base/files/sealed-text';
 import { removeFolder } from '@rsio/base/testing/remove-folder';
+import { unsealed } from '@rsio/base/testing/unsealed';
 import { type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -288,6 +290,7 @@ test.each([
   ['the record of another mirror', (text: string) => text.replaceAll(MIRROR, 'f'.repeat(32))],
   ['a configuration above the promise', (text: string) => text.replace('"promise":{"number":5', '"promise":{"number":4')],
   ['an unknown field', (text: string) => text.replace('"founder"', '"more":1,"founder"')],
+  ['a wrong checksum', (text: string) => sealed(text).replace('"number":5', '"number":6')],
   ['no promise', (text: string) => text.replace(/"promise":\{[^}]*\}/, '"promise":null')],
 ])('a file with %s makes the voter unknown until an administrator removes it', async (_, damage) => {
   let voters = await started();
@@ -295,7 +298,7 @@ test.each([
   await voted(voters, claims(5));
   await voted(voters, stores(5, 1));
   const file = path.join(folder, `${MIRROR}.json`);
-  fs.writeFileSync(file, damage(fs.readFileSync(file, 'utf8')));
+  fs.writeFileSync(file, damage(unsealed(fs.readFileSync(file, 'utf8'))));
   voters = await started();
   expect(logged.at(-1)).toContain(`does not vote for mirror ${MIRROR}`);
   for (const request of [asks, found(), claims(9, true), stores(5, 2), confirms(5), dismisses(5)])

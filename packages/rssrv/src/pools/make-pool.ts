@@ -29,7 +29,7 @@ const LEFT_FILES: readonly string[] = ['ledger.json', 'ledger.spare', 'ledger.ol
 /**
  * Makes an existing directory a pool. `pools`: the pools that the server has; the directory of one of them never becomes a new pool.
  * `noHolders`: true if the administrator has confirmed that no client holds a volume of the pool. This matters only for a pool of an earlier
- * release, which has no ledger, and for a pool whose ledger is gone, cut, or that of another pool. Throws E_POOL or E_EXISTS, naming the path
+ * release, which has no ledger, and for a pool whose ledger is gone, damaged, or that of another pool. Throws E_POOL or E_EXISTS, naming the path
  * and the remedy.
  */
 export async function makePool(
@@ -72,7 +72,7 @@ export async function makePool(
 }
 
 /**
- * Returns the identity of the pool; null if the directory is not a pool. If pool.json is empty (`isLost`), its ledger has the id; the ledger
+ * Returns the identity of the pool; null if the directory is not a pool. If pool.json is empty or damaged (`isLost`), its ledger has the id; the ledger
  * before that one counts only if the holders do not matter. Throws E_POOL.
  */
 async function identityOf(path: string, nowMs: number, noHolders: boolean): Promise<(ReadIdentity & { readonly isLost: boolean }) | null> {
@@ -80,7 +80,7 @@ async function identityOf(path: string, nowMs: number, noHolders: boolean): Prom
     const read = await readIdentity(path);
     return read === null ? null : { ...read, isLost: false };
   } catch (thrown) {
-    if (toRsError(thrown).context['isEmpty'] !== true) throw thrown;
+    if (toRsError(thrown).context['isLost'] !== true) throw thrown;
     const id = await idInLedger(poolPaths.ledger(path));
     const earlier = async (): Promise<PoolIdentity['id'] | null> =>
       (await idInLedger(poolPaths.ledgerOld(path))) ?? (await idInLedger(poolPaths.ledgerSpare(path)));
@@ -89,7 +89,7 @@ async function identityOf(path: string, nowMs: number, noHolders: boolean): Prom
     const way = noHolders ? '' : '; if every client that held a volume of the pool has ended, add --no-holders';
     throw new RsError(
       'E_POOL',
-      `${poolPaths.identity(path)} is empty, and no ledger has the id of the pool: restore both from a backup of the pool${way}`,
+      `${poolPaths.identity(path)} is empty or damaged, and no ledger has the id of the pool: restore both from a backup of the pool${way}`,
       { path },
       thrown,
     );

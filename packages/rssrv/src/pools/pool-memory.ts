@@ -24,7 +24,7 @@ type Remembered = readonly RememberedVolume[] | ReadonlyMap<string, RememberedVo
 const CONTENT = map(atMost(POOL_VOLUMES_MAX, list(VOLUME)));
 type Content = Of<typeof CONTENT>;
 
-const REMEDY = 'remove it; rssrv writes it again when its pools are open';
+const REMEDY = 'rssrv writes it again when its pools are open';
 
 export class PoolMemory {
   private readonly clock: Clock;
@@ -47,7 +47,7 @@ export class PoolMemory {
     try {
       this.pools = new Map(Object.entries((await this.file.load()) ?? {}));
     } catch (thrown) {
-      this.log.warn(toRsError(thrown).message);
+      this.log.warn(`${toRsError(thrown).message}; ${await this.file.setAside()}`);
     }
   }
 

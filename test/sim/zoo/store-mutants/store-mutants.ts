@@ -3,6 +3,7 @@
 
 import { link, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { replaceFile } from '@rsio/base/files/durable-write';
+import { unsealed } from '@rsio/base/testing/unsealed';
 import { SECTOR_BYTES } from '@rsio/base/lib/limits';
 import { LastStep } from '@rsio/rssrv/jobs/moves/last-step';
 import { MoveRounds } from '@rsio/rssrv/jobs/moves/move-rounds';
@@ -240,7 +241,7 @@ const MOVES: readonly Mutant[] = [
     apply: () =>
       override<MovesInner, [string], Promise<void>>(MoveFiles, 'forget', () => async (self, id) => {
         const file = poolPaths.manifest(poolPaths.volume(self.directory, id));
-        const { movedTo: _to, ...manifest } = JSON.parse(await readFile(file, 'utf8'));
+        const { movedTo: _to, ...manifest } = JSON.parse(unsealed(await readFile(file, 'utf8')));
         await replaceFile(file, JSON.stringify(manifest));
       }),
   },

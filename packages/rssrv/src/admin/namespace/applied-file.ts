@@ -23,7 +23,11 @@ export type StoredFile = Of<typeof STORED>;
 type Keys = ReadonlyMap<string, readonly string[]>;
 
 /** The form of the file on disk. */
-export const STORED_FORM = { version: 1, shape: STORED, remedy: 'apply the file of the namespace again (rsadm apply FILE)' } as const;
+export const STORED_FORM = {
+  version: 1,
+  shape: STORED,
+  remedy: 'restore it, or remove it and restart rssrv: older files, and keys that have ended, are then not noticed',
+} as const;
 
 export interface MemoryPorts {
   readonly clock: Pick<Clock, 'wallMs'>;
@@ -42,21 +46,28 @@ export class FileMemory {
   private salt = randomBytes(16).toString('hex');
   private ended: StoredFile['ended'] = [];
   private renames: NonNullable<StoredFile['renamed']> = [];
+  /** Why the stored file cannot be used; null: it can. Until it is restored or removed, each order that needs or changes it is refused. */
+  private trouble: RsError | null = null;
 
   constructor(ports: MemoryPorts) {
     this.ports = ports;
     this.store = ports.store(() => ({ file: this.last, salt: this.salt, ended: this.ended, renamed: this.renames }));
   }
 
-  /** A file that cannot be read is logged: the server needs it for nothing else, and the next order writes it anew. Never rejects. */
+  /** A file that cannot be used is logged, because the server needs it for nothing else than these orders. Never rejects. */
   async load(): Promise<void> {
     try {
       const stored = await this.store.load();
       if (stored === null) return;
       [this.last, this.salt, this.ended, this.renames] = [stored.file, stored.salt, stored.ended, stored.renamed ?? []];
     } catch (thrown) {
-      this.ports.log.error(toRsError(thrown).message);
+      this.trouble = toRsError(thrown);
+      this.ports.log.error(this.trouble.message);
     }
+  }
+
+  private checkUsable(): void {
+    if (this.trouble !== null) throw this.trouble;
   }
 
   /** Text of the file; null: none was applied. */
@@ -72,6 +83,7 @@ export class FileMemory {
 
   /** Throws E_CHANGED if the server has a newer file, or another one of the same generation. */
   checkNewer(hash: string, generation: number | null, server: string): void {
+    this.checkUsable();
     const { last } = this;
     if (generation !== null && generation > (last?.generation ?? 0) + GENERATIONS_AHEAD_MAX)
       throw new RsError(
@@ -87,6 +99,7 @@ export class FileMemory {
 
   /** Throws E_CHANGED if a client would get a key again that has ended. `had`: the keys before. */
   checkNotEnded(had: Keys, wanted: readonly { readonly name: string; readonly key: string | null }[], server: string): void {
+    this.checkUsable();
     for (const { name, key } of wanted) {
       if (key === null || had.get(name)?.includes(key) === true) continue;
       const names = this.namesOf(name);
@@ -106,6 +119,7 @@ export class FileMemory {
     generation: number | null,
     by: string,
   ): Promise<boolean> {
+    this.checkUsable();
     const before = { last: this.last, ended: this.ended };
     const gone = [...had].flatMap(([client, keys]) =>
       keys.filter((key) => has.get(client)?.includes(key) === false).map((key) => ({ client, digest: this.digestOf(client, key) })),
@@ -130,6 +144,7 @@ export class FileMemory {
 
   /** Remembers that a client gets another name. Its old name does not come back with one of its keys, and no key that ended under it. */
   async rename(name: string, to: string, keys: readonly string[]): Promise<void> {
+    this.checkUsable();
     const before = { ended: this.ended, renames: this.renames };
     const [old, now] = [name, to].map((client) => keys.map((key) => ({ client, digest: this.digestOf(client, key) })));
     const isOf = (one: StoredFile['ended'][number]) => now!.some(({ client, digest }) => client === one.client && digest === one.digest);

@@ -162,11 +162,21 @@ test('two orders at once are made one after the other, and both are in the file'
   for (const name of ['a', 'b', 'c']) expect(text()).toContain(`${name} the-key-of-${name}-123\n`);
 });
 
-test('a copy that cannot be read is logged, stops nothing, and is written anew', async () => {
-  writeFileSync(path.join(folder, 'namespace.json'), '{');
+test('a damaged copy is logged and kept, and nothing is applied until it is restored or removed', async () => {
+  const copy = path.join(folder, 'namespace.json');
+  await apply(ADMIN + NEW);
+  const good = readFileSync(copy, 'utf8');
+  const damaged = good.replace(/"atMs":\d/, '"atMs":2');
+  expect(damaged).not.toBe(good);
+  writeFileSync(copy, damaged);
   const made = await files();
-  expect(errors).toEqual([expect.stringMatching(/not JSON.*rsadm apply FILE/)]);
-  expect((await apply(ADMIN + NEW, {}, LOCAL_ASKER, made)).applied).toMatchObject({ generation: 1 });
+  expect(errors).toEqual([expect.stringMatching(/checksum is wrong: restore it, or remove it and restart rssrv/)]);
+  const before = text();
+  await expect(apply(ADMIN, { prune: true }, LOCAL_ASKER, made)).rejects.toThrow(/checksum is wrong/);
+  await expect(apply(REKEYED, { part: true }, LOCAL_ASKER, made)).rejects.toThrow(/checksum is wrong/);
+  await expect(made.renamed('new', 'newer')).rejects.toThrow(/checksum is wrong/);
+  expect([text(), readFileSync(copy, 'utf8')]).toEqual([before, damaged]);
+  writeFileSync(copy, good);
   expect(await (await files()).handlers(LOCAL_ASKER)['namespace-show']({})).toMatchObject({ applied: { generation: 1 } });
 });
 

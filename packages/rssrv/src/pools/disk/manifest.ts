@@ -323,7 +323,7 @@ export function parseIdentity(file: string, text: string): ReadIdentity {
  */
 export function identityWithLedger(text: string): string | null {
   try {
-    return parseIdentity('', text).hasLedger ? text : text.replace(/("version":\s*)1\b/, `$1${LEDGER_VERSION}`);
+    return parseIdentity('', text).hasLedger ? text : text.replace(/("version"\s*:\s*)1\b/, `$1${LEDGER_VERSION}`);
   } catch {
     return null;
   }

@@ -191,7 +191,7 @@ export class PoolFiles {
 
   /**
    * Marks a pool of an earlier release as a pool with a ledger, which must already be durable. Overwrites one byte of pool.json in place,
-   * because the lock of the pool is on this file. Writes the whole text only if the file has no content.
+   * because the lock of the pool is on this file. Writes the whole text only if the file cannot be used.
    */
   async markLedger(identity: PoolIdentity): Promise<void> {
     const handle = await open(poolPaths.identity(this.directory), 'r+');

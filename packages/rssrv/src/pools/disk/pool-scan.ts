@@ -70,25 +70,33 @@ export interface PoolScan {
 
 /**
  * Returns the identity of the pool in `directory`. Returns null if `directory` has no pool.json, because the file system of the pool
- * is then probably not mounted. Throws E_VOLUME if pool.json cannot be used; with `isEmpty` in its context, the file has no content.
+ * is then probably not mounted. Throws E_VOLUME if pool.json cannot be used; with `isLost` in its context, the file is empty or damaged.
  */
 export async function readIdentity(directory: string): Promise<ReadIdentity | null> {
   const file = poolPaths.identity(directory);
   try {
     const text = await readBounded(file);
     // A power cut can leave a file of zeros or without content, if the disk has lost what it had confirmed.
-    if (text.replaceAll('\0', '').trim() === '')
-      throw new RsError(
-        'E_VOLUME',
-        `${file} is empty: rsadm pool add NAME ${directory} writes it again, with the id in the ledger of the pool`,
-        { file, isEmpty: true },
-      );
+    if (text.replaceAll('\0', '').trim() === '') throw lostIdentity(directory, 'is empty');
     return parseIdentity(file, text);
   } catch (thrown) {
     const errno = errnoName(thrown);
     if (errno === 'ENOENT' || errno === 'ENOTDIR') return null;
-    throw readError(file, thrown);
+    const damage = thrown instanceof RsError && thrown.context['isLost'] !== true ? thrown.context['what'] : undefined;
+    throw damage === undefined ? readError(file, thrown) : lostIdentity(directory, `is damaged (${String(damage)})`);
   }
+}
+
+function lostIdentity(directory: string, what: string): RsError {
+  const file = poolPaths.identity(directory);
+  return new RsError(
+    'E_VOLUME',
+    `${file} ${what}: rsadm pool add NAME ${directory} writes it again, with the id in the ledger of the pool`,
+    {
+      file,
+      isLost: true,
+    },
+  );
 }
 
 /**

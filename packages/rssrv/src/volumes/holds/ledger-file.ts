@@ -34,7 +34,7 @@ export const LEDGER_FILE: StateForm<LedgerContent> = {
   shape: CONTENT,
   areEntriesFixed: true,
   remedy:
-    'restore it together with the pool, because it says who holds the volumes of the pool. If it is gone, empty or cut, and every client ' +
+    'restore it together with the pool, because it says who holds the volumes of the pool. If it is gone or damaged, and every client ' +
     'that held one has ended: rsadm pool add NAME PATH --no-holders (not for a shared disk)',
 };
 

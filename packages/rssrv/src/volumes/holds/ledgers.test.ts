@@ -269,16 +269,18 @@ test.each([
 });
 
 test.each([
-  ['empty', 0],
-  ['zeros', 200],
-])('an empty pool.json (%s) is written again with the id in the ledger, whose holders stay', async (_, length) => {
+  ['is empty', () => ''],
+  ['is empty', () => Buffer.alloc(200)],
+  ['is damaged \\(its checksum is wrong\\)', (text: string) => text.replace('"createdMs": ', '"createdMs": 1')],
+  ['is damaged \\(its checksum is wrong\\)', (text: string) => text.slice(0, 60)],
+])('a pool.json that %s is written again with the id in the ledger, whose holders stay', async (what, damage) => {
   const one = await new Server('one').start();
   await one.grant(BIG2);
   await one.pools.close();
   const { ino } = fs.statSync(poolFile());
-  fs.writeFileSync(poolFile(), Buffer.alloc(length));
+  fs.writeFileSync(poolFile(), damage(fs.readFileSync(poolFile(), 'utf8')));
   const two = await new Server('two').start();
-  expect(two.trouble).toMatch(/pool\.json is empty: rsadm pool add NAME .*fast writes it again/);
+  expect(two.trouble).toMatch(new RegExp(`pool\\.json ${what}: rsadm pool add NAME .*fast writes it again`));
   await two.pools.close();
   expect(await makePool(path.join(directory, 'fast'), 0, [], false)).toEqual({ isNew: false, volumes: 1 });
   const then = await new Server('two').start();
