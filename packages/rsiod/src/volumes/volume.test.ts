@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import { SEGMENT_BYTES } from '@rsio/protocol/link/limits';
 import { SingleTarget } from '@rsio/protocol/client/single-target';
 import { OPEN_ANSWER, TrunkScene } from '@rsio/protocol/testing/trunk-scene';
+import { IDEAL_LINK } from '@rsio/protocol/testing/memory-transport';
 import { OP } from '@rsio/protocol/wire/frames';
 import { EXTENT, ExtentsAnswer } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
@@ -12,16 +13,15 @@ import type { Extent, VolumeIo } from './frontend-volume.ts';
 import { Volume } from './volume.ts';
 
 class Scene {
-  readonly trunk = new TrunkScene(1).start();
-  readonly volume = new Volume(
-    { name: 'osl', namespaceid: 1 },
-    new SingleTarget(this.trunk.attachment, this.trunk.trunk),
-    this.trunk.clock,
-    'forever',
-    () => undefined,
-    null,
-  );
+  readonly trunk: TrunkScene;
+  readonly volume: Volume;
   readonly said: { status: number; extents: readonly Extent[] }[] = [];
+
+  constructor(trunk = new TrunkScene(1)) {
+    this.trunk = trunk.start();
+    const target = new SingleTarget(trunk.attachment, trunk.trunk);
+    this.volume = new Volume({ name: 'osl', namespaceid: 1 }, target, trunk.clock, 'forever', () => undefined, null);
+  }
 
   ask(positionBytes: number, lengthBytes: number): void {
     this.volume.extents(positionBytes, lengthBytes, (status, extents) => this.said.push({ status, extents }));
@@ -124,4 +124,57 @@ test.each([
   expect(found.map((one) => ({ where: one.where, bytes: one.data.length, isEqual: one.data.equals(expected) }))).toEqual([
     { where, bytes: lengthBytes, isEqual: true },
   ]);
+});
+
+/** Writes the number of its sector into each sector. */
+function stamped(lba: number, lengthBytes: number): Buffer {
+  const data = Buffer.alloc(lengthBytes);
+  for (let at = 0; at < lengthBytes; at += 512) data.writeUInt32BE(lba + at / 512, at);
+  return data;
+}
+
+// Nothing but the place of a segment in the buffer says where its bytes belong.
+test('without digests, the segments of one I/O are put together rightly, over any path, in any order and in parts', () => {
+  const trunk = new TrunkScene(3, { ...IDEAL_LINK, cut: (bytes) => Math.min(bytes, 3000) });
+  trunk.server.digest = false;
+  const { volume } = new Scene(trunk);
+  const lengthBytes = 5 * SEGMENT_BYTES + 4096;
+  const content = stamped(8, lengthBytes);
+  for (const op of ['write', 'read'] as const) {
+    const buffer = op === 'read' ? Buffer.alloc(lengthBytes + 512, 0xaa) : Buffer.concat([Buffer.alloc(512, 0xaa), content]);
+    const ended: number[] = [];
+    const io: VolumeIo = {
+      op,
+      positionBytes: 8 * 512,
+      lengthBytes,
+      buffer,
+      bufferOffset: 512,
+      fua: false,
+      mustKeepAllocated: false,
+      done: (status) => ended.push(status),
+    };
+    volume.submit(io);
+    const answered = new Set<object>();
+    const paths = new Set<object>();
+    let sectors = 0;
+    for (let round = 0; round < 50 && ended.length === 0; round++) {
+      trunk.clock.advance(1);
+      const asked = trunk.server.paths.flatMap((path) =>
+        path.requests(op === 'read' ? OP.READ : OP.WRITE).map((frame) => ({ path, frame })),
+      );
+      for (const { path, frame } of asked.toReversed()) {
+        if (answered.has(frame)) continue;
+        answered.add(frame);
+        paths.add(path);
+        const { lba, count } = frame.header;
+        const data = content.subarray((lba - 8) * 512, (lba - 8 + count) * 512);
+        if (op === 'write') expect(frame.body.equals(data), `segment at ${lba}`).toBe(true);
+        path.answerIo(frame, STATUS.OK, op === 'read' ? data : undefined);
+        sectors += count;
+      }
+    }
+    expect([sectors * 512, paths.size, ended]).toEqual([lengthBytes, 3, [STATUS.OK]]);
+    expect(buffer.subarray(512).equals(content), op).toBe(true);
+    expect(buffer.subarray(0, 512)).toEqual(Buffer.alloc(512, 0xaa));
+  }
 });

@@ -12,27 +12,28 @@ import { Request } from '../../client/requests/request.ts';
 import { RevokeScene } from '../../testing/revoke-scene.ts';
 import type { SessionAnswer } from '../../client/session-call.ts';
 import { OP } from '../../wire/frames.ts';
-import { EXTENT, ExtentsAnswer, ExtentsRequest, IOCTL, TAKE } from '../../wire/messages.ts';
+import { EXTENT, ExtentsAnswer, ExtentsRequest, IOCTL, type OpenAnswer, TAKE } from '../../wire/messages.ts';
 import { SLOTS } from '../../wire/limits.ts';
 import { STATUS } from '../../wire/status.ts';
 import { MirrorIo } from './mirror-io.ts';
 import { Replica } from './replica.ts';
 import { TimesBudget } from '../lacks/change-times.ts';
 
+/** The server of a replica, which has answered the OPEN. */
+function serverOf(identity: string, volume: Partial<OpenAnswer> = {}): RevokeScene {
+  const log = new ReplayLog(LOG_BYTES, new SlabPool(1), null);
+  const scene = new RevokeScene(1, new Attachment(`replica-${identity}`, 0, false, TAKE.NO, log));
+  scene.scene.server.revokes = true;
+  scene.answerOpen({ handle: 7, ...volume });
+  return scene;
+}
+
 const LOG_BYTES = SLOTS * REPLAY_RANGE_COST_BYTES + 16 * (REPLAY_BLOCK_BYTES + REPLAY_BLOCK_COST_BYTES);
 
 class Mirror {
   readonly clock = new FakeClock();
   readonly lost: string[] = [];
-  readonly servers = ['A', 'B'].map((identity) => {
-    const scene = new RevokeScene(
-      1,
-      new Attachment(`replica-${identity}`, 0, false, TAKE.NO, new ReplayLog(LOG_BYTES, new SlabPool(1), null)),
-    );
-    scene.scene.server.revokes = true;
-    scene.answerOpen({ handle: 7 });
-    return scene;
-  });
+  readonly servers: RevokeScene[];
   readonly io = new MirrorIo(
     { mirror: 'mirror', name: 'oracle', universe: 0, readonly: false },
     {
@@ -46,11 +47,14 @@ class Mirror {
     },
   );
 
-  constructor() {
-    for (const [index, { attachment, scene }] of this.servers.entries()) {
-      this.io.addReplica(new Replica('AB'[index]!, attachment, scene.trunk, `big-${index}`));
-    }
+  constructor(volumes: readonly Partial<OpenAnswer>[] = [{}, {}]) {
+    this.servers = volumes.map((volume, index) => serverOf('AB'[index]!, volume));
+    for (const [index, server] of this.servers.entries()) this.add('AB'[index]!, server);
     this.view('A', 'B');
+  }
+
+  add(identity: string, { attachment, scene }: RevokeScene): void {
+    this.io.addReplica(new Replica(identity, attachment, scene.trunk, `big-${'ABC'.indexOf(identity)}`));
   }
 
   /** Sets a view in which these replicas count, and only replica A executes READs. */
@@ -223,4 +227,15 @@ test('a joining replica that executes what the replica in sync refuses is lost i
   mirror.io.giveUp('B');
   mirror.view('A');
   expect([mirror.lost, write.statuses]).toEqual([['B'], [STATUS.NO_SPACE]]);
+});
+
+test('a mirror has the largest block size of its replicas and discards where all can; a later replica with larger blocks is lost', () => {
+  const mixed = new Mirror([{ canDiscard: false }, { blockSizeBytes: 4096 }]);
+  expect(mixed.io.volume).toMatchObject({ blockSizeBytes: 4096, canDiscard: false });
+  mixed.add('C', serverOf('C'));
+  expect([mixed.lost, mixed.io.volume?.blockSizeBytes]).toEqual([[], 4096]);
+  const mirror = new Mirror();
+  expect(mirror.io.volume).toMatchObject({ blockSizeBytes: 512, canDiscard: true });
+  mirror.add('C', serverOf('C', { blockSizeBytes: 4096 }));
+  expect([mirror.lost, mirror.io.volume?.blockSizeBytes]).toEqual([['C'], 512]);
 });

@@ -335,6 +335,60 @@ test('a silent replica leaves, returns, joins and is in sync again', () => {
   expect(scene.membership.view.isAllInSync).toBe(true);
 });
 
+describe('a replica that lacks writes', () => {
+  /** All voters have promised a term of this client. Only replica 0 is in sync, as all voters know, or all except the voter of server 1. */
+  function without(isKnownAtItsServer: boolean): Scene {
+    const scene = new Scene();
+    for (const [serverid, voter] of scene.voters.entries()) {
+      const isKnown = serverid !== 1 || isKnownAtItsServer;
+      const config = { ...CONFIG, clean: false, ...(isKnown ? { k: 4, inSync: [id('0')] } : {}) };
+      Object.assign(voter, { promise: OWN, stored: { term: OWN, config } });
+    }
+    return scene;
+  }
+
+  // Its server and the witness are a majority of the voters, and the replica has the identity of before.
+  test.each([true, false])('is never the one that a client begins with, whether its own server knows of its removal: %s', (isKnown) => {
+    const scene = without(isKnown);
+    scene.down.add(0);
+    scene.start();
+    for (let tries = 0; tries < 3; tries++) scene.send({ kind: 'retry' });
+    expect([scene.of('serve'), scene.of('open'), scene.membership.view.waitsFor]).toEqual([[], [], 'Waits for a replica in sync: big-1']);
+    scene.down.clear();
+    scene.send({ kind: 'server-up', server: 0, name: NAMES[0]! });
+    expect([scene.of('serve').length, scene.roles(), scene.config?.inSync]).toEqual([
+      1,
+      ['member open counts', 'returning open'],
+      [id('0')],
+    ]);
+  });
+
+  test('counts from the first attach until most voters have its removal, and then returns by a copy', () => {
+    const scene = new Scene();
+    scene.down.add(1);
+    scene.start();
+    expect([scene.of('serve').length, scene.roles()]).toEqual([1, ['member open counts', 'member none counts']]);
+    scene.send({ kind: 'silent', identity: id('1'), sentence: 'No path' });
+    expect([scene.config?.inSync, scene.roles()]).toEqual([[id('0')], ['member open counts', 'returning none']]);
+    scene.down.clear();
+    scene.send({ kind: 'server-up', server: 1, name: NAMES[1]! });
+    expect(scene.roles()).toEqual(['member open counts', 'returning open']);
+    expect(scene.membership.view.replicas.map(({ reads }) => reads)).toEqual([true, false]);
+  });
+
+  test('counts while only a minority of the voters has its removal; the mirror goes on when another voter is back', () => {
+    const scene = new Scene().start();
+    scene.down.add(1).add(2);
+    for (const server of [1, 2]) scene.send({ kind: 'server-down', server });
+    scene.send({ kind: 'silent', identity: id('1'), sentence: 'No path' });
+    expect(scene.config?.inSync).toEqual([id('0')]);
+    expect([scene.membership.view.isPending, scene.roles()[1]]).toEqual([true, expect.stringMatching(/^leaving .* counts$/)]);
+    scene.down.delete(2);
+    scene.send({ kind: 'server-up', server: 2, name: NAMES[2]! });
+    expect([scene.membership.view.isPending, scene.roles()[1]]).toEqual([false, 'returning none']);
+  });
+});
+
 test('a server that has come back without its disks is named, with the command that makes its replica again', () => {
   const scene = new Scene().start();
   const back = (): string | null => {
