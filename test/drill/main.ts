@@ -17,6 +17,7 @@ const FAMILIES: Readonly<Record<string, Family>> = {
     namespace: ['many servers and clients by one file', () => import('../figures/namespace-lab.ts')],
     healing: ['replicas of lost servers that are rebuilt, server after server', () => import('../figures/healing-lab.ts')],
     flips: ['damaged files of state and of a pool, each named or without effect', () => import('../figures/flips.ts')],
+    'half-logins': ['connections that end or lie at any byte of a handshake', () => import('../figures/half-logins.ts')],
     impact: ['what stops if servers are switched off, said before and compared', () => import('../figures/impact-lab.ts')],
     'data-centre': ['three servers in two namespaces and three clients', () => import('../data-centre/drill.ts')],
     'vm-boot': ['the packages under systemd in two virtual machines', () => import('../vm/boot.ts')],

@@ -1,4 +1,4 @@
-// Judged by all changes of one byte, all cuts and random damage of a text: none is read as another content.
+// Judged by all changes of one byte, all cuts and random damage of a text: none is read as another content. Rules: G58.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
