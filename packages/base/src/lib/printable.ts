@@ -9,9 +9,22 @@ const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t'
 
 /** Returns the text with every control character written as `\n`, `\r`, `\t`, `\xHH` or `\uHHHH`. */
 export function escapeControls(text: string): string {
-  return text.replace(CONTROL, (character) => {
-    const code = character.charCodeAt(0);
-    const hex = code.toString(16);
-    return SHORT[character] ?? (code < 0x100 ? `\\x${hex.padStart(2, '0')}` : `\\u${hex.padStart(4, '0')}`);
-  });
+  return isPlain(text)
+    ? text
+    : text.replace(CONTROL, (character) => {
+        const code = character.charCodeAt(0);
+        const hex = code.toString(16);
+        return SHORT[character] ?? (code < 0x100 ? `\\x${hex.padStart(2, '0')}` : `\\u${hex.padStart(4, '0')}`);
+      });
+}
+
+const [FIRST_PLAIN, LAST_PLAIN] = [0x20, 0x7e];
+
+/** Returns true if all characters are printable ASCII, as almost all text is. Long lists ask for each cell. */
+function isPlain(text: string): boolean {
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if (code < FIRST_PLAIN || code > LAST_PLAIN) return false;
+  }
+  return true;
 }

@@ -149,39 +149,56 @@ export interface ObjectShape<F extends Fields> extends Shape<ValuesOf<F>> {
   readonly form: { readonly kind: 'object'; readonly fields: F };
 }
 
-/** Returns how `value` differs from the shape, for example `paths[2].state is not text`; null if there is no difference. */
+/**
+ * Returns how `value` differs from the shape, for example `paths[2].state is not text`; null if there is no difference. `place` is the place
+ * of the value itself.
+ */
 export function misfit(shape: Shape, value: unknown, strictness: Strictness = 'open', place = ''): string | null {
+  const found = faultIn(shape, value, strictness);
+  if (found === null) return null;
+  const where = place === '' && found.place.startsWith('.') ? found.place.slice(1) : place + found.place;
+  return `${where === '' ? 'it' : where} ${found.said}`;
+}
+
+/** The first difference. It alone has a place, because a long answer has many values, and almost every one fits. */
+interface Fault {
+  /** Path from the value that was checked, for example `.paths[2].state`. */
+  readonly place: string;
+  /** For example `is not text`. */
+  readonly said: string;
+}
+
+function faultIn(shape: Shape, value: unknown, strictness: Strictness): Fault | null {
   const { form } = shape;
   switch (form.kind) {
     case 'text':
-      return typeof value === 'string' && (!form.isFilled || value !== '') ? null : wrong(place, form.isFilled ? 'a text' : 'text');
+      return typeof value === 'string' && (!form.isFilled || value !== '') ? null : wrong(form.isFilled ? 'a text' : 'text');
     case 'word':
-      if (typeof value !== 'string') return wrong(place, 'text');
-      return strictness === 'open' || form.words.includes(value) ? null : wrong(place, `one of ${form.words.join(', ')}`);
+      if (typeof value !== 'string') return wrong('text');
+      return strictness === 'open' || form.words.includes(value) ? null : wrong(`one of ${form.words.join(', ')}`);
     case 'number':
-      return isNumber(value, form) ? null : wrong(place, rangeOf(form));
+      return isNumber(value, form) ? null : wrong(rangeOf(form));
     case 'flag':
-      return typeof value === 'boolean' ? null : wrong(place, 'true or false');
+      return typeof value === 'boolean' ? null : wrong('true or false');
     case 'or-null':
-      return value === null ? null : misfit(form.of, value, strictness, place);
+      return value === null ? null : faultIn(form.of, value, strictness);
     case 'list':
-      return Array.isArray(value)
-        ? firstMisfit(value.entries(), form.of, strictness, (index) => `${place}[${index}]`)
-        : wrong(place, 'a list');
+      return Array.isArray(value) ? faultInList(value, form.of, strictness) : wrong('a list');
     case 'record':
-      return isRecord(value) ? null : wrong(place, 'an object');
+      return isRecord(value) ? null : wrong('an object');
     case 'object':
-      return objectMisfit(form.fields, value, strictness, place);
+      return faultInObject(form.fields, value, strictness);
     case 'optional':
-      return misfit(form.of, value, strictness, place);
+      return faultIn(form.of, value, strictness);
     case 'map':
-      return isRecord(value)
-        ? firstMisfit(Object.entries(value), form.of, strictness, (key) => inside(place, escapeControls(key)))
-        : wrong(place, 'an object');
+      return faultInMap(form.of, value, strictness);
     case 'variants':
-      return variantMisfit(form, value, strictness, place);
-    case 'checked':
-      return misfit(form.of, value, strictness, place) ?? about(place, form.check(value as never));
+      return faultInVariant(form, value, strictness);
+    case 'checked': {
+      const found = faultIn(form.of, value, strictness);
+      const said = found === null ? form.check(value as never) : null;
+      return said === null ? found : { place: '', said };
+    }
   }
 }
 
@@ -206,15 +223,19 @@ function rangeOf({ isWhole, min, max }: Form & { kind: 'number' }): string {
   return `${isWhole ? 'a whole number' : 'a number'}${range}`;
 }
 
-function firstMisfit<K>(
-  entries: Iterable<readonly [K, unknown]>,
-  of: Shape,
-  strictness: Strictness,
-  placeOf: (key: K) => string,
-): string | null {
-  for (const [key, value] of entries) {
-    const found = misfit(of, value, strictness, placeOf(key));
-    if (found !== null) return found;
+function faultInList(values: readonly unknown[], of: Shape, strictness: Strictness): Fault | null {
+  for (const [index, value] of values.entries()) {
+    const found = faultIn(of, value, strictness);
+    if (found !== null) return below(`[${index}]`, found);
+  }
+  return null;
+}
+
+function faultInMap(of: Shape, value: unknown, strictness: Strictness): Fault | null {
+  if (!isRecord(value)) return wrong('an object');
+  for (const key of Object.keys(value)) {
+    const found = faultIn(of, value[key], strictness);
+    if (found !== null) return below(`.${escapeControls(key)}`, found);
   }
   return null;
 }
@@ -223,38 +244,32 @@ export function isRecord(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function objectMisfit(fields: Fields, value: unknown, strictness: Strictness, place: string): string | null {
-  if (!isRecord(value)) return wrong(place, 'an object');
-  for (const [name, shape] of Object.entries(fields)) {
-    if (shape.form.kind === 'optional' && value[name] === undefined) continue;
-    if (!Object.hasOwn(value, name)) return `${inside(place, name)} is missing`;
-    const found = misfit(shape, value[name], strictness, inside(place, name));
-    if (found !== null) return found;
+function faultInObject(fields: Fields, value: unknown, strictness: Strictness): Fault | null {
+  if (!isRecord(value)) return wrong('an object');
+  for (const name of Object.keys(fields)) {
+    const shape = fields[name]!;
+    const part = value[name];
+    if (part === undefined && shape.form.kind === 'optional') continue;
+    if (part === undefined && !Object.hasOwn(value, name)) return { place: `.${name}`, said: 'is missing' };
+    const found = faultIn(shape, part, strictness);
+    if (found !== null) return below(`.${name}`, found);
   }
   const stray = strictness === 'exactly' ? Object.keys(value).find((name) => !Object.hasOwn(fields, name)) : undefined;
-  return stray === undefined ? null : `${inside(place, stray)} is not known`;
+  return stray === undefined ? null : { place: `.${stray}`, said: 'is not known' };
 }
 
-function variantMisfit({ by, kinds }: Form & { kind: 'variants' }, value: unknown, strictness: Strictness, place: string): string | null {
-  if (!isRecord(value)) return wrong(place, 'an object');
+function faultInVariant({ by, kinds }: Form & { kind: 'variants' }, value: unknown, strictness: Strictness): Fault | null {
+  if (!isRecord(value)) return wrong('an object');
   const kind = value[by];
   const fields = typeof kind === 'string' && Object.hasOwn(kinds, kind) ? kinds[kind] : undefined;
-  if (fields === undefined) return wrong(inside(place, by), `one of ${Object.keys(kinds).join(', ')}`);
-  return objectMisfit({ [by]: text(), ...fields }, value, strictness, place);
+  if (fields === undefined) return below(`.${by}`, wrong(`one of ${Object.keys(kinds).join(', ')}`));
+  return faultInObject({ [by]: text(), ...fields }, value, strictness);
 }
 
-function inside(place: string, name: string): string {
-  return place === '' ? name : `${place}.${name}`;
+function wrong(what: string): Fault {
+  return { place: '', said: `is not ${what}` };
 }
 
-function wrong(place: string, what: string): string {
-  return `${place === '' ? 'it' : place} is not ${what}`;
-}
-
-/**
- * Puts `place` in front of `said`, which is a text such as `is not a UUID`. Returns null if `said` is null, because the value then has the
- * shape.
- */
-function about(place: string, said: string | null): string | null {
-  return said === null ? null : `${place === '' ? 'it' : place} ${said}`;
+function below(step: string, { place, said }: Fault): Fault {
+  return { place: step + place, said };
 }
