@@ -84,6 +84,9 @@ export const CONTROL_BOUNDS: ControlBounds = {
   isTrusted: true,
 };
 
+/** Bytes in UTF-8 of a unit of a JavaScript text. */
+const CHARACTER_MAX_BYTES = 3;
+
 type RequestId = string | number | null;
 
 /**
@@ -239,6 +242,7 @@ async function handleLine(
     // A program such as rsweb sends requests for people whom this daemon does not know.
     if (request.by !== null && isTrusted) log.info(`${request.by} asks for ${request.method}`, { audit: true, by: request.by });
     const answer = answerLine(id, { result: await execute() });
+    if (answer.length * CHARACTER_MAX_BYTES <= CONTROL_ANSWER_MAX_BYTES) return answer;
     const bytes = Buffer.byteLength(answer);
     if (bytes <= CONTROL_ANSWER_MAX_BYTES) return answer;
     throw new RsError('E_LIMIT', `Answer to ${request.method} has ${bytes} bytes, more than ${CONTROL_ANSWER_MAX_BYTES}: ask for less`);
