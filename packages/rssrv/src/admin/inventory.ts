@@ -19,6 +19,12 @@ import type { ObservedServer } from './observing-handlers.ts';
 import { clientViews, followsView, imageView, removedView, snapshotView, volumeView } from './server-views.ts';
 import { UsedBytes, type UsedFile } from './used-bytes.ts';
 
+interface Entry {
+  readonly volume: ServerVolumeConfig;
+  /** Null for a volume of a section. */
+  readonly found: Found | null;
+}
+
 export class Inventory {
   private readonly server: ObservedServer;
   private readonly verbs: PoolVerbs;
@@ -58,7 +64,7 @@ export class Inventory {
       .toSorted((a, b) => byName(a.volume, b.volume));
     const used = await this.usedBytesOf(entries.map(({ volume }) => volume));
     return {
-      volumes: entries.map(({ volume, manifest }, index) => this.volumeView(volume, manifest, used[index] ?? null)),
+      volumes: entries.map((entry, index) => this.volumeView(entry, used[index] ?? null)),
       removed: states
         .flatMap((state) =>
           [...state.removed.values()].map((removed) => removedView(state, removed, this.verbs.ages.times(state, removed))),
@@ -72,9 +78,7 @@ export class Inventory {
     const entry = this.entries.find(({ volume }) => volume.name === name && volume.universe === universe);
     if (entry === undefined) throw unknownVolume({ name, universe });
     const [used = null] = await this.usedBytesOf([entry.volume]);
-    const pool = this.verbs.pools.states.find((one) => one.name === entry.volume.pool?.name);
-    const snapshots = pool === undefined || entry.manifest === null ? [] : await this.snapshotsOf({ pool, manifest: entry.manifest });
-    return { volume: this.volumeView(entry.volume, entry.manifest, used), snapshots };
+    return { volume: this.volumeView(entry, used), snapshots: entry.found === null ? [] : await this.snapshotsOf(entry.found) };
   }
 
   private async snapshotsOf(found: Found): Promise<SnapshotView[]> {
@@ -117,7 +121,8 @@ export class Inventory {
           this.verbs.pools.states.filter(({ name }) => places.has(name)),
           0,
         );
-    return { ...this.volumeView(volume, manifest, used), ...(overcommit === null ? {} : { overcommit }) };
+    const now = this.verbs.pools.states.find(({ name }) => name === pool.name) ?? pool;
+    return { ...this.volumeView({ volume, found: { pool: now, manifest } }, used), ...(overcommit === null ? {} : { overcommit }) };
   }
 
   clients(): ClientView[] {
@@ -126,37 +131,45 @@ export class Inventory {
   }
 
   /** All volumes of the sections and of the open pools. */
-  private get entries(): { readonly volume: ServerVolumeConfig; readonly manifest: Manifest | null }[] {
-    const sections = this.sectionVolumes.map((volume) => ({ volume, manifest: null }));
+  private get entries(): Entry[] {
+    const sections = this.sectionVolumes.map((volume): Entry => ({ volume, found: null }));
     const { states } = this.verbs.pools;
     const managed = states.flatMap((pool) =>
-      pool.isOpen ? [...pool.volumes.values()].map((manifest) => ({ volume: volumeConfigOf(pool, manifest, states), manifest })) : [],
+      pool.isOpen
+        ? [...pool.volumes.values()].map(
+            (manifest): Entry => ({ volume: volumeConfigOf(pool, manifest, states), found: { pool, manifest } }),
+          )
+        : [],
     );
     return [...sections, ...managed];
   }
 
-  private volumeView(volume: ServerVolumeConfig, manifest: Manifest | null, usedBytes: number | null): ManagedVolumeView {
-    const pool = this.verbs.pools.states.find(({ name }) => name === volume.pool?.name);
-    const snapshots = pool === undefined || manifest === null ? [] : snapshotsOf({ pool, manifest }).list;
-    const schedule = pool === undefined || manifest === null ? null : this.schedules.stateOf({ pool, manifest });
-    const image = manifest === null ? null : imageView(this.catalogue, manifest);
+  private volumeView({ volume, found }: Entry, usedBytes: number | null): ManagedVolumeView {
+    const manifest = found?.manifest ?? null;
+    const snapshots = found === null ? [] : snapshotsOf(found).list;
+    const schedule = found === null ? null : this.schedules.stateOf(found);
+    const image = manifest?.image === undefined ? null : imageView(this.catalogue, manifest);
     const follows = manifest === null ? null : followsView(manifest, snapshots.map(madeMs).at(-1) ?? null);
     const status = this.server.statusOf(volume);
     const relations = { image, follows };
-    return volumeView(volume, manifest, status, usedBytes, snapshots.length, schedule, relations, pool?.hasReflink ?? null);
+    return volumeView(volume, manifest, status, usedBytes, snapshots.length, schedule, relations, found?.pool.hasReflink ?? null);
   }
 
   private async usedBytesOf(volumes: readonly ServerVolumeConfig[]): Promise<readonly (number | null)[]> {
     const { pools } = this.verbs;
     await pools.measure();
     const isLookedAt = new Map(pools.states.map(({ name }) => [name, pools.answers(name)]));
-    const files = volumes.map(({ pool, path, layout }) =>
-      (layout?.parts ?? [{ pool: pool?.name ?? null, path }]).map((file) => ({
-        place: file.pool ?? '',
-        path: file.pool !== null && isLookedAt.get(file.pool) === true ? file.path : null,
-      })),
+    const occupied = volumes.map((volume) => this.server.occupiedBytes(volume));
+    const files = volumes.map(({ pool, path, layout }, index) =>
+      occupied[index] !== null
+        ? []
+        : (layout?.parts ?? [{ pool: pool?.name ?? null, path }]).map((file) => ({
+            place: file.pool ?? '',
+            path: file.pool !== null && isLookedAt.get(file.pool) === true ? file.path : null,
+          })),
     );
-    return this.usedSums(files);
+    const looked = await this.usedSums(files);
+    return looked.map((bytes, index) => occupied[index] ?? bytes);
   }
 
   /** Returns the bytes that the files of each volume or snapshot occupy. */

@@ -23,6 +23,8 @@ export interface ObservedServer {
   readonly workers: { readonly pids: readonly number[] };
   sessions(): readonly SessionStatus[];
   statusOf(volume: ServerVolumeConfig): VolumeStatus;
+  /** See Volumes.occupiedBytes. */
+  occupiedBytes(volume: ServerVolumeConfig): number | null;
   /** Clients that read snapshots. */
   readonly readers: Pick<ServedSnapshots, 'whileUnread' | 'readerCount'>;
   /** Counters, rates and waits of all sessions. */

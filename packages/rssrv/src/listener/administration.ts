@@ -63,6 +63,7 @@ function newCommands(earlier: Earlier, inForce: ConfigInForce, reloader: Reloade
     configuredMs: () => current.sinceMs,
     sessions: () => admissions.statuses,
     statusOf: (volume) => inForce.statusOf(volume),
+    occupiedBytes: (volume) => volumes.occupiedBytes(volume),
     check: (was, now) => void inForce.checkChange(was, now),
     apply: (was, now) => inForce.applyVolume(was, now),
     clients: {

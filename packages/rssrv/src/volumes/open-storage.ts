@@ -19,6 +19,8 @@ export interface Storage {
   readonly identity: string | null;
   /** The device number of the open file, as stat returns it. */
   readonly device?: bigint | undefined;
+  /** True if calls about the attributes of the open file never wait for storage (LocalFiles). Absent in case of doubt. */
+  readonly isLocal?: boolean;
   /** All files of a volume of several files. `path` and `handle` then belong to the first file. `parts` is undefined for other volumes. */
   readonly parts?: readonly StoragePart[];
 }
@@ -29,6 +31,7 @@ export interface StoragePart {
   readonly handle: FileHandle;
   readonly identity: string | null;
   readonly device?: bigint | undefined;
+  readonly isLocal?: boolean;
 }
 
 /**
@@ -49,8 +52,8 @@ export async function openParts(
   }
   const [first] = opened;
   if (first === undefined) throw new RsError('E_INTERNAL', `Volume ${volume.name} has no files`);
-  const files = opened.flatMap(({ path, handle, identity, device }) =>
-    path === null || handle === null ? [] : [{ path, handle, identity, device }],
+  const files = opened.flatMap(({ path, handle, identity, device, isLocal = false }) =>
+    path === null || handle === null ? [] : [{ path, handle, identity, device, isLocal }],
   );
   return { ...first, volume, parts: files };
 }

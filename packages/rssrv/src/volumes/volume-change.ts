@@ -306,7 +306,7 @@ export class VolumeChange {
     this.checkLock(storage, lock);
     const found: { readonly file: Storage; readonly stats: BigIntStats | null; readonly measured: Measured }[] = [];
     for (const file of singleFiles(storage)) {
-      const stats = await statsOf(file, this.ports.localFiles);
+      const stats = await statsOf(file);
       await this.checkHeld(file, stats);
       const measured = await measure(file, stats);
       this.checkShrunk(file, stats, measured);

@@ -14,7 +14,7 @@ import { storageName, storageStamp } from '../storage/files/storage-identity.ts'
 import type { FileSystemOf, LocalFiles } from '../machine/file-system.ts';
 import { takeLocks } from '../storage/locks/file-locks.ts';
 import type { HeldVolumes } from './held-volumes.ts';
-import { handlesOf, openParts, singleFiles, type Storage } from './open-storage.ts';
+import { handlesOf, openParts, pathsOf, singleFiles, type Storage } from './open-storage.ts';
 import { factsOf, type VolumeFacts } from './volume-ids.ts';
 import path from 'node:path';
 
@@ -115,14 +115,10 @@ export async function openStorage(volume: ServerVolumeConfig, id: string, ports:
     const remedy = 'restore it (is its file system mounted?), or create an empty file there to start over';
     throw volumeError(volume, `${location}, which has its content, is missing`, remedy);
   }
-  switch (kind) {
-    case 'missing':
-      return createFile(volume, id, location);
-    case 'block':
-      return openDevice(volume, id, location);
-    case 'file':
-      return openExisting(volume, id, location);
-  }
+  const how = { missing: createFile, block: openDevice, file: openExisting } as const;
+  const storage = await how[kind](volume, id, location);
+  // An open file keeps its file system, so that this stays true while the file is open.
+  return { ...storage, isLocal: (await ports.localFiles?.has(storage.handle.fd, storage.device)) ?? false };
 }
 
 interface StorageLocation {
@@ -236,10 +232,33 @@ export interface Measured {
 }
 
 /** Returns the attributes of the open file or device; null if there is none. */
-export async function statsOf({ handle, device }: Storage, localFiles?: LocalFiles): Promise<BigIntStats | null> {
+export async function statsOf({ handle, isLocal }: Storage): Promise<BigIntStats | null> {
   if (handle === null) return null;
-  const isLocal = localFiles !== undefined && (await localFiles.has(handle.fd, device));
-  return isLocal ? fstatSync(handle.fd, { bigint: true }) : handle.stat({ bigint: true });
+  return isLocal === true ? fstatSync(handle.fd, { bigint: true }) : handle.stat({ bigint: true });
+}
+
+const SECTOR_OF_STAT_BYTES = 512;
+
+/**
+ * Returns the bytes that the open files of `volume` occupy. Null if other files are open than `volume` names, if a file has been replaced
+ * since, or if a call about a file may wait. Makes all calls in this thread.
+ */
+export function occupiedBytes(storage: Storage, { path: location, layout }: ServerVolumeConfig): number | null {
+  const paths = pathsOf(storage);
+  const wanted = layout?.parts.map((part) => part.path) ?? [location];
+  if (paths.length !== wanted.length || wanted.some((one, index) => one !== paths[index])) return null;
+  let bytes = 0;
+  try {
+    for (const { handle, isLocal } of storage.parts ?? [storage]) {
+      if (handle === null || isLocal !== true) return null;
+      const { blocks, nlink } = fstatSync(handle.fd);
+      if (nlink === 0) return null;
+      bytes += blocks * SECTOR_OF_STAT_BYTES;
+    }
+    return bytes;
+  } catch {
+    return null;
+  }
 }
 
 /** Measures open storage. `known`: the attributes that its file has just had. Throws E_VOLUME like `settleSize`. */
@@ -299,7 +318,7 @@ async function statOrNull(volume: ServerVolumeConfig, file: string): Promise<Big
   }
 }
 
-async function createFile(volume: ServerVolumeConfig, id: string, file: string): Promise<Storage> {
+async function createFile(volume: ServerVolumeConfig, id: string, file: string): Promise<OpenedStorage> {
   const directory = path.dirname(file);
   let handle: FileHandle | null = null;
   try {
@@ -316,7 +335,7 @@ async function createFile(volume: ServerVolumeConfig, id: string, file: string):
   }
 }
 
-async function openExisting(volume: ServerVolumeConfig, id: string, file: string): Promise<Storage> {
+async function openExisting(volume: ServerVolumeConfig, id: string, file: string): Promise<OpenedStorage> {
   try {
     const handle = await open(file, volume.readonly ? O_RDONLY : O_RDWR);
     return await opened({ volume, id, type: 'file', path: file, handle, isCreated: false });
@@ -326,7 +345,7 @@ async function openExisting(volume: ServerVolumeConfig, id: string, file: string
   }
 }
 
-async function openDevice(volume: ServerVolumeConfig, id: string, device: string): Promise<Storage> {
+async function openDevice(volume: ServerVolumeConfig, id: string, device: string): Promise<OpenedStorage> {
   try {
     // For a writable volume, O_EXCL makes the open fail if the device is mounted or otherwise in use, and prevents a later mount.
     const handle = await open(device, volume.readonly ? O_RDONLY : O_RDWR | O_EXCL);
@@ -338,8 +357,10 @@ async function openDevice(volume: ServerVolumeConfig, id: string, device: string
   }
 }
 
+type OpenedStorage = Storage & { readonly handle: FileHandle };
+
 /** Returns the open storage with its identity and device. If the file does not answer, closes it and throws a system error. */
-async function opened(storage: Omit<Storage, 'identity'> & { readonly handle: FileHandle }): Promise<Storage> {
+async function opened(storage: Omit<OpenedStorage, 'identity'>): Promise<OpenedStorage> {
   try {
     const stats = await storage.handle.stat({ bigint: true });
     return { ...storage, identity: storageName(stats), device: stats.dev };

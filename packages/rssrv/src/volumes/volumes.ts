@@ -15,7 +15,7 @@ import { cutError, failureOf, type VolumeFailure } from './volume-failures.ts';
 import { volumeKey } from './volume-ids.ts';
 import type { VolumePlan } from './volume-plan.ts';
 import type { VolumePorts, VolumeState } from './volume-state.ts';
-import { releaseStorage, volumeError } from './volume-storage.ts';
+import { occupiedBytes, releaseStorage, volumeError } from './volume-storage.ts';
 
 export class Volumes {
   private readonly ports: VolumePorts;
@@ -141,6 +141,16 @@ export class Volumes {
     const held = this.state.held.get(key);
     const cut = held === undefined || this.suspended.has(held.served.id) ? null : held.cut;
     return { id, sizeBytes: held?.served.sizeBytes ?? null, cut: cut?.message ?? null };
+  }
+
+  /**
+   * Returns the bytes that an open volume of a pool occupies at this moment, without a thread: the kernel has the attributes of an open file
+   * in memory. Null for a volume of a section, for a volume that is not open from the files that `volume` names, and for a volume on a file
+   * system that may not answer at once.
+   */
+  occupiedBytes(volume: ServerVolumeConfig): number | null {
+    const held = volume.pool === undefined ? undefined : this.state.held.get(volumeKey(volume));
+    return held?.served.id === volume.id ? occupiedBytes(held.storage, volume) : null;
   }
 
   /**
