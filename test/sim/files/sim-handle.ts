@@ -79,9 +79,12 @@ export class SimHandle {
 
   read(target: Buffer, offset: number, lengthBytes: number, positionBytes: number): Promise<{ bytesRead: number }> {
     return this.later(() => {
-      const { data, sizeBytes } = this.node;
-      const bytesRead = Math.max(0, Math.min(lengthBytes, sizeBytes - positionBytes));
-      data?.storage.content.copy(target, offset, positionBytes, positionBytes + bytesRead);
+      const { data, sizeBytes, text } = this.node;
+      // A file without data has text, such as a manifest. A crash may have cut the text.
+      const content = data?.storage.content ?? Buffer.from(text);
+      const endBytes = data === null ? content.length : sizeBytes;
+      const bytesRead = Math.max(0, Math.min(lengthBytes, endBytes - positionBytes));
+      content.copy(target, offset, positionBytes, positionBytes + bytesRead);
       return { bytesRead };
     });
   }
