@@ -57,7 +57,7 @@ test('there is one row for each test of the suite, and for each change of 9.3', 
 });
 
 test('each row has a question and an answer, and what it names is there', () => {
-  const wrong = rows.flatMap(({ name, question, answer = '', rest }) => {
+  const wrong = rows.flatMap(({ name, question, answer, rest }) => {
     const missing = [...(rest.length > 0 ? ['a row of three cells'] : []), ...(question ? [] : ['a question']), ...missingOf(answer)];
     return missing.length > 0 ? [{ name, missing }] : [];
   });

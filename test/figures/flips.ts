@@ -107,7 +107,7 @@ async function outcomeOf(host: Host, program: DaemonProgram): Promise<Outcome> {
 
 /** Shows the first place where two texts differ. */
 function difference(found: string, expected: string): string {
-  const at = [...found].findIndex((char, index) => char !== expected[index]);
+  const at = Array.from({ length: found.length }).findIndex((_, index) => found[index] !== expected[index]);
   const around = (text: string): string => text.slice(Math.max(0, at - SHOWN_CHARS), at + SHOWN_CHARS);
   return `shown: ${around(found)}\ninstead of ${around(expected)}`;
 }

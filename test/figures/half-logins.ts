@@ -15,6 +15,7 @@ import { count, seed } from '../support/drills/options.ts';
 import type { Scene } from '../support/drills/scene.ts';
 import { clientConfig, keyOf, serverConfig } from '../support/hosts/configs.ts';
 import type { Host } from '../support/hosts/host.ts';
+import type { TestNetwork } from '../support/hosts/hosts.ts';
 import { freePort } from '../support/hosts/loopback.ts';
 import { NbdIo } from '../support/io/nbd-io.ts';
 import { RawClient } from '../support/peers/raw-peer.ts';
@@ -31,10 +32,12 @@ const ALARM = /E_INTERNAL|AssertionError|TypeError|RangeError|Unhandled|\n\s+at 
 interface Fate {
   readonly at: number;
   readonly fromClient: boolean;
-  readonly how: 'end' | 'reset' | 'hold' | 'flip' | 'length';
+  readonly how: (typeof HOWS)[number];
   readonly value: number;
 }
 
+const ENDINGS = ['end', 'reset', 'hold'] as const;
+const HOWS = [...ENDINGS, 'flip', 'length'] as const;
 const LENGTHS = [0, 1, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff];
 
 /** Passes connections on. Each connection takes the next fate; without one, it is passed on whole. */
@@ -65,9 +68,14 @@ class FatefulProxy {
     });
   }
 
+  /** Ends all connections: their clients wait without a limit. */
+  cut(): void {
+    for (const one of this.sockets) one.destroy();
+  }
+
   close(): void {
     this.server.close();
-    for (const one of this.sockets) one.destroy();
+    this.cut();
   }
 
   private pipe(from: net.Socket, to: net.Socket, fate: Fate | null, side: 'client' | 'server'): void {
@@ -118,10 +126,9 @@ interface Site {
   calm(isCalm: boolean): Promise<void>;
 }
 
-async function build(scene: Scene): Promise<Site> {
-  const { hosts, random } = scene;
+/** Starts rssrv, and rsiod with volumes for the gates and for the NBD socket. */
+async function startDaemons({ hosts }: Scene): Promise<{ readonly host: Host; readonly network: TestNetwork }> {
   const host = hosts.host();
-  const behind = hosts.host();
   const network = await hosts.network(1);
   const size = '4m';
   const clients = Object.fromEntries(['big-2', 'venus', ...NODES].map((node) => [node, keyOf(node)]));
@@ -132,6 +139,11 @@ async function build(scene: Scene): Promise<Site> {
   await host.start('rsiod');
   await host.pathsUp(1);
   await host.rsconfigWell('-a', 'oracle', 'files');
+  return { host, network };
+}
+
+/** Starts a gate of each protocol, and returns what hosts have to know. */
+async function startGates(host: Host) {
   const ports = { nvme: await freePort('127.0.0.1'), iscsi: await freePort('127.0.0.1') };
   const gate = (name: string, port: number, ...words: readonly string[]): Promise<string> =>
     host.rsconfigWell('gate', 'add', name, `127.0.0.1:${port}`, '--hosts', 'all', '--offers', 'oracle', ...words);
@@ -148,6 +160,14 @@ async function build(scene: Scene): Promise<Site> {
     'The gates listen',
   );
   const [plain, hv] = ['plain', 'hv'].map((name) => offered.find((one) => one.name === name)!);
+  return { ports, plain, hv };
+}
+
+async function build(scene: Scene): Promise<Site> {
+  const { hosts, random } = scene;
+  const { host, network } = await startDaemons(scene);
+  const behind = hosts.host();
+  const { ports, plain, hv } = await startGates(host);
   const [address = ''] = network.serverAddresses;
   const { port } = network;
 
@@ -213,7 +233,7 @@ async function build(scene: Scene): Promise<Site> {
   ];
 
   let isCalm = true;
-  const own = new FatefulProxy(from, () => (isCalm || random.chance(0.1) ? null : fateOf(random, 3_000, 3_000)));
+  const own = new FatefulProxy(from, () => (isCalm || random.chance(0.1) ? null : fateOf(random, 3_000, 3_000, true)));
   const ownPort = await freePort('127.0.0.1');
   await own.listen(ownPort, '127.0.0.1');
   hosts.onClean(() => own.close());
@@ -233,12 +253,13 @@ async function build(scene: Scene): Promise<Site> {
   return { host, doors, calm };
 }
 
-function fateOf(random: SeededRandom, client: number, server: number): Fate {
+/** `areBothJudged`: whether the client is a program of RSIO, to which a server may lie. The clients of the other doors only end. */
+function fateOf(random: SeededRandom, client: number, server: number, areBothJudged: boolean): Fate {
   const fromClient = random.chance(0.6);
   // Twice as many lives end early, where the handshakes are.
   const most = Math.max(1, fromClient ? client : server);
   const at = random.int(0, random.chance(0.5) ? Math.min(most, 400) - 1 : most - 1);
-  return { at: Math.max(0, at), fromClient, how: random.pick(['end', 'reset', 'hold', 'flip', 'length']), value: random.int(0, 2 ** 30) };
+  return { at: Math.max(0, at), fromClient, how: random.pick(fromClient || areBothJudged ? HOWS : ENDINGS), value: random.int(0, 2 ** 30) };
 }
 
 /** What a daemon has: processes, open files of all of them, and memory. */
@@ -251,22 +272,14 @@ function possessions(host: Host): { readonly processes: number; readonly files: 
 
 async function play(scene: Scene, { lives }: { readonly lives: number; readonly seed: number | null }): Promise<void> {
   const { random } = scene;
-  const { host, doors, calm } = await build(scene);
-  scene.withLogs(() =>
-    ['rssrv', 'rsiod']
-      .map((one) =>
-        host
-          .log(one as 'rssrv')
-          .split('\n')
-          .slice(-20)
-          .join('\n'),
-      )
-      .join('\n'),
-  );
+  const site = await build(scene);
+  const { host, doors } = site;
+  for (const one of ['rssrv', 'rsiod'] as const) scene.withLogs(() => host.log(one).split('\n').slice(-20).join('\n'));
   const daemons = [host.pid('rssrv'), host.pid('rsiod')];
   const whole = async (): Promise<void> => {
     for (const one of doors) {
       one.fate = null;
+      one.proxy.cut();
       await waitFor(async () => (await one.exchange(0), true), SETTLE_MS, `Login at ${one.name}`);
     }
   };
@@ -287,7 +300,7 @@ async function play(scene: Scene, { lives }: { readonly lives: number; readonly 
     return last;
   };
   const outcomes = new Map<string, number>();
-  scene.atEnd(() => [...outcomes].toSorted().map(([what, times]) => `${what}: ${times}`));
+  scene.atEnd(() => [...outcomes].map(([what, times]) => `${what}: ${times}`).toSorted((a, b) => (a < b ? -1 : 1)));
   /** Each door has one life at a time, because its proxy gives the fate to whatever connects. */
   const batch = async (from: number, to: number): Promise<void> => {
     let next = from;
@@ -295,7 +308,7 @@ async function play(scene: Scene, { lives }: { readonly lives: number; readonly 
       while (next < to && !scene.isEnding) {
         const life = next++;
         scene.round(`life ${life}, ${one.name}`);
-        one.fate = fateOf(random, one.proxy.lengths.client, one.proxy.lengths.server);
+        one.fate = fateOf(random, one.proxy.lengths.client, one.proxy.lengths.server, false);
         const late = new Promise<string>((resolve) =>
           setTimeout(() => resolve('stands still'), one.fate?.how === 'hold' ? 30 : 400).unref(),
         );
@@ -314,16 +327,16 @@ async function play(scene: Scene, { lives }: { readonly lives: number; readonly 
   };
   // The first lives fill pools and caches.
   const warm = Math.min(Math.ceil(lives / 5), 2_000);
-  await calm(false);
+  await site.calm(false);
   await batch(0, warm);
   await whole();
-  await calm(true);
+  await site.calm(true);
   const before = await settled();
-  await calm(false);
+  await site.calm(false);
   await batch(warm, lives);
   scene.at('afterwards');
   await whole();
-  await calm(true);
+  await site.calm(true);
   const fits = (): boolean => {
     const now = possessions(host);
     return now.files <= before.files + FILES_MAX && now.processes <= before.processes && now.kib <= before.kib + GROWTH_MAX_KIB;

@@ -65,8 +65,9 @@ export class Encoder {
   private eventBytes = 0;
   /**
    * Size at which a batch is sent: half of the last event's output, but at least OUTPUT_BATCH_MIN_BYTES and at most OUTPUT_BATCH_BYTES.
-   * With larger batches, client and server would take turns during a burst instead of working in parallel. A serial encoder always uses
-   * OUTPUT_BATCH_BYTES, because the second half of the output waits for the first in any case.
+   * With larger batches, client and server would take turns during a burst instead of working in parallel. For WRITEs of 8 KiB at depth 32,
+   * whole batches at the client were measured at a fifth less of its processor time, and at a tenth fewer IOPS on two cores. A serial encoder
+   * always uses OUTPUT_BATCH_BYTES, because the second half of the output waits for the first in any case.
    */
   private batchBytes = OUTPUT_BATCH_BYTES;
 

@@ -61,7 +61,9 @@ test('a file that cannot be used is reported, and the server works without it', 
   fs.writeFileSync(file(), '{');
   const one = memory();
   await one.load();
-  expect(warnings).toEqual([expect.stringMatching(/pools\.json cannot be used: it is not JSON: rssrv writes it again .*it is now .*damaged/)]);
+  expect(warnings).toEqual([
+    expect.stringMatching(/pools\.json cannot be used: it is not JSON: rssrv writes it again .*it is now .*damaged/),
+  ]);
   one.update([pool('/fast', true, 'db')]);
   await one.close();
   expect(fs.readFileSync(file(), 'utf8')).toContain('"db"');

@@ -83,7 +83,7 @@ export async function readIdentity(directory: string): Promise<ReadIdentity | nu
     const errno = errnoName(thrown);
     if (errno === 'ENOENT' || errno === 'ENOTDIR') return null;
     const damage = thrown instanceof RsError && thrown.context['isLost'] !== true ? thrown.context['what'] : undefined;
-    throw damage === undefined ? readError(file, thrown) : lostIdentity(directory, `is damaged (${String(damage)})`);
+    throw typeof damage === 'string' ? lostIdentity(directory, `is damaged (${damage})`) : readError(file, thrown);
   }
 }
 
