@@ -280,7 +280,8 @@ async function play(scene: Scene, { lives }: { readonly lives: number; readonly 
     for (const one of doors) {
       one.fate = null;
       one.proxy.cut();
-      await waitFor(async () => (await one.exchange(0), true), SETTLE_MS, `Login at ${one.name}`);
+      // Each node has a session afterwards, which waits for its client.
+      for (const life of NODES.keys()) await waitFor(async () => (await one.exchange(life), true), SETTLE_MS, `Login at ${one.name}`);
     }
   };
   await whole();

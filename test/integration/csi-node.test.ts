@@ -5,6 +5,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { needPrograms } from '@rsio/base/testing/needs';
+import { unsealed } from '@rsio/base/testing/unsealed';
 import { expect, it, type TestContext } from 'vitest';
 import { DeviceScene } from '../support/devices/device-scene.ts';
 import { needDevices } from '../support/devices/devices.ts';
@@ -266,7 +267,7 @@ it('a volume that a person or an application wants here stays attached when it i
   await devices.devices.well('umount "$1"', request.stagingTargetPath);
   await host.kill('rsiod');
   const file = path.join(host.root, 'run/rsio/rsiod/attached.json');
-  const stored = JSON.parse(readFileSync(file, 'utf8')) as { content: { attached: Record<string, unknown>[] } };
+  const stored = JSON.parse(unsealed(readFileSync(file, 'utf8'))) as { content: { attached: Record<string, unknown>[] } };
   for (const one of stored.content.attached) delete one['owners'];
   writeFileSync(file, JSON.stringify(stored));
   await host.start('rsiod');

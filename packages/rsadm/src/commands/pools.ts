@@ -28,11 +28,11 @@ with reflink). If PATH already is a pool, for example one that another server
 used, the pool is added with all its volumes, and their holders keep them. The
 command also mends a pool of this server whose pool.json is empty or damaged.
 
-If the ledger of a pool is gone or damaged, or if only earlier releases on another
-server have used it, the pool does not name the holders of its volumes. Then
---no-holders is needed. Give it only if all clients that held a volume of the
-pool have ended: a client that still has unwritten data would lose it. Clients
-that only this ledger kept fenced are not fenced any more.
+If the ledger of a pool is gone or damaged, or if only earlier releases on
+another server have used it, the pool does not name the holders of its volumes.
+Then --no-holders is needed. Give it only if all clients that held a volume of
+the pool have ended: a client that still has unwritten data would lose it.
+Clients that only this ledger kept fenced are not fenced any more.
 
 With --disk, the pool is on a disk that several servers reach, and one of these
 servers owns the pool at a time. The command makes a file system on the disk,

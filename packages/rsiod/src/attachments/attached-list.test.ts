@@ -3,6 +3,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { REACH_LOOK_MS, RESTORE_POLL_MS, RESTORE_RETRY_MS, START_REACH_MS } from './limits.ts';
+import { unsealed } from '@rsio/base/testing/unsealed';
 import { describe, expect, test, vi } from 'vitest';
 import { leftToOthers } from './choices.ts';
 import { type Order, PERSON } from './owners.ts';
@@ -416,7 +417,7 @@ describe('orders', () => {
     const run = await DaemonRun.after(null);
     run.offer(volume('db'));
     await run.attached.attach(['osl:db@0'], false, null, TAKE.NO);
-    const stored = JSON.parse(readFileSync(place.file, 'utf8')) as { content: { attached: Record<string, unknown>[] } };
+    const stored = JSON.parse(unsealed(readFileSync(place.file, 'utf8'))) as { content: { attached: Record<string, unknown>[] } };
     for (const one of stored.content.attached) delete one['owners'];
     writeFileSync(place.file, JSON.stringify(stored));
     const next = await DaemonRun.after(run);

@@ -5,6 +5,7 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
+import { unsealed } from '@rsio/base/testing/unsealed';
 import { describe, expect, test } from 'vitest';
 import { Asker, LOCAL_ASKER } from '../../pools/asker.ts';
 import { CopyScene, DB } from '../../testing/copy-scene.ts';
@@ -99,7 +100,7 @@ test('a cancelled copy is done if a stop came between its volume and its end', a
   const [at, moved] = [path.join(parent, 'run'), path.join(parent, 'stopped')];
   await wholeCopy(at, (step) => (step === 'move: commit' ? fs.renameSync(at, moved) : undefined)).catch(() => undefined);
   const file = path.join(moved, 'jobs.json');
-  const saved = JSON.parse(fs.readFileSync(file, 'utf8')) as { content: { jobs: { state: string }[] } };
+  const saved = JSON.parse(unsealed(fs.readFileSync(file, 'utf8'))) as { content: { jobs: { state: string }[] } };
   saved.content.jobs[0]!.state = 'cancelling';
   fs.writeFileSync(file, JSON.stringify(saved));
   const again = await openCopies(moved);
