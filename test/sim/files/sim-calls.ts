@@ -49,7 +49,7 @@ const CALLS: Readonly<Record<string, Call>> = {
   stat: (path: string) => does(path, (place) => statOf(place.files.find(place.path))),
   lstat: (path: string) => does(path, (place) => statOf(place.files.find(place.path))),
   chmod: (path: string) => does(path, (place) => void place.files.find(place.path)),
-  readFile: (path: string) => does(path, (place) => place.files.find(place.path).text),
+  readFile: (path: string) => does(path, (place) => String(place.files.find(place.path).text)),
   readdir: (path: string, options: { withFileTypes?: boolean } = {}) =>
     does(path, (place) => {
       const { entries } = place.files.find(place.path);
