@@ -2,6 +2,7 @@
 // could write keeps its name. rssrvcfg-edit.test.ts tests the file.
 
 import { type IniDocument, parseIni, printIni } from '@rsio/common/config/reader/ini-document';
+import { RsError } from '@rsio/base/lib/errors';
 import { expect, test } from 'vitest';
 import { clientAsker, LOCAL_ASKER } from '../pools/asker.ts';
 import { directory, open, scenes, usePoolDirectory } from '../testing/pool-directory.ts';
@@ -176,4 +177,16 @@ test('a client that is not there was not renamed, whoever has the other name, an
   const handlers = clientNameHandlers(changes, broken, IDLE, () => [], fileOf(CONFIG), LOCAL_ASKER);
   const plan = async (): Promise<unknown> => handlers['client-rename']({ name: 'big-2', to: 'mars', file: true, plan: true });
   await expect(plan()).rejects.toThrow('keeps its name, because pool fast cannot be changed now: I/O error');
+});
+
+test('if what the server remembers of names cannot be used, nothing is renamed, not even in the pools', async () => {
+  const scene = await filled();
+  const damaged = (): never => {
+    throw new RsError('E_SYSTEM', 'namespace.json cannot be used');
+  };
+  const file = Object.assign(fileOf(CONFIG), { wasRenamed: damaged, renamed: async () => damaged() });
+  const before = scene.picture();
+  for (const plan of [true, false])
+    await expect(rename(scene, {}, [], LOCAL_ASKER, { file, plan })).rejects.toThrow(/^namespace.json cannot/);
+  expect([scene.picture(), file.text]).toEqual([before, CONFIG]);
 });

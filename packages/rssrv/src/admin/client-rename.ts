@@ -45,7 +45,9 @@ export function clientNameHandlers(
       asker.needs('admin', 'rename clients');
       const document = isWhole ? file.document() : null;
       // The pools have the new name before the file has it, and a shared pool may have come here since.
-      const isDone = document !== null && !hasClient(document, name) && hasClient(document, to) && file.wasRenamed(name, to);
+      // Asked first, because it throws if what the server remembers of names cannot be used; afterwards, the pools would have the new name alone.
+      const wasRenamed = document !== null && file.wasRenamed(name, to);
+      const isDone = document !== null && !hasClient(document, name) && hasClient(document, to) && wasRenamed;
       if (document !== null && !isDone) await file.check(printIni(edit(name, to)(document)));
       const checked = (): void => {
         for (const one of isDone ? [name] : [name, to]) checkIdle(one, ports, jobsOf(one));

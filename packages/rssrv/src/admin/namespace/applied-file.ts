@@ -26,7 +26,7 @@ type Keys = ReadonlyMap<string, readonly string[]>;
 export const STORED_FORM = {
   version: 1,
   shape: STORED,
-  remedy: 'restore it, or remove it and restart rssrv: older files, and keys that have ended, are then not noticed',
+  remedy: 'restore it or remove it, and restart rssrv; if it is removed, older files, and keys that have ended, are not noticed',
 } as const;
 
 export interface MemoryPorts {
@@ -137,8 +137,9 @@ export class FileMemory {
     return isNew;
   }
 
-  /** True if a client with the name `to` had the name `name` before, and no other one since. */
+  /** True if a client with the name `to` had the name `name` before, and no other one since. Throws E_SYSTEM if the file cannot be used. */
   wasRenamed(name: string, to: string): boolean {
+    this.checkUsable();
     return this.renames.findLast((one) => one.to === to)?.name === name;
   }
 

@@ -170,11 +170,12 @@ test('a damaged copy is logged and kept, and nothing is applied until it is rest
   expect(damaged).not.toBe(good);
   writeFileSync(copy, damaged);
   const made = await files();
-  expect(errors).toEqual([expect.stringMatching(/checksum is wrong: restore it, or remove it and restart rssrv/)]);
+  expect(errors).toEqual([expect.stringMatching(/checksum is wrong: restore it or remove it, and restart rssrv/)]);
   const before = text();
   await expect(apply(ADMIN, { prune: true }, LOCAL_ASKER, made)).rejects.toThrow(/checksum is wrong/);
   await expect(apply(REKEYED, { part: true }, LOCAL_ASKER, made)).rejects.toThrow(/checksum is wrong/);
   await expect(made.renamed('new', 'newer')).rejects.toThrow(/checksum is wrong/);
+  expect(() => made.wasRenamed('new', 'newer')).toThrow(/checksum is wrong/);
   expect([text(), readFileSync(copy, 'utf8')]).toEqual([before, damaged]);
   writeFileSync(copy, good);
   expect(await (await files()).handlers(LOCAL_ASKER)['namespace-show']({})).toMatchObject({ applied: { generation: 1 } });
